@@ -1,0 +1,171 @@
+"""The exceptions of softphone.
+
+    SoftphoneError
+    |-- ConfigurationError            what you gave us is wrong: a file, a key, an option
+    |-- LocalProtocolError            a command that the state does not allow: our own misuse
+    |-- TransportError                a connection could not be made or was lost
+    |   |-- TransportTimeout
+    |   `-- ServerClosed              closed right after the handshake: it probably refused us
+    |-- CertificateError              the far end's certificate was not accepted
+    |   |-- CertificateUntrusted
+    |   |-- CertificateExpired
+    |   |-- CertificateRevoked
+    |   `-- IdentityMismatch
+    |-- RegistrationError
+    |   |-- RegistrationRefused       403 and its kin: asking again will not help
+    |   |-- AuthenticationFailed      401/407 after our answer, or no answer we may give
+    |   `-- RegistrationTimeout
+    |-- CallError                     a call that did not come about, by cause
+    |   |-- Busy                      486, 600
+    |   |-- Declined                  603, 403
+    |   |-- NotFound                  404, 410, 484, 604
+    |   |-- NoAnswer                  408, 480, or our own time-out
+    |   |-- NotAcceptable             488, 606, 415: with the reason explained
+    |   |-- Canceled                  487
+    |   |-- Redirected                3xx, with the contacts
+    |   `-- CallFailed                anything else
+    `-- SecurityShortfall             (in softphone.security) less security than was demanded
+
+Every one of them carries a sentence that says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AuthenticationFailed",
+    "Busy",
+    "CallError",
+    "CallFailed",
+    "Canceled",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateRevoked",
+    "CertificateUntrusted",
+    "ConfigurationError",
+    "Declined",
+    "IdentityMismatch",
+    "LocalProtocolError",
+    "NoAnswer",
+    "NotAcceptable",
+    "NotFound",
+    "Redirected",
+    "RegistrationError",
+    "RegistrationRefused",
+    "RegistrationTimeout",
+    "ServerClosed",
+    "SoftphoneError",
+    "TransportError",
+    "TransportTimeout",
+]
+
+
+class SoftphoneError(Exception):
+    """The base of all of them."""
+
+
+class ConfigurationError(SoftphoneError):
+    """Something given by the user is wrong; nothing has been sent."""
+
+
+class LocalProtocolError(SoftphoneError):
+    """A command that the protocol does not allow in this state."""
+
+
+class TransportError(SoftphoneError):
+    """A connection could not be made, or was lost."""
+
+
+class TransportTimeout(TransportError):
+    """The far end did not answer in time."""
+
+
+class ServerClosed(TransportError):
+    """The server closed after the TLS handshake and before its first byte."""
+
+
+class CertificateError(SoftphoneError):
+    """The far end's certificate was not accepted; no application data was sent."""
+
+
+class CertificateUntrusted(CertificateError):
+    """No path leads from the certificate to a trust anchor, or it differs from the pin."""
+
+
+class CertificateExpired(CertificateError):
+    """A certificate is outside its validity period."""
+
+
+class CertificateRevoked(CertificateError):
+    """A certificate has been revoked by its issuer."""
+
+
+class IdentityMismatch(CertificateError):
+    """The certificate is sound, but it names somebody else (RFC 5922, RFC 9525)."""
+
+
+class RegistrationError(SoftphoneError):
+    """A registration did not come about.  `status` is the SIP status, or 0."""
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class RegistrationRefused(RegistrationError):
+    """The registrar refused for good."""
+
+
+class AuthenticationFailed(RegistrationError):
+    """The registrar did not accept our credentials, or asked for what policy forbids."""
+
+
+class RegistrationTimeout(RegistrationError):
+    """The registrar did not answer."""
+
+
+class CallError(SoftphoneError):
+    """A call did not come about.  `status` is the SIP status (RFC 3261 section 21), or 0."""
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class Busy(CallError):
+    """The far end is busy (486, 600)."""
+
+
+class Declined(CallError):
+    """The far end, or its server, does not want the call (603, 403)."""
+
+
+class NotFound(CallError):
+    """There is no such user (404, 410, 484, 604)."""
+
+
+class NoAnswer(CallError):
+    """Nobody answered (408, 480, or our own time-out)."""
+
+
+class NotAcceptable(CallError):
+    """The session description was not acceptable (488, 606, 415)."""
+
+
+class Canceled(CallError):
+    """The call was given up before it was answered (487)."""
+
+
+class Redirected(CallError):
+    """The far end names other places (3xx) in `contacts`."""
+
+    def __init__(
+        self, message: str, *, status: int, reason: str = "", contacts: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, status=status, reason=reason)
+        self.contacts = contacts
+
+
+class CallFailed(CallError):
+    """The call failed for another reason."""

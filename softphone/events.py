@@ -1,0 +1,294 @@
+"""What happened: public events and the plain things that they carry.
+
+Frozen dataclasses, named in the past tense.  They hold built-in and security types only: the
+handle that yields an event already knows its account, its call and its peer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TypeAlias
+
+from softphone.security import SecurityState, Shortfall
+
+__all__ = [
+    "AccountEvent",
+    "CallAnswered",
+    "CallEnded",
+    "CallEvent",
+    "CallRinging",
+    "CallState",
+    "DigitReceived",
+    "Direction",
+    "EarlyMediaStarted",
+    "EndedBy",
+    "FlowLost",
+    "FlowRestored",
+    "HoldChanged",
+    "InfoReceived",
+    "MessageReceived",
+    "MessageWaiting",
+    "PeerChanged",
+    "RegistrationChanged",
+    "RegistrationState",
+    "SecurityChanged",
+    "SecurityRefused",
+    "StreamStatistics",
+    "TransferProgressed",
+    "TransferRequested",
+]
+
+
+class CallState(Enum):
+    """The states of a call (RFC 4235 section 3.7.1)."""
+
+    TRYING = "trying"
+    PROCEEDING = "proceeding"
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    TERMINATED = "terminated"
+
+
+class RegistrationState(Enum):
+    """The states of a registration."""
+
+    UNREGISTERED = "unregistered"
+    REGISTERING = "registering"
+    REGISTERED = "registered"
+    RECOVERING = "recovering"
+    FAILED = "failed"
+
+
+class Direction(StrEnum):
+    """The direction of a stream, as we see it (RFC 3264 section 5.1)."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+    @property
+    def sends(self) -> bool:
+        """Whether we send."""
+        return self in (Direction.SENDRECV, Direction.SENDONLY)
+
+    @property
+    def receives(self) -> bool:
+        """Whether we receive."""
+        return self in (Direction.SENDRECV, Direction.RECVONLY)
+
+    @property
+    def reversed(self) -> Direction:
+        """The same direction as the other side sees it."""
+        return {Direction.SENDONLY: Direction.RECVONLY, Direction.RECVONLY: Direction.SENDONLY}.get(
+            self, self
+        )
+
+
+class EndedBy(StrEnum):
+    """Who ended a call."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+    POLICY = "policy"
+    TIMEOUT = "timeout"
+    TRANSPORT = "transport"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """A snapshot of one stream; names as in RFC 3550 section 6.4.
+
+    Jitter and times are in milliseconds; `lateness` is a histogram of our own sending, counts of
+    packets by how many milliseconds after their deadline they left, its upper bounds in
+    `lateness_bounds_ms`.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
+    """
+
+    packets_sent: int = 0
+    octets_sent: int = 0
+    packets_received: int = 0
+    octets_received: int = 0
+    cumulative_lost: int = 0
+    fraction_lost: float = 0.0
+    interarrival_jitter_ms: float = 0.0
+    round_trip_time_ms: float | None = None
+    playout_delay_ms: float = 0.0
+    concealed: int = 0
+    discarded_late: int = 0
+    duplicates: int = 0
+    authentication_failures: int = 0
+    replayed: int = 0
+    malformed: int = 0
+    wrong_source: int = 0
+    sink_dropped_samples: int = 0
+    source_starved_frames: int = 0
+    remote_fraction_lost: float | None = None
+    remote_jitter_ms: float | None = None
+    mos: float | None = None
+    lateness_bounds_ms: tuple[float, ...] = ()
+    lateness: tuple[int, ...] = ()
+
+
+# Events of an account ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """The registration has a new state; `status` and `reason` are the registrar's, if any."""
+
+    state: RegistrationState
+    status: int = 0
+    reason: str = ""
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLost:
+    """The connection to the server was lost; calls go on, and a new one is being made."""
+
+    reason: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRestored:
+    """The connection to the server is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageWaiting:
+    """Voice messages (RFC 3842)."""
+
+    waiting: bool
+    new: int = 0
+    old: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A SIP MESSAGE (RFC 3428)."""
+
+    sender: str
+    content_type: str
+    body: bytes
+
+
+AccountEvent: TypeAlias = (
+    RegistrationChanged | FlowLost | FlowRestored | MessageWaiting | MessageReceived
+)
+
+
+# Events of a call -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging:
+    """A provisional response other than 100."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyMediaStarted:
+    """Media before the answer is open, after the policy was judged."""
+
+    security: SecurityState
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The call is confirmed and its media is open."""
+
+    security: SecurityState
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityChanged:
+    """The call's security has changed."""
+
+    before: SecurityState
+    after: SecurityState
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityRefused:
+    """We refused something, or ended the call, on security grounds."""
+
+    shortfalls: tuple[Shortfall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """The audio stream's direction has changed, by us or by the far end."""
+
+    direction: Direction
+    by: EndedBy
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """The far end is now somebody else (transfer, Replaces, or the server's word)."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """One DTMF digit, however it came: "rfc4733", "info" or "inband"."""
+
+    digit: str
+    duration_ms: float
+    via: str = "rfc4733"
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """An INFO request that is not a digit (RFC 6086)."""
+
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """The far end asks us to call somebody else (RFC 3515)."""
+
+    refer_to: str
+    referred_by: str | None = None
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgressed:
+    """How a transfer that we asked for goes (sipfrag, RFC 3515 section 2.4.5)."""
+
+    status: int
+    reason: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over."""
+
+    by: EndedBy
+    status: int = 0
+    reason: str = ""
+
+
+CallEvent: TypeAlias = (
+    CallRinging
+    | EarlyMediaStarted
+    | CallAnswered
+    | SecurityChanged
+    | SecurityRefused
+    | HoldChanged
+    | PeerChanged
+    | DigitReceived
+    | InfoReceived
+    | TransferRequested
+    | TransferProgressed
+    | CallEnded
+)

@@ -1,0 +1,417 @@
+"""What is demanded of a call's security, what was got, and the one judge between them.
+
+`SecurityPolicy` is asked for and frozen; `SecurityState` is what a call has, and its `level` and
+`scope` are computed, never set.  `SecurityPolicy.judge` is the only place where the two meet, and
+it fails closed: no media row is opened before it returns `()`.
+
+Suite names: RFC 4568 section 6.2 and RFC 7714 section 14.2.  This module knows no wire format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from functools import total_ordering
+from typing import Self
+
+from softphone.errors import SoftphoneError
+
+__all__ = [
+    "CryptoSuite",
+    "KeyExchange",
+    "KeyMaterial",
+    "MediaSecurity",
+    "OnDrop",
+    "RevocationMode",
+    "Scope",
+    "SecurityLevel",
+    "SecurityPolicy",
+    "SecurityShortfall",
+    "SecurityState",
+    "Shortfall",
+    "ShortfallCode",
+    "SignalingSecurity",
+    "SrtpPolicy",
+    "TlsVersion",
+]
+
+
+@total_ordering
+class _Ordered(Enum):
+    """An enumeration whose members are ordered as they are written."""
+
+    def __lt__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        members = list(type(self))
+        return members.index(self) < members.index(other)
+
+
+class SecurityLevel(_Ordered):
+    """How secure a part, or a whole call, is."""
+
+    NOT_SECURE = "not_secure"
+    AUTHENTICATED = "authenticated"
+    ENCRYPTED = "encrypted"
+
+
+class Scope(_Ordered):
+    """How far what we know reaches.
+
+    `HOP`: to the next server.  `END_TO_END`: the far end itself was verified, or a server that
+    speaks for it said so.
+    """
+
+    HOP = "hop"
+    END_TO_END = "end_to_end"
+
+
+class SrtpPolicy(StrEnum):
+    """What a call's media must be."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    OFF = "off"
+
+
+class OnDrop(StrEnum):
+    """What happens to a call that falls below its policy."""
+
+    HANGUP = "hangup"
+    HOLD = "hold"
+
+
+class RevocationMode(StrEnum):
+    """How strictly revocation is checked."""
+
+    OFF = "off"
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class KeyExchange(StrEnum):
+    """How SRTP's keys were agreed."""
+
+    SDES = "SDES"
+    DTLS_SRTP = "DTLS-SRTP"
+
+
+class TlsVersion(_Ordered):
+    """The versions of TLS that may be spoken."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+class CryptoSuite(StrEnum):
+    """SRTP crypto suites by their RFC names, strongest first."""
+
+    AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+
+
+class KeyMaterial:
+    """Secret bytes that show themselves to nobody by accident.
+
+    `repr` and `str` say only how many bytes there are; comparison is by identity; pickling and
+    copying are refused.  `close` wipes this copy (copies inside libraries cannot be reached).
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = bytearray(data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return f"<KeyMaterial {len(self._data)} bytes>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("key material is not pickled or copied")
+
+    def reveal(self) -> bytes:
+        """The bytes themselves, for the cipher or the wire.  Raises ValueError once closed."""
+        if not self._data:
+            raise ValueError("the key material has been wiped")
+        return bytes(self._data)
+
+    def close(self) -> None:
+        """Wipe the bytes."""
+        for index in range(len(self._data)):
+            self._data[index] = 0
+        self._data.clear()
+
+
+class ShortfallCode(StrEnum):
+    """Why a call is not more secure than it is.  Scripts depend on these words."""
+
+    SIGNALING_CLEAR = "signaling_clear"
+    SIGNALING_NOT_ENCRYPTED = "signaling_not_encrypted"
+    MEDIA_CLEAR = "media_clear"
+    NO_MEDIA = "no_media"
+    FAR_END_UNKNOWN = "far_end_unknown"
+    FAR_END_NOT_SECURE = "far_end_not_secure"
+    FAR_END_AUTHENTICATED = "far_end_authenticated"
+    SUITE_NOT_ALLOWED = "suite_not_allowed"
+    TLS_TOO_OLD = "tls_too_old"
+    NOT_FIPS = "not_fips"
+    SRTP_REQUIRED = "srtp_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """One reason, as a word for scripts and a sentence for people."""
+
+    code: ShortfallCode
+    explanation: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.explanation}"
+
+
+class SecurityShortfall(SoftphoneError):
+    """The call has less security than was demanded; it was refused or ended by us.
+
+    `shortfalls` holds every reason, never empty.
+    """
+
+    def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
+        super().__init__("; ".join(str(shortfall) for shortfall in shortfalls))
+        self.shortfalls = shortfalls
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingSecurity:
+    """The connection that carries the call's signaling.
+
+    `protocol` is "TLSv1.3", "TLSv1.2", or None in clear; `cipher` the TLS cipher suite;
+    `peer_identity` the verified subject; `verdict` how it was verified ("chain", "pin",
+    "trust-list"); `revocation` what is known of it.  `encrypted` is False for NULL ciphers.
+    """
+
+    protocol: str | None = None
+    cipher: str | None = None
+    peer_identity: str | None = None
+    verdict: str | None = None
+    revocation: str = "unchecked"
+    encrypted: bool = True
+
+    @property
+    def level(self) -> SecurityLevel:
+        """ENCRYPTED over verified TLS, AUTHENTICATED when TLS does not encrypt."""
+        if self.protocol is None or self.verdict is None:
+            return SecurityLevel.NOT_SECURE
+        return SecurityLevel.ENCRYPTED if self.encrypted else SecurityLevel.AUTHENTICATED
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSecurity:
+    """One media stream: its profile and, under SRTP, its suite and key exchange.
+
+    `media` is "audio" or "video".  A stream is encrypted when keys are there in both directions,
+    whatever its profile is called.
+    """
+
+    media: str
+    profile: str
+    suite: CryptoSuite | None = None
+    key_exchange: KeyExchange | None = None
+
+    @property
+    def level(self) -> SecurityLevel:
+        """ENCRYPTED under SRTP, else NOT_SECURE."""
+        return SecurityLevel.NOT_SECURE if self.suite is None else SecurityLevel.ENCRYPTED
+
+
+def _far_end_shortfall(far_end: SecurityLevel | None) -> Shortfall | None:
+    if far_end is None:
+        return Shortfall(
+            ShortfallCode.FAR_END_UNKNOWN,
+            "the call is encrypted to the server; nobody has said what lies beyond it",
+        )
+    if far_end is SecurityLevel.NOT_SECURE:
+        return Shortfall(
+            ShortfallCode.FAR_END_NOT_SECURE, "the server says that the other side is not secure"
+        )
+    if far_end is SecurityLevel.AUTHENTICATED:
+        return Shortfall(
+            ShortfallCode.FAR_END_AUTHENTICATED,
+            "the server says that the other side is authenticated but not encrypted",
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityState:
+    """What a call has.
+
+    `media` holds every enabled stream.  `far_end` is the level that the far end is known to have:
+    by our own verification of it in a direct call, or by the word of the server that speaks for
+    it (CUCM's Call-Info); None when nobody has said.  `fips` is whether the engine runs in FIPS
+    mode.
+    """
+
+    signaling: SignalingSecurity
+    media: tuple[MediaSecurity, ...] = ()
+    far_end: SecurityLevel | None = None
+    fips: bool = False
+
+    @property
+    def level(self) -> SecurityLevel:
+        """The lowest level of the parts; NOT_SECURE while there is no media."""
+        if not self.media:
+            return SecurityLevel.NOT_SECURE
+        parts = [self.signaling.level, *(stream.level for stream in self.media)]
+        if self.far_end is not None:
+            parts.append(self.far_end)
+        return min(parts)
+
+    @property
+    def scope(self) -> Scope:
+        """END_TO_END when the far end's level is known."""
+        return Scope.HOP if self.far_end is None else Scope.END_TO_END
+
+    @property
+    def lock(self) -> bool:
+        """Whether the lock may be shown: ENCRYPTED and END_TO_END, nothing less."""
+        return self.level is SecurityLevel.ENCRYPTED and self.scope is Scope.END_TO_END
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """Why the state is not more than it is; empty exactly when the lock may be shown."""
+        found: list[Shortfall] = []
+        if self.signaling.level is SecurityLevel.NOT_SECURE:
+            found.append(
+                Shortfall(ShortfallCode.SIGNALING_CLEAR, "the signaling is not protected by TLS")
+            )
+        elif self.signaling.level is SecurityLevel.AUTHENTICATED:
+            found.append(
+                Shortfall(
+                    ShortfallCode.SIGNALING_NOT_ENCRYPTED,
+                    "the TLS session authenticates but does not encrypt",
+                )
+            )
+        if not self.media:
+            found.append(Shortfall(ShortfallCode.NO_MEDIA, "no media stream is open"))
+        found += [
+            Shortfall(ShortfallCode.MEDIA_CLEAR, f"the {stream.media} stream is in clear")
+            for stream in self.media
+            if stream.level is SecurityLevel.NOT_SECURE
+        ]
+        far_end = _far_end_shortfall(self.far_end)
+        if far_end is not None:
+            found.append(far_end)
+        return tuple(found)
+
+    def require(self, level: SecurityLevel, *, scope: Scope = Scope.HOP) -> None:
+        """Raise SecurityShortfall unless the call has at least this level and scope."""
+        missing = _below(self, level, scope)
+        if missing:
+            raise SecurityShortfall(missing)
+
+
+def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Shortfall, ...]:
+    """The shortfalls that keep `state` from `level` and `scope`."""
+    found: list[Shortfall] = []
+    for shortfall in state.shortfalls:
+        unknown = shortfall.code is ShortfallCode.FAR_END_UNKNOWN
+        if unknown and state.scope < scope:
+            found.append(shortfall)
+        if not unknown and state.level < level:
+            found.append(shortfall)
+    return tuple(found)
+
+
+_TLS_PROTOCOLS = {"TLSv1.2": TlsVersion.TLS_1_2, "TLSv1.3": TlsVersion.TLS_1_3}
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityPolicy:
+    """What is demanded.
+
+    `srtp` says what the media must be; `minimum` and `scope` what the whole call must be, judged
+    after it; `suites` are allowed and offered in this order; `on_drop` is what happens to a call
+    that falls below.
+    """
+
+    minimum: SecurityLevel = SecurityLevel.ENCRYPTED
+    scope: Scope = Scope.HOP
+    srtp: SrtpPolicy = SrtpPolicy.REQUIRED
+    suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
+    tls_minimum: TlsVersion = TlsVersion.TLS_1_2
+    revocation: RevocationMode = RevocationMode.SOFT
+    fips: bool = False
+    on_drop: OnDrop = OnDrop.HANGUP
+
+    @classmethod
+    def strict(cls) -> Self:
+        """SRTP required, every call encrypted at least to the server."""
+        return cls()
+
+    @classmethod
+    def compatible(cls) -> Self:
+        """SRTP offered; a clear call is possible, and is said to be clear."""
+        return cls(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OPTIONAL)
+
+    @classmethod
+    def clear(cls) -> Self:
+        """No SRTP at all: for UDP and TCP peers on trusted wires, and for measurements."""
+        return cls(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OFF)
+
+    @classmethod
+    def fips140(cls) -> Self:
+        """Strict, in FIPS mode."""
+        return cls(fips=True)
+
+    def with_srtp(self, srtp: SrtpPolicy) -> Self:
+        """The same policy with another demand on the media; `minimum` follows a lower one."""
+        minimum = self.minimum if srtp is SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
+        return replace(self, srtp=srtp, minimum=minimum)
+
+    def judge(self, state: SecurityState) -> tuple[Shortfall, ...]:
+        """Every way in which `state` is less than what is demanded; () means go on.  Pure."""
+        found = list(self._judge_media(state))
+        found += _below(state, self.minimum, self.scope)
+        protocol = state.signaling.protocol
+        if protocol is not None:
+            version = _TLS_PROTOCOLS.get(protocol)
+            if version is None or version < self.tls_minimum:
+                found.append(
+                    Shortfall(
+                        ShortfallCode.TLS_TOO_OLD,
+                        f"the signaling runs over {protocol}; "
+                        f"at least TLS {self.tls_minimum.value} is demanded",
+                    )
+                )
+        if self.fips and not state.fips:
+            found.append(Shortfall(ShortfallCode.NOT_FIPS, "the engine is not in FIPS mode"))
+        return tuple(dict.fromkeys(found))
+
+    def _judge_media(self, state: SecurityState) -> tuple[Shortfall, ...]:
+        found: list[Shortfall] = []
+        for stream in state.media:
+            if stream.suite is None:
+                if self.srtp is SrtpPolicy.REQUIRED:
+                    found.append(
+                        Shortfall(
+                            ShortfallCode.SRTP_REQUIRED,
+                            f"SRTP is required and the {stream.media} stream is {stream.profile}",
+                        )
+                    )
+            elif stream.suite not in self.suites:
+                found.append(
+                    Shortfall(
+                        ShortfallCode.SUITE_NOT_ALLOWED,
+                        f"the {stream.media} stream uses {stream.suite}, which is not allowed",
+                    )
+                )
+        return tuple(found)

@@ -266,14 +266,16 @@ class SecurityState:
     fips: bool = False
 
     @property
-    def level(self) -> SecurityLevel:
-        """The lowest level of the parts; NOT_SECURE while there is no media."""
+    def hop_level(self) -> SecurityLevel:
+        """The lowest level of our own leg's parts; NOT_SECURE while there is no media."""
         if not self.media:
             return SecurityLevel.NOT_SECURE
-        parts = [self.signaling.level, *(stream.level for stream in self.media)]
-        if self.far_end is not None:
-            parts.append(self.far_end)
-        return min(parts)
+        return min(self.signaling.level, *(stream.level for stream in self.media))
+
+    @property
+    def level(self) -> SecurityLevel:
+        """The lowest level of all that is known of the call, the far end included."""
+        return self.hop_level if self.far_end is None else min(self.hop_level, self.far_end)
 
     @property
     def scope(self) -> Scope:
@@ -319,16 +321,31 @@ class SecurityState:
             raise SecurityShortfall(missing)
 
 
+_FAR_END = frozenset(
+    {
+        ShortfallCode.FAR_END_UNKNOWN,
+        ShortfallCode.FAR_END_NOT_SECURE,
+        ShortfallCode.FAR_END_AUTHENTICATED,
+    }
+)
+
+
 def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Shortfall, ...]:
-    """The shortfalls that keep `state` from `level` and `scope`."""
-    found: list[Shortfall] = []
-    for shortfall in state.shortfalls:
-        unknown = shortfall.code is ShortfallCode.FAR_END_UNKNOWN
-        if unknown and state.scope < scope:
-            found.append(shortfall)
-        if not unknown and state.level < level:
-            found.append(shortfall)
-    return tuple(found)
+    """The shortfalls that keep `state` from `level` as far as `scope` reaches.
+
+    With `Scope.HOP` only our own leg is asked about: what lies beyond the server is shown by the
+    state, but was not demanded.
+    """
+    end_to_end = scope is Scope.END_TO_END
+    reached = state.level if end_to_end else state.hop_level
+    found = [
+        shortfall
+        for shortfall in state.shortfalls
+        if reached < level and (end_to_end or shortfall.code not in _FAR_END)
+    ]
+    if end_to_end and state.scope is Scope.HOP:
+        found += [s for s in state.shortfalls if s.code is ShortfallCode.FAR_END_UNKNOWN]
+    return tuple(dict.fromkeys(found))
 
 
 _TLS_PROTOCOLS = {"TLSv1.2": TlsVersion.TLS_1_2, "TLSv1.3": TlsVersion.TLS_1_3}

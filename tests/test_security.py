@@ -1,0 +1,169 @@
+"""SecurityPolicy, SecurityState and the judge between them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from softphone.security import (
+    CryptoSuite,
+    KeyExchange,
+    KeyMaterial,
+    MediaSecurity,
+    Scope,
+    SecurityLevel,
+    SecurityPolicy,
+    SecurityShortfall,
+    SecurityState,
+    ShortfallCode,
+    SignalingSecurity,
+    SrtpPolicy,
+    TlsVersion,
+)
+
+TLS = SignalingSecurity("TLSv1.3", "TLS_AES_256_GCM_SHA384", "CN=pbx", "chain")
+CLEAR = SignalingSecurity()
+SRTP = MediaSecurity("audio", "RTP/SAVP", CryptoSuite.AEAD_AES_256_GCM, KeyExchange.SDES)
+RTP = MediaSecurity("audio", "RTP/AVP")
+
+
+def codes(shortfalls):
+    return {shortfall.code for shortfall in shortfalls}
+
+
+def test_levels_are_ordered_as_written():
+    assert SecurityLevel.NOT_SECURE < SecurityLevel.AUTHENTICATED < SecurityLevel.ENCRYPTED
+    assert Scope.HOP < Scope.END_TO_END
+
+
+def test_the_lock_needs_every_part_and_a_known_far_end():
+    assert SecurityState(TLS, (SRTP,), SecurityLevel.ENCRYPTED).lock
+    for state in (
+        SecurityState(TLS, (SRTP,)),
+        SecurityState(TLS, (SRTP,), SecurityLevel.AUTHENTICATED),
+        SecurityState(TLS, (SRTP, RTP), SecurityLevel.ENCRYPTED),
+        SecurityState(CLEAR, (SRTP,), SecurityLevel.ENCRYPTED),
+        SecurityState(TLS, (), SecurityLevel.ENCRYPTED),
+    ):
+        assert not state.lock
+        assert state.shortfalls
+
+
+def test_shortfalls_are_empty_exactly_with_the_lock():
+    for signaling in (TLS, CLEAR):
+        for media in ((), (SRTP,), (RTP,), (SRTP, RTP)):
+            for far_end in (None, *SecurityLevel):
+                state = SecurityState(signaling, media, far_end)
+                assert state.lock == (not state.shortfalls)
+
+
+def test_an_unknown_far_end_is_encrypted_to_the_server_only():
+    state = SecurityState(TLS, (SRTP,))
+    assert state.level is SecurityLevel.ENCRYPTED
+    assert state.scope is Scope.HOP
+    assert codes(state.shortfalls) == {ShortfallCode.FAR_END_UNKNOWN}
+
+
+def test_one_clear_stream_makes_the_call_not_secure():
+    assert SecurityState(TLS, (SRTP, RTP)).level is SecurityLevel.NOT_SECURE
+
+
+def test_tls_without_encryption_authenticates_only():
+    null = SignalingSecurity("TLSv1.2", "NULL-SHA", "CN=pbx", "trust-list", encrypted=False)
+    assert SecurityState(null, (SRTP,)).level is SecurityLevel.AUTHENTICATED
+
+
+def test_tls_that_nobody_verified_is_not_secure():
+    assert SignalingSecurity("TLSv1.3", "X", None, None).level is SecurityLevel.NOT_SECURE
+
+
+def test_a_strict_policy_refuses_clear_media():
+    found = SecurityPolicy.strict().judge(SecurityState(TLS, (RTP,)))
+    assert ShortfallCode.SRTP_REQUIRED in codes(found)
+
+
+def test_a_strict_policy_lets_a_call_encrypted_to_the_server_pass():
+    assert SecurityPolicy.strict().judge(SecurityState(TLS, (SRTP,))) == ()
+
+
+def test_a_far_end_below_matters_only_to_an_end_to_end_policy():
+    state = SecurityState(TLS, (SRTP,), SecurityLevel.NOT_SECURE)
+    assert SecurityPolicy.strict().judge(state) == ()
+    found = SecurityPolicy(scope=Scope.END_TO_END).judge(state)
+    assert codes(found) == {ShortfallCode.FAR_END_NOT_SECURE}
+
+
+def test_an_end_to_end_policy_refuses_an_unknown_far_end():
+    found = SecurityPolicy(scope=Scope.END_TO_END).judge(SecurityState(TLS, (SRTP,)))
+    assert codes(found) == {ShortfallCode.FAR_END_UNKNOWN}
+
+
+def test_an_end_to_end_policy_accepts_the_lock():
+    state = SecurityState(TLS, (SRTP,), SecurityLevel.ENCRYPTED)
+    assert SecurityPolicy(scope=Scope.END_TO_END).judge(state) == ()
+
+
+def test_the_judge_fails_closed_without_media():
+    assert SecurityPolicy.strict().judge(SecurityState(TLS)) != ()
+
+
+def test_a_suite_that_is_not_allowed_is_refused():
+    policy = SecurityPolicy(suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_80,))
+    found = policy.judge(SecurityState(TLS, (SRTP,)))
+    assert codes(found) == {ShortfallCode.SUITE_NOT_ALLOWED}
+
+
+def test_tls_below_the_minimum_is_refused():
+    old = SignalingSecurity("TLSv1.2", "ECDHE-RSA-AES256-GCM-SHA384", "CN=pbx", "chain")
+    policy = SecurityPolicy(tls_minimum=TlsVersion.TLS_1_3)
+    assert codes(policy.judge(SecurityState(old, (SRTP,)))) == {ShortfallCode.TLS_TOO_OLD}
+    unheard = SignalingSecurity("TLSv1.1", "AES128-SHA", "CN=pbx", "chain")
+    found = SecurityPolicy().judge(SecurityState(unheard, (SRTP,)))
+    assert codes(found) == {ShortfallCode.TLS_TOO_OLD}
+
+
+def test_fips_is_demanded_of_the_engine():
+    state = SecurityState(TLS, (SRTP,))
+    assert codes(SecurityPolicy.fips140().judge(state)) == {ShortfallCode.NOT_FIPS}
+    assert SecurityPolicy.fips140().judge(SecurityState(TLS, (SRTP,), fips=True)) == ()
+
+
+def test_optional_and_off_accept_clear_media():
+    for srtp in (SrtpPolicy.OPTIONAL, SrtpPolicy.OFF):
+        policy = SecurityPolicy.strict().with_srtp(srtp)
+        assert policy.judge(SecurityState(TLS, (RTP,))) == ()
+
+
+def test_require_raises_with_every_reason():
+    state = SecurityState(CLEAR, (RTP,))
+    with pytest.raises(SecurityShortfall) as caught:
+        state.require(SecurityLevel.ENCRYPTED)
+    assert codes(caught.value.shortfalls) == {
+        ShortfallCode.SIGNALING_CLEAR,
+        ShortfallCode.MEDIA_CLEAR,
+    }
+    SecurityState(TLS, (SRTP,)).require(SecurityLevel.ENCRYPTED)
+
+
+def test_key_material_shows_only_its_length():
+    key = KeyMaterial(b"secret-secret")
+    for text in (repr(key), str(key), f"{key}", f"{key:>40}", str([key]), "%s" % key):
+        assert "secret" not in text
+        assert "13 bytes" in text
+
+
+def test_key_material_is_neither_pickled_nor_copied():
+    key = KeyMaterial(b"secret")
+    for action in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            action(key)
+
+
+def test_key_material_is_wiped_on_close():
+    key = KeyMaterial(b"secret")
+    assert key.reveal() == b"secret"
+    key.close()
+    with pytest.raises(ValueError, match="wiped"):
+        key.reveal()

@@ -6,19 +6,39 @@ RFC 5922 (SIP), RFC 9525 and RFC 6125 (DNS names, wildcards, common names), RFC 
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from softphone.errors import ConfigurationError, IdentityMismatch
+from softphone.machine import PeerIdentity
 
 __all__ = [
     "Service",
     "check_identity",
+    "der_of",
     "fingerprint_of",
     "identifies",
+    "load_certificate_file",
     "load_certificates",
     "names_of",
+    "peer_identity",
+    "subject_of",
 ]
+
+_XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
+_SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
+_UTF8_STRING, _IA5_STRING = 0x0C, 0x16
+# RFC 3261 section 25.1, only as far as a domain identity needs it: a user part disqualifies
+# (RFC 5922 section 7.1), parameters and port say nothing about the domain.
+_SIP_DOMAIN_URI = re.compile(r"sip:(?P<domain>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[;?].*)?", re.I)
 
 
 class Service(StrEnum):
@@ -29,35 +49,216 @@ class Service(StrEnum):
     XMPP = "xmpp"
     CAPF = "capf"
 
+    @property
+    def allows_wildcard(self) -> bool:
+        """Whether `*.` may stand for the leftmost label (RFC 5922 section 7.2 forbids it)."""
+        return self in (Service.HTTPS, Service.XMPP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The identities of a certificate, normalized; `alternative` tells whether it has a SAN."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[bytes, ...] = ()
+    uri: tuple[str, ...] = ()
+    xmpp: tuple[str, ...] = ()
+    srv: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
+    alternative: bool = False
+
+    def domains(self, service: Service) -> tuple[str, ...]:
+        """The domain patterns that count for a service."""
+        if service is Service.SIP:
+            matches = (_SIP_DOMAIN_URI.fullmatch(uri) for uri in self.uri)
+            found = self.dns + tuple(match["domain"] for match in matches if match)
+            return found if self.alternative else self.common
+        if service is Service.XMPP:
+            client = "_xmpp-client."
+            found = self.xmpp + tuple(
+                name.removeprefix(client) for name in self.srv if name.startswith(client)
+            )
+            better = found + self.dns + self.srv
+            return found + self.dns if better else self.common
+        return self.dns or self.common
+
 
 def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509.Certificate, ...]:
     """All certificates in PEM, or the one in DER, in their order.
 
     Raises ConfigurationError, naming `source`, when there is none or one cannot be read.
     """
-    raise NotImplementedError
+    try:
+        if b"-----BEGIN" in data:
+            return tuple(x509.load_pem_x509_certificates(data))
+        return (x509.load_der_x509_certificate(data),)
+    except ValueError as exc:
+        raise ConfigurationError(f"{source} holds no certificate that can be read: {exc}") from exc
 
 
 def load_certificate_file(path: Path) -> tuple[x509.Certificate, ...]:
     """`load_certificates` of a file.  Raises ConfigurationError."""
-    raise NotImplementedError
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    return load_certificates(data, source=str(path))
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    """The certificate's DER."""
+    return certificate.public_bytes(Encoding.DER)
 
 
 def fingerprint_of(certificate: x509.Certificate | bytes) -> str:
     """The SHA-256 of the DER, in lower-case hex."""
-    raise NotImplementedError
+    der = certificate if isinstance(certificate, bytes) else der_of(certificate)
+    return hashlib.sha256(der).hexdigest()
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """The subject as RFC 4514 text; a word of our own when it cannot be read."""
+    try:
+        return certificate.subject.rfc4514_string()
+    except ValueError:
+        return "(unreadable subject)"
+
+
+def _string_of(der: bytes, tag: int) -> str | None:
+    """The text in a DER string of up to 127 bytes, the most that a domain name needs here."""
+    if len(der) < 2 or der[0] != tag or der[1] > 127 or len(der) != 2 + der[1]:
+        return None
+    try:
+        return der[2:].decode("utf-8" if tag == _UTF8_STRING else "ascii")
+    except UnicodeDecodeError:
+        return None
+
+
+def _normalized(domain: str) -> str:
+    """Lower case, A-labels, no trailing dot; the empty string for what is no domain."""
+    domain = domain.strip().rstrip(".").lower()
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+
+
+def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ()
+    # RFC 6125 section 6.4.4: only the most specific common name counts.
+    return tuple(_normalized(str(attribute.value)) for attribute in attributes[-1:])
+
+
+def _read_names(certificate: x509.Certificate) -> _Names:
+    common = _common_names(certificate)
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return _Names(common=common)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        # A subjectAltName that nobody can read names nobody, and still forbids the common name.
+        return _Names(common=common, alternative=True)
+    general = extension.value
+    others = general.get_values_for_type(x509.OtherName)
+    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == _XMPP_ADDR)
+    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == _SRV_NAME)
+    addresses = general.get_values_for_type(x509.IPAddress)
+    return _Names(
+        dns=tuple(map(_normalized, general.get_values_for_type(x509.DNSName))),
+        ip=tuple(
+            address.packed
+            for address in addresses
+            if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
+        ),
+        uri=tuple(general.get_values_for_type(x509.UniformResourceIdentifier)),
+        xmpp=tuple(_normalized(name) for name in xmpp if name),
+        srv=tuple(_normalized(name) for name in srv if name),
+        common=common,
+        alternative=True,
+    )
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     """Its identities, prefixed by kind: "dns:", "ip:", "uri:", "xmpp:", "srv:", "cn:"."""
-    raise NotImplementedError
+    names = _read_names(certificate)
+    return (
+        *(f"dns:{name}" for name in names.dns),
+        *(f"ip:{ipaddress.ip_address(packed)}" for packed in names.ip),
+        *(f"uri:{name}" for name in names.uri),
+        *(f"xmpp:{name}" for name in names.xmpp),
+        *(f"srv:{name}" for name in names.srv),
+        *(f"cn:{name}" for name in names.common),
+    )
+
+
+def _address_of(reference: str) -> bytes | None:
+    try:
+        return ipaddress.ip_address(reference.strip("[]")).packed
+    except ValueError:
+        return None
+
+
+def _covers(pattern: str, domain: str, *, wildcard: bool) -> bool:
+    """Whether a presented domain is the reference one (RFC 9525 section 6.3)."""
+    if pattern == domain:
+        return "*" not in pattern and bool(pattern)
+    first, _, rest = pattern.partition(".")
+    if not wildcard or first != "*" or "*" in rest or "." not in rest:
+        return False
+    label, _, parent = domain.partition(".")
+    return bool(label) and parent == rest
 
 
 def identifies(certificate: x509.Certificate, service: Service, reference: str) -> bool:
-    """Whether the certificate names `reference`: a domain, or an IP address."""
-    raise NotImplementedError
+    """Whether the certificate names `reference`: a domain, or an IP address.
+
+    For SIP the reference is the domain of the URI, before NAPTR and SRV (RFC 5922 section 4);
+    for XMPP it is the domain of the JID.  An IP address is matched by iPAddress only.
+    """
+    names = _read_names(certificate)
+    address = _address_of(reference)
+    if address is not None:
+        return address in names.ip
+    domain = _normalized(reference)
+    return any(
+        _covers(pattern, domain, wildcard=service.allows_wildcard)
+        for pattern in names.domains(service)
+    )
 
 
 def check_identity(certificate: x509.Certificate, service: Service, reference: str) -> None:
     """Raise IdentityMismatch, with the names that the certificate has, unless it `identifies`."""
-    raise NotImplementedError
+    if identifies(certificate, service, reference):
+        return
+    found = names_of(certificate)
+    sentence = (
+        f'the certificate is not one of "{reference}": it names {", ".join(found) or "nobody"}'
+    )
+    if _address_of(reference) is not None or "." not in reference.rstrip("."):
+        sentence += "; use the server's full name, as one of these"
+    raise IdentityMismatch(sentence)
+
+
+def peer_identity(
+    certificate: x509.Certificate,
+    *,
+    protocol: str,
+    cipher: str,
+    verdict: str,
+    revocation: str,
+) -> PeerIdentity:
+    """What a flow says of the verified far end."""
+    return PeerIdentity(
+        subject=subject_of(certificate),
+        names=names_of(certificate),
+        fingerprint=fingerprint_of(certificate),
+        protocol=protocol,
+        cipher=cipher,
+        verdict=verdict,
+        revocation=revocation,
+    )

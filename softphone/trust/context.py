@@ -1,22 +1,62 @@
-"""The only maker of an `ssl.SSLContext`, for both sides.
+"""The only maker of an `ssl.SSLContext`, for both sides, and the translator of its errors.
 
 TLS 1.2 or newer, CERT_REQUIRED, partial chains, no session tickets, no post-handshake
 authentication.  Names are not checked here but by `trust.gate`, which every connection passes.
+
+X509_STRICT is set where every anchor is the system's; with anchors of our own in the store the
+gate applies the strict rules by anchor, since OpenSSL has one flag for a whole context.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from softphone.errors import (
+    CertificateError,
+    CertificateExpired,
+    CertificateRevoked,
+    CertificateUntrusted,
+    ConfigurationError,
+)
 from softphone.security import KeyMaterial, RevocationMode, TlsVersion
-from softphone.trust.certificate import Service
+from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.store import TrustStore
 
-__all__ = ["ClientCertificates", "Credential", "TlsSettings", "client_context", "server_context"]
+__all__ = [
+    "ClientCertificates",
+    "Credential",
+    "TlsSettings",
+    "check_credential",
+    "client_context",
+    "probe_context",
+    "server_context",
+    "verification_error",
+]
+
+logger = logging.getLogger("softphone.trust")
+
+_VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
+# AEAD with forward secrecy first, as everywhere; the CBC ones are for CUCM 11 and older Asterisk.
+# SECLEVEL 2 refuses RSA below 2,048 bits and SHA-1 signatures.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!aDSS:!AESCCM"
+_FIPS_CIPHERS = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!aDSS:!AESCCM"
+
+# X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_DATE_CODES = frozenset({9, 10})
+_REVOKED_CODE = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +95,141 @@ class TlsSettings:
 
 
 def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
-    """A context for connections that we make.  Raises ConfigurationError."""
-    raise NotImplementedError
+    """A context for connections that we make; `pins` (DER) are anchors beside the store's.
+
+    Raises ConfigurationError when our own credential cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    _harden(context, settings)
+    _load_anchors(context, settings.store, pins)
+    if settings.credential is not None:
+        _load_credential(context, settings.credential)
+    return context
+
+
+def probe_context(settings: TlsSettings) -> ssl.SSLContext:
+    """A context to look at an unknown server's certificate, and for nothing else.
+
+    It verifies nobody and holds no certificate of ours: a connection made with it is closed
+    without a byte of application data.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _harden(context, settings)
+    return context
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A context for connections that we accept.  Raises ConfigurationError."""
-    raise NotImplementedError
+    """A context for connections that we accept.
+
+    Raises ConfigurationError when there is no credential, when it cannot be used, or when client
+    certificates are asked for and no anchor is there to verify them with.
+    """
+    if settings.credential is None:
+        raise ConfigurationError("a TLS listener needs a certificate and a key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, settings)
+    # Tickets would bring a client back without its certificate (no verified chain).
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
+    demand = settings.client_certificates
+    if demand is not ClientCertificates.NONE:
+        if not settings.store.anchors and not settings.store.system:
+            raise ConfigurationError(
+                "client certificates are asked for, but there is no authority to verify them with"
+            )
+        required = demand is ClientCertificates.REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        _load_anchors(context, settings.store, ())
+    _load_credential(context, settings.credential)
+    return context
+
+
+def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    context.minimum_version = _VERSIONS[settings.minimum]
+    context.set_ciphers(f"@SECLEVEL=2:{_FIPS_CIPHERS if settings.fips else _CIPHERS}")
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.post_handshake_auth = False
+
+
+def _load_anchors(context: ssl.SSLContext, store: TrustStore, pins: Sequence[bytes]) -> None:
+    own = b"".join([*(der_of(each) for each in store.anchors), *pins])
+    flags = context.verify_flags | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if own:
+        # 3.13's contexts are strict of themselves; see the module's docstring.
+        flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
+        context.load_verify_locations(cadata=own)
+    else:
+        flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    context.verify_flags = flags
+    if store.system:
+        context.load_default_certs(
+            ssl.Purpose.SERVER_AUTH
+            if context.protocol is ssl.PROTOCOL_TLS_CLIENT
+            else ssl.Purpose.CLIENT_AUTH
+        )
+
+
+def check_credential(credential: Credential, *, wall: datetime | None = None) -> None:
+    """Raise ConfigurationError unless key and certificate are readable, match and are in date.
+
+    A key file that others can read is a warning in the log.
+    """
+    leaf = load_certificate_file(credential.certificate)[0]
+    password = credential.password.reveal() if credential.password is not None else None
+    try:
+        key = load_pem_private_key(credential.key.read_bytes(), password)
+    except OSError as exc:
+        raise ConfigurationError(f"{credential.key} cannot be read: {exc.strerror}") from exc
+    except TypeError as exc:
+        hint = "is encrypted and needs a password" if password is None else "needs no password"
+        raise ConfigurationError(f"the key {credential.key} {hint}") from exc
+    except ValueError as exc:
+        hint = "is no PEM private key" if password is None else "does not open with this password"
+        raise ConfigurationError(f"the key {credential.key} {hint}") from exc
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
+        raise ConfigurationError(
+            f"the key {credential.key} does not match the certificate {credential.certificate}"
+        )
+    now = datetime.now(leaf.not_valid_after_utc.tzinfo) if wall is None else wall
+    if now > leaf.not_valid_after_utc:
+        raise ConfigurationError(
+            f"our certificate {credential.certificate} expired on {leaf.not_valid_after_utc:%F %R}"
+        )
+    if now < leaf.not_valid_before_utc:
+        raise ConfigurationError(
+            f"our certificate {credential.certificate} is not valid before"
+            f" {leaf.not_valid_before_utc:%F %R}"
+        )
+    if credential.key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning("the key %s can be read by others: chmod 600 it", credential.key)
+
+
+def _load_credential(context: ssl.SSLContext, credential: Credential) -> None:
+    check_credential(credential)
+    password = credential.password
+    try:
+        context.load_cert_chain(
+            credential.certificate,
+            credential.key,
+            # A callable keeps OpenSSL from asking the terminal.
+            password=(lambda: password.reveal() if password is not None else b""),
+        )
+    except (ssl.SSLError, OSError) as exc:
+        raise ConfigurationError(
+            f"the certificate {credential.certificate} cannot be used: {exc}"
+        ) from exc
+
+
+def verification_error(exc: ssl.SSLCertVerificationError, peer: str) -> CertificateError:
+    """OpenSSL's refusal of the certificate of `peer`, as ours."""
+    sentence = f"the certificate of {peer} was not accepted: {exc.verify_message}"
+    if exc.verify_code in _DATE_CODES:
+        return CertificateExpired(sentence)
+    if exc.verify_code == _REVOKED_CODE:
+        return CertificateRevoked(sentence)
+    return CertificateUntrusted(sentence)

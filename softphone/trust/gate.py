@@ -1,0 +1,174 @@
+"""What a certificate chain is worth to a service, judged in two steps and without a socket.
+
+    examination = examine(chain, Service.SIP, "example.test", wall=wall, rules=rules)
+    answers = ...                            # the driver fetches `examination.wanted`
+    verdict = examination.conclude(answers, wall=wall)
+
+`examine` takes the path that OpenSSL has verified and checks dates, strength, strictness and
+identity (RFC 5922, RFC 9525, RFC 5280); it lists what revocation needs.  Nothing is ever wanted
+from a chain that did not verify.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography import x509
+
+from softphone.errors import CertificateUntrusted, IdentityMismatch
+from softphone.machine import PeerIdentity
+from softphone.security import RevocationMode
+from softphone.trust.certificate import (
+    Service,
+    check_identity,
+    fingerprint_of,
+    peer_identity,
+    subject_of,
+)
+from softphone.trust.path import check_dates, check_strength, strict_violations
+
+__all__ = ["Examination", "Fetch", "FetchFailed", "FetchKind", "GateRules", "Verdict", "examine"]
+
+logger = logging.getLogger("softphone.trust")
+
+
+class FetchKind(StrEnum):
+    """What is fetched."""
+
+    CRL = "crl"
+    OCSP = "ocsp"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`."""
+
+    kind: FetchKind
+    url: str
+    request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """A fetch that brought nothing, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """What the gate goes by beside the chain.
+
+    `anchors` are our own anchors (DER): a path that ends in one of them may depart from RFC 5280
+    (each departure is named in the verdict), others may not.  `pins` are certificates (DER)
+    accepted for this very service, host and port; `only` is the fingerprint of the one that is
+    accepted at all.
+    """
+
+    anchors: frozenset[bytes] = frozenset()
+    pins: frozenset[bytes] = frozenset()
+    only: str | None = None
+    revocation: RevocationMode = RevocationMode.SOFT
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The peer is accepted: how ("chain" or "pin"), and with which reservations."""
+
+    certificate: x509.Certificate
+    kind: str
+    revocation: str
+    relaxations: tuple[str, ...] = ()
+
+    def identity(self, *, protocol: str, cipher: str) -> PeerIdentity:
+        """Who the peer is, for its flow."""
+        return peer_identity(
+            self.certificate,
+            protocol=protocol,
+            cipher=cipher,
+            verdict=self.kind,
+            revocation=self.revocation,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A chain that has passed all but revocation."""
+
+    path: tuple[x509.Certificate, ...]
+    kind: str
+    rules: GateRules
+    relaxations: tuple[str, ...] = ()
+    wanted: tuple[Fetch, ...] = ()
+
+    def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
+        """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
+        return Verdict(self.path[0], self.kind, "unchecked", self.relaxations)
+
+
+def examine(
+    chain: Sequence[bytes],
+    service: Service,
+    reference: str | None,
+    *,
+    wall: datetime,
+    rules: GateRules,
+) -> Examination:
+    """Judge the path (DER, leaf first, anchor last) that OpenSSL has verified.
+
+    `reference` is the name or address that was meant to be reached; None on a server, where a
+    client's names are told and not compared.
+
+    Raises CertificateUntrusted, CertificateExpired, IdentityMismatch.
+    """
+    path = tuple(_parsed(der) for der in chain)
+    if not path:
+        raise CertificateUntrusted("the far end showed no certificate")
+    leaf = chain[0]
+    if rules.only is not None and fingerprint_of(leaf) != rules.only:
+        raise CertificateUntrusted(
+            f"the certificate of {subject_of(path[0])} is not the pinned one: its SHA-256 is"
+            f" {fingerprint_of(leaf)}"
+        )
+    check_dates(path, wall=wall)
+    check_strength(path)
+    pinned = rules.only is not None or leaf in rules.pins
+    relaxations = _strictness(path, chain[-1], rules)
+    if pinned:
+        relaxations += _unnamed(path[0], service, reference)
+    elif reference is not None:
+        check_identity(path[0], service, reference)
+    for relaxation in relaxations:
+        logger.info("accepted with a reservation: %s", relaxation)
+    return Examination(path, "pin" if pinned else "chain", rules, relaxations)
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError as exc:
+        raise CertificateUntrusted(f"a certificate cannot be read: {exc}") from exc
+
+
+def _strictness(
+    path: tuple[x509.Certificate, ...], anchor: bytes, rules: GateRules
+) -> tuple[str, ...]:
+    violations = strict_violations(path)
+    if violations and anchor not in rules.anchors:
+        raise CertificateUntrusted(f"the path departs from RFC 5280: {'; '.join(violations)}")
+    return violations
+
+
+def _unnamed(leaf: x509.Certificate, service: Service, reference: str | None) -> tuple[str, ...]:
+    """A pin takes the place of the name check; that it was needed is worth saying."""
+    if reference is None:
+        return ()
+    try:
+        check_identity(leaf, service, reference)
+    except IdentityMismatch as exc:
+        return (f"accepted by its pin although {exc}",)
+    return ()

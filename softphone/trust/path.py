@@ -1,0 +1,130 @@
+"""What a verified path is made of: key sizes, signature hashes, dates, and RFC 5280's strictness.
+
+OpenSSL has built and verified the path; these are the rules that it has no flag for, or only one
+flag for a whole context.  Pure functions on parsed certificates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+from softphone.errors import CertificateExpired, CertificateUntrusted
+from softphone.trust.certificate import subject_of
+
+__all__ = ["check_dates", "check_strength", "strict_violations"]
+
+_T = TypeVar("_T", bound=x509.ExtensionType)
+
+_LEAST_RSA_BITS = 2048
+_LEAST_CURVE_BITS = 256
+_WEAK_HASHES = frozenset({"md5", "sha1"})
+
+
+def check_dates(path: Sequence[x509.Certificate], *, wall: datetime) -> None:
+    """Raise CertificateExpired unless `wall` is within every validity period."""
+    for certificate in path:
+        if wall > certificate.not_valid_after_utc:
+            raise CertificateExpired(
+                f"the certificate of {subject_of(certificate)} expired on"
+                f" {certificate.not_valid_after_utc:%F %R} UTC"
+            )
+        if wall < certificate.not_valid_before_utc:
+            raise CertificateExpired(
+                f"the certificate of {subject_of(certificate)} is not valid before"
+                f" {certificate.not_valid_before_utc:%F %R} UTC"
+            )
+
+
+def check_strength(path: Sequence[x509.Certificate]) -> None:
+    """Raise CertificateUntrusted for a weak key or signature anywhere in the path.
+
+    The last one is believed for itself, so its own signature says nothing and is not judged.
+    """
+    for index, certificate in enumerate(path):
+        weakness = _weak_key(certificate)
+        if weakness is None and index < len(path) - 1:
+            weakness = _weak_signature(certificate)
+        if weakness is not None:
+            raise CertificateUntrusted(
+                f"the certificate of {subject_of(certificate)} has {weakness}"
+            )
+
+
+def _weak_key(certificate: x509.Certificate) -> str | None:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "a key that cannot be read"
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < _LEAST_RSA_BITS:
+            return f"an RSA key of {key.key_size} bits, less than {_LEAST_RSA_BITS}"
+        return None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"a key on {key.curve.name}" if key.curve.key_size < _LEAST_CURVE_BITS else None
+    if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        return None
+    return f"a key of a kind that is not used for TLS ({type(key).__name__})"
+
+
+def _weak_signature(certificate: x509.Certificate) -> str | None:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return "a signature of an unknown kind"
+    if algorithm is not None and algorithm.name in _WEAK_HASHES:
+        return f"a {algorithm.name.upper()} signature"
+    return None
+
+
+def strict_violations(path: Sequence[x509.Certificate]) -> tuple[str, ...]:
+    """How the path departs from RFC 5280 section 4, by the rules of OpenSSL's X509_STRICT."""
+    if len(path) < 2:
+        return ()
+    last = len(path) - 1
+    return tuple(
+        f"{subject_of(certificate)}: {departure}"
+        for index, certificate in enumerate(path)
+        for departure in _departures(certificate, anchor=index == last)
+    )
+
+
+def _departures(certificate: x509.Certificate, *, anchor: bool) -> Iterator[str]:
+    try:
+        extensions = certificate.extensions
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        yield "its extensions cannot be read"
+        return
+    constraints = _find(extensions, x509.BasicConstraints)
+    usage = _find(extensions, x509.KeyUsage)
+    identifier = _find(extensions, x509.SubjectKeyIdentifier)
+    authority = _find(extensions, x509.AuthorityKeyIdentifier)
+    if len(certificate.issuer.rdns) == 0:
+        yield "it names no issuer"
+    if constraints is not None and constraints.value.ca:
+        if not constraints.critical:
+            yield "its basic constraints are not critical"
+        if usage is None:
+            yield "it is an authority without key usage"
+        if identifier is None:
+            yield "it is an authority without subject key identifier"
+    elif usage is not None and usage.value.key_cert_sign:
+        yield "it may sign certificates and is no authority"
+    if identifier is not None and identifier.critical:
+        yield "its subject key identifier is critical"
+    if authority is not None and authority.critical:
+        yield "its authority key identifier is critical"
+    if not anchor and (authority is None or authority.value.key_identifier is None):
+        yield "it has no authority key identifier"
+
+
+def _find(extensions: x509.Extensions, kind: type[_T]) -> x509.Extension[_T] | None:
+    try:
+        return extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None

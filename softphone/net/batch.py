@@ -1,0 +1,436 @@
+"""Batched UDP for media: many sockets, one array, few system calls.
+
+On Linux `recvmmsg` and `sendmmsg` are called through ctypes on arrays that are laid out once;
+nothing is allocated a packet.  They are bound so that the interpreter's lock is kept: none of
+these calls can block, and giving it up at each packet would cost a turn of the switch interval
+beside a busy thread.  Elsewhere the plain socket calls fill the same arrays.
+
+Knows sockets and addresses only: not RTP, not who a packet belongs to.  RFC 3550 section 11 for
+the pairs of ports.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import select
+import socket
+import struct
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from softphone.machine import Address, Entropy
+
+__all__ = [
+    "BATCHED",
+    "SLOT",
+    "SOCKADDR",
+    "DatagramBatch",
+    "DatagramPort",
+    "DatagramPorts",
+    "PortPairs",
+    "decode_address",
+    "encode_address",
+]
+
+SLOT: Final = 1536
+"""Octets of room for one datagram; longer ones are truncated and marked."""
+
+SOCKADDR: Final = 32
+"""Octets kept for one socket address: sockaddr_in6 has 28, padded to whole words."""
+
+CONTROL: Final = 64
+"""Octets for ancillary data: one SCM_TIMESTAMPNS (32) and one SO_RXQ_OVFL (24)."""
+
+BURST: Final = 64
+"""The most datagrams that one visit takes from a socket that serves a single stream."""
+
+RTCP_BUFFER: Final = 65_536
+"""What is asked of SO_RCVBUF for RTCP, octets."""
+
+SO_RXQ_OVFL: Final = 40
+SO_TIMESTAMPNS: Final = 35
+
+MMSGHDR = np.dtype(
+    {
+        "names": ["name", "namelen", "iov", "iovlen", "control", "controllen", "flags", "length"],
+        "formats": ["u8", "u4", "u8", "u8", "u8", "u8", "i4", "u4"],
+        "offsets": [0, 8, 16, 24, 32, 40, 48, 56],
+        "itemsize": 64,
+    }
+)
+IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
+
+
+def _bind_system_calls() -> ctypes.PyDLL | None:
+    """The C library with `recvmmsg` and `sendmmsg`, or None where the layout is not known."""
+    if sys.platform != "linux" or sys.maxsize < 2**32 or sys.byteorder != "little":
+        return None
+    library = ctypes.PyDLL(None, use_errno=True)
+    try:
+        receive, send = library.recvmmsg, library.sendmmsg
+    except AttributeError:
+        return None
+    receive.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+    send.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int]
+    receive.restype = send.restype = ctypes.c_int
+    return library
+
+
+LIBRARY = _bind_system_calls()
+
+
+def system_calls() -> ctypes.PyDLL:
+    """The C library.  Raises RuntimeError where the batched calls are missing."""
+    if LIBRARY is None:
+        raise RuntimeError("recvmmsg and sendmmsg are not available here")
+    return LIBRARY
+
+
+BATCHED: Final = LIBRARY is not None
+"""Whether the batched system calls are there."""
+
+
+def encode_address(address: Address) -> bytes:
+    """The socket address of a numeric host and port, padded to SOCKADDR octets.
+
+    Raises ValueError for a host that is not numeric.
+    """
+    host, port = address
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port {port} is out of range")
+    try:
+        if ":" in host:
+            plain, _, zone = host.partition("%")
+            scope = (
+                (socket.if_nametoindex(zone) if not zone.isdigit() else int(zone)) if zone else 0
+            )
+            raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0)
+            raw += socket.inet_pton(socket.AF_INET6, plain) + struct.pack("=I", scope)
+        else:
+            raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H", port)
+            raw += socket.inet_pton(socket.AF_INET, host)
+    except OSError as error:
+        raise ValueError(f"{host[:64]!r} is not a numeric address") from error
+    return raw.ljust(SOCKADDR, b"\0")
+
+
+def decode_address(raw: bytes) -> Address:
+    """The host and port of a padded socket address; ("", 0) for one that is neither v4 nor v6."""
+    (family,) = struct.unpack_from("=H", raw)
+    (port,) = struct.unpack_from("!H", raw, 2)
+    if family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, raw[4:8]), port
+    if family == socket.AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), port
+    return "", 0
+
+
+class DatagramPort:
+    """One bound, non-blocking UDP socket.
+
+    `receive_buffer` is what the system grants of SO_RCVBUF, in octets as the system counts;
+    `overflows` counts datagrams that the system dropped because it was full (SO_RXQ_OVFL).
+    """
+
+    __slots__ = (
+        "address",
+        "family",
+        "fd",
+        "key",
+        "overflows",
+        "receive_buffer",
+        "shared",
+        "socket",
+    )
+
+    def __init__(self, address: Address, *, receive_buffer: int, shared: bool = False) -> None:
+        """Bind `address`.  Raises OSError."""
+        self.family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
+        try:
+            self.socket.setblocking(False)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            if BATCHED:
+                self.socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+                self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            self.socket.bind(address)
+        except OSError:
+            self.socket.close()
+            raise
+        self.receive_buffer = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self.address: Address = self.socket.getsockname()[:2]
+        self.fd = self.socket.fileno()
+        self.shared = shared
+        self.overflows = 0
+        self.key = -1
+
+    def drain(self) -> int:
+        """Throw away what has been received so far, at most 4,096 datagrams; how many."""
+        for count in range(4096):
+            try:
+                self.socket.recvfrom(1)
+            except (BlockingIOError, ConnectionError):
+                return count
+        return 4096
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+class DatagramBatch:
+    """Room for `capacity` datagrams, as arrays with one row a datagram.
+
+    `data` uint8[capacity, SLOT]; `length` int32[capacity] (0 also for a truncated one);
+    `address` uint8[capacity, SOCKADDR]; `port` int32[capacity], the key of the socket;
+    `arrival` float64[capacity], seconds on the caller's clock.  One object serves one direction.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.data = np.zeros((capacity, SLOT), dtype=np.uint8)
+        self.length = np.zeros(capacity, dtype=np.int32)
+        self.address = np.zeros((capacity, SOCKADDR), dtype=np.uint8)
+        self.port = np.zeros(capacity, dtype=np.int32)
+        self.arrival = np.zeros(capacity, dtype=np.float64)
+        self._family = self.address.view(np.uint16)[:, 0]
+        self._control = np.zeros((capacity, CONTROL), dtype=np.uint8)
+        self._vector = np.zeros(capacity, dtype=IOVEC)
+        self._header = np.zeros(capacity, dtype=MMSGHDR)
+        rows = np.arange(capacity, dtype=np.uint64)
+        self._vector["base"] = self.data.ctypes.data + rows * np.uint64(SLOT)
+        self._header["name"] = self.address.ctypes.data + rows * np.uint64(SOCKADDR)
+        self._header["iov"] = self._vector.ctypes.data + rows * np.uint64(IOVEC.itemsize)
+        self._header["iovlen"] = 1
+        self._base = self._header.ctypes.data
+        self._dirty = capacity
+
+    # Receiving ----------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Undo what the last visit wrote: the system overwrites lengths, flags and control."""
+        count = self._dirty
+        header = self._header[:count]
+        header["namelen"] = 28
+        header["controllen"] = CONTROL
+        header["flags"] = 0
+        if header.size and header["control"][-1] == 0:
+            rows = np.arange(count, dtype=np.uint64)
+            header["control"] = self._control.ctypes.data + rows * np.uint64(CONTROL)
+        self._vector["length"][:count] = SLOT
+        self._control[:count, :48] = 0
+
+    def receive(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
+        """Take what is waiting on `ports`, and return how many rows were filled.
+
+        A port that serves one stream gives at most BURST datagrams a visit; the rest waits for
+        the next.  `now` is the caller's clock and `wall` the time of day at this moment, by which
+        the system's arrival stamps are turned into the caller's clock.
+        """
+        if LIBRARY is None:
+            return self._receive_plain(ports, now=now)
+        self._prepare()
+        receive, at, room = LIBRARY.recvmmsg, self._base, self.capacity
+        for port in ports:
+            if room == 0:
+                break
+            most = room if port.shared or room < BURST else BURST
+            count = receive(port.fd, at, most, socket.MSG_DONTWAIT, None)
+            if count > 0:
+                start = self.capacity - room
+                self.port[start : start + count] = port.key
+                at += count * MMSGHDR.itemsize
+                room -= count
+        used = self._dirty = self.capacity - room
+        self._finish(used, now, wall)
+        return used
+
+    def _finish(self, used: int, now: float, wall: float) -> None:
+        header = self._header[:used]
+        self.length[:used] = header["length"]
+        self.length[:used][(header["flags"] & socket.MSG_TRUNC) != 0] = 0
+        self.address[:used, 16:][self._family[:used] == socket.AF_INET] = 0
+        control = self._control[:used]
+        words = control.view(np.int64)
+        stamped = control.view(np.int32)[:, 3] == SO_TIMESTAMPNS
+        age = np.clip(wall - (words[:, 2] + words[:, 3] * 1e-9), 0.0, 1.0)
+        self.arrival[:used] = np.where(stamped, now - age, now)
+
+    def overflows(self, used: int) -> dict[int, int]:
+        """The system's running count of drops (SO_RXQ_OVFL) by port key, where there is one."""
+        kinds = self._control[:used].view(np.int32)
+        found: dict[int, int] = {}
+        for start in (0, 8):
+            rows = np.flatnonzero(kinds[:, start + 3] == SO_RXQ_OVFL)
+            counts = kinds[rows, start + 4].astype(np.int64) & 0xFFFFFFFF
+            found.update(zip(self.port[rows].tolist(), counts.tolist(), strict=True))
+        return found
+
+    def _receive_plain(self, ports: Iterable[DatagramPort], *, now: float) -> int:
+        used = 0
+        for port in ports:
+            most = self.capacity if port.shared else BURST
+            for _ in range(min(most, self.capacity - used)):
+                try:
+                    length, source = port.socket.recvfrom_into(memoryview(self.data[used]))
+                except BlockingIOError:
+                    break
+                except OSError:
+                    # An ICMP error of an earlier datagram; it says nothing about the queue.
+                    continue
+                self.length[used] = length if length < SLOT else 0
+                self.address[used] = np.frombuffer(encode_address(source[:2]), dtype=np.uint8)
+                self.port[used] = port.key
+                self.arrival[used] = now
+                used += 1
+        return used
+
+    # Sending ------------------------------------------------------------------------------------
+
+    def send(self, ports: DatagramPorts, count: int) -> int:
+        """Send the first `count` rows, each by the socket of its `port`; returns how many left.
+
+        Neighbors with one socket share a system call.  What a full buffer or the system refuses
+        is lost, as on the wire, and not counted as sent.
+        """
+        if count == 0:
+            return 0
+        if LIBRARY is None:
+            return self._send_plain(ports, count)
+        header = self._header[:count]
+        header["namelen"] = np.where(self._family[:count] == socket.AF_INET6, 28, 16)
+        self._vector["length"][:count] = self.length[:count]
+        keys = self.port[:count]
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        if len(starts) == count:
+            return self._send_each(keys.tolist())
+        ends = np.append(starts[1:], count)
+        runs = zip(keys[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return sum(self._send_run(fd, start, end) for fd, start, end in runs)
+
+    def _send_each(self, fds: list[int]) -> int:
+        send, at, sent = system_calls().sendmmsg, self._base, 0
+        for fd in fds:
+            if send(fd, at, 1, socket.MSG_DONTWAIT) == 1:
+                sent += 1
+            at += MMSGHDR.itemsize
+        return sent
+
+    def _send_run(self, fd: int, start: int, end: int) -> int:
+        send, sent = system_calls().sendmmsg, 0
+        while start < end:
+            at = self._base + start * MMSGHDR.itemsize
+            count = send(fd, at, end - start, socket.MSG_DONTWAIT)
+            if count > 0:
+                sent += count
+                start += count
+            elif ctypes.get_errno() in (errno.EAGAIN, errno.ENOBUFS, errno.EBADF):
+                break
+            else:
+                start += 1  # this one is refused (no route, too long): the others may not be
+        return sent
+
+    def _send_plain(self, ports: DatagramPorts, count: int) -> int:
+        sent = 0
+        for row, key in enumerate(self.port[:count].tolist()):
+            data = memoryview(self.data[row])[: int(self.length[row])]
+            try:
+                ports[key].socket.sendto(data, decode_address(self.address[row].tobytes()))
+            except OSError:
+                continue
+            sent += 1
+        return sent
+
+
+class DatagramPorts:
+    """The sockets of one engine by key, and which of them have something to read."""
+
+    def __init__(self) -> None:
+        self._ports: dict[int, DatagramPort] = {}
+        self._poll = select.epoll() if BATCHED else None
+
+    def __len__(self) -> int:
+        return len(self._ports)
+
+    def __getitem__(self, key: int) -> DatagramPort:
+        return self._ports[key]
+
+    def add(self, port: DatagramPort) -> None:
+        """Watch `port`, and give it the key by which batches name it: its file descriptor."""
+        port.key = port.fd
+        self._ports[port.key] = port
+        if self._poll is not None:
+            self._poll.register(port.fd, select.EPOLLIN)
+
+    def remove(self, port: DatagramPort) -> None:
+        """Forget and close `port`."""
+        if self._ports.pop(port.key, None) is not None and self._poll is not None:
+            self._poll.unregister(port.fd)
+        port.close()
+
+    def readable(self) -> list[DatagramPort]:
+        """The ports that have something to read now."""
+        ports = self._ports
+        if not ports:
+            return []
+        if self._poll is not None:
+            return [ports[fd] for fd, _ in self._poll.poll(0, len(ports))]
+        return list(ports.values())
+
+    def note_overflows(self, batch: DatagramBatch, used: int) -> None:
+        """Bring `overflows` of the ports that `batch` was received on up to date."""
+        for key, count in batch.overflows(used).items():
+            self._ports[key].overflows = count
+
+    def close(self) -> None:
+        """Close every socket."""
+        for port in list(self._ports.values()):
+            self.remove(port)
+        if self._poll is not None:
+            self._poll.close()
+            self._poll = None
+
+
+class PortPairs:
+    """Pairs of an even RTP port and the odd RTCP port after it, from a range.
+
+    The search begins at a random pair, and each next one begins behind the last, so that a port
+    that was just given up is used again as late as can be.
+    """
+
+    def __init__(self, first: int, last: int, *, entropy: Entropy) -> None:
+        self._first = first + (first & 1)
+        self._pairs = max(0, (last - self._first + 1) // 2)
+        self._next = int.from_bytes(entropy(4), "big") % max(1, self._pairs)
+
+    def bind(
+        self, host: str, *, receive_buffer: int, shared: bool = False
+    ) -> tuple[DatagramPort, DatagramPort] | None:
+        """Bind the next free pair on `host`; None when there is none.
+
+        Raises OSError where the trouble is not a port that somebody else has.
+        """
+        for _ in range(self._pairs):
+            port = self._first + 2 * self._next
+            self._next = (self._next + 1) % self._pairs
+            rtp = _bind((host, port), receive_buffer, shared)
+            if rtp is None:
+                continue
+            rtcp = _bind((host, port + 1), RTCP_BUFFER, shared)
+            if rtcp is not None:
+                return rtp, rtcp
+            rtp.close()
+        return None
+
+
+def _bind(address: Address, receive_buffer: int, shared: bool) -> DatagramPort | None:
+    try:
+        return DatagramPort(address, receive_buffer=receive_buffer, shared=shared)
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        raise

@@ -1,0 +1,40 @@
+# make demo   a fresh clone to an encrypted call, in a virtual environment of its own
+# make test   the whole suite: tests, types, style, import contracts, real peers where they can run
+# make fuzz   the full mutation products      make bench   every measured claim      make clean
+#
+# PYTHON     the interpreter (python3)
+# PEERS      "install" lets `make test` install system packages for the real peers; so does CI
+# SOFTPHONE_PEERS_CACHE   where the peers' root folder is kept (~/.cache/softphone-peers)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test fuzz bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/softphone demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m tests.suite
+
+fuzz: $(VENV)/installed-test
+	$(BIN)/python -m tests.fuzz.full
+
+bench: $(VENV)/installed-test
+	@set -e; for claim in $(wildcard bench/bench_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done
+
+clean:
+	rm -rf .venv .venv-* build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	PYTHON="$(PYTHON)" sh tests/venv.sh $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/installed

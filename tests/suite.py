@@ -1,0 +1,224 @@
+"""Runs the whole suite for `make test`: `python -m tests.suite`.
+
+Real peers come up in the background while types, style and unit tests run.  Then the unit and
+lab tests run once more on a second interpreter, then everything that needs a real peer.  The
+output of each group is printed when it ends; the time of every group and the ten slowest tests
+of all groups come last.  The exit status is 0 only if every group passed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+PROJECT = Path(__file__).resolve().parent.parent
+WORK = PROJECT / ".cache" / "suite"
+PEER_TESTS = "tests/peers"
+SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
+
+
+@dataclass
+class Group:
+    """One command of the suite: what it printed, how it ended, how long it took."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    status: int = 0
+
+    def run(self) -> None:
+        """Run to the end and print the output in one piece."""
+        started = time.monotonic()
+        ended = subprocess.run(
+            self.argv,
+            cwd=PROJECT,
+            env=os.environ | self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        self.seconds = time.monotonic() - started
+        self.status = ended.returncode
+        verdict = "ok" if self.status == 0 else f"FAILED ({self.status})"
+        print(f"\n== {self.name}: {verdict} in {self.seconds:.1f} s\n{ended.stdout}", flush=True)
+
+    @property
+    def report(self) -> Path:
+        """Where pytest writes this group's JUnit report."""
+        return WORK / f"{self.name.replace(' ', '-')}.xml"
+
+
+def pytest_group(name: str, python: str, *arguments: str, workers: int = 2) -> Group:
+    """A group that is one pytest run with `workers` processes."""
+    group = Group(name, [])
+    group.argv = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    group.argv += ["-n", str(workers), "--dist", "worksteal", f"--junitxml={group.report}"]
+    group.argv += arguments
+    return group
+
+
+def static_groups() -> list[Group]:
+    """Style, import contracts and types, each by its own tool."""
+    tools = Path(sys.executable).parent
+    ruff = str(tools / "ruff")
+    return [
+        Group("ruff check", [ruff, "check", "."]),
+        Group("ruff format", [ruff, "format", "--check", "."]),
+        Group("import contracts", [str(tools / "lint-imports")]),
+        Group("mypy", [str(tools / "mypy")]),
+    ]
+
+
+def second_python() -> str | None:
+    """Another interpreter of a supported minor version, Debian's own and pyenv's included."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for version in SECOND_INTERPRETERS:
+        if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+            continue
+        known = [f"python{version}", f"/usr/bin/python{version}"]
+        known += [str(folder / "bin" / "python") for folder in sorted(pyenv.glob(f"{version}.*"))]
+        for candidate in known:
+            path = shutil.which(candidate)
+            if path and _is_version(path, version):
+                return path
+    return None
+
+
+def _is_version(path: str, version: str) -> bool:
+    probe = "import sys; print('%d.%d' % sys.version_info[:2])"
+    answer = subprocess.run([path, "-c", probe], capture_output=True, text=True, check=False)
+    return answer.returncode == 0 and answer.stdout.strip() == version
+
+
+def second_environment(python: str) -> Group:
+    """Makes the second interpreter's virtual environment unless it is there and current."""
+    folder = PROJECT / ".venv-second"
+    stamp, origin = folder / "installed-test", PROJECT / "pyproject.toml"
+    install = f"{folder}/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'"
+    steps = f"PYTHON='{python}' sh tests/venv.sh {folder} && {install} && touch {stamp}"
+    if stamp.exists() and stamp.stat().st_mtime >= origin.stat().st_mtime:
+        steps = f"{folder}/bin/python --version"
+    return Group("second environment", ["sh", "-c", steps])
+
+
+class Peers:
+    """The background process that brings the real peers up and holds them until the end."""
+
+    def __init__(self) -> None:
+        self.state = WORK / "peers.json"
+        self.log = WORK / "peers.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.peers", "up", "--state", str(self.state)],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self) -> Group:
+        """Wait until the state file is there or the process has ended."""
+        started = time.monotonic()
+        while not self.state.exists() and self.process.poll() is None:
+            time.sleep(0.1)
+        group = Group("waiting for peers", [], seconds=time.monotonic() - started)
+        group.status = 0 if self.state.exists() else 1
+        print(f"\n== real peers\n{self.log.read_text(errors='replace')}", flush=True)
+        return group
+
+    def stop(self) -> None:
+        """Ask it to take the peers down; it does so within seconds."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=30)
+
+
+def run_all(peers: Peers) -> list[Group]:
+    """Every group in its place; the list is in the order they ended."""
+    done: list[Group] = []
+
+    def run(*groups: Group) -> None:
+        for group in groups:
+            group.run()
+            done.append(group)
+
+    python = second_python()
+    background = [threading.Thread(target=run, args=static_groups())]
+    if python is not None:
+        background.append(threading.Thread(target=run, args=(second_environment(python),)))
+    for thread in background:
+        thread.start()
+    run(pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}"))
+    for thread in background:
+        thread.join()
+    if python is None:
+        print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
+    else:
+        second = str(PROJECT / ".venv-second" / "bin" / "python")
+        run(pytest_group("unit and lab on the second", second, f"--ignore={PEER_TESTS}"))
+    done.append(peers.wait())
+    group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
+    group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
+    run(group)
+    return done
+
+
+def slowest(groups: list[Group], count: int = 10) -> list[tuple[float, str]]:
+    """The slowest tests of every pytest run, slowest first."""
+    times: list[tuple[float, str]] = []
+    for group in groups:
+        if group.report.exists():
+            for case in ElementTree.parse(group.report).iter("testcase"):
+                name = f"{case.get('classname', '')}::{case.get('name', '')}"
+                times.append((float(case.get("time", "0")), f"{name} [{group.name}]"))
+    return sorted(times, reverse=True)[:count]
+
+
+def counts(groups: list[Group]) -> dict[str, int]:
+    """How many tests passed, failed and were skipped, over every pytest run."""
+    total = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    for group in groups:
+        if group.report.exists():
+            for suite in ElementTree.parse(group.report).iter("testsuite"):
+                for key in total:
+                    total[key] += int(suite.get(key, "0"))
+    failed = total["failures"] + total["errors"]
+    passed = total["tests"] - failed - total["skipped"]
+    return {"passed": passed, "failed": failed, "skipped": total["skipped"]}
+
+
+def main() -> int:
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    peers = Peers()
+    try:
+        groups = run_all(peers)
+    finally:
+        peers.stop()
+    print("\n== time by group")
+    for group in groups:
+        print(f"{group.seconds:8.1f} s  {group.name}{'' if group.status == 0 else '  FAILED'}")
+    print(f"{time.monotonic() - started:8.1f} s  in all\n\n== the ten slowest tests")
+    for seconds, name in slowest(groups):
+        print(f"{seconds:8.2f} s  {name}")
+    total = counts(groups)
+    print(f"\n{', '.join(f'{number} {word}' for word, number in total.items())}")
+    return 1 if any(group.status for group in groups) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

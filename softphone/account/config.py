@@ -1,0 +1,259 @@
+"""AccountConfig: everything that one account is made of, as plain frozen values.
+
+A config is made by an embedder in Python, or read from an account file by `account.file`.  It is
+checked when it is made: what is wrong raises ConfigurationError before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from softphone.errors import ConfigurationError
+from softphone.machine import Transport
+from softphone.security import (
+    CryptoSuite,
+    KeyMaterial,
+    OnDrop,
+    Scope,
+    SecurityLevel,
+    SecurityPolicy,
+    SrtpPolicy,
+    TlsVersion,
+)
+from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, parse_uri
+
+__all__ = [
+    "AccountConfig",
+    "CredentialConfig",
+    "MediaPreferences",
+    "PolicyConfig",
+    "TlsConfig",
+    "parse_sip_uri",
+]
+
+DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
+CODECS = ("PCMU", "PCMA", "L16")
+_PIN = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_sip_uri(text: str, *, what: str) -> SipUri:
+    """A sip: or sips: URI, or ConfigurationError saying what it was for."""
+    try:
+        uri = parse_uri(text)
+    except MalformedMessage as error:
+        raise ConfigurationError(f"{what}: {text!r} is not a SIP URI: {error.reason}") from error
+    if isinstance(uri, AbsoluteUri):
+        raise ConfigurationError(f"{what}: {text!r} is not a sip: or sips: URI")
+    return uri
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialConfig:
+    """Digest credentials (RFC 7616); `algorithms` are those that may be answered."""
+
+    username: str
+    password: KeyMaterial
+    algorithms: tuple[str, ...] = DIGEST_ALGORITHMS
+
+    def __post_init__(self) -> None:
+        for algorithm in self.algorithms:
+            if algorithm not in DIGEST_ALGORITHMS:
+                raise ConfigurationError(
+                    f"credentials.algorithms: {algorithm!r} is unknown; "
+                    f"known are {', '.join(DIGEST_ALGORITHMS)}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """Whom to believe and what to show in TLS.
+
+    `ca` are files or folders of PEM certificates; `system` adds the system's store; `pin` is the
+    SHA-256 of the one server certificate to accept ("sha256:" and 64 hex digits); `server_name`
+    takes the place of the URI's domain as reference identity (RFC 5922).
+    """
+
+    ca: tuple[Path, ...] = ()
+    system: bool = False
+    certificate: Path | None = None
+    key: Path | None = None
+    pin: str | None = None
+    server_name: str | None = None
+    minimum: TlsVersion = TlsVersion.TLS_1_2
+
+    def __post_init__(self) -> None:
+        if self.pin is not None and _PIN.fullmatch(self.pin) is None:
+            raise ConfigurationError(
+                "tls.pin: expected 'sha256:' and the 64 lower-case hex digits of the "
+                "certificate's fingerprint"
+            )
+        if (self.certificate is None) != (self.key is None):
+            missing = "tls.key" if self.key is None else "tls.certificate"
+            raise ConfigurationError(f"{missing}: a client certificate and its key go together")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """What a whole call must be; None leaves the default of the account's transport."""
+
+    minimum: SecurityLevel | None = None
+    scope: Scope = Scope.HOP
+    on_drop: OnDrop = OnDrop.HANGUP
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPreferences:
+    """What the media may be; `srtp` None means required over TLS, off over UDP and TCP."""
+
+    srtp: SrtpPolicy | None = None
+    suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    ports: tuple[int, int] = (40000, 49999)
+
+    def __post_init__(self) -> None:
+        if not self.suites:
+            raise ConfigurationError("media.suites: at least one crypto suite is needed")
+        if not self.codecs:
+            raise ConfigurationError("media.codecs: at least one codec is needed")
+        for codec in self.codecs:
+            if codec not in CODECS:
+                raise ConfigurationError(
+                    f"media.codecs: {codec!r} is unknown; known are {', '.join(CODECS)}"
+                )
+        low, high = self.ports
+        if not 1024 <= low <= high <= 65535:
+            raise ConfigurationError(
+                f"media.ports: {low}-{high} is no range of ports between 1024 and 65535"
+            )
+        if high - low < 3:
+            raise ConfigurationError(
+                f"media.ports: {low}-{high} is too few; a call takes two ports a stream, "
+                "and a transfer or a second call as many again: give at least 4"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfig:
+    """One address of record and how to reach its server.
+
+    `registrar` chooses transport and server ("sips:host", "sip:host;transport=tls|tcp|udp"); a
+    sips: registrar only selects TLS (RFC 5630: requests say sip:…;transport=tls unless `aor` is
+    sips:).  Without a registrar the account calls, and is called, directly: it then listens at
+    `listen` ("tls:127.0.0.1:5061").  `outbound_proxy` takes every request instead.
+    """
+
+    aor: str
+    registrar: str | None = None
+    outbound_proxy: str | None = None
+    display_name: str | None = None
+    persona: str = "standard"
+    listen: str | None = None
+    expires: int = 3600
+    credentials: CredentialConfig | None = None
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    media: MediaPreferences = field(default_factory=MediaPreferences)
+
+    def __post_init__(self) -> None:
+        if self.aor_uri.user is None:
+            raise ConfigurationError(f"aor: {self.aor!r} names no user")
+        for key, text in (("registrar", self.registrar), ("outbound_proxy", self.outbound_proxy)):
+            if text is not None:
+                _transport_of(parse_sip_uri(text, what=key), key)
+        if self.listen is not None:
+            self.listen_at()
+        if self.registrar is None and self.outbound_proxy is None and self.listen is None:
+            raise ConfigurationError(
+                "registrar: give the server to register with, or 'listen' for direct calls"
+            )
+
+    @property
+    def aor_uri(self) -> SipUri:
+        """The address of record."""
+        return parse_sip_uri(self.aor, what="aor")
+
+    @property
+    def server_uri(self) -> SipUri | None:
+        """Where requests go first: the outbound proxy, else the registrar."""
+        if self.outbound_proxy is not None:
+            return parse_sip_uri(self.outbound_proxy, what="outbound_proxy")
+        if self.registrar is not None:
+            return parse_sip_uri(self.registrar, what="registrar")
+        return None
+
+    @property
+    def transport(self) -> Transport | None:
+        """The transport that the configuration names; None leaves it to DNS (RFC 3263)."""
+        server = self.server_uri
+        if server is None:
+            return self.listen_at()[0]
+        return _transport_of(server, "registrar")
+
+    @property
+    def secure_transport(self) -> bool:
+        """Whether signaling runs over TLS for certain."""
+        return self.transport is Transport.TLS
+
+    @property
+    def srtp(self) -> SrtpPolicy:
+        """The demand on the media: what is configured, else required over TLS and off without."""
+        if self.media.srtp is not None:
+            return self.media.srtp
+        # A transport that DNS chooses could turn out to be TLS: then the demand must be there.
+        return SrtpPolicy.OFF if self._clear_transport else SrtpPolicy.REQUIRED
+
+    @property
+    def _clear_transport(self) -> bool:
+        return self.transport in (Transport.UDP, Transport.TCP)
+
+    def security_policy(
+        self, *, srtp: SrtpPolicy | None = None, fips: bool = False
+    ) -> SecurityPolicy:
+        """The policy of a call of this account; `srtp` overrides for one call."""
+        demand = self.srtp if srtp is None else srtp
+        minimum = self.policy.minimum
+        if minimum is None:
+            strict = demand is SrtpPolicy.REQUIRED and not self._clear_transport
+            minimum = SecurityLevel.ENCRYPTED if strict else SecurityLevel.NOT_SECURE
+        return SecurityPolicy(
+            minimum=minimum,
+            scope=self.policy.scope,
+            srtp=demand,
+            suites=self.media.suites,
+            tls_minimum=self.tls.minimum,
+            fips=fips,
+            on_drop=self.policy.on_drop,
+        )
+
+    def listen_at(self) -> tuple[Transport, str, int]:
+        """Transport, address and port of `listen`."""
+        match = re.fullmatch(
+            r"(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})", self.listen or ""
+        )
+        if match is None or int(match[3]) > 65535:
+            raise ConfigurationError(
+                f"listen: {self.listen!r} is not of the form tls:127.0.0.1:5061"
+            )
+        return Transport(match[1]), match[2].strip("[]"), int(match[3])
+
+    def with_media(self, **changes: object) -> Self:
+        """The same account with other media preferences."""
+        return replace(self, media=replace(self.media, **changes))  # type: ignore[arg-type]
+
+
+def _transport_of(uri: SipUri, key: str) -> Transport | None:
+    """The transport that a server's URI names, or None (RFC 3263 section 4.1)."""
+    if uri.scheme == "sips":
+        return Transport.TLS
+    name = uri.parameter("transport")
+    if name is None:
+        return None
+    try:
+        return Transport(name.lower())
+    except ValueError:
+        raise ConfigurationError(
+            f"{key}: transport={name} is not spoken here; use tls, tcp or udp"
+        ) from None

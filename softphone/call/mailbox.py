@@ -1,0 +1,77 @@
+"""A mailbox of events: written by one, read by any number of async iterators.
+
+It is bounded.  A reader that starts late gets the last `capacity` events from before; one that is
+slower than the writer misses the oldest, and the number missed is counted.  The end is never
+missed: after `close`, iteration ends once the rest has been read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
+
+__all__ = ["Mailbox"]
+
+E = TypeVar("E")
+
+
+class Mailbox(Generic[E]):
+    """Events for whoever iterates."""
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._events: deque[E] = deque(maxlen=capacity)
+        self._written = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._closed = False
+        self.missed = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be written."""
+        return self._closed
+
+    def put(self, event: E) -> None:
+        """Write one event; after `close` it is dropped."""
+        if self._closed:
+            return
+        self._events.append(event)
+        self._written += 1
+        self._wake()
+
+    def close(self) -> None:
+        """End every iteration once it has read what is there."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def events(self) -> AsyncIterator[E]:
+        """Every event still kept, then every new one, until the mailbox is closed."""
+        position = self._written - len(self._events)
+        while True:
+            oldest = self._written - len(self._events)
+            if position < oldest:
+                self.missed += oldest - position
+                position = oldest
+            if position < self._written:
+                event = self._events[position - oldest]
+                position += 1
+                yield event
+            elif self._closed:
+                return
+            else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)

@@ -1,0 +1,159 @@
+"""The account file: what is read, and how what is wrong is reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.account.file import load_account
+from softphone.errors import ConfigurationError
+from softphone.machine import Transport
+from softphone.security import CryptoSuite, OnDrop, Scope, SecurityLevel, SrtpPolicy, TlsVersion
+
+WHOLE = """\
+aor = "sip:alice@127.0.0.1"
+registrar = "sips:127.0.0.1:5062"
+outbound_proxy = "sips:edge.example.test"
+persona = "standard"
+[credentials]
+username = "alice"
+password_file = "alice.secret"
+algorithms = ["SHA-256", "MD5"]
+[tls]
+ca = "ca.crt"
+certificate = "alice.crt"
+key = "alice.key"
+pin = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+server_name = "pbx.example.test"
+minimum = "1.3"
+[policy]
+minimum = "encrypted"
+scope = "end_to_end"
+on_drop = "hold"
+[media]
+srtp = "optional"
+suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
+codecs = ["pcma", "PCMU"]
+ports = "41000-41999"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("ca.crt", "alice.crt", "alice.key", "alice.secret"):
+        (tmp_path / name).write_text("secret-of-alice\n")
+        (tmp_path / name).chmod(0o600)
+    return tmp_path
+
+
+def load(folder, text, **options):
+    path = folder / "alice.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return load_account(path, **options)
+
+
+def test_a_whole_file_is_read(folder):
+    config = load(folder, WHOLE).config
+    assert config.aor_uri.user == "alice"
+    assert config.transport is Transport.TLS
+    assert config.credentials is not None
+    assert config.credentials.password.reveal() == b"secret-of-alice"
+    assert config.credentials.algorithms == ("SHA-256", "MD5")
+    assert config.tls.ca == (folder / "ca.crt",)
+    assert config.tls.minimum is TlsVersion.TLS_1_3
+    assert config.policy.minimum is SecurityLevel.ENCRYPTED
+    assert config.policy.scope is Scope.END_TO_END
+    assert config.policy.on_drop is OnDrop.HOLD
+    assert config.media.srtp is SrtpPolicy.OPTIONAL
+    assert config.media.suites == (
+        CryptoSuite.AEAD_AES_128_GCM,
+        CryptoSuite.AES_CM_128_HMAC_SHA1_80,
+    )
+    assert config.media.codecs == ("PCMA", "PCMU")
+    assert config.media.ports == (41000, 41999)
+
+
+def test_a_short_file_has_defaults(folder):
+    config = load(folder, 'aor = "sip:a@h"\nregistrar = "sips:h"\n').config
+    assert config.srtp is SrtpPolicy.REQUIRED
+    assert config.media.codecs == ("PCMU", "PCMA")
+    assert config.media.suites == tuple(CryptoSuite)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('persona = "standard"', 'personna = "standard"', r":4: personna: .*'persona'"),
+        ("[policy]", "[polcy]", r":16: polcy: there is no such key; did you mean 'policy'"),
+        ("server_name =", "servername =", r":14: tls\.servername: .*'server_name'"),
+        ('minimum = "1.3"', 'minimum = "1.1"', r":15: tls\.minimum: '1\.1' is unknown"),
+        ('minimum = "encrypted"', 'minimum = "high"', r":17: policy\.minimum: 'high'"),
+        ('scope = "end_to_end"', "scope = 3", r":18: policy\.scope: expected a text"),
+        ('"AEAD_AES_128_GCM"', '"ROT13"', r":22: media\.suites: 'ROT13' is unknown"),
+        ('"pcma"', '"speex"', r":23: media\.codecs: 'SPEEX' is unknown"),
+        ('ports = "41000-41999"', 'ports = "many"', r":24: media\.ports: 'many'"),
+        ('ports = "41000-41999"', 'ports = "41000-41001"', r":24: media\.ports: .*too few"),
+        ('ca = "ca.crt"', 'ca = "none.crt"', r":10: tls\.ca: there is no "),
+        ('"sips:edge.example.test"', '"mailto:x"', r":3: outbound_proxy: "),
+        ('["SHA-256", "MD5"]', '["SHA-1"]', r":8: credentials\.algorithms: 'SHA-1'"),
+        ('["SHA-256", "MD5"]', '["MD5", "MD5"]', r":8: .*listed twice"),
+        ('password_file = "alice.secret"', "", r":5: credentials: give one of"),
+        ('key = "alice.key"', "", r": tls\.key: a client certificate and its key"),
+        ('pin = "sha256:0', 'pin = "sha1:0', r":13: tls\.pin"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(folder, old, new, where):
+    assert old in WHOLE
+    with pytest.raises(ConfigurationError, match=where):
+        load(folder, WHOLE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("aor = ", "this is no TOML"),
+        ("", "aor: missing"),
+        ('aor = "sip:a@h"\nregistrar = "sips:h"\nexpires = 0', ":3: expires"),
+        ('aor = "sip:a@h"\nregistrar = "sips:h"\ntls = 1', ":3: tls: expected a table"),
+        ('aor = "sip:a@h"\nregistrar = "sips:h"\nexpires = true', ":3: expires"),
+    ],
+)
+def test_a_file_that_is_no_account_is_refused(folder, text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load(folder, text)
+
+
+def test_a_missing_file_is_a_sentence(tmp_path):
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_account(tmp_path / "none.toml")
+
+
+def test_the_password_may_come_from_the_environment(folder):
+    text = WHOLE.replace('password_file = "alice.secret"', 'password_env = "ALICE"')
+    config = load(folder, text, environment={"ALICE": "from outside"}).config
+    assert config.credentials is not None
+    assert config.credentials.password.reveal() == b"from outside"
+    with pytest.raises(ConfigurationError, match=r":7: credentials\.password_env: .*ALICE"):
+        load(folder, text, environment={})
+
+
+def test_secrets_that_others_can_read_are_reported(folder):
+    assert load(folder, WHOLE).warnings == ()
+    for name in ("alice.key", "alice.secret"):
+        (folder / name).chmod(0o644)
+    warnings = load(folder, WHOLE).warnings
+    assert len(warnings) == 2
+    assert all("chmod 600" in warning for warning in warnings)
+
+
+def test_an_error_never_shows_a_password(folder):
+    text = WHOLE.replace('password_file = "alice.secret"', 'password = "hunter2"\nbogus = 1')
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_ca_may_add_the_system_store(folder):
+    config = load(folder, WHOLE.replace('ca = "ca.crt"', 'ca = ["ca.crt", "system"]')).config
+    assert config.tls.system
+    assert config.tls.ca == (folder / "ca.crt",)

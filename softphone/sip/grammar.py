@@ -13,7 +13,6 @@ from typing import TypeAlias
 from softphone.errors import LocalProtocolError, SoftphoneError
 
 __all__ = [
-    "ADDRESS_LITERAL",
     "HOST",
     "PARAMETERS",
     "QUOTED_STRING",
@@ -29,6 +28,7 @@ __all__ = [
     "quote",
     "set_parameter",
     "split_commas",
+    "unique_parameters",
     "unquote",
 ]
 
@@ -62,7 +62,6 @@ QUOTED_STRING = r'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
 # nothing is decided by it: the resolver has the last word.
 # IPv6reference = "[" IPv6address "]": the address itself is checked where it is parsed.
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-._]*+)|\[[0-9A-Fa-f:.]++\])"
-ADDRESS_LITERAL = r"[0-9A-Fa-f:.]++"
 
 # generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string
 # Lenient: an unquoted value may hold any visible ASCII but the delimiters, since tags and

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Self
 
 from softphone.sip.grammar import (
-    ADDRESS_LITERAL,
     HOST,
     PARAMETERS,
     QUOTED_STRING,
@@ -26,13 +25,11 @@ from softphone.sip.grammar import (
     parse_parameters,
     quote,
     set_parameter,
-    split_commas,
     unquote,
 )
 from softphone.sip.uri import format_host, parse_host
 
 __all__ = [
-    "AuthValue",
     "CSeq",
     "ContentType",
     "EventValue",
@@ -43,7 +40,7 @@ __all__ = [
     "SessionExpires",
     "SubscriptionState",
     "Via",
-    "Warning",
+    "WarningValue",
     "format_date",
     "parse_date",
     "parse_delta_seconds",
@@ -68,8 +65,6 @@ _MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*+/[ \t]*+({TOKEN})({PARAMETERS})")
 _RETRY_AFTER = re.compile(rf"([0-9]++)[ \t]*+(\((?:[^()\\]++|\\.)*+\))?({PARAMETERS})")
 # warning-value = warn-code SP warn-agent SP warn-text
 _WARNING = re.compile(rf"([0-9]{{3}})[ \t]++([^\s\",]++)[ \t]++({QUOTED_STRING})")
-_AUTH_PARAMETER = re.compile(rf"({TOKEN})[ \t]*+=[ \t]*+({QUOTED_STRING}|[^\s\",]++)")
-_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+")
 _DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) "
     r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) "
@@ -77,9 +72,6 @@ _DATE = re.compile(
 )
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# Parameters of challenges and credentials that are tokens; qop is one in credentials only
-# (RFC 7616 sections 3.3 and 3.4).
-_UNQUOTED = frozenset({"algorithm", "stale", "nc", "userhash", "charset", "username*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,75 +206,7 @@ class RAck:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthValue:
-    """A challenge or credentials (RFC 3261 sections 20.7, 20.44; RFC 7616; RFC 8898 for Bearer).
-
-    `parameters` are name and plain value, quotes removed; `token68` is what stands in their place
-    for Bearer.  Neither shows in the repr.
-    """
-
-    scheme: str
-    parameters: tuple[tuple[str, str], ...] = ()
-    token68: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse one challenge, credentials, or (with no scheme, see `parse_info`) neither."""
-        scheme, _, rest = text.strip(" \t").partition(" ")
-        rest = rest.strip(" \t")
-        if not is_token(scheme):
-            raise MalformedMessage("Malformed authentication scheme")
-        if _TOKEN68.fullmatch(rest):
-            return cls(scheme, (), rest)
-        return cls(scheme, _parse_auth_parameters(rest) if rest else ())
-
-    @classmethod
-    def parse_info(cls, text: str) -> Self:
-        """Parse an Authentication-Info value (RFC 7616 section 3.5): `scheme` is empty."""
-        return cls("", _parse_auth_parameters(text))
-
-    def __str__(self) -> str:
-        if self.token68:
-            return f"{self.scheme} {self.token68}"
-        credentials = self.parameter("response") is not None or not self.scheme
-        written = ", ".join(
-            f"{name}={value}"
-            if is_token(value)
-            and (name.lower() in _UNQUOTED or (name.lower() == "qop" and credentials))
-            else f"{name}={quote(value)}"
-            for name, value in self.parameters
-        )
-        return f"{self.scheme} {written}".strip()
-
-    def __repr__(self) -> str:
-        return f"AuthValue({self.scheme!r}, {', '.join(name for name, _ in self.parameters)})"
-
-    def parameter(self, name: str) -> str | None:
-        """The value of a parameter, or None."""
-        lowered = name.lower()
-        for key, value in self.parameters:
-            if key.lower() == lowered:
-                return value
-        return None
-
-
-def _parse_auth_parameters(text: str) -> tuple[tuple[str, str], ...]:
-    found: dict[str, tuple[str, str]] = {}
-    for item in split_commas(text):
-        # Empty elements are allowed by RFC 7235 section 7 and are seen at the end of challenges.
-        if not item:
-            continue
-        match = _AUTH_PARAMETER.fullmatch(item)
-        if match is None:
-            raise MalformedMessage("Malformed authentication parameter")
-        if match[1].lower() in found:
-            raise MalformedMessage("Authentication parameter given twice")
-        found[match[1].lower()] = (match[1], unquote(match[2]))
-    return tuple(found.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the RFC's name
+class WarningValue:
     """A Warning value (RFC 3261 section 20.43): three-digit code, agent, plain text."""
 
     code: int

@@ -1,6 +1,7 @@
 """Header fields: names, multiplicity, and the ordered multimap of a message (RFC 3261 section 20).
 
-A field value is kept as text, unfolded and stripped; `softphone.sip.header_values` has the types.
+A field value is kept as text, unfolded and stripped; `softphone.sip.header_values` and
+`softphone.sip.authentication_value` have the types.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TypeAlias
 from softphone.errors import LocalProtocolError
 from softphone.sip.grammar import is_token, split_commas
 
-__all__ = ["Field", "Headers", "canonical_name", "is_list", "is_single"]
+__all__ = ["Field", "Headers", "canonical_name", "field_key", "is_list", "is_single"]
 
 Field: TypeAlias = tuple[str, str]
 """A header field: its name and its value."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 from softphone.sip.grammar import (
@@ -122,7 +122,7 @@ class SipUri:
 
     scheme: str
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     host: str
     port: int | None = None
     parameters: Parameters = ()

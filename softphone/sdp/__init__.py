@@ -22,17 +22,9 @@ from softphone.sdp.description import (
     SessionDescription,
     Time,
 )
-from softphone.sdp.negotiation import (
-    AnswerMismatch,
-    Codec,
-    LocalMedia,
-    MediaCapability,
-    NegotiatedCodec,
-    NegotiatedMedia,
-    OfferedMedia,
-    Session,
-    TelephoneEvent,
-)
+from softphone.sdp.format import Codec, MediaCapability, NegotiatedCodec, TelephoneEvent
+from softphone.sdp.line import LocalMedia, NegotiatedMedia, OfferedMedia
+from softphone.sdp.negotiation import AnswerMismatch, Session
 
 __all__ = [
     "AnswerMismatch",

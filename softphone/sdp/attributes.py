@@ -7,10 +7,12 @@ RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4585 (rtcp-fb).  Crypto lines are parsed, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import base64
+import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from softphone.sdp.description import MediaDescription
+from softphone.sdp.description import MalformedDescription, MediaDescription, bounded_number
 from softphone.security import KeyMaterial
 
 __all__ = [
@@ -25,6 +27,16 @@ __all__ = [
     "read_crypto",
 ]
 
+_RTPMAP = re.compile(r"([0-9]{1,3})[ ]+([!-.0-~]{1,64})/([0-9]{1,10})(?:/([0-9]{1,3}))?")
+_RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +([!-~]{1,255}))?")
+_SSRC = re.compile(r"([0-9]{1,10}) +([!-9;-~]{1,64})(?::(.*))?")
+# RFC 4568 section 9.1: tag, suite, key parameters, session parameters.
+_CRYPTO_HEAD = re.compile(r"([0-9]{1,9})[ \t]+([A-Za-z0-9_]{1,64})(?![A-Za-z0-9_])")
+_CRYPTO = re.compile(_CRYPTO_HEAD.pattern + r"[ \t]+([!-~]{1,4096})((?:[ \t]+[!-~]{1,256}){0,32})")
+_METHOD = re.compile(r"[A-Za-z0-9_\-]{1,32}")
+_LIFETIME = re.compile(r"(?:2\^([0-9]{1,2})|([0-9]{1,20}))")
+_MKI = re.compile(r"([0-9]{1,38}):([0-9]{1,3})")
+
 
 @dataclass(frozen=True, slots=True)
 class Rtpmap:
@@ -38,10 +50,20 @@ class Rtpmap:
     @classmethod
     def parse(cls, value: str) -> Rtpmap:
         """Read the attribute's value.  Raises MalformedDescription."""
-        raise NotImplementedError
+        match = _RTPMAP.fullmatch(value.strip())
+        if match is None:
+            raise MalformedDescription("the rtpmap attribute is malformed")
+        payload_type, name, rate, channels = match.groups()
+        return cls(
+            bounded_number(payload_type, largest=127, what="the payload type in rtpmap"),
+            name,
+            bounded_number(rate, largest=2**32 - 1, what="the clock rate in rtpmap"),
+            int(channels or "1"),
+        )
 
     def __str__(self) -> str:
-        raise NotImplementedError
+        suffix = "" if self.channels == 1 else f"/{self.channels}"
+        return f"{self.payload_type} {self.encoding_name}/{self.clock_rate}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +76,21 @@ class Fmtp:
     @classmethod
     def parse(cls, value: str) -> Fmtp:
         """Read the attribute's value.  Raises MalformedDescription."""
-        raise NotImplementedError
+        fmt, _, parameters = value.strip().partition(" ")
+        if not parameters.strip():
+            raise MalformedDescription("the fmtp attribute is malformed")
+        return cls(fmt, parameters.strip())
 
     def __str__(self) -> str:
         return f"{self.format} {self.parameters}"
 
     def get(self, name: str) -> str | None:
         """The value of one `name=value` parameter, its name compared without case."""
-        raise NotImplementedError
+        for part in self.parameters.split(";"):
+            key, equals, value = part.partition("=")
+            if equals and key.strip().lower() == name.lower():
+                return value.strip()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,11 @@ class RtcpPort:
     @classmethod
     def parse(cls, value: str) -> RtcpPort:
         """Read the attribute's value.  Raises MalformedDescription."""
-        raise NotImplementedError
+        match = _RTCP.fullmatch(value.strip())
+        if match is None:
+            raise MalformedDescription("the rtcp attribute is malformed")
+        port = bounded_number(match[1], largest=65535, what="the port in rtcp")
+        return cls(port, match[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +121,11 @@ class SsrcAttribute:
     @classmethod
     def parse(cls, value: str) -> SsrcAttribute:
         """Read the attribute's value.  Raises MalformedDescription."""
-        raise NotImplementedError
+        match = _SSRC.fullmatch(value.strip())
+        if match is None:
+            raise MalformedDescription("the ssrc attribute is malformed")
+        ssrc = bounded_number(match[1], largest=2**32 - 1, what="the source in ssrc")
+        return cls(ssrc, match[2], match[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +158,20 @@ class Crypto:
     @classmethod
     def parse(cls, value: str) -> Crypto:
         """Read the attribute's value.  Raises MalformedDescription, its text without the key."""
-        raise NotImplementedError
+        match = _CRYPTO.fullmatch(value.strip())
+        if match is None:
+            raise MalformedDescription("the crypto attribute is malformed")
+        return cls(
+            tag=int(match[1]),
+            suite_name=match[2],
+            key_params=tuple(_key_parameter(text) for text in match[3].split(";")),
+            session_params=tuple(match[4].split()),
+        )
 
     def wire(self) -> str:
         """The attribute's value as it is sent, the key in clear."""
-        raise NotImplementedError
+        keys = ";".join(_print_key(parameter) for parameter in self.key_params)
+        return " ".join((str(self.tag), self.suite_name, keys, *self.session_params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +183,71 @@ class UnreadableCrypto:
     reason: str
 
 
-CryptoLine = Crypto | UnreadableCrypto
+CryptoLine: TypeAlias = Crypto | UnreadableCrypto
 
 
 def read_crypto(media: MediaDescription) -> tuple[CryptoLine, ...]:
     """Every crypto line of `media`, in order, readable or not."""
-    raise NotImplementedError
+    return tuple(_read_one(value) for value in media.values("crypto"))
+
+
+def _read_one(value: str) -> CryptoLine:
+    try:
+        return Crypto.parse(value)
+    except MalformedDescription as error:
+        head = _CRYPTO_HEAD.match(value.strip())
+        if head is None:
+            return UnreadableCrypto(None, None, str(error))
+        return UnreadableCrypto(int(head[1]), head[2], str(error))
+
+
+def _key_parameter(text: str) -> KeyParameter:
+    """Read `method:key||salt|lifetime|MKI:length` (RFC 4568 section 9.2)."""
+    method, colon, info = text.partition(":")
+    if not colon or not _METHOD.fullmatch(method):
+        raise MalformedDescription("a key parameter of the crypto attribute has no method")
+    encoded, *rest = info.split("|")
+    lifetime: int | None = None
+    if rest and ":" not in rest[0]:
+        lifetime = _lifetime(rest.pop(0))
+    mki, mki_length = _mki(rest.pop(0)) if rest else (None, 0)
+    if rest:
+        raise MalformedDescription("a key parameter of the crypto attribute has too many fields")
+    return KeyParameter(KeyMaterial(_key(encoded)), lifetime, mki, mki_length, method.lower())
+
+
+def _key(encoded: str) -> bytes:
+    """Strict base64; padding may be missing, as some phones leave it out."""
+    bare = encoded.rstrip("=")
+    if len(encoded) - len(bare) > 2 or not bare:
+        raise MalformedDescription("the key of the crypto attribute is not base64")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except ValueError:
+        raise MalformedDescription("the key of the crypto attribute is not base64") from None
+
+
+def _lifetime(text: str) -> int:
+    match = _LIFETIME.fullmatch(text)
+    if match is None:
+        raise MalformedDescription("the lifetime in the crypto attribute is malformed")
+    power, plain = match.groups()
+    return 1 << int(power) if power else int(plain)
+
+
+def _mki(text: str) -> tuple[int, int]:
+    match = _MKI.fullmatch(text)
+    if match is None or not 1 <= int(match[2]) <= 128:
+        raise MalformedDescription("the MKI in the crypto attribute is malformed")
+    return int(match[1]), int(match[2])
+
+
+def _print_key(parameter: KeyParameter) -> str:
+    fields = [f"{parameter.method}:{base64.b64encode(parameter.key.reveal()).decode()}"]
+    if parameter.lifetime is not None:
+        power = parameter.lifetime.bit_length() - 1
+        exact = parameter.lifetime == 1 << power and power > 0
+        fields.append(f"2^{power}" if exact else str(parameter.lifetime))
+    if parameter.mki is not None:
+        fields.append(f"{parameter.mki}:{parameter.mki_length}")
+    return "|".join(fields)

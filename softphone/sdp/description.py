@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from softphone.errors import SoftphoneError
+from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
 
 __all__ = [
@@ -49,6 +49,17 @@ class DescriptionLimits:
 
 DEFAULT_LIMITS = DescriptionLimits()
 
+# RFC 8866 section 9: token, and the characters that no field may hold.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+")
+_BREAK = re.compile(r"[\r\n\0]")
+_HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_\-.]{1,253}")
+_PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)*")
+_PORT = re.compile(r"([0-9]{1,5})(?:/([0-9]{1,4}))?")
+_SUFFIX = re.compile(r"(?:/[0-9]{1,5}){1,2}")
+_VISIBLE = re.compile(r"[!-~]+")
+_SECRET_ATTRIBUTES = frozenset({"crypto", "ice-pwd", "key-mgmt"})
+_DIRECTIONS = {direction.value: direction for direction in Direction}
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -74,7 +85,10 @@ class Connection:
     @property
     def on_hold(self) -> bool:
         """Whether the address is unspecified: the hold of RFC 2543 (RFC 3264 section 8.4)."""
-        raise NotImplementedError
+        return self.address in ("0.0.0.0", "::")
+
+    def __str__(self) -> str:
+        return f"{self.network_type} {self.address_type} {self.address}{self.suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,9 @@ class Bandwidth:
 
     type: str
     value: int
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,13 @@ class Attribute:
 
     name: str
     value: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}:{self.value}"
+
+    def __repr__(self) -> str:
+        value = "'<secret>'" if self.name.lower() in _SECRET_ATTRIBUTES else repr(self.value)
+        return f"Attribute(name={self.name!r}, value={value})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +152,15 @@ class MediaDescription:
     @property
     def direction(self) -> Direction | None:
         """Its own direction attribute; see `SessionDescription.direction_of`."""
-        raise NotImplementedError
+        return _direction_in(self.attributes)
 
     def values(self, name: str) -> Iterator[str]:
         """The values of its attributes of that name, in order."""
-        raise NotImplementedError
+        return (a.value for a in self.attributes if a.name == name and a.value is not None)
 
     def has(self, name: str) -> bool:
         """Whether it has an attribute of that name."""
-        raise NotImplementedError
+        return any(attribute.name == name for attribute in self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +185,25 @@ class SessionDescription:
         cls, data: bytes, *, limits: DescriptionLimits = DEFAULT_LIMITS
     ) -> SessionDescription:
         """Read a description.  Raises MalformedDescription, nothing else."""
-        raise NotImplementedError
+        reader = _Reader(limits)
+        for number, line in enumerate(_lines(data, limits), start=1):
+            try:
+                reader.read(line)
+            except MalformedDescription as error:
+                raise MalformedDescription(f"line {number}: {error}") from None
+        return reader.description()
 
     def encode(self) -> bytes:
-        """The description as it goes on the wire, CRLF line ends, keys in clear."""
-        raise NotImplementedError
+        """The description as it goes on the wire, CRLF line ends, keys in clear.
+
+        Raises LocalProtocolError when a field of ours holds a line end or NUL.
+        """
+        lines = list(_session_lines(self))
+        for media in self.media:
+            lines += _media_lines(media)
+        if any(_BREAK.search(line) for line in lines):
+            raise LocalProtocolError("a field of the session description holds a line end or NUL")
+        return "".join(f"{line}\r\n" for line in lines).encode()
 
     def connection_of(self, media: MediaDescription) -> Connection | None:
         """The `c=` line that holds for `media`: its own, else the session's."""
@@ -173,4 +211,289 @@ class SessionDescription:
 
     def direction_of(self, media: MediaDescription) -> Direction:
         """The direction that holds for `media`, as its author sees it (RFC 8866 section 6.7)."""
-        raise NotImplementedError
+        return media.direction or _direction_in(self.attributes) or Direction.SENDRECV
+
+
+def _direction_in(attributes: Iterable[Attribute]) -> Direction | None:
+    found = (_DIRECTIONS.get(a.name) for a in attributes if a.value is None)
+    return next((direction for direction in found if direction is not None), None)
+
+
+# Printing ---------------------------------------------------------------------------------------
+
+
+def _session_lines(description: SessionDescription) -> Iterator[str]:
+    o = description.origin
+    yield "v=0"
+    yield (
+        f"o={o.username} {o.session_id} {o.session_version}"
+        f" {o.network_type} {o.address_type} {o.address}"
+    )
+    yield f"s={description.session_name}"
+    if description.information is not None:
+        yield f"i={description.information}"
+    if description.uri is not None:
+        yield f"u={description.uri}"
+    yield from (f"e={email}" for email in description.emails)
+    yield from (f"p={phone}" for phone in description.phones)
+    if description.connection is not None:
+        yield f"c={description.connection}"
+    yield from (f"b={bandwidth}" for bandwidth in description.bandwidth)
+    for time in description.times:
+        yield f"t={time.start} {time.stop}"
+        yield from (f"r={repeat}" for repeat in time.repeats)
+    if description.zone is not None:
+        yield f"z={description.zone}"
+    yield from (f"a={attribute}" for attribute in description.attributes)
+
+
+def _media_lines(media: MediaDescription) -> Iterator[str]:
+    port = str(media.port) if media.port_count == 1 else f"{media.port}/{media.port_count}"
+    yield f"m={media.media} {port} {media.protocol} {' '.join(media.formats)}"
+    if media.title is not None:
+        yield f"i={media.title}"
+    yield from (f"c={connection}" for connection in media.connections)
+    yield from (f"b={bandwidth}" for bandwidth in media.bandwidth)
+    yield from (f"a={attribute}" for attribute in media.attributes)
+
+
+# Parsing ----------------------------------------------------------------------------------------
+
+
+def _lines(data: bytes, limits: DescriptionLimits) -> list[str]:
+    """Split bounded input.  A lone LF ends a line too (section 5 asks parsers to accept it)."""
+    if len(data) > limits.size:
+        raise MalformedDescription(f"the description is larger than {limits.size} bytes")
+    lines = data.decode("utf-8", errors="replace").rstrip("\r\n").split("\n")
+    if len(lines) > limits.lines:
+        raise MalformedDescription(f"the description has more than {limits.lines} lines")
+    if max(map(len, lines)) > limits.line_length:
+        raise MalformedDescription(f"a line is longer than {limits.line_length} characters")
+    lines = [line.removesuffix("\r") for line in lines]
+    if any(_BREAK.search(line) for line in lines):
+        raise MalformedDescription("a line holds a CR or a NUL")
+    return lines
+
+
+def bounded_number(text: str, *, largest: int, what: str) -> int:
+    """Decimal digits of ASCII up to `largest`.  Raises MalformedDescription."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 20) or int(text) > largest:
+        raise MalformedDescription(f"{what} is not a number from 0 to {largest}")
+    return int(text)
+
+
+def _address(address_type: str, address: str, *, what: str) -> str:
+    """Check an address of network type IN: numeric of its family, or a host name."""
+    try:
+        if address_type == "IP4":
+            ipaddress.IPv4Address(address)
+        else:
+            ipaddress.IPv6Address(address)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(address):
+            raise MalformedDescription(f"{what} holds no {address_type} address") from None
+    if "%" in address:
+        raise MalformedDescription(f"{what} holds an address with a zone")
+    return address
+
+
+def _origin(value: str) -> Origin:
+    # Some peers put spaces into the user name; the five fields behind it never hold any.
+    fields = value.rsplit(maxsplit=5)
+    if len(fields) != 6 or not all(_VISIBLE.fullmatch(field) for field in fields[1:]):
+        raise MalformedDescription("the o= line has not its six fields")
+    username, session_id, version, network_type, address_type, address = fields
+    return Origin(
+        username=username.strip(),
+        session_id=session_id,
+        session_version=bounded_number(version, largest=2**64 - 1, what="the version in o="),
+        network_type=network_type,
+        address_type=address_type,
+        address=address,
+    )
+
+
+def _connection(value: str) -> Connection:
+    fields = value.split()
+    if len(fields) != 3 or not all(_VISIBLE.fullmatch(field) for field in fields):
+        raise MalformedDescription("the c= line has not its three fields")
+    network_type, address_type, rest = fields
+    if network_type != "IN":
+        return Connection(rest, address_type, network_type)
+    if address_type not in ("IP4", "IP6"):
+        raise MalformedDescription("the c= line has an unknown address type")
+    address, slash, suffix = rest.partition("/")
+    if slash and not _SUFFIX.fullmatch(slash + suffix):
+        raise MalformedDescription("the c= line has a bad multicast suffix")
+    return Connection(
+        _address(address_type, address, what="the c= line"), address_type, "IN", slash + suffix
+    )
+
+
+def _bandwidth(value: str) -> Bandwidth:
+    kind, colon, amount = value.strip().partition(":")
+    if not colon or not _TOKEN.fullmatch(kind):
+        raise MalformedDescription("the b= line has no type")
+    return Bandwidth(kind, bounded_number(amount.strip(), largest=2**53, what="the bandwidth"))
+
+
+def _time(value: str) -> Time:
+    fields = value.split()
+    if len(fields) != 2:
+        raise MalformedDescription("the t= line has not its two fields")
+    start, stop = (bounded_number(text, largest=2**64 - 1, what="a time") for text in fields)
+    return Time(start, stop)
+
+
+def _attribute(value: str) -> Attribute:
+    name, colon, rest = value.partition(":")
+    name = name.strip()
+    if not _TOKEN.fullmatch(name):
+        raise MalformedDescription("the a= line has no name")
+    return Attribute(name, rest if colon else None)
+
+
+def _formats(protocol: str, formats: list[str], limits: DescriptionLimits) -> tuple[str, ...]:
+    if not formats or len(formats) > limits.formats:
+        raise MalformedDescription("the m= line has no format, or too many")
+    if "RTP/" in protocol.upper():
+        return tuple(str(bounded_number(text, largest=127, what="a format")) for text in formats)
+    if not all(_TOKEN.fullmatch(text) for text in formats):
+        raise MalformedDescription("the m= line has a format that is no token")
+    return tuple(formats)
+
+
+def _media(value: str, limits: DescriptionLimits) -> MediaDescription:
+    fields = value.split()
+    if len(fields) < 4 or not _TOKEN.fullmatch(fields[0]) or not _PROTOCOL.fullmatch(fields[2]):
+        raise MalformedDescription("the m= line has not its fields")
+    port = _PORT.fullmatch(fields[1])
+    if port is None:
+        raise MalformedDescription("the m= line has no port")
+    return MediaDescription(
+        media=fields[0],
+        port=bounded_number(port[1], largest=65535, what="the port in m="),
+        port_count=int(port[2]) if port[2] else 1,
+        protocol=fields[2],
+        formats=_formats(fields[2], fields[3:], limits),
+    )
+
+
+class _Reader:
+    """Takes one line after the other and holds what they said so far.
+
+    A letter that RFC 8866 does not know refuses the whole description (section 5); order within
+    a section is not enforced, since `b=` and `a=` are often found early, but `v=` comes first and
+    nothing that belongs to the session comes behind an `m=`.
+    """
+
+    def __init__(self, limits: DescriptionLimits) -> None:
+        self._limits = limits
+        self._session: dict[str, list[str]] = {}
+        self._times: list[Time] = []
+        self._attributes: list[Attribute] = []
+        self._media: list[_MediaLines] = []
+
+    def read(self, line: str) -> None:
+        """Take one line.  Raises MalformedDescription."""
+        letter, value = line[:1], line[2:]
+        if line[1:2] != "=" or letter not in "vosiuepcbtrzkam":
+            raise MalformedDescription("it is not a letter of SDP followed by =")
+        if not self._session and not (letter == "v" and value.strip() == "0"):
+            raise MalformedDescription("a description begins with v=0")
+        if letter == "m":
+            self._begin_media(value)
+        elif self._media:
+            self._read_media(letter, value)
+        else:
+            self._read_session(letter, value)
+
+    def _begin_media(self, value: str) -> None:
+        if len(self._media) == self._limits.media:
+            raise MalformedDescription(f"there are more than {self._limits.media} m= lines")
+        self._media.append(_MediaLines(_media(value, self._limits)))
+
+    def _read_media(self, letter: str, value: str) -> None:
+        media = self._media[-1]
+        if letter == "a":
+            self._bounded(media.attributes).append(_attribute(value))
+        elif letter == "c":
+            media.connections.append(_connection(value))
+        elif letter == "b":
+            media.bandwidth.append(_bandwidth(value))
+        elif letter == "i":
+            media.title = value
+        elif letter != "k":  # k= is obsolete and is discarded (section 5.12)
+            raise MalformedDescription(f"{letter}= cannot stand behind an m= line")
+
+    def _read_session(self, letter: str, value: str) -> None:
+        if letter == "a":
+            self._bounded(self._attributes).append(_attribute(value))
+        elif letter == "t":
+            self._times.append(_time(value))
+        elif letter == "r":
+            self._repeat(value)
+        elif letter != "k":
+            seen = self._session.setdefault(letter, [])
+            if seen and letter not in "epb":
+                raise MalformedDescription(f"there is a second {letter}= line")
+            seen.append(value)
+
+    def _repeat(self, value: str) -> None:
+        if not self._times:
+            raise MalformedDescription("an r= line belongs behind a t= line")
+        last = self._times[-1]
+        self._times[-1] = Time(last.start, last.stop, (*last.repeats, value))
+
+    def _bounded(self, attributes: list[Attribute]) -> list[Attribute]:
+        if len(attributes) == self._limits.attributes:
+            raise MalformedDescription(f"there are more than {self._limits.attributes} a= lines")
+        return attributes
+
+    def description(self) -> SessionDescription:
+        """What was read.  Raises MalformedDescription when an o= line is missing.
+
+        A missing s= or t= line is forgiven: neither means anything to a call (RFC 3264 section 5).
+        """
+        if "o" not in self._session:
+            raise MalformedDescription("there is no o= line")
+        connection = self._first("c")
+        return SessionDescription(
+            origin=_origin(self._session["o"][0]),
+            media=tuple(media.build() for media in self._media),
+            session_name=self._first("s") or "-",
+            information=self._first("i"),
+            uri=self._first("u"),
+            emails=tuple(self._session.get("e", ())),
+            phones=tuple(self._session.get("p", ())),
+            connection=None if connection is None else _connection(connection),
+            bandwidth=tuple(_bandwidth(value) for value in self._session.get("b", ())),
+            times=tuple(self._times) or (Time(),),
+            zone=self._first("z"),
+            attributes=tuple(self._attributes),
+        )
+
+    def _first(self, letter: str) -> str | None:
+        values = self._session.get(letter)
+        return values[0] if values else None
+
+
+@dataclass(slots=True)
+class _MediaLines:
+    """An m= line and what has followed it so far."""
+
+    head: MediaDescription
+    title: str | None = None
+    connections: list[Connection] = field(default_factory=list)
+    bandwidth: list[Bandwidth] = field(default_factory=list)
+    attributes: list[Attribute] = field(default_factory=list)
+
+    def build(self) -> MediaDescription:
+        """The finished description."""
+        return replace(
+            self.head,
+            title=self.title,
+            connections=tuple(self.connections),
+            bandwidth=tuple(self.bandwidth),
+            attributes=tuple(self.attributes),
+        )

@@ -100,4 +100,4 @@ def codec(name: str) -> Codec:
         known = ", ".join(REGISTRY)
         raise UnknownCodec(f"there is no codec {name[:64]!r} here; there are {known}")
     module, attribute = REGISTRY[key]
-    return cast(Codec, getattr(import_module(module), attribute))
+    return cast("Codec", getattr(import_module(module), attribute))

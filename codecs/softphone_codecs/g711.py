@@ -12,7 +12,7 @@ import numpy as np
 
 from softphone_codecs.base import Bytes, Lengths, Pcm
 
-__all__ = ["PCMA", "PCMU", "G711"]
+__all__ = ["G711", "PCMA", "PCMU"]
 
 
 def mu_law_values() -> Pcm:
@@ -37,7 +37,8 @@ def mu_law_codes() -> Bytes:
     magnitude = np.minimum(np.abs(sample), 32635) + 0x84
     segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     code = (segment << 4) | ((magnitude >> (segment + 3)) & 0x0F)
-    return (~(code | np.where(sample < 0, 0x80, 0)) & 0xFF).astype(np.uint8)
+    octets: Bytes = (~(code | np.where(sample < 0, 0x80, 0)) & 0xFF).astype(np.uint8)
+    return octets
 
 
 def a_law_codes() -> Bytes:
@@ -47,7 +48,8 @@ def a_law_codes() -> Bytes:
     segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 3, 0)
     mantissa = np.where(segment == 0, magnitude, magnitude >> np.maximum(segment - 1, 0)) & 0x0F
     code = (segment << 4) | mantissa | np.where(sample < 0, 0, 0x80)
-    return (code ^ 0x55).astype(np.uint8)
+    octets: Bytes = (code ^ 0x55).astype(np.uint8)
+    return octets
 
 
 @dataclass(frozen=True, slots=True)

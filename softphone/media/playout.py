@@ -15,7 +15,24 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.errors import ConfigurationError
+from softphone.media.delay import DelayBank
+from softphone.media.ring import EMPTY, Pieces, RingBank
+from softphone.media.timeline import TimelineBank, Verdicts
+
 __all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
+
+LONG_LOSS = 5
+"""Missing frames in a row after which it is silent, and idle when nothing waits."""
+HYSTERESIS = 0.5
+SHORTFALL = 0.25
+"""Frames that the delay may be above and below its range before it is moved."""
+COOLDOWN = 5
+PATIENCE = 25
+"""Frames between two moves of the delay, and those for which a quiet moment is waited for."""
+QUIET_SHARE = 0.1
+QUIET_ENERGY = 2500.0
+"""A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
 
 
 class FrameStatus(IntEnum):
@@ -44,6 +61,12 @@ class PlayoutConfig:
     maximum_delay: float = 0.2
     percentile: float = 0.97
 
+    def __post_init__(self) -> None:
+        if self.slots < 8 or self.slots & (self.slots - 1):
+            raise ConfigurationError(f"{self.slots} slots are not a power of two from 8 on")
+        if not 0.0 < self.maximum_delay <= 1.0 or not 0.0 < self.percentile < 1.0:
+            raise ConfigurationError("a playout delay is at most 1 s, its percentile 0 to 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
@@ -52,7 +75,8 @@ class Arrivals:
     `row` int32[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
     uint8[n]; the payload of packet i is data[i, offset[i] : offset[i] + length[i]] with `data`
     uint8[n, width], `offset` and `length` int32[n]; `arrival` float64[n] in seconds on the clock
-    of `now`.
+    of `now`.  A packet of length 0 (one that is not sound, as a telephone-event) only counts in
+    the sequence.
     """
 
     row: NDArray[np.int32]
@@ -89,43 +113,371 @@ class PlayoutBank:
     """
 
     def __init__(self, capacity: int, config: PlayoutConfig | None = None) -> None:
-        raise NotImplementedError
+        self.config = config or PlayoutConfig()
+        self._delay = DelayBank(
+            capacity, maximum=self.config.maximum_delay, percentile=self.config.percentile
+        )
+        self._ring = RingBank(capacity, self.config.slots, self.config.slot_octets)
+        self._line = TimelineBank(capacity)
+        self.ssrc = self._line.ssrc
+        self.duplicates = self._line.duplicates
+        self.resynchronized = self._line.resynchronized
+        self.played = np.zeros(capacity, dtype=np.int64)
+        self.concealed = np.zeros(capacity, dtype=np.int64)
+        self.late = np.zeros(capacity, dtype=np.int64)
+        self.inserted = np.zeros(capacity, dtype=np.int64)
+        self.dropped = np.zeros(capacity, dtype=np.int64)
+        # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
+        # first that was never played, `newest` the last that is in the ring.
+        self._head = np.zeros(capacity, dtype=np.int64)
+        self._floor = np.zeros(capacity, dtype=np.int64)
+        self._newest = np.full(capacity, EMPTY, dtype=np.int64)
+        # `pending`: where to play is decided anew at the next frame.
+        self._pending = np.zeros(capacity, dtype=np.bool_)
+        self._missing = np.zeros(capacity, dtype=np.int64)
+        # Frames concealed of which it will be known later whether they were sent at all.
+        self._unsure = np.zeros(capacity, dtype=np.int64)
+        self._last_sequence = np.zeros(capacity, dtype=np.int64)
+        self._void = np.zeros(capacity, dtype=np.int64)
+        self._wait = np.zeros(capacity)
+        self._rested = np.zeros(capacity, dtype=np.int64)
+        self._wanting = np.zeros(capacity, dtype=np.int64)
+        self._loud = np.zeros(capacity, dtype=np.bool_)
+        self._energy = np.zeros(capacity, dtype=np.float32)
 
-    def open(self, row: int, *, clock_rate_hz: int, frame_ticks: int, octets_per_tick: int) -> None:
+    def open(
+        self,
+        row: int,
+        *,
+        clock_rate_hz: int,
+        frame_ticks: int,
+        octets_per_tick: int,
+        silence: int = 0,
+    ) -> None:
         """Start a row afresh, counters included: frames of `frame_ticks` RTP clock ticks.
 
-        `octets_per_tick` 0 means packets that cannot be cut, each one frame long (Opus).
+        `octets_per_tick` 0 means packets that cannot be cut, each one frame long (Opus);
+        `silence` is the octet that fills what a cut packet leaves open.
         Raises ConfigurationError when a frame does not fit into a slot.
         """
-        raise NotImplementedError
+        if clock_rate_hz < 1 or frame_ticks < 1 or octets_per_tick < 0:
+            raise ConfigurationError("a stream has a positive clock rate and frame")
+        if frame_ticks * octets_per_tick > self.config.slot_octets:
+            raise ConfigurationError(
+                f"a frame of {frame_ticks * octets_per_tick} octets does not fit into a slot of "
+                f"{self.config.slot_octets}"
+            )
+        frame = frame_ticks / clock_rate_hz
+        if self.config.maximum_delay / frame + 4 > self.config.slots:
+            raise ConfigurationError(
+                f"{self.config.slots} slots of {frame * 1000:g} ms hold less than the maximum delay"
+            )
+        minimum = self.config.minimum_delay
+        self._delay.open(row, minimum=frame if minimum is None else minimum)
+        self._ring.open(row, silence=silence)
+        self._line.open(
+            row,
+            clock_rate_hz=clock_rate_hz,
+            frame_ticks=frame_ticks,
+            octets_per_tick=octets_per_tick,
+        )
+        for counter in (self.played, self.concealed, self.late, self.inserted, self.dropped):
+            counter[row] = 0
+        self._begin(np.array([row]))
+        self._pending[row] = False
+        self._loud[row] = False
+        self._energy[row] = 0.0
 
     def close(self, row: int) -> None:
         """Empty a row; packets for it are ignored until it is opened again."""
-        raise NotImplementedError
+        self._line.close(row)
+        self._ring.clear(np.array([row]))
+        self._begin(np.array([row]))
+        self._pending[row] = False
+
+    def _begin(self, rows: NDArray[np.intp]) -> None:
+        """Forget where to play: frame 0 will be that of the next packet."""
+        self._head[rows] = 0
+        self._floor[rows] = EMPTY + 1
+        self._newest[rows] = EMPTY
+        self._pending[rows] = True
+        self._unsure[rows] = 0
+        self._missing[rows] = LONG_LOSS
+        self._void[rows] = 0
+        self._wait[rows] = 0.0
+        self._rested[rows] = 0
+        self._wanting[rows] = 0
+
+    # In ------------------------------------------------------------------------------------------
 
     def insert(self, arrivals: Arrivals) -> None:
         """Put packets into the rings; what is late or double is counted and dropped."""
-        raise NotImplementedError
+        row = arrivals.row.astype(np.intp)
+        remaining = np.flatnonzero(self._line.opened[row])
+        while remaining.size:
+            # Several packets of one row are taken one after another, one of each row at a time.
+            _, first = np.unique(row[remaining], return_index=True)
+            first.sort()
+            if first.size == remaining.size:
+                self._insert_one_each(row[remaining], arrivals, remaining)
+                return
+            self._insert_one_each(row[remaining[first]], arrivals, remaining[first])
+            remaining = np.delete(remaining, first)
+
+    def _insert_one_each(
+        self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp]
+    ) -> None:
+        arrival = arrivals.arrival[source]
+        idle = self._missing[rows] >= LONG_LOSS
+        verdicts = self._line.judge(
+            rows,
+            sequence=arrivals.sequence[source],
+            timestamp=arrivals.timestamp[source],
+            ssrc=arrivals.ssrc[source],
+            expected=self._delay.baseline[rows],
+            arrival=arrival,
+            idle=idle,
+            sound=arrivals.length[source] > 0,
+        )
+        started = verdicts.started
+        if started.any():
+            begun = rows[started]
+            self._delay.rebase(begun)
+            self._ring.clear(begun)
+            self._begin(begun)
+            self._last_sequence[begun] = verdicts.sequence[started] - 1
+        if not verdicts.taken.all():
+            taken = verdicts.taken
+            rows, source, arrival, idle = rows[taken], source[taken], arrival[taken], idle[taken]
+            verdicts = verdicts.select(taken)
+        length = arrivals.length[source].astype(np.int64)
+        sound = length > 0
+        if not sound.all():
+            self._void[rows[~sound]] += 1
+            rows, source, arrival, idle = rows[sound], source[sound], arrival[sound], idle[sound]
+            length, verdicts = length[sound], verdicts.select(sound)
+        self._delay.observe(rows, arrival - verdicts.media_time, arrival)
+        self._place(rows, verdicts, idle, arrivals, source, length)
+
+    def _place(
+        self,
+        rows: NDArray[np.intp],
+        verdicts: Verdicts,
+        idle: NDArray[np.bool_],
+        arrivals: Arrivals,
+        source: NDArray[np.intp],
+        length: NDArray[np.int64],
+    ) -> None:
+        """Decide which packets still have a time to be played at, and store those."""
+        line = self._line
+        ticks = line.frame_ticks[rows]
+        empty = self._newest[rows] < self._head[rows]
+        aligned = line.align(rows, verdicts.timestamp, empty & verdicts.forward)
+        frame, rest = np.divmod(aligned, ticks)
+        late = frame < self._head[rows]
+        missing = self._missing[rows] > 0
+        # A packet of a row that has run dry is not late when the delay is to grow anyway.
+        short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * line.frame_time[rows]
+        revived = late & empty & verdicts.forward & missing & (short | idle)
+        revived |= empty & verdicts.forward & idle
+        self._pending[rows[revived]] = True
+        timely = ~late | (self._pending[rows] & (frame >= self._floor[rows]))
+        octets = np.where(line.octets_per_tick[rows] > 0, length, 0)
+        timely &= octets <= line.frame_octets[rows] * (self.config.slots // 2)
+        timely &= (octets > 0) | (length <= self.config.slot_octets)
+        self.late[rows[~timely]] += 1
+        pieces = Pieces(
+            rows,
+            frame,
+            rest * line.octets_per_tick[rows],
+            verdicts.sequence,
+            arrivals.payload_type[source],
+            arrivals.data,
+            source,
+            arrivals.offset[source].astype(np.int64),
+            length,
+        )
+        whole = (octets == 0) | ((rest == 0) & (length == line.frame_octets[rows]))
+        self._store(pieces, whole & timely, ~whole & timely)
+
+    def _store(self, pieces: Pieces, whole: NDArray[np.bool_], cut: NDArray[np.bool_]) -> None:
+        if whole.all():
+            self._ring.store_whole(pieces)
+            self._newest[pieces.rows] = np.maximum(self._newest[pieces.rows], pieces.frame)
+            return
+        chosen = pieces.select(whole)
+        self._ring.store_whole(chosen)
+        self._newest[chosen.rows] = np.maximum(self._newest[chosen.rows], chosen.frame)
+        if cut.any():
+            chosen = pieces.select(cut)
+            frame_octets = self._line.frame_octets[chosen.rows]
+            self._ring.store_cut(chosen, frame_octets)
+            last = chosen.frame + (chosen.skip + chosen.length - 1) // frame_octets
+            self._newest[chosen.rows] = np.maximum(self._newest[chosen.rows], last)
+
+    # Out -----------------------------------------------------------------------------------------
 
     def get(self, rows: slice | NDArray[np.int32], *, now: float) -> Frames:
         """Advance each of `rows` by one frame, whose time is `now`; each row at most once."""
-        raise NotImplementedError
+        index = self._index(rows)
+        self._anchor_pending(index, now)
+        moved = self._adapt(index, now)
+        head = self._head[index]
+        slot = head & (self.config.slots - 1)
+        have = (self._ring.frame[index, slot] == head) & ~moved
+        status = np.where(have, FrameStatus.PLAYED, FrameStatus.SILENT).astype(np.uint8)
+        lacking = ~have & (self._newest[index] > EMPTY)
+        if lacking.any():
+            status[lacking] = self._bridge(index[lacking], moved[lacking], now)
+        self._play(index, have, slot, head)
+        return Frames(
+            status,
+            slot.astype(np.int32),
+            self._ring.length[index, slot],
+            self._ring.payload_type[index, slot],
+        )
+
+    def _index(self, rows: slice | NDArray[np.int32]) -> NDArray[np.intp]:
+        if isinstance(rows, slice):
+            return np.arange(*rows.indices(self.played.size))
+        return rows.astype(np.intp)
+
+    def _play(
+        self,
+        index: NDArray[np.intp],
+        have: NDArray[np.bool_],
+        slot: NDArray[np.int64],
+        head: NDArray[np.int64],
+    ) -> None:
+        if have.all():
+            rows = index
+        else:
+            rows, slot, head = index[have], slot[have], head[have]
+        sequence = self._ring.sequence[rows, slot]
+        unsure = self._unsure[rows]
+        if unsure.any():
+            # What the sequence does not lack was a pause, as long as RTP time says it was.
+            paused = sequence - self._last_sequence[rows] - 1 <= self._void[rows]
+            unsure -= np.where(paused, head - self._floor[rows], 0)
+            self.concealed[rows] += np.maximum(unsure, 0)
+            self._unsure[rows] = 0
+        self._last_sequence[rows] = sequence
+        self._ring.frame[rows, slot] = EMPTY
+        self._head[rows] = head + 1
+        self._floor[rows] = head + 1
+        self._missing[rows] = 0
+        self._void[rows] = 0
+        self.played[rows] += 1
+
+    def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
+        """The frame that is due at `now` with a delay of the target, or less than a frame more."""
+        position = now - self._delay.baseline[rows] - self._delay.target[rows]
+        return self._line.frame_at(rows, position)
+
+    def _anchor_pending(self, index: NDArray[np.intp], now: float) -> None:
+        pending = self._pending[index] & (self._newest[index] >= self._floor[index])
+        if not pending.any():
+            return
+        rows = index[pending]
+        self._pending[rows] = False
+        self._rested[rows] = 0
+        first, _ = self._ring.next_frame(rows, self._floor[rows])
+        head = np.maximum(self._place_by_target(rows, now), self._floor[rows])
+        self.dropped[rows] += np.maximum(np.minimum(head, self._newest[rows]) - first, 0)
+        self._head[rows] = head
+
+    def _adapt(self, index: NDArray[np.intp], now: float) -> NDArray[np.bool_]:
+        """Move the delay towards its target by a frame; which rows wait for one frame."""
+        line = self._line
+        frame = line.frame_time[index]
+        head = self._head[index]
+        target = self._delay.target[index]
+        wait = now - self._delay.baseline[index] - line.time_of(index, head)
+        self._wait[index] = np.where(self._missing[index] < LONG_LOSS, wait, self._wait[index])
+        over = wait > target + (1.0 + HYSTERESIS) * frame
+        under = wait < target - SHORTFALL * frame
+        rested = self._rested[index] + 1
+        self._rested[index] = rested
+        off = (over | under) & (self._newest[index] >= head) & ~self._pending[index]
+        loud = self._loud[index]
+        self._loud[index] = False
+        if not off.any():
+            self._wanting[index] = 0
+            return off
+        wanting = np.where(off, self._wanting[index] + 1, 0)
+        far = wait > np.maximum(self.config.maximum_delay, target) + 2.0 * frame
+        ready = off & (rested > COOLDOWN) & (~loud | (wanting > PATIENCE))
+        acting = ready | (off & far)
+        wanting[acting] = 0
+        self._wanting[index] = wanting
+        self._rested[index[acting]] = 0
+        self._skip(index[acting & over & ~far], 1)
+        leaping = acting & far
+        if leaping.any():
+            rows = index[leaping]
+            self._skip(rows, np.maximum(self._place_by_target(rows, now) - self._head[rows], 0))
+        growing = acting & under
+        self.inserted[index[growing]] += 1
+        return growing
+
+    def _skip(self, rows: NDArray[np.intp], frames: int | NDArray[np.int64]) -> None:
+        if not rows.size:
+            return
+        head = self._head[rows] + frames
+        self._head[rows] = head
+        self._floor[rows] = np.maximum(self._floor[rows], head)
+        self.dropped[rows] += frames
+        # What was skipped is not a loss: the next frame to be played is taken as contiguous.
+        first, sequence = self._ring.next_frame(rows, head)
+        found = first < np.iinfo(np.int64).max
+        self._last_sequence[rows[found]] = sequence[found] - 1
+
+    def _bridge(
+        self, rows: NDArray[np.intp], moved: NDArray[np.bool_], now: float
+    ) -> NDArray[np.uint8]:
+        """What rows without a frame for now do, by whether it is lost, unsent, or still to come."""
+        head = self._head[rows]
+        missing = self._missing[rows]
+        brief = missing < LONG_LOSS
+        waiting = self._newest[rows] >= head
+        following, sequence = self._ring.next_frame(rows, head)
+        gap = sequence - self._last_sequence[rows] - 1
+        unsent = waiting & (gap <= self._void[rows])
+        lost = waiting & ~unsent
+        dry = ~waiting & brief
+        steps = np.where(lost | dry, 1, 0)
+        pausing = unsent & ~moved
+        if pausing.any():
+            # In a pause the delay is set anew for free.
+            paused = rows[pausing]
+            wanted = self._place_by_target(paused, now) + 1
+            steps[pausing] = np.clip(wanted - head[pausing], 0, following[pausing] - head[pausing])
+        steps[moved] = 0
+        self._head[rows] = head + steps
+        self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
+        self.concealed[rows] += lost & ~moved
+        self._unsure[rows] += dry & ~moved
+        return np.where(brief, FrameStatus.CONCEALED, FrameStatus.SILENT).astype(np.uint8)
 
     def payload(
         self, rows: NDArray[np.int32], slots: NDArray[np.int32], octets: int
     ) -> NDArray[np.uint8]:
         """Gather uint8[k, octets] of rows that `get` has just said to play, for decoding."""
-        raise NotImplementedError
+        return self._ring.gather(rows, slots, octets)
 
-    def quiet(self, rows: NDArray[np.int32], level: NDArray[np.float32]) -> None:
-        """Tell the energy (mean square) of the frames just decoded, so that the delay is changed
-        in quiet moments; rows of which nothing is told change it at once."""
-        raise NotImplementedError
+    def quiet(self, rows: NDArray[np.int32], energy: NDArray[np.float32]) -> None:
+        """Tell the energy (mean square) of the frames just decoded, float32 a row.
+
+        The delay is then moved in quiet moments; rows of which nothing is told move at once.
+        """
+        mean = self._energy[rows]
+        self._loud[rows] = (energy > QUIET_ENERGY) & (energy > QUIET_SHARE * mean)
+        self._energy[rows] = np.maximum(0.95 * mean + 0.05 * energy, 0.0)
 
     def playout_delay(self, rows: slice | NDArray[np.int32]) -> NDArray[np.float64]:
-        """Seconds that a packet of least transit waits in the buffer, float64 a row."""
-        raise NotImplementedError
+        """Seconds that a packet of least transit waited at the last frame, float64 a row."""
+        return np.maximum(self._wait[rows], 0.0)
 
     def target_delay(self, rows: slice | NDArray[np.int32]) -> NDArray[np.float64]:
         """Seconds that the buffer aims at, float64 a row."""
-        raise NotImplementedError
+        return self._delay.target[rows]

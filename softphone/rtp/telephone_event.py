@@ -6,7 +6,6 @@ many of its packets are lost.  Knows no RTP headers beyond timestamp and marker.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 __all__ = ["DIGITS", "EventPacket", "EventPayload", "EventReceiver", "EventSender", "ReceivedDigit"]

@@ -1,0 +1,102 @@
+"""How long packets should wait: transit variation of a whole bank, and the target delay from it.
+
+The transit of a packet is its arrival less its RTP time, in seconds; only differences mean
+anything.  The baseline is the least transit of the last two windows, so it follows the drift
+between the two clocks.  What a packet took above the baseline goes into a histogram with
+exponential forgetting, whose percentile is the target delay.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DelayBank"]
+
+BIN = 0.005
+WINDOW = 2.0
+MEMORY = 250
+"""Packets: five seconds of 20 ms ones."""
+REFRESH = 8
+"""The target of a row is computed anew at every eighth packet, and at each of the first ones."""
+HEAVIEST = 1e6
+
+
+class DelayBank:
+    """The transit statistics of `capacity` rows.
+
+    Read-only to others, float64[capacity] in seconds: `baseline`, the least transit lately, and
+    `target`, within `minimum` of the row and `maximum`.
+    """
+
+    def __init__(self, capacity: int, *, maximum: float, percentile: float) -> None:
+        self.maximum = maximum
+        self.percentile = percentile
+        self.baseline = np.zeros(capacity)
+        self.target = np.zeros(capacity)
+        self._minimum = np.zeros(capacity)
+        self._current = np.full(capacity, np.inf)
+        self._previous = np.full(capacity, np.inf)
+        self._window_end = np.zeros(capacity)
+        self._count = np.zeros(capacity, dtype=np.int64)
+        self._weight = np.ones(capacity)
+        self._histogram = np.zeros((capacity, math.ceil(maximum / BIN) + 1))
+
+    def open(self, row: int, *, minimum: float) -> None:
+        """Start a row afresh."""
+        self._minimum[row] = self.target[row] = min(minimum, self.maximum)
+        self._count[row] = 0
+        self._weight[row] = 1.0
+        self._histogram[row] = 0.0
+        self._current[row] = self._previous[row] = np.inf
+
+    def rebase(self, rows: NDArray[np.intp]) -> None:
+        """Forget the baseline: the RTP clock of these rows has jumped."""
+        self._current[rows] = np.inf
+        self._previous[rows] = np.inf
+        self._window_end[rows] = 0.0
+
+    def observe(
+        self, rows: NDArray[np.intp], transit: NDArray[np.float64], arrival: NDArray[np.float64]
+    ) -> None:
+        """Take the transit of one packet of each of `rows` (each at most once)."""
+        self._move_windows(rows, arrival)
+        current = np.minimum(self._current[rows], transit)
+        self._current[rows] = current
+        baseline = np.minimum(current, self._previous[rows])
+        self.baseline[rows] = baseline
+        bins = ((transit - baseline) / BIN).astype(np.intp)
+        np.minimum(bins, self._histogram.shape[1] - 1, out=bins)
+        weight = self._weight[rows]
+        self._histogram[rows, bins] += weight
+        # New packets weigh more instead of old ones less: one element a packet, not a whole row.
+        weight *= 1.0 + 1.0 / MEMORY
+        self._weight[rows] = weight
+        heavy = weight > HEAVIEST
+        if heavy.any():
+            worn = rows[heavy]
+            self._histogram[worn] /= weight[heavy, None]
+            self._weight[worn] = 1.0
+        count = self._count[rows] + 1
+        self._count[rows] = count
+        due = (((count + rows) & (REFRESH - 1)) == 0) | (count < 2 * REFRESH)
+        if due.any():
+            self._refresh(rows[due])
+
+    def _move_windows(self, rows: NDArray[np.intp], arrival: NDArray[np.float64]) -> None:
+        overdue = arrival - self._window_end[rows]
+        if overdue.max(initial=-1.0) < 0.0:
+            return
+        moved = overdue >= 0.0
+        ended = rows[moved]
+        self._previous[ended] = np.where(overdue[moved] < WINDOW, self._current[ended], np.inf)
+        self._current[ended] = np.inf
+        self._window_end[ended] = arrival[moved] + WINDOW
+
+    def _refresh(self, rows: NDArray[np.intp]) -> None:
+        cumulative = np.cumsum(self._histogram[rows], axis=1)
+        enough = cumulative >= self.percentile * cumulative[:, -1:]
+        wanted = (np.argmax(enough, axis=1) + 1) * BIN
+        self.target[rows] = np.clip(wanted, self._minimum[rows], self.maximum)

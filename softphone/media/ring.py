@@ -1,0 +1,155 @@
+"""The rings in which encoded payloads wait: for each row, `slots` frames addressed by index.
+
+Frame `i` of a row lives in slot `i mod slots`, so putting in and taking out need no search.  A
+packet that is one frame long is one copy; any other is cut and lands in the frames it touches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Pieces", "RingBank"]
+
+EMPTY = -(1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Payloads to be stored, one for each of n distinct rows.
+
+    `frame` int64[n] is the frame index of the payload's first octet and `skip` int64[n] where in
+    that frame it goes, in octets; the payload is data[source[i], offset[i] : offset[i] +
+    length[i]].
+    """
+
+    rows: NDArray[np.intp]
+    frame: NDArray[np.int64]
+    skip: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    payload_type: NDArray[np.uint8]
+    data: NDArray[np.uint8]
+    source: NDArray[np.intp]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pieces:
+        """Some of them."""
+        return Pieces(
+            self.rows[chosen],
+            self.frame[chosen],
+            self.skip[chosen],
+            self.sequence[chosen],
+            self.payload_type[chosen],
+            self.data,
+            self.source[chosen],
+            self.offset[chosen],
+            self.length[chosen],
+        )
+
+
+class RingBank:
+    """The rings of `capacity` rows.
+
+    Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds; `sequence`
+    int64, extended, of the packet it came in; `length` int32; `payload_type` uint8.
+    """
+
+    def __init__(self, capacity: int, slots: int, octets: int) -> None:
+        self.slots = slots
+        self.octets = octets
+        self.frame = np.full((capacity, slots), EMPTY, dtype=np.int64)
+        self.sequence = np.zeros((capacity, slots), dtype=np.int64)
+        self.length = np.zeros((capacity, slots), dtype=np.int32)
+        self.payload_type = np.zeros((capacity, slots), dtype=np.uint8)
+        self._data = np.zeros((capacity * slots, octets), dtype=np.uint8)
+        self._silence = np.zeros(capacity, dtype=np.uint8)
+
+    def open(self, row: int, *, silence: int) -> None:
+        """Empty a row's ring; holes in cut frames are filled with the octet `silence`."""
+        self.frame[row] = EMPTY
+        self._silence[row] = silence
+
+    def clear(self, rows: NDArray[np.intp]) -> None:
+        """Empty the rings of rows."""
+        self.frame[rows] = EMPTY
+
+    def store_whole(self, pieces: Pieces) -> None:
+        """Store payloads that are one frame each (`skip` 0, `length` within a slot)."""
+        if not pieces.rows.size:
+            return
+        slot = pieces.frame & (self.slots - 1)
+        flat = pieces.rows * self.slots + slot
+        first = int(pieces.offset[0])
+        if (pieces.offset == first).all():
+            self._copy(flat, pieces, first)
+        else:
+            for offset in np.unique(pieces.offset):
+                same = pieces.offset == offset
+                self._copy(flat[same], pieces.select(same), int(offset))
+        self.frame.reshape(-1)[flat] = pieces.frame
+        self.sequence.reshape(-1)[flat] = pieces.sequence
+        self.length.reshape(-1)[flat] = pieces.length
+        self.payload_type.reshape(-1)[flat] = pieces.payload_type
+
+    def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
+        # As wide as the longest: what lies beyond a shorter one's length is never read.
+        width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
+        self._data[flat, :width] = pieces.data[pieces.source, offset : offset + width]
+
+    def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+        """Store payloads that begin within a frame or are not one frame long.
+
+        `frame_octets` int64[n] is each row's frame.  No payload is longer than half a ring.
+        """
+        if not pieces.rows.size:
+            return
+        touched = (pieces.skip + pieces.length + frame_octets - 1) // frame_octets
+        packet = np.repeat(np.arange(pieces.rows.size), touched)
+        nth = ramp(touched)
+        frame = pieces.frame[packet] + nth
+        flat = pieces.rows[packet] * self.slots + (frame & (self.slots - 1))
+        fresh = self.frame.reshape(-1)[flat] != frame
+        self._data[flat[fresh]] = self._silence[pieces.rows[packet[fresh]], None]
+        self.frame.reshape(-1)[flat] = frame
+        self.sequence.reshape(-1)[flat] = pieces.sequence[packet]
+        self.length.reshape(-1)[flat] = frame_octets[packet]
+        self.payload_type.reshape(-1)[flat] = pieces.payload_type[packet]
+        self._scatter(pieces, frame_octets)
+
+    def _scatter(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+        packet = np.repeat(np.arange(pieces.rows.size), pieces.length)
+        nth = ramp(pieces.length)
+        at, within = np.divmod(nth + pieces.skip[packet], frame_octets[packet])
+        slot = (pieces.frame[packet] + at) & (self.slots - 1)
+        octets = pieces.data[pieces.source[packet], pieces.offset[packet] + nth]
+        self._data[pieces.rows[packet] * self.slots + slot, within] = octets
+
+    def gather(
+        self, rows: NDArray[np.integer], slots: NDArray[np.integer], octets: int
+    ) -> NDArray[np.uint8]:
+        """uint8[k, octets] of the payloads in `slots` of `rows`."""
+        flat = rows.astype(np.intp) * self.slots + slots
+        found: NDArray[np.uint8] = self._data[flat, :octets]
+        return found
+
+    def next_frame(
+        self, rows: NDArray[np.intp], head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first frame at or after `head` that each of `rows` holds, and its sequence number.
+
+        Where there is none the frame is the greatest int64.
+        """
+        frames = self.frame[rows]
+        waiting = np.where(frames >= head[:, None], frames, np.iinfo(np.int64).max)
+        slot = np.argmin(waiting, axis=1)
+        every = np.arange(rows.size)
+        return waiting[every, slot], self.sequence[rows, slot]
+
+
+def ramp(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... counts[0]-1, 0, 1, ... counts[1]-1, and so on."""
+    starts = np.cumsum(counts) - counts
+    return np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(starts, counts)

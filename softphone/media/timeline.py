@@ -1,0 +1,223 @@
+"""The RTP clocks of a whole bank: extended numbers, frames, and sources that start over.
+
+RFC 3550 A.1 and 8.2 in arrays: sequence numbers and timestamps are extended over their wrap; a
+packet of another SSRC, or one whose clock has jumped, starts the row over, but only once a second
+one has followed it in sequence, so that a stray packet disturbs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TimelineBank", "Verdicts"]
+
+MAX_DROPOUT = 3000
+JUMP = 1.0
+JUMP_IN_PAUSE = 0.1
+"""Seconds of change in transit after which the sender's clock must have jumped."""
+REMEMBERED = 64
+"""Sequence numbers behind the highest by which a duplicate is told from a late packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What n packets are, one for each of n distinct rows.
+
+    `taken` bool[n]: it belongs to the row's source and is no duplicate; `started` bool[n]: the
+    row starts over with it; `forward` bool[n]: it is the highest in sequence so far; `sequence`
+    and `timestamp` int64[n], extended; `media_time` float64[n], its timestamp in seconds since
+    the row's origin.
+    """
+
+    taken: NDArray[np.bool_]
+    started: NDArray[np.bool_]
+    forward: NDArray[np.bool_]
+    sequence: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    media_time: NDArray[np.float64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> Verdicts:
+        """Some of them."""
+        return Verdicts(
+            self.taken[chosen],
+            self.started[chosen],
+            self.forward[chosen],
+            self.sequence[chosen],
+            self.timestamp[chosen],
+            self.media_time[chosen],
+        )
+
+
+class TimelineBank:
+    """The clocks of `capacity` rows.
+
+    Read-only to others, [capacity]: `opened` bool; `ssrc` uint32; `frame_ticks`,
+    `octets_per_tick`, `frame_octets` int64; `frame_time` float64, seconds; `duplicates` and
+    `resynchronized` int64 counters.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.opened = np.zeros(capacity, dtype=np.bool_)
+        self.ssrc = np.zeros(capacity, dtype=np.uint32)
+        self.frame_ticks = np.ones(capacity, dtype=np.int64)
+        self.octets_per_tick = np.zeros(capacity, dtype=np.int64)
+        self.frame_octets = np.ones(capacity, dtype=np.int64)
+        self.frame_time = np.ones(capacity)
+        self.duplicates = np.zeros(capacity, dtype=np.int64)
+        self.resynchronized = np.zeros(capacity, dtype=np.int64)
+        self._rate = np.ones(capacity)
+        self._heard = np.zeros(capacity, dtype=np.bool_)
+        self._top_sequence = np.zeros(capacity, dtype=np.int64)
+        self._top_timestamp = np.zeros(capacity, dtype=np.int64)
+        self._clock_origin = np.zeros(capacity, dtype=np.int64)
+        self._frame_origin = np.zeros(capacity, dtype=np.int64)
+        self._seen = np.zeros(capacity, dtype=np.uint64)
+        self._doubted = np.zeros(capacity, dtype=np.bool_)
+        self._candidate_ssrc = np.zeros(capacity, dtype=np.uint32)
+        self._candidate_sequence = np.zeros(capacity, dtype=np.uint16)
+
+    def open(self, row: int, *, clock_rate_hz: int, frame_ticks: int, octets_per_tick: int) -> None:
+        """Start a row afresh, counters included."""
+        self.opened[row] = True
+        self.ssrc[row] = 0
+        self.frame_ticks[row] = frame_ticks
+        self.octets_per_tick[row] = octets_per_tick
+        self.frame_octets[row] = max(frame_ticks * octets_per_tick, 1)
+        self.frame_time[row] = frame_ticks / clock_rate_hz
+        self._rate[row] = clock_rate_hz
+        self._heard[row] = self._doubted[row] = False
+        self.duplicates[row] = self.resynchronized[row] = 0
+
+    def close(self, row: int) -> None:
+        """Ignore a row."""
+        self.opened[row] = False
+        self._heard[row] = False
+
+    def judge(
+        self,
+        rows: NDArray[np.intp],
+        *,
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+        expected: NDArray[np.float64],
+        arrival: NDArray[np.float64],
+        idle: NDArray[np.bool_],
+        sound: NDArray[np.bool_],
+    ) -> Verdicts:
+        """Judge one packet of each of `rows`, which came at `arrival`.
+
+        `expected` is the row's least transit lately; an `idle` row takes a new source at once.
+        The timestamp of what is not `sound` says when it began (RFC 4733 2.1), not when it was
+        sent, so nothing is concluded from it.
+        """
+        top = self._top_sequence[rows]
+        ahead = (sequence - top.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        last = self._top_timestamp[rows]
+        moved = (timestamp - last.astype(np.uint32)).astype(np.int32).astype(np.int64)
+        number, ticks = top + ahead, last + moved
+        media_time = (ticks - self._clock_origin[rows]) / self._rate[rows]
+        heard = self._heard[rows]
+        drift = np.abs(arrival - media_time - expected)
+        foreign = ssrc != self.ssrc[rows]
+        foreign |= sound & (
+            (drift > np.where(idle, JUMP_IN_PAUSE, JUMP)) | ((ahead > 0) & (moved < 0))
+        )
+        foreign |= (np.abs(ahead) > MAX_DROPOUT) | ~heard
+        started = foreign.copy()
+        if foreign.any():
+            started[foreign] = self._believe(
+                rows[foreign], sequence[foreign], ssrc[foreign], (idle | ~heard)[foreign]
+            )
+            self._start(rows[started], sequence[started], timestamp[started], ssrc[started])
+            number = np.where(started, sequence, number)
+            ticks = np.where(started, timestamp, ticks)
+            media_time = np.where(started, 0.0, media_time)
+            ahead = np.where(started, 0, ahead)
+        known = ~foreign
+        self._doubted[rows[known]] = False
+        fresh = started | (known & self._remember(rows, ahead, known))
+        forward = fresh & (started | (ahead > 0))
+        self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
+        self._top_timestamp[rows] = np.where(forward & sound, ticks, last)
+        return Verdicts(fresh, started, forward, number, ticks, media_time)
+
+    def _believe(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        ssrc: NDArray[np.uint32],
+        at_once: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which strangers replace the source: the second in sequence (RFC 3550 A.1 bad_seq)."""
+        following = (self._candidate_sequence[rows] == sequence) & (
+            self._candidate_ssrc[rows] == ssrc
+        )
+        believed: NDArray[np.bool_] = at_once | (self._doubted[rows] & following)
+        self._doubted[rows] = ~believed
+        self._candidate_ssrc[rows] = ssrc
+        self._candidate_sequence[rows] = sequence + np.uint16(1)
+        return believed
+
+    def _start(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+    ) -> None:
+        self.resynchronized[rows] += self._heard[rows]
+        self._heard[rows] = True
+        self.ssrc[rows] = ssrc
+        self._clock_origin[rows] = timestamp
+        self._frame_origin[rows] = timestamp
+        self._seen[rows] = 1
+        self._top_sequence[rows] = sequence
+        self._top_timestamp[rows] = timestamp
+
+    def _remember(
+        self, rows: NDArray[np.intp], ahead: NDArray[np.int64], known: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Note the packets in each row's window of sequence numbers; which are no duplicates."""
+        seen = self._seen[rows]
+        behind = np.clip(-ahead, 0, REMEMBERED - 1).astype(np.uint64)
+        forward = np.clip(ahead, 0, REMEMBERED - 1).astype(np.uint64)
+        bit = np.uint64(1) << behind
+        double = (ahead <= 0) & (seen & bit != 0)
+        shifted = np.where(ahead >= REMEMBERED, np.uint64(0), seen << forward)
+        self._seen[rows] = np.where(known, np.where(ahead > 0, shifted, seen) | bit, seen)
+        self.duplicates[rows[double & known]] += 1
+        fresh: NDArray[np.bool_] = ~double
+        return fresh
+
+    def align(
+        self, rows: NDArray[np.intp], timestamp: NDArray[np.int64], movable: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Ticks since each row's first frame, whose grid moves to the packet where `movable`.
+
+        Moving it keeps frame numbers growing: a sender whose clock is off the grid after a pause
+        is back on it, and its packets are whole frames again.
+        """
+        ticks = timestamp - self._frame_origin[rows]
+        off = movable & (ticks % self.frame_ticks[rows] != 0)
+        if off.any():
+            shift = self.frame_ticks[rows[off]] - ticks[off] % self.frame_ticks[rows[off]]
+            self._frame_origin[rows[off]] -= shift
+            ticks[off] += shift
+        return ticks
+
+    def frame_at(
+        self, rows: NDArray[np.intp], media_time: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """The frame of each row that `media_time` falls into."""
+        shift = self._clock_origin[rows] - self._frame_origin[rows]
+        ticks = media_time * self._rate[rows] + shift
+        return np.floor(ticks / self.frame_ticks[rows] + 1e-6).astype(np.int64)
+
+    def time_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The media time at which a frame of each row begins, seconds."""
+        shift = self._frame_origin[rows] - self._clock_origin[rows]
+        return (frame * self.frame_ticks[rows] + shift) / self._rate[rows]

@@ -1,20 +1,67 @@
 """The lab's certificate authority: for demonstrations and tests, never for production.
 
-Certificates per RFC 5280 with every key identifier, so that they pass OpenSSL's strict checks.
+Certificates per RFC 5280 with every key identifier, so that they pass OpenSSL's strict checks;
+SIP identities per RFC 5922.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import ipaddress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from softphone.trust import Credential
+from softphone.trust import Credential, write_private
 
-__all__ = ["Authority", "Issued"]
+__all__ = ["Authority", "Issued", "Names", "Validity"]
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922)."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    uri: tuple[str, ...] = ()
+
+    def general(self) -> list[x509.GeneralName]:
+        """The same as RFC 5280's GeneralNames."""
+        return [
+            *(x509.DNSName(name) for name in self.dns),
+            *(x509.IPAddress(ipaddress.ip_address(name)) for name in self.ip),
+            *(x509.UniformResourceIdentifier(name) for name in self.uri),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when to when, as distances from now: `Validity.expired()` has ended yesterday."""
+
+    starts: timedelta = timedelta(hours=-1)
+    ends: timedelta = timedelta(days=30)
+
+    @classmethod
+    def expired(cls) -> Validity:
+        """Ended a day ago."""
+        return cls(timedelta(days=-30), timedelta(days=-1))
+
+    @classmethod
+    def future(cls) -> Validity:
+        """Begins tomorrow."""
+        return cls(timedelta(days=1), timedelta(days=30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,52 +69,181 @@ class Issued:
     """A certificate with its private key and the intermediates above it."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
 
     def write(self, folder: Path, name: str) -> Credential:
-        """Write NAME.crt (0644) and NAME.key (0600) into `folder`."""
-        raise NotImplementedError
+        """Write NAME.crt (0644, its chain after it) and NAME.key (0600) into `folder`.
+
+        Raises ConfigurationError when the folder cannot be written.
+        """
+        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+        pem = b"".join(each.public_bytes(Encoding.PEM) for each in (self.certificate, *self.chain))
+        write_private(certificate, pem, mode=0o644)
+        write_private(
+            key, self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        return Credential(certificate, key)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "softphone lab"),
+            # RFC 5280 appendix A: a common name has at most 64 characters.
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
+        ]
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 class Authority:
-    """A root, or an intermediate, that issues certificates."""
+    """A root, or an intermediate, that issues certificates; it keeps its key in memory.
 
-    def __init__(self, name: str = "softphone lab CA", *, wall: datetime | None = None) -> None:
-        raise NotImplementedError
+    `wall` is the time that validity counts from, the present when None.  `crl_url` goes into
+    every certificate as its CRL distribution point.
+    """
+
+    def __init__(
+        self,
+        name: str = "softphone lab CA",
+        *,
+        wall: datetime | None = None,
+        parent: Authority | None = None,
+        crl_url: str | None = None,
+    ) -> None:
+        self._wall = (wall or datetime.now(UTC)).replace(microsecond=0)
+        self._parent = parent
+        self._crl_url = crl_url
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._subject = _name(name)
+        self._revoked: dict[int, datetime] = {}
+        signer = parent or self
+        validity = Validity(ends=timedelta(days=365))
+        builder = self._builder(self._subject, self._key, signer, validity)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        ).add_extension(_usage(authority=True), critical=True)
+        self.certificate: x509.Certificate = builder.sign(signer._key, hashes.SHA256())
 
     @property
-    def certificate(self) -> x509.Certificate:
-        """The authority's own certificate."""
-        raise NotImplementedError
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """What goes behind an issued certificate: this authority and those above, no root."""
+        return () if self._parent is None else (self.certificate, *self._parent.chain)
 
     def write(self, folder: Path, name: str = "ca") -> Path:
         """Write NAME.crt into `folder`, and give its path."""
-        raise NotImplementedError
+        path = folder / f"{name}.crt"
+        write_private(path, self.certificate.public_bytes(Encoding.PEM), mode=0o644)
+        return path
+
+    def intermediate(self, name: str) -> Authority:
+        """A subordinate authority."""
+        return Authority(name, wall=self._wall, parent=self, crl_url=self._crl_url)
 
     def server(
         self,
         name: str,
+        names: Names | None = None,
         *,
-        dns: tuple[str, ...] = (),
-        ip: tuple[str, ...] = (),
-        uri: tuple[str, ...] = (),
-        starts: timedelta = timedelta(hours=-1),
-        lasts: timedelta = timedelta(days=30),
+        validity: Validity | None = None,
+        key: PrivateKey | None = None,
     ) -> Issued:
-        """A server certificate; `name` is its common name."""
-        raise NotImplementedError
+        """A server certificate; `name` is its common name and, without `names`, its dNSName."""
+        return self.issue(
+            name,
+            Names(dns=(name,)) if names is None else names,
+            validity=validity or Validity(),
+            key=key,
+        )
 
-    def client(
-        self,
-        aor: str,
-        *,
-        starts: timedelta = timedelta(hours=-1),
-        lasts: timedelta = timedelta(days=30),
-    ) -> Issued:
+    def client(self, aor: str, *, validity: Validity | None = None) -> Issued:
         """A client certificate for an AOR ("sip:alice@example.test"): URI SAN, and a CN."""
-        raise NotImplementedError
+        return self.issue(
+            aor.removeprefix("sips:").removeprefix("sip:"),
+            Names(uri=(aor,)),
+            validity=validity or Validity(),
+        )
 
-    def intermediate(self, name: str) -> Authority:
-        """A subordinate authority."""
-        raise NotImplementedError
+    def issue(
+        self,
+        name: str,
+        names: Names,
+        *,
+        validity: Validity,
+        key: PrivateKey | None = None,
+    ) -> Issued:
+        """A certificate for both sides of TLS; no SAN extension when `names` is empty."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_name(name), key, self, validity)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=False, path_length=None), critical=True
+        )
+        builder = builder.add_extension(_usage(authority=False), critical=True)
+        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        if general := names.general():
+            builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
+        if self._crl_url is not None:
+            place = x509.DistributionPoint(
+                full_name=[x509.UniformResourceIdentifier(self._crl_url)],
+                relative_name=None,
+                reasons=None,
+                crl_issuer=None,
+            )
+            builder = builder.add_extension(x509.CRLDistributionPoints([place]), critical=False)
+        return Issued(builder.sign(self._key, hashes.SHA256()), key, self.chain)
+
+    def revoke(self, issued: Issued) -> None:
+        """Put a certificate on the revocation list."""
+        self._revoked[issued.certificate.serial_number] = self._wall
+
+    def revocation_list(self, *, lasts: timedelta = timedelta(days=1)) -> bytes:
+        """The CRL (DER, RFC 5280 section 5) as of this authority's time."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._subject)
+            .last_update(self._wall - timedelta(hours=1))
+            .next_update(self._wall + lasts)
+            .add_extension(x509.CRLNumber(len(self._revoked) + 1), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+        )
+        for serial, since in self._revoked.items():
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def _builder(
+        self, subject: x509.Name, key: PrivateKey, signer: Authority, validity: Validity
+    ) -> x509.CertificateBuilder:
+        public = key.public_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(signer._subject)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._wall + validity.starts)
+            .not_valid_after(self._wall + validity.ends)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer._key.public_key()),
+                critical=False,
+            )
+        )

@@ -1,7 +1,8 @@
-"""The only rooms with sockets: the driver, UDP, TCP and TLS."""
+"""The only rooms with sockets: the driver, UDP, TCP and TLS, DNS and HTTP."""
 
 from __future__ import annotations
 
-from softphone.net.driver import Driver, Limits
+from softphone.net.driver import Driver
+from softphone.net.limits import Limits, TokenBucket
 
-__all__ = ["Driver", "Limits"]
+__all__ = ["Driver", "Limits", "TokenBucket"]

@@ -3,52 +3,53 @@
     async with Driver(endpoint, on_event=handle, tls={"": TlsSettings(...)}) as driver:
         await driver.listen(Transport.UDP, "127.0.0.1", 5060)
         with driver.change() as now:
-            endpoint.register(..., now=now)
+            endpoint.open(target, now=now)
 
-It is the only loop: SIP over UDP, TCP and TLS, and every other machine, run under it.
+It is the only loop: SIP over UDP, TCP and TLS, and every other machine, run under it.  All bytes
+for a stream flow in one turn of the event loop are one write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, Self, TypeVar
 
-from softphone.errors import SoftphoneError
-from softphone.machine import Address, Flow, Machine, Tap, Target, Transport
+from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError, TransportError
+from softphone.machine import Address, Flow, Machine, Tap, Target, Transmit, Transport
+from softphone.net.dialer import Dialer, Resolver, system_addresses
+from softphone.net.drain import Drain
+from softphone.net.handshake import Fetcher, Gate, Slots, TlsClient, TlsServer, fetch_nothing
+from softphone.net.limits import Limits
+from softphone.net.listener import Listener, bind_stream
+from softphone.net.switchboard import Switchboard
 from softphone.trust import TlsSettings
 
-__all__ = ["Driver", "Limits"]
+__all__ = ["Driver"]
+
+logger = logging.getLogger("softphone.net")
 
 E = TypeVar("E")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a driver allows.  Times in seconds, sizes in bytes, rates a second."""
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
-    connect_timeout: float = 10.0
-    handshake_timeout: float = 10.0
-    fetch_timeout: float = 5.0
-    write_timeout: float = 20.0
-    close_timeout: float = 2.0
-    write_buffer: int = 1 << 20
-    handshakes: int = 8
-    connections: int = 4096
-    datagram_flows: int = 4096
-    accept_rate: float = 200.0
-    accept_burst: int = 400
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
 
 class Driver(Generic[E]):
-    """Runs one machine.
+    """Runs one machine, as an async context.
 
     `on_event(event)` is called for every event, in the drain that brought it; commands that it
     gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings.
-    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.
-    `clock()` is `now`; the loop's own time when None.
+    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `clock()` is
+    `now`, the loop's own time when None; `wall()` the time of day.
     """
 
     def __init__(
@@ -60,20 +61,78 @@ class Driver(Generic[E]):
         limits: Limits | None = None,
         tap: Tap | None = None,
         clock: Callable[[], float] | None = None,
-        resolve: Callable[[str], Awaitable[Sequence[str]]] | None = None,
+        wall: Callable[[], datetime] = _utc,
+        resolve: Resolver = system_addresses,
+        fetcher: Fetcher = fetch_nothing,
     ) -> None:
-        raise NotImplementedError
+        self._limits = limits or Limits()
+        self._clock = clock or _loop_time
+        self._gate = Gate(
+            limits=self._limits,
+            slots=Slots(self._limits.handshakes, self._limits.handshakes_waiting),
+            wall=wall,
+            fetcher=fetcher,
+        )
+        self._tls = TlsClient(self._gate, tls or {})
+        self._drain = Drain(
+            machine,
+            send=self._send,
+            on_event=on_event,
+            on_bug=self._bug,
+            clock=self._clock,
+        )
+        dialer = Dialer(limits=self._limits, tls=self._tls, resolve=resolve)
+        self._board = Switchboard(self._drain, dialer, limits=self._limits, tap=tap)
+        self._listeners: list[Listener] = []
+        self._closed: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        self._closed = asyncio.get_running_loop().create_future()
+        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close: what was written is flushed; no task, socket or timer is left."""
+        """Close: what was written is flushed; no task, socket or timer is left.
+
+        Raises what a bug in the machine has raised, unless another exception is on its way.
+        """
+        for listener in self._listeners:
+            await listener.close()
+        self._drain.close()
+        await self._board.close()
+        closed = self.closed
+        if not closed.done():
+            closed.set_result(None)
+        elif exc_info[1] is None:
+            closed.result()
+        else:
+            closed.exception()
 
     @property
     def closed(self) -> asyncio.Future[None]:
-        """Done when the driver has closed; fails with the exception of a machine that has a bug."""
-        raise NotImplementedError
+        """Done when the driver has closed; fails at once when the machine has a bug."""
+        if self._closed is None:
+            raise LocalProtocolError("the driver is not running: use it as an async context")
+        return self._closed
+
+    @property
+    def now(self) -> float:
+        """The time that the machine gets."""
+        return self._clock()
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """The open flows."""
+        return self._board.flows
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What has happened: "accepted", "refused", "lost", "dropped", "flood_dropped"."""
+        return self._board.counters
+
+    @property
+    def refusals(self) -> tuple[tuple[Address, SoftphoneError], ...]:
+        """The last 32 connections that were not let in: from where, and why."""
+        return tuple(self._board.refusals)
 
     async def listen(
         self,
@@ -83,32 +142,68 @@ class Driver(Generic[E]):
         *,
         tls: TlsSettings | None = None,
     ) -> Address:
-        """Accept flows at an address; gives the address bound.
+        """Accept flows at a numeric address; gives the address bound.
 
-        Raises ConfigurationError (no TLS credential) and TransportError (the port is taken).
+        Raises ConfigurationError (no usable TLS credential), TransportError (the port is taken).
         """
-        raise NotImplementedError
+        if transport is Transport.UDP:
+            return (await self._board.bind((host, port))).local
+        server: TlsServer | None = None
+        if transport is Transport.TLS:
+            if tls is None:
+                raise ConfigurationError("a TLS listener needs a certificate and a key")
+            server = TlsServer(self._gate, tls)
+        listener = Listener(
+            self._board,
+            bind_stream((host, port)),
+            tls=server,
+            limits=self._limits,
+            clock=self._clock,
+        )
+        self._listeners.append(listener)
+        return listener.local
 
     async def open(self, target: Target) -> Flow:
         """The open flow to `target`, made if there is none; the machine sees `connected` too.
 
         Raises TransportError, TransportTimeout, CertificateError and its kin, by cause.
         """
-        raise NotImplementedError
+        return await self._board.open(target)
 
     def failure(self, of: Flow | Target) -> SoftphoneError | None:
-        """Why a flow ended, or a target could not be reached, as the exception to raise."""
-        raise NotImplementedError
+        """Why a flow ended, or a target could not be reached, as the exception to raise.
+
+        The last 256 are remembered; a target that was reached again has none.
+        """
+        return self._board.failure(of)
 
     @contextmanager
     def change(self) -> Iterator[float]:
         """Give commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
-        raise NotImplementedError
+        with self._drain.change() as now:
+            yield now
 
     def poke(self) -> None:
         """Drain the machine after commands that were given without `change`."""
-        raise NotImplementedError
+        self._drain.apply(lambda now: None)
 
-    def close_flow(self, flow: Flow, reason: str | None = None) -> None:
-        """Close one flow after what was written; the machine sees `disconnected`."""
-        raise NotImplementedError
+    def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
+        """Close a flow after what was written, or, with a failure, at once.
+
+        The machine sees `disconnected`, with the failure's words as the reason.
+        """
+        self._board.close_flow(flow, failure)
+
+    def replace_settings(self, credential: str, settings: TlsSettings) -> None:
+        """Use other TLS settings for the connections to come; open ones stay."""
+        self._tls.replace(credential, settings)
+
+    def _send(self, transmit: Transmit) -> None:
+        self._board.send(transmit)
+
+    def _bug(self, exc: Exception, flow: Flow | None) -> None:
+        logger.error("the machine has a bug", exc_info=exc)
+        if flow is not None:
+            self._board.close_flow(flow, TransportError("closed after an internal error"))
+        if not self.closed.done():
+            self.closed.set_exception(exc)

@@ -51,8 +51,9 @@ logger = logging.getLogger("softphone.trust")
 _VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
 # AEAD with forward secrecy first, as everywhere; the CBC ones are for CUCM 11 and older Asterisk.
 # SECLEVEL 2 refuses RSA below 2,048 bits and SHA-1 signatures.
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!aDSS:!AESCCM"
-_FIPS_CIPHERS = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!aDSS:!AESCCM"
+_NEVER = "!aNULL:!eNULL:!aDSS:!AESCCM"
+_CIPHERS = f"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:{_NEVER}"
+_FIPS_CIPHERS = f"ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:{_NEVER}"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _DATE_CODES = frozenset({9, 10})
@@ -132,9 +133,8 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
         raise ConfigurationError("a TLS listener needs a certificate and a key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context, settings)
-    # Tickets would bring a client back without its certificate (no verified chain).
     context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     demand = settings.client_certificates
     if demand is not ClientCertificates.NONE:
         if not settings.store.anchors and not settings.store.system:
@@ -151,7 +151,8 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
 def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
     context.minimum_version = _VERSIONS[settings.minimum]
     context.set_ciphers(f"@SECLEVEL=2:{_FIPS_CIPHERS if settings.fips else _CIPHERS}")
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # A resumed session has no verified chain: no tickets on either side.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.post_handshake_auth = False
 
 

@@ -100,27 +100,29 @@ def _departures(certificate: x509.Certificate, *, anchor: bool) -> Iterator[str]
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         yield "its extensions cannot be read"
         return
-    constraints = _find(extensions, x509.BasicConstraints)
-    usage = _find(extensions, x509.KeyUsage)
     identifier = _find(extensions, x509.SubjectKeyIdentifier)
     authority = _find(extensions, x509.AuthorityKeyIdentifier)
-    if len(certificate.issuer.rdns) == 0:
-        yield "it names no issuer"
-    if constraints is not None and constraints.value.ca:
-        if not constraints.critical:
-            yield "its basic constraints are not critical"
-        if usage is None:
-            yield "it is an authority without key usage"
-        if identifier is None:
-            yield "it is an authority without subject key identifier"
-    elif usage is not None and usage.value.key_cert_sign:
-        yield "it may sign certificates and is no authority"
     if identifier is not None and identifier.critical:
         yield "its subject key identifier is critical"
     if authority is not None and authority.critical:
         yield "its authority key identifier is critical"
     if not anchor and (authority is None or authority.value.key_identifier is None):
         yield "it has no authority key identifier"
+    yield from _role_departures(extensions, identified=identifier is not None)
+
+
+def _role_departures(extensions: x509.Extensions, *, identified: bool) -> Iterator[str]:
+    constraints = _find(extensions, x509.BasicConstraints)
+    usage = _find(extensions, x509.KeyUsage)
+    if constraints is not None and constraints.value.ca:
+        if not constraints.critical:
+            yield "its basic constraints are not critical"
+        if usage is None:
+            yield "it is an authority without key usage"
+        if not identified:
+            yield "it is an authority without subject key identifier"
+    elif usage is not None and usage.value.key_cert_sign:
+        yield "it may sign certificates and is no authority"
 
 
 def _find(extensions: x509.Extensions, kind: type[_T]) -> x509.Extension[_T] | None:

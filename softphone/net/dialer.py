@@ -1,0 +1,93 @@
+"""Opening stream flows: addresses of a name, TCP, and TLS with its gate.
+
+The choice of host and port by NAPTR and SRV is made above (RFC 3263); a host here has addresses
+only, tried one after the other (RFC 8305 without its race: SIP's own failover is above).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from softphone.errors import SoftphoneError, TransportError, TransportTimeout
+from softphone.machine import Address, PeerIdentity, Target, Transport
+from softphone.net.handshake import TlsClient
+from softphone.net.limits import Limits
+from softphone.net.stream import StreamConnection, connect_socket
+
+__all__ = ["Dialer", "Resolver", "system_addresses"]
+
+Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+"""`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
+
+
+async def system_addresses(host: str) -> Sequence[str]:
+    """Ask the system's resolver, in the loop's executor.  Raises TransportError."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        raise TransportError(f"the name {host} has no address: {exc.strerror or exc}") from exc
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class Dialer:
+    """Finds addresses and makes stream connections, without keeping any."""
+
+    def __init__(self, *, limits: Limits, tls: TlsClient, resolve: Resolver) -> None:
+        self._limits = limits
+        self.tls = tls
+        self._resolve = resolve
+
+    async def addresses(self, target: Target) -> list[Address]:
+        """Where `target` is.  Raises TransportError, TransportTimeout."""
+        host = target.host.strip("[]")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            pass
+        else:
+            return [(host, target.port)]
+        if host.rstrip(".").lower() == "localhost":  # RFC 6761 section 6.3
+            return [("127.0.0.1", target.port), ("::1", target.port)]
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout):
+                found = await self._resolve(host)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"nobody told the address of {host} in time") from exc
+        if not found:
+            raise TransportError(f"the name {host} has no address")
+        return [(address, target.port) for address in found]
+
+    async def open(
+        self, target: Target, make: Callable[[bool], StreamConnection]
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """A connection to `target`, through handshake and gate; `make(credential)` makes it.
+
+        Raises TransportError, CertificateError, ConfigurationError.
+        """
+        if target.transport is Transport.TCP:
+            sock = await self._dial(target)
+            connection = make(False)
+            await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
+            return connection, None
+        credential = self.tls.settings(target).credential is not None
+        connection = make(credential)
+        identity = await self.tls.secure(
+            target, connection, lambda: self._dial(target), probe=lambda: make(False)
+        )
+        return connection, identity
+
+    async def _dial(self, target: Target) -> socket.socket:
+        addresses = await self.addresses(target)
+        timeout = max(1.0, self._limits.connect_timeout / len(addresses))
+        failure: SoftphoneError | None = None
+        for address in addresses:
+            try:
+                return await connect_socket(address, timeout)
+            except TransportError as exc:
+                failure = failure or exc
+        raise failure or TransportError(f"the name {target.host} has no address")

@@ -1,0 +1,355 @@
+"""The TLS handshake and the gate behind it, for both sides.
+
+Handshake against our own anchors, then examine, fetch, conclude (`softphone.trust.gate`), and
+only then is the connection handed out; a refused one is aborted without a byte of application
+data.  Where a pin is known by its fingerprint only, a first connection, with no certificate of
+ours and no data, learns the certificate; the one that is used verifies it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from softphone.errors import (
+    CertificateUntrusted,
+    ConfigurationError,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.machine import PeerIdentity, Target
+from softphone.net.limits import Limits
+from softphone.net.stream import StreamConnection, alert_of
+from softphone.trust import (
+    ClientCertificates,
+    Fetch,
+    FetchFailed,
+    GateRules,
+    TlsSettings,
+    client_context,
+    der_of,
+    examine,
+    fingerprint_of,
+    probe_context,
+    server_context,
+    verification_error,
+)
+
+__all__ = [
+    "Fetcher",
+    "Gate",
+    "Slots",
+    "TlsClient",
+    "TlsServer",
+    "fetch_nothing",
+    "handshake_error",
+    "verified_chain",
+]
+
+Fetcher: TypeAlias = Callable[
+    [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
+]
+"""`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
+
+
+async def fetch_nothing(
+    wanted: Sequence[Fetch], within: float
+) -> Mapping[Fetch, bytes | FetchFailed]:
+    """The fetcher of a driver that has none."""
+    return {each: FetchFailed("nothing is fetched") for each in wanted}
+
+
+_DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
+
+
+class Slots:
+    """At most `count` handshakes at work at once.
+
+    A slow far end keeps its slot for `patience` seconds only, so that a few of them do not keep
+    everybody out; how many may be unfinished is bounded apart, by `waiting`.
+    """
+
+    def __init__(self, count: int, waiting: int, *, patience: float = 1.0) -> None:
+        self._slots = asyncio.Semaphore(count)
+        self._waiting = asyncio.Semaphore(waiting)
+        self._patience = patience
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Hold a slot, for `patience` seconds at most."""
+        async with self._waiting:
+            await self._slots.acquire()
+            held = [True]
+
+            def release() -> None:
+                if held:
+                    held.clear()
+                    self._slots.release()
+
+            timer = asyncio.get_running_loop().call_later(self._patience, release)
+            try:
+                yield
+            finally:
+                timer.cancel()
+                release()
+
+
+def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The path that OpenSSL has verified (DER, leaf first, anchor last); empty without one.
+
+    Raises CertificateUntrusted when it is not the path of the certificate that was shown.
+    """
+    leaf = session.getpeercert(binary_form=True)
+    if leaf is None:
+        return ()
+    public = getattr(session, "get_verified_chain", None)  # 3.13
+    if public is not None:
+        chain = tuple(public() or ())
+    else:
+        inner = session._sslobj  # type: ignore[attr-defined]
+        chain = tuple(each.public_bytes(_DER) for each in inner.get_verified_chain() or ())
+    if not chain or chain[0] != leaf:
+        raise CertificateUntrusted("the certificate that was shown is not the one verified")
+    return chain
+
+
+def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneError:
+    """What went wrong in a handshake with `peer`, as ours."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return verification_error(exc, peer)
+    alert = alert_of(exc)
+    if alert is not None and ("certificate" in alert or "unknown ca" in alert):
+        return ServerClosed(f"{peer} refused our certificate (TLS alert: {alert})")
+    if isinstance(exc, ssl.SSLError):
+        detail = f"TLS alert: {alert}" if alert else (exc.reason or str(exc)).lower()
+        return TransportError(f"no TLS with {peer}: {detail.replace('_', ' ')}")
+    if isinstance(exc, TimeoutError | ConnectionAbortedError):
+        return TransportTimeout(f"the TLS handshake with {peer} took longer than {timeout:g} s")
+    return TransportError(f"{peer} closed the connection during the TLS handshake")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What every TLS connection passes; `wall` gives the time of day."""
+
+    limits: Limits
+    slots: Slots
+    wall: Callable[[], datetime]
+    fetcher: Fetcher
+
+    async def connect(
+        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
+    ) -> None:
+        """The client's handshake; `name` goes into SNI when it is no address."""
+        loop = asyncio.get_running_loop()
+        async with self._handshaking(sock, name):
+            await loop.create_connection(
+                lambda: connection,
+                sock=sock,
+                ssl=context,
+                server_hostname="" if _is_address(name) else name,
+                ssl_handshake_timeout=self.limits.handshake_timeout,
+                ssl_shutdown_timeout=self.limits.close_timeout,
+            )
+
+    async def accept(
+        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, peer: str
+    ) -> None:
+        """The server's handshake."""
+        loop = asyncio.get_running_loop()
+        async with self._handshaking(sock, peer):
+            await loop.connect_accepted_socket(
+                lambda: connection,
+                sock,
+                ssl=context,
+                ssl_handshake_timeout=self.limits.handshake_timeout,
+                ssl_shutdown_timeout=self.limits.close_timeout,
+            )
+
+    @asynccontextmanager
+    async def _handshaking(self, sock: socket.socket, peer: str) -> AsyncIterator[None]:
+        begun = False
+        try:
+            async with self.slots.taken():
+                begun = True
+                yield
+        except OSError as exc:  # ssl.SSLError and TimeoutError are of its kind
+            raise handshake_error(exc, peer, timeout=self.limits.handshake_timeout) from exc
+        finally:
+            if not begun:  # from there on the socket is the loop's to close
+                sock.close()
+
+    async def judge(
+        self,
+        connection: StreamConnection,
+        settings: TlsSettings,
+        reference: str | None,
+        rules: GateRules,
+    ) -> PeerIdentity | None:
+        """Examine, fetch, conclude.  The connection is aborted unless the verdict is good.
+
+        None when a client that need not has shown no certificate.
+        """
+        try:
+            return await self._judged(connection, settings, reference, rules)
+        except BaseException:
+            connection.abort()
+            raise
+
+    async def _judged(
+        self,
+        connection: StreamConnection,
+        settings: TlsSettings,
+        reference: str | None,
+        rules: GateRules,
+    ) -> PeerIdentity | None:
+        session = connection.ssl_object
+        if session is None:
+            raise TransportError("the connection is not one of TLS")
+        chain = verified_chain(session)
+        if not chain and reference is None:
+            return None
+        wall = self.wall()
+        examination = examine(chain, settings.service, reference, wall=wall, rules=rules)
+        answers: Mapping[Fetch, bytes | FetchFailed] = {}
+        if examination.wanted:
+            answers = await self.fetcher(examination.wanted, self.limits.fetch_timeout)
+        verdict = examination.conclude(answers, wall=wall)
+        cipher = session.cipher()
+        return verdict.identity(
+            protocol=session.version() or "", cipher=cipher[0] if cipher is not None else ""
+        )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _rules(settings: TlsSettings, pins: Sequence[bytes], only: str | None) -> GateRules:
+    return GateRules(
+        anchors=frozenset(der_of(each) for each in settings.store.anchors),
+        pins=frozenset(pins),
+        only=only,
+        revocation=settings.revocation,
+    )
+
+
+def _pin_of(settings: TlsSettings) -> str | None:
+    """The pinned fingerprint in lower-case hex.  Raises ConfigurationError."""
+    if settings.pin is None:
+        return None
+    digest = settings.pin.lower().removeprefix("sha256:").replace(":", "")
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise ConfigurationError(f'the pin "{settings.pin}" is not sha256: and 64 hex digits')
+    return digest
+
+
+class TlsClient:
+    """Opens TLS connections for the credentials of one driver, and keeps their contexts."""
+
+    def __init__(self, gate: Gate, settings: Mapping[str, TlsSettings]) -> None:
+        self._gate = gate
+        self._settings = dict(settings)
+        self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
+        self._learned: dict[tuple[Target, str], bytes] = {}
+
+    def replace(self, credential: str, settings: TlsSettings) -> None:
+        """Use other settings for new connections; open ones stay."""
+        self._settings[credential] = settings
+        self._contexts = {
+            key: value for key, value in self._contexts.items() if key[0] != credential
+        }
+
+    def settings(self, target: Target) -> TlsSettings:
+        """The settings of a target.  Raises ConfigurationError when its credential is unknown."""
+        settings = self._settings.get(target.credential)
+        if settings is None:
+            raise ConfigurationError(f'there are no TLS settings named "{target.credential}"')
+        return settings
+
+    async def secure(
+        self,
+        target: Target,
+        connection: StreamConnection,
+        dial: Callable[[], Awaitable[socket.socket]],
+        *,
+        probe: Callable[[], StreamConnection],
+    ) -> PeerIdentity | None:
+        """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError."""
+        settings = self.settings(target)
+        name = target.server_name or target.host
+        pins = settings.store.pins(settings.service, target.host, target.port)
+        only = _pin_of(settings)
+        if only is not None:
+            pins = (await self._learn(target, only, dial, probe),)
+        context = self._context(target.credential, settings, pins)
+        await self._gate.connect(await dial(), connection, context, name)
+        return await self._gate.judge(connection, settings, name, _rules(settings, pins, only))
+
+    def _context(
+        self, credential: str, settings: TlsSettings, pins: tuple[bytes, ...]
+    ) -> ssl.SSLContext:
+        revision, context = self._contexts.get((credential, pins), (-1, None))
+        if context is None or revision != settings.store.revision:
+            context = client_context(settings, pins=pins)
+            self._contexts[credential, pins] = (settings.store.revision, context)
+        return context
+
+    async def _learn(
+        self,
+        target: Target,
+        only: str,
+        dial: Callable[[], Awaitable[socket.socket]],
+        probe: Callable[[], StreamConnection],
+    ) -> bytes:
+        """The certificate with the pinned fingerprint, shown by the server itself."""
+        known = self._learned.get((target, only))
+        if known is not None:
+            return known
+        connection = probe()
+        name = target.server_name or target.host
+        context = probe_context(self.settings(target))
+        await self._gate.connect(await dial(), connection, context, name)
+        session = connection.ssl_object
+        leaf = session.getpeercert(binary_form=True) if session is not None else None
+        connection.abort()
+        await connection.finished
+        if leaf is None or fingerprint_of(leaf) != only:
+            shown = fingerprint_of(leaf) if leaf is not None else "none"
+            raise CertificateUntrusted(
+                f"{name} does not show the pinned certificate: its SHA-256 is {shown}"
+            )
+        self._learned[target, only] = leaf
+        return leaf
+
+
+class TlsServer:
+    """Shakes hands with those who connect to one listener."""
+
+    def __init__(self, gate: Gate, settings: TlsSettings) -> None:
+        self._gate = gate
+        self._settings = settings
+        self._context = server_context(settings)
+        self._rules = _rules(settings, (), None)
+
+    async def secure(
+        self, sock: socket.socket, connection: StreamConnection, peer: str
+    ) -> PeerIdentity | None:
+        """Shake hands and pass the gate.  Raises TransportError, CertificateError."""
+        await self._gate.accept(sock, connection, self._context, peer)
+        if self._settings.client_certificates is ClientCertificates.NONE:
+            return None
+        return await self._gate.judge(connection, self._settings, None, self._rules)

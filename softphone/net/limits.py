@@ -1,0 +1,56 @@
+"""What a driver allows: times, sizes and rates; and the token bucket that keeps the rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits", "TokenBucket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in bytes, rates a second.
+
+    `connections` bounds the accepted ones, `datagram_flows` the UDP addresses remembered;
+    `handshakes` are at work at once, `handshakes_waiting` may be unfinished.  `accept_rate` and
+    `accept_burst` admit new connections and new UDP addresses.
+    """
+
+    connect_timeout: float = 10.0
+    handshake_timeout: float = 10.0
+    fetch_timeout: float = 5.0
+    write_timeout: float = 20.0
+    first_byte_timeout: float = 60.0
+    close_timeout: float = 2.0
+    write_buffer: int = 1 << 20
+    handshakes: int = 8
+    handshakes_waiting: int = 256
+    connections: int = 4096
+    datagram_flows: int = 4096
+    accept_rate: float = 200.0
+    accept_burst: int = 400
+
+
+class TokenBucket:
+    """Admits `burst` at once and `rate` a second."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: int, *, now: float = 0.0) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._at = now
+
+    def take(self, *, now: float) -> bool:
+        """Take a token, if there is one."""
+        if self.wait(now=now) > 0.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def wait(self, *, now: float) -> float:
+        """Seconds until there is a token."""
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate

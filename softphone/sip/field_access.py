@@ -1,7 +1,7 @@
 """Typed, lazily parsed and cached access to a message's header fields.
 
 There are two kinds.  The strict ones raise MalformedMessage when the field is malformed, and, for
-the six that every message has, when it is absent; the parser has run them all for a received
+the five that every message has, when it is absent; the parser has run them all for a received
 message, so there they never raise.  The lenient ones treat what is malformed as absent, since
 RFC 3261 section 16.3 asks for that where a field is not needed: they never raise at all.
 """
@@ -33,7 +33,7 @@ from softphone.sip.header_values import (
 from softphone.sip.headers import Headers
 from softphone.sip.uri import NameAddr
 
-__all__ = ["STRICT_FIELDS", "FieldAccess"]
+__all__ = ["MANDATORY_FIELDS", "STRICT_FIELDS", "FieldAccess"]
 
 T = TypeVar("T")
 
@@ -461,6 +461,15 @@ parse_authorizations = _lenient_values("Authorization", AuthValue.parse, listed=
 parse_proxy_authorizations = _lenient_values("Proxy-Authorization", AuthValue.parse, listed=False)
 _parse_accept_values = _lenient_values("Accept", parse_media_range)
 
+MANDATORY_FIELDS: tuple[Callable[[FieldAccess], object], ...] = (
+    lambda message: message.vias,
+    lambda message: message.from_,
+    lambda message: message.to,
+    lambda message: message.call_id,
+    lambda message: message.cseq,
+)
+"""What the parser runs on every message."""
+
 STRICT_FIELDS: tuple[tuple[str, Callable[[FieldAccess], object]], ...] = (
     ("max-forwards", lambda message: message.max_forwards),
     ("contact", lambda message: message.contacts),
@@ -477,4 +486,4 @@ STRICT_FIELDS: tuple[tuple[str, Callable[[FieldAccess], object]], ...] = (
     ("session-expires", lambda message: message.session_expires),
     ("min-se", lambda message: message.min_se),
 )
-"""What the parser runs when the field is there, besides the six that every message has."""
+"""What the parser runs when the field is there, besides the five that every message has."""

@@ -6,7 +6,7 @@ A field value is kept as text, unfolded and stripped; `softphone.sip.header_valu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 from typing import TypeAlias
 
 from softphone.errors import LocalProtocolError
@@ -196,6 +196,10 @@ class Headers:
                 index.setdefault(field_key(name), []).append(value)
             self._index = index
         return index
+
+    def keys(self) -> KeysView[str]:
+        """The names that are there, in lower case."""
+        return self._by_key().keys()
 
     def get(self, name: str) -> str | None:
         """The first field value of that name, or None."""

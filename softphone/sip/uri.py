@@ -95,15 +95,20 @@ def escape_user(text: str) -> str:
 def parse_host(text: str) -> str:
     """The host without the brackets of an IPv6reference.
 
-    Raises MalformedMessage when what stands in brackets is no IPv6 address (RFC 5118).
+    Lenient: the third colon that RFC 3261's own grammar puts before an embedded IPv4 address is
+    dropped (RFC 5118 section 4.10).  Raises MalformedMessage when what stands in brackets is no
+    IPv6 address.
     """
     if not text.startswith("["):
         return text
+    address = text[1:-1]
+    if "." in address:
+        address = address.replace(":::", "::")
     try:
-        ipaddress.IPv6Address(text[1:-1])
+        ipaddress.IPv6Address(address)
     except ValueError as error:
         raise MalformedMessage("Malformed IPv6 reference") from error
-    return text[1:-1]
+    return address
 
 
 def format_host(host: str) -> str:

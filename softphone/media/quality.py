@@ -1,6 +1,6 @@
 """Listening and conversational quality by the E-model (ITU-T G.107), vectorized.
 
-The default values of G.107 (05/2011) table 1 for everything but delay and loss; Ie and Bpl of
+The default values of G.107 (12/2011) table 2 for everything but delay and loss; Ie and Bpl of
 G.711 with packet loss concealment from G.113 Appendix I.  A planning model, not a measurement.
 """
 
@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["mean_opinion_score", "mos_from_r", "r_factor"]
+
+BASIC_RATING = 93.2
+"""R with all defaults: Ro - Is - Idte (G.107 section 7.7)."""
+NOTICEABLE_DELAY = 100.0
+"""mT of clause 7.4, ms, with the default sensitivity sT = 1."""
 
 
 def r_factor(
@@ -26,12 +31,32 @@ def r_factor(
     1), `burst_ratio` BurstR (1: random loss); `equipment_impairment` Ie and `loss_robustness` Bpl
     default to G.711 with concealment.
     """
-    raise NotImplementedError
+    percent = 100.0 * np.clip(np.asarray(loss, dtype=np.float64), 0.0, 1.0)
+    burst = np.maximum(np.asarray(burst_ratio, dtype=np.float64), 1.0)
+    # Clause 7.5, with Ie,eff running from Ie without loss to 95.
+    effective = equipment_impairment + (95.0 - equipment_impairment) * percent / (
+        percent / burst + loss_robustness
+    )
+    rating = BASIC_RATING - delay_impairment(one_way_delay) - effective
+    return np.clip(rating, 0.0, BASIC_RATING)
+
+
+def delay_impairment(one_way_delay: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Idd, the impairment by absolute delay (G.107 clause 7.4), of a delay in seconds."""
+    milliseconds = 1000.0 * np.asarray(one_way_delay, dtype=np.float64)
+    x = np.log2(np.maximum(milliseconds, NOTICEABLE_DELAY) / NOTICEABLE_DELAY)
+    impairment: NDArray[np.float64] = 25.0 * (
+        (1.0 + x**6) ** (1.0 / 6.0) - 3.0 * (1.0 + (x / 3.0) ** 6) ** (1.0 / 6.0) + 2.0
+    )
+    return impairment
 
 
 def mos_from_r(r: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """The mean opinion score of a rating, 1.0 to 4.5 (G.107 Annex B)."""
-    raise NotImplementedError
+    rating = np.clip(np.asarray(r, dtype=np.float64), 0.0, 100.0)
+    score = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
+    # Between 0 and 6.5 the polynomial dips below 1, which no score does.
+    return np.clip(score, 1.0, 4.5)
 
 
 def mean_opinion_score(

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 __all__ = ["ReceptionBank", "ReceptionReport"]
 
+MAX_DROPOUT = 3000
+LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class ReceptionReport:
     """The fields of a report block for each of k rows (RFC 3550 section 6.4.1).
 
-    `ssrc` uint32[k]; `fraction_lost` int64[k], 0 to 255; `cumulative_lost` int64[k], clamped to 24
-    bits signed; `highest_sequence` int64[k], the 32-bit extended number; `jitter` int64[k] in
-    timestamp units; `valid` bool[k]: anything was received at all.
+    `valid` bool[k]: anything was received at all; `ssrc` uint32[k]; `fraction_lost` int64[k], 0 to
+    255; `cumulative_lost` int64[k], clamped to 24 bits signed; `highest_sequence` int64[k], the
+    32-bit extended number; `jitter` int64[k] in timestamp units.
     """
 
     valid: NDArray[np.bool_]
@@ -39,11 +42,26 @@ class ReceptionBank:
     """
 
     def __init__(self, capacity: int) -> None:
-        raise NotImplementedError
+        self.received = np.zeros(capacity, dtype=np.int64)
+        self.ssrc = np.zeros(capacity, dtype=np.uint32)
+        self.jitter = np.zeros(capacity)
+        self._rate = np.ones(capacity)
+        self._base = np.zeros(capacity, dtype=np.int64)
+        self._highest = np.zeros(capacity, dtype=np.int64)
+        self._counted = np.zeros(capacity, dtype=np.int64)
+        self._transit = np.zeros(capacity)
+        self._timestamp = np.zeros(capacity, dtype=np.uint32)
+        self._wild = np.full(capacity, -1, dtype=np.int64)
+        self._expected_prior = np.zeros(capacity, dtype=np.int64)
+        self._received_prior = np.zeros(capacity, dtype=np.int64)
 
     def open(self, row: int, *, clock_rate_hz: int) -> None:
         """Start a row afresh."""
-        raise NotImplementedError
+        self.received[row] = 0
+        self._counted[row] = 0
+        self.ssrc[row] = 0
+        self.jitter[row] = 0.0
+        self._rate[row] = clock_rate_hz
 
     def update(
         self,
@@ -54,12 +72,95 @@ class ReceptionBank:
         arrival: NDArray[np.float64],
     ) -> None:
         """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
-        raise NotImplementedError
+        rows = row.astype(np.intp)
+        remaining = np.arange(rows.size)
+        while remaining.size:
+            # Several packets of one row are taken one after another, one of each row at a time.
+            _, first = np.unique(rows[remaining], return_index=True)
+            taken = remaining[first]
+            self._update_one_each(
+                rows[taken], sequence[taken], timestamp[taken], ssrc[taken], arrival[taken]
+            )
+            remaining = np.delete(remaining, first)
+
+    def _update_one_each(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        highest = self._highest[rows]
+        ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        fresh = (self._counted[rows] == 0) | (ssrc != self.ssrc[rows])
+        wild = np.abs(ahead) > MAX_DROPOUT
+        if wild.any():
+            # A.1: a very large jump counts only once the next packet confirms it.
+            fresh |= wild & (self._wild[rows] == sequence)
+            self._wild[rows] = np.where(wild & ~fresh, sequence.astype(np.int64) + 1 & 0xFFFF, -1)
+        if fresh.any():
+            self._start(rows[fresh], sequence[fresh], ssrc[fresh])
+            ahead = np.where(fresh, 0, ahead)
+            highest = np.where(fresh, sequence, highest)
+        self.received[rows] += 1
+        counted = fresh | ~wild
+        self._counted[rows] += counted
+        self._highest[rows] = np.where(counted & (ahead > 0), highest + ahead, highest)
+        self._measure(rows, timestamp, arrival, counted & ~fresh, fresh)
+
+    def _start(
+        self, rows: NDArray[np.intp], sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]
+    ) -> None:
+        self.ssrc[rows] = ssrc
+        self._base[rows] = sequence
+        self._counted[rows] = 0
+        self._expected_prior[rows] = 0
+        self._received_prior[rows] = 0
+        self.jitter[rows] = 0.0
+
+    def _measure(
+        self,
+        rows: NDArray[np.intp],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+        steady: NDArray[np.bool_],
+        fresh: NDArray[np.bool_],
+    ) -> None:
+        ticks = (timestamp - self._timestamp[rows]).astype(np.int32)
+        came = arrival * self._rate[rows]
+        variation = np.abs(came - self._transit[rows] - ticks)
+        jitter = self.jitter[rows]
+        self.jitter[rows] = np.where(steady, jitter + (variation - jitter) / 16.0, jitter)
+        used = steady | fresh
+        self._transit[rows] = np.where(used, came, self._transit[rows])
+        self._timestamp[rows] = np.where(used, timestamp, self._timestamp[rows])
 
     def cumulative_lost(self, rows: slice | NDArray[np.int32]) -> NDArray[np.int64]:
         """Packets expected minus received, int64 a row; negative with duplicates."""
-        raise NotImplementedError
+        lost: NDArray[np.int64] = self.expected(rows) - self._counted[rows]
+        return lost
+
+    def expected(self, rows: slice | NDArray[np.int32]) -> NDArray[np.int64]:
+        """Packets that the source has sent, by its sequence numbers, int64 a row."""
+        counted = self._counted[rows]
+        span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1
+        return np.where(counted > 0, span, 0)
 
     def report(self, rows: NDArray[np.int32]) -> ReceptionReport:
         """The report blocks of rows; begins their next reporting interval (A.3)."""
-        raise NotImplementedError
+        expected, received = self.expected(rows), self._counted[rows]
+        expected_interval = expected - self._expected_prior[rows]
+        lost_interval = expected_interval - (received - self._received_prior[rows])
+        self._expected_prior[rows] = expected
+        self._received_prior[rows] = received
+        share = (lost_interval << 8) // np.maximum(expected_interval, 1)
+        lossy = (expected_interval > 0) & (lost_interval > 0)
+        return ReceptionReport(
+            valid=received > 0,
+            ssrc=self.ssrc[rows],
+            fraction_lost=np.where(lossy, np.minimum(share, 255), 0),
+            cumulative_lost=np.clip(expected - received, LEAST_LOST, MOST_LOST),
+            highest_sequence=self._highest[rows] & 0xFFFFFFFF,
+            jitter=self.jitter[rows].astype(np.int64),
+        )

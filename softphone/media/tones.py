@@ -6,10 +6,13 @@ ITU-T Q.23 (DTMF) and E.180 (call progress).  Levels are dBm0 as in G.711: a ful
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
 
 __all__ = [
     "BUSY",
@@ -25,14 +28,28 @@ __all__ = [
     "tone_level",
 ]
 
+FULL_SCALE = 32767.0
+FULL_SCALE_DBM0 = 3.14
+EDGE = 0.002
+"""Seconds over which a tone rises and falls, so that it does not click."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """A tone and its rhythm: frequencies in Hz, seconds on and off; `off` () is continuous."""
+    """A tone and its rhythm: frequencies in Hz, and seconds on, off, on, off ...
+
+    Without a rhythm it is continuous.  `level_dbm0` is that of each frequency.
+    """
 
     frequencies: tuple[float, ...]
     rhythm: tuple[float, ...] = ()
     level_dbm0: float = -13.0
+
+    def __post_init__(self) -> None:
+        if any(frequency <= 0.0 for frequency in self.frequencies):
+            raise ConfigurationError("a tone has positive frequencies")
+        if len(self.rhythm) % 2 or any(part <= 0.0 for part in self.rhythm):
+            raise ConfigurationError("a rhythm is pairs of positive seconds on and off")
 
 
 DIAL = Cadence((350.0, 440.0))
@@ -51,37 +68,90 @@ DTMF = {
 
 
 def dtmf(digit: str, *, on: float = 0.1, off: float = 0.1, level_dbm0: float = -9.0) -> Cadence:
-    """The tone of a digit.  Raises ConfigurationError for another character."""
-    raise NotImplementedError
+    """The tone of a digit, over and over.  Raises ConfigurationError for another character."""
+    if digit not in DTMF:
+        raise ConfigurationError(f"{digit[:1]!r} is not a DTMF digit: 0-9 * # A-D")
+    return Cadence(DTMF[digit], (on, off), level_dbm0)
 
 
 class ToneGenerator:
-    """A cadence as int16 samples, continuous in phase from call to call."""
+    """A cadence as int16 samples, continuous in phase from call to call.
+
+    Raises ConfigurationError for a frequency that the rate cannot carry.
+    """
 
     def __init__(self, cadence: Cadence, clock_rate_hz: int) -> None:
-        raise NotImplementedError
+        if any(frequency >= clock_rate_hz / 2 for frequency in cadence.frequencies):
+            raise ConfigurationError(f"{clock_rate_hz} Hz carry tones below half of that only")
+        self.cadence = cadence
+        self._rate = clock_rate_hz
+        self._position = 0
+        self._amplitude = amplitude_of(cadence.level_dbm0)
+        self._edges = np.cumsum(np.asarray((0.0, *cadence.rhythm)))
 
     def generate(self, samples: int) -> NDArray[np.int16]:
         """The next int16[samples]."""
-        raise NotImplementedError
+        time = np.arange(self._position, self._position + samples) / self._rate
+        self._position += samples
+        sound = np.zeros(samples)
+        for frequency in self.cadence.frequencies:
+            # Whole turns are taken off before the sine, which stays exact however long it lasts.
+            sound += np.sin(2.0 * np.pi * np.mod(frequency * time, 1.0))
+        sound *= self._amplitude * self._envelope(time)
+        return np.rint(np.clip(sound, -FULL_SCALE, FULL_SCALE)).astype(np.int16)
+
+    def _envelope(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not self.cadence.rhythm:
+            return np.ones(time.size)
+        within = np.mod(time, self._edges[-1])
+        envelope = np.zeros(time.size)
+        for start, end in zip(self._edges[0:-1:2], self._edges[1::2], strict=True):
+            nearest = np.minimum(within - start, end - within)
+            envelope = np.maximum(envelope, np.clip(nearest / EDGE, 0.0, 1.0))
+        return envelope
 
 
 class NoiseGenerator:
     """Comfort noise: white, of a level, from a seeded generator."""
 
     def __init__(self, *, level_dbm0: float = -60.0, seed: int = 0) -> None:
-        raise NotImplementedError
+        self._root_mean_square = amplitude_of(level_dbm0) / math.sqrt(2.0)
+        self._generator = np.random.default_rng(seed)
 
     def generate(self, rows: int, samples: int) -> NDArray[np.int16]:
         """int16[rows, samples]."""
-        raise NotImplementedError
+        noise = self._generator.standard_normal((rows, samples)) * self._root_mean_square
+        return np.rint(np.clip(noise, -FULL_SCALE, FULL_SCALE)).astype(np.int16)
+
+
+def amplitude_of(level_dbm0: float) -> float:
+    """The amplitude of a sine of that level, on the 16-bit scale."""
+    return FULL_SCALE * float(10.0 ** ((level_dbm0 - FULL_SCALE_DBM0) / 20.0))
+
+
+def level_of(amplitude: float) -> float:
+    """The level of a sine of that amplitude, dBm0; -inf for none."""
+    if amplitude <= 0.0:
+        return -math.inf
+    return 20.0 * math.log10(amplitude / FULL_SCALE) + FULL_SCALE_DBM0
 
 
 def tone_level(pcm: NDArray[np.int16], frequency: float, clock_rate_hz: int) -> float:
-    """The level of one frequency in `pcm` int16[samples], dBm0 (-inf for none), by Goertzel."""
-    raise NotImplementedError
+    """The level of one frequency in `pcm` int16[samples], dBm0 (-inf for none).
+
+    It is one term of the Fourier transform, as Goertzel's recursion gives it, under a Hann
+    window so that neighbors a few bins away do not leak in.
+    """
+    if not pcm.size:
+        return -math.inf
+    window = np.hanning(pcm.size + 2)[1:-1]
+    turns = np.mod(frequency * np.arange(pcm.size) / clock_rate_hz, 1.0)
+    term = np.dot(pcm * window, np.exp(-2j * np.pi * turns))
+    return level_of(2.0 * float(abs(term)) / float(window.sum()))
 
 
 def power_level(pcm: NDArray[np.int16]) -> float:
     """The level of all of `pcm` int16[samples], dBm0 (-inf for silence)."""
-    raise NotImplementedError
+    if not pcm.size:
+        return -math.inf
+    return level_of(math.sqrt(2.0 * float(np.mean(np.square(pcm, dtype=np.float64)))))

@@ -46,7 +46,8 @@ class FieldAccess:
     headers: Headers
     _cache: dict[Any, Any]
 
-    def _typed(self, parse: Callable[[Headers], T]) -> T:
+    def read(self, parse: Callable[[Headers], T]) -> T:
+        """What `parse` makes of the header fields, computed once."""
         try:
             value: T = self._cache[parse]
         except KeyError:
@@ -58,44 +59,44 @@ class FieldAccess:
     @property
     def vias(self) -> tuple[Via, ...]:
         """All Via values, topmost first."""
-        return self._typed(parse_vias)
+        return self.read(parse_vias)
 
     @property
     def top_via(self) -> Via:
         """The topmost Via value."""
-        return self._typed(parse_vias)[0]
+        return self.read(parse_vias)[0]
 
     @property
     def from_(self) -> NameAddr:
         """The From value."""
-        return self._typed(parse_from)
+        return self.read(parse_from)
 
     @property
     def to(self) -> NameAddr:
         """The To value."""
-        return self._typed(parse_to)
+        return self.read(parse_to)
 
     @property
     def call_id(self) -> str:
         """The Call-ID, compared byte by byte (RFC 3261 section 20.8)."""
-        return self._typed(parse_call_id)
+        return self.read(parse_call_id)
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq value."""
-        return self._typed(parse_cseq)
+        return self.read(parse_cseq)
 
     # Strict: these may be absent -------------------------------------------------------------
 
     @property
     def max_forwards(self) -> int | None:
         """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
-        return self._typed(parse_max_forwards)
+        return self.read(parse_max_forwards)
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact values; empty for the wildcard, see `contact_is_wildcard`."""
-        return self._typed(parse_contacts)
+        return self.read(parse_contacts)
 
     @property
     def contact_is_wildcard(self) -> bool:
@@ -105,159 +106,159 @@ class FieldAccess:
     @property
     def routes(self) -> tuple[NameAddr, ...]:
         """All Route values, topmost first."""
-        return self._typed(parse_routes)
+        return self.read(parse_routes)
 
     @property
     def record_routes(self) -> tuple[NameAddr, ...]:
         """All Record-Route values, topmost first."""
-        return self._typed(parse_record_routes)
+        return self.read(parse_record_routes)
 
     @property
     def require(self) -> tuple[str, ...]:
         """The option tags of Require, as written."""
-        return self._typed(parse_require)
+        return self.read(parse_require)
 
     @property
     def content_type(self) -> ContentType | None:
         """The Content-Type, or None."""
-        return self._typed(parse_content_type)
+        return self.read(parse_content_type)
 
     @property
     def event(self) -> EventValue | None:
         """The Event value (RFC 6665), or None."""
-        return self._typed(parse_event)
+        return self.read(parse_event)
 
     @property
     def subscription_state(self) -> SubscriptionState | None:
         """The Subscription-State value (RFC 6665), or None."""
-        return self._typed(parse_subscription_state)
+        return self.read(parse_subscription_state)
 
     @property
     def refer_to(self) -> NameAddr | None:
         """The Refer-To value (RFC 3515), or None."""
-        return self._typed(parse_refer_to)
+        return self.read(parse_refer_to)
 
     @property
     def replaces(self) -> Replaces | None:
         """The Replaces value (RFC 3891), or None."""
-        return self._typed(parse_replaces)
+        return self.read(parse_replaces)
 
     @property
     def rseq(self) -> int | None:
         """The RSeq number (RFC 3262 section 7.1), or None."""
-        return self._typed(parse_rseq)
+        return self.read(parse_rseq)
 
     @property
     def rack(self) -> RAck | None:
         """The RAck value (RFC 3262 section 7.2), or None."""
-        return self._typed(parse_rack)
+        return self.read(parse_rack)
 
     @property
     def session_expires(self) -> SessionExpires | None:
         """The Session-Expires value (RFC 4028), or None."""
-        return self._typed(parse_session_expires)
+        return self.read(parse_session_expires)
 
     @property
     def min_se(self) -> int | None:
         """Min-SE in seconds (RFC 4028), or None."""
-        return self._typed(parse_min_se)
+        return self.read(parse_min_se)
 
     # Lenient ---------------------------------------------------------------------------------
 
     @property
     def referred_by(self) -> NameAddr | None:
         """The Referred-By value (RFC 3892), or None."""
-        return self._typed(parse_referred_by)
+        return self.read(parse_referred_by)
 
     @property
     def expires(self) -> int | None:
         """Expires in seconds, at most 2^32-1, or None."""
-        return self._typed(parse_expires)
+        return self.read(parse_expires)
 
     @property
     def min_expires(self) -> int | None:
         """Min-Expires in seconds, or None."""
-        return self._typed(parse_min_expires)
+        return self.read(parse_min_expires)
 
     @property
     def flow_timer(self) -> int | None:
         """Flow-Timer in seconds (RFC 5626 section 10), or None."""
-        return self._typed(parse_flow_timer)
+        return self.read(parse_flow_timer)
 
     @property
     def supported(self) -> tuple[str, ...]:
         """The option tags of Supported, as written; see `supports`."""
-        return self._typed(parse_supported)
+        return self.read(parse_supported)
 
     @property
     def unsupported(self) -> tuple[str, ...]:
         """The option tags of Unsupported, as written."""
-        return self._typed(parse_unsupported)
+        return self.read(parse_unsupported)
 
     @property
     def allow(self) -> tuple[str, ...]:
         """The methods of Allow."""
-        return self._typed(parse_allow)
+        return self.read(parse_allow)
 
     @property
     def accept(self) -> tuple[str, ...] | None:
         """The media ranges of Accept in lower case, without parameters; None when absent."""
-        return self._typed(parse_accept)
+        return self.read(parse_accept)
 
     @property
     def paths(self) -> tuple[NameAddr, ...]:
         """All Path values (RFC 3327)."""
-        return self._typed(parse_paths)
+        return self.read(parse_paths)
 
     @property
     def service_routes(self) -> tuple[NameAddr, ...]:
         """All Service-Route values (RFC 3608)."""
-        return self._typed(parse_service_routes)
+        return self.read(parse_service_routes)
 
     @property
     def asserted_identities(self) -> tuple[NameAddr, ...]:
         """All P-Asserted-Identity values (RFC 3325); whether they are believed is policy."""
-        return self._typed(parse_asserted_identities)
+        return self.read(parse_asserted_identities)
 
     @property
     def warnings(self) -> tuple[WarningValue, ...]:
         """All well-formed Warning values."""
-        return self._typed(parse_warnings)
+        return self.read(parse_warnings)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """All well-formed Reason values (RFC 3326)."""
-        return self._typed(parse_reasons)
+        return self.read(parse_reasons)
 
     @property
     def retry_after(self) -> RetryAfter | None:
         """The Retry-After value, or None."""
-        return self._typed(parse_retry_after)
+        return self.read(parse_retry_after)
 
     @property
     def date(self) -> datetime | None:
         """The Date, or None."""
-        return self._typed(parse_date_field)
+        return self.read(parse_date_field)
 
     @property
     def www_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of WWW-Authenticate, in order."""
-        return self._typed(parse_www_challenges)
+        return self.read(parse_www_challenges)
 
     @property
     def proxy_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of Proxy-Authenticate, in order."""
-        return self._typed(parse_proxy_challenges)
+        return self.read(parse_proxy_challenges)
 
     @property
     def authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Authorization, in order."""
-        return self._typed(parse_authorizations)
+        return self.read(parse_authorizations)
 
     @property
     def proxy_authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Proxy-Authorization, in order."""
-        return self._typed(parse_proxy_authorizations)
+        return self.read(parse_proxy_authorizations)
 
     def supports(self, option_tag: str) -> bool:
         """Whether Supported or Require names an option tag."""
@@ -461,29 +462,29 @@ parse_authorizations = _lenient_values("Authorization", AuthValue.parse, listed=
 parse_proxy_authorizations = _lenient_values("Proxy-Authorization", AuthValue.parse, listed=False)
 _parse_accept_values = _lenient_values("Accept", parse_media_range)
 
-MANDATORY_FIELDS: tuple[Callable[[FieldAccess], object], ...] = (
-    lambda message: message.vias,
-    lambda message: message.from_,
-    lambda message: message.to,
-    lambda message: message.call_id,
-    lambda message: message.cseq,
+MANDATORY_FIELDS: tuple[Callable[[Headers], object], ...] = (
+    parse_vias,
+    parse_from,
+    parse_to,
+    parse_call_id,
+    parse_cseq,
 )
-"""What the parser runs on every message."""
+"""What the parser reads of every message."""
 
-STRICT_FIELDS: tuple[tuple[str, Callable[[FieldAccess], object]], ...] = (
-    ("max-forwards", lambda message: message.max_forwards),
-    ("contact", lambda message: message.contacts),
-    ("route", lambda message: message.routes),
-    ("record-route", lambda message: message.record_routes),
-    ("require", lambda message: message.require),
-    ("content-type", lambda message: message.content_type),
-    ("event", lambda message: message.event),
-    ("subscription-state", lambda message: message.subscription_state),
-    ("refer-to", lambda message: message.refer_to),
-    ("replaces", lambda message: message.replaces),
-    ("rseq", lambda message: message.rseq),
-    ("rack", lambda message: message.rack),
-    ("session-expires", lambda message: message.session_expires),
-    ("min-se", lambda message: message.min_se),
+STRICT_FIELDS: tuple[tuple[str, Callable[[Headers], object]], ...] = (
+    ("max-forwards", parse_max_forwards),
+    ("contact", parse_contacts),
+    ("route", parse_routes),
+    ("record-route", parse_record_routes),
+    ("require", parse_require),
+    ("content-type", parse_content_type),
+    ("event", parse_event),
+    ("subscription-state", parse_subscription_state),
+    ("refer-to", parse_refer_to),
+    ("replaces", parse_replaces),
+    ("rseq", parse_rseq),
+    ("rack", parse_rack),
+    ("session-expires", parse_session_expires),
+    ("min-se", parse_min_se),
 )
-"""What the parser runs when the field is there, besides the five that every message has."""
+"""What the parser reads when the field is there, by its name in lower case."""

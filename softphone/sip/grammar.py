@@ -78,7 +78,6 @@ _UNQUOTED_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~:\[\]]++")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = re.compile(r'(["\\\x00-\x08\x0b-\x1f\x7f])')
 _ITEM = re.compile(rf"(?:[^\",<]++|{QUOTED_STRING}|<[^<>]*+>)*+")
-_DIGITS = re.compile(r"[0-9]++")
 
 
 def is_token(text: str) -> bool:
@@ -92,12 +91,13 @@ def digits(text: str, maximum: int) -> int | None:
     Leading zeros are allowed (RFC 4475 section 3.1.1.1); other scripts' digits, signs and
     underscores, which int() takes, are not.
     """
-    if _DIGITS.fullmatch(text) is None:
+    if not (text.isascii() and text.isdigit()):
         return None
-    text = text.lstrip("0")
-    if len(text) > 20:
-        return None
-    value = int(text or "0")
+    if len(text) > 19:
+        text = text.lstrip("0") or "0"
+        if len(text) > 19:
+            return None
+    value = int(text)
     return value if value <= maximum else None
 
 
@@ -141,21 +141,15 @@ def split_commas(text: str) -> list[str]:
 
 
 def parse_parameters(text: str) -> Parameters:
-    """The parameters of `;name=value;name` (RFC 3261 section 7.3.1).
+    """The parameters of a text that matched `PARAMETERS` (RFC 3261 section 7.3.1).
 
-    Raises MalformedMessage for a syntax error, and for a name that stands twice with two values.
+    Raises MalformedMessage for a name that stands twice with two values.
     """
     if not text:
         return ()
-    found: list[tuple[str, str | None]] = []
-    position = 0
-    while position < len(text):
-        match = _PARAMETER.match(text, position)
-        if match is None:
-            raise MalformedMessage("Malformed header parameter")
-        found.append((match[1], match[2]))
-        position = match.end()
-    return unique_parameters(tuple(found))
+    # No value is empty, so what findall gives for an absent one is not ambiguous.
+    found = tuple((name, value or None) for name, value in _PARAMETER.findall(text))
+    return unique_parameters(found) if len(found) > 1 else found
 
 
 def unique_parameters(parameters: Parameters) -> Parameters:
@@ -164,11 +158,10 @@ def unique_parameters(parameters: Parameters) -> Parameters:
     RFC 3261 sections 7.3.1 and 19.1.1 forbid any repetition; an exact one is harmless and is
     seen in Record-Route.  Raises MalformedMessage.
     """
-    if len(parameters) > 1:
-        seen: dict[str, str | None] = {}
-        for name, value in parameters:
-            if seen.setdefault(name.lower(), value) != value:
-                raise MalformedMessage("Parameter given twice")
+    seen: dict[str, str | None] = {}
+    for name, value in parameters:
+        if seen.setdefault(name.lower(), value) != value:
+            raise MalformedMessage("Parameter given twice")
     return parameters
 
 

@@ -203,7 +203,10 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first field value of that name, or None."""
-        values = self._by_key().get(field_key(name))
+        index = self._index
+        if index is None:
+            index = self._by_key()
+        values = index.get(_KEYS.get(name) or field_key(name))
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:

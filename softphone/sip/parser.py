@@ -69,6 +69,7 @@ _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)
 _STATUS_LINE = re.compile(r"[sS][iI][pP]/([0-9]++\.[0-9]++) ([0-9]{3})(?: (.*))?")
 _FOLD = re.compile(r"\r\n[ \t]++")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 _QUOTED_OR_REST = re.compile(rf'{QUOTED_STRING}|[^"]++|"')
 _LINE_ENDS = re.compile(rb"(?:\r\n)*+")
 # The spellings that were met most often cost one look-up: name -> key, canonical name, single.
@@ -124,7 +125,7 @@ class _Head:
             return self.reject(error)
 
 
-def parse_datagram(data: bytes, limits: Limits = Limits()) -> Received:  # noqa: B008 - frozen
+def parse_datagram(data: bytes, limits: Limits = Limits()) -> Received:
     """What one datagram holds (RFC 3261 section 18.3).
 
     Without Content-Length the body is the rest; what follows it is discarded.
@@ -159,7 +160,7 @@ class StreamFramer:
 
     __slots__ = ("_buffer", "_failed", "_head", "_length", "_limits", "_lone_line_end", "_scanned")
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(self, limits: Limits = Limits()) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._scanned = 0
@@ -231,7 +232,7 @@ class StreamFramer:
             if length + end + 4 > limit:
                 raise MalformedMessage("Message too large", status_hint=513)
         except MalformedMessage as error:
-            return head.reject(error, fatal=True)
+            return head.reject(head.error or error, fatal=True)
         self._head, self._length = head, length
         return None
 
@@ -287,7 +288,7 @@ def _split(raw: bytes, limits: Limits) -> tuple[str, Headers]:
         raise MalformedMessage("Too many header fields")
     if len(text) > limits.line and any(len(line) > limits.line for line in lines):
         raise MalformedMessage("Line too long")
-    if _CONTROL.search(text):
+    if raw.translate(None, _NO_CONTROLS):
         for line in lines:
             _check_controls(line)
     return lines[0], _read_fields(lines[1:])
@@ -363,9 +364,10 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
 
 def _check_fields(message: Request | Response) -> None:
     """Read every field whose malformation refuses the message; what was read stays cached."""
-    for access in MANDATORY_FIELDS:
-        access(message)
+    read = message.read
+    for parse in MANDATORY_FIELDS:
+        read(parse)
     present = message.headers.keys()
-    for key, access in STRICT_FIELDS:
+    for key, parse in STRICT_FIELDS:
         if key in present:
-            access(message)
+            read(parse)

@@ -321,7 +321,7 @@ def _parse_uri_parameters(text: str) -> Parameters:
     for item in text[1:].split(";"):
         name, equals, value = item.partition("=")
         found.append((name, value if equals else None))
-    return unique_parameters(tuple(found))
+    return unique_parameters(tuple(found)) if len(found) > 1 else tuple(found)
 
 
 def _parse_uri_headers(text: str) -> tuple[tuple[str, str], ...]:

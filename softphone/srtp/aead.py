@@ -1,18 +1,329 @@
 """The second backend, on `cryptography`: for FIPS mode, and the oracle of the first.
 
-AES-CM with HMAC-SHA1 (RFC 3711) and AES-GCM (RFC 7714), the key derivation (RFC 3711 4.3), index
-estimation and replay windows, written from the RFCs alone.
+AES-CM with HMAC-SHA1 (RFC 3711) and AES-GCM (RFC 7714), the key derivation (RFC 3711 section
+4.3), index estimation (3.3.1, appendix A) and replay windows (3.3.2), written from the RFCs.
+Key derivation rate 0, no MKI, SRTCP always encrypted.
 """
 
 from __future__ import annotations
 
-from softphone.security import CryptoSuite
+from dataclasses import dataclass, field
 
-__all__ = ["CryptographyTransform"]
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import constant_time, hashes, hmac
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from softphone.security import CryptoSuite
+from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, Status
+from softphone.srtp.suite import SuiteParameters, parameters
+
+__all__ = ["CryptographyTransform", "SessionKeys", "derive", "keystream"]
+
+# RFC 3711 section 4.3.2: the labels of the six session keys.
+_RTP_LABELS = (0, 1, 2)
+_RTCP_LABELS = (3, 4, 5)
+
+_RTP_HEADER = 12
+_RTCP_HEADER = 8
+_ENCRYPTED = 1 << 31
+_MAXIMUM_RTP_INDEX = (1 << 48) - 1
+_MAXIMUM_RTCP_INDEX = (1 << 31) - 1
+
+
+def keystream(key: bytes, iv: int, length: int) -> bytes:
+    """AES in counter mode over zeros (RFC 3711 section 4.1.1); `iv` is the 128-bit block."""
+    return _counter_mode(key, iv, bytes(length))
+
+
+def _counter_mode(key: bytes, iv: int, data: bytes) -> bytes:
+    cipher = Cipher(algorithms.AES(key), modes.CTR(iv.to_bytes(16, "big")))
+    return cipher.encryptor().update(data)
+
+
+def derive(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
+    """A session key (RFC 3711 section 4.3.1, derivation rate 0; a 96-bit salt as RFC 7714 11)."""
+    salt = int.from_bytes(master_salt.ljust(14, b"\0"), "big")
+    return keystream(master_key, (salt ^ label << 48) << 16, length)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionKeys:
+    """The keys of SRTP, or those of SRTCP; `authentication` is empty for AEAD suites."""
+
+    encryption: bytes
+    authentication: bytes
+    salt: bytes
+
+    @classmethod
+    def derive(
+        cls, suite: SuiteParameters, master: bytes, labels: tuple[int, int, int]
+    ) -> SessionKeys:
+        """Derive them from a master key followed by its salt."""
+        key, salt = master[: suite.key_length], master[suite.key_length :]
+        return cls(
+            encryption=derive(key, salt, labels[0], suite.key_length),
+            authentication=b"" if suite.aead else derive(key, salt, labels[1], 20),
+            salt=derive(key, salt, labels[2], suite.salt_length),
+        )
+
+
+@dataclass(slots=True)
+class _Window:
+    """A replay window (RFC 3711 section 3.3.2): bit n of `seen` is index `highest` - n."""
+
+    size: int
+    highest: int = -1
+    seen: int = 0
+
+    def check(self, index: int) -> Status:
+        """Whether `index` may be taken."""
+        behind = self.highest - index
+        if behind < 0:
+            return Status.OK
+        if behind >= self.size:
+            return Status.TOO_OLD
+        return Status.REPLAYED if self.seen >> behind & 1 else Status.OK
+
+    def add(self, index: int) -> None:
+        """Take an index that was authenticated."""
+        ahead = index - self.highest
+        if ahead > 0:
+            # A jump beyond the window empties it; shifting by the jump could cost without bound.
+            self.seen = self.seen << ahead if ahead < self.size else 0
+            self.seen = (self.seen | 1) & ((1 << self.size) - 1)
+            self.highest = index
+        else:
+            self.seen |= 1 << -ahead
+
+
+@dataclass(slots=True)
+class _Source:
+    """What is kept of one SSRC."""
+
+    rtp: _Window = field(default_factory=lambda: _Window(REPLAY_WINDOW))
+    rtcp: _Window = field(default_factory=lambda: _Window(SRTCP_REPLAY_WINDOW))
+    sent_rtcp: int = 0
+    next_roc: int | None = None
+
+    def estimate(self, sequence: int) -> int:
+        """The 48-bit index of a packet (RFC 3711 section 3.3.1 and appendix A)."""
+        if self.next_roc is not None:
+            return self.next_roc << 16 | sequence
+        if self.rtp.highest < 0:
+            return sequence
+        roc, last = self.rtp.highest >> 16, self.rtp.highest & 0xFFFF
+        if last < 0x8000 and sequence - last > 0x8000 and roc > 0:
+            roc -= 1
+        elif last >= 0x8000 and last - 0x8000 > sequence:
+            roc += 1
+        return roc << 16 | sequence
+
+
+def _header_length(packet: bytes) -> int | None:
+    """The RTP header with CSRCs and extension (RFC 3550 section 5.1); None if it is cut off."""
+    if len(packet) < _RTP_HEADER:
+        return None
+    length = _RTP_HEADER + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        if len(packet) < length + 4:
+            return None
+        length += 4 + 4 * int.from_bytes(packet[length + 2 : length + 4], "big")
+    return length if length <= len(packet) else None
 
 
 class CryptographyTransform:
     """One direction under one master key (see `softphone.srtp.backend.Transform`)."""
 
     def __init__(self, suite: CryptoSuite, key: bytes) -> None:
-        raise NotImplementedError
+        self._suite = parameters(suite)
+        rtp = SessionKeys.derive(self._suite, key, _RTP_LABELS)
+        rtcp = SessionKeys.derive(self._suite, key, _RTCP_LABELS)
+        self._keys: tuple[SessionKeys, SessionKeys] | None = (rtp, rtcp)
+        self._sources: dict[int, _Source] = {}
+
+    @classmethod
+    def from_session_keys(
+        cls, suite: CryptoSuite, rtp: SessionKeys, rtcp: SessionKeys
+    ) -> CryptographyTransform:
+        """With the session keys given, as the vectors of RFC 7714 give them."""
+        made = cls(suite, bytes(parameters(suite).material_length))
+        made._keys = (rtp, rtcp)
+        return made
+
+    # RTP ----------------------------------------------------------------------------------------
+
+    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTP to SRTP."""
+        if self._keys is None:
+            return Status.CLOSED, b""
+        header = _header_length(packet)
+        if header is None:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[8:12], "big")
+        source = self._sources.setdefault(ssrc, _Source())
+        index = source.estimate(int.from_bytes(packet[2:4], "big"))
+        status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
+        if status:
+            return status, b""
+        source.rtp.add(index)
+        source.next_roc = None
+        return Status.OK, self._seal_rtp(self._keys[0], packet, header, index)
+
+    def _admit(self, window: _Window, index: int, most: int) -> Status:
+        return Status.KEY_EXPIRED if index > most else window.check(index)
+
+    def _seal_rtp(self, keys: SessionKeys, packet: bytes, header: int, index: int) -> bytes:
+        ssrc = int.from_bytes(packet[8:12], "big")
+        head, payload = packet[:header], packet[header:]
+        if self._suite.aead:
+            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
+            return head + AESGCM(keys.encryption).encrypt(nonce, payload, head)
+        sealed = head + _counter_mode(keys.encryption, _counter_iv(keys.salt, ssrc, index), payload)
+        roc = (index >> 16).to_bytes(4, "big")
+        return sealed + self._tag(keys, sealed + roc, self._suite.rtp_tag_length)
+
+    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTP to RTP."""
+        if self._keys is None:
+            return Status.CLOSED, b""
+        header = _header_length(packet)
+        if header is None or len(packet) < header + self._suite.rtp_tag_length:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[8:12], "big")
+        source = self._sources.get(ssrc) or _Source()
+        index = source.estimate(int.from_bytes(packet[2:4], "big"))
+        status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
+        if status:
+            return status, b""
+        opened = self._open_rtp(self._keys[0], packet, header, index)
+        if opened is None:
+            return Status.AUTHENTICATION_FAILED, b""
+        source.rtp.add(index)
+        source.next_roc = None
+        self._sources[ssrc] = source
+        return Status.OK, opened
+
+    def _open_rtp(self, keys: SessionKeys, packet: bytes, header: int, index: int) -> bytes | None:
+        ssrc = int.from_bytes(packet[8:12], "big")
+        head, rest = packet[:header], packet[header:]
+        if self._suite.aead:
+            return _open(keys, _aead_nonce(keys.salt, ssrc << 48 | index), rest, head)
+        size = self._suite.rtp_tag_length
+        sealed, tag = packet[:-size], packet[-size:]
+        roc = (index >> 16).to_bytes(4, "big")
+        if not constant_time.bytes_eq(self._tag(keys, sealed + roc, size), tag):
+            return None
+        iv = _counter_iv(keys.salt, ssrc, index)
+        return head + _counter_mode(keys.encryption, iv, sealed[header:])
+
+    def _tag(self, keys: SessionKeys, data: bytes, size: int) -> bytes:
+        # HMAC-SHA1 is what RFC 3711 section 4.2.1 prescribes; FIPS 140-3 allows it for this.
+        code = hmac.HMAC(keys.authentication, hashes.SHA1())
+        code.update(data)
+        return code.finalize()[:size]
+
+    # RTCP ---------------------------------------------------------------------------------------
+
+    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTCP to SRTCP; the first index is 1, as libsrtp's is."""
+        if self._keys is None:
+            return Status.CLOSED, b""
+        if len(packet) < _RTCP_HEADER:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[4:8], "big")
+        source = self._sources.setdefault(ssrc, _Source())
+        if source.sent_rtcp >= _MAXIMUM_RTCP_INDEX:
+            return Status.KEY_EXPIRED, b""
+        source.sent_rtcp += 1
+        return Status.OK, self.seal_rtcp(packet, source.sent_rtcp)
+
+    def seal_rtcp(self, packet: bytes, index: int) -> bytes:
+        """SRTCP of a packet at a given index (RFC 3711 section 3.4, RFC 7714 section 9)."""
+        if self._keys is None:
+            raise ValueError("the transform is closed")
+        keys, ssrc = self._keys[1], int.from_bytes(packet[4:8], "big")
+        head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:]
+        trailer = (_ENCRYPTED | index).to_bytes(4, "big")
+        if self._suite.aead:
+            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
+            return head + AESGCM(keys.encryption).encrypt(nonce, body, head + trailer) + trailer
+        iv = _counter_iv(keys.salt, ssrc, index)
+        sealed = head + _counter_mode(keys.encryption, iv, body) + trailer
+        return sealed + self._tag(keys, sealed, self._suite.rtcp_tag_length)
+
+    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTCP to RTCP."""
+        if self._keys is None:
+            return Status.CLOSED, b""
+        tag = self._suite.rtcp_tag_length
+        if len(packet) < _RTCP_HEADER + 4 + tag:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[4:8], "big")
+        at = len(packet) - 4 - (0 if self._suite.aead else tag)
+        trailer = int.from_bytes(packet[at : at + 4], "big")
+        if not trailer & _ENCRYPTED:
+            # We never agree to UNENCRYPTED_SRTCP, so a clear packet is not one of this stream.
+            return Status.AUTHENTICATION_FAILED, b""
+        index = trailer & ~_ENCRYPTED
+        source = self._sources.get(ssrc) or _Source()
+        status = source.rtcp.check(index)
+        if status:
+            return status, b""
+        opened = self._open_rtcp(self._keys[1], packet, at, index)
+        if opened is None:
+            return Status.AUTHENTICATION_FAILED, b""
+        source.rtcp.add(index)
+        self._sources[ssrc] = source
+        return Status.OK, opened
+
+    def _open_rtcp(self, keys: SessionKeys, packet: bytes, at: int, index: int) -> bytes | None:
+        ssrc = int.from_bytes(packet[4:8], "big")
+        head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:at]
+        if self._suite.aead:
+            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
+            return _open(keys, nonce, body, head, head + packet[at:])
+        size = self._suite.rtcp_tag_length
+        if not constant_time.bytes_eq(self._tag(keys, packet[:-size], size), packet[-size:]):
+            return None
+        return head + _counter_mode(keys.encryption, _counter_iv(keys.salt, ssrc, index), body)
+
+    # Rollover counters --------------------------------------------------------------------------
+
+    def roc(self, ssrc: int) -> int | None:
+        """The rollover counter of a source that was heard, None if there is none."""
+        source = self._sources.get(ssrc)
+        if source is None or source.rtp.highest < 0:
+            return None
+        return source.rtp.highest >> 16
+
+    def set_roc(self, ssrc: int, roc: int) -> bool:
+        """Say what the rollover counter of the next packet of `ssrc` is."""
+        if self._keys is None:
+            return False
+        self._sources.setdefault(ssrc, _Source()).next_roc = roc
+        return True
+
+    def close(self) -> None:
+        """Drop the keys."""
+        self._keys = None
+        self._sources.clear()
+
+
+def _counter_iv(salt: bytes, ssrc: int, index: int) -> int:
+    """The IV of AES-CM (RFC 3711 section 4.1.1)."""
+    return int.from_bytes(salt, "big") << 16 ^ ssrc << 64 ^ index << 16
+
+
+def _aead_nonce(salt: bytes, counter: int) -> bytes:
+    """The nonce of AES-GCM (RFC 7714 sections 8.1, 9.1): zeros, SSRC and index, XOR the salt."""
+    return (int.from_bytes(salt, "big") ^ counter).to_bytes(12, "big")
+
+
+def _open(
+    keys: SessionKeys, nonce: bytes, sealed: bytes, head: bytes, aad: bytes | None = None
+) -> bytes | None:
+    try:
+        return head + AESGCM(keys.encryption).decrypt(nonce, sealed, head if aad is None else aad)
+    except InvalidTag:
+        return None

@@ -7,11 +7,17 @@ raise.  A context is never shared between threads.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from softphone.errors import ConfigurationError
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp.backend import Backend, Status
+from softphone.srtp import libsrtp
+from softphone.srtp.aead import CryptographyTransform
+from softphone.srtp.backend import Backend, Status, Transform
+from softphone.srtp.suite import parameters
 
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",
@@ -28,6 +34,20 @@ are lost around a wrap, the receiver would guess a wrong rollover counter for ev
 MAXIMUM_SOURCES = 64
 """SSRCs that one key may be heard from; a replay window is kept for each."""
 
+_RTP_HEADER = 12
+_RTCP_HEADER = 8
+_SRTCP_INDEX = 4
+
+_FIELDS = {
+    Status.AUTHENTICATION_FAILED: "authentication",
+    Status.REPLAYED: "replayed",
+    Status.TOO_OLD: "replayed",
+    Status.MALFORMED: "malformed",
+    Status.TOO_LONG: "malformed",
+    Status.TOO_MANY_SOURCES: "sources",
+    Status.KEY_EXPIRED: "expired",
+}
+
 
 @dataclass(slots=True)
 class FailureCounts:
@@ -40,9 +60,26 @@ class FailureCounts:
     expired: int = 0
     other: int = 0
 
-    def count(self, status: Status | int) -> None:
+    def count(self, status: Status) -> None:
         """Count one verdict; Status.OK counts nothing."""
-        raise NotImplementedError
+        if status:
+            name = _FIELDS.get(status, "other")
+            setattr(self, name, getattr(self, name) + 1)
+
+
+def _transform(
+    suite: CryptoSuite, key: KeyMaterial, backend: Backend, *, sending: bool
+) -> Transform:
+    expected = parameters(suite).material_length
+    if len(key) != expected:
+        raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
+    if backend is Backend.CRYPTOGRAPHY:
+        return CryptographyTransform(suite, key.reveal())
+    return libsrtp.transform(suite, key.reveal(), sending=sending)
+
+
+def _source(packet: bytes, at: int) -> int:
+    return int.from_bytes(packet[at : at + 4], "big")
 
 
 class SendContext:
@@ -51,39 +88,62 @@ class SendContext:
     Raises ConfigurationError when `key` has not the length that `suite` demands.
     """
 
+    __slots__ = ("_transform", "failures", "handle", "suite")
+
+    word = -1
+
     def __init__(
         self, suite: CryptoSuite, key: KeyMaterial, *, backend: Backend = Backend.LIBSRTP
     ) -> None:
         self.suite = suite
         self.failures = FailureCounts()
-        raise NotImplementedError
+        self._transform = _transform(suite, key, backend, sending=True)
+        self.handle: Any = getattr(self._transform, "handle", None)
+
+    def count(self, status: Status) -> None:
+        """Count a packet that was refused."""
+        self.failures.count(status)
+
+    def process(self, packet: bytes) -> tuple[Status, bytes]:
+        """The verdict on an RTP packet and its SRTP; a failure is counted."""
+        return self._counted(self._transform.protect(packet))
+
+    def _counted(self, outcome: tuple[Status, bytes]) -> tuple[Status, bytes]:
+        self.failures.count(outcome[0])
+        return outcome
 
     def protect(self, packet: bytes) -> bytes | None:
         """SRTP of an RTP packet; None when it was refused (a repeated index, an expired key)."""
-        raise NotImplementedError
+        status, result = self.process(packet)
+        return None if status else result
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
         """SRTCP of a compound RTCP packet; None when it was refused."""
-        raise NotImplementedError
+        status, result = self._counted(self._transform.protect_rtcp(packet))
+        return None if status else result
 
     def roc(self, ssrc: int) -> int | None:
-        """The rollover counter of a source that has sent."""
-        raise NotImplementedError
+        """The rollover counter of a source that has sent; None where it cannot be read."""
+        return self._transform.roc(ssrc)
 
     def close(self) -> None:
         """Drop the keys; later packets are refused."""
-        raise NotImplementedError
+        self.handle = None
+        self._transform.close()
 
 
 class ReceiveContext:
     """Authenticates and decrypts what the remote sends under one key, from any SSRC.
 
-    `rollover` gives, for sources heard under the key before this one, where they were
-    (`ReceiveContext.rollover()` of the old context): their first packet under the new key is
-    tried with the kept counter and with 0 before it is dropped, since peers do either; the one
-    that authenticates is kept.
+    `rollover` gives the counters of sources heard under the key before this one (`rollover()` of
+    the old context).  RFC 3711 section 3.3.1 keeps the counter over a re-key, RFC 4568 section
+    7.1.4 starts a new one, and peers do either: the first packets of such a source are tried with
+    the kept counter, with 0, and with the kept one plus 1 (it may just have wrapped); the first
+    that authenticates is kept for good.
     Raises ConfigurationError when `key` has not the length that `suite` demands.
     """
+
+    __slots__ = ("_candidates", "_heard", "_transform", "failures", "handle", "suite", "word")
 
     def __init__(
         self,
@@ -93,22 +153,87 @@ class ReceiveContext:
         backend: Backend = Backend.LIBSRTP,
         rollover: Mapping[int, int] | None = None,
     ) -> None:
+        if rollover and backend is Backend.LIBSRTP and not libsrtp.rollover_settable():
+            backend = Backend.CRYPTOGRAPHY
         self.suite = suite
         self.failures = FailureCounts()
-        raise NotImplementedError
+        self._transform = _transform(suite, key, backend, sending=False)
+        self.handle: Any = getattr(self._transform, "handle", None)
+        self.word = -1
+        self._heard: set[int] = set()
+        self._candidates = {
+            ssrc: tuple(dict.fromkeys((roc, 0, (roc + 1) & 0xFFFF_FFFF)))
+            for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]
+        }
+
+    def count(self, status: Status) -> None:
+        """Count a packet that was dropped."""
+        self.failures.count(status)
+
+    def process(self, packet: bytes) -> tuple[Status, bytes]:
+        """The verdict on an SRTP packet and its RTP; a failure is counted."""
+        status, result = self._unprotect(packet)
+        self.failures.count(status)
+        return status, result
+
+    def _unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+        if len(packet) < _RTP_HEADER + parameters(self.suite).rtp_tag_length:
+            return Status.MALFORMED, b""
+        ssrc = _source(packet, 8)
+        if ssrc in self._candidates:
+            status, result = self._probe(ssrc, packet)
+        elif self._full(ssrc):
+            return Status.TOO_MANY_SOURCES, b""
+        else:
+            status, result = self._transform.unprotect(packet)
+        if status is Status.OK:
+            self._heard.add(ssrc)
+            self.word = int.from_bytes(packet[8:12], sys.byteorder)
+        return status, result
+
+    def _full(self, ssrc: int) -> bool:
+        return len(self._heard) >= MAXIMUM_SOURCES and ssrc not in self._heard
+
+    def _probe(self, ssrc: int, packet: bytes) -> tuple[Status, bytes]:
+        """Try the candidate counters; the one that authenticates is pinned."""
+        status = Status.FAILED
+        for roc in self._candidates[ssrc]:
+            self._transform.set_roc(ssrc, roc)
+            status, result = self._transform.unprotect(packet)
+            if status is Status.OK:
+                del self._candidates[ssrc]
+                return status, result
+        return status, b""
 
     def unprotect(self, packet: bytes) -> bytes | None:
         """The RTP packet, or None: then `failures` has counted why.  Never raises."""
-        raise NotImplementedError
+        status, result = self.process(packet)
+        return None if status else result
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         """The RTCP packet, or None: then `failures` has counted why.  Never raises."""
-        raise NotImplementedError
+        status, result = self._unprotect_rtcp(packet)
+        self.failures.count(status)
+        return None if status else result
+
+    def _unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + parameters(self.suite).rtcp_tag_length:
+            return Status.MALFORMED, b""
+        ssrc = _source(packet, 4)
+        if self._full(ssrc):
+            return Status.TOO_MANY_SOURCES, b""
+        status, result = self._transform.unprotect_rtcp(packet)
+        if status is Status.OK:
+            self._heard.add(ssrc)
+        return status, result
 
     def rollover(self) -> Mapping[int, int]:
-        """Highest packet index (ROC * 2^16 + sequence number) by SSRC, for the next context."""
-        raise NotImplementedError
+        """The rollover counter by SSRC, the last heard one last, for the next key's context."""
+        found = {ssrc: self._transform.roc(ssrc) for ssrc in self._heard}
+        kept = {ssrc: candidates[0] for ssrc, candidates in self._candidates.items()}
+        return kept | {ssrc: roc for ssrc, roc in found.items() if roc is not None}
 
     def close(self) -> None:
         """Drop the keys; later packets are counted and dropped."""
-        raise NotImplementedError
+        self.handle = None
+        self._transform.close()

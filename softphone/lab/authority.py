@@ -114,7 +114,8 @@ class Authority:
     """A root, or an intermediate, that issues certificates; it keeps its key in memory.
 
     `wall` is the time that validity counts from, the present when None.  `crl_url` goes into
-    every certificate as its CRL distribution point.
+    every certificate as its CRL distribution point.  Without `key_identifiers` the certificates
+    are those of many a private authority, and fail OpenSSL's strict checks.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class Authority:
         wall: datetime | None = None,
         parent: Authority | None = None,
         crl_url: str | None = None,
+        key_identifiers: bool = True,
     ) -> None:
+        self._key_identifiers = key_identifiers
         self._wall = (wall or datetime.now(UTC)).replace(microsecond=0)
         self._parent = parent
         self._crl_url = crl_url
@@ -233,7 +236,7 @@ class Authority:
         self, subject: x509.Name, key: PrivateKey, signer: Authority, validity: Validity
     ) -> x509.CertificateBuilder:
         public = key.public_key()
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(signer._subject)
@@ -241,9 +244,12 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._wall + validity.starts)
             .not_valid_after(self._wall + validity.ends)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer._key.public_key()),
-                critical=False,
-            )
+        )
+        if not self._key_identifiers:
+            return builder
+        return builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public), critical=False
+        ).add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer._key.public_key()),
+            critical=False,
         )

@@ -68,6 +68,18 @@ async def fetch_nothing(
     return {each: FetchFailed("nothing is fetched") for each in wanted}
 
 
+# What OpenSSL says of an answer that is no TLS record.
+_NOT_TLS = frozenset(
+    {
+        "BAD_RECORD_TYPE",
+        "HTTP_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+        "UNEXPECTED_MESSAGE",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+
 _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
 
@@ -130,8 +142,10 @@ def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneEr
     if alert is not None and ("certificate" in alert or "unknown ca" in alert):
         return ServerClosed(f"{peer} refused our certificate (TLS alert: {alert})")
     if isinstance(exc, ssl.SSLError):
-        detail = f"TLS alert: {alert}" if alert else (exc.reason or str(exc)).lower()
-        return TransportError(f"no TLS with {peer}: {detail.replace('_', ' ')}")
+        reason = getattr(exc, "reason", None) or str(exc)
+        detail = f"TLS alert: {alert}" if alert else reason.lower().replace("_", " ")
+        hint = " (is that a port for TLS?)" if reason in _NOT_TLS else ""
+        return TransportError(f"no TLS with {peer}: {detail}{hint}")
     if isinstance(exc, TimeoutError | ConnectionAbortedError):
         return TransportTimeout(f"the TLS handshake with {peer} took longer than {timeout:g} s")
     return TransportError(f"{peer} closed the connection during the TLS handshake")

@@ -7,6 +7,7 @@ agreed, lets bytes through.  It frames nothing: the machine gets the pieces as t
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -43,9 +44,9 @@ def address_of(name: object) -> Address:
 
 def alert_of(exc: BaseException | None) -> str | None:
     """The TLS alert that the far end sent (RFC 8446 section 6), in words, or None."""
-    if not isinstance(exc, ssl.SSLError) or not exc.reason:
+    if not isinstance(exc, ssl.SSLError):
         return None
-    match = _ALERT.search(exc.reason)
+    match = _ALERT.search(getattr(exc, "reason", None) or "")
     return match[1].lower().replace("_", " ") if match else None
 
 
@@ -221,6 +222,11 @@ def _server_closed(exc: Exception | None, *, credential: bool) -> ServerClosed:
     return ServerClosed(f"closed after the handshake: {guess}{detail}")
 
 
+def _words(exc: OSError) -> str:
+    """The system's words; asyncio puts its own in place of them."""
+    return os.strerror(exc.errno) if exc.errno else str(exc)
+
+
 async def connect_socket(address: Address, within: float) -> socket.socket:
     """A connected, non-blocking TCP socket.  Raises TransportError, TransportTimeout."""
     loop = asyncio.get_running_loop()
@@ -239,7 +245,7 @@ async def connect_socket(address: Address, within: float) -> socket.socket:
     except OSError as exc:
         sock.close()
         raise TransportError(
-            f"{address[0]} port {address[1]} cannot be reached: {exc.strerror or exc}"
+            f"{address[0]} port {address[1]} cannot be reached: {_words(exc)}"
         ) from exc
     except BaseException:
         sock.close()

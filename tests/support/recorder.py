@@ -1,0 +1,86 @@
+"""A scripted machine: it records what the driver tells it and sends what a test gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from softphone.machine import Flow, Target, Transmit
+
+
+@dataclass(frozen=True)
+class Up:
+    flow: Flow
+    target: Target | None
+
+
+@dataclass(frozen=True)
+class Down:
+    flow: Flow | Target
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Got:
+    data: bytes
+    flow: Flow
+
+
+@dataclass(frozen=True)
+class Rang:
+    now: float
+
+
+@dataclass
+class Recorder:
+    """Its events are what happened to it; `outgoing` is what it sends next."""
+
+    outgoing: list[Transmit] = field(default_factory=list)
+    events: list[object] = field(default_factory=list)
+    deadline: float | None = None
+    log: list[object] = field(default_factory=list)
+    react: Callable[[object], None] = lambda event: None
+
+    def receive(self, data, *, flow, now):
+        self.events.append(Got(data, flow))
+
+    def connected(self, *, flow, now, target=None):
+        self.events.append(Up(flow, target))
+
+    def disconnected(self, *, flow, reason, now):
+        self.events.append(Down(flow, reason))
+
+    def handle_timer(self, *, now):
+        self.deadline = None
+        self.events.append(Rang(now))
+
+    def next_timer(self):
+        return self.deadline
+
+    def transmits(self):
+        outgoing, self.outgoing = self.outgoing, []
+        return outgoing
+
+    def next_event(self):
+        return self.events.pop(0) if self.events else None
+
+    def on_event(self, event):
+        self.log.append(event)
+        self.react(event)
+
+    def send(self, data: bytes, to: Flow | Target, *, close: bool = False) -> None:
+        self.outgoing.append(Transmit(data, to, close))
+
+    def seen(self, kind: type) -> list:
+        return [event for event in self.log if isinstance(event, kind)]
+
+    def received(self) -> bytes:
+        return b"".join(event.data for event in self.seen(Got))
+
+
+async def until(condition: Callable[[], object], *, within: float = 5.0) -> None:
+    """Let the loop turn until `condition()` holds."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - a machine sets no event that one could await
+            await asyncio.sleep(0.001)

@@ -1,6 +1,7 @@
-"""Sources and sinks of sound: silence, tones, rings, echo, and adapters between rates.
+"""Sources and sinks of sound: silence, tones, rings, echo, WAV files, and adapters of rates.
 
-They satisfy `softphone.media.port.Source` and `Sink`.  WAV files are `softphone.media.wav`'s.
+They satisfy `softphone.media.port.Source` and `Sink`.  Rings are in `pcm_ring`, files in `wav`;
+both are found here too.
 """
 
 from __future__ import annotations
@@ -8,15 +9,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.errors import ConfigurationError
+from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import PcmBlock, Sink, Source
-from softphone.media.tones import Cadence
+from softphone.media.resample import ResampleStream
+from softphone.media.tones import Cadence, ToneGenerator
+from softphone.media.wav import WavSink, WavSource
 
 __all__ = [
     "EchoSource",
     "PcmRing",
+    "RateSource",
     "SilenceSource",
     "TeeSink",
     "ToneSource",
+    "WavSink",
+    "WavSource",
     "at_rate",
 ]
 
@@ -25,25 +33,33 @@ class SilenceSource:
     """Zeros, for ever or for `seconds`."""
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
-        raise NotImplementedError
+        self._rate = clock_rate_hz
+        self._left = sample_count(seconds, clock_rate_hz)
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate of its samples."""
-        raise NotImplementedError
+        return self._rate
 
     @property
     def ended(self) -> bool:
         """Whether all of it was read."""
-        raise NotImplementedError
+        return self._left == 0
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out int16[samples], fewer at the end."""
-        raise NotImplementedError
+        if self._left is not None:
+            samples = min(samples, self._left)
+            self._left -= samples
+        return np.zeros(samples, dtype=np.int16)
 
 
 class ToneSource:
-    """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`."""
+    """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`.
+
+    `level_dbm0` is that of a frequency; a cadence has its own.
+    Raises ConfigurationError for a frequency that the rate cannot carry.
+    """
 
     def __init__(
         self,
@@ -53,142 +69,144 @@ class ToneSource:
         level_dbm0: float = -13.0,
         seconds: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        cadence = tone if isinstance(tone, Cadence) else Cadence((tone,), (), level_dbm0)
+        self._rate = clock_rate_hz
+        self._generator = ToneGenerator(cadence, clock_rate_hz)
+        self._left = sample_count(seconds, clock_rate_hz)
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate of its samples."""
-        raise NotImplementedError
+        return self._rate
 
     @property
     def ended(self) -> bool:
         """Whether all of it was read."""
-        raise NotImplementedError
+        return self._left == 0
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out int16[samples], fewer at the end."""
-        raise NotImplementedError
-
-
-class PcmRing:
-    """A bounded ring of mono samples at one rate, between the media loop and an application.
-
-    It is a `Sink` (the media loop writes blocks, the application awaits `receive`) or a `Source`
-    (the application `send`s, the media loop reads).  When it is full the oldest samples go, and
-    are counted in `dropped_samples`.  For use in one event loop.
-    """
-
-    def __init__(self, clock_rate_hz: int = 8000, *, seconds: float = 2.0) -> None:
-        raise NotImplementedError
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of the samples in the ring; blocks of another rate are converted to it."""
-        raise NotImplementedError
-
-    @property
-    def dropped_samples(self) -> int:
-        """Samples that were overwritten unread, or flushed because their security was older."""
-        raise NotImplementedError
-
-    @property
-    def timestamp(self) -> int:
-        """Media time of the next sample to be read, in samples; dropped ones count."""
-        raise NotImplementedError
-
-    @property
-    def ended(self) -> bool:
-        """Whether it was closed and is empty."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def write(self, block: PcmBlock) -> None:
-        """Take a block from the media loop.
-
-        A block of a newer security generation drops all older samples first.
-        """
-        raise NotImplementedError
-
-    def send(self, pcm: NDArray[np.int16]) -> None:
-        """Put in int16[n] at the ring's rate."""
-        raise NotImplementedError
-
-    def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out at most `samples`, at once."""
-        raise NotImplementedError
-
-    async def receive(self, samples: int) -> NDArray[np.int16]:
-        """Wait for exactly `samples`; fewer only after `close`, int16[0] at its end."""
-        raise NotImplementedError
-
-    async def drain(self, level: int = 0) -> None:
-        """Wait until at most `level` samples are in the ring."""
-        raise NotImplementedError
-
-    def flush(self) -> int:
-        """Drop everything; how many samples that was."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Nothing more will be put in."""
-        raise NotImplementedError
+        if self._left is not None:
+            samples = min(samples, self._left)
+            self._left -= samples
+        return self._generator.generate(samples)
 
 
 class EchoSource:
-    """Both ends in one: what it is given as a sink comes out of it as a source, a little later."""
+    """Both ends in one: what it is given as a sink comes out of it as a source.
+
+    `delay` seconds of silence come first; what waits longer than `seconds` is dropped.
+    """
 
     def __init__(
         self, clock_rate_hz: int = 8000, *, delay: float = 0.0, seconds: float = 1.0
     ) -> None:
-        raise NotImplementedError
+        if not 0.0 <= delay < seconds:
+            raise ConfigurationError("an echo's delay is less than what it holds")
+        self._ring = PcmRing(clock_rate_hz, seconds=seconds)
+        self._ring.send(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate of its samples, both ways."""
-        raise NotImplementedError
+        return self._ring.clock_rate_hz
 
     @property
     def ended(self) -> bool:
         """Never: an echo lasts as long as its stream."""
-        raise NotImplementedError
+        return False
 
     @property
     def dropped_samples(self) -> int:
         """Samples that were overwritten unread."""
-        raise NotImplementedError
+        return self._ring.dropped_samples
 
     def write(self, block: PcmBlock) -> None:
         """Take a block of received sound."""
-        raise NotImplementedError
+        self._ring.write(block)
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out at most `samples`."""
-        raise NotImplementedError
+        return self._ring.read(samples)
 
 
 class TeeSink:
-    """Gives every block to several sinks."""
+    """Gives every block to several sinks.
+
+    Raises ConfigurationError when they want different rates.
+    """
 
     def __init__(self, *sinks: Sink) -> None:
-        raise NotImplementedError
+        self._sinks = sinks
+        rates = {sink.clock_rate_hz for sink in sinks if sink.clock_rate_hz}
+        if len(rates) > 1:
+            raise ConfigurationError(
+                "sinks of " + " and ".join(f"{rate} Hz" for rate in sorted(rates)) + " in one tee"
+            )
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate that they agree on, 0 for any."""
-        raise NotImplementedError
+        return max((sink.clock_rate_hz for sink in self._sinks), default=0)
 
     @property
     def dropped_samples(self) -> int:
         """The sum of theirs."""
-        raise NotImplementedError
+        return sum(sink.dropped_samples for sink in self._sinks)
 
     def write(self, block: PcmBlock) -> None:
         """Take one block."""
-        raise NotImplementedError
+        for sink in self._sinks:
+            sink.write(block)
+
+
+class RateSource:
+    """Another source at another rate; it is read no further ahead than the conversion needs."""
+
+    def __init__(self, source: Source, clock_rate_hz: int) -> None:
+        self._source = source
+        self._rate = clock_rate_hz
+        self._converter = ResampleStream(source.clock_rate_hz, clock_rate_hz)
+        self._ready = np.zeros(0, dtype=np.int16)
+        self._finished = False
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended and all of it was read."""
+        return self._finished and not self._ready.size
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out at most `samples`; fewer mean that the source has no more now."""
+        while self._ready.size < samples and not self._finished:
+            lacking = samples - self._ready.size
+            wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
+            pcm = self._source.read(wanted)
+            self._finished = self._source.ended
+            converted = self._converter.feed(pcm, last=self._finished)
+            self._ready = np.concatenate((self._ready, converted))
+            if pcm.size < wanted:
+                break
+        taken, self._ready = self._ready[:samples], self._ready[samples:]
+        return taken
 
 
 def at_rate(source: Source, clock_rate_hz: int) -> Source:
-    """`source` itself if it has that rate, else converted to it, continuously."""
-    raise NotImplementedError
+    """`source` itself if it has that rate, else converted to it, continuously.
+
+    Raises ConfigurationError for a rate that cannot be converted.
+    """
+    if source.clock_rate_hz == clock_rate_hz:
+        return source
+    return RateSource(source, clock_rate_hz)
+
+
+def sample_count(seconds: float | None, clock_rate_hz: int) -> int | None:
+    """How many samples that is; None for ever.  Raises ConfigurationError."""
+    if clock_rate_hz < 1 or (seconds is not None and seconds < 0.0):
+        raise ConfigurationError("a source has a positive rate, and no negative length")
+    return None if seconds is None else round(seconds * clock_rate_hz)

@@ -1,15 +1,30 @@
-"""WAV files as a source and as a sink (stdlib wave: linear PCM of 8, 16, 24 and 32 bits)."""
+"""WAV files as a source and as a sink (linear PCM of 8, 16, 24 and 32 bits)."""
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
+import wave
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.errors import ConfigurationError
 from softphone.media.port import PcmBlock
+from softphone.media.resample import ResampleStream
 
 __all__ = ["WavSink", "WavSource"]
+
+logger = logging.getLogger("softphone.media")
+
+CHUNK = 4096
+"""Frames read from the file at a time."""
+HEADER_INTERVAL = 5.0
+"""Seconds of sound after which the header on disk is brought up to date."""
+LONGEST_GAP = 10.0
+"""Seconds of silence that one gap in the timestamps may add."""
 
 
 class WavSource:
@@ -19,52 +34,218 @@ class WavSource:
     """
 
     def __init__(self, path: str | Path, clock_rate_hz: int = 8000, *, loop: bool = False) -> None:
-        raise NotImplementedError
+        self._path = Path(path)
+        self._rate = clock_rate_hz
+        self._loop = loop
+        self._file = open_wav(self._path)
+        self._frames = self._file.getnframes()
+        try:
+            self._converter = ResampleStream(self._file.getframerate(), clock_rate_hz)
+        except ConfigurationError:
+            self._file.close()
+            raise
+        self._ready = np.zeros(0, dtype=np.int16)
+        self._exhausted = False
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate of its samples as played."""
-        raise NotImplementedError
+        return self._rate
+
+    @property
+    def seconds(self) -> float:
+        """How long the file is."""
+        return self._frames / self._converter.source_rate_hz
 
     @property
     def ended(self) -> bool:
         """Whether all of it was read."""
-        raise NotImplementedError
+        return self._exhausted and not self._ready.size
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out int16[samples], fewer at the end."""
-        raise NotImplementedError
+        parts = [self._ready]
+        size = self._ready.size
+        while size < samples and not self._exhausted:
+            parts.append(self._next_chunk())
+            size += parts[-1].size
+        pcm = np.concatenate(parts)
+        self._ready = pcm[samples:]
+        if self._exhausted and not self._ready.size:
+            self.close()
+        return pcm[:samples]
+
+    def _next_chunk(self) -> NDArray[np.int16]:
+        width, channels = self._file.getsampwidth(), self._file.getnchannels()
+        data = self._file.readframes(CHUNK)
+        # A file may be shorter than its header says, and end within a frame.
+        data = data[: len(data) - len(data) % (width * channels)]
+        if not data and self._loop and self._file.tell():
+            self._file.rewind()
+            data = self._file.readframes(CHUNK)
+        self._exhausted = not data
+        return self._converter.feed(mono(data, width, channels), last=self._exhausted)
 
     def close(self) -> None:
-        """Close the file."""
-        raise NotImplementedError
+        """Close the file; nothing more can be read."""
+        self._exhausted = True
+        self._file.close()
+
+
+def open_wav(path: Path) -> wave.Wave_read:
+    """Open a WAV file that can be played.  Raises ConfigurationError."""
+    try:
+        file = wave.open(str(path), "rb")
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no file {path}") from error
+    except EOFError as error:
+        raise ConfigurationError(f"{path} is empty, or ends within its WAV header") from error
+    except wave.Error as error:
+        raise ConfigurationError(f"{path} is not a WAV file of linear PCM: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    if not file.getnframes():
+        file.close()
+        raise ConfigurationError(f"{path} is a WAV file without a single sample")
+    if file.getsampwidth() not in (1, 2, 3, 4):
+        file.close()
+        raise ConfigurationError(f"{path} has samples of {8 * file.getsampwidth()} bits")
+    return file
+
+
+def mono(data: bytes, width: int, channels: int) -> NDArray[np.int16]:
+    """The mean of the channels as int16, from interleaved little-endian samples of `width` octets.
+
+    Samples of 8 bits are unsigned, wider ones signed.
+    """
+    octets = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
+    if width == 1:
+        samples = (octets[:, 0].astype(np.int32) - 128) << 8
+    else:
+        # The two upper octets are the sample at 16 bits.
+        samples = np.ascontiguousarray(octets[:, -2:]).view("<i2")[:, 0].astype(np.int32)
+    if channels == 1:
+        return samples.astype(np.int16)
+    mean: NDArray[np.int16] = (samples.reshape(-1, channels).sum(axis=1) // channels).astype(
+        np.int16
+    )
+    return mean
 
 
 class WavSink:
     """Records mono 16-bit to a file that appears under its name, whole, on `close`.
 
-    Until then it is written beside it, as `path` + ".part", with a header that is kept valid.
-    `secure` makes the file readable by its owner only (0600), for the sound of encrypted calls.
+    Until then it is written beside it, as `path` + ".part", whose header is kept up to date, so
+    that even a process that dies leaves a file that plays.  `secure` makes it readable by its
+    owner only (0600), for the sound of encrypted calls.
     Raises ConfigurationError when `path` exists or cannot be written.
     """
 
     def __init__(self, path: str | Path, clock_rate_hz: int = 0, *, secure: bool = True) -> None:
-        raise NotImplementedError
+        self._path = Path(path)
+        self._part = self._path.with_name(self._path.name + ".part")
+        if os.path.lexists(self._path):
+            raise ConfigurationError(f"{self._path} exists already: it is not overwritten")
+        self._rate = clock_rate_hz
+        self._converter: ResampleStream | None = None
+        self._writer: wave.Wave_write | None = None
+        self._expected: int | None = None
+        self._unwritten = 0
+        self._dropped = 0
+        self._closed = False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._file = os.fdopen(os.open(self._part, flags, 0o600 if secure else 0o644), "wb")
+        except FileExistsError as error:
+            raise ConfigurationError(
+                f"{self._part} exists already: a recording is under way or was cut off"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"{self._path} cannot be written: {error.strerror}") from error
 
     @property
     def clock_rate_hz(self) -> int:
         """The rate of the file; 0 until the first block decides it."""
-        raise NotImplementedError
+        return self._rate
 
     @property
     def dropped_samples(self) -> int:
-        """Samples that could not be written (disk full)."""
-        raise NotImplementedError
+        """Samples that could not be written: the disk is full, or the file was closed."""
+        return self._dropped
 
     def write(self, block: PcmBlock) -> None:
         """Append a block; a gap in the timestamps is filled with silence."""
-        raise NotImplementedError
+        if self._closed:
+            self._dropped += block.pcm.size
+            return
+        if self._rate == 0:
+            self._rate = block.clock_rate_hz
+        if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
+            self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+            self._expected = None
+        gap = 0 if self._expected is None else block.timestamp - self._expected
+        pcm = block.pcm
+        if gap > 0:
+            silence = np.zeros(min(gap, int(LONGEST_GAP * block.clock_rate_hz)), dtype=np.int16)
+            pcm = np.concatenate((silence, pcm))
+        self._expected = block.timestamp + block.pcm.size
+        self._append(self._converter.feed(pcm))
+
+    def _append(self, pcm: NDArray[np.int16]) -> None:
+        try:
+            if self._writer is None:
+                self._writer = self._begin()
+            self._writer.writeframesraw(pcm.astype("<i2").tobytes())
+            self._unwritten += pcm.size
+            if self._unwritten >= HEADER_INTERVAL * self._rate:
+                # `writeframes` brings the header up to date.
+                self._writer.writeframes(b"")
+                self._file.flush()
+                self._unwritten = 0
+        except OSError as error:
+            if not self._dropped:
+                logger.warning("recording to %s stopped: %s", self._path, error.strerror)
+            self._dropped += pcm.size
+
+    def _begin(self) -> wave.Wave_write:
+        writer = wave.open(self._file, "wb")
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(self._rate)
+        return writer
 
     def close(self) -> None:
-        """Finish the header and give the file its name."""
-        raise NotImplementedError
+        """Finish the header and give the file its name; a second call does nothing.
+
+        Raises ConfigurationError when another file has taken the name; the recording then stays
+        beside it, and the message says where.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._rate = self._rate or 8000
+        try:
+            if self._converter is not None:
+                self._append(self._converter.feed(np.zeros(0, dtype=np.int16), last=True))
+            if self._writer is None:
+                self._writer = self._begin()
+                self._writer.writeframes(b"")
+            self._writer.close()
+        finally:
+            self._file.close()
+        give_name(self._part, self._path)
+
+
+def give_name(part: Path, path: Path) -> None:
+    """Move a finished file to its name without overwriting another.  Raises ConfigurationError."""
+    try:
+        os.link(part, path)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{path} exists by now; the recording is in {part}") from error
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+            raise ConfigurationError(f"the recording stays in {part}: {error.strerror}") from error
+        # A file system without hard links: the name was free when we began.
+        os.rename(part, path)
+        return
+    os.unlink(part)

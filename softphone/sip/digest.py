@@ -79,7 +79,8 @@ class Credentials:
     """What one user answers challenges with.
 
     `realm` None answers any realm; `algorithms` is what may be answered at all (local policy of
-    RFC 8760 section 2.4), the strongest that is offered is taken.  The password is UTF-8.
+    RFC 8760 section 2.4), each with its "-sess" variant; the strongest that is offered is taken.
+    The password is UTF-8.
     """
 
     username: str
@@ -360,7 +361,9 @@ class DigestSession:
         algorithm = challenge.algorithm
         if algorithm is None or not challenge.answerable:
             return False
-        if algorithm not in credentials.algorithms or (self._fips and algorithm.strength == 1):
+        # A "-sess" variant is as strong as its base, so that it is allowed along with it.
+        allowed = {one.strength for one in credentials.algorithms}
+        if algorithm.strength not in allowed or (self._fips and algorithm.strength == 1):
             return False
         return algorithm.available
 

@@ -8,10 +8,9 @@ from softphone.srtp.context import (
     SendContext,
 )
 from softphone.srtp.libsrtp import Batch
+from softphone.srtp.rekeying import Agreement, KeyPlan
 from softphone.srtp.sdes import (
-    Agreement,
     Choice,
-    KeyPlan,
     Preference,
     Refusal,
     RefusalCode,

@@ -1,4 +1,4 @@
-"""Keys in SDP: crypto lines made and judged, and when a key is renewed (RFC 4568, RFC 7714 14).
+"""Keys in SDP: crypto lines made and judged (RFC 4568, RFC 7714 section 14).
 
 Nothing here is fatal to a call: each line that cannot be used is a `Refusal` with its reason, and
 whoever asks decides what no usable line means.
@@ -6,19 +6,21 @@ whoever asks decides what no usable line means.
 
 from __future__ import annotations
 
+import hmac
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from softphone.events import Direction
-from softphone.machine import Address, Entropy
-from softphone.sdp.attributes import Crypto, CryptoLine
+from softphone.errors import ConfigurationError
+from softphone.machine import Entropy
+from softphone.sdp.attributes import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp.suite import parameters, suite_named
 
 __all__ = [
-    "Agreement",
+    "SHORTEST_LIFETIME",
     "Choice",
-    "KeyPlan",
     "Preference",
     "Refusal",
     "RefusalCode",
@@ -76,29 +78,25 @@ class Choice:
     refusals: tuple[Refusal, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Keys in both directions, and whether each differs from before (then: a new context).
+_NO_LINE = Refusal(None, None, RefusalCode.NO_LINE, "there is no crypto line")
 
-    With `send_renewed` the sender also takes a new SSRC and a first sequence number below 2^15,
-    so that its rollover counter is 0 however the peer reads RFC 3711 section 3.3.1.
-    """
+_MOST_LINES = 64
+"""Lines that are looked at; more are no offer but a flood."""
 
-    suite: CryptoSuite
-    local: Crypto
-    remote: Crypto
-    send_renewed: bool
-    receive_renewed: bool
+SHORTEST_LIFETIME = 1 << 20
+"""Packets that a key must last, or its line is refused: 5.8 hours of 50 packets a second.
 
-    @property
-    def send_key(self) -> KeyMaterial:
-        """The master key and salt that we send with."""
-        return self.local.key_params[0].key
+We do not re-key in the middle of a call on our own, so a shorter lifetime would be broken, not
+honored; `2^31` and `2^48`, which peers write, are the suites' own limits (RFC 3711 section 9.2).
+"""
 
-    @property
-    def receive_key(self) -> KeyMaterial:
-        """The master key and salt that the remote sends with."""
-        return self.remote.key_params[0].key
+
+# Lines made and judged --------------------------------------------------------------------------
+
+
+def _fresh(suite: CryptoSuite, tag: int, entropy: Entropy) -> Crypto:
+    key = KeyMaterial(entropy(parameters(suite).material_length))
+    return Crypto(tag, suite.value, (KeyParameter(key),))
 
 
 def make_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Crypto, ...]:
@@ -106,7 +104,9 @@ def make_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Cryp
 
     Raises ConfigurationError when `suites` is empty or names one twice.
     """
-    raise NotImplementedError
+    if not suites or len(set(suites)) != len(suites):
+        raise ConfigurationError("crypto suites to offer must be at least one, each named once")
+    return tuple(_fresh(suite, tag, entropy) for tag, suite in enumerate(suites, start=1))
 
 
 def choose(
@@ -120,86 +120,128 @@ def choose(
     By default the order of `allowed` decides, so that the strongest common suite is used; with
     Preference.THEIRS the offerer's order does.
     """
-    raise NotImplementedError
+    refusals: list[Refusal] = []
+    usable: list[tuple[Crypto, CryptoSuite]] = []
+    twice = _repeated(offered)
+    for line in offered[:_MOST_LINES]:
+        verdict = _judge(line, allowed, twice)
+        if isinstance(verdict, Refusal):
+            refusals.append(verdict)
+        elif isinstance(line, Crypto):
+            usable.append((line, verdict))
+    if not usable:
+        return Choice(None, None, tuple(refusals) or (_NO_LINE,))
+    if preference is Preference.OURS:
+        usable.sort(key=lambda pair: allowed.index(pair[1]))
+    return Choice(*usable[0], tuple(refusals))
+
+
+def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
+    counts = Counter(line.tag for line in lines if line.tag is not None)
+    return {tag for tag, count in counts.items() if count > 1}
+
+
+def _judge(
+    line: CryptoLine, allowed: Sequence[CryptoSuite], repeated: set[int]
+) -> CryptoSuite | Refusal:
+    """The suite of a line that can be used, or why it cannot."""
+
+    def refuse(code: RefusalCode, reason: str) -> Refusal:
+        return Refusal(line.tag, line.suite_name, code, reason)
+
+    if isinstance(line, UnreadableCrypto):
+        return refuse(RefusalCode.MALFORMED, line.reason)
+    suite = suite_named(line.suite_name)
+    if suite is None:
+        return refuse(RefusalCode.UNKNOWN_SUITE, f"{line.suite_name} is not a suite of ours")
+    if suite not in allowed:
+        return refuse(RefusalCode.SUITE_NOT_ALLOWED, f"{suite} is not allowed here")
+    if not 1 <= line.tag <= 999_999_999:
+        return refuse(RefusalCode.BAD_TAG, "a tag is a number from 1 to 999999999")
+    if line.tag in repeated:
+        return refuse(RefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
+    fault = _key_fault(line.key_params, suite) or _parameter_fault(line.session_params)
+    return suite if fault is None else refuse(*fault)
+
+
+def _key_fault(keys: Sequence[KeyParameter], suite: CryptoSuite) -> tuple[RefusalCode, str] | None:
+    if len(keys) != 1:
+        return RefusalCode.SEVERAL_KEYS, "several inline keys in one line are not supported"
+    key = keys[0]
+    if key.method != "inline":
+        return RefusalCode.KEY_METHOD, f"the key method {key.method} is unknown"
+    expected = parameters(suite).material_length
+    if len(key.key) != expected:
+        return (
+            RefusalCode.KEY_LENGTH,
+            f"{suite} takes {expected} bytes of key and salt, the line has {len(key.key)}",
+        )
+    if key.mki is not None:
+        return RefusalCode.MKI, "a master key identifier would be in every packet: not supported"
+    if key.lifetime is not None and key.lifetime < SHORTEST_LIFETIME:
+        return (
+            RefusalCode.LIFETIME,
+            f"the key would last {key.lifetime} packets, fewer than {SHORTEST_LIFETIME}",
+        )
+    return None
+
+
+def _parameter_fault(session_params: Sequence[str]) -> tuple[RefusalCode, str] | None:
+    """Every session parameter but a window size hint of at least 64 is refused (section 6.3).
+
+    UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP and UNAUTHENTICATED_SRTP would take the protection away,
+    KDR, FEC_ORDER and FEC_KEY change what is on the wire.
+    """
+    for parameter in session_params:
+        name, _, value = parameter.partition("=")
+        hint = name.upper() == "WSH" and value.isascii() and value.isdigit() and len(value) <= 6
+        if not hint or int(value) < 64:
+            return RefusalCode.SESSION_PARAMETER, f"the session parameter {name} is not accepted"
+    return None
 
 
 def make_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
-    """Our line for a chosen one: same tag, same suite, a key of our own."""
-    raise NotImplementedError
+    """Our line for a chosen one: same tag, same suite, a key of our own.
+
+    Raises ConfigurationError for a line that `choose` would not have chosen.
+    """
+    suite = suite_named(chosen.suite_name)
+    if suite is None:
+        raise ConfigurationError(f"{chosen.suite_name} is not a suite of ours")
+    return _fresh(suite, chosen.tag, entropy)
 
 
 def check_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> Choice:
-    """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key."""
-    raise NotImplementedError
+    """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key.
+
+    A key that is our own one sent back is refused: both directions would share a keystream.
+    """
+    if not answered:
+        return Choice(None, None, (_NO_LINE,))
+    line = answered[0]
+
+    def refuse(code: RefusalCode, reason: str) -> Choice:
+        return Choice(None, None, (Refusal(line.tag, line.suite_name, code, reason),))
+
+    if len(answered) > 1:
+        return refuse(RefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines")
+    verdict = _judge(line, tuple(CryptoSuite), set())
+    if isinstance(verdict, Refusal):
+        return Choice(None, None, (verdict,))
+    if isinstance(line, UnreadableCrypto):
+        return refuse(RefusalCode.MALFORMED, line.reason)
+    ours = next((ours for ours in offered if ours.tag == line.tag), None)
+    if ours is None or suite_named(ours.suite_name) is not verdict:
+        return refuse(RefusalCode.NOT_OFFERED, f"{verdict} with tag {line.tag} was not offered")
+    if any(same_key(mine, line) for mine in offered):
+        return refuse(RefusalCode.KEY_REFLECTED, "the answer carries a key of our own")
+    return Choice(line, verdict)
 
 
 def same_key(one: Crypto, other: Crypto) -> bool:
-    """Whether two lines carry the same suite and key, compared in constant time."""
-    raise NotImplementedError
-
-
-class KeyPlan:
-    """The SDES keys of one media stream over the life of a call: what stays, what is renewed.
-
-    offering:   lines = plan.offer();              result = plan.receive_answer(lines, ...)
-    answering:  result = plan.answer(lines, ...)   (its `local` is the one line to print)
-    and `plan.rollback()` when the exchange failed.  `current` is the agreement in force.
-    """
-
-    def __init__(
-        self,
-        suites: Sequence[CryptoSuite],
-        *,
-        entropy: Entropy,
-        preference: Preference = Preference.OURS,
-    ) -> None:
-        raise NotImplementedError
-
-    @property
-    def current(self) -> Agreement | None:
-        """The agreement in force, None while the stream is not SRTP."""
-        raise NotImplementedError
-
-    def offer(
-        self, *, full: bool = False, direction: Direction = Direction.SENDRECV
-    ) -> tuple[Crypto, ...]:
-        """The lines to offer.
-
-        Before an agreement: every suite with a fresh key.  After it: the active line alone, with
-        its key (peers are known to switch suites when offered all again); `full` (a re-INVITE
-        without SDP asks for a full offer) puts the other suites behind it.  A stream that leaves
-        inactive gets a fresh key.
-        """
-        raise NotImplementedError
-
-    def receive_answer(
-        self,
-        lines: Sequence[CryptoLine],
-        *,
-        remote: Address,
-        direction: Direction,
-        final: bool = True,
-    ) -> Agreement | tuple[Refusal, ...]:
-        """Judge the answer to our lines; `direction` and `remote` as negotiated."""
-        raise NotImplementedError
-
-    def answer(
-        self, lines: Sequence[CryptoLine], *, remote: Address, direction: Direction
-    ) -> Agreement | tuple[Refusal, ...]:
-        """Judge an offer and make our line, with the key kept or renewed by the rules above.
-
-        It is in force only after `commit`; `rollback` forgets it.
-        """
-        raise NotImplementedError
-
-    def commit(self) -> None:
-        """The answer that we made has been sent."""
-        raise NotImplementedError
-
-    def rollback(self) -> None:
-        """The exchange failed: what was agreed before stays."""
-        raise NotImplementedError
-
-    def clear(self) -> None:
-        """The stream was agreed as RTP in clear: the next SRTP exchange starts anew."""
-        raise NotImplementedError
+    """Whether two lines carry the same suite and key, the keys compared in constant time."""
+    if suite_named(one.suite_name) is not suite_named(other.suite_name):
+        return False
+    if len(one.key_params) != 1 or len(other.key_params) != 1:
+        return False
+    return hmac.compare_digest(one.key_params[0].key.reveal(), other.key_params[0].key.reveal())

@@ -1,0 +1,232 @@
+"""When an SDES key stays and when it is renewed, over the life of a call (RFC 4568 7.1.4).
+
+RFC 4568 leaves to the parties when a re-offer brings a new key.  The rules here are those that
+real far ends live with:
+
+* the first offer or answer of a stream takes a fresh key, and so does the first after a time in
+  clear;
+* a re-offer of ours repeats the active line, with its tag and key, and offers nothing else: some
+  peers take a re-offer of several suites as a reason to change, others refuse it.  A full offer,
+  which a re-INVITE without SDP asks for (RFC 3261 section 14.2), lists the other suites behind it,
+  because the far end behind a server may by then be another one;
+* an offer of theirs keeps our key, unless the address of their media has changed to another one
+  (hold's 0.0.0.0 is none) or the stream comes back from inactive, or the suite is another;
+* the answer to an offer of ours never changes a key that we printed in it;
+* a new key of theirs, and only that, makes a new receive context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from softphone.errors import LocalProtocolError
+from softphone.events import Direction
+from softphone.machine import Address, Entropy
+from softphone.sdp.attributes import Crypto, CryptoLine
+from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp.sdes import (
+    Choice,
+    Preference,
+    Refusal,
+    check_answer,
+    choose,
+    make_answer,
+    make_offer,
+    same_key,
+)
+from softphone.srtp.suite import suite_named
+
+__all__ = ["Agreement", "KeyPlan"]
+
+_UNSPECIFIED = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Keys in both directions, and whether each differs from before (then: a new context).
+
+    With `send_renewed` the sender also takes a new SSRC and a first sequence number below 2^15,
+    so that its rollover counter is 0 however the peer reads RFC 3711 section 3.3.1.
+    """
+
+    suite: CryptoSuite
+    local: Crypto
+    remote: Crypto
+    send_renewed: bool
+    receive_renewed: bool
+
+    @property
+    def send_key(self) -> KeyMaterial:
+        """The master key and salt that we send with."""
+        return self.local.key_params[0].key
+
+    @property
+    def receive_key(self) -> KeyMaterial:
+        """The master key and salt that the remote sends with."""
+        return self.remote.key_params[0].key
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is in force: keys, where their media goes, and in which direction."""
+
+    agreement: Agreement
+    remote: Address
+    direction: Direction
+
+
+class KeyPlan:
+    """The SDES keys of one media stream over the life of a call: what stays, what is renewed.
+
+    offering:   lines = plan.offer();              result = plan.receive_answer(lines, ...)
+    answering:  result = plan.answer(lines, ...)   print its `local`, then plan.commit()
+
+    and `plan.rollback()` when the exchange failed.  `current` is the agreement in force.  The
+    renewals in an agreement are against what was in force before it.
+    """
+
+    def __init__(
+        self,
+        suites: Sequence[CryptoSuite],
+        *,
+        entropy: Entropy,
+        preference: Preference = Preference.OURS,
+    ) -> None:
+        self._suites = tuple(suites)
+        self._entropy = entropy
+        self._preference = preference
+        self._state: _State | None = None
+        self._before: _State | None = None
+        self._offered: tuple[Crypto, ...] = ()
+        self._answered: _State | None = None
+
+    @property
+    def current(self) -> Agreement | None:
+        """The agreement in force, None while the stream is not SRTP."""
+        return self._state.agreement if self._state else None
+
+    def offer(
+        self, *, full: bool = False, direction: Direction = Direction.SENDRECV
+    ) -> tuple[Crypto, ...]:
+        """The lines to offer: see the rules of the module; `full` answers an INVITE without SDP.
+
+        `direction` is the one offered.  Raises ConfigurationError when there is no suite.
+        """
+        self._before = self._state
+        if self._state is None:
+            self._offered = make_offer(self._suites, entropy=self._entropy)
+            return self._offered
+        active = self._state.agreement.local
+        if self._wakes(direction):
+            active = make_answer(active, entropy=self._entropy)
+        self._offered = (active, *(self._others(active) if full else ()))
+        return self._offered
+
+    def _others(self, active: Crypto) -> tuple[Crypto, ...]:
+        """Fresh lines for the other suites, with tags that the active line leaves free."""
+        suites = [suite for suite in self._suites if suite is not suite_named(active.suite_name)]
+        if not suites:
+            return ()
+        fresh = make_offer(suites, entropy=self._entropy)
+        tags = [tag for tag in range(1, len(fresh) + 2) if tag != active.tag]
+        return tuple(replace(line, tag=tag) for line, tag in zip(fresh, tags, strict=False))
+
+    def _wakes(self, direction: Direction) -> bool:
+        if self._state is None:
+            return False
+        return self._state.direction is Direction.INACTIVE and direction is not Direction.INACTIVE
+
+    def receive_answer(
+        self,
+        lines: Sequence[CryptoLine],
+        *,
+        remote: Address,
+        direction: Direction,
+        final: bool = True,
+    ) -> Agreement | tuple[Refusal, ...]:
+        """Judge the answer to our lines; `remote` and `direction` as negotiated.
+
+        With `final` False (an answer in an unreliable provisional response) the offer stays open.
+        Raises LocalProtocolError when nothing was offered.
+        """
+        if not self._offered:
+            raise LocalProtocolError("no crypto line was offered")
+        choice = check_answer(self._offered, lines)
+        if choice.crypto is None or choice.suite is None:
+            return choice.refusals
+        local = next(line for line in self._offered if line.tag == choice.crypto.tag)
+        agreement = self._agreement(choice.suite, local, choice.crypto)
+        self._state = _State(agreement, remote, direction)
+        if final:
+            self._offered = ()
+        return agreement
+
+    def answer(
+        self, lines: Sequence[CryptoLine], *, remote: Address, direction: Direction
+    ) -> Agreement | tuple[Refusal, ...]:
+        """Judge an offer and make our line, with the key kept or renewed by the rules above.
+
+        `direction` is the one that we answer.  In force only after `commit`.
+        """
+        choice = self._pick(lines)
+        if choice.crypto is None or choice.suite is None:
+            return choice.refusals
+        local = self._line_for(choice.crypto, choice.suite, remote, direction)
+        agreement = self._agreement(choice.suite, local, choice.crypto)
+        self._answered = _State(agreement, remote, direction)
+        return agreement
+
+    def _pick(self, lines: Sequence[CryptoLine]) -> Choice:
+        """The active suite if it is offered still, else by preference."""
+        if self._state is not None:
+            active = choose(lines, allowed=(self._state.agreement.suite,))
+            if active.crypto is not None:
+                return active
+        return choose(lines, allowed=self._suites, preference=self._preference)
+
+    def _line_for(
+        self, chosen: Crypto, suite: CryptoSuite, remote: Address, direction: Direction
+    ) -> Crypto:
+        state = self._state
+        if (
+            state is None
+            or suite is not state.agreement.suite
+            or self._wakes(direction)
+            or _moved(state.remote, remote)
+            or same_key(chosen, state.agreement.local)
+        ):
+            return make_answer(chosen, entropy=self._entropy)
+        return replace(state.agreement.local, tag=chosen.tag)
+
+    def _agreement(self, suite: CryptoSuite, local: Crypto, remote: Crypto) -> Agreement:
+        before = self.current
+        return Agreement(
+            suite=suite,
+            local=local,
+            remote=remote,
+            send_renewed=before is None or not same_key(before.local, local),
+            receive_renewed=before is None or not same_key(before.remote, remote),
+        )
+
+    def commit(self) -> None:
+        """The answer that we made has been sent.  Raises LocalProtocolError if there is none."""
+        if self._answered is None:
+            raise LocalProtocolError("there is no answer to commit")
+        self._state, self._answered, self._offered = self._answered, None, ()
+
+    def rollback(self) -> None:
+        """The exchange failed: what was agreed before it stays, early answers are forgotten."""
+        if self._offered:
+            self._state = self._before
+        self._offered, self._answered = (), None
+
+    def clear(self) -> None:
+        """The stream was agreed as RTP in clear: the next SRTP exchange starts anew."""
+        self._state = self._answered = None
+        self._offered = ()
+
+
+def _moved(before: Address, now: Address) -> bool:
+    """Whether media goes to another place; an unspecified address is hold, not a place."""
+    return now != before and now[0] not in _UNSPECIFIED

@@ -24,6 +24,14 @@ from softphone.trust.context import (
     server_context,
     verification_error,
 )
+from softphone.trust.csr import (
+    KeyKind,
+    RequestNames,
+    Subject,
+    new_key,
+    new_request,
+    write_key,
+)
 from softphone.trust.gate import (
     Examination,
     Fetch,
@@ -43,8 +51,11 @@ __all__ = [
     "FetchFailed",
     "FetchKind",
     "GateRules",
+    "KeyKind",
     "Pin",
+    "RequestNames",
     "Service",
+    "Subject",
     "TlsSettings",
     "TrustStore",
     "Verdict",
@@ -58,10 +69,13 @@ __all__ = [
     "load_certificate_file",
     "load_certificates",
     "names_of",
+    "new_key",
+    "new_request",
     "peer_identity",
     "probe_context",
     "server_context",
     "subject_of",
     "verification_error",
+    "write_key",
     "write_private",
 ]

@@ -21,6 +21,8 @@ from softphone.errors import ConfigurationError, IdentityMismatch
 from softphone.machine import PeerIdentity
 
 __all__ = [
+    "SRV_NAME",
+    "XMPP_ADDR",
     "Service",
     "check_identity",
     "der_of",
@@ -30,11 +32,12 @@ __all__ = [
     "load_certificates",
     "names_of",
     "peer_identity",
+    "string_der",
     "subject_of",
 ]
 
-_XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
-_SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
+XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
+SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16
 # RFC 3261 section 25.1, only as far as a domain identity needs it: a user part disqualifies
 # (RFC 5922 section 7.1), parameters and port say nothing about the domain.
@@ -134,6 +137,17 @@ def _string_of(der: bytes, tag: int) -> str | None:
         return None
 
 
+def string_der(text: str, *, utf8: bool) -> bytes:
+    """A UTF8String or IA5String in DER, the value of an XmppAddr or SRVName.
+
+    Raises ValueError beyond 127 bytes, or for what is not ASCII in an IA5String.
+    """
+    value = text.encode("utf-8" if utf8 else "ascii")
+    if len(value) > 127:
+        raise ValueError("the name is longer than 127 bytes")
+    return bytes((_UTF8_STRING if utf8 else _IA5_STRING, len(value))) + value
+
+
 def _normalized(domain: str) -> str:
     """Lower case, A-labels, no trailing dot; the empty string for what is no domain."""
     domain = domain.strip().rstrip(".").lower()
@@ -165,8 +179,8 @@ def _read_names(certificate: x509.Certificate) -> _Names:
         return _Names(common=common, alternative=True)
     general = extension.value
     others = general.get_values_for_type(x509.OtherName)
-    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == _XMPP_ADDR)
-    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == _SRV_NAME)
+    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == XMPP_ADDR)
+    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == SRV_NAME)
     addresses = general.get_values_for_type(x509.IPAddress)
     return _Names(
         dns=tuple(map(_normalized, general.get_values_for_type(x509.DNSName))),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.pcm_ring import PcmRing
-from softphone.media.port import PcmBlock, Sink, Source
-from softphone.media.resample import ResampleStream
+from softphone.media.port import PcmBlock, Sink
+from softphone.media.resample import RateSource, at_rate
 from softphone.media.tones import Cadence, ToneGenerator
 from softphone.media.wav import WavSink, WavSource
 
@@ -158,51 +158,6 @@ class TeeSink:
         """Take one block."""
         for sink in self._sinks:
             sink.write(block)
-
-
-class RateSource:
-    """Another source at another rate; it is read no further ahead than the conversion needs."""
-
-    def __init__(self, source: Source, clock_rate_hz: int) -> None:
-        self._source = source
-        self._rate = clock_rate_hz
-        self._converter = ResampleStream(source.clock_rate_hz, clock_rate_hz)
-        self._ready = np.zeros(0, dtype=np.int16)
-        self._finished = False
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
-        return self._rate
-
-    @property
-    def ended(self) -> bool:
-        """Whether the source has ended and all of it was read."""
-        return self._finished and not self._ready.size
-
-    def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out at most `samples`; fewer mean that the source has no more now."""
-        while self._ready.size < samples and not self._finished:
-            lacking = samples - self._ready.size
-            wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
-            pcm = self._source.read(wanted)
-            self._finished = self._source.ended
-            converted = self._converter.feed(pcm, last=self._finished)
-            self._ready = np.concatenate((self._ready, converted))
-            if pcm.size < wanted:
-                break
-        taken, self._ready = self._ready[:samples], self._ready[samples:]
-        return taken
-
-
-def at_rate(source: Source, clock_rate_hz: int) -> Source:
-    """`source` itself if it has that rate, else converted to it, continuously.
-
-    Raises ConfigurationError for a rate that cannot be converted.
-    """
-    if source.clock_rate_hz == clock_rate_hz:
-        return source
-    return RateSource(source, clock_rate_hz)
 
 
 def sample_count(seconds: float | None, clock_rate_hz: int) -> int | None:

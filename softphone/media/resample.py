@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.port import Source
 
-__all__ = ["ResampleStream"]
+__all__ = ["RateSource", "ResampleStream", "at_rate"]
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
 ZERO_CROSSINGS = 24
@@ -69,6 +70,51 @@ class ResampleStream:
         self._position += max(used - held.size, 0) * self._up
         converted: NDArray[np.int16] = np.rint(np.clip(sound, -32768.0, 32767.0)).astype(np.int16)
         return converted
+
+
+class RateSource:
+    """Another source at another rate; it is read no further ahead than the conversion needs."""
+
+    def __init__(self, source: Source, clock_rate_hz: int) -> None:
+        self._source = source
+        self._rate = clock_rate_hz
+        self._converter = ResampleStream(source.clock_rate_hz, clock_rate_hz)
+        self._ready = np.zeros(0, dtype=np.int16)
+        self._finished = False
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended and all of it was read."""
+        return self._finished and not self._ready.size
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out at most `samples`; fewer mean that the source has no more now."""
+        while self._ready.size < samples and not self._finished:
+            lacking = samples - self._ready.size
+            wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
+            pcm = self._source.read(wanted)
+            self._finished = self._source.ended
+            converted = self._converter.feed(pcm, last=self._finished)
+            self._ready = np.concatenate((self._ready, converted))
+            if pcm.size < wanted:
+                break
+        taken, self._ready = self._ready[:samples], self._ready[samples:]
+        return taken
+
+
+def at_rate(source: Source, clock_rate_hz: int) -> Source:
+    """`source` itself if it has that rate, else converted to it, continuously.
+
+    Raises ConfigurationError for a rate that cannot be converted.
+    """
+    if source.clock_rate_hz == clock_rate_hz:
+        return source
+    return RateSource(source, clock_rate_hz)
 
 
 @lru_cache(maxsize=32)

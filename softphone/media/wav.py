@@ -95,7 +95,7 @@ class WavSource:
 def open_wav(path: Path) -> wave.Wave_read:
     """Open a WAV file that can be played.  Raises ConfigurationError."""
     try:
-        file = wave.open(str(path), "rb")
+        file = wave.Wave_read(str(path))
     except FileNotFoundError as error:
         raise ConfigurationError(f"there is no file {path}") from error
     except EOFError as error:
@@ -208,7 +208,7 @@ class WavSink:
             self._dropped += pcm.size
 
     def _begin(self) -> wave.Wave_write:
-        writer = wave.open(self._file, "wb")
+        writer = wave.Wave_write(self._file)
         writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(self._rate)

@@ -6,12 +6,28 @@ many of its packets are lost.  Knows no RTP headers beyond timestamp and marker.
 
 from __future__ import annotations
 
+import struct
+from collections import deque
 from dataclasses import dataclass
+
+from softphone.rtp.packet import MalformedPacket
 
 __all__ = ["DIGITS", "EventPacket", "EventPayload", "EventReceiver", "EventSender", "ReceivedDigit"]
 
-DIGITS = "0123456789*#ABCD"
-"""The digits in the order of their event codes 0 to 15; flash is 16 and is written "!"."""
+DIGITS = "0123456789*#ABCD!"
+"""The digits in the order of their event codes 0 to 16; "!" is flash."""
+
+PAUSE = ","
+PAUSE_MS = 500
+LONGEST_SEGMENT = 0xFFFF
+"""Timestamp units that the duration field holds (RFC 4733 section 2.3.5)."""
+END_PACKETS = 3
+"""The end is sent three times (RFC 4733 section 2.5.1.4)."""
+LONGEST_QUEUE = 256
+SHORTEST_MS, LONGEST_MS = 40, 60_000
+REMEMBERED = 8
+
+PAYLOAD = struct.Struct("!BBH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +45,16 @@ class EventPayload:
     @classmethod
     def parse(cls, data: bytes) -> EventPayload:
         """Read a payload; of several events in one packet the first.  Raises MalformedPacket."""
-        raise NotImplementedError
+        if len(data) < PAYLOAD.size:
+            raise MalformedPacket(f"{len(data)} octets are too few for a telephone-event")
+        event, flags, duration = PAYLOAD.unpack_from(data)
+        return cls(event, bool(flags & 0x80), flags & 0x3F, duration)
 
     def __bytes__(self) -> bytes:
-        raise NotImplementedError
+        """The payload as on the wire.  Raises ValueError for a field that does not fit."""
+        if not (0 <= self.event <= 255 and 0 <= self.volume <= 63 and 0 <= self.duration <= 65535):
+            raise ValueError("a field of the telephone-event is out of range")
+        return PAYLOAD.pack(self.event, self.end << 7 | self.volume, self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +75,202 @@ class ReceivedDigit:
 
 
 class EventSender:
-    """Sends digits one after another; `poll` once a packet time, in the place of audio."""
+    """Sends digits one after another; `poll` once a packet time, in the place of audio.
+
+    Between two digits there are `gap_ms` at least, counted from the end of the tone; the packets
+    that repeat the end are sent in it (RFC 4733 section 2.5.1.4), so audio is back right after
+    them.
+    """
 
     def __init__(
         self, *, clock_rate_hz: int = 8000, ptime_ms: int = 20, volume: int = 10, gap_ms: int = 50
     ) -> None:
-        raise NotImplementedError
+        self._ticks_per_ms = clock_rate_hz / 1000.0
+        self._step = clock_rate_hz * ptime_ms // 1000
+        self._volume = volume
+        self._gap = round(gap_ms * self._ticks_per_ms)
+        self._queue: deque[tuple[int | None, int]] = deque()
+        self._event: int | None = None
+        self._start = 0
+        self._total = 0
+        self._elapsed = 0
+        self._segment_offset = 0
+        self._ends_left = 0
+        self._rest = 0
 
     def send(self, digits: str, *, duration_ms: int = 100) -> None:
         """Queue digits: 0-9 * # A-D, "!" for flash, "," for a pause of 500 ms.
 
         Raises ValueError for another character, a duration below 40 ms or above 60 s, or when
-        more than 256 digits would wait.
+        more than 256 digits would wait; nothing is queued then.
         """
-        raise NotImplementedError
+        if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
+            raise ValueError(f"a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms, not {duration_ms}")
+        if len(self._queue) + len(digits) > LONGEST_QUEUE:
+            raise ValueError(f"more than {LONGEST_QUEUE} digits would wait")
+        wanted = digits.upper()
+        wrong = next((digit for digit in wanted if digit not in DIGITS + PAUSE), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} is not a digit: 0-9 * # A-D, ! for flash, comma to pause")
+        duration = round(duration_ms * self._ticks_per_ms)
+        pause = round(PAUSE_MS * self._ticks_per_ms)
+        for digit in wanted:
+            if digit == PAUSE:
+                self._queue.append((None, pause))
+            else:
+                self._queue.append((DIGITS.index(digit), duration))
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being sent and nothing waits."""
-        raise NotImplementedError
+        return self._event is None and not self._queue and self._rest <= 0
 
     @property
     def muting(self) -> bool:
-        """Whether audio gives way now (an event is under way; not in the gap between two)."""
-        raise NotImplementedError
+        """Whether an event is under way, in whose place no audio is sent."""
+        return self._event is not None
+
+    def clear(self) -> None:
+        """Forget the digits that wait; the one under way is ended properly."""
+        self._queue.clear()
+        self._total = min(self._total, max(self._elapsed, 1))
 
     def poll(self, timestamp: int) -> EventPacket | None:
         """The packet for the tick whose audio would have `timestamp`; None: send audio."""
-        raise NotImplementedError
+        marker = False
+        if self._event is None:
+            if not self._begin(timestamp):
+                return None
+            marker = True
+        if self._ends_left:
+            return self._repeat_end()
+        self._elapsed += self._step
+        self._rest = self._gap
+        duration = min(self._elapsed, self._total) - self._segment_offset
+        if duration > LONGEST_SEGMENT:
+            return self._next_segment()
+        end = self._elapsed >= self._total
+        if end:
+            self._ends_left = END_PACKETS - 1
+        return self._packet(duration, end=end, marker=marker)
+
+    def _begin(self, timestamp: int) -> bool:
+        """Begin what waits, when the gap is over; whether that is an event."""
+        if self._rest > 0:
+            self._rest -= self._step
+            if self._rest > 0:
+                return False
+        if not self._queue:
+            return False
+        event, duration = self._queue.popleft()
+        if event is None:
+            self._rest = duration
+            return False
+        self._event = event
+        self._total = duration
+        self._start = timestamp & 0xFFFFFFFF
+        self._elapsed = self._segment_offset = 0
+        return True
+
+    def _next_segment(self) -> EventPacket:
+        """Begin another segment of a long event (RFC 4733 section 2.5.1.3).
+
+        The one before it has its full duration and no end; its timestamp follows on, no marker.
+        """
+        covered = self._elapsed - self._step - self._segment_offset
+        self._segment_offset += covered
+        self._start = (self._start + covered) & 0xFFFFFFFF
+        duration = min(self._elapsed, self._total) - self._segment_offset
+        end = self._elapsed >= self._total
+        if end:
+            self._ends_left = END_PACKETS - 1
+        return self._packet(duration, end=end, marker=False)
+
+    def _repeat_end(self) -> EventPacket:
+        self._ends_left -= 1
+        self._rest -= self._step
+        packet = self._packet(self._total - self._segment_offset, end=True, marker=False)
+        if not self._ends_left:
+            self._event = None
+        return packet
+
+    def _packet(self, duration: int, *, end: bool, marker: bool) -> EventPacket:
+        payload = EventPayload(self._event or 0, end, self._volume, duration)
+        return EventPacket(bytes(payload), self._start, marker)
 
 
 class EventReceiver:
-    """Tells digits from the telephone-event packets of one source."""
+    """Tells digits from the telephone-event packets of one source.
+
+    A digit is told once, at its end; where all its end packets are lost, when the next one begins
+    or nothing came of it for `timeout` seconds.  What is not a digit is ignored.
+    """
 
     def __init__(self, *, clock_rate_hz: int = 8000, timeout: float = 0.2) -> None:
-        raise NotImplementedError
+        self._ticks_per_ms = clock_rate_hz / 1000.0
+        self._timeout = timeout
+        self._event: int | None = None
+        self._timestamp = 0
+        self._duration = 0
+        self._before = 0
+        self._deadline: float | None = None
+        self._told: deque[int] = deque(maxlen=REMEMBERED)
+        self.malformed = 0
 
     def receive(self, data: bytes, *, timestamp: int, now: float) -> list[ReceivedDigit]:
         """Take one payload; gives the digits that it ends.  Malformed ones are counted, dropped."""
-        raise NotImplementedError
+        try:
+            payload = EventPayload.parse(data)
+        except MalformedPacket:
+            self.malformed += 1
+            return []
+        told = self.handle_timer(now=now)
+        if payload.event >= len(DIGITS) or timestamp in self._told:
+            return told
+        if self._event is not None and timestamp != self._timestamp:
+            if self._continues(payload, timestamp):
+                self._before += self._duration
+                self._told.append(self._timestamp)
+                self._timestamp, self._duration = timestamp, 0
+            elif (timestamp - self._timestamp) & 0x80000000:
+                # A straggler of an event before this one, of which nothing was told: too late.
+                return told
+            else:
+                told.append(self._finish())
+        if self._event is None:
+            self._event, self._timestamp = payload.event, timestamp
+            self._duration = self._before = 0
+        if payload.event != self._event:
+            return told
+        self._duration = max(self._duration, payload.duration)
+        self._deadline = now + self._timeout
+        if payload.end:
+            told.append(self._finish())
+        return told
+
+    def _continues(self, payload: EventPayload, timestamp: int) -> bool:
+        """Whether it is the next segment of a long event (RFC 4733 section 2.5.1.3)."""
+        passed = (timestamp - self._timestamp) & 0xFFFFFFFF
+        # Lost packets may have cut the duration that we know; a segment is nearly full, or all.
+        nearly_full = LONGEST_SEGMENT - 10 * self._step_of(payload)
+        return payload.event == self._event and nearly_full <= passed <= LONGEST_SEGMENT
+
+    def _step_of(self, payload: EventPayload) -> int:
+        return max(payload.duration, round(20 * self._ticks_per_ms))
+
+    def _finish(self) -> ReceivedDigit:
+        event = self._event or 0
+        self._told.append(self._timestamp)
+        self._event = None
+        self._deadline = None
+        return ReceivedDigit(DIGITS[event], (self._before + self._duration) / self._ticks_per_ms)
 
     def next_timer(self) -> float | None:
         """When a digit whose end is missing shall be taken as ended, or None."""
-        raise NotImplementedError
+        return self._deadline
 
     def handle_timer(self, *, now: float) -> list[ReceivedDigit]:
         """Gives the digit whose end was lost, when its time has come."""
-        raise NotImplementedError
+        if self._deadline is None or now < self._deadline:
+            return []
+        return [self._finish()]

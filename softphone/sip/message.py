@@ -136,7 +136,7 @@ class Request(_MessageParts):
             ("From", mine.get("From") or ""),
             ("To", to),
             ("Call-ID", self.call_id),
-            ("CSeq", str(self.cseq)),
+            ("CSeq", mine.get("CSeq") or str(self.cseq)),
         ]
         if 100 < status < 300 and self.method in _DIALOG_CREATING:
             fields += [("Record-Route", value) for value in mine.get_all("Record-Route")]

@@ -207,13 +207,9 @@ def make_root(cache: Path, mirror: Mirror, versions: dict[str, str]) -> Root:
     inside = Root(partial, versions)
     _run(inside.argv(cache, ["/debootstrap/debootstrap", "--second-stage"]), secret=mirror.uri)
     _run(inside.argv(cache, ["apt-get", "clean"]))
-    _run(
-        [
-            "sh",
-            "-c",
-            f'test -c "{partial}/dev/urandom" || mknod -m 666 "{partial}/dev/urandom" c 1 9',
-        ]
-    )
+    urandom = partial / "dev" / "urandom"
+    if not urandom.exists():
+        os.mknod(urandom, 0o666 | stat.S_IFCHR, os.makedev(1, 9))
     (partial / "made.json").write_text(json.dumps({"recipe": RECIPE, "versions": versions}))
     for old in cache.glob(f"{SUITE}-*"):
         shutil.rmtree(old)

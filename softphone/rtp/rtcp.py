@@ -1,13 +1,16 @@
 """RTCP packets: reports, descriptions, goodbyes and feedback, read and written.
 
-RFC 3550 section 6 (SR, RR, SDES, BYE, APP), RFC 3611 (XR: receiver reference time, DLRR, VoIP
-metrics), RFC 4585 (NACK, PLI) and RFC 5104 (FIR).  When to send them is `rtcp_session`'s.
+RFC 3550 section 6 (SR, RR, SDES, BYE, APP), RFC 3611 section 4.7 (XR VoIP metrics), RFC 4585
+(NACK, PLI) and RFC 5104 (FIR).  When to send them is `softphone.rtp.rtcp_session`'s.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from softphone.rtp.packet import VERSION, MalformedPacket
 
 __all__ = [
     "App",
@@ -27,6 +30,20 @@ __all__ = [
     "round_trip_time",
     "wall_from_ntp",
 ]
+
+SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR = 200, 201, 202, 203, 204, 205, 206, 207
+NACK_FORMAT, PLI_FORMAT, FIR_FORMAT = 1, 1, 4
+VOIP_METRICS_BLOCK = 7
+CNAME_ITEM = 1
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905 figure 4)."""
+MOST_BLOCKS = 31
+
+HEADER = struct.Struct("!BBH")
+SENDER = struct.Struct("!IQIII")
+BLOCK = struct.Struct("!IBBHIIII")
+METRICS = struct.Struct("!IBBBBHHHHbbBBBBBBBxHHH")
+WORD = struct.Struct("!I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,7 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """APP (RFC 3550 section 6.7)."""
+    """APP (RFC 3550 section 6.7); `name` is four octets, `data` whole words."""
 
     ssrc: int
     subtype: int
@@ -159,30 +176,309 @@ RtcpPacket: TypeAlias = (
 )
 
 
+# Reading ----------------------------------------------------------------------------------------
+
+
 def parse_compound(data: bytes, *, reduced_size: bool = False) -> tuple[RtcpPacket, ...]:
     """Read a compound packet; packets of unknown types are skipped.
 
     The checks of RFC 3550 A.2 apply: version, SR or RR first (not with `reduced_size`, RFC 5506),
     padding on the last only, lengths that add up.  Raises MalformedPacket.
     """
-    raise NotImplementedError
+    if len(data) < 8:
+        raise MalformedPacket(f"{len(data)} octets are too few for RTCP")
+    if not reduced_size and data[1] not in (SR, RR):
+        raise MalformedPacket("a compound packet begins with SR or RR")
+    found: list[RtcpPacket] = []
+    at = 0
+    while at < len(data):
+        if at + HEADER.size > len(data):
+            raise MalformedPacket("an RTCP header is cut off")
+        first, kind, words = HEADER.unpack_from(data, at)
+        end = at + 4 * (words + 1)
+        if first >> 6 != VERSION:
+            raise MalformedPacket(f"RTCP version {first >> 6} is not {VERSION}")
+        if end > len(data):
+            raise MalformedPacket("an RTCP packet runs beyond the datagram")
+        body = bytes(data[at + HEADER.size : end])
+        if first & 0x20:
+            body = strip_padding(body, last=end == len(data))
+        found += parse_body(kind, first & 0x1F, body)
+        at = end
+    return tuple(found)
 
 
-def print_compound(packets: tuple[RtcpPacket, ...]) -> bytes:
-    """Write packets as one datagram.  Raises ValueError unless it begins with SR or RR."""
-    raise NotImplementedError
+def strip_padding(body: bytes, *, last: bool) -> bytes:
+    """The packet's body without its padding.  Raises MalformedPacket."""
+    if not last:
+        raise MalformedPacket("only the last packet of a compound may be padded")
+    if not body or body[-1] == 0 or body[-1] % 4 or body[-1] > len(body):
+        raise MalformedPacket("the RTCP padding does not fit into the packet")
+    return body[: len(body) - body[-1]]
+
+
+def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
+    """The packets in one RTCP packet of type `kind`.  Raises MalformedPacket."""
+    try:
+        match kind:
+            case 200:
+                return [parse_sender_report(count, body)]
+            case 201:
+                return [ReceiverReport(WORD.unpack_from(body)[0], parse_blocks(count, body, 4))]
+            case 202:
+                return list(parse_source_descriptions(count, body))
+            case 203:
+                return [parse_bye(count, body)]
+            case 204:
+                ssrc, name = struct.unpack_from("!I4s", body)
+                return [App(ssrc, count, name, body[8:])]
+            case 205 | 206:
+                return parse_feedback(kind, count, body)
+            case 207:
+                return parse_extended_report(body)
+    except struct.error as error:
+        raise MalformedPacket(f"an RTCP packet of type {kind} is too short") from error
+    return []
+
+
+def parse_sender_report(count: int, body: bytes) -> SenderReport:
+    """Read the body of an SR.  Raises MalformedPacket and struct.error."""
+    ssrc, ntp, rtp_timestamp, packets, octets = SENDER.unpack_from(body)
+    blocks = parse_blocks(count, body, SENDER.size)
+    return SenderReport(ssrc, ntp, rtp_timestamp, packets, octets, blocks)
+
+
+def parse_blocks(count: int, body: bytes, at: int) -> tuple[ReportBlock, ...]:
+    """Read `count` report blocks.  Raises MalformedPacket when they are not all there."""
+    if at + count * BLOCK.size > len(body):
+        raise MalformedPacket(f"{count} report blocks do not fit into the report")
+    blocks = []
+    for n in range(count):
+        ssrc, fraction, high, low, *rest = BLOCK.unpack_from(body, at + n * BLOCK.size)
+        lost = high << 16 | low
+        blocks.append(ReportBlock(ssrc, fraction, lost - (lost >> 23 << 24), *rest))
+    return tuple(blocks)
+
+
+def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescription, ...]:
+    """Read the chunks of an SDES packet.  Raises MalformedPacket and struct.error."""
+    chunks = []
+    at = 0
+    for _ in range(count):
+        (ssrc,) = WORD.unpack_from(body, at)
+        at += WORD.size
+        cname = ""
+        items = []
+        while at < len(body) and body[at]:
+            kind = body[at]
+            text, at = parse_text(body, at + 1)
+            if kind == CNAME_ITEM:
+                cname = text
+            else:
+                items.append((kind, text))
+        if at >= len(body):
+            raise MalformedPacket("an SDES chunk has no end")
+        # The list ends with a zero octet and zeros up to the next word.
+        at = (at // 4 + 1) * 4
+        chunks.append(SourceDescription(ssrc, cname, tuple(items)))
+    return tuple(chunks)
+
+
+def parse_text(body: bytes, at: int) -> tuple[str, int]:
+    """A text with its length octet at `at`, and where it ends.  Raises MalformedPacket."""
+    if at >= len(body) or at + 1 + body[at] > len(body):
+        raise MalformedPacket("a text runs beyond its RTCP packet")
+    end = at + 1 + body[at]
+    return body[at + 1 : end].decode("utf-8", "replace"), end
+
+
+def parse_bye(count: int, body: bytes) -> Bye:
+    """Read the body of a BYE.  Raises MalformedPacket and struct.error."""
+    ssrcs = struct.unpack_from(f"!{count}I", body)
+    reason = parse_text(body, 4 * count)[0] if len(body) > 4 * count else ""
+    return Bye(ssrcs, reason)
+
+
+def parse_feedback(kind: int, form: int, body: bytes) -> list[RtcpPacket]:
+    """Read feedback (RFC 4585 section 6.1); unknown forms are skipped.  Raises struct.error."""
+    sender, media = struct.unpack_from("!II", body)
+    if kind == RTPFB and form == NACK_FORMAT:
+        pairs = struct.iter_unpack("!HH", body[8 : len(body) - len(body) % 4])
+        lost = [
+            (packet + offset) & 0xFFFF
+            for packet, mask in pairs
+            for offset in (0, *(bit + 1 for bit in range(16) if mask >> bit & 1))
+        ]
+        return [Nack(sender, media, tuple(lost))]
+    if kind == PSFB and form == PLI_FORMAT:
+        return [PictureLossIndication(sender, media)]
+    if kind == PSFB and form == FIR_FORMAT:
+        whole = body[8 : len(body) - len(body) % 8]
+        entries = tuple((ssrc, number) for ssrc, number in struct.iter_unpack("!IB3x", whole))
+        return [FullIntraRequest(sender, entries)]
+    return []
+
+
+def parse_extended_report(body: bytes) -> list[RtcpPacket]:
+    """The VoIP metrics blocks of an XR; other blocks are skipped (RFC 3611 section 3).
+
+    Raises MalformedPacket and struct.error.
+    """
+    (sender,) = WORD.unpack_from(body)
+    found: list[RtcpPacket] = []
+    at = WORD.size
+    while at < len(body):
+        kind, _, words = HEADER.unpack_from(body, at)
+        end = at + 4 * (words + 1)
+        if end > len(body):
+            raise MalformedPacket("an XR block runs beyond its packet")
+        if kind == VOIP_METRICS_BLOCK:
+            if end - at != HEADER.size + METRICS.size:
+                raise MalformedPacket("a VoIP metrics block has another length than 8 words")
+            found.append(VoipMetrics(sender, *METRICS.unpack_from(body, at + HEADER.size)))
+        at = end
+    return found
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = False) -> bytes:
+    """Write packets as one datagram.
+
+    Raises ValueError unless it begins with SR or RR (but for `reduced_size`, RFC 5506), and for a
+    field that does not fit.
+    """
+    if not packets or not (reduced_size or isinstance(packets[0], SenderReport | ReceiverReport)):
+        raise ValueError("a compound packet begins with SR or RR")
+    try:
+        return b"".join(print_packet(packet) for packet in packets)
+    except struct.error as error:
+        raise ValueError(f"a field of an RTCP packet is out of range: {error}") from error
+
+
+def print_packet(packet: RtcpPacket) -> bytes:
+    """One packet with its header.  Raises ValueError and struct.error."""
+    match packet:
+        case SenderReport(ssrc, ntp, rtp_timestamp, packet_count, octet_count, reports):
+            fixed = SENDER.pack(
+                ssrc, ntp, rtp_timestamp, packet_count & 0xFFFFFFFF, octet_count & 0xFFFFFFFF
+            )
+            return frame(SR, len(reports), fixed + print_blocks(reports))
+        case ReceiverReport(ssrc, reports):
+            return frame(RR, len(reports), WORD.pack(ssrc) + print_blocks(reports))
+        case SourceDescription():
+            return frame(SDES, 1, print_source_description(packet))
+        case Bye(ssrcs, reason):
+            body = struct.pack(f"!{len(ssrcs)}I", *ssrcs)
+            return frame(BYE, len(ssrcs), padded(body + print_text(reason) if reason else body))
+        case App(ssrc, subtype, name, data):
+            if len(name) != 4 or len(data) % 4:
+                raise ValueError("an APP packet has a name of 4 octets and whole words of data")
+            return frame(APP, subtype, WORD.pack(ssrc) + name + data)
+        case _:
+            return print_feedback(packet)
+
+
+def print_feedback(
+    packet: PictureLossIndication | FullIntraRequest | Nack | VoipMetrics,
+) -> bytes:
+    """One feedback packet or XR with its header.  Raises struct.error."""
+    match packet:
+        case PictureLossIndication(sender, media):
+            return frame(PSFB, PLI_FORMAT, struct.pack("!II", sender, media))
+        case FullIntraRequest(sender, entries):
+            commands = b"".join(struct.pack("!IB3x", *entry) for entry in entries)
+            return frame(PSFB, FIR_FORMAT, struct.pack("!II", sender, 0) + commands)
+        case Nack(sender, media, lost):
+            pairs = b"".join(struct.pack("!HH", *pair) for pair in nack_pairs(lost))
+            return frame(RTPFB, NACK_FORMAT, struct.pack("!II", sender, media) + pairs)
+        case VoipMetrics():
+            fields = [getattr(packet, name) for name in VoipMetrics.__slots__]
+            block = HEADER.pack(VOIP_METRICS_BLOCK, 0, METRICS.size // 4)
+            return frame(XR, 0, WORD.pack(fields[0]) + block + METRICS.pack(*fields[1:]))
+
+
+def frame(kind: int, count: int, body: bytes) -> bytes:
+    """A body under its header.  Raises ValueError for too many entries."""
+    if not 0 <= count <= MOST_BLOCKS:
+        raise ValueError(f"an RTCP packet has at most {MOST_BLOCKS} entries, not {count}")
+    return HEADER.pack(VERSION << 6 | count, kind, len(body) // 4) + body
+
+
+def padded(body: bytes) -> bytes:
+    """The body filled with zeros to whole words."""
+    return body + bytes(-len(body) % 4)
+
+
+def print_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
+    """Report blocks.  Raises struct.error."""
+    return b"".join(
+        BLOCK.pack(
+            block.ssrc,
+            block.fraction_lost,
+            (block.cumulative_lost & 0xFFFFFF) >> 16,
+            block.cumulative_lost & 0xFFFF,
+            block.highest_sequence,
+            block.jitter,
+            block.last_sr,
+            block.delay_since_last_sr,
+        )
+        for block in blocks
+    )
+
+
+def print_source_description(chunk: SourceDescription) -> bytes:
+    """An SDES chunk: its items, and one to four zeros.  Raises ValueError."""
+    items = ((CNAME_ITEM, chunk.cname), *chunk.items)
+    body = WORD.pack(chunk.ssrc)
+    body += b"".join(bytes((kind,)) + print_text(text) for kind, text in items)
+    return padded(body + b"\0")
+
+
+def print_text(text: str) -> bytes:
+    """A text after its length octet.  Raises ValueError above 255 octets."""
+    octets = text.encode()
+    if len(octets) > 255:
+        raise ValueError("an RTCP text has at most 255 octets")
+    return bytes((len(octets),)) + octets
+
+
+def nack_pairs(lost: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(PID, BLP) pairs of lost sequence numbers in order (RFC 4585 section 6.2.1)."""
+    pairs: list[tuple[int, int]] = []
+    for number in lost:
+        offset = (number - pairs[-1][0]) & 0xFFFF if pairs else 0
+        if pairs and 1 <= offset <= 16:
+            pairs[-1] = (pairs[-1][0], pairs[-1][1] | 1 << (offset - 1))
+        else:
+            pairs.append((number, 0))
+    return pairs
+
+
+# Time -------------------------------------------------------------------------------------------
 
 
 def ntp_from_wall(wall: float) -> int:
     """The 64-bit NTP time of `wall`, seconds since 1970 (RFC 3550 section 4)."""
-    raise NotImplementedError
+    return round((wall + NTP_EPOCH) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
 
 
 def wall_from_ntp(ntp: int) -> float:
     """Seconds since 1970 of a 64-bit NTP time."""
-    raise NotImplementedError
+    return ntp / (1 << 32) - NTP_EPOCH
 
 
 def round_trip_time(block: ReportBlock, *, wall: float) -> float | None:
-    """Seconds of round trip by a report on us that came at `wall`; None without LSR."""
-    raise NotImplementedError
+    """Seconds of round trip by a report on us that came at `wall`.
+
+    None without LSR, and for a result that no honest report gives (RFC 3550 section 6.4.1).
+    """
+    if not block.last_sr:
+        return None
+    arrival = ntp_from_wall(wall) >> 16 & 0xFFFFFFFF
+    trip = (arrival - block.last_sr - block.delay_since_last_sr) & 0xFFFFFFFF
+    # Clocks that are read a moment apart may make it negative by a little.
+    if trip & 0x80000000:
+        return 0.0 if trip > 0xFFFFFFFF - 655 else None
+    return trip / 65536.0

@@ -1,17 +1,43 @@
-"""When RTCP is sent and what it has told: one participant of a two-party session.
+"""When RTCP is sent and what it has told: one participant of a small session.
 
-RFC 3550 sections 6.2, 6.3 and A.7 (transmission interval, reconsideration, BYE), 6.4.1 (round
-trip).  The caller owns the media: it hands in what was sent and received when a report is due.
+RFC 3550 sections 6.2, 6.3 and A.7 (transmission interval, reconsideration, time-out of members),
+6.4.1 (round trip), 6.6 (BYE).  The caller owns the media: it hands in what was sent and received
+when a report is due.  Never more than `MOST_MEMBERS` SSRCs are remembered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from softphone.machine import Entropy
-from softphone.rtp.rtcp import ReportBlock, VoipMetrics
+from softphone.rtp.packet import MalformedPacket
+from softphone.rtp.rtcp import (
+    Bye,
+    FullIntraRequest,
+    PictureLossIndication,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    VoipMetrics,
+    ntp_from_wall,
+    parse_compound,
+    print_compound,
+    round_trip_time,
+)
 
 __all__ = ["RemoteReport", "RtcpSession", "SenderInformation"]
+
+COMPENSATION = math.e - 1.5
+"""Makes up for timer reconsideration converging below the intended average (6.3.1)."""
+SENDER_SHARE = 0.25
+FIRST_SIZE = 128.0
+LOWER_LAYERS = 28
+"""Octets of UDP and IP that count with each packet (6.2)."""
+TIMEOUT_INTERVALS = 5
+MOST_MEMBERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +66,16 @@ class RemoteReport:
     bye: str | None = None
 
 
+@dataclass(slots=True)
+class Member:
+    """Another SSRC: when it was last heard, and the last SR that it sent."""
+
+    heard: float
+    sender: bool = False
+    last_sr: int = 0
+    last_sr_arrival: float = 0.0
+
+
 class RtcpSession:
     """The RTCP machine of one stream; no socket, no clock.
 
@@ -56,15 +92,38 @@ class RtcpSession:
         bandwidth: float = 400.0,
         minimum_interval: float = 5.0,
     ) -> None:
-        raise NotImplementedError
+        self.ssrc = ssrc
+        self.malformed = 0
+        self._cname = cname
+        self._entropy = entropy
+        self._bandwidth = bandwidth
+        self._minimum = minimum_interval
+        self._members: dict[int, Member] = {}
+        self._average_size = FIRST_SIZE
+        self._initial = True
+        self._sending = False
+        self._previous = now
+        self._next = now + self._interval()
+
+    @property
+    def members(self) -> int:
+        """How many participants there are, ourselves included."""
+        return 1 + len(self._members)
 
     def next_timer(self) -> float:
         """When the next report may be due."""
-        raise NotImplementedError
+        return self._next
 
     def due(self, *, now: float) -> bool:
         """Whether a report is to be sent now; timer reconsideration (6.3.6) is done here."""
-        raise NotImplementedError
+        if now < self._next:
+            return False
+        self._time_out(now)
+        reconsidered = self._previous + self._interval()
+        if reconsidered <= now:
+            return True
+        self._next = reconsidered
+        return False
 
     def report(
         self,
@@ -78,15 +137,164 @@ class RtcpSession:
         """The compound packet of this interval: SR (`sent`) or RR, SDES, XR; arms the next.
 
         `last_sr` and `delay_since_last_sr` of the blocks are filled in here.
+        Raises ValueError for a field that does not fit.
         """
-        raise NotImplementedError
+        packets = self._compound(now, wall, sent, received)
+        if metrics is not None:
+            packets = (*packets, metrics)
+        data = print_compound(packets)
+        self._weigh(len(data))
+        self._sending = sent is not None
+        self._initial = False
+        self._previous = now
+        self._next = now + self._interval()
+        return data
 
     def bye(
         self, *, now: float, wall: float, sent: SenderInformation | None, reason: str = ""
     ) -> bytes:
-        """The compound packet that leaves the session."""
-        raise NotImplementedError
+        """The compound packet that leaves the session (6.6).
+
+        The back-off of 6.3.7 is for sessions of more than 50 members, which this is not for.
+        """
+        packets = (*self._compound(now, wall, sent, ()), Bye((self.ssrc,), reason))
+        return print_compound(packets)
 
     def receive(self, data: bytes, *, now: float, wall: float) -> RemoteReport | None:
         """Take a compound packet; None for a malformed one, which is counted in `malformed`."""
-        raise NotImplementedError
+        try:
+            packets = parse_compound(data, reduced_size=True)
+        except MalformedPacket:
+            self.malformed += 1
+            return None
+        self._weigh(len(data))
+        told = RemoteReport()
+        for packet in packets:
+            told = self._take(packet, told, now, wall)
+        return told
+
+    # Sending ------------------------------------------------------------------------------------
+
+    def _compound(
+        self,
+        now: float,
+        wall: float,
+        sent: SenderInformation | None,
+        received: tuple[ReportBlock, ...],
+    ) -> tuple[RtcpPacket, ...]:
+        blocks = tuple(self._with_last_sr(block, now) for block in received)
+        first: SenderReport | ReceiverReport
+        if sent is None:
+            first = ReceiverReport(self.ssrc, blocks)
+        else:
+            first = SenderReport(
+                self.ssrc,
+                ntp_from_wall(wall),
+                sent.rtp_timestamp & 0xFFFFFFFF,
+                sent.packet_count,
+                sent.octet_count,
+                blocks,
+            )
+        return (first, SourceDescription(self.ssrc, self._cname))
+
+    def _with_last_sr(self, block: ReportBlock, now: float) -> ReportBlock:
+        member = self._members.get(block.ssrc)
+        if member is None or not member.last_sr:
+            return block
+        delay = round((now - member.last_sr_arrival) * 65536.0)
+        return replace(
+            block, last_sr=member.last_sr, delay_since_last_sr=max(0, min(delay, 0xFFFFFFFF))
+        )
+
+    def _interval(self) -> float:
+        """A randomized interval in seconds (6.3.1, A.7)."""
+        senders = sum(member.sender for member in self._members.values()) + self._sending
+        sharing, bandwidth = self.members, self._bandwidth
+        if senders <= self.members * SENDER_SHARE:
+            if self._sending:
+                sharing, bandwidth = senders, bandwidth * SENDER_SHARE
+            else:
+                sharing, bandwidth = sharing - senders, bandwidth * (1.0 - SENDER_SHARE)
+        minimum = self._minimum / 2.0 if self._initial else self._minimum
+        interval = max(self._average_size * sharing / bandwidth, minimum)
+        share = int.from_bytes(self._entropy(4), "big") / (1 << 32)
+        return interval * (share + 0.5) / COMPENSATION
+
+    def _weigh(self, octets: int) -> None:
+        self._average_size += (octets + LOWER_LAYERS - self._average_size) / 16.0
+
+    def _time_out(self, now: float) -> None:
+        """Forget members that were silent for five intervals (6.3.5)."""
+        horizon = now - TIMEOUT_INTERVALS * max(
+            self._average_size * self.members / self._bandwidth, self._minimum
+        )
+        silent = [ssrc for ssrc, member in self._members.items() if member.heard < horizon]
+        for ssrc in silent:
+            del self._members[ssrc]
+
+    # Receiving ----------------------------------------------------------------------------------
+
+    def _take(
+        self, packet: RtcpPacket, told: RemoteReport, now: float, wall: float
+    ) -> RemoteReport:
+        match packet:
+            case SenderReport(ssrc, ntp):
+                member = self._member(ssrc, now)
+                if member is not None:
+                    member.sender = True
+                    member.last_sr = ntp >> 16 & 0xFFFFFFFF
+                    member.last_sr_arrival = now
+                return self._take_blocks(packet.reports, told, wall)
+            case ReceiverReport(ssrc, reports):
+                member = self._member(ssrc, now)
+                if member is not None:
+                    member.sender = False
+                return self._take_blocks(reports, told, wall)
+            case SourceDescription(ssrc):
+                self._member(ssrc, now)
+            case Bye(ssrcs, reason):
+                self._leave(ssrcs, now)
+                return replace(told, bye=reason)
+            case VoipMetrics() if packet.ssrc == self.ssrc:
+                return replace(told, voip_metrics=packet)
+            case PictureLossIndication() if packet.media_ssrc == self.ssrc:
+                return replace(told, key_frame_requested=True)
+            case FullIntraRequest(_, entries) if any(s == self.ssrc for s, _ in entries):
+                return replace(told, key_frame_requested=True)
+            case _:
+                return told
+        return told
+
+    def _take_blocks(
+        self, blocks: tuple[ReportBlock, ...], told: RemoteReport, wall: float
+    ) -> RemoteReport:
+        for block in blocks:
+            if block.ssrc == self.ssrc:
+                return replace(
+                    told,
+                    fraction_lost=block.fraction_lost / 256.0,
+                    cumulative_lost=block.cumulative_lost,
+                    jitter=block.jitter,
+                    round_trip_time=round_trip_time(block, wall=wall),
+                )
+        return told
+
+    def _member(self, ssrc: int, now: float) -> Member | None:
+        """The member of that SSRC, new if need be; None for ourselves and when there are many."""
+        member = self._members.get(ssrc)
+        if member is None:
+            if ssrc == self.ssrc or len(self._members) >= MOST_MEMBERS:
+                return None
+            member = self._members[ssrc] = Member(now)
+        member.heard = now
+        return member
+
+    def _leave(self, ssrcs: tuple[int, ...], now: float) -> None:
+        """Take members out, and the next report nearer: reverse reconsideration (6.3.4)."""
+        before = self.members
+        for ssrc in ssrcs:
+            self._members.pop(ssrc, None)
+        share = self.members / before
+        if share < 1.0:
+            self._next = now + share * max(self._next - now, 0.0)
+            self._previous = now - share * (now - self._previous)

@@ -96,7 +96,7 @@ class EventSender:
         self._elapsed = 0
         self._segment_offset = 0
         self._ends_left = 0
-        self._rest = 0
+        self._free_at: int | None = None
 
     def send(self, digits: str, *, duration_ms: int = 100) -> None:
         """Queue digits: 0-9 * # A-D, "!" for flash, "," for a pause of 500 ms.
@@ -123,7 +123,7 @@ class EventSender:
     @property
     def idle(self) -> bool:
         """Whether nothing is being sent and nothing waits."""
-        return self._event is None and not self._queue and self._rest <= 0
+        return self._event is None and not self._queue
 
     @property
     def muting(self) -> bool:
@@ -145,7 +145,6 @@ class EventSender:
         if self._ends_left:
             return self._repeat_end()
         self._elapsed += self._step
-        self._rest = self._gap
         duration = min(self._elapsed, self._total) - self._segment_offset
         if duration > LONGEST_SEGMENT:
             return self._next_segment()
@@ -155,16 +154,14 @@ class EventSender:
         return self._packet(duration, end=end, marker=marker)
 
     def _begin(self, timestamp: int) -> bool:
-        """Begin what waits, when the gap is over; whether that is an event."""
-        if self._rest > 0:
-            self._rest -= self._step
-            if self._rest > 0:
-                return False
+        """Begin what waits, unless a gap or a pause is on; whether that is an event."""
         if not self._queue:
+            return False
+        if self._free_at is not None and (timestamp - self._free_at) & 0x80000000:
             return False
         event, duration = self._queue.popleft()
         if event is None:
-            self._rest = duration
+            self._free_at = timestamp + duration
             return False
         self._event = event
         self._total = duration
@@ -188,10 +185,10 @@ class EventSender:
 
     def _repeat_end(self) -> EventPacket:
         self._ends_left -= 1
-        self._rest -= self._step
         packet = self._packet(self._total - self._segment_offset, end=True, marker=False)
         if not self._ends_left:
             self._event = None
+            self._free_at = self._start + self._total - self._segment_offset + self._gap
         return packet
 
     def _packet(self, duration: int, *, end: bool, marker: bool) -> EventPacket:

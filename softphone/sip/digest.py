@@ -228,6 +228,8 @@ class DigestSession:
         self._fips = fips
         self._nonces: OrderedDict[Protection, _Nonce] = OrderedDict()
         self._rounds: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self.refusal: AuthenticationRefused | None = None
+        """Why the latest challenge was not answered; None when it was."""
 
     def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
         """The request again, with credentials for every challenge of a 401 or 407 `response`.
@@ -237,7 +239,8 @@ class DigestSession:
         were just rejected, or after four rounds.
         """
         found = self._authorize(request, response)
-        if isinstance(found, AuthenticationRefused):
+        self.refusal = found if isinstance(found, AuthenticationRefused) else None
+        if self.refusal is not None:
             self._rounds.pop((request.call_id, request.method), None)
         return found
 

@@ -13,82 +13,49 @@ It resolves no names: the targets come from `softphone.sip.location`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeAlias
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
-from softphone.machine import Entropy, Flow, Target
+from softphone.machine import Entropy, Flow, Target, Timers
+from softphone.sip.binding import Binding, Outcome, judge, read_binding, read_terms
 from softphone.sip.digest import DigestSession
 from softphone.sip.endpoint import Endpoint, SipEvent
-from softphone.sip.keepalive import KeepAliveConfig
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.event import (
+    FlowClosed,
+    FlowOpened,
+    PongReceived,
+    RequestFailed,
+    ResponseReceived,
+)
+from softphone.sip.exchange import Exchange
+from softphone.sip.keepalive import FlowDead, KeepAlive, Probe
+from softphone.sip.location import Failover
+from softphone.sip.message import Response
+from softphone.sip.register_writer import RegisterWriter
+from softphone.sip.registration_config import Backoff, RegistrationConfig, random_share
+from softphone.sip.uri import NameAddr
 
-__all__ = ["Backoff", "Binding", "Registration", "RegistrationConfig", "RegistrationEvent"]
+__all__ = [
+    "Backoff",
+    "Binding",
+    "Registration",
+    "RegistrationConfig",
+    "RegistrationEvent",
+]
 
 RegistrationEvent: TypeAlias = RegistrationChanged | FlowLost | FlowRestored
 
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait after failures in a row (RFC 5626 section 4.5 and its appendix A).
-
-    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * 2^n) seconds; the
-    first attempt after a working flow was lost comes within `spread` seconds.  A flow that held
-    for `stable` seconds starts the count again.  A Retry-After is honored up to `longest`.
-    """
-
-    base: float = 30.0
-    ceiling: float = 1800.0
-    spread: float = 1.0
-    stable: float = 120.0
-    longest: float = 3600.0
+MAXIMUM_ADJUSTMENTS = 3
+"""How often in a row a REGISTER is changed as the registrar asks (423, 439) and sent again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationConfig:
-    """What is registered, and how.
-
-    `aor` goes into To and From; `registrar` is the Request-URI (no user part, RFC 3261 section
-    10.2), `user` the user part of the Contact.  `expires` is asked for, in seconds.
-    `instance_id` is a URN ("urn:uuid:..."), "" for none; with it `reg_id` asks for outbound.
-    `route_set` is a pre-loaded Route (an outbound proxy); `headers` are added to every REGISTER.
-    """
-
-    aor: NameAddr
-    registrar: SipUri
-    user: str
-    expires: int = 3600
-    instance_id: str = ""
-    reg_id: int = 1
-    outbound: bool = True
-    gruu: bool = True
-    secure_contact: bool = False
-    route_set: tuple[NameAddr, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    contact_parameters: tuple[tuple[str, str], ...] = ()
-    backoff: Backoff = field(default_factory=Backoff)
-    keepalive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What the registrar has granted.
-
-    `contact` is ours as we sent it; `expires_at` on the clock of `now`; `service_route` (RFC
-    3608) is the route set of requests outside dialogs; `public_gruu` and `temporary_gruu` (RFC
-    5627) are None where none was given; `others` are the other bindings of the AOR.
-    """
-
-    contact: NameAddr
-    expires: float
-    expires_at: float
-    service_route: tuple[NameAddr, ...] = ()
-    path: tuple[NameAddr, ...] = ()
-    public_gruu: SipUri | None = None
-    temporary_gruu: SipUri | None = None
-    outbound: bool = False
-    others: tuple[NameAddr, ...] = ()
+class _Timer(Enum):
+    REFRESH = "refresh"
+    RETRY = "retry"
+    EXPIRY = "expiry"
 
 
 class Registration:
@@ -103,44 +70,428 @@ class Registration:
         entropy: Entropy,
         credentials: DigestSession | None = None,
     ) -> None:
-        """`targets` are the registrar's, or the outbound proxy's, best first, at least one."""
+        """`targets` are the registrar's, or the outbound proxy's, best first.
+
+        Raises ValueError when there is none.
+        """
+        self._endpoint = endpoint
+        self._config = config
+        self._entropy = entropy
+        self._credentials = credentials
+        self._failover = Failover(targets)
+        self._target = targets[0]
+        self._state = RegistrationState.UNREGISTERED
+        self._binding: Binding | None = None
+        self._contact: NameAddr | None = None
+        self._superseded: NameAddr | None = None
+        self._flow: Flow | None = None
+        self._lost_flow: Flow | None = None
+        self._opening: Target | None = None
+        self._exchange: Exchange | None = None
+        self._probe: Exchange | None = None
+        self._keepalive: KeepAlive | None = None
+        self._leaving = False
+        self._adjustments = 0
+        self._failures = 0
+        self._up_since: float | None = None
+        self._writer = RegisterWriter(config, entropy=entropy)
+        self._timers: Timers[_Timer] = Timers()
+        self._events: deque[RegistrationEvent] = deque()
 
     @property
     def state(self) -> RegistrationState:
         """The state."""
+        return self._state
 
     @property
     def binding(self) -> Binding | None:
         """What is granted; None when nothing is, or it has run out."""
+        return self._binding
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The Contact of requests that we send: the public GRUU where one was given (RFC 5627)."""
+        if self._binding is None:
+            return None
+        gruu = self._binding.public_gruu
+        return NameAddr(None, self._binding.contact.uri if gruu is None else gruu)
 
     @property
     def flow(self) -> Flow | None:
         """The flow that the binding belongs to, while it is open."""
+        return self._flow
 
     @property
     def target(self) -> Target:
         """Where that flow leads, or where it is tried next."""
+        return self._target
+
+    @property
+    def probe(self) -> Probe:
+        """How the flow is probed."""
+        return Probe.NONE if self._keepalive is None else self._keepalive.probe
+
+    # Commands
 
     def register(self, *, now: float) -> None:
         """Register, from UNREGISTERED or FAILED; in any other state nothing happens."""
+        if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
+            self._leaving = False
+            self._failures = 0
+            self._change(RegistrationState.REGISTERING)
+            self._attempt(now)
 
     def refresh(self, *, now: float) -> None:
         """Register again now, without waiting for the refresh or the end of a back-off."""
+        if self._state in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
+            self._attempt(now)
 
     def unregister(self, *, now: float) -> None:
         """Take the binding away (Expires 0) and stay UNREGISTERED, whatever the answer."""
+        if self._leaving or self._state is RegistrationState.UNREGISTERED:
+            return
+        self._stop_timers()
+        self._opening = None
+        if self._exchange is not None:
+            # A new registration waits for the final response to the last (RFC 3261 10.2).
+            self._leaving = True
+        elif self._flow is not None and self._state is not RegistrationState.FAILED:
+            self._leaving = True
+            self._send(self._flow, now, leaving=True)
+        else:
+            self._left(0, "there was no connection to unregister on")
 
     def relocate(self, targets: Sequence[Target], *, now: float) -> None:
-        """Take the result of a new look-up; used from the next flow on."""
+        """Take the result of a new look-up; used from the next flow on.
+
+        Raises ValueError when there is no target.
+        """
+        self._failover = Failover(targets)
+        if self._flow is None and self._opening is None:
+            self._target = self._failover.choose(now=now) or targets[0]
+
+    # The machine
 
     def handle(self, event: SipEvent, *, now: float) -> bool:
         """Look at an event of the endpoint; True when it was about this registration alone."""
+        if isinstance(event, ResponseReceived):
+            return self._response(event.exchange, event.response, event.final, now)
+        if isinstance(event, RequestFailed):
+            return self._request_failed(event.exchange, event.status_hint, event.reason, now)
+        if isinstance(event, FlowOpened):
+            if self._opening is not None and event.target == self._opening:
+                self._use(event.flow, now)
+        elif isinstance(event, FlowClosed):
+            self._flow_closed(event.flow, event.reason or "the server closed it", now)
+        elif isinstance(event, PongReceived) and event.flow == self._flow and self._keepalive:
+            self._keepalive.alive(now=now)
+        return False
 
     def handle_timer(self, *, now: float) -> None:
-        """Run what is due: refresh, retry, probe."""
+        """Run what is due: refresh, retry, expiry, probe."""
+        while (timer := self._timers.pop_due(now)) is not None:
+            if timer is _Timer.EXPIRY:
+                self._binding = None
+                if self._state is RegistrationState.REGISTERED:
+                    self._change(RegistrationState.RECOVERING, 0, "the binding has expired")
+            else:
+                self._attempt(now)
+        while self._keepalive is not None:
+            due = self._keepalive.handle_timer(now=now)
+            if due is None:
+                break
+            if isinstance(due, FlowDead):
+                self._flow_dead(due.reason, now)
+            else:
+                self._send_probe(due.probe, now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
+        mine = self._timers.next()
+        probe = None if self._keepalive is None else self._keepalive.next_timer()
+        return min((time for time in (mine, probe) if time is not None), default=None)
 
     def next_event(self) -> RegistrationEvent | None:
         """Take out the next event, or None."""
+        return self._events.popleft() if self._events else None
+
+    # Attempts
+
+    def _attempt(self, now: float) -> None:
+        """Send a REGISTER, over a new flow if there is none; one at a time."""
+        self._timers.cancel(_Timer.RETRY)
+        self._timers.cancel(_Timer.REFRESH)
+        if self._exchange is not None or self._opening is not None or self._leaving:
+            return
+        if self._flow is not None:
+            self._send(self._flow, now)
+            return
+        self._target = self._failover.choose(now=now) or self._target
+        flow = self._endpoint.flow_of(self._target)
+        self._opening = self._target
+        if flow is None:
+            self._endpoint.open(self._target, now=now)
+        else:
+            self._use(flow, now)
+
+    def _use(self, flow: Flow, now: float) -> None:
+        self._opening = None
+        self._flow = flow
+        self._up_since = None
+        self._keepalive = None
+        bound = self._binding
+        self._contact = self._make_contact(flow)
+        # A registrar without outbound cannot know that the new binding takes the old one's place.
+        same = bound is not None and bound.contact.uri.equivalent(self._contact.uri)
+        self._superseded = None if bound is None or bound.outbound or same else bound.contact
+        self._send(flow, now)
+
+    def _send(self, flow: Flow, now: float, *, leaving: bool = False) -> None:
+        if self._contact is None:
+            return
+        request = self._writer.write(self._contact, self._superseded, leaving=leaving)
+        self._exchange = self._endpoint.request(
+            request, to=flow, now=now, credentials=self._credentials
+        )
+
+    def _make_contact(self, flow: Flow) -> NameAddr:
+        config = self._config
+        return self._writer.mark(
+            self._endpoint.contact(flow, config.user, secure=config.secure_contact)
+        )
+
+    # Answers
+
+    def _response(self, exchange: Exchange, response: Response, final: bool, now: float) -> bool:
+        if self._keepalive is not None and exchange in (self._exchange, self._probe):
+            self._keepalive.alive(now=now)
+        if exchange is self._probe:
+            self._probe = None if final else exchange
+            return True
+        if exchange is not self._exchange:
+            return False
+        if not final:
+            return True
+        self._exchange = None
+        self._writer.used(exchange.request)
+        if self._leaving:
+            self._leave(exchange, response, now)
+        else:
+            self._judge(response, now)
+        return True
+
+    def _judge(self, response: Response, now: float) -> None:
+        outcome = judge(response.status)
+        retry_after = float(response.retry_after.delta) if response.retry_after else 0.0
+        if outcome is Outcome.GRANTED:
+            self._granted(response, now)
+        elif outcome in (Outcome.TOO_BRIEF, Outcome.WITHOUT_OUTBOUND):
+            self._adjust(outcome, response, now)
+        elif outcome is Outcome.REFUSED:
+            self._refused(response.status, self._why_refused(response))
+        else:
+            self._failed(response.status, response.reason, now, retry_after=retry_after)
+
+    def _granted(self, response: Response, now: float) -> None:
+        contact, flow = self._contact, self._flow
+        if contact is None or flow is None:
+            # The flow ended with the answer still in the drain: it is registered anew.
+            self._failed(503, "the connection was lost", now)
+            return
+        binding = read_binding(response, contact=contact, asked=self._writer.expires, now=now)
+        if binding.expires <= 0:
+            self._failed(response.status, "the registrar did not keep our contact", now)
+            return
+        self._binding = binding
+        self._adjustments = 0
+        self._superseded = None
+        self._failover.succeeded(self._target)
+        if self._up_since is None:
+            self._up_since = now
+        self._timers.set(_Timer.REFRESH, now + self._refresh_after(binding.expires))
+        self._timers.set(_Timer.EXPIRY, binding.expires_at)
+        terms = read_terms(response)
+        if self._keepalive is None:
+            self._keepalive = KeepAlive(
+                transport=flow.transport,
+                entropy=self._entropy,
+                now=now,
+                terms=terms,
+                config=self._config.keepalive,
+            )
+        else:
+            self._keepalive.agree(terms, now=now)
+        if self._lost_flow is not None:
+            self._endpoint.rebind(self._lost_flow, flow, now=now)
+            self._lost_flow = None
+            self._events.append(FlowRestored())
+        self._change(
+            RegistrationState.REGISTERED, response.status, response.reason, binding.expires
+        )
+
+    def _refresh_after(self, expires: float) -> float:
+        """80 to 90 % of the time granted, with room for a retransmitted request where there is."""
+        wait = expires * (0.8 + 0.1 * random_share(self._entropy))
+        return max(min(wait, expires - 32.0), expires / 2, 1.0)
+
+    def _adjust(self, outcome: Outcome, response: Response, now: float) -> None:
+        """Ask for more time, or without outbound, if that is what the registrar wants."""
+        self._adjustments += 1
+        if outcome is Outcome.TOO_BRIEF:
+            possible = self._writer.ask_for(response.min_expires or 0)
+        else:
+            possible = self._writer.give_up_outbound()
+        if not possible or self._adjustments > MAXIMUM_ADJUSTMENTS or self._flow is None:
+            self._refused(response.status, response.reason)
+            return
+        self._contact = self._make_contact(self._flow)
+        self._send(self._flow, now)
+
+    def _refused(self, status: int, reason: str) -> None:
+        self._stop_timers()
+        self._binding = None
+        self._keepalive = None
+        self._adjustments = 0
+        self._change(RegistrationState.FAILED, status, reason)
+
+    def _why_refused(self, response: Response) -> str:
+        refusal = self._credentials.refusal if self._credentials is not None else None
+        if response.status not in (401, 407):
+            return response.reason
+        if refusal is None:
+            return "the registrar asks for credentials, and there are none"
+        return refusal.reason
+
+    def _leave(self, exchange: Exchange, response: Response, now: float) -> None:
+        """The answer before, or to, the REGISTER that takes the binding away."""
+        if exchange.request.expires == 0 or self._flow is None or self._contact is None:
+            self._left(response.status, response.reason)
+        else:
+            self._send(self._flow, now, leaving=True)
+
+    def _left(self, status: int, reason: str) -> None:
+        self._stop_timers()
+        self._leaving = False
+        self._binding = None
+        self._keepalive = None
+        self._lost_flow = None
+        self._change(RegistrationState.UNREGISTERED, status, reason)
+
+    # Failures
+
+    def _request_failed(self, exchange: Exchange, status: int, reason: str, now: float) -> bool:
+        if exchange is self._probe:
+            self._probe = None
+            if exchange.to == self._flow:
+                self._flow_dead(reason, now)
+            return True
+        if exchange is not self._exchange:
+            return False
+        self._exchange = None
+        self._writer.used(exchange.request)
+        if self._leaving:
+            self._left(status, reason)
+            return True
+        self._abandon_flow(now)
+        self._failed(status, reason, now)
+        return True
+
+    def _flow_closed(self, flow: Flow | Target, reason: str, now: float) -> None:
+        if isinstance(flow, Target):
+            if self._opening is not None and flow == self._opening:
+                self._opening = None
+                self._failed(503, reason, now)
+            return
+        # With a REGISTER on its way its own failure follows, and is the one that counts.
+        if flow == self._flow and self._exchange is None:
+            self._lose_flow(reason, now)
+
+    def _flow_dead(self, reason: str, now: float) -> None:
+        """A probe was not answered: close the flow, so that what still waits on it fails too."""
+        if self._flow is not None and self._exchange is None:
+            self._endpoint.close(self._flow, now=now)
+            self._lose_flow(reason, now)
+
+    def _abandon_flow(self, now: float) -> None:
+        """Give up a stream that did not carry a REGISTER; a UDP flow cannot be broken that way."""
+        if self._flow is not None and self._flow.transport.reliable:
+            self._lost_flow = self._lost_flow or self._flow
+            self._endpoint.close(self._flow, now=now)
+        self._forget_flow()
+
+    def _forget_flow(self) -> None:
+        self._flow = None
+        self._keepalive = None
+
+    def _lose_flow(self, reason: str, now: float) -> None:
+        """The flow of a binding is gone: make another, at once the first time."""
+        self._lost_flow = self._lost_flow or self._flow
+        self._forget_flow()
+        self._timers.cancel(_Timer.REFRESH)
+        if self._state not in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
+            return
+        self._settle(now)
+        wait = self._config.backoff.wait(self._failures, entropy=self._entropy)
+        self._failures += 1
+        self._timers.set(_Timer.RETRY, now + wait)
+        self._events.append(FlowLost(reason, wait))
+        self._change(RegistrationState.RECOVERING, 0, reason)
+
+    def _failed(self, status: int, reason: str, now: float, *, retry_after: float = 0.0) -> None:
+        """An attempt has failed for now: the next target at once, or wait and begin again."""
+        self._settle(now)
+        self._failover.failed(self._target, now=now, retry_after=retry_after)
+        following = self._failover.choose(now=now)
+        if following is not None:
+            self._target = following
+            self._lost_flow = self._lost_flow or self._flow
+            self._forget_flow()
+            self._attempt(now)
+            return
+        self._failures += 1
+        wait = self._config.backoff.wait(
+            self._failures, entropy=self._entropy, retry_after=retry_after
+        )
+        self._timers.cancel(_Timer.REFRESH)
+        self._timers.set(_Timer.RETRY, now + wait)
+        self._change(RegistrationState.RECOVERING, status, reason, again=True)
+
+    def _settle(self, now: float) -> None:
+        """A flow that held long enough starts the count of failures anew."""
+        if self._up_since is not None and now - self._up_since >= self._config.backoff.stable:
+            self._failures = 0
+        self._up_since = None
+
+    # Probes
+
+    def _send_probe(self, probe: Probe, now: float) -> None:
+        if self._flow is None:
+            return
+        if probe is Probe.CRLF:
+            self._endpoint.ping(self._flow, now=now)
+        elif self._exchange is None:
+            # A REGISTER on its way asks the same question.
+            self._probe = self._endpoint.request(
+                self._writer.write_probe(),
+                to=self._flow,
+                now=now,
+                credentials=None,
+            )
+
+    def _stop_timers(self) -> None:
+        for timer in _Timer:
+            self._timers.cancel(timer)
+
+    def _change(
+        self,
+        state: RegistrationState,
+        status: int = 0,
+        reason: str = "",
+        expires: float | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Enter a state and report it; `again` reports one that was there already too."""
+        if state is not self._state or again:
+            self._state = state
+            self._events.append(RegistrationChanged(state, status, reason, expires))

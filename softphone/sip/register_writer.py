@@ -1,0 +1,96 @@
+"""The REGISTER requests of one registration (RFC 3261 section 10.2, RFC 5626 section 4.2)."""
+
+from __future__ import annotations
+
+from softphone.machine import Entropy
+from softphone.sip.headers import Field
+from softphone.sip.message import Request
+from softphone.sip.registration_config import RegistrationConfig
+from softphone.sip.uri import NameAddr
+
+__all__ = ["RegisterWriter"]
+
+LONGEST_EXPIRES = 2**31 - 1
+"""The longest Min-Expires that is followed."""
+
+
+class RegisterWriter:
+    """Writes them: one Call-ID and a rising CSeq, and what the registrar made us change."""
+
+    def __init__(self, config: RegistrationConfig, *, entropy: Entropy) -> None:
+        self._config = config
+        self._call_id = entropy(16).hex()
+        self._tag = entropy(8).hex()
+        self._cseq = int.from_bytes(entropy(3), "big")
+        self._expires = config.expires
+        self._outbound = config.outbound and bool(config.instance_id)
+
+    @property
+    def expires(self) -> int:
+        """The time that is asked for, in seconds."""
+        return self._expires
+
+    def ask_for(self, seconds: int) -> bool:
+        """Ask for a longer time from now on (423); False when it is none, or absurdly long."""
+        if not self._expires < seconds <= LONGEST_EXPIRES:
+            return False
+        self._expires = seconds
+        return True
+
+    def give_up_outbound(self) -> bool:
+        """Do without outbound from now on (439); False when that was so already."""
+        before, self._outbound = self._outbound, False
+        return before
+
+    def used(self, request: Request) -> None:
+        """Count on from the CSeq of a request that was sent again with credentials."""
+        self._cseq = max(self._cseq, request.cseq.number)
+
+    def mark(self, contact: NameAddr) -> NameAddr:
+        """A Contact with instance, reg-id and the parameters of the configuration."""
+        config = self._config
+        if config.instance_id:
+            contact = contact.with_parameter("+sip.instance", f"<{config.instance_id}>")
+        if self._outbound:
+            contact = contact.with_parameter("reg-id", str(config.reg_id))
+        for name, value in config.contact_parameters:
+            contact = contact.with_parameter(name, value)
+        return contact
+
+    def write(
+        self, contact: NameAddr, superseded: NameAddr | None, *, leaving: bool = False
+    ) -> Request:
+        """The next REGISTER; `superseded` is a contact of ours to be taken away in it."""
+        self._cseq += 1
+        contacts = [contact]
+        if superseded is not None:
+            contacts.append(superseded.with_parameter("expires", "0"))
+        fields: list[Field] = [
+            *self._addresses(),
+            ("Call-ID", self._call_id),
+            ("CSeq", f"{self._cseq} REGISTER"),
+            *(("Contact", str(one)) for one in contacts),
+            ("Expires", "0" if leaving else str(self._expires)),
+            ("Supported", ", ".join(self._option_tags())),
+            *self._config.headers,
+        ]
+        return Request.build("REGISTER", self._config.registrar, fields)
+
+    def write_probe(self) -> Request:
+        """An OPTIONS request to the registrar, answered by whatever it likes."""
+        return Request.build("OPTIONS", self._config.registrar, self._addresses())
+
+    def _addresses(self) -> list[Field]:
+        return [
+            *(("Route", str(route)) for route in self._config.route_set),
+            ("From", str(self._config.aor.with_tag(self._tag))),
+            ("To", str(self._config.aor)),
+        ]
+
+    def _option_tags(self) -> list[str]:
+        tags = ["path"]
+        if self._outbound:
+            tags.append("outbound")
+        if self._config.gruu and self._config.instance_id:
+            tags.append("gruu")
+        return tags

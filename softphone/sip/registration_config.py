@@ -1,0 +1,68 @@
+"""What is registered, how, and how patiently (RFC 3261 section 10.2, RFC 5626 section 4.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from softphone.machine import Entropy
+from softphone.sip.keepalive import KeepAliveConfig
+from softphone.sip.uri import NameAddr, SipUri
+
+__all__ = ["Backoff", "RegistrationConfig", "random_share"]
+
+
+def random_share(entropy: Entropy) -> float:
+    """A random number from 0 up to 1."""
+    return int.from_bytes(entropy(4), "big") / 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after failures in a row (RFC 5626 section 4.5 and its appendix A).
+
+    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * 2^n) seconds; the
+    first attempt after a working flow was lost comes within `spread` seconds.  A flow that held
+    for `stable` seconds starts the count again.  A Retry-After is honored up to `longest`.
+    """
+
+    base: float = 30.0
+    ceiling: float = 1800.0
+    spread: float = 1.0
+    stable: float = 120.0
+    longest: float = 3600.0
+
+    def wait(self, failures: int, *, entropy: Entropy, retry_after: float = 0.0) -> float:
+        """Seconds until the next attempt after `failures` in a row."""
+        share = random_share(entropy)
+        if failures <= 0:
+            wait = self.spread * share
+        else:
+            wait = min(self.ceiling, self.base * 2.0 ** min(failures, 32)) * (0.5 + 0.5 * share)
+        return max(wait, min(retry_after, self.longest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationConfig:
+    """What is registered, and how.
+
+    `aor` goes into To and From; `registrar` is the Request-URI (no user part, RFC 3261 section
+    10.2), `user` the user part of the Contact.  `expires` is asked for, in seconds.
+    `instance_id` is a URN ("urn:uuid:..."), "" for none; with it `reg_id` asks for outbound.
+    `route_set` is a pre-loaded Route (an outbound proxy); `headers` are added to every REGISTER,
+    `contact_parameters` to its Contact.
+    """
+
+    aor: NameAddr
+    registrar: SipUri
+    user: str
+    expires: int = 3600
+    instance_id: str = ""
+    reg_id: int = 1
+    outbound: bool = True
+    gruu: bool = True
+    secure_contact: bool = False
+    route_set: tuple[NameAddr, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    contact_parameters: tuple[tuple[str, str], ...] = ()
+    backoff: Backoff = field(default_factory=Backoff)
+    keepalive: KeepAliveConfig = field(default_factory=KeepAliveConfig)

@@ -279,6 +279,8 @@ def _split(raw: bytes, limits: Limits) -> tuple[str, Headers]:
     except UnicodeDecodeError as error:
         raise MalformedMessage("Header section that is not UTF-8") from error
     if "\r\n " in text or "\r\n\t" in text:
+        if text[text.index("\r\n") + 2] in " \t":
+            raise MalformedMessage("Folded start line")
         text = _FOLD.sub(" ", text)
     lines = text.split("\r\n")
     breaks = len(lines) - 1

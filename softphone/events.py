@@ -17,6 +17,7 @@ __all__ = [
     "CallAnswered",
     "CallEnded",
     "CallEvent",
+    "CallRefused",
     "CallRinging",
     "CallState",
     "DigitReceived",
@@ -29,7 +30,6 @@ __all__ = [
     "InfoReceived",
     "MessageReceived",
     "MessageWaiting",
-    "PeerChanged",
     "RegistrationChanged",
     "RegistrationState",
     "SecurityChanged",
@@ -174,8 +174,21 @@ class MessageReceived:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """A call that came in was refused before anybody was alerted.
+
+    `shortfalls` is not empty when that was on security grounds.
+    """
+
+    peer: str
+    status: int
+    explanation: str
+    shortfalls: tuple[Shortfall, ...] = ()
+
+
 AccountEvent: TypeAlias = (
-    RegistrationChanged | FlowLost | FlowRestored | MessageWaiting | MessageReceived
+    CallRefused | RegistrationChanged | FlowLost | FlowRestored | MessageWaiting | MessageReceived
 )
 
 
@@ -225,13 +238,6 @@ class HoldChanged:
 
     direction: Direction
     by: EndedBy
-
-
-@dataclass(frozen=True, slots=True)
-class PeerChanged:
-    """The far end is now somebody else (transfer, Replaces, or the server's word)."""
-
-    peer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +291,6 @@ CallEvent: TypeAlias = (
     | SecurityChanged
     | SecurityRefused
     | HoldChanged
-    | PeerChanged
     | DigitReceived
     | InfoReceived
     | TransferRequested

@@ -23,7 +23,7 @@ from softphone.security import (
     SrtpPolicy,
     TlsVersion,
 )
-from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, parse_uri
+from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, is_numeric, parse_uri
 
 __all__ = [
     "AccountConfig",
@@ -106,12 +106,16 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True)
 class MediaPreferences:
-    """What the media may be; `srtp` None means required over TLS, off over UDP and TCP."""
+    """What the media may be.
+
+    `srtp` None means required over TLS, off over UDP and TCP; `ports` None leaves the range to
+    the phone's MediaConfig.
+    """
 
     srtp: SrtpPolicy | None = None
     suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
-    ports: tuple[int, int] = (40000, 49999)
+    ports: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.suites:
@@ -123,6 +127,8 @@ class MediaPreferences:
                 raise ConfigurationError(
                     f"media.codecs: {codec!r} is unknown; known are {', '.join(CODECS)}"
                 )
+        if self.ports is None:
+            return
         low, high = self.ports
         if not 1024 <= low <= high <= 65535:
             raise ConfigurationError(
@@ -190,7 +196,10 @@ class AccountConfig:
         server = self.server_uri
         if server is None:
             return self.listen_at()[0]
-        return _transport_of(server, "registrar")
+        named = _transport_of(server, "registrar")
+        if named is None and (server.port is not None or is_numeric(server.host)):
+            return Transport.UDP  # RFC 3263 section 4.1: nothing is left for DNS to say
+        return named
 
     @property
     def secure_transport(self) -> bool:

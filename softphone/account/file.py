@@ -90,9 +90,7 @@ class _Reader:
                 current = header[1]
                 if not table and current == key:
                     return number
-            elif current == table and re.match(plain, line):
-                return number
-            elif table and re.match(dotted, line):
+            elif (current == table and re.match(plain, line)) or (table and re.match(dotted, line)):
                 return number
         return 1
 

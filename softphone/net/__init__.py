@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from softphone.net.dns import Resolver, ResolverConfig
 from softphone.net.driver import Driver
 from softphone.net.limits import Limits, TokenBucket
 
-__all__ = ["Driver", "Limits", "TokenBucket"]
+__all__ = ["Driver", "Limits", "Resolver", "ResolverConfig", "TokenBucket"]

@@ -1,0 +1,25 @@
+"""Accounts: configuration, registration, connection and calls of one address of record."""
+
+from __future__ import annotations
+
+from softphone.account.account import Account, AccountSetup
+from softphone.account.config import (
+    AccountConfig,
+    CredentialConfig,
+    MediaPreferences,
+    PolicyConfig,
+    TlsConfig,
+)
+from softphone.account.file import AccountFile, load_account
+
+__all__ = [
+    "Account",
+    "AccountConfig",
+    "AccountFile",
+    "AccountSetup",
+    "CredentialConfig",
+    "MediaPreferences",
+    "PolicyConfig",
+    "TlsConfig",
+    "load_account",
+]

@@ -1,0 +1,401 @@
+"""Account: one address of record, its registration, its flow and its calls.
+
+Made by `Phone.register`; closing it hangs up its calls, takes its binding away and closes its
+connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from softphone.account.config import AccountConfig, parse_sip_uri
+from softphone.account.connection import (
+    digest_session,
+    endpoint_config,
+    instance_id,
+    registration_config,
+    tls_settings,
+)
+from softphone.account.failure import registration_failure
+from softphone.account.inbox import answer_request
+from softphone.account.machine import AccountMachine, SignalingEvent
+from softphone.account.referral import follow_referral
+from softphone.call import (
+    Call,
+    IncomingCall,
+    IncomingLeg,
+    LegSetup,
+    Mailbox,
+    MediaSetup,
+    OutgoingCall,
+    OutgoingLeg,
+)
+from softphone.errors import TransportError
+from softphone.events import (
+    AccountEvent,
+    CallRefused,
+    FlowLost,
+    FlowRestored,
+    RegistrationChanged,
+    RegistrationState,
+)
+from softphone.machine import Entropy, Flow, Side, Tap, Target, Transport
+from softphone.media.port import MediaPort
+from softphone.net import Driver, Resolver
+from softphone.personas import persona_named
+from softphone.security import SrtpPolicy
+from softphone.sip import (
+    Body,
+    Endpoint,
+    Invitation,
+    InviteReceived,
+    InviteUsage,
+    LookupPolicy,
+    NameAddr,
+    Registration,
+    RequestReceived,
+    Response,
+    SipUri,
+)
+
+__all__ = ["Account", "AccountSetup"]
+
+logger = logging.getLogger("softphone.account")
+
+UNREGISTER_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSetup:
+    """What an account needs of its phone."""
+
+    media: MediaPort
+    resolver: Resolver
+    entropy: Entropy
+    tap: Tap | None = None
+    fips: bool = False
+    clock: Callable[[], float] | None = None
+
+
+class Account:
+    """One account; see the module's docstring."""
+
+    def __init__(self, config: AccountConfig, setup: AccountSetup) -> None:
+        self.config = config
+        self._setup = setup
+        self._persona = persona_named(config.persona)
+        self._tls = tls_settings(config, fips=setup.fips)
+        self._digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
+        self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=endpoint_config())
+        self._machine = AccountMachine(self._endpoint, self._registered)
+        self._driver: Driver[SignalingEvent] = Driver(
+            self._machine,
+            on_event=self._handle,
+            tls={"": self._tls},
+            tap=setup.tap,
+            clock=setup.clock,
+            resolve=setup.resolver.resolve,
+        )
+        self._owners: dict[object, Callable[[Any], None]] = {}
+        self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
+        self._events: Mailbox[AccountEvent] = Mailbox()
+        self._incoming: Mailbox[IncomingCall] = Mailbox(64)
+        self._settled: asyncio.Event = asyncio.Event()
+        self._vouched = False
+        self._dialog_flow: Flow | None = None
+        self._last_change: RegistrationChanged | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.listening: tuple[Transport, str, int] | None = None
+
+    # What is known
+
+    @property
+    def aor(self) -> str:
+        """The address of record."""
+        return self.config.aor
+
+    @property
+    def registration(self) -> RegistrationState:
+        """The state of the registration."""
+        registration = self._machine.registration
+        return RegistrationState.UNREGISTERED if registration is None else registration.state
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that are up."""
+        return tuple(Call.of(leg) for leg in self._legs.values() if leg.confirmed.done())
+
+    def events(self) -> AsyncIterator[AccountEvent]:
+        """Registration, connection and messages, from the start."""
+        return self._events.events()
+
+    def incoming(self) -> AsyncIterator[IncomingCall]:
+        """Every call that comes in, as it comes in."""
+        return self._incoming.events()
+
+    @property
+    def change(self) -> Callable[[], AbstractContextManager[float]]:
+        """Opens a drain of the endpoint: `with account.change() as now`."""
+        return self._driver.change
+
+    # Starting and ending
+
+    async def start(self) -> None:
+        """Connect and register, or listen.
+
+        Raises ConfigurationError before anything is sent; TransportError, CertificateError and
+        their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
+        """
+        await self._driver.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
+        if self.config.listen is not None:
+            transport, host, port = self.config.listen_at()
+            tls = self._tls if transport is Transport.TLS else None
+            bound = await self._driver.listen(transport, host, port, tls=tls)
+            self.listening = (transport, bound[0], bound[1])
+        registration = registration_config(self.config, instance=instance_id(self._setup.entropy))
+        server = self.config.server_uri
+        if registration is None or server is None:
+            return
+        targets = await self._locate(server)
+        self._machine.registration = Registration(
+            self._endpoint,
+            registration,
+            targets=targets,
+            entropy=self._setup.entropy,
+            credentials=self._digest,
+        )
+        with self._driver.change() as now:
+            self._machine.registration.register(now=now)
+        await self._settled.wait()
+        if self.registration is not RegistrationState.REGISTERED:
+            target = self._machine.registration.target
+            raise registration_failure(self._last_change, self._driver.failure(target), target)
+
+    async def _locate(self, uri: SipUri) -> tuple[Target, ...]:
+        policy = LookupPolicy(server_name=self.config.tls.server_name)
+        return await self._setup.resolver.locate(uri, policy=policy)
+
+    async def unregister(self) -> None:
+        """Take the binding away; calls go on."""
+        registration = self._machine.registration
+        if registration is None or registration.state is RegistrationState.UNREGISTERED:
+            return
+        with self._driver.change() as now:
+            registration.unregister(now=now)
+
+    async def close(self) -> None:
+        """Hang up, unregister (waiting a little for the answers), and close the connection."""
+        for leg in tuple(self._legs.values()):
+            leg.hang_up()
+        if self.registration is RegistrationState.REGISTERED:
+            self._settled.clear()
+            await self.unregister()
+            try:
+                await asyncio.wait_for(self._settled.wait(), UNREGISTER_PATIENCE)
+            except TimeoutError:
+                logger.info("%s: the registrar did not answer our leave", self.aor)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._events.close()
+        self._incoming.close()
+        await self._driver.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    # Calls
+
+    def dial(
+        self,
+        target: str,
+        *,
+        srtp: SrtpPolicy | None = None,
+        replaces: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> OutgoingCall:
+        """Call `target`: a SIP URI, or a user of our own domain ("600").
+
+        `srtp` overrides the account's demand on the media for this call.  The INVITE goes out
+        when the `async with` block is entered, or `answered` awaited.
+        Raises ConfigurationError for a bad URI.
+        """
+        uri = self._target_uri(target)
+
+        async def launch() -> OutgoingLeg:
+            to, route_set = await self._first_hop(uri)
+            flow = to if isinstance(to, Flow) else await self._driver.open(to)
+
+            def place(body: Body) -> Invitation:
+                return Invitation(
+                    uri=uri,
+                    local=NameAddr(self.config.display_name, self.config.aor_uri, ()),
+                    remote=NameAddr(None, uri, ()),
+                    to=flow,
+                    contact=self._contact(flow),
+                    body=body,
+                    route_set=route_set,
+                    headers=headers,
+                    credentials=self._digest,
+                    replaces=replaces,
+                )
+
+            leg = OutgoingLeg(self._leg_setup(flow, srtp), place)
+            leg.start()
+            return leg
+
+        return OutgoingCall(NameAddr(None, uri, ()), launch)
+
+    def accept_transfer(self, call: Call) -> OutgoingCall:
+        """Follow the transfer that `TransferRequested` told of: call its target, and report.
+
+        Raises LocalProtocolError when nobody asked for one.
+        """
+        return follow_referral(self, call)
+
+    def _target_uri(self, target: str) -> SipUri:
+        if target.lower().startswith(("sip:", "sips:")):
+            return parse_sip_uri(target, what="target")
+        aor = self.config.aor_uri
+        return parse_sip_uri(f"{aor.scheme}:{target}@{_hostport(aor)}", what="target")
+
+    async def _first_hop(self, uri: SipUri) -> tuple[Flow | Target, tuple[NameAddr, ...]]:
+        """Where a request for `uri` goes first, and by which route (RFC 3261 8.1.2, RFC 3608)."""
+        registration = self._machine.registration
+        if registration is not None:
+            if registration.flow is None:
+                raise TransportError("there is no connection to the server at the moment")
+            binding = registration.binding
+            route = binding.service_route if binding is not None else ()
+            return registration.flow, route or self._proxy_route()
+        server = self.config.server_uri
+        targets = await self._locate(uri if server is None else server)
+        return targets[0], self._proxy_route()
+
+    def _proxy_route(self) -> tuple[NameAddr, ...]:
+        if self.config.outbound_proxy is None:
+            return ()
+        proxy = SipUri.parse(self.config.outbound_proxy).with_parameter("lr", None)
+        return (NameAddr(None, proxy, ()),)
+
+    def _contact(self, flow: Flow) -> NameAddr | None:
+        """The registered Contact; a listener's own address in direct calls; else the flow's."""
+        registration = self._machine.registration
+        if registration is not None and registration.binding is not None:
+            binding = registration.binding
+            if binding.public_gruu is not None:
+                return NameAddr(None, binding.public_gruu, ())
+            return NameAddr(None, binding.contact.uri, ())
+        secure = self.config.aor_uri.scheme == "sips"
+        return self._endpoint.contact(flow, self.config.aor_uri.user, secure=secure)
+
+    def _leg_setup(self, flow: Flow, srtp: SrtpPolicy | None = None) -> LegSetup:
+        policy = self.config.security_policy(srtp=srtp, fips=self._setup.fips)
+        host = flow.local[0]
+        return LegSetup(
+            endpoint=self._endpoint,
+            change=self._driver.change,
+            call_later=asyncio.get_running_loop().call_later,
+            adopt=self._adopt,
+            media=MediaSetup(
+                port=self._setup.media,
+                policy=policy,
+                entropy=self._setup.entropy,
+                host=host,
+                codecs=self.config.media.codecs,
+                cname=f"{self._setup.entropy(6).hex()}@softphone",
+            ),
+            persona=self._persona,
+            vouched=lambda: self._vouched,
+            direct=self.config.server_uri is None,
+            agent=f"{host}" if ":" not in host else f"[{host}]",
+            fips=self._setup.fips,
+        )
+
+    # Events
+
+    def _adopt(self, owner: object, handler: Callable[[Any], None]) -> None:
+        self._owners[owner] = handler
+        leg = getattr(handler, "__self__", None)
+        if isinstance(owner, InviteUsage) and isinstance(leg, IncomingLeg | OutgoingLeg):
+            self._legs[owner] = leg
+
+        def forget(_: object) -> None:
+            self._owners.pop(owner, None)
+            if isinstance(owner, InviteUsage):
+                self._legs.pop(owner, None)
+
+        if isinstance(leg, IncomingLeg | OutgoingLeg):
+            leg.over.add_done_callback(forget)
+
+    def _handle(self, event: SignalingEvent) -> None:
+        owner = getattr(event, "usage", None)
+        handler = None if owner is None else self._owners.get(owner)
+        if handler is None:
+            subscription = getattr(event, "subscription", None)
+            handler = None if subscription is None else self._owners.get(subscription)
+        if handler is not None:
+            handler(event)
+        elif isinstance(event, InviteReceived):
+            self._invited(event)
+        elif isinstance(event, RequestReceived):
+            answer_request(self._endpoint, self._driver.change, event, self._events.put)
+        elif isinstance(event, RegistrationChanged | FlowLost | FlowRestored):
+            self._registration_event(event)
+
+    def _invited(self, event: InviteReceived[InviteUsage]) -> None:
+        leg = IncomingLeg(self._leg_setup(event.flow), event)
+        if leg.begin():
+            self._incoming.put(IncomingCall(leg))
+            return
+        refused = CallRefused(
+            str(event.request.from_.uri),
+            leg.over.result().status,
+            leg.explanation,
+            leg.refused,
+        )
+        self._events.put(refused)
+
+    def _registered(self, response: Response) -> None:
+        flow = None if self._machine.registration is None else self._machine.registration.flow
+        verified = flow is not None and flow.identity is not None
+        self._vouched = verified and self._persona.vouches(response)
+
+    def _registration_event(self, event: RegistrationChanged | FlowLost | FlowRestored) -> None:
+        self._events.put(event)
+        if isinstance(event, RegistrationChanged):
+            self._last_change = event
+            if event.state is not RegistrationState.REGISTERING:
+                self._settled.set()
+        registration = self._machine.registration
+        flow = None if registration is None else registration.flow
+        if flow is not None and flow != self._dialog_flow:
+            if self._dialog_flow is not None:
+                with self._driver.change() as now:
+                    self._endpoint.rebind(self._dialog_flow, flow, now=now)
+            self._dialog_flow = flow
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as long as the account lives."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _hostport(uri: SipUri) -> str:
+    return uri.host if uri.port is None else f"{uri.host}:{uri.port}"

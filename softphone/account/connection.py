@@ -1,0 +1,109 @@
+"""What an account's configuration means for TLS, digest and the endpoint."""
+
+from __future__ import annotations
+
+import uuid
+
+from softphone._version import __version__
+from softphone.account.config import AccountConfig
+from softphone.machine import Entropy
+from softphone.sip import (
+    Credentials,
+    DigestAlgorithm,
+    DigestSession,
+    EndpointConfig,
+    NameAddr,
+    RegistrationConfig,
+    SipUri,
+)
+from softphone.trust import ClientCertificates, Credential, TlsSettings, TrustStore
+
+__all__ = [
+    "digest_session",
+    "endpoint_config",
+    "instance_id",
+    "registration_config",
+    "tls_settings",
+]
+
+
+def tls_settings(config: AccountConfig, *, fips: bool = False) -> TlsSettings:
+    """The account's TLS settings; as a listener it demands client certificates it can verify.
+
+    Raises ConfigurationError when a file is missing or holds no certificate.
+    """
+    tls = config.tls
+    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
+    credential = None
+    if tls.certificate is not None and tls.key is not None:
+        credential = Credential(tls.certificate, tls.key)
+    return TlsSettings(
+        store=TrustStore.of(*sources),
+        credential=credential,
+        pin=tls.pin,
+        minimum=tls.minimum,
+        client_certificates=ClientCertificates.REQUIRED,
+        fips=fips,
+    )
+
+
+def digest_session(
+    config: AccountConfig, *, entropy: Entropy, fips: bool = False
+) -> DigestSession | None:
+    """What answers 401 and 407, if the account has credentials."""
+    given = config.credentials
+    if given is None:
+        return None
+    allowed = tuple(
+        algorithm
+        for algorithm in DigestAlgorithm
+        if algorithm.value.removesuffix("-sess") in given.algorithms
+    )
+    credentials = Credentials(given.username, given.password, algorithms=allowed)
+    return DigestSession((credentials,), entropy=entropy, fips=fips)
+
+
+def endpoint_config() -> EndpointConfig:
+    """The capabilities that an account announces."""
+    return EndpointConfig(user_agent=f"softphone/{__version__}")
+
+
+def instance_id(entropy: Entropy) -> str:
+    """A URN for this user agent instance (RFC 5626 section 4.1)."""
+    return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
+
+
+def registration_config(config: AccountConfig, *, instance: str) -> RegistrationConfig | None:
+    """What is registered; None for an account without a registrar.
+
+    A sips: registrar only selects TLS: the Request-URI says sip:…;transport=tls unless the AOR
+    itself is sips: (RFC 5630 section 3.1.3).
+    """
+    if config.registrar is None:
+        return None
+    registrar = SipUri.parse(config.registrar)
+    secure = config.aor_uri.scheme == "sips"
+    parameters = () if secure or registrar.scheme != "sips" else (("transport", "tls"),)
+    kept = tuple(p for p in registrar.parameters if p[0].lower() != "transport" or not parameters)
+    place = SipUri(
+        "sips" if secure else "sip",
+        None,
+        None,
+        registrar.host,
+        registrar.port,
+        kept + parameters,
+        (),
+    )
+    route: tuple[NameAddr, ...] = ()
+    if config.outbound_proxy is not None:
+        proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
+        route = (NameAddr(None, proxy, ()),)
+    return RegistrationConfig(
+        aor=NameAddr(config.display_name, config.aor_uri, ()),
+        registrar=place,
+        user=config.aor_uri.user or "",
+        expires=config.expires,
+        instance_id=instance,
+        secure_contact=secure,
+        route_set=route,
+    )

@@ -1,0 +1,58 @@
+"""Requests that come in outside any call: messages, and word of waiting ones.
+
+RFC 3428 (MESSAGE), RFC 3842 (message-summary).  What is not known is answered, never ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from softphone.events import AccountEvent, MessageReceived, MessageWaiting
+from softphone.sip import Endpoint, Request, RequestReceived, ServerExchange
+
+__all__ = ["answer_request", "message_summary"]
+
+_WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
+_VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
+
+
+def answer_request(
+    endpoint: Endpoint,
+    change: Callable[[], AbstractContextManager[float]],
+    event: RequestReceived[ServerExchange],
+    tell: Callable[[AccountEvent], None],
+) -> None:
+    """Answer one request, and tell what it brought."""
+    request = event.request
+    status, news = _read(request)
+    if news is not None:
+        tell(news)
+    headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
+    with change() as now:
+        endpoint.respond(event.exchange, status, now=now, headers=headers)
+
+
+def _read(request: Request) -> tuple[int, AccountEvent | None]:
+    if request.method == "MESSAGE":
+        sender = str(request.from_.uri)
+        return 200, MessageReceived(sender, str(request.content_type or "text/plain"), request.body)
+    if request.method == "NOTIFY":
+        package = (request.headers.get("Event") or "").partition(";")[0].strip().lower()
+        if package != "message-summary":
+            return 489, None
+        return 200, message_summary(request.body)
+    if request.method == "OPTIONS":
+        return 200, None
+    return 405, None
+
+
+def message_summary(body: bytes) -> MessageWaiting | None:
+    """Read an application/simple-message-summary body; None when it says nothing."""
+    waiting = _WAITING.search(body[:4096])
+    if waiting is None:
+        return None
+    voice = _VOICE.search(body[:4096])
+    new, old = (int(voice[1]), int(voice[2])) if voice else (0, 0)
+    return MessageWaiting(waiting[1].lower() == b"yes", new, old)

@@ -1,0 +1,96 @@
+"""An account's signaling as one machine: its SIP endpoint and its registration, side by side.
+
+Sans IO: `softphone.net.driver` runs it.  The registration sees every event of the endpoint first;
+what is not its own goes to the account.  RFC 3261, RFC 5626.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from softphone.machine import Flow, Target, Transmit
+from softphone.sip import (
+    Endpoint,
+    Exchange,
+    Registration,
+    RegistrationEvent,
+    Response,
+    ResponseReceived,
+    SipEvent,
+)
+
+__all__ = ["AccountMachine", "SignalingEvent"]
+
+SignalingEvent: TypeAlias = SipEvent | RegistrationEvent
+
+
+class AccountMachine:
+    """Implements `softphone.machine.Machine[SignalingEvent]`.
+
+    `on_registered(response)` is called with every 2xx to a REGISTER.
+    """
+
+    def __init__(self, endpoint: Endpoint, on_registered: Callable[[Response], None]) -> None:
+        self.endpoint = endpoint
+        self.registration: Registration | None = None
+        self._on_registered = on_registered
+        self._events: deque[SignalingEvent] = deque()
+        self._now = 0.0
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
+        """Take bytes."""
+        self.endpoint.receive(data, flow=flow, now=now)
+        self._pump(now)
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
+        """A flow is open."""
+        self.endpoint.connected(flow=flow, now=now, target=target)
+        self._pump(now)
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
+        """A flow has ended, or could not be opened."""
+        self.endpoint.disconnected(flow=flow, reason=reason, now=now)
+        self._pump(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Run what is due, of both."""
+        self.endpoint.handle_timer(now=now)
+        if self.registration is not None:
+            self.registration.handle_timer(now=now)
+        self._pump(now)
+
+    def next_timer(self) -> float | None:
+        """The earlier deadline."""
+        own = self.endpoint.next_timer()
+        other = None if self.registration is None else self.registration.next_timer()
+        if own is None or other is None:
+            return other if own is None else own
+        return min(own, other)
+
+    def transmits(self) -> list[Transmit]:
+        """Take out what is to be sent."""
+        return self.endpoint.transmits()
+
+    def next_event(self) -> SignalingEvent | None:
+        """Take out the next event; what commands brought up since is looked at first."""
+        self._pump(self._now)
+        return self._events.popleft() if self._events else None
+
+    def _pump(self, now: float) -> None:
+        self._now = max(self._now, now)
+        while (event := self.endpoint.next_event()) is not None:
+            self._note(event)
+            registration = self.registration
+            if registration is None or not registration.handle(event, now=self._now):
+                self._events.append(event)
+        if self.registration is not None:
+            while (change := self.registration.next_event()) is not None:
+                self._events.append(change)
+
+    def _note(self, event: SipEvent) -> None:
+        if isinstance(event, ResponseReceived) and isinstance(event.exchange, Exchange):
+            accepted = 200 <= event.response.status < 300
+            if accepted and event.exchange.request.method == "REGISTER":
+                self._on_registered(event.response)

@@ -1,0 +1,70 @@
+"""Following a transfer that the far end asks for, with word of its progress (RFC 3515)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from softphone.call import Call, OutgoingCall
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import CallAnswered, CallEnded, CallRinging
+from softphone.sip import ServerSubscription
+
+__all__ = ["Referrer", "follow_referral"]
+
+
+class Referrer(Protocol):
+    """What following a transfer needs of an account."""
+
+    @property
+    def change(self) -> Callable[[], AbstractContextManager[float]]:
+        """Opens a drain of the endpoint."""
+
+    def dial(self, target: str, *, replaces: str | None = None) -> OutgoingCall:
+        """Call somebody."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as long as the account lives."""
+
+
+def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
+    """Accept the REFER of `call`, call its target, and NOTIFY how that goes.
+
+    Raises LocalProtocolError when nobody asked for a transfer, ConfigurationError when its target
+    is nothing that can be called (which is reported to the far end, too).
+    """
+    referral = call.take_referral()
+    with account.change() as now:
+        referral.subscription.accept(now=now)
+    try:
+        outgoing = account.dial(referral.refer_to, replaces=referral.replaces)
+    except SoftphoneError:
+        _progress(account, referral.subscription, 400, "Bad Request")
+        raise
+    account.spawn(_report(account, outgoing, referral.subscription))
+    return outgoing
+
+
+def _progress(account: Referrer, to: ServerSubscription, status: int, reason: str) -> None:
+    try:
+        with account.change() as now:
+            to.progress(status, reason, now=now)
+    except LocalProtocolError:
+        # The subscriber left before the end, which is its right: nobody wants the report.
+        return
+
+
+async def _report(account: Referrer, outgoing: OutgoingCall, to: ServerSubscription) -> None:
+    try:
+        async for event in outgoing.events():
+            if isinstance(event, CallRinging):
+                _progress(account, to, event.status, event.reason)
+            elif isinstance(event, CallAnswered):
+                _progress(account, to, 200, "OK")
+                return
+            elif isinstance(event, CallEnded):
+                _progress(account, to, max(event.status, 400), event.reason or "Declined")
+                return
+    except SoftphoneError as error:
+        _progress(account, to, 503, str(error)[:80])

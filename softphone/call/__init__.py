@@ -1,0 +1,21 @@
+"""Calls: a SIP INVITE usage, a negotiation and media rows, joined under a policy."""
+
+from __future__ import annotations
+
+from softphone.call.call import Call
+from softphone.call.incoming import IncomingCall, IncomingLeg
+from softphone.call.leg import LegSetup
+from softphone.call.mailbox import Mailbox
+from softphone.call.negotiation import MediaSetup
+from softphone.call.outgoing import OutgoingCall, OutgoingLeg
+
+__all__ = [
+    "Call",
+    "IncomingCall",
+    "IncomingLeg",
+    "LegSetup",
+    "Mailbox",
+    "MediaSetup",
+    "OutgoingCall",
+    "OutgoingLeg",
+]

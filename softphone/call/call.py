@@ -1,0 +1,190 @@
+"""Call: an established call, as the application holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Self
+from urllib.parse import quote
+
+from softphone.call.session import PendingReferral, SessionLeg
+from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
+from softphone.events import CallEnded, CallEvent, CallState
+from softphone.security import SecurityState, Shortfall
+from softphone.sip import Body, NameAddr, SipUri, parse_uri
+from softphone.streams import MediaStream
+
+__all__ = ["Call"]
+
+
+class Call:
+    """A confirmed call.  Leaving an `async with` block hangs it up.
+
+    `call.security.require(SecurityLevel.ENCRYPTED)` guards what must not be said in clear.
+    """
+
+    def __init__(self, leg: SessionLeg) -> None:
+        self._leg = leg
+        self._turn = asyncio.Lock()
+        self._audio = MediaStream(leg)
+
+    @classmethod
+    def of(cls, leg: SessionLeg) -> Call:
+        """The one Call of a leg."""
+        if not isinstance(leg.face, cls):
+            leg.face = cls(leg)
+        return leg.face
+
+    @property
+    def id(self) -> str:
+        """The Call-ID."""
+        return "" if self._leg.usage is None else self._leg.usage.call_id
+
+    @property
+    def peer(self) -> NameAddr:
+        """Who is at the other end, as signaled."""
+        return self._leg.peer
+
+    @property
+    def state(self) -> CallState:
+        """CONFIRMED, then TERMINATED (RFC 4235)."""
+        return self._leg.state
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now; after its end, what it had last."""
+        return self._leg.security
+
+    @property
+    def audio(self) -> MediaStream:
+        """The audio stream."""
+        return self._audio
+
+    @property
+    def streams(self) -> tuple[MediaStream, ...]:
+        """Every stream."""
+        return (self._audio,)
+
+    @property
+    def held(self) -> bool:
+        """Whether we hold the far end."""
+        return self._leg.negotiation.held
+
+    @property
+    def refused(self) -> tuple[Shortfall, ...]:
+        """Why we ended the call on security grounds; () if we did not."""
+        return self._leg.refused
+
+    @property
+    def explanation(self) -> str:
+        """Why the call was refused or failed, as a sentence; "" if it was not."""
+        return self._leg.explanation
+
+    def events(self) -> AsyncIterator[CallEvent]:
+        """Everything that happens to the call, from its start."""
+        return self._leg.mailbox.events()
+
+    async def ended(self) -> CallEnded:
+        """Wait for the end."""
+        return await asyncio.shield(self._leg.over)
+
+    async def hold(self) -> None:
+        """Hold the far end: we neither hear it nor, but for what is played, send to it.
+
+        Raises CallError when the far end refuses; the session then stays as it was.
+        """
+        async with self._turn:
+            if not self._leg.negotiation.held:
+                await self._leg.renegotiate(held=True)
+
+    async def resume(self) -> None:
+        """Take the far end back, with a full offer.  Raises CallError."""
+        async with self._turn:
+            if self._leg.negotiation.held:
+                await self._leg.renegotiate(held=False)
+
+    async def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
+        """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO.
+
+        Raises ConfigurationError for a character that is no digit, before anything is sent.
+        """
+        spec = self._leg.stream_spec
+        if spec is not None and spec.telephone_event is not None:
+            self._audio.send_digits(digits, duration_ms=duration_ms)
+            return
+        await self._send_digits_by_info(digits, duration_ms)
+
+    async def _send_digits_by_info(self, digits: str, duration_ms: int) -> None:
+        wrong = sorted({digit for digit in digits if digit.upper() not in "0123456789*#ABCD,"})
+        if wrong:
+            raise ConfigurationError(
+                f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D"
+            )
+        for digit in digits.upper():
+            if digit != ",":
+                text = f"Signal={digit}\r\nDuration={duration_ms}\r\n"
+                with self._leg.setup.change() as now:
+                    self._leg.active_usage.info(
+                        Body("application/dtmf-relay", text.encode()), now=now
+                    )
+            await asyncio.sleep((500 if digit == "," else duration_ms + 60) / 1000)
+
+    async def transfer(self, target: str | Call) -> None:
+        """Transfer the far end: blind to a URI, or attended to the peer of another call.
+
+        Returns when the far end reports success; the call is then hung up.  Raises CallError with
+        the status of the refusal, and the call goes on; LocalProtocolError once it is over.
+        """
+        refer_to = self._attended(target) if isinstance(target, Call) else _place(target)
+        await self._leg.transfer(refer_to, referred_by=self._leg.active_usage.local)
+        self._leg.hang_up()
+
+    def _attended(self, other: Call) -> NameAddr:
+        """Refer-To with Replaces: the other call's dialog, as its peer sees it (RFC 3891)."""
+        usage = other._leg.active_usage
+        uri = usage.remote_target
+        if not isinstance(uri, SipUri):
+            raise NotAcceptable("the other call's peer cannot be referred to", status=606)
+        replaces = quote(usage.replaces_value(), safe="")
+        target = SipUri(
+            uri.scheme,
+            uri.user,
+            None,
+            uri.host,
+            uri.port,
+            uri.parameters,
+            (("Replaces", replaces),),
+        )
+        return NameAddr(None, target, ())
+
+    def reject_transfer(self, status: int = 603) -> None:
+        """Refuse the transfer that `TransferRequested` told of."""
+        referral = self.take_referral()
+        with self._leg.setup.change() as now:
+            referral.subscription.reject(status, now=now)
+
+    def take_referral(self) -> PendingReferral:
+        """The transfer that was asked for, to be answered by whoever takes it.
+
+        Raises LocalProtocolError when nobody asked for one.
+        """
+        referral = self._leg.referral
+        if referral is None:
+            raise LocalProtocolError("nobody asked for a transfer")
+        self._leg.referral = None
+        return referral
+
+    def hangup(self) -> None:
+        """End the call."""
+        self._leg.hang_up()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._leg.hang_up()
+
+
+def _place(text: str) -> NameAddr:
+    """A URI, or a name-addr, as text.  Raises MalformedMessage."""
+    return NameAddr.parse(text) if "<" in text else NameAddr(None, parse_uri(text), ())

@@ -1,0 +1,329 @@
+"""A call that we make: from the INVITE to the answer (RFC 3261 section 13.2).
+
+    async with account.dial("sip:bob@example.test") as outgoing:
+        call = await outgoing.answered(timeout=30)
+
+Leaving the block ends whatever is there, with CANCEL or BYE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from softphone.call.call import Call
+from softphone.call.leg import LegSetup
+from softphone.call.negotiation import MediaSetup, Negotiation, Unacceptable
+from softphone.call.session import SessionLeg
+from softphone.diagnostics.explain import explain_response
+from softphone.errors import (
+    Busy,
+    CallError,
+    CallFailed,
+    Canceled,
+    Declined,
+    LocalProtocolError,
+    NoAnswer,
+    NotAcceptable,
+    NotFound,
+    Redirected,
+    SoftphoneError,
+)
+from softphone.events import (
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallRinging,
+    CallState,
+    EarlyMediaStarted,
+    EndedBy,
+    StreamStatistics,
+)
+from softphone.security import SecurityState, Shortfall, SrtpPolicy
+from softphone.sip import (
+    Answered,
+    Body,
+    BodyRole,
+    Invitation,
+    InviteUsage,
+    NameAddr,
+    Provisional,
+    Rejected,
+)
+from softphone.streams import MediaStream
+
+__all__ = ["OutgoingCall", "OutgoingLeg"]
+
+_BY_STATUS: Mapping[int, type[CallError]] = {
+    486: Busy,
+    600: Busy,
+    403: Declined,
+    603: Declined,
+    404: NotFound,
+    410: NotFound,
+    484: NotFound,
+    604: NotFound,
+    408: NoAnswer,
+    480: NoAnswer,
+    415: NotAcceptable,
+    488: NotAcceptable,
+    606: NotAcceptable,
+    487: Canceled,
+}
+
+
+class OutgoingLeg(SessionLeg):
+    """The caller's side of a call; `place` makes the INVITE for a body."""
+
+    def __init__(self, setup: LegSetup, place: Callable[[Body], Invitation]) -> None:
+        super().__init__(setup)
+        self._place = place
+        self._retried_in_clear = False
+        self._canceled = False
+        self._early_answers: dict[str, Body] = {}
+
+    def start(self) -> None:
+        """Send the INVITE.  Raises NoPortFree."""
+        body = self.negotiation.offer()
+        with self.setup.change() as now:
+            self.usage = self.setup.endpoint.invite(self._place(body), now=now)
+            self.setup.adopt(self.usage, self.handle)
+
+    def cancel(self, status: int = 0, text: str = "") -> None:
+        """Give the call up."""
+        self._canceled = True
+        self.hang_up(status, text)
+
+    # Before the answer
+
+    def _provisional(self, event: Provisional[InviteUsage]) -> None:
+        if self.state in (CallState.TRYING, CallState.PROCEEDING):
+            self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
+        self.mailbox.put(CallRinging(event.response.status, event.response.reason))
+        if event.role is BodyRole.ANSWER and event.body is not None:
+            self._early_answers[event.to_tag] = event.body
+            if event.reliable:
+                self._early_answer = event.body
+            self._early_media(event.body)
+
+    def _early_media(self, body: Body) -> None:
+        outcome = self.negotiation.receive_answer(body, final=False)
+        if isinstance(outcome, Unacceptable):
+            self.fail(outcome)
+            return
+        shortfalls = self.settle(outcome, accepted=self._early_media_open)
+        if shortfalls:
+            self.refuse(shortfalls)
+
+    def _early_media_open(self) -> None:
+        self.mailbox.put(EarlyMediaStarted(self.security))
+
+    # The answer
+
+    def _answered(self, event: Answered[InviteUsage]) -> None:
+        self.state = CallState.CONFIRMED
+        body = event.body
+        if event.role is BodyRole.OFFER:
+            self.fail(Unacceptable(399, "the far end answered our offer with another offer"))
+            return
+        if event.role is None:
+            # The answer was in a reliable provisional response (RFC 3262 section 5).
+            tag = event.response.to.tag or ""
+            body = self._early_answers.get(tag, self._early_answer)
+            if body is None or not self.negotiation.offer_pending:
+                self._answer_complete(body)
+                return
+        outcome = self.negotiation.receive_answer(body)
+        self._early_answer = None
+        if isinstance(outcome, Unacceptable):
+            self.fail(outcome)
+            return
+        shortfalls = self.settle(outcome, accepted=self.established)
+        if shortfalls:
+            self.refuse(shortfalls)
+
+    def _answer_complete(self, body: Body | None) -> None:
+        """A 2xx without body: fine if the exchange is complete, else it lacks its answer."""
+        if self.negotiation.offer_pending or (body is None and not self.negotiation.media):
+            self.fail(Unacceptable(399, "the answer has no session description"))
+        else:
+            self.established()
+
+    def established(self) -> None:
+        """Media is open: the call is up."""
+        if self.state is not CallState.CONFIRMED or self.confirmed.done():
+            return
+        self.mailbox.put(CallAnswered(self.security))
+        self.confirmed.set_result(None)
+
+    # The refusal
+
+    def _rejected(self, event: Rejected[InviteUsage]) -> None:
+        if self._retry_in_clear(event):
+            return
+        status = 487 if event.canceled else event.status
+        by = EndedBy.REMOTE if event.response is not None else EndedBy.TIMEOUT
+        if event.canceled or self._canceled:
+            by = EndedBy.LOCAL
+        self.finish(CallEnded(by, event.status, event.reason), self._cause(event, status))
+
+    def _cause(self, event: Rejected[InviteUsage], status: int) -> SoftphoneError:
+        reason = event.reason
+        if event.contacts:
+            contacts = tuple(str(contact.uri) for contact in event.contacts)
+            message = f"the far end is to be found elsewhere: {', '.join(contacts)}"
+            return Redirected(message, status=status, reason=reason, contacts=contacts)
+        explanation = f"{status} {reason}".strip()
+        if event.response is not None:
+            explanation = explain_response(event.response)
+        self.explanation = explanation
+        kind = _BY_STATUS.get(status, CallFailed)
+        return kind(explanation, status=status, reason=reason)
+
+    def _retry_in_clear(self, event: Rejected[InviteUsage]) -> bool:
+        """Under `optional`, one INVITE with RTP/AVP follows a 488 to our RTP/SAVP offer."""
+        persona = self.setup.persona
+        if self._retried_in_clear or self._canceled or event.response is None:
+            return False
+        if not persona.retries_in_clear(self.policy.srtp, event.status):
+            return False
+        self._retried_in_clear = True
+        self.negotiation.close()
+        self.policy = replace(self.policy, srtp=SrtpPolicy.OFF)
+        setup: MediaSetup = replace(
+            self.setup.media, policy=self.policy, on_event=self._media_event
+        )
+        self.negotiation = Negotiation(setup)
+        self._early_answers.clear()
+        self._early_answer = None
+        self.state = CallState.TRYING
+        self.start()
+        return True
+
+    handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        **SessionLeg.handlers,
+        Provisional: _provisional,
+        Answered: _answered,
+        Rejected: _rejected,
+    }
+
+
+class OutgoingCall:
+    """A call on its way; leaving the `async with` block ends it.
+
+    `launch` finds the first hop, opens the flow and sends the INVITE.
+    """
+
+    def __init__(self, peer: NameAddr, launch: Callable[[], Awaitable[OutgoingLeg]]) -> None:
+        self._called = peer
+        self._launch = launch
+        self._started: OutgoingLeg | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def _leg(self) -> OutgoingLeg:
+        if self._started is None:
+            raise LocalProtocolError("the call has not been started: enter it with `async with`")
+        return self._started
+
+    async def start(self) -> None:
+        """Send the INVITE, once.
+
+        Raises TransportError, CertificateError and their kin when the first hop cannot be
+        reached, NoPortFree when there is no media port.
+        """
+        async with self._starting:
+            if self._started is None:
+                self._started = await self._launch()
+
+    @property
+    def id(self) -> str:
+        """The Call-ID; "" before the start."""
+        usage = None if self._started is None else self._started.usage
+        return "" if usage is None else usage.call_id
+
+    @property
+    def peer(self) -> NameAddr:
+        """Whom we call."""
+        return self._called
+
+    @property
+    def state(self) -> CallState:
+        """The state (RFC 4235)."""
+        return CallState.TRYING if self._started is None else self._started.state
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now.  Raises LocalProtocolError before the start."""
+        return self._leg.security
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Of its audio, early or not; after the end, the last."""
+        return StreamStatistics() if self._started is None else self._started.statistics
+
+    @property
+    def early_audio(self) -> MediaStream | None:
+        """The audio before the answer, once `EarlyMediaStarted` was told."""
+        return MediaStream.of(self._leg)
+
+    @property
+    def refused(self) -> tuple[Shortfall, ...]:
+        """Why we refused the call on security grounds; () if we did not."""
+        return () if self._started is None else self._started.refused
+
+    @property
+    def explanation(self) -> str:
+        """Why the call was refused or failed, as a sentence; "" if it was not."""
+        return "" if self._started is None else self._started.explanation
+
+    async def events(self) -> AsyncIterator[CallEvent]:
+        """Everything that happens to the call, from its start (which this brings about)."""
+        await self.start()
+        async for event in self._leg.mailbox.events():
+            yield event
+
+    async def answered(self, timeout: float | None = None) -> Call:  # noqa: ASYNC109
+        """Wait for the answer, `timeout` seconds at most (then the call is canceled).
+
+        Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected, CallFailed by the
+        far end's refusal, SecurityShortfall when we refused what it answered, NoAnswer on
+        time-out, Canceled when the call was given up.
+        """
+        await self.start()
+        leg = self._leg
+        try:
+            await asyncio.wait(
+                {leg.confirmed, leg.over}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+        except asyncio.CancelledError:
+            leg.cancel()
+            raise
+        if leg.over.done():
+            raise self._failure(leg.over.result())
+        if not leg.confirmed.done():
+            leg.cancel(480, "not answered in time")
+            raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
+        return Call.of(leg)
+
+    def _failure(self, ended: CallEnded) -> SoftphoneError:
+        if self._leg.failure is not None:
+            return self._leg.failure
+        if ended.by is EndedBy.LOCAL:
+            return Canceled("the call was given up", status=487)
+        message = f"the call ended before it was up: {ended.status} {ended.reason}"
+        return CallFailed(message, status=ended.status, reason=ended.reason)
+
+    def cancel(self) -> None:
+        """Give the call up; nothing happens when it is over."""
+        self._leg.cancel()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._started is not None:
+            self._started.hang_up()

@@ -1,0 +1,62 @@
+"""What a call's connection and its far end are worth, read off flows and messages."""
+
+from __future__ import annotations
+
+from softphone.machine import Flow, PeerIdentity
+from softphone.security import SecurityLevel, SignalingSecurity
+from softphone.sip import Request, Response, SipUri
+
+__all__ = ["direct_far_end", "signaling_security", "speaks_for"]
+
+_NULL_CIPHER = "NULL"
+
+
+def signaling_security(flow: Flow | None) -> SignalingSecurity:
+    """The security of the connection that carries a dialog; none for no flow or a clear one."""
+    identity = None if flow is None else flow.identity
+    if identity is None:
+        return SignalingSecurity()
+    return SignalingSecurity(
+        protocol=identity.protocol,
+        cipher=identity.cipher,
+        peer_identity=identity.subject,
+        verdict=identity.verdict,
+        revocation=identity.revocation,
+        encrypted=_NULL_CIPHER not in identity.cipher.upper(),
+    )
+
+
+def speaks_for(identity: PeerIdentity, uri: SipUri) -> bool:
+    """Whether a verified certificate names the user, or the host, of `uri` (RFC 5922 7.1).
+
+    A certificate with user URIs speaks for those users only.
+    """
+    user = (uri.user or "").lower()
+    host = uri.host.lower().strip("[]")
+    users = [name for name in identity.names if name.startswith("uri:") and "@" in name]
+    if users:
+        wanted = f"{user}@{host}"
+        return any(name.partition(":")[2].partition(":")[2].lower() == wanted for name in users)
+    return any(
+        name.partition(":")[2].lower().removeprefix("sips:").removeprefix("sip:") == host
+        for name in identity.names
+        if name.startswith(("dns:", "ip:", "uri:"))
+    )
+
+
+def direct_far_end(message: Request | Response, flow: Flow | None) -> SecurityLevel | None:
+    """The far end's level where nobody stands between it and us, else None.
+
+    That is so when the message came over a verified connection, through no proxy (one Via, no
+    Record-Route), and, for a request, the certificate speaks for the caller.  A response needs no
+    such check: the connection was verified against the URI that we called.
+    """
+    if flow is None or flow.identity is None or message.record_routes:
+        return None
+    if isinstance(message, Request):
+        caller = message.from_.uri
+        if len(message.vias) != 1 or not isinstance(caller, SipUri):
+            return None
+        if not speaks_for(flow.identity, caller):
+            return None
+    return signaling_security(flow).level

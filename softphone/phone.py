@@ -1,0 +1,102 @@
+"""Phone: the front door; it owns the media engine, the resolver and the accounts.
+
+async with Phone() as phone:
+    account = await phone.register(AccountConfig(aor="sips:1001@example.test", registrar=...))
+    async with account.dial("sips:1002@example.test") as outgoing:
+        call = await outgoing.answered(timeout=30)
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Self
+
+from softphone.account import Account, AccountConfig, AccountSetup
+from softphone.machine import Entropy, Tap
+from softphone.media.engine import MediaEngine
+from softphone.media.port import MediaConfig, PortRange
+from softphone.net import Resolver
+
+__all__ = ["Phone"]
+
+
+class Phone:
+    """An async context; several may live in one loop.
+
+    `clock` gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
+    listens to everything on the wire.
+    """
+
+    def __init__(
+        self,
+        *,
+        media: MediaConfig | None = None,
+        clock: Callable[[], float] | None = None,
+        entropy: Entropy = secrets.token_bytes,
+        tap: Tap | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._media = media or MediaConfig()
+        self._clock = clock
+        self._entropy = entropy
+        self._tap = tap
+        self._resolver = resolver or Resolver(entropy=entropy)
+        self._stack = AsyncExitStack()
+        self._engines: dict[PortRange, MediaEngine] = {}
+        self._accounts: list[Account] = []
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts that were registered and not closed."""
+        return tuple(self._accounts)
+
+    async def register(self, config: AccountConfig) -> Account:
+        """Start an account: connect and register, or listen; gives it once that is done.
+
+        Raises ConfigurationError before anything is sent, TransportError, CertificateError and
+        their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
+        """
+        setup = AccountSetup(
+            media=await self._engine(config.media.ports),
+            resolver=self._resolver,
+            entropy=self._entropy,
+            tap=self._tap,
+            clock=self._clock,
+        )
+        account = Account(config, setup)
+        await account.start()
+        self._accounts.append(account)
+        return account
+
+    async def close(self, account: Account) -> None:
+        """End one account: its calls, its binding, its connection."""
+        if account in self._accounts:
+            self._accounts.remove(account)
+            await account.close()
+
+    async def _engine(self, ports: tuple[int, int] | None) -> MediaEngine:
+        """The media engine of a range of ports; there is one for each that accounts name."""
+        chosen = self._media.ports if ports is None else PortRange(*ports)
+        if chosen not in self._engines:
+            engine = MediaEngine(
+                replace(self._media, ports=chosen),
+                clock=self._clock or time.monotonic,
+                entropy=self._entropy,
+                tap=self._tap,
+            )
+            self._engines[chosen] = await self._stack.enter_async_context(engine)
+        return self._engines[chosen]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            while self._accounts:
+                await self._accounts.pop().close()
+        finally:
+            await self._stack.aclose()

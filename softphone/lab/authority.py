@@ -87,13 +87,11 @@ class Issued:
 
 
 def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "softphone lab"),
-            # RFC 5280 appendix A: a common name has at most 64 characters.
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
-        ]
-    )
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "softphone lab")]
+    if common_name:
+        # RFC 5280 appendix A: a common name has at most 64 characters.
+        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]))
+    return x509.Name(attributes)
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
@@ -190,15 +188,26 @@ class Authority:
         key: PrivateKey | None = None,
     ) -> Issued:
         """A certificate for both sides of TLS; no SAN extension when `names` is empty."""
+        return self.issue_general(name, names.general(), validity=validity, key=key)
+
+    def issue_general(
+        self,
+        name: str,
+        general: list[x509.GeneralName],
+        *,
+        validity: Validity | None = None,
+        key: PrivateKey | None = None,
+    ) -> Issued:
+        """The same with any kind of alternative name; no common name when `name` is empty."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(name), key, self, validity)
+        builder = self._builder(_name(name), key, self, validity or Validity())
         builder = builder.add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
         builder = builder.add_extension(_usage(authority=False), critical=True)
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        if general := names.general():
+        if general:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
         if self._crl_url is not None:
             place = x509.DistributionPoint(

@@ -74,7 +74,7 @@ class _Names:
         """The domain patterns that count for a service."""
         if service is Service.SIP:
             matches = (_SIP_DOMAIN_URI.fullmatch(uri) for uri in self.uri)
-            found = self.dns + tuple(match["domain"] for match in matches if match)
+            found = self.dns + tuple(_normalized(match["domain"]) for match in matches if match)
             return found if self.alternative else self.common
         if service is Service.XMPP:
             client = "_xmpp-client."

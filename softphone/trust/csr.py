@@ -32,6 +32,7 @@ from softphone.trust.store import write_private
 
 __all__ = ["KeyKind", "RequestNames", "Subject", "new_key", "new_request", "write_key"]
 
+Digest: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -53,7 +54,7 @@ _CURVES: dict[KeyKind, ec.EllipticCurve] = {
 }
 _RSA_BITS = {KeyKind.RSA_2048: 2048, KeyKind.RSA_3072: 3072, KeyKind.RSA_4096: 4096}
 # RFC 5758 section 3.2: the hash is as strong as the curve.
-_CURVE_HASHES: dict[int, hashes.HashAlgorithm] = {384: hashes.SHA384(), 521: hashes.SHA512()}
+_CURVE_HASHES: dict[int, Digest] = {384: hashes.SHA384(), 521: hashes.SHA512()}
 
 # Characters that authorities are known to refuse in the fields of a subject.
 _FORBIDDEN = re.compile(r"""[^\x20-\x7e]|[@&!#$%^*<>~?=+"/\\;]""")
@@ -204,7 +205,7 @@ def new_request(key: PrivateKey, subject: Subject, names: RequestNames) -> bytes
             )
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
-    algorithm: hashes.HashAlgorithm = hashes.SHA256()
+    algorithm: Digest = hashes.SHA256()
     if isinstance(key, ec.EllipticCurvePrivateKey):
         algorithm = _CURVE_HASHES.get(key.curve.key_size, algorithm)
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]

@@ -7,8 +7,8 @@ import pytest
 from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
 from softphone.machine import Target, Transport
 from softphone.net import Driver, Limits
-from tests.support.certificates import alice, client_driver, server, settings, tls_target
-from tests.support.recorder import Down, Got, Rang, Recorder, Up, until
+from tests.support.certificates import alice, server, settings, tls_target
+from tests.support.recorder import Down, Got, Rang, Recorder, Up, client_driver, until
 
 LIMITS = Limits(close_timeout=0.5)
 

@@ -23,7 +23,6 @@ from tests.support.certificates import (
     HOST,
     alice,
     authority,
-    client_driver,
     foreign,
     raw_server_context,
     server,
@@ -31,7 +30,7 @@ from tests.support.certificates import (
     store,
     tls_target,
 )
-from tests.support.recorder import Down, Recorder, Up, until
+from tests.support.recorder import Down, Recorder, Up, client_driver, until
 
 
 class Stranger:

@@ -10,8 +10,8 @@ import pytest
 from softphone.errors import TransportError, TransportTimeout
 from softphone.machine import Target, Transport
 from softphone.net import Driver, Limits
-from tests.support.certificates import alice, client_driver, server, settings, tls_target
-from tests.support.recorder import Down, Got, Recorder, Up, until
+from tests.support.certificates import alice, server, settings, tls_target
+from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 
 GARBAGE = b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 20
 

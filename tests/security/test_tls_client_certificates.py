@@ -18,14 +18,13 @@ from tests.support.certificates import (
     HOST,
     alice,
     authority,
-    client_driver,
     mallory,
     server,
     settings,
     store,
     tls_target,
 )
-from tests.support.recorder import Down, Got, Recorder, Up, until
+from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 
 
 async def attempt(folder, tls, *, demand=ClientCertificates.REQUIRED):

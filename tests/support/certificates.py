@@ -8,7 +8,6 @@ from pathlib import Path
 
 from softphone.lab.authority import Authority, Issued, Names
 from softphone.machine import Target, Transport
-from softphone.net import Driver
 from softphone.trust import Credential, TlsSettings, TrustStore
 
 HOST = "pbx.example.test"
@@ -56,10 +55,6 @@ def raw_server_context(credential: Credential, *, ask_client: bool = False) -> s
     if ask_client:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def client_driver(recorder, tls: TlsSettings, **more) -> Driver:
-    return Driver(recorder, on_event=recorder.on_event, tls={"": tls}, **more)
 
 
 def tls_target(address, server_name: str | None = HOST) -> Target:

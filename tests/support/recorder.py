@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from softphone.machine import Flow, Target, Transmit
+from softphone.net import Driver
+from softphone.trust import TlsSettings
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Recorder:
 
     def received(self) -> bytes:
         return b"".join(event.data for event in self.seen(Got))
+
+
+def client_driver(recorder: Recorder, tls: TlsSettings, **more) -> Driver:
+    """A driver whose targets without a named credential use these settings."""
+    return Driver(recorder, on_event=recorder.on_event, tls={"": tls}, **more)
 
 
 async def until(condition: Callable[[], object], *, within: float = 5.0) -> None:

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+import service_identity
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from service_identity.cryptography import extract_patterns
+from service_identity.hazmat import DNS_ID, SRV_ID, IPAddress_ID, verify_service_identity
+
+from softphone.errors import ConfigurationError, IdentityMismatch
+from softphone.trust import (
+    Service,
+    check_identity,
+    der_of,
+    fingerprint_of,
+    identifies,
+    load_certificate_file,
+    load_certificates,
+    names_of,
+    peer_identity,
+    subject_of,
+)
+from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
+from tests.support.certificates import authority, server
+
+HOST = "im1.example.test"
+
+
+def certificate(cn: str = "nobody", *names: x509.GeneralName) -> x509.Certificate:
+    """A certificate with this common name and these alternative names (no extension for none)."""
+    return authority().issue_general(cn, list(names)).certificate
+
+
+def dns(name):
+    return x509.DNSName(name)
+
+
+def uri(name):
+    return x509.UniformResourceIdentifier(name)
+
+
+def xmpp(name):
+    return x509.OtherName(XMPP_ADDR, string_der(name, utf8=True))
+
+
+def srv(name):
+    return x509.OtherName(SRV_NAME, string_der(name, utf8=False))
+
+
+def mail():
+    return x509.RFC822Name("a@example.test")
+
+
+SIP, HTTPS, XMPP, CAPF = Service
+OTHER = "other.example.test"
+
+IDENTITIES = [
+    # certificate, reference, the services that accept it
+    (("x", dns(HOST)), HOST, {SIP, HTTPS, XMPP, CAPF}),
+    (("x", dns("IM1.Example.TEST")), HOST, {SIP, HTTPS, XMPP, CAPF}),
+    (("x", dns(HOST)), HOST + ".", {SIP, HTTPS, XMPP, CAPF}),
+    (("x", dns(OTHER), dns(HOST)), HOST, {SIP, HTTPS, XMPP, CAPF}),
+    ((HOST,), HOST, {SIP, HTTPS, XMPP, CAPF}),
+    ((HOST, dns(OTHER)), HOST, set()),
+    ((HOST, mail()), HOST, {HTTPS, XMPP, CAPF}),  # RFC 5922 7.1: a SAN, so no common name
+    ((HOST, xmpp(OTHER)), HOST, {HTTPS, CAPF}),
+    (("x", dns("*.example.test")), HOST, {HTTPS, XMPP}),
+    (("*.example.test",), HOST, {HTTPS, XMPP}),
+    (("x", dns("*.example.test")), "a.b.example.test", set()),
+    (("x", dns("*.example.test")), "example.test", set()),
+    (("x", dns("im*.example.test")), HOST, set()),
+    (("x", dns("*")), "test", set()),
+    (("x", dns("*.test")), "example.test", set()),
+    (("x", dns("im1.*.test")), HOST, set()),
+    (("x", dns("*.*.test")), HOST, set()),
+    (("x", dns("*.example.test")), "*.example.test", set()),
+    (("x", dns(HOST)), "im1", set()),
+    (("x", uri("sip:example.test")), "example.test", {SIP}),
+    (("x", uri("SIP:Example.Test;transport=tls")), "example.test", {SIP}),
+    (("x", uri("sip:alice@example.test")), "example.test", set()),
+    (("x", uri("https://example.test")), "example.test", set()),
+    (("x", uri("sip:example.test.evil.test")), "example.test", set()),
+    (("x", uri("sip:example.test"), dns(HOST)), HOST, {SIP, HTTPS, XMPP, CAPF}),
+    (("x", xmpp("example.test")), "example.test", {XMPP}),
+    (("x", srv("_xmpp-client.example.test")), "example.test", {XMPP}),
+    (("x", srv("_xmpp-server.example.test")), "example.test", set()),
+    (("x", x509.IPAddress(ipaddress.ip_address("192.0.2.1"))), "192.0.2.1", set(Service)),
+    (("x", x509.IPAddress(ipaddress.ip_address("2001:db8::1"))), "[2001:db8:0::1]", set(Service)),
+    (("x", dns("192.0.2.1")), "192.0.2.1", set()),
+    (("192.0.2.1",), "192.0.2.1", set()),
+    (("x", uri("sip:192.0.2.1")), "192.0.2.1", set()),
+    (("x", dns("")), "", set()),
+    (("",), "", set()),
+]
+
+
+@pytest.mark.parametrize("service", list(Service))
+@pytest.mark.parametrize(("made_of", "reference", "accepted"), IDENTITIES)
+def test_identity_is_matched_by_the_rules_of_its_service(made_of, reference, accepted, service):
+    assert identifies(certificate(*made_of), service, reference) is (service in accepted)
+
+
+def oracle(presented: x509.Certificate, pattern: object) -> bool:
+    try:
+        verify_service_identity(extract_patterns(presented), [pattern], [])
+    except (service_identity.VerificationError, service_identity.CertificateError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "name", [HOST, "*.example.test", "im*.example.test", "im1.*.test", "*.test", "example.test"]
+)
+@pytest.mark.parametrize("reference", [HOST, "example.test", "a.b.example.test", OTHER])
+def test_domain_names_are_matched_as_service_identity_matches_them(name, reference):
+    presented = certificate("x", dns(name))
+    # Our own rule, that two labels follow the wildcard, is above.
+    expected = name != "*.test" and oracle(presented, DNS_ID(reference))
+    assert identifies(presented, HTTPS, reference) == expected
+
+
+@pytest.mark.parametrize("reference", ["192.0.2.1", "192.0.2.2"])
+def test_addresses_are_matched_as_service_identity_matches_them(reference):
+    presented = certificate("x", x509.IPAddress(ipaddress.ip_address("192.0.2.1")))
+    assert identifies(presented, SIP, reference) == oracle(presented, IPAddress_ID(reference))
+
+
+@pytest.mark.parametrize("name", ["_xmpp-client.example.test", "_xmpp-server.example.test"])
+def test_service_names_are_matched_as_service_identity_matches_them(name):
+    presented = certificate("x", srv(name))
+    expected = oracle(presented, SRV_ID("_xmpp-client.example.test"))
+    assert identifies(presented, XMPP, "example.test") == expected
+
+
+def test_a_mismatch_tells_the_names_that_are_there():
+    with pytest.raises(IdentityMismatch, match=r"dns:im1\.example\.test") as caught:
+        check_identity(certificate("x", dns(HOST)), SIP, "pbx.example.test")
+    assert "full name" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reference", ["192.0.2.1", "im1"])
+def test_a_mismatch_by_address_or_short_name_says_to_use_the_full_one(reference):
+    with pytest.raises(IdentityMismatch, match="use the server's full name"):
+        check_identity(certificate("x", dns(HOST)), SIP, reference)
+
+
+def test_international_names_are_compared_as_a_labels():
+    assert identifies(certificate("x", dns("xn--bcher-kva.example")), HTTPS, "bücher.example")
+
+
+def test_all_names_are_told_by_their_kind():
+    presented = certificate(
+        "common", dns("D.test"), uri("sip:u.test"), xmpp("x.test"), srv("_xmpp-client.s.test")
+    )
+    assert names_of(presented) == (
+        "dns:d.test",
+        "uri:sip:u.test",
+        "xmpp:x.test",
+        "srv:_xmpp-client.s.test",
+        "cn:common",
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [b"\x05\x00", b"\x16\x02ab", b"\x0c\x01\xff", b"\x0c\x81\x80" + b"a" * 128]
+)
+def test_another_name_that_is_no_proper_string_is_no_name(value):
+    assert names_of(certificate("x", x509.OtherName(XMPP_ADDR, value))) == ("cn:x",)
+
+
+def test_a_name_that_is_too_long_is_not_written():
+    with pytest.raises(ValueError, match="127"):
+        string_der("x" * 128, utf8=True)
+
+
+def test_pem_with_several_certificates_is_read_in_order():
+    pem = b"".join(
+        each.public_bytes(Encoding.PEM) for each in (server().certificate, authority().certificate)
+    )
+    assert load_certificates(pem) == (server().certificate, authority().certificate)
+
+
+def test_der_is_read():
+    assert load_certificates(der_of(server().certificate)) == (server().certificate,)
+
+
+@pytest.mark.parametrize("data", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_what_is_no_certificate_is_named(data):
+    with pytest.raises(ConfigurationError, match=r"ca\.crt holds no certificate"):
+        load_certificates(data, source="ca.crt")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"gone\.crt cannot be read: No such file"):
+        load_certificate_file(tmp_path / "gone.crt")
+
+
+def test_the_identity_of_a_peer_is_put_together():
+    identity = peer_identity(
+        server().certificate, protocol="TLSv1.3", cipher="C", verdict="chain", revocation="good"
+    )
+    assert identity.subject == subject_of(server().certificate)
+    assert identity.fingerprint == fingerprint_of(der_of(server().certificate))
+    assert identity.names[0] == "dns:pbx.example.test"
+    assert (identity.protocol, identity.cipher, identity.revocation) == ("TLSv1.3", "C", "good")

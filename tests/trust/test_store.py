@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.trust import Pin, Service, TrustStore, der_of, write_private
+from tests.support.certificates import authority, foreign, server
+
+PIN = Pin(Service.SIP, "PBX.example.test.", 5061, der_of(server().certificate))
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_anchors_come_from_files_and_folders(tmp_path):
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    authority().write(folder, "one")
+    (folder / "README.txt").write_text("not a certificate")
+    other = foreign().write(tmp_path, "two")
+    trust = TrustStore.of(folder, other)
+    assert trust.anchors == (authority().certificate, foreign().certificate)
+    assert trust.holds(der_of(authority().certificate))
+    assert not trust.holds(PIN.certificate)
+    assert not trust.system
+
+
+def test_the_system_s_store_is_asked_for_by_its_word():
+    trust = TrustStore.of("system")
+    assert trust.system
+    assert trust.anchors == ()
+
+
+@pytest.mark.parametrize("source", ["gone.crt", "empty"])
+def test_a_source_without_certificates_is_an_error_that_names_it(tmp_path, source):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigurationError, match=source):
+        TrustStore.of(tmp_path / source)
+
+
+def test_a_pin_belongs_to_its_service_host_and_port():
+    trust = TrustStore(pins=[PIN])
+    assert trust.pins(Service.SIP, "pbx.EXAMPLE.test", 5061) == (PIN.certificate,)
+    assert trust.pins(Service.SIP, "pbx.example.test", 5062) == ()
+    assert trust.pins(Service.HTTPS, "pbx.example.test", 5061) == ()
+    assert trust.pins(Service.SIP, "example.test", 5061) == ()
+
+
+def test_a_store_on_disk_is_found_again(tmp_path):
+    folder = tmp_path / "deep" / "store"
+    trust = TrustStore.open(folder)
+    trust.add_anchor(authority().certificate)
+    trust.add_anchor(foreign().certificate)
+    trust.add_pin(PIN)
+    trust.add_pin(PIN)
+    again = TrustStore.open(folder)
+    assert again.anchors == trust.anchors
+    assert again.pins(*PIN.place) == (PIN.certificate,)
+    assert mode(folder) == 0o700
+    assert {mode(each) for each in folder.iterdir()} == {0o600}
+    assert {each.name for each in folder.iterdir()} == {"anchors.pem", "pins.json"}
+
+
+def test_every_change_counts_as_a_revision():
+    trust = TrustStore()
+    trust.add_anchor(authority().certificate)
+    trust.add_pin(PIN)
+    assert trust.revision == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'[{"service": "sip"}]', b'[{"service": "x"}]'])
+def test_a_list_of_pins_that_is_none_is_an_error(tmp_path, content):
+    (tmp_path / "pins.json").write_bytes(content)
+    if content == b"{}":
+        assert TrustStore.open(tmp_path).pins(*PIN.place) == ()
+        return
+    with pytest.raises(ConfigurationError, match=r"pins\.json is no list of pins"):
+        TrustStore.open(tmp_path)
+
+
+def test_a_store_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        TrustStore.open(tmp_path / "file" / "store")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "secret"
+    write_private(path, b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        write_private(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_private_file_is_never_readable_by_others(tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(b"")
+    path.chmod(0o666)
+    write_private(path, b"new")
+    assert mode(path) == 0o600

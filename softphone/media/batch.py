@@ -1,0 +1,108 @@
+"""Batches: packets and frames as arrays, one row a packet or a stream.
+
+A `PacketBatch` does not own its memory: it is laid over arrays that a socket batch, or a test,
+has made once.  RFC 3550 packets, or SRTP's, in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.srtp import Batch
+
+__all__ = ["SOCKADDR_OCTETS", "FrameBatch", "PacketBatch"]
+
+SOCKADDR_OCTETS = 32
+"""Octets of a padded socket address."""
+
+
+class PacketBatch:
+    """At most `capacity` packets, of which the first `count` are there.
+
+    `data` uint8[capacity, width]; `length` int32[capacity], octets used; `port` int32[capacity],
+    the key of the socket; `address` uint8[capacity, 32], the far end as a padded socket address;
+    `arrival` float64[capacity], seconds; `row` int32[capacity], the stream's row or -1.
+    `media` counts the leading packets that are RTP in a batch to be sent; RTCP follows.
+    """
+
+    __slots__ = (
+        "_cipher", "address", "arrival", "capacity", "count", "data", "length", "media", "port",
+        "row",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        data: npt.NDArray[np.uint8],
+        length: npt.NDArray[np.int32],
+        port: npt.NDArray[np.int32],
+        address: npt.NDArray[np.uint8],
+        arrival: npt.NDArray[np.float64],
+    ) -> None:
+        self.capacity = data.shape[0]
+        self.data = data
+        self.length = length
+        self.port = port
+        self.address = address
+        self.arrival = arrival
+        self.row = np.full(self.capacity, -1, dtype=np.int32)
+        self.count = 0
+        self.media = 0
+        self._cipher: Batch | None = None
+
+    @classmethod
+    def allocate(cls, capacity: int, width: int = 1536) -> PacketBatch:
+        """A batch with memory of its own."""
+        return cls(
+            np.zeros((capacity, width), dtype=np.uint8),
+            np.zeros(capacity, dtype=np.int32),
+            np.zeros(capacity, dtype=np.int32),
+            np.zeros((capacity, SOCKADDR_OCTETS), dtype=np.uint8),
+            np.zeros(capacity, dtype=np.float64),
+        )
+
+    @property
+    def cipher(self) -> Batch:
+        """SRTP in place on this batch's memory; made on first use."""
+        if self._cipher is None:
+            self._cipher = Batch(self.data.ctypes.data, self.data.shape[1], self.capacity)
+        return self._cipher
+
+    def packet(self, index: int) -> bytes:
+        """A copy of one packet's octets."""
+        return self.data[index, : self.length[index]].tobytes()
+
+    def append(self, row: int, port: int, address: npt.NDArray[np.uint8], data: bytes) -> bool:
+        """Put in one packet; False where there is no room for it."""
+        at = self.count
+        if at == self.capacity or len(data) > self.data.shape[1]:
+            return False
+        self.data[at, : len(data)] = np.frombuffer(data, dtype=np.uint8)
+        self.length[at] = len(data)
+        self.row[at] = row
+        self.port[at] = port
+        self.address[at] = address
+        self.count = at + 1
+        return True
+
+    def drop_empty(self) -> None:
+        """Close up over packets of length 0, which must not be sent."""
+        keep = np.flatnonzero(self.length[: self.count])
+        if len(keep) == self.count:
+            return
+        kept = len(keep)
+        for array in (self.data, self.length, self.port, self.address, self.arrival, self.row):
+            array[:kept] = array[keep]
+        self.media = int(np.searchsorted(keep, self.media))
+        self.count = kept
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Decoded frames: `row` int32[n], `pcm` int16[n, samples], `status` uint8[n] (FrameStatus)."""
+
+    row: npt.NDArray[np.int32]
+    pcm: npt.NDArray[np.int16]
+    status: npt.NDArray[np.uint8]

@@ -1,0 +1,154 @@
+"""RTCP of a bank: who reports now, and what the far ends report (RFC 3550 section 6).
+
+When to report is each stream's `RtcpSession`'s to say; the deadlines of all are in one heap.
+Under SRTP everything here is SRTCP (RFC 3711 section 3.4), and what does not authenticate changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import StreamBank
+from softphone.media.batch import PacketBatch
+from softphone.media.latch import follow_control
+from softphone.media.port import RtcpByeReceived
+from softphone.media.send import media_position
+from softphone.media.stream import Stream
+from softphone.rtp import ReportBlock, RtcpSession, SenderInformation
+
+__all__ = ["farewell", "receive_control", "send_control", "start_control"]
+
+MOST_REPORTS = 32
+"""Reports written in one tick; the others are written in the next, a few milliseconds later."""
+
+
+def start_control(bank: StreamBank, row: int, *, now: float) -> None:
+    """Begin to report on `row`, which is open."""
+    stream = bank.streams[row]
+    if stream is None or stream.spec is None:
+        return
+    stream.rtcp = RtcpSession(
+        ssrc=int(bank.ssrc[row]),
+        cname=stream.spec.cname,
+        entropy=bank.entropy,
+        now=now,
+        minimum_interval=bank.rtcp_interval,
+    )
+    stream.restart_reports = False
+    stream.reported_packets = 0
+    bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def send_control(
+    bank: StreamBank, out: PacketBatch, frame_ms: int, *, now: float, wall: float
+) -> None:
+    """Put into `out` the reports that are due; `frame_ms` is the media time."""
+    for _ in range(MOST_REPORTS):
+        row = bank.reports.pop_due(now)
+        if row is None:
+            return
+        stream = bank.streams[row]
+        if stream is None or stream.rtcp is None:
+            continue
+        if stream.restart_reports:
+            start_control(bank, row, now=now)
+            continue
+        if stream.rtcp.due(now=now):
+            data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
+            if data is not None:
+                out.append(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
+        bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def _report(
+    bank: StreamBank,
+    stream: Stream,
+    session: RtcpSession,
+    frame_ms: int,
+    *,
+    now: float,
+    wall: float,
+) -> bytes | None:
+    row = stream.handle.row
+    sent = _sent(bank, stream, frame_ms)
+    stream.reported_packets = int(bank.packets_sent[row])
+    block = _block(bank, row)
+    received = () if block is None else (block,)
+    return _protect(stream, session.report(now=now, wall=wall, sent=sent, received=received))
+
+
+def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation | None:
+    """What an SR says; None when nothing was sent since the last report (RFC 3550 6.4)."""
+    row = stream.handle.row
+    packets = int(bank.packets_sent[row])
+    if packets == stream.reported_packets:
+        return None
+    position = media_position(frame_ms, bank.clock_rate[row : row + 1])[0]
+    timestamp = (int(bank.timestamp_base[row]) + int(position)) & 0xFFFFFFFF
+    return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
+
+
+def _block(bank: StreamBank, row: int) -> ReportBlock | None:
+    rows: npt.NDArray[np.int32] = np.array([row], dtype=np.int32)
+    report = bank.reception.report(rows)
+    if not report.valid[0]:
+        return None
+    return ReportBlock(
+        ssrc=int(report.ssrc[0]),
+        fraction_lost=int(report.fraction_lost[0]),
+        cumulative_lost=int(report.cumulative_lost[0]),
+        highest_sequence=int(report.highest_sequence[0]),
+        jitter=int(report.jitter[0]),
+    )
+
+
+def _protect(stream: Stream, data: bytes) -> bytes | None:
+    """SRTCP where the stream is SRTP; None where it was refused."""
+    if stream.spec is None or not stream.spec.secure:
+        return data
+    return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
+
+
+def farewell(
+    bank: StreamBank, stream: Stream, frame_ms: int, *, now: float, wall: float
+) -> bytes | None:
+    """The BYE of a stream that has sent anything (RFC 3550 section 6.3.7), protected."""
+    if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
+        return None
+    sent = _sent(bank, stream, frame_ms)
+    return _protect(stream, stream.rtcp.bye(now=now, wall=wall, sent=sent))
+
+
+def receive_control(
+    bank: StreamBank,
+    packets: PacketBatch,
+    index: npt.NDArray[np.intp],
+    *,
+    now: float,
+    wall: float,
+) -> None:
+    """Take the RTCP datagrams `index` of a batch."""
+    for at in index.tolist():
+        row = int(packets.row[at])
+        stream = bank.streams[row]
+        if stream is None or stream.rtcp is None:
+            continue
+        data: bytes | None = packets.packet(at)
+        if stream.receive_context is not None and data is not None:
+            data = stream.receive_context.unprotect_rtcp(data)
+        if data is None or not follow_control(bank, packets, at, row):
+            continue
+        age = now - float(packets.arrival[at])
+        report = stream.rtcp.receive(data, now=now, wall=wall - age)
+        if report is None:
+            bank.malformed[row] += 1
+            continue
+        if report.fraction_lost is not None:
+            stream.remote_report = report
+        if report.round_trip_time is not None:
+            stream.round_trip_time = report.round_trip_time
+        if report.bye is not None:
+            bank.emit(RtcpByeReceived(stream.handle, report.bye))
+        bank.reports.set(row, stream.rtcp.next_timer())

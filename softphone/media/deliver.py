@@ -1,0 +1,125 @@
+"""From jitter buffers to sinks: one frame of every receiving row, decoded where it is wanted.
+
+Rows without a sink only have their buffers advanced.  Each block carries its row's security
+generation, so that whoever reads it can drop what was received at another level.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import FRAME_MS, StreamBank
+from softphone.media.batch import FrameBatch
+from softphone.media.playout import Frames, FrameStatus
+from softphone.media.port import PcmBlock, Sink
+from softphone_codecs import Codec
+
+__all__ = ["Audience", "deliver", "make_audiences"]
+
+logger = logging.getLogger("softphone.media")
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Rows of one phase with a sink and the same codec, k of them.
+
+    `at` intp[k] is where they are among the receiving rows of the phase.
+    """
+
+    codec: Codec
+    rows: npt.NDArray[np.int32]
+    at: npt.NDArray[np.intp]
+    sinks: tuple[Sink, ...]
+
+
+def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.int32]) -> tuple[Audience, ...]:
+    """Sort the rows that have a sink by codec."""
+    groups: dict[tuple[str, int], list[tuple[int, int, Codec, Sink]]] = defaultdict(list)
+    for at, row in enumerate(receiving.tolist()):
+        stream = bank.streams[row]
+        if stream is None or stream.sink is None or stream.codec is None:
+            continue
+        key = stream.codec.name, stream.codec.clock_rate
+        groups[key].append((at, row, stream.codec, stream.sink))
+    return tuple(
+        Audience(
+            codec=members[0][2],
+            rows=np.array([row for _, row, _, _ in members], dtype=np.int32),
+            at=np.array([at for at, _, _, _ in members], dtype=np.intp),
+            sinks=tuple(sink for _, _, _, sink in members),
+        )
+        for members in groups.values()
+    )
+
+
+def deliver(
+    bank: StreamBank,
+    receiving: npt.NDArray[np.int32],
+    audiences: Sequence[Audience],
+    frame: int,
+    *,
+    now: float,
+) -> None:
+    """Advance the buffers of the `receiving` rows of a phase, and give sinks what is played."""
+    if not len(receiving):
+        return
+    frames = bank.playout.get(receiving, now=now)
+    for audience in audiences:
+        batch = _decode(bank, audience, frames)
+        _give(bank, audience, batch, frame)
+
+
+def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
+    codec, at = audience.codec, audience.at
+    samples = codec.sample_rate * FRAME_MS // 1000
+    octets = samples * codec.octets_per_tick * codec.clock_rate // codec.sample_rate
+    status = frames.status[at]
+    played = status == FrameStatus.PLAYED
+    if played.all():
+        rows, slots, length = audience.rows, frames.slot[at], frames.length[at]
+        pcm = codec.decode(bank.playout.payload(rows, slots, octets), length)
+    else:
+        pcm = np.zeros((len(at), samples), dtype=np.int16)
+        if played.any():
+            rows, chosen = audience.rows[played], at[played]
+            payload = bank.playout.payload(rows, frames.slot[chosen], octets)
+            pcm[played] = codec.decode(payload, frames.length[chosen])
+    bank.concealment(samples).apply(audience.rows, pcm, status)
+    level = np.einsum("ij,ij->i", pcm, pcm, dtype=np.float32) / np.float32(samples)
+    bank.playout.quiet(audience.rows, level)
+    return FrameBatch(audience.rows, pcm, status)
+
+
+def _give(bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int) -> None:
+    rate = audience.codec.sample_rate
+    samples = batch.pcm.shape[1]
+    position = (frame - bank.opened_frame[batch.row]) * samples
+    concealed = batch.status == FrameStatus.CONCEALED
+    fields = zip(
+        audience.sinks,
+        batch.pcm,
+        position.tolist(),
+        bank.security_generation[batch.row].tolist(),
+        concealed.tolist(),
+        strict=True,
+    )
+    for at, (sink, pcm, timestamp, generation, hidden) in enumerate(fields):
+        try:
+            sink.write(PcmBlock(pcm, rate, timestamp, generation, hidden))
+        except Exception:
+            # The sink is the application's; its fault must not stop other streams' media.
+            logger.exception("a media sink failed; it is taken off its stream")
+            _take_off(bank, int(batch.row[at]), sink)
+
+
+def _take_off(bank: StreamBank, row: int, sink: Sink) -> None:
+    stream = bank.streams[row]
+    if stream is not None and stream.sink is sink:
+        stream.sink = None
+        bank.replan(row)

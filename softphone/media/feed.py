@@ -1,0 +1,164 @@
+"""Sources, read once a frame for all their streams, and encoded once a codec.
+
+A `Reader` is one source cut into frames; a `Feed` is a reader in one codec.  Both remember the
+packet number that they stand at, so that streams in different phases get the same octets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import LocalProtocolError
+from softphone.media.port import Source
+from softphone_codecs import Codec
+
+__all__ = ["Feed", "FeedTable", "Reader", "collect"]
+
+logger = logging.getLogger("softphone.media")
+
+
+class Reader:
+    """One source in frames of `samples` samples."""
+
+    __slots__ = ("count", "number", "origin", "pcm", "samples", "source")
+
+    def __init__(self, origin: Source, source: Source, samples: int) -> None:
+        """`source` is `origin` at the rate at which it is read."""
+        self.origin = origin
+        self.source = source
+        self.samples = samples
+        self.number = -1
+        self.count = samples
+        self.pcm = np.zeros(samples, dtype=np.int16)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the frame at hand is behind the source's last sample."""
+        return self.count == 0 and self.source.ended
+
+    def read(self, number: int) -> None:
+        """Stand at packet `number`; what the source has not got is silence."""
+        if number == self.number:
+            return
+        self.number = number
+        try:
+            pcm = self.source.read(self.samples)
+        except Exception:
+            # The source is the application's; its fault must not stop other streams' media.
+            logger.exception("a media source failed; silence is sent in its place")
+            pcm = self.pcm[:0]
+        self.count = min(len(pcm), self.samples)
+        self.pcm[: self.count] = pcm[: self.count]
+        self.pcm[self.count :] = 0
+
+
+class Feed:
+    """A reader's frames in one codec; without a reader, silence."""
+
+    __slots__ = ("codec", "key", "number", "payload", "reader", "users")
+
+    def __init__(
+        self, reader: Reader | None, codec: Codec, samples: int, key: tuple[int, str, int, int]
+    ) -> None:
+        self.reader = reader
+        self.key = key
+        self.codec = codec
+        self.users = 0
+        self.number = -1
+        self.payload: npt.NDArray[np.uint8] = codec.encode(np.zeros((1, samples), np.int16))[0][0]
+
+
+def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
+    """The payloads of all `feeds` (of one codec and frame length) for packet `number`.
+
+    uint8[len(feeds), size]; those that others have already asked for are not encoded again.
+    """
+    stale: list[Feed] = []
+    frames: list[npt.NDArray[np.int16]] = []
+    for feed in feeds:
+        if feed.reader is not None and feed.number != number:
+            feed.number = number
+            feed.reader.read(number)
+            stale.append(feed)
+            frames.append(feed.reader.pcm)
+    if stale:
+        encoded, _ = stale[0].codec.encode(np.stack(frames))
+        for feed, payload in zip(stale, encoded, strict=True):
+            feed.payload = payload
+        if len(stale) == len(feeds):
+            return encoded
+    if len(feeds) == 1:
+        return feeds[0].payload[None, :]
+    return np.stack([feed.payload for feed in feeds])
+
+
+def same_rate(source: Source, clock_rate_hz: int) -> Source:
+    """The source itself.  Raises LocalProtocolError when it has another rate."""
+    if source.clock_rate_hz != clock_rate_hz:
+        raise LocalProtocolError(
+            f"the source has {source.clock_rate_hz} Hz and the stream {clock_rate_hz} Hz"
+        )
+    return source
+
+
+class FeedTable:
+    """The feeds in use; one that nobody uses any more is forgotten."""
+
+    def __init__(self, adapt: Callable[[Source, int], Source] = same_rate) -> None:
+        """`adapt` gives a source at another rate; by default none may have one."""
+        self._adapt = adapt
+        self._feeds: dict[tuple[int, str, int, int], Feed] = {}
+        self._readers: dict[int, tuple[Reader, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def acquire(self, source: Source | None, codec: Codec, ptime_ms: int) -> Feed:
+        """The feed of `source` (None: silence) in `codec`, for one more user.
+
+        Raises LocalProtocolError when others read the source at another rate or ptime.
+        """
+        samples = codec.sample_rate * ptime_ms // 1000
+        identity = 0 if source is None else id(source)
+        key = (identity, codec.name, codec.sample_rate, ptime_ms)
+        feed = self._feeds.get(key)
+        if feed is None:
+            reader = None if source is None else self._reader(source, codec.sample_rate, samples)
+            feed = self._feeds[key] = Feed(reader, codec, samples, key)
+        feed.users += 1
+        return feed
+
+    def silence(self, codec: Codec, ptime_ms: int) -> Feed:
+        """Silence in `codec`, for one who does not keep it."""
+        feed = self.acquire(None, codec, ptime_ms)
+        feed.users -= 1
+        if not feed.users:
+            del self._feeds[feed.key]
+        return feed
+
+    def _reader(self, source: Source, clock_rate_hz: int, samples: int) -> Reader:
+        reader, users = self._readers.get(id(source), (None, 0))
+        if reader is None:
+            reader = Reader(source, self._adapt(source, clock_rate_hz), samples)
+        elif reader.samples != samples:
+            raise LocalProtocolError(
+                "streams that share a source must agree in clock rate and ptime"
+            )
+        self._readers[id(source)] = reader, users + 1
+        return reader
+
+    def release(self, feed: Feed) -> None:
+        """One user less."""
+        feed.users -= 1
+        if feed.users:
+            return
+        del self._feeds[feed.key]
+        if feed.reader is not None:
+            identity = id(feed.reader.origin)
+            reader, users = self._readers.pop(identity)
+            if users > 1:
+                self._readers[identity] = reader, users - 1

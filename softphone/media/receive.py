@@ -1,0 +1,272 @@
+"""The receiving half of a tick: from datagrams to jitter buffers.
+
+The order is what protects the call: shape, then source (in clear) or authentication (SRTP), and
+only then may a packet latch an address, change an SSRC, or count as received.  What fails is
+counted and changes nothing else.
+
+RFC 3550 sections 5.1, 8.2 and A.1, RFC 3711, RFC 4733, RFC 4961, RFC 5761 section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.address import print_address
+from softphone.media.bank import StreamBank
+from softphone.media.batch import PacketBatch
+from softphone.media.latch import accept_source, follow_source
+from softphone.media.packetize import Headers, read_headers, read_payload_lengths
+from softphone.media.playout import Arrivals
+from softphone.media.port import DigitDetected, FirstPacketReceived, SsrcChanged
+from softphone.media.stream import Stream
+from softphone.rtp import EventReceiver
+
+__all__ = ["expire_digits", "receive", "split"]
+
+Index: TypeAlias = npt.NDArray[np.intp]
+
+
+def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
+    """Find each packet's row; gives the indices of RTP and of RTCP for open rows.
+
+    Packets for nobody are counted in `bank.unclaimed`.
+    """
+    bank.demultiplexer.assign(packets)
+    row = packets.row[: packets.count]
+    known = np.flatnonzero((row >= 0) & bank.active[row])
+    bank.unclaimed += packets.count - len(known)
+    control = bank.demultiplexer.control[packets.port[known]]
+    mux = bank.mux[row[known]]
+    if mux.any():
+        second = packets.data[known, 1]
+        control = control | mux & (second >= 192) & (second <= 223)
+    if not control.any():
+        return known, known[:0]
+    return known[~control], known[control]
+
+
+def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float) -> None:
+    """Take the RTP packets `index` of a batch."""
+    if not len(index):
+        return
+    headers, valid = read_headers(packets, index)
+    _count(bank.malformed, packets.row[index[~valid]])
+    headers = accept_source(bank, packets, headers)
+    headers = _authenticate(bank, packets, headers)
+    length = read_payload_lengths(packets, headers)
+    sound = length >= 0
+    _count(bank.malformed, headers.row[~sound])
+    headers, length = headers.take(sound), length[sound]
+    keep = _check_ssrc(bank, packets, headers)
+    if not keep.all():
+        headers, length = headers.take(keep), length[keep]
+    if len(headers):
+        follow_source(bank, packets, headers)
+        _account(bank, packets, headers, length, now=now)
+
+
+def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.int32]) -> None:
+    if len(rows):
+        np.add.at(counter, rows, 1)
+
+
+def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> Headers:
+    """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
+    secure = bank.secure[headers.row]
+    if not secure.any():
+        return headers
+    everything = bool(secure.all())
+    index = headers.index if everything else headers.index[secure]
+    rows = headers.row if everything else headers.row[secure]
+    contexts = bank.receive_contexts
+    chosen = [contexts[row] for row in rows.tolist()]
+    verdicts = packets.cipher.unprotect(index.tolist(), chosen, packets.length)
+    status = np.array(verdicts, dtype=np.uint8)
+    if not status.any():
+        return headers
+    good = np.ones(len(headers), dtype=np.bool_)
+    good[np.flatnonzero(secure)[status != 0]] = False
+    return headers.take(good)
+
+
+# Sources (RFC 3550 section 8) -------------------------------------------------------------------
+
+
+def _check_ssrc(bank: StreamBank, packets: PacketBatch, headers: Headers) -> npt.NDArray[np.bool_]:
+    """Which packets are of a source that we listen to; a change of source is told here."""
+    row, ssrc = headers.row, headers.ssrc
+    keep = np.ones(len(headers), dtype=np.bool_)
+    odd = (ssrc != bank.remote_ssrc[row]) | ~bank.heard[row] | (ssrc == bank.ssrc[row])
+    if not odd.any():
+        return keep
+    for at in np.flatnonzero(odd).tolist():
+        keep[at] = _admit(bank, packets, headers, at)
+    return keep
+
+
+def _admit(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+    row, ssrc = int(headers.row[at]), int(headers.ssrc[at])
+    stream = bank.streams[row]
+    if stream is None:
+        return False
+    if ssrc == int(bank.ssrc[row]):
+        return _collide(bank, stream, packets.address[headers.index[at]].tobytes())
+    if bank.heard[row] and ssrc == int(bank.remote_ssrc[row]):
+        return True
+    if not bank.secure[row] and not _on_probation(bank, headers, at):
+        return False
+    before, heard = int(bank.remote_ssrc[row]), bool(bank.heard[row])
+    bank.remote_ssrc[row] = ssrc
+    bank.heard[row] = True
+    if heard:
+        bank.emit(SsrcChanged(stream.handle, before, ssrc))
+    else:
+        address = packets.address[headers.index[at]]
+        source = print_address(address.tobytes())
+        bank.emit(FirstPacketReceived(stream.handle, source, bool(bank.secure[row])))
+    return True
+
+
+def _on_probation(bank: StreamBank, headers: Headers, at: int) -> bool:
+    """In clear a new source needs two packets in sequence (RFC 3550 A.1), lest one stray packet
+    take the stream over; True once it has them, or is the first ever."""
+    row, ssrc, sequence = int(headers.row[at]), int(headers.ssrc[at]), int(headers.sequence[at])
+    if not bank.heard[row]:
+        return True
+    proven = (
+        ssrc == int(bank.probation_ssrc[row])
+        and sequence == (int(bank.probation_sequence[row]) + 1) & 0xFFFF
+    )
+    bank.probation_ssrc[row] = ssrc
+    bank.probation_sequence[row] = sequence
+    return proven
+
+
+def _collide(bank: StreamBank, stream: Stream, address: bytes) -> bool:
+    """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then a loop."""
+    row = stream.handle.row
+    bank.looped[row] += 1
+    if address not in stream.conflicts and len(stream.conflicts) < 16:
+        stream.conflicts.add(address)
+        bank.change_ssrc(row)
+    return False
+
+
+# What was received ------------------------------------------------------------------------------
+
+
+def _account(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    *,
+    now: float,
+) -> None:
+    """Count, keep reception statistics, and hand sound and digits on."""
+    row = headers.row
+    arrival = packets.arrival[headers.index]
+    np.add.at(bank.packets_received, row, 1)
+    np.add.at(bank.octets_received, row, length)
+    bank.last_received[row] = now
+    bank.timed_out[row] = False
+    timestamp = headers.timestamp
+    event = headers.payload_type == bank.receive_event[row]
+    if event.any():
+        timestamp = _event_time(packets, headers, length, event)
+    bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
+    wanted = bank.receives[row]
+    sound = wanted & (headers.payload_type == bank.receive_type[row])
+    if sound.any():
+        _play(bank, packets, headers.take(sound), length[sound], arrival[sound])
+    if event.any():
+        _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
+    _count(bank.unknown_type, row[wanted & ~sound & ~event])
+
+
+def _event_time(
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    event: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.uint32]:
+    """Timestamps for the jitter estimate: all packets of an event have one timestamp, so the
+    time that passes is in their duration field (RFC 4733 section 2.3.5)."""
+    timestamp = headers.timestamp.copy()
+    at = np.flatnonzero(event & (length >= 4))
+    index, offset = headers.index[at], headers.offset[at]
+    high = packets.data[index, offset + 2].astype(np.uint32)
+    timestamp[at] += high << np.uint32(8) | packets.data[index, offset + 3]
+    return timestamp
+
+
+def _play(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    arrival: npt.NDArray[np.float64],
+) -> None:
+    index = headers.index
+    if len(index) == index[-1] - index[0] + 1:
+        data = packets.data[index[0] : index[-1] + 1]
+    else:
+        width = int((headers.offset + length).max(initial=1))
+        data = packets.data[: index[-1] + 1, :width][index]
+    bank.playout.insert(
+        Arrivals(
+            row=headers.row,
+            sequence=headers.sequence,
+            timestamp=headers.timestamp,
+            ssrc=headers.ssrc,
+            payload_type=headers.payload_type,
+            data=data,
+            offset=headers.offset,
+            length=length,
+            arrival=arrival,
+        )
+    )
+
+
+def _take_events(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    *,
+    now: float,
+) -> None:
+    for at, row in enumerate(headers.row.tolist()):
+        stream = bank.streams[row]
+        if stream is None:
+            continue
+        if stream.event_receiver is None:
+            stream.event_receiver = EventReceiver(clock_rate_hz=int(bank.clock_rate[row]))
+        begin = int(headers.offset[at])
+        data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
+        timestamp = int(headers.timestamp[at])
+        for digit in stream.event_receiver.receive(data, timestamp=timestamp, now=now):
+            bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
+        _arm(bank, row, stream.event_receiver)
+
+
+def _arm(bank: StreamBank, row: int, receiver: EventReceiver) -> None:
+    deadline = receiver.next_timer()
+    if deadline is None:
+        bank.digit_timers.cancel(row)
+    else:
+        bank.digit_timers.set(row, deadline)
+
+
+def expire_digits(bank: StreamBank, *, now: float) -> None:
+    """Tell the digits whose end was lost."""
+    while (row := bank.digit_timers.pop_due(now)) is not None:
+        stream = bank.streams[row]
+        if stream is None or stream.event_receiver is None:
+            continue
+        for digit in stream.event_receiver.handle_timer(now=now):
+            bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
+        _arm(bank, row, stream.event_receiver)

@@ -1,0 +1,61 @@
+"""What a stream has beside its numbers: the objects of one row.
+
+The numbers are in `softphone.media.bank`, as arrays; these are touched on demand only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+from softphone.media.feed import Feed
+from softphone.media.port import MediaEvent, Sink, Source, StreamHandle, StreamSpec
+from softphone.rtp import EventReceiver, EventSender, RemoteReport, RtcpSession
+from softphone.srtp import FailureCounts, ReceiveContext, SendContext
+from softphone_codecs import Codec
+
+__all__ = ["Stream"]
+
+
+@dataclass(slots=True)
+class Stream:
+    """One row's objects; `spec` is None until the stream is opened.
+
+    `spent` holds what contexts that were replaced had counted.
+    """
+
+    handle: StreamHandle
+    on_event: Callable[[MediaEvent], None] | None = None
+    spec: StreamSpec | None = None
+    codec: Codec | None = None
+    send_context: SendContext | None = None
+    receive_context: ReceiveContext | None = None
+    source: Source | None = None
+    feed: Feed | None = None
+    sink: Sink | None = None
+    rtcp: RtcpSession | None = None
+    event_sender: EventSender | None = None
+    event_receiver: EventReceiver | None = None
+    remote_report: RemoteReport | None = None
+    round_trip_time: float | None = None
+    reported_packets: int = 0
+    restart_reports: bool = False
+    spent: FailureCounts = field(default_factory=FailureCounts)
+    conflicts: set[bytes] = field(default_factory=set)
+    send_fingerprint: bytes = b""
+    receive_fingerprint: bytes = b""
+
+    def failures(self) -> FailureCounts:
+        """Packets that were dropped, under all keys that the stream has had."""
+        if self.receive_context is None:
+            return self.spent
+        return _sum(self.spent, self.receive_context.failures)
+
+    def keep_failures(self) -> None:
+        """Keep what the receive context has counted, before it is replaced."""
+        self.spent = self.failures()
+
+
+def _sum(one: FailureCounts, other: FailureCounts) -> FailureCounts:
+    names = [each.name for each in fields(FailureCounts)]
+    return FailureCounts(**{name: getattr(one, name) + getattr(other, name) for name in names})

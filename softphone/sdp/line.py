@@ -185,7 +185,9 @@ def may_answer(offered: str, answered: str) -> bool:
 
 def event_codec(clock_rate: int) -> Codec:
     """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
-    return Codec(TELEPHONE_EVENT, clock_rate, fmtp=DEFAULT_EVENTS)
+    # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.
+    number = 101 if clock_rate == 8000 else None
+    return Codec(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
 
 
 def stream_attributes(

@@ -157,7 +157,7 @@ class KeyPlan:
             return choice.refusals
         local = next(line for line in self._offered if line.tag == choice.crypto.tag)
         agreement = self._agreement(choice.suite, local, choice.crypto)
-        self._state = _State(agreement, remote, direction)
+        self._state = self._next(agreement, remote, direction)
         if final:
             self._offered = ()
         return agreement
@@ -174,7 +174,7 @@ class KeyPlan:
             return choice.refusals
         local = self._line_for(choice.crypto, choice.suite, remote, direction)
         agreement = self._agreement(choice.suite, local, choice.crypto)
-        self._answered = _State(agreement, remote, direction)
+        self._answered = self._next(agreement, remote, direction)
         return agreement
 
     def _pick(self, lines: Sequence[CryptoLine]) -> Choice:
@@ -208,6 +208,12 @@ class KeyPlan:
             send_renewed=before is None or not same_key(before.local, local),
             receive_renewed=before is None or not same_key(before.remote, remote),
         )
+
+    def _next(self, agreement: Agreement, remote: Address, direction: Direction) -> _State:
+        """The state to come; on hold the address is still the last one that was a place."""
+        if self._state is not None and remote[0] in _UNSPECIFIED:
+            remote = self._state.remote
+        return _State(agreement, remote, direction)
 
     def commit(self) -> None:
         """The answer that we made has been sent.  Raises LocalProtocolError if there is none."""

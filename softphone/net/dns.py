@@ -1,26 +1,51 @@
-"""DNS for SIP: NAPTR, SRV, A and AAAA, asked through dnspython without a thread.
+"""DNS for SIP: NAPTR, SRV, A and AAAA, asked through dnspython, without a thread.
 
-Numeric hosts are never asked for; the hosts file and "localhost" (RFC 6761 section 6.3) come
+Numeric hosts are never asked for; "localhost" (RFC 6761 section 6.3) and the hosts file come
 before DNS.  Answers, also negative ones, are kept for their TTL.  What to ask, and what to make of
 it, is `softphone.sip.location`'s.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from softphone.errors import TransportError, TransportTimeout
 from softphone.machine import Address, Entropy, Target
-from softphone.sip.location import LookupPolicy, Question, Record
+from softphone.sip.location import (
+    AddressRecord,
+    LookupPolicy,
+    NaptrRecord,
+    Question,
+    Record,
+    RecordType,
+    SrvRecord,
+    is_numeric,
+    locate,
+)
 from softphone.sip.uri import SipUri
 
+if TYPE_CHECKING:
+    import dns.asyncresolver
+    import dns.name
+    import dns.rdata
+
 __all__ = ["Resolver", "ResolverConfig"]
+
+_FAMILIES = (RecordType.A, RecordType.AAAA)
+MAXIMUM_HOSTS_FILE = 1 << 20
+"""Bytes of the hosts file that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolverConfig:
-    """Times in seconds.
+    """Where and how patiently to ask; times in seconds.
 
     `nameservers` None takes the system's (/etc/resolv.conf); `timeout` is for one server,
     `lifetime` for one question; answers are kept from `minimum_ttl` to `maximum_ttl`, at most
@@ -37,31 +62,227 @@ class ResolverConfig:
     hosts_file: Path = Path("/etc/hosts")
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer and the time until which it holds."""
+
+    records: tuple[Record, ...]
+    until: float
+
+
 class Resolver:
-    """Asks DNS, remembers, and runs look-ups; for one event loop."""
+    """Asks DNS, remembers, and runs look-ups; it leaves no task behind and needs no closing."""
 
     def __init__(
         self,
         config: ResolverConfig | None = None,
         *,
         entropy: Entropy,
-        clock: Callable[[], float] | None = None,
-    ) -> None: ...
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` counts the seconds that answers are kept for."""
+        self._config = config or ResolverConfig()
+        self._entropy = entropy
+        self._clock = clock
+        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._hosts: dict[str, tuple[str, ...]] = {}
+        self._hosts_stamp: tuple[int, int] | None = None
 
-    async def locate(self, uri: SipUri, *, policy: LookupPolicy | None = None) -> tuple[Target, ...]:
+    async def locate(
+        self, uri: SipUri, *, policy: LookupPolicy | None = None
+    ) -> tuple[Target, ...]:
         """Where to send a request for `uri`, best first (RFC 3263).
 
         Raises TransportError when there is no such place, TransportTimeout when DNS is silent.
         """
+        lookup = locate(uri, entropy=self._entropy, policy=policy)
+        while questions := lookup.wanted:
+            for question, records in zip(questions, await self._ask_all(questions), strict=True):
+                lookup.answer(question, records)
+        if lookup.failure is not None:
+            raise TransportError(f"{uri.host} cannot be located: {lookup.failure}")
+        return lookup.targets
 
     async def resolve(self, host: str) -> Sequence[str]:
         """The addresses of a host, IPv4 first; a numeric host is itself.
 
         Raises TransportError when it has none, TransportTimeout when DNS is silent.
         """
+        if is_numeric(host):
+            return (host,)
+        name = host.rstrip(".").lower()
+        answers = await self._ask_all([Question(name, family) for family in _FAMILIES])
+        addresses = [
+            record.address
+            for records in answers
+            for record in records
+            if isinstance(record, AddressRecord)
+        ]
+        if not addresses:
+            raise TransportError(f"DNS knows no address of {host}")
+        return addresses
 
     async def ask(self, question: Question) -> tuple[Record, ...]:
         """The records that answer one question, () when there are none.
 
         Raises TransportError when the servers fail, TransportTimeout when they are silent.
         """
+        local = self._local(question)
+        if local is not None:
+            return local
+        now = self._clock()
+        kept = self._kept.get(question)
+        if kept is not None and kept.until > now:
+            return kept.records
+        records, ttl = await self._query(question)
+        self._kept[question] = _Kept(records, now + ttl)
+        self._kept.move_to_end(question)
+        while len(self._kept) > self._config.capacity:
+            self._kept.popitem(last=False)
+        return records
+
+    async def _ask_all(self, questions: Sequence[Question]) -> list[tuple[Record, ...]]:
+        """The answers to all, asked at once.
+
+        A question that fails counts as unanswered while another one has an answer: some servers
+        fail for record types that they do not know.  A failed NAPTR question is followed by SRV.
+        """
+
+        async def attempt(question: Question) -> tuple[Record, ...] | TransportError:
+            try:
+                return await self.ask(question)
+            except TransportError as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(attempt(question)) for question in questions]
+        results = [task.result() for task in tasks]
+        answers = [() if isinstance(result, TransportError) else result for result in results]
+        failed = [result for result in results if isinstance(result, TransportError)]
+        if failed and not any(answers) and questions[0].type is not RecordType.NAPTR:
+            raise failed[0]
+        return answers
+
+    # DNS
+
+    async def _query(self, question: Question) -> tuple[tuple[Record, ...], float]:
+        """The records and their time to live, by dnspython, whose exceptions end here."""
+        import dns.exception
+        import dns.resolver
+
+        config = self._config
+        try:
+            resolver = self._resolver or self._make_resolver()
+            answer = await resolver.resolve(
+                _query_name(question), question.type.value, raise_on_no_answer=False, search=True
+            )
+        except dns.resolver.NXDOMAIN:
+            return (), config.negative_ttl
+        except dns.resolver.LifetimeTimeout as exc:
+            self._resolver = None
+            raise TransportTimeout(
+                f"DNS did not answer for {question.name} {question.type} "
+                f"within {config.lifetime:g} s"
+            ) from exc
+        except (dns.resolver.NoNameservers, dns.resolver.NoResolverConfiguration) as exc:
+            self._resolver = None
+            raise TransportError(
+                f"no DNS server answers for {question.name} {question.type}; is the network up?"
+            ) from exc
+        except (dns.exception.DNSException, OSError, UnicodeError) as exc:
+            raise TransportError(
+                f"DNS cannot be asked for {question.name} {question.type}: {exc}"
+            ) from exc
+        if answer.rrset is None:
+            return (), config.negative_ttl
+        records = tuple(_read(data) for data in answer.rrset)
+        ttl = float(answer.chaining_result.minimum_ttl)
+        return records, min(max(ttl, config.minimum_ttl), config.maximum_ttl)
+
+    def _make_resolver(self) -> dns.asyncresolver.Resolver:
+        import dns.asyncresolver
+        import dns.nameserver
+
+        config = self._config
+        resolver = dns.asyncresolver.Resolver(configure=config.nameservers is None)
+        if config.nameservers is not None:
+            resolver.nameservers = [
+                dns.nameserver.Do53Nameserver(host, port) for host, port in config.nameservers
+            ]
+        resolver.timeout = config.timeout
+        resolver.lifetime = config.lifetime
+        self._resolver = resolver
+        return resolver
+
+    # What is known without DNS
+
+    def _local(self, question: Question) -> tuple[Record, ...] | None:
+        """The answer of the hosts file or of "localhost"; None when DNS is to be asked."""
+        if question.type not in _FAMILIES:
+            is_local = question.name.rpartition(".")[2] == "localhost"
+            return () if is_local or question.name in self._hosts_entries() else None
+        addresses = self._hosts_entries().get(question.name)
+        if addresses is None:
+            if question.name.rpartition(".")[2] != "localhost":
+                return None
+            addresses = ("127.0.0.1", "::1")
+        version = 4 if question.type is RecordType.A else 6
+        return tuple(
+            AddressRecord(address)
+            for address in addresses
+            if ipaddress.ip_address(address).version == version
+        )
+
+    def _hosts_entries(self) -> dict[str, tuple[str, ...]]:
+        """The hosts file by name, read again when it has changed; {} when there is none."""
+        path = self._config.hosts_file
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if stamp != self._hosts_stamp:
+                with path.open(encoding="utf-8", errors="replace") as lines:
+                    self._hosts = _read_hosts(lines.read(MAXIMUM_HOSTS_FILE))
+                self._hosts_stamp = stamp
+        except OSError:
+            self._hosts, self._hosts_stamp = {}, None
+        return self._hosts
+
+
+def _query_name(question: Question) -> dns.name.Name:
+    """Absolute, but for a lone label of a host, which the search list may complete."""
+    import dns.name
+
+    lone = question.type in _FAMILIES and "." not in question.name
+    return dns.name.from_text(question.name, None if lone else dns.name.root)
+
+
+def _read(data: dns.rdata.Rdata) -> Record:
+    """One record of dnspython as ours."""
+    from dns.rdtypes.IN.NAPTR import NAPTR
+    from dns.rdtypes.IN.SRV import SRV
+
+    if isinstance(data, NAPTR):
+        return NaptrRecord(
+            data.order,
+            data.preference,
+            data.flags.decode("ascii", "replace"),
+            data.service.decode("ascii", "replace"),
+            data.replacement.to_text(omit_final_dot=True),
+            data.regexp.decode("utf-8", "replace"),
+        )
+    if isinstance(data, SRV):
+        target = data.target.to_text(omit_final_dot=True)
+        return SrvRecord(data.priority, data.weight, data.port, target)
+    return AddressRecord(data.to_text())
+
+
+def _read_hosts(text: str) -> dict[str, tuple[str, ...]]:
+    """The hosts file (hosts(5)): address, then names; the order of the lines is kept."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        if is_numeric(address):
+            for name in names:
+                found.setdefault(name.lower().rstrip("."), []).append(address)
+    return {name: tuple(dict.fromkeys(addresses)) for name, addresses in found.items()}

@@ -1,0 +1,37 @@
+"""Fuzz targets of RTP, RTCP and telephone-events: only documented exceptions come out."""
+
+from __future__ import annotations
+
+from softphone.rtp import EventReceiver, MalformedPacket, RtpPacket, parse_compound
+
+
+def check_packet(data: bytes) -> None:
+    """One RTP packet and its header extension."""
+    try:
+        packet = RtpPacket.parse(data)
+    except MalformedPacket:
+        return
+    if packet.padding == 0:
+        assert bytes(packet) == data
+    try:
+        if packet.extension is not None:
+            packet.extension.elements()
+    except MalformedPacket:
+        return
+
+
+def check_compound(data: bytes) -> None:
+    """One RTCP compound, whole and of reduced size."""
+    for reduced_size in (False, True):
+        try:
+            parse_compound(data, reduced_size=reduced_size)
+        except MalformedPacket:
+            continue
+
+
+def check_events(data: bytes) -> None:
+    """Telephone-event packets, eight octets each of timestamp and payload: nothing is raised."""
+    receiver = EventReceiver()
+    for at in range(0, len(data), 8):
+        timestamp = int.from_bytes(data[at : at + 4], "big")
+        receiver.receive(data[at + 4 : at + 8], timestamp=timestamp, now=float(at))

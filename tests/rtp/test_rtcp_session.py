@@ -1,0 +1,134 @@
+"""One participant of RTCP; the timing rules of the RFC are in tests/rfc/test_rfc3550.py."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from softphone.machine import Entropy
+from softphone.rtp import (
+    FullIntraRequest,
+    PictureLossIndication,
+    ReceiverReport,
+    ReportBlock,
+    RtcpSession,
+    SenderInformation,
+    SenderReport,
+    SourceDescription,
+    VoipMetrics,
+    parse_compound,
+    print_compound,
+)
+from softphone.rtp.rtcp_session import MOST_MEMBERS
+
+SENT = SenderInformation(160, 1, 160)
+
+
+@pytest.fixture
+def session(entropy: Entropy) -> RtcpSession:
+    return RtcpSession(ssrc=1, cname="alice@example.test", entropy=entropy, now=0.0)
+
+
+def test_a_report_is_a_compound_with_the_cname(session: RtcpSession) -> None:
+    packets = parse_compound(session.report(now=3.0, wall=0.0, sent=SENT))
+    assert isinstance(packets[0], SenderReport)
+    assert packets[1] == SourceDescription(1, "alice@example.test")
+
+
+def test_who_has_sent_nothing_reports_as_a_receiver(session: RtcpSession) -> None:
+    block = ReportBlock(2, 0, 0, 5, 0)
+    packets = parse_compound(session.report(now=3.0, wall=0.0, sent=None, received=(block,)))
+    assert packets[0] == ReceiverReport(1, (block,))
+
+
+def test_metrics_go_with_the_report(session: RtcpSession) -> None:
+    metrics = VoipMetrics(1, 2, 10, 20, mos_listening=41)
+    packets = parse_compound(session.report(now=3.0, wall=0.0, sent=SENT, metrics=metrics))
+    assert packets[2] == metrics
+
+
+def test_reports_come_at_their_average_interval(session: RtcpSession) -> None:
+    now, reports = 0.0, []
+    while now < 1000.0:
+        now = session.next_timer()
+        if session.due(now=now):
+            session.report(now=now, wall=now, sent=SENT)
+            reports.append(now)
+    # RFC 3550 6.3.1: the average is that of the deterministic interval of 5 s.
+    assert 1000.0 / len(reports) == pytest.approx(5.0, rel=0.15)
+    assert all(after - before >= 2.0 for before, after in pairwise(reports))
+
+
+def test_nothing_is_due_before_its_time(session: RtcpSession) -> None:
+    assert not session.due(now=session.next_timer() - 0.001)
+
+
+@pytest.mark.parametrize(
+    "feedback", [PictureLossIndication(2, 1), FullIntraRequest(2, ((9, 0), (1, 7)))]
+)
+def test_a_key_frame_is_asked_for_by_pli_and_fir(
+    session: RtcpSession, feedback: PictureLossIndication | FullIntraRequest
+) -> None:
+    told = session.receive(print_compound((feedback,), reduced_size=True), now=0.0, wall=0.0)
+    assert told is not None
+    assert told.key_frame_requested
+
+
+def test_feedback_and_blocks_on_others_are_not_about_us(session: RtcpSession) -> None:
+    packets = (
+        ReceiverReport(2, (ReportBlock(7, 255, 9, 9, 9),)),
+        PictureLossIndication(2, 7),
+        FullIntraRequest(2, ((7, 0),)),
+        VoipMetrics(2, 7, 0, 0),
+    )
+    told = session.receive(print_compound(packets), now=0.0, wall=0.0)
+    assert told is not None
+    assert told == type(told)()
+
+
+def test_metrics_on_us_are_told(session: RtcpSession) -> None:
+    metrics = VoipMetrics(2, 1, 5, 6)
+    told = session.receive(print_compound((ReceiverReport(2), metrics)), now=0.0, wall=0.0)
+    assert told is not None
+    assert told.voip_metrics == metrics
+
+
+def test_what_is_malformed_is_counted_and_changes_nothing(session: RtcpSession) -> None:
+    before = session.next_timer()
+    for data in (b"", b"\x80", b"\x80\xc9\x00\x07\x00\x00\x00\x01", bytes(64)):
+        assert session.receive(data, now=1.0, wall=1.0) is None
+    assert session.malformed == 4
+    assert session.members == 1
+    assert session.next_timer() == before
+
+
+def test_a_flood_of_sources_is_not_remembered(session: RtcpSession) -> None:
+    for ssrc in range(2, 1000):
+        session.receive(print_compound((ReceiverReport(ssrc),)), now=0.0, wall=0.0)
+    assert session.members == 1 + MOST_MEMBERS
+
+
+def test_our_own_reports_coming_back_do_not_make_us_two(session: RtcpSession) -> None:
+    session.receive(session.report(now=0.0, wall=0.0, sent=SENT), now=0.0, wall=0.0)
+    assert session.members == 1
+
+
+def test_goodbye_says_why(session: RtcpSession, entropy: Entropy) -> None:
+    other = RtcpSession(ssrc=2, cname="bob", entropy=entropy, now=0.0)
+    told = session.receive(
+        other.bye(now=0.0, wall=0.0, sent=None, reason="hung up"), now=0.0, wall=0.0
+    )
+    assert told is not None
+    assert told.bye == "hung up"
+
+
+def test_random_datagrams_never_raise(session: RtcpSession) -> None:
+    generator = random.Random(1)
+    for _ in range(3000):
+        data = bytes((0x80 | generator.randrange(32), generator.randrange(199, 209), 0,
+                      generator.randrange(8))) + generator.randbytes(28)  # fmt: skip
+        session.receive(data, now=0.0, wall=0.0)
+    assert session.malformed > 0
+    assert session.members > 1

@@ -241,7 +241,7 @@ class Account:
             to, route_set = await self._first_hop(uri)
             flow = to if isinstance(to, Flow) else await self._driver.open(to)
 
-            def place(body: Body) -> Invitation:
+            def place(body: Body | None) -> Invitation:
                 return Invitation(
                     uri=uri,
                     local=NameAddr(self.config.display_name, self.config.aor_uri, ()),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
 from softphone.call.leg import LegSetup, warning_header
-from softphone.call.negotiation import Proposal, Unacceptable
+from softphone.call.negotiation import MediaSetup, Negotiation, Proposal, Unacceptable
 from softphone.call.session import SessionLeg
 from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError
 from softphone.events import (
@@ -69,6 +70,18 @@ class IncomingLeg(SessionLeg):
         self._turn_down(488, outcome)
         return False
 
+    def renew(self, make: Callable[[MediaSetup], Negotiation]) -> None:
+        """Judge the offer again with another negotiation, before the answer.
+
+        A server does so when the other side of the call turns out to be less secure.
+        """
+        self.negotiation.close()
+        self.negotiation = make(replace(self.setup.media, on_event=self._media_event))
+        self.policy = self.negotiation.setup.policy
+        if self._offered:
+            outcome = self.negotiation.receive_offer(self._body)
+            self._proposal = outcome if isinstance(outcome, Proposal) else None
+
     def _turn_down(self, status: int, refusal: Unacceptable) -> None:
         usage = self.active_usage
         self.explanation = refusal.explanation
@@ -96,9 +109,7 @@ class IncomingLeg(SessionLeg):
         if self._offered:
             self._accept_offer(usage)
             return
-        body = self.negotiation.offer()
-        with self.setup.change() as now:
-            usage.accept(body, now=now)
+        self._send_answer(usage, self.negotiation.offer())
 
     def _accept_offer(self, usage: InviteUsage) -> None:
         proposal = self._proposal
@@ -112,7 +123,7 @@ class IncomingLeg(SessionLeg):
 
     def _send_answer(self, usage: InviteUsage, body: Body | None) -> None:
         with self.setup.change() as now:
-            usage.accept(body, now=now)
+            usage.accept(body, now=now, headers=self.setup.announce(self.security))
 
     def _media_open(self) -> None:
         self.media_is_open = True
@@ -230,7 +241,8 @@ class IncomingCall:
         leg = self._leg
         leg.accept()
         try:
-            await asyncio.wait({leg.confirmed, leg.over}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             leg.hang_up()
             raise

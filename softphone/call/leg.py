@@ -57,6 +57,10 @@ class TimerHandle(Protocol):
         """Call nothing any more."""
 
 
+def _say_nothing(_: SecurityState) -> HeaderFields:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSetup:
     """What a leg needs of its account.
@@ -64,7 +68,8 @@ class LegSetup:
     `change` opens a drain of the endpoint (`with change() as now`).  `adopt(owner, handler)` has
     the events of a usage or subscription given to `handler`.  `vouched` says whether the
     registrar that we are registered with speaks for far ends; `direct` whether the account calls
-    peers themselves, without a server.  `agent` goes into Warning.
+    peers themselves, without a server.  `agent` goes into Warning; `announce` gives header
+    fields for our 200 to an INVITE (a server says there what the call's security is).
     """
 
     endpoint: Endpoint
@@ -77,6 +82,7 @@ class LegSetup:
     direct: bool = False
     agent: str = "softphone"
     fips: bool = False
+    announce: Callable[[SecurityState], HeaderFields] = _say_nothing
 
 
 def warning_header(refusal: Unacceptable, agent: str) -> tuple[str, str]:
@@ -100,7 +106,7 @@ class Leg:
     def __init__(self, setup: LegSetup) -> None:
         self.setup = setup
         self.policy = setup.media.policy
-        self.negotiation = Negotiation(replace(setup.media, on_event=self._media_event))
+        self.negotiation = self.make_negotiation(setup.media)
         self.usage: InviteUsage | None = None
         self.state = CallState.TRYING
         self.mailbox: Mailbox[CallEvent] = Mailbox()
@@ -119,6 +125,10 @@ class Leg:
         self._waiting: Callable[[], None] | None = None
         self._change_result: asyncio.Future[None] | None = None
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
+
+    def make_negotiation(self, media: MediaSetup) -> Negotiation:
+        """A fresh negotiation whose media events come to this leg."""
+        return Negotiation(replace(media, on_event=self._media_event))
 
     # What is known
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 from softphone.call.call import Call
 from softphone.call.leg import LegSetup
-from softphone.call.negotiation import MediaSetup, Negotiation, Unacceptable
+from softphone.call.negotiation import Unacceptable
 from softphone.call.session import SessionLeg
 from softphone.diagnostics.explain import explain_response
 from softphone.errors import (
@@ -41,6 +41,7 @@ from softphone.events import (
     EndedBy,
     StreamStatistics,
 )
+from softphone.media.port import MediaError
 from softphone.security import SecurityState, Shortfall, SrtpPolicy
 from softphone.sip import (
     Answered,
@@ -75,18 +76,29 @@ _BY_STATUS: Mapping[int, type[CallError]] = {
 
 
 class OutgoingLeg(SessionLeg):
-    """The caller's side of a call; `place` makes the INVITE for a body."""
+    """The caller's side of a call; `place` makes the INVITE for a body.
 
-    def __init__(self, setup: LegSetup, place: Callable[[Body], Invitation]) -> None:
+    With `delayed` the INVITE has no session description: the far end offers in its 200 and our
+    answer goes into the ACK (RFC 3264 section 4, RFC 3261 section 13.2.1).
+    """
+
+    def __init__(
+        self,
+        setup: LegSetup,
+        place: Callable[[Body | None], Invitation],
+        *,
+        delayed: bool = False,
+    ) -> None:
         super().__init__(setup)
         self._place = place
+        self._delayed = delayed
         self._retried_in_clear = False
         self._canceled = False
         self._early_answers: dict[str, Body] = {}
 
     def start(self) -> None:
         """Send the INVITE.  Raises NoPortFree."""
-        body = self.negotiation.offer()
+        body = None if self._delayed else self.negotiation.offer()
         with self.setup.change() as now:
             self.usage = self.setup.endpoint.invite(self._place(body), now=now)
             self.setup.adopt(self.usage, self.handle)
@@ -126,7 +138,7 @@ class OutgoingLeg(SessionLeg):
         self.state = CallState.CONFIRMED
         body = event.body
         if event.role is BodyRole.OFFER:
-            self.fail(Unacceptable(399, "the far end answered our offer with another offer"))
+            self._answer_delayed(event)
             return
         if event.role is None:
             # The answer was in a reliable provisional response (RFC 3262 section 5).
@@ -143,6 +155,22 @@ class OutgoingLeg(SessionLeg):
         shortfalls = self.settle(outcome, accepted=self.established)
         if shortfalls:
             self.refuse(shortfalls)
+
+    def _answer_delayed(self, event: Answered[InviteUsage]) -> None:
+        """Our INVITE had no offer: this 2xx has one, and the ACK must answer it."""
+        try:
+            outcome = self.negotiation.receive_offer(event.body)
+        except MediaError as error:
+            outcome = Unacceptable(399, str(error))
+        if isinstance(outcome, Unacceptable):
+            self.fail(outcome)
+            return
+        shortfalls = self.settle(outcome, accepted=self.established)
+        if shortfalls:
+            self.refuse(shortfalls)
+            return
+        with self.setup.change() as now:
+            event.usage.acknowledge(outcome.body, now=now)
 
     def _answer_complete(self, body: Body | None) -> None:
         """A 2xx without body: fine if the exchange is complete, else it lacks its answer."""
@@ -192,10 +220,7 @@ class OutgoingLeg(SessionLeg):
         self._retried_in_clear = True
         self.negotiation.close()
         self.policy = replace(self.policy, srtp=SrtpPolicy.OFF)
-        setup: MediaSetup = replace(
-            self.setup.media, policy=self.policy, on_event=self._media_event
-        )
-        self.negotiation = Negotiation(setup)
+        self.negotiation = self.make_negotiation(replace(self.setup.media, policy=self.policy))
         self._early_answers.clear()
         self._early_answer = None
         self.state = CallState.TRYING
@@ -295,9 +320,8 @@ class OutgoingCall:
         await self.start()
         leg = self._leg
         try:
-            await asyncio.wait(
-                {leg.confirmed, leg.over}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-            )
+            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             leg.cancel()
             raise

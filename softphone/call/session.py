@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from softphone.call.leg import Leg, LegSetup, warning_header
+from softphone.call.leg import HeaderFields, Leg, LegSetup, warning_header
 from softphone.call.negotiation import Proposal, Unacceptable
 from softphone.errors import CallError, LocalProtocolError, NotAcceptable
 from softphone.events import (
@@ -40,6 +40,7 @@ from softphone.sip import (
     NotifyReceived,
     Pracked,
     ReferReceived,
+    Request,
     ServerExchange,
     ServerSubscription,
     Subscription,
@@ -50,6 +51,12 @@ __all__ = ["PendingReferral", "SessionLeg"]
 
 _DTMF_SIGNAL = re.compile(rb"(?im)^[ \t]*signal[ \t]*=[ \t]*([0-9*#a-d])[ \t]*\r?$")
 _DTMF_DURATION = re.compile(rb"(?im)^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*\r?$")
+
+
+def _type_of(request: Request) -> str:
+    return str(request.content_type or "")
+
+
 _BY = {
     Cause.LOCAL: EndedBy.LOCAL,
     Cause.REMOTE: EndedBy.REMOTE,
@@ -94,7 +101,7 @@ class SessionLeg(Leg):
 
     # Changes that we ask for
 
-    async def renegotiate(self, *, held: bool) -> None:
+    async def renegotiate(self, *, held: bool, headers: HeaderFields = ()) -> None:
         """Offer the session anew, with us holding or not.
 
         Raises NotAcceptable or another CallError when the far end refuses (the session stays as
@@ -110,7 +117,7 @@ class SessionLeg(Leg):
         try:
             body = self.negotiation.offer(full=before and not held)
             with self.setup.change() as now:
-                usage.reinvite(body, now=now)
+                usage.reinvite(body, now=now, headers=headers)
             await result
         except BaseException:
             self.negotiation.held = before
@@ -255,9 +262,9 @@ class SessionLeg(Leg):
         request = event.request
         status = 200
         if request.method == "INFO":
-            self._info(request.content_type or "", request.body)
+            self._info(_type_of(request), request.body)
         elif request.method == "MESSAGE":
-            self.mailbox.put(InfoReceived(request.content_type or "", request.body))
+            self.mailbox.put(InfoReceived(_type_of(request), request.body))
         elif request.method == "NOTIFY":
             status = 481
         else:

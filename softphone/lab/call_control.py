@@ -1,0 +1,290 @@
+"""The lab's call control: a back-to-back user agent that treats each leg by its own security.
+
+A leg over TLS is offered, and answers, SRTP; another one gets RTP/AVP.  When one side of a call
+is in clear, the secure side is answered RTP/AVP, as CUCM does.  The lab's media engine carries
+the audio of every leg.  REFER is declined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
+from softphone.call.negotiation import Negotiation
+from softphone.call.session import SessionLeg
+from softphone.events import CallRinging, CallState
+from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.conversation import Conversation
+from softphone.lab.extension import extension
+from softphone.lab.fallback import ClearNegotiation
+from softphone.lab.registrar import StoredBinding
+from softphone.machine import Entropy
+from softphone.media.port import MediaPort
+from softphone.personas import StandardPersona
+from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
+from softphone.sip import (
+    Body,
+    Endpoint,
+    Invitation,
+    InviteReceived,
+    InviteUsage,
+    NameAddr,
+    ReferReceived,
+    SipUri,
+    security_call_info,
+)
+
+__all__ = ["CallControl", "LabContext"]
+
+logger = logging.getLogger("softphone.lab")
+
+ALERTING_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabContext:
+    """What call control needs of the server."""
+
+    config: LabConfig
+    endpoint: Endpoint
+    media: MediaPort
+    change: Callable[[], AbstractContextManager[float]]
+    adopt: Callable[[object, Callable[[Any], None]], None]
+    entropy: Entropy
+    binding_of: Callable[[str], StoredBinding | None]
+    admit: Callable[[InviteReceived[InviteUsage]], LabUser | None]
+
+
+class CallControl:
+    """Every call of the lab."""
+
+    def __init__(self, context: LabContext) -> None:
+        self._context = context
+        self._conversations: list[Conversation] = []
+        self._legs: set[SessionLeg] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def invited(self, event: InviteReceived[InviteUsage]) -> None:
+        """An INVITE has come in: admit its caller, and route it."""
+        caller = self._context.admit(event)
+        if caller is None:
+            return
+        target = event.request.uri
+        name = target.user or "" if isinstance(target, SipUri) else ""
+        leg = IncomingLeg(self._setup(caller.login.secure), event)
+        self._keep(leg)
+        if not leg.begin():
+            return
+        if name.startswith("*5"):
+            self._run(self._join(leg, caller, name[2:]))
+        elif extension(name) is not None:
+            self._run(self._serve(leg, name))
+        else:
+            self._call_user(leg, caller, name)
+
+    # Extensions
+
+    async def _serve(self, leg: IncomingLeg, name: str) -> None:
+        found = extension(name)
+        leg.accept()
+        await _up(leg)
+        if found is None or leg.stream is None:
+            return
+        source, sink = found
+        leg.media_port.play(leg.stream.handle, source)
+        leg.media_port.record(leg.stream.handle, sink)
+
+    # Users
+
+    def _call_user(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
+        callee = self._context.config.user(name)
+        binding = None if callee is None else self._context.binding_of(name)
+        if callee is None or binding is None:
+            leg.reject(404 if callee is None else 480)
+            return
+        self._run(self._connect(leg, caller, callee, binding))
+
+    async def _connect(
+        self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
+    ) -> None:
+        secure = caller.login.secure and callee.login.secure
+        out = _CalleeLeg(
+            self._setup(callee.login.secure and secure),
+            self._place(leg, callee, binding),
+            delayed=self._context.config.delayed_offer,
+            clear=not secure,
+        )
+        self._keep(out)
+        out.start()
+        leg.over.add_done_callback(lambda _: out.hang_up())
+        self._run(_relay_ringing(out, leg))
+        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
+        await asyncio.wait(
+            waiting, timeout=ALERTING_PATIENCE, return_when=asyncio.FIRST_COMPLETED
+        )
+        if out.over.done() or not out.confirmed.done():
+            _refuse(leg, out)
+            return
+        await self._bridge(leg, caller, out, callee)
+
+    async def _bridge(
+        self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
+    ) -> None:
+        if leg.state is CallState.TERMINATED:
+            out.hang_up()
+            return
+        if out.security.hop_level is not SecurityLevel.ENCRYPTED:
+            self._fall_back(leg)
+        leg.accept()
+        if not await _up(leg):
+            out.hang_up(488)
+            return
+        conversation = Conversation()
+        self._conversations.append(conversation)
+        conversation.add(callee.name, out)
+        level = min(leg.security.hop_level, out.security.hop_level)
+        conversation.add(caller.name, leg, told=level)
+        conversation.announce()
+
+    def _fall_back(self, leg: IncomingLeg) -> None:
+        """Answer the caller in clear: the callee is not secure."""
+        leg.renew(ClearNegotiation)
+
+    # A third party
+
+    async def _join(self, leg: IncomingLeg, joiner: LabUser, name: str) -> None:
+        conversation = next((c for c in self._conversations if name in c.members), None)
+        if conversation is None or joiner.name in conversation.members:
+            leg.reject(480)
+            return
+        leg.accept()
+        if await _up(leg):
+            conversation.add(joiner.name, leg)
+            conversation.announce()
+
+    # Parts
+
+    def _setup(self, secure: bool) -> LegSetup:
+        context = self._context
+        srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
+        policy = SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=srtp)
+        return LegSetup(
+            endpoint=context.endpoint,
+            change=context.change,
+            call_later=asyncio.get_running_loop().call_later,
+            adopt=context.adopt,
+            media=MediaSetup(
+                port=context.media,
+                policy=policy,
+                entropy=context.entropy,
+                host=context.config.host,
+                cname="lab@softphone",
+            ),
+            persona=StandardPersona(),
+            vouched=lambda: False,
+            agent=context.config.host,
+            announce=self._announce,
+        )
+
+    def _announce(self, state: SecurityState) -> tuple[tuple[str, str], ...]:
+        """What our 200 says of the call: the level of the leg that it answers, which a bridged
+        call has made no higher than the other side's."""
+        return (("Call-Info", security_call_info(state.hop_level)),)
+
+    def _place(
+        self, leg: IncomingLeg, callee: LabUser, binding: StoredBinding
+    ) -> Callable[[Body | None], Invitation]:
+        caller = leg.request.from_
+        host = self._context.config.host
+        headers = (("Call-Info", security_call_info(None)),)
+
+        def place(body: Body | None) -> Invitation:
+            return Invitation(
+                uri=binding.contact.uri,
+                local=NameAddr(caller.display_name, caller.uri, ()),
+                remote=NameAddr(None, SipUri("sip", callee.name, None, host), ()),
+                to=binding.flow,
+                body=body,
+                headers=headers,
+            )
+
+        return place
+
+    def referred(self, event: ReferReceived[InviteUsage, Any]) -> None:
+        """The lab transfers nobody."""
+        with self._context.change() as now:
+            event.subscription.reject(603, now=now)
+
+    def _keep(self, leg: SessionLeg) -> None:
+        self._legs.add(leg)
+        leg.over.add_done_callback(lambda _: self._legs.discard(leg))
+
+    def _run(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._conversations = [c for c in self._conversations if c.members]
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a call of the lab has failed", exc_info=task.exception())
+
+    async def close(self) -> None:
+        """Hang everybody up."""
+        for leg in tuple(self._legs):
+            leg.hang_up()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _CalleeLeg(OutgoingLeg):
+    """The leg to a callee; `clear` answers its offer in clear, whatever it offers."""
+
+    def __init__(
+        self,
+        setup: LegSetup,
+        place: Callable[[Body | None], Invitation],
+        *,
+        delayed: bool,
+        clear: bool,
+    ) -> None:
+        self._clear = clear
+        super().__init__(setup, place, delayed=delayed)
+
+    def make_negotiation(self, media: MediaSetup) -> Negotiation:
+        """A negotiation that falls back where the call is not secure."""
+        plain = super().make_negotiation(media)
+        return ClearNegotiation(plain.setup) if self._clear else plain
+
+
+async def _up(leg: SessionLeg) -> bool:
+    """Wait until a leg is up; False when it ended instead."""
+    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    return not leg.over.done()
+
+
+async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
+    async for event in out.mailbox.events():
+        if isinstance(event, CallRinging) and leg.state in (CallState.TRYING, CallState.EARLY):
+            leg.ring(180)
+        if out.confirmed.done():
+            return
+
+
+def _refuse(leg: IncomingLeg, out: OutgoingLeg) -> None:
+    """Give the callee's refusal to the caller."""
+    status = 408
+    if out.over.done():
+        ended = out.over.result()
+        status = ended.status if 400 <= ended.status <= 699 else 480
+    out.hang_up()
+    if leg.state is not CallState.TERMINATED:
+        leg.reject(status)

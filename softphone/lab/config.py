@@ -1,0 +1,67 @@
+"""What a lab is made of: its users, its extensions, its addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softphone.machine import Transport
+
+__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login"]
+
+EXTENSIONS = {
+    "600": "echo: hear yourself",
+    "601": "a 440 Hz tone",
+    "602": "hold music",
+    "603": "silence",
+    "*5USER": "join USER's call as a third party",
+}
+"""What the lab answers itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How a user shows who he is: by client certificate, or by digest with a password."""
+
+    transport: Transport
+    certificate: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """Whether the user's leg may carry SRTP: only over TLS, as CUCM has it."""
+        return self.transport is Transport.TLS
+
+
+@dataclass(frozen=True, slots=True)
+class LabUser:
+    """One user of the lab."""
+
+    name: str
+    login: Login
+
+
+@dataclass(frozen=True, slots=True)
+class LabConfig:
+    """`host` is the loopback address that everything listens at; ports are chosen freely (0).
+
+    With `delayed_offer`, INVITEs to users carry no session description, as CUCM's do.  `vouches`
+    has the registrar say that it speaks for the far ends of calls.
+    """
+
+    host: str = "127.0.0.1"
+    tls_port: int = 0
+    tcp_port: int = 0
+    udp_port: int = 0
+    media_ports: tuple[int, int] = (30000, 39999)
+    delayed_offer: bool = True
+    vouches: bool = True
+    registration_expires: int = 120
+    users: tuple[LabUser, ...] = (
+        LabUser("alice", Login(Transport.TLS, certificate=True)),
+        LabUser("bob", Login(Transport.TLS, certificate=True)),
+        LabUser("dave", Login(Transport.TLS)),
+        LabUser("carol", Login(Transport.UDP)),
+    )
+
+    def user(self, name: str | None) -> LabUser | None:
+        """The user of that name."""
+        return next((user for user in self.users if user.name == name), None)

@@ -1,0 +1,84 @@
+"""What the lab writes for its users: certificates, secrets and account files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from softphone.lab.authority import Authority, Names
+from softphone.lab.config import LabConfig, LabUser
+from softphone.machine import Address, Entropy, Transport
+from softphone.security import KeyMaterial
+from softphone.trust import Credential
+
+__all__ = ["LabFiles"]
+
+
+class LabFiles:
+    """The lab's folder.  It is made if it is missing; files of an earlier lab are replaced."""
+
+    def __init__(self, folder: Path, config: LabConfig, *, entropy: Entropy) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._config = config
+        self.authority = Authority()
+        self.ca = self.authority.write(folder)
+        server = self.authority.server("lab", names=Names(dns=("localhost",), ip=(config.host,)))
+        self.server: Credential = server.write(folder, "server")
+        self.passwords: dict[str, KeyMaterial] = {}
+        for user in config.users:
+            self._write_user(user, entropy)
+
+    def _write_user(self, user: LabUser, entropy: Entropy) -> None:
+        if user.login.certificate:
+            aor = f"sip:{user.name}@{self._config.host}"
+            self.authority.client(aor).write(self.folder, user.name)
+            return
+        password = entropy(12).hex()
+        self.passwords[user.name] = KeyMaterial(password.encode())
+        write_secret(self.folder / f"{user.name}.secret", f"{password}\n")
+
+    def account_file(self, user: LabUser, addresses: Mapping[Transport, Address]) -> Path:
+        """Write the account file of one user, and give its path."""
+        path = self.folder / f"{user.name}.toml"
+        write_secret(path, self._account_text(user, addresses))
+        return path
+
+    def _account_text(self, user: LabUser, addresses: Mapping[Transport, Address]) -> str:
+        transport = user.login.transport
+        host, port = addresses[transport]
+        registrar = (
+            f"sips:{host}:{port}"
+            if transport is Transport.TLS
+            else f"sip:{host}:{port};transport={transport.value}"
+        )
+        lines = [
+            f'aor = "sip:{user.name}@{self._config.host}"',
+            f'registrar = "{registrar}"',
+        ]
+        if not user.login.certificate:
+            lines += [
+                "[credentials]",
+                f'username = "{user.name}"',
+                f'password_file = "{user.name}.secret"',
+                'algorithms = ["SHA-256"]',
+            ]
+        if transport is Transport.TLS:
+            lines += ["[tls]", f'ca = "{self.ca.name}"']
+            if user.login.certificate:
+                lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
+        return "\n".join(lines) + "\n"
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write aside, readable by the owner only, then rename."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,245 @@
+"""LabServer: a CUCM-like call server in this process, for demonstrations and tests.
+
+    async with LabServer(folder) as lab:
+        config = load_account(lab.accounts["alice"]).config
+
+A registrar (client certificate or digest), call control that announces how secure each call is,
+and a few extensions.  Everything listens on one loopback address.  RFC 3261, RFC 5922.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from softphone._version import __version__
+from softphone.errors import ConfigurationError, TransportError
+from softphone.lab.call_control import CallControl, LabContext
+from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.files import LabFiles
+from softphone.lab.registrar import (
+    Registrar,
+    RegistrarConfig,
+    StoredBinding,
+    certificate_speaks_for,
+)
+from softphone.machine import Address, Entropy, Flow, Side, Tap, Transport
+from softphone.media.engine import MediaEngine
+from softphone.media.port import MediaConfig, PortRange
+from softphone.net import Driver
+from softphone.security import KeyMaterial
+from softphone.sip import (
+    DigestAlgorithm,
+    Endpoint,
+    EndpointConfig,
+    FlowClosed,
+    InviteReceived,
+    InviteUsage,
+    ReferReceived,
+    Request,
+    RequestReceived,
+    ServerExchange,
+    SipEvent,
+    SipUri,
+)
+from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
+from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+
+__all__ = ["LabServer"]
+
+_VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
+
+
+class LabServer:
+    """An async context; `folder` gets the certificates and account files."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: LabConfig | None = None,
+        *,
+        entropy: Entropy = secrets.token_bytes,
+        tap: Tap | None = None,
+    ) -> None:
+        self.config = config or LabConfig()
+        if not ipaddress.ip_address(self.config.host).is_loopback:
+            raise ConfigurationError(f"the lab listens on loopback only, not {self.config.host}")
+        self._entropy = entropy
+        self._tap = tap
+        self._folder = folder
+        self._stack = AsyncExitStack()
+        self._owners: dict[object, Callable[[Any], None]] = {}
+        self.addresses: dict[Transport, Address] = {}
+        self.accounts: dict[str, Path] = {}
+
+    async def __aenter__(self) -> Self:
+        self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
+        self._registrar = Registrar(
+            RegistrarConfig(
+                domains=(self.config.host,),
+                default_expires=self.config.registration_expires,
+                maximum_expires=self.config.registration_expires,
+            ),
+            entropy=self._entropy,
+        )
+        self._verifier = DigestVerifier(
+            VerifierConfig("softphone lab"), entropy=self._entropy, lookup=self._password
+        )
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        endpoint = Endpoint(
+            side=Side.SERVER,
+            entropy=self._entropy,
+            config=EndpointConfig(user_agent=f"softphone-lab/{__version__}", allow=_ALLOWED),
+        )
+        self._driver: Driver[SipEvent] = Driver(endpoint, on_event=self._handle, tap=self._tap)
+        media = MediaEngine(
+            MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports)),
+            entropy=self._entropy,
+        )
+        await self._stack.enter_async_context(self._driver)
+        await self._stack.enter_async_context(media)
+        self._endpoint = endpoint
+        self._calls = CallControl(
+            LabContext(
+                config=self.config,
+                endpoint=endpoint,
+                media=media,
+                change=self._driver.change,
+                adopt=self._adopt,
+                entropy=self._entropy,
+                binding_of=self._binding_of,
+                admit=self._admit,
+            )
+        )
+        self._stack.push_async_callback(self._calls.close)
+        await self._listen()
+
+    async def _listen(self) -> None:
+        tls = TlsSettings(
+            store=TrustStore.of(str(self.files.ca)),
+            credential=self.files.server,
+            client_certificates=ClientCertificates.OPTIONAL,
+        )
+        ports = {
+            Transport.TLS: self.config.tls_port,
+            Transport.TCP: self.config.tcp_port,
+            Transport.UDP: self.config.udp_port,
+        }
+        for transport, port in ports.items():
+            self.addresses[transport] = await self._driver.listen(
+                transport,
+                self.config.host,
+                port,
+                tls=tls if transport is Transport.TLS else None,
+            )
+        for user in self.config.users:
+            self.accounts[user.name] = self.files.account_file(user, self.addresses)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def registered(self) -> Mapping[str, StoredBinding]:
+        """Who is registered now."""
+        found = {user.name: self._binding_of(user.name) for user in self.config.users}
+        return {name: binding for name, binding in found.items() if binding is not None}
+
+    def cut(self, name: str) -> None:
+        """Close the connection of a user, as a failing network would."""
+        binding = self._binding_of(name)
+        if binding is not None:
+            self._driver.close_flow(binding.flow, TransportError("cut by the lab"))
+
+    # Events
+
+    def _adopt(self, owner: object, handler: Callable[[Any], None]) -> None:
+        self._owners[owner] = handler
+        leg = getattr(handler, "__self__", None)
+        if leg is not None:
+            leg.over.add_done_callback(lambda _: self._owners.pop(owner, None))
+
+    def _handle(self, event: SipEvent) -> None:
+        if isinstance(event, ReferReceived):
+            self._calls.referred(event)
+            return
+        owner = getattr(event, "usage", None)
+        handler = None if owner is None else self._owners.get(owner)
+        if handler is not None:
+            handler(event)
+        elif isinstance(event, InviteReceived):
+            self._calls.invited(event)
+        elif isinstance(event, RequestReceived):
+            self._requested(event)
+        elif isinstance(event, FlowClosed) and isinstance(event.flow, Flow):
+            self._registrar.flow_died(event.flow)
+
+    def _requested(self, event: RequestReceived[ServerExchange]) -> None:
+        status, reason, headers = 405, "", ()
+        if event.request.method == "REGISTER":
+            status, reason, headers = self._register(event.request, event.flow)
+        with self._driver.change() as now:
+            self._endpoint.respond(event.exchange, status, now=now, reason=reason, headers=headers)
+
+    def _register(self, request: Request, flow: Flow) -> tuple[int, str, Any]:
+        uri = request.to.uri
+        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
+        if user is None or not isinstance(uri, SipUri):
+            return 404, "", ()
+        refusal = self._identify(user, uri, request, flow)
+        if refusal is not None:
+            return refusal
+        reply = self._registrar.register(request, flow=flow, now=self._driver.now)
+        headers = tuple(reply.headers)
+        if self.config.vouches and reply.status == 200 and flow.identity is not None:
+            headers += (_VOUCHES,)
+        return reply.status, reply.reason, headers
+
+    def _identify(
+        self, user: LabUser, aor: SipUri, request: Request, flow: Flow
+    ) -> tuple[int, str, Any] | None:
+        """None when the request is really from `user`; else what to answer."""
+        if flow.transport is not Transport.TLS and user.login.secure:
+            return 403, "This user registers over TLS", ()
+        if user.login.certificate:
+            if flow.identity is None or not certificate_speaks_for(flow.identity, aor):
+                return 403, "The client certificate does not name this user", ()
+            return None
+        verdict = self._verifier.verify(request, now=self._driver.now)
+        if isinstance(verdict, Unverified):
+            return verdict.status, "", verdict.headers
+        return None if verdict.username == user.name else (403, "", ())
+
+    def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
+        """Who calls; None when the INVITE was refused."""
+        uri = event.request.from_.uri
+        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
+        refusal: tuple[int, str, Any] | None = (403, "", ())
+        if user is not None and isinstance(uri, SipUri):
+            refusal = self._identify(user, uri, event.request, event.flow)
+        if refusal is None:
+            return user
+        with self._driver.change() as now:
+            event.usage.reject(refusal[0], now=now, reason=refusal[1], headers=refusal[2])
+        return None
+
+    def _binding_of(self, name: str) -> StoredBinding | None:
+        aor = SipUri("sip", name, None, self.config.host)
+        bindings = self._registrar.bindings(aor, now=self._driver.now)
+        return bindings[0] if bindings else None
+
+    def _password(self, username: str, _: DigestAlgorithm) -> KeyMaterial | None:
+        return self.files.passwords.get(username)
+
+
+_ALLOWED = (*EndpointConfig().allow, "REGISTER")

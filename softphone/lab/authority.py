@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from softphone.trust import Credential, write_private
 
@@ -112,8 +113,9 @@ class Authority:
     """A root, or an intermediate, that issues certificates; it keeps its key in memory.
 
     `wall` is the time that validity counts from, the present when None.  `crl_url` goes into
-    every certificate as its CRL distribution point.  Without `key_identifiers` the certificates
-    are those of many a private authority, and fail OpenSSL's strict checks.
+    every certificate as its CRL distribution point, `ocsp_url` as its OCSP responder.
+    Without `key_identifiers` the certificates are those of many a private authority, and fail
+    OpenSSL's strict checks.
     """
 
     def __init__(
@@ -123,12 +125,14 @@ class Authority:
         wall: datetime | None = None,
         parent: Authority | None = None,
         crl_url: str | None = None,
+        ocsp_url: str | None = None,
         key_identifiers: bool = True,
     ) -> None:
         self._key_identifiers = key_identifiers
         self._wall = (wall or datetime.now(UTC)).replace(microsecond=0)
         self._parent = parent
         self._crl_url = crl_url
+        self._ocsp_url = ocsp_url
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._subject = _name(name)
         self._revoked: dict[int, datetime] = {}
@@ -138,6 +142,8 @@ class Authority:
         builder = builder.add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         ).add_extension(_usage(authority=True), critical=True)
+        if parent is not None:
+            builder = parent._declaring(builder)
         self.certificate: x509.Certificate = builder.sign(signer._key, hashes.SHA256())
 
     @property
@@ -153,7 +159,9 @@ class Authority:
 
     def intermediate(self, name: str) -> Authority:
         """A subordinate authority."""
-        return Authority(name, wall=self._wall, parent=self, crl_url=self._crl_url)
+        return Authority(
+            name, wall=self._wall, parent=self, crl_url=self._crl_url, ocsp_url=self._ocsp_url
+        )
 
     def server(
         self,
@@ -209,26 +217,23 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if general:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
-        if self._crl_url is not None:
-            place = x509.DistributionPoint(
-                full_name=[x509.UniformResourceIdentifier(self._crl_url)],
-                relative_name=None,
-                reasons=None,
-                crl_issuer=None,
-            )
-            builder = builder.add_extension(x509.CRLDistributionPoints([place]), critical=False)
+        builder = self._declaring(builder)
         return Issued(builder.sign(self._key, hashes.SHA256()), key, self.chain)
 
     def revoke(self, issued: Issued) -> None:
         """Put a certificate on the revocation list."""
-        self._revoked[issued.certificate.serial_number] = self._wall
+        self.revoke_certificate(issued.certificate)
+
+    def revoke_certificate(self, certificate: x509.Certificate) -> None:
+        """The same for a certificate alone, such as an intermediate's."""
+        self._revoked[certificate.serial_number] = self._wall - timedelta(minutes=5)
 
     def revocation_list(self, *, lasts: timedelta = timedelta(days=1)) -> bytes:
         """The CRL (DER, RFC 5280 section 5) as of this authority's time."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._subject)
-            .last_update(self._wall - timedelta(hours=1))
+            .last_update(self._wall - timedelta(minutes=1))
             .next_update(self._wall + lasts)
             .add_extension(x509.CRLNumber(len(self._revoked) + 1), critical=False)
             .add_extension(
@@ -240,6 +245,42 @@ class Authority:
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def status_of(self, issued: Issued, *, lasts: timedelta = timedelta(days=1)) -> bytes:
+        """The OCSP answer (DER, RFC 6960) about a certificate, signed by the authority itself."""
+        since = self._revoked.get(issued.certificate.serial_number)
+        status = ocsp.OCSPCertStatus.GOOD if since is None else ocsp.OCSPCertStatus.REVOKED
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=issued.certificate,
+            issuer=self.certificate,
+            algorithm=hashes.SHA1(),  # RFC 5019 section 2.1.1
+            cert_status=status,
+            this_update=self._wall - timedelta(minutes=1),
+            next_update=self._wall + lasts,
+            revocation_time=since,
+            revocation_reason=None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.certificate)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def _declaring(self, builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+        """Say in a certificate of ours where its revocation is told."""
+        if self._crl_url is not None:
+            place = x509.DistributionPoint(
+                full_name=[x509.UniformResourceIdentifier(self._crl_url)],
+                relative_name=None,
+                reasons=None,
+                crl_issuer=None,
+            )
+            builder = builder.add_extension(x509.CRLDistributionPoints([place]), critical=False)
+        if self._ocsp_url is not None:
+            responder = x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP,
+                x509.UniformResourceIdentifier(self._ocsp_url),
+            )
+            access = x509.AuthorityInformationAccess([responder])
+            builder = builder.add_extension(access, critical=False)
+        return builder
 
     def _builder(
         self, subject: x509.Name, key: PrivateKey, signer: Authority, validity: Validity

@@ -32,15 +32,8 @@ from softphone.trust.csr import (
     new_request,
     write_key,
 )
-from softphone.trust.gate import (
-    Examination,
-    Fetch,
-    FetchFailed,
-    FetchKind,
-    GateRules,
-    Verdict,
-    examine,
-)
+from softphone.trust.gate import Examination, GateRules, Verdict, examine
+from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore, write_private
 
 __all__ = [
@@ -71,6 +64,7 @@ __all__ = [
     "names_of",
     "new_key",
     "new_request",
+    "next_update",
     "peer_identity",
     "probe_context",
     "server_context",

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from cryptography import x509
 
@@ -30,33 +29,11 @@ from softphone.trust.certificate import (
     subject_of,
 )
 from softphone.trust.path import check_dates, check_strength, strict_violations
+from softphone.trust.revocation import Fetch, FetchFailed, judge, wanted_for
 
-__all__ = ["Examination", "Fetch", "FetchFailed", "FetchKind", "GateRules", "Verdict", "examine"]
+__all__ = ["Examination", "GateRules", "Verdict", "examine"]
 
 logger = logging.getLogger("softphone.trust")
-
-
-class FetchKind(StrEnum):
-    """What is fetched."""
-
-    CRL = "crl"
-    OCSP = "ocsp"
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`."""
-
-    kind: FetchKind
-    url: str
-    request: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchFailed:
-    """A fetch that brought nothing, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +84,15 @@ class Examination:
 
     def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
         """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
-        return Verdict(self.path[0], self.kind, "unchecked", self.relaxations)
+        revocation = judge(self.path, answers, mode=self.rules.revocation, wall=wall)
+        if revocation == "unreachable":
+            failed = {each.reason for each in answers.values() if isinstance(each, FetchFailed)}
+            logger.info(
+                "nobody told the revocation of %s: %s",
+                subject_of(self.path[0]),
+                "; ".join(sorted(failed)),
+            )
+        return Verdict(self.path[0], self.kind, revocation, self.relaxations)
 
 
 def examine(
@@ -144,7 +129,8 @@ def examine(
         check_identity(path[0], service, reference)
     for relaxation in relaxations:
         logger.info("accepted with a reservation: %s", relaxation)
-    return Examination(path, "pin" if pinned else "chain", rules, relaxations)
+    wanted = () if rules.revocation is RevocationMode.OFF else wanted_for(path)
+    return Examination(path, "pin" if pinned else "chain", rules, relaxations, wanted)
 
 
 def _parsed(der: bytes) -> x509.Certificate:

@@ -1,0 +1,232 @@
+"""Revocation: what a verified path declares, and what the bytes fetched for it say.
+
+CRLs by the distribution points of RFC 5280 section 4.2.1.13, OCSP (RFC 6960) by the authority
+information access of 4.2.2.1; judged by pyhanko-certvalidator, which fetches nothing here.
+
+Revoked: refused.  Nothing declared, or (in the soft mode) nobody reachable: accepted.  Reachable
+and wrong, that is stale, forged or unknown: refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from softphone.errors import CertificateRevoked, CertificateUntrusted
+from softphone.security import RevocationMode
+from softphone.trust.certificate import der_of, subject_of
+
+__all__ = ["Fetch", "FetchFailed", "FetchKind", "judge", "next_update", "wanted_for"]
+
+T = TypeVar("T")
+
+_MOST_FETCHES = 8
+_MOST_URL = 1024
+
+
+class FetchKind(StrEnum):
+    """What is fetched."""
+
+    CRL = "crl"
+    OCSP = "ocsp"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`."""
+
+    kind: FetchKind
+    url: str
+    request: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """A fetch that brought nothing, and why."""
+
+    reason: str
+
+
+def wanted_for(path: Sequence[x509.Certificate]) -> tuple[Fetch, ...]:
+    """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only."""
+    found = (
+        fetch
+        for certificate, issuer in pairwise(path)
+        for fetch in (*_responders(certificate, issuer), *_lists(certificate))
+    )
+    return tuple(dict.fromkeys(found))[:_MOST_FETCHES]
+
+
+def _responders(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Fetch]:
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    # RFC 5019 section 2.1.1: SHA-1, which every responder knows; nothing rests on its strength.
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())
+    request = builder.build().public_bytes(Encoding.DER)
+    for description in access.value:
+        if description.access_method == AuthorityInformationAccessOID.OCSP:
+            for url in _http_urls([description.access_location]):
+                yield Fetch(FetchKind.OCSP, url, request)
+
+
+def _lists(certificate: x509.Certificate) -> Iterator[Fetch]:
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    for point in points.value:
+        for url in _http_urls(point.full_name or []):
+            yield Fetch(FetchKind.CRL, url)
+
+
+def _http_urls(names: Sequence[x509.GeneralName]) -> Iterator[str]:
+    for name in names:
+        if isinstance(name, x509.UniformResourceIdentifier) and len(name.value) <= _MOST_URL:
+            try:
+                parts = urlsplit(name.value)
+            except ValueError:
+                continue
+            if parts.scheme == "http" and parts.hostname:
+                yield name.value
+
+
+def next_update(fetch: Fetch, data: bytes) -> datetime | None:
+    """Until when an answer may be kept (UTC); None when it says nothing or cannot be read."""
+    try:
+        if fetch.kind is FetchKind.CRL:
+            return x509.load_der_x509_crl(data).next_update_utc
+        return ocsp.load_der_ocsp_response(data).next_update_utc
+    except ValueError:
+        return None
+
+
+def judge(
+    path: Sequence[x509.Certificate],
+    answers: Mapping[Fetch, bytes | FetchFailed],
+    *,
+    mode: RevocationMode,
+    wall: datetime,
+) -> str:
+    """What is known of the path's revocation: "good", "undeclared", "unreachable" or "unchecked".
+
+    Raises CertificateRevoked; CertificateUntrusted for answers that are stale, forged or unknown,
+    and, in the hard mode, for none at all.
+    """
+    if mode is RevocationMode.OFF:
+        return "unchecked"
+    words = [
+        _judge_one(certificate, issuer, path, answers, mode=mode, wall=wall)
+        for certificate, issuer in pairwise(path)
+    ]
+    if "unreachable" in words:
+        return "unreachable"
+    return words[0] if words else "undeclared"
+
+
+def _judge_one(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    path: Sequence[x509.Certificate],
+    answers: Mapping[Fetch, bytes | FetchFailed],
+    *,
+    mode: RevocationMode,
+    wall: datetime,
+) -> str:
+    """One certificate of the path: where anything was brought, it must settle the question."""
+    declared = wanted_for((certificate, issuer))
+    if not declared:
+        return "undeclared"
+    brought = {
+        fetch: data
+        for fetch in declared
+        if isinstance(data := answers.get(fetch), bytes) and _answered(fetch, data)
+    }
+    if not brought and mode is RevocationMode.SOFT:
+        return "unreachable"
+    if not brought:
+        raise CertificateUntrusted(
+            f"the revocation of {subject_of(certificate)} cannot be determined: nobody answers"
+        )
+    _validate(certificate, issuer, path, brought, wall=wall)
+    return "good"
+
+
+def _answered(fetch: Fetch, data: bytes) -> bool:
+    """Whether this is an answer, and no responder's excuse such as tryLater (RFC 6960 2.3)."""
+    if fetch.kind is FetchKind.CRL:
+        return True
+    try:
+        status = ocsp.load_der_ocsp_response(data).response_status
+    except ValueError:
+        return True  # what cannot be read is judged, not excused
+    return status is ocsp.OCSPResponseStatus.SUCCESSFUL
+
+
+def _validate(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    path: Sequence[x509.Certificate],
+    brought: Mapping[Fetch, bytes],
+    *,
+    wall: datetime,
+) -> None:
+    # Imported here: it is heavy, and most connections never need it.
+    from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
+    from pyhanko_certvalidator import CertificateValidator, ValidationContext
+    from pyhanko_certvalidator.errors import (
+        PathBuildingError,
+        RevokedError,
+        StaleRevinfoError,
+        ValidationError,
+    )
+
+    subject = subject_of(certificate)
+    try:
+        # Its issuer, verified already, is the anchor; so each certificate stands for itself.
+        context = ValidationContext(
+            trust_roots=[asn1.Certificate.load(der_of(issuer))],
+            other_certs=[asn1.Certificate.load(der_of(each)) for each in path],
+            crls=[data for fetch, data in brought.items() if fetch.kind is FetchKind.CRL],
+            ocsps=[data for fetch, data in brought.items() if fetch.kind is FetchKind.OCSP],
+            moment=wall,
+            allow_fetching=False,
+            revocation_mode="hard-fail",
+        )
+        leaf = asn1.Certificate.load(der_of(certificate))
+        validator = CertificateValidator(leaf, validation_context=context)
+        usage = validator.async_validate_usage(set(), set(), extended_optional=True)  # type: ignore[no-untyped-call]
+        _at_once(usage)
+    except RevokedError as exc:
+        raise CertificateRevoked(f"the certificate of {subject} has been revoked: {exc}") from exc
+    except StaleRevinfoError as exc:
+        raise CertificateUntrusted(
+            f"what is said of the revocation of {subject} is out of date: {exc}"
+        ) from exc
+    except (ValidationError, PathBuildingError, ValueError, TypeError) as exc:
+        raise CertificateUntrusted(
+            f"the revocation of {subject} cannot be determined: {exc}"
+        ) from exc
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that awaits nothing: the validator is asynchronous only for its fetchers."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise CertificateUntrusted("the revocation check waits for something that nobody brings")

@@ -214,7 +214,7 @@ def make_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
 def check_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> Choice:
     """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key.
 
-    A key that is our own one sent back is refused: both directions would share a keystream.
+    Our own key sent back is refused: both directions would draw on one keystream.
     """
     if not answered:
         return Choice(None, None, (_NO_LINE,))
@@ -233,8 +233,8 @@ def check_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> C
     ours = next((ours for ours in offered if ours.tag == line.tag), None)
     if ours is None or suite_named(ours.suite_name) is not verdict:
         return refuse(RefusalCode.NOT_OFFERED, f"{verdict} with tag {line.tag} was not offered")
-    if any(same_key(mine, line) for mine in offered):
-        return refuse(RefusalCode.KEY_REFLECTED, "the answer carries a key of our own")
+    if same_key(ours, line):
+        return refuse(RefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
     return Choice(line, verdict)
 
 

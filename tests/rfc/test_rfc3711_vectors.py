@@ -1,0 +1,51 @@
+"""RFC 3711 appendix B and RFC 6188 section 7: keystream, key derivation, whole packets.
+
+The whole packets are those of libsrtp's own validation, which quotes the keys of appendix B.3.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp import Backend, ReceiveContext, SendContext, libsrtp
+from softphone.srtp.aead import derive, keystream
+from tests.support.srtp import vector
+
+
+@pytest.mark.parametrize(
+    "name", ["rfc3711_B2_aes_cm_128_keystream", "rfc6188_7_1_aes_cm_256_keystream"]
+)
+def test_aes_counter_mode_keystream(name):
+    given = vector(name)
+    block = int.from_bytes(given["session_salt"], "big")
+    assert keystream(given["session_key"], block, len(given["keystream"])) == given["keystream"]
+
+
+@pytest.mark.parametrize("name", ["rfc3711_B3_kdf_128", "rfc6188_7_4_kdf_256"])
+def test_key_derivation(name):
+    given = vector(name)
+    master = given["master_key"], given["master_salt"]
+    assert derive(*master, 0, len(given["session_key"])) == given["session_key"]
+    assert derive(*master, 1, 20) == given["session_auth_key_first20"]
+    assert derive(*master, 2, 14) == given["session_salt"]
+
+
+@pytest.fixture(params=["libsrtp", "cryptography", "public"])
+def backend(request, monkeypatch) -> Backend:
+    if request.param == "public":
+        monkeypatch.setattr(libsrtp, "binding", None)
+        return Backend.LIBSRTP
+    return Backend(request.param)
+
+
+def test_whole_packets(backend):
+    given = vector("libsrtp_srtp_validate_aes_cm_128_hmac_sha1_80")
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    secret = KeyMaterial(given["master_key"] + given["master_salt"])
+    send = SendContext(suite, secret, backend=backend)
+    assert send.protect(given["rtp_plain"]) == given["srtp"]
+    assert send.protect_rtcp(given["rtcp_plain"]) == given["srtcp"]
+    receive = ReceiveContext(suite, secret, backend=backend)
+    assert receive.unprotect(given["srtp"]) == given["rtp_plain"]
+    assert receive.unprotect_rtcp(given["srtcp"]) == given["rtcp_plain"]

@@ -1,0 +1,223 @@
+"""Contexts: counters, sources, and the rollover counter over a re-key."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp import (
+    FIRST_SEQUENCE_LIMIT,
+    REPLAY_WINDOW,
+    Backend,
+    FailureCounts,
+    ReceiveContext,
+    SendContext,
+    Status,
+    libsrtp,
+)
+from softphone.srtp.context import MAXIMUM_SOURCES
+from tests.support.srtp import SSRC, key, rtcp, rtp
+
+SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+
+
+@pytest.fixture(params=["libsrtp", "cryptography", "public"])
+def backend(request, monkeypatch) -> Backend:
+    """Each backend, and libsrtp without its private binding."""
+    if request.param == "public":
+        monkeypatch.setattr(libsrtp, "binding", None)
+        return Backend.LIBSRTP
+    return Backend(request.param)
+
+
+def pair(backend: Backend, suite: CryptoSuite = SUITE) -> tuple[SendContext, ReceiveContext]:
+    return (
+        SendContext(suite, key(suite), backend=backend),
+        ReceiveContext(suite, key(suite), backend=backend),
+    )
+
+
+@pytest.mark.parametrize("suite", list(CryptoSuite))
+def test_there_and_back(suite, backend):
+    send, receive = pair(backend, suite)
+    assert receive.unprotect(send.protect(rtp(1))) == rtp(1)
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp())) == rtcp()
+    assert send.failures == receive.failures == FailureCounts()
+
+
+@pytest.mark.parametrize("length", [0, 29, 31, 44])
+def test_a_key_of_the_wrong_length_is_refused(length, backend):
+    for kind in (SendContext, ReceiveContext):
+        with pytest.raises(ConfigurationError, match="30 bytes"):
+            kind(SUITE, KeyMaterial(bytes(length)), backend=backend)
+
+
+def test_every_cause_has_its_counter():
+    counts = FailureCounts()
+    for status in Status:
+        counts.count(status)
+    assert counts == FailureCounts(
+        authentication=1, replayed=2, malformed=2, sources=1, expired=1, other=2
+    )
+
+
+def test_failures_are_counted_by_cause(backend):
+    send, receive = pair(backend)
+    good, other = send.protect(rtp(1)), send.protect(rtp(2))
+    assert receive.unprotect(good) == rtp(1)
+    assert receive.unprotect(good) is None
+    assert receive.unprotect(other[:-1] + b"?") is None
+    assert receive.unprotect(b"short") is None
+    assert receive.failures == FailureCounts(authentication=1, replayed=1, malformed=1)
+    assert receive.unprotect(other) == rtp(2)
+
+
+def test_failures_of_rtcp_are_counted_too(backend):
+    send, receive = pair(backend)
+    good = send.protect_rtcp(rtcp())
+    assert receive.unprotect_rtcp(good) == rtcp()
+    assert receive.unprotect_rtcp(good) is None
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp())[:-1] + b"?") is None
+    assert receive.unprotect_rtcp(bytes(21)) is None
+    assert receive.failures == FailureCounts(authentication=1, replayed=1, malformed=1)
+
+
+def test_reordering_within_the_window_is_no_loss(backend):
+    send, receive = pair(backend)
+    packets = [send.protect(rtp(sequence)) for sequence in range(REPLAY_WINDOW + 1)]
+    assert receive.unprotect(packets[-1]) is not None
+    assert receive.unprotect(packets[1]) == rtp(1)
+    assert receive.unprotect(packets[0]) is None
+    assert receive.failures == FailureCounts(replayed=1)
+
+
+def test_a_sender_never_uses_an_index_twice(backend):
+    send, _ = pair(backend)
+    assert send.protect(rtp(1)) is not None
+    assert send.protect(rtp(1)) is None
+    assert send.failures == FailureCounts(replayed=1)
+    assert send.protect(b"short") is None
+    assert send.protect_rtcp(b"short") is None
+    assert send.failures.malformed == 2
+
+
+def test_a_closed_context_does_nothing(backend):
+    send, receive = pair(backend)
+    sealed, report = send.protect(rtp(1)), send.protect_rtcp(rtcp())
+    send.close()
+    receive.close()
+    assert send.protect(rtp(2)) is None
+    assert send.protect_rtcp(rtcp()) is None
+    assert receive.unprotect(sealed) is None
+    assert receive.unprotect_rtcp(report) is None
+    assert (send.failures.other, receive.failures.other) == (2, 2)
+    assert send.handle is receive.handle is None
+
+
+def test_a_roll_over_is_followed_through_loss_and_reordering(backend):
+    send, receive = pair(backend)
+    packets = {sequence: send.protect(rtp(sequence)) for sequence in range(65500, 65600)}
+    for sequence in (65500, 65530, 65537, 65534, 65535, 65540, 65539, 65599):
+        assert receive.unprotect(packets[sequence]) == rtp(sequence)
+    if send.roc(SSRC) is not None:
+        assert send.roc(SSRC) == 1
+        assert receive.rollover() == {SSRC: 1}
+
+
+def test_the_source_may_change_and_change_back(backend):
+    send, receive = pair(backend)
+    for sequence, ssrc in ((1, 1), (500, 2), (2, 1), (9, 3), (501, 2)):
+        packet = rtp(sequence, ssrc=ssrc)
+        assert receive.unprotect(send.protect(packet)) == packet
+    assert receive.failures == FailureCounts()
+
+
+def test_no_key_is_heard_from_more_sources_than_we_can_remember(backend):
+    send, receive = pair(backend)
+    for ssrc in range(MAXIMUM_SOURCES):
+        assert receive.unprotect(send.protect(rtp(1, ssrc=ssrc))) is not None
+    assert receive.unprotect(send.protect(rtp(1, ssrc=999))) is None
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=998))) is None
+    assert receive.failures == FailureCounts(sources=2)
+    assert receive.unprotect(send.protect(rtp(2, ssrc=5))) is not None
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=5))) is not None
+
+
+def test_a_forged_source_is_never_remembered(backend):
+    _, receive = pair(backend)
+    for ssrc in range(1000):
+        assert receive.unprotect(rtp(1, ssrc=ssrc)) is None
+    assert receive.failures == FailureCounts(authentication=1000)
+    assert receive.rollover() == {}
+
+
+def sender_at(index: int, suite: CryptoSuite = SUITE) -> SendContext:
+    """A sender of the second backend whose next packet has this index."""
+    send = SendContext(suite, key(suite, 99), backend=Backend.CRYPTOGRAPHY)
+    send._transform.set_roc(SSRC, index >> 16)
+    return send
+
+
+@pytest.mark.parametrize("suite", list(CryptoSuite))
+@pytest.mark.parametrize(
+    ("kept", "index"),
+    [
+        (3, 3 << 16 | 700),  # RFC 3711: the counter goes on
+        (3, 700),  # RFC 4568: it starts anew
+        (3, 4 << 16 | 5),  # it went on, and has wrapped meanwhile
+        (0, 5),
+        (0, 1 << 16 | 5),
+        (0xFFFF_FFFF, 5),
+    ],
+)
+def test_after_a_new_key_the_kept_and_the_reset_counter_are_tried(backend, suite, kept, index):
+    send = sender_at(index, suite)
+    receive = ReceiveContext(suite, key(suite, 99), backend=backend, rollover={SSRC: kept})
+    for step in range(3):
+        packet = rtp((index + step) & 0xFFFF)
+        assert receive.unprotect(send.protect(packet)) == packet
+    assert receive.failures == FailureCounts()
+    assert receive.rollover() == {SSRC: index >> 16}
+
+
+def test_the_counter_is_not_pinned_by_a_forgery(backend):
+    receive = ReceiveContext(SUITE, key(SUITE, 99), backend=backend, rollover={SSRC: 3})
+    for _ in range(50):
+        assert receive.unprotect(rtp(9)) is None
+    assert receive.failures == FailureCounts(authentication=50)
+    assert receive.rollover() == {SSRC: 3}
+    assert receive.unprotect(sender_at(3 << 16 | 10).protect(rtp(10))) == rtp(10)
+
+
+def test_other_sources_start_at_zero_beside_a_kept_one(backend):
+    receive = ReceiveContext(SUITE, key(SUITE, 99), backend=backend, rollover={7: 3})
+    assert receive.unprotect(sender_at(10).protect(rtp(10))) == rtp(10)
+    assert set(receive.rollover()) == {7, SSRC}
+
+
+def test_where_the_counter_cannot_be_set_the_second_backend_takes_the_stream(monkeypatch):
+    monkeypatch.setattr(libsrtp, "binding", None)
+    assert ReceiveContext(SUITE, key(SUITE), rollover={}).handle is None
+    receive = ReceiveContext(SUITE, key(SUITE, 99), rollover={SSRC: 2})
+    assert type(receive._transform).__name__ == "CryptographyTransform"
+    assert receive.unprotect(sender_at(2 << 16).protect(rtp(0))) == rtp(0)
+
+
+def test_the_counters_of_one_context_go_into_the_next(backend):
+    send, receive = pair(backend)
+    for sequence in range(65530, 65545):
+        receive.unprotect(send.protect(rtp(sequence)))
+    after = ReceiveContext(SUITE, key(SUITE, 99), backend=backend, rollover=receive.rollover())
+    sequence = 65545 if receive.rollover() else 10
+    fresh = sender_at(sequence)
+    assert after.unprotect(fresh.protect(rtp(sequence))) == rtp(sequence)
+
+
+def test_the_rule_for_first_sequence_numbers_keeps_early_loss_harmless(backend):
+    """RFC 3711 section 3.3.1: from below 2^15, 2^15 packets may be lost and the index is right."""
+    send, receive = pair(backend)
+    first = FIRST_SEQUENCE_LIMIT - 1
+    send.protect(rtp(first))
+    packet = rtp(first + FIRST_SEQUENCE_LIMIT)
+    assert receive.unprotect(send.protect(packet)) == packet

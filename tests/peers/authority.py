@@ -50,8 +50,8 @@ class TestAuthority:
             raise TypeError(f"{folder} holds no key of ours")
         return cls(folder, name, key)
 
-    def issue(self, name: str, *names: x509.GeneralName) -> tuple[Path, Path]:
-        """Certificate and key files of `name`, good for a server and for a client."""
+    def issue(self, name: str, folder: Path, *names: x509.GeneralName) -> tuple[Path, Path]:
+        """Certificate and key files in `folder`, good for a server and for a client."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
@@ -68,23 +68,29 @@ class TestAuthority:
             .add_extension(issuer, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        files = folder / f"{name}.crt", folder / f"{name}.key"
         files[0].write_bytes(_pem(certificate))
         _write_key(files[1], key)
         return files
 
+    def issue_user(self, user: str, folder: Path) -> tuple[Path, Path]:
+        """A certificate of the AOR `sip:USER@127.0.0.1`, for a client or a phone that answers.
+
+        Certificate and key come into `folder` as USER.crt and USER.key.
+        """
+        return self.issue(user, folder, _uri(f"sip:{user}@127.0.0.1"), *_host())
+
     def _issue_server(self) -> None:
         # RFC 5922 7.1: the SIP domain as a URI too, beside the host name and the address.
-        self.issue(
-            "server",
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-            x509.UniformResourceIdentifier("sip:127.0.0.1"),
-        )
+        self.issue("server", self.folder, _uri("sip:127.0.0.1"), *_host())
 
-    def issue_user(self, user: str) -> tuple[Path, Path]:
-        """A client certificate that names the AOR `sip:USER@127.0.0.1`."""
-        return self.issue(user, x509.UniformResourceIdentifier(f"sip:{user}@127.0.0.1"))
+
+def _uri(text: str) -> x509.GeneralName:
+    return x509.UniformResourceIdentifier(text)
+
+
+def _host() -> list[x509.GeneralName]:
+    return [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

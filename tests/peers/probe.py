@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 END = b"\r\n\r\n"
@@ -58,13 +61,7 @@ def ask_tls(
         ssl.SSLError: the server refused our certificate, or the want of one.
         ConnectionResetError: likewise.
     """
-    context = ssl.create_default_context(cafile=authority)
-    if certificate is not None:
-        context.load_cert_chain(*certificate)
-    with (
-        socket.create_connection(address, timeout) as plain,
-        context.wrap_socket(plain, server_hostname=address[0]) as stream,
-    ):
+    with _tls(address, authority, certificate, timeout) as stream:
         stream.sendall(options(address, user, "tls", stream.getsockname()))
         return _response(stream)
 
@@ -77,3 +74,63 @@ def _response(stream: socket.socket) -> bytes:
             raise ConnectionResetError("closed before a response came")
         data += piece
     return data
+
+
+@dataclass(frozen=True)
+class Register:
+    """A REGISTER of `sip:USER@127.0.0.1`, with outbound (RFC 5626) if `reg_id` is given."""
+
+    user: str
+    address: tuple[str, int]
+    reg_id: int = 0
+    instance: str = "urn:uuid:00000000-0000-1000-8000-000000000001"
+
+    def over_tls(self, authority: Path, certificate: tuple[Path, Path] | None = None) -> bytes:
+        """The response to it over TLS."""
+        with _tls(self.address, authority, certificate, 5.0) as stream:
+            stream.sendall(self.request(stream.getsockname()))
+            return _response(stream)
+
+    def request(self, local: tuple[str, int]) -> bytes:
+        """Its bytes as sent from the address `local`."""
+        token = secrets.token_hex(8)
+        contact = f"<sip:{self.user}@{local[0]}:{local[1]};transport=tls;ob>"
+        if self.reg_id:
+            contact += f';reg-id={self.reg_id};+sip.instance="<{self.instance}>"'
+        lines = [
+            f"REGISTER sip:{self.address[0]} SIP/2.0",
+            f"Via: SIP/2.0/TLS {local[0]}:{local[1]};rport;branch=z9hG4bK{token}",
+            "Max-Forwards: 70",
+            f"From: <sip:{self.user}@{self.address[0]}>;tag={token}",
+            f"To: <sip:{self.user}@{self.address[0]}>",
+            f"Call-ID: {token}",
+            "CSeq: 1 REGISTER",
+            f"Contact: {contact}",
+            "Supported: outbound, path",
+            "Expires: 60",
+            "Content-Length: 0",
+        ]
+        return "\r\n".join(lines).encode() + END
+
+
+def headers(message: bytes) -> dict[str, list[str]]:
+    """The values of each header field by its name in lower case."""
+    found: dict[str, list[str]] = {}
+    for line in message.decode().split("\r\n\r\n")[0].split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip().lower(), []).append(value.strip())
+    return found
+
+
+@contextmanager
+def _tls(
+    address: tuple[str, int], authority: Path, certificate: tuple[Path, Path] | None, timeout: float
+) -> Iterator[ssl.SSLSocket]:
+    context = ssl.create_default_context(cafile=authority)
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    with (
+        socket.create_connection(address, timeout) as plain,
+        context.wrap_socket(plain, server_hostname=address[0]) as stream,
+    ):
+        yield stream

@@ -103,11 +103,16 @@ class PeerProcess:
 
     def pids(self) -> list[int]:
         """The command's own process id and those of all its descendants, as this host sees them."""
-        return _descendants(self._process.pid)
+        return descendants(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """The process id of what holds the command; the command is its child."""
+        return self._process.pid
 
     def listening(self) -> list[tuple[str, str, int]]:
         """`(protocol, address, port)` of every TCP listener and every UDP socket it holds."""
-        return _sockets(self.pids())
+        return sockets_of(self.pids())
 
     def stop(self, timeout: float = 5.0) -> None:
         """SIGTERM, then SIGKILL after `timeout` seconds."""
@@ -172,14 +177,16 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The process ids of everything that `pid` started and that still runs."""
     found = _children(pid)
     for child in list(found):
-        found += _descendants(child)
+        found += descendants(child)
     return found
 
 
-def _sockets(pids: list[int]) -> list[tuple[str, str, int]]:
+def sockets_of(pids: list[int]) -> list[tuple[str, str, int]]:
+    """`(protocol, address, port)` of the TCP listeners and UDP sockets that these hold."""
     inodes: set[str] = set()
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").glob("*"):

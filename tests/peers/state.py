@@ -29,6 +29,8 @@ class SharedPeers:
         self.root: Root | None = None
         self.missing: dict[str, str] = {}
         self.peers: dict[str, Peer] = {}
+        self.pids: dict[str, list[int]] = {}
+        """The processes that hold each peer, for `process.descendants`."""
         self._authorities: dict[str, TestAuthority] = {}
 
     @classmethod
@@ -44,7 +46,9 @@ class SharedPeers:
         TestAuthority.make(folder / "foreign", FOREIGN)
         for name in ("asterisk", "rtpengine", "kamailio"):
             try:
-                shared.peers[name] = shared._make_peer(name, shared.root)
+                peer = shared._make_peer(name, shared.root)
+                shared.peers[name] = peer
+                shared.pids[name] = peer.pids()
             except PeerFailed as error:
                 shared.missing[name] = str(error)
         return shared
@@ -82,6 +86,7 @@ class SharedPeers:
             "root": str(self.root.path) if self.root else None,
             "versions": self.root.versions if self.root else {},
             "missing": self.missing,
+            "pids": self.pids,
             "ports": {name: peer.ports for name, peer in self.peers.items()},
         }
         partial = path.with_suffix(".partial")
@@ -94,6 +99,7 @@ class SharedPeers:
         record = json.loads(path.read_text())
         shared = cls(Path(record["folder"]))
         shared.missing = record["missing"]
+        shared.pids = record["pids"]
         if record["root"] is None:
             return shared
         shared.root = Root(Path(record["root"]), record["versions"])

@@ -131,6 +131,10 @@ class Asterisk:
         self.stop()
         self.start()
 
+    def pids(self) -> list[int]:
+        """The processes that hold it, if this process started it."""
+        return [self.process.pid] if self.process is not None else []
+
     def command(self, text: str) -> str:
         """What the command line says to `text`, for example `pjsip show contacts`."""
         command = ["/usr/sbin/asterisk", "-C", CONFIG, "-rx", text]

@@ -26,7 +26,9 @@ class Baresip:
 
     `udp` and `tcp` are its address, `tls` its TLS address; `uri(transport)` is what to call.
     `encryption` is what it demands of media: "srtp-mand" (RTP/SAVP or nothing), "srtp" (SRTP
-    where the far end has it, RTP/AVP offers) or "" (RTP only).
+    where the far end has it, RTP/AVP offers) or "" (RTP only).  With `registrar` it registers
+    there over UDP; with `outbound` its requests go there over TLS, with a client certificate of
+    `sip:USER@127.0.0.1`.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Baresip:
         user: str = "robot",
         encryption: str = "srtp-mand",
         registrar: tuple[str, int] | None = None,
+        outbound: tuple[str, int] | None = None,
         tone_hz: int = TONE_HZ,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,8 @@ class Baresip:
         self._control = (LOOPBACK, free_port())
         self._events: list[dict[str, Any]] = []
         self._buffer = b""
-        self._write_configuration(authority, encryption, registrar)
+        self._write_configuration(authority)
+        self._write_account(encryption, registrar, outbound)
         command = ["/usr/bin/baresip", "-f", "/mnt", "-4"]
         self.process = PeerProcess(root, folder, "baresip", command)
         self.process.wait_until(lambda: accepts(self.tls) and accepts(self._control))
@@ -115,13 +119,11 @@ class Baresip:
             if message.get("event"):
                 self._events.append(message)
 
-    def _write_configuration(
-        self, authority: TestAuthority, encryption: str, registrar: tuple[str, int] | None
-    ) -> None:
+    def _write_configuration(self, authority: TestAuthority) -> None:
         tls = self.folder / "tls"
         tls.mkdir()
         shutil.copy(authority.certificate, tls)
-        certificate, key = authority.server
+        certificate, key = authority.issue_user(self.user, tls)
         both = tls / "both.pem"
         both.touch(mode=0o600)
         both.write_bytes(key.read_bytes() + certificate.read_bytes())
@@ -132,11 +134,19 @@ class Baresip:
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         (self.folder / "config").write_text(text)
-        account = f"<sip:{self.user}@127.0.0.1"
-        if registrar is not None:
-            account += f":{registrar[1]};transport=udp"
-        account += ">;answermode=auto;audio_codecs=PCMU,PCMA"
+
+    def _write_account(
+        self,
+        encryption: str,
+        registrar: tuple[str, int] | None,
+        outbound: tuple[str, int] | None,
+    ) -> None:
+        account = f"<sip:{self.user}@127.0.0.1>;answermode=auto;audio_codecs=PCMU,PCMA"
         account += ";regint=60" if registrar is not None else ";regint=0"
+        if registrar is not None:
+            account += f';outbound="sip:127.0.0.1:{registrar[1]};transport=udp"'
+        if outbound is not None:
+            account += f';outbound="sip:127.0.0.1:{outbound[1]};transport=tls"'
         if encryption:
             account += f";mediaenc={encryption}"
         (self.folder / "accounts").write_text(account + "\n")

@@ -87,6 +87,10 @@ class Kamailio:
         self.stop()
         self.start()
 
+    def pids(self) -> list[int]:
+        """The processes that hold it, if this process started it."""
+        return [process.pid for process in self.processes.values()]
+
     def command(self, name: str, *words: str) -> str:
         """What `kamcmd` says to a command for "edge" or "registrar", e.g. `ul.dump`."""
         command = ["/usr/sbin/kamcmd", "-s", f"unix:/mnt/{name}.ctl", *words]

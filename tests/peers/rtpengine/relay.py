@@ -46,6 +46,10 @@ class Rtpengine:
             self.process.kill()
             self.process = None
 
+    def pids(self) -> list[int]:
+        """The processes that hold it, if this process started it."""
+        return [self.process.pid] if self.process is not None else []
+
     def ask(self, dictionary: bytes, timeout: float = 2.0) -> bytes:
         """The bencoded reply to a bencoded command, e.g. `d7:command4:pinge`."""
         cookie = secrets.token_hex(8).encode()

@@ -1,0 +1,59 @@
+"""The shared Asterisk: it answers, it demands certificates, and another phone hears its echo."""
+
+from __future__ import annotations
+
+import ssl
+import time
+
+import pytest
+
+from tests.peers import probe, tone
+from tests.peers.process import descendants, sockets_of
+
+pytestmark = pytest.mark.peer("asterisk")
+
+
+def test_it_answers_on_every_transport(asterisk, authority, client_certificate):
+    certificate = client_certificate("alice")
+    answers = [
+        probe.ask_udp(asterisk.udp, "600"),
+        probe.ask_tcp(asterisk.tcp, "600"),
+        probe.ask_tls(asterisk.tls, authority.certificate, user="600"),
+        probe.ask_tls(asterisk.mtls, authority.certificate, certificate, user="600"),
+    ]
+    assert all(answer.startswith(b"SIP/2.0 ") for answer in answers)
+
+
+def test_the_demanding_transport_refuses_no_certificate(asterisk, authority):
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        probe.ask_tls(asterisk.mtls, authority.certificate)
+
+
+def test_the_demanding_transport_refuses_a_foreign_certificate(
+    asterisk, authority, foreign_authority, tmp_path
+):
+    certificate = foreign_authority.issue_user("alice", tmp_path)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        probe.ask_tls(asterisk.mtls, authority.certificate, certificate)
+
+
+def test_it_is_restarted_on_the_same_ports(asterisk_of_its_own):
+    asterisk_of_its_own.restart()
+    assert probe.ask_udp(asterisk_of_its_own.udp, "600").startswith(b"SIP/2.0 ")
+
+
+def test_another_phone_hears_its_echo_under_srtp_and_its_media_is_on_loopback(
+    shared_peers, asterisk, baresip
+):
+    phone = baresip(user="sdes", tone_hz=700)
+    host, port = asterisk.tls
+    phone.dial(f"sip:600@{host}:{port};transport=tls")
+    assert "AES_CM_128" in phone.wait_for("CALL_MENC")["param"]
+    phone.wait_for("CALL_ESTABLISHED")
+    time.sleep(2.0)
+    sockets = [one for pid in shared_peers.pids["asterisk"] for one in sockets_of(descendants(pid))]
+    phone.command("hangup")
+    phone.stop()
+    assert {address for _, address, _ in sockets} == {"127.0.0.1"}
+    assert len([one for one in sockets if one[0] == "udp"]) >= 3  # SIP, RTP and RTCP
+    assert tone.heard(*tone.read_wav(phone.heard), 700) > 1.0

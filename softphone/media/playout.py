@@ -137,6 +137,7 @@ class PlayoutBank:
         self._missing = np.zeros(capacity, dtype=np.int64)
         # Frames concealed of which it will be known later whether they were sent at all.
         self._unsure = np.zeros(capacity, dtype=np.int64)
+        # Sequence numbers here count sound only: `void`, the packets that held none, is taken off.
         self._last_sequence = np.zeros(capacity, dtype=np.int64)
         self._void = np.zeros(capacity, dtype=np.int64)
         self._wait = np.zeros(capacity)
@@ -228,7 +229,8 @@ class PlayoutBank:
         self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp]
     ) -> None:
         arrival = arrivals.arrival[source]
-        idle = self._missing[rows] >= LONG_LOSS
+        empty = (self._newest[rows] < self._head[rows]) & ~self._pending[rows]
+        idle = empty & (self._missing[rows] >= LONG_LOSS)
         verdicts = self._line.judge(
             rows,
             sequence=arrivals.sequence[source],
@@ -290,7 +292,7 @@ class PlayoutBank:
             rows,
             frame,
             rest * line.octets_per_tick[rows],
-            verdicts.sequence,
+            verdicts.sequence - self._void[rows],
             arrivals.payload_type[source],
             arrivals.data,
             source,
@@ -357,7 +359,7 @@ class PlayoutBank:
         unsure = self._unsure[rows]
         if unsure.any():
             # What the sequence does not lack was a pause, as long as RTP time says it was.
-            paused = sequence - self._last_sequence[rows] - 1 <= self._void[rows]
+            paused = sequence <= self._last_sequence[rows] + 1
             unsure -= np.where(paused, head - self._floor[rows], 0)
             self.concealed[rows] += np.maximum(unsure, 0)
             self._unsure[rows] = 0
@@ -366,7 +368,6 @@ class PlayoutBank:
         self._head[rows] = head + 1
         self._floor[rows] = head + 1
         self._missing[rows] = 0
-        self._void[rows] = 0
         self.played[rows] += 1
 
     def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
@@ -416,6 +417,9 @@ class PlayoutBank:
         if leaping.any():
             rows = index[leaping]
             self._skip(rows, np.maximum(self._place_by_target(rows, now) - self._head[rows], 0))
+            self._wait[rows] = (
+                now - self._delay.baseline[rows] - line.time_of(rows, self._head[rows])
+            )
         growing = acting & under
         self.inserted[index[growing]] += 1
         return growing
@@ -441,8 +445,7 @@ class PlayoutBank:
         brief = missing < LONG_LOSS
         waiting = self._newest[rows] >= head
         following, sequence = self._ring.next_frame(rows, head)
-        gap = sequence - self._last_sequence[rows] - 1
-        unsent = waiting & (gap <= self._void[rows])
+        unsent = waiting & (sequence <= self._last_sequence[rows] + 1)
         lost = waiting & ~unsent
         dry = ~waiting & brief
         steps = np.where(lost | dry, 1, 0)

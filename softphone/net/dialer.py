@@ -18,7 +18,7 @@ from softphone.net.handshake import TlsClient
 from softphone.net.limits import Limits
 from softphone.net.stream import StreamConnection, connect_socket
 
-__all__ = ["Dialer", "Resolver", "system_addresses"]
+__all__ = ["Dialer", "Resolver", "addresses_of", "system_addresses"]
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
@@ -34,6 +34,26 @@ async def system_addresses(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+async def addresses_of(host: str, resolve: Resolver) -> Sequence[str]:
+    """The addresses of a host; one that is an address, or localhost, is not asked for.
+
+    Raises TransportError when there is none.
+    """
+    host = host.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return [host]
+    if host.rstrip(".").lower() == "localhost":  # RFC 6761 section 6.3
+        return ["127.0.0.1", "::1"]
+    found = await resolve(host)
+    if not found:
+        raise TransportError(f"the name {host} has no address")
+    return found
+
+
 class Dialer:
     """Finds addresses and makes stream connections, without keeping any."""
 
@@ -44,22 +64,11 @@ class Dialer:
 
     async def addresses(self, target: Target) -> list[Address]:
         """Where `target` is.  Raises TransportError, TransportTimeout."""
-        host = target.host.strip("[]")
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            pass
-        else:
-            return [(host, target.port)]
-        if host.rstrip(".").lower() == "localhost":  # RFC 6761 section 6.3
-            return [("127.0.0.1", target.port), ("::1", target.port)]
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
-                found = await self._resolve(host)
+                found = await addresses_of(target.host, self._resolve)
         except TimeoutError as exc:
-            raise TransportTimeout(f"nobody told the address of {host} in time") from exc
-        if not found:
-            raise TransportError(f"the name {host} has no address")
+            raise TransportTimeout(f"nobody told the address of {target.host} in time") from exc
         return [(address, target.port) for address in found]
 
     async def open(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Generic, Self, TypeVar
@@ -22,11 +22,11 @@ from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneEr
 from softphone.machine import Address, Flow, Machine, Tap, Target, Transmit, Transport
 from softphone.net.dialer import Dialer, Resolver, system_addresses
 from softphone.net.drain import Drain
-from softphone.net.handshake import Fetcher, Gate, Slots, TlsClient, TlsServer, fetch_nothing
+from softphone.net.handshake import Fetcher, Gate, Slots, TlsClient, TlsServer
 from softphone.net.limits import Limits
 from softphone.net.listener import Listener, bind_stream
 from softphone.net.switchboard import Switchboard
-from softphone.trust import TlsSettings
+from softphone.trust import Fetch, FetchFailed, TlsSettings
 
 __all__ = ["Driver"]
 
@@ -39,6 +39,20 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+def revocation_fetcher(resolve: Resolver, wall: Callable[[], datetime]) -> Fetcher:
+    """A fetcher over HTTP, whose library is imported when it is first needed."""
+    made: list[Fetcher] = []
+
+    async def fetch(wanted: Sequence[Fetch], within: float) -> Mapping[Fetch, bytes | FetchFailed]:
+        if not made:
+            from softphone.net.http import RevocationFetcher
+
+            made.append(RevocationFetcher(resolve=resolve, wall=wall))
+        return await made[0](wanted, within)
+
+    return fetch
+
+
 def _utc() -> datetime:
     return datetime.now(UTC)
 
@@ -49,7 +63,8 @@ class Driver(Generic[E]):
     `on_event(event)` is called for every event, in the drain that brought it; commands that it
     gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings.
     `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `clock()` is
-    `now`, the loop's own time when None; `wall()` the time of day.
+    `now`, the loop's own time when None; `wall()` the time of day; `fetcher` brings CRLs and OCSP
+    answers, over HTTP when None.
     """
 
     def __init__(
@@ -63,7 +78,7 @@ class Driver(Generic[E]):
         clock: Callable[[], float] | None = None,
         wall: Callable[[], datetime] = _utc,
         resolve: Resolver = system_addresses,
-        fetcher: Fetcher = fetch_nothing,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._clock = clock or _loop_time
@@ -71,7 +86,7 @@ class Driver(Generic[E]):
             limits=self._limits,
             slots=Slots(self._limits.handshakes, self._limits.handshakes_waiting),
             wall=wall,
-            fetcher=fetcher,
+            fetcher=fetcher or revocation_fetcher(resolve, wall),
         )
         self._tls = TlsClient(self._gate, tls or {})
         self._drain = Drain(

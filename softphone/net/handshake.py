@@ -50,7 +50,6 @@ __all__ = [
     "Slots",
     "TlsClient",
     "TlsServer",
-    "fetch_nothing",
     "handshake_error",
     "verified_chain",
 ]
@@ -59,13 +58,6 @@ Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
 ]
 """`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
-
-
-async def fetch_nothing(
-    wanted: Sequence[Fetch], within: float
-) -> Mapping[Fetch, bytes | FetchFailed]:
-    """The fetcher of a driver that has none."""
-    return {each: FetchFailed("nothing is fetched") for each in wanted}
 
 
 # What OpenSSL says of an answer that is no TLS record.

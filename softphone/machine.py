@@ -129,7 +129,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Bytes to be sent.  `close` ends the flow once they have been written."""
+    """Bytes to be sent.  `close` ends the flow once they have been written.
+
+    Empty `data` writes nothing: to a Target it only asks for the flow to be opened.
+    """
 
     data: bytes
     to: Flow | Target

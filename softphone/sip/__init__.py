@@ -11,13 +11,7 @@ from softphone.sip.digest import (
     DigestSession,
 )
 from softphone.sip.digest_algorithm import DigestAlgorithm
-from softphone.sip.endpoint import (
-    Endpoint,
-    Invitation,
-    ReferRequest,
-    SipEvent,
-    SubscribeRequest,
-)
+from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.event import (
     Acknowledged,
     Answered,
@@ -50,6 +44,7 @@ from softphone.sip.event import (
 from softphone.sip.exchange import Exchange, ServerExchange
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.headers import Headers
+from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.invite import InviteState, InviteUsage
 from softphone.sip.location import LookupPolicy, is_numeric
 from softphone.sip.message import Request, Response
@@ -59,7 +54,8 @@ from softphone.sip.registration import (
     RegistrationConfig,
     RegistrationEvent,
 )
-from softphone.sip.subscription import ServerSubscription, Subscription
+from softphone.sip.server_subscription import ServerSubscription
+from softphone.sip.subscription import Subscription
 from softphone.sip.uri import AbsoluteUri, NameAddr, SipUri, Uri, parse_uri
 
 __all__ = [

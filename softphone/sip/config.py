@@ -49,6 +49,8 @@ class EndpointConfig:
     )
     supported: tuple[str, ...] = ("100rel", "timer", "replaces", "norefersub")
     accept: tuple[str, ...] = ("application/sdp",)
+    session_types: tuple[str, ...] = ("application/sdp",)
+    """Media types of session descriptions: bodies of these take part in offer and answer."""
     events: tuple[str, ...] = ("refer", "message-summary", "dialog")
     schemes: tuple[str, ...] = ("sip", "sips")
     answer_options: bool = True

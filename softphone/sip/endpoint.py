@@ -9,18 +9,28 @@ Registration, location and media live elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from softphone.machine import Entropy, Flow, Side, Target, Transmit
+from softphone.errors import LocalProtocolError
+from softphone.machine import Address, Entropy, Flow, Side, Target, Transmit, Transport
 from softphone.sip import event as events
 from softphone.sip.body import Body
 from softphone.sip.config import EndpointConfig
+from softphone.sip.contact import contact_for
+from softphone.sip.dialog_table import DialogTable
 from softphone.sip.digest import DigestSession
 from softphone.sip.exchange import Exchange, ServerExchange
+from softphone.sip.headers import Field
+from softphone.sip.initial_request import complete_request, initial_request
 from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.invite import InviteUsage
+from softphone.sip.invite_client import InviteClient
 from softphone.sip.message import Request, Response
-from softphone.sip.subscription import ServerSubscription, Subscription
+from softphone.sip.parser import KeepAlive, Received, Rejected, StreamFramer, parse_datagram
+from softphone.sip.reception import Reception
+from softphone.sip.server_subscription import ServerSubscription
+from softphone.sip.subscription import Subscription, refer_fields
+from softphone.sip.transaction_layer import TransactionLayer
 from softphone.sip.uri import NameAddr
 
 __all__ = ["Endpoint", "SipEvent"]
@@ -56,53 +66,131 @@ SipEvent: TypeAlias = (
 
 
 class Endpoint:
-    """A user agent; implements `softphone.machine.Machine[SipEvent]`."""
+    """A user agent; implements `softphone.machine.Machine[SipEvent]`.
+
+    Commands follow the drain contract of `softphone.machine`.
+    """
 
     def __init__(
         self, *, side: Side, entropy: Entropy, config: EndpointConfig | None = None
     ) -> None:
         self.side = side
         self.config = config or EndpointConfig()
+        self._layer = TransactionLayer(config=self.config, entropy=entropy)
+        self._table = DialogTable()
+        self._reception = Reception(layer=self._layer, table=self._table, side=side)
+        self._framers: dict[Flow, StreamFramer] = {}
 
-    # The machine
+    # The machine ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Take one datagram, or any piece of a stream."""
+        if flow not in self._layer.flows:
+            self._layer.connected(flow, None, now=now)
+        if flow.transport is Transport.UDP:
+            self._take(parse_datagram(data, self.config.limits), flow=flow, now=now)
+            return
+        framer = self._framers.get(flow)
+        if framer is None:
+            framer = self._framers[flow] = StreamFramer(self.config.limits)
+        for item in framer.feed(data):
+            self._take(item, flow=flow, now=now)
+
+    def _take(self, item: Received, *, flow: Flow, now: float) -> None:
+        if isinstance(item, Response):
+            if not self._layer.receive_response(item, flow=flow, now=now):
+                self._layer.emit(
+                    events.MessageRejected(flow, 481, "A response that matches no request")
+                )
+        elif isinstance(item, Request):
+            self._reception.receive(item, flow=flow, now=now)
+        elif isinstance(item, Rejected):
+            self._refuse(item, flow=flow)
+        elif item is KeepAlive.PING and flow.transport is not Transport.UDP:
+            # RFC 5626 section 3.5.1: a single CRLF in answer to a double one.
+            self._layer.send(b"\r\n", flow)
+        elif item is KeepAlive.PONG:
+            self._layer.emit(events.PongReceived(flow))
+
+    def _refuse(self, item: Rejected, *, flow: Flow) -> None:
+        if item.response is not None or item.fatal:
+            self._layer.flows.outgoing.append(
+                Transmit(item.response or b"", flow, close=item.fatal)
+            )
+        self._layer.emit(events.MessageRejected(flow, item.status_hint, item.reason))
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
         """A flow is open: accepted, or opened for `target`; what waited for it goes out."""
+        self._layer.emit(events.FlowOpened(flow, target))
+        self._layer.connected(flow, target, now=now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
         """Fail the transactions on the flow; confirmed dialogs live on."""
+        if isinstance(flow, Flow):
+            self._framers.pop(flow, None)
+        self._layer.disconnected(flow, reason or "The connection was closed", now=now)
+        self._layer.emit(events.FlowClosed(flow, reason))
 
     def handle_timer(self, *, now: float) -> None:
         """Run whatever is due."""
+        self._layer.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
-        return None
+        return self._layer.timers.next()
 
     def transmits(self) -> list[Transmit]:
         """Take out what is to be sent, in order."""
-        return []
+        flows = self._layer.flows
+        outgoing, flows.outgoing = flows.outgoing, []
+        return outgoing
 
     def next_event(self) -> SipEvent | None:
         """Take out the next event, or None."""
-        return None
+        if not self._layer.events:
+            return None
+        # The rooms below emit events of their own classes; together these are the union.
+        return cast("SipEvent", self._layer.events.popleft())
 
-    # Commands
+    # Flows ---------------------------------------------------------------------------------------
 
     def open(self, target: Target, *, now: float) -> None:
-        """Have a flow opened; FlowOpened or FlowClosed follows."""
+        """Have a flow opened; FlowOpened or FlowClosed follows, at once if it is open already."""
+        flow = self._layer.flows.resolve(target)
+        if flow is not None:
+            self._layer.emit(events.FlowOpened(flow, target))
+        else:
+            self._layer.flows.open(target)
 
     def close(self, flow: Flow, *, now: float) -> None:
-        """Have a flow closed by the driver."""
+        """Have a flow closed by the driver, once what was queued is written."""
+        self._layer.flows.outgoing.append(Transmit(b"", flow, close=True))
 
     def ping(self, flow: Flow, *, now: float) -> None:
-        """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
+        """Send the double CRLF of RFC 5626 section 4.4.1."""
+        self._layer.send(b"\r\n\r\n", flow)
 
     def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:
         """Move every dialog and subscription from one flow to another (RFC 5626)."""
+        self._table.rebind(old, new)
+
+    def flow_of(self, target: Target) -> Flow | None:
+        """The open flow that was opened for `target`."""
+        return self._layer.flows.resolve(target)
+
+    def public_address(self, flow: Flow) -> Address | None:
+        """Our address as the far end of `flow` saw it last (received, rport: RFC 3581)."""
+        return self._layer.flows.public_address(flow)
+
+    def contact(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
+        """A Contact that leads back to `flow`, at the public address where it is known."""
+        return contact_for(flow, user=user, public=self.public_address(flow), secure=secure)
+
+    def usages(self) -> tuple[InviteUsage, ...]:
+        """Every INVITE usage that has not ended."""
+        return self._reception.usages()
+
+    # Commands ------------------------------------------------------------------------------------
 
     def request(
         self,
@@ -115,9 +203,19 @@ class Endpoint:
         """Send a request outside any dialog that is neither INVITE nor SUBSCRIBE.
 
         The request comes without Via; From tag, Call-ID, CSeq and Max-Forwards are filled in
-        where they are missing.
+        where they are missing.  Raises LocalProtocolError for INVITE, ACK and CANCEL.
         """
-        raise NotImplementedError
+        if request.method in ("INVITE", "ACK", "CANCEL"):
+            raise LocalProtocolError(f"{request.method} is not sent like this")
+        exchange = Exchange(
+            complete_request(request, self._layer),
+            to=to,
+            layer=self._layer,
+            user=_Reporter(self._layer),
+            credentials=credentials,
+        )
+        exchange.send(now=now)
+        return exchange
 
     def respond(
         self,
@@ -126,37 +224,88 @@ class Endpoint:
         *,
         now: float,
         reason: str = "",
-        headers: Sequence[tuple[str, str]] = (),
+        headers: Sequence[Field] = (),
         body: Body | None = None,
     ) -> None:
         """Answer a request that came in.  Raises LocalProtocolError after a final response."""
+        exchange.respond(status, now=now, reason=reason, headers=headers, body=body)
 
     def invite(self, invitation: Invitation, *, now: float) -> InviteUsage:
         """Call somebody.  Raises LocalProtocolError if the INVITE cannot be built."""
-        raise NotImplementedError
+        usage = InviteUsage(
+            side=Side.CLIENT,
+            layer=self._layer,
+            table=self._table,
+            session_timer=invitation.session_timer,
+            contact=invitation.contact,
+            credentials=invitation.credentials,
+        )
+        headers = self._invite_fields(invitation, usage)
+        request = initial_request(
+            "INVITE", invitation, layer=self._layer, headers=headers, body=invitation.body
+        )
+        usage.client = InviteClient(request, to=invitation.to, host=usage)
+        self._reception.register(usage)
+        usage.client.send(now=now)
+        return usage
+
+    def _invite_fields(self, invitation: Invitation, usage: InviteUsage) -> list[Field]:
+        config = self.config
+        unwanted = set() if invitation.reliable else {"100rel"}
+        if invitation.session_timer is None:
+            unwanted.add("timer")
+        supported = [tag for tag in config.supported if tag not in unwanted]
+        fields = [("Allow", ", ".join(config.allow)), ("Supported", ", ".join(supported))]
+        fields += usage.session_timer.request_fields()
+        required = ["100rel"] if invitation.require_reliable else []
+        if invitation.replaces is not None:
+            required.append("replaces")
+            fields.append(("Replaces", invitation.replaces))
+        if required:
+            fields.append(("Require", ", ".join(required)))
+        return fields
 
     def subscribe(self, subscribe: SubscribeRequest, *, now: float) -> Subscription:
         """SUBSCRIBE outside any dialog (RFC 6665)."""
-        raise NotImplementedError
+        fields: list[Field] = [
+            ("Event", subscribe.event),
+            ("Expires", str(round(subscribe.expires))),
+        ]
+        if subscribe.accept:
+            fields.append(("Accept", ", ".join(subscribe.accept)))
+        request = initial_request(
+            "SUBSCRIBE", subscribe, layer=self._layer, headers=fields, body=subscribe.body
+        )
+        subscription = self._subscription(subscribe.event, subscribe.credentials)
+        subscription.subscribe(request, to=subscribe.to, expires=subscribe.expires, now=now)
+        return subscription
 
     def refer(self, refer: ReferRequest, *, now: float) -> Subscription:
         """REFER outside any dialog (RFC 3515)."""
-        raise NotImplementedError
+        fields = refer_fields(refer.refer_to, refer.referred_by, subscribe=refer.subscribe)
+        request = initial_request("REFER", refer, layer=self._layer, headers=fields)
+        subscription = self._subscription("refer", refer.credentials)
+        subscription.subscribe(request, to=refer.to, expires=0, now=now)
+        return subscription
 
-    # What is known
+    def _subscription(self, event: str, credentials: DigestSession | None) -> Subscription:
+        return Subscription(
+            layer=self._layer, table=self._table, credentials=credentials, event=event
+        )
 
-    def flow_of(self, target: Target) -> Flow | None:
-        """The open flow that was opened for `target`."""
-        return None
 
-    def public_address(self, flow: Flow) -> tuple[str, int] | None:
-        """Our address as the far end of `flow` saw it last (received, rport: RFC 3581)."""
-        return None
+class _Reporter:
+    """The user of an exchange outside dialogs: it turns what happens into events."""
 
-    def contact(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
-        """A Contact that leads back to `flow`, at the public address where it is known."""
-        raise NotImplementedError
+    __slots__ = ("_layer",)
 
-    def usages(self) -> tuple[InviteUsage, ...]:
-        """Every INVITE usage that has not ended."""
-        return ()
+    def __init__(self, layer: TransactionLayer) -> None:
+        self._layer = layer
+
+    def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
+        self._layer.emit(events.ResponseReceived(exchange, response, response.final))
+
+    def exchange_failed(
+        self, exchange: Exchange, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        self._layer.emit(events.RequestFailed(exchange, status_hint, reason))

@@ -100,7 +100,7 @@ class MessageRejected:
     reason: str
 
 
-# Exchanges: requests outside an INVITE usage or a subscription -------------------------------------
+# Exchanges: requests outside an INVITE usage or a subscription ----------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +307,7 @@ class SubscriptionRefreshed(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionAccepted(Generic[S]):
-    """Our SUBSCRIBE or REFER was accepted with a 2xx, for `expires` seconds (0: no subscription)."""
+    """Our SUBSCRIBE or REFER was accepted with a 2xx, for `expires` seconds (0: none)."""
 
     subscription: S
     response: Response

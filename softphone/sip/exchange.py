@@ -1,33 +1,182 @@
-"""One request and its responses, outside and inside dialogs (RFC 3261 sections 8.1 and 8.2).
+"""One request and its responses (RFC 3261 sections 8.1 and 8.2).
 
-`Exchange` is a request of ours, with digest challenges answered on the way; `ServerExchange` is
-one that came in and waits for the application's answer.  INVITE is not sent from here.
+`Exchange` is a request of ours that is not an INVITE, with digest challenges answered on the way;
+`ServerExchange` is one that came in and waits for the application's answer.
 """
 
 from __future__ import annotations
 
-from softphone.machine import Flow, Target
-from softphone.sip.message import Request, Response
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
-__all__ = ["Exchange", "ServerExchange"]
+from softphone.errors import LocalProtocolError
+from softphone.machine import Flow, Target
+from softphone.sip.body import Body
+from softphone.sip.client_transaction import ClientTransaction
+from softphone.sip.digest import DigestSession
+from softphone.sip.header_values import CSeq
+from softphone.sip.message import Request, Response
+from softphone.sip.server_transaction import ServerTransaction
+from softphone.sip.transaction_layer import TransactionLayer
+
+__all__ = ["Exchange", "ExchangeUser", "ServerExchange", "authorized"]
+
+
+class ExchangeUser(Protocol):
+    """Who hears of an exchange's end."""
+
+    def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
+        """A response, provisional ones included; a challenge only if it cannot be answered."""
+
+    def exchange_failed(
+        self, exchange: Exchange, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """No final response: 408 or 503."""
+
+
+def authorized(
+    request: Request,
+    response: Response,
+    *,
+    credentials: DigestSession | None,
+    take_sequence: Callable[[], int],
+) -> Request | None:
+    """The request again with credentials and a new CSeq (22.2), None if there is no answer."""
+    if credentials is None:
+        return None
+    if response.status not in (401, 407):
+        credentials.confirm(request, response)
+        return None
+    answer = credentials.authorize(request, response)
+    if not isinstance(answer, Request):
+        return None
+    cseq = CSeq(take_sequence(), request.method)
+    return answer.without_header("Via").with_header("CSeq", str(cseq))
 
 
 class Exchange:
     """A request of ours that is not an INVITE; equality is identity."""
 
-    request: Request
-    """As it was last sent, credentials included, but without Via."""
-    response: Response | None
-    """The final response, once it is there."""
-    to: Flow | Target
-    flow: Flow | None
-    """The flow that it went out on, once known."""
+    __slots__ = (
+        "_credentials",
+        "_layer",
+        "_take_sequence",
+        "_transaction",
+        "_user",
+        "request",
+        "response",
+        "to",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        to: Flow | Target,
+        layer: TransactionLayer,
+        user: ExchangeUser,
+        credentials: DigestSession | None = None,
+        take_sequence: Callable[[], int] | None = None,
+    ) -> None:
+        self.request = request
+        """As it was last sent, credentials included, but without Via."""
+        self.response: Response | None = None
+        """The final response, once it is there."""
+        self.to = to
+        self._layer = layer
+        self._user = user
+        self._credentials = credentials
+        self._take_sequence = take_sequence or self._next_sequence
+        self._transaction: ClientTransaction | None = None
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the request went out on, once known."""
+        return self._transaction.flow if self._transaction is not None else None
+
+    def send(self, *, now: float) -> None:
+        """Send it, with credentials where they are known already."""
+        if self._credentials is not None:
+            self.request = self._credentials.prepare(self.request)
+        self._transaction = self._layer.request(self.request, to=self.to, user=self, now=now)
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, *, now: float
+    ) -> None:
+        """Answer a challenge, or hand the response on."""
+        if transaction is not self._transaction:
+            return
+        if response.final:
+            again = authorized(
+                transaction.request,
+                response,
+                credentials=self._credentials,
+                take_sequence=self._take_sequence,
+            )
+            if again is not None:
+                self.request = again
+                self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
+                return
+            self.response = response
+        self._user.exchange_answered(self, response, now=now)
+
+    def request_failed(
+        self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """Hand the failure on."""
+        if transaction is self._transaction:
+            self._user.exchange_failed(self, status_hint, reason, now=now)
+
+    def _next_sequence(self) -> int:
+        return self.request.cseq.number + 1
 
 
 class ServerExchange:
-    """A request that came in and is answered by `endpoint.respond`."""
+    """A request that came in and is answered with `endpoint.respond`; equality is identity."""
 
-    request: Request
-    flow: Flow
-    answered: bool
-    """Whether a final response was sent."""
+    __slots__ = ("_layer", "_transaction", "request")
+
+    def __init__(
+        self, transaction: ServerTransaction, *, layer: TransactionLayer, now: float
+    ) -> None:
+        self.request = transaction.request
+        """As received, with received and rport in its topmost Via."""
+        self._transaction = transaction
+        self._layer = layer
+        layer.timers.set((self, "response"), now + layer.config.response_timeout)
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that it came on."""
+        return self._transaction.flow
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response was sent, or can no longer be sent."""
+        return self._transaction.answered
+
+    @property
+    def to_tag(self) -> str:
+        """The tag that our responses bear."""
+        return self._transaction.to_tag
+
+    def respond(
+        self,
+        status: int,
+        *,
+        now: float,
+        reason: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: Body | None = None,
+    ) -> None:
+        """Answer.  Raises LocalProtocolError after a final response was sent."""
+        if self._transaction.last_status >= 200:
+            raise LocalProtocolError(f"the {self.request.method} has been answered already")
+        self._transaction.respond(status, now=now, reason=reason, headers=headers, body=body)
+        if status >= 200:
+            self._layer.timers.cancel((self, "response"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """The application has not answered in time."""
+        if not self.answered:
+            self._transaction.respond(408, now=now)

@@ -1,0 +1,29 @@
+"""A token bucket: how many new requests are served in the long run, and at once."""
+
+from __future__ import annotations
+
+__all__ = ["TokenBucket"]
+
+
+class TokenBucket:
+    """`rate` tokens a second, `burst` at most; a rate of 0 admits everything."""
+
+    __slots__ = ("burst", "rate", "tokens", "updated")
+
+    def __init__(self, *, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self.tokens = burst
+        self.updated: float | None = None
+
+    def admit(self, *, now: float) -> bool:
+        """Take one token if there is one."""
+        if self.rate <= 0:
+            return True
+        if self.updated is not None and now > self.updated:
+            self.tokens = min(self.burst, self.tokens + (now - self.updated) * self.rate)
+        self.updated = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True

@@ -1,0 +1,249 @@
+"""Where a request that came in belongs (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
+
+Copies go to their transaction, requests with a To tag to their dialog, CANCEL and ACK to their
+INVITE; what is left is new and is checked, admitted and reported.
+"""
+
+from __future__ import annotations
+
+from softphone.machine import Flow, Side
+from softphone.sip.admission import TokenBucket
+from softphone.sip.dialog_table import DialogTable
+from softphone.sip.event import (
+    InviteReceived,
+    ReferReceived,
+    RequestReceived,
+    SubscribeReceived,
+)
+from softphone.sip.exchange import ServerExchange
+from softphone.sip.headers import Field
+from softphone.sip.invite import InviteState, InviteUsage
+from softphone.sip.invite_dispatch import InviteDispatch
+from softphone.sip.invite_server import InviteServer
+from softphone.sip.message import Request
+from softphone.sip.request_check import refer_values, refusal
+from softphone.sip.server_subscription import ServerSubscription
+from softphone.sip.server_transaction import ServerTransaction
+from softphone.sip.transaction_layer import TransactionLayer
+
+__all__ = ["Reception"]
+
+
+class Reception:
+    """The way in for requests; `usages` are the INVITE usages that have not ended."""
+
+    def __init__(self, *, layer: TransactionLayer, table: DialogTable, side: Side) -> None:
+        self._layer = layer
+        self._table = table
+        self._side = side
+        self._config = layer.config
+        self._bucket = TokenBucket(
+            rate=self._config.admission_rate, burst=self._config.admission_burst
+        )
+        self._usages: list[InviteUsage] = []
+        self._prune_at = 64
+
+    def usages(self) -> tuple[InviteUsage, ...]:
+        """Every INVITE usage that has not ended."""
+        self._usages = [u for u in self._usages if u.state is not InviteState.TERMINATED]
+        return tuple(self._usages)
+
+    def register(self, usage: InviteUsage) -> None:
+        """Take a new usage in, and what comes in within its dialogs."""
+        InviteDispatch(usage)
+        self._usages.append(usage)
+        if len(self._usages) > self._prune_at:
+            self._prune_at = max(64, 2 * len(self.usages()))
+
+    def receive(self, request: Request, *, flow: Flow, now: float) -> None:
+        """Take one request."""
+        if request.method == "ACK":
+            self._ack(request, now=now)
+            return
+        known = self._layer.find_server(request)
+        if known is not None:
+            known.receive(request, now=now)
+            return
+        if self._overloaded(request, now=now):
+            self._refuse_overload(request, flow=flow, now=now)
+            return
+        merged = self._layer.is_merged(request)
+        transaction = self._layer.serve(request, flow=flow)
+        if request.method == "CANCEL":
+            self._cancel(transaction, now=now)
+        elif request.to.tag is not None:
+            self._within_dialog(transaction, now=now)
+        elif merged:
+            transaction.respond(482, now=now)
+        else:
+            self._new(transaction, now=now)
+
+    def _overloaded(self, request: Request, *, now: float) -> bool:
+        if self._layer.server_count >= self._config.max_transactions:
+            return True
+        # Calls that are up are never refused: only what would start something new.
+        return (
+            request.to.tag is None
+            and request.method != "CANCEL"
+            and not self._bucket.admit(now=now)
+        )
+
+    def _refuse_overload(self, request: Request, *, flow: Flow, now: float) -> None:
+        """503 without a transaction: nothing is kept of what is not served (8.2.7)."""
+        transaction = ServerTransaction(
+            request, key=(), flow=flow, to_tag=self._layer.new_tag(), carrier=self._layer
+        )
+        response = transaction.request.response(
+            503,
+            to_tag=transaction.to_tag,
+            headers=(("Retry-After", str(self._config.retry_after)),),
+        )
+        self._layer.send(response.encode(), transaction.to)
+
+    def _ack(self, request: Request, *, now: float) -> None:
+        transaction = self._layer.find_server(request)
+        if transaction is not None and transaction.last_status >= 300:
+            transaction.receive(request, now=now)
+            return
+        owner = self._table.find(request)
+        if owner is not None:
+            owner.ack_received(request, now=now)
+
+    def _cancel(self, transaction: ServerTransaction, *, now: float) -> None:
+        invite = self._layer.find_server(transaction.request, method="INVITE")
+        if invite is None:
+            transaction.respond(481, now=now)
+            return
+        # RFC 3261 section 9.2: the To tag of this 200 is that of the INVITE's response.
+        transaction.to_tag = invite.to_tag
+        transaction.respond(200, now=now)
+        if invite.user is not None:
+            invite.user.cancel_received(transaction.request, now=now)
+
+    def _within_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        owner = self._table.find(request)
+        refused = refusal(request, self._config, self._side)
+        if owner is None:
+            transaction.respond(481, now=now)
+        elif refused is not None and request.method != "BYE":
+            transaction.respond(
+                refused.status, now=now, reason=refused.reason, headers=refused.headers
+            )
+        else:
+            owner.request_received(transaction, now=now)
+
+    def _new(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        refused = refusal(request, self._config, self._side)
+        if refused is not None:
+            transaction.respond(
+                refused.status, now=now, reason=refused.reason, headers=refused.headers
+            )
+        elif request.method == "INVITE":
+            self._invite(transaction, now=now)
+        elif request.method == "SUBSCRIBE":
+            self._subscribe(transaction, now=now)
+        elif request.method == "REFER":
+            self._refer(transaction, now=now)
+        elif request.method == "OPTIONS" and self._config.answer_options:
+            transaction.respond(200, now=now, headers=self._capabilities())
+        elif request.method in ("BYE", "PRACK", "UPDATE", "INFO"):
+            # They exist within dialogs only (RFC 3261 15.1.2, RFC 3262, 3311, 6086).
+            transaction.respond(481, now=now)
+        else:
+            exchange = ServerExchange(transaction, layer=self._layer, now=now)
+            self._layer.emit(RequestReceived(exchange, transaction.request, transaction.flow))
+
+    def _capabilities(self) -> list[Field]:
+        config = self._config
+        fields = [
+            ("Allow", ", ".join(config.allow)),
+            ("Accept", ", ".join(config.accept)),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "en"),
+            ("Supported", ", ".join(config.supported)),
+            ("Allow-Events", ", ".join(config.events)),
+        ]
+        if config.user_agent:
+            fields.append(("Server", config.user_agent))
+        return fields
+
+    # INVITE --------------------------------------------------------------------------------------
+
+    def _invite(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        usage = InviteUsage(
+            side=Side.SERVER,
+            layer=self._layer,
+            table=self._table,
+            session_timer=self._config.session_expires or None,
+        )
+        if usage.session_timer.too_small(request):
+            minimum = str(round(usage.session_timer.min_se))
+            transaction.respond(422, now=now, headers=(("Min-SE", minimum),))
+            return
+        status, replaced = self._replaces(request)
+        if status:
+            transaction.respond(status, now=now)
+            return
+        usage.server = InviteServer(transaction, host=usage, now=now)
+        usage.replaced = replaced
+        self.register(usage)
+        self._layer.emit(
+            InviteReceived(
+                usage,
+                transaction.request,
+                transaction.flow,
+                usage.server.body if usage.server.role is not None else None,
+                usage.server.role,
+                replaced,
+            )
+        )
+
+    def _replaces(self, request: Request) -> tuple[int, InviteUsage | None]:
+        """The usage that Replaces names, or the status of the refusal (RFC 3891 section 3)."""
+        named = request.replaces
+        if named is None:
+            return 0, None
+        found = self._table.named(named.call_id, named.to_tag, named.from_tag)
+        if found is None:
+            return 481, None
+        owner, _ = found
+        if not isinstance(owner, InviteDispatch):
+            # A dialog that we are hanging up, or one that is no call.
+            return 603, None
+        usage = owner.usage
+        if usage.state is InviteState.CONFIRMED:
+            return (486, None) if named.early_only else (0, usage)
+        # Only an early dialog that we began can be replaced.
+        return (0, usage) if usage.side is Side.CLIENT else (481, None)
+
+    # SUBSCRIBE and REFER -------------------------------------------------------------------------
+
+    def _subscribe(self, transaction: ServerTransaction, *, now: float) -> None:
+        event = transaction.request.event
+        if event is None or event.package not in self._config.events:
+            events = ", ".join(self._config.events)
+            transaction.respond(489, now=now, headers=(("Allow-Events", events),))
+            return
+        subscription = self._subscription(transaction, now=now)
+        self._layer.emit(SubscribeReceived(subscription, transaction.request, transaction.flow))
+
+    def _refer(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        values = refer_values(request)
+        if values is None:
+            transaction.respond(400, now=now, reason="No single usable Refer-To")
+            return
+        subscription = self._subscription(transaction, now=now)
+        self._layer.emit(
+            ReferReceived(
+                subscription, None, request, values.refer_to, values.replaces, request.referred_by
+            )
+        )
+
+    def _subscription(self, transaction: ServerTransaction, *, now: float) -> ServerSubscription:
+        return ServerSubscription(
+            transaction, dialog=None, layer=self._layer, table=self._table, now=now
+        )

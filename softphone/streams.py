@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction, StreamStatistics
-from softphone.media.port import LocalMedia, MediaPort, Sink, Source, StreamSpec
+from softphone.media.port import (
+    LocalMedia,
+    MediaEvent,
+    MediaPort,
+    PlaybackEnded,
+    Sink,
+    Source,
+    StreamSpec,
+)
 from softphone.security import MediaSecurity
 
 __all__ = ["MediaStream", "StreamOwner"]
@@ -14,6 +24,8 @@ __all__ = ["MediaStream", "StreamOwner"]
 
 class StreamOwner(Protocol):
     """What a stream's handle needs of the call that owns it."""
+
+    media_listeners: list[Callable[[MediaEvent], None]]
 
     @property
     def media_port(self) -> MediaPort:
@@ -87,6 +99,20 @@ class MediaStream:
     def play(self, source: Source | None) -> None:
         """Send what `source` gives from the next frame on; None is silence."""
         self._owner.media_port.play(self._row.handle, source)
+
+    async def played(self) -> None:
+        """Wait until the source that is playing has ended and its last sample has been sent."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def listen(event: MediaEvent) -> None:
+            if isinstance(event, PlaybackEnded) and not done.done():
+                done.set_result(None)
+
+        self._owner.media_listeners.append(listen)
+        try:
+            await done
+        finally:
+            self._owner.media_listeners.remove(listen)
 
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to `sink`; None stops."""

@@ -157,6 +157,11 @@ class Call:
         )
         return NameAddr(None, target, ())
 
+    @property
+    def transfer_requested(self) -> bool:
+        """Whether the far end waits for an answer to its REFER."""
+        return self._leg.referral is not None
+
     def reject_transfer(self, status: int = 603) -> None:
         """Refuse the transfer that `TransferRequested` told of."""
         referral = self.take_referral()

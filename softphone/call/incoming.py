@@ -19,6 +19,7 @@ from softphone.events import (
     CallState,
     EndedBy,
     SecurityRefused,
+    StreamStatistics,
 )
 from softphone.media.port import MediaError
 from softphone.security import SecurityShortfall, SecurityState, Shortfall, ShortfallCode
@@ -208,6 +209,11 @@ class IncomingCall:
     def security(self) -> SecurityState:
         """What the call has now; its media is not open before the answer."""
         return self._leg.security
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Of its audio; after the end, the last."""
+        return self._leg.statistics
 
     @property
     def replaces(self) -> InviteUsage | None:

@@ -104,6 +104,8 @@ class _Candidate:
     stream: _Stream
     media: NegotiatedMedia
     agreement: Agreement | None
+    answered: bool = False
+    """Whether the answer is ours: its keys are then in force only once it is committed."""
 
     @property
     def security(self) -> MediaSecurity:
@@ -276,7 +278,7 @@ class Negotiation:
         self._pending = _Pending(answered=True)
         for media in self._session.negotiated:
             stream = self._stream(media.media)
-            candidate = _Candidate(stream, media, agreements.get(media.index))
+            candidate = _Candidate(stream, media, agreements.get(media.index), answered=True)
             self._pending.candidates.append(candidate)
         return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
 
@@ -362,7 +364,7 @@ class Negotiation:
         stream, media, agreement = candidate.stream, candidate.media, candidate.agreement
         if agreement is None:
             stream.plan.clear()
-        else:
+        elif candidate.answered:
             stream.plan.commit()
         stream.spec = self._spec(media, agreement, generation)
         stream.security = candidate.security

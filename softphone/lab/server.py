@@ -84,7 +84,7 @@ class LabServer:
                 default_expires=self.config.registration_expires,
                 maximum_expires=self.config.registration_expires,
             ),
-            entropy=self._entropy,
+            serves=lambda aor: self.config.user(aor.user) is not None,
         )
         self._verifier = DigestVerifier(
             VerifierConfig("softphone lab"), entropy=self._entropy, lookup=self._password

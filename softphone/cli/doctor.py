@@ -1,0 +1,192 @@
+"""`softphone doctor`: an account examined step by step, with what to fix.
+
+File, certificate, DNS, port, TLS, registration: the first step that fails ends the examination,
+since the later ones depend on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from softphone.account import AccountConfig, load_account
+from softphone.account.connection import tls_settings
+from softphone.cli.face import Face
+from softphone.cli.run import DONE, exit_code
+from softphone.errors import (
+    AuthenticationFailed,
+    CertificateExpired,
+    CertificateRevoked,
+    CertificateUntrusted,
+    ConfigurationError,
+    IdentityMismatch,
+    RegistrationRefused,
+    RegistrationTimeout,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.machine import Target, Transport
+from softphone.net import Resolver, probe_stream, probe_tls
+from softphone.phone import Phone
+from softphone.sip import LookupPolicy
+from softphone.trust import client_context
+
+__all__ = ["examine_account"]
+
+ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
+    (ConfigurationError, "mend the account file as the message says"),
+    (CertificateExpired, "the certificate must be renewed; check this machine's clock, too"),
+    (CertificateRevoked, "the certificate was revoked by its issuer: ask the administrator"),
+    (IdentityMismatch, "use the full name that the certificate has, or set tls.server_name"),
+    (CertificateUntrusted, "put the issuing CA's certificate into tls.ca, or pin the server's"),
+    (ServerClosed, "the server wants a client certificate that it trusts: check tls.certificate"),
+    (TransportTimeout, "nothing answers: check address, port and firewall"),
+    (AuthenticationFailed, "check user name, password and credentials.algorithms"),
+    (RegistrationTimeout, "the port is open but no SIP comes back: is it the right one?"),
+    (RegistrationRefused, "the server knows us and says no: ask its administrator why"),
+    (TransportError, "check address and port, and whether the server runs"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one step."""
+
+    step: str
+    good: bool
+    detail: str
+    advice: str = ""
+
+
+class _Examination:
+    """The steps of one account; each gives a sentence, or raises."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._config: AccountConfig | None = None
+        self._targets: tuple[Target, ...] = ()
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> AccountConfig:
+        """The account, once read."""
+        if self._config is None:
+            raise ConfigurationError("the account file has not been read")
+        return self._config
+
+    def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+        """What is examined, in order."""
+        return [
+            ("account file", self.read),
+            ("own certificate", self.credential),
+            ("DNS", self.locate),
+            ("port", self.connect),
+            ("TLS and certificate", self.handshake),
+            ("registration", self.register),
+        ]
+
+    async def read(self) -> str:
+        file = load_account(self._path)
+        self._config, self.warnings = file.config, file.warnings
+        transport = file.config.transport
+        how = "by DNS" if transport is None else transport.value
+        return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
+
+    async def credential(self) -> str:
+        settings = tls_settings(self.config)
+        if not self.config.secure_transport:
+            return "none needed without TLS"
+        client_context(settings)
+        given = self.config.tls.certificate
+        return "no client certificate is configured" if given is None else f"{given.name} is usable"
+
+    async def locate(self) -> str:
+        server = self.config.server_uri
+        if server is None:
+            return "no server: the account is called directly"
+        resolver = Resolver(entropy=secrets.token_bytes)
+        policy = LookupPolicy(server_name=self.config.tls.server_name)
+        self._targets = await resolver.locate(server, policy=policy)
+        return ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])
+
+    async def connect(self) -> str:
+        if not self._targets:
+            return "nothing to connect to"
+        target = self._targets[0]
+        if target.transport is Transport.UDP:
+            return "UDP has no connection to try"
+        seconds = await probe_stream(target)
+        return f"{target.host}:{target.port} is open ({seconds * 1000:.0f} ms)"
+
+    async def handshake(self) -> str:
+        if not self._targets or self._targets[0].transport is not Transport.TLS:
+            return "no TLS"
+        identity = await probe_tls(self._targets[0], tls_settings(self.config))
+        return (
+            f"{identity.protocol} {identity.cipher}; {identity.subject}; verified by "
+            f"{identity.verdict}; revocation {identity.revocation}"
+        )
+
+    async def register(self) -> str:
+        async with Phone() as phone:
+            line = await phone.register(self.config)
+            if line.listening is not None:
+                return "listening, no registration"
+            return f"{line.aor} is {line.registration.value}"
+
+
+def advice_for(error: SoftphoneError) -> str:
+    """What to do about an error."""
+    return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
+
+
+async def examine_account(face: Face, path: Path) -> int:
+    """Examine, show each finding as it is made, and a table at the end."""
+    examination = _Examination(path)
+    findings: list[Finding] = []
+    code = DONE
+    for step, examine in examination.steps():
+        try:
+            async with asyncio.timeout(20):
+                finding = Finding(step, True, await examine())
+        except TimeoutError:
+            finding = Finding(step, False, "no answer within 20 s", "check the network")
+            code = 1
+        except SoftphoneError as error:
+            finding = Finding(step, False, str(error), advice_for(error))
+            code = exit_code(error)
+        findings.append(finding)
+        face.event(
+            "finding",
+            step=finding.step,
+            good=finding.good,
+            detail=finding.detail,
+            advice=finding.advice,
+        )
+        if not finding.good:
+            break
+    for warning in examination.warnings:
+        face.warn(warning)
+    _show(face, findings)
+    result = "completed" if code == DONE else "failed"
+    last = findings[-1]
+    sentence = "Everything is in order." if code == DONE else f"To do: {last.advice}"
+    face.summary(sentence, result=result, status=200 if code == DONE else 0, reason=last.advice)
+    return code
+
+
+def _show(face: Face, findings: list[Finding]) -> None:
+    if face.json:
+        return
+    table = Table("step", "", "finding")
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.good else "[red]fails[/red]"
+        table.add_row(finding.step, mark, finding.detail)
+    face.console.print(table)

@@ -19,7 +19,7 @@ JUMP = 1.0
 JUMP_IN_PAUSE = 0.1
 """Seconds of change in transit after which the sender's clock must have jumped."""
 REMEMBERED = 64
-"""Sequence numbers behind the highest by which a duplicate is told from a late packet."""
+"""Sequence numbers that a packet may be behind: as far back duplicates are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,9 @@ class TimelineBank:
         heard = self._heard[rows]
         drift = np.abs(arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
-        foreign |= sound & (
-            (drift > np.where(idle, JUMP_IN_PAUSE, JUMP)) | ((ahead > 0) & (moved < 0))
-        )
-        foreign |= (np.abs(ahead) > MAX_DROPOUT) | ~heard
+        jumped = (drift > np.where(idle, JUMP_IN_PAUSE, JUMP)) | (moved < 0)
+        foreign |= sound & (ahead > 0) & jumped
+        foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
         started = foreign.copy()
         if foreign.any():
             started[foreign] = self._believe(

@@ -1,0 +1,110 @@
+"""Rings of payloads addressed by frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softphone.media.ring import Pieces, RingBank, ramp
+
+
+def pieces(
+    rows: list[int], frame: list[int], payloads: list[bytes], *, skip: int = 0, offset: int = 2
+) -> Pieces:
+    width = offset + max(map(len, payloads))
+    data = np.zeros((len(rows), width), dtype=np.uint8)
+    for at, payload in enumerate(payloads):
+        data[at, offset : offset + len(payload)] = list(payload)
+    count = len(rows)
+    return Pieces(
+        rows=np.array(rows),
+        frame=np.array(frame, dtype=np.int64),
+        skip=np.full(count, skip, dtype=np.int64),
+        sequence=np.arange(count, dtype=np.int64) + 100,
+        payload_type=np.arange(count, dtype=np.uint8),
+        data=data,
+        source=np.arange(count),
+        offset=np.full(count, offset, dtype=np.int64),
+        length=np.array([len(payload) for payload in payloads], dtype=np.int64),
+    )
+
+
+def read(bank: RingBank, row: int, frame: int, octets: int) -> bytes:
+    slot = frame % bank.slots
+    return bank.gather(np.array([row]), np.array([slot]), octets)[0].tobytes()
+
+
+def test_a_whole_frame_is_found_in_its_slot() -> None:
+    bank = RingBank(3, 8, 4)
+    bank.store_whole(pieces([2, 0], [9, 5], [b"abcd", b"efgh"]))
+    assert read(bank, 2, 9, 4) == b"abcd"
+    assert read(bank, 0, 5, 4) == b"efgh"
+    assert bank.frame[2, 1] == 9
+    assert bank.sequence[0, 5] == 101
+    assert bank.payload_type[0, 5] == 1
+
+
+def test_payloads_at_different_offsets_go_in_together() -> None:
+    bank = RingBank(2, 8, 4)
+    both = pieces([0, 1], [0, 0], [b"abcd", b"efgh"])
+    shifted = Pieces(
+        both.rows, both.frame, both.skip, both.sequence, both.payload_type,
+        both.data, both.source, both.offset - np.array([0, 1]), both.length,
+    )  # fmt: skip
+    bank.store_whole(shifted)
+    assert read(bank, 0, 0, 4) == b"abcd"
+    assert read(bank, 1, 0, 4) == b"\0efg"
+
+
+def test_lengths_differ_from_row_to_row() -> None:
+    bank = RingBank(2, 8, 4)
+    bank.store_whole(pieces([0, 1], [0, 0], [b"ab", b"efgh"]))
+    assert bank.length[:, 0].tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3])
+def test_a_payload_is_cut_at_the_frames_it_touches(skip: int) -> None:
+    bank = RingBank(1, 8, 4)
+    bank.open(0, silence=ord("-"))
+    bank.store_cut(pieces([0], [6], [b"abcdefgh"], skip=skip), np.array([4]))
+    text = (b"-" * skip + b"abcdefgh").ljust(-(-(skip + 8) // 4) * 4, b"-")
+    found = b"".join(read(bank, 0, 6 + at, 4) for at in range(len(text) // 4))
+    assert found == text
+
+
+def test_two_cut_payloads_make_up_a_frame() -> None:
+    bank = RingBank(1, 8, 4)
+    bank.open(0, silence=ord("-"))
+    bank.store_cut(pieces([0], [1], [b"efghij"], skip=2), np.array([4]))
+    bank.store_cut(pieces([0], [0], [b"abcdEF"], skip=0), np.array([4]))
+    assert [read(bank, 0, at, 4) for at in range(3)] == [b"abcd", b"EFef", b"ghij"]
+
+
+def test_the_next_frame_is_the_first_at_or_after_the_head() -> None:
+    bank = RingBank(2, 8, 4)
+    for frame in (3, 6, 12):
+        bank.store_whole(pieces([0], [frame], [b"abcd"]))
+    rows = np.array([0, 0, 0, 1])
+    frame, sequence = bank.next_frame(rows, np.array([3, 4, 13, 0]))
+    none = np.iinfo(np.int64).max
+    assert frame.tolist() == [3, 6, none, none]
+    assert sequence[0] == 100
+
+
+def test_a_cleared_ring_is_empty() -> None:
+    bank = RingBank(1, 8, 4)
+    bank.store_whole(pieces([0], [3], [b"abcd"]))
+    bank.clear(np.array([0]))
+    assert bank.next_frame(np.array([0]), np.array([0]))[0][0] == np.iinfo(np.int64).max
+
+
+def test_nothing_to_store_is_nothing() -> None:
+    bank = RingBank(1, 8, 4)
+    none = pieces([0], [3], [b"abcd"]).select(np.array([False]))
+    bank.store_whole(none)
+    bank.store_cut(none, np.zeros(0, dtype=np.int64))
+    assert bank.frame.max() < 0
+
+
+def test_a_ramp_counts_up_in_each_stretch() -> None:
+    assert ramp(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]

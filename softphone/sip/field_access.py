@@ -36,6 +36,7 @@ from softphone.sip.uri import NameAddr
 __all__ = ["MANDATORY_FIELDS", "STRICT_FIELDS", "FieldAccess"]
 
 T = TypeVar("T")
+_UNREAD: Any = object()
 
 
 class FieldAccess:
@@ -48,10 +49,10 @@ class FieldAccess:
 
     def read(self, parse: Callable[[Headers], T]) -> T:
         """What `parse` makes of the header fields, computed once."""
-        try:
-            value: T = self._cache[parse]
-        except KeyError:
-            value = self._cache[parse] = parse(self.headers)
+        cache = self._cache
+        value: T = cache.get(parse, _UNREAD)
+        if value is _UNREAD:
+            value = cache[parse] = parse(self.headers)
         return value
 
     # Strict: every message has these (RFC 3261 section 8.1.1) --------------------------------
@@ -303,13 +304,17 @@ def _lenient(name: str, parse: Callable[[str], T]) -> Callable[[Headers], T | No
     return parse_field
 
 
+def _parse_addresses(values: tuple[str, ...]) -> tuple[NameAddr, ...]:
+    if len(values) == 1:
+        return tuple(NameAddr.parse_list(values[0]))
+    return tuple(address for value in values for address in NameAddr.parse_list(value))
+
+
 def _addresses(name: str) -> Callable[[Headers], tuple[NameAddr, ...]]:
     """A strict list of addresses."""
 
     def parse_field(headers: Headers) -> tuple[NameAddr, ...]:
-        return tuple(
-            address for value in headers.get_all(name) for address in NameAddr.parse_list(value)
-        )
+        return _parse_addresses(headers.get_all(name))
 
     return parse_field
 
@@ -352,6 +357,8 @@ def parse_vias(headers: Headers) -> tuple[Via, ...]:
     values = headers.get_all("Via")
     if not values:
         raise MalformedMessage("Missing Via header field")
+    if len(values) == 1:
+        return tuple(Via.parse_list(values[0]))
     return tuple(via for value in values for via in Via.parse_list(value))
 
 
@@ -405,7 +412,7 @@ def parse_contacts(headers: Headers) -> tuple[NameAddr, ...]:
     values = headers.get_all("Contact")
     if values == ("*",):
         return ()
-    return tuple(address for value in values for address in NameAddr.parse_list(value))
+    return _parse_addresses(values)
 
 
 def parse_require(headers: Headers) -> tuple[str, ...]:

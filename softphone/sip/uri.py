@@ -17,7 +17,6 @@ from softphone.sip.grammar import (
     QUOTED_STRING,
     MalformedMessage,
     Parameters,
-    digits,
     drop_parameter,
     find_parameter,
     format_parameters,
@@ -44,12 +43,14 @@ _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-_.!~*'()"
 # user-unreserved = "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"; "#" is a digit of a
 # telephone-subscriber (RFC 2806), which may stand in the place of a user.
-_USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]|{_ESCAPED})++"
-_PASSWORD = rf"(?:[{_UNRESERVED}&=+$,]|{_ESCAPED})*+"
+_USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]++|{_ESCAPED})++"
+_PASSWORD = rf"(?:[{_UNRESERVED}&=+$,]++|{_ESCAPED})*+"
 # paramchar = param-unreserved / unreserved / escaped
-_PARAMCHARS = rf"(?:[{_UNRESERVED}\[\]/:&+$]|{_ESCAPED})++"
+_PARAMCHARS = rf"(?:[{_UNRESERVED}\[\]/:&+$]++|{_ESCAPED})++"
 # hname = 1*( hnv-unreserved / unreserved / escaped ), hvalue the same with *
-_HEADER = rf"(?:[{_UNRESERVED}\[\]/?:+$]|{_ESCAPED})++=(?:[{_UNRESERVED}\[\]/?:+$]|{_ESCAPED})*+"
+_HEADER = (
+    rf"(?:[{_UNRESERVED}\[\]/?:+$]++|{_ESCAPED})++=(?:[{_UNRESERVED}\[\]/?:+$]++|{_ESCAPED})*+"
+)
 _SIP_URI = re.compile(
     rf"(?P<scheme>[sS][iI][pP][sS]?):"
     rf"(?:(?P<user>{_USER})(?::(?P<password>{_PASSWORD}))?@)?"
@@ -139,11 +140,15 @@ class SipUri:
         match = _SIP_URI.fullmatch(text)
         if match is None:
             raise MalformedMessage("Malformed SIP URI")
+        return cls._from_match(match)
+
+    @classmethod
+    def _from_match(cls, match: re.Match[str]) -> Self:
         scheme, user, password, host, port, parameters, headers = match.groups()
         number: int | None = None
         if port is not None:
-            number = digits(port, 65535)
-            if not number:
+            number = int(port)
+            if not 0 < number < 65536:
                 raise MalformedMessage("Port out of range")
         return cls(
             scheme.lower(),
@@ -238,8 +243,11 @@ Uri: TypeAlias = SipUri | AbsoluteUri
 
 def parse_uri(text: str) -> Uri:
     """A SipUri for sip: and sips:, an AbsoluteUri for the rest.  Raises MalformedMessage."""
+    match = _SIP_URI.fullmatch(text)
+    if match is not None:
+        return SipUri._from_match(match)
     if _SIP_SCHEME.match(text):
-        return SipUri.parse(text)
+        raise MalformedMessage("Malformed SIP URI")
     return AbsoluteUri.parse(text)
 
 
@@ -317,11 +325,11 @@ class NameAddr:
 
 
 def _parse_uri_parameters(text: str) -> Parameters:
-    found: list[tuple[str, str | None]] = []
+    found = []
     for item in text[1:].split(";"):
         name, equals, value = item.partition("=")
         found.append((name, value if equals else None))
-    return unique_parameters(tuple(found)) if len(found) > 1 else tuple(found)
+    return unique_parameters(tuple(found)) if len(found) > 1 else (found[0],)
 
 
 def _parse_uri_headers(text: str) -> tuple[tuple[str, str], ...]:

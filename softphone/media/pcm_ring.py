@@ -41,7 +41,8 @@ class PcmRing:
         self._generation = 0
         self._closed = False
         self._converter: ResampleStream | None = None
-        self._waiters: set[asyncio.Future[None]] = set()
+        # In the order in which they began to wait.
+        self._waiters: dict[asyncio.Future[None], None] = {}
 
     @property
     def clock_rate_hz(self) -> int:
@@ -157,11 +158,11 @@ class PcmRing:
 
     async def _wait(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            del self._waiters[waiter]
 
     def _wake(self) -> None:
         for waiter in self._waiters:

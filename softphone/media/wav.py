@@ -6,13 +6,14 @@ import errno
 import logging
 import os
 import wave
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.port import PcmBlock
+from softphone.media.port import MediaError, PcmBlock
 from softphone.media.resample import ResampleStream
 
 __all__ = ["WavSink", "WavSource"]
@@ -217,8 +218,8 @@ class WavSink:
     def close(self) -> None:
         """Finish the header and give the file its name; a second call does nothing.
 
-        Raises ConfigurationError when another file has taken the name; the recording then stays
-        beside it, and the message says where.
+        Raises MediaError when the disk is full, or another file has taken the name; what there is
+        of the recording then stays beside it, and the message says where.
         """
         if self._closed:
             return
@@ -231,20 +232,25 @@ class WavSink:
                 self._writer = self._begin()
                 self._writer.writeframes(b"")
             self._writer.close()
-        finally:
             self._file.close()
+        except OSError as error:
+            with suppress(OSError):  # the first error is the one that is told
+                self._file.close()
+            raise MediaError(
+                f"the recording in {self._part} is cut short: {error.strerror}"
+            ) from error
         give_name(self._part, self._path)
 
 
 def give_name(part: Path, path: Path) -> None:
-    """Move a finished file to its name without overwriting another.  Raises ConfigurationError."""
+    """Move a finished file to its name without overwriting another.  Raises MediaError."""
     try:
         os.link(part, path)
     except FileExistsError as error:
-        raise ConfigurationError(f"{path} exists by now; the recording is in {part}") from error
+        raise MediaError(f"{path} exists by now; the recording is in {part}") from error
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
-            raise ConfigurationError(f"the recording stays in {part}: {error.strerror}") from error
+            raise MediaError(f"the recording stays in {part}: {error.strerror}") from error
         # A file system without hard links: the name was free when we began.
         os.rename(part, path)
         return

@@ -112,7 +112,7 @@ def test_an_idle_row_takes_a_new_source_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("sequence", "timestamp"),
-    [(1, 160 + 8001), (1, 8000 * 60), (5000, 160), (1, -1600), (-64, -160 * 64)],
+    [(1, 160 + 8001), (1, 8000 * 60), (5000, 160), (1, -1600), (-100, -160 * 100)],
 )
 def test_a_clock_that_jumps_is_doubted_first(sequence: int, timestamp: int) -> None:
     bank = opened()

@@ -1,0 +1,127 @@
+"""Rate conversion: no trace of blocks, no aliases, little delay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.media.endpoints import SilenceSource, ToneSource
+from softphone.media.port import Source
+from softphone.media.resample import RateSource, ResampleStream, at_rate
+from softphone.media.tones import Cadence, ToneGenerator, power_level, tone_level
+
+RATES = [(8000, 16_000), (8000, 24_000), (8000, 48_000), (16_000, 8000), (24_000, 8000),
+         (48_000, 8000), (44_100, 8000), (8000, 44_100), (22_050, 16_000)]  # fmt: skip
+
+
+def sine(frequency: float, rate: int, seconds: float = 1.0, level: float = -10.0) -> np.ndarray:
+    return ToneGenerator(Cadence((frequency,), (), level), rate).generate(int(rate * seconds))
+
+
+@pytest.mark.parametrize(("source", "target"), RATES)
+def test_a_tone_keeps_its_frequency_and_level(source: int, target: int) -> None:
+    converted = ResampleStream(source, target).feed(sine(1000.0, source), last=True)
+    assert abs(converted.size - target) <= 1
+    middle = converted[target // 10 : -target // 10]
+    assert tone_level(middle, 1000.0, target) == pytest.approx(-10.0, abs=0.05)
+    # Nothing else is in it: distortion is below that of 13-bit speech.
+    clean = sine(1000.0, target, level=-10.0)[target // 10 : -target // 10][: middle.size]
+    assert power_level((middle - clean).astype(np.int16)) < -70.0
+
+
+@pytest.mark.parametrize(("source", "target"), RATES)
+def test_blocks_leave_no_trace(source: int, target: int) -> None:
+    generator = np.random.default_rng(1)
+    pcm = generator.integers(-20_000, 20_000, source // 4).astype(np.int16)
+    whole = ResampleStream(source, target).feed(pcm, last=True)
+    stream = ResampleStream(source, target)
+    pieces, at = [], 0
+    while at < pcm.size:
+        size = int(generator.integers(0, 400))
+        pieces.append(stream.feed(pcm[at : at + size], last=at + size >= pcm.size))
+        at += size
+    assert np.array_equal(np.concatenate(pieces), whole)
+
+
+@pytest.mark.parametrize("source", [16_000, 24_000, 48_000])
+def test_what_the_lower_rate_cannot_carry_is_gone(source: int) -> None:
+    converted = ResampleStream(source, 8000).feed(sine(5000.0, source))
+    assert power_level(converted[400:]) < -60.0
+
+
+def test_speech_up_to_3400_hz_passes() -> None:
+    converted = ResampleStream(16_000, 8000).feed(sine(3400.0, 16_000))
+    assert tone_level(converted[400:], 3400.0, 8000) == pytest.approx(-10.0, abs=0.5)
+
+
+def test_a_stream_is_behind_by_less_than_four_milliseconds() -> None:
+    stream = ResampleStream(8000, 16_000)
+    given = sum(stream.feed(np.zeros(160, dtype=np.int16)).size for _ in range(50))
+    assert 16_000 - given <= 64
+
+
+def test_an_impulse_stays_where_it_was() -> None:
+    pcm = np.zeros(1000, dtype=np.int16)
+    pcm[100] = 20_000
+    assert int(ResampleStream(8000, 16_000).feed(pcm).argmax()) == 200
+
+
+def test_full_scale_does_not_wrap() -> None:
+    square = np.where(np.arange(4000) // 40 % 2, 32767, -32768).astype(np.int16)
+    converted = ResampleStream(8000, 16_000).feed(square, last=True)
+    middle = converted[160:-160].reshape(-1, 80)[::2, 20:60]
+    assert np.abs(middle.astype(np.int64)).min() > 20_000
+
+
+def test_the_same_rate_passes_through() -> None:
+    pcm = np.arange(10, dtype=np.int16)
+    assert ResampleStream(8000, 8000).feed(pcm) is pcm
+
+
+@pytest.mark.parametrize(("source", "target"), [(3999, 8000), (8000, 192_001), (8000, 0)])
+def test_a_rate_without_sense_is_refused(source: int, target: int) -> None:
+    with pytest.raises(ConfigurationError, match="sample rate"):
+        ResampleStream(source, target)
+
+
+def test_a_source_at_its_own_rate_is_left_alone() -> None:
+    source = SilenceSource(8000)
+    assert at_rate(source, 8000) is source
+
+
+def test_a_source_at_another_rate_gives_whole_frames_to_its_end() -> None:
+    source = at_rate(ToneSource(1000.0, 24_000, seconds=1.0), 8000)
+    assert isinstance(source, Source)
+    assert source.clock_rate_hz == 8000
+    sizes, parts = [], []
+    while not source.ended:
+        parts.append(source.read(160))
+        sizes.append(parts[-1].size)
+    assert sizes[:-1] == [160] * (len(sizes) - 1)
+    assert abs(sum(sizes) - 8000) <= 1
+    assert tone_level(np.concatenate(parts)[400:-400], 1000.0, 8000) == pytest.approx(
+        -13.0, abs=0.1
+    )
+
+
+def test_a_source_that_has_nothing_now_is_asked_again_later() -> None:
+    class Sparse:
+        clock_rate_hz = 16_000
+        ended = False
+
+        def __init__(self) -> None:
+            self.left = 500
+
+        def read(self, samples: int) -> np.ndarray:
+            size = min(samples, self.left)
+            self.left -= size
+            return np.zeros(size, dtype=np.int16)
+
+    sparse = Sparse()
+    source = RateSource(sparse, 8000)
+    assert source.read(160).size == 160
+    assert source.read(160).size < 160
+    assert not source.ended
+    sparse.left = 1000
+    assert source.read(160).size == 160

@@ -164,6 +164,8 @@ class Leg:
         message = getattr(event, "response", None) or getattr(event, "request", None)
         if isinstance(message, Request | Response):
             self._hear(message)
+        if self.state is CallState.TERMINATED:
+            return
         handler = self.handlers.get(type(event))
         if handler is not None:
             handler(self, event)
@@ -208,12 +210,13 @@ class Leg:
 
     def _commit(self, proposal: Proposal) -> None:
         before = self.negotiation.direction
+        first = self._shown is None
         after = self._state_with(proposal.media)
         if self._shown is not None and after.level < self._shown.level:
             self._generation += 1
         self.negotiation.commit(self._generation)
         self.show()
-        if self.state is CallState.CONFIRMED and before is not self.negotiation.direction:
+        if not first and before is not self.negotiation.direction:
             self.mailbox.put(HoldChanged(self.negotiation.direction, self._changed_by()))
 
     def _changed_by(self) -> EndedBy:

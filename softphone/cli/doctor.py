@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -32,11 +32,11 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.machine import Target, Transport
-from softphone.net import Resolver, probe_stream, probe_tls
+from softphone.machine import Flow, Target, Transmit, Transport
+from softphone.net import Driver, Resolver
 from softphone.phone import Phone
 from softphone.sip import LookupPolicy
-from softphone.trust import client_context
+from softphone.trust import TlsSettings, client_context
 
 __all__ = ["examine_account"]
 
@@ -122,13 +122,18 @@ class _Examination:
         target = self._targets[0]
         if target.transport is Transport.UDP:
             return "UDP has no connection to try"
-        seconds = await probe_stream(target)
-        return f"{target.host}:{target.port} is open ({seconds * 1000:.0f} ms)"
+        started = asyncio.get_running_loop().time()
+        await _connect(replace(target, transport=Transport.TCP), TlsSettings())
+        milliseconds = (asyncio.get_running_loop().time() - started) * 1000
+        return f"{target.host}:{target.port} is open ({milliseconds:.0f} ms)"
 
     async def handshake(self) -> str:
         if not self._targets or self._targets[0].transport is not Transport.TLS:
             return "no TLS"
-        identity = await probe_tls(self._targets[0], tls_settings(self.config))
+        flow = await _connect(self._targets[0], tls_settings(self.config))
+        identity = flow.identity
+        if identity is None:
+            raise TransportError("the connection has no verified peer")
         return (
             f"{identity.protocol} {identity.cipher}; {identity.subject}; verified by "
             f"{identity.verdict}; revocation {identity.revocation}"
@@ -140,6 +145,33 @@ class _Examination:
             if line.listening is not None:
                 return "listening, no registration"
             return f"{line.aor} is {line.registration.value}"
+
+
+class _Silent:
+    """A machine that says and wants nothing: the driver alone is at work."""
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None: ...
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None: ...
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None: ...
+
+    def handle_timer(self, *, now: float) -> None: ...
+
+    def next_timer(self) -> float | None:
+        return None
+
+    def transmits(self) -> list[Transmit]:
+        return []
+
+    def next_event(self) -> None:
+        return None
+
+
+async def _connect(target: Target, settings: TlsSettings) -> Flow:
+    """Open a flow, through handshake and gate, and close it.  Raises what the driver raises."""
+    async with Driver(_Silent(), on_event=lambda _: None, tls={"": settings}) as driver:
+        return await driver.open(target)
 
 
 def advice_for(error: SoftphoneError) -> str:

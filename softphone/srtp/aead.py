@@ -262,15 +262,16 @@ class CryptographyTransform:
         ssrc = int.from_bytes(packet[4:8], "big")
         at = len(packet) - 4 - (0 if self._suite.aead else tag)
         trailer = int.from_bytes(packet[at : at + 4], "big")
-        if not trailer & _ENCRYPTED:
-            # We never agree to UNENCRYPTED_SRTCP, so a clear packet is not one of this stream.
+        # We never agree to UNENCRYPTED_SRTCP: a packet that says so is not one of this stream.
+        clear = not trailer & _ENCRYPTED
+        if clear and not self._suite.aead:
             return Status.AUTHENTICATION_FAILED, b""
         index = trailer & ~_ENCRYPTED
         source = self._sources.get(ssrc) or _Source()
         status = source.rtcp.check(index)
         if status:
             return status, b""
-        opened = self._open_rtcp(self._keys[1], packet, at, index)
+        opened = None if clear else self._open_rtcp(self._keys[1], packet, at, index)
         if opened is None:
             return Status.AUTHENTICATION_FAILED, b""
         source.rtcp.add(index)

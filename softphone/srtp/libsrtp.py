@@ -43,6 +43,7 @@ _STATUS[2] = Status.MALFORMED  # bad_param: shorter than its own header says
 _STATUS[7] = Status.AUTHENTICATION_FAILED
 _STATUS[9] = Status.REPLAYED
 _STATUS[10] = Status.TOO_OLD
+_STATUS[14] = Status.AUTHENTICATION_FAILED  # cant_check: SRTCP that says it is not encrypted
 _STATUS[15] = Status.KEY_EXPIRED
 _STATUS[21] = Status.MALFORMED  # parse_err
 _STATUS[26] = Status.TOO_OLD  # pkt_idx_old

@@ -1,5 +1,122 @@
-"""A headless SIP and SRTP softphone engine."""
+"""A headless SIP and SRTP softphone engine.
+
+    from softphone import AccountConfig, Phone
+
+Names are loaded when they are first used, so that `import softphone` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from softphone._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from softphone.account import (
+        Account,
+        AccountConfig,
+        AccountFile,
+        CredentialConfig,
+        MediaPreferences,
+        PolicyConfig,
+        TlsConfig,
+        load_account,
+    )
+    from softphone.call import Call, IncomingCall, OutgoingCall
+    from softphone.errors import SoftphoneError
+    from softphone.events import CallState, Direction, RegistrationState, StreamStatistics
+    from softphone.media.endpoints import EchoSource, SilenceSource, TeeSink, ToneSource
+    from softphone.media.pcm_ring import PcmRing
+    from softphone.media.port import MediaConfig, PcmBlock, PortRange, Sink, Source
+    from softphone.media.wav import WavSink, WavSource
+    from softphone.phone import Phone
+    from softphone.security import (
+        CryptoSuite,
+        KeyMaterial,
+        OnDrop,
+        Scope,
+        SecurityLevel,
+        SecurityPolicy,
+        SecurityShortfall,
+        SecurityState,
+        Shortfall,
+        ShortfallCode,
+        SrtpPolicy,
+        TlsVersion,
+    )
+    from softphone.streams import MediaStream
+
+__all__ = [
+    "Account",
+    "AccountConfig",
+    "AccountFile",
+    "Call",
+    "CallState",
+    "CredentialConfig",
+    "CryptoSuite",
+    "Direction",
+    "EchoSource",
+    "IncomingCall",
+    "KeyMaterial",
+    "MediaConfig",
+    "MediaPreferences",
+    "MediaStream",
+    "OnDrop",
+    "OutgoingCall",
+    "PcmBlock",
+    "PcmRing",
+    "Phone",
+    "PolicyConfig",
+    "PortRange",
+    "RegistrationState",
+    "Scope",
+    "SecurityLevel",
+    "SecurityPolicy",
+    "SecurityShortfall",
+    "SecurityState",
+    "Shortfall",
+    "ShortfallCode",
+    "SilenceSource",
+    "Sink",
+    "SoftphoneError",
+    "Source",
+    "SrtpPolicy",
+    "StreamStatistics",
+    "TeeSink",
+    "TlsConfig",
+    "TlsVersion",
+    "ToneSource",
+    "WavSink",
+    "WavSource",
+    "__version__",
+    "load_account",
+]
+
+_ROOMS = (
+    "softphone.security",
+    "softphone.events",
+    "softphone.errors",
+    "softphone.media.port",
+    "softphone.media.pcm_ring",
+    "softphone.media.endpoints",
+    "softphone.media.wav",
+    "softphone.streams",
+    "softphone.call",
+    "softphone.account",
+    "softphone.phone",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for room in _ROOMS:
+            module = import_module(room)
+            if name in getattr(module, "__all__", ()):
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module 'softphone' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -213,3 +213,18 @@ def _address(text: str) -> str:
         int(text[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(text), 8)
     )
     return socket.inet_ntop(socket.AF_INET if len(words) == 4 else socket.AF_INET6, words)
+
+
+def beyond_loopback(sockets: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    """What of these can be reached from elsewhere, but for one idle DNS client.
+
+    PJSIP's and libre's DNS clients open a UDP socket of each address family on any address and
+    an ephemeral port, which no setting of Asterisk or baresip changes.  They wait for answers
+    to questions, and none is ever asked here: every address in the configurations is a number.
+    """
+    elsewhere = [one for one in sockets if one[1] != LOOPBACK]
+    for family in ("udp", "udp6"):
+        idle = [one for one in elsewhere if one[0] == family and one[2] not in PORTS]
+        if len(idle) == 1:
+            elsewhere.remove(idle[0])
+    return elsewhere

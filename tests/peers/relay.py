@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -49,7 +51,7 @@ class Relay:
     def cut(self) -> None:
         """Reset every connection, both ways."""
         for writer in self._writers:
-            writer.transport.abort()
+            _reset(writer)
         self._writers.clear()
 
     def freeze(self) -> None:
@@ -75,7 +77,7 @@ class Relay:
             task.add_done_callback(self._tasks.discard)
         self.connections += 1
         if not self._admits:
-            writer.transport.abort()
+            _reset(writer)
             return
         far_reader, far_writer = await asyncio.open_connection(*self.target)
         self._writers |= {writer, far_writer}
@@ -96,3 +98,11 @@ class Relay:
                 await writer.drain()
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    # With a linger time of zero the close is a RST, not a FIN.
+    opened = writer.get_extra_info("socket")
+    if opened is not None and opened.fileno() >= 0:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -38,8 +38,8 @@ DAY = 86_400.0
 STEP_TIMEOUT = 600
 NO_SERVICES = "#!/bin/sh\n# Nothing is started by a package here.\nexit 101\n"
 ENTER = (
-    'mount -t proc proc "$0/proc" && mount --bind "$1" "$0/mnt" && ulimit -n 8192 && '
-    'root=$0 && shift && exec chroot "$root" "$@"'
+    'mount -t proc proc "$0/proc" && mount --bind "$1" "$0/mnt" && '
+    'ulimit -n 8192 && ulimit -c 0 && root=$0 && shift && exec chroot "$root" "$@"'
 )
 
 
@@ -231,10 +231,8 @@ def _write_hosts(path: Path) -> None:
     fresh = hosts.with_suffix(f".{os.getpid()}")
     fresh.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
     fresh.rename(hosts)
-    # Each peer has the resolver configuration of its own folder, none unless it makes one.
-    resolver = path / "etc" / "resolv.conf"
-    resolver.unlink(missing_ok=True)
-    resolver.symlink_to("/mnt/resolv.conf")
+    # No name server: every address in the configurations is a number.
+    (path / "etc" / "resolv.conf").unlink(missing_ok=True)
 
 
 def _run(command: list[str], *, secret: str = "") -> str:

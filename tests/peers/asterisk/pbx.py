@@ -23,9 +23,7 @@ CRLF keep-alive.  This package's SRTP is AES_CM_128 only: an offer of GCM alone 
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import stat
 import struct
 import time
 import wave
@@ -105,7 +103,6 @@ class Asterisk:
         for file in (authority.certificate, *authority.server):
             shutil.copy(file, folder / "tls")
         write_tone(folder / "moh" / "hold.wav", HOLD_MUSIC_HZ, seconds=8)
-        _forbid_dns(folder)
         _write_configuration(root, folder, ports)
         asterisk = cls(root, folder, ports)
         asterisk.start()
@@ -191,13 +188,6 @@ def write_tone(path: Path, hz: float, seconds: float, level: float = 0.3) -> Non
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(struct.pack(f"<{count}h", *pcm))
-
-
-def _forbid_dns(folder: Path) -> None:
-    # PJSIP's DNS client opens UDP sockets on every address as soon as the C library names a
-    # server, which it does even for an empty file.  A socket in the file's place cannot be
-    # opened (ENXIO), and then there is no DNS client at all.
-    os.mknod(folder / "resolv.conf", stat.S_IFSOCK | 0o600)
 
 
 def _write_configuration(root: Root, folder: Path, ports: dict[str, int]) -> None:

@@ -35,7 +35,7 @@ from softphone.media.reception import ReceptionBank
 from softphone.media.stream import Stream
 from softphone.srtp import ReceiveContext
 
-__all__ = ["FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "StreamBank"]
+__all__ = ["FEW", "FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "StreamBank"]
 
 FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000

@@ -28,12 +28,12 @@ from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction, StreamStatistics
 from softphone.machine import Address, Entropy, Tap
 from softphone.media import command
-from softphone.media.bank import FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
+from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.command import FarEnd
 from softphone.media.control import farewell
 from softphone.media.lateness import LatenessHistogram
-from softphone.media.pipeline import Moment, skip, tick
+from softphone.media.pipeline import Moment, hear, skip, speak
 from softphone.media.port import (
     EventCallback,
     LocalMedia,
@@ -55,6 +55,9 @@ logger = logging.getLogger("softphone.media")
 
 CATCH_UP: Final = 0.2
 """Seconds that a phase may be behind and still run every frame."""
+
+CHUNK: Final = 64
+"""Packets between two looks at the clock while sending."""
 
 WARN_LATE: Final = 0.02
 """Seconds of delay of a timer that are worth a warning, at most one a minute."""
@@ -253,7 +256,6 @@ class MediaEngine:
             skip(self._bank, phase, jump, now=now)
             self._frames[phase] += jump
             self.jumps += jump
-        self._receive(now)
         # Every frame that is due runs, the late ones at once; no more than CATCH_UP holds, so
         # that a machine that is too slow still serves its signaling.
         for count in range(round(CATCH_UP / FRAME)):
@@ -261,29 +263,45 @@ class MediaEngine:
                 break
             self.frames_late += count > 0
             self._run_frame(phase)
-            self._incoming.count = 0
         self._arm(phase)
         self._dispatch()
 
-    def _receive(self, now: float) -> None:
-        used = self._sockets.receive(now=now, wall=self._wall())
-        if used and self._tap is not None:
-            self._show(self._incoming, outgoing=False)
-
     def _run_frame(self, phase: int) -> None:
+        """One frame of a phase.
+
+        Few streams hear first, so that what one of them hears another can say in the same frame;
+        many speak first, so that their packets do not wait for the work on what was received.
+        """
         frame = self._frames[phase]
         deadline = self._deadline(phase, frame)
         moment = Moment(frame, deadline, self._wall() - (self._clock() - deadline))
-        out = tick(self._bank, phase, self._incoming, self._outgoing, moment)
+        crowded = self._bank.used(phase) > FEW
+        if crowded:
+            self._speak(phase, moment)
+        self._hear(phase, moment)
+        if not crowded:
+            self._speak(phase, moment)
         self._frames[phase] = frame + 1
+
+    def _hear(self, phase: int, moment: Moment) -> None:
+        used = self._sockets.receive(phase, now=self._clock(), wall=self._wall())
+        if used and self._tap is not None:
+            self._show(self._incoming, outgoing=False)
+        hear(self._bank, phase, self._incoming, moment)
+
+    def _speak(self, phase: int, moment: Moment) -> None:
+        out = speak(self._bank, phase, self._outgoing, moment)
         if not out.count:
             return
         if self._tap is not None:
             self._show(out, outgoing=True)
-        self._sockets.send()
-        late_ms = (self._clock() - deadline) * 1e3
-        self.lateness.add(late_ms, out.media)
-        self._bank.lateness[out.row[: out.media], bisect_left(LATENESS_BOUNDS_MS, late_ms)] += 1
+        for start in range(0, out.media, CHUNK):
+            stop = min(start + CHUNK, out.media)
+            self._sockets.send(start, stop)
+            late_ms = (self._clock() - moment.now) * 1e3
+            self.lateness.add(late_ms, stop - start)
+            self._bank.lateness[out.row[start:stop], bisect_left(LATENESS_BOUNDS_MS, late_ms)] += 1
+        self._sockets.send(out.media, out.count)
 
     def _dispatch(self) -> None:
         for event in self._bank.take_events():

@@ -20,7 +20,7 @@ from softphone.media.port import StreamTimedOut
 from softphone.media.receive import expire_digits, receive, split
 from softphone.media.send import Cohort, make_cohorts, send
 
-__all__ = ["Moment", "Plan", "skip", "take", "tick"]
+__all__ = ["Moment", "Plan", "hear", "skip", "speak", "tick"]
 
 TIMEOUT_FRAMES = 25
 """Frames between two looks at who has gone silent."""
@@ -60,33 +60,39 @@ def _plan(bank: StreamBank, phase: int) -> Plan:
     return made
 
 
-def take(bank: StreamBank, received: PacketBatch, *, now: float, wall: float) -> None:
-    """Unprotect, check and account for received packets, of any phase, and buffer their sound."""
+def hear(bank: StreamBank, phase: int, received: PacketBatch, moment: Moment) -> None:
+    """The receiving half: unprotect, check and account for `received` (of any phase), buffer its
+    sound, and play `phase`'s frame to its sinks."""
     if received.count:
         media, control = split(bank, received)
-        receive(bank, received, media, now=now)
-        receive_control(bank, received, control, now=now, wall=wall)
-    expire_digits(bank, now=now)
+        receive(bank, received, media, now=moment.now)
+        receive_control(bank, received, control, now=moment.now, wall=moment.wall)
+    expire_digits(bank, now=moment.now)
+    plan = _plan(bank, phase)
+    deliver(bank, plan.receiving, plan.audiences, moment.frame, now=moment.now)
+    if moment.frame % TIMEOUT_FRAMES == 0:
+        _look_for_silence(bank, phase, now=moment.now)
+
+
+def speak(bank: StreamBank, phase: int, out: PacketBatch, moment: Moment) -> PacketBatch:
+    """The sending half: `out` is cleared, filled with what `phase` sends in this frame, first RTP
+    (`out.media` packets), then RTCP, and returned."""
+    out.count = out.media = 0
+    send(bank, _plan(bank, phase).cohorts, moment.frame, out)
+    send_control(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
+    out.drop_empty()
+    return out
 
 
 def tick(
     bank: StreamBank, phase: int, received: PacketBatch, out: PacketBatch, moment: Moment
 ) -> PacketBatch:
-    """Serve `phase` once: take `received`, play what is due, and give what is to be sent.
+    """Serve `phase` once, both halves; gives what is to be sent.
 
-    `out` is cleared, filled and returned: first RTP (`out.media` packets), then RTCP.
+    A sink may be the source of another stream, or of its own: what it is given goes out at once.
     """
-    out.count = out.media = 0
-    take(bank, received, now=moment.now, wall=moment.wall)
-    plan = _plan(bank, phase)
-    deliver(bank, plan.receiving, plan.audiences, moment.frame, now=moment.now)
-    # A sink may be the source of another stream, or of its own: what it was just given goes out.
-    send(bank, plan.cohorts, moment.frame, out)
-    send_control(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
-    out.drop_empty()
-    if moment.frame % TIMEOUT_FRAMES == 0:
-        _look_for_silence(bank, phase, now=moment.now)
-    return out
+    hear(bank, phase, received, moment)
+    return speak(bank, phase, out, moment)
 
 
 def skip(bank: StreamBank, phase: int, frames: int, *, now: float) -> None:

@@ -16,7 +16,7 @@ from softphone.media.bank import StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.command import FarEnd
 from softphone.media.port import MediaConfig, NoPortFree, SocketSharing
-from softphone.net.batch import DatagramBatch, DatagramPort, DatagramPorts, PortPairs
+from softphone.net.batch import BURST, DatagramBatch, DatagramPort, DatagramPorts, PortPairs
 
 __all__ = ["MediaTransport"]
 
@@ -34,6 +34,7 @@ class Pair:
     rtp: DatagramPort
     rtcp: DatagramPort
     host: str
+    shared: bool
     users: int = 0
 
 
@@ -50,6 +51,7 @@ class MediaTransport:
         self._pairs = PortPairs(config.ports.first, config.ports.last, entropy=entropy)
         self._rows: dict[int, Pair] = {}
         self._open: list[Pair] = []
+        self._visits: dict[int, list[DatagramPort]] = {}
         self._closed_overflows = 0
         self._received = DatagramBatch(min(INCOMING, 64 * config.capacity))
         self._sent = DatagramBatch(2 * bank.phase_rows + 64)
@@ -66,6 +68,7 @@ class MediaTransport:
             pair = self._bind_pair(host, shared=shared)
         pair.users += 1
         self._rows[row] = pair
+        self._visits.pop(self._bank.phase_of(row), None)
         self._bank.rtp_port[row] = pair.rtp.key
         self._bank.rtcp_port[row] = pair.rtcp.key
         owner = None if shared else row
@@ -82,7 +85,7 @@ class MediaTransport:
     def _bind_pair(self, host: str, *, shared: bool) -> Pair:
         size = self._config.receive_buffer * (8 if shared else 1)
         try:
-            found = self._pairs.bind(host, receive_buffer=size, shared=shared)
+            found = self._pairs.bind(host, receive_buffer=size, burst=INCOMING if shared else BURST)
         except OSError as error:
             raise NoPortFree(f"no media socket can be bound on {host}: {error}") from error
         if found is None:
@@ -90,15 +93,16 @@ class MediaTransport:
             raise NoPortFree(
                 f"every pair of the media ports {ports.first}-{ports.last} on {host} is in use"
             )
-        pair = Pair(*found, host)
-        self._ports.add(pair.rtp)
-        self._ports.add(pair.rtcp)
+        pair = Pair(*found, host, shared)
+        self._ports.add(pair.rtp, watch=shared)
+        self._ports.add(pair.rtcp, watch=True)
         self._open.append(pair)
         return pair
 
     def unbind(self, row: int) -> None:
         """Take the sockets of `row` from it; the last user closes them."""
         pair = self._rows.pop(row)
+        self._visits.pop(self._bank.phase_of(row), None)
         pair.users -= 1
         if pair.users:
             return
@@ -111,7 +115,7 @@ class MediaTransport:
     def drain(self, row: int) -> None:
         """Throw away what came for a stream before it was opened."""
         pair = self._rows[row]
-        if not pair.rtp.shared:
+        if not pair.shared:
             pair.rtp.drain()
             pair.rtcp.drain()
 
@@ -123,7 +127,7 @@ class MediaTransport:
         pair = self._rows[row]
         control = pair.rtp if mux else pair.rtcp
         self._bank.rtcp_port[row] = control.key
-        if not pair.rtp.shared:
+        if not pair.shared:
             return
         demultiplexer = self._bank.demultiplexer
         demultiplexer.remove(row)
@@ -136,18 +140,30 @@ class MediaTransport:
 
     # Packets ------------------------------------------------------------------------------------
 
-    def receive(self, *, now: float, wall: float) -> int:
-        """Fill `incoming` with what is waiting, and return how much that is."""
-        readable = self._ports.readable()
+    def receive(self, phase: int, *, now: float, wall: float) -> int:
+        """Fill `incoming` with what is waiting, and return how much that is.
+
+        Sockets of single streams are visited with their own phase, just before it plays; shared
+        ones and those of RTCP with every phase.
+        """
+        visits = self._visits.get(phase)
+        if visits is None:
+            visits = self._visits[phase] = self._plan_visits(phase)
+        readable = [*self._ports.readable(), *visits]
         used = self._received.receive(readable, now=now, wall=wall) if readable else 0
         if used:
             self._ports.note_overflows(self._received, used)
         self.incoming.count = used
         return used
 
-    def send(self) -> int:
-        """Send what is in `outgoing`; returns how many the system took."""
-        return self._sent.send(self._ports, self.outgoing.count)
+    def _plan_visits(self, phase: int) -> list[DatagramPort]:
+        span = self._bank.span(phase)
+        pairs = [self._rows[row] for row in range(span.start, span.stop) if row in self._rows]
+        return [pair.rtp for pair in pairs if not pair.shared]
+
+    def send(self, start: int, stop: int) -> int:
+        """Send packets `start` to `stop` of `outgoing`; returns how many the system took."""
+        return self._sent.send(self._ports, start, stop)
 
     def send_control(self, row: int, data: bytes) -> None:
         """Send one RTCP datagram at once."""
@@ -155,7 +171,7 @@ class MediaTransport:
         batch.count = 0
         port = int(self._bank.rtcp_port[row])
         if batch.append(row, port, self._bank.remote_rtcp[row], data):
-            self.send()
+            self.send(0, 1)
 
     def local(self, key: int) -> Address:
         """The local address of socket `key`."""

@@ -17,7 +17,7 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ from softphone.machine import Address, Entropy
 
 __all__ = [
     "BATCHED",
+    "BURST",
     "SLOT",
     "SOCKADDR",
     "DatagramBatch",
@@ -47,6 +48,9 @@ CONTROL: Final = 64
 
 BURST: Final = 64
 """The most datagrams that one visit takes from a socket that serves a single stream."""
+
+MOST_DECODED: Final = 65_536
+"""Far ends whose addresses are kept decoded."""
 
 RTCP_BUFFER: Final = 65_536
 """What is asked of SO_RCVBUF for RTCP, octets."""
@@ -138,17 +142,17 @@ class DatagramPort:
 
     __slots__ = (
         "address",
+        "burst",
         "family",
         "fd",
         "key",
         "overflows",
         "receive_buffer",
-        "shared",
         "socket",
     )
 
-    def __init__(self, address: Address, *, receive_buffer: int, shared: bool = False) -> None:
-        """Bind `address`.  Raises OSError."""
+    def __init__(self, address: Address, *, receive_buffer: int, burst: int = BURST) -> None:
+        """Bind `address`; one visit takes at most `burst` datagrams.  Raises OSError."""
         self.family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
         try:
@@ -164,7 +168,7 @@ class DatagramPort:
         self.receive_buffer = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self.address: Address = self.socket.getsockname()[:2]
         self.fd = self.socket.fileno()
-        self.shared = shared
+        self.burst = burst
         self.overflows = 0
         self.key = -1
 
@@ -208,6 +212,8 @@ class DatagramBatch:
         self._header["iovlen"] = 1
         self._base = self._header.ctypes.data
         self._dirty = capacity
+        self._views = [self.data[row].data for row in range(capacity)]
+        self._decoded: dict[object, Address] = {}
 
     # Receiving ----------------------------------------------------------------------------------
 
@@ -227,25 +233,30 @@ class DatagramBatch:
     def receive(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
         """Take what is waiting on `ports`, and return how many rows were filled.
 
-        A port that serves one stream gives at most BURST datagrams a visit; the rest waits for
-        the next.  `now` is the caller's clock and `wall` the time of day at this moment, by which
-        the system's arrival stamps are turned into the caller's clock.
+        A port gives at most its burst; the rest waits for the next visit.  `now` is the caller's
+        clock and `wall` the time of day at this moment, by which the system's arrival stamps are
+        turned into the caller's clock.
         """
         if LIBRARY is None:
             return self._receive_plain(ports, now=now)
         self._prepare()
         receive, at, room = LIBRARY.recvmmsg, self._base, self.capacity
+        step, keys = MMSGHDR.itemsize, []
         for port in ports:
-            if room == 0:
+            most = port.burst if port.burst < room else room
+            if most == 0:
                 break
-            most = room if port.shared or room < BURST else BURST
-            count = receive(port.fd, at, most, socket.MSG_DONTWAIT, None)
-            if count > 0:
-                start = self.capacity - room
-                self.port[start : start + count] = port.key
-                at += count * MMSGHDR.itemsize
+            count = receive(port.fd, at, most, 64, None)  # 64: MSG_DONTWAIT
+            if count == 1:
+                keys.append(port.key)
+                at += step
+                room -= 1
+            elif count > 1:
+                keys += [port.key] * count
+                at += count * step
                 room -= count
         used = self._dirty = self.capacity - room
+        self.port[:used] = keys
         self._finish(used, now, wall)
         return used
 
@@ -273,10 +284,9 @@ class DatagramBatch:
     def _receive_plain(self, ports: Iterable[DatagramPort], *, now: float) -> int:
         used = 0
         for port in ports:
-            most = self.capacity if port.shared else BURST
-            for _ in range(min(most, self.capacity - used)):
+            for _ in range(min(port.burst, self.capacity - used)):
                 try:
-                    length, source = port.socket.recvfrom_into(memoryview(self.data[used]))
+                    length, source = port.socket.recvfrom_into(self._views[used])
                 except BlockingIOError:
                     break
                 except OSError:
@@ -291,34 +301,25 @@ class DatagramBatch:
 
     # Sending ------------------------------------------------------------------------------------
 
-    def send(self, ports: DatagramPorts, count: int) -> int:
-        """Send the first `count` rows, each by the socket of its `port`; returns how many left.
+    def send(self, ports: DatagramPorts, start: int, stop: int) -> int:
+        """Send rows `start` to `stop`, each by the socket of its `port`; how many left.
 
-        Neighbors with one socket share a system call.  What a full buffer or the system refuses
-        is lost, as on the wire, and not counted as sent.
+        Neighbors with one socket share a system call; where each has its own, the plain call is
+        the cheaper one.  What a full buffer or the system refuses is lost, as on the wire, and
+        not counted as sent.
         """
-        if count == 0:
+        keys = self.port[start:stop]
+        if len(keys) == 0:
             return 0
-        if LIBRARY is None:
-            return self._send_plain(ports, count)
-        header = self._header[:count]
-        header["namelen"] = np.where(self._family[:count] == socket.AF_INET6, 28, 16)
-        self._vector["length"][:count] = self.length[:count]
-        keys = self.port[:count]
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        if len(starts) == count:
-            return self._send_each(keys.tolist())
-        ends = np.append(starts[1:], count)
-        runs = zip(keys[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
-        return sum(self._send_run(fd, start, end) for fd, start, end in runs)
-
-    def _send_each(self, fds: list[int]) -> int:
-        send, at, sent = system_calls().sendmmsg, self._base, 0
-        for fd in fds:
-            if send(fd, at, 1, socket.MSG_DONTWAIT) == 1:
-                sent += 1
-            at += MMSGHDR.itemsize
-        return sent
+        begins = np.flatnonzero(np.diff(keys, prepend=-1))
+        if LIBRARY is None or 2 * len(begins) > len(keys):
+            return self._send_each(ports, start, stop)
+        header = self._header[start:stop]
+        header["namelen"] = np.where(self._family[start:stop] == socket.AF_INET6, 28, 16)
+        self._vector["length"][start:stop] = self.length[start:stop]
+        ends = np.append(begins[1:], len(keys))
+        runs = zip(keys[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)
+        return sum(self._send_run(fd, start + begin, start + end) for fd, begin, end in runs)
 
     def _send_run(self, fd: int, start: int, end: int) -> int:
         send, sent = system_calls().sendmmsg, 0
@@ -334,23 +335,49 @@ class DatagramBatch:
                 start += 1  # this one is refused (no route, too long): the others may not be
         return sent
 
-    def _send_plain(self, ports: DatagramPorts, count: int) -> int:
+    def _send_each(self, ports: DatagramPorts, start: int, stop: int) -> int:
+        senders = ports.senders
+        fields = zip(
+            self._views[start:stop],
+            self.length[start:stop].tolist(),
+            self.port[start:stop].tolist(),
+            self._destinations(start, stop),
+            strict=True,
+        )
         sent = 0
-        for row, key in enumerate(self.port[:count].tolist()):
-            data = memoryview(self.data[row])[: int(self.length[row])]
+        for view, length, key, destination in fields:
             try:
-                ports[key].socket.sendto(data, decode_address(self.address[row].tobytes()))
+                senders[key](view[:length], destination)
             except OSError:
                 continue
             sent += 1
         return sent
 
+    def _destinations(self, start: int, stop: int) -> list[Address]:
+        """The addresses of rows as the socket module wants them, each decoded once."""
+        if (self._family[start:stop] == socket.AF_INET).all():
+            names: Sequence[object] = self.address.view(np.uint64)[start:stop, 0].tolist()
+        else:
+            names = [raw.tobytes() for raw in self.address[start:stop]]
+        known = self._decoded
+        for row, name in enumerate(names, start):
+            if name not in known:
+                if len(known) >= MOST_DECODED:
+                    known.clear()
+                known[name] = decode_address(self.address[row].tobytes())
+        return [known[name] for name in names]
+
 
 class DatagramPorts:
-    """The sockets of one engine by key, and which of them have something to read."""
+    """The sockets of one engine by key, and which of the watched ones have something to read.
+
+    `senders` holds each one's `sendto`.
+    """
 
     def __init__(self) -> None:
+        self.senders: dict[int, Callable[[memoryview, Address], int]] = {}
         self._ports: dict[int, DatagramPort] = {}
+        self._watched: dict[int, DatagramPort] = {}
         self._poll = select.epoll() if BATCHED else None
 
     def __len__(self) -> int:
@@ -359,22 +386,30 @@ class DatagramPorts:
     def __getitem__(self, key: int) -> DatagramPort:
         return self._ports[key]
 
-    def add(self, port: DatagramPort) -> None:
-        """Watch `port`, and give it the key by which batches name it: its file descriptor."""
+    def add(self, port: DatagramPort, *, watch: bool) -> None:
+        """Take `port` in, and give it the key by which batches name it: its file descriptor.
+
+        One that is visited every frame anyway is better not watched: watching costs more.
+        """
         port.key = port.fd
         self._ports[port.key] = port
-        if self._poll is not None:
-            self._poll.register(port.fd, select.EPOLLIN)
+        self.senders[port.key] = port.socket.sendto
+        if watch:
+            self._watched[port.key] = port
+            if self._poll is not None:
+                self._poll.register(port.fd, select.EPOLLIN)
 
     def remove(self, port: DatagramPort) -> None:
         """Forget and close `port`."""
-        if self._ports.pop(port.key, None) is not None and self._poll is not None:
+        if self._watched.pop(port.key, None) is not None and self._poll is not None:
             self._poll.unregister(port.fd)
+        self._ports.pop(port.key, None)
+        self.senders.pop(port.key, None)
         port.close()
 
     def readable(self) -> list[DatagramPort]:
-        """The ports that have something to read now."""
-        ports = self._ports
+        """The watched ports that have something to read now."""
+        ports = self._watched
         if not ports:
             return []
         if self._poll is not None:
@@ -408,7 +443,7 @@ class PortPairs:
         self._next = int.from_bytes(entropy(4), "big") % max(1, self._pairs)
 
     def bind(
-        self, host: str, *, receive_buffer: int, shared: bool = False
+        self, host: str, *, receive_buffer: int, burst: int = BURST
     ) -> tuple[DatagramPort, DatagramPort] | None:
         """Bind the next free pair on `host`; None when there is none.
 
@@ -417,19 +452,19 @@ class PortPairs:
         for _ in range(self._pairs):
             port = self._first + 2 * self._next
             self._next = (self._next + 1) % self._pairs
-            rtp = _bind((host, port), receive_buffer, shared)
+            rtp = _bind((host, port), receive_buffer, burst)
             if rtp is None:
                 continue
-            rtcp = _bind((host, port + 1), RTCP_BUFFER, shared)
+            rtcp = _bind((host, port + 1), RTCP_BUFFER, burst)
             if rtcp is not None:
                 return rtp, rtcp
             rtp.close()
         return None
 
 
-def _bind(address: Address, receive_buffer: int, shared: bool) -> DatagramPort | None:
+def _bind(address: Address, receive_buffer: int, burst: int) -> DatagramPort | None:
     try:
-        return DatagramPort(address, receive_buffer=receive_buffer, shared=shared)
+        return DatagramPort(address, receive_buffer=receive_buffer, burst=burst)
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             return None

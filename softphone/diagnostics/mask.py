@@ -1,0 +1,45 @@
+"""Secrets taken out of text that a person or a log will see.
+
+Masked are SRTP keys (RFC 4568 inline parameters, k= lines), the values of digest challenges and
+credentials that are secret or help to guess one, bearer and basic credentials, passwords in URIs
+and in `name=value` text, and digits in INFO bodies.  What identifies a call stays readable.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MASK", "mask"]
+
+MASK = "***"
+
+# Each pattern keeps its first group; all are anchored on a literal, and linear.
+_SECRETS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        # a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20
+        r"(\binline:)[^\s|;\"]++",
+        # k=base64:...
+        r"(^k=)[^\r\n]++",
+        # Digest ... response="...", nonce="...", cnonce=...
+        r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque)\s{0,9}=\s{0,9})"
+        r"(?:\"[^\"\r\n]*+\"?|[^\s,;\"]++)",
+        # Bearer eyJ..., Basic YWxpY2U6...
+        r"(\b(?:bearer|basic)[ \t]{1,9})(?!realm\b|scope\b|authz_server\b|error\b)"
+        r"[A-Za-z0-9\-._~+/]++=*+",
+        # password = "...", access_token=..., "secret": "..."
+        r"(\b(?:password|passwd|passphrase|secret|token|access_token|refresh_token|api_key)\"?"
+        r"\s{0,9}[=:]\s{0,9})(?:\"[^\"\r\n]*+\"?|[^\s,;&\"]++)",
+        # sip:user:password@host
+        r"(\bsips?:[^\s:@<>\"]{1,200}+:)[^\s@<>\"]{1,200}+(?=@)",
+        # application/dtmf-relay: somebody may be typing a PIN
+        r"(^signal[ \t]{0,9}=[ \t]{0,9})[^\r\n]++",
+    )
+)
+
+
+def mask(text: str) -> str:
+    """`text` with every secret in it replaced by three asterisks."""
+    for pattern in _SECRETS:
+        text = pattern.sub(rf"\g<1>{MASK}", text)
+    return text

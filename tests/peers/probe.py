@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
 import socket
 import ssl
@@ -91,8 +93,39 @@ class Register:
             stream.sendall(self.request(stream.getsockname()))
             return _response(stream)
 
-    def request(self, local: tuple[str, int]) -> bytes:
-        """Its bytes as sent from the address `local`."""
+    @contextmanager
+    def with_digest(self, authority: Path, password: str, algorithm: str) -> Iterator[bytes]:
+        """The response to its second try, after the challenge with `algorithm` (RFC 7616).
+
+        The connection is open inside `with`; Asterisk forgets the contact when it ends.
+        """
+        with _tls(self.address, authority, None, 5.0) as stream:
+            stream.sendall(self.request(stream.getsockname()))
+            challenges = headers(_response(stream))["www-authenticate"]
+            chosen = next(one for one in challenges if f"algorithm={algorithm}," in f"{one},")
+            answer = self._authorization(chosen, password, algorithm)
+            stream.sendall(self.request(stream.getsockname(), answer))
+            yield _response(stream)
+
+    def _authorization(self, challenge: str, password: str, algorithm: str) -> str:
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        name = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}[algorithm]
+
+        def digest(text: str) -> str:
+            return hashlib.new(name, text.encode()).hexdigest()
+
+        uri, realm, nonce = f"sip:{self.address[0]}", fields["realm"], fields["nonce"]
+        first = digest(f"{self.user}:{realm}:{password}")
+        response = digest(f"{first}:{nonce}:00000001:c:auth:{digest(f'REGISTER:{uri}')}")
+        words = [f'Digest username="{self.user}"', f'realm="{realm}"', f'nonce="{nonce}"']
+        words += [f'uri="{uri}"', f'response="{response}"', f"algorithm={algorithm}"]
+        words += ["qop=auth", "nc=00000001", 'cnonce="c"']
+        if "opaque" in fields:
+            words.append(f'opaque="{fields["opaque"]}"')
+        return "Authorization: " + ", ".join(words)
+
+    def request(self, local: tuple[str, int], *more: str) -> bytes:
+        """Its bytes as sent from the address `local`, with more header lines."""
         token = secrets.token_hex(8)
         contact = f"<sip:{self.user}@{local[0]}:{local[1]};transport=tls;ob>"
         if self.reg_id:
@@ -104,10 +137,11 @@ class Register:
             f"From: <sip:{self.user}@{self.address[0]}>;tag={token}",
             f"To: <sip:{self.user}@{self.address[0]}>",
             f"Call-ID: {token}",
-            "CSeq: 1 REGISTER",
+            f"CSeq: {len(more) + 1} REGISTER",
             f"Contact: {contact}",
             "Supported: outbound, path",
             "Expires: 60",
+            *more,
             "Content-Length: 0",
         ]
         return "\r\n".join(lines).encode() + END

@@ -60,3 +60,36 @@ def test_another_phone_hears_its_echo_under_srtp_and_its_media_is_on_loopback(
     media = range(asterisk.ports["rtp_first"], asterisk.ports["rtp_last"] + 1)
     assert len([one for one in sockets if one[2] in media]) >= 2  # RTP and RTCP
     assert tone.heard(*tone.read_wav(phone.heard), 700) > 1.0
+
+
+@pytest.mark.parametrize(
+    ("user", "algorithms"),
+    [
+        ("alice", ["MD5"]),
+        ("erin", ["SHA-256"]),
+        ("frank", ["SHA-256", "MD5"]),
+        ("grace", ["SHA-512-256"]),
+    ],
+)
+def test_a_user_is_challenged_with_its_algorithms_in_order(asterisk, authority, user, algorithms):
+    answer = probe.Register(user, asterisk.tls).over_tls(authority.certificate)
+    assert answer.startswith(b"SIP/2.0 401")
+    challenges = probe.headers(answer)["www-authenticate"]
+    assert all(
+        f"algorithm={algorithm}" in one
+        for algorithm, one in zip(algorithms, challenges, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "algorithm"),
+    [("alice", "MD5"), ("erin", "SHA-256"), ("frank", "SHA-256"), ("grace", "SHA-512-256")],
+)
+def test_a_user_registers_with_the_strongest_of_them(
+    asterisk_of_its_own, authority, user, algorithm
+):
+    register = probe.Register(user, asterisk_of_its_own.tls)
+    with register.with_digest(authority.certificate, f"{user}pw", algorithm) as answer:
+        assert answer.startswith(b"SIP/2.0 200")
+        (contact,) = asterisk_of_its_own.contacts(user)
+    assert contact.startswith(f"sip:{user}@127.0.0.1:")

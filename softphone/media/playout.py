@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from softphone.errors import ConfigurationError
 from softphone.media.delay import DelayBank
 from softphone.media.ring import EMPTY, Pieces, RingBank
+from softphone.media.rounds import Rounds
 from softphone.media.timeline import TimelineBank, Verdicts
 
 __all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
@@ -119,6 +120,7 @@ class PlayoutBank:
         )
         self._ring = RingBank(capacity, self.config.slots, self.config.slot_octets)
         self._line = TimelineBank(capacity)
+        self._rounds = Rounds(capacity)
         self.ssrc = self._line.ssrc
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
@@ -214,16 +216,11 @@ class PlayoutBank:
     def insert(self, arrivals: Arrivals) -> None:
         """Put packets into the rings; what is late or double is counted and dropped."""
         row = arrivals.row.astype(np.intp)
-        remaining = np.flatnonzero(self._line.opened[row])
-        while remaining.size:
-            # Several packets of one row are taken one after another, one of each row at a time.
-            _, first = np.unique(row[remaining], return_index=True)
-            first.sort()
-            if first.size == remaining.size:
-                self._insert_one_each(row[remaining], arrivals, remaining)
-                return
-            self._insert_one_each(row[remaining[first]], arrivals, remaining[first])
-            remaining = np.delete(remaining, first)
+        opened = self._line.opened[row]
+        index = np.arange(row.size) if opened.all() else np.flatnonzero(opened)
+        chosen = row[index]
+        for part in self._rounds.cut(chosen):
+            self._insert_one_each(chosen[part], arrivals, index[part])
 
     def _insert_one_each(
         self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp]
@@ -272,26 +269,25 @@ class PlayoutBank:
     ) -> None:
         """Decide which packets still have a time to be played at, and store those."""
         line = self._line
-        ticks = line.frame_ticks[rows]
-        empty = self._newest[rows] < self._head[rows]
-        aligned = line.align(rows, verdicts.timestamp, empty & verdicts.forward)
-        frame, rest = np.divmod(aligned, ticks)
-        late = frame < self._head[rows]
-        missing = self._missing[rows] > 0
-        # A packet of a row that has run dry is not late when the delay is to grow anyway.
-        short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * line.frame_time[rows]
-        revived = late & empty & verdicts.forward & missing & (short | idle)
-        revived |= empty & verdicts.forward & idle
-        self._pending[rows[revived]] = True
-        timely = ~late | (self._pending[rows] & (frame >= self._floor[rows]))
-        octets = np.where(line.octets_per_tick[rows] > 0, length, 0)
-        timely &= octets <= line.frame_octets[rows] * (self.config.slots // 2)
-        timely &= (octets > 0) | (length <= self.config.slot_octets)
-        self.late[rows[~timely]] += 1
+        head = self._head[rows]
+        resuming = verdicts.forward & (self._newest[rows] < head)
+        frame, rest = line.locate(rows, verdicts.timestamp, resuming)
+        timely = frame >= head
+        if idle.any() or not timely.all():
+            timely |= self._revive(rows, frame, resuming, idle, timely)
+        unit, octets = line.octets_per_tick[rows], line.frame_octets[rows]
+        exact = (rest == 0) & (length == octets)
+        if not exact.all():
+            single = unit == 0
+            exact |= single
+            limit = np.where(single, self.config.slot_octets, octets * (self.config.slots // 2))
+            timely &= length <= limit
+        if not timely.all():
+            self.late[rows[~timely]] += 1
         pieces = Pieces(
             rows,
             frame,
-            rest * line.octets_per_tick[rows],
+            rest * unit,
             verdicts.sequence - self._void[rows],
             arrivals.payload_type[source],
             arrivals.data,
@@ -299,8 +295,26 @@ class PlayoutBank:
             arrivals.offset[source].astype(np.int64),
             length,
         )
-        whole = (octets == 0) | ((rest == 0) & (length == line.frame_octets[rows]))
-        self._store(pieces, whole & timely, ~whole & timely)
+        self._store(pieces, exact & timely, ~exact & timely)
+
+    def _revive(
+        self,
+        rows: NDArray[np.intp],
+        frame: NDArray[np.int64],
+        resuming: NDArray[np.bool_],
+        idle: NDArray[np.bool_],
+        timely: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which packets have a time after all, since where their row plays is decided anew.
+
+        That is so for an idle row, and for one that has run dry whose delay is to grow anyway.
+        """
+        frame_time = self._line.frame_time[rows]
+        short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * frame_time
+        dry = ~timely & (self._missing[rows] > 0) & short
+        self._pending[rows[resuming & (idle | dry)]] = True
+        revived: NDArray[np.bool_] = self._pending[rows] & (frame >= self._floor[rows])
+        return revived
 
     def _store(self, pieces: Pieces, whole: NDArray[np.bool_], cut: NDArray[np.bool_]) -> None:
         if whole.all():

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.rounds import Rounds
+
 __all__ = ["ReceptionBank", "ReceptionReport"]
 
 MAX_DROPOUT = 3000
@@ -45,6 +47,7 @@ class ReceptionBank:
         self.received = np.zeros(capacity, dtype=np.int64)
         self.ssrc = np.zeros(capacity, dtype=np.uint32)
         self.jitter = np.zeros(capacity)
+        self._rounds = Rounds(capacity)
         self._rate = np.ones(capacity)
         self._base = np.zeros(capacity, dtype=np.int64)
         self._highest = np.zeros(capacity, dtype=np.int64)
@@ -73,15 +76,10 @@ class ReceptionBank:
     ) -> None:
         """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
         rows = row.astype(np.intp)
-        remaining = np.arange(rows.size)
-        while remaining.size:
-            # Several packets of one row are taken one after another, one of each row at a time.
-            _, first = np.unique(rows[remaining], return_index=True)
-            taken = remaining[first]
+        for part in self._rounds.cut(rows):
             self._update_one_each(
-                rows[taken], sequence[taken], timestamp[taken], ssrc[taken], arrival[taken]
+                rows[part], sequence[part], timestamp[part], ssrc[part], arrival[part]
             )
-            remaining = np.delete(remaining, first)
 
     def _update_one_each(
         self,

@@ -192,21 +192,23 @@ class TimelineBank:
         fresh: NDArray[np.bool_] = ~double
         return fresh
 
-    def align(
+    def locate(
         self, rows: NDArray[np.intp], timestamp: NDArray[np.int64], movable: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Ticks since each row's first frame, whose grid moves to the packet where `movable`.
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The frame that each timestamp falls into, and how many ticks after its beginning.
 
-        Moving it keeps frame numbers growing: a sender whose clock is off the grid after a pause
-        is back on it, and its packets are whole frames again.
+        Where `movable`, the grid of frames moves to the packet, and frame numbers keep growing:
+        a sender whose clock is off the grid after a pause is back on it, and its packets are whole
+        frames again.
         """
         ticks = timestamp - self._frame_origin[rows]
-        off = movable & (ticks % self.frame_ticks[rows] != 0)
+        frame, rest = np.divmod(ticks, self.frame_ticks[rows])
+        off = movable & (rest != 0)
         if off.any():
-            shift = self.frame_ticks[rows[off]] - ticks[off] % self.frame_ticks[rows[off]]
-            self._frame_origin[rows[off]] -= shift
-            ticks[off] += shift
-        return ticks
+            self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
+            frame[off] += 1
+            rest[off] = 0
+        return frame, rest
 
     def frame_at(
         self, rows: NDArray[np.intp], media_time: NDArray[np.float64]

@@ -134,9 +134,14 @@ def test_a_row_back_on_the_grid_keeps_its_frames_growing() -> None:
     bank = opened()
     judge(bank, 0, 0)
     timestamp = np.array([160 * 10 + 37])
-    assert bank.align(ROW, timestamp, np.array([False])).tolist() == [160 * 10 + 37]
-    assert bank.align(ROW, timestamp, np.array([True])).tolist() == [160 * 11]
-    assert bank.align(ROW, timestamp, np.array([False])).tolist() == [160 * 11]
+
+    def located(movable: bool) -> tuple[int, int]:
+        frame, rest = bank.locate(ROW, timestamp, np.array([movable]))
+        return int(frame[0]), int(rest[0])
+
+    assert located(False) == (10, 37)
+    assert located(True) == (11, 0)
+    assert located(False) == (11, 0)
     # The frame's time is that of its packet, wherever the grid is.
     assert bank.time_of(ROW, np.array([11]))[0] == pytest.approx((160 * 10 + 37) / 8000)
 

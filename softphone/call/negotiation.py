@@ -388,6 +388,8 @@ class Negotiation:
         """Forget the exchange that was refused or failed; what was in force stays."""
         if self._session.offer_pending:
             self._session.rollback()
+        elif self._pending.candidates:
+            self._session.undo()
         for stream in self._streams.values():
             stream.plan.rollback()
         self._pending = _Pending()

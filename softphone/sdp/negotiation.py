@@ -9,7 +9,7 @@ that it wants, with which port, profile and crypto lines.
     answering:  offered = session.receive_offer(offer)
                 chosen = session.choose(offered)
                 description = session.answer({line.index: LocalMedia(...) for line in chosen})
-                session.negotiated
+                session.negotiated                                # or session.undo()
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ class _TheirOffer:
     usable: Mapping[int, OfferedMedia]
 
 
+_Agreed: TypeAlias = tuple[
+    SessionDescription | None, SessionDescription | None, tuple[NegotiatedMedia, ...]
+]
+"""Our description, the remote's, and the streams of a completed exchange."""
+
+
 class Session:
     """The offer/answer state of one call leg (RFC 3264).
 
@@ -116,6 +122,7 @@ class Session:
         self._local: SessionDescription | None = None
         self._remote: SessionDescription | None = None
         self._negotiated: tuple[NegotiatedMedia, ...] = ()
+        self._before: _Agreed | None = None
         self._pending: _OwnOffer | _TheirOffer | None = None
 
     @property
@@ -141,6 +148,16 @@ class Session:
     def rollback(self) -> None:
         """Forget the pending offer: it was refused (488, 491) or withdrawn; all stays as it was."""
         self._pending = None
+
+    def undo(self) -> None:
+        """Take the last completed exchange back, once: our answer was judged and never sent.
+
+        Raises LocalProtocolError while an offer is pending, or when there is nothing to undo.
+        """
+        self._demand_idle()
+        if self._before is None:
+            raise LocalProtocolError("there is no exchange to take back")
+        (self._local, self._remote, self._negotiated), self._before = self._before, None
 
     # Offering -----------------------------------------------------------------------------------
 
@@ -438,6 +455,6 @@ class Session:
         remote: SessionDescription,
         agreed: Sequence[NegotiatedMedia],
     ) -> None:
-        self._local, self._remote = local, remote
-        self._negotiated = tuple(agreed)
+        self._before = (self._local, self._remote, self._negotiated)
+        self._local, self._remote, self._negotiated = local, remote, tuple(agreed)
         self._pending = None

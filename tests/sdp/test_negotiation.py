@@ -326,6 +326,23 @@ def test_an_offer_that_we_refuse_leaves_everything_as_it_was():
     assert not bob.offer_pending
 
 
+def test_an_answer_that_was_never_sent_is_taken_back_once():
+    alice, bob = session(), session(AUDIO, VIDEO)
+    connect(alice, bob)
+    before = bob.negotiated, bob.local, bob.remote
+    answer(bob, remote("m=audio 6000 RTP/AVP 8", "m=video 6002 RTP/AVP 97", version=2))
+    assert (bob.negotiated, bob.local, bob.remote) != before
+    bob.undo()
+    assert (bob.negotiated, bob.local, bob.remote) == before
+    with pytest.raises(LocalProtocolError, match="no exchange"):
+        bob.undo()
+    offer = bob.offer([LINE])
+    assert len(offer.media) == 1
+    assert offer.origin.session_version == 3
+    with pytest.raises(LocalProtocolError, match="pending"):
+        bob.undo()
+
+
 def test_a_removed_stream_keeps_its_m_line():
     alice, bob = session(AUDIO, VIDEO), session(AUDIO, VIDEO)
     connect(alice, bob, LINE, LocalMedia("video", 4002))

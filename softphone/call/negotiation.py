@@ -165,11 +165,6 @@ class Negotiation:
         return Direction.INACTIVE if spec is None else spec.direction
 
     @property
-    def remote_holds(self) -> bool:
-        """Whether the other side does not want to receive."""
-        return any(media.remote_hold for media in self._session.negotiated)
-
-    @property
     def offer_pending(self) -> bool:
         """Whether an offer waits for its answer."""
         return self._session.offer_pending

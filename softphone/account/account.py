@@ -46,7 +46,7 @@ from softphone.events import (
 )
 from softphone.machine import Entropy, Flow, Side, Tap, Target, Transport
 from softphone.media.port import MediaPort
-from softphone.net import Driver, Resolver
+from softphone.net import Driver, DriverConfig, Resolver
 from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
 from softphone.sip import (
@@ -98,8 +98,7 @@ class Account:
             on_event=self._handle,
             tls={"": self._tls},
             tap=setup.tap,
-            clock=setup.clock,
-            resolve=setup.resolver.resolve,
+            config=DriverConfig(clock=setup.clock, resolve=setup.resolver.resolve),
         )
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.net.dns import Resolver, ResolverConfig
-from softphone.net.driver import Driver
+from softphone.net.driver import Driver, DriverConfig
 from softphone.net.limits import Limits, TokenBucket
 
-__all__ = ["Driver", "Limits", "Resolver", "ResolverConfig", "TokenBucket"]
+__all__ = ["Driver", "DriverConfig", "Limits", "Resolver", "ResolverConfig", "TokenBucket"]

@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, Self, TypeVar
 
@@ -28,7 +29,7 @@ from softphone.net.listener import Listener, bind_stream
 from softphone.net.switchboard import Switchboard
 from softphone.trust import Fetch, FetchFailed, TlsSettings
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "DriverConfig"]
 
 logger = logging.getLogger("softphone.net")
 
@@ -57,14 +58,28 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class DriverConfig:
+    """What a driver goes by.
+
+    `clock()` is the machine's `now`, the loop's own time when None; `wall()` the time of day.
+    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `fetcher`
+    brings CRLs and OCSP answers, over HTTP when None.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], float] | None = None
+    wall: Callable[[], datetime] = _utc
+    resolve: Resolver = system_addresses
+    fetcher: Fetcher | None = None
+
+
 class Driver(Generic[E]):
     """Runs one machine, as an async context.
 
     `on_event(event)` is called for every event, in the drain that brought it; commands that it
-    gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings.
-    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `clock()` is
-    `now`, the loop's own time when None; `wall()` the time of day; `fetcher` brings CRLs and OCSP
-    answers, over HTTP when None.
+    gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings;
+    `tap` hears all that is sent and received.
     """
 
     def __init__(
@@ -73,20 +88,17 @@ class Driver(Generic[E]):
         *,
         on_event: Callable[[E], None],
         tls: Mapping[str, TlsSettings] | None = None,
-        limits: Limits | None = None,
         tap: Tap | None = None,
-        clock: Callable[[], float] | None = None,
-        wall: Callable[[], datetime] = _utc,
-        resolve: Resolver = system_addresses,
-        fetcher: Fetcher | None = None,
+        config: DriverConfig | None = None,
     ) -> None:
-        self._limits = limits or Limits()
-        self._clock = clock or _loop_time
+        config = config or DriverConfig()
+        limits = self._limits = config.limits
+        self._clock = config.clock or _loop_time
         self._gate = Gate(
-            limits=self._limits,
-            slots=Slots(self._limits.handshakes, self._limits.handshakes_waiting),
-            wall=wall,
-            fetcher=fetcher or revocation_fetcher(resolve, wall),
+            limits=limits,
+            slots=Slots(limits.handshakes, limits.handshakes_waiting),
+            wall=config.wall,
+            fetcher=config.fetcher or revocation_fetcher(config.resolve, config.wall),
         )
         self._tls = TlsClient(self._gate, tls or {})
         self._drain = Drain(
@@ -96,8 +108,8 @@ class Driver(Generic[E]):
             on_bug=self._bug,
             clock=self._clock,
         )
-        dialer = Dialer(limits=self._limits, tls=self._tls, resolve=resolve)
-        self._board = Switchboard(self._drain, dialer, limits=self._limits, tap=tap)
+        dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve)
+        self._board = Switchboard(self._drain, dialer, limits=limits, tap=tap)
         self._listeners: list[Listener] = []
         self._closed: asyncio.Future[None] | None = None
 

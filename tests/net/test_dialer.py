@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import TransportError, TransportTimeout
 from softphone.machine import Target, Transport
-from softphone.net import Driver, Limits
+from softphone.net import Driver, DriverConfig, Limits
 from softphone.net.dialer import Dialer, system_addresses
 from tests.support.recorder import Recorder
 
@@ -69,7 +69,7 @@ async def test_the_next_address_is_tried_when_one_refuses(unused_tcp_port):
     theirs, ours = Recorder(), Recorder()
     async with (
         Driver(theirs, on_event=theirs.on_event) as far,
-        Driver(ours, on_event=ours.on_event, resolve=resolve) as near,
+        Driver(ours, on_event=ours.on_event, config=DriverConfig(resolve=resolve)) as near,
     ):
         _, port = await far.listen(Transport.TCP, "127.0.0.1")
         flow = await near.open(Target(Transport.TCP, "pbx.example.test", port))

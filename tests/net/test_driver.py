@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
 from softphone.machine import Target, Transport
-from softphone.net import Driver, Limits
+from softphone.net import Driver, DriverConfig, Limits
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Rang, Recorder, Up, client_driver, until
 
@@ -14,7 +14,7 @@ LIMITS = Limits(close_timeout=0.5)
 
 
 def driver_of(recorder, **more):
-    return Driver(recorder, on_event=recorder.on_event, limits=LIMITS, **more)
+    return Driver(recorder, on_event=recorder.on_event, config=DriverConfig(LIMITS), **more)
 
 
 async def open_pair(transport, folder):

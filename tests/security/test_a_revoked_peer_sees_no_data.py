@@ -7,7 +7,7 @@ import pytest
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.lab.authority import Authority
 from softphone.machine import Transport
-from softphone.net import Driver
+from softphone.net import Driver, DriverConfig
 from softphone.net.http import HttpLimits, RevocationFetcher
 from softphone.security import RevocationMode
 from softphone.trust import TlsSettings
@@ -52,7 +52,7 @@ class Scene:
             )
 
         async with (
-            Driver(theirs, on_event=theirs.on_event, fetcher=fetch) as far,
+            Driver(theirs, on_event=theirs.on_event, config=DriverConfig(fetcher=fetch)) as far,
             client_driver(ours, tls(self.client, "client", near_mode), fetcher=fetch) as near,
         ):
             listening = tls(self.server, "server", far_mode)

@@ -9,7 +9,7 @@ import pytest
 
 from softphone.errors import TransportError, TransportTimeout
 from softphone.machine import Target, Transport
-from softphone.net import Driver, Limits
+from softphone.net import Driver, DriverConfig, Limits
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 
@@ -17,7 +17,7 @@ GARBAGE = b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 20
 
 
 def listening(recorder, **limits) -> Driver:
-    return Driver(recorder, on_event=recorder.on_event, limits=Limits(**limits))
+    return Driver(recorder, on_event=recorder.on_event, config=DriverConfig(Limits(**limits)))
 
 
 async def test_clear_text_on_a_tls_port_is_refused_and_not_answered(tmp_path):
@@ -141,7 +141,7 @@ async def deaf_peer(limits, write):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         ours = Recorder()
-        async with Driver(ours, on_event=ours.on_event, limits=limits) as near:
+        async with Driver(ours, on_event=ours.on_event, config=DriverConfig(limits)) as near:
             flow = await near.open(Target(Transport.TCP, *deaf.getsockname()))
             write(near, ours, flow)
             await until(lambda: ours.seen(Down))
@@ -169,7 +169,8 @@ async def test_a_peer_that_reads_nothing_for_long_is_dead():
 
 async def test_what_waits_for_a_target_that_does_not_answer_is_bounded(unused_tcp_port):
     ours = Recorder()
-    async with Driver(ours, on_event=ours.on_event, limits=Limits(write_buffer=1000)) as near:
+    config = DriverConfig(Limits(write_buffer=1000))
+    async with Driver(ours, on_event=ours.on_event, config=config) as near:
         target = Target(Transport.TCP, "127.0.0.1", unused_tcp_port)
         with near.change():
             for _ in range(20):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from softphone.machine import Flow, Target, Transmit
-from softphone.net import Driver
+from softphone.net import Driver, DriverConfig
 from softphone.trust import TlsSettings
 
 
@@ -83,7 +83,7 @@ class Recorder:
 
 def client_driver(recorder: Recorder, tls: TlsSettings, **more) -> Driver:
     """A driver whose targets without a named credential use these settings."""
-    return Driver(recorder, on_event=recorder.on_event, tls={"": tls}, **more)
+    return Driver(recorder, on_event=recorder.on_event, tls={"": tls}, config=DriverConfig(**more))
 
 
 async def until(condition: Callable[[], object], *, within: float = 5.0) -> None:

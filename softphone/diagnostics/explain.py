@@ -69,7 +69,7 @@ _STATUS: Mapping[int, str] = {
     600: "the far end is busy everywhere",
     603: "the far end declined the call",
     604: "there is no such user anywhere",
-    606: "the far end accepts no session description like ours: no codec, or no security, in common",
+    606: "the far end accepts no session description like ours: no codec or security in common",
     607: "the far end does not want calls from this address",
     608: "an intermediary rejected the call by policy",
 }

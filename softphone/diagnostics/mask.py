@@ -24,9 +24,11 @@ _SECRETS = tuple(
         # Digest ... response="...", nonce="...", cnonce=...
         r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque)\s{0,9}=\s{0,9})"
         r"(?:\"[^\"\r\n]*+\"?|[^\s,;\"]++)",
-        # Bearer eyJ..., Basic YWxpY2U6...
-        r"(\b(?:bearer|basic)[ \t]{1,9})(?!realm\b|scope\b|authz_server\b|error\b)"
-        r"[A-Za-z0-9\-._~+/]++=*+",
+        # Authorization: Bearer eyJ..., and any scheme but Digest, whose parameters are above
+        r"(^(?:proxy-)?authorization[ \t]{0,9}:[ \t]{0,9}(?!digest\b)[^\s]{1,40}+[ \t]{1,9})"
+        r"[^\r\n]++",
+        # ... and a bearer token anywhere else; short words are prose ("bearer capability")
+        r"(\bbearer[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
         # password = "...", access_token=..., "secret": "..."
         r"(\b(?:password|passwd|passphrase|secret|token|access_token|refresh_token|api_key)\"?"
         r"\s{0,9}[=:]\s{0,9})(?:\"[^\"\r\n]*+\"?|[^\s,;&\"]++)",

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from softphone.diagnostics.explain import explain_response, explain_shortfalls
+from softphone.security import Shortfall, ShortfallCode
+from softphone.sip.headers import Headers
+from softphone.sip.message import Response
+from softphone.sip.status import REASON_PHRASES, reason_phrase
+
+
+def response(status: int, *fields, reason: str | None = None) -> Response:
+    phrase = reason_phrase(status) if reason is None else reason
+    return Response(status, phrase, Headers(fields))
+
+
+@pytest.mark.parametrize("status", [*(s for s in REASON_PHRASES if s >= 300), 399, 499, 599, 699])
+def test_every_refusal_has_a_sentence(status):
+    sentence = explain_response(response(status))
+    assert sentence.startswith(f"{status} ")
+    assert len(sentence) > len(f"{status} {reason_phrase(status)}: ") + 10
+    assert sentence.isprintable()
+
+
+def test_a_488_quotes_the_warning_and_names_what_was_offered():
+    refused = response(488, ("Warning", '302 pbx.example.com "SRTP is mandatory"'))
+    sentence = explain_response(refused, offered_suites=("AEAD_AES_256_GCM",))
+    assert "pbx.example.com warns 302 (incompatible transport protocol" in sentence
+    assert '"SRTP is mandatory"' in sentence
+    assert sentence.endswith("we offered SRTP with AEAD_AES_256_GCM")
+    assert "we offered" not in explain_response(refused)
+
+
+def test_an_unknown_warning_is_quoted_as_it_is():
+    sentence = explain_response(response(606, ("Warning", '399 x "odd"')))
+    assert 'x warns 399: "odd"' in sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "expected"),
+    [
+        (302, ("Contact", "<sip:bob@elsewhere.example>"), "sip:bob@elsewhere.example"),
+        (
+            401,
+            ("WWW-Authenticate", 'Digest realm="pbx", nonce="n0"'),
+            'Digest MD5 in the realm "pbx"',
+        ),
+        (407, ("Proxy-Authenticate", 'Digest realm="p", algorithm=SHA-256'), "Digest SHA-256"),
+        (405, ("Allow", "INVITE, ACK"), "it takes INVITE, ACK"),
+        (415, ("Accept", "application/sdp"), "it takes application/sdp"),
+        (420, ("Unsupported", "100rel"), "it does not support 100rel"),
+        (421, ("Require", "timer"), "it requires timer"),
+        (422, ("Min-SE", "1800"), "its shortest in seconds is 1800"),
+        (423, ("Min-Expires", "3600"), "its shortest in seconds is 3600"),
+        (489, ("Allow-Events", "dialog"), "it knows dialog"),
+        (494, ("Security-Server", "tls"), "it demands tls"),
+        (503, ("Retry-After", "120 (busy)"), "try again after 120 s"),
+        (480, ("Reason", 'Q.850;cause=18;text="x"'), 'Q.850 18 (no user responding) "x"'),
+        (603, ("Reason", "SIP;cause=603"), "SIP 603"),
+        (500, ("Reason", "preemption"), "the cause given is preemption"),
+    ],
+)
+def test_what_goes_with_a_status_is_told(status, field, expected):
+    assert expected in explain_response(response(status, field))
+
+
+def test_the_far_ends_words_cannot_steer_a_terminal_or_fill_it():
+    evil = response(
+        488, ("Warning", '399 a "\x1b[2J' + "x" * 5000 + '"'), reason="a\x1b[1m\u202eb" + "y" * 5000
+    )
+    sentence = explain_response(evil)
+    assert sentence.isprintable()
+    assert len(sentence) < 1000
+
+
+def test_many_warnings_are_not_all_told():
+    many = response(488, *(("Warning", f'399 a "w{n}"') for n in range(200)))
+    assert explain_response(many).count("warns") == 4
+
+
+def test_a_secret_in_the_far_ends_words_is_masked():
+    refused = response(488, ("Warning", '399 a "bad line a=crypto:1 S inline:SECRETKEY"'))
+    assert "SECRETKEY" not in explain_response(refused)
+    assert "n0" not in explain_response(response(401, ("WWW-Authenticate", 'Digest nonce="n0"')))
+
+
+@pytest.mark.parametrize("code", ShortfallCode)
+def test_every_shortfall_has_advice(code):
+    sentence = explain_shortfalls([Shortfall(code, "something is missing")])
+    assert sentence.startswith("something is missing (")
+    assert len(sentence) > 40
+
+
+def test_no_shortfall_is_said_so():
+    assert explain_shortfalls(()) == "nothing is missing"

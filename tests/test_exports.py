@@ -1,0 +1,66 @@
+"""Every package says in `__all__` what it gives, all of it, each name once and in order."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGES = sorted(
+    path.parent.relative_to(base).as_posix().replace("/", ".")
+    for base in (PROJECT, PROJECT / "codecs")
+    for top in ("softphone", "softphone_codecs")
+    for path in (base / top).rglob("__init__.py")
+)
+
+
+def kind_then_name(name: str) -> tuple[int, list[tuple[int, int | str]]]:
+    """Constants, then classes, then the rest; digits count as numbers."""
+    kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+    pieces = [piece for piece in re.split(r"(\d+)", name) if piece]
+    return kind, [(0, int(one)) if one.isdigit() else (1, one) for one in pieces]
+
+
+def bound_names(package: str) -> set[str]:
+    """The public names that `__init__` defines or takes from the package's own modules.
+
+    A name that is taken for type checkers only, and for the rest on first use, counts too.
+    """
+    base = PROJECT / "codecs" if package.startswith("softphone_codecs") else PROJECT
+    tree = ast.parse((base / package.replace(".", "/") / "__init__.py").read_text())
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{package}."):
+            names |= {alias.asname or alias.name for alias in node.names}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_there_are_packages():
+    assert {"softphone", "softphone.sip", "softphone_codecs"} <= set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_complete_unique_and_in_order(package):
+    exported = importlib.import_module(package).__all__
+    assert len(set(exported)) == len(exported)
+    public = {name for name in exported if not name.startswith("_")}
+    assert public == bound_names(package)
+    plain = [name for name in exported if not name.startswith("_")]
+    assert plain == sorted(plain, key=kind_then_name)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_exported_name_can_be_imported(package):
+    module = importlib.import_module(package)
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []

@@ -1,4 +1,4 @@
-"""Requests within a call's dialog that change nothing about it: INFO, MESSAGE, NOTIFY and others."""
+"""Requests in a call's dialog that change nothing about it: INFO, MESSAGE, NOTIFY and others."""
 
 from __future__ import annotations
 

@@ -221,7 +221,10 @@ class InviteClient:
 
     def _confirm(self, leg: Leg, tag: str, response: Response, *, now: float) -> None:
         body = session_body(response, self._layer)
-        role = taken(leg.offer_answer, body)
+        # Once offer and answer went through reliably, a description in the 2xx means nothing
+        # (RFC 3261 section 13.2.1).
+        settled = leg.offer_answer.stable and leg.local_body is not None
+        role = None if settled else taken(leg.offer_answer, body)
         self._acknowledgments[tag] = None
         self._legs = {tag: leg}
         self._host.session_timer.learn(response, now=now)

@@ -109,9 +109,10 @@ class Lone:
         """A request from the far end."""
         branch = branch or f"z9hG4bKfar{next(self._branches)}"
         to = "<sip:us@example.com>" + (f";tag={to_tag}" if to_tag else "")
+        transport = self.flow.transport.value.upper()
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/{self.flow.transport.value.upper()} 192.0.2.9:5060;branch={branch};rport",
+            f"Via: SIP/2.0/{transport} 192.0.2.9:5060;branch={branch};rport",
             "Max-Forwards: 70",
             f"From: <sip:far@example.com>;tag={from_tag}",
             f"To: {to}",

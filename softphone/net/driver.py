@@ -94,13 +94,15 @@ class Driver(Generic[E]):
         config = config or DriverConfig()
         limits = self._limits = config.limits
         self._clock = config.clock or _loop_time
-        self._gate = Gate(
-            limits=limits,
-            slots=Slots(limits.handshakes, limits.handshakes_waiting),
-            wall=config.wall,
-            fetcher=config.fetcher or revocation_fetcher(config.resolve, config.wall),
-        )
-        self._tls = TlsClient(self._gate, tls or {})
+        fetcher = config.fetcher or revocation_fetcher(config.resolve, config.wall)
+
+        def gate() -> Gate:
+            # One for each side, so that a crowd at our door does not keep us from going out.
+            slots = Slots(limits.handshakes, limits.handshakes_waiting)
+            return Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
+
+        self._gate = gate()
+        self._tls = TlsClient(gate(), tls or {})
         self._drain = Drain(
             machine,
             send=self._send,

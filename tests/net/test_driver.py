@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
+from softphone.lab.authority import Authority
 from softphone.machine import Target, Transport
 from softphone.net import Driver, DriverConfig, Limits
-from tests.support.certificates import alice, server, settings, tls_target
+from softphone.security import RevocationMode
+from tests.support.certificates import alice, server, settings, store, tls_target
 from tests.support.recorder import Down, Got, Rang, Recorder, Up, client_driver, until
 
 LIMITS = Limits(close_timeout=0.5)
@@ -202,3 +205,56 @@ async def test_settings_are_replaced_for_new_connections_only(tmp_path):
 async def test_a_driver_that_is_not_running_says_so():
     with pytest.raises(LocalProtocolError):
         _ = driver_of(Recorder()).closed
+
+
+async def test_without_a_fetcher_revocation_is_fetched_over_http(tmp_path):
+    asked = []
+
+    async def resolve(host):
+        asked.append(host)
+        return ["127.0.0.1"]  # not to be asked, so revocation stays unknown
+
+    scene = Authority("http CA", crl_url="http://pki.example.test/ca.crl")
+    tls = settings(tmp_path, scene.server("pbx.example.test"), store=store(scene))
+    ours, theirs = Recorder(), Recorder()
+    async with (
+        driver_of(theirs) as far,
+        client_driver(ours, tls, resolve=resolve) as near,
+    ):
+        listening = replace(tls, revocation=RevocationMode.OFF)
+        target = tls_target(await far.listen(Transport.TLS, tls=listening))
+        for _ in range(2):
+            flow = await near.open(target)
+            assert flow.identity.revocation == "unreachable"
+            near.close_flow(flow)
+            await until(lambda: not near.flows)
+    assert asked == ["pki.example.test"]  # the failure is remembered
+
+
+async def test_commands_without_a_context_are_drained_by_a_poke(tmp_path):
+    ours, theirs, near, far, target = await open_pair(Transport.TCP, tmp_path)
+    async with near, far:
+        flow = await near.open(target)
+        ours.send(b"poked", flow)
+        near.poke()
+        await until(lambda: theirs.received() == b"poked")
+        assert near.now == pytest.approx(asyncio.get_running_loop().time(), abs=1.0)
+
+
+async def test_a_bug_does_not_hide_the_exception_that_ends_the_driver():
+    ours = Recorder()
+
+    def break_down(event):
+        raise ZeroDivisionError
+
+    ours.react = break_down
+
+    async def scenario():
+        async with driver_of(ours) as near:
+            with near.change() as now:
+                ours.deadline = now
+            await until(near.closed.done)
+            raise LocalProtocolError("the first word")
+
+    with pytest.raises(LocalProtocolError, match="the first word"):
+        await scenario()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,9 @@ from softphone.errors import (
 )
 from softphone.lab.authority import Authority, Names, Validity
 from softphone.machine import Target, Transport
-from softphone.net.handshake import Slots, handshake_error
+from softphone.net import dialer
+from softphone.net.handshake import Slots, handshake_error, verified_chain
+from softphone.net.stream import connect_socket
 from softphone.security import TlsVersion
 from softphone.trust import Pin, Service, TlsSettings, TrustStore, der_of, fingerprint_of
 from tests.support.certificates import (
@@ -261,3 +264,87 @@ async def test_an_authority_without_key_identifiers_is_accepted_with_a_reservati
     flow = await accepted(tmp_path, issued, TlsSettings(store=store(lax)))
     assert flow.identity.verdict == "chain"
     assert "no authority key identifier" in caplog.text
+
+
+class Session:
+    """What a TLS session says of its peer, in the two ways of asking."""
+
+    def __init__(self, leaf, chain, *, public):
+        self.leaf = leaf
+        if public:
+            self.get_verified_chain = lambda: chain
+        else:
+            wrapped = None if chain is None else [Wrapped(each) for each in chain]
+            self._sslobj = SimpleNamespace(get_verified_chain=lambda: wrapped)
+
+    def getpeercert(self, *, binary_form):
+        assert binary_form
+        return self.leaf
+
+
+class Wrapped:
+    def __init__(self, der):
+        self.der = der
+
+    def public_bytes(self, form):
+        assert form == 2
+        return self.der
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["3.11", "3.13"])
+def test_the_verified_chain_is_read_in_both_ways(public):
+    assert verified_chain(Session(b"leaf", [b"leaf", b"ca"], public=public)) == (b"leaf", b"ca")
+    assert verified_chain(Session(None, None, public=public)) == ()
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["3.11", "3.13"])
+@pytest.mark.parametrize("chain", [None, [], [b"other", b"ca"]])
+def test_a_chain_of_another_certificate_is_refused(public, chain):
+    with pytest.raises(CertificateUntrusted, match="not the one verified"):
+        verified_chain(Session(b"leaf", chain, public=public))
+
+
+async def test_a_pinned_certificate_is_learned_once(tmp_path, monkeypatch):
+    dialed = []
+
+    async def connect(address, within):
+        dialed.append(address)
+        return await connect_socket(address, within)
+
+    monkeypatch.setattr(dialer, "connect_socket", connect)
+    issued = foreign().server("whatever.test")
+    pin = f"sha256:{fingerprint_of(issued.certificate)}"
+    ours = Recorder()
+    async with (
+        stranger(tmp_path, issued) as far,
+        client_driver(ours, TlsSettings(store=TrustStore(), pin=pin)) as near,
+    ):
+        target = tls_target(far.address)
+        flow = await near.open(target)
+        assert len(dialed) == 2
+        near.close_flow(flow)
+        await until(lambda: ours.seen(Down))
+        await near.open(target)
+        assert len(dialed) == 3
+
+
+async def test_the_probe_for_a_pin_shows_no_certificate_of_ours(tmp_path):
+    issued = foreign().server("whatever.test")
+    pin = f"sha256:{fingerprint_of(authority().certificate)}"
+    shown = []
+    context = raw_server_context(issued.write(tmp_path, "curious"))
+    context.load_verify_locations(cadata=der_of(authority().certificate))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the server is through before the client
+
+    async def look(reader, writer):
+        shown.append(writer.get_extra_info("peercert"))
+        writer.close()
+
+    curious = await asyncio.start_server(look, "127.0.0.1", 0, ssl=context)
+    tls = settings(tmp_path, alice(), "alice", pin=pin)
+    async with curious, client_driver(Recorder(), tls) as near:
+        with pytest.raises(CertificateUntrusted, match="does not show the pinned"):
+            await near.open(tls_target(curious.sockets[0].getsockname()))
+        await until(lambda: shown)
+    assert shown == [{}]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import service_identity
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import DNS_ID, SRV_ID, IPAddress_ID, verify_service_identity
 
@@ -205,3 +208,46 @@ def test_the_identity_of_a_peer_is_put_together():
     assert identity.fingerprint == fingerprint_of(der_of(server().certificate))
     assert identity.names[0] == "dns:pbx.example.test"
     assert (identity.protocol, identity.cipher, identity.revocation) == ("TLSv1.3", "C", "good")
+
+
+def malformed(oid, value: bytes) -> x509.Certificate:
+    """A certificate for HOST by common name, with an extension whose content is no such thing."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
+        .sign(key, None)
+    )
+
+
+@pytest.mark.parametrize("value", [b"", b"\x30\x05abc", b"\x04\x01x"])
+def test_alternative_names_that_cannot_be_read_name_nobody_in_sip(value):
+    presented = malformed(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, value)
+    assert names_of(presented) == (f"cn:{HOST}",)
+    assert not identifies(presented, SIP, HOST)
+
+
+def test_a_name_that_is_no_domain_matches_nothing():
+    assert not identifies(certificate("x", dns("xn--a")), HTTPS, "ü" * 80 + ".test")
+
+
+@pytest.mark.parametrize("length", [64, 200])
+def test_a_reference_is_compared_whole(length):
+    assert not identifies(certificate("x", dns("a.test")), SIP, "a" * length + ".test")
+
+
+def test_a_subject_that_cannot_be_read_is_said_to_be():
+    der = der_of(malformed(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b""))
+    broken = der.replace(b"\x0c\x10" + HOST.encode(), b"\x0c\x10" + b"\xff" * 16)
+    presented = x509.load_der_x509_certificate(broken)
+    assert subject_of(presented) == "(unreadable subject)"
+    assert names_of(presented) == ()
+    assert not identifies(presented, HTTPS, HOST)

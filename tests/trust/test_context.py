@@ -217,3 +217,14 @@ def test_nothing_but_the_credential_is_read(tmp_path):
     ours = credential(tmp_path)
     client_context(TlsSettings(credential=ours))
     assert sorted(os.listdir(tmp_path)) == ["own.crt", "own.key"]
+
+
+def test_a_certificate_that_openssl_does_not_take_is_an_error(tmp_path, monkeypatch):
+    ours = credential(tmp_path)
+
+    def refuse(self, *arguments, **more):
+        raise ssl.SSLError(1, "ee key too small")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", refuse)
+    with pytest.raises(ConfigurationError, match=r"cannot be used: .*ee key too small"):
+        client_context(TlsSettings(credential=ours))

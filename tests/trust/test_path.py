@@ -6,7 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from softphone.errors import CertificateExpired, CertificateUntrusted
 from softphone.lab.authority import Authority, Validity
@@ -173,3 +174,21 @@ def test_a_pinned_certificate_alone_departs_from_nothing():
 
 def test_a_client_certificate_meets_the_rules_too():
     assert strict_violations((alice().certificate, authority().certificate)) == ()
+
+
+def test_a_key_that_cannot_be_read_is_weak():
+    der = server().certificate.public_bytes(Encoding.DER)
+    spki = server().key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    broken = x509.load_der_x509_certificate(der.replace(spki, b"\x04" + b"\xff" * 64))
+    with pytest.raises(CertificateUntrusted, match="key that cannot be read"):
+        check_strength((broken, authority().certificate))
+
+
+def test_extensions_that_cannot_be_read_are_a_departure():
+    odd = self_signed(
+        ed25519.Ed25519PrivateKey.generate(),
+        x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"\x04\x01x"),
+    )
+    assert "CN=self: its extensions cannot be read" in strict_violations(
+        (odd, authority().certificate)
+    )

@@ -3,8 +3,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtensionOID
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.lab.authority import Authority, Validity
@@ -204,3 +207,28 @@ def test_a_server_s_validity_does_not_hide_its_revocation():
     path = (long.certificate, case.authority.certificate)
     with pytest.raises(CertificateRevoked):
         judge(path, case.answers(), mode=SOFT, wall=NOW)
+
+
+@pytest.mark.parametrize(
+    "oid", [ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.AUTHORITY_INFORMATION_ACCESS]
+)
+def test_a_declaration_that_cannot_be_read_wants_nothing(oid):
+    case = Case()
+    key = ed25519.Ed25519PrivateKey.generate()
+    odd = (
+        x509.CertificateBuilder()
+        .subject_name(case.issued.certificate.subject)
+        .issuer_name(case.authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.UnrecognizedExtension(oid, b"\x04\x01x"), critical=False)
+        .sign(key, None)
+    )
+    assert wanted_for((odd, case.authority.certificate)) == ()
+
+
+def test_a_url_that_is_none_is_not_wanted():
+    made = Authority(crl_url="http://[::1/ca.crl")
+    assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.media.playout import FrameStatus
+from softphone.media.ring import lines
 
 __all__ = ["Concealment"]
 
@@ -65,10 +66,13 @@ class Concealment:
         if resumed.size:
             self._fade_in(rows[resumed], resumed, gap[resumed], pcm)
             self._gap[rows[resumed]] = 0
+        kept = lines(self._last.view(np.uint8), 0, 2 * pcm.shape[1])
+        given = lines(pcm.view(np.uint8), 0, 2 * pcm.shape[1])
         if missing.size:
-            self._last[rows[played], : pcm.shape[1]] = pcm[played]
+            heard = np.flatnonzero(played)
+            kept[rows[heard]] = given[heard]
         else:
-            self._last[rows, : pcm.shape[1]] = pcm
+            kept[rows] = given
         return self._measure(rows, pcm, played)
 
     def _substitute(

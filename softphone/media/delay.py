@@ -19,8 +19,8 @@ BIN = 0.005
 WINDOW = 2.0
 MEMORY = 250
 """Packets: five seconds of 20 ms ones."""
-REFRESH = 8
-"""The target of a row is computed anew at every eighth packet, and at each of the first ones."""
+REFRESH = 16
+"""The target of a row is computed anew at every sixteenth packet, and at each of the first ones."""
 HEAVIEST = 1e6
 
 
@@ -43,6 +43,7 @@ class DelayBank:
         self._count = np.zeros(capacity, dtype=np.int64)
         self._weight = np.ones(capacity)
         self._histogram = np.zeros((capacity, math.ceil(maximum / BIN) + 1))
+        self._flat = self._histogram.reshape(-1)
 
     def open(self, row: int, *, minimum: float) -> None:
         """Start a row afresh."""
@@ -70,7 +71,7 @@ class DelayBank:
         bins = ((transit - baseline) / BIN).astype(np.intp)
         np.minimum(bins, self._histogram.shape[1] - 1, out=bins)
         weight = self._weight[rows]
-        self._histogram[rows, bins] += weight
+        self._flat[rows * self._histogram.shape[1] + bins] += weight
         # New packets weigh more instead of old ones less: one element a packet, not a whole row.
         weight *= 1.0 + 1.0 / MEMORY
         self._weight[rows] = weight
@@ -81,7 +82,7 @@ class DelayBank:
             self._weight[worn] = 1.0
         count = self._count[rows] + 1
         self._count[rows] = count
-        due = (((count + rows) & (REFRESH - 1)) == 0) | (count < 2 * REFRESH)
+        due = (((count + rows) & (REFRESH - 1)) == 0) | (count < REFRESH)
         if due.any():
             self._refresh(rows[due])
 
@@ -99,4 +100,4 @@ class DelayBank:
         cumulative = np.cumsum(self._histogram[rows], axis=1)
         enough = cumulative >= self.percentile * cumulative[:, -1:]
         wanted = (np.argmax(enough, axis=1) + 1) * BIN
-        self.target[rows] = np.clip(wanted, self._minimum[rows], self.maximum)
+        self.target[rows] = np.minimum(np.maximum(wanted, self._minimum[rows]), self.maximum)

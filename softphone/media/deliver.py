@@ -90,9 +90,8 @@ def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
             rows, chosen = audience.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])
-    bank.concealment(samples).apply(audience.rows, pcm, status)
-    level = np.einsum("ij,ij->i", pcm, pcm, dtype=np.float32) / np.float32(samples)
-    bank.playout.quiet(audience.rows, level)
+    energy = bank.concealment(samples).apply(audience.rows, pcm, status)
+    bank.playout.quiet(audience.rows, energy)
     return FrameBatch(audience.rows, pcm, status)
 
 

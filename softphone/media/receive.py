@@ -180,8 +180,11 @@ def _account(
     bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
     wanted = bank.receives[row]
     sound = wanted & (headers.payload_type == bank.receive_type[row])
-    if sound.any():
-        _play(bank, packets, headers.take(sound), length[sound], arrival[sound])
+    # Events go in without their octets, so that their sequence numbers are not taken for losses.
+    heard = sound | (event & wanted)
+    if heard.any():
+        octets = np.where(sound, length, 0)
+        _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
     if event.any():
         _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
     _count(bank.unknown_type, row[wanted & ~sound & ~event])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pieces", "RingBank"]
+__all__ = ["Pieces", "RingBank", "lines"]
 
 EMPTY = -(1 << 62)
 
@@ -97,7 +97,7 @@ class RingBank:
     def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
         # As wide as the longest: what lies beyond a shorter one's length is never read.
         width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
-        self._data[flat, :width] = pieces.data[pieces.source, offset : offset + width]
+        lines(self._data, 0, width)[flat] = lines(pieces.data, offset, width)[pieces.source]
 
     def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
         """Store payloads that begin within a frame or are not one frame long.
@@ -132,8 +132,8 @@ class RingBank:
     ) -> NDArray[np.uint8]:
         """uint8[k, octets] of the payloads in `slots` of `rows`."""
         flat = rows.astype(np.intp) * self.slots + slots
-        found: NDArray[np.uint8] = self._data[flat, :octets]
-        return found
+        found: NDArray[np.uint8] = lines(self._data, 0, octets)[flat].view(np.uint8)
+        return found.reshape(rows.size, octets)
 
     def next_frame(
         self, rows: NDArray[np.intp], head: NDArray[np.int64]
@@ -147,6 +147,11 @@ class RingBank:
         slot = np.argmin(waiting, axis=1)
         every = np.arange(rows.size)
         return waiting[every, slot], self.sequence[rows, slot]
+
+
+def lines(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:
+    """`width` octets of each line of `data` as one item: NumPy then copies lines, not octets."""
+    return data[:, offset : offset + width].view(f"V{width}")[:, 0]
 
 
 def ramp(counts: NDArray[np.int64]) -> NDArray[np.int64]:

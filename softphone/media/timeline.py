@@ -123,7 +123,8 @@ class TimelineBank:
         heard = self._heard[rows]
         drift = np.abs(arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
-        jumped = (drift > np.where(idle, JUMP_IN_PAUSE, JUMP)) | (moved < 0)
+        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if idle.any() else JUMP
+        jumped = (drift > bound) | (moved < 0)
         foreign |= sound & (ahead > 0) & jumped
         foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
         started = foreign.copy()
@@ -137,7 +138,7 @@ class TimelineBank:
             media_time = np.where(started, 0.0, media_time)
             ahead = np.where(started, 0, ahead)
         known = ~foreign
-        self._doubted[rows[known]] = False
+        self._doubted[rows] &= foreign
         fresh = started | (known & self._remember(rows, ahead, known))
         forward = fresh & (started | (ahead > 0))
         self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
@@ -182,8 +183,11 @@ class TimelineBank:
     ) -> NDArray[np.bool_]:
         """Note the packets in each row's window of sequence numbers; which are no duplicates."""
         seen = self._seen[rows]
-        behind = np.clip(-ahead, 0, REMEMBERED - 1).astype(np.uint64)
-        forward = np.clip(ahead, 0, REMEMBERED - 1).astype(np.uint64)
+        if known.all() and (ahead == 1).all():
+            self._seen[rows] = seen << np.uint64(1) | np.uint64(1)
+            return known
+        behind = np.minimum(np.maximum(-ahead, 0), REMEMBERED - 1).astype(np.uint64)
+        forward = np.minimum(np.maximum(ahead, 0), REMEMBERED - 1).astype(np.uint64)
         bit = np.uint64(1) << behind
         double = (ahead <= 0) & (seen & bit != 0)
         shifted = np.where(ahead >= REMEMBERED, np.uint64(0), seen << forward)

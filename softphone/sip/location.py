@@ -306,6 +306,7 @@ def _usable_services(
         if isinstance(record, NaptrRecord)
         and record.flags.lower() == "s"
         and _SERVICES.get(record.service.lower()) in possible
+        and _plain_name(record.replacement)
     ]
     usable.sort(key=lambda record: (record.order, record.preference))
     return [

@@ -103,7 +103,7 @@ def test_a_toml_block_is_an_account_file(source, beside_a_lab):
         secret.write_text("a password\n")
     path = beside_a_lab / "lab" / "of_the_readme.toml"
     path.write_text(source)
-    assert load_account(path).config.aor.user
+    assert load_account(path).config.aor_uri.user
 
 
 @pytest.mark.parametrize("source", blocks("json"))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from softphone.account.inbox import answer_request
+from softphone.machine import Flow, Side, Transport
+from softphone.sip import Endpoint, InviteReceived, RequestReceived
 from softphone.sip.message import Request, Response
 from softphone.sip.parser import KeepAlive, Rejected, StreamFramer, parse_datagram
 from softphone.sip.uri import AbsoluteUri
@@ -85,6 +90,152 @@ def test_every_prefix_gives_a_result(case):
     for end in range(len(data)):
         result = parse_datagram(data[:end])
         assert isinstance(result, Request | Response | Rejected | KeepAlive)
+
+
+# On the wire ------------------------------------------------------------------------------------
+
+
+class Wire:
+    """An endpoint with one flow: a busy phone, or (Side.SERVER) a registrar too."""
+
+    def __init__(self, *, side: Side = Side.CLIENT, transport: Transport = Transport.UDP) -> None:
+        self.endpoint = Endpoint(side=side, entropy=random.Random(4475).randbytes)
+        self.flow = Flow(1, transport, ("192.0.2.10", 5060), ("192.0.2.1", 5060))
+        self.sent: list[Response] = []
+        self.news: list[object] = []
+        self.closed = False
+        self.endpoint.connected(flow=self.flow, now=0.0)
+
+    def give(self, data: bytes) -> None:
+        """Take the bytes in, and answer what comes out as a busy phone does."""
+        self.endpoint.receive(data, flow=self.flow, now=0.0)
+        self.drain(0.0)
+
+    @contextmanager
+    def change(self):
+        yield 0.0
+
+    def drain(self, now: float) -> None:
+        while True:
+            transmits, event = self.endpoint.transmits(), self.endpoint.next_event()
+            for transmit in transmits:
+                self.closed = self.closed or transmit.close
+                if transmit.data:
+                    response = parse_lenient(transmit.data)
+                    # A retransmission counts once.
+                    if response not in self.sent:
+                        self.sent.append(response)
+            if event is None and not transmits:
+                return
+            self.handle(event, now)
+
+    def handle(self, event: object, now: float) -> None:
+        if isinstance(event, InviteReceived):
+            event.usage.reject(486, now=now)
+        elif isinstance(event, RequestReceived) and event.request.method == "REGISTER":
+            credentials = event.request.headers.get("Authorization")
+            challenge = (("WWW-Authenticate", 'Digest realm="example.com", nonce="n"'),)
+            status, fields = (401, challenge) if credentials else (200, ())
+            self.endpoint.respond(event.exchange, status, now=now, headers=fields)
+        elif isinstance(event, RequestReceived):
+            answer_request(self.endpoint, self.change, event, self.news.append)
+
+    def settle(self) -> None:
+        """Let every timer run out."""
+        for _ in range(1000):
+            deadline = self.endpoint.next_timer()
+            if deadline is None:
+                return
+            self.endpoint.handle_timer(now=deadline)
+            self.drain(deadline)
+        raise AssertionError("the endpoint never comes to rest")
+
+
+def parse_lenient(data: bytes) -> Response:
+    """A response, also one whose request lacked what it has to echo."""
+    parsed = parse_datagram(data)
+    if isinstance(parsed, Response):
+        return parsed
+    line = data.split(b"\r\n")[0].decode("utf-8", "replace")
+    return Response(int(line.split()[1]), line.partition(" ")[2].partition(" ")[2])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_datagram_is_answered_on_the_wire(case):
+    wire = Wire()
+    wire.give(read(case))
+    wire.settle()
+    assert [response.status for response in wire.sent] == (
+        [] if case["wire"] is None else [case["wire"]]
+    )
+    assert not wire.closed
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_message_on_a_stream_is_answered_on_the_wire(case):
+    wire = Wire(transport=Transport.TCP)
+    data = read(case)
+    if case["file"] == "dblreq.dat":
+        # What follows the first request is a second one on a stream; the section is on datagrams.
+        data = data[: data.index(b"INVITE")]
+    for at in range(0, len(data), 100):
+        wire.give(data[at : at + 100])
+    fatal = case.get("stream") == "fatal"
+    statuses = [response.status for response in wire.sent]
+    if case["wire"] is None or case.get("stream") == "incomplete":
+        assert statuses == []
+    else:
+        assert statuses == [400 if fatal else case["wire"]]
+    assert wire.closed == fatal
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if b"REGISTER sip" in read(case.values[0])[:20]]
+)
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+def test_a_registrar_answers_on_the_wire(case, transport):
+    wire = Wire(side=Side.SERVER, transport=transport)
+    wire.give(read(case).partition(b"INVITE")[0])
+    wire.settle()
+    expected = case.get("registrar", case["wire"])
+    assert [response.status for response in wire.sent] == [expected]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_refused_message_changes_nothing(case):
+    wire = Wire()
+    wire.give(read(case))
+    if case["verdict"] not in PARSED:
+        assert wire.endpoint.usages() == ()
+        assert wire.endpoint.next_timer() is None
+
+
+def answered(name: str, **changes) -> Response:
+    wire = Wire(**changes)
+    wire.give((DATA / f"{name}.dat").read_bytes())
+    return wire.sent[0]
+
+
+def test_a_refusal_says_what_would_be_accepted():
+    assert answered("bext01").unsupported[:2] == (
+        "nothingSupportsThis",
+        "nothingSupportsThisEither",
+    )
+    assert answered("invut").accept == ("application/sdp",)
+    assert answered("mpart01").accept[0] == "text/plain"
+    assert "INVITE" in answered("intmeth").allow
+    assert answered("regaut01", side=Side.SERVER).www_challenges[0].scheme == "Digest"
+
+
+def test_an_answer_echoes_the_transaction_of_the_request():
+    for name in ("lwsdisp", "transports", "zeromf", "badbranch", "esc01", "unkscm", "inv2543"):
+        request, response = load(name), answered(name)
+        assert response.call_id == request.call_id
+        assert response.cseq == request.cseq
+        assert response.from_ == request.from_
+        assert response.to.uri == request.to.uri
+        assert response.to.tag
+        assert [via.branch for via in response.vias] == [via.branch for via in request.vias]
 
 
 # What the sections ask for beyond the verdict ----------------------------------------------------

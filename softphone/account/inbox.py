@@ -15,10 +15,6 @@ from softphone.sip import Endpoint, Request, RequestReceived, ServerExchange
 __all__ = ["answer_request", "message_summary"]
 
 _WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
-_TOLD = {
-    415: (("Accept", "text/plain, text/*"),),
-    489: (("Allow-Events", "message-summary, refer, dialog"),),
-}
 _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
 
 
@@ -33,15 +29,13 @@ def answer_request(
     status, news = _read(request)
     if news is not None:
         tell(news)
+    headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
     with change() as now:
-        endpoint.respond(event.exchange, status, now=now, headers=_TOLD.get(status, ()))
+        endpoint.respond(event.exchange, status, now=now, headers=headers)
 
 
 def _read(request: Request) -> tuple[int, AccountEvent | None]:
     if request.method == "MESSAGE":
-        # RFC 3428 section 7: what cannot be shown to a person is not accepted.
-        if request.content_type is not None and request.content_type.type != "text":
-            return 415, None
         sender = str(request.from_.uri)
         return 200, MessageReceived(sender, str(request.content_type or "text/plain"), request.body)
     if request.method == "NOTIFY":

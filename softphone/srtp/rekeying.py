@@ -118,7 +118,7 @@ class KeyPlan:
             self._offered = make_offer(self._suites, entropy=self._entropy)
             return self._offered
         active = self._state.agreement.local
-        if self._wakes(direction):
+        if _wakes(self._state.direction, direction):
             active = make_answer(active, entropy=self._entropy)
         self._offered = (active, *(self._others(active) if full else ()))
         return self._offered
@@ -131,11 +131,6 @@ class KeyPlan:
         fresh = make_offer(suites, entropy=self._entropy)
         tags = [tag for tag in range(1, len(fresh) + 2) if tag != active.tag]
         return tuple(replace(line, tag=tag) for line, tag in zip(fresh, tags, strict=False))
-
-    def _wakes(self, direction: Direction) -> bool:
-        if self._state is None:
-            return False
-        return self._state.direction is Direction.INACTIVE and direction is not Direction.INACTIVE
 
     def receive_answer(
         self,
@@ -192,7 +187,7 @@ class KeyPlan:
         if (
             state is None
             or suite is not state.agreement.suite
-            or self._wakes(direction)
+            or _wakes(state.direction, direction)
             or _moved(state.remote, remote)
             or same_key(chosen, state.agreement.local)
         ):
@@ -231,6 +226,10 @@ class KeyPlan:
         """The stream was agreed as RTP in clear: the next SRTP exchange starts anew."""
         self._state = self._answered = None
         self._offered = ()
+
+
+def _wakes(before: Direction, now: Direction) -> bool:
+    return before is Direction.INACTIVE and now is not Direction.INACTIVE
 
 
 def _moved(before: Address, now: Address) -> bool:

@@ -127,8 +127,8 @@ def choose(
         verdict = _judge(line, allowed, twice)
         if isinstance(verdict, Refusal):
             refusals.append(verdict)
-        elif isinstance(line, Crypto):
-            usable.append((line, verdict))
+        else:
+            usable.append(verdict)
     if not usable:
         return Choice(None, None, tuple(refusals) or (_NO_LINE,))
     if preference is Preference.OURS:
@@ -143,8 +143,8 @@ def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
 
 def _judge(
     line: CryptoLine, allowed: Sequence[CryptoSuite], repeated: set[int]
-) -> CryptoSuite | Refusal:
-    """The suite of a line that can be used, or why it cannot."""
+) -> tuple[Crypto, CryptoSuite] | Refusal:
+    """A line that can be used and its suite, or why it cannot."""
 
     def refuse(code: RefusalCode, reason: str) -> Refusal:
         return Refusal(line.tag, line.suite_name, code, reason)
@@ -161,7 +161,7 @@ def _judge(
     if line.tag in repeated:
         return refuse(RefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
     fault = _key_fault(line.key_params, suite) or _parameter_fault(line.session_params)
-    return suite if fault is None else refuse(*fault)
+    return (line, suite) if fault is None else refuse(*fault)
 
 
 def _key_fault(keys: Sequence[KeyParameter], suite: CryptoSuite) -> tuple[RefusalCode, str] | None:
@@ -218,24 +218,23 @@ def check_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> C
     """
     if not answered:
         return Choice(None, None, (_NO_LINE,))
-    line = answered[0]
 
     def refuse(code: RefusalCode, reason: str) -> Choice:
-        return Choice(None, None, (Refusal(line.tag, line.suite_name, code, reason),))
+        first = answered[0]
+        return Choice(None, None, (Refusal(first.tag, first.suite_name, code, reason),))
 
     if len(answered) > 1:
         return refuse(RefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines")
-    verdict = _judge(line, tuple(CryptoSuite), set())
+    verdict = _judge(answered[0], tuple(CryptoSuite), set())
     if isinstance(verdict, Refusal):
         return Choice(None, None, (verdict,))
-    if isinstance(line, UnreadableCrypto):
-        return refuse(RefusalCode.MALFORMED, line.reason)
+    line, suite = verdict
     ours = next((ours for ours in offered if ours.tag == line.tag), None)
-    if ours is None or suite_named(ours.suite_name) is not verdict:
-        return refuse(RefusalCode.NOT_OFFERED, f"{verdict} with tag {line.tag} was not offered")
+    if ours is None or suite_named(ours.suite_name) is not suite:
+        return refuse(RefusalCode.NOT_OFFERED, f"{suite} with tag {line.tag} was not offered")
     if same_key(ours, line):
         return refuse(RefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
-    return Choice(line, verdict)
+    return Choice(line, suite)
 
 
 def same_key(one: Crypto, other: Crypto) -> bool:

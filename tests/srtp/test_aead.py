@@ -88,6 +88,14 @@ def test_a_header_that_is_cut_off_is_malformed(suite, packet):
 
 
 @pytest.mark.parametrize("suite", SUITES)
+def test_a_report_that_is_cut_off_is_malformed(suite):
+    send, receive = pair(suite)
+    assert send.protect_rtcp(rtcp()[:7]) == (Status.MALFORMED, b"")
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp()[:8])[1]) == (Status.OK, rtcp()[:8])
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp()[:8])[1][1:]) == (Status.MALFORMED, b"")
+
+
+@pytest.mark.parametrize("suite", SUITES)
 def test_an_empty_payload_is_protected(suite):
     send, receive = pair(suite)
     assert receive.unprotect(send.protect(rtp(1, payload=b""))[1]) == (Status.OK, rtp(1)[:12])

@@ -137,6 +137,13 @@ def test_the_counter_is_read_and_set():
     assert receive.roc(SSRC) == 7
 
 
+def test_the_public_interface_has_no_counter():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    made = SessionTransform(suite, key(suite).reveal(), sending=False)
+    assert made.set_roc(SSRC, 7) is False
+    assert made.roc(SSRC) is None
+
+
 def test_a_session_that_cannot_be_made_is_a_fault_of_ours(monkeypatch):
     refusing = SimpleNamespace(srtp_create=lambda *_: 5)
     suite = CryptoSuite.AEAD_AES_128_GCM

@@ -35,7 +35,7 @@ class ListenerOwner(Protocol):
     def stream_accepted(
         self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
     ) -> None:
-        """A connection is through its handshake and the gate."""
+        """A connection is through its handshake and the gate.  Raises TransportError."""
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
         """A connection was not let in."""
@@ -132,13 +132,12 @@ class Listener:
         connection.on_end = self._room.release
         try:
             identity = await self._secured(sock, connection, f"{remote[0]} port {remote[1]}")
+            transport = Transport.TCP if self._tls is None else Transport.TLS
+            self._owner.stream_accepted(connection, transport, identity)
         except SoftphoneError as exc:
             level = logging.WARNING if isinstance(exc, CertificateError) else logging.INFO
             logger.log(level, "%s port %d was not let in: %s", *remote, exc)
             self._owner.stream_refused(remote, exc)
-        else:
-            transport = Transport.TCP if self._tls is None else Transport.TLS
-            self._owner.stream_accepted(connection, transport, identity)
         finally:
             if not connection.made:
                 self._room.release()

@@ -37,7 +37,12 @@ class StreamOwner(Protocol):
 
 
 def address_of(name: object) -> Address:
-    """Host and port of what `getsockname` and `getpeername` give."""
+    """Host and port of what `getsockname` and `getpeername` give.
+
+    Raises TransportError for None, which is what asyncio has for a socket that is gone already.
+    """
+    if name is None:
+        raise TransportError("the far end was gone at once")
     host, port = cast("tuple[str, int]", name)[:2]
     return host, port
 

@@ -93,6 +93,8 @@ class Switchboard(Generic[E]):
         if isinstance(link, StreamConnection):
             link.write(transmit.data)
             if transmit.close:
+                # A half-dead peer may take its time to close: the target is free at once.
+                self._retire(flow)
                 link.close()
             return
         if transmit.data:
@@ -218,7 +220,11 @@ class Switchboard(Generic[E]):
     def _flow(
         self, transport: Transport, connection: StreamConnection, identity: PeerIdentity | None
     ) -> Flow:
-        return Flow(next(_ids), transport, connection.local, connection.remote, identity)
+        try:
+            return Flow(next(_ids), transport, connection.local, connection.remote, identity)
+        except TransportError:
+            connection.abort()
+            raise
 
     def _remember(self, what: Flow | Target, failure: SoftphoneError) -> None:
         self._failures[what] = failure
@@ -246,7 +252,7 @@ class Switchboard(Generic[E]):
     def stream_accepted(
         self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
     ) -> None:
-        """A connection is through its handshake and the gate."""
+        """A connection is through its handshake and the gate.  Raises TransportError."""
         if connection.finished.done():
             return
         flow = self._flow(transport, connection, identity)
@@ -275,8 +281,7 @@ class Switchboard(Generic[E]):
         """A flow is gone."""
         if self._links.pop(flow, None) is None:
             return
-        for target in [target for target, each in self._open.items() if each == flow]:
-            del self._open[target]
+        for target in self._retire(flow):
             if error is not None:
                 self._remember(target, error)
         if error is not None:
@@ -286,6 +291,13 @@ class Switchboard(Generic[E]):
         self._drain.apply(
             lambda now: self._drain.machine.disconnected(flow=flow, reason=reason, now=now)
         )
+
+    def _retire(self, flow: Flow) -> list[Target]:
+        """Let a flow stand for no target any more; gives those that it stood for."""
+        targets = [target for target, each in self._open.items() if each == flow]
+        for target in targets:
+            del self._open[target]
+        return targets
 
     def wants_flush(self, connection: StreamConnection) -> None:
         """Flush it with the others at the end of this turn."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
@@ -65,3 +67,17 @@ async def test_a_listener_on_ipv6_has_flows_of_its_kind():
 def test_an_address_that_is_not_ours_is_an_error():
     with pytest.raises(TransportError, match=r"192\.0\.2\.1 port 0 cannot be bound"):
         bind_stream(("192.0.2.1", 0))
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+async def test_clients_that_reset_at_once_leave_nothing_behind(transport, tmp_path):
+    theirs = Recorder()
+    tls = settings(tmp_path, server()) if transport is Transport.TLS else None
+    async with Driver(theirs, on_event=theirs.on_event) as far:
+        address = await far.listen(transport, tls=tls)
+        for _ in range(10):
+            with socket.create_connection(address) as hasty:
+                hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: len(theirs.seen(Down)) + len(far.refusals) == 10)
+        assert far.flows == ()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

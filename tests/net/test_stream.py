@@ -212,6 +212,8 @@ def test_an_alert_is_told_in_words(reason, words):
 def test_addresses_are_host_and_port_in_both_families():
     assert address_of(("::1", 5060, 0, 0)) == ("::1", 5060)
     assert address_of(("127.0.0.1", 5060)) == ("127.0.0.1", 5060)
+    with pytest.raises(TransportError, match="gone at once"):
+        address_of(None)
 
 
 async def test_a_connection_that_is_refused_is_told(unused_tcp_port):

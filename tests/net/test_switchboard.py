@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
 from softphone.machine import Flow, Target, Transport
-from softphone.net import Driver
+from softphone.net import Driver, DriverConfig, Limits
 from tests.support.recorder import Down, Got, Recorder, Up, until
 
 
@@ -144,3 +145,25 @@ async def test_an_asker_that_gives_up_does_not_disturb_the_others(pair):
     assert (await patient).transport is Transport.TCP
     with pytest.raises(asyncio.CancelledError):
         await impatient
+
+
+async def test_a_peer_that_takes_nothing_does_not_hold_up_the_end():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        ours = Recorder()
+        config = DriverConfig(Limits(write_buffer=1 << 24, close_timeout=0.05))
+        async with Driver(ours, on_event=ours.on_event, config=config) as near:
+            flow = await near.open(Target(Transport.TCP, *deaf.getsockname()))
+            with near.change():
+                ours.send(bytes(8_000_000), flow)
+        assert near.flows == ()
+        assert [event.flow for event in ours.seen(Down)] == [flow]
+
+
+async def test_an_asker_that_gave_up_is_not_told_of_the_failure(pair, unused_tcp_port):
+    ours, _theirs, near, _far = pair
+    asker = asyncio.create_task(near.open(Target(Transport.TCP, "127.0.0.1", unused_tcp_port)))
+    await asyncio.sleep(0)
+    asker.cancel()
+    await until(lambda: ours.seen(Down))
+    assert asker.cancelled()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout import FrameStatus
+from softphone.media.frame import FrameStatus
 from softphone.media.ring import lines
 
 __all__ = ["Concealment"]
@@ -49,12 +49,17 @@ class Concealment:
         self._floor[row] = 0.0
 
     def apply(
-        self, rows: NDArray[np.integer[Any]], pcm: NDArray[np.int16], status: NDArray[np.uint8]
+        self,
+        rows: NDArray[np.integer[Any]],
+        pcm: NDArray[np.int16],
+        status: NDArray[np.uint8],
+        spliced: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float32]:
         """Fill in and smooth int16[k, samples] in place; the energy (mean square) of each frame.
 
         `status` uint8[k] of `FrameStatus`; the samples of frames that were not PLAYED are ignored
-        and overwritten.  Each row at most once.
+        and overwritten.  `spliced` bool[k] (None: none): the frame does not follow the last one,
+        though nothing is missing.  Each row at most once.
         """
         played = status == FrameStatus.PLAYED
         gap = self._gap[rows]
@@ -62,7 +67,8 @@ class Concealment:
         if missing.size:
             pcm[missing] = self._substitute(rows[missing], gap[missing], pcm.shape[1])
             self._gap[rows[missing]] = gap[missing] + 1
-        resumed = np.flatnonzero(played & (gap > 0))
+        broken = gap > 0 if spliced is None else (gap > 0) | spliced
+        resumed = np.flatnonzero(played & broken)
         if resumed.size:
             self._fade_in(rows[resumed], resumed, gap[resumed], pcm)
             self._gap[rows[resumed]] = 0

@@ -90,7 +90,7 @@ def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
             rows, chosen = audience.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])
-    energy = bank.concealment(samples).apply(audience.rows, pcm, status)
+    energy = bank.concealment(samples).apply(audience.rows, pcm, status, frames.spliced[at])
     bank.playout.quiet(audience.rows, energy)
     return FrameBatch(audience.rows, pcm, status)
 

@@ -9,17 +9,15 @@ RFC 3550 sections 5.1 and 8.2; delays are in seconds unless named otherwise.  No
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.delay import DelayBank
+from softphone.media.frame import Arrivals, Frames, FrameStatus, PlayoutConfig
 from softphone.media.ring import EMPTY, Pieces, RingBank
 from softphone.media.rounds import Rounds
-from softphone.media.timeline import TimelineBank, Verdicts
+from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
 __all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
 
@@ -34,75 +32,6 @@ PATIENCE = 25
 QUIET_SHARE = 0.1
 QUIET_ENERGY = 2500.0
 """A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
-
-
-class FrameStatus(IntEnum):
-    """What a row plays in this frame."""
-
-    SILENT = 0
-    """Nothing to play: before the first packet, in a pause, or after a long loss."""
-    PLAYED = 1
-    """The payload in `Frames.slot`."""
-    CONCEALED = 2
-    """A frame is missing: repeat and fade."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlayoutConfig:
-    """Bounds of every jitter buffer of a bank.
-
-    A ring holds `slots` frames (a power of two) of `slot_octets` octets a row.  The target delay
-    is the `percentile` of recent transit variation, within `minimum_delay` (None: one frame) and
-    `maximum_delay`.
-    """
-
-    slots: int = 32
-    slot_octets: int = 320
-    minimum_delay: float | None = None
-    maximum_delay: float = 0.2
-    percentile: float = 0.97
-
-    def __post_init__(self) -> None:
-        if self.slots < 8 or self.slots & (self.slots - 1):
-            raise ConfigurationError(f"{self.slots} slots are not a power of two from 8 on")
-        if not 0.0 < self.maximum_delay <= 1.0 or not 0.0 < self.percentile < 1.0:
-            raise ConfigurationError("a playout delay is at most 1 s, its percentile 0 to 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Arrivals:
-    """Valid RTP packets to be put into the rings, in order of arrival; n of them.
-
-    `row` int32[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
-    uint8[n]; the payload of packet i is data[i, offset[i] : offset[i] + length[i]] with `data`
-    uint8[n, width], `offset` and `length` int32[n]; `arrival` float64[n] in seconds on the clock
-    of `now`.  A packet of length 0 (one that is not sound, as a telephone-event) only counts in
-    the sequence.
-    """
-
-    row: NDArray[np.int32]
-    sequence: NDArray[np.uint16]
-    timestamp: NDArray[np.uint32]
-    ssrc: NDArray[np.uint32]
-    payload_type: NDArray[np.uint8]
-    data: NDArray[np.uint8]
-    offset: NDArray[np.int32]
-    length: NDArray[np.int32]
-    arrival: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """What each of the asked rows plays now, n of them.
-
-    `status` uint8[n] of `FrameStatus`; where PLAYED, `slot` int32[n] names the payload for
-    `PlayoutBank.payload`, `length` int32[n] its octets, `payload_type` uint8[n] its type.
-    """
-
-    status: NDArray[np.uint8]
-    slot: NDArray[np.int32]
-    length: NDArray[np.int32]
-    payload_type: NDArray[np.uint8]
 
 
 class PlayoutBank:
@@ -146,6 +75,7 @@ class PlayoutBank:
         self._rested = np.zeros(capacity, dtype=np.int64)
         self._wanting = np.zeros(capacity, dtype=np.int64)
         self._loud = np.zeros(capacity, dtype=np.bool_)
+        self._spliced = np.zeros(capacity, dtype=np.bool_)
         self._energy = np.zeros(capacity, dtype=np.float32)
 
     def open(
@@ -210,6 +140,7 @@ class PlayoutBank:
         self._wait[rows] = 0.0
         self._rested[rows] = 0
         self._wanting[rows] = 0
+        self._spliced[rows] = False
 
     # In ------------------------------------------------------------------------------------------
 
@@ -230,13 +161,15 @@ class PlayoutBank:
         idle = empty & (self._missing[rows] >= LONG_LOSS)
         verdicts = self._line.judge(
             rows,
-            sequence=arrivals.sequence[source],
-            timestamp=arrivals.timestamp[source],
-            ssrc=arrivals.ssrc[source],
+            Claims(
+                arrivals.sequence[source],
+                arrivals.timestamp[source],
+                arrivals.ssrc[source],
+                arrival,
+                arrivals.length[source] > 0,
+            ),
             expected=self._delay.baseline[rows],
-            arrival=arrival,
             idle=idle,
-            sound=arrivals.length[source] > 0,
         )
         started = verdicts.started
         if started.any():
@@ -345,12 +278,14 @@ class PlayoutBank:
         lacking = ~have & (self._newest[index] > EMPTY)
         if lacking.any():
             status[lacking] = self._bridge(index[lacking], moved[lacking], now)
+        spliced = have & self._spliced[index]
         self._play(index, have, slot, head)
         return Frames(
             status,
             slot.astype(np.int32),
             self._ring.length[index, slot],
             self._ring.payload_type[index, slot],
+            spliced,
         )
 
     def _index(self, rows: slice | NDArray[np.int32]) -> NDArray[np.intp]:
@@ -382,6 +317,7 @@ class PlayoutBank:
         self._head[rows] = head + 1
         self._floor[rows] = head + 1
         self._missing[rows] = 0
+        self._spliced[rows] = False
         self.played[rows] += 1
 
     def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
@@ -445,6 +381,7 @@ class PlayoutBank:
         self._head[rows] = head
         self._floor[rows] = np.maximum(self._floor[rows], head)
         self.dropped[rows] += frames
+        self._spliced[rows] = True
         # What was skipped is not a loss: the next frame to be played is taken as contiguous.
         first, sequence = self._ring.next_frame(rows, head)
         found = first < np.iinfo(np.int64).max

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TimelineBank", "Verdicts"]
+__all__ = ["Claims", "TimelineBank", "Verdicts"]
 
 MAX_DROPOUT = 3000
 JUMP = 1.0
@@ -20,6 +20,22 @@ JUMP_IN_PAUSE = 0.1
 """Seconds of change in transit after which the sender's clock must have jumped."""
 REMEMBERED = 64
 """Sequence numbers that a packet may be behind: as far back duplicates are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What n packets say of themselves, and when they came.
+
+    `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `arrival` float64[n]; `sound`
+    bool[n]: the timestamp of what is no sound says when it began (RFC 4733 2.1), not when it was
+    sent, so nothing is concluded from it.
+    """
+
+    sequence: NDArray[np.uint16]
+    timestamp: NDArray[np.uint32]
+    ssrc: NDArray[np.uint32]
+    arrival: NDArray[np.float64]
+    sound: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +115,16 @@ class TimelineBank:
     def judge(
         self,
         rows: NDArray[np.intp],
+        claims: Claims,
         *,
-        sequence: NDArray[np.uint16],
-        timestamp: NDArray[np.uint32],
-        ssrc: NDArray[np.uint32],
         expected: NDArray[np.float64],
-        arrival: NDArray[np.float64],
         idle: NDArray[np.bool_],
-        sound: NDArray[np.bool_],
     ) -> Verdicts:
-        """Judge one packet of each of `rows`, which came at `arrival`.
+        """Judge one packet of each of `rows`.
 
         `expected` is the row's least transit lately; an `idle` row takes a new source at once.
-        The timestamp of what is not `sound` says when it began (RFC 4733 2.1), not when it was
-        sent, so nothing is concluded from it.
         """
+        sequence, timestamp, ssrc = claims.sequence, claims.timestamp, claims.ssrc
         top = self._top_sequence[rows]
         ahead = (sequence - top.astype(np.uint16)).astype(np.int16).astype(np.int64)
         last = self._top_timestamp[rows]
@@ -121,11 +132,11 @@ class TimelineBank:
         number, ticks = top + ahead, last + moved
         media_time = (ticks - self._clock_origin[rows]) / self._rate[rows]
         heard = self._heard[rows]
-        drift = np.abs(arrival - media_time - expected)
+        drift = np.abs(claims.arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
         bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if idle.any() else JUMP
         jumped = (drift > bound) | (moved < 0)
-        foreign |= sound & (ahead > 0) & jumped
+        foreign |= claims.sound & (ahead > 0) & jumped
         foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
         started = foreign.copy()
         if foreign.any():
@@ -142,7 +153,7 @@ class TimelineBank:
         fresh = started | (known & self._remember(rows, ahead, known))
         forward = fresh & (started | (ahead > 0))
         self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
-        self._top_timestamp[rows] = np.where(forward & sound, ticks, last)
+        self._top_timestamp[rows] = np.where(forward & claims.sound, ticks, last)
         return Verdicts(fresh, started, forward, number, ticks, media_time)
 
     def _believe(

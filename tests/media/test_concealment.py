@@ -7,8 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from softphone.media.concealment import LOUDEST_NOISE, Concealment
-from softphone.media.playout import FrameStatus
+from softphone.media.frame import Arrivals, FrameStatus
+from softphone.media.playout import PlayoutBank
 from softphone.media.tones import power_level
+from softphone_codecs import codec
 
 SAMPLES = 160
 ROW = np.array([0], dtype=np.int32)
@@ -113,3 +115,45 @@ def test_nothing_to_conceal_is_nothing() -> None:
         none, np.zeros((0, SAMPLES), dtype=np.int16), np.zeros(0, dtype=np.uint8)
     )
     assert energy.size == 0
+
+
+def test_a_splice_does_not_click() -> None:
+    concealment = Concealment(1, SAMPLES)
+    played = np.array([FrameStatus.PLAYED], dtype=np.uint8)
+    first, second = TONE[None, :SAMPLES].copy(), -TONE[None, 333 : 333 + SAMPLES]
+    concealment.apply(ROW, first, played)
+    concealment.apply(ROW, second, played, np.array([True]))
+    assert steepest(np.concatenate((first[0], second[0]))) <= 2 * steepest(TONE)
+
+
+def test_a_source_that_changes_in_mid_tone_does_not_click() -> None:
+    bank = PlayoutBank(1)
+    bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
+    concealment = Concealment(1, SAMPLES)
+    law = codec("PCMU")
+    encoded, _ = law.encode(TONE.reshape(-1, SAMPLES))
+    out = []
+    for tick in range(40):
+        changed = tick >= 20
+        now = 0.02 * tick
+        bank.insert(
+            Arrivals(
+                row=ROW,
+                sequence=np.array([tick + 999 * changed], dtype=np.uint16),
+                timestamp=np.array([160 * tick + 77_777 * changed], dtype=np.uint32),
+                ssrc=np.array([1 + changed], dtype=np.uint32),
+                payload_type=np.zeros(1, dtype=np.uint8),
+                data=encoded[tick : tick + 1],
+                offset=np.zeros(1, dtype=np.int32),
+                length=np.full(1, SAMPLES, dtype=np.int32),
+                arrival=np.array([now]),
+            )
+        )
+        frames = bank.get(ROW, now=now + 0.005)
+        pcm = law.decode(bank.payload(ROW, frames.slot, SAMPLES), frames.length)
+        concealment.apply(ROW, pcm, frames.status, frames.spliced)
+        out.append(pcm[0])
+    assert int(bank.resynchronized[0]) == 1
+    sound = np.concatenate(out[4:])
+    assert steepest(sound) <= 2 * steepest(TONE) + 512
+    assert power_level(np.concatenate(out[30:])) == pytest.approx(power_level(TONE), abs=0.2)

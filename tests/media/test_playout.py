@@ -391,9 +391,13 @@ def test_a_frame_that_no_ring_holds_is_refused(
         )
 
 
-@pytest.mark.parametrize(
-    "settings", [{"slots": 12}, {"slots": 4}, {"maximum_delay": 0.0}, {"percentile": 1.0}]
-)
-def test_a_configuration_without_sense_is_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigurationError):
-        PlayoutConfig(**settings)  # type: ignore[arg-type]
+def test_a_frame_after_skipped_ones_says_that_it_is_spliced() -> None:
+    generator = np.random.default_rng(8)
+    jitter = np.where(np.arange(900) < 200, generator.uniform(0.0, 0.08, 900), 0.0)
+    bank = opened()
+    spliced = [
+        bool(frames.spliced[0])
+        for _, frames in frames_of(bank, delayed(talk(900), list(jitter)), 18.0)
+    ]
+    assert 1 <= sum(spliced) <= int(bank.dropped[0])
+    assert not any(spliced[:100])

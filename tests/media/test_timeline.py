@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.timeline import TimelineBank, Verdicts
+from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
 ROW = np.array([0])
 
@@ -27,16 +27,14 @@ def judge(
     idle: bool = False,
     sound: bool = True,
 ) -> Verdicts:
-    return bank.judge(
-        ROW,
-        sequence=np.array([sequence % (1 << 16)], dtype=np.uint16),
-        timestamp=np.array([timestamp % (1 << 32)], dtype=np.uint32),
-        ssrc=np.array([ssrc], dtype=np.uint32),
-        expected=np.array([expected]),
-        arrival=np.array([arrival]),
-        idle=np.array([idle]),
-        sound=np.array([sound]),
+    claims = Claims(
+        np.array([sequence % (1 << 16)], dtype=np.uint16),
+        np.array([timestamp % (1 << 32)], dtype=np.uint32),
+        np.array([ssrc], dtype=np.uint32),
+        np.array([arrival]),
+        np.array([sound]),
     )
+    return bank.judge(ROW, claims, expected=np.array([expected]), idle=np.array([idle]))
 
 
 def test_the_first_packet_starts_a_row() -> None:

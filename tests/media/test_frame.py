@@ -1,0 +1,36 @@
+"""The bounds of jitter buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.media.frame import FrameStatus, PlayoutConfig
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"slots": 12},
+        {"slots": 4},
+        {"maximum_delay": 0.0},
+        {"maximum_delay": 1.5},
+        {"percentile": 0.0},
+        {"percentile": 1.0},
+    ],
+)
+def test_a_configuration_without_sense_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        PlayoutConfig(**settings)
+
+
+def test_the_default_bounds_are_one_frame_and_200_milliseconds() -> None:
+    config = PlayoutConfig()
+    assert config.minimum_delay is None
+    assert config.maximum_delay == 0.2
+
+
+def test_silence_is_what_a_fresh_array_of_states_says() -> None:
+    assert FrameStatus.SILENT == 0

@@ -2,7 +2,8 @@
 
 Every file of the corpus with every nasty byte put at, before and instead of every position, every
 prefix of every file, as a datagram and as a stream; then seeded random mutations for the minutes
-that are left.  The first failure is written out as a Python literal and ends the run with 1.
+that are left; then the same of SDP and SRTP.  The first failure is written out as a Python
+literal and ends the run with 1.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
+from softphone.security import CryptoSuite
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
+from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
 from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
+from tests.fuzz.srtp_target import SrtpTarget
 
 Check = Callable[[bytes], None]
 SIP_CHECKS: tuple[Check, ...] = (check_datagram, check_stream)
@@ -45,6 +49,14 @@ def run(inputs: Iterator[bytes], checks: tuple[Check, ...], deadline: float) -> 
     return count
 
 
+def media_targets() -> Iterator[tuple[str, list[bytes], Check]]:
+    """SDP, and SRTP under each suite."""
+    yield "sdp", [OFFER, ANSWER], check_description
+    for suite in CryptoSuite:
+        target = SrtpTarget(suite)
+        yield suite.value, target.corpus, lambda data, target=target: target.check(data[:2048])
+
+
 def main() -> None:
     """Run it all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,6 +70,13 @@ def main() -> None:
     deadline = time.monotonic() + 60 * options.minutes
     count = run(mutated(CORPUS, sys.maxsize, options.seed), SIP_CHECKS, deadline)
     print(f"random: {count} messages, nothing found")
+    for name, corpus, check in media_targets():
+        started = time.monotonic()
+        whole = (data for seed in corpus for data in (*prefixes(seed), *replaced(seed)))
+        count = run(whole, (check,), float("inf"))
+        deadline = started + 60 * options.minutes / 5
+        count += run(mutated(corpus, sys.maxsize, options.seed), (check,), deadline)
+        print(f"{name}: {count} inputs, nothing found", flush=True)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,14 @@ class EndpointConfig:
     )
     supported: tuple[str, ...] = ("100rel", "timer", "replaces", "norefersub")
     accept: tuple[str, ...] = ("application/sdp",)
+    message_types: tuple[str, ...] = (
+        "text/plain",
+        "text/html",
+        "message/cpim",
+        "message/imdn+xml",
+        "application/im-iscomposing+xml",
+    )
+    """Media types that a MESSAGE may bring, each part of a multipart one; () allows all."""
     session_types: tuple[str, ...] = ("application/sdp",)
     """Media types of session descriptions: bodies of these take part in offer and answer."""
     events: tuple[str, ...] = ("refer", "message-summary", "dialog")

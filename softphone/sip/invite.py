@@ -74,7 +74,11 @@ class InviteUsage:
         self.modification = Modification(host=self, side=side)
         self.remote_modification = RemoteModification(host=self)
         self.session_timer = SessionTimer(
-            user=self, timers=layer.timers, wanted=session_timer, min_se=layer.config.min_se
+            user=self,
+            timers=layer.timers,
+            wanted=session_timer,
+            min_se=layer.config.min_se,
+            enabled="timer" in layer.config.supported,
         )
         self.replaced: InviteUsage | None = None
         """The usage that accepting this one ends (RFC 3891)."""

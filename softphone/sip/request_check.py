@@ -13,7 +13,7 @@ from softphone.sip.config import EndpointConfig
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.headers import Field
 from softphone.sip.message import Request
-from softphone.sip.multipart import find_part
+from softphone.sip.multipart import find_part, parse_multipart
 from softphone.sip.uri import NameAddr, SipUri, unescape
 
 __all__ = ["ReferValues", "Refusal", "refer_values", "refusal"]
@@ -83,13 +83,9 @@ def _check_uri(request: Request, config: EndpointConfig, side: Side) -> Refusal 
 def _check_extensions(request: Request, config: EndpointConfig) -> Refusal | None:
     if request.method in ("ACK", "CANCEL"):
         return None
+    # Proxy-Require is for proxies: RFC 4475 section 3.3.5 tests that a UAS does not answer to it.
     known = {tag.lower() for tag in config.supported}
-    wanted = list(request.require)
-    try:
-        wanted += request.headers.get_list("Proxy-Require")
-    except MalformedMessage:
-        return Refusal(400, "Malformed Proxy-Require header field")
-    unknown = [tag for tag in wanted if tag.lower() not in known]
+    unknown = [tag for tag in request.require if tag.lower() not in known]
     return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None
 
 
@@ -99,29 +95,38 @@ def _check_content(request: Request, config: EndpointConfig) -> Refusal | None:
         return None
     if request.headers.get("Content-Encoding") not in (None, "identity"):
         return Refusal(415, headers=(("Accept-Encoding", "identity"),))
-    if request.method not in _SESSION_METHODS:
-        return _check_sealed(content, config)
+    if request.method in _SESSION_METHODS:
+        return _check_session(content, config)
+    if request.method == "MESSAGE" and config.message_types:
+        return _check_message(content, config.message_types)
+    return None
+
+
+def _check_session(content: Body, config: EndpointConfig) -> Refusal | None:
+    """One part that we know is enough: the others may be for somebody else."""
     try:
         found = any(find_part(content, known) for known in config.accept)
     except MalformedMessage as error:
         return Refusal(400, error.reason)
-    return None if found else Refusal(415, headers=(_accept_field(config),))
+    return None if found else Refusal(415, headers=(("Accept", ", ".join(config.accept)),))
 
 
-def _check_sealed(content: Body, config: EndpointConfig) -> Refusal | None:
-    """S/MIME is understood by nobody here (RFC 3261 section 23)."""
-    if content.media_type in ("multipart/signed", "application/pkcs7-mime"):
-        return Refusal(415, headers=(_accept_field(config),))
-    return None
+def _check_message(content: Body, types: tuple[str, ...]) -> Refusal | None:
+    """Every part has to be understood unless it is optional (RFC 5621 sections 3 and 8)."""
+    parts = [content]
+    if content.media_type.startswith("multipart/"):
+        try:
+            parts = [part.body for part in parse_multipart(content)]
+        except MalformedMessage as error:
+            return Refusal(400, error.reason)
+    if all(part.media_type in types or _optional(part) for part in parts):
+        return None
+    return Refusal(415, headers=(("Accept", ", ".join(types)),))
 
 
 def _optional(content: Body) -> bool:
     parameters = content.disposition.lower().replace(" ", "").split(";")[1:]
     return "handling=optional" in parameters
-
-
-def _accept_field(config: EndpointConfig) -> Field:
-    return ("Accept", ", ".join(config.accept))
 
 
 def _check_accept(request: Request, config: EndpointConfig) -> Refusal | None:

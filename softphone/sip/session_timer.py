@@ -30,10 +30,11 @@ class SessionTimer:
     """The session timer of one INVITE usage.
 
     `wanted` is the interval that we ask for in seconds, None for no timer of our own wish;
-    `interval` the one agreed, None when there is none; `ours` says who refreshes.
+    `interval` the one agreed, None when there is none; `ours` says who refreshes.  Not `enabled`,
+    it behaves as if RFC 4028 were not written.
     """
 
-    __slots__ = ("_timers", "_user", "interval", "min_se", "ours", "wanted")
+    __slots__ = ("_timers", "_user", "enabled", "interval", "min_se", "ours", "wanted")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class SessionTimer:
         timers: Timers[TimerKey],
         wanted: float | None,
         min_se: float,
+        enabled: bool = True,
     ) -> None:
         self._user = user
         self._timers = timers
@@ -49,6 +51,7 @@ class SessionTimer:
         self.min_se = min_se
         self.interval: float | None = None
         self.ours = False
+        self.enabled = enabled
 
     def request_fields(self) -> list[Field]:
         """Session-Expires and Min-SE of a session refresh request of ours (section 7.1, 7.4)."""
@@ -65,7 +68,12 @@ class SessionTimer:
     def too_small(self, request: Request) -> bool:
         """Whether a request asks for less than we accept, and can take a 422 (section 9)."""
         asked = request.session_expires
-        return asked is not None and asked.delta < self.min_se and request.supports("timer")
+        return (
+            self.enabled
+            and asked is not None
+            and asked.delta < self.min_se
+            and request.supports("timer")
+        )
 
     def note_too_small(self, response: Response) -> bool:
         """Raise our minimum after a 422; False when the far end named no greater one (7.3)."""
@@ -82,7 +90,7 @@ class SessionTimer:
         """Agree on a timer in our 2xx, and start it (section 9, table 2)."""
         asked = request.session_expires
         theirs = request.supports("timer")
-        if asked is None and (self.wanted is None or not theirs):
+        if not self.enabled or (asked is None and (self.wanted is None or not theirs)):
             self.stop()
             self.interval = None
             return []

@@ -126,7 +126,8 @@ class TransactionLayer:
         transaction = ClientTransaction(request, branch=branch, to=to, user=user, carrier=self)
         self._clients[transaction.key] = transaction
         transaction.wait(now=now)
-        flow = self.flows.resolve(self._by_size(request, to))
+        to = self._by_size(request, to)
+        flow = self.flows.resolve(to)
         if flow is not None:
             self.flows.use(flow, transaction)
             transaction.start(flow, now=now)
@@ -137,10 +138,11 @@ class TransactionLayer:
     def _by_size(self, request: Request, to: Flow | Target) -> Flow | Target:
         """RFC 3261 section 18.1.1: a large request goes over TCP, where that is wanted."""
         limit = self.config.reliable_above
-        if limit is None or len(request.body) < limit:
-            return to
         flow = self.flows.resolve(to)
-        if flow is None or flow.transport is not Transport.UDP:
+        if limit is None or flow is None or flow.transport is not Transport.UDP:
+            return to
+        # Via is still to come: a hundred bytes and more.
+        if len(request.encode()) + 120 <= limit:
             return to
         return Target(Transport.TCP, flow.remote[0], flow.remote[1])
 

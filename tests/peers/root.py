@@ -143,16 +143,24 @@ def find_mirror() -> Mirror:
     Raises:
         PeersUnavailable: apt is missing or has no such source.
     """
-    fields = "$(REPO_URI) $(ORIGIN) $(LABEL) $(SIGNED_BY)"
+    found = _listed_mirror()
+    if found is None and may_install():
+        # On a new machine apt has no index yet, and knows no source's origin.
+        _run(["apt-get", "-qq", "update"])
+        found = _listed_mirror()
+    if found is None:
+        raise PeersUnavailable("apt has no source of Debian's archive: real peers need Debian")
+    return found
+
+
+def _listed_mirror() -> Mirror | None:
+    fields = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(SIGNED_BY)"
     listed = _run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"])
     for line in listed.splitlines():
-        uri, origin, label, *signed_by = line.split()
+        uri, origin, label, keyring = line.split("|")
         if (origin, label) == ("Debian", "Debian"):
-            keyring = signed_by[0] if signed_by and Path(signed_by[0]).is_file() else ""
-            return Mirror(uri, keyring)
-    if may_install() and not listed.strip():
-        raise PeersUnavailable("apt has no index yet: run `apt-get update`")
-    raise PeersUnavailable("apt has no source of Debian's archive: real peers need Debian")
+            return Mirror(uri, keyring if Path(keyring).is_file() else "")
+    return None
 
 
 def candidate_versions(mirror: Mirror, folder: Path) -> dict[str, str]:

@@ -1,0 +1,78 @@
+"""Accounts and small steps that tests against real peers share."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from softphone.account import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
+from softphone.events import RegistrationState
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.tones import tone_level
+from softphone.security import KeyMaterial
+
+AUDIBLE_DBM0 = -25.0
+
+
+def account(
+    user: str,
+    address: tuple[str, int],
+    transport: str,
+    *,
+    ca: Path | None = None,
+    client: tuple[Path, Path] | None = None,
+    password: str | None = None,
+    algorithms: tuple[str, ...] = ("SHA-512-256", "SHA-256", "MD5"),
+    **media: object,
+) -> AccountConfig:
+    """An account of `user` at a peer's address."""
+    host, port = address
+    registrar = (
+        f"sips:{host}:{port}" if transport == "tls" else f"sip:{host}:{port};transport={transport}"
+    )
+    certificate, key = client or (None, None)
+    credentials = None
+    if password is not None:
+        credentials = CredentialConfig(user, KeyMaterial(password.encode()), algorithms)
+    return AccountConfig(
+        aor=f"sip:{user}@127.0.0.1",
+        registrar=registrar,
+        credentials=credentials,
+        tls=TlsConfig(ca=() if ca is None else (ca,), certificate=certificate, key=key),
+        media=MediaPreferences(**media),
+        expires=120,
+    )
+
+
+async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
+    """How loud a tone is in half a second of what a call hears, in dBm0."""
+    ring = PcmRing(8000, seconds=2.0)
+    call.audio.record(ring)
+    try:
+        async with asyncio.timeout(10):
+            await ring.receive(settle)
+            return tone_level(await ring.receive(4000), frequency, 8000)
+    finally:
+        if call.state.value == "confirmed":
+            call.audio.record(None)
+
+
+async def next_event(source, kind, *, within: float = 15.0):
+    """The next event of a kind."""
+    async with asyncio.timeout(within):
+        async for event in source.events():
+            if isinstance(event, kind):
+                return event
+    raise AssertionError(f"no {kind.__name__} came")
+
+
+async def registered_again(line, *, within: float = 40.0) -> None:
+    """Wait until an account has lost its registration's connection and registered anew."""
+    lost = False
+    async with asyncio.timeout(within):
+        async for event in line.events():
+            state = getattr(event, "state", None)
+            lost = lost or state is RegistrationState.RECOVERING
+            if lost and state is RegistrationState.REGISTERED:
+                return
+    raise AssertionError("the account did not recover")

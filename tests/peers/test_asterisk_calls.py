@@ -1,0 +1,351 @@
+"""Encrypted calls with a real Asterisk 22."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import (
+    Busy,
+    CertificateError,
+    NotAcceptable,
+    RegistrationError,
+    ServerClosed,
+    TransportError,
+)
+from softphone.events import (
+    CallState,
+    DigitReceived,
+    Direction,
+    EarlyMediaStarted,
+    EndedBy,
+    RegistrationState,
+)
+from softphone.media.endpoints import ToneSource
+from softphone.phone import Phone
+from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
+from tests.peers.phones import AUDIBLE_DBM0, account, level_heard, next_event, registered_again
+from tests.peers.tone import heard, read_wav
+
+CM_80 = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+CM_32 = CryptoSuite.AES_CM_128_HMAC_SHA1_32
+
+
+@pytest.fixture
+async def phone():
+    async with Phone() as made:
+        yield made
+
+
+@pytest.fixture
+def line_of(asterisk, authority, client_certificate, phone):
+    """`await line_of("alice")`: an account registered over mutual TLS and by digest."""
+
+    async def register(user, *, pbx=asterisk, transport="mtls", **options):
+        ca = authority.certificate if transport in ("tls", "mtls") else None
+        if transport == "mtls":
+            options.setdefault("client", client_certificate(user))
+        name = "tls" if transport == "mtls" else transport
+        options.setdefault("password", f"{user}pw")
+        config = account(user, getattr(pbx, transport), name, ca=ca, **options)
+        return await phone.register(config)
+
+    return register
+
+
+def unregistered(user, asterisk, authority, **options):
+    """A call-only account of an endpoint without authentication: it does not register."""
+    from dataclasses import replace
+
+    config = account(user, asterisk.tls, "tls", ca=authority.certificate, **options)
+    host, port = asterisk.tls
+    return replace(config, registrar=None, outbound_proxy=f"sips:{host}:{port}")
+
+
+@pytest.mark.feature("TLS with client certificate")
+async def test_it_registers_where_a_client_certificate_is_demanded(line_of):
+    line = await line_of("dave")
+    assert line.registration is RegistrationState.REGISTERED
+
+
+@pytest.mark.feature("TLS with client certificate")
+@pytest.mark.parametrize("kind", ["none", "foreign"])
+async def test_it_is_refused_without_a_certificate_and_with_a_foreign_one(
+    asterisk, authority, foreign_authority, phone, tmp_path, kind
+):
+    client = None if kind == "none" else foreign_authority.issue_user("dave", tmp_path)
+    config = account(
+        "dave", asterisk.mtls, "tls", ca=authority.certificate, client=client, password="davepw"
+    )
+    with pytest.raises((ServerClosed, TransportError)) as caught:
+        await phone.register(config)
+    assert "certificate" in str(caught.value)
+
+
+async def test_a_server_of_an_unknown_authority_is_not_believed(asterisk, foreign_authority, phone):
+    config = account("bob", asterisk.tls, "tls", ca=foreign_authority.certificate, password="bobpw")
+    with pytest.raises(CertificateError):
+        await phone.register(config)
+
+
+@pytest.mark.feature("digest")
+@pytest.mark.parametrize(
+    ("user", "algorithms"),
+    [
+        ("bob", ("MD5",)),
+        ("erin", ("SHA-256",)),
+        ("frank", ("SHA-256", "MD5")),
+        ("grace", ("SHA-512-256",)),
+    ],
+)
+async def test_digest_over_tls(line_of, user, algorithms):
+    line = await line_of(user, transport="tls", algorithms=algorithms)
+    assert line.registration is RegistrationState.REGISTERED
+
+
+@pytest.mark.feature("digest")
+async def test_md5_is_not_answered_where_it_is_forbidden(line_of):
+    with pytest.raises(RegistrationError):
+        await line_of("bob", transport="tls", algorithms=("SHA-256",))
+
+
+@pytest.mark.feature("SRTP AES_CM_128")
+@pytest.mark.parametrize(("user", "suite"), [("sdes", CM_80), ("sdes32", CM_32)])
+async def test_the_echo_comes_back_encrypted(asterisk, authority, phone, user, suite):
+    suites = (CM_80, CM_32) if suite is CM_80 else (CM_32,)
+    line = await phone.register(unregistered(user, asterisk, authority, suites=suites))
+    async with line.dial("600") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        assert call.audio.security.suite is suite
+        assert call.security.level is SecurityLevel.ENCRYPTED
+        assert call.security.scope is Scope.HOP
+        assert [s.code for s in call.security.shortfalls] == [ShortfallCode.FAR_END_UNKNOWN]
+        call.audio.play(ToneSource(440.0))
+        assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+        statistics = call.audio.statistics
+        assert statistics.authentication_failures == 0
+        assert statistics.mos > 4.0
+
+
+@pytest.mark.feature("SRTP required: refused in clear")
+async def test_an_offer_of_gcm_alone_is_a_488_that_is_explained(asterisk, authority, phone):
+    gcm = (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AEAD_AES_128_GCM)
+    line = await phone.register(unregistered("sdes", asterisk, authority, suites=gcm))
+    with pytest.raises(NotAcceptable) as caught:
+        await line.dial("600").answered(timeout=10)
+    assert caught.value.status == 488
+    assert "crypto" in str(caught.value)
+
+
+@pytest.mark.feature("SRTP required: refused in clear")
+async def test_required_against_an_endpoint_without_srtp_sends_nothing_in_clear(
+    asterisk, authority, phone, capture
+):
+    line = await phone.register(unregistered("plain", asterisk, authority))
+    outgoing = line.dial("601")
+    with pytest.raises(NotAcceptable) as caught:
+        await outgoing.answered(timeout=10)
+    assert caught.value.status == 488
+    capture.stop()
+    assert outgoing.statistics.packets_sent == 0
+
+
+@pytest.mark.feature("SRTP optional: falls back, and says so")
+async def test_optional_tries_once_more_in_clear(asterisk, authority, phone):
+    config = unregistered("plain", asterisk, authority, srtp=SrtpPolicy.OPTIONAL)
+    line = await phone.register(config)
+    async with line.dial("601") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        assert call.security.level is SecurityLevel.NOT_SECURE
+        assert call.audio.security.suite is None
+        assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+
+
+@pytest.mark.feature("recording")
+async def test_what_we_play_is_what_asterisk_records(asterisk, line_of):
+    line = await line_of("alice")
+    async with line.dial("record-ours") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        call.audio.play(ToneSource(620.0, seconds=2.0))
+        await call.audio.played()
+    pcm, rate = read_wav(await asyncio.to_thread(asterisk.recording, "ours"))
+    assert heard(pcm, rate, 620.0) > 1.5
+
+
+@pytest.mark.feature("early media")
+async def test_early_media_is_heard_under_srtp(line_of):
+    line = await line_of("alice")
+    async with line.dial("604") as outgoing:
+        early = await next_event(outgoing, EarlyMediaStarted)
+        assert early.security.hop_level is SecurityLevel.ENCRYPTED
+        call = await outgoing.answered(timeout=10)
+        call.audio.play(ToneSource(520.0))
+        assert await level_heard(call, 520.0) > AUDIBLE_DBM0
+
+
+@pytest.mark.feature("incoming call")
+async def test_an_incoming_call_is_answered_under_srtp(asterisk, line_of):
+    line = await line_of("bob")
+    await asyncio.to_thread(asterisk.originate_extension, "bob", "601")
+    async with asyncio.timeout(15):
+        incoming = await anext(line.incoming())
+        incoming.ring()
+        call = await incoming.answer()
+    assert call.audio.security.suite is CM_80
+    assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+    call.hangup()
+
+
+@pytest.mark.feature("bridge of two secure phones")
+async def test_two_phones_talk_through_the_bridge(line_of):
+    frank, grace = await line_of("frank"), await line_of("grace")
+    outgoing = frank.dial("grace")
+
+    async def attend():
+        incoming = await anext(grace.incoming())
+        incoming.ring()
+        return await incoming.answer()
+
+    async with asyncio.timeout(20), outgoing:
+        attending = asyncio.create_task(attend())
+        call = await outgoing.answered(timeout=15)
+        other = await attending
+        call.audio.play(ToneSource(440.0))
+        other.audio.play(ToneSource(660.0))
+        assert await level_heard(call, 660.0) > AUDIBLE_DBM0
+        assert await level_heard(other, 440.0) > AUDIBLE_DBM0
+    assert (await other.ended()).by is EndedBy.REMOTE
+
+
+@pytest.mark.feature("hold and resume")
+async def test_hold_and_resume(line_of):
+    line = await line_of("alice")
+    async with line.dial("601") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        await call.hold()
+        assert call.audio.direction is Direction.SENDONLY
+        await call.resume()
+        assert call.audio.direction is Direction.SENDRECV
+        assert call.audio.security.suite is CM_80
+        assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+        assert call.audio.statistics.authentication_failures == 0
+
+
+@pytest.mark.feature("blind transfer")
+async def test_a_blind_transfer(asterisk, line_of):
+    frank, alice = await line_of("frank"), await line_of("alice")
+    outgoing = alice.dial("frank")
+    async with asyncio.timeout(40), outgoing:
+        answering = asyncio.create_task(anext(frank.incoming()))
+        waiting = asyncio.create_task(outgoing.answered(timeout=15))
+        incoming = await answering
+        theirs = await incoming.answer()
+        call = await waiting
+        await call.transfer("sip:601@127.0.0.1")
+        assert call.state is CallState.TERMINATED
+        assert await level_heard(theirs, 440.0) > AUDIBLE_DBM0
+        theirs.hangup()
+
+
+@pytest.mark.feature("attended transfer")
+async def test_an_attended_transfer(line_of):
+    erin, alice = await line_of("erin"), await line_of("alice")
+    outgoing = alice.dial("erin")
+    async with asyncio.timeout(40), outgoing:
+        answering = asyncio.create_task(anext(erin.incoming()))
+        waiting = asyncio.create_task(outgoing.answered(timeout=15))
+        theirs = await (await answering).answer()
+        call = await waiting
+        consultation = await alice.dial("601").answered(timeout=10)
+        await call.transfer(consultation)
+        assert await level_heard(theirs, 440.0) > AUDIBLE_DBM0
+        theirs.hangup()
+        consultation.hangup()
+
+
+@pytest.mark.feature("transfer asked of us")
+async def test_a_transfer_that_asterisk_asks_for_is_followed(line_of):
+    from softphone.events import TransferRequested
+
+    line = await line_of("alice")
+    async with line.dial("transfer-601") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        await next_event(call, TransferRequested)
+        async with line.accept_transfer(call) as followed:
+            other = await followed.answered(timeout=10)
+            assert await level_heard(other, 440.0) > AUDIBLE_DBM0
+
+
+@pytest.mark.feature("session timers")
+async def test_a_session_timer_is_agreed_and_422_is_followed(asterisk, authority, phone):
+    for user in ("timer", "timer422"):
+        line = await phone.register(unregistered(user, asterisk, authority))
+        async with line.dial("601") as outgoing:
+            call = await outgoing.answered(timeout=10)
+            assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+
+
+@pytest.mark.feature("digits")
+async def test_digits_go_both_ways(line_of):
+    line = await line_of("alice")
+    async with line.dial("606") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        await call.send_digits("1*9#"[:3] + "5")
+        got = []
+        async with asyncio.timeout(20):
+            async for event in call.events():
+                if isinstance(event, DigitReceived):
+                    got.append(event.digit)
+                if len(got) == 4:
+                    break
+        assert "".join(got) == "1*95"
+
+
+async def test_busy_is_busy(line_of):
+    line = await line_of("alice")
+    with pytest.raises(Busy):
+        await line.dial("607").answered(timeout=10)
+
+
+async def test_a_call_that_asterisk_ends_is_ended_by_the_far_end(line_of):
+    line = await line_of("alice")
+    async with line.dial("610") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        async with asyncio.timeout(15):
+            assert (await call.ended()).by is EndedBy.REMOTE
+
+
+@pytest.mark.feature("connection cut mid-call")
+async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
+    asterisk, authority, client_certificate, phone, relay
+):
+    path = await relay(asterisk.mtls)
+    config = account(
+        "alice",
+        path.address,
+        "tls",
+        ca=authority.certificate,
+        client=client_certificate("alice"),
+        password="alicepw",
+    )
+    line = await phone.register(config)
+    call = await line.dial("601").answered(timeout=10)
+    assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+    path.cut()
+    await registered_again(line)
+    assert call.state is CallState.CONFIRMED
+    assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+    call.hangup()
+    async with line.dial("600") as outgoing:
+        await outgoing.answered(timeout=10)
+
+
+@pytest.mark.feature("server restarted")
+async def test_a_restarted_asterisk_is_registered_with_again(asterisk_of_its_own, line_of):
+    line = await line_of("alice", pbx=asterisk_of_its_own)
+    await asyncio.to_thread(asterisk_of_its_own.restart)
+    await registered_again(line)
+    async with line.dial("600") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        assert call.audio.security.suite is CM_80

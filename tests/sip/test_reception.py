@@ -118,7 +118,7 @@ def test_a_request_out_of_order_gets_500():
 
 def test_an_event_that_nobody_asked_for_gets_489_and_one_that_is_known_is_reported():
     pair = Pair()
-    mine, theirs = pair.answered()
+    mine, _ = pair.answered()
     state = ("Subscription-State", "active")
     mine.notify(None, now=pair.now, headers=(("Event", "kpml"), state))
     pair.run(0.1)

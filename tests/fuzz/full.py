@@ -1,9 +1,9 @@
 """The full mutation product, for `make fuzz`: `python -m tests.fuzz.full [--minutes N] [--seed N]`.
 
-Every file of the corpus with every nasty byte put at, before and instead of every position, every
-prefix of every file, as a datagram and as a stream; then seeded random mutations for the minutes
-that are left; then the same of SDP and SRTP.  The first failure is written out as a Python
-literal and ends the run with 1.
+For every target, every message of its corpus with every nasty byte put at, before and instead of
+every position, and every prefix of it; then seeded random mutations for the minutes that are left,
+shared by the targets.  The first failure is written out as a Python literal and ends the run with
+1; the seed is printed, so that any run can be repeated.
 """
 
 from __future__ import annotations
@@ -12,49 +12,99 @@ import argparse
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from softphone.security import CryptoSuite
+from tests.fuzz.endpoint_target import EndpointTarget
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
+from tests.fuzz.rtp_target import check_compound, check_events, check_packet
 from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
 from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
 from tests.fuzz.srtp_target import SrtpTarget
-
-Check = Callable[[bytes], None]
-SIP_CHECKS: tuple[Check, ...] = (check_datagram, check_stream)
+from tests.fuzz.test_rtp import COMPOUND, PACKET
 
 
-def product() -> Iterator[bytes]:
-    """Every deterministic mutation of every file."""
-    for data in CORPUS:
+@dataclass(frozen=True)
+class Target:
+    """What is fed with mutations of what."""
+
+    name: str
+    corpus: Sequence[bytes]
+    check: Callable[[bytes], None]
+
+
+def check_sip(data: bytes) -> None:
+    """As a datagram and as a stream."""
+    check_datagram(data)
+    check_stream(data)
+
+
+def check_rtp(data: bytes) -> None:
+    """As RTP, RTCP and a telephone-event."""
+    check_packet(data)
+    check_compound(data)
+    check_events(data)
+
+
+class RenewedEndpoint:
+    """An endpoint amid calls that is made anew after some messages, when its calls are over."""
+
+    LIFE = 25
+
+    def __init__(self) -> None:
+        self._target = EndpointTarget()
+        self._left = self.LIFE
+        self.corpus = self._target.corpus
+
+    def check(self, data: bytes) -> None:
+        """One datagram."""
+        if self._left == 0:
+            self._target.settle()
+            self._target, self._left = EndpointTarget(), self.LIFE
+        self._left -= 1
+        self._target.check(data)
+
+
+def targets() -> list[Target]:
+    """All of them."""
+    endpoint = RenewedEndpoint()
+    found = [
+        Target("SIP parser", CORPUS, check_sip),
+        Target("SIP endpoint", endpoint.corpus, endpoint.check),
+        Target("SDP", [OFFER, ANSWER], check_description),
+        Target("RTP and RTCP", [PACKET, COMPOUND], check_rtp),
+    ]
+    for suite in CryptoSuite:
+        srtp = SrtpTarget(suite)
+        found.append(
+            Target(f"SRTP {suite}", srtp.corpus[1:], lambda data, to=srtp: to.check(data[:2048]))
+        )
+    return found
+
+
+def product(corpus: Sequence[bytes]) -> Iterator[bytes]:
+    """Every deterministic mutation of every message."""
+    for data in corpus:
         yield from prefixes(data)
         yield from replaced(data)
         yield from shifted(data)
 
 
-def run(inputs: Iterator[bytes], checks: tuple[Check, ...], deadline: float) -> int:
+def run(target: Target, inputs: Iterator[bytes], deadline: float = float("inf")) -> int:
     """Feed the inputs until they end or time is up; give their number.  Raises SystemExit."""
     count = 0
     for data in inputs:
-        for check in checks:
-            try:
-                check(data)
-            except Exception:  # whatever it is, it is the finding
-                traceback.print_exc()
-                print(f"{check.__name__} failed on\n{data!r}", file=sys.stderr)
-                raise SystemExit(1) from None
+        try:
+            target.check(data)
+        except Exception:  # whatever it is, it is the finding
+            traceback.print_exc()
+            print(f"{target.name} failed on\n{data!r}", file=sys.stderr)
+            raise SystemExit(1) from None
         count += 1
-        if count % 1000 == 0 and time.monotonic() > deadline:
+        if count % 100 == 0 and time.monotonic() > deadline:
             break
     return count
-
-
-def media_targets() -> Iterator[tuple[str, list[bytes], Check]]:
-    """SDP, and SRTP under each suite."""
-    yield "sdp", [OFFER, ANSWER], check_description
-    for suite in CryptoSuite:
-        target = SrtpTarget(suite)
-        yield suite.value, target.corpus, lambda data, target=target: target.check(data[:2048])
 
 
 def main() -> None:
@@ -63,20 +113,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="for the random part")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32)
     options = parser.parse_args()
-    started = time.monotonic()
-    count = run(product(), SIP_CHECKS, float("inf"))
-    print(f"product: {count} messages, {time.monotonic() - started:.0f} s", flush=True)
-    print(f"random: seed {options.seed}", flush=True)
-    deadline = time.monotonic() + 60 * options.minutes
-    count = run(mutated(CORPUS, sys.maxsize, options.seed), SIP_CHECKS, deadline)
-    print(f"random: {count} messages, nothing found")
-    for name, corpus, check in media_targets():
+    every = targets()
+    for target in every:
         started = time.monotonic()
-        whole = (data for seed in corpus for data in (*prefixes(seed), *replaced(seed)))
-        count = run(whole, (check,), float("inf"))
-        deadline = started + 60 * options.minutes / 5
-        count += run(mutated(corpus, sys.maxsize, options.seed), (check,), deadline)
-        print(f"{name}: {count} inputs, nothing found", flush=True)
+        count = run(target, product(target.corpus))
+        print(f"{target.name}: product of {count}, {time.monotonic() - started:.0f} s", flush=True)
+    print(f"seed {options.seed}", flush=True)
+    for target in every:
+        deadline = time.monotonic() + 60 * options.minutes / len(every)
+        count = run(target, mutated(target.corpus, sys.maxsize, options.seed), deadline)
+        print(f"{target.name}: {count} random mutations, nothing found", flush=True)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ def shifted(data: bytes) -> Iterator[bytes]:
             yield data[:position] + bytes((byte,)) + data[position:]
 
 
-def mutated(corpus: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """`count` seeded random mutations of what is in `corpus`."""
+def mutated(
+    corpus: Sequence[bytes], count: int, seed: int, edits: Sequence[int] = (1, 2, 3, 4)
+) -> Iterator[bytes]:
+    """`count` seeded random mutations of what is in `corpus`, each of as many `edits`."""
     rng = random.Random(seed)
     for _ in range(count):
         data = bytearray(rng.choice(corpus))
-        for _ in range(rng.randrange(1, 5)):
+        for _ in range(rng.choice(edits)):
             _mutate(data, corpus, rng)
         yield bytes(data)
 

@@ -6,6 +6,7 @@ A Dialog builds requests and judges the order of those that come in; it sends no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
@@ -32,7 +33,8 @@ def leading_route(target: Uri, route_set: Iterable[NameAddr]) -> tuple[Uri, tupl
     first = routes[0].uri
     if not isinstance(first, SipUri) or first.parameter("lr") is not None:
         return target, routes
-    return first.without_parameter("method").bare(), (*routes[1:], NameAddr(None, target))
+    stripped = replace(first.without_parameter("method"), headers=())
+    return stripped, (*routes[1:], NameAddr(None, target))
 
 
 class Dialog:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
 from softphone.sip.body import Body
@@ -193,7 +193,7 @@ class Response(_MessageParts):
         return replace(self, headers=_with_body_fields(self.headers, body), body=_body_data(body))
 
 
-Message = Request | Response
+Message: TypeAlias = Request | Response
 
 
 def _body_data(body: Body | None) -> bytes:

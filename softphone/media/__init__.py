@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from softphone.media.endpoints import (
+    EchoSource,
+    PcmRing,
+    SilenceSource,
+    TeeSink,
+    ToneSource,
+    WavSink,
+    WavSource,
+    at_rate,
+)
 from softphone.media.engine import MediaEngine
 from softphone.media.port import (
     DigitDetected,
@@ -34,6 +44,7 @@ from softphone.media.port import (
 
 __all__ = [
     "DigitDetected",
+    "EchoSource",
     "EventCallback",
     "FirstPacketReceived",
     "LocalMedia",
@@ -45,11 +56,13 @@ __all__ = [
     "NoPortFree",
     "Pcm",
     "PcmBlock",
+    "PcmRing",
     "Placement",
     "PlaybackEnded",
     "PortRange",
     "RemoteLatched",
     "RtcpByeReceived",
+    "SilenceSource",
     "Sink",
     "SocketSharing",
     "Source",
@@ -59,5 +72,10 @@ __all__ = [
     "StreamHandle",
     "StreamSpec",
     "StreamTimedOut",
+    "TeeSink",
+    "ToneSource",
+    "WavSink",
+    "WavSource",
     "WorkerDied",
+    "at_rate",
 ]

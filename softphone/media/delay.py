@@ -17,8 +17,8 @@ __all__ = ["DelayBank"]
 
 BIN = 0.005
 WINDOW = 2.0
-MEMORY = 250
-"""Packets: five seconds of 20 ms ones."""
+MEMORY = 200
+"""Packets: four seconds of 20 ms ones."""
 REFRESH = 16
 """The target of a row is computed anew at every sixteenth packet, and at each of the first ones."""
 HEAVIEST = 1e6

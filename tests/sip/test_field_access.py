@@ -143,8 +143,10 @@ def test_the_good_ones_of_a_lenient_list_are_kept():
     assert len(request.proxy_challenges) == 1
 
 
-def test_typed_values():
-    request = message(
+@pytest.fixture
+def full() -> Request:
+    """A request with every field that has a typed accessor."""
+    return message(
         ("Max-Forwards", "0068"),
         ("m", "<sip:a@b>, <sip:c@d>;q=0.5"),
         ("Contact", "<tel:+1>"),
@@ -178,41 +180,47 @@ def test_typed_values():
         ("Authorization", 'Digest username="a"'),
         ("Proxy-Authorization", 'Digest username="b"'),
     )
-    assert request.max_forwards == 68
-    assert [str(contact.uri) for contact in request.contacts] == ["sip:a@b", "sip:c@d", "tel:+1"]
-    assert not request.contact_is_wildcard
-    assert str(request.routes[0].uri) == "sip:p;lr"
-    assert len(request.record_routes) == 2
-    assert request.require == ("100rel",)
-    assert request.supports("timer")
-    assert request.supports("100rel")
-    assert request.requires("100REL")
-    assert not request.requires("timer")
-    assert request.unsupported == ("x",)
-    assert request.allow == ("INVITE", "ACK")
-    assert request.accept == ("application/sdp", "text/*")
-    assert request.content_type.essence == "application/sdp"
-    assert request.event.package == "refer"
-    assert request.subscription_state.expires == 5
-    assert request.refer_to.uri.headers == (("Replaces", "1"),)
-    assert request.referred_by.uri.host == "y"
-    assert request.replaces.from_tag == "b"
-    assert request.rseq == 988
-    assert request.rack == RAck(988, 1, "INVITE")
-    assert request.session_expires == SessionExpires(1800, "uac")
-    assert request.min_se == 90
-    assert request.expires == 2**32 - 1
-    assert request.min_expires == 60
-    assert request.flow_timer == 126
-    assert request.paths[0].uri.parameter("ob") == ""
-    assert request.service_routes[0].uri.host == "q"
-    assert len(request.asserted_identities) == 2
-    assert request.reasons == (Reason("SIP", 488), Reason("Q.850", 16))
-    assert request.retry_after == RetryAfter(5, 9)
-    assert request.date == datetime(2010, 11, 13, 23, 29, tzinfo=UTC)
-    assert request.www_challenges[0].parameter("realm") == "a"
-    assert request.authorizations[0].parameter("username") == "a"
-    assert request.proxy_authorizations[0].parameter("username") == "b"
+
+
+def test_routing_and_capabilities_have_typed_values(full):
+    assert full.max_forwards == 68
+    assert [str(contact.uri) for contact in full.contacts] == ["sip:a@b", "sip:c@d", "tel:+1"]
+    assert not full.contact_is_wildcard
+    assert str(full.routes[0].uri) == "sip:p;lr"
+    assert len(full.record_routes) == 2
+    assert full.require == ("100rel",)
+    assert full.supports("timer")
+    assert full.supports("100rel")
+    assert full.requires("100REL")
+    assert not full.requires("timer")
+    assert full.unsupported == ("x",)
+    assert full.allow == ("INVITE", "ACK")
+    assert full.accept == ("application/sdp", "text/*")
+    assert full.content_type.essence == "application/sdp"
+
+
+def test_extensions_have_typed_values(full):
+    assert full.event.package == "refer"
+    assert full.subscription_state.expires == 5
+    assert full.refer_to.uri.headers == (("Replaces", "1"),)
+    assert full.referred_by.uri.host == "y"
+    assert full.replaces.from_tag == "b"
+    assert full.rseq == 988
+    assert full.rack == RAck(988, 1, "INVITE")
+    assert full.session_expires == SessionExpires(1800, "uac")
+    assert full.min_se == 90
+    assert full.expires == 2**32 - 1
+    assert full.min_expires == 60
+    assert full.flow_timer == 126
+    assert full.paths[0].uri.parameter("ob") == ""
+    assert full.service_routes[0].uri.host == "q"
+    assert len(full.asserted_identities) == 2
+    assert full.reasons == (Reason("SIP", 488), Reason("Q.850", 16))
+    assert full.retry_after == RetryAfter(5, 9)
+    assert full.date == datetime(2010, 11, 13, 23, 29, tzinfo=UTC)
+    assert full.www_challenges[0].parameter("realm") == "a"
+    assert full.authorizations[0].parameter("username") == "a"
+    assert full.proxy_authorizations[0].parameter("username") == "b"
 
 
 def test_the_wildcard_contact_stands_alone():

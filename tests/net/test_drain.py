@@ -6,7 +6,7 @@ import pytest
 
 from softphone.machine import Flow, Transmit, Transport
 from softphone.net.drain import Drain
-from tests.support.recorder import Got, Rang, Recorder
+from tests.support.recorder import Got, Rang, Recorder, until
 
 FLOW = Flow(1, Transport.TCP, ("127.0.0.1", 1), ("127.0.0.1", 2))
 
@@ -83,7 +83,7 @@ async def test_commands_that_raise_are_drained_all_the_same(bench):
 async def test_the_timer_rings_when_the_deadline_has_passed(bench):
     with bench.drain.change() as now:
         bench.machine.deadline = now
-    await asyncio.sleep(0.01)
+    await until(lambda: bench.machine.seen(Rang))
     assert bench.machine.seen(Rang) == [Rang(100.0)]
 
 
@@ -93,7 +93,7 @@ async def test_an_early_ring_is_harmless_and_sets_the_timer_anew(bench):
     await asyncio.sleep(0.03)  # the machine's clock stands still
     assert bench.machine.seen(Rang) == []
     bench.now += 1.0
-    await asyncio.sleep(0.03)
+    await until(lambda: bench.machine.seen(Rang))
     assert bench.machine.seen(Rang) == [Rang(101.0)]
 
 
@@ -137,6 +137,7 @@ async def test_a_deadline_that_raises_is_no_busy_loop(bench):
     bench.machine.handle_timer = handle_timer
     with bench.drain.change() as now:
         bench.machine.deadline = now
+    await until(lambda: bench.bugs)
     await asyncio.sleep(0.05)
     assert len(rings) == 1
     assert len(bench.bugs) == 1

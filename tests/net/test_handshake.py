@@ -217,7 +217,7 @@ async def test_an_unknown_credential_is_a_configuration_error(tmp_path):
 
 
 async def test_slots_bound_how_many_are_at_work_and_slow_ones_lose_theirs():
-    slots = Slots(1, 8, patience=0.02)
+    slots = Slots(1, 8, patience=0.3)
     order = []
 
     async def work(name, event):

@@ -9,6 +9,7 @@ from softphone.errors import ServerClosed, TransportError, TransportTimeout
 from softphone.machine import Flow, Transport
 from softphone.net import Limits
 from softphone.net.stream import StreamConnection, address_of, alert_of, connect_socket
+from tests.support.recorder import until
 
 FLOW = Flow(1, Transport.TCP, ("127.0.0.1", 1), ("127.0.0.1", 2))
 
@@ -117,13 +118,11 @@ async def test_a_full_buffer_is_a_dead_flow():
 async def test_a_flow_that_drains_in_time_lives():
     owner, wire, connection = connected(write_timeout=0.02)
     connection.pause_writing()
-    await asyncio.sleep(0.01)
     connection.resume_writing()
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.05)
     assert not wire.aborted
     connection.pause_writing()
-    await asyncio.sleep(0.04)
-    assert wire.aborted
+    await until(lambda: wire.aborted)
     connection.connection_lost(None)
     assert isinstance(owner.endings[0][1], TransportTimeout)
 

@@ -113,7 +113,7 @@ async def test_a_client_that_connects_and_says_nothing_is_cut_off():
 
 async def test_a_flood_of_connections_is_let_in_at_our_own_rate():
     theirs = Recorder()
-    async with listening(theirs, accept_rate=20.0, accept_burst=5) as far:
+    async with listening(theirs, accept_rate=1.0, accept_burst=5) as far:
         address = await far.listen(Transport.TCP)
         flood = [await asyncio.open_connection(*address) for _ in range(40)]
         await until(lambda: len(theirs.seen(Up)) >= 5)

@@ -135,6 +135,11 @@ class MediaEngine:
         """Datagrams that belonged to no open stream."""
         return self._bank.unclaimed
 
+    @property
+    def packets_received(self) -> int:
+        """Valid RTP packets of the streams that are open now."""
+        return int(self._bank.packets_received.sum())
+
     # Commands -----------------------------------------------------------------------------------
 
     def allocate(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from softphone.sip.digest import DigestSession
 from softphone.sip.grammar import MalformedMessage, digits
 from softphone.sip.header_values import DELTA_LIMIT
 from softphone.sip.keepalive import Terms
 from softphone.sip.message import Response
 from softphone.sip.uri import NameAddr, SipUri
 
-__all__ = ["Binding", "Outcome", "judge", "read_binding", "read_terms"]
+__all__ = ["Binding", "Outcome", "judge", "read_binding", "read_terms", "why_refused"]
 
 
 class Outcome(Enum):
@@ -91,6 +92,15 @@ def read_terms(response: Response) -> Terms:
         flow_timer=None if response.flow_timer is None else float(response.flow_timer),
         keep=None if seconds is None else float(seconds),
     )
+
+
+def why_refused(response: Response, credentials: DigestSession | None) -> str:
+    """What to tell the user about a refusal: why a challenge was not answered, if it was one."""
+    if response.status not in (401, 407):
+        return response.reason
+    if credentials is None or credentials.refusal is None:
+        return "the registrar asks for credentials, and there are none"
+    return credentials.refusal.reason
 
 
 def _find(listed: tuple[NameAddr, ...], contact: NameAddr) -> NameAddr | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias
 
 from softphone.machine import Flow, Target, Transport
+from softphone.sip.grammar import Parameters
 from softphone.sip.header_values import Via
 from softphone.sip.message import Request, Response
 from softphone.sip.transaction import (
@@ -110,9 +111,11 @@ class ClientTransaction:
         """Put Via on the request for this flow and send it (RFC 3261 section 18.1.1, RFC 3581)."""
         self.flow = flow
         host, port = flow.local
-        via = Via(
-            flow.transport.value.upper(), host, port, (("branch", self.branch), ("rport", None))
-        )
+        parameters: Parameters = (("branch", self.branch), ("rport", None))
+        if self.request.method == "REGISTER" and flow.transport.reliable:
+            # We would answer for this hop with CRLF pings if its other end wants them (RFC 6223).
+            parameters = (*parameters, ("keep", None))
+        via = Via(flow.transport.value.upper(), host, port, parameters)
         headers = self.request.headers.with_prepended("Via", str(via))
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
             headers = headers.with_added("Contact", self.carrier.contact(flow, self.request))

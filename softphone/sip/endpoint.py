@@ -90,11 +90,14 @@ class Endpoint:
         if flow.transport is Transport.UDP:
             self._take(parse_datagram(data, self.config.limits), flow=flow, now=now)
             return
+        for item in self._framer(flow).feed(data):
+            self._take(item, flow=flow, now=now)
+
+    def _framer(self, flow: Flow) -> StreamFramer:
         framer = self._framers.get(flow)
         if framer is None:
             framer = self._framers[flow] = StreamFramer(self.config.limits)
-        for item in framer.feed(data):
-            self._take(item, flow=flow, now=now)
+        return framer
 
     def _take(self, item: Received, *, flow: Flow, now: float) -> None:
         if isinstance(item, Response):
@@ -163,11 +166,16 @@ class Endpoint:
             self._layer.flows.open(target)
 
     def close(self, flow: Flow, *, now: float) -> None:
-        """Have a flow closed by the driver, once what was queued is written."""
-        self._layer.flows.outgoing.append(Transmit(b"", flow, close=True))
+        """Have a flow closed by the driver, once what was queued is written.
+
+        Its target is free for another flow from now on.
+        """
+        self._layer.flows.close(flow)
 
     def ping(self, flow: Flow, *, now: float) -> None:
-        """Send the double CRLF of RFC 5626 section 4.4.1."""
+        """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
+        if flow in self._layer.flows:
+            self._framer(flow).expect_pong()
         self._layer.send(b"\r\n\r\n", flow)
 
     def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:

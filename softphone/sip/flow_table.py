@@ -99,6 +99,13 @@ class FlowTable:
             del self._by_target[target]
         return list(known.users)
 
+    def close(self, flow: Flow) -> None:
+        """Ask the driver to end a flow; its target no longer stands for it."""
+        self.outgoing.append(Transmit(b"", flow, close=True))
+        target = self.target_of(flow)
+        if target is not None and self._by_target.get(target) == flow:
+            del self._by_target[target]
+
     def use(self, flow: Flow, user: FlowUser) -> None:
         """`user` fails when the flow ends."""
         known = self._open.get(flow)

@@ -158,7 +158,16 @@ class StreamFramer:
     most one message beyond the last piece is kept.
     """
 
-    __slots__ = ("_buffer", "_failed", "_head", "_length", "_limits", "_lone_line_end", "_scanned")
+    __slots__ = (
+        "_buffer",
+        "_failed",
+        "_head",
+        "_length",
+        "_limits",
+        "_lone_line_end",
+        "_pongs_due",
+        "_scanned",
+    )
 
     def __init__(self, limits: Limits = Limits()) -> None:
         self._limits = limits
@@ -167,12 +176,17 @@ class StreamFramer:
         self._head: _Head | None = None
         self._length = 0
         self._lone_line_end = False
+        self._pongs_due = 0
         self._failed = False
 
     @property
     def pending(self) -> bool:
         """Whether part of a message has come and its end has not: a reason to limit the wait."""
         return bool(self._buffer) or self._head is not None
+
+    def expect_pong(self) -> None:
+        """A ping went out: the next lone line end answers it and is no half of a ping."""
+        self._pongs_due += 1
 
     def feed(self, data: bytes) -> list[Received]:
         """Take a piece of the stream; give what is complete.  After a fatal one, nothing more."""
@@ -203,6 +217,10 @@ class StreamFramer:
             if self._buffer and self._buffer != b"\r":
                 self._lone_line_end = False
             return None
+        if self._pongs_due and end % 4 == 2:
+            del self._buffer[:2]
+            self._pongs_due -= 1
+            return KeepAlive.PONG
         del self._buffer[:end]
         # A ping whose second half comes later has been reported as a pong by then: harmless,
         # whereas to wait for it would keep every real pong back.

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
 from softphone.machine import Entropy, Flow, Target, Timers
-from softphone.sip.binding import Binding, Outcome, judge, read_binding, read_terms
+from softphone.sip.binding import Binding, Outcome, judge, read_binding, read_terms, why_refused
 from softphone.sip.digest import DigestSession
 from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.event import (
@@ -35,7 +35,7 @@ from softphone.sip.keepalive import FlowDead, KeepAlive, Probe
 from softphone.sip.location import Failover
 from softphone.sip.message import Response
 from softphone.sip.register_writer import RegisterWriter
-from softphone.sip.registration_config import Backoff, RegistrationConfig, random_share
+from softphone.sip.registration_config import Backoff, RegistrationConfig, refresh_after
 from softphone.sip.uri import NameAddr
 
 __all__ = [
@@ -87,6 +87,7 @@ class Registration:
         self._flow: Flow | None = None
         self._lost_flow: Flow | None = None
         self._opening: Target | None = None
+        self._loss_reported = False
         self._exchange: Exchange | None = None
         self._probe: Exchange | None = None
         self._keepalive: KeepAlive | None = None
@@ -159,7 +160,8 @@ class Registration:
             self._leaving = True
             self._send(self._flow, now, leaving=True)
         else:
-            self._left(0, "there was no connection to unregister on")
+            failed = self._state is RegistrationState.FAILED
+            self._left(0, "" if failed else "there was no connection to unregister on")
 
     def relocate(self, targets: Sequence[Target], *, now: float) -> None:
         """Take the result of a new look-up; used from the next flow on.
@@ -288,7 +290,7 @@ class Registration:
         elif outcome in (Outcome.TOO_BRIEF, Outcome.WITHOUT_OUTBOUND):
             self._adjust(outcome, response, now)
         elif outcome is Outcome.REFUSED:
-            self._refused(response.status, self._why_refused(response))
+            self._refused(response.status, why_refused(response, self._credentials))
         else:
             self._failed(response.status, response.reason, now, retry_after=retry_after)
 
@@ -308,31 +310,27 @@ class Registration:
         self._failover.succeeded(self._target)
         if self._up_since is None:
             self._up_since = now
-        self._timers.set(_Timer.REFRESH, now + self._refresh_after(binding.expires))
+        self._timers.set(
+            _Timer.REFRESH, now + refresh_after(binding.expires, entropy=self._entropy)
+        )
         self._timers.set(_Timer.EXPIRY, binding.expires_at)
-        terms = read_terms(response)
         if self._keepalive is None:
             self._keepalive = KeepAlive(
                 transport=flow.transport,
                 entropy=self._entropy,
                 now=now,
-                terms=terms,
                 config=self._config.keepalive,
             )
-        else:
-            self._keepalive.agree(terms, now=now)
+        self._keepalive.agree(read_terms(response), now=now)
         if self._lost_flow is not None:
             self._endpoint.rebind(self._lost_flow, flow, now=now)
             self._lost_flow = None
+        if self._loss_reported:
+            self._loss_reported = False
             self._events.append(FlowRestored())
         self._change(
             RegistrationState.REGISTERED, response.status, response.reason, binding.expires
         )
-
-    def _refresh_after(self, expires: float) -> float:
-        """80 to 90 % of the time granted, with room for a retransmitted request where there is."""
-        wait = expires * (0.8 + 0.1 * random_share(self._entropy))
-        return max(min(wait, expires - 32.0), expires / 2, 1.0)
 
     def _adjust(self, outcome: Outcome, response: Response, now: float) -> None:
         """Ask for more time, or without outbound, if that is what the registrar wants."""
@@ -354,14 +352,6 @@ class Registration:
         self._adjustments = 0
         self._change(RegistrationState.FAILED, status, reason)
 
-    def _why_refused(self, response: Response) -> str:
-        refusal = self._credentials.refusal if self._credentials is not None else None
-        if response.status not in (401, 407):
-            return response.reason
-        if refusal is None:
-            return "the registrar asks for credentials, and there are none"
-        return refusal.reason
-
     def _leave(self, exchange: Exchange, response: Response, now: float) -> None:
         """The answer before, or to, the REGISTER that takes the binding away."""
         if exchange.request.expires == 0 or self._flow is None or self._contact is None:
@@ -375,6 +365,7 @@ class Registration:
         self._binding = None
         self._keepalive = None
         self._lost_flow = None
+        self._loss_reported = False
         self._change(RegistrationState.UNREGISTERED, status, reason)
 
     # Failures
@@ -392,8 +383,10 @@ class Registration:
         if self._leaving:
             self._left(status, reason)
             return True
-        self._abandon_flow(now)
-        self._failed(status, reason, now)
+        lost = self._abandon_flow(now)
+        wait = self._failed(status, reason, now)
+        if lost and self._binding is not None:
+            self._report_loss(reason, wait)
         return True
 
     def _flow_closed(self, flow: Flow | Target, reason: str, now: float) -> None:
@@ -412,12 +405,20 @@ class Registration:
             self._endpoint.close(self._flow, now=now)
             self._lose_flow(reason, now)
 
-    def _abandon_flow(self, now: float) -> None:
+    def _abandon_flow(self, now: float) -> bool:
         """Give up a stream that did not carry a REGISTER; a UDP flow cannot be broken that way."""
-        if self._flow is not None and self._flow.transport.reliable:
+        broken = self._flow is not None and self._flow.transport.reliable
+        if self._flow is not None and broken:
             self._lost_flow = self._lost_flow or self._flow
             self._endpoint.close(self._flow, now=now)
         self._forget_flow()
+        return broken
+
+    def _report_loss(self, reason: str, wait: float) -> None:
+        """Say that the flow is gone: once, until it is restored."""
+        if not self._loss_reported:
+            self._loss_reported = True
+            self._events.append(FlowLost(reason, wait))
 
     def _forget_flow(self) -> None:
         self._flow = None
@@ -434,11 +435,11 @@ class Registration:
         wait = self._config.backoff.wait(self._failures, entropy=self._entropy)
         self._failures += 1
         self._timers.set(_Timer.RETRY, now + wait)
-        self._events.append(FlowLost(reason, wait))
+        self._report_loss(reason, wait)
         self._change(RegistrationState.RECOVERING, 0, reason)
 
-    def _failed(self, status: int, reason: str, now: float, *, retry_after: float = 0.0) -> None:
-        """An attempt has failed for now: the next target at once, or wait and begin again."""
+    def _failed(self, status: int, reason: str, now: float, *, retry_after: float = 0.0) -> float:
+        """An attempt has failed for now: the next target at once, or wait; gives the wait."""
         self._settle(now)
         self._failover.failed(self._target, now=now, retry_after=retry_after)
         following = self._failover.choose(now=now)
@@ -447,7 +448,7 @@ class Registration:
             self._lost_flow = self._lost_flow or self._flow
             self._forget_flow()
             self._attempt(now)
-            return
+            return 0.0
         self._failures += 1
         wait = self._config.backoff.wait(
             self._failures, entropy=self._entropy, retry_after=retry_after
@@ -455,6 +456,7 @@ class Registration:
         self._timers.cancel(_Timer.REFRESH)
         self._timers.set(_Timer.RETRY, now + wait)
         self._change(RegistrationState.RECOVERING, status, reason, again=True)
+        return wait
 
     def _settle(self, now: float) -> None:
         """A flow that held long enough starts the count of failures anew."""
@@ -471,12 +473,8 @@ class Registration:
             self._endpoint.ping(self._flow, now=now)
         elif self._exchange is None:
             # A REGISTER on its way asks the same question.
-            self._probe = self._endpoint.request(
-                self._writer.write_probe(),
-                to=self._flow,
-                now=now,
-                credentials=None,
-            )
+            request = self._writer.write_probe()
+            self._probe = self._endpoint.request(request, to=self._flow, now=now)
 
     def _stop_timers(self) -> None:
         for timer in _Timer:

@@ -351,3 +351,15 @@ def test_many_small_messages_in_one_piece():
 )
 def test_the_status_of_a_sipfrag(data, status):
     assert parse_sipfrag_status(data) == status
+
+
+def test_pongs_that_were_asked_for_are_no_halves_of_a_ping():
+    framer = StreamFramer()
+    for _ in range(5):
+        framer.expect_pong()
+        assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+    framer.expect_pong()
+    assert framer.feed(b"\r\n\r\n\r\n") == [KeepAlive.PONG, KeepAlive.PING]
+    framer.expect_pong()
+    assert framer.feed(b"\r\n\r\n") == [KeepAlive.PING]
+    assert framer.feed(b"\r\n") == [KeepAlive.PONG]

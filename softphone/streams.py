@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from softphone.errors import LocalProtocolError
-from softphone.events import Direction, StreamStatistics
+from softphone.events import CallEnded, Direction, StreamStatistics
 from softphone.media.port import (
     LocalMedia,
     MediaEvent,
@@ -26,6 +26,7 @@ class StreamOwner(Protocol):
     """What a stream's handle needs of the call that owns it."""
 
     media_listeners: list[Callable[[MediaEvent], None]]
+    over: asyncio.Future[CallEnded]
 
     @property
     def media_port(self) -> MediaPort:
@@ -101,7 +102,10 @@ class MediaStream:
         self._owner.media_port.play(self._row.handle, source)
 
     async def played(self) -> None:
-        """Wait until the source that is playing has ended and its last sample has been sent."""
+        """Wait until the source that is playing has ended and its last sample has been sent.
+
+        Returns at the end of the call, too.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def listen(event: MediaEvent) -> None:
@@ -109,8 +113,9 @@ class MediaStream:
                 done.set_result(None)
 
         self._owner.media_listeners.append(listen)
+        ends: set[asyncio.Future[Any]] = {done, self._owner.over}
         try:
-            await done
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._owner.media_listeners.remove(listen)
 

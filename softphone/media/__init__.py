@@ -25,7 +25,6 @@ from softphone.media.port import (
     NoPortFree,
     Pcm,
     PcmBlock,
-    Placement,
     PlaybackEnded,
     PortRange,
     RemoteLatched,
@@ -39,7 +38,6 @@ from softphone.media.port import (
     StreamHandle,
     StreamSpec,
     StreamTimedOut,
-    WorkerDied,
 )
 
 __all__ = [
@@ -57,7 +55,6 @@ __all__ = [
     "Pcm",
     "PcmBlock",
     "PcmRing",
-    "Placement",
     "PlaybackEnded",
     "PortRange",
     "RemoteLatched",
@@ -76,6 +73,5 @@ __all__ = [
     "ToneSource",
     "WavSink",
     "WavSource",
-    "WorkerDied",
     "at_rate",
 ]

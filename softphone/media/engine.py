@@ -138,7 +138,7 @@ class MediaEngine:
     @property
     def packets_received(self) -> int:
         """Valid RTP packets of the streams that are open now."""
-        return int(self._bank.packets_received.sum())
+        return int(self._bank.packets_received[self._bank.active].sum())
 
     # Commands -----------------------------------------------------------------------------------
 
@@ -261,15 +261,20 @@ class MediaEngine:
             skip(self._bank, phase, jump, now=now)
             self._frames[phase] += jump
             self.jumps += jump
-        # Every frame that is due runs, the late ones at once; no more than CATCH_UP holds, so
-        # that a machine that is too slow still serves its signaling.
+        try:
+            self._run_due(phase)
+        finally:
+            self._arm(phase)
+        self._dispatch()
+
+    def _run_due(self, phase: int) -> None:
+        """Every frame that is due, the late ones at once; no more than CATCH_UP holds, so that a
+        machine that is too slow still serves its signaling."""
         for count in range(round(CATCH_UP / FRAME)):
             if self._deadline(phase, self._frames[phase]) > self._clock():
                 break
             self.frames_late += count > 0
             self._run_frame(phase)
-        self._arm(phase)
-        self._dispatch()
 
     def _run_frame(self, phase: int) -> None:
         """One frame of a phase.
@@ -278,6 +283,7 @@ class MediaEngine:
         many speak first, so that their packets do not wait for the work on what was received.
         """
         frame = self._frames[phase]
+        self._frames[phase] = frame + 1
         deadline = self._deadline(phase, frame)
         moment = Moment(frame, deadline, self._wall() - (self._clock() - deadline))
         crowded = self._bank.used(phase) > FEW
@@ -286,7 +292,6 @@ class MediaEngine:
         self._hear(phase, moment)
         if not crowded:
             self._speak(phase, moment)
-        self._frames[phase] = frame + 1
 
     def _hear(self, phase: int, moment: Moment) -> None:
         used = self._sockets.receive(phase, now=self._clock(), wall=self._wall())

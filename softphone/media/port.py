@@ -38,7 +38,6 @@ __all__ = [
     "NoPortFree",
     "Pcm",
     "PcmBlock",
-    "Placement",
     "PlaybackEnded",
     "PortRange",
     "RemoteLatched",
@@ -52,7 +51,6 @@ __all__ = [
     "StreamHandle",
     "StreamSpec",
     "StreamTimedOut",
-    "WorkerDied",
 ]
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
@@ -99,12 +97,6 @@ class PortRange:
         return max(0, (self.last - even + 1) // 2)
 
 
-class Placement(StrEnum):
-    """Where the media loop runs."""
-
-    INLINE = "inline"
-
-
 class SocketSharing(StrEnum):
     """How streams share sockets.
 
@@ -129,7 +121,6 @@ class MediaConfig:
 
     host: str = "127.0.0.1"
     ports: PortRange = field(default_factory=PortRange)
-    placement: Placement = Placement.INLINE
     sharing: SocketSharing = SocketSharing.PER_CALL
     capacity: int = 8192
     receive_buffer: int = 262_144
@@ -344,14 +335,6 @@ class RtcpByeReceived:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDied:
-    """The media loop that served the stream has ended; the stream is gone."""
-
-    handle: StreamHandle
-    reason: str
-
-
 MediaEvent: TypeAlias = (
     FirstPacketReceived
     | RemoteLatched
@@ -360,7 +343,6 @@ MediaEvent: TypeAlias = (
     | PlaybackEnded
     | StreamTimedOut
     | RtcpByeReceived
-    | WorkerDied
 )
 
 EventCallback: TypeAlias = Callable[[MediaEvent], None]

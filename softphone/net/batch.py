@@ -348,7 +348,8 @@ class DatagramBatch:
         for view, length, key, destination in fields:
             try:
                 senders[key](view[:length], destination)
-            except OSError:
+            except (OSError, KeyError):
+                # KeyError: the socket was closed between filling the batch and sending it.
                 continue
             sent += 1
         return sent

@@ -12,8 +12,9 @@ import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
-from softphone.media.endpoints import PcmRing, ToneSource
+from softphone.media.endpoints import ToneSource
 from softphone.media.engine import MediaEngine
+from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import (
     DigitDetected,
     FirstPacketReceived,
@@ -168,6 +169,66 @@ async def test_what_came_before_the_stream_was_opened_is_not_heard():
         await until(lambda: engine.statistics(local.handle).packets_sent >= 3)
         seen = engine.statistics(local.handle)
         assert seen.packets_received == seen.wrong_source == 0
+
+
+async def test_ipv6_streams_carry_media_and_rtcp():
+    async with MediaEngine(small()) as engine:
+        try:
+            one, two = (engine.allocate(host="::1") for _ in range(2))
+        except NoPortFree:
+            pytest.skip("no IPv6 loopback here")
+        connect(engine, one, two)
+        await until(lambda: engine.statistics(two.handle).packets_received > 5)
+        assert engine.statistics(two.handle).wrong_source == 0
+
+
+def test_it_runs_under_uvloop_too():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def call():
+        async with MediaEngine(small()) as engine:
+            one, two = engine.allocate(), engine.allocate()
+            connect(engine, one, two)
+            await until(lambda: engine.statistics(two.handle).packets_received > 10)
+            return engine.jumps
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(call()) == 0
+
+
+async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear():
+    config = MediaConfig(ports=PortRange(44000, 44999), capacity=1024)
+    async with MediaEngine(config) as engine:
+        pairs = [(engine.allocate(), engine.allocate()) for _ in range(40)]
+        for one, two in pairs:
+            connect(engine, one, two)
+        await until(
+            lambda: all(
+                engine.statistics(local.handle).packets_received > 5
+                for pair in pairs
+                for local in pair
+            )
+        )
+        assert engine.packets_received > 80 * 5
+        for pair in pairs:
+            for local in pair:
+                engine.close(local.handle)
+        assert engine.packets_received == 0
+
+
+async def test_an_application_may_close_a_stream_from_inside_its_own_sink():
+    async with MediaEngine(small()) as engine:
+        one, two = engine.allocate(), engine.allocate()
+        connect(engine, one, two)
+
+        class Impatient(PcmRing):
+            def write(self, block):
+                engine.close(two.handle)
+
+        engine.record(two.handle, Impatient())
+        await until(lambda: len(engine) == 1)
+        before = engine.statistics(one.handle).packets_sent
+        await until(lambda: engine.statistics(one.handle).packets_sent > before + 3)
 
 
 async def test_nothing_is_left_behind():

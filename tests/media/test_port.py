@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.media.endpoints import PcmRing, ToneSource
+from softphone.media.endpoints import ToneSource
 from softphone.media.engine import MediaEngine
+from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import (
     MediaPort,
     PortRange,

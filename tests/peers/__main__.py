@@ -27,7 +27,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="softphone-peers-") as folder:
-        peers = SharedPeers.make(Path(folder))
+        peers = SharedPeers.make(Path(folder), make_root=True)
         try:
             for line in peers.describe():
                 print(line, flush=True)

@@ -2,7 +2,7 @@
 
 With `CI` set a missing peer fails the test; elsewhere the test is skipped and says what to do.
 `SOFTPHONE_PEERS_STATE` names the file of a running `python -m tests.peers up` (as `make test`
-has it); without it each pytest process brings up shared peers of its own.
+has it); without it each pytest process brings up shared peers of its own, if the root is there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def shared_peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPee
     if state:
         yield SharedPeers.load(Path(state))
         return
-    shared = SharedPeers.make(tmp_path_factory.mktemp("peers"))
+    shared = SharedPeers.make(tmp_path_factory.mktemp("peers"), make_root=False)
     yield shared
     shared.stop()
 

@@ -87,8 +87,8 @@ def cache_folder() -> Path:
     return Path(cache) / "softphone-peers"
 
 
-def open_root() -> Root:
-    """The root of the current package versions, made now if it must be and may be.
+def open_root(*, make: bool) -> Root:
+    """The root of the current package versions, made now if it must be, may be and `make` says.
 
     Raises:
         PeersUnavailable: not root, not Debian, no network, or no leave to install.
@@ -102,11 +102,11 @@ def open_root() -> Root:
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(cache / "lock"):
         root = _newest(cache)
-        if may_install():
+        if make and may_install():
             root = _current(cache, root)
     if root is None:
         raise PeersUnavailable(
-            "the peers' root folder is not there yet: run `PEERS=install make test` once"
+            "the peers' root folder is not there yet: run `PEERS=install make test` once, as root"
         )
     _write_hosts(root.path)
     return root

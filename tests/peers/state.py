@@ -34,11 +34,14 @@ class SharedPeers:
         self._authorities: dict[str, TestAuthority] = {}
 
     @classmethod
-    def make(cls, folder: Path) -> SharedPeers:
-        """Open the root and start every shared peer; what fails is noted, not raised."""
+    def make(cls, folder: Path, *, make_root: bool) -> SharedPeers:
+        """Open the root and start every shared peer; what fails is noted, not raised.
+
+        `make_root` lets a missing root be made, which takes a minute or two.
+        """
         shared = cls(folder)
         try:
-            shared.root = open_root()
+            shared.root = open_root(make=make_root)
         except PeersUnavailable as error:
             shared.missing[""] = str(error)
             return shared

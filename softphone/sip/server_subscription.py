@@ -139,7 +139,8 @@ class ServerSubscription:
 
     def _answering(self) -> ServerTransaction:
         transaction, self._transaction = self._transaction, None
-        if transaction is None or transaction.answered:
+        # When the flow has died meanwhile, the answer is dropped: that is nobody's mistake.
+        if transaction is None:
             raise LocalProtocolError("the request has been answered already")
         self._layer.timers.cancel((self, "unanswered"))
         return transaction

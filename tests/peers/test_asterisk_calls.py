@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ from softphone.events import (
     EarlyMediaStarted,
     EndedBy,
     RegistrationState,
+    TransferRequested,
 )
 from softphone.media.endpoints import ToneSource
 from softphone.phone import Phone
@@ -56,8 +58,6 @@ def line_of(asterisk, authority, client_certificate, phone):
 
 def unregistered(user, asterisk, authority, **options):
     """A call-only account of an endpoint without authentication: it does not register."""
-    from dataclasses import replace
-
     config = account(user, asterisk.tls, "tls", ca=authority.certificate, **options)
     host, port = asterisk.tls
     return replace(config, registrar=None, outbound_proxy=f"sips:{host}:{port}")
@@ -266,7 +266,6 @@ async def test_an_attended_transfer(line_of):
 
 @pytest.mark.feature("transfer asked of us")
 async def test_a_transfer_that_asterisk_asks_for_is_followed(line_of):
-    from softphone.events import TransferRequested
 
     line = await line_of("alice")
     async with line.dial("transfer-601") as outgoing:

@@ -20,6 +20,7 @@ from tests.peers.authority import TestAuthority
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
 from tests.peers.kamailio import Kamailio
+from tests.peers.matrix import Recorder, note
 from tests.peers.relay import Relay
 from tests.peers.root import Root
 from tests.peers.rtpengine import Rtpengine
@@ -199,3 +200,15 @@ async def relay() -> AsyncIterator[Callable[[tuple[str, int]], Awaitable[Relay]]
             return await stack.enter_async_context(Relay(target))
 
         yield make
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record the interoperability table."""
+    config.pluginmanager.register(Recorder(), "interop-recorder")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say of each test which cells of the table it fills."""
+    for item in items:
+        if item.get_closest_marker("feature"):
+            note(item)

@@ -1,0 +1,112 @@
+"""The interoperability table of the README, made of what the peer tests saw.
+
+Tests marked `@pytest.mark.feature("NAME")` fill the cell of NAME and of each peer whose fixture
+they use.  `pytest` writes the outcome to `.cache/interop.json`; then
+
+    python -m tests.peers.matrix --write     puts the table into README.md
+    python -m tests.peers.matrix --check     fails when README.md says something else
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+OUTCOME = PROJECT / ".cache" / "interop.json"
+PEERS = {
+    "asterisk": "Asterisk 22",
+    "asterisk_of_its_own": "Asterisk 22",
+    "baresip": "baresip",
+    "kamailio": "Kamailio",
+    "kamailio_of_its_own": "Kamailio",
+    "rtpengine": "rtpengine",
+    "sipp": "SIPp",
+}
+COLUMNS = tuple(dict.fromkeys(PEERS.values()))
+START, END = "<!-- interop -->", "<!-- /interop -->"
+
+
+class Recorder:
+    """A pytest plugin; with xdist it collects in the controlling process."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the outcome of one test: its call, or a set-up that failed or was skipped."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        found = dict(report.user_properties)
+        for feature in found.get("features", ()):
+            for peer in found.get("peers", ()):
+                self.cells[feature][peer].append(report.outcome)
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write what was seen, once, when anything was."""
+        if not self.cells or hasattr(session.config, "workerinput"):
+            return
+        OUTCOME.parent.mkdir(parents=True, exist_ok=True)
+        OUTCOME.write_text(json.dumps(self.cells, indent=1, sort_keys=True) + "\n")
+
+
+def note(item: pytest.Item) -> None:
+    """Put features and peers of a test into its report."""
+    features = [str(mark.args[0]) for mark in item.iter_markers("feature")]
+    names = getattr(item, "fixturenames", ())
+    peers = sorted({PEERS[name] for name in names if name in PEERS and name != "rtpengine"})
+    if "rtpengine" in features or "rtpengine" in item.nodeid:
+        peers.append("rtpengine")
+    item.user_properties += [("features", features), ("peers", peers)]
+
+
+def table(cells: dict[str, dict[str, list[str]]]) -> str:
+    """The table in Markdown: the number of tests that passed, or what did not."""
+    lines = ["| feature | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for feature in sorted(cells, key=str.lower):
+        row = [_cell(cells[feature].get(peer, [])) for peer in COLUMNS]
+        lines.append(f"| {feature} | " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def _cell(outcomes: list[str]) -> str:
+    if not outcomes:
+        return ""
+    bad = [outcome for outcome in outcomes if outcome != "passed"]
+    return f"{len(bad)} {bad[0]}" if bad else f"\N{CHECK MARK} {len(outcomes)}"
+
+
+def main() -> int:
+    """Write the table into the README, or check that it is there."""
+    parser = argparse.ArgumentParser(prog="python -m tests.peers.matrix", description=__doc__)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--write", action="store_true")
+    action.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    if not OUTCOME.exists():
+        print("no peer test has run: there is nothing to compare")
+        return 0
+    made = table(json.loads(OUTCOME.read_text()))
+    readme = PROJECT / "README.md"
+    text = readme.read_text()
+    before, _, rest = text.partition(START)
+    told, _, after = rest.partition(END)
+    print(made)
+    if arguments.write:
+        readme.write_text(f"{before}{START}\n{made}\n{END}{after}")
+        return 0
+    if told.strip() != made.strip():
+        print("README.md has another table: run python -m tests.peers.matrix --write")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -104,3 +104,17 @@ def test_no_probe_is_sent_where_none_is_wanted(entropy):
     assert keepalive.next_timer() is None
     keepalive.alive(now=1.0)
     assert keepalive.handle_timer(now=1e9) is None
+
+
+def test_an_agreement_that_is_taken_back_leaves_nothing_due():
+    config = KeepAliveConfig(options_interval=0.0)
+    keepalive = KeepAlive(
+        transport=Transport.TLS,
+        entropy=bytes,
+        now=0.0,
+        terms=Terms(outbound=True),
+        config=config,
+    )
+    assert keepalive.next_timer() == 96.0
+    keepalive.agree(Terms(), now=1.0)
+    assert keepalive.next_timer() is None

@@ -588,3 +588,39 @@ def test_strangers_events_are_left_to_their_owners():
     exchange = world.endpoint.request(request, to=world.registration.flow, now=world.now)
     world.run(0.0)
     assert [event.exchange for event in world.unclaimed if hasattr(event, "exchange")] == [exchange]
+
+
+def test_an_open_flow_to_the_target_is_shared():
+    world = World()
+    world.endpoint.open(world.targets[0], now=world.now)
+    world.drain()
+    assert world.registration.contact is None
+    world.registered()
+    assert world.opens == []
+    assert len(world.flows) == 1
+    assert world.registration.contact.uri == world.registration.binding.contact.uri
+
+
+def test_one_request_at_a_time_and_a_provisional_answer_is_no_answer():
+    world = World()
+    world.script = [(100, [])]
+    world.registration.register(now=world.now)
+    world.drain()
+    world.registration.refresh(now=world.now)
+    world.run(1.0)
+    assert len(world.registers()) == 1
+    assert world.registration.state is State.REGISTERING
+
+
+def test_a_strangers_request_that_fails_is_left_to_its_owner():
+    world = World().registered()
+    world.servers["192.0.2.100"].speaks = False
+    request = Request.build(
+        "MESSAGE",
+        SipUri.parse("sip:bob@example.test"),
+        [("To", "<sip:bob@example.test>"), ("From", "<sip:alice@example.test>;tag=9")],
+    )
+    exchange = world.endpoint.request(request, to=world.registration.flow, now=world.now)
+    world.run(33.0)
+    assert [event.exchange for event in world.unclaimed if hasattr(event, "exchange")] == [exchange]
+    assert world.registration.state is State.REGISTERED

@@ -132,6 +132,7 @@ _OTHERS = (
 )
 
 _SPELLING = {name.lower(): name for name in (*_SINGLE, *_LISTS, *_OTHERS)}
+_SPELLED = frozenset(_SPELLING.values())
 _SINGLE_KEYS = frozenset(name.lower() for name in _SINGLE)
 _LIST_KEYS = frozenset(name.lower() for name in _LISTS)
 # What most messages write, so that most names cost one look-up.
@@ -174,9 +175,12 @@ class Headers:
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
         """Raises LocalProtocolError for a name that is no token or a value with a line break."""
-        self._items = tuple((canonical_name(name), value) for name, value in items)
+        self._items = tuple(
+            item if item[0] in _SPELLED else (canonical_name(item[0]), item[1]) for item in items
+        )
         for name, value in self._items:
-            if not is_token(name) or "\r" in value or "\n" in value:
+            # What the table spells is a token: most names cost one look-up.
+            if (name not in _SPELLED and not is_token(name)) or "\r" in value or "\n" in value:
                 raise LocalProtocolError(f"{name!r} cannot be sent as a header field")
         self._index: dict[str, list[str]] | None = None
 

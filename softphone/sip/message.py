@@ -12,8 +12,9 @@ from typing import Any, Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
 from softphone.sip.body import Body
-from softphone.sip.field_access import FieldAccess
+from softphone.sip.field_access import FieldAccess, parse_vias
 from softphone.sip.grammar import is_token
+from softphone.sip.header_values import Via
 from softphone.sip.headers import Field, Headers
 from softphone.sip.status import reason_phrase
 from softphone.sip.uri import AbsoluteUri, SipUri
@@ -102,6 +103,19 @@ class Request(_MessageParts):
     def without_header(self, *names: str) -> Self:
         """This request without those header fields."""
         return replace(self, headers=self.headers.without(*names))
+
+    def with_top_via(self, via: Via) -> Self:
+        """This request with another topmost Via, as a server marks it (RFC 3261 section 18.2.1).
+
+        What has been read of the other fields stays read.
+        """
+        vias = (via, *self.vias[1:])
+        changed = replace(
+            self, headers=self.headers.with_replaced("Via", *(str(value) for value in vias))
+        )
+        changed._cache.update(self._cache)
+        changed._cache[parse_vias] = vias
+        return changed
 
     def with_uri(self, uri: SipUri | AbsoluteUri) -> Self:
         """This request with another Request-URI."""

@@ -79,12 +79,7 @@ def with_received(request: Request, flow: Flow) -> Request:
         changed = via.with_parameter("rport", str(port)).with_parameter("received", host)
     elif via.host != host:
         changed = via.with_parameter("received", host)
-    if changed is via:
-        return request
-    vias = (changed, *request.vias[1:])
-    return request.with_headers(
-        request.headers.with_replaced("Via", *(str(value) for value in vias))
-    )
+    return request if changed is via else request.with_top_via(changed)
 
 
 def return_path(via: Via, flow: Flow) -> Flow | Target:

@@ -157,3 +157,20 @@ def test_the_repr_shows_neither_values_nor_body():
     request = invite(body=Body("application/sdp", b"a=crypto:1 X inline:SECRET"))
     assert "SECRET" not in repr(request)
     assert "88sja8x" not in repr(request)
+
+
+def test_another_topmost_via_keeps_the_others_and_what_was_read():
+    request = Request.build(
+        "OPTIONS",
+        SipUri.parse("sip:b@c.test"),
+        (
+            ("Via", "SIP/2.0/UDP a.test;branch=1;rport, SIP/2.0/TLS b.test;branch=2"),
+            ("From", "<sip:a@b.test>;tag=1"),
+        ),
+    )
+    read = request.from_
+    marked = request.with_top_via(request.top_via.with_parameter("received", "192.0.2.1"))
+    assert marked.from_ is read
+    assert [via.host for via in marked.vias] == ["a.test", "b.test"]
+    assert marked.headers.get_all("Via")[0].endswith("received=192.0.2.1")
+    assert request.top_via.received is None

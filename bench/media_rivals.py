@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -184,9 +185,10 @@ async def obvious(suite: CryptoSuite, streams: int, seconds: float) -> dict[str,
     """Measure the obvious design; its streams start evenly over the 20 ms, which favors it."""
     loop = asyncio.get_running_loop()
     protocols: list[Obvious] = []
-    for sending, receiving in zip(*sessions(suite, streams), strict=True):
-        protocol = Obvious(sending, receiving)
-        await loop.create_datagram_endpoint(lambda p=protocol: p, local_addr=("127.0.0.1", 0))
+    for pair in zip(*sessions(suite, streams), strict=True):
+        _, protocol = await loop.create_datagram_endpoint(
+            partial(Obvious, *pair), local_addr=("127.0.0.1", 0)
+        )
         protocols.append(protocol)
     lateness = Lateness()
     epoch = loop.time() + 0.1
@@ -197,9 +199,9 @@ async def obvious(suite: CryptoSuite, streams: int, seconds: float) -> dict[str,
         tasks.append(loop.create_task(protocol.run(to, at + 1, start, lateness)))
     await asyncio.sleep(0.6)
     lateness.counts[:] = [0] * 251
-    begun, at = time.process_time(), loop.time()
+    begun, since = time.process_time(), loop.time()
     await asyncio.sleep(seconds)
-    cpu, elapsed = time.process_time() - begun, loop.time() - at
+    cpu, elapsed = time.process_time() - begun, loop.time() - since
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

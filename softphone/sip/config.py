@@ -75,7 +75,7 @@ class EndpointConfig:
     """How long an incoming INVITE may go unanswered before 480 (RFC 3261 section 13.3.1.1)."""
     response_timeout: float = 32.0
     """How long the application may take over any other request before 408 goes out."""
-    max_transactions: int = 50_000
+    max_transactions: int = 20_000
     max_early_dialogs: int = 16
     max_waiting: int = 256
     """Requests that wait for a flow to be opened, in all; further ones fail with 503."""

@@ -26,9 +26,10 @@ from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.invite import InviteUsage
 from softphone.sip.invite_client import InviteClient
 from softphone.sip.message import Request, Response
-from softphone.sip.parser import KeepAlive, Received, Rejected, StreamFramer, parse_datagram
+from softphone.sip.parser import KeepAlive, Received, Rejected, parse_datagram
 from softphone.sip.reception import Reception
 from softphone.sip.server_subscription import ServerSubscription
+from softphone.sip.stream_reader import StreamReader
 from softphone.sip.subscription import Subscription, refer_fields
 from softphone.sip.transaction_layer import TransactionLayer
 from softphone.sip.uri import NameAddr
@@ -79,7 +80,7 @@ class Endpoint:
         self._layer = TransactionLayer(config=self.config, entropy=entropy)
         self._table = DialogTable()
         self._reception = Reception(layer=self._layer, table=self._table, side=side)
-        self._framers: dict[Flow, StreamFramer] = {}
+        self._readers: dict[Flow, StreamReader] = {}
 
     # The machine ---------------------------------------------------------------------------------
 
@@ -90,14 +91,14 @@ class Endpoint:
         if flow.transport is Transport.UDP:
             self._take(parse_datagram(data, self.config.limits), flow=flow, now=now)
             return
-        for item in self._framer(flow).feed(data):
+        for item in self._reader(flow).feed(data, now=now):
             self._take(item, flow=flow, now=now)
 
-    def _framer(self, flow: Flow) -> StreamFramer:
-        framer = self._framers.get(flow)
-        if framer is None:
-            framer = self._framers[flow] = StreamFramer(self.config.limits)
-        return framer
+    def _reader(self, flow: Flow) -> StreamReader:
+        reader = self._readers.get(flow)
+        if reader is None:
+            reader = self._readers[flow] = StreamReader(flow, self._layer)
+        return reader
 
     def _take(self, item: Received, *, flow: Flow, now: float) -> None:
         if isinstance(item, Response):
@@ -129,8 +130,9 @@ class Endpoint:
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
         """Fail the transactions on the flow; confirmed dialogs live on."""
-        if isinstance(flow, Flow):
-            self._framers.pop(flow, None)
+        reader = self._readers.pop(flow, None) if isinstance(flow, Flow) else None
+        if reader is not None:
+            reader.stop()
         self._layer.disconnected(flow, reason or "The connection was closed", now=now)
         self._layer.emit(events.FlowClosed(flow, reason))
 
@@ -175,7 +177,7 @@ class Endpoint:
     def ping(self, flow: Flow, *, now: float) -> None:
         """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
         if flow in self._layer.flows:
-            self._framer(flow).expect_pong()
+            self._reader(flow).expect_pong()
         self._layer.send(b"\r\n\r\n", flow)
 
     def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:

@@ -215,7 +215,11 @@ class Canceled(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Generic[U]):
-    """The ACK to our 2xx came, with the answer if the offer was ours."""
+    """The ACK to our 2xx came, with the answer if the offer was ours.
+
+    After a re-INVITE it is told only where the offer was ours; `role` None then means that it was
+    never answered.
+    """
 
     usage: U
     body: Body | None
@@ -279,10 +283,15 @@ class InDialogRequestReceived(Generic[U, X]):
 
 @dataclass(frozen=True, slots=True)
 class SessionRefreshed(Generic[U]):
-    """The session timer was refreshed without a change of the session (RFC 4028)."""
+    """The session was refreshed, or something said of it, without a change (RFC 4028, RFC 3311).
+
+    `request` is the far end's, `response` the one to ours.
+    """
 
     usage: U
     by_us: bool
+    request: Request | None = None
+    response: Response | None = None
 
 
 # Subscriptions -----------------------------------------------------------------------------------

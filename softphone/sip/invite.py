@@ -231,6 +231,15 @@ class InviteUsage:
             raise LocalProtocolError("there is no dialog to update")
         self.modification.start("UPDATE", body, leg=self.leg, now=now, headers=headers)
 
+    @property
+    def modification_waits(self) -> bool:
+        """Whether a re-INVITE or UPDATE of ours waits to be sent again (RFC 3261 14.1)."""
+        return self.modification.waiting
+
+    def renew_modification(self, body: Body | None) -> None:
+        """Give the modification that waits another offer, made after the far end's change."""
+        self.modification.replace(body)
+
     def answer_modification(
         self, body: Body | None, *, now: float, headers: HeaderFields = ()
     ) -> None:

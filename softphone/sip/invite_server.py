@@ -37,7 +37,7 @@ class InviteServer:
         self._layer = host.layer
         self.request = transaction.request
         dialog = Dialog.from_request(
-            transaction.request, to_tag=transaction.to_tag, to=transaction.flow
+            transaction.request, to_tag=transaction.to_tag, to=transaction.to
         )
         self.leg = Leg(dialog, OfferAnswer())
         self.body = session_body(self.request, self._layer)
@@ -153,7 +153,12 @@ class InviteServer:
         ]
         response = self._transaction.respond(200, now=now, headers=fields, body=body)
         self._success = Success(
-            response, to=self._transaction.to, layer=self._layer, user=self, now=now
+            response,
+            dialog=self.leg.dialog,
+            to=self._transaction.to,
+            layer=self._layer,
+            user=self,
+            now=now,
         )
         self._host.confirm(self.leg, now=now)
 

@@ -49,6 +49,20 @@ class Modification:
         return self._leg is not None
 
     @property
+    def waiting(self) -> bool:
+        """Whether it waits to be sent again, after a 491 or a Retry-After."""
+        return self._leg is not None and self._transaction is None
+
+    def replace(self, body: Body | None) -> None:
+        """Send another offer when its time comes: the session has changed while it waited.
+
+        Raises LocalProtocolError when nothing waits.
+        """
+        if not self.waiting:
+            raise LocalProtocolError("no modification waits to be sent again")
+        self._body = body
+
+    @property
     def inviting(self) -> bool:
         """Whether a re-INVITE of ours is under way."""
         return self._transaction is not None and self._method == "INVITE"
@@ -159,7 +173,7 @@ class Modification:
         if not leg_open:
             leg.offer_answer.take(Turn.FAILED)
         if self._refresh and role is None:
-            self._host.emit(SessionRefreshed(self._host, True))
+            self._host.emit(SessionRefreshed(self._host, True, response=response))
             return
         self._host.emit(
             ModificationAnswered(self._host, response, body if role is not None else None, role)
@@ -233,6 +247,9 @@ class Modification:
         if self._body is not None and not leg.offer_answer.stable:
             self._layer.timers.set((self, "again"), now + 0.5)
             return
+        if self._refresh and self._body is not None:
+            # A refresh repeats the session as it is, not as it was before the wait.
+            self._body = leg.local_body
         self._send(now=now)
 
     def stop(self) -> None:

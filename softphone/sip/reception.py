@@ -24,6 +24,7 @@ from softphone.sip.message import Request
 from softphone.sip.request_check import refer_values, refusal
 from softphone.sip.server_subscription import ServerSubscription
 from softphone.sip.server_transaction import ServerTransaction
+from softphone.sip.speaker import may_speak
 from softphone.sip.transaction_layer import TransactionLayer
 
 __all__ = ["Reception"]
@@ -58,11 +59,12 @@ class Reception:
     def receive(self, request: Request, *, flow: Flow, now: float) -> None:
         """Take one request."""
         if request.method == "ACK":
-            self._ack(request, now=now)
+            self._ack(request, flow=flow, now=now)
             return
         known = self._layer.find_server(request)
         if known is not None:
-            known.receive(request, now=now)
+            if may_speak(known.flow, flow):
+                known.receive(request, now=now)
             return
         if self._overloaded(request, now=now):
             self._refuse_overload(request, flow=flow, now=now)
@@ -100,18 +102,19 @@ class Reception:
         )
         self._layer.send(response.encode(), transaction.to)
 
-    def _ack(self, request: Request, *, now: float) -> None:
+    def _ack(self, request: Request, *, flow: Flow, now: float) -> None:
         transaction = self._layer.find_server(request)
         if transaction is not None and transaction.last_status >= 300:
-            transaction.receive(request, now=now)
+            if may_speak(transaction.flow, flow):
+                transaction.receive(request, now=now)
             return
-        owner = self._table.find(request)
+        owner = self._table.find(request, flow=flow)
         if owner is not None:
             owner.ack_received(request, now=now)
 
     def _cancel(self, transaction: ServerTransaction, *, now: float) -> None:
         invite = self._layer.find_server(transaction.request, method="INVITE")
-        if invite is None:
+        if invite is None or not may_speak(invite.flow, transaction.flow):
             transaction.respond(481, now=now)
             return
         # RFC 3261 section 9.2: the To tag of this 200 is that of the INVITE's response.
@@ -122,7 +125,7 @@ class Reception:
 
     def _within_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
-        owner = self._table.find(request)
+        owner = self._table.find(request, flow=transaction.flow)
         refused = refusal(request, self._config, self._side)
         if owner is None:
             transaction.respond(481, now=now)
@@ -214,6 +217,8 @@ class Reception:
             # A dialog that we are hanging up, or one that is no call.
             return 603, None
         usage = owner.usage
+        if usage.state is InviteState.TERMINATED:
+            return 603, None
         if usage.state is InviteState.CONFIRMED:
             return (486, None) if named.early_only else (0, usage)
         # Only an early dialog that we began can be replaced.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
-from softphone.sip.body import Body, BodyRole
+from softphone.sip.body import Body
 from softphone.sip.event import Acknowledged, Cause, ModificationReceived, SessionRefreshed
 from softphone.sip.invite_host import HeaderFields, InviteHost, sent, session_body, taken
 from softphone.sip.leg import Leg
@@ -57,7 +57,7 @@ class RemoteModification:
         if body is None and not inviting:
             # An UPDATE without offer refreshes target and session only (RFC 4028 section 9).
             self.answer(None, now=now, headers=())
-            self._host.emit(SessionRefreshed(self._host, False))
+            self._host.emit(SessionRefreshed(self._host, False, request))
             return
         role = taken(leg.offer_answer, body)
         self._layer.timers.set((self, "unanswered"), now + self._layer.config.response_timeout)
@@ -82,7 +82,12 @@ class RemoteModification:
         response = transaction.respond(200, now=now, headers=fields, body=body)
         if request.method == "INVITE":
             self._success = Success(
-                response, to=transaction.to, layer=self._layer, user=self, now=now
+                response,
+                dialog=leg.dialog,
+                to=transaction.to,
+                layer=self._layer,
+                user=self,
+                now=now,
             )
 
     def reject(self, status: int, *, now: float, reason: str, headers: HeaderFields) -> None:
@@ -109,11 +114,9 @@ class RemoteModification:
         self._success = None
         leg = self._leg
         body = session_body(request, self._layer)
-        role = None
         if leg is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
             role = taken(leg.offer_answer, body)
             leg.offer_answer.take(Turn.FAILED)
-        if role is BodyRole.ANSWER:
             self._host.emit(Acknowledged(self._host, body, role))
         return True
 

@@ -74,7 +74,7 @@ class ServerSubscription:
         granted = REFER_EXPIRES if self.refers else min(wanted, expires or wanted)
         if self.dialog is None:
             self.dialog = Dialog.from_request(
-                self.request, to_tag=transaction.to_tag, to=transaction.flow
+                self.request, to_tag=transaction.to_tag, to=transaction.to
             )
             self._table.add(self.dialog, self)
         fields = self._contact(transaction)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from softphone.machine import Flow, Target
+from softphone.sip.dialog import Dialog
 from softphone.sip.message import Response
 from softphone.sip.transaction_layer import TransactionLayer
 
@@ -24,12 +25,13 @@ class SuccessUser(Protocol):
 class Success:
     """One 2xx that waits for its ACK."""
 
-    __slots__ = ("_data", "_interval", "_layer", "_to", "_user", "sequence")
+    __slots__ = ("_data", "_dialog", "_interval", "_layer", "_to", "_user", "sequence")
 
     def __init__(
         self,
         response: Response,
         *,
+        dialog: Dialog,
         to: Flow | Target,
         layer: TransactionLayer,
         user: SuccessUser,
@@ -38,6 +40,7 @@ class Success:
         self.sequence = response.cseq.number
         """The CSeq number that the ACK must have."""
         self._data = response.encode()
+        self._dialog = dialog
         self._to = to
         self._layer = layer
         self._user = user
@@ -58,4 +61,8 @@ class Success:
             return
         self._interval = min(2 * self._interval, self._layer.timing.t2)
         self._layer.timers.set((self, "resend"), now + self._interval)
-        self._layer.send(self._data, self._to)
+        # Where the flow of the INVITE has died, its dialog may have got another one (RFC 5626).
+        dead = isinstance(self._to, Flow) and self._to not in self._layer.flows
+        to = self._layer.flows.resolve(self._dialog.to) if dead else self._to
+        if to is not None:
+            self._layer.send(self._data, to)

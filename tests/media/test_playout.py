@@ -22,7 +22,7 @@ from tests.support.trace import (
     talk,
 )
 
-COUNT = 900
+COUNT = 500
 SECONDS = COUNT * FRAME
 
 
@@ -80,7 +80,7 @@ def test_rare_long_delays_are_not_waited_for() -> None:
 
 def test_the_delay_shrinks_when_the_jitter_is_over() -> None:
     generator = np.random.default_rng(8)
-    count = 1300
+    count = 1000
     jitter = np.where(np.arange(count) < 300, generator.uniform(0.0, 0.1, count), 0.0)
     played = play(delayed(talk(count), list(jitter)), count * FRAME)
     assert played.delays[290] >= 0.08
@@ -110,19 +110,19 @@ def test_reordered_packets_are_played_in_order() -> None:
 def test_duplicates_are_counted_and_change_nothing() -> None:
     packets = talk(COUNT)
     again = [replace(packet, arrival=packet.arrival + 0.005) for packet in packets]
-    later = [replace(packet, arrival=packet.arrival + 0.3) for packet in packets[:700]]
+    later = [replace(packet, arrival=packet.arrival + 0.3) for packet in packets[:400]]
     played = play(packets + again + later, SECONDS + 0.1)
     assert played.heard == [number & 0xFF for number in range(COUNT)]
-    assert played.count("duplicates") == COUNT + 700
+    assert played.count("duplicates") == COUNT + 400
     assert max(played.delays[: COUNT - 1]) <= 0.04
 
 
-@pytest.mark.parametrize("drift", [200e-6, -200e-6])
+@pytest.mark.parametrize("drift", [400e-6, -400e-6])
 def test_the_drift_of_two_clocks_is_made_up_for_frame_by_frame(drift: float) -> None:
-    count = 6000
+    count = 3000
     packets = delayed(talk(count), [FRAME * number * drift for number in range(count)])
     played = play(packets, count * FRAME)
-    # 200 ppm of 120 s are 24 ms: a frame or two.
+    # 400 ppm of 60 s are 24 ms: a frame or two.
     moved = played.count("inserted") if drift > 0 else played.count("dropped")
     assert 1 <= moved <= 2
     assert played.count("concealed") <= 1

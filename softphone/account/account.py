@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from softphone.account.config import AccountConfig, parse_sip_uri
+from softphone.account.config import AccountConfig
 from softphone.account.connection import (
     digest_session,
     endpoint_config,
@@ -234,7 +234,7 @@ class Account:
         when the `async with` block is entered, or `answered` awaited.
         Raises ConfigurationError for a bad URI.
         """
-        uri = self._target_uri(target)
+        uri = self.config.target_uri(target)
 
         async def launch() -> OutgoingLeg:
             to, route_set = await self._first_hop(uri)
@@ -266,12 +266,6 @@ class Account:
         Raises LocalProtocolError when nobody asked for one.
         """
         return follow_referral(self, call)
-
-    def _target_uri(self, target: str) -> SipUri:
-        if target.lower().startswith(("sip:", "sips:")):
-            return parse_sip_uri(target, what="target")
-        aor = self.config.aor_uri
-        return parse_sip_uri(f"{aor.scheme}:{target}@{_hostport(aor)}", what="target")
 
     async def _first_hop(self, uri: SipUri) -> tuple[Flow | Target, tuple[NameAddr, ...]]:
         """Where a request for `uri` goes first, and by which route (RFC 3261 8.1.2, RFC 3608)."""
@@ -394,7 +388,3 @@ class Account:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _hostport(uri: SipUri) -> str:
-    return uri.host if uri.port is None else f"{uri.host}:{uri.port}"

@@ -248,6 +248,23 @@ class AccountConfig:
             )
         return Transport(match[1]), match[2].strip("[]"), int(match[3])
 
+    def target_uri(self, target: str) -> SipUri:
+        """Whom `target` names: a SIP URI, "user@host", or a user of our own domain ("600").
+
+        Raises ConfigurationError.
+        """
+        if target.lower().startswith(("sip:", "sips:")):
+            return parse_sip_uri(target, what="target")
+        if ":" in target.partition("@")[0]:
+            raise ConfigurationError(f"target: {target!r} is not a sip: or sips: URI")
+        aor = self.aor_uri
+        place = aor.host if aor.port is None else f"{aor.host}:{aor.port}"
+        whole = target if "@" in target else f"{target}@{place}"
+        uri = parse_sip_uri(f"{aor.scheme}:{whole}", what="target")
+        if not uri.user:
+            raise ConfigurationError(f"target: {target!r} names no user")
+        return uri
+
     def with_media(self, **changes: object) -> Self:
         """The same account with other media preferences."""
         return replace(self, media=replace(self.media, **changes))  # type: ignore[arg-type]

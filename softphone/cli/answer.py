@@ -4,105 +4,83 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from softphone.account import Account
 from softphone.call import IncomingCall
-from softphone.cli.call import follow_transfers
-from softphone.cli.conversation import Conversation, Prepared, Wishes, prepare
+from softphone.cli.conversation import Conversation
 from softphone.cli.face import Face, security_line
-from softphone.errors import NoAnswer, SoftphoneError
-from softphone.events import CallRefused, StreamStatistics
-from softphone.phone import Phone
+from softphone.cli.wishes import Wishes, prepare
+from softphone.errors import CallFailed, NoAnswer, RegistrationRefused, SoftphoneError
+from softphone.events import CallEnded, CallRefused, RegistrationChanged, RegistrationState
 from softphone.security import SecurityShortfall
 
 __all__ = ["answer_call"]
 
 
-async def answer_call(
-    face: Face,
-    account: Path,
-    wishes: Wishes,
-    timeout: float | None,  # noqa: ASYNC109
-) -> int:
+async def answer_call(face: Face, account: Path, wishes: Wishes) -> int:
     """Register (or listen), answer the first call, and sum up."""
     prepared = prepare(face, account, wishes)
     conversation = Conversation(face, prepared)
-    config = prepared.config
-    if prepared.srtp is not None:
-        config = config.with_media(srtp=prepared.srtp)
-    async with Phone(tap=face.ladder) as phone:
+    direct = prepared.config.server_uri is None
+
+    async def connect(line: Account) -> CallEnded:
+        first: asyncio.Future[IncomingCall] = asyncio.get_running_loop().create_future()
+        attending = asyncio.ensure_future(conversation.attend(line, lambda c: _take(first, c)))
         try:
-            line = await phone.register(config)
-            _ready(face, line)
-            return await _answer(face, line, prepared, conversation, timeout)
-        except SoftphoneError as error:
-            return conversation.failed(error, None, StreamStatistics())
+            with face.waiting("waiting for a call"):
+                incoming = await _first(face, line, first, prepared.timeout)
+            face.event("incoming", f"{incoming.peer.uri} calls", peer=str(incoming.peer.uri))
+            conversation.watch(incoming, line)
+            incoming.ring()
+            call = await incoming.answer()
+            line_text = security_line(call.security, direct=direct)
+            face.event("answered", line_text, security=call.security)
+            return await conversation.hold(call)
         finally:
-            conversation.close()
+            attending.cancel()
+
+    return await conversation.run(connect)
 
 
-def _ready(face: Face, line: Account) -> None:
-    if line.listening is not None:
-        transport, host, port = line.listening
-        place = f"{transport.value}:{host}:{port}"
-        face.event("listening", f"{line.aor} listens at {place}", aor=line.aor, address=place)
-    else:
-        face.event("registered", f"{line.aor} is {line.registration.value}", aor=line.aor)
+def _take(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
+    """Whether a call is the first one, which is ours."""
+    if first.done():
+        return False
+    first.set_result(call)
+    return True
 
 
-async def _first(line: Account) -> IncomingCall | CallRefused:
-    """The first call that comes in, or that was refused before it did."""
-
-    async def refused() -> IncomingCall | CallRefused:
-        async for event in line.events():
-            if isinstance(event, CallRefused):
-                return event
-        raise NoAnswer("the account was closed")
-
-    async def called() -> IncomingCall | CallRefused:
-        async for call in line.incoming():
-            return call
-        raise NoAnswer("the account was closed")
-
-    tasks = [asyncio.ensure_future(refused()), asyncio.ensure_future(called())]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def _answer(
+async def _first(
     face: Face,
     line: Account,
-    prepared: Prepared,
-    conversation: Conversation,
+    first: asyncio.Future[IncomingCall],
     timeout: float | None,  # noqa: ASYNC109
-) -> int:
+) -> IncomingCall:
+    """The first call; raises why there will be none: refused before it came in, or too late."""
+    trouble = asyncio.ensure_future(_trouble(face, line))
+    waiting: set[asyncio.Future[Any]] = {first, trouble}
     try:
-        first = await asyncio.wait_for(_first(line), timeout)
-    except TimeoutError:
-        raise NoAnswer(f"nobody called within {timeout:g} seconds", status=408) from None
-    if isinstance(first, CallRefused):
-        face.event("refused", f"refused {first.peer}: {first.explanation}", peer=first.peer)
-        if first.shortfalls:
-            raise SecurityShortfall(first.shortfalls)
-        raise NoAnswer(first.explanation, status=first.status)
-    face.event("incoming", f"{first.peer.uri} calls", peer=str(first.peer.uri))
-    talk = asyncio.ensure_future(
-        conversation.tell(first.events(), lambda _: follow_transfers(line))
-    )
-    try:
-        first.ring()
-        call = await first.answer()
-        face.event("answered", security_line(call.security), security=call.security)
-        await conversation.hold(call)
-        call.hangup()
-        ended = await call.ended()
-        await talk
-        return conversation.completed(call, ended)
-    except SoftphoneError as error:
-        return conversation.failed(error, first.security, first.statistics)
+        done, _ = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if first in done:
+            return first.result()
+        if trouble in done:
+            raise trouble.result()
+        raise NoAnswer(f"nobody called within {timeout:g} seconds", status=408)
     finally:
-        talk.cancel()
+        trouble.cancel()
+
+
+async def _trouble(face: Face, line: Account) -> SoftphoneError:
+    """Wait for what makes waiting vain, and give it as an error."""
+    async for event in line.events():
+        if isinstance(event, CallRefused):
+            sentence = f"refused a call of {event.peer}: {event.explanation}"
+            face.event("refused", sentence, peer=event.peer, status=event.status)
+            if event.shortfalls:
+                return SecurityShortfall(event.shortfalls)
+            return CallFailed(event.explanation, status=event.status)
+        if isinstance(event, RegistrationChanged) and event.state is RegistrationState.FAILED:
+            message = f"the registration was lost: {event.status} {event.reason}".rstrip()
+            return RegistrationRefused(message, status=event.status, reason=event.reason)
+    return NoAnswer("the account was closed")

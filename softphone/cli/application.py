@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softphone._version import __version__
-from softphone.cli.run import Options, run
+
+if TYPE_CHECKING:
+    from softphone.cli.face import Face
 
 __all__ = ["application", "main"]
 
@@ -20,6 +23,11 @@ application = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+)
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
+    "3 we refused on security grounds, 130 interrupted."
 )
 
 AccountOption = Annotated[
@@ -36,11 +44,17 @@ RecordOption = Annotated[
 ]
 DigitsOption = Annotated[
     str | None,
-    typer.Option("--digits", help="Send these digits once the call is up: 0-9 * # A-D, ',' waits."),
+    typer.Option(
+        "--digits",
+        metavar="DIGITS",
+        help="Send these digits once the call is up: 0-9 * # A-D; a comma waits half a second.",
+    ),
 ]
 DurationOption = Annotated[
     float | None,
-    typer.Option("--duration", metavar="SECONDS", min=0.0, help="Hang up after this long."),
+    typer.Option(
+        "--duration", metavar="SECONDS", help="Hang up this long after the answer; digits go first."
+    ),
 ]
 SrtpOption = Annotated[
     str | None,
@@ -57,13 +71,28 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@application.callback()
+@application.callback(epilog=EXIT_CODES)
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """A secure SIP and SRTP softphone engine."""
+
+
+def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:
+    """Run a command that ends with a summary, and leave with its exit code."""
+    from softphone.cli.run import Options, run
+
+    sys.exit(run(Options(json, ladder, {}), command))
+
+
+def _carry_out_call(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:
+    """The same for a command whose summary is a call's."""
+    from softphone.cli.run import Options, run
+    from softphone.cli.summary import BLANK
+
+    sys.exit(run(Options(json, ladder, BLANK), command))
 
 
 @application.command()
@@ -81,13 +110,19 @@ def call(
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
-    """Call somebody: play, record, send digits; hang up at the end of --play or --duration."""
-    from softphone.cli.call import place_call
-    from softphone.cli.conversation import Wishes
+    """Call somebody: play, record, send digits.
 
-    wishes = Wishes(play, record, digits, duration, srtp)
-    options = Options(json, ladder)
-    sys.exit(run(options, lambda face: place_call(face, account, target, wishes, timeout)))
+    Hangs up after --duration, else at the end of --play, else when the far end does or on Ctrl-C.
+    """
+
+    async def command(face: Face) -> int:
+        from softphone.cli.call import place_call
+        from softphone.cli.wishes import Wishes
+
+        wishes = Wishes(play, record, digits, duration, srtp, timeout)
+        return await place_call(face, account, target, wishes)
+
+    _carry_out_call(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -105,13 +140,19 @@ def answer(
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
-    """Wait for one call and answer it; the exit code is that of the call."""
-    from softphone.cli.answer import answer_call
-    from softphone.cli.conversation import Wishes
+    """Wait for one call and answer it; the exit code is that of the call.
 
-    wishes = Wishes(play, record, digits, duration, srtp)
-    options = Options(json, ladder)
-    sys.exit(run(options, lambda face: answer_call(face, account, wishes, timeout)))
+    Hangs up after --duration, else at the end of --play, else when the far end does or on Ctrl-C.
+    """
+
+    async def command(face: Face) -> int:
+        from softphone.cli.answer import answer_call
+        from softphone.cli.wishes import Wishes
+
+        wishes = Wishes(play, record, digits, duration, srtp, timeout)
+        return await answer_call(face, account, wishes)
+
+    _carry_out_call(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -119,17 +160,20 @@ def register(
     account: AccountOption,
     duration: Annotated[
         float | None,
-        typer.Option("--duration", metavar="SECONDS", min=0.0, help="Leave after this long."),
+        typer.Option("--duration", metavar="SECONDS", help="Leave after this long."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Register, report, and leave.")] = False,
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
     """Register and stay registered until interrupted."""
-    from softphone.cli.register import stay_registered
 
-    wait = 0.0 if once else duration
-    sys.exit(run(Options(json, ladder), lambda face: stay_registered(face, account, wait)))
+    async def command(face: Face) -> int:
+        from softphone.cli.register import stay_registered
+
+        return await stay_registered(face, account, 0.0 if once else duration)
+
+    _carry_out(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -141,9 +185,15 @@ def lab(
     json: JsonOption = False,
 ) -> None:
     """Run a CUCM-like server on loopback until interrupted."""
-    from softphone.cli.lab import run_lab
 
-    sys.exit(run(Options(json, False), lambda face: run_lab(face, folder)))
+    async def command(face: Face) -> int:
+        from softphone.cli.lab import run_lab
+
+        return await run_lab(face, folder)
+
+    from softphone.cli.run import Options, run
+
+    sys.exit(run(Options(json), command))
 
 
 @application.command()
@@ -152,17 +202,25 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """See two phones call each other securely, and the lock go when a third joins in clear."""
-    from softphone.cli.demo import run_demo
 
-    sys.exit(run(Options(json, ladder), run_demo))
+    async def command(face: Face) -> int:
+        from softphone.cli.demo import run_demo
+
+        return await run_demo(face)
+
+    _carry_out(command, json=json, ladder=ladder)
 
 
 @application.command()
 def doctor(account: AccountOption, json: JsonOption = False) -> None:
     """Check an account step by step, and say what to fix."""
-    from softphone.cli.doctor import examine_account
 
-    sys.exit(run(Options(json, False), lambda face: examine_account(face, account)))
+    async def command(face: Face) -> int:
+        from softphone.cli.doctor import examine_account
+
+        return await examine_account(face, account)
+
+    _carry_out(command, json=json, ladder=False)
 
 
 def main() -> None:

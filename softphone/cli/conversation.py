@@ -1,247 +1,294 @@
-"""What `call` and `answer` share: wishes checked before anything is sent, and the call itself."""
+"""What `call` and `answer` share: the call from its answer to its summary.
+
+However it ends, an interruption included, the files are finished and the summary is the last
+thing that is said.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
 
-from softphone.account import AccountConfig, load_account
-from softphone.call import Call
+from softphone.account import Account
+from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.face import Face, security_line
-from softphone.cli.run import DONE, FAILED, REFUSED
-from softphone.errors import (
-    CallError,
-    CertificateError,
-    ConfigurationError,
-    SoftphoneError,
-)
-from softphone.events import (
-    CallEnded,
-    CallEvent,
-    CallRinging,
-    DigitReceived,
-    EndedBy,
-    HoldChanged,
-    SecurityChanged,
-    StreamStatistics,
-    TransferProgressed,
-    TransferRequested,
-)
+from softphone.cli.summary import Ending, audio_fields, security_fields, sentence
+from softphone.cli.telling import tell
+from softphone.cli.wishes import Prepared
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media.endpoints import SilenceSource
-from softphone.media.wav import WavSink, WavSource
-from softphone.security import SecurityShortfall, SecurityState, Shortfall, SrtpPolicy
+from softphone.phone import Phone
+from softphone.security import SecurityState
 
-__all__ = ["Conversation", "Wishes", "prepare"]
+__all__ = ["Conversation", "Party"]
 
-DIGITS = frozenset("0123456789*#ABCD,")
+Party: TypeAlias = OutgoingCall | IncomingCall | Call
 
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user asked for, as given."""
-
-    play: Path | None
-    record: Path | None
-    digits: str | None
-    duration: float | None
-    srtp: str | None
-
-
-@dataclass(slots=True)
-class Prepared:
-    """What was asked for, checked and opened."""
-
-    config: AccountConfig
-    srtp: SrtpPolicy | None
-    source: WavSource | None
-    sink: WavSink | None
-    digits: str
-    duration: float | None
-
-
-def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
-    """Check everything before anything is sent.  Raises ConfigurationError."""
-    file = load_account(account)
-    for warning in file.warnings:
-        face.warn(warning)
-    srtp = None
-    if wishes.srtp is not None:
-        try:
-            srtp = SrtpPolicy(wishes.srtp)
-        except ValueError:
-            raise ConfigurationError(
-                f"--srtp {wishes.srtp}: expected required, optional or off"
-            ) from None
-    digits = (wishes.digits or "").upper()
-    wrong = sorted(set(digits) - DIGITS)
-    if wrong:
-        raise ConfigurationError(
-            f"--digits {wishes.digits}: {''.join(wrong)!r} cannot be sent; use 0-9 * # A-D"
-        )
-    source = None if wishes.play is None else WavSource(wishes.play)
-    sink = None if wishes.record is None else WavSink(wishes.record)
-    return Prepared(file.config, srtp, source, sink, digits, wishes.duration)
+DIGIT_SECONDS, PAUSE_SECONDS, LAST_DIGIT_SECONDS = 0.18, 0.52, 0.2
+"""A digit of 100 ms with its gap, rounded up to packets; a pause; what repeats the last end."""
+TRANSFER_PATIENCE = 60.0
 
 
 class Conversation:
-    """One call as the command line holds it, from its answer to its summary."""
+    """One run of `call` or `answer`."""
 
     def __init__(self, face: Face, prepared: Prepared) -> None:
         self._face = face
         self._prepared = prepared
+        self._party: Party | None = None
+        self._tellers: set[asyncio.Task[None]] = set()
+        self._successor: asyncio.Task[Call | None] | None = None
+        self._direct = prepared.config.server_uri is None
 
-    async def hold(self, call: Call) -> None:
-        """Play, record and send digits until the call is over or its time is up."""
-        prepared = self._prepared
-        call.audio.play(prepared.source or SilenceSource())
-        call.audio.record(prepared.sink)
-        ends: list[Awaitable[Any]] = [call.ended()]
-        if prepared.digits:
-            await call.send_digits(prepared.digits)
-        if prepared.duration is not None:
-            ends.append(asyncio.sleep(prepared.duration))
-        elif prepared.source is not None:
-            ends.append(call.audio.played())
-        tasks = [asyncio.ensure_future(end) for end in ends]
+    async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
+        """Register, let `connect` have its call, and sum up; gives the exit code."""
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                ending = await self._run(connect)
+            except SoftphoneError as error:
+                ending = Ending.of_error(error)
+        except asyncio.CancelledError:
+            self._sum_up(Ending.of_interruption(up=isinstance(self._party, Call)))
+            raise
+        return self._sum_up(ending)
 
-    def close(self) -> None:
-        """Finish the files."""
-        if self._prepared.sink is not None:
-            self._prepared.sink.close()
-        if self._prepared.source is not None:
-            self._prepared.source.close()
-
-    async def tell(self, events: Any, follow: Callable[[TransferRequested], None]) -> None:
-        """Tell of everything that happens to the call."""
-        async for event in events:
-            if isinstance(event, TransferRequested):
-                follow(event)
-            self._tell(event)
-
-    def _tell(self, event: CallEvent) -> None:
+    async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> Ending:
         face = self._face
-        if isinstance(event, CallRinging):
-            face.event("ringing", f"{event.status} {event.reason}", status=event.status)
-        elif isinstance(event, SecurityChanged):
-            face.event("security", security_line(event.after), security=event.after)
-        elif isinstance(event, HoldChanged):
-            sentence = f"the audio is now {event.direction.value} (by {event.by.value})"
-            face.event("hold", sentence, direction=event.direction, by=event.by)
-        elif isinstance(event, DigitReceived):
-            face.event("digit", f"digit {event.digit}", digit=event.digit, via=event.via)
-        elif isinstance(event, TransferRequested):
-            face.event("transfer", f"asked to call {event.refer_to}", refer_to=event.refer_to)
-        elif isinstance(event, TransferProgressed):
-            face.event("transfer_progress", f"transfer: {event.status}", status=event.status)
+        async with Phone(tap=face.ladder) as phone:
+            server = self._prepared.config.server_uri
+            with face.waiting("opening the listener" if server is None else f"reaching {server}"):
+                line = await phone.register(self._prepared.config)
+            self._show_ready(line)
+            try:
+                ended = await connect(line)
+                await self._all_told()
+            except SoftphoneError:
+                await self._all_told()
+                raise
+            finally:
+                for task in self._tellers:
+                    task.cancel()
+                if self._successor is not None:
+                    self._successor.cancel()
+            call = self._party
+            if not isinstance(call, Call):
+                raise LocalProtocolError("there was no call")
+            return Ending.of_call(ended, call.refused, call.explanation)
+
+    async def _all_told(self) -> None:
+        """The call is over: let what was still to be told of it be told."""
+        if self._tellers:
+            await asyncio.wait(self._tellers, timeout=1.0)
+
+    def _show_ready(self, line: Account) -> None:
+        if line.listening is not None:
+            transport, host, port = line.listening
+            place = f"{transport.value}:{host}:{port}"
+            self._face.event(
+                "listening", f"{line.aor} listens at {place}", aor=line.aor, address=place
+            )
+        elif self._prepared.config.registrar is not None:
+            self._face.event("registered", f"{line.aor} is registered", aor=line.aor)
+
+    # Watching
+
+    def watch(self, party: Party, line: Account) -> None:
+        """Tell of everything that happens to a call, and follow where it is sent."""
+        self._party = party
+        task = asyncio.ensure_future(self._watch(party.events(), line))
+        self._tellers.add(task)
+
+    async def _watch(self, events: AsyncIterator[CallEvent], line: Account) -> None:
+        async for event in events:
+            tell(self._face, event, direct=self._direct)
+            if isinstance(event, TransferRequested):
+                self._follow_transfer(line)
+
+    def _follow_transfer(self, line: Account) -> None:
+        for call in line.calls:
+            if call.transfer_requested and self._successor is None:
+                self._successor = asyncio.ensure_future(self._transferred(line, call))
+            elif call.transfer_requested:
+                call.reject_transfer(491)
+
+    async def _transferred(self, line: Account, call: Call) -> Call | None:
+        try:
+            outgoing = line.accept_transfer(call)
+            await outgoing.start()
+            self.watch(outgoing, line)
+            return await outgoing.answered(timeout=TRANSFER_PATIENCE)
+        except SoftphoneError as error:
+            self._party = call
+            self._face.event("transfer_failed", f"the transfer failed: {error}", reason=str(error))
+            return None
+
+    def replaced(self, incoming: IncomingCall, line: Account) -> None:
+        """Another call takes the place of ours (RFC 3891)."""
+
+        async def answer() -> Call | None:
+            self.watch(incoming, line)
+            return await incoming.answer()
+
+        self._successor = asyncio.ensure_future(answer())
+
+    async def attend(self, line: Account, taken: Callable[[IncomingCall], bool]) -> None:
+        """Take in what comes in meanwhile; what nobody takes gets 486."""
+        async for incoming in line.incoming():
+            try:
+                if taken(incoming):
+                    continue
+                if incoming.replaces is not None:
+                    self.replaced(incoming, line)
+                else:
+                    incoming.reject(486)
+                    self._face.event(
+                        "busy",
+                        f"{incoming.peer.uri} was told that we are busy",
+                        peer=str(incoming.peer.uri),
+                    )
+            except LocalProtocolError:
+                # The caller gave up before its turn came.
+                continue
+
+    # Talking
+
+    async def hold(self, call: Call) -> CallEnded:
+        """Play, record and send digits until the call is over or its time is up; hang up."""
+        current: Call | None = call
+        started = asyncio.get_running_loop().time()
+        with self._face.waiting("in the call") as show:
+            over = asyncio.ensure_future(self._time_is_up(call, started))
+            try:
+                while current is not None:
+                    call = current
+                    self._party = call
+                    self._attach(call)
+                    current = await self._talk(call, over, show)
+            finally:
+                over.cancel()
+                await asyncio.gather(over, return_exceptions=True)
+        call.hangup()
+        return await call.ended()
+
+    def _attach(self, call: Call) -> None:
+        try:
+            call.audio.play(self._prepared.source or SilenceSource())
+            call.audio.record(self._prepared.sink)
+        except LocalProtocolError:
+            # It is over already, which is told by its end.
+            return
+
+    async def _talk(
+        self, call: Call, over: asyncio.Future[None], show: Callable[[str], None]
+    ) -> Call | None:
+        """Wait for the end of a call; gives the call that takes its place, if one does."""
+        ended = asyncio.ensure_future(call.ended())
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            while True:
+                waiting: set[asyncio.Future[Any]] = {ended, over}
+                if self._successor is not None:
+                    waiting.add(self._successor)
+                done, _ = await asyncio.wait(
+                    waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
+                )
+                if over in done:
+                    over.result()
+                    return None
+                if self._successor is not None and (done or self._successor.done()):
+                    successor, self._successor = await self._successor, None
+                    if successor is not None:
+                        call.hangup()
+                    if successor is not None or ended.done():
+                        return successor
+                elif done:
+                    return None
+                show(_progress(loop.time() - started, call.audio.statistics))
+        finally:
+            ended.cancel()
+
+    async def _time_is_up(self, call: Call, started: float) -> None:
+        """Return when it is time to hang up: digits sent, and the duration or the file over."""
+        prepared = self._prepared
+        played = asyncio.ensure_future(call.audio.played())
+        try:
+            if prepared.digits:
+                await self._send_digits(call)
+            if prepared.duration is not None:
+                spent = asyncio.get_running_loop().time() - started
+                await asyncio.sleep(max(0.0, prepared.duration - spent))
+            elif prepared.source is not None:
+                await played
+            else:
+                await asyncio.Event().wait()
+        finally:
+            played.cancel()
+
+    async def _send_digits(self, call: Call) -> None:
+        """Send them, and wait until the last one has left."""
+        digits = self._prepared.digits
+        began = asyncio.get_running_loop().time()
+        try:
+            await call.send_digits(digits)
+        except LocalProtocolError:
+            # The call ended first, which is told by its end.
+            return
+        pauses = digits.count(",")
+        takes = pauses * PAUSE_SECONDS + (len(digits) - pauses) * DIGIT_SECONDS + LAST_DIGIT_SECONDS
+        spent = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(max(0.0, takes - spent))
+        self._face.event("digits_sent", f"sent the digits {digits}", digits=digits)
 
     # The end
 
-    def completed(self, call: Call, ended: CallEnded) -> int:
-        """The summary of a call that was up."""
-        refused = call.refused
-        result = "refused" if refused else "completed"
-        reason = ended.reason or _ended_word(ended.by)
-        self._summary(
-            result=result,
-            status=200 if not refused else 488,
-            reason=call.explanation or reason,
-            state=call.security,
-            refused=refused,
-            codec=call.audio.codec,
-            statistics=call.audio.statistics,
-        )
-        return REFUSED if refused else DONE
-
-    def failed(
-        self, error: SoftphoneError, state: SecurityState | None, statistics: StreamStatistics
-    ) -> int:
-        """The summary of a call that did not come about."""
-        refused: tuple[Shortfall, ...] = ()
-        if isinstance(error, SecurityShortfall):
-            refused = error.shortfalls
-        security = refused or isinstance(error, CertificateError)
-        self._summary(
-            result="refused" if security else "failed",
-            status=error.status if isinstance(error, CallError) else 488 if refused else 0,
-            reason=str(error),
-            state=state,
-            refused=refused,
-            codec=None,
-            statistics=statistics,
-        )
-        return REFUSED if security else FAILED
-
-    def _summary(
-        self,
-        *,
-        result: str,
-        status: int,
-        reason: str,
-        state: SecurityState | None,
-        refused: tuple[Shortfall, ...],
-        codec: str | None,
-        statistics: StreamStatistics,
-    ) -> None:
-        codes = [
-            shortfall.code.value for shortfall in (*refused, *(state.shortfalls if state else ()))
-        ]
-        security = {
-            "level": "not_secure" if state is None or refused else state.level.value,
-            "scope": "hop" if state is None else state.scope.value,
-            "shortfalls": list(dict.fromkeys(codes)),
-        }
-        suite = next((m.suite for m in state.media if m.media == "audio"), None) if state else None
-        audio = {
-            "codec": codec,
-            "suite": None if suite is None else suite.value,
-            "packets_sent": statistics.packets_sent,
-            "packets_received": statistics.packets_received,
-            "packets_lost": statistics.cumulative_lost,
-            "jitter_ms": round(statistics.interarrival_jitter_ms, 3),
-            "mos": None if statistics.mos is None else round(statistics.mos, 2),
-        }
-        sentence = _sentence(result, status, reason, state, audio)
+    def _sum_up(self, ending: Ending) -> int:
+        """Finish the files, say the last word, and give the exit code."""
+        state = self._state()
+        party = self._party
+        try:
+            self._close_files(up=isinstance(party, Call))
+        except SoftphoneError as error:
+            if ending.completed:
+                ending = Ending.of_error(error)
+        if isinstance(party, Call):
+            audio = audio_fields(party.audio.codec, state, party.audio.statistics)
+        else:
+            statistics = StreamStatistics() if party is None else party.statistics
+            audio = audio_fields(None, state, statistics)
+        line = ""
+        if state is not None and state.media:
+            line = security_line(state, direct=self._direct)
         self._face.summary(
-            sentence,
-            result=result,
-            status=status,
-            reason=reason,
-            security=security,
+            sentence(ending, line, audio),
+            result=ending.result,
+            status=ending.status,
+            reason=ending.reason,
+            security=security_fields(state, ending.refused),
             audio=audio,
-            video=None,
         )
+        return ending.code
+
+    def _state(self) -> SecurityState | None:
+        party = self._party
+        return None if party is None or not party.id else party.security
+
+    def _close_files(self, *, up: bool) -> None:
+        if self._prepared.source is not None:
+            self._prepared.source.close()
+        sink = self._prepared.sink
+        if sink is None:
+            return
+        if up:
+            sink.close()
+        else:
+            sink.discard()
 
 
-def _ended_word(by: EndedBy) -> str:
-    words = {
-        EndedBy.LOCAL: "hung up by us",
-        EndedBy.REMOTE: "hung up by the far end",
-        EndedBy.TIMEOUT: "the far end has gone",
-        EndedBy.TRANSPORT: "the connection was lost",
-        EndedBy.POLICY: "ended by our policy",
-    }
-    return words[by]
-
-
-def _sentence(
-    result: str, status: int, reason: str, state: SecurityState | None, audio: dict[str, Any]
-) -> str:
-    lines = [f"{result}: {reason}" if status in (0, 200) else f"{result} ({status}): {reason}"]
-    if state is not None and state.media:
-        lines.append(security_line(state))
-    if audio["packets_sent"] or audio["packets_received"]:
-        lines.append(
-            f"audio {audio['codec']}: sent {audio['packets_sent']} packets, received "
-            f"{audio['packets_received']}, lost {audio['packets_lost']}, "
-            f"jitter {audio['jitter_ms']} ms, MOS {audio['mos']}"
-        )
-    return "\n".join(lines)
+def _progress(elapsed: float, statistics: StreamStatistics) -> str:
+    return (
+        f"in the call for {elapsed:.0f} s: {statistics.packets_sent} packets sent, "
+        f"{statistics.packets_received} received"
+    )

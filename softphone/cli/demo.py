@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from softphone.account import Account, load_account
 from softphone.call import Call
 from softphone.cli.face import Face, security_line
@@ -32,6 +30,13 @@ TONES = {"alice": 440.0, "bob": 660.0, "carol": 880.0}
 AUDIBLE = -30.0
 """dBm0; a tone is played at -13 and heard a little below."""
 PATIENCE = 10.0
+WHOLE_PATIENCE = 55.0
+
+
+STORY = (
+    "A call server and three phones in this process, talking over real sockets on loopback.\n"
+    "alice and bob use TLS with client certificates; carol has neither TLS nor SRTP."
+)
 
 
 class Expectation(Exception):
@@ -58,19 +63,21 @@ async def run_demo(face: Face) -> int:
     """Run the demo."""
     try:
         with tempfile.TemporaryDirectory(prefix="softphone-demo-") as folder:
-            async with asyncio.timeout(55), AsyncExitStack() as stack:
+            async with asyncio.timeout(WHOLE_PATIENCE), AsyncExitStack() as stack:
                 lab = await stack.enter_async_context(LabServer(Path(folder)))
-                await _story(face, lab, stack)
+                face.event("step", STORY, step=0)
+                with face.waiting("the demo is under way"):
+                    await _story(face, lab, stack)
     except (Expectation, TimeoutError) as error:
-        face.error(str(error) or "the demo took too long", FAILED)
-        return FAILED
-    face.summary("All of it held.", result="completed", status=200, reason="")
+        sentence = str(error) or f"the demo was not through within {WHOLE_PATIENCE:.0f} seconds"
+        return face.failed(sentence, FAILED, result="failed")
+    face.summary("All of it held.", result="completed", status=200, reason="all of it held")
     return DONE
 
 
 async def _story(face: Face, lab: LabServer, stack: AsyncExitStack) -> None:
     phone = await stack.enter_async_context(Phone(tap=face.ladder))
-    face.event("step", "\n1. alice and bob register over mutual TLS", step=1)
+    face.event("step", "\n1. alice and bob register over mutual TLS, carol over UDP", step=1)
     alice, bob, carol = [await _register(phone, lab, name) for name in TONES]
     _show_registrations(face, lab)
 
@@ -98,8 +105,9 @@ async def _story(face: Face, lab: LabServer, stack: AsyncExitStack) -> None:
         await _until_lock(party, True)
         _show(face, party)
     _show_statistics(face, alice, bob, carol)
+    face.event("step", "\n5. alice hangs up", step=5)
     alice.talk.hangup()
-    await bob.talk.ended()
+    await asyncio.wait_for(bob.talk.ended(), PATIENCE)
 
 
 async def _register(phone: Phone, lab: LabServer, name: str) -> Party:
@@ -107,23 +115,26 @@ async def _register(phone: Phone, lab: LabServer, name: str) -> Party:
 
 
 def _show_registrations(face: Face, lab: LabServer) -> None:
-    table = Table("user", "transport", "client certificate", "TLS")
+    rows: list[tuple[str, ...]] = []
     for name, binding in lab.registered.items():
         identity = binding.flow.identity
-        table.add_row(
-            name,
-            binding.flow.transport.value,
-            "none" if identity is None else identity.subject,
-            "in clear" if identity is None else f"{identity.protocol} {identity.cipher}",
+        names = () if identity is None else identity.names
+        certificate = next((n.removeprefix("uri:") for n in names if n.startswith("uri:")), None)
+        rows.append(
+            (
+                name,
+                binding.flow.transport.value,
+                certificate or "none",
+                "in clear" if identity is None else f"{identity.protocol} {identity.cipher}",
+            )
         )
         face.event(
             "registered",
             user=name,
             transport=binding.flow.transport,
-            certificate=None if identity is None else identity.subject,
+            certificate=certificate,
         )
-    if not face.json:
-        face.console.print(table)
+    face.table("", ("user", "transport", "client certificate", "signaling"), rows)
 
 
 async def _connect(caller: Party, callee: Party) -> None:
@@ -186,22 +197,23 @@ async def _hear(face: Face, listener: Party, speaker: Party) -> None:
 
 
 def _show_statistics(face: Face, *parties: Party) -> None:
-    table = Table("user", "suite", "sent", "received", "lost", "jitter ms", "MOS")
+    rows: list[tuple[str, ...]] = []
     for party in parties:
         statistics = party.talk.audio.statistics
         security = party.talk.audio.security
-        suite = "in clear" if security is None or security.suite is None else security.suite.value
-        table.add_row(
-            party.name,
-            suite,
-            str(statistics.packets_sent),
-            str(statistics.packets_received),
-            str(statistics.cumulative_lost),
-            f"{statistics.interarrival_jitter_ms:.2f}",
-            "-" if statistics.mos is None else f"{statistics.mos:.2f}",
+        suite = None if security is None or security.suite is None else security.suite.value
+        rows.append(
+            (
+                party.name,
+                suite or "in clear",
+                str(statistics.packets_sent),
+                str(statistics.packets_received),
+                str(statistics.cumulative_lost),
+                f"{statistics.interarrival_jitter_ms:.2f}",
+                "-" if statistics.mos is None else f"{statistics.mos:.2f}",
+            )
         )
         face.event("statistics", user=party.name, suite=suite, statistics=statistics)
         if statistics.packets_received == 0:
             raise Expectation(f"{party.name} received nothing")
-    if not face.json:
-        face.console.print(table)
+    face.table("", ("user", "SRTP", "sent", "received", "lost", "jitter ms", "MOS"), rows)

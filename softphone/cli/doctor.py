@@ -12,12 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.table import Table
-
 from softphone.account import AccountConfig, load_account
 from softphone.account.connection import tls_settings
 from softphone.cli.face import Face
-from softphone.cli.run import DONE, exit_code
+from softphone.cli.run import DONE, FAILED, exit_code, result_of
 from softphone.errors import (
     AuthenticationFailed,
     CertificateExpired,
@@ -53,6 +51,9 @@ ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
     (RegistrationRefused, "the server knows us and says no: ask its administrator why"),
     (TransportError, "check address and port, and whether the server runs"),
 )
+
+
+STEP_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class _Examination:
 
     async def credential(self) -> str:
         settings = tls_settings(self.config)
-        if not self.config.secure_transport:
+        if self.config.transport in (Transport.UDP, Transport.TCP):
             return "none needed without TLS"
         client_context(settings)
         given = self.config.tls.certificate
@@ -121,7 +122,7 @@ class _Examination:
             return "nothing to connect to"
         target = self._targets[0]
         if target.transport is Transport.UDP:
-            return "UDP has no connection to try"
+            return "UDP has no connection to try: registration will tell"
         started = asyncio.get_running_loop().time()
         await _connect(replace(target, transport=Transport.TCP), TlsSettings())
         milliseconds = (asyncio.get_running_loop().time() - started) * 1000
@@ -170,7 +171,8 @@ class _Silent:
 
 async def _connect(target: Target, settings: TlsSettings) -> Flow:
     """Open a flow, through handshake and gate, and close it.  Raises what the driver raises."""
-    async with Driver(_Silent(), on_event=lambda _: None, tls={"": settings}) as driver:
+    driver: Driver[None] = Driver(_Silent(), on_event=lambda _: None, tls={"": settings})
+    async with driver:
         return await driver.open(target)
 
 
@@ -180,45 +182,44 @@ def advice_for(error: SoftphoneError) -> str:
 
 
 async def examine_account(face: Face, path: Path) -> int:
-    """Examine, show each finding as it is made, and a table at the end."""
+    """Examine step by step, show each finding as it is made, and say what to do."""
     examination = _Examination(path)
-    findings: list[Finding] = []
-    code = DONE
+    code, advice = DONE, ""
     for step, examine in examination.steps():
-        try:
-            async with asyncio.timeout(20):
-                finding = Finding(step, True, await examine())
-        except TimeoutError:
-            finding = Finding(step, False, "no answer within 20 s", "check the network")
-            code = 1
-        except SoftphoneError as error:
-            finding = Finding(step, False, str(error), advice_for(error))
-            code = exit_code(error)
-        findings.append(finding)
-        face.event(
-            "finding",
-            step=finding.step,
-            good=finding.good,
-            detail=finding.detail,
-            advice=finding.advice,
-        )
+        with face.waiting(f"examining: {step}"):
+            finding, code = await _examined(step, examine)
+        _show(face, finding)
+        advice = finding.advice
         if not finding.good:
             break
     for warning in examination.warnings:
         face.warn(warning)
-    _show(face, findings)
-    result = "completed" if code == DONE else "failed"
-    last = findings[-1]
-    sentence = "Everything is in order." if code == DONE else f"To do: {last.advice}"
-    face.summary(sentence, result=result, status=200 if code == DONE else 0, reason=last.advice)
+    result = result_of(code)
+    if code == DONE:
+        face.summary("Everything is in order.", result=result, status=200, reason="in order")
+    else:
+        face.summary(f"What to do: {advice}", result=result, status=0, reason=advice)
     return code
 
 
-def _show(face: Face, findings: list[Finding]) -> None:
-    if face.json:
-        return
-    table = Table("step", "", "finding")
-    for finding in findings:
-        mark = "[green]ok[/green]" if finding.good else "[red]fails[/red]"
-        table.add_row(finding.step, mark, finding.detail)
-    face.console.print(table)
+async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[Finding, int]:
+    """One finding, and the exit code that it would make."""
+    try:
+        async with asyncio.timeout(STEP_PATIENCE):
+            return Finding(step, True, await examine()), DONE
+    except TimeoutError:
+        detail = f"no answer within {STEP_PATIENCE:.0f} s"
+        return Finding(step, False, detail, "check the network and its firewalls"), FAILED
+    except SoftphoneError as error:
+        return Finding(step, False, str(error), advice_for(error)), exit_code(error)
+
+
+def _show(face: Face, finding: Finding) -> None:
+    face.event(
+        "finding",
+        f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<16}{finding.detail}",
+        step=finding.step,
+        good=finding.good,
+        detail=finding.detail,
+        advice=finding.advice,
+    )

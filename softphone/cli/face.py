@@ -1,20 +1,27 @@
-"""What a person, or a script, sees: sentences with rich, or one JSON object a line."""
+"""What a person, or a script, sees: sentences and tables with rich, or one JSON object a line.
+
+Nothing that came over the wire reaches a terminal unprintable; rich is loaded when it is needed.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from softphone.diagnostics.ladder import Ladder
-from softphone.security import SecurityState
+from softphone.security import Scope, SecurityLevel, SecurityState
 
-__all__ = ["LOCK", "Face", "security_line"]
+__all__ = ["LOCK", "Face", "plain", "printable", "security_line"]
 
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 
@@ -41,60 +48,136 @@ def plain(value: Any) -> Any:
     return value
 
 
-def security_line(state: SecurityState) -> str:
-    """One line that says how secure a call is, and why it is not more."""
-    media = ", ".join(str(stream.suite or "in clear") for stream in state.media) or "no media"
-    reach = "end to end" if state.lock else f"{state.level.value.replace('_', ' ')}"
-    if not state.lock and state.level.value == "encrypted":
-        reach = "encrypted to the server"
-    reasons = "; ".join(shortfall.explanation for shortfall in state.shortfalls)
+def printable(text: str) -> str:
+    """Without what would steer a terminal; lines stay lines."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def security_line(state: SecurityState, *, direct: bool = False) -> str:
+    """One line that says how secure a call is, on whose word, and why it is not more.
+
+    `direct`: there is no server between us and the far end.
+    """
+    media = ", ".join(str(stream.suite or "in clear") for stream in state.media) or "none"
     signaling = state.signaling.protocol or "in clear"
-    line = f"{LOCK[state.lock]} {reach} (signaling {signaling}, media {media})"
+    reasons = "; ".join(shortfall.explanation for shortfall in state.shortfalls)
+    line = f"{LOCK[state.lock]} {_reach(state, direct)} (signaling {signaling}, media {media})"
     return f"{line}: {reasons}" if reasons else line
 
 
-class Face:
-    """Output of one command."""
+def _reach(state: SecurityState, direct: bool) -> str:
+    if state.lock and direct:
+        return "encrypted end to end, the far end's certificate verified by us"
+    if state.lock:
+        return "encrypted to the server, and by its word to the far end"
+    if state.level is SecurityLevel.ENCRYPTED and state.scope is Scope.HOP:
+        return "encrypted to the server"
+    return state.level.value.replace("_", " ")
 
-    def __init__(self, *, json: bool, ladder: bool) -> None:
+
+class Face:
+    """Output of one command.
+
+    `summary` are the fields that the last object has whatever happens, beside result, status and
+    reason; None: the command ends without a summary.
+    """
+
+    def __init__(
+        self, *, json: bool, ladder: bool = False, summary: Mapping[str, Any] | None = None
+    ) -> None:
         self.json = json
-        self.console = Console(highlight=False, soft_wrap=True)
-        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        for stream in (sys.stdout, sys.stderr):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure is not None:
+                reconfigure(errors="replace")
+        # Lines are left whole for pipes, and broken between words for people.
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self.ladder = Ladder() if ladder else None
+        self._blank = summary
         self._ended = False
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
         """Tell of something: the sentence to a person, name and fields to a script."""
         if self.json:
-            text = json.dumps({"event": name, **{k: plain(v) for k, v in fields.items()}})
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            self._line(json.dumps({"event": name, **{k: plain(v) for k, v in fields.items()}}))
         elif sentence:
-            self.console.print(sentence, markup=False)
+            self._print(self.console, printable(sentence))
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table to a person; what is too wide goes on in the next line, uncut."""
+        if self.json:
+            return
+        table = Table(title=title or None, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        self._print(self.console, table)
+
+    @contextmanager
+    def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal what is waited for; gives what changes the sentence."""
+        if self.json or not self.console.is_terminal:
+            yield lambda _: None
+            return
+        with self.console.status(Text(printable(sentence)), refresh_per_second=5) as status:
+            yield lambda text: status.update(Text(printable(text)))
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
-        self.errors.print(f"warning: {sentence}", markup=False, style="yellow")
+        self._print(self.errors, Text(f"warning: {printable(sentence)}", style="yellow"))
 
     def error(self, sentence: str, code: int) -> None:
-        """The sentence that explains a failure, on standard error; for scripts a last object."""
-        self.errors.print(f"error: {sentence}", markup=False, style="red")
-        if self.json and not self._ended:
+        """The sentence that explains a failure, on standard error; for scripts an object, too."""
+        self._print(self.errors, Text(f"error: {printable(sentence)}", style="red"))
+        if self.json:
             self.event("error", message=sentence, exit_code=code)
 
     def summary(self, sentence: str, /, **fields: Any) -> None:
-        """The last word."""
-        self.event("summary", sentence, **fields)
+        """The last word, said once; fields that are not given are there and blank."""
+        if self._ended:
+            return
         self._ended = True
+        self.event("summary", sentence, **{**(self._blank or {}), **fields})
+
+    def failed(self, sentence: str, code: int, *, result: str, status: int = 0) -> int:
+        """Explain a failure and end; gives `code`."""
+        self.error(sentence, code)
+        if self._blank is not None:
+            self.summary("", result=result, status=status, reason=sentence)
+        return code
 
     def interrupted(self) -> int:
         """The command was interrupted, and has tidied up."""
-        if not self.json:
-            self.errors.print("interrupted", markup=False)
+        self._print(self.errors, Text("interrupted"))
+        if self._blank is not None:
+            self.summary("", result="failed", status=0, reason="interrupted")
         return 130
 
     def close(self) -> None:
         """Print the ladder, if one was asked for."""
         if self.ladder is not None:
-            out = self.errors if self.json else self.console
-            out.print(self.ladder.text(), markup=False)
+            self._print(
+                self.errors if self.json else self.console, Text(self.ladder.text()), whole=True
+            )
+
+    def _line(self, text: str) -> None:
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _nobody_reads()
+
+    def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
+        try:
+            console.print(what, markup=False, soft_wrap=True if whole else None)
+        except BrokenPipeError:
+            _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """The reader of our output has gone: the call goes on and is ended as it should be."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -7,9 +7,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.table import Table
-
 from softphone.cli.face import Face
+from softphone.cli.run import DONE
 from softphone.lab import EXTENSIONS, LabServer
 from softphone.machine import Transport
 
@@ -17,14 +16,20 @@ __all__ = ["run_lab"]
 
 
 async def run_lab(face: Face, folder: Path | None) -> int:
-    """Run the lab; without a folder it works in a temporary one."""
+    """Run the lab until it is interrupted, which is its good end.
+
+    Without a folder it works in a temporary one.
+    """
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
-        async with LabServer(folder) as lab:
-            _ready(face, lab)
-            await asyncio.Event().wait()
-    return 0
+        try:
+            async with LabServer(folder) as lab:
+                _ready(face, lab)
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return DONE
+    return DONE
 
 
 def _ready(face: Face, lab: LabServer) -> None:
@@ -33,17 +38,19 @@ def _ready(face: Face, lab: LabServer) -> None:
         for transport in (Transport.TLS, Transport.TCP, Transport.UDP)
     }
     accounts = {name: str(path) for name, path in lab.accounts.items()}
-    face.event("ready", **places, extensions=EXTENSIONS, accounts=accounts)
-    if face.json:
-        return
-    table = Table("what", "where", title="The lab is ready", title_justify="left")
-    for name, place in places.items():
-        table.add_row(name, place)
-    for name, meaning in EXTENSIONS.items():
-        table.add_row(f"extension {name}", meaning)
-    for name, path in accounts.items():
-        table.add_row(f"account {name}", path)
-    face.console.print(table)
+    face.event("ready", _text(places, accounts), **places, extensions=EXTENSIONS, accounts=accounts)
+
+
+def _text(places: dict[str, str], accounts: dict[str, str]) -> str:
+    """The same for a person, in lines that are never cut: paths are there to be copied."""
     first = next(iter(accounts.values()))
-    face.console.print(f"Try: softphone call 600 --account {first} --duration 5", markup=False)
-    face.console.print("Ctrl-C ends it.", markup=False)
+    rows = [
+        *places.items(),
+        *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
+        *((f"account {name}", path) for name, path in accounts.items()),
+    ]
+    width = max(len(name) for name, _ in rows) + 2
+    lines = ["The lab is ready, on loopback only.", ""]
+    lines += [f"  {name:<{width}}{value}" for name, value in rows]
+    lines += ["", f"Try: softphone call 600 --account {first} --duration 5", "Ctrl-C ends it."]
+    return "\n".join(lines)

@@ -5,54 +5,109 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from softphone.account import Account, load_account
+from softphone.account import Account
 from softphone.cli.face import Face
-from softphone.cli.run import DONE
-from softphone.events import FlowLost, FlowRestored, MessageWaiting, RegistrationChanged
+from softphone.cli.run import DONE, seconds
+from softphone.cli.wishes import load_checked
+from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
+from softphone.events import (
+    AccountEvent,
+    CallRefused,
+    FlowLost,
+    FlowRestored,
+    MessageReceived,
+    MessageWaiting,
+    RegistrationChanged,
+    RegistrationState,
+)
 from softphone.phone import Phone
 
 __all__ = ["stay_registered"]
 
 
-async def stay_registered(face: Face, account: Path, seconds: float | None) -> int:
-    """Register, tell of every change, and leave after `seconds` (None: when interrupted)."""
-    file = load_account(account)
-    for warning in file.warnings:
-        face.warn(warning)
-    async with Phone(tap=face.ladder) as phone:
-        line = await phone.register(file.config)
-        talk = asyncio.ensure_future(_tell(face, line))
-        try:
-            if seconds is None:
-                await asyncio.Event().wait()
-            await asyncio.sleep(seconds or 0.0)
-        finally:
-            await phone.close(line)
-            await talk
-    face.summary("done", result="completed", status=200, reason="")
+async def stay_registered(face: Face, account: Path, duration: float | None) -> int:
+    """Register, tell of every change, and leave after `duration` (None: when interrupted)."""
+    duration = seconds("--duration", duration)
+    config = load_checked(face, account)
+    if config.registrar is None:
+        raise ConfigurationError(f"{account}: there is no registrar to register with")
+    try:
+        async with Phone(tap=face.ladder) as phone:
+            with face.waiting(f"registering with {config.server_uri}"):
+                line = await phone.register(config)
+            talk = asyncio.ensure_future(_tell(face, line))
+            declining = asyncio.ensure_future(_decline(face, line))
+            try:
+                await _stay(face, talk, duration)
+            finally:
+                await phone.close(line)
+                declining.cancel()
+                await asyncio.wait([talk])
+    except asyncio.CancelledError:
+        face.summary("", result="completed", status=200, reason="interrupted")
+        raise
+    face.summary("done", result="completed", status=200, reason="done")
     return DONE
+
+
+async def _stay(face: Face, talk: asyncio.Task[None], duration: float | None) -> None:
+    """Wait for the time to leave.  Raises RegistrationRefused when there is nothing to stay in."""
+    if duration == 0:
+        return
+    with face.waiting("registered; Ctrl-C ends it"):
+        done, _ = await asyncio.wait([talk], timeout=duration)
+    for task in done:
+        task.result()
+
+
+async def _decline(face: Face, line: Account) -> None:
+    """Calls are told that nobody answers here."""
+    async for incoming in line.incoming():
+        peer = str(incoming.peer.uri)
+        try:
+            incoming.reject(480)
+        except LocalProtocolError:
+            # The caller gave up first.
+            continue
+        face.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
 
 
 async def _tell(face: Face, line: Account) -> None:
     async for event in line.events():
-        if isinstance(event, RegistrationChanged):
-            sentence = f"{line.aor}: {event.state.value}"
-            if event.status:
-                sentence += f" ({event.status} {event.reason})"
-            if event.expires:
-                sentence += f", for {event.expires:.0f} s"
-            face.event(
-                "registration",
-                sentence,
-                state=event.state,
-                status=event.status,
-                reason=event.reason,
-                expires=event.expires,
-            )
-        elif isinstance(event, FlowLost):
-            sentence = f"connection lost ({event.reason}); trying again in {event.retry_in:.1f} s"
-            face.event("flow_lost", sentence, reason=event.reason, retry_in=event.retry_in)
-        elif isinstance(event, FlowRestored):
-            face.event("flow_restored", "connected again")
-        elif isinstance(event, MessageWaiting):
-            face.event("messages", f"{event.new} new messages", new=event.new, old=event.old)
+        _tell_one(face, line, event)
+        if isinstance(event, RegistrationChanged) and event.state is RegistrationState.FAILED:
+            message = f"the registration was lost: {event.status} {event.reason}".rstrip()
+            raise RegistrationRefused(message, status=event.status, reason=event.reason)
+
+
+def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
+    if isinstance(event, RegistrationChanged):
+        face.event(
+            "registration",
+            _registration(line, event),
+            state=event.state,
+            status=event.status,
+            reason=event.reason,
+            expires=event.expires,
+        )
+    elif isinstance(event, FlowLost):
+        sentence = f"connection lost ({event.reason}); trying again in {event.retry_in:.1f} s"
+        face.event("flow_lost", sentence, reason=event.reason, retry_in=event.retry_in)
+    elif isinstance(event, FlowRestored):
+        face.event("flow_restored", "connected again")
+    elif isinstance(event, MessageWaiting):
+        face.event("messages", f"{event.new} new messages", new=event.new, old=event.old)
+    elif isinstance(event, CallRefused):
+        sentence = f"refused a call of {event.peer}: {event.explanation}"
+        face.event("refused", sentence, peer=event.peer, status=event.status)
+    elif isinstance(event, MessageReceived):
+        face.event("message", f"a message of {event.sender}", sender=event.sender)
+
+
+def _registration(line: Account, event: RegistrationChanged) -> str:
+    sentence = f"{line.aor}: {event.state.value}"
+    if event.status:
+        sentence += f" ({f'{event.status} {event.reason}'.rstrip()})"
+    if event.expires:
+        sentence += f", for {event.expires:.0f} s"
+    return sentence

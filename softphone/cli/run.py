@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from softphone.cli.face import Face
-from softphone.errors import CertificateError, ConfigurationError, SoftphoneError
+from softphone.errors import (
+    CallError,
+    CertificateError,
+    ConfigurationError,
+    RegistrationError,
+    SoftphoneError,
+)
 from softphone.security import SecurityShortfall
 
-__all__ = ["DONE", "FAILED", "REFUSED", "USAGE", "Options", "exit_code", "run"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "REFUSED",
+    "USAGE",
+    "Options",
+    "exit_code",
+    "result_of",
+    "run",
+    "seconds",
+    "status_of",
+]
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -19,10 +40,11 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command has."""
+    """What every command has; `summary` are the blank fields of its last object (None: none)."""
 
     json: bool
-    ladder: bool
+    ladder: bool = False
+    summary: Mapping[str, Any] | None = None
 
 
 def exit_code(error: SoftphoneError) -> int:
@@ -34,18 +56,43 @@ def exit_code(error: SoftphoneError) -> int:
     return FAILED
 
 
+def result_of(code: int) -> str:
+    """The word of the summary for an exit code."""
+    return {DONE: "completed", REFUSED: "refused"}.get(code, "failed")
+
+
+def status_of(error: SoftphoneError) -> int:
+    """The SIP status that an error stands for; 0 for none."""
+    if isinstance(error, CallError | RegistrationError):
+        return error.status
+    return 488 if isinstance(error, SecurityShortfall) else 0
+
+
+def seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
+    """Check a duration that was given.  Raises ConfigurationError."""
+    if value is None:
+        return None
+    if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+        wanted = "more than 0" if above_zero else "0 or more"
+        raise ConfigurationError(f"{option} {value:g}: expected a number of seconds, {wanted}")
+    return value
+
+
 def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
     """Run a command to its end; gives the exit code."""
-    face = Face(json=options.json, ladder=options.ladder)
+    face = Face(json=options.json, ladder=options.ladder, summary=options.summary)
+    handler = _Warnings(face)
+    logger = logging.getLogger("softphone")
+    logger.addHandler(handler)
     try:
         return asyncio.run(_interruptible(command, face))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return face.interrupted()
     except SoftphoneError as error:
         code = exit_code(error)
-        face.error(str(error), code)
-        return code
+        return face.failed(str(error), code, result=result_of(code), status=status_of(error))
     finally:
+        logger.removeHandler(handler)
         face.close()
 
 
@@ -53,12 +100,27 @@ async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) 
     """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away."""
     task = asyncio.ensure_future(command(face))
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    loop.add_signal_handler(signal.SIGINT, task.cancel)
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for each in signals:
+        loop.add_signal_handler(each, task.cancel)
     try:
         return await task
     except asyncio.CancelledError:
         return face.interrupted()
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        loop.remove_signal_handler(signal.SIGINT)
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+class _Warnings(logging.Handler):
+    """What the engine warns of, as the command line says it."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__(logging.WARNING)
+        self._face = face
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        self._face.warn(record.getMessage())
+        if record.exc_info is not None:
+            self._face.warn(logging.Formatter().formatException(record.exc_info))

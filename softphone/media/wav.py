@@ -241,6 +241,18 @@ class WavSink:
             ) from error
         give_name(self._part, self._path)
 
+    def discard(self) -> None:
+        """Give the recording up: no file is left.  After `close` this does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(OSError, wave.Error):  # what cannot be finished is thrown away just so
+            if self._writer is not None:
+                self._writer.close()
+        with suppress(OSError):  # a full disk may complain once more
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
 
 def give_name(part: Path, path: Path) -> None:
     """Move a finished file to its name without overwriting another.  Raises MediaError."""

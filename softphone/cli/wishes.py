@@ -1,0 +1,94 @@
+"""What the user of `call` and `answer` wants, checked and opened before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from softphone.account import AccountConfig, load_account
+from softphone.account.connection import tls_settings
+from softphone.cli.face import Face
+from softphone.cli.run import seconds
+from softphone.errors import ConfigurationError
+from softphone.media.wav import WavSink, WavSource
+from softphone.personas import persona_named
+from softphone.security import SrtpPolicy
+from softphone.trust import client_context
+
+__all__ = ["Prepared", "Wishes", "load_checked", "prepare"]
+
+DIGITS = frozenset("0123456789*#ABCD,")
+MOST_DIGITS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for, as given."""
+
+    play: Path | None = None
+    record: Path | None = None
+    digits: str | None = None
+    duration: float | None = None
+    srtp: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The same, checked and opened."""
+
+    config: AccountConfig
+    source: WavSource | None
+    sink: WavSink | None
+    digits: str
+    duration: float | None
+    timeout: float | None
+
+
+def load_checked(face: Face, account: Path) -> AccountConfig:
+    """Read an account file, warn of what others can read, and try its certificate and key.
+
+    Raises ConfigurationError.
+    """
+    file = load_account(account)
+    for warning in file.warnings:
+        face.warn(warning)
+    config = file.config
+    persona_named(config.persona)
+    settings = tls_settings(config)
+    if config.secure_transport or settings.credential is not None:
+        client_context(settings)
+    return config
+
+
+def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
+    """Check everything before anything is sent; the file to record to is made last.
+
+    Raises ConfigurationError.
+    """
+    config = load_checked(face, account)
+    if wishes.srtp is not None:
+        config = config.with_media(srtp=_srtp(wishes.srtp))
+    duration = seconds("--duration", wishes.duration)
+    timeout = seconds("--timeout", wishes.timeout, above_zero=True)
+    digits = _digits(wishes.digits or "")
+    source = None if wishes.play is None else WavSource(wishes.play)
+    sink = None if wishes.record is None else WavSink(wishes.record)
+    return Prepared(config, source, sink, digits, duration, timeout)
+
+
+def _srtp(text: str) -> SrtpPolicy:
+    try:
+        return SrtpPolicy(text)
+    except ValueError:
+        raise ConfigurationError(f"--srtp {text}: expected required, optional or off") from None
+
+
+def _digits(text: str) -> str:
+    digits = text.upper()
+    wrong = "".join(sorted(set(digits) - DIGITS))
+    if wrong:
+        raise ConfigurationError(f"--digits {text}: {wrong!r} cannot be sent; use 0-9 * # A-D")
+    if len(digits) > MOST_DIGITS:
+        raise ConfigurationError(f"--digits: {len(digits)} are too many; {MOST_DIGITS} can be sent")
+    return digits

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from softphone.machine import Flow, Target
 from softphone.sip.dialog import Dialog, DialogId
 from softphone.sip.message import Request
 from softphone.sip.server_transaction import ServerTransaction
+from softphone.sip.speaker import may_speak
 
 __all__ = ["DialogOwner", "DialogTable"]
 
@@ -56,11 +57,14 @@ class DialogTable:
         if self._halves.get((call_id, local_tag)) is owner:
             del self._halves[call_id, local_tag]
 
-    def find(self, request: Request) -> DialogOwner | None:
-        """The owner of the dialog that a request names: its To tag is ours."""
+    def find(self, request: Request, *, flow: Flow) -> DialogOwner | None:
+        """The owner of the dialog that a request names: its To tag is ours.
+
+        None, too, when what comes on `flow` may not speak within that dialog.
+        """
         found = self.named(request.call_id, request.to.tag or "", request.from_.tag or "")
         if found is not None:
-            return found[0]
+            return found[0] if may_speak(found[1].to, flow) else None
         if request.method != "NOTIFY":
             return None
         return self._halves.get((request.call_id, request.to.tag or ""))
@@ -71,8 +75,8 @@ class DialogTable:
         """The dialog of that identity, as we see it."""
         return self._owners.get((call_id, local_tag, remote_tag))
 
-    def rebind(self, old: Flow | Target, new: Flow | Target) -> None:
-        """Move every dialog on one flow to another (RFC 5626)."""
+    def rebind(self, matches: Callable[[Flow | Target], bool], new: Flow | Target) -> None:
+        """Move every dialog whose flow matches to another (RFC 5626)."""
         for _, dialog in self._owners.values():
-            if dialog.to == old:
+            if matches(dialog.to):
                 dialog.to = new

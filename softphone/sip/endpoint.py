@@ -181,8 +181,12 @@ class Endpoint:
         self._layer.send(b"\r\n\r\n", flow)
 
     def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:
-        """Move every dialog and subscription from one flow to another (RFC 5626)."""
-        self._table.rebind(old, new)
+        """Move every dialog and subscription from one flow to another (RFC 5626).
+
+        A Target as `old` stands for the flows that were opened for it, ended or not.
+        """
+        stands_for = self._layer.flows.target_of
+        self._table.rebind(lambda to: old in (to, stands_for(to)), new)
 
     def flow_of(self, target: Target) -> Flow | None:
         """The open flow that was opened for `target`."""

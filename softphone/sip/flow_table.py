@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,9 @@ from softphone.machine import Address, Flow, Target, Transmit
 from softphone.sip.message import Response
 
 __all__ = ["FlowTable", "FlowUser", "Waiter"]
+
+MAXIMUM_FORMER = 1024
+"""Flows whose target is remembered after their end."""
 
 
 class FlowUser(Protocol):
@@ -46,13 +50,22 @@ class FlowTable:
         self._by_target: dict[Target, Flow] = {}
         self._waiting: dict[Target, list[Waiter]] = {}
         self._waiters = 0
+        # What the last flows that have ended were opened for: their dialogs go on there.
+        self._former: OrderedDict[Flow, Target] = OrderedDict()
         self.outgoing: list[Transmit] = []
 
     def __contains__(self, flow: Flow) -> bool:
         return flow in self._open
 
+    def forward(self, to: Flow | Target) -> Flow | Target:
+        """`to` itself, or what a flow that has ended was opened for."""
+        if isinstance(to, Flow) and to not in self._open:
+            return self._former.get(to, to)
+        return to
+
     def resolve(self, to: Flow | Target) -> Flow | None:
         """The open flow that `to` is or stands for, or None."""
+        to = self.forward(to)
         if isinstance(to, Flow):
             return to if to in self._open else None
         return self._by_target.get(to)
@@ -95,6 +108,10 @@ class FlowTable:
         known = self._open.pop(flow, None)
         if known is None:
             return []
+        if known.target is not None:
+            self._former[flow] = known.target
+            if len(self._former) > MAXIMUM_FORMER:
+                self._former.popitem(last=False)
         for target in [t for t in (known.target,) if t and self._by_target.get(t) == flow]:
             del self._by_target[target]
         return list(known.users)
@@ -133,7 +150,9 @@ class FlowTable:
         known = self._open.get(flow)
         return known.public if known is not None else None
 
-    def target_of(self, flow: Flow) -> Target | None:
-        """The target that the flow was opened for."""
+    def target_of(self, flow: Flow | Target) -> Target | None:
+        """The target that the flow was opened for, open or ended."""
+        if isinstance(flow, Target):
+            return flow
         known = self._open.get(flow)
-        return known.target if known is not None else None
+        return known.target if known is not None else self._former.get(flow)

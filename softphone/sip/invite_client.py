@@ -150,7 +150,7 @@ class InviteClient:
         if leg is None:
             if len(self._legs) >= self._layer.config.max_early_dialogs:
                 return None
-            dialog = Dialog.from_response(self.request, response, to=self._to)
+            dialog = Dialog.from_response(self.request, response, to=self.flow or self._to)
             leg = self._legs[tag] = Leg(dialog, self._offered())
             leg.local_body = self._body
         else:
@@ -208,7 +208,8 @@ class InviteClient:
             return
         leg = self._legs.get(tag)
         if leg is None:
-            leg = Leg(Dialog.from_response(self.request, response, to=self._to), self._offered())
+            to = transaction.flow or self._to
+            leg = Leg(Dialog.from_response(self.request, response, to=to), self._offered())
             leg.local_body = self._body
         leg.dialog.confirm(response)
         if self._over or self._canceling is not None:

@@ -206,7 +206,7 @@ class Subscription:
     def _to(self) -> Flow | Target:
         if self._exchange is None:
             raise LocalProtocolError("nothing has been sent yet")
-        return self._exchange.to
+        return self._exchange.flow or self._exchange.to
 
     def _join(self, dialog: Dialog) -> None:
         self.dialog = dialog

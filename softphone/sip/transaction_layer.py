@@ -21,6 +21,7 @@ from softphone.sip.server_transaction import (
     ServerTransaction,
     server_key,
 )
+from softphone.sip.speaker import may_speak
 from softphone.sip.transaction import Input, State, TimerKey
 from softphone.sip.uri import NameAddr, SipUri
 
@@ -41,11 +42,12 @@ class Acknowledgment:
 
     def send(self, *, now: float) -> None:
         """Send it, or send it again, wherever the dialog's flow is now."""
-        flow = self.layer.flows.resolve(self.to)
+        to = self.layer.flows.forward(self.to)
+        flow = self.layer.flows.resolve(to)
         if flow is not None:
             self.start(flow, now=now)
-        elif isinstance(self.to, Target):
-            self.layer.flows.wait(self.to, self)
+        elif isinstance(to, Target):
+            self.layer.flows.wait(to, self)
 
     def start(self, flow: Flow, *, now: float) -> None:
         """Go out on this flow."""
@@ -126,7 +128,7 @@ class TransactionLayer:
         transaction = ClientTransaction(request, branch=branch, to=to, user=user, carrier=self)
         self._clients[transaction.key] = transaction
         transaction.wait(now=now)
-        to = self._by_size(request, to)
+        to = self._by_size(request, self.flows.forward(to))
         flow = self.flows.resolve(to)
         if flow is not None:
             self.flows.use(flow, transaction)
@@ -170,12 +172,7 @@ class TransactionLayer:
         transaction = self._clients.get((via.branch or "", response.cseq.method))
         if transaction is None or transaction.flow is None or len(response.vias) > 1:
             return False
-        # A response comes back where its request went; over UDP the branch must do for proof.
-        if (
-            transaction.flow != flow
-            and flow.transport is not Transport.UDP
-            and transaction.state is not State.ACCEPTED
-        ):
+        if not _comes_back(transaction, transaction.flow, flow):
             return False
         self.flows.learn(flow, response)
         transaction.receive(response, now=now)
@@ -247,6 +244,16 @@ class TransactionLayer:
         while (key := self.timers.pop_due(now)) is not None:
             owner, name = key
             owner.handle_timer(name, now=now)
+
+
+def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bool:
+    """A response comes back where its request went; over UDP the branch must do for proof."""
+    if sent_on == flow:
+        return True
+    if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
+        return True
+    # A copy of a 2xx that was accepted may come by the peer's next connection.
+    return transaction.state is State.ACCEPTED and may_speak(sent_on, flow)
 
 
 def _merge_key(request: Request) -> tuple[str, str, str]:

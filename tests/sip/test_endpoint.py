@@ -203,3 +203,31 @@ def test_mutated_messages_never_raise(transport):
         pair.bob.transmits()
         while pair.bob.next_event() is not None:
             continue
+
+
+def test_a_call_goes_on_by_itself_on_the_next_flow_to_the_same_target():
+    pair = Pair(transport=Transport.TLS)
+    mine, theirs = pair.answered()
+    first = pair.flows["alice"]
+    assert mine.dialog.to == first
+    pair.cut()
+    mine.reinvite(OFFER_2, now=pair.now)
+    pair.drain()
+    # The dialog's flow is gone: its target is opened again (RFC 5626 section 4.3).
+    assert pair.opens[-1] == pair.target
+    pair.connect()
+    pair.run(0.05)
+    assert pair.take("bob", "ModificationReceived").usage is theirs
+
+
+@pytest.mark.parametrize("by", ["flow", "target"])
+def test_a_call_is_rebound_to_another_target_by_its_old_flow_or_target(by):
+    pair = Pair(transport=Transport.TLS)
+    mine, _ = pair.answered()
+    old = pair.flows["alice"] if by == "flow" else pair.target
+    pair.cut()
+    backup = Target(Transport.TLS, "192.0.2.20", 5061)
+    pair.alice.rebind(old, backup, now=pair.now)
+    mine.info(None, now=pair.now)
+    pair.drain()
+    assert pair.opens[-1] == backup

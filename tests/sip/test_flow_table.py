@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.machine import Target, Transport
-from softphone.sip.flow_table import FlowTable
+from softphone.sip.flow_table import MAXIMUM_FORMER, FlowTable
 from tests.support.pair import new_flow
 
 TARGET = Target(Transport.TLS, "192.0.2.9", 5061)
@@ -34,6 +34,26 @@ def test_a_target_is_opened_once_and_resolves_to_its_flow_while_that_is_open():
     assert table.target_of(mine) == TARGET
     table.disconnected(mine)
     assert table.resolve(TARGET) is table.resolve(mine) is None
+
+
+def test_a_flow_that_has_ended_stands_for_its_target_and_for_the_next_flow_there():
+    table, old, new = FlowTable(max_waiting=9), flow(), flow()
+    table.connected(old, TARGET)
+    table.disconnected(old)
+    assert table.forward(old) == TARGET
+    assert table.target_of(old) == TARGET
+    table.connected(new, TARGET)
+    assert table.resolve(old) == new
+    assert table.forward(new) == new
+
+
+def test_the_targets_of_ended_flows_are_bounded():
+    table = FlowTable(max_waiting=9)
+    first = flow()
+    for ended in (first, *(flow() for _ in range(MAXIMUM_FORMER))):
+        table.connected(ended, TARGET)
+        table.disconnected(ended)
+    assert table.target_of(first) is None
 
 
 def test_waiters_come_out_when_the_flow_opens_or_fails():

@@ -186,8 +186,8 @@ async def test_early_media_is_heard_under_srtp(line_of):
 
 @pytest.mark.feature("incoming call")
 async def test_an_incoming_call_is_answered_under_srtp(asterisk, line_of):
-    line = await line_of("bob")
-    await asyncio.to_thread(asterisk.originate_extension, "bob", "601")
+    line = await line_of("heidi")
+    await asyncio.to_thread(asterisk.originate_extension, "heidi", "601")
     async with asyncio.timeout(15):
         incoming = await anext(line.incoming())
         incoming.ring()
@@ -199,11 +199,11 @@ async def test_an_incoming_call_is_answered_under_srtp(asterisk, line_of):
 
 @pytest.mark.feature("bridge of two secure phones")
 async def test_two_phones_talk_through_the_bridge(line_of):
-    frank, grace = await line_of("frank"), await line_of("grace")
-    outgoing = frank.dial("grace")
+    alice, ivan = await line_of("alice"), await line_of("ivan")
+    outgoing = alice.dial("ivan")
 
     async def attend():
-        incoming = await anext(grace.incoming())
+        incoming = await anext(ivan.incoming())
         incoming.ring()
         return await incoming.answer()
 
@@ -234,10 +234,10 @@ async def test_hold_and_resume(line_of):
 
 @pytest.mark.feature("blind transfer")
 async def test_a_blind_transfer(asterisk, line_of):
-    frank, alice = await line_of("frank"), await line_of("alice")
-    outgoing = alice.dial("frank")
+    judy, alice = await line_of("judy"), await line_of("alice")
+    outgoing = alice.dial("judy")
     async with asyncio.timeout(40), outgoing:
-        answering = asyncio.create_task(anext(frank.incoming()))
+        answering = asyncio.create_task(anext(judy.incoming()))
         waiting = asyncio.create_task(outgoing.answered(timeout=15))
         incoming = await answering
         theirs = await incoming.answer()
@@ -250,10 +250,10 @@ async def test_a_blind_transfer(asterisk, line_of):
 
 @pytest.mark.feature("attended transfer")
 async def test_an_attended_transfer(line_of):
-    erin, alice = await line_of("erin"), await line_of("alice")
-    outgoing = alice.dial("erin")
+    karl, alice = await line_of("karl"), await line_of("alice")
+    outgoing = alice.dial("karl")
     async with asyncio.timeout(40), outgoing:
-        answering = asyncio.create_task(anext(erin.incoming()))
+        answering = asyncio.create_task(anext(karl.incoming()))
         waiting = asyncio.create_task(outgoing.answered(timeout=15))
         theirs = await (await answering).answer()
         call = await waiting

@@ -73,6 +73,11 @@ USERS = (
     User("erin", algorithms=("SHA-256",)),
     User("frank", algorithms=("SHA-256", "MD5")),
     User("grace", algorithms=("SHA-512-256",)),
+    # Those whom tests call: each belongs to one test, for a call rings at every binding of a user.
+    User("heidi"),
+    User("ivan"),
+    User("judy"),
+    User("karl"),
 )
 
 

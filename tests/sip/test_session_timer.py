@@ -105,7 +105,7 @@ def test_a_peer_that_stops_refreshing_is_hung_up_with_a_reason():
 
 def test_a_refresh_by_the_peer_keeps_the_session():
     pair = Pair()
-    mine, theirs = pair.answered(session_timer=200.0)
+    pair.answered(session_timer=200.0)
     pair.run(150)
     pair.links["alice"].up = False
     pair.run(130)

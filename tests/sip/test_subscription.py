@@ -66,7 +66,7 @@ def test_it_refreshes_itself_before_it_expires():
 
 def test_unsubscribe_ends_it_on_both_sides():
     pair = Pair()
-    mine, theirs = subscribed(pair)
+    mine, _ = subscribed(pair)
     mine.unsubscribe(now=pair.now)
     pair.run(1)
     assert pair.take("bob", "SubscriptionTerminated").reason == "unsubscribed"
@@ -78,7 +78,7 @@ def test_unsubscribe_ends_it_on_both_sides():
 
 def test_the_notifier_ends_it_with_a_reason():
     pair = Pair()
-    mine, theirs = subscribed(pair)
+    _, theirs = subscribed(pair)
     theirs.terminate(now=pair.now, reason="deactivated")
     pair.run(0.1)
     assert pair.take("alice", "SubscriptionTerminated").reason == "deactivated"

@@ -8,6 +8,7 @@ async with Phone() as phone:
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -95,8 +96,14 @@ class Phone:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        """Close every account, all at once, and then the media; the first failure is raised."""
+        accounts, self._accounts = self._accounts, []
         try:
-            while self._accounts:
-                await self._accounts.pop().close()
+            closed = await asyncio.gather(
+                *(account.close() for account in accounts), return_exceptions=True
+            )
         finally:
             await self._stack.aclose()
+        for outcome in closed:
+            if isinstance(outcome, BaseException) and exc_info[1] is None:
+                raise outcome

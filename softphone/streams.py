@@ -27,6 +27,8 @@ class StreamOwner(Protocol):
 
     media_listeners: list[Callable[[MediaEvent], None]]
     over: asyncio.Future[CallEnded]
+    playing: bool
+    """Whether a source is being played whose end has not been told."""
 
     @property
     def media_port(self) -> MediaPort:
@@ -100,12 +102,15 @@ class MediaStream:
     def play(self, source: Source | None) -> None:
         """Send what `source` gives from the next frame on; None is silence."""
         self._owner.media_port.play(self._row.handle, source)
+        self._owner.playing = source is not None
 
     async def played(self) -> None:
         """Wait until the source that is playing has ended and its last sample has been sent.
 
-        Returns at the end of the call, too.
+        Returns at the end of the call, too, and at once when nothing is playing.
         """
+        if not self._owner.playing:
+            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def listen(event: MediaEvent) -> None:

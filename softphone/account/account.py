@@ -22,7 +22,7 @@ from softphone.account.connection import (
     tls_settings,
 )
 from softphone.account.failure import registration_failure
-from softphone.account.inbox import answer_request
+from softphone.account.inbox import answer_request, refuse_invite, refuse_subscription
 from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.referral import follow_referral
 from softphone.call import (
@@ -35,7 +35,7 @@ from softphone.call import (
     OutgoingCall,
     OutgoingLeg,
 )
-from softphone.errors import TransportError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.events import (
     AccountEvent,
     CallRefused,
@@ -57,10 +57,13 @@ from softphone.sip import (
     InviteUsage,
     LookupPolicy,
     NameAddr,
+    ReferReceived,
     Registration,
     RequestReceived,
     Response,
     SipUri,
+    SubscribeReceived,
+    SubscriptionTerminated,
 )
 
 __all__ = ["Account", "AccountSetup"]
@@ -68,6 +71,13 @@ __all__ = ["Account", "AccountSetup"]
 logger = logging.getLogger("softphone.account")
 
 UNREGISTER_PATIENCE = 2.0
+"""Seconds that a registrar, and far ends that we hang up on, have for their answers at the end."""
+
+MAXIMUM_WAITING = 64
+"""Incoming calls that may wait for the application; further ones are busy."""
+
+
+_BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +113,12 @@ class Account:
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
         self._events: Mailbox[AccountEvent] = Mailbox()
-        self._incoming: Mailbox[IncomingCall] = Mailbox(64)
+        self._incoming: Mailbox[IncomingCall] = Mailbox(MAXIMUM_WAITING)
+        self._waiting: set[IncomingLeg] = set()
         self._settled: asyncio.Event = asyncio.Event()
-        self._vouched = False
+        self._closing = asyncio.Lock()
+        self._closed = False
+        self._vouching: str | None = None
         self._dialog_flow: Flow | None = None
         self._last_change: RegistrationChanged | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,15 +140,21 @@ class Account:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that are up."""
-        return tuple(Call.of(leg) for leg in self._legs.values() if leg.confirmed.done())
+        up = (leg for leg in self._legs.values() if leg.confirmed.done() and not leg.over.done())
+        return tuple(Call.of(leg) for leg in up)
 
     def events(self) -> AsyncIterator[AccountEvent]:
         """Registration, connection and messages, from the start."""
         return self._events.events()
 
-    def incoming(self) -> AsyncIterator[IncomingCall]:
-        """Every call that comes in, as it comes in."""
-        return self._incoming.events()
+    async def incoming(self) -> AsyncIterator[IncomingCall]:
+        """Every call that comes in, as it comes in, and first those that wait already.
+
+        At most `MAXIMUM_WAITING` wait for an answer or a refusal; whoever calls then gets 486.
+        """
+        async for call in self._incoming.events():
+            if call.unanswered:
+                yield call
 
     @property
     def change(self) -> Callable[[], AbstractContextManager[float]]:
@@ -195,22 +214,38 @@ class Account:
             registration.unregister(now=now)
 
     async def close(self) -> None:
-        """Hang up, unregister (waiting a little for the answers), and close the connection."""
+        """Hang up, unregister (waiting a little for the answers), and close the connection.
+
+        Nothing is left of the account afterwards, also when the waiting is canceled.
+        """
+        async with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                await self._depart()
+            finally:
+                self._events.close()
+                self._incoming.close()
+                for task in tuple(self._tasks):
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._driver.__aexit__(None, None, None)
+
+    async def _depart(self) -> None:
         for leg in tuple(self._legs.values()):
             leg.hang_up()
-        if self.registration is RegistrationState.REGISTERED:
-            self._settled.clear()
-            await self.unregister()
-            try:
-                await asyncio.wait_for(self._settled.wait(), UNREGISTER_PATIENCE)
-            except TimeoutError:
-                logger.info("%s: the registrar did not answer our leave", self.aor)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._events.close()
-        self._incoming.close()
-        await self._driver.__aexit__(None, None, None)
+        try:
+            async with asyncio.timeout(UNREGISTER_PATIENCE):
+                # What was asked while registering may still be granted: it is taken away, too.
+                if self.registration in _BOUND:
+                    self._settled.clear()
+                    await self.unregister()
+                    await self._settled.wait()
+                while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            logger.info("%s: not everybody answered when we left", self.aor)
 
     async def __aenter__(self) -> Self:
         return self
@@ -314,7 +349,7 @@ class Account:
                 cname=f"{self._setup.entropy(6).hex()}@softphone",
             ),
             persona=self._persona,
-            vouched=lambda: self._vouched,
+            vouched=self._vouches,
             direct=self.config.server_uri is None,
             agent=f"{host}" if ":" not in host else f"[{host}]",
             fips=self._setup.fips,
@@ -337,37 +372,60 @@ class Account:
             leg.over.add_done_callback(forget)
 
     def _handle(self, event: SignalingEvent) -> None:
-        owner = getattr(event, "usage", None)
-        handler = None if owner is None else self._owners.get(owner)
-        if handler is None:
-            subscription = getattr(event, "subscription", None)
-            handler = None if subscription is None else self._owners.get(subscription)
+        handler = self._owner_of(event)
         if handler is not None:
             handler(event)
         elif isinstance(event, InviteReceived):
             self._invited(event)
         elif isinstance(event, RequestReceived):
             answer_request(self._endpoint, self._driver.change, event, self._events.put)
+        elif isinstance(event, SubscribeReceived):
+            refuse_subscription(self._driver.change, event.subscription, 489)
+        elif isinstance(event, ReferReceived):
+            # Outside a call it would have us call whom a stranger names.
+            refuse_subscription(self._driver.change, event.subscription, 603)
         elif isinstance(event, RegistrationChanged | FlowLost | FlowRestored):
             self._registration_event(event)
+        if isinstance(event, SubscriptionTerminated):
+            self._owners.pop(event.subscription, None)
+
+    def _owner_of(self, event: SignalingEvent) -> Callable[[Any], None] | None:
+        for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):
+            if owner is not None and owner in self._owners:
+                return self._owners[owner]
+        return None
 
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
+        peer = str(event.request.from_.uri)
+        if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
+            refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
+            self._events.put(CallRefused(peer, 486, "too many calls wait to be answered"))
+            return
         leg = IncomingLeg(self._leg_setup(event.flow), event)
         if leg.begin():
-            self._incoming.put(IncomingCall(leg))
+            self._alert(leg, event.replaces)
             return
-        refused = CallRefused(
-            str(event.request.from_.uri),
-            leg.over.result().status,
-            leg.explanation,
-            leg.refused,
-        )
-        self._events.put(refused)
+        status = leg.over.result().status
+        self._events.put(CallRefused(peer, status, leg.explanation, leg.refused))
+
+    def _alert(self, leg: IncomingLeg, replaces: InviteUsage | None) -> None:
+        self._waiting.add(leg)
+        for done in (leg.over, leg.confirmed):
+            done.add_done_callback(lambda _: self._waiting.discard(leg))
+        replaced = None if replaces is None else self._legs.get(replaces)
+        call = IncomingCall(leg, replaces=None if replaced is None else Call.of(replaced))
+        self._incoming.put(call)
 
     def _registered(self, response: Response) -> None:
         flow = None if self._machine.registration is None else self._machine.registration.flow
-        verified = flow is not None and flow.identity is not None
-        self._vouched = verified and self._persona.vouches(response)
+        identity = None if flow is None else flow.identity
+        vouches = identity is not None and self._persona.vouches(response)
+        self._vouching = identity.fingerprint if identity is not None and vouches else None
+
+    def _vouches(self, flow: Flow | None) -> bool:
+        """Whether the registrar that speaks for far ends is at the other end of a flow."""
+        identity = None if flow is None else flow.identity
+        return identity is not None and identity.fingerprint == self._vouching
 
     def _registration_event(self, event: RegistrationChanged | FlowLost | FlowRestored) -> None:
         self._events.put(event)
@@ -381,10 +439,20 @@ class Account:
             if self._dialog_flow is not None:
                 with self._driver.change() as now:
                     self._endpoint.rebind(self._dialog_flow, flow, now=now)
+                for leg in tuple(self._legs.values()):
+                    leg.contain(leg.reconsider)
             self._dialog_flow = flow
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, SoftphoneError):
+            logger.info("%s: %s", self.aor, error)
+        elif error is not None:
+            logger.error("%s: a task has failed", self.aor, exc_info=error)

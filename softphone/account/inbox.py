@@ -9,10 +9,18 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from softphone.errors import LocalProtocolError
 from softphone.events import AccountEvent, MessageReceived, MessageWaiting
-from softphone.sip import Endpoint, Request, RequestReceived, ServerExchange
+from softphone.sip import (
+    Endpoint,
+    InviteUsage,
+    Request,
+    RequestReceived,
+    ServerExchange,
+    ServerSubscription,
+)
 
-__all__ = ["answer_request", "message_summary"]
+__all__ = ["answer_request", "message_summary", "refuse_invite", "refuse_subscription"]
 
 _WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
 _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
@@ -30,8 +38,34 @@ def answer_request(
     if news is not None:
         tell(news)
     headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
-    with change() as now:
-        endpoint.respond(event.exchange, status, now=now, headers=headers)
+    _give(change, lambda now: endpoint.respond(event.exchange, status, now=now, headers=headers))
+
+
+def refuse_subscription(
+    change: Callable[[], AbstractContextManager[float]],
+    subscription: ServerSubscription,
+    status: int,
+) -> None:
+    """Refuse a SUBSCRIBE or REFER that belongs to no call of ours."""
+    _give(change, lambda now: subscription.reject(status, now=now))
+
+
+def refuse_invite(
+    change: Callable[[], AbstractContextManager[float]], usage: InviteUsage, status: int
+) -> None:
+    """Refuse a call before anything is made of it."""
+    _give(change, lambda now: usage.reject(status, now=now))
+
+
+def _give(
+    change: Callable[[], AbstractContextManager[float]], command: Callable[[float], object]
+) -> None:
+    try:
+        with change() as now:
+            command(now)
+    except LocalProtocolError:
+        # It was canceled, or its connection ended, in the same drain: nobody waits any more.
+        return
 
 
 def _read(request: Request) -> tuple[int, AccountEvent | None]:

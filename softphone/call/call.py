@@ -98,7 +98,11 @@ class Call:
                 await self._leg.renegotiate(held=True)
 
     async def resume(self) -> None:
-        """Take the far end back, with a full offer.  Raises CallError."""
+        """Take the far end back, with a full offer.
+
+        Raises CallError, or SecurityShortfall when the call was put on hold for falling below its
+        policy and is not above it again.
+        """
         async with self._turn:
             if self._leg.negotiation.held:
                 await self._leg.renegotiate(held=False)
@@ -106,11 +110,13 @@ class Call:
     async def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
         """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO.
 
-        Raises ConfigurationError for a character that is no digit, before anything is sent.
+        Returns when they have been said.  Raises ConfigurationError for a character that is no
+        digit, before anything is sent, and LocalProtocolError once the call is over.
         """
         spec = self._leg.stream_spec
         if spec is not None and spec.telephone_event is not None:
             self._audio.send_digits(digits, duration_ms=duration_ms)
+            await asyncio.sleep(sum(_seconds(digit, duration_ms) for digit in digits))
             return
         await self._send_digits_by_info(digits, duration_ms)
 
@@ -127,7 +133,7 @@ class Call:
                     self._leg.active_usage.info(
                         Body("application/dtmf-relay", text.encode()), now=now
                     )
-            await asyncio.sleep((500 if digit == "," else duration_ms + 60) / 1000)
+            await asyncio.sleep(_seconds(digit, duration_ms))
 
     async def transfer(self, target: str | Call) -> None:
         """Transfer the far end: blind to a URI, or attended to the peer of another call.
@@ -160,10 +166,11 @@ class Call:
     @property
     def transfer_requested(self) -> bool:
         """Whether the far end waits for an answer to its REFER."""
-        return self._leg.referral is not None
+        referral = self._leg.referral
+        return referral is not None and not referral.subscription.over
 
     def reject_transfer(self, status: int = 603) -> None:
-        """Refuse the transfer that `TransferRequested` told of."""
+        """Refuse the transfer that `TransferRequested` told of.  Raises LocalProtocolError."""
         referral = self.take_referral()
         with self._leg.setup.change() as now:
             referral.subscription.reject(status, now=now)
@@ -174,9 +181,9 @@ class Call:
         Raises LocalProtocolError when nobody asked for one.
         """
         referral = self._leg.referral
-        if referral is None:
-            raise LocalProtocolError("nobody asked for a transfer")
         self._leg.referral = None
+        if referral is None or referral.subscription.over:
+            raise LocalProtocolError("nobody asks for a transfer, or not any more")
         return referral
 
     def hangup(self) -> None:
@@ -188,6 +195,11 @@ class Call:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._leg.hang_up()
+
+
+def _seconds(digit: str, duration_ms: int) -> float:
+    """How long a digit and the gap after it take; "," is a pause."""
+    return (500 if digit == "," else duration_ms + 60) / 1000
 
 
 def _place(text: str) -> NameAddr:

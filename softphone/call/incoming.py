@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
-from softphone.call.leg import LegSetup, warning_header
-from softphone.call.negotiation import MediaSetup, Negotiation, Proposal, Unacceptable
+from softphone.call.leg import LegSetup
+from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
+from softphone.call.refusal import Unacceptable, unmet, warning_header
 from softphone.call.session import SessionLeg
 from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError
 from softphone.events import (
@@ -48,28 +49,32 @@ class IncomingLeg(SessionLeg):
         self._offered = invite.role is BodyRole.OFFER
         self._body = invite.body
         self._acknowledged_once = False
+        self._media_is_open = False
         setup.adopt(invite.usage, self.handle)
 
     def begin(self) -> bool:
-        """Judge the offer, if there is one; False: it was refused with 488, and is over."""
+        """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""
+        self.contain(self._begin)
+        return self.state is not CallState.TERMINATED
+
+    def _begin(self) -> None:
         self._hear(self.request)
         if not self._offered:
-            return True
+            return
         try:
             outcome = self.negotiation.receive_offer(self._body)
         except MediaError as error:
-            self._turn_down(500, Unacceptable(399, str(error)))
-            return False
+            self._no_media(error)
+            return
         if isinstance(outcome, Proposal):
             shortfalls = tuple(
                 s for s in self.judge(outcome) if s.code is not ShortfallCode.FAR_END_UNKNOWN
             )
             if not shortfalls:
                 self._proposal = outcome
-                return True
-            outcome = Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls)
+                return
+            outcome = unmet(shortfalls)
         self._turn_down(488, outcome)
-        return False
 
     def renew(self, make: Callable[[MediaSetup], Negotiation]) -> None:
         """Judge the offer again with another negotiation, before the answer.
@@ -83,18 +88,22 @@ class IncomingLeg(SessionLeg):
             outcome = self.negotiation.receive_offer(self._body)
             self._proposal = outcome if isinstance(outcome, Proposal) else None
 
+    def _no_media(self, error: MediaError) -> None:
+        """There is no port or no row left for the call (RFC 3261 section 21.5.4)."""
+        self._turn_down(503, Unacceptable(370, f"no media stream can be opened: {error}"))
+
     def _turn_down(self, status: int, refusal: Unacceptable) -> None:
         usage = self.active_usage
         self.explanation = refusal.explanation
         self.refused = refusal.shortfalls
-        error: SoftphoneError | None = None
+        error: SoftphoneError = CallFailed(refusal.explanation, status=status)
+        by = EndedBy.LOCAL
         if refusal.shortfalls:
-            error = SecurityShortfall(refusal.shortfalls)
+            error, by = SecurityShortfall(refusal.shortfalls), EndedBy.POLICY
             self.mailbox.put(SecurityRefused(refusal.shortfalls))
-        with self.setup.change() as now:
-            usage.reject(status, now=now, headers=(warning_header(refusal, self.setup.agent),))
-        by = EndedBy.POLICY if refusal.shortfalls else EndedBy.LOCAL
         self.finish(CallEnded(by, status, refusal.explanation), error)
+        headers = (warning_header(refusal, self.setup.agent),)
+        self.command(lambda now: usage.reject(status, now=now, headers=headers))
 
     def ring(self, status: int = 180) -> None:
         """Tell the caller that somebody is being alerted."""
@@ -110,15 +119,20 @@ class IncomingLeg(SessionLeg):
         if self._offered:
             self._accept_offer(usage)
             return
-        self._send_answer(usage, self.negotiation.offer())
+        try:
+            offer = self.negotiation.offer()
+        except MediaError as error:
+            self._no_media(error)
+            return
+        self._send_answer(usage, offer)
 
     def _accept_offer(self, usage: InviteUsage) -> None:
         proposal = self._proposal
         if proposal is None:
             raise LocalProtocolError("the offer was refused")
-        shortfalls = self.settle(proposal, accepted=self._media_open)
+        shortfalls = self.settle(proposal, accepted=self._media_opened)
         if shortfalls:
-            self._turn_down(488, Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls))
+            self._turn_down(488, unmet(shortfalls))
             return
         self._send_answer(usage, proposal.body)
 
@@ -126,17 +140,20 @@ class IncomingLeg(SessionLeg):
         with self.setup.change() as now:
             usage.accept(body, now=now, headers=self.setup.announce(self.security))
 
-    def _media_open(self) -> None:
-        self.media_is_open = True
+    def _media_opened(self) -> None:
+        self._media_is_open = True
         if self._acknowledged_once:
             self._up()
 
-    media_is_open = False
+    @property
+    def answering(self) -> bool:
+        """Whether we have answered."""
+        return self.usage is not None and self.usage.answered
 
     def established(self) -> None:
         """The ACK is there, and with it, for an offer of ours, the answer."""
         self._acknowledged_once = True
-        if self._offered and not self.media_is_open:
+        if self._offered and not self._media_is_open:
             # Media waits for the server's word about the far end; the dialog is confirmed.
             return
         self._up()
@@ -153,7 +170,7 @@ class IncomingLeg(SessionLeg):
         usage = self.active_usage
         with self.setup.change() as now:
             usage.reject(status, now=now, reason=reason)
-        self.finish(CallEnded(EndedBy.LOCAL, status, reason))
+            self.finish(CallEnded(EndedBy.LOCAL, status, reason))
 
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
         """Send the caller elsewhere."""
@@ -161,18 +178,15 @@ class IncomingLeg(SessionLeg):
         places = [NameAddr(None, parse_uri(contact), ()) for contact in contacts]
         with self.setup.change() as now:
             usage.redirect(places, now=now, status=status)
-        self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
+            self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
 
-    def _hang_up(self, status: int, text: str) -> None:
-        usage = self.usage
-        if usage is not None and self.state in (CallState.TRYING, CallState.EARLY):
-            if usage.answered:
-                super()._hang_up(status, text)
-                return
-            with self.setup.change() as now:
-                usage.reject(status or 480, now=now)
+    def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
+        if usage.answered:
+            super()._leave(usage, status, text)
             return
-        super()._hang_up(status, text)
+        headers = (warning_header(Unacceptable(399, text), self.setup.agent),) if text else ()
+        refusal = status if 400 <= status <= 699 else 480
+        self.command(lambda now: usage.reject(refusal, now=now, headers=headers))
 
     def _canceled(self, event: CancelReceived[InviteUsage]) -> None:
         error = Canceled("the caller gave up", status=487, reason="Request Terminated")
@@ -185,10 +199,15 @@ class IncomingLeg(SessionLeg):
 
 
 class IncomingCall:
-    """Somebody calls us.  What was refused on security grounds never gets here."""
+    """Somebody calls us.  What was refused on security grounds never gets here.
 
-    def __init__(self, leg: IncomingLeg) -> None:
+    `replaces` is the call of ours that this one is to take the place of (RFC 3891): answering
+    this one ends that one.
+    """
+
+    def __init__(self, leg: IncomingLeg, *, replaces: Call | None = None) -> None:
         self._leg = leg
+        self.replaces = replaces
 
     @property
     def id(self) -> str:
@@ -216,11 +235,6 @@ class IncomingCall:
         return self._leg.statistics
 
     @property
-    def replaces(self) -> InviteUsage | None:
-        """The usage of ours that this call is to take the place of (RFC 3891)."""
-        return self._leg.replaces
-
-    @property
     def refused(self) -> tuple[Shortfall, ...]:
         """Why we refused the call on security grounds; () if we did not."""
         return self._leg.refused
@@ -228,7 +242,12 @@ class IncomingCall:
     @property
     def ended(self) -> asyncio.Future[CallEnded]:
         """Done when the call is over, also when its caller gave up."""
-        return self._leg.over
+        return asyncio.shield(self._leg.over)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it still waits to be answered, rejected or redirected."""
+        return self._leg.state is not CallState.TERMINATED and not self._leg.answering
 
     def events(self) -> AsyncIterator[CallEvent]:
         """Everything that happens to the call, from its start."""
@@ -242,10 +261,12 @@ class IncomingCall:
         """Answer, and wait until the caller has acknowledged it and media is open.
 
         Raises SecurityShortfall when the answer to our offer, or the far end, is less secure than
-        demanded, Canceled when the caller gave up, CallFailed when the ACK never came.
+        demanded, Canceled when the caller gave up, CallFailed when the ACK never came or there is
+        no port left for the media, LocalProtocolError when it was answered already.
         """
         leg = self._leg
-        leg.accept()
+        if not leg.over.done():
+            leg.accept()
         try:
             waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -261,11 +282,17 @@ class IncomingCall:
         return Call.of(leg)
 
     def reject(self, status: int = 486, reason: str = "") -> None:
-        """Refuse the call: 486 Busy Here, 603 Decline, 480 Temporarily Unavailable, ..."""
+        """Refuse the call: 486 Busy Here, 603 Decline, 480 Temporarily Unavailable, ...
+
+        Raises LocalProtocolError for another status, and when the call is over.
+        """
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal; use 300 to 699")
         self._leg.reject(status, reason)
 
     def redirect(self, *contacts: str, status: int = 302) -> None:
-        """Send the caller to other places.  Raises MalformedMessage for a bad URI."""
+        """Send the caller to other places.
+
+        Raises MalformedMessage for a bad URI, LocalProtocolError when the call is over.
+        """
         self._leg.redirect(contacts, status)

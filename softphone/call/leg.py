@@ -9,28 +9,39 @@ ends the call, or leaves the session as it was, and never falls back in silence.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from softphone.call.mailbox import Mailbox
-from softphone.call.negotiation import MediaSetup, Negotiation, Proposal, Unacceptable
+from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
+from softphone.call.refusal import Unacceptable, reason_header
 from softphone.call.security import direct_far_end, signaling_security
-from softphone.errors import NotAcceptable, SoftphoneError
+from softphone.errors import LocalProtocolError, NotAcceptable, SoftphoneError
 from softphone.events import (
     CallEnded,
     CallEvent,
     CallState,
     DigitReceived,
+    Direction,
     EndedBy,
     HoldChanged,
     SecurityChanged,
     SecurityRefused,
     StreamStatistics,
 )
-from softphone.machine import Flow
-from softphone.media.port import DigitDetected, LocalMedia, MediaEvent, MediaPort, StreamSpec
+from softphone.machine import Flow, Side
+from softphone.media.port import (
+    DigitDetected,
+    LocalMedia,
+    MediaEvent,
+    MediaPort,
+    PayloadTypeChanged,
+    PlaybackEnded,
+    StreamSpec,
+)
 from softphone.personas import StandardPersona
 from softphone.security import (
     MediaSecurity,
@@ -39,15 +50,33 @@ from softphone.security import (
     SecurityState,
     Shortfall,
     ShortfallCode,
+    SignalingSecurity,
 )
 from softphone.sip import Endpoint, InviteUsage, NameAddr, Request, Response
 
-__all__ = ["HeaderFields", "Leg", "LegSetup", "TimerHandle", "reason_header", "warning_header"]
+__all__ = ["HeaderFields", "Leg", "LegSetup", "TimerHandle"]
+
+logger = logging.getLogger("softphone.call")
 
 HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
 
 FAR_END_PATIENCE = 5.0
 """Seconds that a server may take after the answer to say what the far end is."""
+
+MAXIMUM_SPEAKERS = 32
+"""Forks whose word about the far end is kept."""
+
+_FAR_END = frozenset(
+    {
+        ShortfallCode.FAR_END_UNKNOWN,
+        ShortfallCode.FAR_END_NOT_SECURE,
+        ShortfallCode.FAR_END_AUTHENTICATED,
+    }
+)
+
+
+def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
+    return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
 
 class TimerHandle(Protocol):
@@ -55,6 +84,10 @@ class TimerHandle(Protocol):
 
     def cancel(self) -> None:
         """Call nothing any more."""
+
+
+def _nothing() -> None:
+    """What follows where nothing has to."""
 
 
 def _say_nothing(_: SecurityState) -> HeaderFields:
@@ -66,9 +99,9 @@ class LegSetup:
     """What a leg needs of its account.
 
     `change` opens a drain of the endpoint (`with change() as now`).  `adopt(owner, handler)` has
-    the events of a usage or subscription given to `handler`.  `vouched` says whether the
-    registrar that we are registered with speaks for far ends; `direct` whether the account calls
-    peers themselves, without a server.  `agent` goes into Warning; `announce` gives header
+    the events of a usage or subscription given to `handler`.  `vouched` says whether the server at
+    the other end of a flow speaks for far ends; `direct` whether the account calls peers
+    themselves, without a server.  `agent` goes into Warning; `announce` gives header
     fields for our 200 to an INVITE (a server says there what the call's security is).
     """
 
@@ -78,24 +111,11 @@ class LegSetup:
     adopt: Callable[[object, Callable[[Any], None]], None]
     media: MediaSetup
     persona: StandardPersona
-    vouched: Callable[[], bool]
+    vouched: Callable[[Flow | None], bool]
     direct: bool = False
     agent: str = "softphone"
     fips: bool = False
     announce: Callable[[SecurityState], HeaderFields] = _say_nothing
-
-
-def warning_header(refusal: Unacceptable, agent: str) -> tuple[str, str]:
-    """The Warning header field that says why (RFC 3261 section 20.43)."""
-    text = refusal.explanation.replace("\\", "").replace('"', "'")
-    clean = "".join(c if " " <= c <= "~" else "?" for c in text)[:400]
-    return "Warning", f'{refusal.warning_code} {agent} "{clean}"'
-
-
-def reason_header(status: int, text: str) -> tuple[str, str]:
-    """The Reason header field of a BYE or CANCEL (RFC 3326)."""
-    clean = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in text)[:200]
-    return "Reason", f'SIP;cause={status};text="{clean}"'
 
 
 class Leg:
@@ -118,13 +138,18 @@ class Leg:
         self.explanation = ""
         self.final_statistics: StreamStatistics | None = None
         self.final_security: SecurityState | None = None
-        self._far_end: SecurityLevel | None = None
+        self.held_by_policy = False
+        """Whether the call has fallen below its policy and its media is stopped for that."""
+        self.playing = False
+        self.media_listeners: list[Callable[[MediaEvent], None]] = []
+        self._signaling = SignalingSecurity()
+        self._words: dict[str, SecurityLevel | None] = {}
+        self._speaker = ""
         self._generation = 0
         self._shown: SecurityState | None = None
         self._patience: TimerHandle | None = None
-        self._waiting: Callable[[], None] | None = None
-        self._change_result: asyncio.Future[None] | None = None
-        self.media_listeners: list[Callable[[MediaEvent], None]] = []
+        self._waiting: Proposal | None = None
+        self._once_open: Callable[[], None] = _nothing
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation whose media events come to this leg."""
@@ -142,7 +167,7 @@ class Leg:
     def peer(self) -> NameAddr:
         """Who is at the other end, as signaled."""
         if self.usage is None:
-            raise RuntimeError("the call has no usage yet")
+            raise LocalProtocolError("the call has not been started")
         return self.usage.remote
 
     @property
@@ -153,39 +178,98 @@ class Leg:
         return self._state_with(self.negotiation.media)
 
     def _state_with(self, media: Sequence[MediaSecurity]) -> SecurityState:
-        return SecurityState(
-            signaling_security(self.flow), tuple(media), self._far_end, self.setup.fips
-        )
+        flow = self.flow
+        if flow is not None:
+            # While a lost connection is being replaced, the call has what it had.
+            self._signaling = signaling_security(flow)
+        return SecurityState(self._signaling, tuple(media), self._far_end, self.setup.fips)
+
+    @property
+    def _far_end(self) -> SecurityLevel | None:
+        return self._words.get(self._speaker)
 
     # Events
 
     def handle(self, event: Any) -> None:
         """Take one SIP event of this leg's usage."""
+        self.contain(lambda: self._take(event))
+
+    def _take(self, event: Any) -> None:
         message = getattr(event, "response", None) or getattr(event, "request", None)
-        if isinstance(message, Request | Response):
+        if self.state is not CallState.TERMINATED and isinstance(message, Request | Response):
             self._hear(message)
-        if self.state is CallState.TERMINATED:
-            return
         handler = self.handlers.get(type(event))
-        if handler is not None:
+        if handler is not None and self.state is not CallState.TERMINATED:
             handler(self, event)
+
+    def contain(self, work: Callable[[], None]) -> None:
+        """Run what a message or a timer brought about.
+
+        What goes wrong ends this call and no other: all of an account's share one drain.
+        """
+        try:
+            work()
+        except SoftphoneError as error:
+            logger.warning("a call had to be ended: %s", error)
+            self.fail(Unacceptable(399, str(error)), status=500)
+
+    def command(self, give: Callable[[float], object]) -> bool:
+        """Give a command to the endpoint; False when the far end was faster.
+
+        Then the event that says what it did is on its way.
+        """
+        try:
+            with self.setup.change() as now:
+                give(now)
+        except LocalProtocolError as error:
+            logger.info("overtaken by the far end: %s", error)
+            return False
+        return True
 
     def _media_event(self, event: MediaEvent) -> None:
         if isinstance(event, DigitDetected):
             self.mailbox.put(DigitReceived(event.digit, event.duration_ms))
+        elif isinstance(event, PayloadTypeChanged):
+            handle, number = event.handle, event.payload_type
+            self.contain(lambda: self.negotiation.follow(handle, number))
+        elif isinstance(event, PlaybackEnded):
+            self.playing = False
         for listener in tuple(self.media_listeners):
             listener(event)
 
     def _hear(self, message: Request | Response) -> None:
-        """Take the word about the far end that a message may bring."""
-        flow = self.flow
-        verified = flow is not None and flow.identity is not None
-        word = self.setup.persona.far_end(message, vouched=verified and self.setup.vouched())
+        """Take the word about the far end that a message may bring.
+
+        Forks are far ends of their own: a word counts for the one that it came from.
+        """
+        speaker = self._tag_of(message) or self._speaker
+        if not self.negotiation.media and not self.waiting:
+            self._speaker = speaker
+        if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
+            return
+        direct = self._direct_far_end(message) if self.setup.direct else None
+        vouched = direct is not None or self.setup.vouched(self.flow)
+        word = self.setup.persona.far_end(message, vouched=vouched)
         if word.spoken:
-            self._far_end = word.level
-        elif self.setup.direct:
-            self._far_end = direct_far_end(message, flow) or self._far_end
-        self._reconsider()
+            self._words[speaker] = word.level
+        elif direct is not None:
+            self._words.setdefault(speaker, direct)
+        self.reconsider()
+
+    @staticmethod
+    def _tag_of(message: Request | Response) -> str | None:
+        """The far end's tag: a request is theirs, a response answers ours."""
+        return message.from_.tag if isinstance(message, Request) else message.to.tag
+
+    def _direct_far_end(self, message: Request | Response) -> SecurityLevel | None:
+        usage = self.usage
+        called = usage is not None and usage.side is Side.SERVER
+        caller = usage.remote.uri if usage is not None and called else None
+        return direct_far_end(message, self.flow, caller=caller)
+
+    def listen_to(self, tag: str) -> None:
+        """The session is this fork's from now on."""
+        self._speaker = tag or self._speaker
 
     # Judging: the one place
 
@@ -193,20 +277,32 @@ class Leg:
         """What keeps a proposal from being accepted."""
         return self.policy.judge(self._state_with(proposal.media))
 
-    def settle(self, proposal: Proposal, *, accepted: Callable[[], None]) -> tuple[Shortfall, ...]:
+    def settle(
+        self,
+        proposal: Proposal,
+        *,
+        accepted: Callable[[], None],
+        patience: float | None = FAR_END_PATIENCE,
+    ) -> tuple[Shortfall, ...]:
         """Put a proposal in force if policy allows; gives the shortfalls if it does not.
 
         When only the far end's level is missing, media stays closed until the server has said it,
-        for `FAR_END_PATIENCE`; `accepted` is called once media is open.
+        for `patience`; `accepted` is called once media is open.
         """
         shortfalls = self.judge(proposal)
-        if shortfalls and all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls):
-            self._wait_for_far_end(proposal, accepted)
-            return ()
-        if not shortfalls:
+        if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
+            # What may not be heard is held: the session may change as long as nothing flows.
+            shortfalls = ()
+        if shortfalls and not _only_unknown(shortfalls):
+            return shortfalls
+        self._stop_waiting()
+        self.negotiation.agree()
+        if shortfalls:
+            self._wait_for_far_end(proposal, accepted, patience)
+        else:
             self._commit(proposal)
             accepted()
-        return shortfalls
+        return ()
 
     def _commit(self, proposal: Proposal) -> None:
         before = self.negotiation.direction
@@ -214,44 +310,74 @@ class Leg:
         after = self._state_with(proposal.media)
         if self._shown is not None and after.level < self._shown.level:
             self._generation += 1
-        self.negotiation.commit(self._generation)
+        self.negotiation.commit(self._generation, silent=self.held_by_policy)
         self.show()
-        if not first and before is not self.negotiation.direction:
-            self.mailbox.put(HoldChanged(self.negotiation.direction, self._changed_by()))
+        if not first:
+            self.tell_direction(before)
 
-    def _changed_by(self) -> EndedBy:
-        return EndedBy.LOCAL if self._change_result is not None else EndedBy.REMOTE
+    def tell_direction(self, before: Direction) -> None:
+        """Tell of another direction of the audio."""
+        if before is not self.negotiation.direction:
+            self.mailbox.put(HoldChanged(self.negotiation.direction, self.changed_by))
 
-    def _wait_for_far_end(self, proposal: Proposal, accepted: Callable[[], None]) -> None:
-        def again() -> None:
-            if not self.judge(proposal):
-                self._stop_waiting()
-                self._commit(proposal)
-                accepted()
+    @property
+    def changed_by(self) -> EndedBy:
+        """Who is changing the session at the moment."""
+        return EndedBy.REMOTE
 
-        def give_up() -> None:
+    def _wait_for_far_end(
+        self, proposal: Proposal, accepted: Callable[[], None], patience: float | None
+    ) -> None:
+        # What another fork had opened is not the call any more.
+        self.negotiation.silence()
+        self._waiting, self._once_open = proposal, accepted
+        if patience is not None:
+            self._be_patient(patience)
+
+    def _look_again(self, proposal: Proposal) -> None:
+        shortfalls = self.judge(proposal)
+        if not shortfalls:
+            once_open = self._once_open
             self._stop_waiting()
-            self.refuse(self.judge(proposal))
-
-        self._stop_waiting()
-        self._waiting = again
-        self._patience = self.setup.call_later(FAR_END_PATIENCE, give_up)
+            self._commit(proposal)
+            once_open()
+        elif not _only_unknown(shortfalls):
+            self.refuse(shortfalls)
 
     @property
     def waiting(self) -> bool:
         """Whether media waits for the server's word about the far end."""
         return self._waiting is not None
 
+    @property
+    def what_waits(self) -> Callable[[], None]:
+        """What is to be called once the media that waits is open."""
+        return self._once_open
+
+    def await_far_end(self, accepted: Callable[[], None]) -> None:
+        """The answer is there: media that waits has `FAR_END_PATIENCE` left to be opened."""
+        self._once_open = accepted
+        self._be_patient(FAR_END_PATIENCE)
+
+    def _be_patient(self, seconds: float) -> None:
+        def give_up() -> None:
+            if self._waiting is not None:
+                self.refuse(self.judge(self._waiting))
+
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = self.setup.call_later(seconds, lambda: self.contain(give_up))
+
     def _stop_waiting(self) -> None:
-        self._waiting = None
+        self._waiting, self._once_open = None, _nothing
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
-    def _reconsider(self) -> None:
-        """The far end's level may have changed: show it, and judge what is in force again."""
+    def reconsider(self) -> None:
+        """What is known of the connection or the far end has changed: judge again, and show it."""
         if self._waiting is not None:
-            self._waiting()
+            self._look_again(self._waiting)
         if self._shown is None or self.state is CallState.TERMINATED:
             return
         if self.security.level < self._shown.level:
@@ -259,7 +385,7 @@ class Leg:
             self.negotiation.restamp(self._generation)
         self.show()
         shortfalls = self.policy.judge(self.security)
-        if shortfalls and self.negotiation.media:
+        if shortfalls and self.negotiation.media and not self.waiting:
             self.dropped(shortfalls)
 
     def show(self) -> None:
@@ -283,32 +409,33 @@ class Leg:
         self.refused = shortfalls
         self.explanation = explanation or str(error)
         self.mailbox.put(SecurityRefused(shortfalls))
-        self._hang_up(488, self.explanation)
-        self.finish(CallEnded(EndedBy.POLICY, 488, self.explanation), error)
+        self._close(CallEnded(EndedBy.POLICY, 488, self.explanation), error)
 
-    def fail(self, refusal: Unacceptable) -> None:
-        """End the call because a description could not be accepted."""
+    def fail(self, refusal: Unacceptable, *, status: int = 488) -> None:
+        """End the call because something in it could not be accepted."""
+        if self.state is CallState.TERMINATED:
+            return
         if refusal.shortfalls:
             self.refuse(refusal.shortfalls, refusal.explanation)
             return
         self.explanation = refusal.explanation
-        self._hang_up(488, refusal.explanation)
-        error = NotAcceptable(refusal.explanation, status=488, reason="Not Acceptable Here")
-        self.finish(CallEnded(EndedBy.LOCAL, 488, refusal.explanation), error)
+        error = NotAcceptable(refusal.explanation, status=status, reason="Not Acceptable Here")
+        self._close(CallEnded(EndedBy.LOCAL, status, refusal.explanation), error)
 
     def hang_up(self, status: int = 0, text: str = "") -> None:
         """End the call, whatever its state: CANCEL, a refusal, or BYE."""
-        if self.state is CallState.TERMINATED:
-            return
-        self._hang_up(status, text)
-        self.finish(CallEnded(EndedBy.LOCAL, status, text))
+        if self.state is not CallState.TERMINATED:
+            self._close(CallEnded(EndedBy.LOCAL, status, text), None)
 
-    def _hang_up(self, status: int, text: str) -> None:
-        if self.usage is None:
-            return
+    def _close(self, ended: CallEnded, error: SoftphoneError | None) -> None:
+        """Media first, then the signaling, so that nothing is heard or sent in between."""
+        self.finish(ended, error)
+        if self.usage is not None:
+            self._leave(self.usage, ended.status, ended.reason)
+
+    def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
         headers = (reason_header(status, text),) if status else ()
-        with self.setup.change() as now:
-            self.usage.bye(now=now, headers=headers)
+        self.command(lambda now: usage.bye(now=now, headers=headers))
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """The call is over: close its media and tell everybody, once."""
@@ -320,8 +447,6 @@ class Leg:
         self._keep_statistics()
         self.state = CallState.TERMINATED
         self.negotiation.close()
-        if self._change_result is not None and not self._change_result.done():
-            self._change_result.cancel()
         if not self.confirmed.done():
             self.confirmed.cancel()
         self.over.set_result(ended)

@@ -13,37 +13,41 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from softphone.call.refusal import (
+    SDP_TYPE,
+    Unacceptable,
+    clear_refused,
+    no_key,
+    read_description,
+    sentences,
+)
+from softphone.call.row import MediaRow, security_of
+from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.machine import Entropy
-from softphone.media.port import EventCallback, LocalMedia, MediaPort, SrtpKey, StreamSpec
+from softphone.media.port import EventCallback, LocalMedia, MediaPort, StreamHandle, StreamSpec
 from softphone.sdp import (
     AnswerMismatch,
     Codec,
     CryptoLine,
-    MalformedDescription,
     MediaCapability,
     NegotiatedMedia,
     OfferedMedia,
     Session,
-    SessionDescription,
 )
 from softphone.sdp import LocalMedia as LocalLine
 from softphone.security import (
-    KeyExchange,
     MediaSecurity,
     SecurityPolicy,
-    Shortfall,
-    ShortfallCode,
     SrtpPolicy,
 )
 from softphone.sip import Body
-from softphone.srtp import Agreement, KeyPlan, Refusal, choose
+from softphone.srtp import Agreement, KeyPlan, choose
 
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
 
-SDP_TYPE = "application/sdp"
 _STATIC = {"PCMU": 0, "PCMA": 8}
 
 
@@ -61,18 +65,6 @@ class MediaSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Unacceptable:
-    """A description that was refused: the Warning to send (RFC 3261 section 20.43), and why.
-
-    `shortfalls` is not empty when it was refused on security grounds.
-    """
-
-    warning_code: int
-    explanation: str
-    shortfalls: tuple[Shortfall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Proposal:
     """A description that could be agreed: `body` is the answer to send, for an offer received.
 
@@ -85,23 +77,11 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Stream:
-    """One kind of media: its row, its keys, and what it would become."""
-
-    local: LocalMedia
-    plan: KeyPlan
-    opened: bool = False
-    closed: bool = False
-    spec: StreamSpec | None = None
-    security: MediaSecurity | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """What a stream becomes at `commit`."""
 
-    stream: _Stream
+    row: MediaRow
     media: NegotiatedMedia
     agreement: Agreement | None
     answered: bool = False
@@ -109,19 +89,22 @@ class _Candidate:
 
     @property
     def security(self) -> MediaSecurity:
-        if self.agreement is None:
-            return MediaSecurity(self.media.media, self.media.profile)
-        return MediaSecurity(
-            self.media.media, self.media.profile, self.agreement.suite, KeyExchange.SDES
-        )
+        return security_of(self.media, self.agreement)
 
 
 @dataclass(slots=True)
 class _Pending:
-    """An exchange that was judged and not yet committed."""
+    """An exchange that was judged and not yet committed.
+
+    `final` is False for an early answer.  `agreed` says that its answer has been sent or taken:
+    then it cannot be undone, even while its rows wait.  `before` is one that waited when this
+    one began.
+    """
 
     candidates: list[_Candidate] = field(default_factory=list)
-    answered: bool = False
+    final: bool = False
+    agreed: bool = False
+    before: _Pending | None = None
 
 
 class Negotiation:
@@ -134,7 +117,7 @@ class Negotiation:
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
-        self._streams: dict[str, _Stream] = {}
+        self._rows: dict[str, MediaRow] = {}
         self._pending = _Pending()
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
@@ -144,19 +127,19 @@ class Negotiation:
     @property
     def media(self) -> tuple[MediaSecurity, ...]:
         """The security of every stream in force."""
-        return tuple(s.security for s in self._streams.values() if s.security is not None)
+        return tuple(r.security for r in self._rows.values() if r.security is not None)
 
     @property
     def audio(self) -> LocalMedia | None:
         """The row of the audio stream."""
-        stream = self._streams.get("audio")
-        return None if stream is None else stream.local
+        row = self._rows.get("audio")
+        return None if row is None else row.local
 
     @property
     def spec(self) -> StreamSpec | None:
         """The audio stream as it was opened last."""
-        stream = self._streams.get("audio")
-        return None if stream is None else stream.spec
+        row = self._rows.get("audio")
+        return None if row is None else row.spec
 
     @property
     def direction(self) -> Direction:
@@ -176,75 +159,106 @@ class Negotiation:
 
         Raises NoPortFree, and LocalProtocolError while an offer is pending.
         """
-        stream = self._stream("audio")
-        direction = Direction.SENDONLY if self.held else Direction.SENDRECV
-        secure = self.setup.policy.srtp is not SrtpPolicy.OFF
+        return self._offer(Direction.SENDONLY if self.held else Direction.SENDRECV, full=full)
+
+    def repeat(self) -> None:
+        """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).
+
+        Raises LocalProtocolError when nothing was agreed, or an offer is pending.
+        """
+        ours = self._session.local
+        line = next((m for m in ours.media if m.media == "audio"), None) if ours else None
+        if ours is None or line is None:
+            raise LocalProtocolError("there is no session to refresh")
+        self._offer(ours.direction_of(line), full=False)
+
+    def _offer(self, direction: Direction, *, full: bool) -> Body:
+        row = self._row("audio")
+        demand = self.setup.policy.srtp
+        secure = demand is not SrtpPolicy.OFF
         current = self._session.negotiated
-        if secure and current and stream.plan.current is None and not full:
-            # What was agreed in clear under `optional` is not re-opened as SRTP by a mere hold.
+        clear = bool(current) and row.plan.current is None
+        if demand is SrtpPolicy.OPTIONAL and clear and not full:
+            # What was agreed in clear is not re-opened as SRTP by a mere hold.
             secure = False
         # SRTP under RTP/AVP is understood and never offered; RTP/SAVPF is kept.
         profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
         line = LocalLine(
             "audio",
-            stream.local.rtp_port,
+            row.local.rtp_port,
             profile=profile if secure else "RTP/AVP",
             direction=direction,
-            crypto=stream.plan.offer(full=full, direction=direction) if secure else (),
-            rtcp_port=stream.local.rtcp_port,
+            crypto=row.plan.offer(full=full, direction=direction) if secure else (),
+            rtcp_port=row.local.rtcp_port,
         )
         return Body(SDP_TYPE, self._session.offer([line]).encode())
 
     def receive_answer(self, body: Body | None, *, final: bool = True) -> Proposal | Unacceptable:
         """Judge the answer to our offer; `final` False is an early one (RFC 3261 13.2.1)."""
-        description = _description(body)
+        description = read_description(body)
         if isinstance(description, Unacceptable):
             return description
+        if not self._session.offer_pending:
+            return Unacceptable(399, "no offer of ours waits for this answer")
         try:
             negotiated = self._session.receive_answer(description, final=final)
         except AnswerMismatch as error:
             return Unacceptable(399, f"the answer does not fit our offer: {error}")
         if not negotiated:
             return Unacceptable(304, "the answer refuses every media stream")
-        self._pending = _Pending(answered=final)
+        pending = _Pending(final=final)
         notes: list[str] = []
         for media in negotiated:
             unreachable = self._unreachable(media.remote_address[0])
             candidate = unreachable or self._judge_answer(media, notes, final=final)
             if isinstance(candidate, Unacceptable):
                 return candidate
-            self._pending.candidates.append(candidate)
+            pending.candidates.append(candidate)
+        self._pending = pending
         return self._propose(notes=notes)
+
+    def complete(self, body: Body) -> Unacceptable | None:
+        """An early answer that is in force already has become final (RFC 3262 section 5)."""
+        waiting = self._pending
+        outcome = self.receive_answer(body)
+        if isinstance(outcome, Unacceptable):
+            return outcome
+        self.agree()
+        if not waiting.candidates:
+            self._pending = _Pending()
+        return None
 
     def _judge_answer(
         self, media: NegotiatedMedia, notes: list[str], *, final: bool
     ) -> _Candidate | Unacceptable:
-        stream = self._stream(media.media)
+        row = self._row(media.media)
         secure = "SAVP" in media.profile
         if secure and not media.local_crypto:
             return Unacceptable(302, f"the answer is {media.profile} and our offer was RTP/AVP")
         if not media.local_crypto or not (secure or media.remote_crypto):
-            return self._clear(stream, media, "answer")
-        outcome = stream.plan.receive_answer(
+            return self._clear(row, media, "answer")
+        outcome = row.plan.receive_answer(
             media.remote_crypto,
             remote=media.remote_address,
             direction=media.direction,
             final=final,
         )
         if isinstance(outcome, Agreement):
-            return _Candidate(stream, media, outcome)
-        notes.extend(_sentences(outcome))
+            return _Candidate(row, media, outcome)
+        notes.extend(sentences(outcome))
         if secure:
-            return _no_key("answer", media.profile, outcome)
-        return self._clear(stream, media, "answer")
+            return no_key("answer", media.profile, outcome)
+        return self._clear(row, media, "answer")
 
     # Answering
 
     def receive_offer(self, body: Body | None) -> Proposal | Unacceptable:
         """Judge an offer and prepare the answer.  Raises NoPortFree."""
-        description = _description(body)
+        description = read_description(body)
         if isinstance(description, Unacceptable):
             return description
+        if self._session.offer_pending:
+            return Unacceptable(399, "an offer waits for its answer already")
         offered = self._session.receive_offer(description)
         chosen = self._session.choose(offered, worth=self._worth)
         refusal = next(filter(None, (self._unreachable(c.remote_address[0]) for c in chosen)), None)
@@ -257,23 +271,24 @@ class Negotiation:
         lines: dict[int, LocalLine] = {}
         agreements: dict[int, Agreement] = {}
         for line in chosen:
-            stream = self._stream(line.media)
-            agreement = self._agree(stream, line, notes)
+            row = self._row(line.media)
+            agreement = self._agree(row, line, notes)
             if agreement is not None:
                 agreements[line.index] = agreement
             lines[line.index] = LocalLine(
                 line.media,
-                stream.local.rtp_port,
+                row.local.rtp_port,
                 direction=self._answer_direction(line.direction),
                 crypto=() if agreement is None else (agreement.local,),
-                rtcp_port=stream.local.rtcp_port,
+                rtcp_port=row.local.rtcp_port,
                 index=line.index,
             )
         answer = self._session.answer(lines)
-        self._pending = _Pending(answered=True)
+        waiting = self._pending if self._pending.agreed else None
+        self._pending = _Pending(final=True, before=waiting)
         for media in self._session.negotiated:
-            stream = self._stream(media.media)
-            candidate = _Candidate(stream, media, agreements.get(media.index), answered=True)
+            row = self._row(media.media)
+            candidate = _Candidate(row, media, agreements.get(media.index), answered=True)
             self._pending.candidates.append(candidate)
         return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
 
@@ -283,6 +298,8 @@ class Negotiation:
             address = ipaddress.ip_address(host)
         except ValueError:
             return Unacceptable(301, f"the media address {host[:64]} is a name, not an address")
+        if "%" in host:
+            return Unacceptable(301, "the media address has a zone, which means nothing here")
         if address.version != ipaddress.ip_address(self.setup.host).version:
             return Unacceptable(301, f"the media address {host} is not of our own address family")
         return None
@@ -292,16 +309,14 @@ class Negotiation:
             return most
         return Direction.SENDONLY if most.sends else Direction.INACTIVE
 
-    def _agree(self, stream: _Stream, line: OfferedMedia, notes: list[str]) -> Agreement | None:
+    def _agree(self, row: MediaRow, line: OfferedMedia, notes: list[str]) -> Agreement | None:
         """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
         if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
             return None
-        outcome = stream.plan.answer(
-            line.crypto, remote=line.remote_address, direction=line.direction
-        )
+        outcome = row.plan.answer(line.crypto, remote=line.remote_address, direction=line.direction)
         if isinstance(outcome, Agreement):
             return outcome
-        notes.extend(_sentences(outcome))
+        notes.extend(sentences(outcome))
         return None
 
     def _usable(self, lines: Sequence[CryptoLine]) -> bool:
@@ -328,83 +343,96 @@ class Negotiation:
         if demand is SrtpPolicy.OFF:
             return Unacceptable(302, f"the offer is {audio[0].profile} and SRTP is off here")
         if not secure:
-            return _clear_refused("offer", audio[0].profile, "audio")
+            return clear_refused("offer", audio[0].profile, "audio")
         verdict = choose(secure[0].crypto, allowed=self.setup.policy.suites)
-        return _no_key("offer", secure[0].profile, verdict.refusals)
+        return no_key("offer", secure[0].profile, verdict.refusals)
 
-    def _clear(
-        self, stream: _Stream, media: NegotiatedMedia, what: str
-    ) -> _Candidate | Unacceptable:
+    def _clear(self, row: MediaRow, media: NegotiatedMedia, what: str) -> _Candidate | Unacceptable:
         if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
-            return _clear_refused(what, media.profile, media.media)
-        return _Candidate(stream, media, None)
+            return clear_refused(what, media.profile, media.media)
+        return _Candidate(row, media, None)
 
     # Taking effect
 
-    def commit(self, generation: int) -> None:
+    def agree(self) -> None:
+        """The judged exchange holds: its answer goes out, or was taken.  Its keys are in force.
+
+        Rows wait for `commit`, which may come later, when more is known of the far end.
+        """
+        pending = self._pending
+        if pending.agreed:
+            return
+        pending.agreed, pending.before = True, None
+        for candidate in pending.candidates:
+            if candidate.agreement is None:
+                if pending.final:
+                    candidate.row.plan.clear()
+            elif candidate.answered:
+                candidate.row.plan.commit()
+
+    def commit(self, generation: int, *, silent: bool = False) -> None:
         """Put the judged exchange in force: rows are opened or changed.
 
         `generation` is the call's security generation, which grows whenever its level falls.
+        With `silent`, nothing flows whatever was negotiated.
         """
-        agreed = {id(candidate.stream) for candidate in self._pending.candidates}
-        for candidate in self._pending.candidates:
-            self._open(candidate, generation)
-        for stream in self._streams.values():
-            if id(stream) not in agreed and stream.opened and self._pending.answered:
-                self.setup.port.set_direction(stream.local.handle, Direction.INACTIVE)
-                stream.security = None
-        self._pending = _Pending()
-
-    def _open(self, candidate: _Candidate, generation: int) -> None:
-        stream, media, agreement = candidate.stream, candidate.media, candidate.agreement
-        if agreement is None:
-            stream.plan.clear()
-        elif candidate.answered:
-            stream.plan.commit()
-        stream.spec = self._spec(media, agreement, generation)
-        stream.security = candidate.security
-        self.setup.port.open(stream.local.handle, stream.spec)
-        stream.opened = True
+        self.agree()
+        pending, self._pending = self._pending, _Pending()
+        for candidate in pending.candidates:
+            candidate.row.open(
+                candidate.media, candidate.agreement, generation=generation, silent=silent
+            )
+        agreed = [candidate.row for candidate in pending.candidates]
+        for row in self._rows.values():
+            if pending.final and row not in agreed:
+                row.drop()
 
     def restamp(self, generation: int) -> None:
         """Stamp a newer security generation on what the streams deliver from now on."""
-        for stream in self._streams.values():
-            if stream.spec is not None and stream.opened and not stream.closed:
-                stream.spec = replace(stream.spec, security_generation=generation)
-                self.setup.port.open(stream.local.handle, stream.spec)
+        for row in self._rows.values():
+            row.restamp(generation)
 
     def silence(self) -> None:
         """Stop every stream at once, whatever was negotiated; the next commit starts them again."""
-        for stream in self._streams.values():
-            if stream.opened and not stream.closed:
-                self.setup.port.set_direction(stream.local.handle, Direction.INACTIVE)
+        for row in self._rows.values():
+            row.silence()
+
+    def follow(self, handle: StreamHandle, payload_type: int) -> None:
+        """The far end of a stream has changed to another of the codecs agreed."""
+        for row in self._rows.values():
+            if row.local.handle == handle:
+                row.follow(payload_type)
 
     def rollback(self) -> None:
-        """Forget the exchange that was refused or failed; what was in force stays."""
+        """Forget the exchange that was refused or failed; what was agreed before stays."""
         if self._session.offer_pending:
             self._session.rollback()
-        elif self._pending.candidates:
+        elif self._pending.candidates and not self._pending.agreed:
             self._session.undo()
-        for stream in self._streams.values():
-            stream.plan.rollback()
-        self._pending = _Pending()
+            self._pending = self._pending.before or _Pending()
+        for row in self._rows.values():
+            row.plan.rollback()
 
     def close(self) -> None:
         """Close every row."""
-        for stream in self._streams.values():
-            if not stream.closed:
-                stream.closed = True
-                self.setup.port.close(stream.local.handle)
+        for row in self._rows.values():
+            row.close()
 
     # Parts
 
-    def _stream(self, media: str) -> _Stream:
-        """The stream of a kind; its row is reserved at first use."""
-        if media not in self._streams:
-            local = self.setup.port.allocate(host=self.setup.host, on_event=self.setup.on_event)
-            plan = KeyPlan(self.setup.policy.suites, entropy=self.setup.entropy)
-            self._streams[media] = _Stream(local, plan)
-        return self._streams[media]
+    def _row(self, media: str) -> MediaRow:
+        """The row of a kind of media; it is reserved at first use."""
+        if media not in self._rows:
+            setup = self.setup
+            local = setup.port.allocate(host=setup.host, on_event=setup.on_event)
+            self._rows[media] = MediaRow(
+                setup.port,
+                local,
+                KeyPlan(setup.policy.suites, entropy=setup.entropy),
+                cname=setup.cname,
+                reachable=lambda host: self._unreachable(host) is None,
+            )
+        return self._rows[media]
 
     def _propose(self, *, notes: list[str], body: Body | None = None) -> Proposal:
         candidates = self._pending.candidates
@@ -414,35 +442,6 @@ class Negotiation:
         media = tuple(candidate.security for candidate in candidates)
         return Proposal(media, direction, body, tuple(notes))
 
-    def _spec(
-        self, media: NegotiatedMedia, agreement: Agreement | None, generation: int
-    ) -> StreamSpec:
-        event = media.telephone_event
-        keys = (
-            (None, None)
-            if agreement is None
-            else (
-                SrtpKey(agreement.suite, agreement.send_key),
-                SrtpKey(agreement.suite, agreement.receive_key),
-            )
-        )
-        return StreamSpec(
-            remote=media.remote_address,
-            codec=media.codec.name.upper(),
-            payload_type=media.codec.send_payload_type,
-            receive_payload_type=media.codec.receive_payload_type,
-            telephone_event=None if event is None else event.send_payload_type,
-            receive_telephone_event=None if event is None else event.receive_payload_type,
-            remote_rtcp=media.remote_rtcp,
-            rtcp_mux=media.rtcp_mux,
-            ptime_ms=media.ptime_ms,
-            direction=media.direction,
-            send_key=keys[0],
-            receive_key=keys[1],
-            security_generation=generation,
-            cname=self.setup.cname,
-        )
-
 
 def _capability(codecs: Sequence[str]) -> MediaCapability:
     return MediaCapability(
@@ -450,33 +449,3 @@ def _capability(codecs: Sequence[str]) -> MediaCapability:
         tuple(Codec(name, 8000, payload_type=_STATIC.get(name)) for name in codecs),
         telephone_event=True,
     )
-
-
-def _description(body: Body | None) -> SessionDescription | Unacceptable:
-    if body is None:
-        return Unacceptable(399, "a session description is missing")
-    if body.media_type != SDP_TYPE:
-        return Unacceptable(399, f"{body.media_type} is no session description")
-    try:
-        return SessionDescription.parse(body.data)
-    except MalformedDescription as error:
-        return Unacceptable(399, f"the session description is malformed: {error}")
-
-
-def _sentences(refusals: Sequence[Refusal]) -> list[str]:
-    return [
-        f"crypto line {'?' if refusal.tag is None else refusal.tag} "
-        f"({refusal.suite or 'unreadable'}): {refusal.reason}"
-        for refusal in refusals
-    ]
-
-
-def _no_key(what: str, profile: str, refusals: Sequence[Refusal]) -> Unacceptable:
-    reasons = "; ".join(_sentences(refusals)) or "it has no crypto line"
-    explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"
-    return Unacceptable(399, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
-
-
-def _clear_refused(what: str, profile: str, media: str) -> Unacceptable:
-    explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
-    return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from softphone.call.call import Call
-from softphone.call.leg import LegSetup
-from softphone.call.negotiation import Unacceptable
+from softphone.call.leg import FAR_END_PATIENCE, LegSetup
+from softphone.call.refusal import Unacceptable
 from softphone.call.session import SessionLeg
 from softphone.diagnostics.explain import explain_response
 from softphone.errors import (
@@ -42,7 +42,13 @@ from softphone.events import (
     StreamStatistics,
 )
 from softphone.media.port import MediaError
-from softphone.security import SecurityState, Shortfall, SrtpPolicy
+from softphone.security import (
+    MediaSecurity,
+    SecurityState,
+    Shortfall,
+    ShortfallCode,
+    SrtpPolicy,
+)
 from softphone.sip import (
     Answered,
     Body,
@@ -98,10 +104,14 @@ class OutgoingLeg(SessionLeg):
 
     def start(self) -> None:
         """Send the INVITE.  Raises NoPortFree."""
-        body = None if self._delayed else self.negotiation.offer()
-        with self.setup.change() as now:
-            self.usage = self.setup.endpoint.invite(self._place(body), now=now)
-            self.setup.adopt(self.usage, self.handle)
+        try:
+            body = None if self._delayed else self.negotiation.offer()
+            with self.setup.change() as now:
+                self.usage = self.setup.endpoint.invite(self._place(body), now=now)
+                self.setup.adopt(self.usage, self.handle)
+        except BaseException:
+            self.negotiation.close()
+            raise
 
     def cancel(self, status: int = 0, text: str = "") -> None:
         """Give the call up."""
@@ -114,70 +124,85 @@ class OutgoingLeg(SessionLeg):
         if self.state in (CallState.TRYING, CallState.PROCEEDING):
             self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
         self.mailbox.put(CallRinging(event.response.status, event.response.reason))
-        if event.role is BodyRole.ANSWER and event.body is not None:
+        if event.role is BodyRole.OFFER:
+            self._early_offer(event)
+        elif event.role is BodyRole.ANSWER and event.body is not None:
+            self.listen_to(event.to_tag)
             self._early_answers[event.to_tag] = event.body
             if event.reliable:
                 self._early_answer = event.body
-            self._early_media(event.body)
+            outcome = self.negotiation.receive_answer(event.body, final=False)
+            # The far end's level may come as late as the answer: an early answer just waits.
+            if isinstance(outcome, Unacceptable):
+                self.fail(outcome)
+                return
+            shortfalls = self.settle(outcome, accepted=self._media_opened, patience=None)
+            if shortfalls:
+                self.refuse(shortfalls)
 
-    def _early_media(self, body: Body) -> None:
-        outcome = self.negotiation.receive_answer(body, final=False)
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
-            return
-        shortfalls = self.settle(outcome, accepted=self._early_media_open)
-        if shortfalls:
-            self.refuse(shortfalls)
+    def _early_offer(self, event: Provisional[InviteUsage]) -> None:
+        """Our INVITE had no offer, and a reliable response has one: PRACK answers (RFC 3262 5)."""
+        self.listen_to(event.to_tag)
+        answer = self._accept_their_offer(event.body, accepted=self._media_opened, patience=None)
+        if answer is not None:
+            tag = event.to_tag
+            self.command(lambda now: event.usage.prack(answer, now=now, to_tag=tag))
 
-    def _early_media_open(self) -> None:
-        self.mailbox.put(EarlyMediaStarted(self.security))
+    def _media_opened(self) -> None:
+        if self.state is not CallState.CONFIRMED:
+            self.mailbox.put(EarlyMediaStarted(self.security))
 
     # The answer
 
     def _answered(self, event: Answered[InviteUsage]) -> None:
         self.state = CallState.CONFIRMED
-        body = event.body
+        tag = event.response.to.tag or ""
+        self.listen_to(tag)
         if event.role is BodyRole.OFFER:
-            self._answer_delayed(event)
+            # Our INVITE had no offer: this 2xx has one, and the ACK must answer it.
+            answer = self._accept_their_offer(
+                event.body, accepted=self.established, patience=FAR_END_PATIENCE
+            )
+            if answer is not None:
+                self.command(lambda now: event.usage.acknowledge(answer, now=now))
             return
+        body = event.body
         if event.role is None:
             # The answer was in a reliable provisional response (RFC 3262 section 5).
-            tag = event.response.to.tag or ""
-            body = self._early_answers.get(tag, self._early_answer)
-            if body is None or not self.negotiation.offer_pending:
-                self._answer_complete(body)
-                return
-        outcome = self.negotiation.receive_answer(body)
+            body = self._early_answers.get(tag)
         self._early_answer = None
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
-            return
-        shortfalls = self.settle(outcome, accepted=self.established)
-        if shortfalls:
-            self.refuse(shortfalls)
-
-    def _answer_delayed(self, event: Answered[InviteUsage]) -> None:
-        """Our INVITE had no offer: this 2xx has one, and the ACK must answer it."""
-        try:
-            outcome = self.negotiation.receive_offer(event.body)
-        except MediaError as error:
-            outcome = Unacceptable(399, str(error))
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
-            return
-        shortfalls = self.settle(outcome, accepted=self.established)
-        if shortfalls:
-            self.refuse(shortfalls)
-            return
-        with self.setup.change() as now:
-            event.usage.acknowledge(outcome.body, now=now)
-
-    def _answer_complete(self, body: Body | None) -> None:
-        """A 2xx without body: fine if the exchange is complete, else it lacks its answer."""
-        if self.negotiation.offer_pending or (body is None and not self.negotiation.media):
-            self.fail(Unacceptable(399, "the answer has no session description"))
+        if body is not None and self.negotiation.offer_pending:
+            self._take_answer(body, accepted=self.established)
         else:
+            self._answer_complete(event)
+
+    def _accept_their_offer(
+        self, body: Body | None, *, accepted: Callable[[], None], patience: float | None
+    ) -> Body | None:
+        """Our answer to an offer in a response to our INVITE; None: the call is over."""
+        try:
+            outcome = self.negotiation.receive_offer(body)
+        except MediaError as error:
+            outcome = Unacceptable(370, f"no media stream can be opened: {error}")
+        if isinstance(outcome, Unacceptable):
+            self.fail(outcome)
+            return None
+        shortfalls = self.settle(outcome, accepted=accepted, patience=patience)
+        if shortfalls:
+            self.refuse(shortfalls)
+            return None
+        return outcome.body
+
+    def _answer_complete(self, event: Answered[InviteUsage]) -> None:
+        """A 2xx that brings no answer: fine if the exchange is complete, else it lacks one."""
+        if self.negotiation.offer_pending or event.role is BodyRole.ANSWER:
+            self.fail(Unacceptable(399, "the answer has no session description that fits"))
+        elif self.waiting:
+            self.await_far_end(self.established)
+        elif self.negotiation.media:
             self.established()
+        else:
+            self.fail(Unacceptable(399, "the answer has no session description"))
 
     def established(self) -> None:
         """Media is open: the call is up."""
@@ -217,15 +242,24 @@ class OutgoingLeg(SessionLeg):
             return False
         if not persona.retries_in_clear(self.policy.srtp, event.status):
             return False
+        if not self._clear_is_allowed():
+            return False
         self._retried_in_clear = True
         self.negotiation.close()
         self.policy = replace(self.policy, srtp=SrtpPolicy.OFF)
         self.negotiation = self.make_negotiation(replace(self.setup.media, policy=self.policy))
         self._early_answers.clear()
         self._early_answer = None
+        self._stop_waiting()
         self.state = CallState.TRYING
         self.start()
         return True
+
+    def _clear_is_allowed(self) -> bool:
+        """Whether a call in clear could pass the policy; else nobody's phone is to ring for it."""
+        policy = replace(self.policy, srtp=SrtpPolicy.OFF)
+        shortfalls = policy.judge(self._state_with((MediaSecurity("audio", "RTP/AVP"),)))
+        return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         **SessionLeg.handlers,
@@ -317,19 +351,23 @@ class OutgoingCall:
         far end's refusal, SecurityShortfall when we refused what it answered, NoAnswer on
         time-out, Canceled when the call was given up.
         """
-        await self.start()
-        leg = self._leg
         try:
-            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
-            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            leg.cancel()
-            raise
+            async with asyncio.timeout(timeout) as limit:
+                await self.start()
+                leg = self._leg
+                try:
+                    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                except asyncio.CancelledError:
+                    # Both a time-out and our own cancellation give the call up.
+                    leg.cancel(480, "not answered in time" if limit.expired() else "")
+                    raise
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408) from error
         if leg.over.done():
             raise self._failure(leg.over.result())
-        if not leg.confirmed.done():
-            leg.cancel(480, "not answered in time")
-            raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
         return Call.of(leg)
 
     def _failure(self, ended: CallEnded) -> SoftphoneError:

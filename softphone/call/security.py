@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.machine import Flow, PeerIdentity
 from softphone.security import SecurityLevel, SignalingSecurity
-from softphone.sip import Request, Response, SipUri
+from softphone.sip import Request, Response, SipUri, Uri
 
 __all__ = ["direct_far_end", "signaling_security", "speaks_for"]
 
@@ -31,12 +31,13 @@ def speaks_for(identity: PeerIdentity, uri: SipUri) -> bool:
 
     A certificate with user URIs speaks for those users only.
     """
-    user = (uri.user or "").lower()
+    user = uri.user or ""
     host = uri.host.lower().strip("[]")
     users = [name for name in identity.names if name.startswith("uri:") and "@" in name]
     if users:
-        wanted = f"{user}@{host}"
-        return any(name.partition(":")[2].partition(":")[2].lower() == wanted for name in users)
+        named = (name.partition(":")[2].partition(":")[2].rpartition("@") for name in users)
+        # The user part is case-sensitive, the host is not (RFC 3261 section 19.1.4).
+        return any(one == user and at.lower() == host for one, _, at in named)
     return any(
         name.partition(":")[2].lower().removeprefix("sips:").removeprefix("sip:") == host
         for name in identity.names
@@ -44,19 +45,22 @@ def speaks_for(identity: PeerIdentity, uri: SipUri) -> bool:
     )
 
 
-def direct_far_end(message: Request | Response, flow: Flow | None) -> SecurityLevel | None:
+def direct_far_end(
+    message: Request | Response, flow: Flow | None, *, caller: Uri | None
+) -> SecurityLevel | None:
     """The far end's level where nobody stands between it and us, else None.
 
-    That is so when the message came over a verified connection, through no proxy (one Via, no
-    Record-Route), and, for a request, the certificate speaks for the caller.  A response needs no
-    such check: the connection was verified against the URI that we called.
+    That is so when the message came over a verified connection and through no proxy (one Via, no
+    Record-Route).  When they called us, `caller` is who they say they are, and their certificate
+    must speak for it.  When we called, `caller` is None: the connection was verified against the
+    URI that we called.
     """
     if flow is None or flow.identity is None or message.record_routes:
         return None
-    if isinstance(message, Request):
-        caller = message.from_.uri
-        if len(message.vias) != 1 or not isinstance(caller, SipUri):
-            return None
-        if not speaks_for(flow.identity, caller):
-            return None
+    if isinstance(message, Request) and len(message.vias) != 1:
+        return None
+    if caller is not None and not (
+        isinstance(caller, SipUri) and speaks_for(flow.identity, caller)
+    ):
+        return None
     return signaling_security(flow).level

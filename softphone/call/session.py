@@ -11,9 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from softphone.call.leg import HeaderFields, Leg, LegSetup, warning_header
-from softphone.call.negotiation import Proposal, Unacceptable
-from softphone.errors import CallError, LocalProtocolError, NotAcceptable
+from softphone.call.leg import HeaderFields, Leg, LegSetup
+from softphone.call.negotiation import Proposal
+from softphone.call.refusal import Unacceptable, unmet, warning_header
+from softphone.errors import (
+    CallError,
+    CallFailed,
+    LocalProtocolError,
+    NotAcceptable,
+    SoftphoneError,
+)
 from softphone.events import (
     CallEnded,
     CallState,
@@ -25,7 +32,7 @@ from softphone.events import (
     TransferRequested,
 )
 from softphone.media.port import MediaError
-from softphone.security import OnDrop, Shortfall, ShortfallCode
+from softphone.security import OnDrop, SecurityShortfall, Shortfall, ShortfallCode
 from softphone.sip import (
     Acknowledged,
     Body,
@@ -43,6 +50,7 @@ from softphone.sip import (
     Request,
     ServerExchange,
     ServerSubscription,
+    SessionRefreshed,
     Subscription,
     SubscriptionTerminated,
 )
@@ -56,6 +64,8 @@ _DTMF_DURATION = re.compile(rb"(?im)^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t
 def _type_of(request: Request) -> str:
     return str(request.content_type or "")
 
+
+_PENDING = "another change of the session is under way at the far end; try again"
 
 _BY = {
     Cause.LOCAL: EndedBy.LOCAL,
@@ -76,6 +86,31 @@ class PendingReferral:
     replaces: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of the session that we have asked for; `held_before` holds again if it fails."""
+
+    done: asyncio.Future[None]
+    held_before: bool
+    full: bool
+
+
+def _result() -> asyncio.Future[None]:
+    """A future whose failure may go unheard: its waiter may have been canceled."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+def _settle(future: asyncio.Future[None] | None, error: CallError | None) -> None:
+    if future is None or future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
 class SessionLeg(Leg):
     """A leg whose session can change."""
 
@@ -84,13 +119,20 @@ class SessionLeg(Leg):
         self.referral: PendingReferral | None = None
         self.face: object = None
         """What the application holds of this leg, made once."""
-        self._accepted: Callable[[], None] = self._nothing
+        self._change: _Change | None = None
+        self._hold_task: asyncio.Task[None] | None = None
         self._transfer: asyncio.Future[None] | None = None
         self._transfer_subscription: Subscription | None = None
         self._early_answer: Body | None = None
 
-    def _nothing(self) -> None:
-        """What follows a change of an established session: nothing more."""
+    def _changed(self) -> None:
+        """A change of the session is in force."""
+        self._change_done(None)
+
+    @property
+    def changed_by(self) -> EndedBy:
+        """Who is changing the session at the moment."""
+        return EndedBy.REMOTE if self._change is None else EndedBy.LOCAL
 
     @property
     def active_usage(self) -> InviteUsage:
@@ -102,62 +144,71 @@ class SessionLeg(Leg):
     # Changes that we ask for
 
     async def renegotiate(self, *, held: bool, headers: HeaderFields = ()) -> None:
-        """Offer the session anew, with us holding or not.
+        """Offer the session anew, with us holding or not.  A canceled wait cancels no change.
 
         Raises NotAcceptable or another CallError when the far end refuses (the session stays as
-        it was), LocalProtocolError when another change is under way.
+        it was), SecurityShortfall when what is held may not go on, LocalProtocolError when a
+        change of ours is under way already.
         """
         usage = self.active_usage
-        if self._change_result is not None:
+        if self._change is not None:
             raise LocalProtocolError("another change of the session is under way")
-        before = self.negotiation.held
+        if self.held_by_policy and not held:
+            self._take_back()
+        change = _Change(_result(), self.negotiation.held, self.negotiation.held and not held)
         self.negotiation.held = held
-        result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._change_result = result
         try:
-            body = self.negotiation.offer(full=before and not held)
-            with self.setup.change() as now:
-                usage.reinvite(body, now=now, headers=headers)
-            await result
-        except BaseException:
-            self.negotiation.held = before
-            raise
-        finally:
-            self._change_result = None
+            body = self.negotiation.offer(full=change.full)
+        except LocalProtocolError as error:
+            self.negotiation.held = change.held_before
+            raise CallError(_PENDING, status=491, reason="Request Pending") from error
+        self._change = change
+        if not self.command(lambda now: usage.reinvite(body, now=now, headers=headers)):
+            self._change_failed(CallError(_PENDING, status=491, reason="Request Pending"))
+        await asyncio.shield(change.done)
+
+    def _take_back(self) -> None:
+        """What was held for falling below the policy may go on if it is above it again."""
+        shortfalls = self.policy.judge(self.security)
+        if shortfalls:
+            raise SecurityShortfall(shortfalls)
+        self.held_by_policy = False
+
+    def _renew_change(self) -> None:
+        """Our change waits for its turn, and the session has changed: offer it anew."""
+        usage, change = self.usage, self._change
+        if change is None or usage is None or self.negotiation.offer_pending:
+            return
+        if usage.modification_waits:
+            usage.renew_modification(self.negotiation.offer(full=change.full))
 
     def _modification_answered(self, event: ModificationAnswered[InviteUsage]) -> None:
         if event.role is not BodyRole.ANSWER:
-            self._change_done(None)
+            message = "the far end accepted the change without a session description"
+            self._change_failed(NotAcceptable(message, status=500))
             return
-        outcome = self.negotiation.receive_answer(event.body)
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
-            return
-        shortfalls = self.settle(outcome, accepted=self._nothing)
-        if shortfalls:
-            self.refuse(shortfalls)
-            return
-        self._change_done(None)
+        if not self.negotiation.offer_pending:
+            # A refresh repeats our last description, which the far end answers as any offer.
+            self.negotiation.repeat()
+        self._take_answer(event.body, accepted=self._changed)
 
     def _modification_failed(self, event: ModificationFailed[InviteUsage]) -> None:
-        self.negotiation.rollback()
         kind = NotAcceptable if event.status in (488, 606, 415) else CallError
-        self._change_done(
-            kind(
-                f"the far end refused the change: {event.status} {event.reason}",
-                status=event.status,
-                reason=event.reason,
-            )
-        )
+        message = f"the far end refused the change: {event.status} {event.reason}"
+        self._change_failed(kind(message, status=event.status, reason=event.reason))
+
+    def _change_failed(self, error: CallError) -> None:
+        """The session stays as it was."""
+        if self._change is None:
+            return
+        if self.negotiation.offer_pending:
+            self.negotiation.rollback()
+        self.negotiation.held = self._change.held_before
+        self._change_done(error)
 
     def _change_done(self, error: CallError | None) -> None:
-        result = self._change_result
-        if result is None or result.done():
-            return
-        if error is None:
-            result.set_result(None)
-        else:
-            result.set_exception(error)
+        change, self._change = self._change, None
+        _settle(None if change is None else change.done, error)
 
     # Changes that the far end asks for
 
@@ -165,71 +216,92 @@ class SessionLeg(Leg):
         if event.role is BodyRole.OFFER:
             self._answer_offer(event.body)
             return
-        self.finalize_early_answer()
+        self._make_room()
         body = self.negotiation.offer(full=True)
-        with self.setup.change() as now:
-            event.usage.answer_modification(body, now=now)
+        self.command(lambda now: event.usage.answer_modification(body, now=now))
 
     def _pracked(self, event: Pracked[InviteUsage]) -> None:
         if event.role is BodyRole.OFFER:
             self._answer_offer(event.body)
         elif event.role is BodyRole.ANSWER:
-            self._take_late_answer(event.body)
+            self._take_answer(event.body, accepted=self._media_opened)
+
+    def _media_opened(self) -> None:
+        """Media is open; the call need not be up yet."""
+
+    def _make_room(self) -> None:
+        """An offer is about to be made or taken: what was open before it is settled or void."""
+        self.finalize_early_answer()
+        if self.negotiation.offer_pending:
+            self.negotiation.rollback()
 
     def _answer_offer(self, body: Body | None) -> None:
         usage = self.active_usage
-        self.finalize_early_answer()
+        self._make_room()
         try:
             outcome = self.negotiation.receive_offer(body)
         except MediaError as error:
             outcome = Unacceptable(399, str(error))
         if isinstance(outcome, Proposal):
-            shortfalls = self._settle_change(outcome)
+            answer, shortfalls = outcome.body, self._settle_change(outcome)
             if not shortfalls:
-                with self.setup.change() as now:
-                    usage.answer_modification(outcome.body, now=now)
+                self.command(lambda now: usage.answer_modification(answer, now=now))
+                self._renew_change()
                 return
-            outcome = Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls)
+            outcome = unmet(shortfalls)
         self.negotiation.rollback()
         if outcome.shortfalls:
             self.mailbox.put(SecurityRefused(outcome.shortfalls))
-        with self.setup.change() as now:
-            usage.reject_modification(
-                488, now=now, headers=(warning_header(outcome, self.setup.agent),)
-            )
+        headers = (warning_header(outcome, self.setup.agent),)
+        self.command(lambda now: usage.reject_modification(488, now=now, headers=headers))
+        self._renew_change()
 
     def _settle_change(self, proposal: Proposal) -> tuple[Shortfall, ...]:
         """Settle, or give the shortfalls; a call that waits for the far end's level waits on."""
         shortfalls = self.judge(proposal)
         unknown = all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
-        if shortfalls and not (unknown and self.waiting):
+        if shortfalls and not self.held_by_policy and not (unknown and self.waiting):
             return shortfalls
-        return self.settle(proposal, accepted=self._accepted if self.waiting else self._nothing)
+        return self.settle(proposal, accepted=self.what_waits)
 
     def finalize_early_answer(self) -> None:
-        """A reliable early answer ends its exchange once another one begins (RFC 3262 5)."""
-        if self._early_answer is not None and self.negotiation.offer_pending:
-            self.negotiation.receive_answer(self._early_answer)
-            self.negotiation.commit(self._generation)
-        self._early_answer = None
+        """A reliable early answer ends its exchange once another one begins (RFC 3262 5).
+
+        It was judged when it came, and is in force, or waits, since then.
+        """
+        body, self._early_answer = self._early_answer, None
+        if body is not None and self.negotiation.offer_pending:
+            refusal = self.negotiation.complete(body)
+            if refusal is not None:
+                self.fail(refusal)
 
     def _acknowledged(self, event: Acknowledged[InviteUsage]) -> None:
         if event.role is BodyRole.ANSWER:
-            self._take_late_answer(event.body)
-        elif self.negotiation.offer_pending:
-            self.fail(Unacceptable(399, "our offer was never answered: the ACK has no SDP"))
-        else:
+            self._take_answer(event.body, accepted=self.established)
+            self._renew_change()
+        elif not self.negotiation.offer_pending:
             self.established()
+        elif self.confirmed.done():
+            self.negotiation.rollback()
+        else:
+            self.fail(Unacceptable(399, "our offer was never answered: the ACK has no SDP"))
 
-    def _take_late_answer(self, body: Body | None) -> None:
-        """The answer to an offer that we made in a response (RFC 3261 13.2.1, 14.2)."""
+    def _take_answer(self, body: Body | None, *, accepted: Callable[[], None]) -> None:
+        """The final answer to an offer of ours, wherever it came (RFC 3261 13.2.1, 14)."""
         outcome = self.negotiation.receive_answer(body)
+        self._take_outcome(outcome, accepted=accepted)
+
+    def _take_outcome(
+        self, outcome: Proposal | Unacceptable, *, accepted: Callable[[], None]
+    ) -> bool:
+        """Settle; whatever may not be ends the call.  Whether it goes on."""
         if isinstance(outcome, Unacceptable):
             self.fail(outcome)
-            return
-        shortfalls = self.settle(outcome, accepted=self.established)
+            return False
+        shortfalls = self.settle(outcome, accepted=accepted)
         if shortfalls:
             self.refuse(shortfalls)
+        return not shortfalls
 
     def established(self) -> None:
         """Media is open and the dialog confirmed; what that means is the role's."""
@@ -237,22 +309,28 @@ class SessionLeg(Leg):
     # Falling below the policy
 
     def dropped(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        """Hang up, or hold and close the media, as the policy says."""
-        if self.policy.on_drop is OnDrop.HANGUP or self.state is not CallState.CONFIRMED:
+        """Hang up, or hold and stop the media, as the policy says."""
+        if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
             super().dropped(shortfalls)
             return
-        if self.negotiation.held:
+        if self.held_by_policy:
             return
         self.mailbox.put(SecurityRefused(shortfalls))
+        before = self.negotiation.direction
+        self.held_by_policy = True
         self.negotiation.silence()
+        self.tell_direction(before)
         self._hold_task = asyncio.ensure_future(self._hold_after_drop())
 
     async def _hold_after_drop(self) -> None:
         try:
-            await self.renegotiate(held=True)
-        except (CallError, LocalProtocolError):
-            # Media is closed already; a far end that refuses to be held is hung up.
-            self.hang_up(488, "the call fell below its security policy")
+            if self._change is not None:
+                await asyncio.shield(self._change.done)
+            if not self.negotiation.held:
+                await self.renegotiate(held=True)
+        except SoftphoneError as error:
+            # Media is stopped already; a far end that refuses to be held is hung up.
+            self.hang_up(488, f"the call fell below its security policy and was not held: {error}")
 
     # Requests within the dialog
 
@@ -269,8 +347,8 @@ class SessionLeg(Leg):
             status = 481
         else:
             status = 501
-        with self.setup.change() as now:
-            self.setup.endpoint.respond(event.exchange, status, now=now)
+        endpoint = self.setup.endpoint
+        self.command(lambda now: endpoint.respond(event.exchange, status, now=now))
 
     def _info(self, content_type: str, body: bytes) -> None:
         media_type = content_type.partition(";")[0].strip().lower()
@@ -294,11 +372,11 @@ class SessionLeg(Leg):
         usage = self.active_usage
         if self._transfer is not None and not self._transfer.done():
             raise LocalProtocolError("another transfer is under way")
-        self._transfer = asyncio.get_running_loop().create_future()
+        self._transfer = _result()
         with self.setup.change() as now:
             subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
-        self._transfer_subscription = subscription
-        self.setup.adopt(subscription, self.handle)
+            self._transfer_subscription = subscription
+            self.setup.adopt(subscription, self.handle)
         await self._transfer
 
     def _notified(self, event: NotifyReceived[Subscription]) -> None:
@@ -314,19 +392,15 @@ class SessionLeg(Leg):
             self._transfer_done(event.status or 500, event.reason)
 
     def _transfer_done(self, status: int, reason: str) -> None:
-        result = self._transfer
-        if result is None or result.done():
-            return
-        if status < 300:
-            result.set_result(None)
-        else:
+        error = None
+        if status >= 300:
             message = f"the transfer was refused: {status} {reason}"
-            result.set_exception(CallError(message, status=status, reason=reason))
+            error = CallError(message, status=status, reason=reason)
+        _settle(self._transfer, error)
 
     def _refer_received(self, event: ReferReceived[InviteUsage, ServerSubscription]) -> None:
-        if self.referral is not None:
-            with self.setup.change() as now:
-                event.subscription.reject(491, now=now)
+        if self.referral is not None and not self.referral.subscription.over:
+            self.command(lambda now: event.subscription.reject(491, now=now))
             return
         target = str(event.refer_to.uri)
         self.referral = PendingReferral(event.subscription, target, event.replaces)
@@ -336,10 +410,19 @@ class SessionLeg(Leg):
     # The end
 
     def _ended(self, event: Ended[InviteUsage]) -> None:
-        if self._transfer is not None and not self._transfer.done():
+        if event.cause in (Cause.REMOTE, Cause.REPLACED):
             # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
             self._transfer_done(200, "the far end has left the call")
         self.finish(CallEnded(_BY[event.cause], event.status, event.reason))
+
+    def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
+        """The call is over, and with it whatever was asked for within it."""
+        super().finish(ended, error)
+        self._change_done(CallFailed("the call ended before the change was made"))
+        _settle(self._transfer, CallFailed("the call ended before the transfer was made"))
+
+    def _refreshed(self, event: SessionRefreshed[InviteUsage]) -> None:
+        """What the message said of the far end has been heard; nothing else has changed."""
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         ModificationAnswered: _modification_answered,
@@ -351,5 +434,6 @@ class SessionLeg(Leg):
         NotifyReceived: _notified,
         SubscriptionTerminated: _subscription_ended,
         ReferReceived: _refer_received,
+        SessionRefreshed: _refreshed,
         Ended: _ended,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
 from softphone.call.negotiation import Negotiation
 from softphone.call.session import SessionLeg
+from softphone.errors import SoftphoneError
 from softphone.events import CallRinging, CallState
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.conversation import Conversation
@@ -24,7 +25,7 @@ from softphone.lab.extension import extension
 from softphone.lab.fallback import ClearNegotiation
 from softphone.lab.registrar import StoredBinding
 from softphone.machine import Entropy
-from softphone.media.port import MediaPort
+from softphone.media.port import MediaPort, NoPortFree
 from softphone.personas import StandardPersona
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
 from softphone.sip import (
@@ -42,8 +43,6 @@ from softphone.sip import (
 __all__ = ["CallControl", "LabContext"]
 
 logger = logging.getLogger("softphone.lab")
-
-ALERTING_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +80,9 @@ class CallControl:
         if not leg.begin():
             return
         if name.startswith("*5"):
-            self._run(self._join(leg, caller, name[2:]))
+            self._run(self._join(leg, caller, name[2:]), leg)
         elif extension(name) is not None:
-            self._run(self._serve(leg, name))
+            self._run(self._serve(leg, name), leg)
         else:
             self._call_user(leg, caller, name)
 
@@ -107,7 +106,7 @@ class CallControl:
         if callee is None or binding is None:
             leg.reject(404 if callee is None else 480)
             return
-        self._run(self._connect(leg, caller, callee, binding))
+        self._run(self._connect(leg, caller, callee, binding), leg)
 
     async def _connect(
         self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
@@ -122,10 +121,12 @@ class CallControl:
         self._keep(out)
         out.start()
         leg.over.add_done_callback(lambda _: out.hang_up())
-        self._run(_relay_ringing(out, leg))
+        self._run(_relay_ringing(out, leg), leg)
         waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
         await asyncio.wait(
-            waiting, timeout=ALERTING_PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            waiting,
+            timeout=self._context.config.alerting_patience,
+            return_when=asyncio.FIRST_COMPLETED,
         )
         if out.over.done() or not out.confirmed.done():
             _refuse(leg, out)
@@ -142,9 +143,10 @@ class CallControl:
             self._fall_back(leg)
         leg.accept()
         if not await _up(leg):
-            out.hang_up(488)
+            out.hang_up(_status_of(leg))
             return
         conversation = Conversation()
+        self._conversations = [c for c in self._conversations if c.members]
         self._conversations.append(conversation)
         conversation.add(callee.name, out)
         level = min(leg.security.hop_level, out.security.hop_level)
@@ -163,9 +165,14 @@ class CallControl:
             leg.reject(480)
             return
         leg.accept()
-        if await _up(leg):
-            conversation.add(joiner.name, leg)
-            conversation.announce()
+        if not await _up(leg):
+            return
+        if len(conversation.members) < 2:
+            # The call has ended while its third party came in.
+            leg.hang_up(480)
+            return
+        conversation.add(joiner.name, leg)
+        conversation.announce()
 
     # Parts
 
@@ -186,7 +193,7 @@ class CallControl:
                 cname="lab@softphone",
             ),
             persona=StandardPersona(),
-            vouched=lambda: False,
+            vouched=lambda _: False,
             agent=context.config.host,
             announce=self._announce,
         )
@@ -224,16 +231,23 @@ class CallControl:
         self._legs.add(leg)
         leg.over.add_done_callback(lambda _: self._legs.discard(leg))
 
-    def _run(self, work: Any) -> None:
+    def _run(self, work: Coroutine[Any, Any, None], leg: SessionLeg) -> None:
+        """Carry on with a call; what goes wrong there ends that call and no other."""
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled() or task.exception() is None:
+                return
+            error = task.exception()
+            if isinstance(error, SoftphoneError):
+                logger.info("a call of the lab has failed: %s", error)
+            else:
+                logger.error("a call of the lab has failed", exc_info=error)
+            leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
+
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._conversations = [c for c in self._conversations if c.members]
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a call of the lab has failed", exc_info=task.exception())
+        task.add_done_callback(finished)
 
     async def close(self) -> None:
         """Hang everybody up."""
@@ -279,12 +293,15 @@ async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
             return
 
 
+def _status_of(leg: SessionLeg) -> int:
+    """What the end of one leg means to the other: its refusal, or that it has gone."""
+    status = leg.over.result().status
+    return status if 400 <= status <= 699 else 480
+
+
 def _refuse(leg: IncomingLeg, out: OutgoingLeg) -> None:
-    """Give the callee's refusal to the caller."""
-    status = 408
-    if out.over.done():
-        ended = out.over.result()
-        status = ended.status if 400 <= ended.status <= 699 else 480
+    """Give the callee's refusal to the caller; 408 when the callee did nothing in time."""
+    status = _status_of(out) if out.over.done() else 408
     out.hang_up()
     if leg.state is not CallState.TERMINATED:
         leg.reject(status)

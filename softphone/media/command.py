@@ -85,7 +85,7 @@ def open_stream(
     stream.feed = feed
     if stream.codec is not chosen:
         _set_codec(bank, row, chosen, frame, first)
-    stream.codec, stream.spec = chosen, spec
+    stream.codec, stream.spec, stream.change_told = chosen, spec, False
     if first:
         bank.opened_frame[row] = frame
         bank.last_received[row] = now

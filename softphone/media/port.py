@@ -36,6 +36,7 @@ __all__ = [
     "MediaEvent",
     "MediaPort",
     "NoPortFree",
+    "PayloadTypeChanged",
     "Pcm",
     "PcmBlock",
     "PlaybackEnded",
@@ -143,7 +144,9 @@ class StreamSpec:
     `remote` is where RTP goes, numeric; `remote_rtcp` where RTCP goes, by default the port after
     it, or the same one under `rtcp_mux` (RFC 5761).  `codec` is the rtpmap's encoding name in
     capitals ("PCMU", "PCMA", "L16").  `payload_type` is the one we send with,
-    `receive_payload_type` the one we announced (None: the same).  `telephone_event` and
+    `receive_payload_type` the one we announced (None: the same).  `other_payload_types` are those
+    of the other codecs that the far end may change to: it is told when one of them arrives
+    (`PayloadTypeChanged`), and heard once the stream is opened anew with it.  `telephone_event` and
     `receive_telephone_event` likewise (RFC 4733), None where digits were not agreed on.
 
     `send_key` and `receive_key` are both there (SRTP) or both None (RTP in clear).  `cname` goes
@@ -163,6 +166,7 @@ class StreamSpec:
     codec: str = "PCMU"
     payload_type: int = 0
     receive_payload_type: int | None = None
+    other_payload_types: tuple[int, ...] = ()
     telephone_event: int | None = None
     receive_telephone_event: int | None = None
     remote_rtcp: Address | None = None
@@ -186,6 +190,7 @@ class StreamSpec:
             self.receive_payload_type,
             self.telephone_event,
             self.receive_telephone_event,
+            *self.other_payload_types,
         )
         if any(value is not None and not 0 <= value <= 127 for value in types):
             raise ConfigurationError("a payload type is outside 0 to 127")
@@ -304,6 +309,14 @@ class SsrcChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadTypeChanged:
+    """The far end sends with another of the codecs that were agreed; told once for each `open`."""
+
+    handle: StreamHandle
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
 class DigitDetected:
     """A digit was received as a telephone-event (RFC 4733); told once, at its end."""
 
@@ -339,6 +352,7 @@ MediaEvent: TypeAlias = (
     FirstPacketReceived
     | RemoteLatched
     | SsrcChanged
+    | PayloadTypeChanged
     | DigitDetected
     | PlaybackEnded
     | StreamTimedOut

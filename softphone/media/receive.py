@@ -20,7 +20,12 @@ from softphone.media.batch import PacketBatch
 from softphone.media.latch import accept_source, follow_source
 from softphone.media.packetize import Headers, read_headers, read_payload_lengths
 from softphone.media.playout import Arrivals
-from softphone.media.port import DigitDetected, FirstPacketReceived, SsrcChanged
+from softphone.media.port import (
+    DigitDetected,
+    FirstPacketReceived,
+    PayloadTypeChanged,
+    SsrcChanged,
+)
 from softphone.media.stream import Stream
 from softphone.rtp import EventReceiver
 
@@ -187,7 +192,21 @@ def _account(
         _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
     if event.any():
         _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
-    _count(bank.unknown_type, row[wanted & ~sound & ~event])
+    unknown = wanted & ~sound & ~event
+    if unknown.any():
+        _count(bank.unknown_type, row[unknown])
+        _tell_changes(bank, headers.take(unknown))
+
+
+def _tell_changes(bank: StreamBank, headers: Headers) -> None:
+    """Tell of packets of another codec that was agreed, once until the stream is opened anew."""
+    for row, payload_type in zip(headers.row.tolist(), headers.payload_type.tolist(), strict=True):
+        stream = bank.streams[row]
+        if stream is None or stream.spec is None or stream.change_told:
+            continue
+        if payload_type in stream.spec.other_payload_types:
+            stream.change_told = True
+            bank.emit(PayloadTypeChanged(stream.handle, payload_type))
 
 
 def _event_time(

@@ -40,6 +40,7 @@ class Stream:
     round_trip_time: float | None = None
     reported_packets: int = 0
     restart_reports: bool = False
+    change_told: bool = False
     spent: FailureCounts = field(default_factory=FailureCounts)
     conflicts: set[bytes] = field(default_factory=set)
     send_fingerprint: bytes = b""

@@ -204,6 +204,11 @@ class Endpoint:
         """Every INVITE usage that has not ended."""
         return self._reception.usages()
 
+    @property
+    def waits_for_responses(self) -> bool:
+        """Whether a request of ours, be it a BYE or an INVITE given up, has no answer yet."""
+        return self._layer.waits_for_responses
+
     # Commands ------------------------------------------------------------------------------------
 
     def request(

@@ -178,6 +178,12 @@ class TransactionLayer:
         transaction.receive(response, now=now)
         return True
 
+    @property
+    def waits_for_responses(self) -> bool:
+        """Whether a client transaction has no final response yet."""
+        open_states = (State.CALLING, State.TRYING, State.PROCEEDING)
+        return any(client.state in open_states for client in self._clients.values())
+
     # Requests ------------------------------------------------------------------------------------
 
     @property

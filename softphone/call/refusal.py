@@ -1,0 +1,95 @@
+"""Descriptions that are refused: why, for the Warning header field and for people.
+
+RFC 3261 section 20.43 (warn-codes), RFC 4568.  No key ever gets into a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from softphone.sdp import MalformedDescription, SessionDescription
+from softphone.security import Shortfall, ShortfallCode
+from softphone.sip import Body
+from softphone.srtp import Refusal
+
+__all__ = [
+    "SDP_TYPE",
+    "Unacceptable",
+    "clear_refused",
+    "no_key",
+    "read_description",
+    "reason_header",
+    "sentences",
+    "unmet",
+    "warning_header",
+]
+
+SDP_TYPE = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class Unacceptable:
+    """A description that was refused: the Warning to send (RFC 3261 section 20.43), and why.
+
+    `shortfalls` is not empty when it was refused on security grounds.
+    """
+
+    warning_code: int
+    explanation: str
+    shortfalls: tuple[Shortfall, ...] = ()
+
+
+def read_description(body: Body | None) -> SessionDescription | Unacceptable:
+    """The session description of a message."""
+    if body is None:
+        return Unacceptable(399, "a session description is missing")
+    if body.media_type != SDP_TYPE:
+        return Unacceptable(399, f"{body.media_type} is no session description")
+    try:
+        return SessionDescription.parse(body.data)
+    except MalformedDescription as error:
+        return Unacceptable(399, f"the session description is malformed: {error}")
+
+
+def sentences(refusals: Sequence[Refusal]) -> list[str]:
+    """Why crypto lines were passed over, one by one."""
+    return [
+        f"crypto line {'?' if refusal.tag is None else refusal.tag} "
+        f"({refusal.suite or 'unreadable'}): {refusal.reason}"
+        for refusal in refusals
+    ]
+
+
+def no_key(what: str, profile: str, refusals: Sequence[Refusal]) -> Unacceptable:
+    """An SRTP description without a key that we can use; `what` is "offer" or "answer"."""
+    reasons = "; ".join(sentences(refusals)) or "it has no crypto line"
+    explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"
+    return Unacceptable(399, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+
+
+def clear_refused(what: str, profile: str, media: str) -> Unacceptable:
+    """A description in clear where SRTP is required."""
+    explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
+    return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+
+
+def unmet(shortfalls: tuple[Shortfall, ...]) -> Unacceptable:
+    """A description that the policy of the call forbids."""
+    return Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls)
+
+
+def _printable(text: str, most: int) -> str:
+    """Text for a quoted-string: printable ASCII without quotation marks and backslashes."""
+    plain = text.replace("\\", "").replace('"', "'")
+    return "".join(c if " " <= c <= "~" else "?" for c in plain)[:most]
+
+
+def warning_header(refusal: Unacceptable, agent: str) -> tuple[str, str]:
+    """The Warning header field that says why (RFC 3261 section 20.43)."""
+    return "Warning", f'{refusal.warning_code} {agent} "{_printable(refusal.explanation, 400)}"'
+
+
+def reason_header(status: int, text: str) -> tuple[str, str]:
+    """The Reason header field of a BYE or CANCEL (RFC 3326)."""
+    return "Reason", f'SIP;cause={status};text="{_printable(text, 200)}"'

@@ -161,7 +161,7 @@ class Redirected(CallError):
     """The far end names other places (3xx) in `contacts`."""
 
     def __init__(
-        self, message: str, *, status: int, reason: str = "", contacts: tuple[str, ...] = ()
+        self, message: str, *, status: int = 0, reason: str = "", contacts: tuple[str, ...] = ()
     ) -> None:
         super().__init__(message, status=status, reason=reason)
         self.contacts = contacts

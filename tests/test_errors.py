@@ -1,0 +1,74 @@
+"""The tree of exceptions: as it is drawn, with what each of them carries."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from softphone import errors
+from softphone.errors import CallError, Redirected, RegistrationError
+from softphone.security import SecurityShortfall
+
+CLASSES = [getattr(errors, name) for name in errors.__all__]
+
+
+def drawn() -> dict[str, str | None]:
+    """Each name of the drawing in the docstring, with the name that it hangs from."""
+    parents: dict[str, str | None] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"    ((?:[|` ]   )*(?:[|`]-- )?)([A-Z]\w+)", line)
+        if found is None:
+            continue
+        depth = len(found[1]) // 4
+        path[depth:] = [found[2]]
+        parents[found[2]] = path[depth - 1] if depth else None
+    return parents
+
+
+def test_the_drawing_is_the_tree():
+    there = {kind.__name__: kind.__base__.__name__ for kind in [*CLASSES, SecurityShortfall]}
+    assert drawn() == there | {"SoftphoneError": None}
+
+
+def test_every_exception_of_the_file_is_exported():
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert defined == set(errors.__all__)
+
+
+def test_none_of_them_is_caught_as_an_exception_of_the_system():
+    assert [kind for kind in CLASSES if issubclass(kind, (OSError, ValueError, RuntimeError))] == []
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_each_says_its_sentence_and_does_so_in_another_process(kind):
+    error = kind("the sentence")
+    assert str(error) == "the sentence"
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (kind, "the sentence", vars(error))
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES if issubclass(kind, (CallError, RegistrationError))]
+)
+def test_what_sip_refused_carries_status_and_reason(kind):
+    error = kind("why", status=486, reason="Busy Here")
+    assert (error.status, error.reason) == (486, "Busy Here")
+
+
+@pytest.mark.parametrize("kind", [CallError, RegistrationError])
+def test_without_a_response_the_status_is_0(kind):
+    assert (kind("why").status, kind("why").reason) == (0, "")
+
+
+def test_a_redirection_names_the_contacts():
+    error = Redirected("moved", status=302, contacts=("sip:bob@b.example.test",))
+    assert error.contacts == ("sip:bob@b.example.test",)
+    assert pickle.loads(pickle.dumps(error)).contacts == error.contacts
+    assert Redirected("moved").contacts == ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from softphone.account import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
 from softphone.events import RegistrationState
+from softphone.machine import Flow
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.tones import tone_level
 from softphone.security import KeyMaterial
@@ -44,6 +45,31 @@ def account(
     )
 
 
+class Wire:
+    """A tap that keeps the SIP messages of a phone, and the keep-alives, as `(outgoing, text)`."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[bool, str]] = []
+        self.flows: list[Flow] = []
+        """The flow of each message, in the same order."""
+
+    def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
+        """Keep it."""
+        self.messages.append((outgoing, data.decode("utf-8", "replace")))
+        self.flows.append(flow)
+
+    def datagram(self, data: bytes, **_: object) -> None:
+        """Media is not kept."""
+
+    def sent(self, start: str) -> list[str]:
+        """What we sent that begins so, for example "INVITE"."""
+        return [text for outgoing, text in self.messages if outgoing and text.startswith(start)]
+
+    def received(self, start: str) -> list[str]:
+        """What came in that begins so."""
+        return [text for outgoing, text in self.messages if not outgoing and text.startswith(start)]
+
+
 async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
     """How loud a tone is in half a second of what a call hears, in dBm0."""
     ring = PcmRing(8000, seconds=2.0)
@@ -76,3 +102,16 @@ async def registered_again(line, *, within: float = 40.0) -> None:
             if lost and state is RegistrationState.REGISTERED:
                 return
     raise AssertionError("the account did not recover")
+
+
+def direct_over_tls(
+    user: str, ca: Path, client: tuple[Path, Path], **media: object
+) -> AccountConfig:
+    """An account without a server, over TLS only: it listens, and shows `client` both ways."""
+    certificate, key = client
+    return AccountConfig(
+        aor=f"sip:{user}@127.0.0.1",
+        listen="tls:127.0.0.1:0",
+        tls=TlsConfig(ca=(ca,), certificate=certificate, key=key),
+        media=MediaPreferences(**media),
+    )

@@ -28,7 +28,8 @@ class Baresip:
     `encryption` is what it demands of media: "srtp-mand" (RTP/SAVP or nothing), "srtp" (SRTP
     where the far end has it, RTP/AVP offers) or "" (RTP only).  With `registrar` it registers
     there over UDP; with `outbound` its requests go there over TLS, with a client certificate of
-    `sip:USER@127.0.0.1`.
+    `sip:USER@127.0.0.1`.  Without `records` it writes no `heard.wav`: a call with re-INVITEs
+    starts the file player anew each time, which then may bring the whole process down.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Baresip:
         registrar: tuple[str, int] | None = None,
         outbound: tuple[str, int] | None = None,
         tone_hz: int = TONE_HZ,
+        records: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -52,7 +54,7 @@ class Baresip:
         self._control = (LOOPBACK, free_port())
         self._events: list[dict[str, Any]] = []
         self._buffer = b""
-        self._write_configuration(authority)
+        self._write_configuration(authority, "module aufile.so" if records else "")
         self._write_account(encryption, registrar, outbound)
         command = ["/usr/bin/baresip", "-f", "/mnt", "-4"]
         self.process = PeerProcess(root, folder, "baresip", command)
@@ -119,7 +121,7 @@ class Baresip:
             if message.get("event"):
                 self._events.append(message)
 
-    def _write_configuration(self, authority: TestAuthority) -> None:
+    def _write_configuration(self, authority: TestAuthority, player: str) -> None:
         tls = self.folder / "tls"
         tls.mkdir()
         shutil.copy(authority.certificate, tls)
@@ -129,7 +131,7 @@ class Baresip:
         both.write_bytes(key.read_bytes() + certificate.read_bytes())
         first, last = media_range()
         values = {"SIP": self.udp[1], "CONTROL": self._control[1], "DNS": free_port()}
-        values |= {"TONE": self.tone_hz, "RTP_FIRST": first, "RTP_LAST": last}
+        values |= {"TONE": self.tone_hz, "PLAYER": player, "RTP_FIRST": first, "RTP_LAST": last}
         text = TEMPLATE.read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))

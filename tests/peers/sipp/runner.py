@@ -1,28 +1,43 @@
 """Runs SIPp scenarios against the phone.
 
 `uas_*.xml` wait for the phone's call at `run.address`; `uac_*.xml` call the phone at `target`.
-The first comment of each file says what it shows.  Media is plain RTP (PCMU), echoed.
+The first comment of each file says what it shows.  Media is plain RTP (PCMU).  SIPp echoes what it
+hears as it came, its SSRC included, so that the phone takes that for a loop of its own (RFC 3550
+section 8.2) and hears nothing; scenarios that are to be heard play `TONE_HZ` by `rtp_stream`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
+from softphone_codecs.g711 import mu_law_codes
 from tests.peers.process import LOOPBACK, PeerFailed, PeerProcess, free_port
 from tests.peers.root import Root
 
 FOLDER = Path(__file__).parent
 SENT = "message sent"
 RECEIVED = "message received"
+TONE_HZ = 440.0
+TONE_RATE = 8000
 
 
 def scenarios() -> list[str]:
     """The names of all scenarios."""
     return sorted(path.stem for path in FOLDER.glob("*.xml"))
+
+
+def tone() -> bytes:
+    """A second of the tone as PCMU, 10 dB below full scale; it can be repeated without a click."""
+    phase = 2 * math.pi * TONE_HZ / TONE_RATE * np.arange(TONE_RATE)
+    pcm = np.round(32767 * 10 ** (-10 / 20) * np.sin(phase)).astype(np.int16)
+    return mu_law_codes()[pcm.view(np.uint16)].tobytes()
 
 
 class SippRun:
@@ -108,16 +123,19 @@ class Sipp:
         service: str = "phone",
         transport: str = "udp",
         timeout: int = 45,
+        retransmits: bool = True,
     ) -> SippRun:
         """Start a scenario; a `uas_*` one is waiting when this returns.
 
         `target` is the phone's address and `service` the user part of its URI, for `uac_*`.
-        SIPp gives up by itself after `timeout` seconds.
+        SIPp gives up by itself after `timeout` seconds.  With `retransmits` False it sends nothing
+        again, and a copy of a message is to it as good as the first.
         """
         self._count += 1
         folder = self._folder / f"{self._count}-{scenario}"
         folder.mkdir(parents=True)
         shutil.copy(FOLDER / f"{scenario}.xml", folder / "scenario.xml")
+        (folder / "tone.ulaw").write_bytes(tone())
         address, media_port = (LOOPBACK, free_port()), free_port()
         command = ["/usr/bin/sipp", "-sf", "/mnt/scenario.xml", "-m", "1", "-nostdin"]
         command += ["-i", LOOPBACK, "-p", str(address[1]), "-bind_local"]
@@ -127,6 +145,8 @@ class Sipp:
         command += ["-timeout", str(timeout), "-timeout_error", "-recv_timeout", "20000"]
         command += ["-trace_msg", "-message_file", "/mnt/messages.log"]
         command += ["-trace_err", "-error_file", "/mnt/errors.log"]
+        if not retransmits:
+            command.append("-nr")
         if target is not None:
             command.append(f"{target[0]}:{target[1]}")
         process = PeerProcess(self._root, folder, "sipp", command)

@@ -1,0 +1,221 @@
+"""Calls from SIPp to the phone: reliable ringing, delayed offers, CANCEL, copies and lost ACKs."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import LocalProtocolError
+from softphone.events import Direction, EndedBy, HoldChanged
+from softphone.phone import Phone
+from softphone.sip import (
+    Acknowledged,
+    Cause,
+    Ended,
+    InviteReceived,
+    ModificationReceived,
+    Pracked,
+    Timing,
+)
+from tests.peers.direct import (
+    AUDIBLE_DBM0,
+    Desk,
+    answered_call,
+    calling,
+    description,
+    direct,
+    finished,
+    left_by_far_end,
+    next_call,
+    sending,
+    tone_level_of,
+    until,
+)
+from tests.peers.phones import next_event
+from tests.peers.sipp.runner import TONE_HZ
+
+pytestmark = pytest.mark.peer("sipp")
+
+
+@pytest.fixture
+async def line():
+    async with Phone() as phone:
+        yield await phone.register(direct())
+
+
+@pytest.mark.feature("call")
+async def test_a_call_that_comes_in_is_answered_and_heard(sipp, line):
+    with calling(sipp, line, "uac_call") as run:
+        call = await answered_call(line)
+        assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
+        await left_by_far_end(call)
+        await finished(run)
+
+
+@pytest.mark.feature("PRACK")
+async def test_ringing_is_reliable_where_the_caller_requires_it(sipp, line):
+    with calling(sipp, line, "uac_prack") as run:
+        incoming = await next_call(line)
+        incoming.ring()
+        await until(lambda: run.received("SIP/2.0 200"))
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+    (ringing,) = run.received("SIP/2.0 180")
+    assert "RSeq:" in ringing
+
+
+@pytest.mark.feature("PRACK")
+async def test_a_reliable_response_is_sent_again_until_its_prack(sipp, line):
+    with calling(sipp, line, "uac_prack_lost") as run:
+        incoming = await next_call(line)
+        incoming.ring()
+        await until(lambda: run.sent("PRACK"))
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+    copies = run.received("SIP/2.0 180")
+    assert len(copies) == 3  # at 0, 0.5 and 1.5 s
+    assert len(set(copies)) == 1
+
+
+@pytest.mark.feature("PRACK")
+async def test_a_prack_for_another_response_is_refused(sipp, line):
+    with calling(sipp, line, "uac_prack_wrong") as run:
+        incoming = await next_call(line)
+        incoming.ring()
+        await until(lambda: run.received("SIP/2.0 200"))
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+
+
+@pytest.mark.feature("PRACK")
+async def test_without_prack_the_call_is_given_up(sipp):
+    async with Desk(timing=Timing(t1=0.05)) as desk:
+        with calling(sipp, desk, "uac_prack_never") as run:
+            invited = await desk.expect(InviteReceived)
+            with desk.change() as now:
+                invited.usage.ring(now=now)
+            ended = await desk.expect(Ended)
+            assert (ended.cause, ended.status) == (Cause.TIMEOUT, 504)
+            await finished(run)
+    assert len(run.received("SIP/2.0 180")) > 3
+
+
+@pytest.mark.feature("PRACK")
+async def test_our_offer_in_a_reliable_183_is_answered_in_prack(sipp):
+    async with Desk() as desk:
+        with calling(sipp, desk, "uac_delayed_offer_183") as run:
+            invited = await desk.expect(InviteReceived)
+            assert invited.role is None
+            with desk.change() as now:
+                invited.usage.ring(183, now=now, body=description())
+            assert (await desk.expect(Pracked)).role == "answer"
+            with desk.change() as now:
+                invited.usage.accept(None, now=now)
+            await desk.expect(Ended)
+            await finished(run)
+
+
+@pytest.mark.feature("UPDATE")
+async def test_updates_of_the_caller_hold_and_resume(sipp, line):
+    with calling(sipp, line, "uac_update") as run:
+        call = await answered_call(line)
+        held = await next_event(call, HoldChanged)
+        assert held.direction is Direction.RECVONLY
+        await left_by_far_end(call)
+        await finished(run)
+
+
+@pytest.mark.feature("UPDATE")
+async def test_an_update_before_the_answer_is_answered(sipp):
+    async with Desk() as desk:
+        with calling(sipp, desk, "uac_update_early") as run:
+            usage = (await desk.expect(InviteReceived)).usage
+            with desk.change() as now:
+                usage.ring(183, now=now, body=description())
+            assert (await desk.expect(ModificationReceived)).role == "offer"
+            with desk.change() as now:
+                usage.answer_modification(description(2, "recvonly"), now=now)
+                usage.accept(None, now=now)
+            assert (await desk.expect(Ended)).cause is Cause.REMOTE
+            await finished(run)
+
+
+@pytest.mark.feature("delayed offer")
+async def test_a_caller_without_offer_gets_ours_in_the_200(sipp, line):
+    with calling(sipp, line, "uac_delayed_offer") as run:
+        call = await answered_call(line)
+        await sending(call)
+        await left_by_far_end(call)
+        await finished(run)
+
+
+@pytest.mark.feature("delayed offer")
+async def test_a_reinvite_without_offer_gets_a_full_one(sipp, line):
+    with calling(sipp, line, "uac_delayed_offer_reinvite") as run:
+        call = await answered_call(line)
+        await left_by_far_end(call)
+        await finished(run)
+    assert all("a=sendrecv" in answer for answer in run.received("SIP/2.0 200")[:2])
+
+
+@pytest.mark.feature("CANCEL")
+async def test_a_caller_may_give_up_while_we_ring(sipp, line):
+    with calling(sipp, line, "uac_cancel") as run:
+        incoming = await next_call(line)
+        incoming.ring()
+        ended = await incoming.ended
+        assert ended.by is EndedBy.REMOTE
+        with pytest.raises(LocalProtocolError):
+            incoming.reject()
+        await finished(run)
+
+
+@pytest.mark.feature("late CANCEL")
+async def test_a_cancel_after_our_200_changes_nothing(sipp, line):
+    with calling(sipp, line, "uac_late_cancel") as run:
+        call = await answered_call(line)
+        await sending(call)
+        await left_by_far_end(call)
+        await finished(run)
+
+
+@pytest.mark.feature("merged 482")
+async def test_the_same_invite_by_another_path_is_a_loop(sipp, line):
+    with calling(sipp, line, "uac_merged") as run:
+        incoming = await next_call(line)
+        await until(lambda: run.received("SIP/2.0 482"))
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+    assert [bye.count("CSeq: 2 BYE") for bye in run.sent("BYE")] == [1]
+
+
+@pytest.mark.feature("retransmissions")
+async def test_an_invite_that_comes_twice_is_one_call(sipp, line):
+    with calling(sipp, line, "uac_retransmission") as run:
+        incoming = await next_call(line)
+        await until(lambda: len(run.sent("INVITE")) == 2)
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+
+
+@pytest.mark.feature("retransmissions")
+async def test_our_200_is_sent_again_until_its_ack(sipp, line):
+    with calling(sipp, line, "uac_late_ack") as run:
+        await left_by_far_end(await answered_call(line))
+        await finished(run)
+    copies = [one for one in run.received("SIP/2.0 200") if "1 INVITE" in one]
+    assert len(copies) >= 2
+    assert len(set(copies)) == 1
+
+
+@pytest.mark.feature("retransmissions")
+async def test_without_any_ack_our_200_ends_in_bye(sipp):
+    async with Desk(timing=Timing(t1=0.05)) as desk:
+        with calling(sipp, desk, "uac_no_ack") as run:
+            usage = (await desk.expect(InviteReceived)).usage
+            with desk.change() as now:
+                usage.accept(description(), now=now)
+            ended = await desk.expect((Ended, Acknowledged))
+            assert isinstance(ended, Ended)
+            assert ended.cause is Cause.TIMEOUT
+            await finished(run)
+    assert len(run.received("SIP/2.0 200")) > 3

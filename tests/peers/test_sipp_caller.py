@@ -1,0 +1,238 @@
+"""Calls that the phone makes to SIPp: answers of every kind, forks, CANCEL and lost messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import Busy, Canceled
+from softphone.events import (
+    CallRinging,
+    CallState,
+    Direction,
+    EarlyMediaStarted,
+    EndedBy,
+    HoldChanged,
+)
+from softphone.phone import Phone
+from softphone.sip import Answered, ModificationAnswered, Provisional
+from tests.peers.direct import (
+    AUDIBLE_DBM0,
+    Desk,
+    description,
+    direct,
+    finished,
+    sending,
+    tone_level_of,
+    until,
+)
+from tests.peers.phones import next_event
+from tests.peers.sipp.runner import TONE_HZ
+
+pytestmark = pytest.mark.peer("sipp")
+
+
+@pytest.fixture
+async def line():
+    async with Phone() as phone:
+        yield await phone.register(direct())
+
+
+@pytest.mark.feature("call")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_call_over_udp_and_tcp_is_answered_heard_and_ended(sipp, line, transport):
+    with sipp.run("uas_answer", transport=transport) as run:
+        async with line.dial(run.uri(transport=transport)) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+            assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
+        await finished(run)
+    assert len(run.received("INVITE")) == 1
+
+
+@pytest.mark.feature("call")
+async def test_a_busy_peer_is_busy(sipp, line):
+    with sipp.run("uas_busy") as run:
+        async with line.dial(run.uri()) as outgoing:
+            with pytest.raises(Busy):
+                await outgoing.answered(timeout=10)
+        await finished(run)
+
+
+@pytest.mark.feature("early media")
+async def test_early_media_is_heard_before_the_answer(sipp, line):
+    with sipp.run("uas_early_media") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await next_event(outgoing, EarlyMediaStarted)
+            assert outgoing.state is CallState.EARLY
+            assert await tone_level_of(outgoing.early_audio, TONE_HZ) > AUDIBLE_DBM0
+            assert outgoing.state is CallState.EARLY
+            call = await outgoing.answered(timeout=10)
+            assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
+        await finished(run)
+
+
+@pytest.mark.feature("PRACK")
+async def test_a_reliable_answer_is_acknowledged_and_the_200_needs_none(sipp, line):
+    with sipp.run("uas_prack") as run:
+        async with line.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+        await finished(run)
+    assert len(run.received("PRACK")) == 1
+
+
+@pytest.mark.feature("PRACK")
+async def test_reliable_responses_are_acknowledged_one_by_one(sipp, line):
+    with sipp.run("uas_prack_twice") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await outgoing.answered(timeout=10)
+        await finished(run)
+    assert len(run.received("PRACK")) == 2
+
+
+@pytest.mark.feature("PRACK")
+async def test_a_lost_prack_is_sent_again(sipp, line):
+    with sipp.run("uas_prack_lost") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await outgoing.answered(timeout=10)
+        await finished(run)
+    sent = run.received("PRACK")
+    assert len(sent) >= 2  # timer E
+    assert len(set(sent)) == 1
+
+
+@pytest.mark.feature("PRACK")
+async def test_an_offer_in_a_reliable_183_is_answered_in_prack(sipp):
+    async with Desk() as desk:
+        with sipp.run("uas_delayed_offer_183") as run:
+            usage = desk.invite(run.uri(), None)
+            offer = await desk.expect(Provisional)
+            assert (offer.response.status, offer.role, offer.reliable) == (183, "offer", True)
+            with desk.change() as now:
+                usage.prack(description(), now=now)
+            answered = await desk.expect(Answered)
+            assert answered.role is None
+            with desk.change() as now:
+                usage.bye(now=now)
+            await finished(run)
+
+
+@pytest.mark.feature("UPDATE")
+async def test_an_update_in_the_early_dialog_is_answered(sipp, line):
+    with sipp.run("uas_prack_offer") as run:
+        async with line.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+        await finished(run)
+
+
+@pytest.mark.feature("UPDATE")
+async def test_updates_of_the_called_side_hold_and_resume(sipp, line):
+    with sipp.run("uas_update") as run:
+        async with line.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            held = await next_event(call, HoldChanged)
+            assert (held.direction, held.by) == (Direction.RECVONLY, EndedBy.REMOTE)
+            ended = await call.ended()
+            assert ended.by is EndedBy.REMOTE
+        await finished(run)
+
+
+@pytest.mark.feature("delayed offer")
+async def test_without_an_offer_of_ours_the_ack_has_our_answer(sipp):
+    async with Desk() as desk:
+        with sipp.run("uas_delayed_offer") as run:
+            usage = desk.invite(run.uri(), None)
+            answered = await desk.expect(Answered)
+            assert answered.role == "offer"
+            with desk.change() as now:
+                usage.acknowledge(description(), now=now)
+                usage.reinvite(None, now=now)
+            again = await desk.expect(ModificationAnswered)
+            assert again.role == "offer"
+            with desk.change() as now:
+                usage.acknowledge(description(2), now=now)
+                usage.bye(now=now)
+            await finished(run)
+
+
+@pytest.mark.feature("forking")
+async def test_one_fork_answers_and_the_other_gets_ack_and_bye(sipp, line):
+    with sipp.run("uas_forking") as run:
+        async with line.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+            ended = await call.ended()
+            assert ended.by is EndedBy.REMOTE
+        await finished(run)
+    assert [bye.count("tag=sipp-one") for bye in run.received("BYE")] == [1]
+
+
+@pytest.mark.feature("forking")
+async def test_of_three_early_dialogs_the_last_one_answers(sipp, line):
+    with sipp.run("uas_forking_early") as run:
+        async with line.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+        await finished(run)
+    assert len(run.received("ACK")) == 1
+
+
+@pytest.mark.feature("CANCEL")
+async def test_a_ringing_call_is_canceled(sipp, line):
+    with sipp.run("uas_cancel") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await next_event(outgoing, CallRinging)
+            outgoing.cancel()
+            with pytest.raises(Canceled):
+                await outgoing.answered()
+        await finished(run)
+
+
+@pytest.mark.feature("CANCEL")
+async def test_cancel_waits_for_the_first_provisional_response(sipp, line):
+    with sipp.run("uas_cancel_before_provisional") as run:
+        async with line.dial(run.uri()) as outgoing:
+            outgoing.cancel()
+        await finished(run)
+    log = run.messages
+    assert log.index("SIP/2.0 180 Ringing") < log.index("CANCEL sip:")
+
+
+@pytest.mark.feature("late CANCEL")
+async def test_a_200_that_crosses_our_cancel_gets_ack_and_bye(sipp, line):
+    with sipp.run("uas_late_cancel") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await next_event(outgoing, CallRinging)
+            outgoing.cancel()
+        await finished(run)
+    assert len(run.received("BYE")) == 1
+
+
+@pytest.mark.feature("retransmissions")
+async def test_an_invite_without_answer_is_sent_again_and_makes_one_call(sipp, line):
+    with sipp.run("uas_no_100") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await outgoing.answered(timeout=10)
+        await finished(run)
+    invites = run.received("INVITE")
+    assert len(invites) == 3  # at 0, 0.5 and 1.5 s: timer A
+    assert len(set(invites)) == 1
+
+
+@pytest.mark.feature("retransmissions")
+async def test_every_copy_of_the_200_gets_an_ack(sipp, line):
+    with sipp.run("uas_200_again", retransmits=False) as run:
+        async with line.dial(run.uri()) as outgoing:
+            await outgoing.answered(timeout=10)
+            await until(lambda: len(run.received("ACK")) == 3)
+        await finished(run)
+
+
+@pytest.mark.feature("retransmissions")
+async def test_a_bye_without_answer_is_sent_again(sipp, line):
+    with sipp.run("uas_bye_lost") as run:
+        async with line.dial(run.uri()) as outgoing:
+            await outgoing.answered(timeout=10)
+        await finished(run)
+    assert len(run.received("BYE")) >= 2  # timer E

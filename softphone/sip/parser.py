@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from softphone.sip.field_access import MANDATORY_FIELDS, STRICT_FIELDS
-from softphone.sip.grammar import QUOTED_STRING, TOKEN, MalformedMessage, digits, is_token
+from softphone.sip.grammar import TOKEN, MalformedMessage, digits, is_token
 from softphone.sip.headers import Field, Headers, canonical_name, field_key, is_single
 from softphone.sip.message import Request, Response
 from softphone.sip.rejection import answer, content_lengths
@@ -70,7 +70,9 @@ _STATUS_LINE = re.compile(r"[sS][iI][pP]/([0-9]++\.[0-9]++) ([0-9]{3})(?: (.*))?
 _FOLD = re.compile(r"\r\n[ \t]++")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
-_QUOTED_OR_REST = re.compile(rf'{QUOTED_STRING}|[^"]++|"')
+# An unterminated string runs to the end: looking for a quote in it anew would cost the square.
+_QUOTED_OR_REST = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^"]++', re.DOTALL)
+_PAIR = re.compile(r"\\.", re.DOTALL)
 _LINE_ENDS = re.compile(rb"(?:\r\n)*+")
 # The spellings that were met most often cost one look-up: name -> key, canonical name, single.
 _KNOWN = {
@@ -317,10 +319,9 @@ def _split(raw: bytes, limits: Limits) -> tuple[str, Headers]:
 def _check_controls(line: str) -> None:
     """Control characters may only stand behind a backslash in a quoted string (section 25.1)."""
     for piece in _QUOTED_OR_REST.findall(line):
-        plain = piece
-        if len(piece) > 1 and piece[0] == '"':
-            plain = re.sub(r"\\.", "", piece, flags=re.DOTALL)
-        if _CONTROL.search(plain):
+        unpaired = _PAIR.sub("", piece)
+        quoted = len(unpaired) > 1 and unpaired[0] == unpaired[-1] == '"'
+        if _CONTROL.search(unpaired if quoted else piece):
             raise MalformedMessage("Control character")
 
 

@@ -67,7 +67,13 @@ class Reception:
                 known.receive(request, now=now)
             return
         if self._overloaded(request, now=now):
-            self._refuse_overload(request, flow=flow, now=now)
+            # 503 without a transaction: nothing is kept of what is not served (8.2.7).
+            retry = (("Retry-After", str(self._config.retry_after)),)
+            self._refuse_statelessly(request, 503, flow=flow, headers=retry)
+            return
+        if request.method == "CANCEL" and not self._may_cancel(request, flow=flow):
+            # A transaction of its own would take the place of the real CANCEL's: same branch.
+            self._refuse_statelessly(request, 481, flow=flow)
             return
         merged = self._layer.is_merged(request)
         transaction = self._layer.serve(request, flow=flow)
@@ -90,17 +96,18 @@ class Reception:
             and not self._bucket.admit(now=now)
         )
 
-    def _refuse_overload(self, request: Request, *, flow: Flow, now: float) -> None:
-        """503 without a transaction: nothing is kept of what is not served (8.2.7)."""
+    def _refuse_statelessly(
+        self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()
+    ) -> None:
         transaction = ServerTransaction(
             request, key=(), flow=flow, to_tag=self._layer.new_tag(), carrier=self._layer
         )
-        response = transaction.request.response(
-            503,
-            to_tag=transaction.to_tag,
-            headers=(("Retry-After", str(self._config.retry_after)),),
-        )
+        response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
         self._layer.send(response.encode(), transaction.to)
+
+    def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
+        invite = self._layer.find_server(request, method="INVITE")
+        return invite is None or may_speak(invite.flow, flow)
 
     def _ack(self, request: Request, *, flow: Flow, now: float) -> None:
         transaction = self._layer.find_server(request)
@@ -114,7 +121,7 @@ class Reception:
 
     def _cancel(self, transaction: ServerTransaction, *, now: float) -> None:
         invite = self._layer.find_server(transaction.request, method="INVITE")
-        if invite is None or not may_speak(invite.flow, transaction.flow):
+        if invite is None:
             transaction.respond(481, now=now)
             return
         # RFC 3261 section 9.2: the To tag of this 200 is that of the INVITE's response.

@@ -22,7 +22,12 @@ from softphone.account.connection import (
     tls_settings,
 )
 from softphone.account.failure import registration_failure
-from softphone.account.inbox import answer_request, refuse_invite, refuse_subscription
+from softphone.account.inbox import (
+    answer_request,
+    refuse_invite,
+    refuse_stranger,
+    refuse_subscription,
+)
 from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.referral import follow_referral
 from softphone.call import (
@@ -120,6 +125,7 @@ class Account:
         self._closed = False
         self._vouching: str | None = None
         self._dialog_flow: Flow | None = None
+        self._servers: set[str] = set()
         self._last_change: RegistrationChanged | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.listening: tuple[Transport, str, int] | None = None
@@ -182,7 +188,8 @@ class Account:
             tls = self._tls if transport is Transport.TLS else None
             bound = await self._driver.listen(transport, host, port, tls=tls)
             self.listening = (transport, bound[0], bound[1])
-        registration = registration_config(self.config, instance=instance_id(self._setup.entropy))
+        instance = self.config.instance or instance_id(self._setup.entropy)
+        registration = registration_config(self.config, instance=instance)
         server = self.config.server_uri
         if registration is None or server is None:
             return
@@ -375,6 +382,8 @@ class Account:
         handler = self._owner_of(event)
         if handler is not None:
             handler(event)
+        elif isinstance(event, InviteReceived | RequestReceived) and self._strange(event.flow):
+            refuse_stranger(self._endpoint, self._driver.change, event)
         elif isinstance(event, InviteReceived):
             self._invited(event)
         elif isinstance(event, RequestReceived):
@@ -394,6 +403,15 @@ class Account:
             if owner is not None and owner in self._owners:
                 return self._owners[owner]
         return None
+
+    def _strange(self, flow: Flow) -> bool:
+        """Whether a new request comes from elsewhere than our servers; they bring our calls.
+
+        Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
+        """
+        if flow.transport is not Transport.UDP or self.config.listen is not None:
+            return False
+        return self._machine.registration is not None and flow.remote[0] not in self._servers
 
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         peer = str(event.request.from_.uri)
@@ -436,6 +454,7 @@ class Account:
         registration = self._machine.registration
         flow = None if registration is None else registration.flow
         if flow is not None and flow != self._dialog_flow:
+            self._servers.add(flow.remote[0])
             if self._dialog_flow is not None:
                 with self._driver.change() as now:
                     self._endpoint.rebind(self._dialog_flow, flow, now=now)

@@ -13,6 +13,7 @@ from softphone.errors import LocalProtocolError
 from softphone.events import AccountEvent, MessageReceived, MessageWaiting
 from softphone.sip import (
     Endpoint,
+    InviteReceived,
     InviteUsage,
     Request,
     RequestReceived,
@@ -20,7 +21,13 @@ from softphone.sip import (
     ServerSubscription,
 )
 
-__all__ = ["answer_request", "message_summary", "refuse_invite", "refuse_subscription"]
+__all__ = [
+    "answer_request",
+    "message_summary",
+    "refuse_invite",
+    "refuse_stranger",
+    "refuse_subscription",
+]
 
 _WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
 _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
@@ -55,6 +62,21 @@ def refuse_invite(
 ) -> None:
     """Refuse a call before anything is made of it."""
     _give(change, lambda now: usage.reject(status, now=now))
+
+
+def refuse_stranger(
+    endpoint: Endpoint,
+    change: Callable[[], AbstractContextManager[float]],
+    event: InviteReceived[InviteUsage] | RequestReceived[ServerExchange],
+) -> None:
+    """Refuse a request that comes past our server: it proves nothing about its sender."""
+    reason = "Only by way of our server"
+    if isinstance(event, InviteReceived):
+        usage = event.usage
+        _give(change, lambda now: usage.reject(403, now=now, reason=reason))
+    else:
+        exchange = event.exchange
+        _give(change, lambda now: endpoint.respond(exchange, 403, now=now, reason=reason))
 
 
 def _give(

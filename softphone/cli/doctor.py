@@ -217,7 +217,7 @@ async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[F
 def _show(face: Face, finding: Finding) -> None:
     face.event(
         "finding",
-        f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<16}{finding.detail}",
+        f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<21}{finding.detail}",
         step=finding.step,
         good=finding.good,
         detail=finding.detail,

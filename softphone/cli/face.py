@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from softphone.diagnostics.ladder import Ladder
 from softphone.security import Scope, SecurityLevel, SecurityState
+
+if TYPE_CHECKING:
+    from softphone.diagnostics.ladder import Ladder
 
 __all__ = ["LOCK", "Face", "plain", "printable", "security_line"]
 
@@ -93,7 +95,7 @@ class Face:
         # Lines are left whole for pipes, and broken between words for people.
         self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self.errors = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-        self.ladder = Ladder() if ladder else None
+        self.ladder = _ladder() if ladder else None
         self._blank = summary
         self._ended = False
 
@@ -139,7 +141,8 @@ class Face:
         if self._ended:
             return
         self._ended = True
-        self.event("summary", sentence, **{**(self._blank or {}), **fields})
+        blank = {key: value for key, value in (self._blank or {}).items() if key not in fields}
+        self.event("summary", sentence, **fields, **blank)
 
     def failed(self, sentence: str, code: int, *, result: str, status: int = 0) -> int:
         """Explain a failure and end; gives `code`."""
@@ -174,6 +177,12 @@ class Face:
             console.print(what, markup=False, soft_wrap=True if whole else None)
         except BrokenPipeError:
             _nobody_reads()
+
+
+def _ladder() -> Ladder:
+    from softphone.diagnostics.ladder import Ladder
+
+    return Ladder()
 
 
 def _nobody_reads() -> None:

@@ -111,7 +111,8 @@ def audio_fields(
 
 def sentence(ending: Ending, security: str, audio: Mapping[str, Any]) -> str:
     """The same for a person; `security` is the call's line, or ""."""
-    status = "" if ending.status in (0, 200) else f" ({ending.status})"
+    said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
+    status = "" if said else f" ({ending.status})"
     lines = [f"{ending.result}{status}: {ending.reason}"]
     if security:
         lines.append(security)

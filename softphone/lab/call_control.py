@@ -18,7 +18,7 @@ from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
 from softphone.call.negotiation import Negotiation
 from softphone.call.session import SessionLeg
 from softphone.errors import SoftphoneError
-from softphone.events import CallRinging, CallState
+from softphone.events import CallEnded, CallRinging, CallState
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.conversation import Conversation
 from softphone.lab.extension import extension
@@ -67,6 +67,11 @@ class CallControl:
         self._conversations: list[Conversation] = []
         self._legs: set[SessionLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def legs(self) -> int:
+        """How many legs there are now, ringing ones too."""
+        return len(self._legs)
 
     def invited(self, event: InviteReceived[InviteUsage]) -> None:
         """An INVITE has come in: admit its caller, and route it."""
@@ -120,7 +125,11 @@ class CallControl:
         )
         self._keep(out)
         out.start()
-        leg.over.add_done_callback(lambda _: out.hang_up())
+
+        def give_up(_: asyncio.Future[CallEnded]) -> None:
+            out.hang_up()
+
+        leg.over.add_done_callback(give_up)
         self._run(_relay_ringing(out, leg), leg)
         waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
         await asyncio.wait(
@@ -131,20 +140,26 @@ class CallControl:
         if out.over.done() or not out.confirmed.done():
             _refuse(leg, out)
             return
-        await self._bridge(leg, caller, out, callee)
+        if await self._bridge(leg, caller, out, callee):
+            # From now on the conversation says who is hung up when its caller leaves.
+            leg.over.remove_done_callback(give_up)
 
     async def _bridge(
         self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
-    ) -> None:
+    ) -> bool:
+        """Put both into a conversation; False: one of them has left before."""
         if leg.state is CallState.TERMINATED:
             out.hang_up()
-            return
+            return False
         if out.security.hop_level is not SecurityLevel.ENCRYPTED:
             self._fall_back(leg)
         leg.accept()
         if not await _up(leg):
             out.hang_up(_status_of(leg))
-            return
+            return False
+        if out.state is CallState.TERMINATED:
+            leg.hang_up(_status_of(out))
+            return False
         conversation = Conversation()
         self._conversations = [c for c in self._conversations if c.members]
         self._conversations.append(conversation)
@@ -152,6 +167,7 @@ class CallControl:
         level = min(leg.security.hop_level, out.security.hop_level)
         conversation.add(caller.name, leg, told=level)
         conversation.announce()
+        return True
 
     def _fall_back(self, leg: IncomingLeg) -> None:
         """Answer the caller in clear: the callee is not secure."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
+from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 
 __all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login"]
@@ -41,10 +43,11 @@ class LabUser:
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """`host` is the loopback address that everything listens at; ports are chosen freely (0).
+    """`host` is the loopback address that everything listens at; port 0 is any free one.
 
     With `delayed_offer`, INVITEs to users carry no session description, as CUCM's do.  `vouches`
-    has the registrar say that it speaks for the far ends of calls.
+    has the registrar say that it speaks for the far ends of calls.  A callee is alerted for
+    `alerting_patience` seconds.
     """
 
     host: str = "127.0.0.1"
@@ -55,12 +58,24 @@ class LabConfig:
     delayed_offer: bool = True
     vouches: bool = True
     registration_expires: int = 120
+    alerting_patience: float = 60.0
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),
         LabUser("bob", Login(Transport.TLS, certificate=True)),
         LabUser("dave", Login(Transport.TLS)),
         LabUser("carol", Login(Transport.UDP)),
     )
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError: the lab is for this machine only."""
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise ConfigurationError(
+                f"the lab listens at a loopback address only, such as 127.0.0.1, not {self.host!r}"
+            )
 
     def user(self, name: str | None) -> LabUser | None:
         """The user of that name."""

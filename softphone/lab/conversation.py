@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from softphone.call.session import SessionLeg
 from softphone.errors import CallError, LocalProtocolError
@@ -21,70 +22,91 @@ __all__ = ["Conversation"]
 
 logger = logging.getLogger("softphone.lab")
 
+ATTEMPTS = 40
+PAUSE = 0.25
+"""Seconds between two attempts to tell a member that is in the middle of another change."""
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """One leg in the conversation; `told` is the level that its phone has heard last."""
+
+    name: str
+    leg: SessionLeg
+    told: SecurityLevel | None = None
+    telling: asyncio.Task[None] | None = None
+
 
 class Conversation:
-    """The members of one call."""
+    """The members of one call.  One user may be in it twice, having called itself."""
 
     def __init__(self) -> None:
-        self._legs: dict[str, SessionLeg] = {}
-        self._told: dict[str, SecurityLevel] = {}
+        self._members: list[_Member] = []
         self._hub = Hub()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def members(self) -> tuple[str, ...]:
         """Who is in it."""
-        return tuple(self._legs)
+        return tuple(member.name for member in self._members)
 
     @property
     def level(self) -> SecurityLevel:
         """The lowest level of the members' legs."""
-        levels = [leg.security.hop_level for leg in self._legs.values()]
+        levels = [member.leg.security.hop_level for member in self._members]
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
     def add(self, name: str, leg: SessionLeg, *, told: SecurityLevel | None = None) -> None:
         """Add a member whose media is open; `told` is the level that it has heard already."""
-        self._legs[name] = leg
-        if told is not None:
-            self._told[name] = told
-        ear, mouth = self._hub.join(name)
+        member = _Member(name, leg, told)
+        self._members.append(member)
+        ear, mouth = self._hub.join(member)
         stream = leg.stream
         if stream is not None:
             leg.media_port.record(stream.handle, ear)
             leg.media_port.play(stream.handle, mouth)
-        leg.over.add_done_callback(lambda _: self.remove(name))
+        leg.over.add_done_callback(lambda _: self._leave(member))
 
-    def remove(self, name: str) -> None:
+    def _leave(self, member: _Member) -> None:
         """A member has left; the last one is hung up."""
-        if self._legs.pop(name, None) is None:
+        if member not in self._members:
             return
-        self._told.pop(name, None)
-        self._hub.leave(name)
-        if len(self._legs) == 1:
-            for leg in tuple(self._legs.values()):
-                leg.hang_up()
+        self._members.remove(member)
+        self._hub.leave(member)
+        if member.telling is not None:
+            member.telling.cancel()
+        if len(self._members) == 1:
+            self._members[0].leg.hang_up()
         else:
             self.announce()
 
     def announce(self) -> None:
         """Tell every member the level, if it has heard another one."""
-        level = self.level
-        for name, leg in self._legs.items():
-            if self._told.get(name) is not level and leg.state is CallState.CONFIRMED:
-                self._told[name] = level
-                task = asyncio.get_running_loop().create_task(self._tell(name, leg, level))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        for member in self._members:
+            idle = member.telling is None or member.telling.done()
+            if idle and member.told is not self.level:
+                work = self._tell(member)
+                member.telling = asyncio.get_running_loop().create_task(work)
 
-    async def _tell(self, name: str, leg: SessionLeg, level: SecurityLevel) -> None:
-        header = ("Call-Info", security_call_info(level))
-        try:
-            await leg.renegotiate(held=leg.negotiation.held, headers=(header,))
-        except (CallError, LocalProtocolError, asyncio.CancelledError) as error:
-            self._told.pop(name, None)
-            logger.info("%s was not told that the call is %s: %s", name, level.value, error)
+    async def _tell(self, member: _Member) -> None:
+        """Re-INVITE a member until it has heard the level that holds by then.
 
-    def close(self) -> None:
-        """Hang everybody up."""
-        for leg in tuple(self._legs.values()):
-            leg.hang_up()
+        While another change of its session is under way, the word has to wait; a phone that
+        refuses the re-INVITE is not asked again before the level changes once more.
+        """
+        for _ in range(ATTEMPTS):
+            level = self.level
+            if member.told is level or member.leg.state is not CallState.CONFIRMED:
+                return
+            try:
+                await _say(member.leg, level)
+            except LocalProtocolError:
+                await asyncio.sleep(PAUSE)
+                continue
+            except CallError as error:
+                logger.info("%s does not want to hear that: %s", member.name, error)
+            member.told = level
+
+
+async def _say(leg: SessionLeg, level: SecurityLevel) -> None:
+    header = ("Call-Info", security_call_info(level))
+    await leg.renegotiate(held=leg.negotiation.held, headers=(header,))

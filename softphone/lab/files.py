@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from softphone.errors import ConfigurationError
 from softphone.lab.authority import Authority, Names
 from softphone.lab.config import LabConfig, LabUser
 from softphone.machine import Address, Entropy, Transport
 from softphone.security import KeyMaterial
-from softphone.trust import Credential
+from softphone.trust import Credential, write_private
 
 __all__ = ["LabFiles"]
 
@@ -19,7 +19,11 @@ class LabFiles:
     """The lab's folder.  It is made if it is missing; files of an earlier lab are replaced."""
 
     def __init__(self, folder: Path, config: LabConfig, *, entropy: Entropy) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        """Raises ConfigurationError when the folder cannot be made or written to."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{folder} cannot be made: {error.strerror}") from error
         self.folder = folder
         self._config = config
         self.authority = Authority()
@@ -37,12 +41,12 @@ class LabFiles:
             return
         password = entropy(12).hex()
         self.passwords[user.name] = KeyMaterial(password.encode())
-        write_secret(self.folder / f"{user.name}.secret", f"{password}\n")
+        write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
 
     def account_file(self, user: LabUser, addresses: Mapping[Transport, Address]) -> Path:
         """Write the account file of one user, and give its path."""
         path = self.folder / f"{user.name}.toml"
-        write_secret(path, self._account_text(user, addresses))
+        write_private(path, self._account_text(user, addresses).encode())
         return path
 
     def _account_text(self, user: LabUser, addresses: Mapping[Transport, Address]) -> str:
@@ -69,16 +73,3 @@ class LabFiles:
             if user.login.certificate:
                 lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
         return "\n".join(lines) + "\n"
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write aside, readable by the owner only, then rename."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

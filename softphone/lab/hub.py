@@ -6,6 +6,8 @@ here has a clock.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ class Ear:
     """A `Sink`: what a member says, given to everybody else."""
 
     def __init__(self) -> None:
-        self.rings: dict[str, PcmRing] = {}
+        self.rings: dict[Hashable, PcmRing] = {}
 
     @property
     def clock_rate_hz(self) -> int:
@@ -41,7 +43,7 @@ class Mouth:
     """A `Source`: what a member hears, the sum of all others, clipped."""
 
     def __init__(self) -> None:
-        self.rings: dict[str, PcmRing] = {}
+        self.rings: dict[Hashable, PcmRing] = {}
 
     @property
     def clock_rate_hz(self) -> int:
@@ -63,12 +65,12 @@ class Mouth:
 
 
 class Hub:
-    """The bridge of one call; members come and go by name."""
+    """The bridge of one call; members come and go by whatever names them."""
 
     def __init__(self) -> None:
-        self._members: dict[str, tuple[Ear, Mouth]] = {}
+        self._members: dict[Hashable, tuple[Ear, Mouth]] = {}
 
-    def join(self, name: str) -> tuple[Ear, Mouth]:
+    def join(self, name: Hashable) -> tuple[Ear, Mouth]:
         """Add a member: record its stream into the Ear, play the Mouth to it."""
         ear, mouth = Ear(), Mouth()
         for other, (other_ear, other_mouth) in self._members.items():
@@ -77,7 +79,7 @@ class Hub:
         self._members[name] = (ear, mouth)
         return ear, mouth
 
-    def leave(self, name: str) -> None:
+    def leave(self, name: Hashable) -> None:
         """Take a member out."""
         if self._members.pop(name, None) is None:
             return

@@ -9,7 +9,7 @@ and a few extensions.  Everything listens on one loopback address.  RFC 3261, RF
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from softphone._version import __version__
-from softphone.errors import ConfigurationError, TransportError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.files import LabFiles
@@ -45,11 +45,14 @@ from softphone.sip import (
     ServerExchange,
     SipEvent,
     SipUri,
+    SubscribeReceived,
 )
 from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
 from softphone.trust import ClientCertificates, TlsSettings, TrustStore
 
 __all__ = ["LabServer"]
+
+logger = logging.getLogger("softphone.lab")
 
 _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
 
@@ -66,8 +69,6 @@ class LabServer:
         tap: Tap | None = None,
     ) -> None:
         self.config = config or LabConfig()
-        if not ipaddress.ip_address(self.config.host).is_loopback:
-            raise ConfigurationError(f"the lab listens on loopback only, not {self.config.host}")
         self._entropy = entropy
         self._tap = tap
         self._folder = folder
@@ -155,6 +156,11 @@ class LabServer:
         found = {user.name: self._binding_of(user.name) for user in self.config.users}
         return {name: binding for name, binding in found.items() if binding is not None}
 
+    @property
+    def calls(self) -> int:
+        """How many legs of calls there are now."""
+        return self._calls.legs
+
     def cut(self, name: str) -> None:
         """Close the connection of a user, as a failing network would."""
         binding = self._binding_of(name)
@@ -170,6 +176,13 @@ class LabServer:
             leg.over.add_done_callback(lambda _: self._owners.pop(owner, None))
 
     def _handle(self, event: SipEvent) -> None:
+        """Take one event; what a phone does at a bad moment troubles nobody else."""
+        try:
+            self._dispatch(event)
+        except SoftphoneError as error:
+            logger.info("%s came to nothing: %s", type(event).__name__, error)
+
+    def _dispatch(self, event: SipEvent) -> None:
         if isinstance(event, ReferReceived):
             self._calls.referred(event)
             return
@@ -181,6 +194,9 @@ class LabServer:
             self._calls.invited(event)
         elif isinstance(event, RequestReceived):
             self._requested(event)
+        elif isinstance(event, SubscribeReceived):
+            with self._driver.change() as now:
+                event.subscription.reject(489, now=now)
         elif isinstance(event, FlowClosed) and isinstance(event.flow, Flow):
             self._registrar.flow_died(event.flow)
 
@@ -188,6 +204,8 @@ class LabServer:
         status, reason, headers = 405, "", ()
         if event.request.method == "REGISTER":
             status, reason, headers = self._register(event.request, event.flow)
+        elif event.request.method == "OPTIONS":
+            status = 200
         with self._driver.change() as now:
             self._endpoint.respond(event.exchange, status, now=now, reason=reason, headers=headers)
 

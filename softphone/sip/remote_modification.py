@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
-from softphone.sip.body import Body
+from softphone.sip.body import Body, BodyRole
 from softphone.sip.event import Acknowledged, Cause, ModificationReceived, SessionRefreshed
 from softphone.sip.invite_host import HeaderFields, InviteHost, sent, session_body, taken
 from softphone.sip.leg import Leg
@@ -24,6 +24,7 @@ class RemoteModification:
         self._transaction: ServerTransaction | None = None
         self._leg: Leg | None = None
         self._success: Success | None = None
+        self._offered = False
 
     @property
     def pending(self) -> bool:
@@ -72,7 +73,7 @@ class RemoteModification:
         """Answer 200: with the answer, or with our offer if a re-INVITE had none."""
         transaction, leg = self._take()
         request = transaction.request
-        sent(leg, body)
+        self._offered = sent(leg, body) is BodyRole.OFFER
         # Session and target are refreshed by what we answer, too.
         fields = [
             *self._host.refresh_fields(transaction.flow),
@@ -114,7 +115,8 @@ class RemoteModification:
         self._success = None
         leg = self._leg
         body = session_body(request, self._layer)
-        if leg is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
+        # An open offer that was not in the 2xx is that of a modification of ours, sent since.
+        if self._offered and leg is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
             role = taken(leg.offer_answer, body)
             leg.offer_answer.take(Turn.FAILED)
             self._host.emit(Acknowledged(self._host, body, role))

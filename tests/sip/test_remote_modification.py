@@ -7,6 +7,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sip.body import BodyRole
 from softphone.sip.event import Cause
+from softphone.sip.offer_answer import OfferState
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, ANSWER_2, OFFER
 
@@ -56,6 +57,18 @@ def test_the_ack_of_another_invite_does_not_count():
     assert not usage.remote_modification.acknowledged
     lone.say(lone.request("ACK", cseq=2, to_tag=tag))
     assert usage.remote_modification.acknowledged
+
+
+def test_a_late_ack_does_not_void_the_offer_that_we_have_sent_since():
+    lone = Lone()
+    usage, tag = confirmed(lone)
+    lone.say(lone.request("INVITE", cseq=2, to_tag=tag, body=SDP))
+    usage.answer_modification(ANSWER_2, now=lone.now)
+    usage.reinvite(OFFER, now=lone.now)
+    lone.drain()
+    lone.say(lone.request("ACK", cseq=2, to_tag=tag))
+    lone.events.clear()
+    assert usage.leg.offer_answer.state is OfferState.LOCAL_OFFER
 
 
 def test_cancel_of_a_reinvite_leaves_the_session():

@@ -1,0 +1,36 @@
+"""The lab's configuration: loopback and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login
+from softphone.machine import Transport
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])
+def test_a_loopback_address_is_taken(host):
+    assert LabConfig(host=host).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "localhost", "pbx.example", ""])
+def test_any_other_host_is_refused_by_name(host):
+    with pytest.raises(ConfigurationError, match="loopback"):
+        LabConfig(host=host)
+
+
+def test_users_are_found_by_name_and_nobody_else_is():
+    config = LabConfig()
+    assert config.user("alice").login.certificate
+    assert config.user("mallory") is None
+    assert config.user(None) is None
+
+
+@pytest.mark.parametrize(("transport", "secure"), [(Transport.TLS, True), (Transport.TCP, False)])
+def test_only_a_login_over_tls_may_carry_srtp(transport, secure):
+    assert LabUser("x", Login(transport)).login.secure is secure
+
+
+def test_every_extension_says_what_it_is():
+    assert list(EXTENSIONS) == ["600", "601", "602", "603", "*5USER"]

@@ -269,11 +269,13 @@ class Account:
         srtp: SrtpPolicy | None = None,
         replaces: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        delayed_offer: bool = False,
     ) -> OutgoingCall:
         """Call `target`: a SIP URI, or a user of our own domain ("600").
 
-        `srtp` overrides the account's demand on the media for this call.  The INVITE goes out
-        when the `async with` block is entered, or `answered` awaited.
+        `srtp` overrides the account's demand on the media for this call.  With `delayed_offer`
+        the far end makes the offer (RFC 3261 section 13.2.1).  The INVITE goes out when the
+        `async with` block is entered, or `answered` awaited.
         Raises ConfigurationError for a bad URI.
         """
         uri = self.config.target_uri(target)
@@ -296,7 +298,7 @@ class Account:
                     replaces=replaces,
                 )
 
-            leg = OutgoingLeg(self._leg_setup(flow, srtp), place)
+            leg = OutgoingLeg(self._leg_setup(flow, srtp), place, delayed=delayed_offer)
             leg.start()
             return leg
 

@@ -14,7 +14,7 @@ from softphone.events import (
     HoldChanged,
 )
 from softphone.phone import Phone
-from softphone.sip import Answered, ModificationAnswered, Provisional
+from softphone.sip import Answered, ModificationAnswered
 from tests.peers.direct import (
     AUDIBLE_DBM0,
     Desk,
@@ -102,19 +102,12 @@ async def test_a_lost_prack_is_sent_again(sipp, line):
 
 
 @pytest.mark.feature("PRACK")
-async def test_an_offer_in_a_reliable_183_is_answered_in_prack(sipp):
-    async with Desk() as desk:
-        with sipp.run("uas_delayed_offer_183") as run:
-            usage = desk.invite(run.uri(), None)
-            offer = await desk.expect(Provisional)
-            assert (offer.response.status, offer.role, offer.reliable) == (183, "offer", True)
-            with desk.change() as now:
-                usage.prack(description(), now=now)
-            answered = await desk.expect(Answered)
-            assert answered.role is None
-            with desk.change() as now:
-                usage.bye(now=now)
-            await finished(run)
+async def test_an_offer_in_a_reliable_183_is_answered_in_prack(sipp, line):
+    with sipp.run("uas_delayed_offer_183") as run:
+        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
+            await next_event(outgoing, EarlyMediaStarted)
+            await sending(await outgoing.answered(timeout=10))
+        await finished(run)
 
 
 @pytest.mark.feature("UPDATE")
@@ -136,6 +129,16 @@ async def test_updates_of_the_called_side_hold_and_resume(sipp, line):
             ended = await call.ended()
             assert ended.by is EndedBy.REMOTE
         await finished(run)
+
+
+@pytest.mark.feature("delayed offer")
+async def test_an_offer_in_the_200_is_answered_in_the_ack(sipp, line):
+    with sipp.run("uas_delayed_offer_once") as run:
+        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
+            await sending(await outgoing.answered(timeout=10))
+        await finished(run)
+    (ack,) = run.received("ACK")
+    assert "RTP/AVP 0" in ack
 
 
 @pytest.mark.feature("delayed offer")

@@ -27,6 +27,7 @@ from tests.peers.direct import (
     finished,
     left_by_far_end,
     sending,
+    until,
 )
 
 pytestmark = pytest.mark.peer("sipp")
@@ -44,6 +45,7 @@ async def test_our_update_in_the_early_and_the_confirmed_dialog(sipp):
         with sipp.run("uas_update_received") as run:
             usage = desk.invite(run.uri(), description())
             assert (await desk.expect(Provisional)).role == "answer"
+            await until(lambda: run.sent("SIP/2.0 200"))  # the PRACK has arrived (RFC 3311 5.1)
             with desk.change() as now:
                 usage.update(description(2), now=now)
             assert (await desk.expect(ModificationAnswered)).role == "answer"

@@ -108,9 +108,8 @@ class IncomingLeg(SessionLeg):
     def ring(self, status: int = 180) -> None:
         """Tell the caller that somebody is being alerted."""
         usage = self.active_usage
-        with self.setup.change() as now:
-            usage.ring(status, now=now)
-        if self.state is CallState.TRYING:
+        rung = self.command(lambda now: usage.ring(status, now=now))
+        if rung and self.state is CallState.TRYING:
             self.state = CallState.EARLY
 
     def accept(self) -> None:
@@ -168,17 +167,15 @@ class IncomingLeg(SessionLeg):
     def reject(self, status: int, reason: str = "") -> None:
         """Refuse the call."""
         usage = self.active_usage
-        with self.setup.change() as now:
-            usage.reject(status, now=now, reason=reason)
-            self.finish(CallEnded(EndedBy.LOCAL, status, reason))
+        self.finish(CallEnded(EndedBy.LOCAL, status, reason))
+        self.command(lambda now: usage.reject(status, now=now, reason=reason))
 
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
         """Send the caller elsewhere."""
         usage = self.active_usage
         places = [NameAddr(None, parse_uri(contact), ()) for contact in contacts]
-        with self.setup.change() as now:
-            usage.redirect(places, now=now, status=status)
-            self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
+        self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
+        self.command(lambda now: usage.redirect(places, now=now, status=status))
 
     def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
         if usage.answered:

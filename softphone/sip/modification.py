@@ -120,6 +120,9 @@ class Modification:
         if sequence is None or leg is None:
             raise LocalProtocolError("no 2xx waits for an ACK with an answer")
         self._waits_for_ack = None
+        if body is None:
+            # The offer of the 2xx is left unanswered: it is void.
+            leg.offer_answer.take(Turn.FAILED)
         sent(leg, body)
         self._acknowledge(leg, sequence, body, now=now)
 

@@ -1,0 +1,64 @@
+"""Refusals as header fields and sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.call.refusal import (
+    Unacceptable,
+    clear_refused,
+    no_key,
+    read_description,
+    reason_header,
+    unmet,
+    warning_header,
+)
+from softphone.sdp import SessionDescription
+from softphone.security import Shortfall, ShortfallCode
+from softphone.sip import Body, Response
+from softphone.sip.parser import parse_datagram
+
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+
+
+def test_the_warning_names_the_code_and_the_reason():
+    header = warning_header(Unacceptable(399, "no key fits"), "192.0.2.1")
+    assert header == ("Warning", '399 192.0.2.1 "no key fits"')
+
+
+@pytest.mark.parametrize(
+    "text", ['a "b" \\ c', "line\r\nInjected: yes", "\x00\x7f", "ü" * 9, "x" * 999]
+)
+def test_a_text_that_the_far_end_chose_cannot_leave_its_quotation_marks(text):
+    for name, value in (warning_header(Unacceptable(399, text), "h"), reason_header(488, text)):
+        data = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+        data += f"To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n{name}: {value}\r\n\r\n"
+        message = parse_datagram(data.encode())
+        assert isinstance(message, Response)
+        assert message.headers.get("Injected") is None
+        assert message.headers.get(name) == value
+        assert value.count('"') == 2
+
+
+def test_a_clear_description_is_refused_on_security_grounds():
+    refusal = clear_refused("answer", "RTP/AVP", "audio")
+    assert refusal.warning_code == 302
+    assert [s.code for s in refusal.shortfalls] == [ShortfallCode.SRTP_REQUIRED]
+    assert "has no crypto line" in no_key("offer", "RTP/SAVP", ()).explanation
+
+
+def test_what_the_policy_forbids_is_told_with_every_shortfall():
+    shortfalls = (
+        Shortfall(ShortfallCode.SIGNALING_CLEAR, "no TLS"),
+        Shortfall(ShortfallCode.MEDIA_CLEAR, "no SRTP"),
+    )
+    refusal = unmet(shortfalls)
+    assert refusal.shortfalls == shortfalls
+    assert "no TLS" in refusal.explanation
+    assert "no SRTP" in refusal.explanation
+
+
+def test_only_a_description_is_read():
+    assert isinstance(read_description(Body("application/sdp", SDP)), SessionDescription)
+    for body in (None, Body("text/plain", SDP), Body("application/sdp", b"v=1")):
+        assert isinstance(read_description(body), Unacceptable)

@@ -20,7 +20,7 @@ from softphone.call.session import SessionLeg
 from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, CallRinging, CallState
 from softphone.lab.config import LabConfig, LabUser
-from softphone.lab.conversation import Conversation
+from softphone.lab.conversation import Conversation, level_of
 from softphone.lab.extension import extension
 from softphone.lab.fallback import ClearNegotiation
 from softphone.lab.registrar import StoredBinding
@@ -151,7 +151,7 @@ class CallControl:
         if leg.state is CallState.TERMINATED:
             out.hang_up()
             return False
-        if out.security.hop_level is not SecurityLevel.ENCRYPTED:
+        if level_of(out) is not SecurityLevel.ENCRYPTED:
             self._fall_back(leg)
         leg.accept()
         if not await _up(leg):
@@ -164,7 +164,7 @@ class CallControl:
         self._conversations = [c for c in self._conversations if c.members]
         self._conversations.append(conversation)
         conversation.add(callee.name, out)
-        level = min(leg.security.hop_level, out.security.hop_level)
+        level = min(leg.security.hop_level, level_of(out))
         conversation.add(caller.name, leg, told=level)
         conversation.announce()
         return True

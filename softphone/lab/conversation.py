@@ -15,10 +15,11 @@ from softphone.call.session import SessionLeg
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState
 from softphone.lab.hub import Hub
+from softphone.machine import Transport
 from softphone.security import SecurityLevel
 from softphone.sip import security_call_info
 
-__all__ = ["Conversation"]
+__all__ = ["Conversation", "level_of"]
 
 logger = logging.getLogger("softphone.lab")
 
@@ -52,7 +53,7 @@ class Conversation:
     @property
     def level(self) -> SecurityLevel:
         """The lowest level of the members' legs."""
-        levels = [member.leg.security.hop_level for member in self._members]
+        levels = [level_of(member.leg) for member in self._members]
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
     def add(self, name: str, leg: SessionLeg, *, told: SecurityLevel | None = None) -> None:
@@ -105,6 +106,19 @@ class Conversation:
             except CallError as error:
                 logger.info("%s does not want to hear that: %s", member.name, error)
             member.told = level
+
+
+def level_of(leg: SessionLeg) -> SecurityLevel:
+    """The level of a leg as its server sees it.
+
+    A user who has no certificate has shown himself by digest within TLS: that leg is encrypted
+    when its media is.
+    """
+    state, flow = leg.security, leg.flow
+    over_tls = flow is not None and flow.transport is Transport.TLS
+    if over_tls and state.media and all(stream.suite is not None for stream in state.media):
+        return SecurityLevel.ENCRYPTED
+    return state.hop_level
 
 
 async def _say(leg: SessionLeg, level: SecurityLevel) -> None:

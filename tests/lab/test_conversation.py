@@ -35,6 +35,7 @@ class FakeLeg:
         self.negotiation = Negotiated()
         self.state = CallState.CONFIRMED
         self.stream = None
+        self.flow = None
         self.media_port = None
         self.over = asyncio.get_running_loop().create_future()
         self.troubles = list(troubles)

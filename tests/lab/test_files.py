@@ -8,13 +8,13 @@ import stat
 import pytest
 
 from softphone.account import load_account
+from softphone.account.connection import tls_settings
 from softphone.errors import ConfigurationError
 from softphone.lab import LabConfig
 from softphone.lab.files import LabFiles
 from softphone.machine import Transport
 from softphone.security import SrtpPolicy
 from softphone.trust import client_context
-from softphone.account.connection import tls_settings
 
 ADDRESSES = {transport: ("127.0.0.1", 5060 + n) for n, transport in enumerate(Transport)}
 

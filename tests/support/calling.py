@@ -70,5 +70,5 @@ async def until(call, condition):
 async def eventually(condition):
     """Wait until something holds that nobody tells of."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

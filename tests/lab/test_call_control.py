@@ -1,0 +1,178 @@
+"""Calls through the lab: refusals, hang-ups at bad moments, and what each leg gets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import Busy, CallError, Declined, NoAnswer, NotFound
+from softphone.events import CallState, EndedBy
+from softphone.lab import LabConfig, LabServer
+from softphone.phone import Phone
+from softphone.security import CryptoSuite, SecurityLevel, SrtpPolicy
+from tests.support.calling import (
+    account_of,
+    answer_one,
+    connect,
+    eventually,
+    level_heard,
+    next_call,
+    until,
+)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(486, Busy), (603, Declined), (480, NoAnswer)])
+async def test_the_callees_refusal_is_the_callers(lab, phone, status, kind):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    (await next_call(bob)).reject(status)
+    with pytest.raises(kind) as caught:
+        await calling
+    assert caught.value.status == status
+    await eventually(lambda: not lab.calls)
+
+
+async def test_a_callee_that_never_answers_is_given_up(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    ringing = await next_call(bob)
+    ringing.ring()
+    with pytest.raises(NoAnswer) as caught:
+        await calling
+    assert caught.value.status == 408
+    assert (await asyncio.wait_for(ringing.ended, 5)).by is EndedBy.REMOTE
+    await eventually(lambda: not lab.calls)
+
+
+async def test_a_caller_that_gives_up_while_it_rings_takes_the_callee_with_it(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    async with alice.dial("bob"):
+        ringing = await next_call(bob)
+        ringing.ring()
+    await asyncio.wait_for(ringing.ended, 5)
+    await eventually(lambda: not lab.calls)
+
+
+@pytest.mark.parametrize("turns", range(0, 12, 2))
+async def test_a_caller_may_hang_up_at_any_moment_of_the_set_up(lab, phone, turns):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    outgoing = alice.dial("bob")
+    await outgoing.start()
+    answering = asyncio.create_task(answer_one(bob))
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+    outgoing.cancel()
+    await asyncio.wait([answering], timeout=2)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await eventually(lambda: not lab.calls)
+
+
+@pytest.mark.parametrize("rings", [False, True])
+async def test_a_callee_whose_connection_dies_before_it_answers_is_no_answer(lab, phone, rings):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    ringing = await next_call(bob)
+    if rings:
+        ringing.ring()
+    lab.cut("bob")
+    with pytest.raises(CallError):
+        await calling
+    await eventually(lambda: not lab.calls)
+
+
+@pytest.mark.parametrize("target", ["nobody", "604", "*5", "*5nobody", "*5bob", "bob"])
+async def test_who_is_not_there_is_said_at_once(lab, phone, target):
+    alice = await account_of(lab, phone, "alice")
+    with pytest.raises((NotFound, NoAnswer)):
+        await alice.dial(target).answered(timeout=5)
+    await eventually(lambda: not lab.calls)
+
+
+async def test_a_user_may_call_itself_and_hears_itself(lab, phone):
+    alice = await account_of(lab, phone, "alice")
+    call, other = await connect(alice, alice, "alice")
+    await until(other, lambda state: state.lock)
+    call.hangup()
+    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+    await eventually(lambda: not lab.calls)
+
+
+async def test_one_user_may_be_in_two_calls(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    first, _ = await connect(alice, bob, "bob")
+    second, _ = await connect(bob, alice, "alice")
+    first.hangup()
+    await asyncio.wait_for(first.ended(), 5)
+    assert second.state is CallState.CONFIRMED
+    second.hangup()
+    await eventually(lambda: not lab.calls)
+
+
+async def test_a_transfer_is_declined_and_the_call_goes_on(lab, phone):
+    alice = await account_of(lab, phone, "alice")
+    call = await alice.dial("601").answered(timeout=5)
+    with pytest.raises(CallError) as caught:
+        await call.transfer("sip:bob@127.0.0.1")
+    assert caught.value.status == 603
+    assert await level_heard(call, 440.0) > -20
+
+
+async def test_every_leg_has_the_security_of_its_own_login(lab, phone):
+    alice = await account_of(lab, phone, "alice", srtp=SrtpPolicy.OPTIONAL)
+    dave, carol = [await account_of(lab, phone, name) for name in ("dave", "carol")]
+    secure, _ = await connect(alice, dave, "dave")
+    assert secure.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM
+    secure.hangup()
+    fallen, other = await connect(alice, carol, "carol")
+    assert fallen.audio.security.suite is None
+    assert fallen.security.level is SecurityLevel.NOT_SECURE
+    assert other.audio.security.profile == "RTP/AVP"
+
+
+async def test_the_callees_end_of_a_clear_call_is_clear_too(lab, phone):
+    carol = await account_of(lab, phone, "carol")
+    bob = await account_of(lab, phone, "bob", srtp=SrtpPolicy.OPTIONAL)
+    _, other = await connect(carol, bob, "bob")
+    await until(other, lambda state: state.level is SecurityLevel.NOT_SECURE)
+    assert other.audio.security.suite is None
+
+
+async def test_the_music_on_hold_plays_and_the_silence_does_not(lab, phone):
+    alice = await account_of(lab, phone, "alice")
+    music = await alice.dial("602").answered(timeout=5)
+    assert max([await level_heard(music, hz) for hz in (261.63, 329.63)]) > -30
+    silence = await alice.dial("603").answered(timeout=5)
+    assert await level_heard(silence, 440.0) < -50
+
+
+async def test_no_port_left_is_503_and_harms_nobody_else(tmp_path, caplog):
+    config = LabConfig(media_ports=(39000, 39003))
+    async with LabServer(tmp_path, config) as lab, Phone() as phone:
+        alice = await account_of(lab, phone, "alice")
+        held = [await alice.dial("601").answered(timeout=5) for _ in range(2)]
+        with pytest.raises(CallError):
+            await alice.dial("601").answered(timeout=5)
+        assert await level_heard(held[0], 440.0) > -20
+        held[1].hangup()
+        await eventually(lambda: lab.calls == 1)
+        again = await alice.dial("601").answered(timeout=5)
+        assert await level_heard(again, 440.0) > -20
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_closing_with_calls_up_hangs_everybody_up(tmp_path):
+    async with Phone() as phone:
+        lab = LabServer(tmp_path)
+        await lab.__aenter__()
+        alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+        call, other = await connect(alice, bob, "bob")
+        ringing = alice.dial("bob")
+        await ringing.start()
+        await lab.__aexit__(None, None, None)
+        for each in (call, other):
+            assert (await asyncio.wait_for(each.ended(), 5)).by is EndedBy.REMOTE
+        with pytest.raises(CallError):
+            await ringing.answered(timeout=5)
+    assert len(asyncio.all_tasks()) == 1

@@ -36,6 +36,7 @@ __all__ = [
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 CODECS = ("PCMU", "PCMA", "L16")
+_URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -149,6 +150,8 @@ class AccountConfig:
     sips: registrar only selects TLS (RFC 5630: requests say sip:…;transport=tls unless `aor` is
     sips:).  Without a registrar the account calls, and is called, directly: it then listens at
     `listen` ("tls:127.0.0.1:5061").  `outbound_proxy` takes every request instead.
+    `instance` is the URN of this user agent (RFC 5626 section 4.1; None: a new one each time);
+    accounts of one `aor` and `instance` with different `reg_id` are flows to the same phone.
     """
 
     aor: str
@@ -158,6 +161,8 @@ class AccountConfig:
     persona: str = "standard"
     listen: str | None = None
     expires: int = 3600
+    instance: str | None = None
+    reg_id: int = 1
     credentials: CredentialConfig | None = None
     tls: TlsConfig = field(default_factory=TlsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -171,6 +176,10 @@ class AccountConfig:
                 _transport_of(parse_sip_uri(text, what=key), key)
         if self.listen is not None:
             self.listen_at()
+        if self.instance is not None and _URN.fullmatch(self.instance) is None:
+            raise ConfigurationError(f"instance: {self.instance!r} is no URN, as urn:uuid:… is")
+        if not 1 <= self.reg_id < 2**31:
+            raise ConfigurationError(f"reg_id: {self.reg_id} is not between 1 and 2^31 - 1")
         if self.registrar is None and self.outbound_proxy is None and self.listen is None:
             raise ConfigurationError(
                 "registrar: give the server to register with, or 'listen' for direct calls"

@@ -104,6 +104,7 @@ def registration_config(config: AccountConfig, *, instance: str) -> Registration
         user=config.aor_uri.user or "",
         expires=config.expires,
         instance_id=instance,
+        reg_id=config.reg_id,
         secure_contact=secure,
         route_set=route,
     )

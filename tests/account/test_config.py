@@ -13,6 +13,7 @@ from softphone.account.config import (
     PolicyConfig,
     TlsConfig,
 )
+from softphone.account.connection import registration_config
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.security import KeyMaterial, Scope, SecurityLevel, SrtpPolicy
@@ -133,3 +134,23 @@ def test_a_password_never_shows():
 def test_an_unknown_digest_algorithm_is_refused():
     with pytest.raises(ConfigurationError, match="SHA-1"):
         CredentialConfig("alice", KeyMaterial(b"x"), ("SHA-1",))
+
+
+@pytest.mark.parametrize(
+    "instance", ["alice", "urn:", "urn:uuid:", 'urn:uuid:1"', "urn:uuid:1\r\n"]
+)
+def test_an_instance_is_a_urn(instance):
+    with pytest.raises(ConfigurationError, match="instance"):
+        account(instance=instance)
+
+
+@pytest.mark.parametrize("reg_id", [0, -1, 2**31])
+def test_a_reg_id_is_a_positive_number(reg_id):
+    with pytest.raises(ConfigurationError, match="reg_id"):
+        account(reg_id=reg_id)
+
+
+def test_instance_and_reg_id_are_registered():
+    config = account(instance="urn:uuid:00000000-0000-4000-8000-000000000001", reg_id=2)
+    registered = registration_config(config, instance=config.instance)
+    assert (registered.instance_id, registered.reg_id) == (config.instance, 2)

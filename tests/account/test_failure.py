@@ -1,0 +1,52 @@
+"""Why a registration did not come about, by cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.account.failure import registration_failure
+from softphone.errors import (
+    AuthenticationFailed,
+    CertificateUntrusted,
+    RegistrationRefused,
+    RegistrationTimeout,
+)
+from softphone.events import RegistrationChanged, RegistrationState
+from softphone.machine import Target, Transport
+
+TARGET = Target(Transport.TLS, "pbx.example.test", 5061)
+
+
+def changed(status, reason=""):
+    return RegistrationChanged(RegistrationState.FAILED, status, reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (changed(401, "Unauthorized"), AuthenticationFailed),
+        (changed(407), AuthenticationFailed),
+        (changed(408, "Request Timeout"), RegistrationTimeout),
+        (changed(0), RegistrationTimeout),
+        (None, RegistrationTimeout),
+        (changed(403, "Forbidden"), RegistrationRefused),
+        (changed(503, "Service Unavailable"), RegistrationRefused),
+    ],
+)
+def test_the_status_decides(change, kind):
+    error = registration_failure(change, None, TARGET)
+    assert type(error) is kind
+    assert "pbx.example.test" in str(error)
+    if change is not None:
+        assert error.status == change.status
+
+
+@pytest.mark.parametrize("change", [None, changed(0), changed(503)])
+def test_a_connection_that_was_not_made_is_the_cause(change):
+    cause = CertificateUntrusted("nobody vouches for it")
+    assert registration_failure(change, cause, TARGET) is cause
+
+
+def test_an_answer_of_the_registrar_is_worth_more_than_an_old_connection_error():
+    cause = CertificateUntrusted("an earlier address")
+    assert isinstance(registration_failure(changed(403), cause, TARGET), RegistrationRefused)

@@ -24,11 +24,11 @@ LOOPBACK = "127.0.0.1"
 OURSELVES = NameAddr(None, SipUri.parse(f"sip:desk@{LOOPBACK}"), ())
 
 
-def direct(user: str = "phone", **media: object) -> AccountConfig:
-    """An account without a registrar, over UDP; `media` as in MediaPreferences."""
+def direct(transport: str = "udp", **media: object) -> AccountConfig:
+    """An account without a registrar, over UDP or TCP; `media` as in MediaPreferences."""
     return AccountConfig(
-        aor=f"sip:{user}@{LOOPBACK}",
-        listen=f"udp:{LOOPBACK}:0",
+        aor=f"sip:phone@{LOOPBACK}",
+        listen=f"{transport}:{LOOPBACK}:0",
         media=MediaPreferences(**media),
     )
 

@@ -24,6 +24,7 @@ from tests.peers.phones import next_event
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.peer("capture")]
 REQUIRED = SrtpPolicy.REQUIRED
+PCMU = 0
 
 
 @pytest.fixture
@@ -45,6 +46,17 @@ def nothing_left(capture, run, ports):
     assert not capture.sent_by(*range(ports[0], ports[1] + 1))
     assert not capture.on_ports(run.media_port)
     assert capture.on_ports(run.address[1])  # and it did see the signaling
+
+
+def encrypted_only(capture, ports):
+    """Something left our media ports, and all of it was SRTP."""
+    capture.stop()
+    sent = [one.payload for one in capture.sent_by(*range(ports[0], ports[1] + 1))]
+    audio = [payload for payload in sent if payload[1] & 0x7F == PCMU]
+    assert len(audio) >= 5
+    # 12 octets of header, 160 of PCMU and 10 of tag; silence in clear would be 160 times 0xFF.
+    assert {len(payload) for payload in audio} == {182}
+    assert not any(b"\xff" * 8 in payload for payload in audio)
 
 
 def shortfall_codes(shortfalls):
@@ -142,13 +154,7 @@ async def test_a_reinvite_in_clear_gets_488_and_the_call_goes_on(sipp, capture, 
         await until(lambda: call.audio.statistics.packets_sent > before)
         await left_by_far_end(call)
         await finished(run)
-    capture.stop()
-    sent = capture.sent_by(*range(ports[0], ports[1] + 1))
-    assert len(sent) >= 5
-    # 12 octets of header, 160 of PCMU and 10 of tag; silence in clear would be 160 times 0xFF.
-    audio = [one.payload for one in sent if one.payload[1] & 0x7F == 0]
-    assert {len(payload) for payload in audio} == {182}
-    assert not any(b"\xff" * 8 in payload for payload in audio)
+    encrypted_only(capture, ports)
 
 
 @pytest.mark.feature("SRTP required: RTP/AVP offer")
@@ -173,3 +179,36 @@ async def test_an_offer_in_clear_in_a_reliable_183_is_canceled(sipp, capture, li
     (cancel,) = run.received("CANCEL")
     assert "Reason: SIP;cause=488" in cancel
     nothing_left(capture, run, ports)
+
+
+@pytest.mark.feature("SRTP required: RTP/AVP re-INVITE")
+async def test_an_update_in_clear_gets_488_and_the_call_goes_on(sipp, capture, line, ports):
+    with calling(sipp, line, "uac_update_refused") as run:
+        call = await answered_call(line)
+        await next_event(call, SecurityRefused)
+        assert call.state is CallState.CONFIRMED
+        await left_by_far_end(call)
+        await finished(run)
+    encrypted_only(capture, ports)
+
+
+@pytest.mark.feature("SRTP required: RTP/AVP re-INVITE")
+async def test_an_answer_in_clear_to_a_new_offer_ends_the_call(sipp, capture, line, ports):
+    with calling(sipp, line, "uac_delayed_reinvite_refused") as run:
+        call = await answered_call(line)
+        ended = await call.ended()
+        assert (ended.by, ended.status) == (EndedBy.POLICY, 488)
+        await finished(run)
+    (bye,) = run.received("BYE")
+    assert "Reason: SIP;cause=488" in bye
+    encrypted_only(capture, ports)
+
+
+@pytest.mark.feature("SRTP under RTP/AVP")
+async def test_keys_under_the_clear_profile_are_srtp(sipp, capture, line, ports):
+    with calling(sipp, line, "uac_avp_crypto") as run:
+        call = await answered_call(line)
+        assert call.audio.security.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
+        await left_by_far_end(call)
+        await finished(run)
+    encrypted_only(capture, ports)

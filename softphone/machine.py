@@ -134,7 +134,7 @@ class Transmit:
     Empty `data` writes nothing: to a Target it only asks for the flow to be opened.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)  # it may hold keys and digests
     to: Flow | Target
     close: bool = False
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Self
@@ -99,11 +99,17 @@ class Phone:
         """Close every account, all at once, and then the media; the first failure is raised."""
         accounts, self._accounts = self._accounts, []
         try:
-            closed = await asyncio.gather(
-                *(account.close() for account in accounts), return_exceptions=True
-            )
+            closed = await _close_all(accounts)
+        except asyncio.CancelledError:
+            # What the cancellation has cut short, or not let begin, is closed all the same.
+            await _close_all(accounts)
+            raise
         finally:
             await self._stack.aclose()
         for outcome in closed:
-            if isinstance(outcome, BaseException) and exc_info[1] is None:
+            if outcome is not None and exc_info[1] is None:
                 raise outcome
+
+
+async def _close_all(accounts: Sequence[Account]) -> list[BaseException | None]:
+    return await asyncio.gather(*(account.close() for account in accounts), return_exceptions=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = ["Body", "BodyRole"]
@@ -24,7 +24,7 @@ class Body:
     """
 
     content_type: str
-    data: bytes
+    data: bytes = field(repr=False)  # a session description holds keys
     disposition: str = ""
 
     @property

@@ -1,0 +1,94 @@
+"""No key, password or digest response appears in a log, a repr, an exception or the ladder.
+
+A whole life is run with every logger at DEBUG: registration by digest, a wrong password, a call
+under SRTP, a hold, a refusal.  What is secret is read off the wire and out of the account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+import pytest
+
+from softphone.account import load_account
+from softphone.diagnostics import Ladder
+from softphone.errors import AuthenticationFailed, SoftphoneError
+from softphone.lab import LabServer
+from softphone.phone import Phone
+from softphone.security import KeyMaterial, SrtpPolicy
+
+KEY = re.compile(rb"inline:([A-Za-z0-9+/=]+)")
+RESPONSE = re.compile(rb'[ ,]response="?([0-9a-f]{32,})')
+
+
+class Wiretap(Ladder):
+    """A ladder that also keeps the secrets that pass by."""
+
+    def __init__(self):
+        super().__init__()
+        self.secrets = set()
+
+    def signaling(self, data, *, flow, outgoing, now):
+        for pattern in (KEY, RESPONSE):
+            self.secrets.update(match.decode() for match in pattern.findall(data))
+        super().signaling(data, flow=flow, outgoing=outgoing, now=now)
+
+
+def everything_of(thing, depth=4):
+    """The reprs of an object and of what it holds, as a debugger would show them."""
+    yield repr(thing)
+    if depth == 0 or isinstance(thing, KeyMaterial):
+        return
+    held = getattr(thing, "__dict__", None) or {
+        name: getattr(thing, name, None)
+        for kind in type(thing).__mro__
+        for name in getattr(kind, "__slots__", ())
+    }
+    if isinstance(thing, dict):
+        held = thing
+    for value in held.values():
+        if type(value).__module__.partition(".")[0] in ("softphone", "builtins"):
+            yield from everything_of(value, depth - 1)
+
+
+async def test_secrets_stay_where_they_belong(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    tap, shown = Wiretap(), []
+    async with LabServer(tmp_path) as lab, Phone(tap=tap) as phone:
+        carol = load_account(lab.accounts["carol"]).config
+        assert carol.credentials is not None
+        password = carol.credentials.password.reveal().decode()
+        guess = "a-guess-that-is-wrong"
+        wrong = carol.credentials.__class__(carol.credentials.username, KeyMaterial(guess.encode()))
+        with pytest.raises(AuthenticationFailed) as refused:
+            await phone.register(
+                carol.__class__(aor=carol.aor, registrar=carol.registrar, credentials=wrong)
+            )
+        shown += [repr(refused.value), str(refused.value), repr(refused.value.__dict__)]
+        account = await phone.register(carol)
+        alice = await phone.register(load_account(lab.accounts["alice"]).config)
+        async with alice.dial("600") as outgoing:
+            call = await outgoing.answered(timeout=5)
+            await call.hold()
+            shown += [repr(event) for event in outgoing._leg.mailbox._events]
+            shown += everything_of(call)
+            shown += everything_of(outgoing)
+            shown += [repr(call.security), repr(call.audio.statistics), str(call.security)]
+        try:
+            await alice.dial("carol").answered(timeout=1)
+        except SoftphoneError as error:
+            shown += [repr(error), str(error)]
+        shown += everything_of(account)
+        shown += everything_of(phone)
+        shown += [repr(carol), repr(SrtpPolicy.REQUIRED)]
+    await asyncio.sleep(0)
+    keys = [secret for secret in tap.secrets if len(secret) >= 40]
+    assert len(keys) >= 8
+    assert any(re.fullmatch(r"[0-9a-f]{32,}", secret) for secret in tap.secrets)
+    said = "\n".join(
+        [caplog.text, *(str(r.__dict__) for r in caplog.records), tap.text(), tap.transcript(), *shown]
+    )
+    for secret in (*tap.secrets, password, guess):
+        assert secret not in said

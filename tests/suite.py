@@ -1,8 +1,8 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
 Real peers come up in the background while types, style and unit tests run.  Then the unit and
-lab tests run once more on a second interpreter, then everything that needs a real peer.  The
-output of each group is printed when it ends; the time of every group and the ten slowest tests
+lab tests run once more on a second interpreter, then everything that needs a real peer, and what
+those tests saw is compared with the table in the README (with `CI`; else it is shown).  The output of each group is printed when it ends; the time of every group and the ten slowest tests
 of all groups come last.  The exit status is 0 only if every group passed.
 """
 
@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
+INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 PEER_TESTS = "tests/peers"
 SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
 
@@ -171,7 +172,10 @@ def run_all(peers: Peers) -> list[Group]:
     done.append(peers.wait())
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
     group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
+    INTEROP_OUTCOME.unlink(missing_ok=True)
     run(group)
+    compare = ["--check"] if os.environ.get("CI") else []
+    run(Group("interop table", [sys.executable, "-m", "tests.peers.matrix", *compare]))
     return done
 
 

@@ -3,13 +3,17 @@
 Tests marked `@pytest.mark.feature("NAME")` fill the cell of NAME and of each peer whose fixture
 they use.  `pytest` writes the outcome to `.cache/interop.json`; then
 
-    python -m tests.peers.matrix --write     puts the table into README.md
+    python -m tests.peers.matrix             prints the table
+    python -m tests.peers.matrix --write     puts it into README.md
     python -m tests.peers.matrix --check     fails when README.md says something else
+
+The last two want the outcome of all tests so marked, so that part of a run is no table.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import sys
 from collections import defaultdict
@@ -28,6 +32,7 @@ PEERS = {
     "rtpengine": "rtpengine",
     "sipp": "SIPp",
 }
+SEVERITY = ("failed", "skipped", "passed")
 COLUMNS = tuple(dict.fromkeys(PEERS.values()))
 START, END = "<!-- interop -->", "<!-- /interop -->"
 
@@ -67,8 +72,21 @@ def note(item: pytest.Item) -> None:
     item.user_properties += [("features", features), ("peers", peers)]
 
 
+def features() -> set[str]:
+    """Every feature that a test of this folder is marked with."""
+    return {
+        node.args[0].value
+        for path in Path(__file__).parent.glob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "feature"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
 def table(cells: dict[str, dict[str, list[str]]]) -> str:
-    """The table in Markdown: the number of tests that passed, or what did not."""
+    """The table in Markdown: a check mark where all tests passed, or what one of them did."""
     lines = ["| feature | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for feature in sorted(cells, key=str.lower):
         row = [_cell(cells[feature].get(peer, [])) for peer in COLUMNS]
@@ -79,33 +97,37 @@ def table(cells: dict[str, dict[str, list[str]]]) -> str:
 def _cell(outcomes: list[str]) -> str:
     if not outcomes:
         return ""
-    bad = [outcome for outcome in outcomes if outcome != "passed"]
-    return f"{len(bad)} {bad[0]}" if bad else f"\N{CHECK MARK} {len(outcomes)}"
+    return min(outcomes, key=SEVERITY.index) if set(outcomes) != {"passed"} else "\N{CHECK MARK}"
 
 
 def main() -> int:
-    """Write the table into the README, or check that it is there."""
-    parser = argparse.ArgumentParser(prog="python -m tests.peers.matrix", description=__doc__)
-    action = parser.add_mutually_exclusive_group(required=True)
+    """Print the table; write it into the README, or check that it is there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.peers.matrix",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action = parser.add_mutually_exclusive_group()
     action.add_argument("--write", action="store_true")
     action.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    if not OUTCOME.exists():
-        print("no peer test has run: there is nothing to compare")
-        return 0
-    made = table(json.loads(OUTCOME.read_text()))
-    readme = PROJECT / "README.md"
-    text = readme.read_text()
-    before, _, rest = text.partition(START)
-    told, _, after = rest.partition(END)
+    cells = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else {}
+    made = table(cells)
     print(made)
-    if arguments.write:
-        readme.write_text(f"{before}{START}\n{made}\n{END}{after}")
+    missing = sorted(features() - set(cells))
+    if missing:
+        print(f"without an outcome: {', '.join(missing)}")
+    if not (arguments.write or arguments.check):
         return 0
-    if told.strip() != made.strip():
+    readme = PROJECT / "README.md"
+    before, _, rest = readme.read_text().partition(START)
+    told, _, after = rest.partition(END)
+    if arguments.write and not missing:
+        readme.write_text(f"{before}{START}\n{made}\n{END}{after}")
+    elif not missing and told.strip() != made:
         print("README.md has another table: run python -m tests.peers.matrix --write")
         return 1
-    return 0
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":

@@ -335,6 +335,10 @@ class Account:
         registration = self._machine.registration
         if registration is not None and registration.binding is not None:
             binding = registration.binding
+            if binding.outbound:
+                # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+                # each of them to look it up within dialogs, and not all that give one out do.
+                return NameAddr(None, binding.contact.uri.with_parameter("ob"), ())
             if binding.public_gruu is not None:
                 return NameAddr(None, binding.public_gruu, ())
             return NameAddr(None, binding.contact.uri, ())
@@ -457,6 +461,7 @@ class Account:
         flow = None if registration is None else registration.flow
         if flow is not None and flow != self._dialog_flow:
             self._servers.add(flow.remote[0])
+            self._driver.keep_flow(flow)
             if self._dialog_flow is not None:
                 with self._driver.change() as now:
                     self._endpoint.rebind(self._dialog_flow, flow, now=now)

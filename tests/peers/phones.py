@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from softphone.account import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
@@ -45,18 +46,32 @@ def account(
     )
 
 
+_START = re.compile(r"(?m)^(?=SIP/2\.0 \d|[A-Z]+ sips?:\S+ SIP/2\.0\r)")
+
+
 class Wire:
-    """A tap that keeps the SIP messages of a phone, and the keep-alives, as `(outgoing, text)`."""
+    """A tap that keeps the SIP messages of a phone, and the keep-alives, as `(outgoing, text)`.
+
+    `flows` has the flow of each message.
+    """
 
     def __init__(self) -> None:
         self.messages: list[tuple[bool, str]] = []
         self.flows: list[Flow] = []
-        """The flow of each message, in the same order."""
+        self._kept = asyncio.Event()
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
-        """Keep it."""
-        self.messages.append((outgoing, data.decode("utf-8", "replace")))
-        self.flows.append(flow)
+        """Keep it; what came in one piece is taken apart."""
+        for text in _START.split(data.decode("utf-8", "replace")):
+            if text:
+                self.messages.append((outgoing, text))
+                self.flows.append(flow)
+        self._kept.set()
+
+    async def more(self) -> None:
+        """Wait until something else is kept."""
+        self._kept.clear()
+        await self._kept.wait()
 
     def datagram(self, data: bytes, **_: object) -> None:
         """Media is not kept."""

@@ -335,13 +335,12 @@ class Account:
         registration = self._machine.registration
         if registration is not None and registration.binding is not None:
             binding = registration.binding
-            if binding.outbound:
+            bound = binding.contact.uri
+            if binding.outbound and isinstance(bound, SipUri):
                 # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
                 # each of them to look it up within dialogs, and not all that give one out do.
-                return NameAddr(None, binding.contact.uri.with_parameter("ob"), ())
-            if binding.public_gruu is not None:
-                return NameAddr(None, binding.public_gruu, ())
-            return NameAddr(None, binding.contact.uri, ())
+                return NameAddr(None, bound.with_parameter("ob"), ())
+            return NameAddr(None, binding.public_gruu or bound, ())
         secure = self.config.aor_uri.scheme == "sips"
         return self._endpoint.contact(flow, self.config.aor_uri.user, secure=secure)
 

@@ -40,6 +40,7 @@ from softphone.call import (
     OutgoingCall,
     OutgoingLeg,
 )
+from softphone.call.security import unfit
 from softphone.errors import SoftphoneError, TransportError
 from softphone.events import (
     AccountEvent,
@@ -53,7 +54,7 @@ from softphone.machine import Entropy, Flow, Side, Tap, Target, Transport
 from softphone.media.port import MediaPort
 from softphone.net import Driver, DriverConfig, Resolver
 from softphone.personas import persona_named
-from softphone.security import SrtpPolicy
+from softphone.security import SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
     Endpoint,
@@ -283,6 +284,10 @@ class Account:
         async def launch() -> OutgoingLeg:
             to, route_set = await self._first_hop(uri)
             flow = to if isinstance(to, Flow) else await self._driver.open(to)
+            setup = self._leg_setup(flow, srtp)
+            shortfalls = unfit(setup.media.policy, flow, fips=setup.fips)
+            if shortfalls:
+                raise SecurityShortfall(shortfalls)
 
             def place(body: Body | None) -> Invitation:
                 return Invitation(
@@ -298,7 +303,7 @@ class Account:
                     replaces=replaces,
                 )
 
-            leg = OutgoingLeg(self._leg_setup(flow, srtp), place, delayed=delayed_offer)
+            leg = OutgoingLeg(setup, place, delayed=delayed_offer)
             leg.start()
             return leg
 

@@ -291,7 +291,8 @@ class OutgoingCall:
         """Send the INVITE, once.
 
         Raises TransportError, CertificateError and their kin when the first hop cannot be
-        reached, NoPortFree when there is no media port.
+        reached, SecurityShortfall when its connection rules out what is demanded, NoPortFree when
+        there is no media port.
         """
         async with self._starting:
             if self._started is None:

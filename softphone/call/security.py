@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from softphone.machine import Flow, PeerIdentity
-from softphone.security import SecurityLevel, SignalingSecurity
+from softphone.security import (
+    KeyExchange,
+    MediaSecurity,
+    SecurityLevel,
+    SecurityPolicy,
+    SecurityState,
+    Shortfall,
+    SignalingSecurity,
+)
 from softphone.sip import Request, Response, SipUri, Uri
 
-__all__ = ["direct_far_end", "signaling_security", "speaks_for"]
+__all__ = ["direct_far_end", "signaling_security", "speaks_for", "unfit"]
 
 _NULL_CIPHER = "NULL"
 
@@ -64,3 +72,13 @@ def direct_far_end(
     ):
         return None
     return signaling_security(flow).level
+
+
+def unfit(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[Shortfall, ...]:
+    """Why no call over `flow` could meet the policy, whatever its media and its far end are.
+
+    Asked before an INVITE leaves: an offer holds keys, and a connection in clear shows them.
+    """
+    best = MediaSecurity("audio", "RTP/SAVP", policy.suites[0], KeyExchange.SDES)
+    state = SecurityState(signaling_security(flow), (best,), SecurityLevel.ENCRYPTED, fips)
+    return policy.judge(state)

@@ -1,0 +1,205 @@
+"""Accounts over real sockets: direct calls, floods, cancellation, and what closing leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from softphone.account import AccountConfig, load_account
+from softphone.account.account import MAXIMUM_WAITING
+from softphone.errors import (
+    Busy,
+    Canceled,
+    ConfigurationError,
+    LocalProtocolError,
+    TransportError,
+)
+from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
+from softphone.lab import LabServer
+from softphone.phone import Phone
+from softphone.security import SecurityLevel, SecurityShortfall
+from tests.support.calling import answer_one, connect, next_call
+
+
+@pytest.fixture
+async def phone():
+    async with Phone() as made:
+        yield made
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    async with LabServer(tmp_path / "lab") as server:
+        yield server
+
+
+def clear(user):
+    return AccountConfig(aor=f"sip:{user}@127.0.0.1", listen="udp:127.0.0.1:0")
+
+
+def address_of(account):
+    transport, host, port = account.listening
+    return f"sip:{account.config.aor_uri.user}@{host}:{port};transport={transport}"
+
+
+def direct(lab, name, aor=None):
+    """An account that is called directly, with the certificate of a user of the lab."""
+    config = load_account(lab.accounts[name]).config
+    return replace(
+        config, registrar=None, listen="tls:127.0.0.1:0", aor=aor or config.aor, credentials=None
+    )
+
+
+async def test_a_direct_call_in_clear_is_said_to_be_clear(phone):
+    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    call, other = await connect(alice, bob, address_of(bob))
+    assert call.security.level is other.security.level is SecurityLevel.NOT_SECURE
+    assert call in alice.calls
+    call.hangup()
+    assert (await other.ended()).by is EndedBy.REMOTE
+    assert alice.calls == ()
+
+
+async def test_a_direct_call_between_certificates_that_name_their_users_has_the_lock(phone, lab):
+    alice = await phone.register(direct(lab, "alice"))
+    bob = await phone.register(direct(lab, "bob"))
+    call, other = await connect(alice, bob, address_of(bob))
+    assert call.security.lock
+    assert other.security.lock
+    await call.hold()
+    await call.resume()
+    assert call.security.lock
+    assert other.security.lock
+    call.hangup()
+    await other.ended()
+
+
+async def test_a_caller_that_its_certificate_does_not_name_gets_no_lock(phone, lab):
+    mallory = await phone.register(direct(lab, "alice", aor="sip:carol@127.0.0.1"))
+    bob = await phone.register(direct(lab, "bob"))
+    call, other = await connect(mallory, bob, address_of(bob))
+    assert other.security.level is SecurityLevel.ENCRYPTED
+    assert not other.security.lock
+    await other.hold()
+    assert not other.security.lock
+    call.hangup()
+    await other.ended()
+
+
+async def test_callers_beyond_what_can_wait_are_busy_and_the_others_wait(phone):
+    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    waiting = [alice.dial(address_of(bob)) for _ in range(MAXIMUM_WAITING)]
+    for call in waiting:
+        await call.start()
+    while len(bob._waiting) < MAXIMUM_WAITING:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    with pytest.raises(Busy):
+        await alice.dial(address_of(bob)).answered(timeout=5)
+    async for event in bob.events():
+        if isinstance(event, CallRefused):
+            break
+    assert event.status == 486
+    seen = 0
+    async for incoming in bob.incoming():
+        incoming.reject(603)
+        seen += 1
+        if seen == MAXIMUM_WAITING:
+            break
+    await asyncio.sleep(0)
+    assert bob._waiting == set()
+    call, other = await connect(alice, bob, address_of(bob))
+    assert other.state is CallState.CONFIRMED
+    call.hangup()
+    await other.ended()
+
+
+async def test_a_call_that_was_given_up_is_not_handed_out(phone):
+    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    async with alice.dial(address_of(bob)):
+        ended = (await next_call(bob)).ended
+    await asyncio.wait_for(ended, 5)
+    answering = asyncio.ensure_future(answer_one(bob))
+    call = await alice.dial(address_of(bob)).answered(timeout=5)
+    assert (await answering).state is CallState.CONFIRMED
+    call.hangup()
+
+
+async def test_closing_ends_its_calls_at_the_far_end(phone):
+    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    call, other = await connect(alice, bob, address_of(bob))
+    ringing = alice.dial(address_of(bob))
+    await ringing.start()
+    incoming = await next_call(bob)
+    await phone.close(alice)
+    assert call.state is CallState.TERMINATED
+    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(incoming.ended, 5)).by is EndedBy.REMOTE
+    with pytest.raises(Canceled):
+        await incoming.answer()
+    await alice.close()
+    assert phone.accounts == (bob,)
+
+
+async def test_closing_takes_the_binding_away(phone, lab):
+    alice = await phone.register(load_account(lab.accounts["alice"]).config)
+    assert "alice" in lab.registered
+    async with alice:
+        assert alice.registration is RegistrationState.REGISTERED
+    assert "alice" not in lab.registered
+    assert alice.registration is RegistrationState.UNREGISTERED
+
+
+async def test_without_a_connection_a_call_is_an_error_at_once(phone, lab):
+    alice = await phone.register(load_account(lab.accounts["alice"]).config)
+    alice._machine.registration._flow = None
+    with pytest.raises(TransportError):
+        await alice.dial("600").answered(timeout=5)
+
+
+async def test_keys_are_never_offered_over_a_connection_in_clear(phone, lab):
+    alice = await phone.register(direct(lab, "alice"))
+    bob = await phone.register(clear("bob"))
+    outgoing = alice.dial(address_of(bob))
+    with pytest.raises(SecurityShortfall, match="TLS"):
+        await outgoing.answered(timeout=5)
+    assert outgoing.id == ""
+    assert bob._waiting == set()
+
+
+async def test_what_is_no_target_is_an_error_before_anything_is_sent(phone):
+    alice = await phone.register(clear("alice"))
+    with pytest.raises(ConfigurationError):
+        alice.dial("sip:")
+    with pytest.raises(ConfigurationError):
+        alice.dial("tel:+123")
+
+
+async def test_a_call_that_replaces_another_names_it(phone):
+    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    call, other = await connect(alice, bob, address_of(bob))
+    value = call._leg.active_usage.replaces_value()
+    again = alice.dial(address_of(bob), replaces=value)
+    answering = asyncio.ensure_future(again.answered(timeout=5))
+    incoming = await next_call(bob)
+    assert incoming.replaces is other
+    await incoming.answer()
+    await answering
+    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+
+
+async def test_a_transfer_is_followed_and_reported(phone):
+    alice, bob, carol = [await phone.register(clear(n)) for n in ("alice", "bob", "carol")]
+    call, other = await connect(alice, bob, address_of(bob))
+    moving = asyncio.ensure_future(call.transfer(address_of(carol)))
+    while not other.transfer_requested:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    answering = asyncio.ensure_future(answer_one(carol))
+    outgoing = bob.accept_transfer(other)
+    third = await outgoing.answered(timeout=5)
+    await asyncio.wait_for(moving, 5)
+    assert (await answering).state is third.state is CallState.CONFIRMED
+    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+    with pytest.raises(LocalProtocolError):
+        bob.accept_transfer(other)

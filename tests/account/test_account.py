@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
-from softphone.account import AccountConfig, load_account
+from softphone.account import AccountConfig, TlsConfig, load_account
 from softphone.account.account import MAXIMUM_WAITING
 from softphone.errors import (
     Busy,
@@ -18,9 +17,11 @@ from softphone.errors import (
 )
 from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
 from softphone.lab import LabServer
+from softphone.lab.authority import Names, Validity
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall
 from tests.support.calling import answer_one, connect, next_call
+from tests.support.certificates import authority
 
 
 @pytest.fixture
@@ -44,12 +45,16 @@ def address_of(account):
     return f"sip:{account.config.aor_uri.user}@{host}:{port};transport={transport}"
 
 
-def direct(lab, name, aor=None):
-    """An account that is called directly, with the certificate of a user of the lab."""
-    config = load_account(lab.accounts[name]).config
-    return replace(
-        config, registrar=None, listen="tls:127.0.0.1:0", aor=aor or config.aor, credentials=None
+def direct(folder, name, aor=None):
+    """An account that is called directly: its certificate names its host and its user."""
+    uri = f"sip:{name}@127.0.0.1"
+    issued = (
+        authority()
+        .issue(name, Names(ip=("127.0.0.1",), uri=(uri,)), validity=Validity())
+        .write(folder, name)
     )
+    tls = TlsConfig(ca=(authority().write(folder),), certificate=issued.certificate, key=issued.key)
+    return AccountConfig(aor=aor or uri, listen="tls:127.0.0.1:0", tls=tls)
 
 
 async def test_a_direct_call_in_clear_is_said_to_be_clear(phone):
@@ -62,9 +67,11 @@ async def test_a_direct_call_in_clear_is_said_to_be_clear(phone):
     assert alice.calls == ()
 
 
-async def test_a_direct_call_between_certificates_that_name_their_users_has_the_lock(phone, lab):
-    alice = await phone.register(direct(lab, "alice"))
-    bob = await phone.register(direct(lab, "bob"))
+async def test_a_direct_call_between_certificates_of_both_users_has_the_lock(
+    phone, tmp_path
+):
+    alice = await phone.register(direct(tmp_path, "alice"))
+    bob = await phone.register(direct(tmp_path, "bob"))
     call, other = await connect(alice, bob, address_of(bob))
     assert call.security.lock
     assert other.security.lock
@@ -76,9 +83,9 @@ async def test_a_direct_call_between_certificates_that_name_their_users_has_the_
     await other.ended()
 
 
-async def test_a_caller_that_its_certificate_does_not_name_gets_no_lock(phone, lab):
-    mallory = await phone.register(direct(lab, "alice", aor="sip:carol@127.0.0.1"))
-    bob = await phone.register(direct(lab, "bob"))
+async def test_a_caller_that_its_certificate_does_not_name_gets_no_lock(phone, tmp_path):
+    mallory = await phone.register(direct(tmp_path, "alice", aor="sip:carol@127.0.0.1"))
+    bob = await phone.register(direct(tmp_path, "bob"))
     call, other = await connect(mallory, bob, address_of(bob))
     assert other.security.level is SecurityLevel.ENCRYPTED
     assert not other.security.lock
@@ -158,8 +165,8 @@ async def test_without_a_connection_a_call_is_an_error_at_once(phone, lab):
         await alice.dial("600").answered(timeout=5)
 
 
-async def test_keys_are_never_offered_over_a_connection_in_clear(phone, lab):
-    alice = await phone.register(direct(lab, "alice"))
+async def test_keys_are_never_offered_over_a_connection_in_clear(phone, tmp_path):
+    alice = await phone.register(direct(tmp_path, "alice"))
     bob = await phone.register(clear("bob"))
     outgoing = alice.dial(address_of(bob))
     with pytest.raises(SecurityShortfall, match="TLS"):

@@ -67,9 +67,7 @@ async def test_a_direct_call_in_clear_is_said_to_be_clear(phone):
     assert alice.calls == ()
 
 
-async def test_a_direct_call_between_certificates_of_both_users_has_the_lock(
-    phone, tmp_path
-):
+async def test_a_direct_call_between_certificates_of_both_users_has_the_lock(phone, tmp_path):
     alice = await phone.register(direct(tmp_path, "alice"))
     bob = await phone.register(direct(tmp_path, "bob"))
     call, other = await connect(alice, bob, address_of(bob))

@@ -1,0 +1,73 @@
+"""The standard persona: whom it believes about the far end, and when it falls back."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.personas import FarEndWord, StandardPersona, persona_named
+from softphone.security import SecurityLevel, SrtpPolicy
+from softphone.sip import Response, security_call_info
+from softphone.sip.parser import parse_datagram
+
+PERSONA = StandardPersona()
+
+
+def response(*headers):
+    text = (
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS h;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\n"
+        "To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
+        + "".join(f"{h}\r\n" for h in headers)
+    )
+    made = parse_datagram((text + "Content-Length: 0\r\n\r\n").encode())
+    assert isinstance(made, Response)
+    return made
+
+
+def saying(level):
+    return response(f"Call-Info: {security_call_info(level)}")
+
+
+@pytest.mark.parametrize(
+    ("supported", "vouches"),
+    [
+        ("replaces, X-cisco-sis-7.1.1", True),
+        ("X-Cisco-SIS-9.0.0", True),
+        ("replaces", False),
+        ("x-cisco-srtp-fallback", False),
+    ],
+)
+def test_a_server_vouches_by_its_interface_version(supported, vouches):
+    assert PERSONA.vouches(response(f"Supported: {supported}")) is vouches
+
+
+@pytest.mark.parametrize("level", [*SecurityLevel, None])
+def test_a_server_that_vouches_is_believed_whatever_it_says(level):
+    assert PERSONA.far_end(saying(level), vouched=True) == FarEndWord(True, level)
+
+
+@pytest.mark.parametrize("level", [SecurityLevel.AUTHENTICATED, SecurityLevel.ENCRYPTED, None])
+def test_nobody_else_raises_what_is_shown(level):
+    assert PERSONA.far_end(saying(level), vouched=False) == FarEndWord(False)
+
+
+def test_bad_news_is_believed_whoever_brings_it():
+    word = PERSONA.far_end(saying(SecurityLevel.NOT_SECURE), vouched=False)
+    assert word == FarEndWord(True, SecurityLevel.NOT_SECURE)
+
+
+def test_silence_says_nothing():
+    assert PERSONA.far_end(response(), vouched=True) == FarEndWord(False)
+
+
+@pytest.mark.parametrize("srtp", list(SrtpPolicy))
+@pytest.mark.parametrize("status", [480, 486, 488, 606])
+def test_only_optional_falls_back_and_only_after_488(srtp, status):
+    expected = srtp is SrtpPolicy.OPTIONAL and status == 488
+    assert PERSONA.retries_in_clear(srtp, status) is expected
+
+
+def test_a_persona_is_found_by_its_name():
+    assert isinstance(persona_named("standard"), StandardPersona)
+    with pytest.raises(ConfigurationError, match="known are standard"):
+        persona_named("psychic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
 from dataclasses import dataclass
@@ -33,11 +34,10 @@ class Capture:
 
     def __init__(self) -> None:
         self.datagrams: list[Captured] = []
-        self._stopping = threading.Event()
+        self._end = secrets.token_bytes(32)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
         self._socket.bind(("lo", ETH_P_IP))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self._socket.settimeout(0.1)
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def __enter__(self) -> Self:
@@ -53,11 +53,16 @@ class Capture:
         self.stop()
 
     def stop(self) -> None:
-        """End the capture; what was sent before is in `datagrams`."""
-        if self._thread.is_alive():
-            self._stopping.set()
-            self._thread.join()
-            self._socket.close()
+        """End the capture; what was sent before is in `datagrams`.
+
+        A datagram of our own marks the end: others may go on sending on loopback.
+        """
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
+            mark.bind(("127.0.0.1", 0))
+            while self._thread.is_alive():
+                mark.sendto(self._end, mark.getsockname())
+                self._thread.join(0.5)
+        self._socket.close()
 
     def on_ports(self, *ports: int) -> list[Captured]:
         """The datagrams to or from one of these ports."""
@@ -70,18 +75,14 @@ class Capture:
 
     def _run(self) -> None:
         while True:
-            try:
-                frame, (_, _, kind, *_) = self._socket.recvfrom(65535)
-            except TimeoutError:
-                # Only a quiet socket ends the capture, so that nothing queued is lost.
-                if self._stopping.is_set():
-                    return
-                continue
+            frame, (_, _, kind, *_) = self._socket.recvfrom(65535)
             if kind == socket.PACKET_OUTGOING:
                 continue
             captured = parse(frame)
             if captured is None:
                 continue
+            if captured.payload == self._end:
+                return
             if len(self.datagrams) >= LIMIT:
                 raise OverflowError(f"more than {LIMIT} datagrams were captured")
             self.datagrams.append(captured)

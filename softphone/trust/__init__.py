@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from softphone.trust.acceptance import (
+    Acceptance,
+    Basis,
+    Bootstrap,
+    ListPolicy,
+    Renewal,
+    TrustLists,
+    accept,
+    renew,
+)
 from softphone.trust.certificate import (
     Service,
     check_identity,
@@ -32,26 +42,55 @@ from softphone.trust.csr import (
     new_request,
     write_key,
 )
+from softphone.trust.envelope import FileSigner
 from softphone.trust.gate import Examination, GateRules, Verdict, examine
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore, write_private
+from softphone.trust.tlv import Digest, FileRefused, Refusal
+from softphone.trust.trust_list import (
+    ListKind,
+    ListRecord,
+    RecordFields,
+    Role,
+    TrustList,
+    new_trust_list,
+    parse_trust_list,
+    role_names,
+    verify_trust_list,
+)
 
 __all__ = [
+    "Acceptance",
+    "Basis",
+    "Bootstrap",
     "ClientCertificates",
     "Credential",
+    "Digest",
     "Examination",
     "Fetch",
     "FetchFailed",
     "FetchKind",
+    "FileRefused",
+    "FileSigner",
     "GateRules",
     "KeyKind",
+    "ListKind",
+    "ListPolicy",
+    "ListRecord",
     "Pin",
+    "RecordFields",
+    "Refusal",
+    "Renewal",
     "RequestNames",
+    "Role",
     "Service",
     "Subject",
     "TlsSettings",
+    "TrustList",
+    "TrustLists",
     "TrustStore",
     "Verdict",
+    "accept",
     "check_credential",
     "check_identity",
     "client_context",
@@ -64,12 +103,17 @@ __all__ = [
     "names_of",
     "new_key",
     "new_request",
+    "new_trust_list",
     "next_update",
+    "parse_trust_list",
     "peer_identity",
     "probe_context",
+    "renew",
+    "role_names",
     "server_context",
     "subject_of",
     "verification_error",
+    "verify_trust_list",
     "write_key",
     "write_private",
 ]

@@ -1,0 +1,95 @@
+"""A trust list is forged, cut, or changed in one byte: nothing of it is believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.trust import (
+    Basis,
+    Bootstrap,
+    FileRefused,
+    ListKind,
+    RecordFields,
+    Refusal,
+    Role,
+    TrustLists,
+    accept,
+    fingerprint_of,
+    new_trust_list,
+    parse_trust_list,
+    renew,
+)
+from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
+
+SMALL = new_trust_list(
+    ListKind.ITL,
+    [RecordFields(Role.SAST, certificate("keys/sast"))],
+    signer("sast"),
+    timestamp=TIMESTAMP,
+)
+PIN = Bootstrap(pins=frozenset({fingerprint_of(der("keys/sast"))}))
+
+
+def outcome(data: bytes, held: TrustLists | None = None):
+    """What becomes of a file that is offered as ITL; nothing but a refusal may raise."""
+    renewal = renew(held or TrustLists(), {ListKind.ITL: data}, bootstrap=PIN)
+    return renewal.outcomes[0][1]
+
+
+def test_the_list_itself_is_good():
+    assert outcome(SMALL).basis is Basis.PIN
+
+
+def test_no_list_that_is_changed_in_one_byte_is_believed():
+    for position in range(len(SMALL)):
+        forged = bytearray(SMALL)
+        forged[position] ^= 1 << position % 8
+        assert isinstance(outcome(bytes(forged)), FileRefused), position
+
+
+def test_no_list_that_is_cut_is_believed():
+    for end in range(1, len(SMALL)):
+        assert isinstance(outcome(SMALL[:end]), FileRefused), end
+
+
+@pytest.mark.parametrize("more", [b"\x00", b"\r", b"\x01\x00\x02\x00\x0a\x04\x00\x02\x00\x00"])
+def test_nothing_can_be_put_behind_a_list(more):
+    assert isinstance(outcome(SMALL + more), FileRefused)
+
+
+def test_a_record_that_is_put_behind_a_signed_list_is_not_covered():
+    extra = RecordFields(Role.TFTP, certificate("keys/rogue")).encode()
+    assert outcome(SMALL + extra).refusal is Refusal.SIGNATURE_INVALID
+
+
+@pytest.mark.parametrize("name", ["ITLFile-sha1.tlv", "ITLFile-sha512.tlv"])
+def test_a_stranger_s_consistent_list_is_refused(name):
+    held = TrustLists(itl=parse_trust_list(vector(f"trust/{name}")))
+    with pytest.raises(FileRefused) as caught:
+        accept(parse_trust_list(vector("trust/ITLFile-rogue.tlv")), held)
+    assert caught.value.refusal is Refusal.SIGNER_UNKNOWN
+    assert caught.value.fingerprint == fingerprint_of(der("keys/rogue"))
+
+
+def test_a_stranger_who_puts_the_believed_signer_into_his_list_is_still_a_stranger():
+    held = TrustLists(itl=parse_trust_list(SMALL))
+    names = ("sast", "rogue")
+    fields = [RecordFields(Role.SAST, certificate(f"keys/{name}")) for name in names]
+    forged = new_trust_list(ListKind.ITL, fields, signer("rogue"), timestamp=TIMESTAMP + 1)
+    assert outcome(forged, held).refusal is Refusal.SIGNER_UNKNOWN
+
+
+def test_a_stranger_who_claims_the_believed_signer_s_serial_number_is_found_out():
+    forged = SMALL.replace(SMALL[-200:], bytes(200))
+    assert outcome(forged).refusal in (Refusal.SIGNATURE_INVALID, Refusal.SIGNER_UNKNOWN)
+    named = new_trust_list(
+        ListKind.ITL,
+        [RecordFields(Role.SAST, certificate("keys/sast"))],
+        signer("rogue"),
+        timestamp=TIMESTAMP,
+    )
+    rogue = certificate("keys/rogue").serial_number.to_bytes(16, "big")
+    sast = certificate("keys/sast").serial_number.to_bytes(16, "big")
+    lying = named.replace(rogue, sast)
+    assert lying != named
+    assert outcome(lying).refusal is Refusal.SIGNATURE_INVALID

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from softphone.media.port import DigitDetected, FirstPacketReceived
+from softphone.media.port import DigitDetected, FirstPacketReceived, PayloadTypeChanged
 from softphone.media.receive import expire_digits, receive, split
 from softphone.rtp import EventPayload, RtpPacket
 from tests.support.wire import Wire, raw_address
@@ -110,3 +112,19 @@ def test_a_digit_whose_end_is_lost_is_told_when_its_time_has_come():
     expire_digits(bank, now=2.0)
     assert bank.take_events() == [DigitDetected(wire.b.handle, "5", 100.0)]
     assert bank.digit_timers.next() is None
+
+
+def test_another_codec_that_was_agreed_is_told_once_and_an_unknown_one_never():
+    wire = Wire(other_payload_types=(8,))
+    hear(wire, voice(1), voice(2, payload_type=96), voice(3, payload_type=8))
+    bank, row = hear(wire, voice(4, payload_type=8), voice(5, payload_type=8))
+    told = [event for event in bank.take_events() if isinstance(event, PayloadTypeChanged)]
+    assert told == [PayloadTypeChanged(wire.b.handle, 8)]
+    assert bank.unknown_type[row] == 4
+    spec = bank.streams[row].spec
+    changed = replace(spec, codec="PCMA", payload_type=8, receive_payload_type=8)
+    wire.b.open(replace(changed, other_payload_types=(0,)))
+    bank, row = hear(wire, voice(6, payload_type=8))
+    assert bank.unknown_type[row] == 4
+    hear(wire, voice(7, payload_type=0))
+    assert PayloadTypeChanged(wire.b.handle, 0) in bank.take_events()

@@ -45,6 +45,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         self._limit = limit
         self._write_buffer = write_buffer
         self._flows: OrderedDict[Address, Flow] = OrderedDict()
+        self._kept: set[Address] = set()
         self._transport: asyncio.DatagramTransport | None = None
         self._closing = False
         self.dropped = 0
@@ -80,10 +81,16 @@ class DatagramSocket(asyncio.DatagramProtocol):
             self._flows.move_to_end(remote)
         transport.sendto(data, remote)
 
+    def keep(self, flow: Flow) -> None:
+        """Never forget this flow to make room: strangers' datagrams are cheap."""
+        if self._flows.get(flow.remote) == flow:
+            self._kept.add(flow.remote)
+
     def forget(self, flow: Flow) -> None:
         """Forget a flow; the next datagram from its address makes a new one."""
         if self._flows.get(flow.remote) == flow:
             del self._flows[flow.remote]
+            self._kept.discard(flow.remote)
 
     def close(self) -> None:
         """Close the socket once what waits has been sent."""
@@ -104,9 +111,15 @@ class DatagramSocket(asyncio.DatagramProtocol):
         flow = self._owner.datagram_flow(local, remote)
         self._flows[remote] = flow
         if len(self._flows) > self._limit:
-            _, oldest = self._flows.popitem(last=False)
-            self._owner.ended(oldest, TransportError("forgotten: too many UDP addresses"))
+            self._make_room()
         return flow
+
+    def _make_room(self) -> None:
+        # Kept ones are few: one for each registration.
+        oldest = next((address for address in self._flows if address not in self._kept), None)
+        if oldest is not None:
+            flow = self._flows.pop(oldest)
+            self._owner.ended(flow, TransportError("forgotten: too many UDP addresses"))
 
     def _welcomed(self, remote: Address) -> Flow | None:
         if not self._owner.admit():
@@ -147,6 +160,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         """The socket is gone, and its flows with it."""
         flows = list(self._flows.values())
         self._flows.clear()
+        self._kept.clear()
         if not self.finished.done():
             self.finished.set_result(None)
         error = None if exc is None else TransportError(f"the UDP socket was lost: {exc}")

@@ -216,6 +216,10 @@ class Driver(Generic[E]):
         """Drain the machine after commands that were given without `change`."""
         self._drain.apply(lambda now: None)
 
+    def keep_flow(self, flow: Flow) -> None:
+        """Never forget a UDP flow to make room for new addresses, as a registration's must not."""
+        self._board.keep_flow(flow)
+
     def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
         """Close a flow after what was written, or, with a failure, at once.
 

@@ -312,6 +312,12 @@ class Switchboard(Generic[E]):
 
     # Ending -----------------------------------------------------------------------------------
 
+    def keep_flow(self, flow: Flow) -> None:
+        """Have a UDP flow outlive any number of strangers' datagrams; others do anyway."""
+        link = self._links.get(flow)
+        if isinstance(link, DatagramSocket):
+            link.keep(flow)
+
     def close_flow(self, flow: Flow, failure: SoftphoneError | None) -> None:
         """End a flow: with a failure at once, else after what waits has been written."""
         link = self._links.get(flow)

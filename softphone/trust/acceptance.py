@@ -23,6 +23,7 @@ from softphone.trust.trust_list import (
 )
 
 __all__ = [
+    "SHA_1_NOTE",
     "Acceptance",
     "Basis",
     "Bootstrap",

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import warnings
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -33,6 +34,8 @@ from softphone.trust.tlv import (
 )
 
 __all__ = [
+    "DeviceCertificate",
+    "DeviceKey",
     "FileSigner",
     "hash_of",
     "name_text",
@@ -43,6 +46,11 @@ __all__ = [
     "verify",
     "wrap",
 ]
+
+DeviceCertificate: TypeAlias = x509.Certificate
+"""Whom a file is encrypted to."""
+DeviceKey: TypeAlias = rsa.RSAPrivateKey
+"""What opens it."""
 
 _LEAST_RSA_BITS = 2048
 _HASHES: dict[Digest, hashes.HashAlgorithm] = {

@@ -1,0 +1,219 @@
+"""Signed files of CUCM (`.sgn`), and those that are encrypted for one device, too (`.enc.sgn`).
+
+The name inside is checked against the name that was asked for, the signer against the trust
+lists; the age and the hash against the last file of the name that was accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from softphone.machine import Entropy
+from softphone.trust.acceptance import SHA_1_NOTE, Basis, TrustLists
+from softphone.trust.envelope import (
+    DeviceCertificate,
+    DeviceKey,
+    FileSigner,
+    read_certificate,
+    sign,
+    unwrap,
+    verify,
+    wrap,
+)
+from softphone.trust.tlv import (
+    Digest,
+    FileHeader,
+    FileRefused,
+    HeaderFields,
+    Refusal,
+    parse_header,
+)
+from softphone.trust.trust_list import Role
+
+__all__ = [
+    "LastAccepted",
+    "Recipient",
+    "SignedFilePolicy",
+    "VerifiedFile",
+    "decrypt_file",
+    "encrypt_file",
+    "sign_file",
+    "verify_file",
+]
+
+_PLAIN_VERSION = (1, 0)
+_SEALED_VERSION = (2, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LastAccepted:
+    """What is kept of the last file of a name that was accepted."""
+
+    timestamp: int | None = None
+    digest: Digest = Digest.SHA_1
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFilePolicy:
+    """`sha_1` admits signatures over SHA-1, which CUCM makes unless it is told otherwise."""
+
+    sha_1: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedFile:
+    """A file whose signature, signer, name and age are good.
+
+    `body` is the text, or the ciphertext when `encrypted`; `basis` is the list that names the
+    signer (DER); `notes` are what a person should know.
+    """
+
+    header: FileHeader
+    body: bytes = field(repr=False)
+    basis: Basis
+    signer: bytes = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the body is still to be decrypted."""
+        return self.header.content_key is not None
+
+    @property
+    def accepted(self) -> LastAccepted:
+        """What is to be kept of it."""
+        return LastAccepted(self.header.timestamp, self.header.digest)
+
+
+def _check_form(header: FileHeader, policy: SignedFilePolicy) -> None:
+    sealed = header.content_key is not None
+    if header.version != (_SEALED_VERSION if sealed else _PLAIN_VERSION):
+        raise FileRefused(
+            Refusal.MALFORMED,
+            f"{header.filename} says version {header.version[0]}.{header.version[1]}, which is"
+            f" not that of {'an encrypted' if sealed else 'a signed'} file",
+        )
+    if header.digest is Digest.SHA_256:
+        raise FileRefused(
+            Refusal.DIGEST_FORBIDDEN, f"{header.filename} is signed over SHA-256: no file may be"
+        )
+    if header.digest is Digest.SHA_1 and not policy.sha_1:
+        raise FileRefused(
+            Refusal.DIGEST_FORBIDDEN, f"{header.filename} is {SHA_1_NOTE} (SHA-1 is forbidden)"
+        )
+
+
+def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[bytes, Basis]:
+    """The certificate that signed, and the list that names it as TFTP."""
+    refused: FileRefused | None = None
+    for der in lists.certificates(Role.TFTP):
+        certificate = read_certificate(der)
+        basis = lists.basis(der, Role.TFTP)
+        if certificate is None or basis is None:
+            continue
+        if certificate.serial_number != header.signer.serial:
+            continue
+        try:
+            verify(data, header, certificate)
+        except FileRefused as exc:
+            refused = exc
+        else:
+            return der, basis
+    if refused is not None:
+        raise refused
+    raise FileRefused(
+        Refusal.SIGNER_UNKNOWN,
+        f"{header.filename} is signed by {header.signer.subject}, whom no trust list names as a"
+        " server of files; fetch the trust lists again",
+    )
+
+
+def _check_name(header: FileHeader, requested: str) -> None:
+    inside = header.filename
+    if "/" not in requested:
+        inside = inside.rpartition("/")[2]
+    if inside != requested:
+        raise FileRefused(
+            Refusal.NAME_MISMATCH,
+            f"{requested} was asked for, and a file signed as {header.filename} came",
+        )
+
+
+def _check_succession(header: FileHeader, last: LastAccepted) -> None:
+    older = last.timestamp is not None and (
+        header.timestamp is None or header.timestamp < last.timestamp
+    )
+    if older:
+        raise FileRefused(
+            Refusal.OLDER,
+            f"{header.filename} is older than the one that was accepted last: somebody serves an"
+            " old file again",
+        )
+    if header.digest is Digest.SHA_1 and last.digest is not Digest.SHA_1:
+        raise FileRefused(
+            Refusal.DIGEST_DOWNGRADE,
+            f"{header.filename} is {SHA_1_NOTE}; the last one was signed over SHA-512",
+        )
+
+
+def verify_file(
+    data: bytes,
+    requested: str,
+    lists: TrustLists,
+    *,
+    last: LastAccepted | None = None,
+    policy: SignedFilePolicy | None = None,
+) -> VerifiedFile:
+    """Check a signed file that was asked for by the name `requested`.
+
+    Raises FileRefused, by cause, and nothing else whatever the bytes are.
+    """
+    header = parse_header(data)
+    _check_form(header, policy or SignedFilePolicy())
+    signer, basis = _check_signer(data, header, lists)
+    _check_name(header, requested)
+    _check_succession(header, last or LastAccepted())
+    notes = (SHA_1_NOTE,) if header.digest is Digest.SHA_1 else ()
+    return VerifiedFile(header, data[header.length :], basis, signer, notes)
+
+
+def decrypt_file(verified: VerifiedFile, key: DeviceKey) -> bytes:
+    """The text of a verified file, by the key of the device's certificate.
+
+    Raises FileRefused (CANNOT_DECRYPT).
+    """
+    content = verified.header.content_key
+    return verified.body if content is None else unwrap(content, verified.body, key)
+
+
+def sign_file(
+    text: bytes, name: str, signer: FileSigner, *, timestamp: int, digest: Digest = Digest.SHA_512
+) -> bytes:
+    """A signed file: the server's side.  `name` is the published one, with `.sgn`."""
+    return sign(HeaderFields(_PLAIN_VERSION, name, timestamp, digest), text, signer)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a file is encrypted to, and where the key comes from."""
+
+    certificate: DeviceCertificate
+    entropy: Entropy
+
+
+def encrypt_file(
+    text: bytes,
+    name: str,
+    signer: FileSigner,
+    recipient: Recipient,
+    *,
+    timestamp: int,
+    digest: Digest = Digest.SHA_512,
+) -> bytes:
+    """An encrypted and signed file: the server's side.  `name` ends in `.enc.sgn`.
+
+    Raises ConfigurationError for a device without RSA key.
+    """
+    content, body = wrap(text, recipient.certificate, entropy=recipient.entropy, digest=digest)
+    fields = HeaderFields(_SEALED_VERSION, name, timestamp, digest, content_key=content)
+    return sign(fields, body, signer)

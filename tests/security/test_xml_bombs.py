@@ -1,0 +1,30 @@
+"""A configuration brings a document type, entities, or an outside file: nothing is expanded."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.provisioning import parse_device_config
+from softphone.trust import FileRefused, Refusal
+
+BILLION = "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 10))
+BOMBS = [
+    f"<!DOCTYPE device [<!ENTITY a0 'ha'>{BILLION}]><device>&a9;</device>",
+    "<!DOCTYPE device [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><device>&x;</device>",
+    "<!DOCTYPE device SYSTEM 'http://192.0.2.1/device.dtd'><device/>",
+    "<!DOCTYPE device [<!ENTITY % p SYSTEM 'file:///etc/passwd'>%p;]><device/>",
+    "<!DOCTYPE device><device/>",
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("declaration", ["", "<?xml version='1.0' encoding='UTF-8'?>"])
+def test_a_document_type_is_refused_before_anything_is_expanded(bomb, declaration):
+    with pytest.raises(FileRefused, match="document type") as caught:
+        parse_device_config((declaration + bomb).encode())
+    assert caught.value.refusal is Refusal.MALFORMED
+
+
+def test_another_encoding_does_not_hide_a_document_type():
+    with pytest.raises(FileRefused):
+        parse_device_config(BOMBS[0].encode("utf-16"))

@@ -76,6 +76,8 @@ class EndpointConfig:
     response_timeout: float = 32.0
     """How long the application may take over any other request before 408 goes out."""
     max_transactions: int = 20_000
+    max_transaction_bytes: int = 1 << 26
+    """What the requests of server transactions may amount to; new ones then get 503."""
     max_early_dialogs: int = 16
     max_waiting: int = 256
     """Requests that wait for a flow to be opened, in all; further ones fail with 503."""

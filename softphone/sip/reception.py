@@ -87,7 +87,10 @@ class Reception:
             self._new(transaction, now=now)
 
     def _overloaded(self, request: Request, *, now: float) -> bool:
-        if self._layer.server_count >= self._config.max_transactions:
+        config, layer = self._config, self._layer
+        if layer.server_count >= config.max_transactions:
+            return True
+        if layer.server_bytes >= config.max_transaction_bytes:
             return True
         # Calls that are up are never refused: only what would start something new.
         return (

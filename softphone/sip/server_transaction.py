@@ -108,6 +108,7 @@ class ServerTransaction:
         "key",
         "last_status",
         "request",
+        "size",
         "state",
         "table",
         "to",
@@ -119,6 +120,10 @@ class ServerTransaction:
         self, request: Request, *, key: ServerKey, flow: Flow, to_tag: str, carrier: Carrier
     ) -> None:
         self.request = with_received(request, flow)
+        # Roughly what is kept of the request, in octets.
+        self.size = len(request.body) + sum(
+            len(name) + len(value) for name, value in request.headers
+        )
         self.key = key
         self.flow = flow
         self.to = return_path(request.top_via, flow)

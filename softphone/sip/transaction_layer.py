@@ -76,6 +76,8 @@ class TransactionLayer:
         self.events: deque[object] = deque()
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
+        self.server_bytes = 0
+        """What the requests of the server transactions amount to."""
         # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
         self._merged: dict[tuple[str, str, str], ServerKey] = {}
 
@@ -208,6 +210,7 @@ class TransactionLayer:
             request, key=key, flow=flow, to_tag=self.new_tag(), carrier=self
         )
         self._servers[key] = transaction
+        self.server_bytes += transaction.size
         if request.to.tag is None and request.method != "CANCEL":
             self._merged.setdefault(_merge_key(request), key)
         self.flows.use(flow, transaction)
@@ -224,6 +227,7 @@ class TransactionLayer:
         elif isinstance(transaction, ServerTransaction):
             if self._servers.get(transaction.key) is transaction:
                 del self._servers[transaction.key]
+                self.server_bytes -= transaction.size
             merged = _merge_key(transaction.request)
             if self._merged.get(merged) == transaction.key:
                 del self._merged[merged]

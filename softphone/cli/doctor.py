@@ -32,6 +32,7 @@ from softphone.errors import (
 )
 from softphone.machine import Flow, Target, Transmit, Transport
 from softphone.net import Driver, Resolver
+from softphone.personas import persona_named
 from softphone.phone import Phone
 from softphone.sip import LookupPolicy
 from softphone.trust import TlsSettings, client_context
@@ -96,6 +97,7 @@ class _Examination:
     async def read(self) -> str:
         file = load_account(self._path)
         self._config, self.warnings = file.config, file.warnings
+        persona_named(file.config.persona)
         transport = file.config.transport
         how = "by DNS" if transport is None else transport.value
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"

@@ -7,6 +7,7 @@ SIP identities per RFC 5922.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,15 +20,18 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_der_public_key,
 )
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from softphone.errors import ConfigurationError
 from softphone.trust import Credential, write_private
 
 __all__ = ["Authority", "Issued", "Names", "Validity"]
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Authority:
         self._revoked: dict[int, datetime] = {}
         signer = parent or self
         validity = Validity(ends=timedelta(days=365))
-        builder = self._builder(self._subject, self._key, signer, validity)
+        builder = self._builder(self._subject, self._key.public_key(), signer, validity)
         builder = builder.add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         ).add_extension(_usage(authority=True), critical=True)
@@ -208,7 +212,30 @@ class Authority:
     ) -> Issued:
         """The same with any kind of alternative name; no common name when `name` is empty."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(name), key, self, validity or Validity())
+        certificate = self._end_entity(name, general, key.public_key(), validity or Validity())
+        return Issued(certificate, key, self.chain)
+
+    def enroll(self, device: str, public_key: bytes, *, uris: tuple[str, ...] = ()) -> bytes:
+        """An LSC (DER) as CAPF issues them: the device's name as common name and URI.
+
+        `public_key` is a DER SubjectPublicKeyInfo; `uris` are further URIs of the device.
+        Raises ConfigurationError for a key that is neither RSA nor on a curve.
+        """
+        key = load_der_public_key(public_key)
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+            raise ConfigurationError("certificates are issued for RSA and EC keys only")
+        names = [x509.UniformResourceIdentifier(name) for name in (device, *uris)]
+        certificate = self._end_entity(device, names, key, Validity())
+        return certificate.public_bytes(Encoding.DER)
+
+    def _end_entity(
+        self,
+        name: str,
+        general: Sequence[x509.GeneralName],
+        key: PublicKey,
+        validity: Validity,
+    ) -> x509.Certificate:
+        builder = self._builder(_name(name), key, self, validity)
         builder = builder.add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
@@ -217,8 +244,7 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if general:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
-        builder = self._declaring(builder)
-        return Issued(builder.sign(self._key, hashes.SHA256()), key, self.chain)
+        return self._declaring(builder).sign(self._key, hashes.SHA256())
 
     def revoke(self, issued: Issued) -> None:
         """Put a certificate on the revocation list."""
@@ -283,9 +309,8 @@ class Authority:
         return builder
 
     def _builder(
-        self, subject: x509.Name, key: PrivateKey, signer: Authority, validity: Validity
+        self, subject: x509.Name, public: PublicKey, signer: Authority, validity: Validity
     ) -> x509.CertificateBuilder:
-        public = key.public_key()
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)

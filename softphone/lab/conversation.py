@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from softphone.call.session import SessionLeg
 from softphone.errors import CallError, LocalProtocolError
-from softphone.events import CallState
+from softphone.events import CallState, DigitReceived
 from softphone.lab.hub import Hub
 from softphone.machine import Transport
 from softphone.security import SecurityLevel
@@ -36,6 +36,7 @@ class _Member:
     leg: SessionLeg
     told: SecurityLevel | None = None
     telling: asyncio.Task[None] | None = None
+    relaying: asyncio.Task[None] | None = None
 
 
 class Conversation:
@@ -66,6 +67,15 @@ class Conversation:
             leg.media_port.record(stream.handle, ear)
             leg.media_port.play(stream.handle, mouth)
         leg.over.add_done_callback(lambda _: self._leave(member))
+        member.relaying = asyncio.get_running_loop().create_task(self._relay_digits(member))
+
+    async def _relay_digits(self, member: _Member) -> None:
+        """Digits are events, not sound (RFC 4733, RFC 6086): pass them on to the others."""
+        async for event in member.leg.mailbox.events():
+            if isinstance(event, DigitReceived):
+                for other in self._members:
+                    if other is not member:
+                        _send_digit(other.leg, event.digit)
 
     def _leave(self, member: _Member) -> None:
         """A member has left; the last one is hung up."""
@@ -73,8 +83,9 @@ class Conversation:
             return
         self._members.remove(member)
         self._hub.leave(member)
-        if member.telling is not None:
-            member.telling.cancel()
+        for task in (member.telling, member.relaying):
+            if task is not None:
+                task.cancel()
         if len(self._members) == 1:
             self._members[0].leg.hang_up()
         else:
@@ -119,6 +130,13 @@ def level_of(leg: SessionLeg) -> SecurityLevel:
     if over_tls and state.media and all(stream.suite is not None for stream in state.media):
         return SecurityLevel.ENCRYPTED
     return state.hop_level
+
+
+def _send_digit(leg: SessionLeg, digit: str) -> None:
+    """Send one digit to a leg that has agreed to telephone-events, and to no other."""
+    stream, spec = leg.stream, leg.stream_spec
+    if stream is not None and spec is not None and spec.telephone_event is not None:
+        leg.media_port.send_digits(stream.handle, digit)
 
 
 async def _say(leg: SessionLeg, level: SecurityLevel) -> None:

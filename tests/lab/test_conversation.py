@@ -7,8 +7,9 @@ import itertools
 
 import pytest
 
+from softphone.call import Mailbox
 from softphone.errors import CallError, LocalProtocolError
-from softphone.events import CallState
+from softphone.events import CallState, DigitReceived
 from softphone.lab import conversation as room
 from softphone.lab.conversation import Conversation
 from softphone.media.endpoints import ToneSource
@@ -36,6 +37,7 @@ class FakeLeg:
         self.state = CallState.CONFIRMED
         self.stream = None
         self.flow = None
+        self.mailbox = Mailbox()
         self.media_port = None
         self.over = asyncio.get_running_loop().create_future()
         self.troubles = list(troubles)
@@ -155,6 +157,21 @@ async def test_three_parties_may_leave_in_any_order(lab, phone, order):
     calls[stayer].hangup()
     await asyncio.wait_for(calls[last].ended(), 5)
     await eventually(lambda: not lab.calls)
+
+
+async def test_digits_go_through_to_everybody_else(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    first, second = await connect(alice, bob, "bob")
+    await until(first, lambda state: state.lock)
+    await first.send_digits("4#")
+    heard = []
+    async with asyncio.timeout(5):
+        async for event in second.events():
+            if isinstance(event, DigitReceived):
+                heard.append(event.digit)
+            if len(heard) == 2:
+                break
+    assert heard == ["4", "#"]
 
 
 async def test_hold_by_a_member_leaves_the_others_talking(lab, phone):

@@ -1,0 +1,178 @@
+"""The command line: run in this process where only its words matter, as a process where signals do.
+
+One lab serves all tests of a worker, as a process of its own: `softphone lab --json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import wave
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from softphone.cli import application
+from softphone.lab import Authority
+
+SOFTPHONE = [sys.executable, "-m", "softphone"]
+
+
+@dataclass
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    events: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.out.startswith("{"):
+            self.events = [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def summary(self):
+        """The last object, which must be the summary."""
+        assert self.events[-1]["event"] == "summary", self.events
+        assert [e["event"] for e in self.events].count("summary") == 1
+        return self.events[-1]
+
+    def names(self):
+        """The names of all events, in order."""
+        return [event["event"] for event in self.events]
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """`cli("call", "600", ...)` in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["softphone", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            application.main()
+        seen = capsys.readouterr()
+        return Outcome(int(left.value.code or 0), seen.out, seen.err)
+
+    return run
+
+
+class Process:
+    """A command as a process of its own, with its output in pipes."""
+
+    def __init__(self, *arguments, **environment):
+        self.process = subprocess.Popen(
+            [*SOFTPHONE, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | environment,
+        )
+        self.read = []
+
+    def until(self, word):
+        """Read lines of standard output until one has `word`, and give that line."""
+        for line in self.process.stdout:
+            self.read.append(line)
+            if word in line:
+                return line
+        raise AssertionError("".join(self.read) + self.process.stderr.read())
+
+    def end(self, number=signal.SIGTERM):
+        """Send a signal, and give the outcome."""
+        self.process.send_signal(number)
+        return self.outcome()
+
+    def outcome(self):
+        """Wait for the end."""
+        out, err = self.process.communicate(timeout=20)
+        return Outcome(self.process.returncode, "".join(self.read) + out, err)
+
+
+@pytest.fixture
+def start():
+    """`start("answer", ...)`: a process, ended with the test."""
+    started = []
+
+    def begin(*arguments, **environment):
+        started.append(Process(*arguments, **environment))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+        process.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The account files of a running lab, by user."""
+    folder = tmp_path_factory.mktemp("lab")
+    process = Process("lab", "--dir", folder, "--json")
+    ready = json.loads(process.until("ready"))
+    yield {name: Path(path) for name, path in ready["accounts"].items()}
+    assert process.end().code == 0
+
+
+@pytest.fixture
+def tone(tmp_path):
+    """A short WAV file."""
+    path = tmp_path / "tone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\x00\x20" * 4000)
+    return path
+
+
+class Silent:
+    """A server's place where nobody answers, and an account that leads there."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.tcp.setblocking(False)
+        self.port = self.tcp.getsockname()[1]
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", self.port))
+        self.udp.setblocking(False)
+        self.authority = Authority("test CA")
+        self.authority.write(folder)
+        self.authority.client("sip:alice@127.0.0.1").write(folder, "alice")
+
+    def account(self, *tables, tls=True, top=()):
+        """Write an account file whose server this is."""
+        scheme = "sips" if tls else "sip"
+        lines = ['aor = "sip:alice@127.0.0.1"', f'registrar = "{scheme}:127.0.0.1:{self.port}"']
+        lines += [*top]
+        if tls:
+            lines += ["[tls]", 'ca = "ca.crt"', 'certificate = "alice.crt"', 'key = "alice.key"']
+        path = self.folder / "alice.toml"
+        path.write_text("\n".join([*lines, *tables]) + "\n")
+        path.chmod(0o600)
+        return path
+
+    def saw_nothing(self):
+        """Whether not one connection and not one datagram came."""
+        with suppress(BlockingIOError):
+            self.tcp.accept()[0].close()
+            return False
+        with suppress(BlockingIOError):
+            self.udp.recv(1)
+            return False
+        return True
+
+
+@pytest.fixture
+def silent(tmp_path):
+    place = Silent(tmp_path)
+    yield place
+    place.tcp.close()
+    place.udp.close()

@@ -1,0 +1,51 @@
+"""`softphone answer`."""
+
+from __future__ import annotations
+
+import signal
+
+KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
+
+
+def test_nobody_calls_in_time(cli, lab):
+    outcome = cli("answer", "--account", lab["bob"], "--timeout", 0.2, "--json")
+    assert outcome.code == 1
+    assert (outcome.summary["result"], outcome.summary["status"]) == ("failed", 408)
+    assert "0.2 seconds" in outcome.summary["reason"]
+
+
+def test_a_call_is_answered_and_a_second_one_is_busy(cli, lab, start):
+    callee = start("answer", "--account", lab["bob"], "--json")
+    callee.until("registered")
+    caller = start("call", "bob", "--account", lab["alice"], "--json")
+    caller.until("answered")
+    busy = cli("call", "bob", "--account", lab["dave"], "--json")
+    assert (busy.code, busy.summary["status"]) == (1, 486)
+    callee.until("busy")
+    assert caller.end(signal.SIGINT).code == 130
+    outcome = callee.outcome()
+    assert outcome.code == 0
+    assert list(outcome.summary) == KEYS
+    assert outcome.summary["audio"]["suite"] == "AEAD_AES_256_GCM"
+    assert {"incoming", "answered", "busy"} <= set(outcome.names())
+
+
+def test_a_call_that_we_refuse_is_exit_3_and_says_why(lab, start):
+    callee = start("answer", "--account", lab["bob"], "--json")
+    callee.until("registered")
+    start("call", "bob", "--account", lab["carol"], "--json").outcome()
+    outcome = callee.outcome()
+    assert outcome.code == 3
+    assert outcome.summary["result"] == "refused"
+    assert "srtp_required" in outcome.summary["security"]["shortfalls"]
+    assert "SRTP is required" in outcome.summary["reason"]
+    assert outcome.summary["audio"]["packets_sent"] == 0
+
+
+def test_a_signal_while_waiting_unregisters(lab, start):
+    callee = start("answer", "--account", lab["bob"], "--json", "--ladder")
+    callee.until("registered")
+    outcome = callee.end(signal.SIGTERM)
+    assert outcome.code == 130
+    assert outcome.summary["result"] == "failed"
+    assert outcome.err.count("REGISTER (") >= 2

@@ -1,0 +1,197 @@
+"""`softphone call`, from its options to its last object."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import time
+import wave
+
+import pytest
+
+from softphone.cli.summary import BLANK
+
+KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
+
+
+def frames(path):
+    with wave.open(str(path)) as file:
+        return file.getnframes()
+
+
+def test_a_call_is_recorded_measured_and_summed_up(cli, lab, tmp_path):
+    sink = tmp_path / "heard.wav"
+    outcome = cli(
+        "call", "601", "--account", lab["alice"], "--duration", 1, "--record", sink, "--json"
+    )
+    assert outcome.code == 0, outcome
+    assert outcome.names() == ["registered", "calling", "answered", "summary"]
+    last = outcome.summary
+    assert list(last) == KEYS
+    assert list(last["audio"]) == list(BLANK["audio"])
+    assert (last["result"], last["status"]) == ("completed", 200)
+    assert last["security"] == {"level": "encrypted", "scope": "end_to_end", "shortfalls": []}
+    assert last["audio"]["codec"] == "PCMU"
+    assert last["audio"]["suite"] == "AEAD_AES_256_GCM"
+    assert 40 <= last["audio"]["packets_sent"] <= 60
+    assert last["audio"]["mos"] > 3
+    assert stat.S_IMODE(sink.stat().st_mode) == 0o600
+    assert 6000 <= frames(sink) <= 9000
+
+
+def test_no_duration_is_as_long_as_the_file_that_is_played(cli, lab, tone):
+    outcome = cli("call", "600", "--account", lab["alice"], "--play", tone, "--json")
+    assert outcome.code == 0
+    assert 20 <= outcome.summary["audio"]["packets_sent"] <= 40
+
+
+def test_a_short_duration_cuts_no_digit_off(cli, lab, start):
+    callee = start("answer", "--account", lab["bob"], "--json")
+    callee.until("registered")
+    outcome = cli(
+        "call", "bob", "--account", lab["alice"], "--duration", 0, "--digits", "1,*#d", "--json"
+    )
+    assert outcome.code == 0
+    heard = callee.outcome()
+    digits = [event["digit"] for event in heard.events if event["event"] == "digit"]
+    assert digits == ["1", "*", "#", "D"]
+    assert heard.code == 0
+    assert heard.summary["reason"] == "hung up by the far end"
+
+
+def test_duration_zero_hangs_up_at_once(cli, lab):
+    started = time.monotonic()
+    outcome = cli("call", "601", "--account", lab["alice"], "--duration", 0, "--json")
+    assert outcome.code == 0
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("target", "status"), [("nobody", 404), ("dave", 480)])
+def test_the_far_ends_refusal_is_exit_1_and_leaves_no_recording(cli, lab, tmp_path, target, status):
+    sink = tmp_path / "heard.wav"
+    outcome = cli("call", target, "--account", lab["alice"], "--record", sink, "--json")
+    assert outcome.code == 1
+    last = outcome.summary
+    assert list(last) == KEYS
+    assert (last["result"], last["status"]) == ("failed", status)
+    assert last["audio"]["codec"] is None
+    assert last["audio"]["packets_sent"] == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_our_own_refusal_is_exit_3_and_not_a_packet_is_sent(cli, lab, start, tmp_path):
+    start("answer", "--account", lab["carol"], "--json").until("registered")
+    sink = tmp_path / "heard.wav"
+    outcome = cli("call", "carol", "--account", lab["alice"], "--record", sink, "--json")
+    assert outcome.code == 3
+    last = outcome.summary
+    assert (last["result"], last["status"]) == ("refused", 488)
+    assert "srtp_required" in last["security"]["shortfalls"]
+    assert last["security"]["level"] == "not_secure"
+    assert last["audio"] == BLANK["audio"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_srtp_is_chosen_call_by_call(cli, lab, start):
+    start("answer", "--account", lab["carol"], "--json").until("registered")
+    arguments = ("--account", lab["alice"], "--srtp", "optional", "--duration", 0.2, "--json")
+    outcome = cli("call", "carol", *arguments)
+    assert outcome.code == 0
+    assert outcome.summary["audio"]["suite"] is None
+    assert outcome.summary["audio"]["codec"] == "PCMU"
+    assert outcome.summary["security"]["level"] == "not_secure"
+
+
+def test_no_answer_in_time_is_exit_1_and_cancels(cli, lab, start):
+    callee = start("register", "--account", lab["bob"], "--json")
+    callee.until('"registered"')
+    outcome = cli("call", "bob", "--account", lab["alice"], "--timeout", 5, "--json")
+    assert outcome.code == 1
+    assert outcome.summary["status"] == 480
+    assert "declined" in callee.until("declined")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_hangs_up_unregisters_and_keeps_the_recording(lab, start, tmp_path, number):
+    sink = tmp_path / "heard.wav"
+    call = start("call", "601", "--account", lab["alice"], "--record", sink, "--json", "--ladder")
+    call.until("answered")
+    time.sleep(0.5)
+    outcome = call.end(number)
+    assert outcome.code == 130
+    assert outcome.summary["reason"] == "interrupted"
+    assert outcome.summary["result"] == "completed"
+    assert outcome.summary["audio"]["packets_received"] > 0
+    assert frames(sink) > 1000
+    assert " BYE " in outcome.err
+    assert outcome.err.count("REGISTER (") >= 2
+
+
+def test_a_signal_while_it_rings_cancels(lab, start):
+    ringing = start("call", "bob", "--account", lab["alice"], "--json", "--ladder")
+    start("register", "--account", lab["bob"]).until("registered")
+    ringing.until("calling")
+    outcome = ringing.end()
+    assert outcome.code in (1, 130)
+    assert outcome.summary["result"] == "failed"
+
+
+def test_the_recording_is_whole_when_the_far_end_hangs_up(cli, lab, start, tmp_path):
+    start("answer", "--account", lab["bob"], "--duration", 0.6, "--json").until("registered")
+    sink = tmp_path / "heard.wav"
+    outcome = cli("call", "bob", "--account", lab["alice"], "--record", sink, "--json")
+    assert outcome.code == 0
+    assert outcome.summary["reason"] == "hung up by the far end"
+    assert frames(sink) > 2000
+
+
+def test_people_read_sentences_and_a_ladder(cli, lab):
+    outcome = cli("call", "601", "--account", lab["alice"], "--duration", 0.2, "--ladder")
+    assert outcome.code == 0
+    assert "calling sip:601@127.0.0.1" in outcome.out
+    assert "\N{LOCK} encrypted to the server, and by its word to the far end" in outcome.out
+    assert "completed: hung up by us" in outcome.out
+    assert "INVITE (" in outcome.out
+    assert "inline:" not in outcome.out
+    assert "{" not in outcome.out
+
+
+def test_a_reader_that_leaves_does_not_spoil_the_call(lab, start):
+    call = start("call", "601", "--account", lab["alice"], "--duration", 0.5, "--json")
+    call.until("registered")
+    call.process.stdout.close()
+    assert call.process.wait(timeout=20) == 0
+    assert "Traceback" not in call.process.stderr.read()
+
+
+def test_a_terminal_without_unicode_gets_question_marks(lab, start):
+    call = start(
+        "call", "601", "--account", lab["alice"], "--duration", 0.1, PYTHONIOENCODING="ascii"
+    )
+    outcome = call.outcome()
+    assert outcome.code == 0, outcome.err
+    assert "? encrypted to the server" in outcome.out
+
+
+@pytest.mark.parametrize("mistake", ["unknown authority", "wrong name"])
+def test_a_server_that_cannot_be_believed_is_exit_3(cli, lab, tmp_path, mistake):
+    text = lab["alice"].read_text()
+    for name in ("ca.crt", "alice.crt", "alice.key"):
+        text = text.replace(f'"{name}"', json.dumps(str(lab["alice"].parent / name)))
+    if mistake == "unknown authority":
+        text = text.replace(str(lab["alice"].parent / "ca.crt"), str(foreign(tmp_path)))
+    else:
+        text += 'server_name = "pbx.example.test"\n'
+    account = tmp_path / "alice.toml"
+    account.write_text(text)
+    outcome = cli("call", "600", "--account", account, "--json")
+    assert outcome.code == 3
+    assert outcome.summary["result"] == "refused"
+    assert list(outcome.summary) == KEYS
+
+
+def foreign(folder):
+    from softphone.lab import Authority
+
+    return Authority("foreign CA").write(folder, "foreign")

@@ -129,8 +129,8 @@ def test_a_signal_hangs_up_unregisters_and_keeps_the_recording(lab, start, tmp_p
 
 
 def test_a_signal_while_it_rings_cancels(lab, start):
-    ringing = start("call", "bob", "--account", lab["alice"], "--json", "--ladder")
     start("register", "--account", lab["bob"]).until("registered")
+    ringing = start("call", "bob", "--account", lab["alice"], "--json", "--ladder")
     ringing.until("calling")
     outcome = ringing.end()
     assert outcome.code in (1, 130)

@@ -88,7 +88,13 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
     assert len(keys) >= 8
     assert any(re.fullmatch(r"[0-9a-f]{32,}", secret) for secret in tap.secrets)
     said = "\n".join(
-        [caplog.text, *(str(r.__dict__) for r in caplog.records), tap.text(), tap.transcript(), *shown]
+        [
+            caplog.text,
+            *(str(r.__dict__) for r in caplog.records),
+            tap.text(),
+            tap.transcript(),
+            *shown,
+        ]
     )
     for secret in (*tap.secrets, password, guess):
         assert secret not in said

@@ -1,0 +1,57 @@
+"""`softphone lab`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from softphone.account import load_account
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number):
+    folder = tmp_path / "lab"
+    lab = start("lab", "--dir", folder, "--json")
+    ready = json.loads(lab.until("ready"))
+    assert set(ready) == {"event", "sip_tls", "sip_tcp", "sip_udp", "extensions", "accounts"}
+    assert all(ready[key].startswith("127.0.0.1:") for key in ("sip_tls", "sip_tcp", "sip_udp"))
+    for path in map(Path, ready["accounts"].values()):
+        assert path.parent == folder
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        load_account(path)
+    outcome = lab.end(number)
+    assert outcome.code == 0
+    assert len(outcome.events) == 1
+    assert outcome.err == ""
+
+
+def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
+    folder = tmp_path / ("a-rather-long-name-for-a-folder" * 4)
+    lab = start("lab", "--dir", folder, COLUMNS="40")
+    lab.until("Ctrl-C")
+    outcome = lab.end()
+    assert outcome.code == 0
+    for name in ("alice", "bob", "carol", "dave"):
+        assert str(folder / f"{name}.toml") in outcome.out
+    assert "sip_tls" in outcome.out
+    assert f"softphone call 600 --account {folder}/alice.toml" in outcome.out
+
+
+def test_without_a_folder_it_cleans_up_after_itself(start, tmp_path):
+    lab = start("lab", "--json", TMPDIR=str(tmp_path))
+    ready = json.loads(lab.until("ready"))
+    assert Path(ready["accounts"]["alice"]).exists()
+    assert lab.end().code == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(cli, tmp_path):
+    (tmp_path / "file").touch()
+    outcome = cli("lab", "--dir", tmp_path / "file", "--json")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ")
+    assert outcome.names() == ["error"]

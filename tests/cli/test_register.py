@@ -1,0 +1,62 @@
+"""`softphone register`."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+
+def test_once_registers_reports_and_leaves(cli, lab):
+    outcome = cli("register", "--account", lab["alice"], "--once", "--json")
+    assert outcome.code == 0
+    states = [e["state"] for e in outcome.events if e["event"] == "registration"]
+    assert states == ["registering", "registered", "unregistered"]
+    assert outcome.summary == {
+        "event": "summary",
+        "result": "completed",
+        "status": 200,
+        "reason": "done",
+    }
+
+
+def test_digest_over_udp_registers_too(cli, lab):
+    outcome = cli("register", "--account", lab["carol"], "--duration", 0.1)
+    assert outcome.code == 0
+    assert "sip:carol@127.0.0.1: registered (200 OK), for 120 s" in outcome.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_takes_the_binding_away(lab, start, number):
+    phone = start("register", "--account", lab["bob"], "--json")
+    phone.until('"registered"')
+    outcome = phone.end(number)
+    assert outcome.code == 130
+    assert outcome.events[-2]["state"] == "unregistered"
+    assert outcome.summary["reason"] == "interrupted"
+
+
+def test_a_wrong_password_is_exit_1(cli, lab, tmp_path):
+    text = lab["carol"].read_text().replace('password_file = "carol.secret"', 'password = "x"')
+    account = tmp_path / "carol.toml"
+    account.write_text(text)
+    account.chmod(0o600)
+    outcome = cli("register", "--account", account, "--once", "--json")
+    assert outcome.code == 1
+    assert outcome.summary["result"] == "failed"
+    assert outcome.summary["status"] in (401, 403)
+
+
+def test_an_account_without_a_registrar_has_nothing_to_register_with(cli, tmp_path):
+    account = tmp_path / "direct.toml"
+    account.write_text('aor = "sip:a@127.0.0.1"\nlisten = "udp:127.0.0.1:0"\n')
+    outcome = cli("register", "--account", account, "--once")
+    assert outcome.code == 2
+    assert "no registrar" in outcome.err
+
+
+@pytest.mark.parametrize("duration", ["nan", "-1", "inf"])
+def test_a_duration_is_a_number_of_seconds(cli, silent, duration):
+    outcome = cli("register", "--account", silent.account(), "--duration", duration)
+    assert outcome.code == 2
+    assert silent.saw_nothing()

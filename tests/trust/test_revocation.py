@@ -16,7 +16,7 @@ from softphone.trust import Fetch, FetchFailed, FetchKind, GateRules, Service, d
 from softphone.trust.revocation import judge, next_update, wanted_for
 from tests.support.certificates import authority, server
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OFF, SOFT, HARD = RevocationMode
 CRL_URL, OCSP_URL = "http://pki.example.test/ca.crl", "http://ocsp.example.test/"
 FAILED = FetchFailed("unreachable")
@@ -28,6 +28,7 @@ class Case:
     def __init__(self, *, crl=True, responder=True):
         self.authority = Authority(
             "revocation CA",
+            wall=NOW,
             crl_url=CRL_URL if crl else None,
             ocsp_url=OCSP_URL if responder else None,
         )
@@ -90,8 +91,8 @@ def test_a_revoked_certificate_is_refused(kind, mode):
 
 
 def test_a_revoked_intermediate_is_refused():
-    root = Authority("root", crl_url=CRL_URL)
-    middle = Authority("middle", parent=root)
+    root = Authority("root", wall=NOW, crl_url=CRL_URL)
+    middle = Authority("middle", wall=NOW, parent=root)
     path = (middle.server("pbx.test").certificate, middle.certificate, root.certificate)
     root.revoke_certificate(middle.certificate)
     answers = {fetch: root.revocation_list() for fetch in wanted_for(path)}

@@ -21,6 +21,8 @@ from softphone.machine import Entropy, Tap
 from softphone.media.engine import MediaEngine
 from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Resolver
+from softphone.security import SecurityPolicy
+from softphone.trust import TrustStore
 
 __all__ = ["Phone"]
 
@@ -28,19 +30,25 @@ __all__ = ["Phone"]
 class Phone:
     """An async context; several may live in one loop.
 
-    `clock` gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
+    `policy` is demanded of every account's calls, in place of what the accounts' configurations
+    say; `trust` is believed by accounts that name no certificate authority of their own.  `clock`
+    gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
     listens to everything on the wire.
     """
 
     def __init__(
         self,
         *,
+        policy: SecurityPolicy | None = None,
+        trust: TrustStore | None = None,
         media: MediaConfig | None = None,
         clock: Callable[[], float] | None = None,
         entropy: Entropy = secrets.token_bytes,
         tap: Tap | None = None,
         resolver: Resolver | None = None,
     ) -> None:
+        self._policy = policy
+        self._trust = trust
         self._media = media or MediaConfig()
         self._clock = clock
         self._entropy = entropy
@@ -67,6 +75,8 @@ class Phone:
             entropy=self._entropy,
             tap=self._tap,
             clock=self._clock,
+            policy=self._policy,
+            trust=self._trust,
         )
         account = Account(config, setup)
         await account.start()

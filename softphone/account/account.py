@@ -30,6 +30,7 @@ from softphone.account.inbox import (
 )
 from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.referral import follow_referral
+from softphone.account.route import Route
 from softphone.call import (
     Call,
     IncomingCall,
@@ -41,7 +42,7 @@ from softphone.call import (
     OutgoingLeg,
 )
 from softphone.call.security import unfit
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import SoftphoneError
 from softphone.events import (
     AccountEvent,
     CallRefused,
@@ -50,18 +51,17 @@ from softphone.events import (
     RegistrationChanged,
     RegistrationState,
 )
-from softphone.machine import Entropy, Flow, Side, Tap, Target, Transport
+from softphone.machine import Entropy, Flow, Side, Tap, Transport
 from softphone.media.port import MediaPort
 from softphone.net import Driver, DriverConfig, Resolver
 from softphone.personas import persona_named
-from softphone.security import SecurityShortfall, SrtpPolicy
+from softphone.security import SecurityPolicy, SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
     Endpoint,
     Invitation,
     InviteReceived,
     InviteUsage,
-    LookupPolicy,
     NameAddr,
     ReferReceived,
     Registration,
@@ -71,6 +71,7 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
+from softphone.trust import TrustStore
 
 __all__ = ["Account", "AccountSetup"]
 
@@ -96,6 +97,8 @@ class AccountSetup:
     tap: Tap | None = None
     fips: bool = False
     clock: Callable[[], float] | None = None
+    policy: SecurityPolicy | None = None
+    trust: TrustStore | None = None
 
 
 class Account:
@@ -105,7 +108,7 @@ class Account:
         self.config = config
         self._setup = setup
         self._persona = persona_named(config.persona)
-        self._tls = tls_settings(config, fips=setup.fips)
+        self._tls = tls_settings(config, fips=setup.fips, trust=setup.trust)
         self._digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=endpoint_config())
         self._machine = AccountMachine(self._endpoint, self._registered)
@@ -115,6 +118,9 @@ class Account:
             tls={"": self._tls},
             tap=setup.tap,
             config=DriverConfig(clock=setup.clock, resolve=setup.resolver.resolve),
+        )
+        self._route = Route(
+            config, setup.resolver, self._driver.open, lambda: self._machine.registration
         )
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
@@ -194,7 +200,7 @@ class Account:
         server = self.config.server_uri
         if registration is None or server is None:
             return
-        targets = await self._locate(server)
+        targets = await self._route.locate(server)
         self._machine.registration = Registration(
             self._endpoint,
             registration,
@@ -208,10 +214,6 @@ class Account:
         if self.registration is not RegistrationState.REGISTERED:
             target = self._machine.registration.target
             raise registration_failure(self._last_change, self._driver.failure(target), target)
-
-    async def _locate(self, uri: SipUri) -> tuple[Target, ...]:
-        policy = LookupPolicy(server_name=self.config.tls.server_name)
-        return await self._setup.resolver.locate(uri, policy=policy)
 
     async def unregister(self) -> None:
         """Take the binding away; calls go on."""
@@ -282,8 +284,7 @@ class Account:
         uri = self.config.target_uri(target)
 
         async def launch() -> OutgoingLeg:
-            to, route_set = await self._first_hop(uri)
-            flow = to if isinstance(to, Flow) else await self._driver.open(to)
+            flow, route_set = await self._route.first_hop(uri)
             setup = self._leg_setup(flow, srtp)
             shortfalls = unfit(setup.media.policy, flow, fips=setup.fips)
             if shortfalls:
@@ -316,25 +317,6 @@ class Account:
         """
         return follow_referral(self, call)
 
-    async def _first_hop(self, uri: SipUri) -> tuple[Flow | Target, tuple[NameAddr, ...]]:
-        """Where a request for `uri` goes first, and by which route (RFC 3261 8.1.2, RFC 3608)."""
-        registration = self._machine.registration
-        if registration is not None:
-            if registration.flow is None:
-                raise TransportError("there is no connection to the server at the moment")
-            binding = registration.binding
-            route = binding.service_route if binding is not None else ()
-            return registration.flow, route or self._proxy_route()
-        server = self.config.server_uri
-        targets = await self._locate(uri if server is None else server)
-        return targets[0], self._proxy_route()
-
-    def _proxy_route(self) -> tuple[NameAddr, ...]:
-        if self.config.outbound_proxy is None:
-            return ()
-        proxy = SipUri.parse(self.config.outbound_proxy).with_parameter("lr", None)
-        return (NameAddr(None, proxy, ()),)
-
     def _contact(self, flow: Flow) -> NameAddr | None:
         """The registered Contact; a listener's own address in direct calls; else the flow's."""
         registration = self._machine.registration
@@ -349,8 +331,15 @@ class Account:
         secure = self.config.aor_uri.scheme == "sips"
         return self._endpoint.contact(flow, self.config.aor_uri.user, secure=secure)
 
+    def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
+        """The phone's policy where it has one, else the configuration's."""
+        given = self._setup.policy
+        if given is None:
+            return self.config.security_policy(srtp=srtp, fips=self._setup.fips)
+        return given if srtp is None else given.with_srtp(srtp)
+
     def _leg_setup(self, flow: Flow, srtp: SrtpPolicy | None = None) -> LegSetup:
-        policy = self.config.security_policy(srtp=srtp, fips=self._setup.fips)
+        policy = self._policy(srtp)
         host = flow.local[0]
         return LegSetup(
             endpoint=self._endpoint,
@@ -461,6 +450,8 @@ class Account:
             self._last_change = event
             if event.state is not RegistrationState.REGISTERING:
                 self._settled.set()
+            if event.state is RegistrationState.RECOVERING:
+                self.spawn(self._relocate())
         registration = self._machine.registration
         flow = None if registration is None else registration.flow
         if flow is not None and flow != self._dialog_flow:
@@ -472,6 +463,13 @@ class Account:
                 for leg in tuple(self._legs.values()):
                     leg.contain(leg.reconsider)
             self._dialog_flow = flow
+
+    async def _relocate(self) -> None:
+        targets = await self._route.relocate()
+        registration = self._machine.registration
+        if targets and registration is not None:
+            with self._driver.change() as now:
+                registration.relocate(targets, now=now)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""

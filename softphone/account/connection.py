@@ -27,8 +27,12 @@ __all__ = [
 ]
 
 
-def tls_settings(config: AccountConfig, *, fips: bool = False) -> TlsSettings:
+def tls_settings(
+    config: AccountConfig, *, fips: bool = False, trust: TrustStore | None = None
+) -> TlsSettings:
     """The account's TLS settings; as a listener it demands client certificates it can verify.
+
+    `trust` is believed where the configuration names nobody itself.
 
     Raises ConfigurationError when a file is missing or holds no certificate.
     """
@@ -37,8 +41,9 @@ def tls_settings(config: AccountConfig, *, fips: bool = False) -> TlsSettings:
     credential = None
     if tls.certificate is not None and tls.key is not None:
         credential = Credential(tls.certificate, tls.key)
+    store = TrustStore.of(*sources) if sources or trust is None else trust
     return TlsSettings(
-        store=TrustStore.of(*sources),
+        store=store,
         credential=credential,
         pin=tls.pin,
         minimum=tls.minimum,

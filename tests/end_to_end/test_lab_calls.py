@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.account import load_account
-from softphone.errors import Busy, Declined, NoAnswer, NotAcceptable, NotFound
+from softphone.errors import Busy, CertificateUntrusted, Declined, NoAnswer, NotAcceptable, NotFound
 from softphone.events import (
     CallAnswered,
     CallEnded,
@@ -29,10 +29,12 @@ from softphone.security import (
     CryptoSuite,
     Scope,
     SecurityLevel,
+    SecurityPolicy,
     SecurityShortfall,
     ShortfallCode,
     SrtpPolicy,
 )
+from softphone.trust import TrustStore
 
 
 async def answer_one(account):
@@ -293,3 +295,18 @@ async def test_a_call_survives_the_loss_of_its_connection(account_of, lab):
     await call.hold()
     await call.resume()
     call.hangup()
+
+
+async def test_a_phone_has_one_policy_and_one_store_for_all_its_accounts(lab):
+    config = load_account(lab.accounts["alice"]).config
+    bare = replace(config, tls=replace(config.tls, ca=()))
+    policy = replace(SecurityPolicy.strict(), suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_32,))
+    trust = TrustStore.of(str(config.tls.ca[0]))
+    async with Phone(policy=policy, trust=trust) as phone:
+        alice = await phone.register(bare)
+        async with alice.dial("601") as outgoing:
+            call = await outgoing.answered(timeout=5)
+            assert call.audio.security.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_32
+    async with Phone() as phone:
+        with pytest.raises(CertificateUntrusted):
+            await phone.register(bare)

@@ -117,6 +117,21 @@ async def test_our_offer_in_a_reliable_183_is_answered_in_prack(sipp):
             await finished(run)
 
 
+@pytest.mark.feature("PRACK")
+async def test_a_second_offer_in_prack_is_answered_in_its_200(sipp):
+    async with Desk() as desk:
+        with calling(sipp, desk, "uac_prack_offer") as run:
+            usage = (await desk.expect(InviteReceived)).usage
+            with desk.change() as now:
+                usage.ring(183, now=now, body=description())
+            assert (await desk.expect(Pracked)).role == "offer"
+            with desk.change() as now:
+                usage.answer_modification(description(2, "recvonly"), now=now)
+                usage.accept(None, now=now)
+            assert (await desk.expect(Ended)).cause is Cause.REMOTE
+            await finished(run)
+
+
 @pytest.mark.feature("UPDATE")
 async def test_updates_of_the_caller_hold_and_resume(sipp, line):
     with calling(sipp, line, "uac_update") as run:

@@ -8,9 +8,16 @@ import re
 
 import pytest
 
+from softphone.errors import NotAcceptable
 from softphone.events import CallRefused, CallState, EarlyMediaStarted, EndedBy, SecurityRefused
 from softphone.phone import Phone
-from softphone.security import CryptoSuite, SecurityShortfall, ShortfallCode, SrtpPolicy
+from softphone.security import (
+    CryptoSuite,
+    SecurityLevel,
+    SecurityShortfall,
+    ShortfallCode,
+    SrtpPolicy,
+)
 from tests.peers.direct import (
     answered_call,
     calling,
@@ -18,6 +25,7 @@ from tests.peers.direct import (
     finished,
     left_by_far_end,
     next_call,
+    sending,
     until,
 )
 from tests.peers.phones import next_event
@@ -212,3 +220,53 @@ async def test_keys_under_the_clear_profile_are_srtp(sipp, capture, line, ports)
         await left_by_far_end(call)
         await finished(run)
     encrypted_only(capture, ports)
+
+
+@pytest.fixture
+async def lenient():
+    async with Phone() as phone:
+        yield await phone.register(direct(srtp=SrtpPolicy.OPTIONAL))
+
+
+def in_clear(call):
+    """The call's media is open in clear, and the call says so."""
+    assert call.audio.security.suite is None
+    assert call.security.level is SecurityLevel.NOT_SECURE
+    assert ShortfallCode.MEDIA_CLEAR in shortfall_codes(call.security.shortfalls)
+
+
+@pytest.mark.feature("SRTP optional")
+async def test_where_srtp_is_optional_an_answer_in_clear_is_taken_and_shown(sipp, lenient):
+    with sipp.run("uas_answer") as run:
+        async with lenient.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+            in_clear(call)
+        await finished(run)
+    (invite,) = run.received("INVITE")
+    assert "RTP/SAVP" in invite
+
+
+@pytest.mark.feature("SRTP optional")
+async def test_where_srtp_is_optional_a_488_is_followed_by_one_call_in_clear(sipp, lenient):
+    with sipp.run("uas_488_secure", calls=2) as run:
+        async with lenient.dial(run.uri()) as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await sending(call)
+            in_clear(call)
+        await finished(run)
+    secure, clear = run.received("INVITE")
+    assert "RTP/SAVP" in secure
+    assert "RTP/AVP" in clear
+    assert "a=crypto" not in clear
+
+
+@pytest.mark.feature("SRTP required: RTP/AVP offer")
+async def test_where_srtp_is_required_a_488_is_the_end(sipp, capture, line, ports):
+    with sipp.run("uas_488_secure") as run:
+        async with line.dial(run.uri()) as outgoing:
+            with pytest.raises(NotAcceptable):
+                await outgoing.answered(timeout=10)
+        await finished(run)
+    assert len(run.received("INVITE")) == 1
+    nothing_left(capture, run, ports)

@@ -124,12 +124,13 @@ class Sipp:
         transport: str = "udp",
         timeout: int = 45,
         retransmits: bool = True,
+        calls: int = 1,
     ) -> SippRun:
         """Start a scenario; a `uas_*` one is waiting when this returns.
 
         `target` is the phone's address and `service` the user part of its URI, for `uac_*`.
         SIPp gives up by itself after `timeout` seconds.  With `retransmits` False it sends nothing
-        again, and a copy of a message is to it as good as the first.
+        again, and a copy of a message is to it as good as the first.  It ends after `calls` calls.
         """
         self._count += 1
         folder = self._folder / f"{self._count}-{scenario}"
@@ -137,7 +138,7 @@ class Sipp:
         shutil.copy(FOLDER / f"{scenario}.xml", folder / "scenario.xml")
         (folder / "tone.ulaw").write_bytes(tone())
         address, media_port = (LOOPBACK, free_port()), free_port()
-        command = ["/usr/bin/sipp", "-sf", "/mnt/scenario.xml", "-m", "1", "-nostdin"]
+        command = ["/usr/bin/sipp", "-sf", "/mnt/scenario.xml", "-m", str(calls), "-nostdin"]
         command += ["-i", LOOPBACK, "-p", str(address[1]), "-bind_local"]
         command += ["-mi", LOOPBACK, "-mp", str(media_port), "-rtp_echo"]
         command += ["-ci", LOOPBACK, "-cp", str(free_port())]

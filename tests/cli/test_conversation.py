@@ -1,0 +1,87 @@
+"""A call as the command line holds it: it goes where it is sent, and comes to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from softphone import AccountConfig, Phone
+from tests.support.calling import next_call
+
+
+def direct(user):
+    return AccountConfig(aor=f"sip:{user}@127.0.0.1", listen="udp:127.0.0.1:0")
+
+
+def place(account, user):
+    _, host, port = account.listening
+    return f"sip:{user}@{host}:{port}"
+
+
+async def begin(tmp_path, *options):
+    """`softphone answer` on an account that is called directly, and where."""
+    file = tmp_path / "direct.toml"
+    file.write_text('aor = "sip:robot@127.0.0.1"\nlisten = "udp:127.0.0.1:0"\n')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "softphone",
+        "answer",
+        "--account",
+        str(file),
+        "--json",
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    listening = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    return process, f"sip:robot@{listening['address'].removeprefix('udp:')}"
+
+
+async def outcome(process):
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, [json.loads(line) for line in out.splitlines()]
+
+
+async def test_a_transfer_is_followed_and_the_last_call_is_summed_up(tmp_path):
+    process, robot = await begin(tmp_path)
+    async with Phone() as phone:
+        alice, bob = await phone.register(direct("alice")), await phone.register(direct("bob"))
+        call = await alice.dial(robot).answered(timeout=10)
+        transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
+        followed = await (await next_call(bob)).answer()
+        await asyncio.wait_for(transferring, 10)
+        await asyncio.sleep(0.3)
+        followed.hangup()
+        code, events = await outcome(process)
+    assert code == 0
+    assert "transfer" in [event["event"] for event in events]
+    assert events[-1]["result"] == "completed"
+    assert events[-1]["reason"] == "hung up by the far end"
+    assert events[-1]["audio"]["packets_sent"] > 5
+
+
+async def test_a_transfer_that_leads_nowhere_leaves_the_call(tmp_path):
+    process, robot = await begin(tmp_path)
+    async with Phone() as phone:
+        alice, bob = await phone.register(direct("alice")), await phone.register(direct("bob"))
+        call = await alice.dial(robot).answered(timeout=10)
+        transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
+        (await next_call(bob)).reject(486)
+        await asyncio.wait([transferring], timeout=10)
+        assert transferring.exception() is not None
+        call.hangup()
+        code, events = await outcome(process)
+    assert code == 0
+    assert "transfer_failed" in [event["event"] for event in events]
+    assert events[-1]["result"] == "completed"
+
+
+async def test_a_duration_ends_it_by_us(tmp_path):
+    process, robot = await begin(tmp_path, "--duration", "0.3")
+    async with Phone() as phone:
+        alice = await phone.register(direct("alice"))
+        call = await alice.dial(robot).answered(timeout=10)
+        await asyncio.wait_for(call.ended(), 10)
+        code, events = await outcome(process)
+    assert (code, events[-1]["reason"]) == (0, "hung up by us")

@@ -317,7 +317,7 @@ async def test_a_call_that_asterisk_ends_is_ended_by_the_far_end(line_of):
 
 @pytest.mark.feature("connection cut mid-call")
 async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
-    asterisk, authority, client_certificate, phone, relay
+    asterisk, authority, client_certificate, phone, relay, short_backoff
 ):
     path = await relay(asterisk.mtls)
     config = account(
@@ -341,7 +341,9 @@ async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
 
 
 @pytest.mark.feature("server restarted")
-async def test_a_restarted_asterisk_is_registered_with_again(asterisk_of_its_own, line_of):
+async def test_a_restarted_asterisk_is_registered_with_again(
+    asterisk_of_its_own, line_of, short_backoff
+):
     line = await line_of("alice", pbx=asterisk_of_its_own)
     await asyncio.to_thread(asterisk_of_its_own.restart)
     await registered_again(line)

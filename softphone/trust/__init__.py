@@ -12,6 +12,41 @@ from softphone.trust.acceptance import (
     accept,
     renew,
 )
+from softphone.trust.capf import CapfClient
+from softphone.trust.capf_error import (
+    CapfBusy,
+    CapfCertificateRejected,
+    CapfError,
+    CapfInterrupted,
+    CapfKeyRefused,
+    CapfMalformed,
+    CapfNotStored,
+    CapfRefused,
+    CapfUnfinished,
+    CapfUnknownDevice,
+)
+from softphone.trust.capf_server import (
+    Authentication,
+    CapfDevice,
+    CapfServer,
+    CapfServerConfig,
+    CapfServerEvent,
+    CertificateCommitted,
+    SessionEnded,
+)
+from softphone.trust.capf_session import (
+    CapfEvent,
+    CapfFailed,
+    CapfFinished,
+    CapfRequest,
+    CapfState,
+    CapfTimes,
+    CertificateIssued,
+    CertificateShown,
+    DeletionWanted,
+    KeyWanted,
+    Operation,
+)
 from softphone.trust.certificate import (
     Service,
     check_identity,
@@ -44,6 +79,8 @@ from softphone.trust.csr import (
 )
 from softphone.trust.envelope import FileSigner
 from softphone.trust.gate import Examination, GateRules, Verdict, examine
+from softphone.trust.identity import Identity, public_key_of
+from softphone.trust.identity_store import IdentityStore
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore, write_private
 from softphone.trust.tlv import Digest, FileRefused, Refusal
@@ -61,10 +98,36 @@ from softphone.trust.trust_list import (
 
 __all__ = [
     "Acceptance",
+    "Authentication",
     "Basis",
     "Bootstrap",
+    "CapfBusy",
+    "CapfCertificateRejected",
+    "CapfClient",
+    "CapfDevice",
+    "CapfError",
+    "CapfEvent",
+    "CapfFailed",
+    "CapfFinished",
+    "CapfInterrupted",
+    "CapfKeyRefused",
+    "CapfMalformed",
+    "CapfNotStored",
+    "CapfRefused",
+    "CapfRequest",
+    "CapfServer",
+    "CapfServerConfig",
+    "CapfServerEvent",
+    "CapfState",
+    "CapfTimes",
+    "CapfUnfinished",
+    "CapfUnknownDevice",
+    "CertificateCommitted",
+    "CertificateIssued",
+    "CertificateShown",
     "ClientCertificates",
     "Credential",
+    "DeletionWanted",
     "Digest",
     "Examination",
     "Fetch",
@@ -73,10 +136,14 @@ __all__ = [
     "FileRefused",
     "FileSigner",
     "GateRules",
+    "Identity",
+    "IdentityStore",
     "KeyKind",
+    "KeyWanted",
     "ListKind",
     "ListPolicy",
     "ListRecord",
+    "Operation",
     "Pin",
     "RecordFields",
     "Refusal",
@@ -84,6 +151,7 @@ __all__ = [
     "RequestNames",
     "Role",
     "Service",
+    "SessionEnded",
     "Subject",
     "TlsSettings",
     "TrustList",
@@ -108,6 +176,7 @@ __all__ = [
     "parse_trust_list",
     "peer_identity",
     "probe_context",
+    "public_key_of",
     "renew",
     "role_names",
     "server_context",

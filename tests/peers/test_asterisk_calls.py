@@ -128,7 +128,7 @@ async def test_the_echo_comes_back_encrypted(asterisk, authority, phone, user, s
         assert statistics.mos > 4.0
 
 
-@pytest.mark.feature("SRTP required: refused in clear")
+@pytest.mark.feature("SRTP required: nothing in clear")
 async def test_an_offer_of_gcm_alone_is_a_488_that_is_explained(asterisk, authority, phone):
     gcm = (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AEAD_AES_128_GCM)
     line = await phone.register(unregistered("sdes", asterisk, authority, suites=gcm))
@@ -138,7 +138,7 @@ async def test_an_offer_of_gcm_alone_is_a_488_that_is_explained(asterisk, author
     assert "crypto" in str(caught.value)
 
 
-@pytest.mark.feature("SRTP required: refused in clear")
+@pytest.mark.feature("SRTP required: nothing in clear")
 async def test_required_against_an_endpoint_without_srtp_sends_nothing_in_clear(
     asterisk, authority, phone, capture
 ):
@@ -151,7 +151,7 @@ async def test_required_against_an_endpoint_without_srtp_sends_nothing_in_clear(
     assert outgoing.statistics.packets_sent == 0
 
 
-@pytest.mark.feature("SRTP optional: falls back, and says so")
+@pytest.mark.feature("SRTP optional")
 async def test_optional_tries_once_more_in_clear(asterisk, authority, phone):
     config = unregistered("plain", asterisk, authority, srtp=SrtpPolicy.OPTIONAL)
     line = await phone.register(config)

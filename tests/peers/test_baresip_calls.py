@@ -54,7 +54,7 @@ async def what_it_heard(robot, hz):
     return heard(*read_wav(robot.heard), hz)
 
 
-@pytest.mark.feature("all four SRTP suites, we call")
+@pytest.mark.feature("SRTP AES_CM_128 and AEAD_AES_GCM")
 @pytest.mark.parametrize("suite", list(CryptoSuite), ids=lambda suite: suite.value)
 async def test_it_hears_us_and_we_hear_it_with_each_suite(baresip, line_with, suite):
     robot = await asyncio.to_thread(baresip)
@@ -99,7 +99,7 @@ async def test_it_calls_us_and_both_hear_each_other(baresip, line_with):
     assert await what_it_heard(robot, OURS) > 0.8
 
 
-@pytest.mark.feature("SRTP in RTP/AVP: accepted")
+@pytest.mark.feature("SRTP under RTP/AVP")
 async def test_its_offer_of_rtp_avp_with_a_key_is_srtp(baresip, line_with):
     robot, line = await asyncio.to_thread(baresip, encryption="srtp"), await line_with()
     async with await answered(robot, line) as call:
@@ -168,7 +168,7 @@ async def test_digits_go_both_ways(baresip, line_with):
             assert (await event_of(events, DigitReceived)).digit == digit
 
 
-@pytest.mark.feature("SRTP required: refused in clear")
+@pytest.mark.feature("SRTP required: nothing in clear")
 async def test_required_refuses_its_offer_in_clear_and_says_why(baresip, line_with):
     robot, line = await asyncio.to_thread(baresip, encryption=""), await line_with()
     robot.dial(our_uri(line))
@@ -181,7 +181,7 @@ async def test_required_refuses_its_offer_in_clear_and_says_why(baresip, line_wi
     assert line.calls == ()
 
 
-@pytest.mark.feature("SRTP required: refused in clear")
+@pytest.mark.feature("SRTP required: nothing in clear")
 async def test_required_against_it_without_srtp_ends_in_its_488(baresip, line_with):
     robot, line = await asyncio.to_thread(baresip, encryption=""), await line_with()
     outgoing = line.dial(robot.uri())
@@ -191,7 +191,7 @@ async def test_required_against_it_without_srtp_ends_in_its_488(baresip, line_wi
     assert outgoing.statistics.packets_sent == 0
 
 
-@pytest.mark.feature("SRTP optional: falls back, and says so")
+@pytest.mark.feature("SRTP optional")
 async def test_optional_falls_back_to_clear_and_says_so(baresip, line_with):
     robot = await asyncio.to_thread(baresip, encryption="")
     line = await line_with(srtp=SrtpPolicy.OPTIONAL)
@@ -203,7 +203,7 @@ async def test_optional_falls_back_to_clear_and_says_so(baresip, line_with):
         assert await level_heard(call, THEIRS) > AUDIBLE_DBM0
 
 
-@pytest.mark.feature("no common suite: refused")
+@pytest.mark.feature("SRTP without a common suite: refused")
 async def test_without_a_common_suite_there_is_no_call(baresip, line_with):
     robot = await asyncio.to_thread(baresip)
     line = await line_with(suites=(CryptoSuite.AEAD_AES_256_GCM,))

@@ -130,7 +130,7 @@ async def test_too_short_an_interval_gets_422(sipp, line):
     assert "Min-SE: 90" in refusal
 
 
-@pytest.mark.feature("session timer")
+@pytest.mark.feature("session timers")
 @pytest.mark.parametrize("method", ["update", "invite"])
 async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
     with sipp.run(f"uas_refreshed_by_{method}") as run:
@@ -140,7 +140,7 @@ async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
         await finished(run)
 
 
-@pytest.mark.feature("session timer")
+@pytest.mark.feature("session timers")
 async def test_the_far_end_refreshes_the_session(sipp, line):
     with sipp.run("uas_refresh") as run:
         async with line.dial(run.uri()) as outgoing:
@@ -150,7 +150,7 @@ async def test_the_far_end_refreshes_the_session(sipp, line):
         await finished(run)
 
 
-@pytest.mark.feature("session timer")
+@pytest.mark.feature("session timers")
 async def test_a_called_side_refreshes_the_session(sipp):
     async with Desk(min_se=4.0) as desk:
         with calling(sipp, desk, "uac_refreshed") as run:
@@ -162,7 +162,7 @@ async def test_a_called_side_refreshes_the_session(sipp):
             await finished(run)
 
 
-@pytest.mark.feature("session timer")
+@pytest.mark.feature("session timers")
 async def test_a_peer_that_is_gone_gets_bye(sipp, line):
     with sipp.run("uas_gone") as run:
         async with line.dial(run.uri()) as outgoing:
@@ -173,7 +173,7 @@ async def test_a_peer_that_is_gone_gets_bye(sipp, line):
     assert (ended.by, ended.status) == (EndedBy.TIMEOUT, 408)
 
 
-@pytest.mark.feature("session timer")
+@pytest.mark.feature("session timers")
 async def test_a_caller_that_is_gone_gets_bye(sipp):
     async with Desk(min_se=3.0) as desk:
         with calling(sipp, desk, "uac_gone") as run:

@@ -26,7 +26,6 @@ from softphone.media.port import (
     PayloadTypeChanged,
     SsrcChanged,
 )
-from softphone.media.stream import Stream
 from softphone.rtp import EventReceiver
 
 __all__ = ["expire_digits", "receive", "split"]
@@ -117,8 +116,8 @@ def _admit(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) ->
     stream = bank.streams[row]
     if stream is None:
         return False
-    if ssrc == int(bank.ssrc[row]):
-        return _collide(bank, stream, packets.address[headers.index[at]].tobytes())
+    if ssrc == int(bank.ssrc[row]) and not _reflected(bank, packets, headers, at):
+        return False
     if bank.heard[row] and ssrc == int(bank.remote_ssrc[row]):
         return True
     if not bank.secure[row] and not _on_probation(bank, headers, at):
@@ -150,11 +149,23 @@ def _on_probation(bank: StreamBank, headers: Headers, at: int) -> bool:
     return proven
 
 
-def _collide(bank: StreamBank, stream: Stream, address: bytes) -> bool:
-    """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then a loop."""
-    row = stream.handle.row
+def _reflected(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+    """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then an echo.
+
+    We take another SSRC after the first; a far end that sends us that one, too, reflects what it
+    gets.  Section 8.2 would drop such a loop, which matters to mixers; here it is the only thing
+    that an echo service in clear ever says.  Under SRTP it cannot be genuine: each direction has
+    a key of its own.
+    """
+    row = int(headers.row[at])
+    stream = bank.streams[row]
+    if stream is None:
+        return False
     bank.looped[row] += 1
-    if address not in stream.conflicts and len(stream.conflicts) < 16:
+    address = packets.address[headers.index[at]].tobytes()
+    if address in stream.conflicts:
+        return not bank.secure[row]
+    if len(stream.conflicts) < 16:
         stream.conflicts.add(address)
         bank.change_ssrc(row)
     return False

@@ -160,6 +160,8 @@ def run_all(peers: Peers) -> list[Group]:
     background = [threading.Thread(target=run, args=static_groups())]
     if python is not None:
         background.append(threading.Thread(target=run, args=(second_environment(python),)))
+    wheel = Group("wheel", [sys.executable, "-m", "tests.wheel"])
+    background.append(threading.Thread(target=run, args=(wheel,)))
     for thread in background:
         thread.start()
     run(pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from softphone.provisioning.client import Enrollment, EnrollmentPlan, capf_settings, enroll
 from softphone.provisioning.device_config import (
     CallManager,
     CapfServer,
@@ -27,6 +28,8 @@ __all__ = [
     "CallManager",
     "CapfServer",
     "DeviceConfig",
+    "Enrollment",
+    "EnrollmentPlan",
     "LastAccepted",
     "Line",
     "MediaSettings",
@@ -35,8 +38,10 @@ __all__ = [
     "SipTimers",
     "TvsServer",
     "VerifiedFile",
+    "capf_settings",
     "decrypt_file",
     "encrypt_file",
+    "enroll",
     "parse_device_config",
     "sign_file",
     "verify_file",

@@ -95,6 +95,8 @@ from softphone.trust.trust_list import (
     role_names,
     verify_trust_list,
 )
+from softphone.trust.tvs import TvsAnswered, TvsAsked, TvsClient, TvsServer, TvsUnanswered
+from softphone.trust.tvs_message import TvsAnswer
 
 __all__ = [
     "Acceptance",
@@ -157,6 +159,12 @@ __all__ = [
     "TrustList",
     "TrustLists",
     "TrustStore",
+    "TvsAnswer",
+    "TvsAnswered",
+    "TvsAsked",
+    "TvsClient",
+    "TvsServer",
+    "TvsUnanswered",
     "Verdict",
     "accept",
     "check_credential",

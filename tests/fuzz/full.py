@@ -23,6 +23,7 @@ from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
 from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
 from tests.fuzz.srtp_target import SrtpTarget
 from tests.fuzz.test_rtp import COMPOUND, PACKET
+from tests.fuzz.trust_target import HEADER, LIST, check_header, check_list
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def targets() -> list[Target]:
         Target("SIP endpoint", endpoint.corpus, endpoint.check),
         Target("SDP", [OFFER, ANSWER], check_description),
         Target("RTP and RTCP", [PACKET, COMPOUND], check_rtp),
+        Target("trust lists", [LIST], check_list),
+        Target("signed files", [HEADER[:960]], check_header),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

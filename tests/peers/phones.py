@@ -98,6 +98,17 @@ async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
             call.audio.record(None)
 
 
+async def hears_soon(call, frequency: float, *, within: float = 10.0) -> bool:
+    """Whether a call hears a tone before long: other servers move sound when they get to it."""
+    try:
+        async with asyncio.timeout(within):
+            while await level_heard(call, frequency) <= AUDIBLE_DBM0:
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
 async def next_event(source, kind, *, within: float = 15.0):
     """The next event of a kind."""
     async with asyncio.timeout(within):

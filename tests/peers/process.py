@@ -14,8 +14,9 @@ from pathlib import Path
 from tests.peers.root import Root
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(21_000, 32_000)
-"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them."""
+PORTS = range(21_000, 32_000, 2)
+"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them; even,
+since some peers take the next port too, for TLS."""
 MEDIA_PORTS = range(11_000, 21_000)
 
 

@@ -164,7 +164,7 @@ class Gate:
                 ssl=context,
                 server_hostname="" if _is_address(name) else name,
                 ssl_handshake_timeout=self.limits.handshake_timeout,
-                ssl_shutdown_timeout=self.limits.close_timeout,
+                ssl_shutdown_timeout=self.limits.shutdown_timeout,
             )
 
     async def accept(
@@ -178,7 +178,7 @@ class Gate:
                 sock,
                 ssl=context,
                 ssl_handshake_timeout=self.limits.handshake_timeout,
-                ssl_shutdown_timeout=self.limits.close_timeout,
+                ssl_shutdown_timeout=self.limits.shutdown_timeout,
             )
 
     @asynccontextmanager

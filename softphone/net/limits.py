@@ -22,6 +22,8 @@ class Limits:
     write_timeout: float = 20.0
     first_byte_timeout: float = 60.0
     close_timeout: float = 2.0
+    shutdown_timeout: float = 0.5
+    """For the peer's close_notify, which RFC 8446 section 6.1 does not have us wait for."""
     write_buffer: int = 1 << 20
     handshakes: int = 8
     handshakes_waiting: int = 256

@@ -223,6 +223,43 @@ def doctor(account: AccountOption, json: JsonOption = False) -> None:
     _carry_out(command, json=json, ladder=False)
 
 
+@application.command()
+def enroll(
+    device: Annotated[str, typer.Argument(help="The device's name, such as CSFALICE.")],
+    capf: Annotated[str, typer.Option("--capf", metavar="HOST[:PORT]", help="The CAPF server.")],
+    store: Annotated[
+        Path, typer.Option("--store", metavar="DIR", help="Where key and certificate are kept.")
+    ],
+    auth_string: Annotated[
+        str | None, typer.Option("--auth-string", metavar="N", help="Show this string.")
+    ] = None,
+    null_string: Annotated[
+        bool, typer.Option("--null-string", help="Show nothing: the server asks for nothing.")
+    ] = False,
+    lsc: Annotated[
+        bool, typer.Option("--lsc", help="Show the certificate that is in the store.")
+    ] = False,
+    mic: Annotated[
+        Path | None,
+        typer.Option("--mic", metavar="FILE", help="Show this certificate; its key is with it."),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option("--ca", metavar="FILE", help="The CAPF server's certificate; remembered."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Get or renew a device's certificate from CUCM's CAPF."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.enroll import EnrollOptions, enroll_device
+
+        options = EnrollOptions(capf, store, auth_string, null_string, lsc, mic, ca)
+        return await enroll_device(face, device, options)
+
+    _carry_out(command, json=json, ladder=False)
+
+
 def main() -> None:
     """The entry point of the `softphone` command."""
     application()

@@ -1,0 +1,133 @@
+"""`softphone enroll`: get, renew, show or delete a device's certificate with CAPF."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from softphone.cli.face import Face
+from softphone.cli.run import DONE, FAILED
+from softphone.errors import ConfigurationError
+from softphone.machine import Address
+from softphone.provisioning import Enrollment, EnrollmentPlan, capf_settings, enroll
+from softphone.provisioning.client import CAPF_PORT
+from softphone.security import KeyMaterial
+from softphone.trust import (
+    CapfRequest,
+    Identity,
+    IdentityStore,
+    Operation,
+    TrustStore,
+    write_private,
+)
+
+__all__ = ["EnrollOptions", "enroll_device"]
+
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_PINNED = "capf.crt"
+_WORDS = {
+    Operation.INSTALL: "enrolled",
+    Operation.FETCH: "the certificate was shown to the server",
+    Operation.DELETE: "the certificate was deleted, as the server asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollOptions:
+    """What was given; exactly one of the four ways to authenticate."""
+
+    capf: str
+    store: Path
+    string: str | None = None
+    null_string: bool = False
+    lsc: bool = False
+    mic: Path | None = None
+    ca: Path | None = None
+
+
+async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
+    """Enroll, and tell what is going on.  Raises what `provisioning.enroll` raises."""
+    store = IdentityStore(options.store)
+    request = _request(device, options, store)
+    server = _place(options.capf)
+    pinned = _pinned(options)
+    plan = EnrollmentPlan((server,), capf_settings(TrustStore(), pinned, (server,)))
+    if options.null_string:
+        face.warn("by null string, anybody can enroll under this device's name")
+    with face.waiting(f"enrolling {device}") as update:
+
+        def tell(sentence: str) -> None:
+            update(sentence)
+            face.event("progress", sentence, message=sentence)
+
+        done = await enroll(request, plan, store, tell=tell)
+    if options.ca is not None:
+        write_private(options.store / _PINNED, pinned)
+    return _report(face, device, store, done)
+
+
+def _report(face: Face, device: str, store: IdentityStore, done: Enrollment) -> int:
+    for warning in done.warnings:
+        face.warn(warning)
+    if done.operation is Operation.NONE:
+        sentence = (
+            f"the server has no pending operation for {device}: ask the administrator to set one"
+        )
+        return face.failed(sentence, FAILED, result="failed")
+    word = _WORDS[done.operation]
+    identity = store.load(device)
+    path = None if identity is None else str(store.path(device))
+    until = None if identity is None else f"{identity.certificate.not_valid_after_utc:%F}"
+    sentence = word if identity is None else f"{word}: {path}, valid until {until}"
+    face.summary(
+        sentence,
+        result="completed",
+        status=0,
+        reason=word,
+        operation=done.operation,
+        certificate=path,
+        valid_until=until,
+    )
+    return DONE
+
+
+def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfRequest:
+    ways = (options.string is not None, options.null_string, options.lsc, options.mic is not None)
+    if sum(ways) != 1:
+        raise ConfigurationError(
+            "say in one way who we are: --auth-string N, --null-string, --lsc or --mic FILE"
+        )
+    current = store.load(device)
+    identity = None if options.mic is None else Identity.load(options.mic)
+    if options.lsc:
+        if current is None:
+            raise ConfigurationError(f"{options.store} holds no certificate of {device} to show")
+        identity = current
+    string = None if options.string is None else KeyMaterial(options.string.encode())
+    return CapfRequest(
+        device,
+        string=string,
+        identity=identity,
+        current=None if current is None else current.der,
+    )
+
+
+def _place(text: str) -> Address:
+    match = _PLACE.fullmatch(text)
+    port = int(match["port"] or CAPF_PORT) if match else 0
+    if match is None or not 0 < port <= 65535:
+        raise ConfigurationError(f"--capf {text}: expected HOST or HOST:PORT")
+    return match["host"].strip("[]"), port
+
+
+def _pinned(options: EnrollOptions) -> bytes:
+    path = options.ca or options.store / _PINNED
+    if options.ca is None and not path.exists():
+        raise ConfigurationError(
+            f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE"
+        )
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc

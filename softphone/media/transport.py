@@ -16,7 +16,14 @@ from softphone.media.bank import StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.command import FarEnd
 from softphone.media.port import MediaConfig, NoPortFree, SocketSharing
-from softphone.net.batch import BURST, DatagramBatch, DatagramPort, DatagramPorts, PortPairs
+from softphone.net.batch import (
+    BURST,
+    CONTROL_BURST,
+    DatagramBatch,
+    DatagramPort,
+    DatagramPorts,
+    PortPairs,
+)
 
 __all__ = ["MediaTransport"]
 
@@ -25,6 +32,9 @@ SHARING = 200
 
 INCOMING = 2048
 """The most datagrams of one visit to all sockets."""
+
+SHARED_CONTROL_BURST = 64
+"""The most RTCP datagrams of one visit to a shared socket; its streams send some 40 a second."""
 
 
 @dataclass(slots=True)
@@ -85,7 +95,12 @@ class MediaTransport:
     def _bind_pair(self, host: str, *, shared: bool) -> Pair:
         size = self._config.receive_buffer * (8 if shared else 1)
         try:
-            found = self._pairs.bind(host, receive_buffer=size, burst=INCOMING if shared else BURST)
+            found = self._pairs.bind(
+                host,
+                receive_buffer=size,
+                burst=INCOMING if shared else BURST,
+                control_burst=SHARED_CONTROL_BURST if shared else CONTROL_BURST,
+            )
         except OSError as error:
             raise NoPortFree(f"no media socket can be bound on {host}: {error}") from error
         if found is None:
@@ -144,13 +159,18 @@ class MediaTransport:
         """Fill `incoming` with what is waiting, and return how much that is.
 
         Sockets of single streams are visited with their own phase, just before it plays; shared
-        ones and those of RTCP with every phase.
+        ones and those of RTCP with every phase.  RTCP comes last and has a small share, so that a
+        flood of it takes no room from media.
         """
         visits = self._visits.get(phase)
         if visits is None:
             visits = self._visits[phase] = self._plan_visits(phase)
-        readable = [*self._ports.readable(), *visits]
-        used = self._received.receive(readable, now=now, wall=wall) if readable else 0
+        watched = self._ports.readable()
+        is_control = self._bank.demultiplexer.control
+        media = [port for port in watched if not is_control[port.key]]
+        control = [port for port in watched if is_control[port.key]]
+        order = [*visits, *media, *control]
+        used = self._received.receive(order, now=now, wall=wall) if order else 0
         if used:
             self._ports.note_overflows(self._received, used)
         self.incoming.count = used

@@ -27,6 +27,7 @@ from softphone.machine import Address, Entropy
 __all__ = [
     "BATCHED",
     "BURST",
+    "CONTROL_BURST",
     "SLOT",
     "SOCKADDR",
     "DatagramBatch",
@@ -51,6 +52,9 @@ BURST: Final = 64
 
 MOST_DECODED: Final = 65_536
 """Far ends whose addresses are kept decoded."""
+
+CONTROL_BURST: Final = 8
+"""Datagrams that one visit takes from an RTCP socket; a stream is sent one in some seconds."""
 
 RTCP_BUFFER: Final = 65_536
 """What is asked of SO_RCVBUF for RTCP, octets."""
@@ -444,7 +448,12 @@ class PortPairs:
         self._next = int.from_bytes(entropy(4), "big") % max(1, self._pairs)
 
     def bind(
-        self, host: str, *, receive_buffer: int, burst: int = BURST
+        self,
+        host: str,
+        *,
+        receive_buffer: int,
+        burst: int = BURST,
+        control_burst: int = CONTROL_BURST,
     ) -> tuple[DatagramPort, DatagramPort] | None:
         """Bind the next free pair on `host`; None when there is none.
 
@@ -456,7 +465,7 @@ class PortPairs:
             rtp = _bind((host, port), receive_buffer, burst)
             if rtp is None:
                 continue
-            rtcp = _bind((host, port + 1), RTCP_BUFFER, burst)
+            rtcp = _bind((host, port + 1), RTCP_BUFFER, control_burst)
             if rtcp is not None:
                 return rtp, rtcp
             rtp.close()

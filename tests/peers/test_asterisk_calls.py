@@ -264,8 +264,9 @@ async def test_an_attended_transfer(line_of):
         waiting = asyncio.create_task(outgoing.answered(timeout=15))
         theirs = await (await answering).answer()
         call = await waiting
-        consultation = await alice.dial("601").answered(timeout=10)
+        consultation = await alice.dial("600").answered(timeout=10)
         await call.transfer(consultation)
+        theirs.audio.play(ToneSource(440.0))  # the echo says that it is connected there
         assert await hears_soon(theirs, 440.0)
         theirs.hangup()
         consultation.hangup()

@@ -45,15 +45,17 @@ class LabUser:
 class LabConfig:
     """`host` is the loopback address that everything listens at; port 0 is any free one.
 
-    With `delayed_offer`, INVITEs to users carry no session description, as CUCM's do.  `vouches`
-    has the registrar say that it speaks for the far ends of calls.  A callee is alerted for
-    `alerting_patience` seconds.
+    With `capf` it issues certificates, too.  With `delayed_offer`, INVITEs to users carry no
+    session description, as CUCM's do.  `vouches` has the registrar say that it speaks for the far
+    ends of calls.  A callee is alerted for `alerting_patience` seconds.
     """
 
     host: str = "127.0.0.1"
     tls_port: int = 0
     tcp_port: int = 0
     udp_port: int = 0
+    capf: bool = False
+    capf_port: int = 0
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
     vouches: bool = True

@@ -19,6 +19,7 @@ from typing import Any, Self
 from softphone._version import __version__
 from softphone.errors import SoftphoneError, TransportError
 from softphone.lab.call_control import CallControl, LabContext
+from softphone.lab.capf import LabCapf
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.files import LabFiles
 from softphone.lab.registrar import (
@@ -76,6 +77,8 @@ class LabServer:
         self._owners: dict[object, Callable[[Any], None]] = {}
         self.addresses: dict[Transport, Address] = {}
         self.accounts: dict[str, Path] = {}
+        self.capf: LabCapf | None = None
+        self.capf_address: Address | None = None
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -125,6 +128,10 @@ class LabServer:
         )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
+        if self.config.capf:
+            self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
+            await self._stack.enter_async_context(self.capf.driver)
+            self.capf_address = await self.capf.listen(self.config.capf_port)
 
     async def _listen(self) -> None:
         tls = TlsSettings(

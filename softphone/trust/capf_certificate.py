@@ -32,7 +32,7 @@ def parse_certificate(der: bytes) -> x509.Certificate | None:
         list(certificate.extensions)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         return None
     return certificate
 

@@ -95,7 +95,7 @@ def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509
         if b"-----BEGIN" in data:
             return tuple(x509.load_pem_x509_certificates(data))
         return (x509.load_der_x509_certificate(data),)
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         raise ConfigurationError(f"{source} holds no certificate that can be read: {exc}") from exc
 
 

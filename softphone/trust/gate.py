@@ -136,7 +136,7 @@ def examine(
 def _parsed(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         raise CertificateUntrusted(f"a certificate cannot be read: {exc}") from exc
 
 

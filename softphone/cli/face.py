@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -97,6 +98,7 @@ class Face:
         self.errors = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self.ladder = _ladder() if ladder else None
         self._blank = summary
+        self._status: Status | None = None
         self._ended = False
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
@@ -124,7 +126,11 @@ class Face:
             yield lambda _: None
             return
         with self.console.status(Text(printable(sentence)), refresh_per_second=5) as status:
-            yield lambda text: status.update(Text(printable(text)))
+            self._status = status
+            try:
+                yield lambda text: status.update(Text(printable(text)))
+            finally:
+                self._status = None
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
@@ -173,10 +179,17 @@ class Face:
             _nobody_reads()
 
     def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
+        status = self._status if console is self.errors else None
+        if status is not None:
+            # What goes to the other stream would be written into the line that is shown.
+            status.stop()
         try:
             console.print(what, markup=False, soft_wrap=True if whole else None)
         except BrokenPipeError:
             _nobody_reads()
+        finally:
+            if status is not None:
+                status.start()
 
 
 def _ladder() -> Ladder:

@@ -121,6 +121,10 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
-        self._face.warn(record.getMessage())
+        message = record.getMessage()
+        if message.startswith("media was"):
+            # What follows is for those who embed the engine.
+            message = f"{message.partition(':')[0]}: this machine is too busy for it"
+        self._face.warn(message)
         if record.exc_info is not None:
             self._face.warn(logging.Formatter().formatException(record.exc_info))

@@ -136,3 +136,15 @@ def test_values_are_made_plain():
     }
     assert plain(state)["lock"] is True
     assert plain(AUDIO)["suite"] == "AEAD_AES_256_GCM"
+
+
+def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
+    screen = io.StringIO()
+    face = Face(json=False)
+    face.console = Console(file=screen, force_terminal=True, width=80)
+    face.errors = Console(file=screen, width=80)
+    with face.waiting("waiting for a call"):
+        face.warn("the disk is full")
+    before = screen.getvalue().partition("warning: the disk is full")[0]
+    assert before.rpartition("waiting for a call")[2].strip(" ") != ""
+    assert "waiting for a call" not in before.rpartition("\x1b[2K")[2]

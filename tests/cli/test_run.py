@@ -119,3 +119,14 @@ def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
     assert run(Options(json=False), command) == 0
     assert capsys.readouterr().err == "warning: the disk is full\n"
     assert not logging.getLogger("softphone").handlers
+
+
+def test_late_media_is_told_without_advice_for_programmers(capsys):
+    async def command(face):
+        logging.getLogger("softphone.media").warning("media was 9 ms late: x; y setswitchinterval")
+        return 0
+
+    assert run(Options(json=False), command) == 0
+    assert (
+        capsys.readouterr().err == "warning: media was 9 ms late: this machine is too busy for it\n"
+    )

@@ -70,7 +70,13 @@ def digest_session(
 
 def endpoint_config() -> EndpointConfig:
     """The capabilities that an account announces."""
-    return EndpointConfig(user_agent=f"softphone/{__version__}")
+    # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
+    return EndpointConfig(
+        user_agent=f"softphone/{__version__}",
+        admission_rate=200.0,
+        admission_burst=400.0,
+        idle_timeout=300.0,
+    )
 
 
 def instance_id(entropy: Entropy) -> str:

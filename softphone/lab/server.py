@@ -104,7 +104,7 @@ class LabServer:
         endpoint = Endpoint(
             side=Side.SERVER,
             entropy=self._entropy,
-            config=EndpointConfig(user_agent=f"softphone-lab/{__version__}", allow=_ALLOWED),
+            config=_endpoint_config(),
         )
         self._driver: Driver[SipEvent] = Driver(endpoint, on_event=self._handle, tap=self._tap)
         media = MediaEngine(
@@ -226,6 +226,8 @@ class LabServer:
             return refusal
         reply = self._registrar.register(request, flow=flow, now=self._driver.now)
         headers = tuple(reply.headers)
+        if reply.status == 200:
+            self._endpoint.keep(flow)
         if self.config.vouches and reply.status == 200 and flow.identity is not None:
             headers += (_VOUCHES,)
         return reply.status, reply.reason, headers
@@ -267,4 +269,12 @@ class LabServer:
         return self.files.passwords.get(username)
 
 
-_ALLOWED = (*EndpointConfig().allow, "REGISTER")
+def _endpoint_config() -> EndpointConfig:
+    # At this rate the requests of 32 s and the burst just fill the transaction table.
+    return EndpointConfig(
+        user_agent=f"softphone-lab/{__version__}",
+        allow=(*EndpointConfig().allow, "REGISTER"),
+        admission_rate=500.0,
+        admission_burst=4000.0,
+        idle_timeout=300.0,
+    )

@@ -82,8 +82,12 @@ class EndpointConfig:
     max_waiting: int = 256
     """Requests that wait for a flow to be opened, in all; further ones fail with 503."""
     admission_rate: float = 0.0
-    """New requests a second that are served in the long run; 0 admits all (RFC 3261 21.5.4)."""
+    """New requests a second that are served in the long run; 0 admits all (RFC 3261 21.5.4).
+    Strangers' flows share one such rate, flows that we opened or keep have another."""
     admission_burst: float = 100.0
+    idle_timeout: float = 0.0
+    """How long an accepted connection without transaction, dialog or registration may go without
+    a message before it is closed; pings are none.  0: for ever (RFC 3261 section 18)."""
     retry_after: int = 5
     """Seconds named in the Retry-After of a 503."""
     reliable_above: int | None = None

@@ -75,6 +75,10 @@ class DialogTable:
         """The dialog of that identity, as we see it."""
         return self._owners.get((call_id, local_tag, remote_tag))
 
+    def bound_to(self, flow: Flow) -> bool:
+        """Whether some dialog's requests go over `flow`."""
+        return any(dialog.to == flow for _, dialog in self._owners.values())
+
     def rebind(self, matches: Callable[[Flow | Target], bool], new: Flow | Target) -> None:
         """Move every dialog whose flow matches to another (RFC 5626)."""
         for _, dialog in self._owners.values():

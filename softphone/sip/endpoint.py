@@ -91,13 +91,14 @@ class Endpoint:
         if flow.transport is Transport.UDP:
             self._take(parse_datagram(data, self.config.limits), flow=flow, now=now)
             return
-        for item in self._reader(flow).feed(data, now=now):
+        for item in self._reader(flow, now=now).feed(data, now=now):
             self._take(item, flow=flow, now=now)
 
-    def _reader(self, flow: Flow) -> StreamReader:
+    def _reader(self, flow: Flow, *, now: float) -> StreamReader:
         reader = self._readers.get(flow)
         if reader is None:
-            reader = self._readers[flow] = StreamReader(flow, self._layer)
+            reader = StreamReader(flow, self._layer, self._table, now=now)
+            self._readers[flow] = reader
         return reader
 
     def _take(self, item: Received, *, flow: Flow, now: float) -> None:
@@ -127,6 +128,8 @@ class Endpoint:
         """A flow is open: accepted, or opened for `target`; what waited for it goes out."""
         self._layer.emit(events.FlowOpened(flow, target))
         self._layer.connected(flow, target, now=now)
+        if flow.transport is not Transport.UDP:
+            self._reader(flow, now=now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
         """Fail the transactions on the flow; confirmed dialogs live on."""
@@ -174,10 +177,14 @@ class Endpoint:
         """
         self._layer.flows.close(flow)
 
+    def keep(self, flow: Flow) -> None:
+        """Have a flow stay open without messages, since its far end has shown who it is."""
+        self._layer.flows.keep(flow)
+
     def ping(self, flow: Flow, *, now: float) -> None:
         """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
         if flow in self._layer.flows:
-            self._reader(flow).expect_pong()
+            self._reader(flow, now=now).expect_pong()
         self._layer.send(b"\r\n\r\n", flow)
 
     def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:

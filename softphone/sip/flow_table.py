@@ -33,6 +33,7 @@ class Waiter(FlowUser, Protocol):
 @dataclass(slots=True)
 class _OpenFlow:
     target: Target | None
+    kept: bool = False
     public: Address | None = None
     users: dict[FlowUser, None] = field(default_factory=dict)
 
@@ -122,6 +123,22 @@ class FlowTable:
         target = self.target_of(flow)
         if target is not None and self._by_target.get(target) == flow:
             del self._by_target[target]
+
+    def keep(self, flow: Flow) -> None:
+        """Who is at the far end is known, by a registration for one: no idle limit from now on."""
+        known = self._open.get(flow)
+        if known is not None:
+            known.kept = True
+
+    def is_known(self, flow: Flow) -> bool:
+        """Whether a flow was opened by us, or is kept."""
+        known = self._open.get(flow)
+        return known is not None and (known.kept or known.target is not None)
+
+    def in_use(self, flow: Flow) -> bool:
+        """Whether a transaction depends on a flow."""
+        known = self._open.get(flow)
+        return known is not None and bool(known.users)
 
     def use(self, flow: Flow, user: FlowUser) -> None:
         """`user` fails when the flow ends."""

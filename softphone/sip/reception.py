@@ -30,6 +30,10 @@ from softphone.sip.transaction_layer import TransactionLayer
 __all__ = ["Reception"]
 
 
+RESERVE = 1.25
+"""How far beyond its bounds the table of server transactions takes requests within dialogs."""
+
+
 class Reception:
     """The way in for requests; `usages` are the INVITE usages that have not ended."""
 
@@ -38,9 +42,9 @@ class Reception:
         self._table = table
         self._side = side
         self._config = layer.config
-        self._bucket = TokenBucket(
-            rate=self._config.admission_rate, burst=self._config.admission_burst
-        )
+        rate, burst = self._config.admission_rate, self._config.admission_burst
+        self._strangers = TokenBucket(rate=rate, burst=burst)
+        self._known = TokenBucket(rate=rate, burst=burst)
         self._usages: list[InviteUsage] = []
         self._prune_at = 64
 
@@ -66,7 +70,7 @@ class Reception:
             if may_speak(known.flow, flow):
                 known.receive(request, now=now)
             return
-        if self._overloaded(request, now=now):
+        if self._overloaded(request, flow=flow, now=now):
             # 503 without a transaction: nothing is kept of what is not served (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
             self._refuse_statelessly(request, 503, flow=flow, headers=retry)
@@ -86,18 +90,29 @@ class Reception:
         else:
             self._new(transaction, now=now)
 
-    def _overloaded(self, request: Request, *, now: float) -> bool:
+    def _overloaded(self, request: Request, *, flow: Flow, now: float) -> bool:
         config, layer = self._config, self._layer
-        if layer.server_count >= config.max_transactions:
+        # What is new may not fill the table: a quarter more is for the calls that are up.
+        belongs = self._belongs(request, flow=flow)
+        share = RESERVE if belongs else 1.0
+        if layer.server_count >= share * config.max_transactions:
             return True
-        if layer.server_bytes >= config.max_transaction_bytes:
+        if layer.server_bytes >= share * config.max_transaction_bytes:
             return True
-        # Calls that are up are never refused: only what would start something new.
-        return (
-            request.to.tag is None
-            and request.method != "CANCEL"
-            and not self._bucket.admit(now=now)
-        )
+        if belongs:
+            return False
+        # A crowd of strangers leaves the server's or a registered phone's requests alone.
+        bucket = self._known if layer.flows.is_known(flow) else self._strangers
+        return not bucket.admit(now=now)
+
+    def _belongs(self, request: Request, *, flow: Flow) -> bool:
+        """Whether a request is part of what is here: of a dialog, or of an INVITE.
+
+        A To tag alone proves nothing: strangers can write one.
+        """
+        if request.method == "CANCEL":
+            return self._layer.find_server(request, method="INVITE") is not None
+        return request.to.tag is not None and self._table.find(request, flow=flow) is not None
 
     def _refuse_statelessly(
         self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()

@@ -109,10 +109,10 @@ def test_a_recorded_proof_is_worth_nothing_in_another_session():
 def test_huge_messages_end_the_session_and_cost_no_time(size):
     client = new_client()
     message = b"\x55\1" + (1).to_bytes(4, "big") + b"\xff\xff" + bytes(size)
-    started = time.perf_counter()
+    started = time.process_time()
     for at in range(0, len(message), 1000):
         client.receive(message[at : at + 1000], flow=FLOW, now=0.0)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert isinstance(client.next_event().error, CapfMalformed)
 
 

@@ -50,7 +50,7 @@ CONTROL: Final = 64
 BURST: Final = 64
 """The most datagrams that one visit takes from a socket that serves a single stream."""
 
-MOST_DECODED: Final = 65_536
+MOST_DECODED: Final = 16_384
 """Far ends whose addresses are kept decoded."""
 
 CONTROL_BURST: Final = 8

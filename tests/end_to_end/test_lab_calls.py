@@ -36,6 +36,9 @@ from softphone.security import (
 )
 from softphone.trust import TrustStore
 
+AUDIBLE_DBM0 = -30.0
+"""A tone with the gaps that a busy machine may make; silence is far below."""
+
 
 async def answer_one(account):
     async for incoming in account.incoming():
@@ -87,7 +90,7 @@ async def test_the_echo_comes_back_under_the_strongest_suite(account_of):
         assert call.security.lock
         assert call.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM
         call.audio.play(ToneSource(440.0))
-        assert await level_heard(call, 440.0) > -20
+        assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     assert call.state is CallState.TERMINATED
 
 
@@ -97,7 +100,7 @@ async def test_every_suite_carries_audio(account_of, suite):
     async with alice.dial("601") as outgoing:
         call = await outgoing.answered(timeout=5)
         assert call.audio.security.suite is suite
-        assert await level_heard(call, 440.0) > -20
+        assert await level_heard(call, 440.0) > AUDIBLE_DBM0
 
 
 async def test_two_secure_phones_see_the_lock_and_hear_each_other(account_of):
@@ -108,7 +111,7 @@ async def test_two_secure_phones_see_the_lock_and_hear_each_other(account_of):
     call.audio.play(ToneSource(440.0))
     other.audio.play(ToneSource(660.0))
     heard = await asyncio.gather(level_heard(call, 660.0), level_heard(other, 440.0))
-    assert min(heard) > -20
+    assert min(heard) > AUDIBLE_DBM0
     call.hangup()
     ended = await other.ended()
     assert ended.by is EndedBy.REMOTE
@@ -193,7 +196,7 @@ async def test_hold_and_resume(account_of):
     assert call.audio.direction is Direction.SENDRECV
     assert call.security.lock
     other.audio.play(ToneSource(660.0))
-    assert await level_heard(call, 660.0) > -20
+    assert await level_heard(call, 660.0) > AUDIBLE_DBM0
     call.hangup()
     directions = [e.direction async for e in call.events() if isinstance(e, HoldChanged)]
     assert directions == [Direction.SENDONLY, Direction.SENDRECV]
@@ -283,7 +286,7 @@ async def test_the_connection_is_replaced_and_a_new_call_works(account_of, lab):
 async def test_a_call_survives_the_loss_of_its_connection(account_of, lab):
     alice = await account_of("alice")
     call = await alice.dial("601").answered(timeout=5)
-    assert await level_heard(call, 440.0) > -20
+    assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     lab.cut("alice")
     seen = []
     async for event in alice.events():
@@ -291,7 +294,7 @@ async def test_a_call_survives_the_loss_of_its_connection(account_of, lab):
         if RegistrationState.RECOVERING in seen and seen[-1] is RegistrationState.REGISTERED:
             break
     assert call.state is CallState.CONFIRMED
-    assert await level_heard(call, 440.0) > -20
+    assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     await call.hold()
     await call.resume()
     call.hangup()

@@ -13,7 +13,7 @@ from softphone.media.pcm_ring import PcmRing
 from softphone.media.tones import tone_level
 from softphone.security import KeyMaterial
 
-AUDIBLE_DBM0 = -25.0
+AUDIBLE_DBM0 = -30.0
 
 
 def account(

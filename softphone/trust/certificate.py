@@ -120,11 +120,24 @@ def fingerprint_of(certificate: x509.Certificate | bytes) -> str:
 
 
 def subject_of(certificate: x509.Certificate) -> str:
-    """The subject as RFC 4514 text; a word of our own when it cannot be read."""
+    """The subject as RFC 4514 text, fit for one line; a word of our own when it cannot be read."""
     try:
-        return certificate.subject.rfc4514_string()
+        return _one_line(certificate.subject.rfc4514_string())
     except ValueError:
         return "(unreadable subject)"
+
+
+def _one_line(text: str) -> str:
+    """What would break a line or steer a terminal, as RFC 4514 section 2.4 writes octets.
+
+    Whoever made the certificate chose the text, and it is shown and logged before it is believed.
+    """
+    return "".join(c if c.isprintable() else _octets(c) for c in text)
+
+
+def _octets(character: str) -> str:
+    # A BMPString may hold half of a surrogate pair.
+    return "".join(f"\\{octet:02X}" for octet in character.encode("utf-8", "surrogatepass"))
 
 
 def _string_of(der: bytes, tag: int) -> str | None:
@@ -249,7 +262,7 @@ def check_identity(certificate: x509.Certificate, service: Service, reference: s
     """Raise IdentityMismatch, with the names that the certificate has, unless it `identifies`."""
     if identifies(certificate, service, reference):
         return
-    found = names_of(certificate)
+    found = [_one_line(name) for name in names_of(certificate)]
     sentence = (
         f'the certificate is not one of "{reference}": it names {", ".join(found) or "nobody"}'
     )

@@ -8,15 +8,21 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.peers.root import Root
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(21_000, 32_000, 2)
-"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them; even,
-since some peers take the next port too, for TLS."""
+PORTS = range(21_000, 32_000, 4)
+"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them; four
+apart, since some peers take the next ones too, for TLS or a second stream."""
+
+SHARES = 8
+"""Test processes that draw from shares of their own: what is free at a draw is so at its use."""
+
+_drawn: deque[int] = deque(maxlen=64)
 MEDIA_PORTS = range(11_000, 21_000)
 
 
@@ -25,16 +31,20 @@ class PeerFailed(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for TCP and UDP."""
-    for port in random.SystemRandom().sample(PORTS, 200):
+    """A port of 127.0.0.1 that is free for TCP and UDP, and was not given lately."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", f"gw{SHARES - 1}")
+    share = PORTS[int(worker.removeprefix("gw")) % SHARES :: SHARES]
+    for port in random.SystemRandom().sample(share, len(share)):
         try:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET, kind) as probe:
                     probe.bind((LOOPBACK, port))
         except OSError:
             continue
-        return port
-    raise PeerFailed(f"no free port on {LOOPBACK} among {PORTS}")
+        if port not in _drawn:
+            _drawn.append(port)
+            return port
+    raise PeerFailed(f"no free port on {LOOPBACK} among {share}")
 
 
 def media_range(size: int = 400) -> tuple[int, int]:

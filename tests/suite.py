@@ -9,11 +9,13 @@ all groups come last.  The exit status is 0 only if every group passed.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -68,6 +70,10 @@ def pytest_group(name: str, python: str, *arguments: str, workers: int = 2) -> G
     group.argv = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     group.argv += ["-n", str(workers), "--dist", "worksteal", f"--junitxml={group.report}"]
     group.argv += arguments
+    # Of its own: pytest tidies the folders of runs before it, also of one that is going on.
+    scratch = tempfile.mkdtemp(prefix="softphone-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    group.env["PYTEST_DEBUG_TEMPROOT"] = scratch
     return group
 
 

@@ -81,6 +81,7 @@ from softphone.trust.envelope import FileSigner
 from softphone.trust.gate import Examination, GateRules, Verdict, examine
 from softphone.trust.identity import Identity, public_key_of
 from softphone.trust.identity_store import IdentityStore
+from softphone.trust.list_store import AcceptedList, TrustListStore
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore, write_private
 from softphone.trust.tlv import Digest, FileRefused, Refusal
@@ -100,6 +101,7 @@ from softphone.trust.tvs_message import TvsAnswer
 
 __all__ = [
     "Acceptance",
+    "AcceptedList",
     "Authentication",
     "Basis",
     "Bootstrap",
@@ -157,6 +159,7 @@ __all__ = [
     "Subject",
     "TlsSettings",
     "TrustList",
+    "TrustListStore",
     "TrustLists",
     "TrustStore",
     "TvsAnswer",

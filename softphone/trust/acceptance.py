@@ -31,6 +31,7 @@ __all__ = [
     "Renewal",
     "TrustLists",
     "accept",
+    "notes_on",
     "renew",
 ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.trust.context import Credential
+from softphone.trust.folder import make_folder, synchronize
 from softphone.trust.identity import Identity
 from softphone.trust.store import write_private
 
@@ -27,10 +28,7 @@ class IdentityStore:
     def __init__(self, folder: str | Path) -> None:
         """Raises ConfigurationError when the folder cannot be made."""
         self.folder = Path(folder)
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise ConfigurationError(f"{self.folder} cannot be used: {exc.strerror}") from exc
+        make_folder(self.folder)
 
     def path(self, device: str) -> Path:
         """Where the identity of a device is.  Raises ConfigurationError for no device name."""
@@ -61,7 +59,7 @@ class IdentityStore:
         if path.exists() and not previous.exists():
             _copy(path, previous)
         write_private(path, identity.pem())
-        _synchronize(self.folder)
+        synchronize(self.folder)
 
     def confirm(self, device: str) -> None:
         """The identity in use has registered: the one before it is not needed any more."""
@@ -104,12 +102,3 @@ def _copy(path: Path, to: Path) -> None:
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
     write_private(to, data)
-
-
-def _synchronize(folder: Path) -> None:
-    """Have the rename itself on disk before anybody is told of it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,0 +1,77 @@
+"""A folder for secrets: made for its owner only, locked against other processes, synchronized.
+
+The lock is a file that stays there: it belongs to whoever has locked it, and the kernel gives it
+back when a process dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+
+__all__ = ["locked", "make_folder", "sweep", "synchronize"]
+
+_PATIENCE = 10.0
+_PAUSE = 0.02
+
+
+def make_folder(folder: Path) -> None:
+    """Make it (0700), if it is missing.  Raises ConfigurationError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
+
+
+def synchronize(folder: Path) -> None:
+    """Have its renames and removals on disk before anybody is told of them."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Remove what a `write_private` of this file has left that was killed; under the lock only."""
+    for left in folder.glob(f".{name}.*"):
+        left.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
+    """Hold the lock file `path`, which is made when it is missing.
+
+    Waits, in this thread, for at most `patience` seconds: what is done under the lock takes
+    milliseconds.  Raises ConfigurationError when another process does not let go.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be opened: {exc.strerror}") from exc
+    try:
+        _lock(handle, path, patience)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            if time.monotonic() >= until:
+                raise ConfigurationError(
+                    f"another process has held {path} for {patience:g} s: end it, and try again"
+                ) from exc
+            time.sleep(_PAUSE)
+        else:
+            return

@@ -23,6 +23,8 @@ from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
 from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
 from tests.fuzz.srtp_target import SrtpTarget
 from tests.fuzz.test_rtp import COMPOUND, PACKET
+from tests.fuzz.tftp_target import CORPUS as TFTP
+from tests.fuzz.tftp_target import check_download, check_server, check_tftp_packet
 from tests.fuzz.trust_target import HEADER, LIST, check_header, check_list
 
 
@@ -76,6 +78,9 @@ def targets() -> list[Target]:
         Target("SDP", [OFFER, ANSWER], check_description),
         Target("RTP and RTCP", [PACKET, COMPOUND], check_rtp),
         Target("trust lists", [LIST], check_list),
+        Target("TFTP packets", TFTP, check_tftp_packet),
+        Target("TFTP downloads", TFTP, check_download),
+        Target("TFTP servers", TFTP, check_server),
         Target("signed files", [HEADER[:960]], check_header),
     ]
     for suite in CryptoSuite:

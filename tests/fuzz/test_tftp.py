@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tests.fuzz.mutation import mutated, prefixes, replaced
-from tests.fuzz.tftp_target import CORPUS, check_download, check_tftp_packet, check_server
+from tests.fuzz.tftp_target import CORPUS, check_download, check_server, check_tftp_packet
 
 
 def check(data: bytes) -> None:

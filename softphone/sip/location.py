@@ -376,13 +376,19 @@ class Failover:
     Retry-After until that has passed (RFC 3261 section 21.5.4).
     """
 
-    def __init__(self, targets: Sequence[Target]) -> None:
-        """Raises ValueError when there is no target."""
+    def __init__(self, targets: Sequence[Target], *, before: Failover | None = None) -> None:
+        """`before` is what was known of them until a new look-up.
+
+        Raises ValueError when there is no target.
+        """
         if not targets:
             raise ValueError("a failover needs at least one target")
         self._targets = tuple(targets)
         self._failed: set[Target] = set()
         self._closed: dict[Target, float] = {}
+        if before is not None:
+            closed = before._closed.items()
+            self._closed.update((target, until) for target, until in closed if target in targets)
         self._last_good: Target | None = None
 
     @property

@@ -34,6 +34,7 @@ from softphone.sip.exchange import Exchange
 from softphone.sip.keepalive import FlowDead, KeepAlive, Probe
 from softphone.sip.location import Failover
 from softphone.sip.message import Response
+from softphone.sip.patience import Patience
 from softphone.sip.register_writer import RegisterWriter
 from softphone.sip.registration_config import Backoff, RegistrationConfig, refresh_after
 from softphone.sip.uri import NameAddr
@@ -93,8 +94,7 @@ class Registration:
         self._keepalive: KeepAlive | None = None
         self._leaving = False
         self._adjustments = 0
-        self._failures = 0
-        self._up_since: float | None = None
+        self._patience = Patience(config.backoff, entropy=entropy)
         self._writer = RegisterWriter(config, entropy=entropy)
         self._timers: Timers[_Timer] = Timers()
         self._events: deque[RegistrationEvent] = deque()
@@ -138,7 +138,7 @@ class Registration:
         """Register, from UNREGISTERED or FAILED; in any other state nothing happens."""
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._leaving = False
-            self._failures = 0
+            self._patience.start_anew()
             self._change(RegistrationState.REGISTERING)
             self._attempt(now)
 
@@ -168,7 +168,7 @@ class Registration:
 
         Raises ValueError when there is no target.
         """
-        self._failover = Failover(targets)
+        self._failover = Failover(targets, before=self._failover)
         if self._flow is None and self._opening is None:
             self._target = self._failover.choose(now=now) or targets[0]
 
@@ -239,7 +239,7 @@ class Registration:
     def _use(self, flow: Flow, now: float) -> None:
         self._opening = None
         self._flow = flow
-        self._up_since = None
+        self._patience.flow_ended(now=now)
         self._keepalive = None
         bound = self._binding
         self._contact = self._make_contact(flow)
@@ -302,14 +302,14 @@ class Registration:
             return
         binding = read_binding(response, contact=contact, asked=self._writer.expires, now=now)
         if binding.expires <= 0:
-            self._failed(response.status, "the registrar did not keep our contact", now)
+            reason = "the registrar did not keep our contact"
+            self._failed(response.status, reason, now, retry_after=0.0)
             return
         self._binding = binding
         self._adjustments = 0
         self._superseded = None
         self._failover.succeeded(self._target)
-        if self._up_since is None:
-            self._up_since = now
+        self._patience.registered(now=now)
         self._timers.set(
             _Timer.REFRESH, now + refresh_after(binding.expires, entropy=self._entropy)
         )
@@ -431,17 +431,20 @@ class Registration:
         self._timers.cancel(_Timer.REFRESH)
         if self._state not in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
             return
-        self._settle(now)
-        wait = self._config.backoff.wait(self._failures, entropy=self._entropy)
-        self._failures += 1
+        wait = self._patience.after_loss(now=now)
         self._timers.set(_Timer.RETRY, now + wait)
         self._report_loss(reason, wait)
         self._change(RegistrationState.RECOVERING, 0, reason)
 
-    def _failed(self, status: int, reason: str, now: float, *, retry_after: float = 0.0) -> float:
-        """An attempt has failed for now: the next target at once, or wait; gives the wait."""
-        self._settle(now)
-        self._failover.failed(self._target, now=now, retry_after=retry_after)
+    def _failed(
+        self, status: int, reason: str, now: float, *, retry_after: float | None = None
+    ) -> float:
+        """An attempt has failed for now: the next target at once, or wait; gives the wait.
+
+        `retry_after` None: nobody answered.
+        """
+        self._patience.flow_ended(now=now)
+        self._failover.failed(self._target, now=now, retry_after=retry_after or 0.0)
         following = self._failover.choose(now=now)
         if following is not None:
             self._target = following
@@ -449,20 +452,11 @@ class Registration:
             self._forget_flow()
             self._attempt(now)
             return 0.0
-        self._failures += 1
-        wait = self._config.backoff.wait(
-            self._failures, entropy=self._entropy, retry_after=retry_after
-        )
+        wait = self._patience.after_failure(retry_after)
         self._timers.cancel(_Timer.REFRESH)
         self._timers.set(_Timer.RETRY, now + wait)
         self._change(RegistrationState.RECOVERING, status, reason, again=True)
         return wait
-
-    def _settle(self, now: float) -> None:
-        """A flow that held long enough starts the count of failures anew."""
-        if self._up_since is not None and now - self._up_since >= self._config.backoff.stable:
-            self._failures = 0
-        self._up_since = None
 
     # Probes
 

@@ -29,24 +29,38 @@ def refresh_after(expires: float, *, entropy: Entropy) -> float:
 class Backoff:
     """How long to wait after failures in a row (RFC 5626 section 4.5 and its appendix A).
 
-    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * 2^n) seconds; the
-    first attempt after a working flow was lost comes within `spread` seconds.  A flow that held
-    for `stable` seconds starts the count again.  A Retry-After is honored up to `longest`.
+    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * growth^n) seconds.
+    A server that cannot be reached is being restarted, most often: it is asked again soon, and
+    found within about half the time that it was away.  One that answers with a failure has too
+    much to do: its waits are RFC 5626's, `answered_base` * 2^n.
+    The first attempt after a working flow was lost comes within `spread` seconds, and that loss
+    is no failure once the flow has held for `stable` seconds.  A Retry-After is honored up to
+    `longest`.
     """
 
-    base: float = 30.0
+    base: float = 1.0
+    growth: float = 1.5
+    answered_base: float = 30.0
     ceiling: float = 1800.0
     spread: float = 1.0
     stable: float = 120.0
     longest: float = 3600.0
 
-    def wait(self, failures: int, *, entropy: Entropy, retry_after: float = 0.0) -> float:
-        """Seconds until the next attempt after `failures` in a row."""
+    def wait(
+        self,
+        failures: int,
+        *,
+        entropy: Entropy,
+        answered: bool = False,
+        retry_after: float = 0.0,
+    ) -> float:
+        """Seconds until the next attempt after `failures` in a row, `answered` by the server."""
         share = random_share(entropy)
+        base, growth = (self.answered_base, 2.0) if answered else (self.base, self.growth)
         if failures <= 0:
             wait = self.spread * share
         else:
-            wait = min(self.ceiling, self.base * 2.0 ** min(failures, 32)) * (0.5 + 0.5 * share)
+            wait = min(self.ceiling, base * growth ** min(failures, 32)) * (0.5 + 0.5 * share)
         return max(wait, min(retry_after, self.longest))
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from softphone.sip.registration_config import Backoff
 from tests.peers.asterisk import Asterisk
 from tests.peers.authority import TestAuthority
 from tests.peers.baresip import Baresip
@@ -202,20 +200,6 @@ async def relay() -> AsyncIterator[Callable[[tuple[str, int]], Awaitable[Relay]]
             return await stack.enter_async_context(Relay(target))
 
         yield make
-
-
-@pytest.fixture
-def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registrations that failed are tried again after a second or two, not RFC 5626's minutes.
-
-    The real times are tested in tests/sip/test_registration.py, on virtual time.
-    """
-    patient = Backoff.wait
-
-    def wait(self: Backoff, failures: int, **options: Any) -> float:
-        return patient(replace(self, base=0.5, ceiling=2.0), failures, **options)
-
-    monkeypatch.setattr(Backoff, "wait", wait)
 
 
 def pytest_configure(config: pytest.Config) -> None:

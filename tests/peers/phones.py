@@ -118,6 +118,15 @@ async def next_event(source, kind, *, within: float = 15.0):
     raise AssertionError(f"no {kind.__name__} came")
 
 
+async def attempts_failed(line, count: int) -> None:
+    """Wait until so many attempts in a row to reach the server have failed."""
+    async for event in line.events():
+        if getattr(event, "state", None) is RegistrationState.RECOVERING and event.status == 503:
+            count -= 1
+        if count <= 0:
+            return
+
+
 async def registered_again(line, *, within: float = 40.0) -> None:
     """Wait until an account has lost its registration's connection and registered anew."""
     lost = False

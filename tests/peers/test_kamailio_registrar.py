@@ -291,9 +291,7 @@ async def test_a_flow_without_pongs_is_replaced_and_the_call_goes_on(kamailio, l
 
 
 @pytest.mark.feature("server restarted")
-async def test_a_restarted_kamailio_is_registered_with_again(
-    kamailio_of_its_own, line_of, short_backoff
-):
+async def test_a_restarted_kamailio_is_registered_with_again(kamailio_of_its_own, line_of):
     lines = [await line_of(f"again-{side}", address=kamailio_of_its_own.mtls) for side in "ab"]
     await asyncio.to_thread(kamailio_of_its_own.restart)
     await asyncio.gather(*(registered_again(line.account) for line in lines))

@@ -173,11 +173,11 @@ def test_a_connection_that_is_refused_is_tried_again():
     world = World()
     world.servers["192.0.2.100"].up = False
     world.registration.register(now=world.now)
-    world.run(20.0)
+    world.run(0.9)
     assert world.events[-1] == RegistrationChanged(State.RECOVERING, 503, "connection refused")
     assert len(world.opens) == 1
     world.servers["192.0.2.100"].up = True
-    world.run(60.0)
+    world.run(2.0)
     assert world.registration.state is State.REGISTERED
 
 
@@ -197,9 +197,9 @@ def test_when_all_targets_fail_the_walk_begins_again_after_the_back_off():
     for server in world.servers.values():
         server.up = False
     world.registration.register(now=world.now)
-    world.run(1.0)
+    world.run(0.9)
     assert len(world.opens) == 2
-    world.run(60.0)
+    world.run(1.1)
     assert [host for _, host in world.opens[2:]] == ["192.0.2.100", "192.0.2.101"]
 
 
@@ -210,6 +210,17 @@ def test_a_503_moves_on_and_the_overloaded_server_is_left_alone():
     world.run(0.0)
     hosts = [host for _, host, _ in world.requests]
     assert hosts == ["192.0.2.100", "192.0.2.101"]
+    assert world.registration.state is State.REGISTERED
+
+
+def test_a_new_look_up_does_not_forget_who_asked_to_be_left_alone():
+    world = World(count=2)
+    world.script = [(503, [("Retry-After", "300")]), (503, [])]
+    world.registration.register(now=world.now)
+    world.run(0.0)
+    world.registration.relocate(world.targets, now=world.now)
+    world.run(100.0)
+    assert [host for _, host, _ in world.requests] == ["192.0.2.100", *["192.0.2.101"] * 2]
     assert world.registration.state is State.REGISTERED
 
 
@@ -261,7 +272,7 @@ def test_unregistering_without_a_connection_just_ends():
     world = World()
     world.servers["192.0.2.100"].up = False
     world.registration.register(now=world.now)
-    world.run(1.0)
+    world.run(0.5)
     world.registration.unregister(now=world.now)
     world.run(10_000.0)
     assert world.registration.state is State.UNREGISTERED

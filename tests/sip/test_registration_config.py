@@ -18,7 +18,16 @@ def most(count):
 @pytest.mark.parametrize(
     ("failures", "upper"), [(1, 60.0), (2, 120.0), (3, 240.0), (5, 960.0), (6, 1800.0)]
 )
-def test_the_waits_are_those_of_rfc_5626_appendix_a(failures, upper):
+def test_the_waits_after_answers_are_those_of_rfc_5626_appendix_a(failures, upper):
+    backoff = Backoff()
+    assert backoff.wait(failures, entropy=least, answered=True) == upper / 2
+    assert backoff.wait(failures, entropy=most, answered=True) == pytest.approx(upper)
+
+
+@pytest.mark.parametrize(
+    ("failures", "upper"), [(1, 1.5), (2, 2.25), (3, 3.375), (5, 7.59375), (19, 1800.0)]
+)
+def test_a_server_that_cannot_be_reached_is_asked_again_soon(failures, upper):
     backoff = Backoff()
     assert backoff.wait(failures, entropy=least) == upper / 2
     assert backoff.wait(failures, entropy=most) == pytest.approx(upper)
@@ -37,7 +46,8 @@ def test_the_first_attempt_after_a_working_flow_comes_within_the_spread():
     ("retry_after", "expected"), [(10.0, 30.0), (500.0, 500.0), (1e12, 3600.0)]
 )
 def test_a_retry_after_lengthens_a_wait_up_to_a_bound(retry_after, expected):
-    assert Backoff().wait(1, entropy=least, retry_after=retry_after) == expected
+    backoff = Backoff()
+    assert backoff.wait(1, entropy=least, answered=True, retry_after=retry_after) == expected
 
 
 @pytest.mark.parametrize(

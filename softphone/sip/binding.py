@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from softphone.sip.digest import DigestSession
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.grammar import MalformedMessage, digits
 from softphone.sip.header_values import DELTA_LIMIT
 from softphone.sip.keepalive import Terms
@@ -94,13 +94,21 @@ def read_terms(response: Response) -> Terms:
     )
 
 
-def why_refused(response: Response, credentials: DigestSession | None) -> str:
-    """What to tell the user about a refusal: why a challenge was not answered, if it was one."""
+def why_refused(response: Response, credentials: Authenticator | None) -> str:
+    """What to tell the user about a refusal.
+
+    That is why a challenge was not answered, if it was one, and the words of a Warning.
+    """
     if response.status not in (401, 407):
-        return response.reason
+        words = "; ".join(warning.text for warning in response.warnings[:2] if warning.text)
+        return f"{response.reason} ({_printable(words)})" if words else response.reason
     if credentials is None or credentials.refusal is None:
         return "the registrar asks for credentials, and there are none"
     return credentials.refusal.reason
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
 def _find(listed: tuple[NameAddr, ...], contact: NameAddr) -> NameAddr | None:

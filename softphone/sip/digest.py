@@ -19,6 +19,7 @@ from typing import TypeAlias
 from softphone.machine import Entropy
 from softphone.security import KeyMaterial
 from softphone.sip.authentication_value import AuthValue
+from softphone.sip.authenticator import AuthenticationRefused
 from softphone.sip.digest_algorithm import DigestAlgorithm, DigestInput, digest_response, ha1
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.message import Request, Response
@@ -87,13 +88,6 @@ class Credentials:
     password: KeyMaterial
     realm: str | None = None
     algorithms: tuple[DigestAlgorithm, ...] = tuple(DigestAlgorithm)
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationRefused:
-    """Why a challenge is not answered: one sentence for the user, never with a secret."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

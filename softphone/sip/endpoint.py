@@ -14,11 +14,11 @@ from typing import TypeAlias, cast
 from softphone.errors import LocalProtocolError
 from softphone.machine import Address, Entropy, Flow, Side, Target, Transmit, Transport
 from softphone.sip import event as events
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
 from softphone.sip.config import EndpointConfig
 from softphone.sip.contact import contact_for
 from softphone.sip.dialog_table import DialogTable
-from softphone.sip.digest import DigestSession
 from softphone.sip.exchange import Exchange, ServerExchange
 from softphone.sip.headers import Field
 from softphone.sip.initial_request import complete_request, initial_request
@@ -224,7 +224,7 @@ class Endpoint:
         *,
         to: Flow | Target,
         now: float,
-        credentials: DigestSession | None = None,
+        credentials: Authenticator | None = None,
     ) -> Exchange:
         """Send a request outside any dialog that is neither INVITE nor SUBSCRIBE.
 
@@ -314,7 +314,7 @@ class Endpoint:
         subscription.subscribe(request, to=refer.to, expires=0, now=now)
         return subscription
 
-    def _subscription(self, event: str, credentials: DigestSession | None) -> Subscription:
+    def _subscription(self, event: str, credentials: Authenticator | None) -> Subscription:
         return Subscription(
             layer=self._layer, table=self._table, credentials=credentials, event=event
         )

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
 from softphone.sip.client_transaction import ClientTransaction
-from softphone.sip.digest import DigestSession
 from softphone.sip.header_values import CSeq
 from softphone.sip.message import Request, Response
 from softphone.sip.server_transaction import ServerTransaction
@@ -38,7 +38,7 @@ def authorized(
     request: Request,
     response: Response,
     *,
-    credentials: DigestSession | None,
+    credentials: Authenticator | None,
     take_sequence: Callable[[], int],
 ) -> Request | None:
     """The request again with credentials and a new CSeq (22.2), None if there is no answer."""
@@ -75,7 +75,7 @@ class Exchange:
         to: Flow | Target,
         layer: TransactionLayer,
         user: ExchangeUser,
-        credentials: DigestSession | None = None,
+        credentials: Authenticator | None = None,
         take_sequence: Callable[[], int] | None = None,
     ) -> None:
         self.request = request

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogTable
-from softphone.sip.digest import DigestSession
 from softphone.sip.exchange import Exchange
 from softphone.sip.invite_host import HeaderFields
 from softphone.sip.message import Request, Response
@@ -23,7 +23,7 @@ class HangUp:
         *,
         layer: TransactionLayer,
         table: DialogTable,
-        credentials: DigestSession | None,
+        credentials: Authenticator | None,
     ) -> None:
         self._dialog = dialog
         self._layer = layer

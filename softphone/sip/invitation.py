@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softphone.machine import Flow, Target
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
-from softphone.sip.digest import DigestSession
 from softphone.sip.uri import NameAddr, Uri
 
 __all__ = ["Invitation", "ReferRequest", "SubscribeRequest"]
@@ -30,7 +30,7 @@ class Invitation:
     body: Body | None = None
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    credentials: DigestSession | None = None
+    credentials: Authenticator | None = None
     reliable: bool = True
     require_reliable: bool = False
     session_timer: float | None = 1800.0
@@ -53,7 +53,7 @@ class SubscribeRequest:
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
-    credentials: DigestSession | None = None
+    credentials: Authenticator | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +70,4 @@ class ReferRequest:
     contact: NameAddr | None = None
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    credentials: DigestSession | None = None
+    credentials: Authenticator | None = None

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Side, Target
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
 from softphone.sip.conversation import Conversation
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogOwner, DialogTable
-from softphone.sip.digest import DigestSession
 from softphone.sip.event import (
     Cause,
     Ended,
@@ -59,7 +59,7 @@ class InviteUsage:
         table: DialogTable,
         session_timer: float | None,
         contact: NameAddr | None = None,
-        credentials: DigestSession | None = None,
+        credentials: Authenticator | None = None,
     ) -> None:
         self.side = side
         """CLIENT: the INVITE is ours; SERVER: it came in."""

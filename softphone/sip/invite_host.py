@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Protocol
 
 from softphone.machine import Flow, Target
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body, BodyRole
-from softphone.sip.digest import DigestSession
 from softphone.sip.event import Cause
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.headers import Field
@@ -38,7 +38,7 @@ class InviteHost(Protocol):
     """The usage, as its parts see it."""
 
     layer: TransactionLayer
-    credentials: DigestSession | None
+    credentials: Authenticator | None
     session_timer: SessionTimer
     state: InviteState
     leg: Leg | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from softphone.machine import Entropy
 from softphone.sip.headers import Field
 from softphone.sip.message import Request
@@ -24,6 +26,7 @@ class RegisterWriter:
         self._cseq = int.from_bytes(entropy(3), "big")
         self._expires = config.expires
         self._outbound = config.outbound and bool(config.instance_id)
+        self._granted = False
 
     @property
     def expires(self) -> int:
@@ -42,6 +45,15 @@ class RegisterWriter:
         before, self._outbound = self._outbound, False
         return before
 
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of all of them."""
+        return self._call_id
+
+    def granted(self) -> None:
+        """The registrar has granted the binding: what follows are refreshes."""
+        self._granted = True
+
     def used(self, request: Request) -> None:
         """Count on from the CSeq of a request that was sent again with credentials."""
         self._cseq = max(self._cseq, request.cseq.number)
@@ -53,9 +65,7 @@ class RegisterWriter:
             contact = contact.with_parameter("+sip.instance", f"<{config.instance_id}>")
         if self._outbound:
             contact = contact.with_parameter("reg-id", str(config.reg_id))
-        for name, value in config.contact_parameters:
-            contact = contact.with_parameter(name, value)
-        return contact
+        return replace(contact, parameters=(*contact.parameters, *config.contact_parameters))
 
     def write(
         self, contact: NameAddr, superseded: NameAddr | None, *, leaving: bool = False
@@ -71,10 +81,16 @@ class RegisterWriter:
             ("CSeq", f"{self._cseq} REGISTER"),
             *(("Contact", str(one)) for one in contacts),
             ("Expires", "0" if leaving else str(self._expires)),
-            ("Supported", ", ".join(self._option_tags())),
+            *self._supported(),
+            *(() if self._granted or leaving else self._config.first_headers),
             *self._config.headers,
         ]
         return Request.build("REGISTER", self._config.registrar, fields)
+
+    def write_keep_alive(self, contact: NameAddr) -> Request:
+        """A REGISTER that asks a standby server whether it is there, and binds nothing (Cisco)."""
+        marked = contact.with_parameter("expires", "0").with_parameter("cisco-keep-alive")
+        return self.write(marked, None, leaving=True)
 
     def write_probe(self) -> Request:
         """An OPTIONS request to the registrar, answered by whatever it likes."""
@@ -87,7 +103,13 @@ class RegisterWriter:
             ("To", str(self._config.aor)),
         ]
 
+    def _supported(self) -> list[Field]:
+        tags = self._option_tags()
+        return [("Supported", ", ".join(tags))] if tags else []
+
     def _option_tags(self) -> list[str]:
+        if self._config.option_tags is not None:
+            return list(self._config.option_tags)
         tags = ["path"]
         if self._outbound:
             tags.append("outbound")

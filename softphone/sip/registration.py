@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
 from softphone.machine import Entropy, Flow, Target, Timers
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.binding import Binding, Outcome, judge, read_binding, read_terms, why_refused
-from softphone.sip.digest import DigestSession
 from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.event import (
     FlowClosed,
@@ -69,7 +69,7 @@ class Registration:
         *,
         targets: Sequence[Target],
         entropy: Entropy,
-        credentials: DigestSession | None = None,
+        credentials: Authenticator | None = None,
     ) -> None:
         """`targets` are the registrar's, or the outbound proxy's, best first.
 
@@ -289,10 +289,11 @@ class Registration:
             self._granted(response, now)
         elif outcome in (Outcome.TOO_BRIEF, Outcome.WITHOUT_OUTBOUND):
             self._adjust(outcome, response, now)
-        elif outcome is Outcome.REFUSED:
+        elif outcome is Outcome.REFUSED and not retry_after:
             self._refused(response.status, why_refused(response, self._credentials))
         else:
-            self._failed(response.status, response.reason, now, retry_after=retry_after)
+            reason = why_refused(response, self._credentials)
+            self._failed(response.status, reason, now, retry_after=retry_after)
 
     def _granted(self, response: Response, now: float) -> None:
         contact, flow = self._contact, self._flow
@@ -310,9 +311,11 @@ class Registration:
         self._superseded = None
         self._failover.succeeded(self._target)
         self._patience.registered(now=now)
-        self._timers.set(
-            _Timer.REFRESH, now + refresh_after(binding.expires, entropy=self._entropy)
+        self._writer.granted()
+        wait = refresh_after(
+            binding.expires, entropy=self._entropy, early=self._config.refresh_early
         )
+        self._timers.set(_Timer.REFRESH, now + wait)
         self._timers.set(_Timer.EXPIRY, binding.expires_at)
         if self._keepalive is None:
             self._keepalive = KeepAlive(

@@ -16,11 +16,18 @@ def random_share(entropy: Entropy) -> float:
     return int.from_bytes(entropy(4), "big") / 2**32
 
 
-def refresh_after(expires: float, *, entropy: Entropy) -> float:
-    """When to register again: after 80 to 90 % of the time granted.
+SHORTEST_EARLY = 60.0
+"""A grant that leaves less than this before its early refresh is refreshed the usual way."""
 
-    At least 32 s are left where there is as much, so that a request may be retransmitted.
+
+def refresh_after(expires: float, *, entropy: Entropy, early: float | None = None) -> float:
+    """When to register again: after 80 to 90 % of the time granted, or `early` seconds before.
+
+    At least 32 s are left where there is as much, so that a request may be retransmitted; a
+    server that wants to be asked so many seconds `early` has it so.
     """
+    if early is not None and expires - early >= SHORTEST_EARLY:
+        return expires - early
     wait = expires * (0.8 + 0.1 * random_share(entropy))
     return max(min(wait, expires - 32.0), expires / 2, 1.0)
 
@@ -72,7 +79,10 @@ class RegistrationConfig:
     10.2), `user` the user part of the Contact.  `expires` is asked for, in seconds.
     `instance_id` is a URN ("urn:uuid:..."), "" for none; with it `reg_id` asks for outbound.
     `route_set` is a pre-loaded Route (an outbound proxy); `headers` are added to every REGISTER,
-    `contact_parameters` to its Contact.
+    `first_headers` until one is granted, `contact_parameters` (as written; None: a flag) to its
+    Contact.
+    `option_tags` take the place of what Supported says otherwise.  With `refresh_early` the
+    refresh goes out so many seconds before the end, and not after a share of the time.
     """
 
     aor: NameAddr
@@ -86,6 +96,9 @@ class RegistrationConfig:
     secure_contact: bool = False
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    contact_parameters: tuple[tuple[str, str], ...] = ()
+    first_headers: tuple[tuple[str, str], ...] = ()
+    contact_parameters: tuple[tuple[str, str | None], ...] = ()
+    option_tags: tuple[str, ...] | None = None
+    refresh_early: float | None = None
     backoff: Backoff = field(default_factory=Backoff)
     keepalive: KeepAliveConfig = field(default_factory=KeepAliveConfig)

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
+from softphone.sip.authenticator import Authenticator
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogTable
-from softphone.sip.digest import DigestSession
 from softphone.sip.event import NotifyReceived, SubscriptionAccepted, SubscriptionTerminated
 from softphone.sip.exchange import Exchange
 from softphone.sip.header_values import CSeq, EventValue
@@ -65,7 +65,7 @@ class Subscription:
         *,
         layer: TransactionLayer,
         table: DialogTable,
-        credentials: DigestSession | None,
+        credentials: Authenticator | None,
         event: str,
     ) -> None:
         self.event = event

@@ -8,8 +8,8 @@ from softphone.sip.binding import Outcome, judge, read_binding, read_terms, why_
 from softphone.sip.digest import AuthenticationRefused, DigestSession
 from softphone.sip.headers import Headers
 from softphone.sip.keepalive import Terms
-from softphone.sip.message import Response
-from softphone.sip.uri import NameAddr
+from softphone.sip.message import Request, Response
+from softphone.sip.uri import NameAddr, SipUri
 
 CONTACT = NameAddr.parse('<sip:a@192.0.2.1:5061>;+sip.instance="<urn:x:1>";reg-id=1')
 
@@ -120,3 +120,14 @@ def test_the_reason_of_a_refusal_is_ours_where_we_stopped(entropy):
     assert "there are none" in why_refused(challenge, session)
     session.refusal = AuthenticationRefused("because")
     assert why_refused(challenge, session) == "because"
+
+
+def test_a_refusal_tells_what_its_warning_says():
+    request = Request.build(
+        "REGISTER",
+        SipUri.parse("sip:example.test"),
+        [("To", "<sip:a@example.test>"), ("Call-ID", "c"), ("CSeq", "1 REGISTER")],
+    )
+    text = "Device security mismatch: expected TLS, received TCP/UDP"
+    response = request.response(403, headers=[("Warning", f'399 cucm "{text}"')])
+    assert why_refused(response, None) == f"Forbidden ({text})"

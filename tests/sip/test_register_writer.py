@@ -88,3 +88,30 @@ def test_routes_and_headers_of_the_configuration_go_into_every_request(entropy):
     assert probe.method == "OPTIONS"
     assert len(probe.routes) == 1
     assert probe.headers.get("Contact") is None
+
+
+def test_contact_parameters_stand_as_they_are_written(entropy):
+    named = ("+u.sip!devicename.ccm.cisco.com", '"CSFALICE"')
+    marked = make(entropy, contact_parameters=(named, ("video", None))).mark(CONTACT)
+    assert str(marked).endswith(';+u.sip!devicename.ccm.cisco.com="CSFALICE";video')
+
+
+def test_first_headers_go_out_until_one_is_granted(entropy):
+    writer = make(entropy, first_headers=(("Reason", "SIP;cause=200"),))
+    assert writer.write(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
+    assert writer.write(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
+    writer.granted()
+    assert writer.write(CONTACT, None).headers.get("Reason") is None
+
+
+def test_option_tags_take_the_place_of_ours(entropy):
+    assert make(entropy, option_tags=("a", "b")).write(CONTACT, None).supported == ("a", "b")
+    assert "Supported" not in make(entropy, option_tags=()).write(CONTACT, None).headers
+
+
+def test_a_keep_alive_binds_nothing(writer):
+    request = writer.write_keep_alive(CONTACT)
+    assert request.expires == 0
+    assert request.contacts[0].parameter("expires") == "0"
+    assert request.contacts[0].parameter("cisco-keep-alive") == ""
+    assert request.call_id == writer.call_id

@@ -463,3 +463,16 @@ def test_a_strangers_request_that_fails_is_left_to_its_owner():
     world.run(33.0)
     assert [event.exchange for event in world.unclaimed if hasattr(event, "exchange")] == [exchange]
     assert world.registration.state is State.REGISTERED
+
+
+def test_a_refusal_that_says_when_to_come_back_is_waited_out():
+    world = World()
+    world.script = [(403, [("Retry-After", "35"), ("Warning", '399 cucm "busy here"')])]
+    world.registration.register(now=world.now)
+    world.run(34.0)
+    assert world.registration.state is RegistrationState.RECOVERING
+    assert "busy here" in world.events[-1].reason
+    assert len(world.registers()) == 1
+    world.run(3700.0)
+    assert world.registration.state is RegistrationState.REGISTERED
+    assert world.register_times()[1] >= 35.0

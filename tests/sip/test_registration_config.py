@@ -62,3 +62,9 @@ def test_a_refresh_leaves_time_for_retransmissions_where_there_is_time(expires, 
 def test_a_share_is_below_one():
     assert random_share(least) == 0.0
     assert random_share(most) < 1.0
+
+
+def test_a_server_that_wants_to_be_asked_early_is(entropy):
+    assert refresh_after(120.0, entropy=entropy, early=5.0) == 115.0
+    # A grant so short that this would be an attack on ourselves is refreshed the usual way.
+    assert refresh_after(60.0, entropy=entropy, early=5.0) < 55.0

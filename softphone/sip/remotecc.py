@@ -1,0 +1,124 @@
+"""Cisco's remote call control documents, application/x-cisco-remotecc-request+xml.
+
+A server sends them in REFER requests outside of calls, each request as one part of a multipart
+body; a phone reads what they ask for and answers the REFER.  `read_requests` gives name and
+values of each; a document type, and with it every entity of one's own, is refused, and size,
+depth and number of elements are bounded.  Nothing is carried out here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from softphone.sip.body import Body
+from softphone.sip.grammar import MalformedMessage
+from softphone.sip.multipart import parse_multipart
+
+__all__ = [
+    "REMOTECC_REQUEST",
+    "REMOTECC_RESPONSE",
+    "RemoteRequest",
+    "read_requests",
+    "remote_request",
+    "text_parts",
+]
+
+REMOTECC_REQUEST = "application/x-cisco-remotecc-request+xml"
+REMOTECC_RESPONSE = "application/x-cisco-remotecc-response+xml"
+_ROOT = "x-cisco-remotecc-request"
+_LARGEST = 64 * 1024
+_DEEPEST = 16
+_MOST = 500
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRequest:
+    """One request: the element's name, such as "answercallreq", and its texts by path below it."""
+
+    name: str
+    values: tuple[tuple[str, str], ...] = ()
+
+    def value(self, path: str) -> str:
+        """The first text at a path such as "dialogid/callid", "" if there is none."""
+        return next((text for where, text in self.values if where == path), "")
+
+
+class _Refused(Exception):
+    """A document that is not read on."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the texts of one document."""
+
+    path: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    values: list[tuple[str, str]] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def read(self, data: bytes) -> RemoteRequest | None:
+        parser = expat.ParserCreate("utf-8")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._doctype
+        try:
+            parser.Parse(data, True)
+        except (expat.ExpatError, _Refused):
+            return None
+        return RemoteRequest(self.names[0], tuple(self.values)) if self.names else None
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self.count += 1
+        if self.count > _MOST or len(self.path) >= _DEEPEST or (not self.path and name != _ROOT):
+            raise _Refused
+        self.path.append(name)
+        self.text.clear()
+        if len(self.path) == 2:
+            self.names.append(name)
+
+    def _end(self, name: str) -> None:
+        text = "".join(self.text).strip()
+        if text and len(self.path) > 2:
+            self.values.append(("/".join(self.path[2:]), text[:_LONGEST]))
+        self.text.clear()
+        self.path.pop()
+
+    def _text(self, text: str) -> None:
+        self.text.append(text)
+
+    def _doctype(self, *_: object) -> None:
+        raise _Refused
+
+
+def _parts(body: Body) -> tuple[Body, ...]:
+    if not body.media_type.startswith("multipart/"):
+        return (body,)
+    try:
+        return tuple(part.body for part in parse_multipart(body))
+    except MalformedMessage:
+        return ()
+
+
+def read_requests(body: Body) -> tuple[RemoteRequest, ...]:
+    """The requests in a body, one part or many; what cannot be read is passed over."""
+    documents = (part for part in _parts(body) if part.media_type == REMOTECC_REQUEST)
+    found = (_Reader().read(one.data) for one in documents if len(one.data) <= _LARGEST)
+    return tuple(one for one in found if one is not None)
+
+
+def text_parts(body: Body) -> tuple[bytes, ...]:
+    """The plain text parts of a body: service control may come beside remotecc documents."""
+    return tuple(part.data for part in _parts(body) if part.media_type == "text/plain")
+
+
+def remote_request(name: str, values: tuple[tuple[str, str], ...] = ()) -> Body:
+    """A request as a server writes it; paths of `values` have one level."""
+    inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in values)
+    document = f"<{_ROOT}><{name}>{inner}</{name}></{_ROOT}>"
+    return Body(REMOTECC_REQUEST, document.encode(), "session;handling=optional")

@@ -1,0 +1,65 @@
+"""Remote call control documents: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.sip.body import Body
+from softphone.sip.multipart import format_multipart
+from softphone.sip.remotecc import (
+    REMOTECC_REQUEST,
+    RemoteRequest,
+    read_requests,
+    remote_request,
+    text_parts,
+)
+
+
+def document(data):
+    return Body(REMOTECC_REQUEST, data)
+
+
+def test_one_request_is_read_with_its_values():
+    body = remote_request("answercallreq", (("state", "a<b"),))
+    assert read_requests(body) == (RemoteRequest("answercallreq", (("state", "a<b"),)),)
+
+
+def test_nested_values_have_their_path():
+    data = (
+        b"<x-cisco-remotecc-request><answercallreq><dialogid><callid>a@b</callid>"
+        b"<localtag>1</localtag></dialogid></answercallreq></x-cisco-remotecc-request>"
+    )
+    (found,) = read_requests(document(data))
+    assert found.value("dialogid/callid") == "a@b"
+    assert found.value("dialogid/remotetag") == ""
+
+
+def test_every_part_of_a_multipart_body_is_read():
+    text = Body("text/plain", b"action=check-version\r\n")
+    parts = [remote_request("cfwdallupdate"), remote_request("bulkupdate"), text]
+    body = format_multipart(parts, boundary="uniqueBoundary")
+    assert [one.name for one in read_requests(body)] == ["cfwdallupdate", "bulkupdate"]
+    assert text_parts(body) == (b"action=check-version\r\n",)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<x",
+        b"<other><answercallreq/></other>",
+        b"<x-cisco-remotecc-request/>",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><x-cisco-remotecc-request><a>&a;</a>'
+        b"</x-cisco-remotecc-request>",
+        b"<x-cisco-remotecc-request>" + b"<a>" * 400 + b"</a>" * 400,
+        b"<x-cisco-remotecc-request>" + b"<a/>" * 600 + b"</x-cisco-remotecc-request>",
+        b"<x-cisco-remotecc-request>" + b" " * 70_000 + b"<a/></x-cisco-remotecc-request>",
+    ],
+)
+def test_what_cannot_be_read_is_passed_over(data):
+    assert read_requests(document(data)) == ()
+
+
+def test_a_multipart_body_without_boundary_has_no_requests():
+    assert read_requests(Body("multipart/mixed", b"--x\r\n")) == ()
+    assert text_parts(Body("multipart/mixed", b"--x\r\n")) == ()

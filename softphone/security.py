@@ -22,6 +22,7 @@ __all__ = [
     "KeyMaterial",
     "MediaSecurity",
     "OnDrop",
+    "Relaxation",
     "RevocationMode",
     "Scope",
     "SecurityLevel",
@@ -87,6 +88,21 @@ class RevocationMode(StrEnum):
     OFF = "off"
     SOFT = "soft"
     HARD = "hard"
+
+
+class Relaxation(StrEnum):
+    """What a certificate check lets pass that it refuses by default; none of it in FIPS mode.
+
+    `SHA1`: signatures made with SHA-1.  `RSA_1024`: RSA keys of 1,024 bits and more.
+    `INVALID_REVOCATION`: a CRL or OCSP answer that is stale, forged or unknown counts as none.
+    `LOCAL_REVOCATION`: a CRL or OCSP server may be at a loopback, link-local, multicast or
+    unspecified address.
+    """
+
+    SHA1 = "sha1"
+    RSA_1024 = "rsa-1024"
+    INVALID_REVOCATION = "invalid-revocation"
+    LOCAL_REVOCATION = "local-revocation"
 
 
 class KeyExchange(StrEnum):
@@ -357,7 +373,7 @@ class SecurityPolicy:
 
     `srtp` says what the media must be; `minimum` and `scope` what the whole call must be, judged
     after it; `suites` are allowed and offered in this order; `on_drop` is what happens to a call
-    that falls below.
+    that falls below.  `revocation` and `allow` are for the certificates of servers.
     """
 
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
@@ -366,6 +382,7 @@ class SecurityPolicy:
     suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
     tls_minimum: TlsVersion = TlsVersion.TLS_1_2
     revocation: RevocationMode = RevocationMode.SOFT
+    allow: frozenset[Relaxation] = frozenset()
     fips: bool = False
     on_drop: OnDrop = OnDrop.HANGUP
 

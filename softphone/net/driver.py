@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError, TransportError
 from softphone.machine import Address, Flow, Machine, Tap, Target, Transmit, Transport
@@ -29,7 +30,10 @@ from softphone.net.listener import Listener, bind_stream
 from softphone.net.switchboard import Switchboard
 from softphone.trust import Fetch, FetchFailed, TlsSettings
 
-__all__ = ["Driver", "DriverConfig"]
+if TYPE_CHECKING:
+    from softphone.net.http import RevocationFetcher
+
+__all__ = ["Driver", "DriverConfig", "LazyFetcher"]
 
 logger = logging.getLogger("softphone.net")
 
@@ -40,18 +44,30 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def revocation_fetcher(resolve: Resolver, wall: Callable[[], datetime]) -> Fetcher:
-    """A fetcher over HTTP, whose library is imported when it is first needed."""
-    made: list[Fetcher] = []
+class LazyFetcher:
+    """A fetcher over HTTP, whose library is imported when it is first needed.
 
-    async def fetch(wanted: Sequence[Fetch], within: float) -> Mapping[Fetch, bytes | FetchFailed]:
-        if not made:
+    Drivers may share one, and with it the answers that it keeps.
+    """
+
+    def __init__(self, resolve: Resolver, wall: Callable[[], datetime]) -> None:
+        self._resolve = resolve
+        self._wall = wall
+        self._made: RevocationFetcher | None = None
+
+    async def __call__(
+        self, wanted: Sequence[Fetch], within: float
+    ) -> Mapping[Fetch, bytes | FetchFailed]:
+        if self._made is None:
             from softphone.net.http import RevocationFetcher
 
-            made.append(RevocationFetcher(resolve=resolve, wall=wall))
-        return await made[0](wanted, within)
+            self._made = RevocationFetcher(resolve=self._resolve, wall=self._wall)
+        return await self._made(wanted, within)
 
-    return fetch
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
+        if self._made is not None:
+            self._made.forget(fetches)
 
 
 def _utc() -> datetime:
@@ -94,15 +110,16 @@ class Driver(Generic[E]):
         config = config or DriverConfig()
         limits = self._limits = config.limits
         self._clock = config.clock or _loop_time
-        fetcher = config.fetcher or revocation_fetcher(config.resolve, config.wall)
+        fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
 
         def gate() -> Gate:
             # One for each side, so that a crowd at our door does not keep us from going out.
             slots = Slots(limits.handshakes, limits.handshakes_waiting)
             return Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
 
-        self._gate = gate()
-        self._tls = TlsClient(gate(), tls or {})
+        self._gate, way_out = gate(), gate()
+        self._gates = (self._gate, way_out)
+        self._tls = TlsClient(way_out, tls or {})
         self._drain = Drain(
             machine,
             send=self._send,
@@ -155,8 +172,15 @@ class Driver(Generic[E]):
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What has happened: "accepted", "refused", "lost", "dropped", "flood_dropped"."""
-        return self._board.counters
+        """What has happened: "accepted", "refused", "lost", "dropped", "flood_dropped".
+
+        And what became of certificates: "revocation_unreachable", "revocation_invalid" (and
+        allowed), "verdicts_kept".
+        """
+        counted = Counter(self._board.counters)
+        for gate in self._gates:
+            counted.update(gate.counters)
+        return counted
 
     @property
     def refusals(self) -> tuple[tuple[Address, SoftphoneError], ...]:

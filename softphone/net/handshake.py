@@ -12,11 +12,12 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.errors import (
     CertificateUntrusted,
@@ -34,7 +35,10 @@ from softphone.trust import (
     Fetch,
     FetchFailed,
     GateRules,
+    Service,
     TlsSettings,
+    Verdict,
+    VerdictCache,
     client_context,
     der_of,
     examine,
@@ -58,6 +62,14 @@ Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
 ]
 """`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A fetcher that keeps answers, and drops those that nobody could believe."""
+
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
 
 
 # What OpenSSL says of an answer that is no TLS record.
@@ -145,12 +157,18 @@ def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneEr
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What every TLS connection passes; `wall` gives the time of day."""
+    """What every TLS connection passes; `wall` gives the time of day.
+
+    `counters` tell what became of revocation: "revocation_unreachable", "revocation_invalid" (and
+    allowed), and how many connections were let in by a kept verdict, "verdicts_kept".
+    """
 
     limits: Limits
     slots: Slots
     wall: Callable[[], datetime]
     fetcher: Fetcher
+    verdicts: VerdictCache = field(default_factory=VerdictCache)
+    counters: Counter[str] = field(default_factory=Counter)
 
     async def connect(
         self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
@@ -224,16 +242,41 @@ class Gate:
         chain = verified_chain(session)
         if not chain and reference is None:
             return None
-        wall = self.wall()
-        examination = examine(chain, settings.service, reference, wall=wall, rules=rules)
-        answers: Mapping[Fetch, bytes | FetchFailed] = {}
-        if examination.wanted:
-            answers = await self.fetcher(examination.wanted, self.limits.fetch_timeout)
-        verdict = examination.conclude(answers, wall=wall)
+        verdict = await self.verdict(chain, settings.service, reference, rules)
         cipher = session.cipher()
         return verdict.identity(
             protocol=session.version() or "", cipher=cipher[0] if cipher is not None else ""
         )
+
+    async def verdict(
+        self, chain: tuple[bytes, ...], service: Service, reference: str | None, rules: GateRules
+    ) -> Verdict:
+        """What a verified chain is worth.  Raises CertificateError and its kin."""
+        key = (chain, service, reference, rules)
+        wall = self.wall()
+        known = self.verdicts.find(key, wall=wall)
+        if known is not None:
+            self.counters["verdicts_kept"] += 1
+            return known
+        examination = examine(chain, service, reference, wall=wall, rules=rules)
+        answers: Mapping[Fetch, bytes | FetchFailed] = {}
+        if examination.wanted:
+            answers = await self.fetcher(examination.wanted, self.limits.fetch_timeout)
+        try:
+            verdict = examination.conclude(answers, wall=wall)
+        except CertificateUntrusted:
+            self._forget(examination.wanted)
+            raise
+        if verdict.revocation in ("unreachable", "invalid"):
+            self.counters[f"revocation_{verdict.revocation}"] += 1
+        if verdict.revocation == "invalid":
+            self._forget(examination.wanted)
+        self.verdicts.keep(key, verdict, wall=wall)
+        return verdict
+
+    def _forget(self, fetches: Iterable[Fetch]) -> None:
+        if isinstance(self.fetcher, Forgets):
+            self.fetcher.forget(fetches)
 
 
 def _is_address(name: str) -> bool:
@@ -250,6 +293,7 @@ def _rules(settings: TlsSettings, pins: Sequence[bytes], only: str | None) -> Ga
         pins=frozenset(pins),
         only=only,
         revocation=settings.revocation,
+        allow=settings.allowed,
     )
 
 

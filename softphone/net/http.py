@@ -48,24 +48,35 @@ class HttpLimits:
     """Sizes in bytes, times in seconds.
 
     An answer is kept until its nextUpdate, `keep` at most; a failure for `keep_failure`, so that
-    a dead server does not delay every connection.  `local` allows loopback, link-local, multicast
-    and unspecified addresses; private ones are always allowed, enterprises keep these servers
-    there.
+    a dead server does not delay every connection.  At most `entries` answers, and `kept` bytes of
+    them, are kept.
     """
 
     size: int = 10 << 20
     entries: int = 64
+    kept: int = 32 << 20
     keep: float = 86_400.0
     keep_failure: float = 60.0
-    local: bool = False
+
+
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def _allowed(address: str, *, local: bool) -> bool:
+    """Loopback, link-local, multicast and unspecified addresses only where they are `local`.
+
+    Private ones are always allowed: enterprises keep these servers there.
+    """
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            return _allowed(str(inner), local=local)
     odd = parsed.is_loopback or parsed.is_link_local or parsed.is_multicast
-    return local or not (odd or parsed.is_unspecified)
+    return local or not (odd or parsed.is_unspecified or parsed in _THIS_NETWORK)
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -132,10 +143,20 @@ class _Network(httpcore.AsyncNetworkBackend):
         return _Stream(*await asyncio.open_connection(sock=sock))
 
 
+@dataclass(slots=True)
+class _Fetching:
+    """A fetch that is under way, and how many wait for it."""
+
+    task: asyncio.Task[bytes | FetchFailed]
+    waiting: int = 0
+
+
 class RevocationFetcher:
     """Fetches what a gate wants, all at once, and keeps what may be kept.
 
     `await fetcher(wanted, within)` gives an answer or a FetchFailed for each, and never raises.
+    What several connections want at the same time is fetched once.  What a gate could not believe
+    it has forgotten: a forgery is not kept until the day that it names itself.
     """
 
     def __init__(
@@ -149,22 +170,42 @@ class RevocationFetcher:
         self._limits = limits or HttpLimits()
         self._wall = wall
         self._kept: OrderedDict[Fetch, tuple[datetime, bytes | FetchFailed]] = OrderedDict()
+        self._under_way: dict[Fetch, _Fetching] = {}
 
     async def __call__(
         self, wanted: Sequence[Fetch], within: float
     ) -> Mapping[Fetch, bytes | FetchFailed]:
         answers = {fetch: kept for fetch in wanted if (kept := self._known(fetch)) is not None}
         missing = [fetch for fetch in wanted if fetch not in answers]
-        if missing:
-            network = _Network(self._resolve, local=self._limits.local, within=within)
-            async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
-                brought = await asyncio.gather(
-                    *(self._bounded(pool, fetch, within) for fetch in missing)
-                )
-            for fetch, answer in zip(missing, brought, strict=True):
-                self._keep(fetch, answer)
-                answers[fetch] = answer
-        return answers
+        brought = await asyncio.gather(*(self._shared(fetch, within) for fetch in missing))
+        return answers | dict(zip(missing, brought, strict=True))
+
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
+        for fetch in fetches:
+            self._kept.pop(fetch, None)
+
+    async def _shared(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
+        """Fetch, together with whoever wants the same; the last one to leave ends it."""
+        fetching = self._under_way.get(fetch)
+        if fetching is None:
+            task = asyncio.get_running_loop().create_task(self._fetched(fetch, within))
+            fetching = self._under_way[fetch] = _Fetching(task)
+            task.add_done_callback(lambda _: self._under_way.pop(fetch, None))
+        fetching.waiting += 1
+        try:
+            return await asyncio.shield(fetching.task)
+        finally:
+            fetching.waiting -= 1
+            if not fetching.waiting:
+                fetching.task.cancel()
+
+    async def _fetched(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
+        network = _Network(self._resolve, local=fetch.local, within=within)
+        async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
+            answer = await self._bounded(pool, fetch, within)
+        self._keep(fetch, answer)
+        return answer
 
     def _known(self, fetch: Fetch) -> bytes | FetchFailed | None:
         until, answer = self._kept.get(fetch, (None, None))
@@ -181,8 +222,12 @@ class RevocationFetcher:
             until = min(said, now + timedelta(seconds=self._limits.keep))
         self._kept[fetch] = (until, answer)
         self._kept.move_to_end(fetch)
-        if len(self._kept) > self._limits.entries:
+        while len(self._kept) > self._limits.entries or self._size() > self._limits.kept:
             self._kept.popitem(last=False)
+
+    def _size(self) -> int:
+        answers = (answer for _, answer in self._kept.values())
+        return sum(len(answer) for answer in answers if isinstance(answer, bytes))
 
     async def _bounded(
         self, pool: httpcore.AsyncConnectionPool, fetch: Fetch, within: float

@@ -81,7 +81,7 @@ from softphone.trust.envelope import FileSigner
 from softphone.trust.gate import Examination, GateRules, Verdict, examine
 from softphone.trust.identity import Identity, public_key_of
 from softphone.trust.identity_store import IdentityStore
-from softphone.trust.list_store import AcceptedList, TrustListStore
+from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore, write_private
 from softphone.trust.tlv import Digest, FileRefused, Refusal
@@ -98,6 +98,7 @@ from softphone.trust.trust_list import (
 )
 from softphone.trust.tvs import TvsAnswered, TvsAsked, TvsClient, TvsServer, TvsUnanswered
 from softphone.trust.tvs_message import TvsAnswer
+from softphone.trust.verdict_cache import VerdictCache
 
 __all__ = [
     "Acceptance",
@@ -169,7 +170,9 @@ __all__ = [
     "TvsServer",
     "TvsUnanswered",
     "Verdict",
+    "VerdictCache",
     "accept",
+    "bootstrap_of",
     "check_credential",
     "check_identity",
     "client_context",

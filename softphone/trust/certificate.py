@@ -26,8 +26,10 @@ __all__ = [
     "Service",
     "check_identity",
     "der_of",
+    "fingerprint_in",
     "fingerprint_of",
     "identifies",
+    "issuer_of",
     "load_certificate_file",
     "load_certificates",
     "names_of",
@@ -119,12 +121,29 @@ def fingerprint_of(certificate: x509.Certificate | bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def fingerprint_in(text: str) -> str | None:
+    """The SHA-256 that a person has written, in lower-case hex; None when it is none.
+
+    Colons, capitals and a "sha256:" before it are allowed.
+    """
+    digest = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    return digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None
+
+
 def subject_of(certificate: x509.Certificate) -> str:
     """The subject as RFC 4514 text, fit for one line; a word of our own when it cannot be read."""
     try:
         return _one_line(certificate.subject.rfc4514_string())
     except ValueError:
         return "(unreadable subject)"
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """The issuer in the same way."""
+    try:
+        return _one_line(certificate.issuer.rfc4514_string())
+    except ValueError:
+        return "(unreadable issuer)"
 
 
 def _one_line(text: str) -> str:
@@ -278,6 +297,7 @@ def peer_identity(
     cipher: str,
     verdict: str,
     revocation: str,
+    relaxations: tuple[str, ...] = (),
 ) -> PeerIdentity:
     """What a flow says of the verified far end."""
     return PeerIdentity(
@@ -288,4 +308,5 @@ def peer_identity(
         cipher=cipher,
         verdict=verdict,
         revocation=revocation,
+        relaxations=relaxations,
     )

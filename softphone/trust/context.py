@@ -31,7 +31,7 @@ from softphone.errors import (
     CertificateUntrusted,
     ConfigurationError,
 )
-from softphone.security import KeyMaterial, RevocationMode, TlsVersion
+from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.store import TrustStore
 
@@ -93,6 +93,12 @@ class TlsSettings:
     revocation: RevocationMode = RevocationMode.SOFT
     client_certificates: ClientCertificates = ClientCertificates.REQUIRED
     fips: bool = False
+    allow: frozenset[Relaxation] = frozenset()
+
+    @property
+    def allowed(self) -> frozenset[Relaxation]:
+        """What the checks let pass: `allow`, and nothing in FIPS mode."""
+        return frozenset() if self.fips else self.allow
 
 
 def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
@@ -150,10 +156,27 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
     context.minimum_version = _VERSIONS[settings.minimum]
-    context.set_ciphers(f"@SECLEVEL=2:{_FIPS_CIPHERS if settings.fips else _CIPHERS}")
+    context.set_ciphers(f"@SECLEVEL={_level(settings)}:{_ciphers(settings)}")
     # A resumed session has no verified chain: no tickets on either side.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.post_handshake_auth = False
+
+
+def _level(settings: TlsSettings) -> int:
+    """OpenSSL's security level: level 1 admits RSA of 1,024 bits, SHA-1 needs level 0.
+
+    What else these let in is refused by the gate, which looks at each key and signature itself.
+    """
+    if Relaxation.SHA1 in settings.allowed:
+        return 0
+    return 1 if Relaxation.RSA_1024 in settings.allowed else 2
+
+
+def _ciphers(settings: TlsSettings) -> str:
+    if settings.fips:
+        return _FIPS_CIPHERS
+    # Below level 2 nobody looks at the size of a Diffie-Hellman group.
+    return _CIPHERS if _level(settings) == 2 else f"{_CIPHERS}:!DHE"
 
 
 def _load_anchors(context: ssl.SSLContext, store: TrustStore, pins: Sequence[bytes]) -> None:

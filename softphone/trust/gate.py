@@ -20,7 +20,7 @@ from cryptography import x509
 
 from softphone.errors import CertificateUntrusted, IdentityMismatch
 from softphone.machine import PeerIdentity
-from softphone.security import RevocationMode
+from softphone.security import Relaxation, RevocationMode
 from softphone.trust.certificate import (
     Service,
     check_identity,
@@ -29,7 +29,7 @@ from softphone.trust.certificate import (
     subject_of,
 )
 from softphone.trust.path import check_dates, check_strength, strict_violations
-from softphone.trust.revocation import Fetch, FetchFailed, judge, wanted_for
+from softphone.trust.revocation import Fetch, FetchFailed, judge, next_update, wanted_for
 
 __all__ = ["Examination", "GateRules", "Verdict", "examine"]
 
@@ -43,23 +43,29 @@ class GateRules:
     `anchors` are our own anchors (DER): a path that ends in one of them may depart from RFC 5280
     (each departure is named in the verdict), others may not.  `pins` are certificates (DER)
     accepted for this very service, host and port; `only` is the fingerprint of the one that is
-    accepted at all.
+    accepted at all.  `allow` is what is let pass, and then named in the verdict.
     """
 
     anchors: frozenset[bytes] = frozenset()
     pins: frozenset[bytes] = frozenset()
     only: str | None = None
     revocation: RevocationMode = RevocationMode.SOFT
+    allow: frozenset[Relaxation] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The peer is accepted: how ("chain" or "pin"), and with which reservations."""
+    """The peer is accepted: how ("chain" or "pin"), and with which reservations.
+
+    `until` is when the answers that it rests on, or the certificates, run out; None when it rests
+    on a revocation server's silence and is to be asked for again.
+    """
 
     certificate: x509.Certificate
     kind: str
     revocation: str
     relaxations: tuple[str, ...] = ()
+    until: datetime | None = None
 
     def identity(self, *, protocol: str, cipher: str) -> PeerIdentity:
         """Who the peer is, for its flow."""
@@ -69,6 +75,7 @@ class Verdict:
             cipher=cipher,
             verdict=self.kind,
             revocation=self.revocation,
+            relaxations=self.relaxations,
         )
 
 
@@ -84,15 +91,40 @@ class Examination:
 
     def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
         """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
-        revocation = judge(self.path, answers, mode=self.rules.revocation, wall=wall)
-        if revocation == "unreachable":
+        judgment = judge(
+            self.path,
+            answers,
+            mode=self.rules.revocation,
+            wall=wall,
+            allow=self.rules.allow,
+        )
+        if judgment.word == "unreachable":
             failed = {each.reason for each in answers.values() if isinstance(each, FetchFailed)}
             logger.info(
                 "nobody told the revocation of %s: %s",
                 subject_of(self.path[0]),
                 "; ".join(sorted(failed)),
             )
-        return Verdict(self.path[0], self.kind, revocation, self.relaxations)
+        for relaxation in judgment.relaxations:
+            logger.info("accepted with a reservation: %s", relaxation)
+        return Verdict(
+            self.path[0],
+            self.kind,
+            judgment.word,
+            self.relaxations + judgment.relaxations,
+            self._until(judgment.word, answers),
+        )
+
+    def _until(self, word: str, answers: Mapping[Fetch, bytes | FetchFailed]) -> datetime | None:
+        if word in ("unreachable", "invalid"):
+            return None
+        ends = [each.not_valid_after_utc for each in self.path]
+        ends += [
+            said
+            for fetch, answer in answers.items()
+            if isinstance(answer, bytes) and (said := next_update(fetch, answer)) is not None
+        ]
+        return min(ends)
 
 
 def examine(
@@ -120,16 +152,17 @@ def examine(
             f" {fingerprint_of(leaf)}"
         )
     check_dates(path, wall=wall)
-    check_strength(path)
+    weaknesses = check_strength(path, rules.allow)
     pinned = rules.only is not None or leaf in rules.pins
-    relaxations = _strictness(path, chain[-1], rules)
+    relaxations = weaknesses + _strictness(path, chain[-1], rules)
     if pinned:
         relaxations += _unnamed(path[0], service, reference)
     elif reference is not None:
         check_identity(path[0], service, reference)
     for relaxation in relaxations:
         logger.info("accepted with a reservation: %s", relaxation)
-    wanted = () if rules.revocation is RevocationMode.OFF else wanted_for(path)
+    off = rules.revocation is RevocationMode.OFF
+    wanted = () if off else wanted_for(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
     return Examination(path, "pin" if pinned else "chain", rules, relaxations, wanted)
 
 

@@ -6,7 +6,7 @@ flag for a whole context.  Pure functions on parsed certificates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from softphone.errors import CertificateExpired, CertificateUntrusted
+from softphone.security import Relaxation
 from softphone.trust.certificate import subject_of
 
 __all__ = ["check_dates", "check_strength", "strict_violations"]
@@ -22,6 +23,7 @@ __all__ = ["check_dates", "check_strength", "strict_violations"]
 _T = TypeVar("_T", bound=x509.ExtensionType)
 
 _LEAST_RSA_BITS = 2048
+_LEAST_RELAXED_BITS = 1024
 _LEAST_CURVE_BITS = 256
 _WEAK_HASHES = frozenset({"md5", "sha1"})
 
@@ -41,45 +43,69 @@ def check_dates(path: Sequence[x509.Certificate], *, wall: datetime) -> None:
             )
 
 
-def check_strength(path: Sequence[x509.Certificate]) -> None:
+def check_strength(
+    path: Sequence[x509.Certificate], allow: Collection[Relaxation] = ()
+) -> tuple[str, ...]:
     """Raise CertificateUntrusted for a weak key or signature anywhere in the path.
 
-    The last one is believed for itself, so its own signature says nothing and is not judged.
+    Gives what was let pass because `allow` says so.  The last certificate is believed for itself,
+    so its own signature says nothing and is not judged.
     """
-    for index, certificate in enumerate(path):
-        weakness = _weak_key(certificate)
-        if weakness is None and index < len(path) - 1:
-            weakness = _weak_signature(certificate)
-        if weakness is not None:
-            raise CertificateUntrusted(
-                f"the certificate of {subject_of(certificate)} has {weakness}"
-            )
+    found = (
+        (certificate, weakness, allowed)
+        for index, certificate in enumerate(path)
+        for weakness, allowed in _weaknesses(certificate, signed=index < len(path) - 1)
+    )
+    passed: list[str] = []
+    for certificate, weakness, allowed in found:
+        subject = subject_of(certificate)
+        if allowed is None or allowed not in allow:
+            hint = f" (a setting can allow it: {allowed.value})" if allowed is not None else ""
+            raise CertificateUntrusted(f"the certificate of {subject} has {weakness}{hint}")
+        passed.append(f"{subject}: {weakness}, allowed by {allowed.value}")
+    return tuple(passed)
 
 
-def _weak_key(certificate: x509.Certificate) -> str | None:
+def _weaknesses(
+    certificate: x509.Certificate, *, signed: bool
+) -> Iterator[tuple[str, Relaxation | None]]:
+    """Each weakness, and what would let it pass (None: nothing)."""
+    key = _weak_key(certificate)
+    if key is not None:
+        yield key
+    signature = _weak_signature(certificate) if signed else None
+    if signature is not None:
+        yield signature
+
+
+def _weak_key(certificate: x509.Certificate) -> tuple[str, Relaxation | None] | None:
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        return "a key that cannot be read"
+        return "a key that cannot be read", None
     if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < _LEAST_RSA_BITS:
-            return f"an RSA key of {key.key_size} bits, less than {_LEAST_RSA_BITS}"
-        return None
+        if key.key_size >= _LEAST_RSA_BITS:
+            return None
+        enough = key.key_size >= _LEAST_RELAXED_BITS
+        words = f"an RSA key of {key.key_size} bits, less than {_LEAST_RSA_BITS}"
+        return words, Relaxation.RSA_1024 if enough else None
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"a key on {key.curve.name}" if key.curve.key_size < _LEAST_CURVE_BITS else None
+        weak = key.curve.key_size < _LEAST_CURVE_BITS
+        return (f"a key on {key.curve.name}", None) if weak else None
     if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
         return None
-    return f"a key of a kind that is not used for TLS ({type(key).__name__})"
+    return f"a key of a kind that is not used for TLS ({type(key).__name__})", None
 
 
-def _weak_signature(certificate: x509.Certificate) -> str | None:
+def _weak_signature(certificate: x509.Certificate) -> tuple[str, Relaxation | None] | None:
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return "a signature of an unknown kind"
-    if algorithm is not None and algorithm.name in _WEAK_HASHES:
-        return f"a {algorithm.name.upper()} signature"
-    return None
+        return "a signature of an unknown kind", None
+    if algorithm is None or algorithm.name not in _WEAK_HASHES:
+        return None
+    allowed = Relaxation.SHA1 if algorithm.name == "sha1" else None
+    return f"a {algorithm.name.upper()} signature", allowed
 
 
 def strict_violations(path: Sequence[x509.Certificate]) -> tuple[str, ...]:

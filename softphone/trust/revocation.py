@@ -4,16 +4,17 @@ CRLs by the distribution points of RFC 5280 section 4.2.1.13, OCSP (RFC 6960) by
 information access of 4.2.2.1; judged by pyhanko-certvalidator, which fetches nothing here.
 
 Revoked: refused.  Nothing declared, or (in the soft mode) nobody reachable: accepted.  Reachable
-and wrong, that is stale, forged or unknown: refused.
+and wrong, that is stale, forged or unknown: refused, unless `Relaxation.INVALID_REVOCATION` has
+it count as no answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,14 +25,23 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
-from softphone.security import RevocationMode
+from softphone.security import Relaxation, RevocationMode
 from softphone.trust.certificate import der_of, subject_of
 
-__all__ = ["Fetch", "FetchFailed", "FetchKind", "judge", "next_update", "wanted_for"]
+__all__ = [
+    "Fetch",
+    "FetchFailed",
+    "FetchKind",
+    "RevocationJudgment",
+    "judge",
+    "next_update",
+    "wanted_for",
+]
 
 T = TypeVar("T")
 
 _MOST_FETCHES = 8
+_MOST_OF_ONE = 4
 _MOST_URL = 1024
 
 
@@ -44,11 +54,15 @@ class FetchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`."""
+    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`.
+
+    `local` allows a server at a loopback, link-local, multicast or unspecified address.
+    """
 
     kind: FetchKind
     url: str
     request: bytes = b""
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +72,30 @@ class FetchFailed:
     reason: str
 
 
-def wanted_for(path: Sequence[x509.Certificate]) -> tuple[Fetch, ...]:
-    """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only."""
+@dataclass(frozen=True, slots=True)
+class RevocationJudgment:
+    """What is known: "good", "undeclared", "unreachable", "invalid" or "unchecked"."""
+
+    word: str
+    relaxations: tuple[str, ...] = ()
+
+
+def wanted_for(path: Sequence[x509.Certificate], *, local: bool = False) -> tuple[Fetch, ...]:
+    """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only.
+
+    From the anchor down, and few of each: what a certificate declares takes no room from what is
+    asked about its issuers.
+    """
     found = (
-        fetch
-        for certificate, issuer in pairwise(path)
-        for fetch in (*_responders(certificate, issuer), *_lists(certificate))
+        replace(fetch, local=local)
+        for certificate, issuer in reversed(tuple(pairwise(path)))
+        for fetch in _declared(certificate, issuer)
     )
     return tuple(dict.fromkeys(found))[:_MOST_FETCHES]
+
+
+def _declared(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Fetch]:
+    return islice(chain(_responders(certificate, issuer), _lists(certificate)), _MOST_OF_ONE)
 
 
 def _responders(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Fetch]:
@@ -119,20 +149,43 @@ def judge(
     *,
     mode: RevocationMode,
     wall: datetime,
-) -> str:
-    """What is known of the path's revocation: "good", "undeclared", "unreachable" or "unchecked".
+    allow: Collection[Relaxation] = (),
+) -> RevocationJudgment:
+    """What is known of the path's revocation.
 
     Raises CertificateRevoked; CertificateUntrusted for answers that are stale, forged or unknown,
-    and, in the hard mode, for none at all.
+    unless `allow` has them count as none, and, in the hard mode, for none at all.
     """
     if mode is RevocationMode.OFF:
-        return "unchecked"
-    words = [
-        _judge_one(certificate, issuer, path, answers, mode=mode, wall=wall)
-        for certificate, issuer in pairwise(path)
-    ]
-    if "unreachable" in words:
-        return "unreachable"
+        return RevocationJudgment("unchecked")
+    local = Relaxation.LOCAL_REVOCATION in allow
+    words: list[str] = []
+    passed: list[str] = []
+    for certificate, issuer in pairwise(path):
+        declared = wanted_for((certificate, issuer), local=local)
+        if not declared:
+            words.append("undeclared")
+            continue
+        given = {fetch: answers[fetch] for fetch in declared if fetch in answers}
+        try:
+            words.append(_judge_one(certificate, issuer, path, given, wall=wall))
+        except CertificateUntrusted as exc:
+            if Relaxation.INVALID_REVOCATION not in allow:
+                raise
+            words.append("invalid")
+            passed.append(f"{exc}, allowed by {Relaxation.INVALID_REVOCATION.value}")
+        if mode is RevocationMode.HARD and words[-1] in ("unreachable", "invalid"):
+            raise CertificateUntrusted(
+                f"the revocation of {subject_of(certificate)} cannot be determined: nobody answers"
+            )
+    return RevocationJudgment(_summary(words), tuple(passed))
+
+
+def _summary(words: Sequence[str]) -> str:
+    """The path's word: the worst of its certificates', else the leaf's."""
+    for worst in ("invalid", "unreachable"):
+        if worst in words:
+            return worst
     return words[0] if words else "undeclared"
 
 
@@ -142,24 +195,16 @@ def _judge_one(
     path: Sequence[x509.Certificate],
     answers: Mapping[Fetch, bytes | FetchFailed],
     *,
-    mode: RevocationMode,
     wall: datetime,
 ) -> str:
     """One certificate of the path: where anything was brought, it must settle the question."""
-    declared = wanted_for((certificate, issuer))
-    if not declared:
-        return "undeclared"
     brought = {
         fetch: data
-        for fetch in declared
-        if isinstance(data := answers.get(fetch), bytes) and _answered(fetch, data)
+        for fetch, data in answers.items()
+        if isinstance(data, bytes) and _answered(fetch, data)
     }
-    if not brought and mode is RevocationMode.SOFT:
-        return "unreachable"
     if not brought:
-        raise CertificateUntrusted(
-            f"the revocation of {subject_of(certificate)} cannot be determined: nobody answers"
-        )
+        return "unreachable"
     _validate(certificate, issuer, path, brought, wall=wall)
     return "good"
 

@@ -20,8 +20,16 @@ from softphone.machine import Target, Transport
 from softphone.net import dialer
 from softphone.net.handshake import Slots, handshake_error, verified_chain
 from softphone.net.stream import connect_socket
-from softphone.security import TlsVersion
-from softphone.trust import Pin, Service, TlsSettings, TrustStore, der_of, fingerprint_of
+from softphone.security import Relaxation, TlsVersion
+from softphone.trust import (
+    FetchFailed,
+    Pin,
+    Service,
+    TlsSettings,
+    TrustStore,
+    der_of,
+    fingerprint_of,
+)
 from tests.support.certificates import (
     HOST,
     alice,
@@ -348,3 +356,87 @@ async def test_the_probe_for_a_pin_shows_no_certificate_of_ours(tmp_path):
             await near.open(tls_target(curious.sockets[0].getsockname()))
         await until(lambda: shown)
     assert shown in ([None], [{}])
+
+
+class Fetching:
+    """A fetcher that answers what it is told, keeps count, and is told to forget."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = 0
+        self.forgotten = []
+
+    async def __call__(self, wanted, within):
+        self.asked += 1
+        return dict.fromkeys(wanted, self.answer())
+
+    def forget(self, fetches):
+        self.forgotten += fetches
+
+
+def declaring():
+    return Authority("declaring CA", crl_url="http://pki.example.test/crl")
+
+
+async def connections(folder, made, fetching, *, times=3, **more):
+    """Connect several times; gives the words on revocation and what was counted."""
+    words = []
+    tls = TlsSettings(store=store(made), **more)
+    async with (
+        stranger(folder, made.server(HOST)) as far,
+        client_driver(Recorder(), tls, fetcher=fetching) as near,
+    ):
+        for _ in range(times):
+            flow = await near.open(tls_target(far.address))
+            words.append(flow.identity.revocation)
+            near.close_flow(flow)
+            await until(lambda: not near.flows)
+        return words, dict(near.counters)
+
+
+async def test_a_chain_that_was_judged_is_not_judged_again_for_a_while(tmp_path):
+    made = declaring()
+    fetching = Fetching(made.revocation_list)
+    words, counted = await connections(tmp_path, made, fetching)
+    assert words == ["good"] * 3
+    assert fetching.asked == 1
+    assert counted == {"verdicts_kept": 2}
+
+
+async def test_who_could_not_be_asked_is_asked_again_and_counted(tmp_path, caplog):
+    caplog.set_level("INFO", "softphone.trust")
+    fetching = Fetching(lambda: FetchFailed("it does not answer"))
+    words, counted = await connections(tmp_path, declaring(), fetching)
+    assert words == ["unreachable"] * 3
+    assert fetching.asked == 3
+    assert counted == {"revocation_unreachable": 3}
+    assert "it does not answer" in caplog.text
+
+
+async def test_a_forged_answer_is_forgotten_and_refuses(tmp_path):
+    fetching = Fetching(declaring().revocation_list)
+    with pytest.raises(CertificateUntrusted, match="cannot be determined"):
+        await connections(tmp_path, declaring(), fetching)
+    assert len(fetching.forgotten) == 1
+
+
+async def test_a_forged_answer_counts_as_none_where_a_setting_says_so(tmp_path):
+    fetching = Fetching(declaring().revocation_list)
+    allow = frozenset({Relaxation.INVALID_REVOCATION})
+    words, counted = await connections(tmp_path, declaring(), fetching, allow=allow)
+    assert words == ["invalid"] * 3
+    assert counted == {"revocation_invalid": 3}
+    assert len(fetching.forgotten) == 3
+
+
+async def test_a_chain_that_does_not_verify_has_nothing_fetched(tmp_path):
+    fetching = Fetching(lambda: FetchFailed("never asked"))
+    made = declaring()
+    for issued, kind in (
+        (made.server("other.example.test"), IdentityMismatch),
+        (made.server(HOST, validity=Validity.expired()), CertificateExpired),
+    ):
+        tls = TlsSettings(store=store(made))
+        await refused(tmp_path, issued, kind, tls, fetcher=fetching)
+    await refused(tmp_path, made.server(HOST), CertificateUntrusted, fetcher=fetching)
+    assert fetching.asked == 0

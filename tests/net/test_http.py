@@ -10,17 +10,18 @@ from softphone.lab.authority import Authority
 from softphone.net.http import HttpLimits, RevocationFetcher
 from softphone.trust import Fetch, FetchFailed, FetchKind
 from tests.support.http import WebServer
+from tests.support.recorder import until
 
 CRL = Authority("http CA").revocation_list()
-LOCAL = HttpLimits(local=True)
+LOCAL = HttpLimits()
 
 
 def fetcher(limits=LOCAL, **more):
     return RevocationFetcher(limits=limits, **more)
 
 
-def crl(url):
-    return Fetch(FetchKind.CRL, url)
+def crl(url, local=True):
+    return Fetch(FetchKind.CRL, url, local=local)
 
 
 async def one(fetch, within=5.0, **more):
@@ -36,7 +37,7 @@ async def test_a_list_is_fetched_by_get():
 
 async def test_a_responder_is_asked_by_post():
     async with WebServer(ocsp=b"answer") as web:
-        fetch = Fetch(FetchKind.OCSP, web.url("ocsp"), b"question")
+        fetch = Fetch(FetchKind.OCSP, web.url("ocsp"), b"question", local=True)
         assert await one(fetch) == b"answer"
     assert web.requests[0].startswith(b"POST /ocsp HTTP/1.1\r\n")
     assert b"Content-Type: application/ocsp-request" in web.requests[0]
@@ -55,12 +56,13 @@ async def test_a_name_is_resolved_once_and_that_address_is_asked():
     assert asked == ["pki.example.test"]
 
 
-LOCAL_ADDRESSES = ["127.0.0.1", "[::1]", "169.254.1.1", "224.0.0.1", "0.0.0.0"]
+HIDDEN_ADDRESSES = ["localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]"]
+LOCAL_ADDRESSES = ["0.1.2.3", "127.0.0.1", "[::1]", "169.254.1.1", "224.0.0.1", "0.0.0.0"]
 
 
-@pytest.mark.parametrize("host", [*LOCAL_ADDRESSES, "localhost", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("host", [*LOCAL_ADDRESSES, *HIDDEN_ADDRESSES])
 async def test_local_addresses_are_not_asked(host):
-    answer = await one(crl(f"http://{host}:9/crl"), limits=HttpLimits())
+    answer = await one(crl(f"http://{host}:9/crl", local=False))
     assert isinstance(answer, FetchFailed)
     assert "no address that may be asked" in answer.reason
 
@@ -70,8 +72,8 @@ async def test_a_name_does_not_lead_to_a_local_address():
         return ["127.0.0.1"]
 
     async with WebServer(crl=CRL) as web:
-        fetch = crl(web.url("crl", "pki.example.test"))
-        answer = await one(fetch, limits=HttpLimits(), resolve=resolve)
+        fetch = crl(web.url("crl", "pki.example.test"), local=False)
+        answer = await one(fetch, resolve=resolve)
     assert isinstance(answer, FetchFailed)
     assert web.requests == []
 
@@ -86,7 +88,7 @@ async def test_an_unknown_name_is_a_failure():
 
 async def test_too_much_is_a_failure():
     async with WebServer(crl=bytes(2000)) as web:
-        answer = await one(crl(web.url("crl")), limits=HttpLimits(local=True, size=1000))
+        answer = await one(crl(web.url("crl")), limits=HttpLimits(size=1000))
     assert "more than 1000 bytes" in answer.reason
 
 
@@ -140,7 +142,7 @@ class Clock:
 
 async def test_an_answer_is_kept_until_its_next_update():
     clock = Clock()
-    cached = fetcher(wall=clock, limits=HttpLimits(local=True, keep=1e9))
+    cached = fetcher(wall=clock, limits=HttpLimits(keep=1e9))
     async with WebServer(crl=CRL) as web:
         fetch = crl(web.url("crl"))
         for hours, asked in ((0, 1), (23, 1), (25, 2)):
@@ -171,9 +173,52 @@ async def test_what_says_nothing_of_its_age_is_not_kept():
 
 
 async def test_no_more_than_the_allowed_answers_are_kept():
-    cached = fetcher(limits=HttpLimits(local=True, entries=2))
+    cached = fetcher(limits=HttpLimits(entries=2))
     async with WebServer(a=CRL, b=CRL, c=CRL) as web:
         for path in ("a", "b", "c", "c", "a"):
             fetch = crl(web.url(path))
             assert (await cached((fetch,), 5.0))[fetch] == CRL
     assert [each.split()[1] for each in web.requests] == [b"/a", b"/b", b"/c", b"/a"]
+
+
+async def test_no_more_than_the_allowed_bytes_are_kept():
+    cached = fetcher(limits=HttpLimits(kept=2 * len(CRL)))
+    async with WebServer(a=CRL, b=CRL, c=CRL) as web:
+        for path in ("a", "b", "c", "b", "a"):
+            fetch = crl(web.url(path))
+            assert (await cached((fetch,), 5.0))[fetch] == CRL
+    assert [each.split()[1] for each in web.requests] == [b"/a", b"/b", b"/c", b"/a"]
+
+
+async def test_what_several_want_at_once_is_fetched_once():
+    shared = fetcher()
+    async with WebServer(crl=b"not kept") as web:
+        fetch = crl(web.url("crl"))
+        brought = await asyncio.gather(*(shared((fetch,), 5.0) for _ in range(20)))
+        assert len(web.requests) == 1
+    assert brought == [{fetch: b"not kept"}] * 20
+
+
+async def test_the_last_one_to_give_up_ends_the_fetch():
+    shared = fetcher()
+    async with WebServer() as web:
+        web.silent = True
+        fetch = crl(web.url("crl"))
+        asking = [asyncio.ensure_future(shared((fetch,), 5.0)) for _ in range(2)]
+        await until(lambda: web.requests)
+        asking[0].cancel()
+        await asyncio.wait(asking[:1])
+        assert shared._under_way
+        asking[1].cancel()
+        await asyncio.wait(asking)
+        await until(lambda: not shared._under_way)
+
+
+async def test_what_nobody_believed_is_asked_for_again():
+    cached = fetcher()
+    async with WebServer(crl=CRL) as web:
+        fetch = crl(web.url("crl"))
+        await cached((fetch,), 5.0)
+        cached.forget((fetch,))
+        await cached((fetch,), 5.0)
+        assert len(web.requests) == 2

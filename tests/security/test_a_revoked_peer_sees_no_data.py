@@ -8,8 +8,8 @@ from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.lab.authority import Authority
 from softphone.machine import Transport
 from softphone.net import Driver, DriverConfig
-from softphone.net.http import HttpLimits, RevocationFetcher
-from softphone.security import RevocationMode
+from softphone.net.http import RevocationFetcher
+from softphone.security import Relaxation, RevocationMode
 from softphone.trust import TlsSettings
 from tests.support.certificates import HOST, store, tls_target
 from tests.support.http import WebServer
@@ -42,13 +42,14 @@ class Scene:
         near_mode, far_mode = (
             (RevocationMode.OFF, mode) if server_asks else (mode, RevocationMode.OFF)
         )
-        fetch = RevocationFetcher(limits=HttpLimits(local=True))
+        fetch = RevocationFetcher()
 
         def tls(issued, name, asked):
             return TlsSettings(
                 store=store(self.authority),
                 credential=issued.write(folder, name),
                 revocation=asked,
+                allow=frozenset({Relaxation.LOCAL_REVOCATION}),
             )
 
         async with (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -17,7 +18,7 @@ from softphone.errors import (
     ConfigurationError,
 )
 from softphone.lab.authority import Validity
-from softphone.security import KeyMaterial, TlsVersion
+from softphone.security import KeyMaterial, Relaxation, TlsVersion
 from softphone.trust import (
     ClientCertificates,
     Credential,
@@ -228,3 +229,18 @@ def test_a_certificate_that_openssl_does_not_take_is_an_error(tmp_path, monkeypa
     monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", refuse)
     with pytest.raises(ConfigurationError, match=r"cannot be used: .*ee key too small"):
         client_context(TlsSettings(credential=ours))
+
+
+@pytest.mark.parametrize(
+    ("allow", "level"),
+    [(set(), 2), ({Relaxation.RSA_1024}, 1), ({Relaxation.SHA1}, 0), (set(Relaxation), 0)],
+)
+def test_openssl_s_level_is_lowered_by_settings_only(tmp_path, allow, level):
+    lax = settings(tmp_path, None, allow=frozenset(allow))
+    context = client_context(lax)
+    assert context.security_level == level
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    names = {cipher["name"] for cipher in context.get_ciphers()}
+    assert any(name.startswith("DHE-") for name in names) is (level == 2)
+    assert not any("NULL" in name or "RC4" in name or "3DES" in name for name in names)
+    assert client_context(replace(lax, fips=True)).security_level == 2

@@ -3,14 +3,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
 from softphone.lab.authority import Authority, Validity
-from softphone.security import RevocationMode
+from softphone.security import Relaxation, RevocationMode
 from softphone.trust import GateRules, Service, der_of, examine, fingerprint_of
 from tests.support.certificates import HOST, alice, authority, foreign, server
 
 NOW = datetime.now(UTC)
+SMALL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)
 OFF = RevocationMode.OFF
 
 
@@ -109,3 +111,28 @@ def test_an_expired_pin_fails():
     chain = chain_of(foreign().server(HOST, validity=Validity.expired()))
     with pytest.raises(CertificateExpired):
         judged(chain, gate=rules(pins=frozenset(chain)))
+
+
+def test_what_a_setting_lets_pass_is_named_in_the_verdict_and_to_the_flow():
+    chain = chain_of(authority().server(HOST, key=SMALL_KEY), authority().certificate)
+    with pytest.raises(CertificateUntrusted, match="RSA key of 1024 bits"):
+        judged(chain)
+    lax = rules(authority().certificate, allow=frozenset({Relaxation.RSA_1024}))
+    verdict = judged(chain, gate=lax)
+    assert "allowed by rsa-1024" in verdict.relaxations[0]
+    assert verdict.identity(protocol="", cipher="").relaxations == verdict.relaxations
+
+
+def test_a_verdict_stands_as_long_as_its_certificates():
+    assert judged(CHAIN).until == server().certificate.not_valid_after_utc
+
+
+def test_a_verdict_stands_as_long_as_the_answer_it_rests_on_and_not_on_silence():
+    declared = Authority("declaring CA", crl_url="http://pki.example.test/crl")
+    chain = chain_of(declared.server(HOST), declared.certificate)
+    gate = GateRules(anchors=frozenset(chain[1:]))
+    examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+    (wanted,) = examination.wanted
+    answered = examination.conclude({wanted: declared.revocation_list()}, wall=NOW)
+    assert answered.until - NOW < timedelta(hours=25)
+    assert examination.conclude({}, wall=NOW).until is None

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from softphone.errors import CertificateExpired, CertificateUntrusted
 from softphone.lab.authority import Authority, Validity
+from softphone.security import Relaxation
 from softphone.trust.path import check_dates, check_strength, strict_violations
 from tests.support.certificates import alice, authority, server
 
@@ -29,6 +30,44 @@ BBYEFGFZErRmNcM5hv2BWSlNP8GwYroKMB8GA1UdIwQYMBaAFGFZErRmNcM5hv2B
 WSlNP8GwYroKMA8GA1UdEwEB/wQFMAMBAf8wCQYHKoZIzj0EAQNHADBEAiB7wQDe
 Gtcldmz9Y0uz7IkO0+zERUKIzVgbVrKDqjBH4wIgfTYsSHhsMVmy7tq/KOr5kdxV
 7lswV1euA1u0WwML/Xk=
+-----END CERTIFICATE-----
+"""
+
+# Made with `openssl req -x509 -newkey rsa:512`, which the library here does not make any more.
+RSA_512_CERTIFICATE = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBkTCCATugAwIBAgIUMKH/YAJ1UGekpMe3vJCPHlvYieIwDQYJKoZIhvcNAQEL
+BQAwHTEbMBkGA1UEAwwSc21hbGwuZXhhbXBsZS50ZXN0MB4XDTI2MTEyNDE4MTkx
+MVoXDTM2MTEyMTE4MTkxMVowHTEbMBkGA1UEAwwSc21hbGwuZXhhbXBsZS50ZXN0
+MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAN14XPCxfjHdQj8WH4hvkY+Lwkfkd+uS
+sdGmDP+ol+tMAv//y7Z/WPLq12WMlH2quoZmoUr/8kbfAhuacAdtGCsCAwEAAaNT
+MFEwHQYDVR0OBBYEFGUsGJ2rNpn7hzTD7UL6HNpwKs2zMB8GA1UdIwQYMBaAFGUs
+GJ2rNpn7hzTD7UL6HNpwKs2zMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQEL
+BQADQQCr36gAv2PtK0LLSh8W88EhkXFuL3sC/tXK/seFkLKnLAWDjgCZBO51JewE
+MZh0Da+QV1BpFF/wrQ5zpqAYrjKg
+-----END CERTIFICATE-----
+"""
+
+# Made with `openssl req -x509 -newkey rsa:2048 -md5`.
+MD5_CERTIFICATE = b"""\
+-----BEGIN CERTIFICATE-----
+MIIDFzCCAf+gAwIBAgIUbIUF5ebi/YmUBAeXUqVZ4S2pM4swDQYJKoZIhvcNAQEE
+BQAwGzEZMBcGA1UEAwwQbWQ1LmV4YW1wbGUudGVzdDAeFw0yNjExMjQxODE5MTFa
+Fw0zNjExMjExODE5MTFaMBsxGTAXBgNVBAMMEG1kNS5leGFtcGxlLnRlc3QwggEi
+MA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQDQgCR+sMEbuf4uYT+Sx1bsCgQA
+O2Vk7yHTVqkKTpZ+g09zPl4Qa4684B/nPPikmjqbWIQfsUbihV9QrjfkTEdh9THm
+3sGNkdS+KEGo2/cDo3yJN4nju546E8vk0plm56BesaemmZW6ZAXgQH0PmNgQX2cA
+ZDSbRnm/Y1zZUFh4tV3PbUgTiUS1+f5qNnZ0BYDq0E3ecI5MOZSzVMgJ0V6cqehV
+vWdlBXRqKu/fUyuzrPEj2IvLitzsx+fBrAAwA+6xkackzSjYOijeF6T5ml6zNB7Y
+3mxCxWR0hwPdm6Qyi8eaXBAUkip5f4+Dw6i/PxMUHCpC+0RL5civ3ip+9q1dAgMB
+AAGjUzBRMB0GA1UdDgQWBBQuDVyQWPZnbjnRi+6WloX3vBo4eDAfBgNVHSMEGDAW
+gBQuDVyQWPZnbjnRi+6WloX3vBo4eDAPBgNVHRMBAf8EBTADAQH/MA0GCSqGSIb3
+DQEBBAUAA4IBAQAJjc+e7NGMbCxHeTpjde4CGiUH+1E6ox9f78OUtmUllZP1Riv5
+nDJbDezWfBL6QGJrI95ydAA/2wGEPN3xHwr5k3V1HRquJ2DsCq2pMka5JFwX1WXW
+PP+hjWssQnQuzFJtXFVasomHamTOQyrxF/YSOrnALqRzqKYKjG2xp8le4J/GyHJQ
+TWYSw1zq8zkYWdBMl5mM+8VlndWw59N0+GrRtibPCtYg2MejiXlAY/xqyYRL28Pa
+7WihHdba1WgmJjUW1zCjl1gus8kD3NvxyqofIAV6u4nwM+BgYTRG1h/QfMo7lk4V
+GlIuqtNvswwVvW4RZlqQutCtNit0Mf5xo+qO
 -----END CERTIFICATE-----
 """
 
@@ -192,3 +231,27 @@ def test_extensions_that_cannot_be_read_are_a_departure():
     assert "CN=self: its extensions cannot be read" in strict_violations(
         (odd, authority().certificate)
     )
+
+
+def test_weak_signatures_and_keys_pass_where_settings_say_so_and_are_named():
+    leaf = x509.load_pem_x509_certificate(SHA_1_CERTIFICATE)
+    path = (leaf, authority().certificate)
+    with pytest.raises(CertificateUntrusted, match=r"SHA1 signature.*sha1"):
+        check_strength(path, {Relaxation.RSA_1024})
+    assert check_strength(path, {Relaxation.SHA1}) == (
+        "CN=sha1.example.test: a SHA1 signature, allowed by sha1",
+    )
+    small = (self_signed(rsa_key(1024), algorithm=hashes.SHA256()),)
+    with pytest.raises(CertificateUntrusted, match="rsa-1024"):
+        check_strength(small, {Relaxation.SHA1})
+    (named,) = check_strength(small, {Relaxation.RSA_1024})
+    assert "RSA key of 1024 bits" in named
+    assert "allowed by rsa-1024" in named
+
+
+def test_no_setting_lets_pass_what_is_weaker_still():
+    small = x509.load_pem_x509_certificate(RSA_512_CERTIFICATE)
+    with pytest.raises(CertificateUntrusted, match="RSA key of 512 bits"):
+        check_strength((small,), set(Relaxation))
+    with pytest.raises(CertificateUntrusted, match="MD5 signature"):
+        check_strength((x509.load_pem_x509_certificate(MD5_CERTIFICATE), small), set(Relaxation))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -11,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.lab.authority import Authority, Validity
-from softphone.security import RevocationMode
+from softphone.security import Relaxation, RevocationMode
 from softphone.trust import Fetch, FetchFailed, FetchKind, GateRules, Service, der_of, examine
 from softphone.trust.revocation import judge, next_update, wanted_for
 from tests.support.certificates import authority, server
@@ -43,8 +44,8 @@ class Case:
         }
         return {fetch: given[fetch.kind] for fetch in self.wanted}
 
-    def judge(self, answers, mode=SOFT, wall=NOW):
-        return judge(self.path, answers, mode=mode, wall=wall)
+    def judge(self, answers, mode=SOFT, wall=NOW, **more):
+        return judge(self.path, answers, mode=mode, wall=wall, **more).word
 
 
 KINDS = [{"responder": False}, {"crl": False}, {}]
@@ -103,7 +104,7 @@ def test_a_revoked_intermediate_is_refused():
 @pytest.mark.parametrize("mode", [SOFT, HARD])
 def test_nothing_declared_is_accepted(mode):
     path = (server().certificate, authority().certificate)
-    assert judge(path, {}, mode=mode, wall=NOW) == "undeclared"
+    assert judge(path, {}, mode=mode, wall=NOW).word == "undeclared"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
@@ -233,3 +234,60 @@ def test_a_declaration_that_cannot_be_read_wants_nothing(oid):
 def test_a_url_that_is_none_is_not_wanted():
     made = Authority(crl_url="http://[::1/ca.crl")
     assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+
+
+INVALID = frozenset({Relaxation.INVALID_REVOCATION})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_wrong_answer_counts_as_none_where_a_setting_says_so_and_is_named(kind):
+    case, forger = Case(**kind), Case(**kind)
+    forged = dict(zip(case.wanted, forger.answers().values(), strict=True))
+    judgment = judge(case.path, forged, mode=SOFT, wall=NOW, allow=INVALID)
+    assert judgment.word == "invalid"
+    assert "allowed by invalid-revocation" in judgment.relaxations[0]
+    with pytest.raises(CertificateUntrusted, match="nobody answers"):
+        case.judge(forged, HARD, allow=INVALID)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_that_setting_does_not_forgive_a_revocation(kind):
+    case = Case(**kind)
+    case.authority.revoke(case.issued)
+    with pytest.raises(CertificateRevoked):
+        case.judge(case.answers(), allow=INVALID)
+
+
+def test_what_a_certificate_declares_takes_no_room_from_the_question_of_its_issuer():
+    root = Authority("root", wall=NOW, crl_url=CRL_URL)
+    middle = Authority("middle", wall=NOW, parent=root)
+    leaf = with_extension(
+        middle.server("pbx.test").certificate,
+        x509.CRLDistributionPoints(
+            [
+                x509.DistributionPoint(
+                    [x509.UniformResourceIdentifier(f"http://x.test/{n}")], *[None] * 3
+                )
+                for n in range(20)
+            ]
+        ),
+        middle,
+    )
+    wanted = wanted_for((leaf, middle.certificate, root.certificate))
+    assert wanted[0].url == CRL_URL
+    assert len(wanted) == 5
+
+
+def with_extension(certificate, extension, issuer):
+    """The same certificate with one more extension, signed anew."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(certificate.subject)
+        .issuer_name(certificate.issuer)
+        .public_key(certificate.public_key())
+        .serial_number(certificate.serial_number)
+        .not_valid_before(certificate.not_valid_before_utc)
+        .not_valid_after(certificate.not_valid_after_utc)
+        .add_extension(extension, critical=False)
+    )
+    return builder.sign(issuer._key, hashes.SHA256())

@@ -11,6 +11,7 @@
     |   |-- CertificateExpired
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
+    |-- TrustRefused                  a trust list or a signed file that we do not believe
     |-- RegistrationError
     |   |-- RegistrationRefused       403 and its kin: asking again will not help
     |   |-- AuthenticationFailed      401/407 after our answer, or no answer we may give
@@ -24,6 +25,8 @@
     |   |-- Canceled                  487
     |   |-- Redirected                3xx, with the contacts
     |   `-- CallFailed                anything else
+    |-- FipsUnavailable               FIPS mode was asked for and is not in effect, or cannot be left
+    |-- FipsForbidden                 FIPS mode rules out what was asked for
     `-- SecurityShortfall             (in softphone.security) less security than was demanded
 
 Every one of them carries a sentence that says what was wrong, where, and what to do.
@@ -43,6 +46,8 @@ __all__ = [
     "CertificateUntrusted",
     "ConfigurationError",
     "Declined",
+    "FipsForbidden",
+    "FipsUnavailable",
     "IdentityMismatch",
     "LocalProtocolError",
     "NoAnswer",
@@ -56,6 +61,7 @@ __all__ = [
     "SoftphoneError",
     "TransportError",
     "TransportTimeout",
+    "TrustRefused",
 ]
 
 
@@ -101,6 +107,18 @@ class CertificateRevoked(CertificateError):
 
 class IdentityMismatch(CertificateError):
     """The certificate is sound, but it names somebody else (RFC 5922, RFC 9525)."""
+
+
+class TrustRefused(SoftphoneError):
+    """A trust list, or a file that has to be signed, is not believed; nothing of it was used."""
+
+
+class FipsUnavailable(SoftphoneError):
+    """The FIPS mode that was decided on is not the mode of this process; nothing was started."""
+
+
+class FipsForbidden(SoftphoneError):
+    """In FIPS mode there is no such thing as was asked for."""
 
 
 class RegistrationError(SoftphoneError):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
+from softphone.cli import trust_group
+from softphone.cli.option import JsonOption, carry_out
 
 if TYPE_CHECKING:
     from softphone.cli.face import Face
@@ -24,6 +26,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+application.add_typer(trust_group.group, name="trust")
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
@@ -32,9 +35,6 @@ EXIT_CODES = (
 
 AccountOption = Annotated[
     Path, typer.Option("--account", metavar="FILE", help="The account file (TOML).")
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a line; the last is the summary.")
 ]
 PlayOption = Annotated[
     Path | None, typer.Option("--play", metavar="WAV", help="Play this file to the far end.")
@@ -80,15 +80,8 @@ def _root(
     """A secure SIP and SRTP softphone engine."""
 
 
-def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:
-    """Run a command that ends with a summary, and leave with its exit code."""
-    from softphone.cli.run import Options, run
-
-    sys.exit(run(Options(json, ladder, {}), command))
-
-
 def _carry_out_call(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:
-    """The same for a command whose summary is a call's."""
+    """Run a command whose summary is a call's, and leave with its exit code."""
     from softphone.cli.run import Options, run
     from softphone.cli.summary import BLANK
 
@@ -173,7 +166,7 @@ def register(
 
         return await stay_registered(face, account, 0.0 if once else duration)
 
-    _carry_out(command, json=json, ladder=ladder)
+    carry_out(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -208,7 +201,7 @@ def demo(
 
         return await run_demo(face)
 
-    _carry_out(command, json=json, ladder=ladder)
+    carry_out(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -220,7 +213,7 @@ def doctor(account: AccountOption, json: JsonOption = False) -> None:
 
         return await examine_account(face, account)
 
-    _carry_out(command, json=json, ladder=False)
+    carry_out(command, json=json, ladder=False)
 
 
 @application.command()
@@ -257,7 +250,7 @@ def enroll(
         options = EnrollOptions(capf, store, auth_string, null_string, lsc, mic, ca)
         return await enroll_device(face, device, options)
 
-    _carry_out(command, json=json, ladder=False)
+    carry_out(command, json=json, ladder=False)
 
 
 def main() -> None:

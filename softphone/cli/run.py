@@ -17,6 +17,7 @@ from softphone.errors import (
     ConfigurationError,
     RegistrationError,
     SoftphoneError,
+    TrustRefused,
 )
 from softphone.security import SecurityShortfall
 
@@ -51,7 +52,7 @@ def exit_code(error: SoftphoneError) -> int:
     """2 for what the user gave us, 3 for what we refused on security grounds, else 1."""
     if isinstance(error, ConfigurationError):
         return USAGE
-    if isinstance(error, SecurityShortfall | CertificateError):
+    if isinstance(error, SecurityShortfall | CertificateError | TrustRefused):
         return REFUSED
     return FAILED
 

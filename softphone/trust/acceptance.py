@@ -31,6 +31,7 @@ __all__ = [
     "Renewal",
     "TrustLists",
     "accept",
+    "decide",
     "notes_on",
     "renew",
 ]
@@ -254,6 +255,25 @@ def accept(
     return Acceptance(new, basis, signer, notes)
 
 
+def decide(
+    kind: ListKind,
+    data: bytes,
+    held: TrustLists,
+    *,
+    bootstrap: Bootstrap | None = None,
+    policy: ListPolicy | None = None,
+    confirmed: frozenset[bytes] = frozenset(),
+) -> Acceptance:
+    """The same of a file that should be a list of a kind.  Raises FileRefused, by cause."""
+    new = parse_trust_list(data)
+    if new.kind is not kind:
+        raise FileRefused(
+            Refusal.NAME_MISMATCH,
+            f"{kind.filename} was asked for, and {new.header.filename} came",
+        )
+    return accept(new, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed)
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """What came of some downloads: the lists that are believed now, and one outcome a file."""
@@ -280,13 +300,9 @@ def renew(
         if not data:
             continue
         try:
-            new = parse_trust_list(data)
-            if new.kind is not kind:
-                raise FileRefused(
-                    Refusal.NAME_MISMATCH,
-                    f"{kind.filename} was asked for, and {new.header.filename} came",
-                )
-            accepted = accept(new, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed)
+            accepted = decide(
+                kind, data, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed
+            )
         except FileRefused as exc:
             logger.warning("%s is refused: %s", kind.filename, exc)
             outcomes.append((kind, exc))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,16 +25,17 @@ from softphone.trust.acceptance import (
     ListPolicy,
     Renewal,
     TrustLists,
+    decide,
     notes_on,
     renew,
 )
-from softphone.trust.certificate import fingerprint_of
+from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
 from softphone.trust.folder import locked, make_folder, sweep, synchronize
 from softphone.trust.store import write_private
 from softphone.trust.tlv import FileRefused
 from softphone.trust.trust_list import ListKind, TrustList, parse_trust_list, verify_trust_list
 
-__all__ = ["AcceptedList", "TrustListStore"]
+__all__ = ["AcceptedList", "TrustListStore", "bootstrap_of"]
 
 logger = logging.getLogger("softphone.trust")
 
@@ -96,12 +97,12 @@ class TrustListStore:
         Raises FileRefused, by cause; then what is held stays.  Raises ConfigurationError when it
         cannot be written.
         """
-        renewal = self.renew({kind: data}, wall=wall, bootstrap=bootstrap, confirmed=confirmed)
-        for _, outcome in renewal.outcomes:
-            if isinstance(outcome, FileRefused):
-                raise outcome
-            return outcome
-        raise ConfigurationError(f"{kind.filename} is empty")
+        make_folder(self.folder)
+        with self._lock():
+            self._sweep()
+            accepted = self._decide(kind, data, bootstrap, confirmed)
+            self._keep(accepted, wall)
+        return accepted
 
     def renew(
         self,
@@ -126,9 +127,23 @@ class TrustListStore:
                 confirmed=confirmed,
             )
             for _, outcome in renewal.outcomes:
-                if isinstance(outcome, Acceptance) and outcome.basis is not Basis.UNCHANGED:
-                    self._write(outcome, wall)
+                if isinstance(outcome, Acceptance):
+                    self._keep(outcome, wall)
         return renewal
+
+    def check(
+        self,
+        kind: ListKind,
+        data: bytes,
+        *,
+        bootstrap: Bootstrap | None = None,
+        confirmed: frozenset[bytes] = frozenset(),
+    ) -> Acceptance:
+        """Decide as `offer` does, and store nothing.  Raises FileRefused, ConfigurationError."""
+        if not self.folder.is_dir():
+            return self._decide(kind, data, bootstrap, confirmed)
+        with self._lock():
+            return self._decide(kind, data, bootstrap, confirmed)
 
     def reset(self) -> tuple[ListKind, ...]:
         """Forget all lists; gives those that were held, readable or not.
@@ -169,8 +184,22 @@ class TrustListStore:
                 lists = lists.holding(_read(path, kind))
         return lists
 
-    def _write(self, accepted: Acceptance, wall: datetime) -> None:
+    def _decide(
+        self,
+        kind: ListKind,
+        data: bytes,
+        bootstrap: Bootstrap | None,
+        confirmed: frozenset[bytes],
+    ) -> Acceptance:
+        held = self._held()
+        return decide(
+            kind, data, held, bootstrap=bootstrap, policy=self._policy, confirmed=confirmed
+        )
+
+    def _keep(self, accepted: Acceptance, wall: datetime) -> None:
         """Store one list: what is told of it comes first, so that it is never without."""
+        if accepted.basis is Basis.UNCHANGED:
+            return
         new = accepted.trust_list
         history = self._history() | {new.fingerprint: _entry(accepted, wall)}
         self._write_history(history)
@@ -195,6 +224,24 @@ class TrustListStore:
             logger.warning("%s does not tell how the lists were accepted: %s", path, exc)
             return {}
         return read if isinstance(read, dict) else {}
+
+
+def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
+    """How a person wants the first list believed.
+
+    Each of `pins` is the SHA-256 of a signer's certificate in hex, or names a file with
+    certificates (PEM or DER).  Raises ConfigurationError, also when both ways are wanted.
+    """
+    found: set[str] = set()
+    for pin in pins:
+        one = fingerprint_in(pin)
+        if one is not None:
+            found.add(one)
+        else:
+            found |= {fingerprint_of(each) for each in load_certificate_file(Path(pin))}
+    if found and first_use:
+        raise ConfigurationError("give pins or trust on first use, not both")
+    return Bootstrap(frozenset(found), first_use)
 
 
 def _read(path: Path, kind: ListKind) -> TrustList:

@@ -11,21 +11,27 @@ import binascii
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Service, der_of, load_certificate_file
+from softphone.trust.folder import locked, make_folder, synchronize
 
 __all__ = ["Pin", "TrustStore", "write_private"]
 
 _ANCHORS = "anchors.pem"
 _PINS = "pins.json"
+_LOCK = ".anchors.lock"
 _SYSTEM = "system"
+
+_Stamp: TypeAlias = "tuple[int, int, int] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,12 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 class TrustStore:
     """Trust anchors, the system's store when asked, and pins.
 
-    `TrustStore.of("ca.crt")` is one in memory; `TrustStore.open(folder)` one on disk.  `revision`
-    counts the changes, so that whoever made a context from the store knows when it is old.
+    `TrustStore.of("ca.crt")` is one in memory; `TrustStore.open(folder)` one on disk.  `keep` is
+    a store whose pins count here, too, and where new ones go.  `revision` counts the changes, so
+    that whoever made a context from the store knows when it is old.
+
+    Several processes may use one folder: each change is made on what is on disk then, under a
+    lock, and what others have stored is seen when pins are asked for.
     """
 
     def __init__(
@@ -77,17 +87,18 @@ class TrustStore:
         *,
         system: bool = False,
         pins: Iterable[Pin] = (),
+        keep: TrustStore | None = None,
     ) -> None:
         self._anchors: dict[bytes, x509.Certificate] = {der_of(each): each for each in anchors}
-        self._pins: dict[tuple[Service, str, int], list[Pin]] = {}
+        self._pins: dict[tuple[Service, str, int], list[Pin]] = _by_place(pins)
+        self._keep = keep
         self._folder: Path | None = None
+        self._seen: tuple[_Stamp, _Stamp] = (None, None)
+        self._revision = 0
         self.system = system
-        self.revision = 0
-        for pin in pins:
-            self._pins.setdefault(pin.place, []).append(pin)
 
     @classmethod
-    def of(cls, *sources: str | Path) -> TrustStore:
+    def of(cls, *sources: str | Path, keep: TrustStore | None = None) -> TrustStore:
         """Anchors from files or folders of PEM; the word "system" adds the system's store.
 
         Raises ConfigurationError when a source is missing or holds no certificate.
@@ -96,55 +107,127 @@ class TrustStore:
         for source in sources:
             if source != _SYSTEM:
                 anchors += _read_anchors(Path(source))
-        return cls(anchors, system=_SYSTEM in sources)
+        return cls(anchors, system=_SYSTEM in sources, keep=keep)
 
     @classmethod
-    def open(cls, path: str | Path) -> TrustStore:
+    def open(cls, path: str | Path, *, make: bool = True) -> TrustStore:
         """The store kept in the folder `path`, made (0700) when it is missing.
 
+        Without `make` that is done by the first change.
         Raises ConfigurationError when it cannot be made, or what it holds cannot be read.
         """
-        folder = Path(path)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
-        anchors_file, pins_file = folder / _ANCHORS, folder / _PINS
-        anchors = load_certificate_file(anchors_file) if anchors_file.exists() else ()
-        store = cls(anchors, pins=_read_pins(pins_file) if pins_file.exists() else ())
-        store._folder = folder
+        store = cls()
+        store._folder = Path(path)
+        if make:
+            make_folder(store._folder)
+        store._read()
         return store
+
+    @property
+    def revision(self) -> int:
+        """Counts the changes of this store and of the one where pins are kept."""
+        return self._revision + (self._keep.revision if self._keep is not None else 0)
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
         """Our own trust anchors."""
         return tuple(self._anchors.values())
 
+    @property
+    def all_pins(self) -> tuple[Pin, ...]:
+        """Every pin, whatever its place."""
+        return tuple(pin for group in self._pins.values() for pin in group)
+
     def holds(self, certificate: bytes) -> bool:
         """Whether this very certificate (DER) is one of our own anchors."""
         return certificate in self._anchors
 
     def pins(self, service: Service, host: str, port: int) -> tuple[bytes, ...]:
-        """The DER of the certificates accepted for that place."""
+        """The DER of the certificates accepted for that place.
+
+        Raises ConfigurationError when the store has changed on disk and cannot be read.
+        """
+        self._refresh()
         place = (service, host.rstrip(".").lower(), port)
-        return tuple(pin.certificate for pin in self._pins.get(place, ()))
+        own = tuple(pin.certificate for pin in self._pins.get(place, ()))
+        kept = self._keep.pins(service, host, port) if self._keep is not None else ()
+        return own + kept
 
     def add_anchor(self, certificate: x509.Certificate) -> None:
         """Believe this certificate as an anchor from now on (and on disk)."""
-        self._anchors[der_of(certificate)] = certificate
-        self.revision += 1
-        if self._folder is not None:
-            pem = b"".join(each.public_bytes(Encoding.PEM) for each in self.anchors)
-            write_private(self._folder / _ANCHORS, pem)
+        with self._changing() as folder:
+            self._anchors[der_of(certificate)] = certificate
+            if folder is not None:
+                pem = b"".join(each.public_bytes(Encoding.PEM) for each in self.anchors)
+                write_private(folder / _ANCHORS, pem)
 
     def add_pin(self, pin: Pin) -> None:
         """Accept this certificate for its place from now on (and on disk)."""
-        pins = self._pins.setdefault(pin.place, [])
-        if pin not in pins:
-            pins.append(pin)
-        self.revision += 1
-        if self._folder is not None:
-            write_private(self._folder / _PINS, _pins_json(self._pins.values()))
+        if self._keep is not None:
+            self._keep.add_pin(pin)
+            return
+        with self._changing() as folder:
+            pins = self._pins.setdefault(pin.place, [])
+            if pin not in pins:
+                pins.append(pin)
+            if folder is not None:
+                write_private(folder / _PINS, _pins_json(self._pins.values()))
+
+    @contextmanager
+    def _changing(self) -> Iterator[Path | None]:
+        """Under the lock, and on what is on disk; when the change fails it is as if not made."""
+        if self._folder is None:
+            yield None
+            self._revision += 1
+            return
+        make_folder(self._folder)
+        with locked(self._folder / _LOCK):
+            self._read()
+            try:
+                yield self._folder
+                synchronize(self._folder)
+            except BaseException:
+                self._read()
+                raise
+            self._seen = self._stamps(self._folder)
+            self._revision += 1
+
+    def _refresh(self) -> None:
+        if self._folder is not None and self._stamps(self._folder) != self._seen:
+            self._read()
+
+    def _read(self) -> None:
+        """What is on disk, as each file is whole in itself."""
+        if self._folder is None:
+            return
+        stamps = self._stamps(self._folder)
+        anchors_file, pins_file = self._folder / _ANCHORS, self._folder / _PINS
+        anchors = load_certificate_file(anchors_file) if anchors_file.exists() else ()
+        pins = _read_pins(pins_file) if pins_file.exists() else []
+        self._anchors = {der_of(each): each for each in anchors}
+        self._pins = _by_place(pins)
+        self._seen = stamps
+        self._revision += 1
+
+    @staticmethod
+    def _stamps(folder: Path) -> tuple[_Stamp, _Stamp]:
+        return _stamp(folder / _ANCHORS), _stamp(folder / _PINS)
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file is replaced; None for one that is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _by_place(pins: Iterable[Pin]) -> dict[tuple[Service, str, int], list[Pin]]:
+    places: dict[tuple[Service, str, int], list[Pin]] = {}
+    for pin in pins:
+        places.setdefault(pin.place, []).append(pin)
+    return places
 
 
 def _read_anchors(source: Path) -> list[x509.Certificate]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from softphone.errors import SoftphoneError
+from softphone.errors import TrustRefused
 
 __all__ = [
     "LARGEST_FILE",
@@ -59,7 +59,7 @@ class Refusal(StrEnum):
     CANNOT_DECRYPT = "cannot_decrypt"
 
 
-class FileRefused(SoftphoneError):
+class FileRefused(TrustRefused):
     """A trust list or a signed file was not accepted; nothing of it has been used.
 
     `refusal` names the cause; `fingerprint` is the SHA-256 of the signer's certificate, in hex,

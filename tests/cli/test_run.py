@@ -24,8 +24,10 @@ from softphone.errors import (
     ConfigurationError,
     RegistrationRefused,
     ServerClosed,
+    TrustRefused,
 )
 from softphone.security import SecurityShortfall
+from softphone.trust import FileRefused, Refusal
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,8 @@ from softphone.security import SecurityShortfall
     [
         (ConfigurationError("x"), 2, 0),
         (CertificateExpired("x"), 3, 0),
+        (TrustRefused("x"), 3, 0),
+        (FileRefused(Refusal.MALFORMED, "x"), 3, 0),
         (SecurityShortfall(()), 3, 488),
         (Busy("x", status=486), 1, 486),
         (RegistrationRefused("x", status=403), 1, 403),

@@ -14,7 +14,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.trust.acceptance import SHA_1_NOTE, Basis, Bootstrap, ListPolicy, TrustLists
 from softphone.trust.certificate import fingerprint_of
-from softphone.trust.list_store import TrustListStore
+from softphone.trust.list_store import TrustListStore, bootstrap_of
 from softphone.trust.tlv import FileRefused, Refusal
 from softphone.trust.trust_list import (
     ListKind,
@@ -108,9 +108,35 @@ def test_a_stranger_is_refused_with_the_fingerprint_and_nothing_is_stored(store)
     assert store.held() == TrustLists()
 
 
-def test_an_empty_file_is_no_list(store):
-    with pytest.raises(ConfigurationError, match=r"ITLFile\.tlv is empty"):
+def test_an_empty_file_is_no_list_and_in_a_renewal_it_is_missing(store):
+    with pytest.raises(FileRefused):
         store.offer(ITL, b"", wall=WALL)
+    assert store.renew({ITL: b""}, wall=WALL).outcomes == ()
+
+
+def test_a_check_decides_the_same_and_stores_nothing(store):
+    assert store.check(CTL, CTL_1, bootstrap=PIN).basis is Basis.PIN
+    assert not store.folder.exists()
+    store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
+    before = files(store)
+    assert store.check(ITL, ITL_1).basis is Basis.CTL
+    with pytest.raises(FileRefused):
+        store.check(ITL, made(by="rogue"))
+    assert files(store) == before
+
+
+def test_a_bootstrap_is_a_fingerprint_a_certificate_or_the_first_use(tmp_path):
+    colons = ":".join(SAST[at : at + 2] for at in range(0, 64, 2)).upper()
+    pem = tmp_path / "sast.pem"
+    pem.write_bytes(vector("keys/sast.pem"))
+    for pin in (SAST, colons, f"sha256:{SAST}", str(pem)):
+        assert bootstrap_of([pin]) == PIN
+    assert bootstrap_of([], first_use=True) == Bootstrap(first_use=True)
+    assert bootstrap_of([]) == Bootstrap()
+    with pytest.raises(ConfigurationError, match="not both"):
+        bootstrap_of([SAST], first_use=True)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        bootstrap_of([SAST[:-1]])
 
 
 def test_one_whom_tvs_confirms_is_believed_and_it_is_said(store):
@@ -262,7 +288,7 @@ RENEW = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from softphone.trust.list_store import TrustListStore
+from softphone.trust.list_store import TrustListStore, bootstrap_of
 from softphone.trust.trust_list import ListKind
 
 folder, new, number = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3])

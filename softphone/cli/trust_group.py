@@ -1,0 +1,93 @@
+"""`softphone trust`: whom the phone believes; each command is a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softphone.cli.option import FirstUseOption, JsonOption, PinOption, StoreOption, carry_out
+
+if TYPE_CHECKING:
+    from softphone.cli.face import Face
+
+__all__ = ["group"]
+
+group = typer.Typer(
+    help="Show and change whom the phone believes.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@group.command()
+def show(store: StoreOption, json: JsonOption = False) -> None:
+    """Show the trust lists, anchors and pins of a store; no key is ever shown."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_lists import show_store
+
+        return show_store(face, store)
+
+    carry_out(command, json=json)
+
+
+@group.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A CTL or an ITL (.tlv).")],
+    store: StoreOption,
+    pin: PinOption = None,
+    first_use: FirstUseOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Check a trust list against those that are held; nothing is stored."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_lists import Beginning, check_list
+
+        return check_list(face, store, file, Beginning(pin or (), first_use))
+
+    carry_out(command, json=json)
+
+
+@group.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="A CTL, an ITL, or both (.tlv).")],
+    store: StoreOption,
+    pin: PinOption = None,
+    first_use: FirstUseOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Store trust lists that are believed; one that is refused replaces nothing."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_lists import Beginning, import_lists
+
+        return import_lists(face, store, files, Beginning(pin or (), first_use))
+
+    carry_out(command, json=json)
+
+
+@group.command()
+def reset(
+    store: StoreOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Forget the trust lists, as when the phone moves to another cluster.
+
+    Anchors, pins and the device's own certificate stay.
+    """
+    # Asked before there is an event loop, so that Ctrl-C is heard.
+    if not yes and (json or not sys.stdin.isatty()):
+        raise typer.BadParameter("there is nobody to ask: add --yes")
+    question = f"Forget the trust lists in {store}? The next ones need a pin or a first use."
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_lists import reset_lists
+
+        return reset_lists(face, store)
+
+    carry_out(command, json=json)

@@ -79,11 +79,12 @@ from softphone.trust.csr import (
 )
 from softphone.trust.envelope import FileSigner
 from softphone.trust.gate import Examination, GateRules, Verdict, examine
-from softphone.trust.identity import Identity, public_key_of
+from softphone.trust.identity import Identity, is_encrypted, public_key_of
 from softphone.trust.identity_store import IdentityStore
 from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
+from softphone.trust.private_file import write_private
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
-from softphone.trust.store import Pin, TrustStore, write_private
+from softphone.trust.store import Pin, TrustStore
 from softphone.trust.tlv import Digest, FileRefused, Refusal
 from softphone.trust.trust_list import (
     ListKind,
@@ -180,6 +181,7 @@ __all__ = [
     "examine",
     "fingerprint_of",
     "identifies",
+    "is_encrypted",
     "load_certificate_file",
     "load_certificates",
     "names_of",

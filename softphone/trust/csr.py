@@ -28,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
-from softphone.trust.store import write_private
+from softphone.trust.private_file import write_private
 
 __all__ = ["KeyKind", "RequestNames", "Subject", "new_key", "new_request", "write_key"]
 

@@ -31,7 +31,7 @@ from softphone.trust.acceptance import (
 )
 from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
 from softphone.trust.folder import locked, make_folder, sweep, synchronize
-from softphone.trust.store import write_private
+from softphone.trust.private_file import write_private
 from softphone.trust.tlv import FileRefused
 from softphone.trust.trust_list import ListKind, TrustList, parse_trust_list, verify_trust_list
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Service, der_of, load_certificate_file
-from softphone.trust.folder import locked, make_folder, synchronize
+from softphone.trust.folder import locked, make_folder, sweep, synchronize
+from softphone.trust.private_file import write_private
 
 __all__ = ["Pin", "TrustStore", "write_private"]
 
@@ -47,27 +46,6 @@ class Pin:
     def place(self) -> tuple[Service, str, int]:
         """Where it is accepted; hosts are compared without case or trailing dot."""
         return self.service, self.host.rstrip(".").lower(), self.port
-
-
-def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file at one stroke: written aside, synchronized, renamed over the old one.
-
-    Raises ConfigurationError when the folder cannot be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(handle, "wb") as file:
-                os.fchmod(handle, mode)
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 class TrustStore:
@@ -182,6 +160,8 @@ class TrustStore:
             return
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
+            for name in (_ANCHORS, _PINS):
+                sweep(self._folder, name)
             self._read()
             try:
                 yield self._folder

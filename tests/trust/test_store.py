@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
 import stat
 
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.trust import Pin, Service, TrustStore, der_of, write_private
+from softphone.trust import Pin, Service, TrustStore, der_of
 from tests.support.certificates import authority, foreign, server
 
 PIN = Pin(Service.SIP, "PBX.example.test.", 5061, der_of(server().certificate))
@@ -62,7 +61,7 @@ def test_a_store_on_disk_is_found_again(tmp_path):
     assert again.pins(*PIN.place) == (PIN.certificate,)
     assert mode(folder) == 0o700
     assert {mode(each) for each in folder.iterdir()} == {0o600}
-    assert {each.name for each in folder.iterdir()} == {"anchors.pem", "pins.json"}
+    assert {each.name for each in folder.iterdir()} == {"anchors.pem", "pins.json", ".anchors.lock"}
 
 
 def test_every_change_counts_as_a_revision():
@@ -86,25 +85,3 @@ def test_a_store_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used"):
         TrustStore.open(tmp_path / "file" / "store")
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "secret"
-    write_private(path, b"old")
-
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(ConfigurationError, match="No space left"):
-        write_private(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_private_file_is_never_readable_by_others(tmp_path):
-    path = tmp_path / "secret"
-    path.write_bytes(b"")
-    path.chmod(0o666)
-    write_private(path, b"new")
-    assert mode(path) == 0o600

@@ -30,10 +30,13 @@ __all__ = [
     "InfoReceived",
     "MessageReceived",
     "MessageWaiting",
+    "NodeChanged",
     "RegistrationChanged",
     "RegistrationState",
+    "RemoteControlRequested",
     "SecurityChanged",
     "SecurityRefused",
+    "ServiceRequested",
     "StreamStatistics",
     "TransferProgressed",
     "TransferRequested",
@@ -157,6 +160,40 @@ class FlowRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeChanged:
+    """Another server of the account's list holds the registration now; both by their URI."""
+
+    node: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRequested:
+    """The server asks the device to start anew or to compare versions (Cisco service control).
+
+    `action` is "reset", "restart" or "check-version"; `stamps` are its version stamps by name.
+    It is carried out once no call is up.
+    """
+
+    action: str
+    stamps: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteControlRequested:
+    """The server asks the phone to do something for its user (Cisco remote call control).
+
+    Nothing of it is done by the engine.  `request` names it ("answercallreq"), `values` are its
+    texts by path; `allowed` is whether the account's `remote_control` lets the application act on
+    requests that open the microphone.
+    """
+
+    request: str
+    values: tuple[tuple[str, str], ...] = ()
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MessageWaiting:
     """Voice messages (RFC 3842)."""
 
@@ -188,7 +225,15 @@ class CallRefused:
 
 
 AccountEvent: TypeAlias = (
-    CallRefused | RegistrationChanged | FlowLost | FlowRestored | MessageWaiting | MessageReceived
+    CallRefused
+    | RegistrationChanged
+    | NodeChanged
+    | FlowLost
+    | FlowRestored
+    | MessageWaiting
+    | MessageReceived
+    | ServiceRequested
+    | RemoteControlRequested
 )
 
 

@@ -123,6 +123,11 @@ class Registration:
         return self._flow
 
     @property
+    def call_id(self) -> str:
+        """The Call-ID of its REGISTER requests."""
+        return self._writer.call_id
+
+    @property
     def target(self) -> Target:
         """Where that flow leads, or where it is tried next."""
         return self._target

@@ -16,8 +16,9 @@ from softphone.sip.transaction import (
     Input,
     State,
 )
+from softphone.sip.uri import SipUri
 
-__all__ = ["ClientKey", "ClientTransaction", "ClientUser", "acknowledgment"]
+__all__ = ["ClientKey", "ClientTransaction", "ClientUser", "acknowledgment", "for_another_flow"]
 
 ClientKey: TypeAlias = tuple[str, str]
 """Branch and the method of CSeq (RFC 3261 section 17.1.3)."""
@@ -58,6 +59,20 @@ def acknowledgment(request: Request, response: Response) -> Request:
     return Request.build("ACK", request.uri, fields)
 
 
+def for_another_flow(request: Request) -> Request:
+    """The request without the Contact of the flow that it was made for, to get that flow's own.
+
+    A public GRUU leads to us whichever way we go (RFC 5627 section 4.4).
+    """
+    contacts = request.contacts
+    if request.method not in TARGET_REFRESH or len(contacts) != 1:
+        return request
+    uri = contacts[0].uri
+    if isinstance(uri, SipUri) and uri.parameter("gr") is not None:
+        return request
+    return request.without_header("Contact")
+
+
 class ClientTransaction:
     """One request of ours and its responses.
 
@@ -69,7 +84,9 @@ class ClientTransaction:
         "branch",
         "carrier",
         "data",
+        "fallback",
         "flow",
+        "given",
         "interval",
         "invite",
         "key",
@@ -90,6 +107,11 @@ class ClientTransaction:
         carrier: Carrier,
     ) -> None:
         self.request = request
+        self.given = request
+        """As the user gave it: without Via, and without the Contact that a flow brings."""
+        self.fallback: Flow | None = None
+        """The UDP flow to go back to when the connection that it is too long for UDP for cannot
+        be made, or breaks unanswered (RFC 3261 section 18.1.1)."""
         self.branch = branch
         self.key: ClientKey = (branch, request.method)
         self.to = to
@@ -116,10 +138,10 @@ class ClientTransaction:
             # We would answer for this hop with CRLF pings if its other end wants them (RFC 6223).
             parameters = (*parameters, ("keep", None))
         via = Via(flow.transport.value.upper(), host, port, parameters)
-        headers = self.request.headers.with_prepended("Via", str(via))
+        headers = self.given.headers.with_prepended("Via", str(via))
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
             headers = headers.with_added("Contact", self.carrier.contact(flow, self.request))
-        self.request = self.request.with_headers(headers)
+        self.request = self.given.with_headers(headers)
         self.data = self.request.encode()
         self.carrier.send(self.data, flow)
         if flow.transport is Transport.UDP:
@@ -139,6 +161,14 @@ class ClientTransaction:
     def fail(self, reason: str, *, now: float) -> None:
         """The flow has died, or could not be opened."""
         self._feed(Input.TRANSPORT_ERROR, now=now, reason=reason)
+
+    def fall_back(self, *, now: float) -> bool:
+        """Go out over UDP after all; False where that is no way, or an answer has come already."""
+        flow, self.fallback = self.fallback, None
+        if flow is None or self.state not in (State.CALLING, State.TRYING):
+            return False
+        self.start(flow, now=now)
+        return True
 
     def abandon(self) -> None:
         """Give up listening (RFC 3261 section 9.1: a canceled INVITE that nobody answers)."""

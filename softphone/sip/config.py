@@ -71,6 +71,9 @@ class EndpointConfig:
     """The shortest interval that is accepted (RFC 4028 section 5)."""
     trying_delay: float = 0.2
     """How long an INVITE waits for the application before 100 Trying goes out (17.2.1)."""
+    timer_c: float = 180.0
+    """How long an INVITE of ours may go without a word after a provisional response other than
+    100 (RFC 3261 section 16.6): then it is canceled, and fails with 408.  0: for ever."""
     answer_timeout: float = 180.0
     """How long an incoming INVITE may go unanswered before 480 (RFC 3261 section 13.3.1.1)."""
     response_timeout: float = 32.0

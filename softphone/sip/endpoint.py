@@ -25,6 +25,7 @@ from softphone.sip.initial_request import complete_request, initial_request
 from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.invite import InviteUsage
 from softphone.sip.invite_client import InviteClient
+from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
 from softphone.sip.parser import KeepAlive, Received, Rejected, parse_datagram
 from softphone.sip.reception import Reception
@@ -225,11 +226,15 @@ class Endpoint:
         to: Flow | Target,
         now: float,
         credentials: Authenticator | None = None,
+        failover: Failover | None = None,
     ) -> Exchange:
         """Send a request outside any dialog that is neither INVITE nor SUBSCRIBE.
 
         The request comes without Via; From tag, Call-ID, CSeq and Max-Forwards are filled in
-        where they are missing.  Raises LocalProtocolError for INVITE, ACK and CANCEL.
+        where they are missing.  `failover` has the places to go to where one does not serve it
+        (503, no answer, no connection: RFC 3263 section 4.3).
+
+        Raises LocalProtocolError for INVITE, ACK and CANCEL.
         """
         if request.method in ("INVITE", "ACK", "CANCEL"):
             raise LocalProtocolError(f"{request.method} is not sent like this")
@@ -240,7 +245,7 @@ class Endpoint:
             user=_Reporter(self._layer),
             credentials=credentials,
         )
-        exchange.send(now=now)
+        exchange.send(now=now, failover=failover)
         return exchange
 
     def respond(
@@ -272,7 +277,7 @@ class Endpoint:
         )
         usage.client = InviteClient(request, to=invitation.to, host=usage)
         self._reception.register(usage)
-        usage.client.send(now=now)
+        usage.client.send(now=now, failover=invitation.failover)
         return usage
 
     def _invite_fields(self, invitation: Invitation, usage: InviteUsage) -> list[Field]:
@@ -303,7 +308,7 @@ class Endpoint:
             "SUBSCRIBE", subscribe, layer=self._layer, headers=fields, body=subscribe.body
         )
         subscription = self._subscription(subscribe.event, subscribe.credentials)
-        subscription.subscribe(request, to=subscribe.to, expires=subscribe.expires, now=now)
+        subscription.subscribe(request, subscribe, expires=subscribe.expires, now=now)
         return subscription
 
     def refer(self, refer: ReferRequest, *, now: float) -> Subscription:
@@ -311,7 +316,7 @@ class Endpoint:
         fields = refer_fields(refer.refer_to, refer.referred_by, subscribe=refer.subscribe)
         request = initial_request("REFER", refer, layer=self._layer, headers=fields)
         subscription = self._subscription("refer", refer.credentials)
-        subscription.subscribe(request, to=refer.to, expires=0, now=now)
+        subscription.subscribe(request, refer, expires=0, now=now)
         return subscription
 
     def _subscription(self, event: str, credentials: Authenticator | None) -> Subscription:

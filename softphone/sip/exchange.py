@@ -13,8 +13,10 @@ from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
 from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
-from softphone.sip.client_transaction import ClientTransaction
+from softphone.sip.client_transaction import ClientTransaction, for_another_flow
+from softphone.sip.detour import Detour
 from softphone.sip.header_values import CSeq
+from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
 from softphone.sip.server_transaction import ServerTransaction
 from softphone.sip.transaction_layer import TransactionLayer
@@ -59,6 +61,7 @@ class Exchange:
 
     __slots__ = (
         "_credentials",
+        "_detour",
         "_layer",
         "_take_sequence",
         "_transaction",
@@ -88,14 +91,23 @@ class Exchange:
         self._credentials = credentials
         self._take_sequence = take_sequence or self._next_sequence
         self._transaction: ClientTransaction | None = None
+        self._detour = Detour(None)
 
     @property
     def flow(self) -> Flow | None:
         """The flow that the request went out on, once known."""
         return self._transaction.flow if self._transaction is not None else None
 
-    def send(self, *, now: float) -> None:
-        """Send it, with credentials where they are known already."""
+    @property
+    def _place(self) -> Target | None:
+        return self._layer.flows.target_of(self.flow or self.to)
+
+    def send(self, *, now: float, failover: Failover | None = None) -> None:
+        """Send it, with credentials where they are known already.
+
+        A place that does not serve it is followed by the next of `failover`.
+        """
+        self._detour = Detour(failover)
         if self._credentials is not None:
             self.request = self._credentials.prepare(self.request)
         self._transaction = self._layer.request(self.request, to=self.to, user=self, now=now)
@@ -117,15 +129,27 @@ class Exchange:
                 self.request = again
                 self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
                 return
+            if self._go_elsewhere(response, now=now):
+                return
             self.response = response
         self._user.exchange_answered(self, response, now=now)
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """Hand the failure on."""
-        if transaction is self._transaction:
+        """Try the next place, or hand the failure on."""
+        if transaction is self._transaction and not self._go_elsewhere(None, now=now):
             self._user.exchange_failed(self, status_hint, reason, now=now)
+
+    def _go_elsewhere(self, response: Response | None, *, now: float) -> bool:
+        """Send the same request to another place, as RFC 3263 section 4.3 has it."""
+        following = self._detour.after(self._place, now=now, response=response)
+        if following is None:
+            return False
+        self.to = following
+        self.request = for_another_flow(self.request)
+        self._transaction = self._layer.request(self.request, to=following, user=self, now=now)
+        return True
 
     def _next_sequence(self) -> int:
         return self.request.cseq.number + 1

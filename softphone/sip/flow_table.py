@@ -55,7 +55,7 @@ class FlowTable:
         self._former: OrderedDict[Flow, Target] = OrderedDict()
         self.outgoing: list[Transmit] = []
 
-    def __contains__(self, flow: Flow) -> bool:
+    def __contains__(self, flow: Flow | None) -> bool:
         return flow in self._open
 
     def forward(self, to: Flow | Target) -> Flow | Target:
@@ -140,9 +140,9 @@ class FlowTable:
         known = self._open.get(flow)
         return known is not None and bool(known.users)
 
-    def use(self, flow: Flow, user: FlowUser) -> None:
+    def use(self, flow: Flow | None, user: FlowUser) -> None:
         """`user` fails when the flow ends."""
-        known = self._open.get(flow)
+        known = self._open.get(flow) if flow is not None else None
         if known is not None:
             known.users[user] = None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from softphone.machine import Flow, Target
 from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
+from softphone.sip.location import Failover
 from softphone.sip.uri import NameAddr, Uri
 
 __all__ = ["Invitation", "ReferRequest", "SubscribeRequest"]
@@ -19,7 +20,8 @@ class Invitation:
     `uri` is the Request-URI, `to` the place of the first hop.  `contact` None: made from the
     flow.  `reliable` puts 100rel into Supported (True) or Require ("required"); `session_timer`
     asks for RFC 4028 by its interval in seconds, None for none.  `replaces` is a Replaces value
-    (RFC 3891).  `body` None is a delayed offer.
+    (RFC 3891).  `body` None is a delayed offer.  `failover` has the places to go to where `to`
+    does not serve the request (503, no answer, no connection: RFC 3263 section 4.3).
     """
 
     uri: Uri
@@ -31,6 +33,7 @@ class Invitation:
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Authenticator | None = None
+    failover: Failover | None = None
     reliable: bool = True
     require_reliable: bool = False
     session_timer: float | None = 1800.0
@@ -54,6 +57,7 @@ class SubscribeRequest:
     headers: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
     credentials: Authenticator | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +75,4 @@ class ReferRequest:
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Authenticator | None = None
+    failover: Failover | None = None

@@ -9,11 +9,12 @@ from __future__ import annotations
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
 from softphone.sip.body import Body, BodyRole
-from softphone.sip.client_transaction import ClientTransaction
+from softphone.sip.client_transaction import ClientTransaction, for_another_flow
+from softphone.sip.detour import Detour
 from softphone.sip.dialog import Dialog
 from softphone.sip.event import Answered, Provisional, Rejected
 from softphone.sip.exchange import Exchange, authorized
-from softphone.sip.header_values import CSeq, RAck
+from softphone.sip.header_values import CSeq, RAck, Reason
 from softphone.sip.headers import Field
 from softphone.sip.invite_host import (
     HeaderFields,
@@ -24,6 +25,7 @@ from softphone.sip.invite_host import (
     taken,
 )
 from softphone.sip.leg import Leg
+from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
 from softphone.sip.offer_answer import OfferAnswer, OfferState, Turn
 from softphone.sip.transaction_layer import Acknowledgment
@@ -45,12 +47,19 @@ class InviteClient:
         self._canceling: HeaderFields | None = None
         self._cancel_sent = False
         self._provisional = False
+        self._alerted = False
         self._over = False
+        self._unanswered = False
+        self._detour = Detour(None)
         self.request = request
         """As it was last sent, without Via."""
 
-    def send(self, *, now: float) -> None:
-        """Send the INVITE, with credentials where they are known already."""
+    def send(self, *, now: float, failover: Failover | None = None) -> None:
+        """Send the INVITE, with credentials where they are known already.
+
+        A place that does not serve it is followed by the next of `failover`.
+        """
+        self._detour = Detour(failover)
         credentials = self._host.credentials
         if credentials is not None:
             self.request = credentials.prepare(self.request)
@@ -58,6 +67,7 @@ class InviteClient:
 
     def _start(self, *, now: float) -> None:
         self._provisional = False
+        self._layer.timers.cancel((self, "timer C"))
         self._transaction = self._layer.request(self.request, to=self._to, user=self, now=now)
 
     # Commands ------------------------------------------------------------------------------------
@@ -115,17 +125,37 @@ class InviteClient:
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
         """Nobody answered, or the flow died."""
-        if transaction is self._transaction and not self._over:
+        if transaction is not self._transaction or self._over:
+            return
+        if not self._go_elsewhere(None, now=now):
             self._reject(status_hint, reason, None)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """64*T1 after CANCEL without a final response: the INVITE counts as canceled (9.1)."""
-        if not self._over and self._transaction is not None:
+        """Timer C: nobody has decided for too long; or 64*T1 after CANCEL: it counts as canceled.
+
+        RFC 3261 sections 16.8 and 9.1.
+        """
+        if self._over or self._transaction is None:
+            return
+        if name == "timer C":
+            if self._canceling is None:
+                self._unanswered = True
+                reason = Reason("SIP", 408, "Request Timeout")
+                self.cancel(now=now, headers=(("Reason", str(reason)),))
+        else:
             self._transaction.abandon()
             self._reject(487, "Request Terminated", None)
 
+    def _watch(self, response: Response, *, now: float) -> None:
+        """Start timer C with the first provisional response; each but 100 starts it anew (16.7)."""
+        patience = self._layer.config.timer_c
+        if patience > 0 and (response.status != 100 or not self._provisional):
+            self._layer.timers.set((self, "timer C"), now + patience)
+
     def _proceed(self, response: Response, *, now: float) -> None:
+        self._watch(response, now=now)
         self._provisional = True
+        self._alerted = self._alerted or response.status != 100
         if self._canceling is not None:
             if not self._cancel_sent:
                 self._send_cancel(now=now)
@@ -216,6 +246,7 @@ class InviteClient:
             self._refuse_success(leg, tag, now=now)
             return
         self._over = True
+        self._layer.timers.cancel((self, "timer C"))
         if self._host.credentials is not None:
             self._host.credentials.confirm(transaction.request, response)
         self._confirm(leg, tag, response, now=now)
@@ -263,6 +294,8 @@ class InviteClient:
     def _failed(self, transaction: ClientTransaction, response: Response, *, now: float) -> None:
         if self._canceling is None and self._try_again(transaction, response, now=now):
             return
+        if self._go_elsewhere(response, now=now):
+            return
         self._reject(response.status, response.reason, response)
 
     def _try_again(self, transaction: ClientTransaction, response: Response, *, now: float) -> bool:
@@ -280,19 +313,40 @@ class InviteClient:
                 again = again.with_header(name, value)
         if again is None:
             return False
-        self.request = again
+        self._begin_anew(again, now=now)
+        return True
+
+    def _go_elsewhere(self, response: Response | None, *, now: float) -> bool:
+        """Send the same INVITE to another place (RFC 3263 4.3), unless a phone has rung for it."""
+        if self._alerted or self._canceling is not None:
+            return False
+        place = self._layer.flows.target_of(self.flow or self._to)
+        following = self._detour.after(place, now=now, response=response)
+        if following is None:
+            return False
+        self._to = following
+        again = for_another_flow(self.request)
+        if "Contact" not in again.headers:
+            self._host.contact = None
+        self._begin_anew(again, now=now)
+        return True
+
+    def _begin_anew(self, request: Request, *, now: float) -> None:
+        self.request = request
         self._legs.clear()
         self._host.leg = None
         self._start(now=now)
-        return True
 
     def _next_sequence(self) -> int:
         return self.request.cseq.number + 1
 
     def _reject(self, status: int, reason: str, response: Response | None) -> None:
         self._over = True
-        self._layer.timers.cancel((self, "cancel"))
+        for timer in ("cancel", "timer C"):
+            self._layer.timers.cancel((self, timer))
         canceled = self._canceling is not None
+        if self._unanswered:
+            status, reason, response, canceled = 408, "Request Timeout", None, False
         contacts = response.contacts if response is not None and status // 100 == 3 else ()
         self._host.leave()
         self._host.emit(Rejected(self._host, status, reason, response, contacts, canceled))

@@ -18,6 +18,7 @@ from softphone.sip.multipart import find_part
 from softphone.sip.offer_answer import OfferAnswer, Turn
 from softphone.sip.session_timer import SessionTimer
 from softphone.sip.transaction_layer import TransactionLayer
+from softphone.sip.uri import NameAddr
 
 __all__ = ["HeaderFields", "InviteHost", "InviteState", "sent", "session_body", "taken"]
 
@@ -39,6 +40,7 @@ class InviteHost(Protocol):
 
     layer: TransactionLayer
     credentials: Authenticator | None
+    contact: NameAddr | None
     session_timer: SessionTimer
     state: InviteState
     leg: Leg | None

@@ -19,6 +19,8 @@ from softphone.sip.event import NotifyReceived, SubscriptionAccepted, Subscripti
 from softphone.sip.exchange import Exchange
 from softphone.sip.header_values import CSeq, EventValue
 from softphone.sip.headers import Field
+from softphone.sip.invitation import ReferRequest, SubscribeRequest
+from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
 from softphone.sip.parser import parse_sipfrag_status
 from softphone.sip.server_transaction import ServerTransaction
@@ -91,12 +93,19 @@ class Subscription:
 
     # Commands ------------------------------------------------------------------------------------
 
-    def subscribe(self, request: Request, *, to: Flow | Target, expires: float, now: float) -> None:
-        """Send the first SUBSCRIBE, or a REFER, outside any dialog."""
+    def subscribe(
+        self,
+        request: Request,
+        said: SubscribeRequest | ReferRequest,
+        *,
+        expires: float,
+        now: float,
+    ) -> None:
+        """Send the first SUBSCRIBE, or a REFER, outside any dialog, as it was said."""
         self._request = request
         self._expires = expires
         self._table.add_half(request.call_id, request.from_.tag or "", self)
-        self._send(request, to=to, now=now)
+        self._send(request, to=said.to, now=now, failover=said.failover)
 
     def refer(
         self,
@@ -144,7 +153,14 @@ class Subscription:
             ]
         self._send(dialog.request("SUBSCRIBE", headers=fields), to=dialog.to, now=now)
 
-    def _send(self, request: Request, *, to: Flow | Target, now: float) -> None:
+    def _send(
+        self,
+        request: Request,
+        *,
+        to: Flow | Target,
+        now: float,
+        failover: Failover | None = None,
+    ) -> None:
         dialog = self.dialog
         self._exchange = Exchange(
             request,
@@ -154,7 +170,7 @@ class Subscription:
             credentials=self._credentials,
             take_sequence=dialog.take_sequence if dialog is not None else None,
         )
-        self._exchange.send(now=now)
+        self._exchange.send(now=now, failover=failover)
 
     # Responses -----------------------------------------------------------------------------------
 

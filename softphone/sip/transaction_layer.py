@@ -12,7 +12,7 @@ from softphone.machine import Entropy, Flow, Target, Timers, Transmit, Transport
 from softphone.sip.client_transaction import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.config import EndpointConfig
 from softphone.sip.contact import contact_for
-from softphone.sip.flow_table import FlowTable
+from softphone.sip.flow_table import FlowTable, FlowUser
 from softphone.sip.header_values import Via
 from softphone.sip.message import Request, Response
 from softphone.sip.server_transaction import (
@@ -130,25 +130,29 @@ class TransactionLayer:
         transaction = ClientTransaction(request, branch=branch, to=to, user=user, carrier=self)
         self._clients[transaction.key] = transaction
         transaction.wait(now=now)
-        to = self._by_size(request, self.flows.forward(to))
+        to = self.flows.forward(to)
         flow = self.flows.resolve(to)
+        if flow is not None and self._too_long(request, flow):
+            transaction.fallback = flow
+            to = Target(Transport.TCP, flow.remote[0], flow.remote[1])
+            flow = self.flows.resolve(to)
         if flow is not None:
-            self.flows.use(flow, transaction)
-            transaction.start(flow, now=now)
+            self._start(transaction, flow, now=now)
         elif not isinstance(to, Target) or not self.flows.wait(to, transaction):
             self.timers.set((transaction, Input.TRANSPORT_ERROR), now)
         return transaction
 
-    def _by_size(self, request: Request, to: Flow | Target) -> Flow | Target:
+    def _too_long(self, request: Request, flow: Flow) -> bool:
         """RFC 3261 section 18.1.1: a large request goes over TCP, where that is wanted."""
         limit = self.config.reliable_above
-        flow = self.flows.resolve(to)
-        if limit is None or flow is None or flow.transport is not Transport.UDP:
-            return to
+        if limit is None or flow.transport is not Transport.UDP:
+            return False
         # Via is still to come: a hundred bytes and more.
-        if len(request.encode()) + 120 <= limit:
-            return to
-        return Target(Transport.TCP, flow.remote[0], flow.remote[1])
+        return len(request.encode()) + 120 > limit
+
+    def _start(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
+        self.flows.use(flow, transaction)
+        transaction.start(flow, now=now)
 
     # Flows ---------------------------------------------------------------------------------------
 
@@ -164,7 +168,17 @@ class TransactionLayer:
     def disconnected(self, flow: Flow | Target, reason: str, *, now: float) -> None:
         """Fail what depends on this flow."""
         for waiter in self.flows.disconnected(flow):
-            waiter.fail(reason, now=now)
+            if not self._fall_back(waiter, now=now):
+                waiter.fail(reason, now=now)
+
+    def _fall_back(self, waiter: FlowUser, *, now: float) -> bool:
+        """RFC 3261 section 18.1.1: what was too long for UDP goes there where TCP is refused."""
+        if not isinstance(waiter, ClientTransaction) or waiter.fallback not in self.flows:
+            return False
+        if not waiter.fall_back(now=now):
+            return False
+        self.flows.use(waiter.flow, waiter)
+        return True
 
     # Responses -----------------------------------------------------------------------------------
 

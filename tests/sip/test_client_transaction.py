@@ -78,7 +78,7 @@ def test_a_provisional_stops_timers_a_and_b_of_an_invite():
     lone.drain()
     lone.say(lone.response(lone.last(), 180))
     lone.heard()
-    lone.wait(600)
+    lone.wait(150)
     assert lone.heard() == []
     assert not [event for event in lone.events if type(event).__name__ == "Rejected"]
 

@@ -252,3 +252,70 @@ def test_requests_that_wait_for_flows_are_bounded():
         pair.alice.invite(pair.invitation(body=OFFER), now=pair.now)
     pair.run(0)
     assert kinds(pair.events["alice"]) == ["Rejected"]
+
+
+# Timer C (RFC 3261 sections 16.6 to 16.8) ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [100, 180, 183])
+def test_an_invite_that_only_gets_a_provisional_is_canceled_after_three_minutes(status):
+    lone = Lone()
+    usage, invite = call(lone)
+    lone.say(lone.response(invite, status))
+    lone.wait(179.0)
+    assert lone.heard() == ["INVITE"]
+    lone.wait(2.0)
+    assert lone.heard()[0] == "CANCEL"
+    lone.say(lone.response(invite, 487))
+    rejected = lone.take("Rejected")
+    assert (rejected.status, rejected.response, rejected.canceled) == (408, None, False)
+    assert usage.state is InviteState.TERMINATED
+    assert not [e for e in lone.events if type(e).__name__ == "Rejected"]
+
+
+def test_each_word_of_the_far_end_but_100_gives_it_three_minutes_more():
+    lone = Lone()
+    _, invite = call(lone)
+    for _ in range(5):
+        lone.say(lone.response(invite, 180))
+        lone.wait(100.0)
+    lone.say(lone.response(invite, 100))
+    assert lone.heard() == ["INVITE"]
+    lone.wait(81.0)
+    assert lone.heard()[0] == "CANCEL"
+
+
+def test_a_cancel_by_timer_c_says_why_and_ends_even_in_silence():
+    lone = Lone()
+    _, invite = call(lone)
+    lone.say(lone.response(invite, 180))
+    lone.wait(180.5)
+    cancel = next(m for m in lone.out if m.method == "CANCEL")
+    assert cancel.headers.get("Reason") == 'SIP;cause=408;text="Request Timeout"'
+    lone.wait(33.0)
+    assert lone.take("Rejected").status == 408
+
+
+def test_a_200_that_crosses_the_cancel_of_timer_c_is_ended():
+    lone = Lone()
+    _, invite = call(lone)
+    lone.say(lone.response(invite, 180))
+    lone.wait(181.0)
+    lone.heard()
+    lone.say(lone.response(invite, 200, body=SDP))
+    assert lone.heard() == ["ACK", "BYE"]
+    assert lone.take("Rejected").status == 408
+
+
+def test_timer_c_is_settable_off_and_gone_with_the_answer():
+    patient = Lone(config=EndpointConfig(timer_c=0.0))
+    _, invite = call(patient)
+    patient.say(patient.response(invite, 180))
+    patient.wait(10_000.0)
+    assert patient.heard() == ["INVITE"]
+    hasty = Lone(config=EndpointConfig(timer_c=10.0))
+    _, invite = call(hasty)
+    hasty.say(hasty.response(invite, 180))
+    hasty.say(hasty.response(invite, 200, body=SDP))
+    hasty.wait(100.0)
+    assert hasty.heard() == ["INVITE", "ACK"]

@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
 from softphone.trust import check_credential, identity_store
 from softphone.trust.csr import KeyKind
 from softphone.trust.identity_store import IdentityStore
@@ -31,7 +32,7 @@ def test_files_are_for_their_owner_only(store, identities):
     store.replace(DEVICE, identities[1])
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in store.folder.iterdir()} == {0o600}
-    assert len(list(store.folder.iterdir())) == 2
+    assert {each.suffix for each in store.folder.iterdir()} == {".pem", ".lock"}
 
 
 def test_tls_takes_the_one_file_as_certificate_and_key(store, identities):
@@ -71,7 +72,7 @@ def test_deleting_deletes_both(store, identities):
     store.replace(DEVICE, identities[0])
     store.replace(DEVICE, identities[1])
     assert store.delete(DEVICE)
-    assert list(store.folder.iterdir()) == []
+    assert [each.name for each in store.folder.iterdir()] == [".identities.lock"]
 
 
 @pytest.mark.parametrize("fails_at", [0, 1])
@@ -113,3 +114,22 @@ def test_a_broken_file_is_said_and_not_replaced_silently(store):
     with pytest.raises(ConfigurationError, match=DEVICE):
         store.load(DEVICE)
     assert os.listdir(store.folder) == [f"{DEVICE}.pem"]
+
+
+def test_keys_are_encrypted_where_there_is_a_passphrase(tmp_path, identities):
+    plain = IdentityStore(tmp_path / "store")
+    plain.replace(DEVICE, identities[0])
+    secret = KeyMaterial(b"open sesame")
+    store = IdentityStore(tmp_path / "store", passphrase=secret)
+    assert store.load(DEVICE) == identities[0]
+    assert store.credential(DEVICE).password is None
+    store.replace(DEVICE, identities[1])
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in store.path(DEVICE).read_bytes()
+    assert store.load(DEVICE) == identities[1]
+    assert store.credential(DEVICE).password is secret
+    check_credential(store.credential(DEVICE))
+    with pytest.raises(ConfigurationError, match="is encrypted: give its passphrase"):
+        plain.load(DEVICE)
+    wrong = IdentityStore(tmp_path / "store", passphrase=KeyMaterial(b"guess"))
+    with pytest.raises(ConfigurationError, match="does not open with this passphrase"):
+        wrong.load(DEVICE)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -85,3 +86,57 @@ def test_a_store_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used"):
         TrustStore.open(tmp_path / "file" / "store")
+
+
+def test_what_another_process_has_stored_is_seen(tmp_path):
+    here, there = TrustStore.open(tmp_path), TrustStore.open(tmp_path)
+    there.add_pin(PIN)
+    assert here.pins(*PIN.place) == (PIN.certificate,)
+    there.add_anchor(authority().certificate)
+    before = here.revision
+    here.pins(*PIN.place)
+    assert here.anchors == there.anchors
+    assert here.revision > before
+
+
+def test_a_change_is_made_on_what_is_on_disk_then(tmp_path):
+    here, there = TrustStore.open(tmp_path), TrustStore.open(tmp_path)
+    other = Pin(Service.HTTPS, "web.example.test", 443, PIN.certificate)
+    here.add_pin(PIN)
+    there.add_pin(other)
+    assert set(TrustStore.open(tmp_path).all_pins) == {PIN, other}
+
+
+def test_a_change_that_fails_is_as_if_not_made(tmp_path, monkeypatch):
+    trust = TrustStore.open(tmp_path)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(ConfigurationError, match="No space left"):
+            trust.add_pin(PIN)
+    assert trust.pins(*PIN.place) == ()
+    assert trust.all_pins == ()
+
+
+def test_a_folder_can_wait_until_there_is_something_to_store(tmp_path):
+    folder = tmp_path / "store"
+    trust = TrustStore.open(folder, make=False)
+    assert trust.pins(*PIN.place) == ()
+    assert not folder.exists()
+    trust.add_pin(PIN)
+    assert mode(folder) == 0o700
+    assert TrustStore.open(folder).pins(*PIN.place) == (PIN.certificate,)
+
+
+def test_pins_are_kept_in_another_store_where_there_is_one(tmp_path):
+    keep = TrustStore.open(tmp_path / "kept")
+    trust = TrustStore.of(authority().write(tmp_path), keep=keep)
+    before = trust.revision
+    trust.add_pin(PIN)
+    assert trust.pins(*PIN.place) == keep.pins(*PIN.place) == (PIN.certificate,)
+    assert trust.revision > before
+    assert trust.anchors == (authority().certificate,)
+    assert keep.anchors == ()

@@ -42,7 +42,7 @@ from softphone.call import (
     OutgoingLeg,
 )
 from softphone.call.security import unfit
-from softphone.errors import SoftphoneError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.events import (
     AccountEvent,
     CallRefused,
@@ -120,7 +120,11 @@ class Account:
             config=DriverConfig(clock=setup.clock, resolve=setup.resolver.resolve),
         )
         self._route = Route(
-            config, setup.resolver, self._driver.open, lambda: self._machine.registration
+            config,
+            setup.resolver,
+            self._driver.open,
+            lambda: self._machine.registration,
+            lambda: self._driver.now,
         )
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
@@ -223,6 +227,11 @@ class Account:
         with self._driver.change() as now:
             registration.unregister(now=now)
 
+    def cut(self) -> None:
+        """Close the connection at once, as a failing network would; it is made anew."""
+        if self._dialog_flow is not None:
+            self._driver.close_flow(self._dialog_flow, TransportError("cut on purpose"))
+
     async def close(self) -> None:
         """Hang up, unregister (waiting a little for the answers), and close the connection.
 
@@ -284,7 +293,8 @@ class Account:
         uri = self.config.target_uri(target)
 
         async def launch() -> OutgoingLeg:
-            flow, route_set = await self._route.first_hop(uri)
+            hop = await self._route.first_hop(uri)
+            flow = hop.flow
             setup = self._leg_setup(flow, srtp)
             shortfalls = unfit(setup.media.policy, flow, fips=setup.fips)
             if shortfalls:
@@ -298,7 +308,8 @@ class Account:
                     to=flow,
                     contact=self._contact(flow),
                     body=body,
-                    route_set=route_set,
+                    route_set=hop.route_set,
+                    failover=hop.failover,
                     headers=headers,
                     credentials=self._digest,
                     replaces=replaces,

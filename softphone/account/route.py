@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from softphone.account.config import AccountConfig
 from softphone.errors import CertificateError, TransportError
 from softphone.machine import Flow, Target
 from softphone.net import Resolver
-from softphone.sip import LookupPolicy, NameAddr, Registration, SipUri
+from softphone.sip import Failover, LookupPolicy, NameAddr, Registration, SipUri
 
-__all__ = ["Route"]
+__all__ = ["FirstHop", "Route"]
 
 logger = logging.getLogger("softphone.account")
 
 
 @dataclass(frozen=True, slots=True)
+class FirstHop:
+    """Where a request goes, by which Route, and the places to go to if it is not served there."""
+
+    flow: Flow
+    route_set: tuple[NameAddr, ...]
+    failover: Failover | None
+
+
+@dataclass(slots=True)
 class Route:
     """The way of one account's requests.
 
     `open` makes, or finds, the flow to a target; `registration` gives the account's, if it has
-    one.
+    one; `clock` the endpoint's time.
     """
 
     config: AccountConfig
     resolver: Resolver
     open: Callable[[Target], Awaitable[Flow]]
     registration: Callable[[], Registration | None]
+    clock: Callable[[], float]
+    _known: Failover | None = field(default=None, init=False)
 
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """The places of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         return await self.resolver.locate(uri, policy=policy)
 
-    async def first_hop(self, uri: SipUri) -> tuple[Flow, tuple[NameAddr, ...]]:
-        """The flow that a request for `uri` takes, and its Route.
+    async def first_hop(self, uri: SipUri) -> FirstHop:
+        """The flow that a request for `uri` takes, its Route, and where else it may go.
 
-        A registered account uses the flow of its registration and no other.  Without one, the
+        A registered account uses the flow of its registration, unless the server there has asked
+        to be left alone and another can be reached (RFC 3261 section 21.5.4).  Without one, the
         places that DNS gives are tried in their order (RFC 3263 section 4.3); a certificate that
         was refused ends the trying, since another place would be another way to the same doubt.
         Raises TransportError and CertificateError by the first cause.
@@ -47,15 +59,41 @@ class Route:
         if registration is not None:
             if registration.flow is None:
                 raise TransportError("there is no connection to the server at the moment")
-            binding = registration.binding
-            route = binding.service_route if binding is not None else ()
-            return registration.flow, route or self.proxy
+            return await self._registered(registration, registration.flow)
         server = self.config.server_uri
-        return await self._reach(uri if server is None else server), self.proxy
+        places = self._places(await self.locate(uri if server is None else server))
+        flow = await self._reach(places, uri)
+        return FirstHop(flow, self.proxy, self._alike(places.targets, flow))
 
-    async def _reach(self, uri: SipUri) -> Flow:
+    async def _registered(self, registration: Registration, flow: Flow) -> FirstHop:
+        binding = registration.binding
+        route = binding.service_route if binding is not None else ()
+        places = self._alike(registration.targets, flow)
+        now = self.clock()
+        if places is not None and places.is_closed(registration.target, now=now):
+            other = places.choose(now=now)
+            try:
+                if other is not None:
+                    return FirstHop(await self.open(other), self.proxy, places)
+            except TransportError as error:
+                logger.info("%s: %s cannot be reached: %s", self.config.aor, other, error)
+        return FirstHop(flow, route or self.proxy, places)
+
+    def _places(self, targets: Sequence[Target]) -> Failover:
+        """The places, and what is known of them from earlier requests."""
+        self._known = Failover(targets, before=self._known)
+        return self._known
+
+    def _alike(self, targets: Sequence[Target], flow: Flow) -> Failover | None:
+        """Those that are as safe as `flow`: an offer that holds keys may follow it there."""
+        alike = [target for target in targets if target.transport is flow.transport]
+        return self._places(alike) if alike else None
+
+    async def _reach(self, places: Failover, uri: SipUri) -> Flow:
+        now = self.clock()
         failure: TransportError | None = None
-        for target in await self.locate(uri):
+        # Who has asked to be left alone comes last.
+        for target in sorted(places.targets, key=lambda place: places.is_closed(place, now=now)):
             try:
                 return await self.open(target)
             except CertificateError:

@@ -46,7 +46,7 @@ from softphone.sip.grammar import MalformedMessage
 from softphone.sip.headers import Headers
 from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.invite import InviteState, InviteUsage
-from softphone.sip.location import LookupPolicy, is_numeric
+from softphone.sip.location import Failover, LookupPolicy, is_numeric
 from softphone.sip.message import Request, Response
 from softphone.sip.parser import Limits
 from softphone.sip.registration import (
@@ -74,6 +74,7 @@ __all__ = [
     "Endpoint",
     "EndpointConfig",
     "Exchange",
+    "Failover",
     "FlowClosed",
     "FlowOpened",
     "Headers",

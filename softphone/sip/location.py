@@ -404,12 +404,16 @@ class Failover:
         candidates = [
             target
             for target in self._targets
-            if target not in self._failed and self._closed.get(target, now) <= now
+            if target not in self._failed and not self.is_closed(target, now=now)
         ]
         if not candidates:
             self._failed.clear()
             return None
         return self._last_good if self._last_good in candidates else candidates[0]
+
+    def is_closed(self, target: Target, *, now: float) -> bool:
+        """Whether a target has asked to be left alone until later than `now`."""
+        return self._closed.get(target, now) > now
 
     def failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
         """Put a target out of use, for at least `retry_after` seconds (a 503)."""

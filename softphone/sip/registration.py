@@ -36,12 +36,10 @@ from softphone.sip.location import Failover
 from softphone.sip.message import Response
 from softphone.sip.patience import Patience
 from softphone.sip.register_writer import RegisterWriter
-from softphone.sip.registration_config import Backoff, RegistrationConfig, refresh_after
+from softphone.sip.registration_config import RegistrationConfig, refresh_after
 from softphone.sip.uri import NameAddr
 
 __all__ = [
-    "Backoff",
-    "Binding",
     "Registration",
     "RegistrationConfig",
     "RegistrationEvent",
@@ -131,6 +129,11 @@ class Registration:
     def target(self) -> Target:
         """Where that flow leads, or where it is tried next."""
         return self._target
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every place that it may be registered at, best first."""
+        return self._failover.targets
 
     @property
     def probe(self) -> Probe:

@@ -45,29 +45,29 @@ class Network:
 
 def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
-    return Route(AccountConfig(**values), names, network.open, lambda: registration)
+    return Route(AccountConfig(**values), names, network.open, lambda: registration, lambda: 0.0)
 
 
 async def test_without_a_server_the_uri_itself_is_looked_up():
     names = Names()
-    flow, route_set = await route(names, Network()).first_hop(URI)
-    assert flow is FLOW
-    assert route_set == ()
+    hop = await route(names, Network()).first_hop(URI)
+    assert hop.flow is FLOW
+    assert hop.route_set == ()
+    assert hop.failover.targets == (FIRST, SECOND)
     assert names.asked == [("sip:bob@example.test", None)]
 
 
 async def test_an_outbound_proxy_is_the_first_hop_and_the_route():
     names = Names()
     way = route(names, Network(), outbound_proxy="sips:edge.test")
-    _, route_set = await way.first_hop(URI)
+    route_set = (await way.first_hop(URI)).route_set
     assert names.asked[0][0] == "sips:edge.test"
     assert [str(entry) for entry in route_set] == ["<sips:edge.test;lr>"]
 
 
 async def test_the_next_place_is_tried_when_one_cannot_be_reached():
     network = Network(**{"192_0_2_1": TransportTimeout("silent")})
-    flow, _ = await route(Names(), network).first_hop(URI)
-    assert flow is FLOW
+    assert (await route(Names(), network).first_hop(URI)).flow is FLOW
     assert network.tried == [FIRST, SECOND]
 
 
@@ -84,12 +84,53 @@ async def test_a_refused_certificate_ends_the_trying():
     assert network.tried == [FIRST]
 
 
+def registered(flow=FLOW, targets=(FIRST,), service=()):
+    binding = SimpleNamespace(service_route=service)
+    return SimpleNamespace(flow=flow, binding=binding, target=FIRST, targets=targets)
+
+
 async def test_a_registered_account_uses_its_flow_and_service_route():
     service = (NameAddr.parse("<sip:core.test;lr>"),)
-    registration = SimpleNamespace(flow=FLOW, binding=SimpleNamespace(service_route=service))
     names = Names()
-    assert await route(names, Network(), registration).first_hop(URI) == (FLOW, service)
+    hop = await route(names, Network(), registered(service=service)).first_hop(URI)
+    assert (hop.flow, hop.route_set) == (FLOW, service)
     assert names.asked == []
+
+
+async def test_a_call_follows_its_server_only_to_places_that_are_as_safe():
+    clear = Target(Transport.UDP, "192.0.2.3", 5060)
+    way = route(Names(), Network(), registered(targets=(FIRST, clear, SECOND)))
+    assert (await way.first_hop(URI)).failover.targets == (FIRST, SECOND)
+
+
+async def test_a_server_that_asked_to_be_left_alone_is_left_alone_where_there_is_another():
+    network = Network()
+    registration = registered(targets=(FIRST, SECOND))
+    way = route(Names(), network, registration)
+    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    await way.first_hop(URI)
+    assert network.tried == [SECOND]
+    network.failures["192_0_2_2"] = TransportError("down")
+    assert (await way.first_hop(URI)).flow is registration.flow
+    way.clock = lambda: 61.0
+    network.tried.clear()
+    await way.first_hop(URI)
+    assert network.tried == []
+
+
+async def test_a_sole_server_that_asked_to_be_left_alone_is_asked_all_the_same():
+    way = route(Names(), Network(), registered())
+    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    assert (await way.first_hop(URI)).flow is FLOW
+
+
+async def test_without_a_registration_it_comes_last():
+    network = Network()
+    way = route(Names(), network)
+    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    network.tried.clear()
+    await way.first_hop(URI)
+    assert network.tried == [SECOND]
 
 
 async def test_a_registration_without_a_flow_sends_nothing_elsewhere():

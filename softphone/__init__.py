@@ -7,10 +7,15 @@ Names are loaded when they are first used, so that `import softphone` costs next
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from softphone._version import __version__
+
+if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
+    # Before anything can load `cryptography`: see the module.
+    import_module("softphone.provider").enter()
 
 if TYPE_CHECKING:
     from softphone.account import (

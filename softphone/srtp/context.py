@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.errors import ConfigurationError
+from softphone import provider
+from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import libsrtp
 from softphone.srtp.aead import CryptographyTransform
@@ -25,6 +26,7 @@ __all__ = [
     "FailureCounts",
     "ReceiveContext",
     "SendContext",
+    "default_backend",
 ]
 
 FIRST_SEQUENCE_LIMIT = 1 << 15
@@ -67,6 +69,11 @@ class FailureCounts:
             setattr(self, name, getattr(self, name) + 1)
 
 
+def default_backend() -> Backend:
+    """The one that does the work here: libsrtp's, and in FIPS mode that on `cryptography`."""
+    return Backend.CRYPTOGRAPHY if provider.in_force() else Backend.LIBSRTP
+
+
 def _transform(
     suite: CryptoSuite, key: KeyMaterial, backend: Backend, *, sending: bool
 ) -> Transform:
@@ -75,6 +82,8 @@ def _transform(
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
     if backend is Backend.CRYPTOGRAPHY:
         return CryptographyTransform(suite, key.reveal())
+    if provider.in_force():
+        raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
     return libsrtp.transform(suite, key.reveal(), sending=sending)
 
 
@@ -85,7 +94,10 @@ def _source(packet: bytes, at: int) -> int:
 class SendContext:
     """Protects what we send under one key.  Packets are RTP or RTCP as of RFC 3550.
 
-    Raises ConfigurationError when `key` has not the length that `suite` demands.
+    `backend` None chooses by the process's mode (`default_backend`).
+
+    Raises ConfigurationError when `key` has not the length that `suite` demands, and FipsForbidden
+    for libsrtp in FIPS mode.
     """
 
     __slots__ = ("_transform", "failures", "handle", "suite")
@@ -93,11 +105,11 @@ class SendContext:
     word = -1
 
     def __init__(
-        self, suite: CryptoSuite, key: KeyMaterial, *, backend: Backend = Backend.LIBSRTP
+        self, suite: CryptoSuite, key: KeyMaterial, *, backend: Backend | None = None
     ) -> None:
         self.suite = suite
         self.failures = FailureCounts()
-        self._transform = _transform(suite, key, backend, sending=True)
+        self._transform = _transform(suite, key, backend or default_backend(), sending=True)
         self.handle: Any = getattr(self._transform, "handle", None)
 
     def count(self, status: Status) -> None:
@@ -140,7 +152,10 @@ class ReceiveContext:
     7.1.4 starts a new one, and peers do either: the first packets of such a source are tried with
     the kept counter, with 0, and with the kept one plus 1 (it may just have wrapped); the first
     that authenticates is kept for good.
-    Raises ConfigurationError when `key` has not the length that `suite` demands.
+    `backend` None chooses by the process's mode (`default_backend`).
+
+    Raises ConfigurationError when `key` has not the length that `suite` demands, and FipsForbidden
+    for libsrtp in FIPS mode.
     """
 
     __slots__ = ("_candidates", "_heard", "_transform", "failures", "handle", "suite", "word")
@@ -150,9 +165,10 @@ class ReceiveContext:
         suite: CryptoSuite,
         key: KeyMaterial,
         *,
-        backend: Backend = Backend.LIBSRTP,
+        backend: Backend | None = None,
         rollover: Mapping[int, int] | None = None,
     ) -> None:
+        backend = backend or default_backend()
         if rollover and backend is Backend.LIBSRTP and not libsrtp.rollover_settable():
             backend = Backend.CRYPTOGRAPHY
         self.suite = suite

@@ -32,6 +32,7 @@ from softphone.errors import (
     ConfigurationError,
 )
 from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
+from softphone.provider import in_force
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.store import TrustStore
 
@@ -92,13 +93,13 @@ class TlsSettings:
     service: Service = Service.SIP
     revocation: RevocationMode = RevocationMode.SOFT
     client_certificates: ClientCertificates = ClientCertificates.REQUIRED
-    fips: bool = False
+    fips: bool = field(default_factory=in_force)
     allow: frozenset[Relaxation] = frozenset()
 
     @property
     def allowed(self) -> frozenset[Relaxation]:
-        """What the checks let pass: `allow`, and nothing in FIPS mode."""
-        return frozenset() if self.fips else self.allow
+        """What the checks let pass: `allow`; in FIPS mode only that revocation is asked nearby."""
+        return self.allow & {Relaxation.LOCAL_REVOCATION} if self.fips else self.allow
 
 
 def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:

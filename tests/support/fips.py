@@ -1,0 +1,108 @@
+"""Processes in FIPS mode under the real provider, for tests; `python -m` installs that provider.
+
+With `CI` set the provider must be there: its tests fail then, and are never skipped.  Elsewhere
+they are skipped with a sentence that says what to install.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from softphone import provider
+from softphone.errors import FipsUnavailable
+from softphone.trust.fips import Decider, FipsMode, environment
+from softphone.trust.fips_setup import FipsSetup, find_module, find_setup, make_setup
+
+PACKAGE = "openssl-provider-fips"
+ON = FipsMode(True, Decider.BOOTSTRAP, "a test")
+OURS = ("SOFTPHONE_FIPS", "OPENSSL_")
+
+
+def install() -> None:
+    """Have Debian's provider, by apt, where it is missing.  Raises FipsUnavailable."""
+    try:
+        find_module()
+    except FipsUnavailable:
+        for command in (["update"], ["install", "-y", "--no-install-recommends", PACKAGE]):
+            environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(["apt-get", "-qq", *command], env=environ, check=False)
+        find_module()
+
+
+def have_module() -> Path:
+    """The provider's file; else the test is skipped, or fails in CI."""
+    try:
+        return find_module()
+    except FipsUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"needs the OpenSSL FIPS provider: apt-get install {PACKAGE} ({error})")
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without anything that says FIPS."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+
+
+@cache
+def _made() -> FipsSetup:
+    base = Path(tempfile.mkdtemp(prefix="softphone-fips-"))
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
+    make_setup(base)
+    found = find_setup(base)
+    if found is None:
+        raise AssertionError("the set-up that was made is not found")
+    return found
+
+
+def setup() -> FipsSetup:
+    """A set-up of this worker's own, made once."""
+    have_module()
+    return _made()
+
+
+def fips_environment(setup: FipsSetup) -> dict[str, str]:
+    """What a process in FIPS mode is started with."""
+    return environment(ON, setup.folder, surrounding=plain_environment())
+
+
+def python(
+    program: str, *, env: dict[str, str], arguments: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program with this interpreter, from the project's folder."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments],
+        env=env,
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def in_fips_mode(program: str, *arguments: str) -> str:
+    """Run a program in FIPS mode, the self-check first; gives what it printed, stripped."""
+    checked = "import softphone\nfrom softphone.trust.fips_check import check\ncheck().require()\n"
+    ended = python(
+        checked + textwrap.dedent(program), env=fips_environment(setup()), arguments=arguments
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+if __name__ == "__main__":
+    if provider.in_force():
+        sys.exit("this is not done in FIPS mode")
+    install()
+    print(find_module())

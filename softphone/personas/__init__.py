@@ -1,19 +1,42 @@
-"""How a class of devices speaks SIP."""
+"""How a class of devices speaks SIP.
+
+A new persona is one file here: a class made from `StandardPersona`, called `PERSONA` in its
+module, found by the module's name.
+"""
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from softphone.errors import ConfigurationError
+from softphone.personas.line import DeviceIdentity, Line, RegistrationStyle, Reply
 from softphone.personas.standard import FarEndWord, StandardPersona
 
-__all__ = ["FarEndWord", "StandardPersona", "persona_named"]
+__all__ = [
+    "DeviceIdentity",
+    "FarEndWord",
+    "Line",
+    "RegistrationStyle",
+    "Reply",
+    "StandardPersona",
+    "persona_named",
+    "persona_names",
+]
 
-_PERSONAS = {"standard": StandardPersona}
+_OTHER_ROOMS = frozenset({"line"})
+
+
+def persona_names() -> tuple[str, ...]:
+    """Every persona there is."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(found - _OTHER_ROOMS))
 
 
 def persona_named(name: str) -> StandardPersona:
     """The persona of that name.  Raises ConfigurationError."""
-    if name not in _PERSONAS:
-        raise ConfigurationError(
-            f"persona: {name!r} is unknown; known are {', '.join(sorted(_PERSONAS))}"
-        )
-    return _PERSONAS[name]()
+    if name not in persona_names():
+        known = ", ".join(persona_names())
+        raise ConfigurationError(f"persona: {name!r} is unknown; known are {known}")
+    persona: StandardPersona = import_module(f"{__name__}.{name}").PERSONA()
+    return persona

@@ -1,18 +1,24 @@
 """The standard persona: RFC 3261 and its family, and the word of a call server that vouches.
 
-A persona says how a class of devices speaks: which SRTP fallbacks it knows and whom it believes
-about the far end.  It returns intents and sends nothing.
+A persona says how a class of devices speaks: how it registers, which SRTP fallbacks it knows,
+whom it believes about the far end, what it answers to requests outside of calls.  It returns
+intents and sends nothing.  Others are made from this one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
+from softphone._version import __version__
+from softphone.machine import Entropy
+from softphone.personas.line import Line, RegistrationStyle, Reply
 from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Request, Response
 from softphone.sip.call_info import call_security
 
-__all__ = ["FarEndWord", "StandardPersona"]
+__all__ = ["PERSONA", "FarEndWord", "StandardPersona"]
 
 _VOUCHES = "x-cisco-sis-"
 
@@ -28,7 +34,30 @@ class FarEndWord:
 class StandardPersona:
     """An RFC 3261 user agent."""
 
-    name = "standard"
+    name: ClassVar[str] = "standard"
+    registered_connection_only: ClassVar[bool] = False
+    """Whether new requests are served on the registration's own connection and on no other."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Event packages beside those that every account knows."""
+
+    def check(self, line: Line) -> None:
+        """Raise ConfigurationError when an account cannot be spoken for like this."""
+
+    def user_agent(self, line: Line) -> str:
+        """The value of User-Agent and Server."""
+        return f"softphone/{__version__}"
+
+    def instance(self, line: Line, entropy: Entropy) -> str | None:
+        """The URN of this installation; None leaves it to the account."""
+        return None
+
+    def style(self, line: Line) -> RegistrationStyle:
+        """How the account registers."""
+        return RegistrationStyle()
+
+    def option_tags(self, line: Line) -> tuple[str, ...]:
+        """What goes into Supported of calls beside what every account supports."""
+        return ()
 
     def vouches(self, response: Response) -> bool:
         """Whether the server that accepted our REGISTER speaks for the far ends of calls.
@@ -52,6 +81,27 @@ class StandardPersona:
             return FarEndWord(True, level)
         return FarEndWord(False)
 
+    def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
+        """Whether RTP/AVP may answer our RTP/SAVP.
+
+        `agreed` is what the server supports by its answer to REGISTER, in lower case.
+        """
+        return srtp is SrtpPolicy.OPTIONAL
+
     def retries_in_clear(self, srtp: SrtpPolicy, status: int) -> bool:
         """Whether a refused SRTP offer is followed by one INVITE with RTP/AVP."""
         return srtp is SrtpPolicy.OPTIONAL and status == 488
+
+    def notified(self, request: Request, *, call_id: str) -> Reply | None:
+        """The answer to a NOTIFY outside of calls; None: nothing that this persona knows.
+
+        `call_id` is that of our REGISTER requests.
+        """
+        return None
+
+    def referred(self, request: Request, line: Line) -> Reply | None:
+        """The answer to a REFER outside of calls; None: nothing that this persona knows."""
+        return None
+
+
+PERSONA = StandardPersona

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.personas import FarEndWord, StandardPersona, persona_named
+from softphone.personas import (
+    FarEndWord,
+    Line,
+    RegistrationStyle,
+    StandardPersona,
+    persona_named,
+    persona_names,
+)
 from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Response, security_call_info
 from softphone.sip.parser import parse_datagram
@@ -67,7 +74,29 @@ def test_only_optional_falls_back_and_only_after_488(srtp, status):
     assert PERSONA.retries_in_clear(srtp, status) is expected
 
 
+def test_only_optional_takes_clear_answers():
+    taken = [srtp for srtp in SrtpPolicy if PERSONA.takes_clear_answers(srtp, ())]
+    assert taken == [SrtpPolicy.OPTIONAL]
+
+
+def test_it_asks_for_nothing_of_its_own():
+    line = Line()
+    PERSONA.check(line)
+    assert PERSONA.style(line) == RegistrationStyle()
+    assert PERSONA.option_tags(line) == ()
+    assert PERSONA.instance(line, lambda n: bytes(n)) is None
+    assert PERSONA.user_agent(line).startswith("softphone/")
+
+
 def test_a_persona_is_found_by_its_name():
     assert isinstance(persona_named("standard"), StandardPersona)
-    with pytest.raises(ConfigurationError, match="known are standard"):
+    assert set(persona_names()) >= {"standard", "cisco_phone", "as_sip", "oauth"}
+    with pytest.raises(ConfigurationError, match="known are as_sip, cisco_phone"):
         persona_named("psychic")
+    with pytest.raises(ConfigurationError, match="unknown"):
+        persona_named("line")
+
+
+def test_every_persona_bears_its_modules_name():
+    for name in persona_names():
+        assert persona_named(name).name == name

@@ -1,0 +1,43 @@
+"""A third-party endpoint over TLS: CUCM's generic AS-SIP and secure video types.
+
+It is known by its digest user name alone: no device name, no configuration files, no client
+certificate of a CAPF.  Its signaling is TLS and its media SRTP, always.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from softphone.errors import ConfigurationError
+from softphone.personas.line import Line, RegistrationStyle
+from softphone.personas.standard import StandardPersona
+from softphone.security import SrtpPolicy
+
+__all__ = ["PERSONA", "AsSipPersona"]
+
+
+class AsSipPersona(StandardPersona):
+    """An endpoint that its user name identifies."""
+
+    name: ClassVar[str] = "as_sip"
+    registered_connection_only: ClassVar[bool] = True
+
+    def check(self, line: Line) -> None:
+        """Raise ConfigurationError without TLS, SRTP or a digest user."""
+        if not line.secure:
+            raise ConfigurationError(
+                "registrar: persona 'as_sip' speaks TLS only: use sips: or transport=tls"
+            )
+        if not line.digest:
+            raise ConfigurationError(
+                "credentials: persona 'as_sip' is known by its digest user: give [credentials]"
+            )
+        if line.srtp is SrtpPolicy.OFF:
+            raise ConfigurationError("media.srtp: persona 'as_sip' speaks SRTP; it cannot be off")
+
+    def style(self, line: Line) -> RegistrationStyle:
+        """A plain binding: CUCM knows neither outbound nor GRUU."""
+        return RegistrationStyle(outbound=False, gruu=False, option_tags=())
+
+
+PERSONA = AsSipPersona

@@ -1,0 +1,168 @@
+"""A Cisco phone, or Jabber's soft phone, as CUCM knows it (Cisco SIP Line Messaging Guide).
+
+It registers as a device: name, model and installation in its Contact, five seconds ahead of the
+two minutes that CUCM grants, over one connection that carries everything.  It says truthfully
+what it supports: `X-cisco-srtp-fallback` only where the account's policy takes RTP.  Service
+control, remote call control and message waiting are read and told; nothing that opens the
+microphone is done by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import ClassVar
+
+from softphone._version import __version__
+from softphone.errors import ConfigurationError
+from softphone.events import (
+    AccountEvent,
+    MessageWaiting,
+    RemoteControlRequested,
+    ServiceRequested,
+)
+from softphone.machine import Entropy
+from softphone.personas.line import Line, RegistrationStyle, Reply
+from softphone.personas.standard import StandardPersona
+from softphone.security import SrtpPolicy
+from softphone.sip import Request
+from softphone.sip.kpml import KPML
+from softphone.sip.remotecc import RemoteRequest, read_requests, text_parts
+from softphone.sip.service_control import SERVICE_CONTROL, ServiceControl
+
+__all__ = ["PERSONA", "CiscoPhonePersona"]
+
+FALLBACK = "X-cisco-srtp-fallback"
+_TAGS = (
+    "replaces",
+    "norefersub",
+    "X-cisco-callinfo",
+    "X-cisco-service-control",
+    "X-cisco-sis-7.0.0",
+)
+_PRODUCTS = {
+    503: "Cisco-CSF",
+    562: "Cisco-TCT",
+    575: "Cisco-BOT",
+    652: "Cisco-TAB",
+    30016: "Cisco-CIPC",
+}
+REFRESH_EARLY = 5.0
+"""Seconds between a refresh and the end of what was granted (timerRegisterDelta)."""
+# Why the device was away last, by the numbers of its alarms; an unknown cause has none.
+_ALARMS = {"initialized": 25, "cm-closed-tcp": 14, "reset-reset": 23, "reset-restart": 23}
+
+
+class CiscoPhonePersona(StandardPersona):
+    """A device of CUCM's."""
+
+    name: ClassVar[str] = "cisco_phone"
+    registered_connection_only: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = (KPML, SERVICE_CONTROL)
+
+    def check(self, line: Line) -> None:
+        """Raise ConfigurationError without a device, or with SRTP and no TLS."""
+        if line.device is None:
+            raise ConfigurationError(
+                f"device: persona {self.name!r} registers a device: give its name in [device]"
+            )
+        if line.bearer:
+            raise ConfigurationError(f"oauth: persona {self.name!r} has none; use 'oauth'")
+
+    def user_agent(self, line: Line) -> str:
+        """The product that CUCM knows the model by, and ourselves."""
+        product = _PRODUCTS.get(0 if line.device is None else line.device.model)
+        own = super().user_agent(line)
+        return own if product is None else f"{product} softphone/{__version__}"
+
+    def instance(self, line: Line, entropy: Entropy) -> str | None:
+        """Zeros and the device's twelve digits."""
+        return None if line.device is None else line.device.instance(entropy)
+
+    def style(self, line: Line) -> RegistrationStyle:
+        """Device name and model in the Contact, no outbound, no GRUU, no probes."""
+        device = line.device
+        if device is None:
+            return RegistrationStyle()
+
+        def alarm(cause: str) -> tuple[tuple[str, str], ...]:
+            number = _ALARMS.get(cause)
+            if number is None:
+                return ()
+            text = (
+                f"cisco-alarm:{number} Name={device.name} ActiveLoad={device.load} "
+                f"InactiveLoad= Last={cause}"
+            )
+            return (("Reason", f'SIP;cause=200;text="{text}"'),)
+
+        return RegistrationStyle(
+            user=device.contact,
+            option_tags=self._tags(line),
+            contact_parameters=(
+                ("+u.sip!devicename.ccm.cisco.com", f'"{device.name}"'),
+                ("+u.sip!model.ccm.cisco.com", f'"{device.model}"'),
+            ),
+            outbound=False,
+            gruu=False,
+            refresh_early=REFRESH_EARLY,
+            probes=False,
+            alarm=alarm,
+        )
+
+    def option_tags(self, line: Line) -> tuple[str, ...]:
+        """What is said in calls, too."""
+        return tuple(tag for tag in self._tags(line) if tag.lower().startswith("x-cisco"))
+
+    def _tags(self, line: Line) -> tuple[str, ...]:
+        falls_back = line.srtp is SrtpPolicy.OPTIONAL
+        return (*_TAGS, FALLBACK) if falls_back else _TAGS
+
+    def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
+        """Only where both sides have said that they fall back."""
+        return srtp is SrtpPolicy.OPTIONAL and FALLBACK.lower() in agreed
+
+    def retries_in_clear(self, srtp: SrtpPolicy, status: int) -> bool:
+        """Never: the server answers RTP/AVP where it falls back, and means its 488."""
+        return False
+
+    def notified(self, request: Request, *, call_id: str) -> Reply | None:
+        """Service control that names our registration; 400 for another one's."""
+        event = request.event
+        if event is None or event.package.lower() != SERVICE_CONTROL:
+            return None
+        control = ServiceControl.parse(request.body)
+        if not control.concerns(call_id):
+            return Reply(400, reason="Not this registration")
+        return Reply(200, _service(control))
+
+    def referred(self, request: Request, line: Line) -> Reply | None:
+        """What CUCM refers to outside of calls is a document of its own: never a transfer."""
+        refer_to = request.refer_to
+        if refer_to is None or refer_to.uri.scheme.lower() not in ("cid", "urn"):
+            return None
+        content = request.content
+        if content is None:
+            return Reply(202)
+        allowed = line.device is not None and line.device.remote_control
+        news: list[AccountEvent] = []
+        for one in read_requests(content):
+            news += _remote(one, allowed)
+        for text in text_parts(content):
+            news += _service(ServiceControl.parse(text))
+        return Reply(202, tuple(news))
+
+
+def _service(control: ServiceControl) -> tuple[AccountEvent, ...]:
+    if control.action is None:
+        return ()
+    return (ServiceRequested(control.action.value, control.stamps),)
+
+
+def _remote(request: RemoteRequest, allowed: bool) -> tuple[AccountEvent, ...]:
+    told: AccountEvent = RemoteControlRequested(request.name, request.values, allowed)
+    waiting = next((text for path, text in request.values if path.endswith("mwi")), None)
+    if request.name != "bulkupdate" or waiting is None:
+        return (told,)
+    return (MessageWaiting(waiting.lower() in ("yes", "true", "1", "on")), told)
+
+
+PERSONA = CiscoPhonePersona

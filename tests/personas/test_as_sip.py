@@ -1,0 +1,32 @@
+"""AS-SIP: TLS, SRTP and a digest user, or nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.personas import Line, persona_named
+from softphone.security import SrtpPolicy
+
+PERSONA = persona_named("as_sip")
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("registrar", Line(secure=False, digest=True)),
+        ("credentials", Line()),
+        ("media.srtp", Line(digest=True, srtp=SrtpPolicy.OFF)),
+    ],
+)
+def test_what_is_missing_is_said(key, line):
+    with pytest.raises(ConfigurationError, match=key):
+        PERSONA.check(line)
+
+
+def test_it_registers_plainly():
+    PERSONA.check(Line(digest=True))
+    style = PERSONA.style(Line(digest=True))
+    assert style.option_tags == ()
+    assert not style.outbound
+    assert PERSONA.registered_connection_only

@@ -163,6 +163,10 @@ class AccountConfig:
     expires: int = 3600
     instance: str | None = None
     reg_id: int = 1
+    `fips` is a bootstrap setting (`softphone.trust.fips`); None leaves it to the others.
+    `accept_from` are addresses or networks beside the registrar's own that may bring new requests
+    over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
+    without a word (RFC 3261 section 16.6; 0: none does).
     credentials: CredentialConfig | None = None
     tls: TlsConfig = field(default_factory=TlsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -174,6 +178,9 @@ class AccountConfig:
         for key, text in (("registrar", self.registrar), ("outbound_proxy", self.outbound_proxy)):
             if text is not None:
                 _transport_of(parse_sip_uri(text, what=key), key)
+    fips: bool | None = None
+    accept_from: tuple[str, ...] = ()
+    timer_c: int = 180
         if self.listen is not None:
             self.listen_at()
         if self.instance is not None and _URN.fullmatch(self.instance) is None:

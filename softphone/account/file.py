@@ -51,6 +51,11 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "expires",
         "credentials",
         "tls",
+        "fips",
+        "instance",
+        "reg_id",
+        "accept_from",
+        "timer_c",
         "policy",
         "media",
     ),
@@ -227,12 +232,24 @@ def _checked(reader: _Reader, table: str, make: Callable[[], Made]) -> Made:
         return make()
     except ConfigurationError as error:
         message = str(error)
+            fips=_fips(reader, values),
+            instance=reader.text_of("", values, "instance"),
+            reg_id=reader.number_of(values, "reg_id", 1),
+            accept_from=reader.list_of("", values, "accept_from") or (),
+            timer_c=reader.number_of(values, "timer_c", 180),
         if message.startswith(f"{reader.path}:"):
             raise
         key = message.partition(":")[0].rpartition(".")[2]
         raise ConfigurationError(
             f"{reader.path}:{reader.line_of(table, key)}: {message}"
         ) from error
+
+
+def _fips(reader: _Reader, values: Mapping[str, Any]) -> bool | None:
+    value = values.get("fips")
+    if value is not None and not isinstance(value, bool):
+        reader.fail("", "fips", "expected true or false")
+    return value
 
 
 def _credentials(

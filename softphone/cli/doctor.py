@@ -7,7 +7,6 @@ since the later ones depend on it.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from softphone.personas import persona_named
 from softphone.phone import Phone
 from softphone.sip import LookupPolicy
 from softphone.trust import TlsSettings, client_context
+from softphone.trust.fips import random_bytes
 
 __all__ = ["examine_account"]
 
@@ -114,7 +114,7 @@ class _Examination:
         server = self.config.server_uri
         if server is None:
             return "no server: the account is called directly"
-        resolver = Resolver(entropy=secrets.token_bytes)
+        resolver = Resolver(entropy=random_bytes)
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         self._targets = await resolver.locate(server, policy=policy)
         return ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])

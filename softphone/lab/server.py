@@ -10,7 +10,6 @@ and a few extensions.  Everything listens on one loopback address.  RFC 3261, RF
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -50,6 +49,7 @@ from softphone.sip import (
 )
 from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
 from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.trust.fips import random_bytes
 
 __all__ = ["LabServer"]
 
@@ -66,7 +66,7 @@ class LabServer:
         folder: Path,
         config: LabConfig | None = None,
         *,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = random_bytes,
         tap: Tap | None = None,
     ) -> None:
         self.config = config or LabConfig()

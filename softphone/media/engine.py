@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import secrets
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -48,6 +47,7 @@ from softphone.media.resample import at_rate
 from softphone.media.statistics import snapshot
 from softphone.media.transport import MediaTransport
 from softphone.net.batch import decode_address, encode_address
+from softphone.trust.fips import random_bytes
 
 __all__ = ["CATCH_UP", "MediaEngine"]
 
@@ -76,7 +76,7 @@ class MediaEngine:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = random_bytes,
         tap: Tap | None = None,
     ) -> None:
         self.config = config or MediaConfig()

@@ -157,3 +157,12 @@ def test_ca_may_add_the_system_store(folder):
     config = load(folder, WHOLE.replace('ca = "ca.crt"', 'ca = ["ca.crt", "system"]')).config
     assert config.tls.system
     assert config.tls.ca == (folder / "ca.crt",)
+
+
+def test_fips_is_a_setting_that_may_be_missing(folder):
+    basis = 'aor = "sip:alice@127.0.0.1"\nlisten = "tls:127.0.0.1:0"\n'
+    assert load(folder, basis).config.fips is None
+    assert load(folder, f"{basis}fips = true\n").config.fips is True
+    assert load(folder, f"{basis}fips = false\n").config.fips is False
+    with pytest.raises(ConfigurationError, match=r"alice\.toml:3: fips: expected true or false"):
+        load(folder, f'{basis}fips = "yes"\n')

@@ -109,6 +109,21 @@ class TrustLists:
             return Basis.ITL
         return None
 
+    def __bool__(self) -> bool:
+        """Whether any list is held."""
+        return self.ctl is not None or self.itl is not None
+
+    def roles(self, certificate: bytes) -> tuple[int, ...]:
+        """Every role that either list gives this certificate (DER), whatever it is worth."""
+        found = (
+            record.role
+            for each in (self.ctl, self.itl)
+            if each is not None
+            for record in each.records
+            if record.confirms(certificate)
+        )
+        return tuple(dict.fromkeys(found))
+
     def certificates(self, role: Role) -> tuple[bytes, ...]:
         """The certificates (DER) that may play a role, those of the CTL first, each once."""
         found = [

@@ -53,6 +53,7 @@ class Service(StrEnum):
     HTTPS = "https"
     XMPP = "xmpp"
     CAPF = "capf"
+    TVS = "tvs"
 
     @property
     def allows_wildcard(self) -> bool:

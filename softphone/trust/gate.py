@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from softphone.errors import CertificateUntrusted, IdentityMismatch
+from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
 from softphone.machine import PeerIdentity
 from softphone.security import Relaxation, RevocationMode
+from softphone.trust.acceptance import TrustLists
 from softphone.trust.certificate import (
     Service,
     check_identity,
@@ -29,7 +30,14 @@ from softphone.trust.certificate import (
     subject_of,
 )
 from softphone.trust.path import check_dates, check_strength, strict_violations
-from softphone.trust.revocation import Fetch, FetchFailed, judge, next_update, wanted_for
+from softphone.trust.revocation import (
+    Fetch,
+    FetchFailed,
+    judge,
+    next_update,
+    wanted_for,
+)
+from softphone.trust.vouching import Standing, question_to_tvs, stand, vouched
 
 __all__ = ["Examination", "GateRules", "Verdict", "examine"]
 
@@ -44,6 +52,9 @@ class GateRules:
     (each departure is named in the verdict), others may not.  `pins` are certificates (DER)
     accepted for this very service, host and port; `only` is the fingerprint of the one that is
     accepted at all.  `allow` is what is let pass, and then named in the verdict.
+
+    `lists` are the trust lists that are held, `tvs` whether there is a TVS to ask about what they
+    do not know.  `listed_may_expire` has a list's word outlast a certificate's date, as phones do.
     """
 
     anchors: frozenset[bytes] = frozenset()
@@ -51,11 +62,16 @@ class GateRules:
     only: str | None = None
     revocation: RevocationMode = RevocationMode.SOFT
     allow: frozenset[Relaxation] = frozenset()
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: bool = False
+    listed_may_expire: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The peer is accepted: how ("chain" or "pin"), and with which reservations.
+    """The peer is accepted: how, and with which reservations.
+
+    `kind` is "chain", "pin", "trust-list" or "tvs".
 
     `until` is when the answers that it rests on, or the certificates, run out; None when it rests
     on a revocation server's silence and is to be asked for again.
@@ -81,9 +97,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A chain that has passed all but revocation."""
+    """A chain that has passed all but revocation, and all but the word of TVS."""
 
     path: tuple[x509.Certificate, ...]
+    service: Service
     kind: str
     rules: GateRules
     relaxations: tuple[str, ...] = ()
@@ -91,6 +108,8 @@ class Examination:
 
     def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
         """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
+        if self.kind == "tvs":
+            return self._conclude_tvs(answers, wall=wall)
         judgment = judge(
             self.path,
             answers,
@@ -114,6 +133,14 @@ class Examination:
             self.relaxations + judgment.relaxations,
             self._until(judgment.word, answers),
         )
+
+    def _conclude_tvs(
+        self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
+    ) -> Verdict:
+        (question,) = self.wanted
+        answer = vouched(self.path[0], self.service, answers.get(question))
+        until = min(self.path[0].not_valid_after_utc, wall + timedelta(seconds=answer.ttl))
+        return Verdict(self.path[0], self.kind, "undeclared", self.relaxations, until)
 
     def _until(self, word: str, answers: Mapping[Fetch, bytes | FetchFailed]) -> datetime | None:
         if word in ("unreachable", "invalid"):
@@ -151,10 +178,16 @@ def examine(
             f"the certificate of {subject_of(path[0])} is not the pinned one: its SHA-256 is"
             f" {fingerprint_of(leaf)}"
         )
-    check_dates(path, wall=wall)
-    weaknesses = check_strength(path, rules.allow)
     pinned = rules.only is not None or leaf in rules.pins
-    relaxations = weaknesses + _strictness(path, chain[-1], rules)
+    standing = None
+    if rules.lists and not pinned:
+        standing = stand(path[0], leaf, service, rules.lists)
+    if standing is Standing.LISTED:
+        return _listed(path[0], service, wall=wall, rules=rules)
+    if standing is Standing.UNKNOWN and _only_shown(chain, service, rules):
+        return _unknown(path[0], leaf, service, wall=wall, rules=rules)
+    check_dates(path, wall=wall)
+    relaxations = check_strength(path, rules.allow) + _strictness(path, chain[-1], rules)
     if pinned:
         relaxations += _unnamed(path[0], service, reference)
     elif reference is not None:
@@ -163,7 +196,47 @@ def examine(
         logger.info("accepted with a reservation: %s", relaxation)
     off = rules.revocation is RevocationMode.OFF
     wanted = () if off else wanted_for(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
-    return Examination(path, "pin" if pinned else "chain", rules, relaxations, wanted)
+    kind = "pin" if pinned else "chain"
+    return Examination(path, service, kind, rules, relaxations, wanted)
+
+
+def _listed(
+    leaf: x509.Certificate, service: Service, *, wall: datetime, rules: GateRules
+) -> Examination:
+    """A certificate that a trust list names for this service: believed for itself."""
+    relaxations = check_strength((leaf,), rules.allow)
+    try:
+        check_dates((leaf,), wall=wall)
+    except CertificateExpired as exc:
+        if wall < leaf.not_valid_before_utc or not rules.listed_may_expire:
+            raise
+        relaxations += (f"accepted by the trust list although {exc}",)
+    for relaxation in relaxations:
+        logger.warning("accepted with a reservation: %s", relaxation)
+    return Examination((leaf,), service, "trust-list", rules, relaxations)
+
+
+def _only_shown(chain: Sequence[bytes], service: Service, rules: GateRules) -> bool:
+    """Whether nobody but the lists could vouch: the path ends in no anchor of ours.
+
+    Such a path ends in the far end's own certificate, or in one that is a list's, which vouches
+    for itself and for nobody else.  Only the lists vouch for a TVS, whatever its path.
+    """
+    if service is Service.TVS:
+        return True
+    if chain[-1] in rules.anchors:
+        return False
+    return len(chain) == 1 or bool(rules.lists.roles(chain[-1]))
+
+
+def _unknown(
+    leaf: x509.Certificate, der: bytes, service: Service, *, wall: datetime, rules: GateRules
+) -> Examination:
+    """A certificate that no trust list names: whatever TVS says of it, it has to be sound."""
+    question = question_to_tvs(leaf, der, service, reachable=rules.tvs)
+    check_dates((leaf,), wall=wall)
+    relaxations = check_strength((leaf,), rules.allow)
+    return Examination((leaf,), service, "tvs", rules, relaxations, (question,))
 
 
 def _parsed(der: bytes) -> x509.Certificate:

@@ -50,11 +50,14 @@ class FetchKind(StrEnum):
 
     CRL = "crl"
     OCSP = "ocsp"
+    TVS = "tvs"
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`.
+
+    Or, without `url`, the answer of a TVS about the certificate (DER) in `request`.
 
     `local` allows a server at a loopback, link-local, multicast or unspecified address.
     """

@@ -142,11 +142,11 @@ class ListRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """A CTL or ITL as it was read; `data` is the whole file."""
+    """A CTL or ITL as it was read; `data` is the whole file, by which lists are compared."""
 
     kind: ListKind
-    header: FileHeader
-    records: tuple[ListRecord, ...]
+    header: FileHeader = field(compare=False)
+    records: tuple[ListRecord, ...] = field(compare=False)
     data: bytes = field(repr=False)
 
     def certificates(self, role: Role) -> tuple[bytes, ...]:

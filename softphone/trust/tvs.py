@@ -116,6 +116,7 @@ class TvsClient:
 
     `servers` are the targets in order of priority, over TLS; `trusted` the SHA-256 fingerprints
     (hex) of the certificates that the ITL names as TVS; `device_name` is told to the server.
+    Several clients may share a `cache`.
     """
 
     def __init__(
@@ -126,13 +127,14 @@ class TvsClient:
         device_name: str,
         entropy: Entropy,
         patience: float = _PATIENCE,
+        cache: TvsCache | None = None,
     ) -> None:
         self._servers = tuple(servers)
         self._trusted = frozenset(trusted)
         self._device_name = device_name
         self._entropy = entropy
         self._patience = patience
-        self._cache = TvsCache()
+        self._cache = TvsCache() if cache is None else cache
         self._waiting: OrderedDict[bytes, None] = OrderedDict()
         self._asking: _Asking | None = None
         self._timers: Timers[str] = Timers()

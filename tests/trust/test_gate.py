@@ -8,8 +8,22 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
 from softphone.lab.authority import Authority, Validity
 from softphone.security import Relaxation, RevocationMode
-from softphone.trust import GateRules, Service, der_of, examine, fingerprint_of
+from softphone.trust import (
+    FetchKind,
+    GateRules,
+    Role,
+    Service,
+    TrustLists,
+    TvsAnswer,
+    der_of,
+    examine,
+    fingerprint_of,
+    parse_trust_list,
+)
+from softphone.trust.envelope import read_certificate as read
+from softphone.trust.path import strict_violations
 from tests.support.certificates import HOST, alice, authority, foreign, server
+from tests.support.cisco import certificate, der, vector
 
 NOW = datetime.now(UTC)
 SMALL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)
@@ -136,3 +150,122 @@ def test_a_verdict_stands_as_long_as_the_answer_it_rests_on_and_not_on_silence()
     answered = examination.conclude({wanted: declared.revocation_list()}, wall=NOW)
     assert answered.until - NOW < timedelta(hours=25)
     assert examination.conclude({}, wall=NOW).until is None
+
+
+def cluster_rules(*anchors, **more):
+    lists = TrustLists(
+        parse_trust_list(vector("trust/CTLFile-sha512.tlv")),
+        parse_trust_list(vector("trust/ITLFile-sha512.tlv")),
+    )
+    return rules(*anchors, lists=lists, **more)
+
+
+SEEN = certificate("keys/callmanager").not_valid_before_utc + timedelta(days=1)
+
+
+def listed(name, service=Service.SIP, wall=SEEN, **more):
+    examination = examine(
+        [der(f"keys/{name}")], service, "any.host", wall=wall, rules=cluster_rules(**more)
+    )
+    return examination.conclude({}, wall=wall)
+
+
+def test_a_listed_certificate_is_accepted_for_itself_whatever_it_names():
+    verdict = listed("callmanager")
+    assert (verdict.kind, verdict.revocation, verdict.relaxations) == (
+        "trust-list",
+        "unchecked",
+        (),
+    )
+    assert verdict.identity(protocol="TLSv1.2", cipher="x").verdict == "trust-list"
+
+
+def test_a_listed_certificate_of_another_role_is_refused_even_under_our_own_anchor():
+    capf = certificate("keys/capf")
+    with pytest.raises(CertificateUntrusted, match="as CAPF, and not as a call server"):
+        examine([der("keys/capf")], Service.SIP, None, wall=SEEN, rules=cluster_rules(capf))
+
+
+def test_a_pin_for_the_place_goes_before_the_lists():
+    assert listed("capf", pins=frozenset({der("keys/capf")})).kind == "pin"
+
+
+def test_a_listed_certificate_that_has_expired_is_accepted_and_said_or_refused_as_set():
+    late = certificate("keys/callmanager").not_valid_after_utc + timedelta(days=1)
+    verdict = listed("callmanager", wall=late)
+    assert "accepted by the trust list although" in verdict.relaxations[0]
+    assert "expired on" in verdict.relaxations[0]
+    with pytest.raises(CertificateExpired):
+        listed("callmanager", wall=late, listed_may_expire=False)
+    early = certificate("keys/callmanager").not_valid_before_utc - timedelta(days=1)
+    with pytest.raises(CertificateExpired, match="not valid before"):
+        listed("callmanager", wall=early)
+
+
+def test_beside_the_lists_our_own_anchors_count_as_ever():
+    verdict = judged(CHAIN, gate=cluster_rules(authority().certificate))
+    assert verdict.kind == "chain"
+    with pytest.raises(IdentityMismatch):
+        judged(CHAIN, "other.test", gate=cluster_rules(authority().certificate))
+
+
+def test_a_listed_authority_vouches_for_itself_and_not_for_what_it_issued():
+    # CAPF's certificate is an authority that is in the lists: what it issued is no call server.
+    chain = [der("device/lsc-csf"), der("keys/capf")]
+    with pytest.raises(CertificateUntrusted, match="in no trust list"):
+        examine(chain, Service.SIP, None, wall=SEEN, rules=cluster_rules())
+
+
+def asked(answer, wall=NOW, service=Service.SIP, **more):
+    leaf = der_of(server().certificate)
+    examination = examine(
+        [leaf], service, "any.host", wall=wall, rules=cluster_rules(tvs=True, **more)
+    )
+    (question,) = examination.wanted
+    assert (question.kind, question.request) == (FetchKind.TVS, leaf)
+    answers = {} if answer is None else {question: answer.message(1).encode()}
+    return examination.conclude(answers, wall=wall)
+
+
+def test_about_an_unknown_certificate_tvs_is_asked_and_its_yes_is_kept_as_long_as_it_says():
+    verdict = asked(TvsAnswer(True, (Role.CCM,), 120))
+    assert (verdict.kind, verdict.until) == ("tvs", NOW + timedelta(seconds=120))
+    assert asked(TvsAnswer(True, (Role.CCM,), 0)).until == NOW
+
+
+@pytest.mark.parametrize("answer", [TvsAnswer(False), TvsAnswer(True, (Role.TFTP,), 120), None])
+def test_a_no_another_role_or_silence_is_a_refusal(answer):
+    with pytest.raises(CertificateUntrusted):
+        asked(answer)
+
+
+def test_tvs_makes_no_expired_certificate_good():
+    with pytest.raises(CertificateExpired):
+        asked(TvsAnswer(True, (Role.CCM,), 120), wall=NOW + timedelta(days=40))
+
+
+def test_only_the_lists_vouch_for_a_tvs_whatever_signed_it():
+    with pytest.raises(CertificateUntrusted, match="only the lists vouch"):
+        examine(
+            CHAIN,
+            Service.TVS,
+            HOST,
+            wall=NOW,
+            rules=cluster_rules(authority().certificate, tvs=True),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "issuer"),
+    [("lsc-csf", "capf"), ("lsc-rsa-new", "capf"), ("lsc-ec", "capf"), ("mic", "mfgca")],
+)
+def test_a_devices_certificate_passes_under_its_issuer_and_departures_are_named(name, issuer):
+    anchor = certificate(f"keys/{issuer}")
+    chain = [der(f"device/{name}"), der(f"keys/{issuer}")]
+    wall = max(certificate(f"device/{name}").not_valid_before_utc, anchor.not_valid_before_utc)
+    verdict = judged(chain, None, gate=rules(anchor), wall=wall)
+    assert verdict.kind == "chain"
+    assert (verdict.relaxations == ()) == (strict_violations([*map(read, chain)]) == ())
+    late = certificate(f"device/{name}").not_valid_after_utc + timedelta(days=1)
+    with pytest.raises(CertificateExpired):
+        judged(chain, None, gate=rules(anchor), wall=late)

@@ -38,6 +38,12 @@ CNAME_ITEM = 1
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905 figure 4)."""
 MOST_BLOCKS = 31
+MOST_PACKETS = 16
+"""RTCP packets that one compound may hold; two parties need five."""
+MOST_PAIRS = 32
+"""NACK pairs that are read of one packet: losses of 544 packets, more than anybody resends."""
+MOST_ITEMS = 16
+"""Items of one source description; RFC 3550 section 6.5 has eight kinds."""
 
 HEADER = struct.Struct("!BBH")
 SENDER = struct.Struct("!IQIII")
@@ -183,15 +189,19 @@ def parse_compound(data: bytes, *, reduced_size: bool = False) -> tuple[RtcpPack
     """Read a compound packet; packets of unknown types are skipped.
 
     The checks of RFC 3550 A.2 apply: version, SR or RR first (not with `reduced_size`, RFC 5506),
-    padding on the last only, lengths that add up.  Raises MalformedPacket.
+    padding on the last only, lengths that add up.  More than `MOST_PACKETS` are malformed, so that
+    a datagram costs little whatever it holds.  Raises MalformedPacket.
     """
     if len(data) < 8:
         raise MalformedPacket(f"{len(data)} octets are too few for RTCP")
     if not reduced_size and data[1] not in (SR, RR):
         raise MalformedPacket("a compound packet begins with SR or RR")
     found: list[RtcpPacket] = []
-    at = 0
+    at = seen = 0
     while at < len(data):
+        seen += 1
+        if seen > MOST_PACKETS:
+            raise MalformedPacket(f"a compound packet holds more than {MOST_PACKETS} packets")
         if at + HEADER.size > len(data):
             raise MalformedPacket("an RTCP header is cut off")
         first, kind, words = HEADER.unpack_from(data, at)
@@ -269,7 +279,11 @@ def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescriptio
         at += WORD.size
         cname = ""
         items = []
+        seen = 0
         while at < len(body) and body[at]:
+            seen += 1
+            if seen > MOST_ITEMS:
+                raise MalformedPacket(f"an SDES chunk has more than {MOST_ITEMS} items")
             kind = body[at]
             text, at = parse_text(body, at + 1)
             if kind == CNAME_ITEM:
@@ -303,7 +317,8 @@ def parse_feedback(kind: int, form: int, body: bytes) -> list[RtcpPacket]:
     """Read feedback (RFC 4585 section 6.1); unknown forms are skipped.  Raises struct.error."""
     sender, media = struct.unpack_from("!II", body)
     if kind == RTPFB and form == NACK_FORMAT:
-        pairs = struct.iter_unpack("!HH", body[8 : len(body) - len(body) % 4])
+        whole = body[8 : len(body) - len(body) % 4][: 4 * MOST_PAIRS]
+        pairs = struct.iter_unpack("!HH", whole)
         lost = [
             (packet + offset) & 0xFFFF
             for packet, mask in pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 from hypothesis import given
@@ -224,3 +225,33 @@ def test_a_round_trip_is_told_only_when_it_can_be_true(
     assert round_trip_time(block, wall=wall) == (
         None if expected is None else pytest.approx(expected, abs=1e-3)
     )
+
+
+def rtcp(kind: int, count: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+
+
+def test_a_compound_holds_so_many_packets_and_no_more() -> None:
+    report = rtcp(201, 0, bytes(4))
+    assert len(parse_compound(report * 16)) == 16
+    for other in (report, rtcp(210, 0, b""), rtcp(203, 0, b"")):
+        with pytest.raises(MalformedPacket, match="more than 16"):
+            parse_compound(report * 16 + other)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_source_description_has_so_many_items_and_no_more(kind: int) -> None:
+    def chunk(items: int) -> bytes:
+        body = bytes(4) + bytes((kind, 0)) * items
+        return rtcp(202, 1, body + bytes(4 - len(body) % 4))
+
+    (found,) = parse_compound(chunk(16), reduced_size=True)
+    assert isinstance(found, SourceDescription)
+    with pytest.raises(MalformedPacket, match="more than 16 items"):
+        parse_compound(chunk(17), reduced_size=True)
+
+
+def test_of_a_nack_so_many_pairs_are_read() -> None:
+    (nack,) = parse_compound(rtcp(205, 1, bytes(8) + b"\0\0\xff\xff" * 300), reduced_size=True)
+    assert isinstance(nack, Nack)
+    assert len(nack.lost) == 32 * 17

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         CryptoSuite,
         KeyMaterial,
         OnDrop,
+        Relaxation,
+        RevocationMode,
         Scope,
         SecurityLevel,
         SecurityPolicy,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         TlsVersion,
     )
     from softphone.streams import MediaStream
+    from softphone.trust import TrustStore, UnknownCertificate
 
 __all__ = [
     "Account",
@@ -75,6 +78,8 @@ __all__ = [
     "PolicyConfig",
     "PortRange",
     "RegistrationState",
+    "Relaxation",
+    "RevocationMode",
     "Scope",
     "SecurityLevel",
     "SecurityPolicy",
@@ -92,6 +97,8 @@ __all__ = [
     "TlsConfig",
     "TlsVersion",
     "ToneSource",
+    "TrustStore",
+    "UnknownCertificate",
     "WavSink",
     "WavSource",
     "__version__",
@@ -110,6 +117,7 @@ _ROOMS = (
     "softphone.call",
     "softphone.account",
     "softphone.phone",
+    "softphone.trust",
 )
 
 

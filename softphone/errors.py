@@ -8,6 +8,7 @@
     |   `-- ServerClosed              closed right after the handshake: it probably refused us
     |-- CertificateError              the far end's certificate was not accepted
     |   |-- CertificateUntrusted
+    |   |   `-- CertificateUnknown      nobody we believe vouches for it: somebody may be asked
     |   |-- CertificateExpired
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
@@ -43,6 +44,7 @@ __all__ = [
     "CertificateError",
     "CertificateExpired",
     "CertificateRevoked",
+    "CertificateUnknown",
     "CertificateUntrusted",
     "ConfigurationError",
     "Declined",
@@ -95,6 +97,10 @@ class CertificateError(SoftphoneError):
 
 class CertificateUntrusted(CertificateError):
     """No path leads from the certificate to a trust anchor, or it differs from the pin."""
+
+
+class CertificateUnknown(CertificateUntrusted):
+    """No path leads from the certificate to a trust anchor; accepting it is up to somebody."""
 
 
 class CertificateExpired(CertificateError):

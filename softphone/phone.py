@@ -9,7 +9,6 @@ async with Phone() as phone:
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -17,12 +16,16 @@ from dataclasses import replace
 from typing import Self
 
 from softphone.account import Account, AccountConfig, AccountSetup
+from softphone.account.connection import Belief
 from softphone.machine import Entropy, Tap
 from softphone.media.engine import MediaEngine
 from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Resolver
+from softphone.net.driver import LazyFetcher
+from softphone.net.question import Questions
 from softphone.security import SecurityPolicy
-from softphone.trust import TrustStore
+from softphone.trust import Ask, TrustStore
+from softphone.trust.fips import FipsMode, decide, random_bytes, require
 
 __all__ = ["Phone"]
 
@@ -31,9 +34,13 @@ class Phone:
     """An async context; several may live in one loop.
 
     `policy` is demanded of every account's calls, in place of what the accounts' configurations
-    say; `trust` is believed by accounts that name no certificate authority of their own.  `clock`
+    say; `trust` is believed by accounts that name no certificate authority of their own.
+    `unknown_certificate` is asked about a server's certificate that nobody vouches for: it awaits
+    an answer for as long as it takes, and True keeps the certificate in `trust` (or the account's
+    own store) for that service, host and port.  Without it such a server is refused.  `clock`
     gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
-    listens to everything on the wire.
+    listens to everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
+    process that runs in the mode that it comes to (`softphone.trust.fips`).
     """
 
     def __init__(
@@ -41,19 +48,23 @@ class Phone:
         *,
         policy: SecurityPolicy | None = None,
         trust: TrustStore | None = None,
+        unknown_certificate: Ask | None = None,
         media: MediaConfig | None = None,
         clock: Callable[[], float] | None = None,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = random_bytes,
         tap: Tap | None = None,
         resolver: Resolver | None = None,
+        fips: bool | None = None,
     ) -> None:
+        self._fips = True if fips is None and policy is not None and policy.fips else fips
         self._policy = policy
-        self._trust = trust
         self._media = media or MediaConfig()
         self._clock = clock
         self._entropy = entropy
         self._tap = tap
         self._resolver = resolver or Resolver(entropy=entropy)
+        ask = None if unknown_certificate is None else Questions(unknown_certificate)
+        self._belief = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, MediaEngine] = {}
         self._accounts: list[Account] = []
@@ -63,12 +74,20 @@ class Phone:
         """The accounts that were registered and not closed."""
         return tuple(self._accounts)
 
+    @property
+    def fips(self) -> FipsMode:
+        """The mode that this phone runs in, and who decided it."""
+        return decide(self._fips)
+
     async def register(self, config: AccountConfig) -> Account:
         """Start an account: connect and register, or listen; gives it once that is done.
 
-        Raises ConfigurationError before anything is sent, TransportError, CertificateError and
+        Raises ConfigurationError before anything is sent, and FipsUnavailable for an account that
+        wants another mode than the process is in; TransportError, CertificateError and
         their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
         """
+        mode = decide(self._fips, config.fips)
+        require(mode)
         setup = AccountSetup(
             media=await self._engine(config.media.ports),
             resolver=self._resolver,
@@ -76,7 +95,8 @@ class Phone:
             tap=self._tap,
             clock=self._clock,
             policy=self._policy,
-            trust=self._trust,
+            belief=self._belief,
+            fips=mode.on,
         )
         account = Account(config, setup)
         await account.start()
@@ -103,6 +123,8 @@ class Phone:
         return self._engines[chosen]
 
     async def __aenter__(self) -> Self:
+        """Raise FipsUnavailable when the process is not in the mode that was decided on."""
+        require(self.fips)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

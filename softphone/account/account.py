@@ -15,7 +15,10 @@ from typing import Any, Self
 
 from softphone.account.config import AccountConfig
 from softphone.account.connection import (
+    NO_BELIEF,
+    Belief,
     digest_session,
+    driver_config,
     endpoint_config,
     instance_id,
     registration_config,
@@ -53,7 +56,7 @@ from softphone.events import (
 )
 from softphone.machine import Entropy, Flow, Side, Tap, Transport
 from softphone.media.port import MediaPort
-from softphone.net import Driver, DriverConfig, Resolver
+from softphone.net import Driver, Resolver
 from softphone.personas import persona_named
 from softphone.security import SecurityPolicy, SecurityShortfall, SrtpPolicy
 from softphone.sip import (
@@ -71,7 +74,6 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
-from softphone.trust import TrustStore
 
 __all__ = ["Account", "AccountSetup"]
 
@@ -98,7 +100,7 @@ class AccountSetup:
     fips: bool = False
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
-    trust: TrustStore | None = None
+    belief: Belief = NO_BELIEF
 
 
 class Account:
@@ -108,16 +110,17 @@ class Account:
         self.config = config
         self._setup = setup
         self._persona = persona_named(config.persona)
-        self._tls = tls_settings(config, fips=setup.fips, trust=setup.trust)
+        self._tls = tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
         self._digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
-        self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=endpoint_config())
+        can = endpoint_config(config)
+        self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
         self._machine = AccountMachine(self._endpoint, self._registered)
         self._driver: Driver[SignalingEvent] = Driver(
             self._machine,
             on_event=self._handle,
             tls={"": self._tls},
             tap=setup.tap,
-            config=DriverConfig(clock=setup.clock, resolve=setup.resolver.resolve),
+            config=driver_config(setup.belief, setup.clock, setup.resolver.resolve),
         )
         self._route = Route(
             config,
@@ -136,7 +139,6 @@ class Account:
         self._closed = False
         self._vouching: str | None = None
         self._dialog_flow: Flow | None = None
-        self._servers: set[str] = set()
         self._last_change: RegistrationChanged | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.listening: tuple[Transport, str, int] | None = None
@@ -204,7 +206,7 @@ class Account:
         server = self.config.server_uri
         if registration is None or server is None:
             return
-        targets = await self._route.locate(server)
+        targets = await self._route.meet(server, ask=self._tls.unknown is not None)
         self._machine.registration = Registration(
             self._endpoint,
             registration,
@@ -392,7 +394,9 @@ class Account:
         handler = self._owner_of(event)
         if handler is not None:
             handler(event)
-        elif isinstance(event, InviteReceived | RequestReceived) and self._strange(event.flow):
+        elif isinstance(event, InviteReceived | RequestReceived) and self._route.is_strange(
+            event.flow
+        ):
             refuse_stranger(self._endpoint, self._driver.change, event)
         elif isinstance(event, InviteReceived):
             self._invited(event)
@@ -413,15 +417,6 @@ class Account:
             if owner is not None and owner in self._owners:
                 return self._owners[owner]
         return None
-
-    def _strange(self, flow: Flow) -> bool:
-        """Whether a new request comes from elsewhere than our servers; they bring our calls.
-
-        Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
-        """
-        if flow.transport is not Transport.UDP or self.config.listen is not None:
-            return False
-        return self._machine.registration is not None and flow.remote[0] not in self._servers
 
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         peer = str(event.request.from_.uri)
@@ -466,7 +461,7 @@ class Account:
         registration = self._machine.registration
         flow = None if registration is None else registration.flow
         if flow is not None and flow != self._dialog_flow:
-            self._servers.add(flow.remote[0])
+            self._route.servers.add(flow.remote[0])
             self._driver.keep_flow(flow)
             if self._dialog_flow is not None:
                 with self._driver.change() as now:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,8 @@ from softphone.security import (
     CryptoSuite,
     KeyMaterial,
     OnDrop,
+    Relaxation,
+    RevocationMode,
     Scope,
     SecurityLevel,
     SecurityPolicy,
@@ -74,7 +77,8 @@ class TlsConfig:
 
     `ca` are files or folders of PEM certificates; `system` adds the system's store; `pin` is the
     SHA-256 of the one server certificate to accept ("sha256:" and 64 hex digits); `server_name`
-    takes the place of the URI's domain as reference identity (RFC 5922).
+    takes the place of the URI's domain as reference identity (RFC 5922).  `passphrase` opens the
+    key; `store` is the folder where certificates are kept that were accepted when asked.
     """
 
     ca: tuple[Path, ...] = ()
@@ -84,6 +88,8 @@ class TlsConfig:
     pin: str | None = None
     server_name: str | None = None
     minimum: TlsVersion = TlsVersion.TLS_1_2
+    passphrase: KeyMaterial | None = None
+    store: Path | None = None
 
     def __post_init__(self) -> None:
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
@@ -98,11 +104,16 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
-    """What a whole call must be; None leaves the default of the account's transport."""
+    """What a whole call must be; None leaves the default of the account's transport.
+
+    `revocation` and `allow` are for the certificates of servers.
+    """
 
     minimum: SecurityLevel | None = None
     scope: Scope = Scope.HOP
     on_drop: OnDrop = OnDrop.HANGUP
+    revocation: RevocationMode = RevocationMode.SOFT
+    allow: frozenset[Relaxation] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +163,10 @@ class AccountConfig:
     `listen` ("tls:127.0.0.1:5061").  `outbound_proxy` takes every request instead.
     `instance` is the URN of this user agent (RFC 5626 section 4.1; None: a new one each time);
     accounts of one `aor` and `instance` with different `reg_id` are flows to the same phone.
+    `fips` is a bootstrap setting (`softphone.trust.fips`); None leaves it to the others.
+    `accept_from` are addresses or networks beside the registrar's own that may bring new requests
+    over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
+    without a word (RFC 3261 section 16.6; 0: none does).
     """
 
     aor: str
@@ -163,10 +178,9 @@ class AccountConfig:
     expires: int = 3600
     instance: str | None = None
     reg_id: int = 1
-    `fips` is a bootstrap setting (`softphone.trust.fips`); None leaves it to the others.
-    `accept_from` are addresses or networks beside the registrar's own that may bring new requests
-    over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
-    without a word (RFC 3261 section 16.6; 0: none does).
+    fips: bool | None = None
+    accept_from: tuple[str, ...] = ()
+    timer_c: int = 180
     credentials: CredentialConfig | None = None
     tls: TlsConfig = field(default_factory=TlsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -178,19 +192,38 @@ class AccountConfig:
         for key, text in (("registrar", self.registrar), ("outbound_proxy", self.outbound_proxy)):
             if text is not None:
                 _transport_of(parse_sip_uri(text, what=key), key)
-    fips: bool | None = None
-    accept_from: tuple[str, ...] = ()
-    timer_c: int = 180
         if self.listen is not None:
             self.listen_at()
         if self.instance is not None and _URN.fullmatch(self.instance) is None:
             raise ConfigurationError(f"instance: {self.instance!r} is no URN, as urn:uuid:… is")
         if not 1 <= self.reg_id < 2**31:
             raise ConfigurationError(f"reg_id: {self.reg_id} is not between 1 and 2^31 - 1")
+        if not 0 <= self.timer_c <= 86400:
+            raise ConfigurationError(
+                f"timer_c: {self.timer_c} is not between 0 (never) and 86400 seconds"
+            )
+        self._networks()
         if self.registrar is None and self.outbound_proxy is None and self.listen is None:
             raise ConfigurationError(
                 "registrar: give the server to register with, or 'listen' for direct calls"
             )
+
+    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        networks = []
+        for text in self.accept_from:
+            try:
+                networks.append(ip_network(text))
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"accept_from: {text!r} is neither an IP address nor a network such as "
+                    f"192.0.2.0/24: {error}"
+                ) from error
+        return tuple(networks)
+
+    def accepts_from(self, host: str) -> bool:
+        """Whether `accept_from` names the numeric `host`."""
+        address = ip_address(host.partition("%")[0])
+        return any(address in network for network in self._networks())
 
     @property
     def aor_uri(self) -> SipUri:
@@ -249,6 +282,8 @@ class AccountConfig:
             srtp=demand,
             suites=self.media.suites,
             tls_minimum=self.tls.minimum,
+            revocation=self.policy.revocation,
+            allow=self.policy.allow,
             fips=fips,
             on_drop=self.policy.on_drop,
         )

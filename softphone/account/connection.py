@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from softphone._version import __version__
 from softphone.account.config import AccountConfig
 from softphone.machine import Entropy
+from softphone.net import DriverConfig
+from softphone.net.dialer import Resolver as NameResolver
+from softphone.net.handshake import Fetcher
+from softphone.security import SecurityPolicy
 from softphone.sip import (
     Credentials,
     DigestAlgorithm,
@@ -16,10 +22,13 @@ from softphone.sip import (
     RegistrationConfig,
     SipUri,
 )
-from softphone.trust import ClientCertificates, Credential, TlsSettings, TrustStore
+from softphone.trust import Ask, ClientCertificates, Credential, TlsSettings, TrustStore
 
 __all__ = [
+    "NO_BELIEF",
+    "Belief",
     "digest_session",
+    "driver_config",
     "endpoint_config",
     "instance_id",
     "registration_config",
@@ -27,29 +36,69 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whom the accounts of a phone believe beside what their configurations say.
+
+    `trust` is believed by an account that names no authority itself; certificates that are
+    accepted go there, unless the account has a store of its own.  `unknown` is asked about
+    certificates that nobody vouches for; `fetcher` brings CRLs and OCSP answers for all accounts.
+    """
+
+    trust: TrustStore | None = None
+    unknown: Ask | None = None
+    fetcher: Fetcher | None = None
+
+
+NO_BELIEF = Belief()
+
+
 def tls_settings(
-    config: AccountConfig, *, fips: bool = False, trust: TrustStore | None = None
+    config: AccountConfig,
+    belief: Belief = NO_BELIEF,
+    *,
+    fips: bool = False,
+    policy: SecurityPolicy | None = None,
 ) -> TlsSettings:
     """The account's TLS settings; as a listener it demands client certificates it can verify.
 
-    `trust` is believed where the configuration names nobody itself.
-
+    `policy`, where there is one, takes the place of the configuration's demands on certificates.
     Raises ConfigurationError when a file is missing or holds no certificate.
     """
     tls = config.tls
-    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
     credential = None
     if tls.certificate is not None and tls.key is not None:
-        credential = Credential(tls.certificate, tls.key)
-    store = TrustStore.of(*sources) if sources or trust is None else trust
+        credential = Credential(tls.certificate, tls.key, tls.passphrase)
+    demanded = config.policy if policy is None else policy
     return TlsSettings(
-        store=store,
+        store=_store(config, belief.trust),
         credential=credential,
         pin=tls.pin,
         minimum=tls.minimum,
+        revocation=demanded.revocation,
         client_certificates=ClientCertificates.REQUIRED,
-        fips=fips,
+        fips=fips or (policy is not None and policy.fips),
+        allow=demanded.allow,
+        unknown=belief.unknown,
     )
+
+
+def driver_config(
+    belief: Belief, clock: Callable[[], float] | None, resolve: NameResolver
+) -> DriverConfig:
+    """What the account's driver goes by."""
+    return DriverConfig(clock=clock, resolve=resolve, fetcher=belief.fetcher)
+
+
+def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
+    """Whom the account believes, and where it keeps what it accepts."""
+    tls = config.tls
+    own = None if tls.store is None else TrustStore.open(tls.store, make=False)
+    keep = own or trust
+    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
+    if sources:
+        return TrustStore.of(*sources, keep=keep)
+    return keep or TrustStore()
 
 
 def digest_session(
@@ -68,11 +117,12 @@ def digest_session(
     return DigestSession((credentials,), entropy=entropy, fips=fips)
 
 
-def endpoint_config() -> EndpointConfig:
+def endpoint_config(config: AccountConfig) -> EndpointConfig:
     """The capabilities that an account announces."""
     # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
     return EndpointConfig(
         user_agent=f"softphone/{__version__}",
+        timer_c=float(config.timer_c),
         admission_rate=200.0,
         admission_burst=400.0,
         idle_timeout=300.0,

@@ -30,6 +30,8 @@ from softphone.security import (
     CryptoSuite,
     KeyMaterial,
     OnDrop,
+    Relaxation,
+    RevocationMode,
     Scope,
     SecurityLevel,
     SrtpPolicy,
@@ -49,19 +51,28 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "persona",
         "listen",
         "expires",
-        "credentials",
-        "tls",
         "fips",
         "instance",
         "reg_id",
         "accept_from",
         "timer_c",
+        "credentials",
+        "tls",
         "policy",
         "media",
     ),
     "credentials": ("username", "password", "password_file", "password_env", "algorithms"),
-    "tls": ("ca", "certificate", "key", "pin", "server_name", "minimum"),
-    "policy": ("minimum", "scope", "on_drop"),
+    "tls": (
+        "ca",
+        "certificate",
+        "key",
+        "passphrase_file",
+        "pin",
+        "server_name",
+        "minimum",
+        "store",
+    ),
+    "policy": ("minimum", "scope", "on_drop", "revocation", "allow"),
     "media": ("srtp", "suites", "codecs", "ports"),
 }
 _MAXIMUM_SIZE = 64 * 1024
@@ -129,6 +140,12 @@ class _Reader:
         if len(set(value)) != len(value):
             self.fail(table, key, "something is listed twice")
         return tuple(value)
+
+    def number_of(self, values: Mapping[str, Any], key: str, default: int) -> int:
+        value = values.get(key, default)
+        if type(value) is not int:
+            self.fail("", key, "expected a whole number")
+        return value
 
     def choice_of(
         self, table: str, values: Mapping[str, Any], key: str, kind: type[Choice]
@@ -215,12 +232,24 @@ def _account(
             persona=reader.text_of("", values, "persona") or "standard",
             listen=reader.text_of("", values, "listen"),
             expires=expires,
+            fips=_fips(reader, values),
+            instance=reader.text_of("", values, "instance"),
+            reg_id=reader.number_of(values, "reg_id", 1),
+            accept_from=reader.list_of("", values, "accept_from") or (),
+            timer_c=reader.number_of(values, "timer_c", 180),
             credentials=credentials,
             tls=tls,
             policy=policy,
             media=media,
         ),
     )
+
+
+def _fips(reader: _Reader, values: Mapping[str, Any]) -> bool | None:
+    value = values.get("fips")
+    if value is not None and not isinstance(value, bool):
+        reader.fail("", "fips", "expected true or false")
+    return value
 
 
 Made = TypeVar("Made")
@@ -232,24 +261,12 @@ def _checked(reader: _Reader, table: str, make: Callable[[], Made]) -> Made:
         return make()
     except ConfigurationError as error:
         message = str(error)
-            fips=_fips(reader, values),
-            instance=reader.text_of("", values, "instance"),
-            reg_id=reader.number_of(values, "reg_id", 1),
-            accept_from=reader.list_of("", values, "accept_from") or (),
-            timer_c=reader.number_of(values, "timer_c", 180),
         if message.startswith(f"{reader.path}:"):
             raise
         key = message.partition(":")[0].rpartition(".")[2]
         raise ConfigurationError(
             f"{reader.path}:{reader.line_of(table, key)}: {message}"
         ) from error
-
-
-def _fips(reader: _Reader, values: Mapping[str, Any]) -> bool | None:
-    value = values.get("fips")
-    if value is not None and not isinstance(value, bool):
-        reader.fail("", "fips", "expected true or false")
-    return value
 
 
 def _credentials(
@@ -287,10 +304,16 @@ def _password(
         path = reader.path_of("credentials", values, key)
         if path is None:
             reader.fail("credentials", key, "expected a path in quotes")
-        reader.warn_if_readable(path)
-        text = _read_text(path).rstrip("\r\n")
-        if not text:
-            reader.fail("credentials", key, f"{path} is empty")
+        return _secret(reader, "credentials", key, path)
+    return KeyMaterial(text.encode())
+
+
+def _secret(reader: _Reader, table: str, key: str, path: Path) -> KeyMaterial:
+    """The one line of a file that only its owner should be able to read."""
+    reader.warn_if_readable(path)
+    text = _read_text(path).rstrip("\r\n")
+    if not text:
+        reader.fail(table, key, f"{path} is empty")
     return KeyMaterial(text.encode())
 
 
@@ -308,6 +331,8 @@ def _tls(reader: _Reader, values: Mapping[str, Any]) -> TlsConfig:
     if key is not None:
         reader.warn_if_readable(key)
     pin = reader.text_of("tls", values, "pin")
+    store = reader.text_of("tls", values, "store")
+    opens = reader.path_of("tls", values, "passphrase_file")
     return TlsConfig(
         ca=tuple(paths),
         system="system" in names,
@@ -316,6 +341,8 @@ def _tls(reader: _Reader, values: Mapping[str, Any]) -> TlsConfig:
         pin=None if pin is None else pin.lower().replace(" ", ""),
         server_name=reader.text_of("tls", values, "server_name"),
         minimum=reader.choice_of("tls", values, "minimum", TlsVersion) or TlsVersion.TLS_1_2,
+        passphrase=None if opens is None else _secret(reader, "tls", "passphrase_file", opens),
+        store=None if store is None else reader.path.parent / Path(store).expanduser(),
     )
 
 
@@ -324,6 +351,12 @@ def _policy(reader: _Reader, values: Mapping[str, Any]) -> PolicyConfig:
         minimum=reader.choice_of("policy", values, "minimum", SecurityLevel),
         scope=reader.choice_of("policy", values, "scope", Scope) or Scope.HOP,
         on_drop=reader.choice_of("policy", values, "on_drop", OnDrop) or OnDrop.HANGUP,
+        revocation=reader.choice_of("policy", values, "revocation", RevocationMode)
+        or RevocationMode.SOFT,
+        allow=frozenset(
+            reader.choose("policy", "allow", word, Relaxation)
+            for word in reader.list_of("policy", values, "allow") or ()
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from softphone.account.config import AccountConfig
 from softphone.errors import CertificateError, TransportError
-from softphone.machine import Flow, Target
+from softphone.machine import Flow, Target, Transport
 from softphone.net import Resolver
 from softphone.sip import Failover, LookupPolicy, NameAddr, Registration, SipUri
 
@@ -39,12 +39,43 @@ class Route:
     open: Callable[[Target], Awaitable[Flow]]
     registration: Callable[[], Registration | None]
     clock: Callable[[], float]
+    servers: set[str] = field(default_factory=set, init=False)
+    """The hosts that we have been registered at."""
     _known: Failover | None = field(default=None, init=False)
+
+    def is_strange(self, flow: Flow) -> bool:
+        """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
+
+        Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
+        """
+        registration = self.registration()
+        host = flow.remote[0]
+        if flow.transport is not Transport.UDP or self.config.listen is not None:
+            return False
+        if registration is None or host in self.servers or self.config.accepts_from(host):
+            return False
+        return all(target.host != host for target in registration.targets)
 
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """The places of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         return await self.resolver.locate(uri, policy=policy)
+
+    async def meet(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
+        """The same; where somebody is asked about unknown certificates, the question is settled.
+
+        A transaction would not wait for as long as a person may think.  Raises CertificateError.
+        """
+        targets = await self.locate(uri)
+        for target in targets if ask else ():
+            if target.transport is not Transport.TLS:
+                break
+            try:
+                await self.open(target)
+                break
+            except TransportError as error:
+                logger.info("%s: %s", self.config.aor, error)
+        return targets
 
     async def first_hop(self, uri: SipUri) -> FirstHop:
         """The flow that a request for `uri` takes, its Route, and where else it may go.

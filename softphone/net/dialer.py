@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from softphone.errors import SoftphoneError, TransportError, TransportTimeout
 from softphone.machine import Address, PeerIdentity, Target, Transport
-from softphone.net.handshake import TlsClient
+from softphone.net.handshake import TlsClient, Way
 from softphone.net.limits import Limits
 from softphone.net.stream import StreamConnection, connect_socket
 
@@ -83,12 +83,7 @@ class Dialer:
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection, None
-        credential = self.tls.settings(target).credential is not None
-        connection = make(credential)
-        identity = await self.tls.secure(
-            target, connection, lambda: self._dial(target), probe=lambda: make(False)
-        )
-        return connection, identity
+        return await self.tls.secure(target, Way(lambda: self._dial(target), make))
 
     async def _dial(self, target: Target) -> socket.socket:
         addresses = await self.addresses(target)

@@ -44,13 +44,17 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 class LazyFetcher:
     """A fetcher over HTTP, whose library is imported when it is first needed.
 
     Drivers may share one, and with it the answers that it keeps.
     """
 
-    def __init__(self, resolve: Resolver, wall: Callable[[], datetime]) -> None:
+    def __init__(self, resolve: Resolver, wall: Callable[[], datetime] = _utc) -> None:
         self._resolve = resolve
         self._wall = wall
         self._made: RevocationFetcher | None = None
@@ -68,10 +72,6 @@ class LazyFetcher:
         """Drop what was kept for these."""
         if self._made is not None:
             self._made.forget(fetches)
-
-
-def _utc() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

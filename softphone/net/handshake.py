@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.errors import (
+    CertificateUnknown,
     CertificateUntrusted,
     ConfigurationError,
     ServerClosed,
@@ -35,6 +36,8 @@ from softphone.trust import (
     Fetch,
     FetchFailed,
     GateRules,
+    Pin,
+    Place,
     Service,
     TlsSettings,
     Verdict,
@@ -44,6 +47,7 @@ from softphone.trust import (
     examine,
     fingerprint_of,
     probe_context,
+    question_about,
     server_context,
     verification_error,
 )
@@ -54,6 +58,7 @@ __all__ = [
     "Slots",
     "TlsClient",
     "TlsServer",
+    "Way",
     "handshake_error",
     "verified_chain",
 ]
@@ -307,6 +312,22 @@ def _pin_of(settings: TlsSettings) -> str | None:
     return digest
 
 
+def _name_of(target: Target) -> str:
+    """Whom a target is meant to reach."""
+    return target.server_name or target.host
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to reach a target: a socket to it, and a connection that knows if we show a certificate.
+
+    Several are made of each where a certificate has to be looked at first.
+    """
+
+    dial: Callable[[], Awaitable[socket.socket]]
+    make: Callable[[bool], StreamConnection]
+
+
 class TlsClient:
     """Opens TLS connections for the credentials of one driver, and keeps their contexts."""
 
@@ -315,6 +336,7 @@ class TlsClient:
         self._settings = dict(settings)
         self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
         self._learned: dict[tuple[Target, str], bytes] = {}
+        self._refused: deque[Pin] = deque(maxlen=64)
 
     def replace(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
@@ -331,23 +353,55 @@ class TlsClient:
         return settings
 
     async def secure(
-        self,
-        target: Target,
-        connection: StreamConnection,
-        dial: Callable[[], Awaitable[socket.socket]],
-        *,
-        probe: Callable[[], StreamConnection],
-    ) -> PeerIdentity | None:
-        """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError."""
+        self, target: Target, way: Way
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError.
+
+        A certificate that nobody vouches for is asked about, where there is somebody to ask.  No
+        connection is held meanwhile; the one that is made after a yes verifies everything again.
+        """
         settings = self.settings(target)
-        name = target.server_name or target.host
+        try:
+            return await self._secured(target, settings, way)
+        except CertificateUnknown as exc:
+            if not await self._accepted(target, settings, way, exc):
+                raise
+        return await self._secured(target, settings, way)
+
+    async def _secured(
+        self, target: Target, settings: TlsSettings, way: Way
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        name = _name_of(target)
         pins = settings.store.pins(settings.service, target.host, target.port)
         only = _pin_of(settings)
         if only is not None:
-            pins = (await self._learn(target, only, dial, probe),)
+            pins = (await self._learn(target, only, way),)
         context = self._context(target.credential, settings, pins)
-        await self._gate.connect(await dial(), connection, context, name)
-        return await self._gate.judge(connection, settings, name, _rules(settings, pins, only))
+        connection = way.make(settings.credential is not None)
+        await self._gate.connect(await way.dial(), connection, context, name)
+        rules = _rules(settings, pins, only)
+        return connection, await self._gate.judge(connection, settings, name, rules)
+
+    async def _accepted(
+        self, target: Target, settings: TlsSettings, way: Way, unknown: CertificateUnknown
+    ) -> bool:
+        """Ask, and store a yes.  Raises CertificateUnknown after a no."""
+        if settings.unknown is None or settings.pin is not None:
+            return False
+        name = _name_of(target)
+        if settings.fips:
+            raise CertificateUnknown(
+                f"{unknown}; in FIPS mode nobody is asked: have it signed by an authority that is"
+                " believed here"
+            ) from unknown
+        place = Place(settings.service, target.host, target.port, name)
+        leaf = await self._look(target, way)
+        question = question_about(leaf, place, reason=str(unknown), wall=self._gate.wall())
+        if question.pin in self._refused or not await settings.unknown(question):
+            self._refused.append(question.pin)
+            raise CertificateUnknown(f"{unknown}; and it was not accepted") from unknown
+        settings.store.add_pin(question.pin)
+        return True
 
     def _context(
         self, credential: str, settings: TlsSettings, pins: tuple[bytes, ...]
@@ -358,31 +412,31 @@ class TlsClient:
             self._contexts[credential, pins] = (settings.store.revision, context)
         return context
 
-    async def _learn(
-        self,
-        target: Target,
-        only: str,
-        dial: Callable[[], Awaitable[socket.socket]],
-        probe: Callable[[], StreamConnection],
-    ) -> bytes:
+    async def _learn(self, target: Target, only: str, way: Way) -> bytes:
         """The certificate with the pinned fingerprint, shown by the server itself."""
         known = self._learned.get((target, only))
         if known is not None:
             return known
-        connection = probe()
-        name = target.server_name or target.host
+        leaf = await self._look(target, way)
+        if fingerprint_of(leaf) != only:
+            raise CertificateUntrusted(
+                f"{_name_of(target)} does not show the pinned certificate: its SHA-256 is"
+                f" {fingerprint_of(leaf)}"
+            )
+        self._learned[target, only] = leaf
+        return leaf
+
+    async def _look(self, target: Target, way: Way) -> bytes:
+        """The certificate that a server shows: nothing is sent to it, nothing of ours shown."""
+        connection = way.make(False)
         context = probe_context(self.settings(target))
-        await self._gate.connect(await dial(), connection, context, name)
+        await self._gate.connect(await way.dial(), connection, context, _name_of(target))
         session = connection.ssl_object
         leaf = session.getpeercert(binary_form=True) if session is not None else None
         connection.abort()
         await connection.finished
-        if leaf is None or fingerprint_of(leaf) != only:
-            shown = fingerprint_of(leaf) if leaf is not None else "none"
-            raise CertificateUntrusted(
-                f"{name} does not show the pinned certificate: its SHA-256 is {shown}"
-            )
-        self._learned[target, only] = leaf
+        if leaf is None:
+            raise CertificateUntrusted(f"{_name_of(target)} shows no certificate")
         return leaf
 
 

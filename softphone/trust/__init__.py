@@ -53,6 +53,7 @@ from softphone.trust.certificate import (
     der_of,
     fingerprint_of,
     identifies,
+    issuer_of,
     load_certificate_file,
     load_certificates,
     names_of,
@@ -83,6 +84,7 @@ from softphone.trust.identity import Identity, is_encrypted, public_key_of
 from softphone.trust.identity_store import IdentityStore
 from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
 from softphone.trust.private_file import write_private
+from softphone.trust.question import Ask, Place, UnknownCertificate, question_about
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import Pin, TrustStore
 from softphone.trust.tlv import Digest, FileRefused, Refusal
@@ -104,6 +106,7 @@ from softphone.trust.verdict_cache import VerdictCache
 __all__ = [
     "Acceptance",
     "AcceptedList",
+    "Ask",
     "Authentication",
     "Basis",
     "Bootstrap",
@@ -151,6 +154,7 @@ __all__ = [
     "ListRecord",
     "Operation",
     "Pin",
+    "Place",
     "RecordFields",
     "Refusal",
     "Renewal",
@@ -170,6 +174,7 @@ __all__ = [
     "TvsClient",
     "TvsServer",
     "TvsUnanswered",
+    "UnknownCertificate",
     "Verdict",
     "VerdictCache",
     "accept",
@@ -182,6 +187,7 @@ __all__ = [
     "fingerprint_of",
     "identifies",
     "is_encrypted",
+    "issuer_of",
     "load_certificate_file",
     "load_certificates",
     "names_of",
@@ -193,6 +199,7 @@ __all__ = [
     "peer_identity",
     "probe_context",
     "public_key_of",
+    "question_about",
     "renew",
     "role_names",
     "server_context",

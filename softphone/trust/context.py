@@ -28,13 +28,17 @@ from softphone.errors import (
     CertificateError,
     CertificateExpired,
     CertificateRevoked,
+    CertificateUnknown,
     CertificateUntrusted,
     ConfigurationError,
 )
-from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
 from softphone.provider import in_force
+from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
+from softphone.trust.acceptance import TrustLists
 from softphone.trust.certificate import Service, der_of, load_certificate_file
+from softphone.trust.question import Ask
 from softphone.trust.store import TrustStore
+from softphone.trust.vouching import AskTvs, role_of
 
 __all__ = [
     "ClientCertificates",
@@ -59,6 +63,10 @@ _FIPS_CIPHERS = f"ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:{_NEVER}"
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _DATE_CODES = frozenset({9, 10})
 _REVOKED_CODE = 23
+# X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for.
+_NO_CHECK_TIME = 0x200000
+# No issuer that is believed was found: UNABLE_TO_GET_ISSUER_CERT and its kin, CERT_UNTRUSTED.
+_UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,14 @@ class TlsSettings:
     """Whom one account, or one listener, believes and who it is itself.
 
     `pin` ("sha256:HEX") names the one certificate that the peer must have; it takes the place of
-    the name check.  `client_certificates` is for listeners only.
+    the name check.  `client_certificates` is for listeners only.  `unknown` is asked about a
+    certificate that nobody in the store vouches for; a yes is stored there.  Without it, and in
+    FIPS mode, such a certificate is refused.
+
+    `lists` are the trust lists of a cluster: they say which certificates may be the service's,
+    and `tvs` is asked about one that they do not name.  What they say goes before `unknown`.
+    With `listed_may_expire`, and never in FIPS mode, a certificate that they name is good beyond
+    its date, as phones have it; the verdict says so.
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -95,11 +110,21 @@ class TlsSettings:
     client_certificates: ClientCertificates = ClientCertificates.REQUIRED
     fips: bool = field(default_factory=in_force)
     allow: frozenset[Relaxation] = frozenset()
+    unknown: Ask | None = None
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: AskTvs | None = None
+    listed_may_expire: bool = True
 
     @property
     def allowed(self) -> frozenset[Relaxation]:
         """What the checks let pass: `allow`; in FIPS mode only that revocation is asked nearby."""
         return self.allow & {Relaxation.LOCAL_REVOCATION} if self.fips else self.allow
+
+    @property
+    def listed(self) -> tuple[bytes, ...]:
+        """The certificates (DER) that the trust lists name for this service."""
+        role = role_of(self.service)
+        return () if role is None else self.lists.certificates(role)
 
 
 def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
@@ -111,7 +136,7 @@ def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
     _harden(context, settings)
-    _load_anchors(context, settings.store, pins)
+    _load_anchors(context, settings, pins)
     if settings.credential is not None:
         _load_credential(context, settings.credential)
     return context
@@ -144,13 +169,13 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     demand = settings.client_certificates
     if demand is not ClientCertificates.NONE:
-        if not settings.store.anchors and not settings.store.system:
+        if not (settings.store.anchors or settings.store.system or settings.listed):
             raise ConfigurationError(
                 "client certificates are asked for, but there is no authority to verify them with"
             )
         required = demand is ClientCertificates.REQUIRED
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-        _load_anchors(context, settings.store, ())
+        _load_anchors(context, settings, ())
     _load_credential(context, settings.credential)
     return context
 
@@ -180,9 +205,13 @@ def _ciphers(settings: TlsSettings) -> str:
     return _CIPHERS if _level(settings) == 2 else f"{_CIPHERS}:!DHE"
 
 
-def _load_anchors(context: ssl.SSLContext, store: TrustStore, pins: Sequence[bytes]) -> None:
-    own = b"".join([*(der_of(each) for each in store.anchors), *pins])
+def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence[bytes]) -> None:
+    store = settings.store
+    own = b"".join([*(der_of(each) for each in store.anchors), *pins, *settings.listed])
     flags = context.verify_flags | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if settings.listed:
+        # What a list names may be out of date: the gate looks at every date itself.
+        flags |= _NO_CHECK_TIME
     if own:
         # 3.13's contexts are strict of themselves; see the module's docstring.
         flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
@@ -257,4 +286,6 @@ def verification_error(exc: ssl.SSLCertVerificationError, peer: str) -> Certific
         return CertificateExpired(sentence)
     if exc.verify_code == _REVOKED_CODE:
         return CertificateRevoked(sentence)
+    if exc.verify_code in _UNKNOWN_CODES:
+        return CertificateUnknown(sentence)
     return CertificateUntrusted(sentence)

@@ -90,4 +90,9 @@ def test_a_missing_anchor_is_an_error_before_anything_is_sent(tmp_path):
 
 
 def test_the_user_agent_says_who_it_is():
-    assert endpoint_config().user_agent.startswith("softphone/")
+    assert endpoint_config(config()).user_agent.startswith("softphone/")
+
+
+def test_how_long_a_call_may_ring_unheard_is_the_account_s():
+    assert endpoint_config(config()).timer_c == 180.0
+    assert endpoint_config(config(timer_c=60)).timer_c == 60.0

@@ -80,6 +80,41 @@ def test_a_short_file_has_defaults(folder):
     assert config.media.suites == tuple(CryptoSuite)
 
 
+SHORT = 'aor = "sip:a@h"\nregistrar = "sips:h"\n'
+
+
+def test_who_we_are_and_whom_we_listen_to_is_read(folder):
+    text = (
+        'instance = "urn:uuid:00000000-0000-4000-8000-000000000001"\nreg_id = 2\n'
+        'accept_from = ["192.0.2.7", "198.51.100.0/24"]\ntimer_c = 0\n'
+    )
+    config = load(folder, SHORT + text).config
+    assert config.instance == "urn:uuid:00000000-0000-4000-8000-000000000001"
+    assert (config.reg_id, config.timer_c) == (2, 0)
+    assert config.accepts_from("198.51.100.9")
+    assert not config.accepts_from("192.0.2.8")
+    plain = load(folder, SHORT).config
+    assert (plain.instance, plain.reg_id, plain.accept_from, plain.timer_c) == (None, 1, (), 180)
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ('instance = "alice"', r":3: instance: 'alice' is no URN"),
+        ("reg_id = 0", r":3: reg_id: 0 is not between"),
+        ('reg_id = "1"', r":3: reg_id: expected a whole number"),
+        ("timer_c = -1", r":3: timer_c: -1 is not between"),
+        ("timer_c = 1.5", r":3: timer_c: expected a whole number"),
+        ('accept_from = "192.0.2.7"', r":3: accept_from: expected a list"),
+        ('accept_from = ["sbc.test"]', r":3: accept_from: 'sbc\.test' is neither"),
+        ('accept_from = ["192.0.2.7/24"]', r":3: accept_from: .*host bits"),
+    ],
+)
+def test_what_is_wrong_with_who_we_are_is_named_with_its_line(folder, line, where):
+    with pytest.raises(ConfigurationError, match=where):
+        load(folder, SHORT + line)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "where"),
     [

@@ -147,3 +147,34 @@ async def test_a_server_that_moved_is_found_again_and_a_silent_dns_changes_nothi
     silent = route(Names(error=TransportTimeout("DNS")), Network(), registrar="sips:pbx.test")
     assert await silent.relocate() == ()
     assert await route(Names(), Network()).relocate() == ()
+
+
+def udp(host):
+    return Flow(9, Transport.UDP, ("192.0.2.9", 5060), (host, 5060))
+
+
+def test_over_udp_new_requests_come_from_our_servers_and_from_whom_we_named():
+    way = route(
+        Names(),
+        Network(),
+        registered(targets=(FIRST, SECOND)),
+        listen=None,
+        registrar="sip:pbx.test;transport=udp",
+        accept_from=("198.51.100.7", "203.0.113.0/24", "2001:db8::/32"),
+    )
+    way.servers.add("192.0.2.50")
+    ours = ("192.0.2.1", "192.0.2.2", "192.0.2.50")
+    named = ("198.51.100.7", "203.0.113.200", "2001:db8::1%eth0")
+    assert not any(way.is_strange(udp(host)) for host in ours + named)
+    assert all(way.is_strange(udp(host)) for host in ("198.51.100.8", "192.0.2.3", "2001:db9::1"))
+
+
+def test_whoever_listens_or_speaks_over_a_connection_of_ours_is_not_strange():
+    far = Flow(9, Transport.TLS, ("192.0.2.9", 5061), ("198.51.100.9", 5061))
+    assert not route(
+        Names(), Network(), registered(), registrar="sips:a.test", listen=None
+    ).is_strange(far)
+    assert not route(Names(), Network(), registered()).is_strange(udp("198.51.100.9"))
+    assert not route(Names(), Network(), None, registrar="sip:a.test", listen=None).is_strange(
+        udp("198.51.100.9")
+    )

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from softphone.errors import (
     CertificateExpired,
     CertificateRevoked,
+    CertificateUnknown,
     CertificateUntrusted,
     ConfigurationError,
 )
@@ -194,9 +195,12 @@ def test_a_password_for_a_key_without_one_is_an_error(tmp_path):
     [
         (9, CertificateExpired),
         (10, CertificateExpired),
-        (18, CertificateUntrusted),
-        (19, CertificateUntrusted),
-        (20, CertificateUntrusted),
+        (18, CertificateUnknown),
+        (19, CertificateUnknown),
+        (20, CertificateUnknown),
+        (2, CertificateUnknown),
+        (21, CertificateUnknown),
+        (79, CertificateUntrusted),
         (23, CertificateRevoked),
         (66, CertificateUntrusted),
     ],

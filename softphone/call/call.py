@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Self
 from urllib.parse import quote
 
+from softphone.call.digits import check_digits
 from softphone.call.session import PendingReferral, SessionLeg
-from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
+from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded, CallEvent, CallState
 from softphone.security import SecurityState, Shortfall
 from softphone.sip import Body, NameAddr, SipUri, parse_uri
@@ -110,29 +111,27 @@ class Call:
     async def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
         """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO.
 
-        Returns when they have been said.  Raises ConfigurationError for a character that is no
-        digit, before anything is sent, and LocalProtocolError once the call is over.
+        A server that has asked to hear of digits is told of each (RFC 4730), and then needs no
+        INFO.  Returns when they have been said.  Raises ConfigurationError for a character that
+        is no digit, before anything is sent, and LocalProtocolError once the call is over.
         """
         spec = self._leg.stream_spec
         if spec is not None and spec.telephone_event is not None:
             self._audio.send_digits(digits, duration_ms=duration_ms)
+            for digit in digits.replace(",", ""):
+                self._leg.digits.press(digit)
             await asyncio.sleep(sum(_seconds(digit, duration_ms) for digit in digits))
             return
         await self._send_digits_by_info(digits, duration_ms)
 
     async def _send_digits_by_info(self, digits: str, duration_ms: int) -> None:
-        wrong = sorted({digit for digit in digits if digit.upper() not in "0123456789*#ABCD,"})
-        if wrong:
-            raise ConfigurationError(
-                f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D"
-            )
+        check_digits(digits, pauses=",")
         for digit in digits.upper():
-            if digit != ",":
+            usage = self._leg.active_usage
+            if digit != "," and not self._leg.digits.press(digit):
                 text = f"Signal={digit}\r\nDuration={duration_ms}\r\n"
                 with self._leg.setup.change() as now:
-                    self._leg.active_usage.info(
-                        Body("application/dtmf-relay", text.encode()), now=now
-                    )
+                    usage.info(Body("application/dtmf-relay", text.encode()), now=now)
             await asyncio.sleep(_seconds(digit, duration_ms))
 
     async def transfer(self, target: str | Call) -> None:

@@ -20,6 +20,7 @@ from softphone.call.refusal import (
     Unacceptable,
     clear_refused,
     no_key,
+    not_agreed,
     read_description,
     sentences,
 )
@@ -53,7 +54,10 @@ _STATIC = {"PCMU": 0, "PCMA": 8}
 
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
-    """What a negotiation works with."""
+    """What a negotiation works with.
+
+    `fallback` is whether RTP/AVP may answer our RTP/SAVP, where the policy leaves it open.
+    """
 
     port: MediaPort
     policy: SecurityPolicy
@@ -62,6 +66,7 @@ class MediaSetup:
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     cname: str = "softphone"
     on_event: EventCallback | None = None
+    fallback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,8 @@ class Negotiation:
     def _clear(self, row: MediaRow, media: NegotiatedMedia, what: str) -> _Candidate | Unacceptable:
         if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
             return clear_refused(what, media.profile, media.media)
+        if media.local_crypto and not self.setup.fallback:
+            return not_agreed(what, media.profile, media.media)
         return _Candidate(row, media, None)
 
     # Taking effect

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from softphone.call.call import Call
+from softphone.call.digits import check_digits
 from softphone.call.leg import FAR_END_PATIENCE, LegSetup
 from softphone.call.refusal import Unacceptable
 from softphone.call.session import SessionLeg
@@ -378,6 +379,17 @@ class OutgoingCall:
             return Canceled("the call was given up", status=487)
         message = f"the call ended before it was up: {ended.status} {ended.reason}"
         return CallFailed(message, status=ended.status, reason=ended.reason)
+
+    def send_digits(self, digits: str) -> None:
+        """Dial on: tell the server of digits that it still collects (RFC 4730).
+
+        Raises ConfigurationError for what is no digit, LocalProtocolError when nobody collects.
+        """
+        check_digits(digits)
+        if not len(self._leg.digits):
+            raise LocalProtocolError("the server does not collect digits for this call")
+        for digit in digits:
+            self._leg.digits.press(digit)
 
     def cancel(self) -> None:
         """Give the call up; nothing happens when it is over."""

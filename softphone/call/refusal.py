@@ -18,6 +18,7 @@ __all__ = [
     "Unacceptable",
     "clear_refused",
     "no_key",
+    "not_agreed",
     "read_description",
     "reason_header",
     "sentences",
@@ -71,6 +72,15 @@ def no_key(what: str, profile: str, refusals: Sequence[Refusal]) -> Unacceptable
 def clear_refused(what: str, profile: str, media: str) -> Unacceptable:
     """A description in clear where SRTP is required."""
     explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
+    return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+
+
+def not_agreed(what: str, profile: str, media: str) -> Unacceptable:
+    """A description in clear from a server that never said it would fall back to it."""
+    explanation = (
+        f"we offered SRTP, the {what}'s {media} stream is {profile}, in clear, and the server "
+        "has not agreed to such answers"
+    )
     return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
 
 

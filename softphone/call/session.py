@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from softphone.call.digits import DigitWatches
 from softphone.call.leg import HeaderFields, Leg, LegSetup
 from softphone.call.negotiation import Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
@@ -51,7 +52,9 @@ from softphone.sip import (
     ServerExchange,
     ServerSubscription,
     SessionRefreshed,
+    SubscribeReceived,
     Subscription,
+    SubscriptionRefreshed,
     SubscriptionTerminated,
 )
 
@@ -124,6 +127,7 @@ class SessionLeg(Leg):
         self._transfer: asyncio.Future[None] | None = None
         self._transfer_subscription: Subscription | None = None
         self._early_answer: Body | None = None
+        self.digits = DigitWatches(setup.change)
 
     def _changed(self) -> None:
         """A change of the session is in force."""
@@ -362,6 +366,14 @@ class SessionLeg(Leg):
             return
         self.mailbox.put(InfoReceived(content_type, body))
 
+    def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
+        """Only digits are subscribed to within a call."""
+        if self.digits.subscribe(event.subscription, event.request):
+            self.setup.adopt(event.subscription, self.handle)
+
+    def _subscription_refreshed(self, event: SubscriptionRefreshed[ServerSubscription]) -> None:
+        self.digits.refresh(event.subscription, event.request)
+
     # Transfers
 
     async def transfer(self, refer_to: Any, *, referred_by: Any = None) -> None:
@@ -417,6 +429,7 @@ class SessionLeg(Leg):
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """The call is over, and with it whatever was asked for within it."""
+        self.digits.close()
         super().finish(ended, error)
         self._change_done(CallFailed("the call ended before the change was made"))
         _settle(self._transfer, CallFailed("the call ended before the transfer was made"))
@@ -435,5 +448,7 @@ class SessionLeg(Leg):
         SubscriptionTerminated: _subscription_ended,
         ReferReceived: _refer_received,
         SessionRefreshed: _refreshed,
+        SubscribeReceived: _subscribed,
+        SubscriptionRefreshed: _subscription_refreshed,
         Ended: _ended,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
+from softphone.machine import Flow
 from softphone.sip.body import Body
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogTable
@@ -64,6 +65,11 @@ class ServerSubscription:
         """Whether it has ended."""
         return self.state is SubscriptionState.TERMINATED
 
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the request came on; None once it was answered."""
+        return None if self._transaction is None else self._transaction.flow
+
     # Commands ------------------------------------------------------------------------------------
 
     def accept(self, *, now: float, expires: float | None = None, pending: bool = False) -> None:
@@ -92,6 +98,13 @@ class ServerSubscription:
         self._set_expiry(granted, now=now)
         if self.refers:
             self.progress(100, "Trying", now=now)
+
+    def acknowledge(self, *, now: float, status: int = 202) -> None:
+        """Answer with a 2xx and report on nothing (RFC 4488): no subscription comes about."""
+        transaction = self._answering()
+        fields = (*self._contact(transaction), ("Refer-Sub", "false"))
+        transaction.respond(status, now=now, headers=fields)
+        self._end()
 
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: tuple[Field, ...] = ()

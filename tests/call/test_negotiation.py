@@ -112,6 +112,22 @@ def test_optional_accepts_an_answer_in_clear_and_opens_it_without_keys():
     assert specs(negotiation)[0].send_key is None
 
 
+def test_without_fallback_an_answer_in_clear_is_refused_and_says_who_did_not_agree():
+    negotiation = party(OPTIONAL, fallback=False)
+    negotiation.offer()
+    refusal = negotiation.receive_answer(offer_of("RTP/AVP"))
+    assert isinstance(refusal, Unacceptable)
+    assert codes(refusal) == {ShortfallCode.SRTP_REQUIRED}
+    assert "has not agreed" in refusal.explanation
+    assert specs(negotiation) == []
+
+
+def test_without_fallback_what_was_offered_in_clear_may_be_answered_so():
+    negotiation = party(OFF, fallback=False)
+    negotiation.offer()
+    assert isinstance(negotiation.receive_answer(offer_of("RTP/AVP")), Proposal)
+
+
 @pytest.mark.parametrize("policy", [REQUIRED, OPTIONAL])
 def test_avp_with_a_usable_key_is_srtp_and_the_profile_is_echoed(policy):
     negotiation = party(policy)

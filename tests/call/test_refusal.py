@@ -8,6 +8,7 @@ from softphone.call.refusal import (
     Unacceptable,
     clear_refused,
     no_key,
+    not_agreed,
     read_description,
     reason_header,
     unmet,
@@ -62,3 +63,9 @@ def test_only_a_description_is_read():
     assert isinstance(read_description(Body("application/sdp", SDP)), SessionDescription)
     for body in (None, Body("text/plain", SDP), Body("application/sdp", b"v=1")):
         assert isinstance(read_description(body), Unacceptable)
+
+
+def test_a_fallback_that_nobody_agreed_to_is_a_security_matter():
+    refusal = not_agreed("answer", "RTP/AVP", "audio")
+    assert refusal.shortfalls[0].code is ShortfallCode.SRTP_REQUIRED
+    assert "RTP/AVP" in refusal.explanation

@@ -106,3 +106,17 @@ def test_a_refresh_in_another_package_is_not_ours():
     lone.heard()
     lone.say(lone.request("SUBSCRIBE", cseq=2, to_tag=tag, headers=("Event: refer",)))
     assert lone.heard() == [481]
+
+
+def test_a_request_may_be_acknowledged_without_any_subscription():
+    lone = Lone()
+    subscription = subscribe(lone)
+    assert subscription.flow == lone.flow
+    subscription.acknowledge(now=lone.now)
+    lone.drain()
+    assert lone.last().status == 202
+    assert lone.last().headers.get("Refer-Sub") == "false"
+    assert subscription.over
+    assert subscription.flow is None
+    with pytest.raises(LocalProtocolError):
+        subscription.notify(STATE, now=lone.now)

@@ -32,6 +32,7 @@ from softphone.sip import (
     NameAddr,
     RequestReceived,
     SipUri,
+    SubscribeReceived,
 )
 from tests.support.clock import Clock, seeded_entropy
 from tests.support.link import Link, LinkQuality
@@ -165,6 +166,9 @@ class Party:
                 return
         if isinstance(event, InviteReceived):
             self._invited(event)
+        elif isinstance(event, SubscribeReceived):
+            call_id = event.request.call_id
+            next(leg for leg in self.legs if leg.usage.call_id == call_id).handle(event)
         elif isinstance(event, RequestReceived):
             with self.change() as now:
                 self.endpoint.respond(event.exchange, 200, now=now)

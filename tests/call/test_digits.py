@@ -1,0 +1,144 @@
+"""Digits told to a server that collects them (RFC 4730), within a call and before its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from softphone.call import Call, OutgoingCall
+from softphone.call.digits import MAXIMUM, check_digits
+from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.events import CallState
+from softphone.sip import Body, EndpointConfig, InDialogRequestReceived
+from softphone.sip.kpml import kpml_request
+from tests.support.stage import Stage
+
+CONFIG = EndpointConfig(events=(*EndpointConfig().events, "kpml"))
+
+
+class Collector:
+    """Bob's side, as a server that wants to hear of digits."""
+
+    def __init__(self, *, up=True):
+        self.stage = Stage(config=CONFIG)
+        if up:
+            self.caller, self.callee = self.stage.answered()
+        else:
+            self.caller = self.stage.dial()
+            self.stage.run(0.1)
+            self.callee = self.stage.bob.leg
+        self.reports = []
+        handle = self.callee.handle
+
+        def take(event):
+            notify = isinstance(event, InDialogRequestReceived) and event.request.method == "NOTIFY"
+            if not notify:
+                handle(event)
+                return
+            self.reports.append(event.request)
+            with self.stage.bob.change() as now:
+                self.stage.bob.endpoint.respond(event.exchange, 200, now=now)
+
+        self.stage.bob.adopt(self.callee.usage, take)
+
+    def subscribe(self, body=None, event="kpml", expires=7200):
+        headers = (("Event", event), ("Expires", str(expires)))
+        with self.stage.bob.change() as now:
+            exchange = self.callee.usage.request_in_dialog(
+                "SUBSCRIBE", body or kpml_request("[x#*+]"), now=now, headers=headers
+            )
+        self.stage.run(0.1)
+        return exchange.response.status
+
+    @property
+    def digits(self):
+        self.stage.run(0.1)
+        found = [re.search(rb'digits="(.)"', request.body) for request in self.reports]
+        return b"".join(match[1] for match in found if match).decode()
+
+
+async def test_a_server_that_asks_is_told_of_every_digit():
+    collector = Collector()
+    assert collector.subscribe() == 200
+    await Call.of(collector.caller).send_digits("1#", duration_ms=1)
+    assert collector.digits == "1#"
+    assert collector.reports[0].subscription_state.state == "active"
+    assert collector.reports[0].body == b""
+
+
+async def test_the_end_of_the_call_is_the_end_of_it():
+    collector = Collector()
+    collector.subscribe()
+    collector.caller.hang_up()
+    collector.stage.run(0.1)
+    assert collector.reports[-1].subscription_state.state == "terminated"
+    assert b'code="487"' in collector.reports[-1].body
+
+
+async def test_a_one_shot_ends_with_its_report():
+    collector = Collector()
+    collector.subscribe(kpml_request("x", persist="one-shot"))
+    assert collector.caller.digits.press("5")
+    assert collector.digits == "5"
+    assert collector.reports[-1].subscription_state.state == "terminated"
+    assert not collector.caller.digits.press("6")
+
+
+async def test_digits_can_be_dialed_before_the_answer():
+    collector = Collector(up=False)
+    collector.stage.bob.leg.ring()
+    collector.stage.run(0.1)
+
+    async def launch():
+        return collector.caller
+
+    outgoing = OutgoingCall(collector.caller.peer, launch)
+    await outgoing.start()
+    with pytest.raises(LocalProtocolError, match="does not collect"):
+        outgoing.send_digits("1")
+    collector.subscribe()
+    outgoing.send_digits("42")
+    assert collector.digits == "42"
+    with pytest.raises(ConfigurationError):
+        outgoing.send_digits("4x")
+    assert collector.caller.state is CallState.EARLY
+    collector.caller.hang_up()
+    collector.stage.run(0.1)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("event", "body", "status"),
+    [
+        ("dialog", None, 489),
+        ("presence", None, 489),
+        ("kpml", Body("application/kpml-request+xml", b"<x/>"), 400),
+    ],
+)
+async def test_what_cannot_be_told_of_is_refused(event, body, status):
+    assert Collector().subscribe(body, event) == status
+
+
+async def test_there_are_only_so_many_watchers():
+    collector = Collector()
+    assert [collector.subscribe(event=f"kpml;id={i}") for i in range(MAXIMUM)] == [200] * MAXIMUM
+    assert collector.subscribe(event="kpml;id=more") == 486
+
+
+async def test_a_refresh_may_ask_for_other_digits_and_expires_0_ends_it():
+    collector = Collector()
+    collector.subscribe(kpml_request("1"))
+    collector.subscribe(kpml_request("2"))
+    assert len(collector.caller.digits) == 1
+    collector.caller.digits.press("2")
+    assert collector.digits == "2"
+    collector.subscribe(expires=0)
+    assert not collector.caller.digits.press("2")
+
+
+def test_what_is_no_digit_is_said():
+    check_digits("12*#aD,", pauses=",")
+    with pytest.raises(ConfigurationError, match="'xy'"):
+        check_digits("1yx")

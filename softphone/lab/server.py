@@ -19,6 +19,7 @@ from softphone._version import __version__
 from softphone.errors import SoftphoneError, TransportError
 from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.capf import LabCapf
+from softphone.lab.cluster import LabCluster
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.files import LabFiles
 from softphone.lab.registrar import (
@@ -30,7 +31,7 @@ from softphone.lab.registrar import (
 from softphone.machine import Address, Entropy, Flow, Side, Tap, Transport
 from softphone.media.engine import MediaEngine
 from softphone.media.port import MediaConfig, PortRange
-from softphone.net import Driver
+from softphone.net import Driver, DriverConfig, Limits
 from softphone.security import KeyMaterial
 from softphone.sip import (
     DigestAlgorithm,
@@ -79,6 +80,7 @@ class LabServer:
         self.accounts: dict[str, Path] = {}
         self.capf: LabCapf | None = None
         self.capf_address: Address | None = None
+        self.cluster: LabCluster | None = None
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -106,7 +108,13 @@ class LabServer:
             entropy=self._entropy,
             config=_endpoint_config(),
         )
-        self._driver: Driver[SipEvent] = Driver(endpoint, on_event=self._handle, tap=self._tap)
+        self._driver: Driver[SipEvent] = Driver(
+            endpoint,
+            on_event=self._handle,
+            tap=self._tap,
+            # A whole load test comes from one address.
+            config=DriverConfig(limits=Limits(connections_per_source=Limits().connections)),
+        )
         media = MediaEngine(
             MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports)),
             entropy=self._entropy,
@@ -128,10 +136,19 @@ class LabServer:
         )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
-        if self.config.capf:
-            self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
-            await self._stack.enter_async_context(self.capf.driver)
-            self.capf_address = await self.capf.listen(self.config.capf_port)
+        if self.config.capf or self.config.files:
+            await self._provide()
+
+    async def _provide(self) -> None:
+        """What phones need that know nothing but their name."""
+        self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
+        await self._stack.enter_async_context(self.capf.driver)
+        self.capf_address = await self.capf.listen(self.config.capf_port)
+        if self.config.files:
+            self.cluster = LabCluster(
+                self.files, self.config, self.capf, (self.addresses,), entropy=self._entropy
+            )
+            await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
         tls = TlsSettings(

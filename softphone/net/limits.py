@@ -11,7 +11,8 @@ __all__ = ["Limits", "TokenBucket"]
 class Limits:
     """Times in seconds, sizes in bytes, rates a second.
 
-    `connections` bounds the accepted ones, `datagram_flows` the UDP addresses remembered;
+    `connections` bounds the accepted ones, `connections_per_source` those of one address (of one
+    /64 in IPv6), `datagram_flows` the UDP addresses remembered;
     `handshakes` are at work at once, `handshakes_waiting` may be unfinished.  `accept_rate` and
     `accept_burst` admit new connections and new UDP addresses.
     """
@@ -19,6 +20,7 @@ class Limits:
     connect_timeout: float = 10.0
     handshake_timeout: float = 10.0
     fetch_timeout: float = 5.0
+    tvs_timeout: float = 10.0
     write_timeout: float = 20.0
     first_byte_timeout: float = 60.0
     close_timeout: float = 2.0
@@ -28,6 +30,7 @@ class Limits:
     handshakes: int = 8
     handshakes_waiting: int = 256
     connections: int = 4096
+    connections_per_source: int = 256
     datagram_flows: int = 4096
     accept_rate: float = 200.0
     accept_burst: int = 400

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Protocol
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError, TransportTimeout
@@ -18,7 +20,7 @@ from softphone.net.handshake import TlsServer
 from softphone.net.limits import Limits, TokenBucket
 from softphone.net.stream import StreamConnection, address_of
 
-__all__ = ["Listener", "ListenerOwner", "bind_stream"]
+__all__ = ["Listener", "ListenerOwner", "bind_stream", "source_of"]
 
 logger = logging.getLogger("softphone.net")
 
@@ -39,6 +41,16 @@ class ListenerOwner(Protocol):
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
         """A connection was not let in."""
+
+
+def source_of(host: str) -> str:
+    """What counts as one source: an IPv4 address, or the /64 that an IPv6 site gets at least."""
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
 
 
 def bind_stream(address: Address) -> socket.socket:
@@ -92,6 +104,7 @@ class Listener:
         self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst, now=clock())
         self._room = asyncio.Semaphore(limits.connections)
         self._guests: set[asyncio.Task[None]] = set()
+        self._sources: Counter[str] = Counter()
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     @property
@@ -123,13 +136,34 @@ class Listener:
                 self._room.release()
                 raise
             self._bucket.take(now=self._clock())
-            task = loop.create_task(self._admit(sock, address_of(address)))
-            self._guests.add(task)
-            task.add_done_callback(self._guests.discard)
+            self._welcome(sock, address_of(address))
+
+    def _welcome(self, sock: socket.socket, remote: Address) -> None:
+        source = source_of(remote[0])
+        most = self._limits.connections_per_source
+        if self._sources[source] >= most:
+            # One host is not to take the room of all others.
+            sock.close()
+            self._room.release()
+            crowd = TransportError(f"{source} has {most} connections already")
+            self._owner.stream_refused(remote, crowd)
+            return
+        self._sources[source] += 1
+        task = asyncio.get_running_loop().create_task(self._admit(sock, remote))
+        self._guests.add(task)
+        task.add_done_callback(self._guests.discard)
+
+    def _left(self, source: str) -> None:
+        """A connection from `source` is gone."""
+        self._room.release()
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
 
     async def _admit(self, sock: socket.socket, remote: Address) -> None:
         connection = self._owner.new_connection()
-        connection.on_end = self._room.release
+        source = source_of(remote[0])
+        connection.on_end = lambda: self._left(source)
         try:
             identity = await self._secured(sock, connection, f"{remote[0]} port {remote[1]}")
             transport = Transport.TCP if self._tls is None else Transport.TLS
@@ -140,7 +174,7 @@ class Listener:
             self._owner.stream_refused(remote, exc)
         finally:
             if not connection.made:
-                self._room.release()
+                self._left(source)
 
     async def _secured(
         self, sock: socket.socket, connection: StreamConnection, peer: str

@@ -8,8 +8,8 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.machine import Transport
-from softphone.net import Driver
-from softphone.net.listener import bind_stream
+from softphone.net import Driver, DriverConfig, Limits
+from softphone.net.listener import bind_stream, source_of
 from tests.support.certificates import server, settings
 from tests.support.recorder import Down, Recorder, Up, until
 
@@ -81,3 +81,51 @@ async def test_clients_that_reset_at_once_leave_nothing_behind(transport, tmp_pa
         await until(lambda: len(theirs.seen(Down)) + len(far.refusals) == 10)
         assert far.flows == ()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_one_address_does_not_take_the_room_of_the_others():
+    theirs = Recorder()
+    config = DriverConfig(limits=Limits(connections_per_source=3))
+    async with Driver(theirs, on_event=theirs.on_event, config=config) as far:
+        address = await far.listen(Transport.TCP)
+        writers = [(await asyncio.open_connection(*address))[1] for _ in range(3)]
+        await until(lambda: len(theirs.seen(Up)) == 3)
+        reader, fourth = await asyncio.open_connection(*address)
+        assert await reader.read() == b""
+        fourth.close()
+        assert "127.0.0.1 has 3 connections already" in str(far.refusals[-1][1])
+        elsewhere = await asyncio.open_connection(*address, local_addr=("127.0.0.2", 0))
+        await until(lambda: len(theirs.seen(Up)) == 4)
+        writers.pop().close()
+        await until(lambda: theirs.seen(Down))
+        writers.append((await asyncio.open_connection(*address))[1])
+        await until(lambda: len(theirs.seen(Up)) == 5)
+        for writer in (*writers, elsewhere[1]):
+            writer.close()
+
+
+async def test_connections_that_fail_their_handshake_count_no_longer(tmp_path):
+    theirs = Recorder()
+    config = DriverConfig(limits=Limits(connections_per_source=1))
+    async with Driver(theirs, on_event=theirs.on_event, config=config) as far:
+        address = await far.listen(Transport.TLS, tls=settings(tmp_path, server()))
+        for number in range(3):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            await reader.read()
+            writer.close()
+            await until(lambda wanted=number + 1: len(far.refusals) == wanted)
+        assert not any("already" in str(error) for _, error in far.refusals)
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_a_source_is_an_address_or_a_64(host, source):
+    assert source_of(host) == source

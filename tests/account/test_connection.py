@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from softphone.account import AccountConfig, CredentialConfig, TlsConfig
+from softphone.account import AccountConfig, CredentialConfig, PolicyConfig, TlsConfig
 from softphone.account.connection import (
+    Belief,
     digest_session,
+    driver_config,
     endpoint_config,
     instance_id,
     registration_config,
     tls_settings,
 )
 from softphone.errors import ConfigurationError
-from softphone.security import KeyMaterial, TlsVersion
-from softphone.trust import ClientCertificates
-from tests.support.certificates import alice, authority
+from softphone.net.dialer import system_addresses
+from softphone.security import (
+    KeyMaterial,
+    Relaxation,
+    RevocationMode,
+    SecurityPolicy,
+    TlsVersion,
+)
+from softphone.trust import ClientCertificates, Pin, Service, TrustStore
+from tests.support.certificates import alice, authority, foreign
 
 ENTROPY = random.Random(1).randbytes
 INSTANCE = "urn:uuid:00000000-0000-4000-8000-000000000000"
@@ -96,3 +106,60 @@ def test_the_user_agent_says_who_it_is():
 def test_how_long_a_call_may_ring_unheard_is_the_account_s():
     assert endpoint_config(config()).timer_c == 180.0
     assert endpoint_config(config(timer_c=60)).timer_c == 60.0
+
+
+async def nobody(question):
+    return False
+
+
+def test_the_phone_s_beliefs_are_the_account_s_where_it_has_none(tmp_path):
+    trust = TrustStore((authority().certificate,))
+    settings = tls_settings(config(), Belief(trust, nobody))
+    assert settings.store is trust
+    assert settings.unknown is nobody
+
+
+def test_what_an_account_accepts_goes_to_its_own_store_or_the_phone_s(tmp_path):
+    trust = TrustStore((foreign().certificate,))
+    ca = (authority().write(tmp_path),)
+    pin = Pin(Service.SIP, "pbx.test", 5061, b"leaf")
+    settings = tls_settings(config(tls=TlsConfig(ca=ca)), Belief(trust))
+    assert settings.store.anchors == (authority().certificate,)
+    settings.store.add_pin(pin)
+    assert trust.pins(*pin.place) == (b"leaf",)
+    kept = tmp_path / "kept"
+    settings = tls_settings(config(tls=TlsConfig(ca=ca, store=kept)), Belief(trust))
+    assert not kept.exists()
+    settings.store.add_pin(Pin(Service.SIP, "other.test", 5061, b"leaf"))
+    assert [each.host for each in TrustStore.open(kept).all_pins] == ["other.test"]
+    assert len(trust.all_pins) == 1
+
+
+def test_a_policy_takes_the_place_of_the_account_s_demands_on_certificates():
+    allow = frozenset({Relaxation.SHA1})
+    mild = PolicyConfig(revocation=RevocationMode.OFF, allow=allow)
+    settings = tls_settings(config(policy=mild))
+    assert (settings.revocation, settings.allowed) == (RevocationMode.OFF, allow)
+    settings = tls_settings(config(policy=mild), policy=SecurityPolicy.strict())
+    assert (settings.revocation, settings.allowed) == (RevocationMode.SOFT, frozenset())
+    lax = SecurityPolicy(revocation=RevocationMode.HARD, allow=allow)
+    settings = tls_settings(config(), policy=lax)
+    assert (settings.revocation, settings.allowed) == (RevocationMode.HARD, allow)
+    strict = tls_settings(config(), policy=replace(lax, fips=True))
+    assert strict.fips
+    assert strict.allowed == frozenset(), "nothing is let pass in FIPS mode"
+
+
+def test_an_encrypted_key_is_opened_with_the_passphrase(tmp_path):
+    own = alice().write(tmp_path, "alice")
+    secret = KeyMaterial(b"open sesame")
+    tls = TlsConfig(certificate=own.certificate, key=own.key, passphrase=secret)
+    assert tls_settings(config(tls=tls)).credential.password is secret
+
+
+async def test_all_accounts_share_what_was_fetched():
+    async def fetcher(wanted, within):
+        return {}
+
+    made = driver_config(Belief(fetcher=fetcher), None, system_addresses)
+    assert made.fetcher is fetcher

@@ -7,7 +7,16 @@ import pytest
 from softphone.account.file import load_account
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
-from softphone.security import CryptoSuite, OnDrop, Scope, SecurityLevel, SrtpPolicy, TlsVersion
+from softphone.security import (
+    CryptoSuite,
+    OnDrop,
+    Relaxation,
+    RevocationMode,
+    Scope,
+    SecurityLevel,
+    SrtpPolicy,
+    TlsVersion,
+)
 
 WHOLE = """\
 aor = "sip:alice@127.0.0.1"
@@ -201,3 +210,49 @@ def test_fips_is_a_setting_that_may_be_missing(folder):
     assert load(folder, f"{basis}fips = false\n").config.fips is False
     with pytest.raises(ConfigurationError, match=r"alice\.toml:3: fips: expected true or false"):
         load(folder, f'{basis}fips = "yes"\n')
+
+
+CERTIFICATES = """\
+aor = "sip:alice@127.0.0.1"
+registrar = "sips:127.0.0.1:5062"
+[tls]
+certificate = "alice.crt"
+key = "alice.key"
+passphrase_file = "alice.secret"
+store = "accepted"
+[policy]
+revocation = "hard"
+allow = ["sha1", "local-revocation"]
+"""
+
+
+def test_what_is_demanded_of_certificates_is_read(folder):
+    config = load(folder, CERTIFICATES).config
+    assert config.policy.revocation is RevocationMode.HARD
+    assert config.policy.allow == {Relaxation.SHA1, Relaxation.LOCAL_REVOCATION}
+    assert config.security_policy().revocation is RevocationMode.HARD
+    assert config.security_policy().allow == config.policy.allow
+    assert config.tls.passphrase.reveal() == b"secret-of-alice"
+    assert config.tls.store == folder / "accepted"
+    plain = load(folder, WHOLE).config
+    assert plain.policy.revocation is RevocationMode.SOFT
+    assert plain.policy.allow == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('revocation = "maybe"', "known are off, soft, hard"),
+        ('allow = ["md5"]', "'md5' is unknown; known are sha1, rsa-1024"),
+        ('allow = ["sha1", "sha1"]', "listed twice"),
+    ],
+)
+def test_a_demand_that_is_none_is_named(folder, line, words):
+    text = CERTIFICATES.partition("revocation")[0] + line + "\n"
+    with pytest.raises(ConfigurationError, match=words):
+        load(folder, text)
+
+
+def test_a_passphrase_that_others_can_read_is_a_warning(folder):
+    (folder / "alice.secret").chmod(0o644)
+    assert any("alice.secret" in warning for warning in load(folder, CERTIFICATES).warnings)

@@ -40,9 +40,10 @@ class LabCapf:
     def __init__(self, files: LabFiles, config: LabConfig, *, entropy: Entropy) -> None:
         self._files = files
         self._host = config.host
-        self._users = {
-            f"CSF{user.name.upper()}": user.name for user in config.users if user.login.certificate
-        }
+        self._users = {user.device: user.name for user in config.users if user.login.certificate}
+        # Files are encrypted to RSA keys only.
+        self._key = KeyKind.RSA_2048 if config.files else KeyKind.EC_P256
+        self.address: Address | None = None
         self.strings: Mapping[str, str] = {
             device: f"{int.from_bytes(entropy(8), 'big') % 10**8:08}" for device in self._users
         }
@@ -63,12 +64,13 @@ class LabCapf:
     def pending(self, device: str) -> CapfDevice:
         """An installation that is pending for the device, by its string."""
         string = KeyMaterial(self.strings[device].encode())
-        return CapfDevice(device, Operation.INSTALL, Authentication.STRING, string, KeyKind.EC_P256)
+        return CapfDevice(device, Operation.INSTALL, Authentication.STRING, string, self._key)
 
     async def listen(self, port: int = 0) -> Address:
         """Accept devices; the driver must be running.  Raises TransportError."""
         tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
-        return await self.driver.listen(Transport.TLS, self._host, port, tls=tls)
+        self.address = await self.driver.listen(Transport.TLS, self._host, port, tls=tls)
+        return self.address
 
     def _issue(self, device: str, public_key: bytes) -> bytes:
         aor = f"sip:{self._users[device]}@{self._host}"

@@ -40,14 +40,20 @@ class LabUser:
     name: str
     login: Login
 
+    @property
+    def device(self) -> str:
+        """The name of the user's device: that of a Jabber."""
+        return f"CSF{self.name.upper()}"
+
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
     """`host` is the loopback address that everything listens at; port 0 is any free one.
 
-    With `capf` it issues certificates, too.  With `delayed_offer`, INVITEs to users carry no
-    session description, as CUCM's do.  `vouches` has the registrar say that it speaks for the far
-    ends of calls.  A callee is alerted for `alerting_patience` seconds.
+    With `capf` it issues certificates, too; with `files` it serves trust lists and configurations,
+    and issues certificates that these can be encrypted to.  With `delayed_offer`, INVITEs to users
+    carry no session description, as CUCM's do.  `vouches` has the registrar say that it speaks for
+    the far ends of calls.  A callee is alerted for `alerting_patience` seconds.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +62,10 @@ class LabConfig:
     udp_port: int = 0
     capf: bool = False
     capf_port: int = 0
+    files: bool = False
+    tftp_port: int = 0
+    http_port: int = 0
+    https_port: int = 0
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
     vouches: bool = True
@@ -82,3 +92,10 @@ class LabConfig:
     def user(self, name: str | None) -> LabUser | None:
         """The user of that name."""
         return next((user for user in self.users if user.name == name), None)
+
+    def user_of(self, device: str) -> LabUser | None:
+        """The user of a device; who shows a password over TLS has none, as with CUCM."""
+        found = next((user for user in self.users if user.device == device), None)
+        if found is None or (found.login.secure and not found.login.certificate):
+            return None
+        return found

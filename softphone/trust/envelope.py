@@ -37,6 +37,7 @@ __all__ = [
     "DeviceCertificate",
     "DeviceKey",
     "FileSigner",
+    "device_key",
     "hash_of",
     "name_text",
     "public_key_bytes",
@@ -51,6 +52,12 @@ DeviceCertificate: TypeAlias = x509.Certificate
 """Whom a file is encrypted to."""
 DeviceKey: TypeAlias = rsa.RSAPrivateKey
 """What opens it."""
+
+
+def device_key(key: object) -> DeviceKey | None:
+    """The key, if files can be encrypted to it: an RSA key; None for one on a curve."""
+    return key if isinstance(key, rsa.RSAPrivateKey) else None
+
 
 _LEAST_RSA_BITS = 2048
 _HASHES: dict[Digest, hashes.HashAlgorithm] = {

@@ -1,0 +1,115 @@
+"""What makes the lab a cluster to its phones: devices, lists that name its servers, files.
+
+Every user who shows a certificate, and every one who is not secure, has a device: CSF and the
+name in capitals.  A secure one enrolls once, by its authentication string, and gets its
+configuration encrypted from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+from softphone.lab.authority import Names
+from softphone.lab.capf import LabCapf
+from softphone.lab.cluster_files import ClusterFiles
+from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.device_file import DeviceFile, LabNode
+from softphone.lab.file_service import FilePorts, FileService
+from softphone.lab.files import LabFiles
+from softphone.machine import Address, Entropy, Transport
+from softphone.provisioning.enrollment_rule import certificate_hash
+from softphone.trust import Operation, RecordFields, Role, load_certificate_file
+
+__all__ = ["LabCluster"]
+
+
+class LabCluster:
+    """An async context: the file service of a lab whose other servers are up."""
+
+    def __init__(
+        self,
+        files: LabFiles,
+        config: LabConfig,
+        capf: LabCapf,
+        nodes: Sequence[Mapping[Transport, Address]],
+        *,
+        entropy: Entropy,
+        records: Sequence[RecordFields] = (),
+    ) -> None:
+        """`nodes` are the call servers; `records` go into the lists beside the lab's own."""
+        self._config = config
+        self._lab_files = files
+        self._capf = capf
+        self._nodes = nodes
+        self.tvs: Address | None = None
+        web = files.authority.server(
+            "lab files", names=Names(dns=("localhost",), ip=(config.host,))
+        )
+        credential = web.write(files.folder, "files")
+        (server, *_) = load_certificate_file(files.server.certificate)
+        (issuer, *_) = load_certificate_file(capf.pin)
+        self.files = ClusterFiles(
+            files.authority,
+            [
+                RecordFields(Role.CCM, server, config.host),
+                # HTTPS servers of files are known by role TFTP and an EC key.
+                RecordFields(Role.TFTP, web.certificate, config.host),
+                RecordFields(Role.CAPF, issuer, config.host),
+                *records,
+            ],
+            self.device,
+            entropy=entropy,
+            wall=lambda: datetime.now(UTC),
+        )
+        ports = FilePorts(config.host, config.tftp_port, config.http_port, config.https_port)
+        self.service = FileService(self.files.file, credential, ports)
+
+    async def __aenter__(self) -> Self:
+        """Raises TransportError when a port is taken."""
+        await self.service.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.service.__aexit__(*exc_info)
+
+    @property
+    def addresses(self) -> Mapping[str, Address]:
+        """Where files are served: "tftp", "http", "https"."""
+        return self.service.addresses
+
+    def device(self, name: str) -> tuple[DeviceFile, bytes | None] | None:
+        """What the configuration of a device says now, and the certificate it was issued."""
+        user = self._config.user_of(name)
+        if user is None:
+            return None
+        known = self._capf.machine.devices.get(name)
+        certificate = known.certificate if known is not None else None
+        pending = known is not None and known.operation is not Operation.NONE
+        content = DeviceFile(
+            user.name,
+            user.login.transport,
+            self._places(),
+            self._media_ports(user),
+            capf=self._capf.address,
+            tvs=self.tvs,
+            capf_mode=1 if pending else 0,
+            certificate_hash=(certificate and certificate_hash(certificate)) or "",
+            encrypted=certificate is not None,
+            password=self._password(user),
+            expires=self._config.registration_expires,
+        )
+        return content, certificate
+
+    def _places(self) -> tuple[LabNode, ...]:
+        return tuple(LabNode(each[Transport.TLS], each[Transport.UDP]) for each in self._nodes)
+
+    def _media_ports(self, user: LabUser) -> tuple[int, int]:
+        """A range of their own for each: all of these phones are on one machine."""
+        first = 20000 + 500 * self._config.users.index(user)
+        return first, first + 499
+
+    def _password(self, user: LabUser) -> str:
+        secret = self._lab_files.passwords.get(user.name)
+        return "" if secret is None else secret.reveal().decode()

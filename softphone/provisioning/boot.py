@@ -1,0 +1,243 @@
+"""From a bare device name to a verified configuration: the order of a phone's first morning.
+
+    lists, configuration, enrollment where it is asked for, lists and configuration again
+
+Each step is verified before the next one is taken, and stored at one stroke: a boot that was cut
+anywhere is simply run again.  Registration is above (`Phone.boot`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+from softphone.machine import Address
+from softphone.net import DriverConfig
+from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.client import EnrollmentPlan, enroll
+from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
+from softphone.provisioning.config_store import ConfigStore
+from softphone.provisioning.configuration import Configuration
+from softphone.provisioning.device_config import DeviceConfig
+from softphone.provisioning.enrollment_rule import (
+    Action,
+    Decision,
+    Situation,
+    certificate_hash,
+    decide,
+)
+from softphone.provisioning.file_name import check_device
+from softphone.provisioning.file_server import FileServer, FileServers
+from softphone.provisioning.list_renewal import ListRenewal
+from softphone.provisioning.list_trust import trust_of_lists
+from softphone.security import KeyMaterial
+from softphone.trust import (
+    Bootstrap,
+    CapfRequest,
+    FileRefused,
+    Identity,
+    IdentityStore,
+    Operation,
+    Refusal,
+    Service,
+    TlsSettings,
+    TrustLists,
+    TrustListStore,
+)
+
+__all__ = ["BootPlan", "Booted", "boot"]
+
+_BY_CERTIFICATE = (3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class BootPlan:
+    """Which device boots, from where, and how its first trust list may be believed.
+
+    `store` is the folder of trust lists, identities and configurations; `string` the
+    authentication string of an enrollment.
+    """
+
+    device: str
+    servers: Sequence[FileServer]
+    store: Path
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    string: KeyMaterial | None = None
+    driver: DriverConfig = field(default_factory=DriverConfig)
+    on_lists: Callable[[TrustLists], None] = lambda lists: None
+    """Hears of the lists whenever they were renewed: HTTPS servers are known by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """A device that may register: its configuration, its identity, whom it believes."""
+
+    device: str
+    configuration: Configuration
+    lists: TrustLists
+    identity: Identity | None
+    store: Path
+
+    @property
+    def config(self) -> DeviceConfig:
+        """What the configuration says."""
+        return self.configuration.config
+
+
+async def boot(plan: BootPlan, tell: Tell = lambda step: None) -> Booted:
+    """Do what a phone does before it registers; `tell` hears of each step.
+
+    Raises TrustRefused (a list or file that is not believed), CertificateError, CapfError,
+    TransportError (nobody answers and nothing was kept, or FileMissing), ConfigurationError (an
+    authentication string is missing).
+    """
+    return await _Boot(plan, tell).run()
+
+
+class _Boot:
+    """One boot of one device."""
+
+    def __init__(self, plan: BootPlan, tell: Tell) -> None:
+        check_device(plan.device)
+        self._plan = plan
+        self._tell = tell
+        self._identities = IdentityStore(plan.store)
+        self._servers = FileServers(plan.servers)
+        self._lists = TrustListStore(plan.store)
+        self._fetch = ConfigFetch(plan.device, self._servers, ConfigStore(plan.store), tell)
+        self._enrolled = False
+
+    async def run(self) -> Booted:
+        """All of it."""
+        while True:
+            lists = await self._renewed()
+            found = await self._configuration(lists)
+            if found is not None:
+                break
+        self._fetch.settle(found)
+        identity = self._identities.load(self._plan.device)
+        self._tell(BootStep(StepKind.READY, _ready(found, identity), found.name))
+        return Booted(self._plan.device, found, lists, identity, self._plan.store)
+
+    async def _renewed(self) -> TrustLists:
+        renewal = ListRenewal(
+            self._plan.device, self._servers, self._lists, self._tell, self._plan.bootstrap
+        )
+        self._plan.on_lists(self._lists.held())
+        lists = await renewal.run(wall=self._wall())
+        self._plan.on_lists(lists)
+        if plain_is_due(lists):
+            why = "there is no trust list" if lists == TrustLists() else "protection is off"
+            sentence = f"{why}: files are taken in clear, and only for a device that is not secure"
+            self._tell(BootStep(StepKind.UNPROTECTED, sentence))
+        return lists
+
+    async def _configuration(self, lists: TrustLists) -> Configuration | None:
+        """The whole configuration; None after an enrollment, which begins everything anew."""
+        found = await self._fetch.first(lists, self._known())
+        if found.kept:
+            return found  # nobody can be asked for more
+        decision = decide(found.config, self._situation())
+        if decision.action is Action.FETCH_SEALED:
+            try:
+                sealed = await self._fetch.sealed(lists, self._known())
+            except FileRefused as exc:
+                if exc.refusal is not Refusal.CANNOT_DECRYPT or self._enrolled:
+                    raise
+                decision = decide(found.config, self._situation(sealed_failed=True))
+                if decision.action is Action.FETCH_SEALED:
+                    raise
+            else:
+                self._warn_of_string(decision, found.config)
+                return sealed
+        if decision.action is Action.ENROLL:
+            await self._enroll(found.config, lists, decision)
+            return None
+        if decision.action is Action.ASK:
+            raise ConfigurationError(
+                f"{self._plan.device}: {decision.why}: give it with --auth-string"
+            )
+        self._warn_of_string(decision, found.config)
+        return found
+
+    def _warn_of_string(self, decision: Decision, config: DeviceConfig) -> None:
+        if config.capf_auth_mode == 1 and not self._enrolled:
+            self._tell(BootStep(StepKind.STRING_WANTED, f"{self._plan.device}: {decision.why}"))
+
+    def _known(self) -> tuple[Identity, ...]:
+        """The identities that files may be encrypted to: the one in use, and the one before."""
+        device = self._plan.device
+        found = (self._identities.load(device), self._identities.previous(device))
+        return tuple(each for each in found if each is not None)
+
+    def _situation(self, *, sealed_failed: bool = False) -> Situation:
+        identity = self._identities.load(self._plan.device)
+        return Situation(
+            local_hash="" if identity is None else certificate_hash(identity.der),
+            string=self._plan.string is not None,
+            enrolled=self._enrolled,
+            sealed_failed=sealed_failed,
+        )
+
+    async def _enroll(self, config: DeviceConfig, lists: TrustLists, decision: Decision) -> None:
+        device = self._plan.device
+        places = tuple((each.host, each.port) for each in config.capf)
+        if not places:
+            raise ConfigurationError(
+                f"{device}: {decision.why}, and the configuration names no CAPF server"
+            )
+        tls = TlsSettings(store=trust_of_lists(lists, Service.CAPF, places), service=Service.CAPF)
+        place = f"{places[0][0]} port {places[0][1]}"
+        self._tell(BootStep(StepKind.ENROLLING, f"enrolling at {place}: {decision.why}"))
+        request = self._request(config)
+        done = await enroll(
+            request, EnrollmentPlan(places, tls, driver=self._plan.driver), self._identities
+        )
+        self._enrolled = True
+        self._tell(self._outcome(done.operation, done.server, done.warnings))
+
+    def _request(self, config: DeviceConfig) -> CapfRequest:
+        device = self._plan.device
+        current = self._identities.load(device)
+        shows = config.capf_auth_mode in _BY_CERTIFICATE
+        if shows and current is None:
+            raise ConfigurationError(
+                f"{device} is to enroll by its certificate, and has none: have the administrator"
+                " set an authentication string instead"
+            )
+        return CapfRequest(
+            device,
+            string=None if shows else self._plan.string,
+            identity=current if shows else None,
+            current=None if current is None else current.der,
+        )
+
+    def _outcome(
+        self, operation: Operation, server: Address, warnings: tuple[str, ...]
+    ) -> BootStep:
+        identity = self._identities.load(self._plan.device)
+        place = f"{server[0]} port {server[1]}"
+        if operation is Operation.NONE or identity is None:
+            sentence = f"CAPF at {place} has nothing pending for {self._plan.device}"
+            return BootStep(StepKind.ENROLLED, sentence, place=place, notes=warnings)
+        until = f"{identity.certificate.not_valid_after_utc:%F}"
+        sentence = (
+            f"CAPF at {place}, whom the trust list names, issued our certificate, valid until"
+            f" {until}"
+        )
+        return BootStep(StepKind.ENROLLED, sentence, place=place, notes=warnings)
+
+    def _wall(self) -> datetime:
+        return self._plan.driver.wall().astimezone(UTC)
+
+
+def _ready(found: Configuration, identity: Identity | None) -> str:
+    config = found.config
+    servers = ", ".join(each.host for each in config.call_managers)
+    mode = {1: "not secure", 2: "authenticated", 3: "encrypted"}[config.security_mode]
+    shown = "with its certificate" if identity is not None else "without a certificate"
+    lines = ", ".join(line.name for line in config.lines)
+    return f"the device is {mode} {shown}; lines {lines}; call servers {servers}"

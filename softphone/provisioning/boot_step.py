@@ -1,0 +1,62 @@
+"""What a boot tells of: one step each, with what was verified and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from softphone.trust import Basis
+
+__all__ = ["BootStep", "StepKind", "Tell"]
+
+
+class StepKind(StrEnum):
+    """What has happened."""
+
+    LIST_ACCEPTED = "list_accepted"
+    LIST_UNCHANGED = "list_unchanged"
+    LIST_MISSING = "list_missing"
+    LIST_REFUSED = "list_refused"
+    UNPROTECTED = "unprotected"
+    SERVER_AWAY = "server_away"
+    CONFIGURATION_VERIFIED = "configuration_verified"
+    CONFIGURATION_REPLAYED = "configuration_replayed"
+    CONFIGURATION_KEPT = "configuration_kept"
+    STRING_WANTED = "string_wanted"
+    ENROLLING = "enrolling"
+    ENROLLED = "enrolled"
+    READY = "ready"
+
+    @property
+    def worrying(self) -> bool:
+        """Whether a person should look at it."""
+        return self in (
+            StepKind.LIST_REFUSED,
+            StepKind.UNPROTECTED,
+            StepKind.SERVER_AWAY,
+            StepKind.CONFIGURATION_REPLAYED,
+            StepKind.CONFIGURATION_KEPT,
+            StepKind.STRING_WANTED,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BootStep:
+    """One step: `sentence` is for a person.
+
+    `file` is the file it is about, `place` where that came from, `by` the SHA-256 of the signer's
+    certificate, `basis` on whose word that one is believed.
+    """
+
+    kind: StepKind
+    sentence: str
+    file: str = ""
+    place: str = ""
+    by: str = ""
+    basis: Basis | None = None
+    notes: tuple[str, ...] = ()
+
+
+Tell: TypeAlias = Callable[[BootStep], None]

@@ -1,0 +1,155 @@
+"""Fetching a device's configuration by the rules of its trust lists, and keeping what is good.
+
+Once a list is held that names who signs files, a file in clear is not even asked for.  A signed
+file that is older than the one accepted before is told of, and the earlier one stays in use; so
+it does while no server can be reached.  Any other file that is refused ends the boot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from softphone.errors import TransportError
+from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.config_store import ConfigStore
+from softphone.provisioning.configuration import (
+    Configuration,
+    last_accepted,
+    open_kept,
+    open_plain,
+    open_signed,
+)
+from softphone.provisioning.fetch_error import FetchError, FileMissing
+from softphone.provisioning.file_name import (
+    DEFAULT_DEVICE,
+    plain_name,
+    sealed_name,
+    signed_name,
+)
+from softphone.provisioning.file_server import Fetched, FileServers
+from softphone.trust import FileRefused, Identity, Refusal, Role, TrustLists
+
+__all__ = ["ConfigFetch", "plain_is_due"]
+
+
+def plain_is_due(lists: TrustLists) -> bool:
+    """Whether files come in clear: no list is held, or one that has switched protection off."""
+    off = lists.itl is not None and not lists.itl.protects
+    return lists == TrustLists() or (off and not lists.certificates(Role.TFTP))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFetch:
+    """Brings the configuration of one device."""
+
+    device: str
+    servers: FileServers
+    store: ConfigStore
+    tell: Tell
+
+    async def first(self, lists: TrustLists, identities: Sequence[Identity]) -> Configuration:
+        """The configuration, or the stub of one that is encrypted; or what was kept of it.
+
+        Raises FileMissing when the server does not know the device, FileRefused, TransportError.
+        """
+        try:
+            if plain_is_due(lists):
+                return await self._plain()
+            return await self._signed(signed_name(self.device), lists, ())
+        except FetchError:
+            raise
+        except TransportError as exc:
+            return self._kept(lists, identities, exc)
+
+    async def sealed(self, lists: TrustLists, identities: Sequence[Identity]) -> Configuration:
+        """The encrypted configuration.  Raises as `first` does; FileRefused (CANNOT_DECRYPT)."""
+        try:
+            return await self._signed(sealed_name(self.device), lists, identities)
+        except FetchError:
+            raise
+        except TransportError as exc:
+            return self._kept(lists, identities, exc)
+
+    def settle(self, configuration: Configuration) -> None:
+        """Keep a whole configuration as the last good one.  Raises FileRefused (NOT_FOR_US)."""
+        configuration.config.check_usable()
+        if not configuration.config.full:
+            raise FileRefused(
+                Refusal.NOT_FOR_US, f"{configuration.name} holds no whole configuration"
+            )
+        self.store.settle(self.device, configuration.data)
+
+    async def _plain(self) -> Configuration:
+        fetched = await self._fetch(plain_name(self.device), plain_name(DEFAULT_DEVICE))
+        opened = open_plain(fetched.data, fetched.name)
+        self._verified(fetched, opened)
+        return opened
+
+    async def _signed(
+        self, name: str, lists: TrustLists, identities: Sequence[Identity]
+    ) -> Configuration:
+        default = signed_name(DEFAULT_DEVICE) if name == signed_name(self.device) else None
+        fetched = await self._fetch(name, default)
+        kept = self.store.accepted(fetched.name)
+        last = last_accepted(kept, fetched.name, lists)
+        try:
+            opened = open_signed(fetched.data, fetched.name, lists, identities, last=last)
+        except FileRefused as exc:
+            old = (Refusal.OLDER, Refusal.DIGEST_DOWNGRADE)
+            if exc.refusal not in old or kept is None:
+                raise
+            sentence = f"{exc}; the one that was accepted last stays in use"
+            self.tell(
+                BootStep(StepKind.CONFIGURATION_REPLAYED, sentence, fetched.name, fetched.place)
+            )
+            return open_signed(kept, fetched.name, lists, identities)
+        self.store.accept(fetched.name, fetched.data)
+        self._verified(fetched, opened)
+        return opened
+
+    async def _fetch(self, name: str, default: str | None) -> Fetched:
+        """The file; for a hardware phone that the server does not know, the default one."""
+        try:
+            return await self.servers.fetch(name)
+        except FileMissing as missing:
+            if default is not None and self.device.startswith("SEP"):
+                # When there is none either, the sentence about the device's own file says more.
+                with contextlib.suppress(FileMissing):
+                    return await self.servers.fetch(default)
+            raise FileMissing(
+                f"{missing}: ask the administrator whether the device {self.device} exists"
+            ) from missing
+
+    def _verified(self, fetched: Fetched, opened: Configuration) -> None:
+        self.tell(
+            BootStep(
+                StepKind.CONFIGURATION_VERIFIED,
+                opened.words,
+                fetched.name,
+                fetched.place,
+                opened.fingerprint,
+                opened.basis,
+                opened.notes,
+            )
+        )
+
+    def _kept(
+        self, lists: TrustLists, identities: Sequence[Identity], why: TransportError
+    ) -> Configuration:
+        data = self.store.last_good(self.device)
+        if data is None:
+            raise why
+        opened = replace(open_kept(data, self.device, lists, identities), kept=True)
+        self.tell(
+            BootStep(
+                StepKind.CONFIGURATION_KEPT,
+                f"the last good configuration is used: {why}",
+                opened.name,
+                "",
+                opened.fingerprint,
+                opened.basis,
+            )
+        )
+        return opened

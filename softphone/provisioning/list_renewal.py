@@ -1,0 +1,118 @@
+"""Fetching the trust lists, and offering each to the store: the first step of a boot.
+
+A list that is missing or refused leaves the one that is held; nothing is held and nobody is
+named, and the first list is refused with its signer's fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from softphone.errors import TransportError
+from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.fetch_error import FetchError, FileMissing
+from softphone.provisioning.file_name import list_names
+from softphone.provisioning.file_server import Fetched, FileServers
+from softphone.trust import (
+    Acceptance,
+    Basis,
+    Bootstrap,
+    FileRefused,
+    ListKind,
+    TrustLists,
+    TrustListStore,
+)
+
+__all__ = ["ListRenewal"]
+
+_WORDS = {
+    Basis.PIN: "its signer is the pinned one",
+    Basis.FIRST_USE: "the first that came, on nobody's word",
+    Basis.CTL: "the CTL vouches for its signer",
+    Basis.ITL: "the ITL vouches for its signer",
+    Basis.TVS: "TVS vouches for its signer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListRenewal:
+    """Brings the lists of a device up to date, the CTL before the ITL."""
+
+    device: str
+    servers: FileServers
+    store: TrustListStore
+    tell: Tell
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+
+    async def run(self, *, wall: datetime) -> TrustLists:
+        """The lists that are believed now.
+
+        Raises FileRefused when a list came and nothing is believed; TransportError when no server
+        answers and none is held; CertificateError.
+        """
+        refused: FileRefused | None = None
+        for kind, names in list_names(self.device).items():
+            try:
+                fetched = await self._fetch(names)
+            except FetchError as exc:
+                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), names[0]))
+                continue
+            except TransportError as exc:
+                if self.store.held() == TrustLists():
+                    raise
+                self.tell(BootStep(StepKind.SERVER_AWAY, f"the trust lists that are held: {exc}"))
+                break
+            if fetched is None:
+                self._missing(kind, names[-1])
+                continue
+            try:
+                self._accepted(fetched, self._offer(kind, fetched, wall))
+            except FileRefused as exc:
+                refused = refused or exc
+                place = fetched.place
+                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), fetched.name, place))
+        held = self.store.held()
+        if held == TrustLists() and refused is not None:
+            raise refused
+        return held
+
+    async def _fetch(self, names: Sequence[str]) -> Fetched | None:
+        """The first of these files that is there; an empty one counts as missing."""
+        for name in names:
+            try:
+                fetched = await self.servers.fetch(name)
+            except FileMissing:
+                continue
+            if fetched.data:
+                return fetched
+        return None
+
+    def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
+        return self.store.offer(kind, fetched.data, wall=wall, bootstrap=self.bootstrap)
+
+    def _missing(self, kind: ListKind, name: str) -> None:
+        held = self.store.held().held(kind)
+        kept = "the one that is held stays" if held is not None else "there is none"
+        sentence = f"{kind.value.upper()}: the server has no {name}; {kept}"
+        self.tell(BootStep(StepKind.LIST_MISSING, sentence, name))
+
+    def _accepted(self, fetched: Fetched, accepted: Acceptance) -> None:
+        same = accepted.basis is Basis.UNCHANGED
+        signer = accepted.trust_list.header.signer.subject
+        words = "the one that is held" if same else _WORDS[accepted.basis]
+        sentence = (
+            f"{fetched.name}: signature good, by {signer} (SHA-256 {accepted.signer}): {words}"
+        )
+        self.tell(
+            BootStep(
+                StepKind.LIST_UNCHANGED if same else StepKind.LIST_ACCEPTED,
+                sentence,
+                fetched.name,
+                fetched.place,
+                accepted.signer,
+                accepted.basis,
+                accepted.notes,
+            )
+        )

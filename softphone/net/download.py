@@ -21,9 +21,10 @@ import httpcore
 from softphone.errors import SoftphoneError, TransportError, TransportTimeout
 from softphone.machine import Flow, PeerIdentity, Target
 from softphone.net.dialer import Dialer, Resolver, system_addresses
-from softphone.net.handshake import Gate, Slots, TlsClient
+from softphone.net.handshake import Gate, TlsClient
 from softphone.net.http import RevocationFetcher
 from softphone.net.limits import Limits
+from softphone.net.slots import Slots
 from softphone.net.stream import StreamConnection
 from softphone.trust import TlsSettings
 

@@ -24,9 +24,10 @@ from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneEr
 from softphone.machine import Address, Flow, Machine, Tap, Target, Transmit, Transport
 from softphone.net.dialer import Dialer, Resolver, system_addresses
 from softphone.net.drain import Drain
-from softphone.net.handshake import Fetcher, Gate, Slots, TlsClient, TlsServer
+from softphone.net.handshake import Fetcher, Gate, TlsClient, TlsServer
 from softphone.net.limits import Limits
 from softphone.net.listener import Listener, bind_stream
+from softphone.net.slots import Slots
 from softphone.net.switchboard import Switchboard
 from softphone.trust import Fetch, FetchFailed, TlsSettings
 

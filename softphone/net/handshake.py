@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.errors import (
+    CertificateError,
     CertificateUnknown,
     CertificateUntrusted,
     ConfigurationError,
@@ -30,11 +31,14 @@ from softphone.errors import (
 )
 from softphone.machine import PeerIdentity, Target
 from softphone.net.limits import Limits
+from softphone.net.slots import Slots
 from softphone.net.stream import StreamConnection, alert_of
 from softphone.trust import (
+    AskTvs,
     ClientCertificates,
     Fetch,
     FetchFailed,
+    FetchKind,
     GateRules,
     Pin,
     Place,
@@ -55,7 +59,6 @@ from softphone.trust import (
 __all__ = [
     "Fetcher",
     "Gate",
-    "Slots",
     "TlsClient",
     "TlsServer",
     "Way",
@@ -90,38 +93,6 @@ _NOT_TLS = frozenset(
 )
 
 _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
-
-
-class Slots:
-    """At most `count` handshakes at work at once.
-
-    A slow far end keeps its slot for `patience` seconds only, so that a few of them do not keep
-    everybody out; how many may be unfinished is bounded apart, by `waiting`.
-    """
-
-    def __init__(self, count: int, waiting: int, *, patience: float = 1.0) -> None:
-        self._slots = asyncio.Semaphore(count)
-        self._waiting = asyncio.Semaphore(waiting)
-        self._patience = patience
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Hold a slot, for `patience` seconds at most."""
-        async with self._waiting:
-            await self._slots.acquire()
-            held = [True]
-
-            def release() -> None:
-                if held:
-                    held.clear()
-                    self._slots.release()
-
-            timer = asyncio.get_running_loop().call_later(self._patience, release)
-            try:
-                yield
-            finally:
-                timer.cancel()
-                release()
 
 
 def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
@@ -247,16 +218,24 @@ class Gate:
         chain = verified_chain(session)
         if not chain and reference is None:
             return None
-        verdict = await self.verdict(chain, settings.service, reference, rules)
+        verdict = await self.verdict(chain, settings.service, reference, rules, settings.tvs)
         cipher = session.cipher()
         return verdict.identity(
             protocol=session.version() or "", cipher=cipher[0] if cipher is not None else ""
         )
 
     async def verdict(
-        self, chain: tuple[bytes, ...], service: Service, reference: str | None, rules: GateRules
+        self,
+        chain: tuple[bytes, ...],
+        service: Service,
+        reference: str | None,
+        rules: GateRules,
+        tvs: AskTvs | None = None,
     ) -> Verdict:
-        """What a verified chain is worth.  Raises CertificateError and its kin."""
+        """What a verified chain is worth, or one that only `tvs` can vouch for.
+
+        Raises CertificateError and its kin.
+        """
         key = (chain, service, reference, rules)
         wall = self.wall()
         known = self.verdicts.find(key, wall=wall)
@@ -264,9 +243,7 @@ class Gate:
             self.counters["verdicts_kept"] += 1
             return known
         examination = examine(chain, service, reference, wall=wall, rules=rules)
-        answers: Mapping[Fetch, bytes | FetchFailed] = {}
-        if examination.wanted:
-            answers = await self.fetcher(examination.wanted, self.limits.fetch_timeout)
+        answers = await self._fetched(examination.wanted, tvs)
         try:
             verdict = examination.conclude(answers, wall=wall)
         except CertificateUntrusted:
@@ -278,6 +255,18 @@ class Gate:
             self._forget(examination.wanted)
         self.verdicts.keep(key, verdict, wall=wall)
         return verdict
+
+    async def _fetched(
+        self, wanted: Sequence[Fetch], tvs: AskTvs | None
+    ) -> Mapping[Fetch, bytes | FetchFailed]:
+        answers: dict[Fetch, bytes | FetchFailed] = {}
+        told = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
+        if told:
+            answers.update(await self.fetcher(told, self.limits.fetch_timeout))
+        for question in wanted:
+            if question.kind is FetchKind.TVS and tvs is not None:
+                answers[question] = await tvs(question.request, self.limits.tvs_timeout)
+        return answers
 
     def _forget(self, fetches: Iterable[Fetch]) -> None:
         if isinstance(self.fetcher, Forgets):
@@ -299,6 +288,9 @@ def _rules(settings: TlsSettings, pins: Sequence[bytes], only: str | None) -> Ga
         only=only,
         revocation=settings.revocation,
         allow=settings.allowed,
+        lists=settings.lists,
+        tvs=settings.tvs is not None,
+        listed_may_expire=settings.listed_may_expire and not settings.fips,
     )
 
 
@@ -337,10 +329,12 @@ class TlsClient:
         self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
         self._learned: dict[tuple[Target, str], bytes] = {}
         self._refused: deque[Pin] = deque(maxlen=64)
+        self._vouched: dict[Target, bytes] = {}
 
     def replace(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
         self._settings[credential] = settings
+        self._vouched.clear()
         self._contexts = {
             key: value for key, value in self._contexts.items() if key[0] != credential
         }
@@ -357,14 +351,17 @@ class TlsClient:
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError.
 
-        A certificate that nobody vouches for is asked about, where there is somebody to ask.  No
-        connection is held meanwhile; the one that is made after a yes verifies everything again.
+        A certificate that nobody vouches for is asked about, where there is somebody to ask: TVS
+        where there are trust lists, else a person.  No connection is held meanwhile; the one that
+        is made after a yes verifies everything again.
         """
         settings = self.settings(target)
         try:
             return await self._secured(target, settings, way)
         except CertificateUnknown as exc:
-            if not await self._accepted(target, settings, way, exc):
+            if settings.lists and settings.pin is None:
+                self._vouched[target] = await self._vouched_by_lists(target, settings, way)
+            elif not await self._accepted(target, settings, way, exc):
                 raise
         return await self._secured(target, settings, way)
 
@@ -376,11 +373,29 @@ class TlsClient:
         only = _pin_of(settings)
         if only is not None:
             pins = (await self._learn(target, only, way),)
-        context = self._context(target.credential, settings, pins)
+        vouched = self._vouched.get(target)
+        context = self._context(
+            target.credential, settings, pins if vouched is None else (*pins, vouched)
+        )
         connection = way.make(settings.credential is not None)
-        await self._gate.connect(await way.dial(), connection, context, name)
-        rules = _rules(settings, pins, only)
-        return connection, await self._gate.judge(connection, settings, name, rules)
+        try:
+            await self._gate.connect(await way.dial(), connection, context, name)
+            rules = _rules(settings, pins, only)
+            return connection, await self._gate.judge(connection, settings, name, rules)
+        except CertificateError:
+            self._vouched.pop(target, None)
+            raise
+
+    async def _vouched_by_lists(self, target: Target, settings: TlsSettings, way: Way) -> bytes:
+        """The server's certificate, if the lists, or TVS, say that it may be the service's.
+
+        Raises CertificateUntrusted and its kin, with what they say.
+        """
+        leaf = await self._look(target, way)
+        pins = settings.store.pins(settings.service, target.host, target.port)
+        rules = _rules(settings, pins, None)
+        await self._gate.verdict((leaf,), settings.service, _name_of(target), rules, settings.tvs)
+        return leaf
 
     async def _accepted(
         self, target: Target, settings: TlsSettings, way: Way, unknown: CertificateUnknown

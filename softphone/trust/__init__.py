@@ -102,11 +102,13 @@ from softphone.trust.trust_list import (
 from softphone.trust.tvs import TvsAnswered, TvsAsked, TvsClient, TvsServer, TvsUnanswered
 from softphone.trust.tvs_message import TvsAnswer
 from softphone.trust.verdict_cache import VerdictCache
+from softphone.trust.vouching import AskTvs
 
 __all__ = [
     "Acceptance",
     "AcceptedList",
     "Ask",
+    "AskTvs",
     "Authentication",
     "Basis",
     "Bootstrap",

@@ -19,7 +19,7 @@ from softphone.errors import (
 from softphone.lab.authority import Authority, Names, Validity
 from softphone.machine import Target, Transport
 from softphone.net import dialer
-from softphone.net.handshake import Slots, handshake_error, verified_chain
+from softphone.net.handshake import handshake_error, verified_chain
 from softphone.net.stream import connect_socket
 from softphone.security import Relaxation, TlsVersion
 from softphone.trust import (
@@ -223,31 +223,6 @@ async def test_an_unknown_credential_is_a_configuration_error(tmp_path):
     async with client_driver(Recorder(), settings(tmp_path, None)) as near:
         with pytest.raises(ConfigurationError, match="nobody"):
             await near.open(Target(Transport.TLS, "127.0.0.1", 1, HOST, "nobody"))
-
-
-async def test_slots_bound_how_many_are_at_work_and_slow_ones_lose_theirs():
-    slots = Slots(1, 8, patience=0.3)
-    order = []
-
-    async def work(name, event):
-        async with slots.taken():
-            order.append(name)
-            await event.wait()
-
-    slow, quick = asyncio.Event(), asyncio.Event()
-    first = asyncio.create_task(work("slow", slow))
-    await until(lambda: order == ["slow"])
-    second = asyncio.create_task(work("second", quick))
-    await asyncio.sleep(0)
-    assert order == ["slow"]
-    await until(lambda: order == ["slow", "second"])
-    quick.set()
-    slow.set()
-    await asyncio.gather(first, second)
-    third = asyncio.create_task(work("third", quick))
-    fourth = asyncio.create_task(work("fourth", quick))
-    await asyncio.gather(third, fourth)
-    assert order == ["slow", "second", "third", "fourth"]
 
 
 @pytest.mark.parametrize(

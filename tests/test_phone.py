@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from softphone.account import Account, AccountConfig
-from softphone.errors import ConfigurationError, TransportError
+from softphone.errors import ConfigurationError, FipsUnavailable, TransportError
 from softphone.media.port import MediaConfig, PortRange
 from softphone.phone import Phone
+from softphone.security import SecurityPolicy
 
 
 def listening(user, **changes):
@@ -91,3 +92,22 @@ async def test_its_entropy_makes_everything_it_says():
         await outgoing.start()
         assert outgoing.id
     assert said
+
+
+async def test_a_mode_that_the_process_is_not_in_opens_no_phone(monkeypatch):
+    for phone in (Phone(fips=True), Phone(policy=SecurityPolicy.fips140())):
+        with pytest.raises(FipsUnavailable, match="softphone fips run"):
+            await phone.__aenter__()
+    monkeypatch.setenv("SOFTPHONE_FIPS", "true")
+    with pytest.raises(FipsUnavailable, match=r"by the bootstrap setting \(SOFTPHONE_FIPS\)"):
+        await Phone().__aenter__()
+    async with Phone(fips=False) as phone:
+        assert not phone.fips.on
+
+
+async def test_an_account_that_wants_fips_mode_is_not_started_without_it():
+    async with Phone() as phone:
+        with pytest.raises(FipsUnavailable, match="the account's configuration"):
+            await phone.register(listening("alice", fips=True))
+        alice = await phone.register(listening("alice", fips=False))
+        assert phone.accounts == (alice,)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli import trust_group
+from softphone.cli import fips_group, trust_group
 from softphone.cli.option import JsonOption, carry_out
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(trust_group.group, name="trust")
+application.add_typer(fips_group.group, name="fips")
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
@@ -76,8 +77,13 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    fips: Annotated[
+        bool | None,
+        typer.Option("--fips/--no-fips", help="FIPS mode or not, whatever else says so."),
+    ] = None,
 ) -> None:
     """A secure SIP and SRTP softphone engine."""
+    fips_group.choose_mode(fips)
 
 
 def _carry_out_call(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:

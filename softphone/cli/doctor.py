@@ -14,6 +14,7 @@ from pathlib import Path
 from softphone.account import AccountConfig, load_account
 from softphone.account.connection import tls_settings
 from softphone.cli.face import Face
+from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import DONE, FAILED, exit_code, result_of
 from softphone.errors import (
     AuthenticationFailed,
@@ -96,6 +97,7 @@ class _Examination:
 
     async def read(self) -> str:
         file = load_account(self._path)
+        enter_mode(file.config.fips, str(self._path))
         self._config, self.warnings = file.config, file.warnings
         persona_named(file.config.persona)
         transport = file.config.transport

@@ -38,6 +38,7 @@ def plain(value: Any) -> Any:
             "level": value.level.value,
             "scope": value.scope.value,
             "lock": value.lock,
+            "fips": value.fips,
             "shortfalls": [shortfall.code.value for shortfall in value.shortfalls],
         }
     if is_dataclass(value) and not isinstance(value, type):

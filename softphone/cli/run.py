@@ -15,6 +15,8 @@ from softphone.errors import (
     CallError,
     CertificateError,
     ConfigurationError,
+    FipsForbidden,
+    FipsUnavailable,
     RegistrationError,
     SoftphoneError,
     TrustRefused,
@@ -37,22 +39,27 @@ __all__ = [
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 INTERRUPTED = 130
+_REFUSALS = (SecurityShortfall, CertificateError, TrustRefused, FipsUnavailable, FipsForbidden)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command has; `summary` are the blank fields of its last object (None: none)."""
+    """What every command has; `summary` are the blank fields of its last object (None: none).
+
+    `any_mode`: the command sees itself to whether it runs in FIPS mode.
+    """
 
     json: bool
     ladder: bool = False
     summary: Mapping[str, Any] | None = None
+    any_mode: bool = False
 
 
 def exit_code(error: SoftphoneError) -> int:
     """2 for what the user gave us, 3 for what we refused on security grounds, else 1."""
     if isinstance(error, ConfigurationError):
         return USAGE
-    if isinstance(error, SecurityShortfall | CertificateError | TrustRefused):
+    if isinstance(error, _REFUSALS):
         return REFUSED
     return FAILED
 
@@ -86,6 +93,8 @@ def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
     logger = logging.getLogger("softphone")
     logger.addHandler(handler)
     try:
+        if not options.any_mode:
+            _enter_mode(face)
         return asyncio.run(_interruptible(command, face))
     except KeyboardInterrupt:
         return face.interrupted()
@@ -95,6 +104,13 @@ def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
     finally:
         logger.removeHandler(handler)
         face.close()
+
+
+def _enter_mode(face: Face) -> None:
+    # Here, so that a command that only prints its help loads none of it.
+    from softphone.cli.fips_mode import enter_mode, show_mode
+
+    show_mode(face, enter_mode())
 
 
 async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) -> int:

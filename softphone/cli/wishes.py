@@ -8,6 +8,7 @@ from pathlib import Path
 from softphone.account import AccountConfig, load_account
 from softphone.account.connection import tls_settings
 from softphone.cli.face import Face
+from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import seconds
 from softphone.errors import ConfigurationError
 from softphone.media.wav import WavSink, WavSource
@@ -48,9 +49,12 @@ class Prepared:
 def load_checked(face: Face, account: Path) -> AccountConfig:
     """Read an account file, warn of what others can read, and try its certificate and key.
 
-    Raises ConfigurationError.
+    An account that wants another mode than this process is in starts the command anew in it.
+
+    Raises ConfigurationError and FipsUnavailable.
     """
     file = load_account(account)
+    enter_mode(file.config.fips, str(account))
     for warning in file.warnings:
         face.warn(warning)
     config = file.config

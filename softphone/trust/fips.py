@@ -35,6 +35,7 @@ __all__ = [
     "decide",
     "effective_mode",
     "environment",
+    "fits",
     "platform_mode",
     "random_bytes",
     "read_setting",
@@ -201,24 +202,29 @@ def environment(
     return made
 
 
+def fits(mode: FipsMode) -> bool:
+    """Whether this process was started in `mode`; in FIPS mode `require` looks closer."""
+    if mode.on:
+        return provider.in_force()
+    return not provider.in_force() and not _system_openssl()
+
+
 def require(mode: FipsMode) -> None:
     """Go on only if this process runs in `mode`.
 
     Raises FipsUnavailable when it does not: with the reason, after a self-check of each library.
     """
+    if not fits(mode):
+        wrong = (
+            "was not started in it: start it with `softphone fips run -- COMMAND`"
+            if mode.on
+            else "was started in FIPS mode: start it without"
+        )
+        raise FipsUnavailable(f"the mode is {mode}, but this process {wrong}")
     if mode.on:
-        if not provider.in_force():
-            raise FipsUnavailable(
-                f"the mode is {mode}, but this process was not started in it: start it with"
-                " `softphone fips run -- COMMAND`"
-            )
         from softphone.trust.fips_check import check
 
         check().require()
-    elif provider.in_force() or _system_openssl():
-        raise FipsUnavailable(
-            f"the mode is {mode}, but this process was started in FIPS mode: start it without"
-        )
 
 
 def check_available(capability: Capability) -> None:

@@ -77,7 +77,8 @@ class Peer(asyncio.Protocol):
 
 
 class Caller(asyncio.Protocol):
-    """Our end: `rate` calls a second, each two seconds long; `answered` and `ended` count."""
+    """Our end: `rate` calls a second (0: none), each two seconds long; `answered` and `ended`
+    count."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -88,7 +89,8 @@ class Caller(asyncio.Protocol):
         self.framer = StreamFramer()
         self.loop = asyncio.get_running_loop()
         self.next = self.loop.time()
-        self.place()
+        if self.rate:
+            self.place()
 
     def place(self) -> None:
         if self.transport.is_closing():

@@ -47,8 +47,11 @@ FEW: Final = 64
 PHASE_ROWS: Final = 512
 """The most rows of one phase."""
 
-PHASE_TARGET: Final = 256
-"""Rows of a phase before another is begun."""
+PHASE_TARGET: Final = 128
+MANY_PHASES: Final = 8
+CROWDED_TARGET: Final = 256
+"""Rows of a phase before another is begun: the last packet of a phase waits for all others.  Each
+phase has its price, too: from eight on they become fuller first."""
 
 NO_TYPE: Final = 255
 """No payload type: none is that large."""
@@ -172,7 +175,8 @@ class StreamBank:
     def _choose_phase(self) -> int:
         """The emptiest of as many phases as the number of streams calls for."""
         wanted = len(self) + 1
-        count = 1 if wanted <= FEW else max(2, -(-wanted // PHASE_TARGET))
+        count = min(MANY_PHASES, max(2, -(-wanted // PHASE_TARGET)))
+        count = 1 if wanted <= FEW else max(count, -(-wanted // CROWDED_TARGET))
         count = min(self.phases, 1 << (count - 1).bit_length())
         return min(range(count), key=self._used.__getitem__)
 

@@ -14,9 +14,8 @@ from softphone.media.bank import StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.latch import follow_control
 from softphone.media.port import RtcpByeReceived
-from softphone.media.send import media_position
 from softphone.media.stream import Stream
-from softphone.rtp import ReportBlock, RtcpSession, SenderInformation
+from softphone.rtp import RtcpSession, SenderInformation
 
 __all__ = ["farewell", "receive_control", "send_control", "start_control"]
 
@@ -74,7 +73,7 @@ def _report(
     row = stream.handle.row
     sent = _sent(bank, stream, frame_ms)
     stream.reported_packets = int(bank.packets_sent[row])
-    block = _block(bank, row)
+    block = bank.reception.report(row)
     received = () if block is None else (block,)
     return _protect(stream, session.report(now=now, wall=wall, sent=sent, received=received))
 
@@ -85,23 +84,9 @@ def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation 
     packets = int(bank.packets_sent[row])
     if packets == stream.reported_packets:
         return None
-    position = media_position(frame_ms, bank.clock_rate[row : row + 1])[0]
-    timestamp = (int(bank.timestamp_base[row]) + int(position)) & 0xFFFFFFFF
+    position = frame_ms * int(bank.clock_rate[row]) // 1000
+    timestamp = (int(bank.timestamp_base[row]) + position) & 0xFFFFFFFF
     return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
-
-
-def _block(bank: StreamBank, row: int) -> ReportBlock | None:
-    rows: npt.NDArray[np.int32] = np.array([row], dtype=np.int32)
-    report = bank.reception.report(rows)
-    if not report.valid[0]:
-        return None
-    return ReportBlock(
-        ssrc=int(report.ssrc[0]),
-        fraction_lost=int(report.fraction_lost[0]),
-        cumulative_lost=int(report.cumulative_lost[0]),
-        highest_sequence=int(report.highest_sequence[0]),
-        jitter=int(report.jitter[0]),
-    )
 
 
 def _protect(stream: Stream, data: bytes) -> bytes | None:

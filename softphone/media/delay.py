@@ -76,14 +76,14 @@ class DelayBank:
         weight *= 1.0 + 1.0 / MEMORY
         self._weight[rows] = weight
         heavy = weight > HEAVIEST
-        if heavy.any():
+        if np.count_nonzero(heavy):
             worn = rows[heavy]
             self._histogram[worn] /= weight[heavy, None]
             self._weight[worn] = 1.0
         count = self._count[rows] + 1
         self._count[rows] = count
         due = (((count + rows) & (REFRESH - 1)) == 0) | (count < REFRESH)
-        if due.any():
+        if np.count_nonzero(due):
             self._refresh(rows[due])
 
     def _move_windows(self, rows: NDArray[np.intp], arrival: NDArray[np.float64]) -> None:

@@ -81,12 +81,12 @@ def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
     octets = samples * codec.octets_per_tick * codec.clock_rate // codec.sample_rate
     status = frames.status[at]
     played = status == FrameStatus.PLAYED
-    if played.all():
+    if np.count_nonzero(played) == played.size:
         rows, slots, length = audience.rows, frames.slot[at], frames.length[at]
         pcm = codec.decode(bank.playout.payload(rows, slots, octets), length)
     else:
         pcm = np.zeros((len(at), samples), dtype=np.int16)
-        if played.any():
+        if np.count_nonzero(played):
             rows, chosen = audience.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])

@@ -56,7 +56,7 @@ logger = logging.getLogger("softphone.media")
 CATCH_UP: Final = 0.2
 """Seconds that a phase may be behind and still run every frame."""
 
-CHUNK: Final = 64
+CHUNK: Final = 128
 """Packets between two looks at the clock while sending."""
 
 WARN_LATE: Final = 0.02
@@ -274,13 +274,15 @@ class MediaEngine:
             if self._deadline(phase, self._frames[phase]) > self._clock():
                 break
             self.frames_late += count > 0
-            self._run_frame(phase)
+            self._run_frame(phase, visit=count == 0)
 
-    def _run_frame(self, phase: int) -> None:
+    def _run_frame(self, phase: int, *, visit: bool) -> None:
         """One frame of a phase.
 
         Few streams hear first, so that what one of them hears another can say in the same frame;
         many speak first, so that their packets do not wait for the work on what was received.
+        Frames that are run at once, since the first of them was late, make do with one `visit` to
+        the sockets.
         """
         frame = self._frames[phase]
         self._frames[phase] = frame + 1
@@ -289,13 +291,16 @@ class MediaEngine:
         crowded = self._bank.used(phase) > FEW
         if crowded:
             self._speak(phase, moment)
-        self._hear(phase, moment)
+        self._hear(phase, moment, visit=visit)
         if not crowded:
             self._speak(phase, moment)
 
-    def _hear(self, phase: int, moment: Moment) -> None:
-        used = self._sockets.receive(phase, now=self._clock(), wall=self._wall())
-        if used and self._tap is not None:
+    def _hear(self, phase: int, moment: Moment, *, visit: bool) -> None:
+        if visit:
+            self._sockets.receive(phase, now=self._clock(), wall=self._wall())
+        else:
+            self._incoming.count = 0
+        if self._incoming.count and self._tap is not None:
             self._show(self._incoming, outgoing=False)
         hear(self._bank, phase, self._incoming, moment)
 
@@ -311,7 +316,8 @@ class MediaEngine:
             late_ms = (self._clock() - moment.now) * 1e3
             self.lateness.add(late_ms, stop - start)
             self._bank.lateness[out.row[start:stop], bisect_left(LATENESS_BOUNDS_MS, late_ms)] += 1
-        self._sockets.send(out.media, out.count)
+        if out.count > out.media:
+            self._sockets.send(out.media, out.count)
 
     def _dispatch(self) -> None:
         for event in self._bank.take_events():

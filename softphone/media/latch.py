@@ -24,13 +24,13 @@ def accept_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> H
     row = headers.row
     address = packets.address[headers.index]
     same = same_source(address, bank.remote[row])
-    if same.all():
+    if np.count_nonzero(same) == same.size:
         return headers
     # Before it has latched, a clear stream may hear any port of the signaled host; afterwards
     # only the port that it has latched to.
     near = same_host(address, bank.signaled[row]) & ~bank.latched[row]
     keep = same | near | bank.secure[row]
-    if not keep.all():
+    if np.count_nonzero(keep) != keep.size:
         np.add.at(bank.wrong_source, row[~keep], 1)
     return headers.take(keep)
 
@@ -39,7 +39,7 @@ def follow_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> N
     """Let symmetric streams follow these valid (under SRTP: authenticated) packets' sources."""
     row = headers.row
     moved = ~same_source(packets.address[headers.index], bank.remote[row]) & bank.symmetric[row]
-    if not moved.any():
+    if not np.count_nonzero(moved):
         return
     for at in np.flatnonzero(moved).tolist():
         _follow(bank, packets, headers, at)

@@ -43,7 +43,7 @@ class Headers:
 
     def take(self, keep: npt.NDArray[np.bool_]) -> Headers:
         """The headers where `keep` bool[n] says so; the same object where it says so everywhere."""
-        if keep.all():
+        if np.count_nonzero(keep) == keep.size:
             return self
         return Headers(
             self.index[keep],
@@ -87,14 +87,14 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
     first = data[index, 0]
     valid = (length >= HEADER_OCTETS) & (first >> 6 == 2)
     offset = HEADER_OCTETS + 4 * (first & 0x0F).astype(np.int32)
-    if (first != 0x80).any():
+    if np.count_nonzero(first != 0x80):
         valid &= ~_truncated_extension(packets, index, offset)
         sound = np.flatnonzero(valid)
         part = offset[sound]
         _extension_octets(packets, index[sound], part)
         offset[sound] = part
         valid &= offset <= length
-    if not valid.all():
+    if np.count_nonzero(valid) != valid.size:
         index, offset, first = index[valid], offset[valid], first[valid]
     words = data.view(">u4")
     headers = Headers(
@@ -113,7 +113,7 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
 def read_payload_lengths(packets: PacketBatch, headers: Headers) -> npt.NDArray[np.int32]:
     """Octets of payload, int32[n], once SRTP is off; -1 where offset or padding do not fit."""
     length: npt.NDArray[np.int32] = packets.length[headers.index] - headers.offset
-    if headers.padded.any():
+    if np.count_nonzero(headers.padded):
         padded = np.flatnonzero(headers.padded & (length > 0))
         index = headers.index[padded]
         padding = packets.data[index, packets.length[index] - 1].astype(np.int32)

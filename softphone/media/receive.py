@@ -44,10 +44,10 @@ def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
     bank.unclaimed += packets.count - len(known)
     control = bank.demultiplexer.control[packets.port[known]]
     mux = bank.mux[row[known]]
-    if mux.any():
+    if np.count_nonzero(mux):
         second = packets.data[known, 1]
         control = control | mux & (second >= 192) & (second <= 223)
-    if not control.any():
+    if not np.count_nonzero(control):
         return known, known[:0]
     return known[~control], known[control]
 
@@ -65,7 +65,7 @@ def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float)
     _count(bank.malformed, headers.row[~sound])
     headers, length = headers.take(sound), length[sound]
     keep = _check_ssrc(bank, packets, headers)
-    if not keep.all():
+    if np.count_nonzero(keep) != keep.size:
         headers, length = headers.take(keep), length[keep]
     if len(headers):
         follow_source(bank, packets, headers)
@@ -80,17 +80,19 @@ def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.int32]) -> None:
 def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> Headers:
     """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
     secure = bank.secure[headers.row]
-    if not secure.any():
+    if not np.count_nonzero(secure):
         return headers
     everything = bool(secure.all())
     index = headers.index if everything else headers.index[secure]
     rows = headers.row if everything else headers.row[secure]
     contexts = bank.receive_contexts
     chosen = [contexts[row] for row in rows.tolist()]
-    verdicts = packets.cipher.unprotect(index.tolist(), chosen, packets.length)
-    status = np.array(verdicts, dtype=np.uint8)
-    if not status.any():
+    first, stop = int(index[0]), int(index[-1]) + 1
+    places = range(first, stop) if stop - first == len(index) else index.tolist()
+    verdicts = packets.cipher.unprotect(places, chosen, packets.length)
+    if not any(verdicts):
         return headers
+    status = np.array(verdicts, dtype=np.uint8)
     good = np.ones(len(headers), dtype=np.bool_)
     good[np.flatnonzero(secure)[status != 0]] = False
     return headers.take(good)
@@ -104,7 +106,7 @@ def _check_ssrc(bank: StreamBank, packets: PacketBatch, headers: Headers) -> npt
     row, ssrc = headers.row, headers.ssrc
     keep = np.ones(len(headers), dtype=np.bool_)
     odd = (ssrc != bank.remote_ssrc[row]) | ~bank.heard[row] | (ssrc == bank.ssrc[row])
-    if not odd.any():
+    if not np.count_nonzero(odd):
         return keep
     for at in np.flatnonzero(odd).tolist():
         keep[at] = _admit(bank, packets, headers, at)
@@ -191,20 +193,20 @@ def _account(
     bank.timed_out[row] = False
     timestamp = headers.timestamp
     event = headers.payload_type == bank.receive_event[row]
-    if event.any():
+    if np.count_nonzero(event):
         timestamp = _event_time(packets, headers, length, event)
     bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
     wanted = bank.receives[row]
     sound = wanted & (headers.payload_type == bank.receive_type[row])
     # Events go in without their octets, so that their sequence numbers are not taken for losses.
     heard = sound | (event & wanted)
-    if heard.any():
+    if np.count_nonzero(heard):
         octets = np.where(sound, length, 0)
         _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
-    if event.any():
+    if np.count_nonzero(event):
         _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
     unknown = wanted & ~sound & ~event
-    if unknown.any():
+    if np.count_nonzero(unknown):
         _count(bank.unknown_type, row[unknown])
         _tell_changes(bank, headers.take(unknown))
 

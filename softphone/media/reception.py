@@ -6,34 +6,16 @@ RFC 3550 sections 6.4.1, A.1 (extended sequence numbers), A.3 (loss) and A.8 (ji
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.media.rounds import Rounds
+from softphone.rtp import ReportBlock
 
-__all__ = ["ReceptionBank", "ReceptionReport"]
+__all__ = ["ReceptionBank"]
 
 MAX_DROPOUT = 3000
 LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class ReceptionReport:
-    """The fields of a report block for each of k rows (RFC 3550 section 6.4.1).
-
-    `valid` bool[k]: anything was received at all; `ssrc` uint32[k]; `fraction_lost` int64[k], 0 to
-    255; `cumulative_lost` int64[k], clamped to 24 bits signed; `highest_sequence` int64[k], the
-    32-bit extended number; `jitter` int64[k] in timestamp units.
-    """
-
-    valid: NDArray[np.bool_]
-    ssrc: NDArray[np.uint32]
-    fraction_lost: NDArray[np.int64]
-    cumulative_lost: NDArray[np.int64]
-    highest_sequence: NDArray[np.int64]
-    jitter: NDArray[np.int64]
 
 
 class ReceptionBank:
@@ -91,13 +73,20 @@ class ReceptionBank:
     ) -> None:
         highest = self._highest[rows]
         ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        known = (ahead == 1) & (ssrc == self.ssrc[rows]) & (self._counted[rows] != 0)
+        if np.count_nonzero(known) == rows.size:
+            self.received[rows] += 1
+            self._counted[rows] += 1
+            self._highest[rows] = highest + 1
+            self._measure_steady(rows, timestamp, arrival)
+            return
         fresh = (self._counted[rows] == 0) | (ssrc != self.ssrc[rows])
         wild = np.abs(ahead) > MAX_DROPOUT
-        if wild.any():
+        if np.count_nonzero(wild):
             # A.1: a very large jump counts only once the next packet confirms it.
             fresh |= wild & (self._wild[rows] == sequence)
             self._wild[rows] = np.where(wild & ~fresh, sequence.astype(np.int64) + 1 & 0xFFFF, -1)
-        if fresh.any():
+        if np.count_nonzero(fresh):
             self._start(rows[fresh], sequence[fresh], ssrc[fresh])
             ahead = np.where(fresh, 0, ahead)
             highest = np.where(fresh, sequence, highest)
@@ -116,6 +105,24 @@ class ReceptionBank:
         self._expected_prior[rows] = 0
         self._received_prior[rows] = 0
         self.jitter[rows] = 0.0
+
+    def _measure_steady(
+        self,
+        rows: NDArray[np.intp],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """Jitter (A.8) where each packet is the next one of its source."""
+        ticks = (timestamp - self._timestamp[rows]).view(np.int32)
+        came = arrival * self._rate[rows]
+        variation = np.abs(came - self._transit[rows] - ticks)
+        jitter = self.jitter[rows]
+        variation -= jitter
+        variation *= 1.0 / 16.0
+        variation += jitter
+        self.jitter[rows] = variation
+        self._transit[rows] = came
+        self._timestamp[rows] = timestamp
 
     def _measure(
         self,
@@ -145,20 +152,23 @@ class ReceptionBank:
         span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1
         return np.where(counted > 0, span, 0)
 
-    def report(self, rows: NDArray[np.int32]) -> ReceptionReport:
-        """The report blocks of rows; begins their next reporting interval (A.3)."""
-        expected, received = self.expected(rows), self._counted[rows]
-        expected_interval = expected - self._expected_prior[rows]
-        lost_interval = expected_interval - (received - self._received_prior[rows])
-        self._expected_prior[rows] = expected
-        self._received_prior[rows] = received
-        share = (lost_interval << 8) // np.maximum(expected_interval, 1)
-        lossy = (expected_interval > 0) & (lost_interval > 0)
-        return ReceptionReport(
-            valid=received > 0,
-            ssrc=self.ssrc[rows],
-            fraction_lost=np.where(lossy, np.minimum(share, 255), 0),
-            cumulative_lost=np.clip(expected - received, LEAST_LOST, MOST_LOST),
-            highest_sequence=self._highest[rows] & 0xFFFFFFFF,
-            jitter=self.jitter[rows].astype(np.int64),
+    def report(self, row: int) -> ReportBlock | None:
+        """The report block of a row, None before its first packet; begins its next reporting
+        interval (A.3)."""
+        received = int(self._counted[row])
+        if not received:
+            return None
+        highest = int(self._highest[row])
+        expected = highest - int(self._base[row]) + 1
+        expected_interval = expected - int(self._expected_prior[row])
+        lost_interval = expected_interval - (received - int(self._received_prior[row]))
+        self._expected_prior[row] = expected
+        self._received_prior[row] = received
+        lossy = expected_interval > 0 and lost_interval > 0
+        return ReportBlock(
+            ssrc=int(self.ssrc[row]),
+            fraction_lost=min(255, (lost_interval << 8) // expected_interval) if lossy else 0,
+            cumulative_lost=max(LEAST_LOST, min(MOST_LOST, expected - received)),
+            highest_sequence=highest & 0xFFFFFFFF,
+            jitter=int(self.jitter[row]),
         )

@@ -15,21 +15,26 @@ class Rounds:
 
     def __init__(self, capacity: int) -> None:
         self._first = np.zeros(capacity, dtype=np.intp)
+        self._places = np.arange(capacity)
+        self._places.flags.writeable = False
 
     def cut(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """Indices into `rows`, in order; the packets of a row stay in order from round to round.
 
         Nearly always that is one round with everything.
         """
-        remaining = np.arange(rows.size)
+        if rows.size > self._places.size:
+            self._places = np.arange(rows.size)
+        remaining = self._places[: rows.size]
+        chosen = rows
         while remaining.size:
-            chosen = rows[remaining]
-            places = np.arange(remaining.size)
+            places = self._places[: remaining.size]
             # Assigned back to front, so that what stays is the first place of each row.
             self._first[chosen[::-1]] = places[::-1]
             first = self._first[chosen] == places
-            if first.all():
+            if np.count_nonzero(first) == first.size:
                 yield remaining
                 return
             yield remaining[first]
             remaining = remaining[~first]
+            chosen = rows[remaining]

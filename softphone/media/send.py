@@ -229,7 +229,7 @@ def _note_starved(bank: StreamBank, cohort: Cohort) -> npt.NDArray[np.bool_] | N
             bank.starved[cohort.rows[members]] += 1
         if reader.count == 0:
             silent |= members & cohort.suppressing
-    if not silent.any():
+    if not np.count_nonzero(silent):
         return None
     rows = cohort.rows[silent].tolist()
     for place, row in zip(np.flatnonzero(silent).tolist(), rows, strict=True):

@@ -134,12 +134,14 @@ class TimelineBank:
         heard = self._heard[rows]
         drift = np.abs(claims.arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
-        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if idle.any() else JUMP
+        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if np.count_nonzero(idle) else JUMP
         jumped = (drift > bound) | (moved < 0)
         foreign |= claims.sound & (ahead > 0) & jumped
         foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
+        if np.count_nonzero((ahead == 1) & ~foreign) == rows.size:
+            return self._advance(rows, claims, (number, ticks, media_time), foreign)
         started = foreign.copy()
-        if foreign.any():
+        if np.count_nonzero(foreign):
             started[foreign] = self._believe(
                 rows[foreign], sequence[foreign], ssrc[foreign], (idle | ~heard)[foreign]
             )
@@ -155,6 +157,27 @@ class TimelineBank:
         self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
         self._top_timestamp[rows] = np.where(forward & claims.sound, ticks, last)
         return Verdicts(fresh, started, forward, number, ticks, media_time)
+
+    def _advance(
+        self,
+        rows: NDArray[np.intp],
+        claims: Claims,
+        place: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]],
+        foreign: NDArray[np.bool_],
+    ) -> Verdicts:
+        """The verdicts where each packet is the next one of its source; `place` says where it is
+        in sequence, in ticks and in seconds, `foreign` is nowhere true."""
+        number, ticks, media_time = place
+        self._doubted[rows] = False
+        self._seen[rows] = self._seen[rows] << np.uint64(1) | np.uint64(1)
+        self._top_sequence[rows] = number
+        if np.count_nonzero(claims.sound) == rows.size:
+            self._top_timestamp[rows] = ticks
+        else:
+            sound = claims.sound
+            self._top_timestamp[rows[sound]] = ticks[sound]
+        known = ~foreign
+        return Verdicts(known, foreign, known, number, ticks, media_time)
 
     def _believe(
         self,
@@ -194,9 +217,6 @@ class TimelineBank:
     ) -> NDArray[np.bool_]:
         """Note the packets in each row's window of sequence numbers; which are no duplicates."""
         seen = self._seen[rows]
-        if known.all() and (ahead == 1).all():
-            self._seen[rows] = seen << np.uint64(1) | np.uint64(1)
-            return known
         behind = np.minimum(np.maximum(-ahead, 0), REMEMBERED - 1).astype(np.uint64)
         forward = np.minimum(np.maximum(ahead, 0), REMEMBERED - 1).astype(np.uint64)
         bit = np.uint64(1) << behind
@@ -219,7 +239,7 @@ class TimelineBank:
         ticks = timestamp - self._frame_origin[rows]
         frame, rest = np.divmod(ticks, self.frame_ticks[rows])
         off = movable & (rest != 0)
-        if off.any():
+        if np.count_nonzero(off):
             self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
             frame[off] += 1
             rest[off] = 0

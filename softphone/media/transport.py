@@ -6,13 +6,15 @@ A stream has a pair of sockets of its own, or shares one pair with at most `SHAR
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from softphone.errors import ConfigurationError
 from softphone.machine import Address, Entropy
-from softphone.media.bank import StreamBank
+from softphone.media.bank import FRAME, StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.command import FarEnd
 from softphone.media.port import MediaConfig, NoPortFree, SocketSharing
@@ -26,6 +28,10 @@ from softphone.net.batch import (
 )
 
 __all__ = ["MediaTransport"]
+
+VISITS: Final = 4
+"""Visits to the sockets a frame.  With more phases than that, those that begin before the next
+visit are served by the last: receiving is the cheaper the more comes at once, and has the time."""
 
 SHARING = 200
 """The most streams of one shared socket."""
@@ -62,6 +68,7 @@ class MediaTransport:
         self._rows: dict[int, Pair] = {}
         self._open: list[Pair] = []
         self._visits: dict[int, list[DatagramPort]] = {}
+        self._visited = [-math.inf] * VISITS
         self._closed_overflows = 0
         self._received = DatagramBatch(min(INCOMING, 64 * config.capacity))
         self._sent = DatagramBatch(2 * bank.phase_rows + 64)
@@ -78,7 +85,7 @@ class MediaTransport:
             pair = self._bind_pair(host, shared=shared)
         pair.users += 1
         self._rows[row] = pair
-        self._visits.pop(self._bank.phase_of(row), None)
+        self._visits.clear()
         self._bank.rtp_port[row] = pair.rtp.key
         self._bank.rtcp_port[row] = pair.rtcp.key
         owner = None if shared else row
@@ -117,7 +124,7 @@ class MediaTransport:
     def unbind(self, row: int) -> None:
         """Take the sockets of `row` from it; the last user closes them."""
         pair = self._rows.pop(row)
-        self._visits.pop(self._bank.phase_of(row), None)
+        self._visits.clear()
         pair.users -= 1
         if pair.users:
             return
@@ -158,10 +165,17 @@ class MediaTransport:
     def receive(self, phase: int, *, now: float, wall: float) -> int:
         """Fill `incoming` with what is waiting, and return how much that is.
 
-        Sockets of single streams are visited with their own phase, just before it plays; shared
-        ones and those of RTCP with every phase.  RTCP comes last and has a small share, so that a
-        flood of it takes no room from media.
+        Sockets of single streams are visited with their own phase, just before it plays, or with
+        the last of the first `VISITS` phases before it; shared ones and those of RTCP at each
+        visit.  RTCP comes last and has a small share, so that a flood of it takes no room from
+        media.
         """
+        self.incoming.count = 0
+        leader = phase % VISITS
+        if phase == leader:
+            self._visited[leader] = now
+        elif now - self._visited[leader] < 2 * FRAME / VISITS:
+            return 0
         visits = self._visits.get(phase)
         if visits is None:
             visits = self._visits[phase] = self._plan_visits(phase)
@@ -177,8 +191,14 @@ class MediaTransport:
         return used
 
     def _plan_visits(self, phase: int) -> list[DatagramPort]:
-        span = self._bank.span(phase)
-        pairs = [self._rows[row] for row in range(span.start, span.stop) if row in self._rows]
+        phases = range(phase, self._bank.phases, VISITS) if phase < VISITS else (phase,)
+        spans = [self._bank.span(each) for each in phases]
+        pairs = [
+            self._rows[row]
+            for span in spans
+            for row in range(span.start, span.stop)
+            if row in self._rows
+        ]
         return [pair.rtp for pair in pairs if not pair.shared]
 
     def send(self, start: int, stop: int) -> int:

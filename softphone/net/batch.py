@@ -47,6 +47,9 @@ SOCKADDR: Final = 32
 CONTROL: Final = 64
 """Octets for ancillary data: one SCM_TIMESTAMPNS (32) and one SO_RXQ_OVFL (24)."""
 
+STAMP: Final = 32
+"""Octets of ancillary data where there is a SCM_TIMESTAMPNS and nothing else."""
+
 BURST: Final = 64
 """The most datagrams that one visit takes from a socket that serves a single stream."""
 
@@ -89,13 +92,6 @@ def _bind_system_calls() -> ctypes.PyDLL | None:
 
 
 LIBRARY = _bind_system_calls()
-
-
-def system_calls() -> ctypes.PyDLL:
-    """The C library.  Raises RuntimeError where the batched calls are missing."""
-    if LIBRARY is None:
-        raise RuntimeError("recvmmsg and sendmmsg are not available here")
-    return LIBRARY
 
 
 BATCHED: Final = LIBRARY is not None
@@ -206,6 +202,7 @@ class DatagramBatch:
         self.port = np.zeros(capacity, dtype=np.int32)
         self.arrival = np.zeros(capacity, dtype=np.float64)
         self._family = self.address.view(np.uint16)[:, 0]
+        self._wide = False
         self._control = np.zeros((capacity, CONTROL), dtype=np.uint8)
         self._vector = np.zeros(capacity, dtype=IOVEC)
         self._header = np.zeros(capacity, dtype=MMSGHDR)
@@ -215,6 +212,10 @@ class DatagramBatch:
         self._header["iov"] = self._vector.ctypes.data + rows * np.uint64(IOVEC.itemsize)
         self._header["iovlen"] = 1
         self._base = self._header.ctypes.data
+        self._named, self._flags = self._header["namelen"], self._header["flags"]
+        self._sizes, self._told = self._header["length"], self._header["controllen"]
+        self._room = self._vector["length"]
+        self._kinds, self._words = self._control.view(np.int32), self._control.view(np.int64)
         self._dirty = capacity
         self._views = [self.data[row].data for row in range(capacity)]
         self._decoded: dict[object, Address] = {}
@@ -224,14 +225,13 @@ class DatagramBatch:
     def _prepare(self) -> None:
         """Undo what the last visit wrote: the system overwrites lengths, flags and control."""
         count = self._dirty
-        header = self._header[:count]
-        header["namelen"] = 28
-        header["controllen"] = CONTROL
-        header["flags"] = 0
-        if header.size and header["control"][-1] == 0:
+        if count and self._header["control"][count - 1] == 0:
             rows = np.arange(count, dtype=np.uint64)
-            header["control"] = self._control.ctypes.data + rows * np.uint64(CONTROL)
-        self._vector["length"][:count] = SLOT
+            self._header["control"][:count] = self._control.ctypes.data + rows * np.uint64(CONTROL)
+        self._named[:count] = 28
+        self._told[:count] = CONTROL
+        self._flags[:count] = 0
+        self._room[:count] = SLOT
         self._control[:count, :48] = 0
 
     def receive(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
@@ -265,20 +265,28 @@ class DatagramBatch:
         return used
 
     def _finish(self, used: int, now: float, wall: float) -> None:
-        header = self._header[:used]
-        self.length[:used] = header["length"]
-        self.length[:used][(header["flags"] & socket.MSG_TRUNC) != 0] = 0
-        self.address[:used, 16:][self._family[:used] == socket.AF_INET] = 0
-        control = self._control[:used]
-        words = control.view(np.int64)
-        stamped = control.view(np.int32)[:, 3] == SO_TIMESTAMPNS
-        age = np.clip(wall - (words[:, 2] + words[:, 3] * 1e-9), 0.0, 1.0)
-        self.arrival[:used] = np.where(stamped, now - age, now)
+        self.length[:used] = self._sizes[:used]
+        cut = self._flags[:used] & socket.MSG_TRUNC
+        if np.count_nonzero(cut):
+            self.length[:used][cut != 0] = 0
+        near = self._family[:used] == socket.AF_INET
+        if np.count_nonzero(near) != used:
+            self._wide = True
+        if self._wide:
+            # An IPv4 name is shorter than the IPv6 one that was here before.
+            self.address[:used, 16:][near] = 0
+        age = self._words[:used, 3] * -1e-9
+        age += wall - self._words[:used, 2]
+        np.minimum(np.maximum(age, 0.0, out=age), 1.0, out=age)
+        age[self._kinds[:used, 3] != SO_TIMESTAMPNS] = 0.0
+        np.subtract(now, age, out=self.arrival[:used])
 
     def overflows(self, used: int) -> dict[int, int]:
         """The system's running count of drops (SO_RXQ_OVFL) by port key, where there is one."""
-        kinds = self._control[:used].view(np.int32)
         found: dict[int, int] = {}
+        if not np.count_nonzero(self._told[:used] > STAMP):
+            return found
+        kinds = self._kinds[:used]
         for start in (0, 8):
             rows = np.flatnonzero(kinds[:, start + 3] == SO_RXQ_OVFL)
             counts = kinds[rows, start + 4].astype(np.int64) & 0xFFFFFFFF
@@ -318,18 +326,26 @@ class DatagramBatch:
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         if LIBRARY is None or 2 * len(begins) > len(keys):
             return self._send_each(ports, start, stop)
-        header = self._header[start:stop]
-        header["namelen"] = np.where(self._family[start:stop] == socket.AF_INET6, 28, 16)
-        self._vector["length"][start:stop] = self.length[start:stop]
+        self._named[start:stop] = np.where(self._family[start:stop] == socket.AF_INET6, 28, 16)
+        self._room[start:stop] = self.length[start:stop]
         ends = np.append(begins[1:], len(keys))
+        call, base, sent = LIBRARY.sendmmsg, self._base + start * MMSGHDR.itemsize, 0
         runs = zip(keys[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)
-        return sum(self._send_run(fd, start + begin, start + end) for fd, begin, end in runs)
+        for fd, begin, end in runs:
+            size = end - begin
+            count = call(fd, base + begin * MMSGHDR.itemsize, size, socket.MSG_DONTWAIT)
+            sent += count
+            if count != size:
+                # Less than all of them, or -1: what stopped the call is looked into.
+                sent += (count < 0) + self._send_run(fd, start + begin + max(count, 0), start + end)
+        return sent
 
     def _send_run(self, fd: int, start: int, end: int) -> int:
-        send, sent = system_calls().sendmmsg, 0
-        while start < end:
+        """Send rows of one socket, past those that the system refuses."""
+        sent = 0
+        while start < end and LIBRARY is not None:
             at = self._base + start * MMSGHDR.itemsize
-            count = send(fd, at, end - start, socket.MSG_DONTWAIT)
+            count = LIBRARY.sendmmsg(fd, at, end - start, socket.MSG_DONTWAIT)
             if count > 0:
                 sent += count
                 start += count

@@ -264,7 +264,10 @@ class BatchContext(Protocol):
 
 
 def _pick(view: memoryview, rows: Sequence[int]) -> list[int]:
-    """The items of `rows`: through one list unless they are few of many."""
+    """The items of `rows`: neighbors at once, others through one list unless they are few."""
+    if isinstance(rows, range) and rows.step == 1:
+        neighbors: list[int] = view[rows.start : rows.stop].tolist()
+        return neighbors
     if 4 * len(rows) < len(view):
         return [view[row] for row in rows]
     items: list[int] = view.tolist()
@@ -277,7 +280,8 @@ class Batch:
     `base_address` is the address of row 0 (`array.ctypes.data`), a multiple of 4, as `stride` is;
     the block must outlive the batch and must not move.  `lengths` in each call is a writable
     int32 buffer with one item a row of the block (indexed by row, not by position); pass the same
-    one each time, its pointers are cached.  `contexts[i]` belongs to `rows[i]`.
+    one each time, its pointers are cached.  `contexts[i]` belongs to `rows[i]`; neighbors are best
+    given as a `range`.
 
     Every call returns one Status a position (0 is good: test with `any`).  A row that failed has
     its length set to 0, so that nothing unprotected can be sent by mistake; its context has
@@ -361,10 +365,14 @@ class Batch:
         """The fast path: nothing but the calls."""
         call = getattr(self._lib, name)
         packets, counts = self._packets, self._counts
-        codes = [
-            call(handle, packets[row], counts[row])
-            for handle, row in zip(handles, rows, strict=True)
-        ]
+        if isinstance(rows, range) and rows.step == 1:
+            span = slice(rows.start, rows.stop)
+            codes = list(map(call, handles, packets[span], counts[span]))
+        else:
+            codes = [
+                call(handle, packets[row], counts[row])
+                for handle, row in zip(handles, rows, strict=True)
+            ]
         if any(codes):
             return [
                 self._settle(_STATUS[code], row, context)

@@ -12,7 +12,7 @@ from softphone.errors import ConfigurationError
 from softphone.media.bank import StreamBank
 from softphone.media.command import FarEnd
 from softphone.media.port import MediaConfig, NoPortFree, PortRange, SocketSharing
-from softphone.media.transport import SHARING, MediaTransport
+from softphone.media.transport import SHARING, VISITS, MediaTransport
 from softphone.net.batch import encode_address
 
 HOST = "127.0.0.1"
@@ -53,6 +53,29 @@ def test_a_stream_has_its_own_pair_which_is_read_with_its_phase():
         found = {sockets.incoming.packet(at): bool(control[at]) for at in range(2)}
         assert found == {b"media": False, b"control": True}
         assert {sockets.local(int(key)) for key in sockets.incoming.port[:2]} == {rtp, rtcp}
+
+
+def test_a_phase_between_two_visits_is_served_by_the_visit_before_it():
+    with transport(capacity=4096) as (sockets, bank):
+        assert bank.phases > VISITS
+        row = VISITS * bank.phase_rows
+        rtp, _ = sockets.bind(row, HOST)
+        send(b"one", rtp)
+        assert sockets.receive(0, now=1.0, wall=1e9) == 1
+        send(b"two", rtp)
+        assert sockets.receive(VISITS, now=1.004, wall=1e9) == 0
+        assert sockets.incoming.count == 0
+        assert sockets.receive(0, now=1.02, wall=1e9) == 1
+
+
+def test_a_phase_whose_visit_does_not_come_looks_for_itself():
+    with transport(capacity=4096) as (sockets, bank):
+        rtp, _ = sockets.bind(VISITS * bank.phase_rows, HOST)
+        send(b"one", rtp)
+        assert sockets.receive(VISITS, now=1.0, wall=1e9) == 1
+        assert sockets.receive(0, now=1.0, wall=1e9) == 0
+        send(b"two", rtp)
+        assert sockets.receive(VISITS, now=1.02, wall=1e9) == 1
 
 
 def test_what_waits_before_the_stream_opens_is_thrown_away():

@@ -135,6 +135,26 @@ def test_ipv6_works_beside_ipv4(ports):
     assert sources == [six.address, six.address, four.address]
 
 
+def test_an_ipv4_name_keeps_nothing_of_the_ipv6_one_before_it(ports):
+    four, into = bind(ports), DatagramBatch(1)
+    into.address[0, 16:] = 6
+    into._wide = True
+    four.socket.sendto(b"4", four.address)
+    assert into.receive([four], now=0.0, wall=0.0) == 1
+    assert into.address[0].tobytes() == encode_address(four.address)
+
+
+def test_a_run_goes_on_behind_each_packet_that_is_refused(ports):
+    one, two = bind(ports), bind(ports)
+    out, into = DatagramBatch(8), DatagramBatch(8)
+    nowhere = ("255.255.255.255", 9)
+    to = [nowhere, two.address, two.address, nowhere, nowhere, two.address, nowhere]
+    load(out, [(one, address, bytes([at])) for at, address in enumerate(to)])
+    assert out.send(ports, 0, len(to)) == 3
+    assert into.receive([two], now=0.0, wall=0.0) == 3
+    assert into.data[:3, 0].tolist() == [1, 2, 5]
+
+
 @pytest.mark.skipif(not module.BATCHED, reason="needs the system's arrival stamps")
 def test_the_arrival_is_when_the_system_took_it_not_when_it_was_read():
     import time

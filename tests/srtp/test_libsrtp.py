@@ -152,14 +152,15 @@ def test_a_session_that_cannot_be_made_is_a_fault_of_ours(monkeypatch):
         LibsrtpTransform(suite, key(suite).reveal(), sending=True, binding=broken)
 
 
+@pytest.mark.parametrize("kind", [range, lambda count: list(range(count))], ids=["range", "list"])
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_batch_does_what_the_scalar_way_does(suite, way):
+def test_a_batch_does_what_the_scalar_way_does(suite, way, kind):
     block = Block()
     secrets = [key(suite, row) for row in range(ROWS)]
     senders = [SendContext(suite, secret) for secret in secrets]
     receivers = [ReceiveContext(suite, secret) for secret in secrets]
     oracle = [SendContext(suite, secret, backend=Backend.CRYPTOGRAPHY) for secret in secrets]
-    rows = list(range(ROWS))
+    rows = kind(ROWS)
     for sequence in range(65530, 65542):
         packets = [rtp(sequence, ssrc=row, payload=bytes([row]) * (20 + row)) for row in rows]
         for row in rows:

@@ -32,6 +32,7 @@ __all__ = [
     "issuer_of",
     "load_certificate_file",
     "load_certificates",
+    "names_in",
     "names_of",
     "peer_identity",
     "string_der",
@@ -211,9 +212,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
         # A subjectAltName that nobody can read names nobody, and still forbids the common name.
         return _Names(common=common, alternative=True)
     general = extension.value
-    others = general.get_values_for_type(x509.OtherName)
-    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == XMPP_ADDR)
-    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == SRV_NAME)
+    xmpp, srv = names_in(general)
     addresses = general.get_values_for_type(x509.IPAddress)
     return _Names(
         dns=tuple(map(_normalized, general.get_values_for_type(x509.DNSName))),
@@ -223,11 +222,19 @@ def _read_names(certificate: x509.Certificate) -> _Names:
             if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
         ),
         uri=tuple(general.get_values_for_type(x509.UniformResourceIdentifier)),
-        xmpp=tuple(_normalized(name) for name in xmpp if name),
-        srv=tuple(_normalized(name) for name in srv if name),
+        xmpp=tuple(map(_normalized, xmpp)),
+        srv=tuple(map(_normalized, srv)),
         common=common,
         alternative=True,
     )
+
+
+def names_in(general: x509.SubjectAlternativeName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The XmppAddr and the SRVName values among alternative names, as they are written."""
+    others = general.get_values_for_type(x509.OtherName)
+    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == XMPP_ADDR)
+    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == SRV_NAME)
+    return tuple(name for name in xmpp if name), tuple(name for name in srv if name)
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

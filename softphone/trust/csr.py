@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 from pathlib import Path
 from typing import TypeAlias
 
@@ -30,10 +30,27 @@ from softphone.security import KeyMaterial
 from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
 from softphone.trust.private_file import write_private
 
-__all__ = ["KeyKind", "RequestNames", "Subject", "new_key", "new_request", "write_key"]
+__all__ = [
+    "KeyKind",
+    "Purpose",
+    "RequestNames",
+    "Subject",
+    "is_fqdn",
+    "name_violations",
+    "new_key",
+    "new_request",
+    "write_key",
+]
 
 Digest: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class Purpose(Flag):
+    """The sides of TLS that a certificate is for (RFC 5280 section 4.2.1.12)."""
+
+    SERVER = auto()
+    CLIENT = auto()
 
 
 class KeyKind(StrEnum):
@@ -57,7 +74,7 @@ _RSA_BITS = {KeyKind.RSA_2048: 2048, KeyKind.RSA_3072: 3072, KeyKind.RSA_4096: 4
 _CURVE_HASHES: dict[int, Digest] = {384: hashes.SHA384(), 521: hashes.SHA512()}
 
 # Characters that authorities are known to refuse in the fields of a subject.
-_FORBIDDEN = re.compile(r"""[^\x20-\x7e]|[@&!#$%^*<>~?=+"/\\;]""")
+FORBIDDEN = re.compile(r"""[^\x20-\x7e]|[@&!#$%^*<>~?=+"/\\;]""")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.I)
 _LONGEST = {"common name": 64, "organization": 64, "unit": 64, "locality": 128, "state": 128}
 
@@ -73,8 +90,8 @@ class Subject:
     state: str = ""
     country: str = ""
 
-    def violations(self) -> list[str]:
-        """What an authority would refuse."""
+    def violations(self, *, forbidden: re.Pattern[str] | None = FORBIDDEN) -> list[str]:
+        """What an authority would refuse; it takes no character that `forbidden` finds."""
         fields = {
             "organization": self.organization,
             "unit": self.unit,
@@ -82,9 +99,9 @@ class Subject:
             "state": self.state,
         }
         found = [
-            f"the {name} {value!r} holds {_FORBIDDEN.findall(value)[0]!r}"
+            f"the {name} {value!r} holds {found[0]!r}"
             for name, value in fields.items()
-            if _FORBIDDEN.search(value)
+            if forbidden is not None and (found := forbidden.search(value))
         ]
         found += [
             f"the {name} is longer than {_LONGEST[name]} characters"
@@ -126,7 +143,7 @@ class RequestNames:
 
     def violations(self) -> list[str]:
         """What cannot be asked for."""
-        found = [f"{name!r} is no full domain name" for name in self.dns if not _is_fqdn(name)]
+        found = [f"{name!r} is no full domain name" for name in self.dns if not is_fqdn(name)]
         found += [f"{address!r} is no IP address" for address in self.ip if not _is_ip(address)]
         found += [
             f"{uri!r} is no SIP URI" for uri in self.uri if not re.fullmatch(r"sips?:[!-~]+", uri)
@@ -134,7 +151,7 @@ class RequestNames:
         found += [
             f"{name!r} is not _service.domain"
             for name in self.srv
-            if not name.startswith("_") or not _is_fqdn(name.partition(".")[2])
+            if not name.startswith("_") or not is_fqdn(name.partition(".")[2])
         ]
         found += [f"{name!r} is no JID" for name in self.xmpp if not 0 < len(name) <= 127]
         if not any((self.dns, self.ip, self.uri, self.xmpp, self.srv)):
@@ -152,7 +169,8 @@ class RequestNames:
         ]
 
 
-def _is_fqdn(name: str) -> bool:
+def is_fqdn(name: str) -> bool:
+    """Whether it is a full domain name; a wildcard may be the whole leftmost label."""
     labels = name.split(".")
     if labels[0] == "*":
         labels = labels[1:]
@@ -191,33 +209,53 @@ def write_key(key: PrivateKey, path: Path, *, password: KeyMaterial | None = Non
     write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
 
 
-def new_request(key: PrivateKey, subject: Subject, names: RequestNames) -> bytes:
-    """A PKCS#10 request in PEM, for a certificate of both sides of TLS.
+def name_violations(subject: Subject, names: RequestNames) -> list[str]:
+    """What is wrong between a subject and the alternative names."""
+    name = subject.common_name.lower()
+    if not is_fqdn(name) or not names.dns or name in {each.lower() for each in names.dns}:
+        return []
+    return [f"the common name {subject.common_name!r} is not among the alternative names"]
+
+
+def new_request(
+    key: PrivateKey,
+    subject: Subject,
+    names: RequestNames,
+    *,
+    purposes: Purpose = Purpose.SERVER | Purpose.CLIENT,
+    forbidden: re.Pattern[str] | None = FORBIDDEN,
+) -> bytes:
+    """A PKCS#10 request in PEM; without more said, for a certificate of both sides of TLS.
 
     Raises ConfigurationError with every violation when an authority would refuse it.
     """
-    violations = [*subject.violations(), *names.violations()]
-    if subject.common_name and _is_fqdn(subject.common_name) and names.dns:
-        listed = {name.lower() for name in names.dns}
-        if subject.common_name.lower() not in listed:
-            violations.append(
-                f"the common name {subject.common_name!r} is not among the alternative names"
-            )
+    violations = [
+        *subject.violations(forbidden=forbidden),
+        *names.violations(),
+        *name_violations(subject, names),
+    ]
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
     algorithm: Digest = hashes.SHA256()
     if isinstance(key, ec.EllipticCurvePrivateKey):
         algorithm = _CURVE_HASHES.get(key.curve.key_size, algorithm)
-    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(subject.name())
         .add_extension(x509.SubjectAlternativeName(names.general()), critical=False)
         .add_extension(_usage(key), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_oids(purposes)), critical=False)
         .sign(key, algorithm)
     )
     return request.public_bytes(Encoding.PEM)
+
+
+def _oids(purposes: Purpose) -> list[x509.ObjectIdentifier]:
+    pairs = (
+        (Purpose.SERVER, ExtendedKeyUsageOID.SERVER_AUTH),
+        (Purpose.CLIENT, ExtendedKeyUsageOID.CLIENT_AUTH),
+    )
+    return [oid for purpose, oid in pairs if purpose in purposes]
 
 
 def _usage(key: PrivateKey) -> x509.KeyUsage:

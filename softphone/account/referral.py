@@ -42,6 +42,7 @@ def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
     except SoftphoneError:
         _progress(account, referral.subscription, 400, "Bad Request")
         raise
+    outgoing.transfers = referral.transfers
     account.spawn(_report(account, outgoing, referral.subscription))
     return outgoing
 

@@ -359,14 +359,15 @@ class Leg:
         self._once_open = accepted
         self._be_patient(FAR_END_PATIENCE)
 
-    def _be_patient(self, seconds: float) -> None:
-        def give_up() -> None:
-            if self._waiting is not None:
-                self.refuse(self.judge(self._waiting))
+    def give_up_waiting(self) -> None:
+        """Nobody has said what the far end is: what waits for that is refused."""
+        if self._waiting is not None:
+            self.refuse(self.judge(self._waiting))
 
+    def _be_patient(self, seconds: float) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        self._patience = self.setup.call_later(seconds, lambda: self.contain(give_up))
+        self._patience = self.setup.call_later(seconds, lambda: self.contain(self.give_up_waiting))
 
     def _stop_waiting(self) -> None:
         self._waiting, self._once_open = None, _nothing

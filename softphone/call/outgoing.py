@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 from softphone.call.call import Call
 from softphone.call.digits import check_digits
-from softphone.call.leg import FAR_END_PATIENCE, LegSetup
+from softphone.call.leg import FAR_END_PATIENCE, LegSetup, TimerHandle
 from softphone.call.refusal import Unacceptable
 from softphone.call.session import SessionLeg
 from softphone.diagnostics.explain import explain_response
@@ -64,6 +64,9 @@ from softphone.streams import MediaStream
 
 __all__ = ["OutgoingCall", "OutgoingLeg"]
 
+EARLY_PATIENCE = 180.0
+"""Seconds that a server may take before the answer to say what the far end of early media is."""
+
 _BY_STATUS: Mapping[int, type[CallError]] = {
     486: Busy,
     600: Busy,
@@ -102,6 +105,7 @@ class OutgoingLeg(SessionLeg):
         self._retried_in_clear = False
         self._canceled = False
         self._early_answers: dict[str, Body] = {}
+        self._early_bound: TimerHandle | None = None
 
     def start(self) -> None:
         """Send the INVITE.  Raises NoPortFree."""
@@ -140,6 +144,7 @@ class OutgoingLeg(SessionLeg):
             shortfalls = self.settle(outcome, accepted=self._media_opened, patience=None)
             if shortfalls:
                 self.refuse(shortfalls)
+            self._bound_early()
 
     def _early_offer(self, event: Provisional[InviteUsage]) -> None:
         """Our INVITE had no offer, and a reliable response has one: PRACK answers (RFC 3262 5)."""
@@ -148,6 +153,24 @@ class OutgoingLeg(SessionLeg):
         if answer is not None:
             tag = event.to_tag
             self.command(lambda now: event.usage.prack(answer, now=now, to_tag=tag))
+        self._bound_early()
+
+    def _bound_early(self) -> None:
+        """Early media waits for the far end's level no longer than `EARLY_PATIENCE` in all."""
+        if self.waiting and self._early_bound is None:
+            self._early_bound = self.setup.call_later(
+                EARLY_PATIENCE, lambda: self.contain(self._early_is_over)
+            )
+
+    def _early_is_over(self) -> None:
+        if self.state is not CallState.CONFIRMED:
+            self.give_up_waiting()
+
+    def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
+        """The call is over."""
+        if self._early_bound is not None:
+            self._early_bound.cancel()
+        super().finish(ended, error)
 
     def _media_opened(self) -> None:
         if self.state is not CallState.CONFIRMED:
@@ -281,6 +304,8 @@ class OutgoingCall:
         self._launch = launch
         self._started: OutgoingLeg | None = None
         self._starting = asyncio.Lock()
+        self.transfers = 0
+        """How many transfers, one after another, have led to this call."""
 
     @property
     def _leg(self) -> OutgoingLeg:
@@ -298,6 +323,7 @@ class OutgoingCall:
         async with self._starting:
             if self._started is None:
                 self._started = await self._launch()
+                self._started.transfers = self.transfers
 
     @property
     def id(self) -> str:

@@ -68,6 +68,9 @@ def _type_of(request: Request) -> str:
     return str(request.content_type or "")
 
 
+MAXIMUM_TRANSFERS = 16
+"""Transfers that far ends may ask for in a row, from call to call: nobody sends us in circles."""
+
 _PENDING = "another change of the session is under way at the far end; try again"
 
 _BY = {
@@ -82,11 +85,12 @@ _BY = {
 
 @dataclass(frozen=True, slots=True)
 class PendingReferral:
-    """A transfer that the far end asks of us, not answered yet."""
+    """A transfer that the far end asks of us, not answered yet; `transfers` led here, this too."""
 
     subscription: ServerSubscription
     refer_to: str
     replaces: str | None
+    transfers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class SessionLeg(Leg):
     def __init__(self, setup: LegSetup) -> None:
         super().__init__(setup)
         self.referral: PendingReferral | None = None
+        self.transfers = 0
+        """How many the far ends have asked for, of this call and of those that it came from."""
         self.face: object = None
         """What the application holds of this leg, made once."""
         self._change: _Change | None = None
@@ -414,8 +420,12 @@ class SessionLeg(Leg):
         if self.referral is not None and not self.referral.subscription.over:
             self.command(lambda now: event.subscription.reject(491, now=now))
             return
+        if self.transfers >= MAXIMUM_TRANSFERS:
+            self.command(lambda now: event.subscription.reject(603, now=now))
+            return
+        self.transfers += 1
         target = str(event.refer_to.uri)
-        self.referral = PendingReferral(event.subscription, target, event.replaces)
+        self.referral = PendingReferral(event.subscription, target, event.replaces, self.transfers)
         by = None if event.referred_by is None else str(event.referred_by.uri)
         self.mailbox.put(TransferRequested(target, by, event.replaces))
 

@@ -24,6 +24,7 @@ class Dialed:
 
     def __init__(self, story):
         self.story = story
+        self.transfers = 0
 
     async def events(self):
         for event in self.story:
@@ -47,7 +48,8 @@ class Referrer:
         if isinstance(self.story, Exception):
             raise self.story
         self.dialed.append((target, replaces))
-        return Dialed(self.story)
+        self.call = Dialed(self.story)
+        return self.call
 
     def spawn(self, work):
         self.tasks.append(asyncio.ensure_future(work))
@@ -93,6 +95,7 @@ async def test_the_outcome_is_reported(story, told):
     assert target.startswith("sip:carol@192.0.2.3")
     assert replaces == "abc;to-tag=1;from-tag=2"
     assert not call.transfer_requested
+    assert account.call.transfers == 1
 
 
 async def test_a_target_that_cannot_be_called_is_reported_and_raised():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,15 @@ from softphone.call import Call, OutgoingCall
 from softphone.errors import Busy, Canceled, LocalProtocolError, NoAnswer, NotAcceptable, Redirected
 from softphone.events import CallState, EndedBy
 from softphone.media.port import NoPortFree
-from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall, SrtpPolicy
-from softphone.sip import NameAddr
+from softphone.security import (
+    Scope,
+    SecurityLevel,
+    SecurityPolicy,
+    SecurityShortfall,
+    ShortfallCode,
+    SrtpPolicy,
+)
+from softphone.sip import EndpointConfig, NameAddr
 from tests.support.stage import Stage, edit_body, first_line
 from tests.support.stage import without_keys as strip_keys
 
@@ -259,3 +267,34 @@ async def test_what_needs_a_start_says_so():
     assert outgoing.state is CallState.TRYING
     with pytest.raises(LocalProtocolError):
         outgoing.cancel()
+
+
+async def test_early_media_that_nobody_speaks_for_waits_for_a_bounded_time():
+    stage = Stage(config=EndpointConfig(answer_timeout=1000.0))
+    stage.alice.policy = replace(stage.alice.policy, scope=Scope.END_TO_END)
+    stage.alice.vouched = True
+    caller = stage.dial()
+    stage.run(0.1)
+    early(stage, reliable=False)
+    for _ in range(5):
+        stage.run(30.0)
+        stage.bob.leg.ring(183)
+        assert caller.state is not CallState.TERMINATED
+    stage.run(31.0)
+    assert caller.over.result().by is EndedBy.POLICY
+    assert {s.code for s in caller.refused} == {ShortfallCode.FAR_END_UNKNOWN}
+    assert stage.alice.port.specs == []
+    assert "CANCEL" in stage.sent("alice")
+
+
+async def test_a_phone_that_rings_in_silence_for_three_minutes_does_not_answer():
+    stage = Stage(config=EndpointConfig(answer_timeout=1000.0))
+    task = await started(stage, outgoing_of(stage))
+    # Bob says once a minute that he still rings: somebody on the way swallows it.
+    stage.tamper = lambda _, data: data.replace(b"SIP/2.0 180 Ringing", b"SIP/2.0 100 Trying")
+    stage.run(182.0)
+    with pytest.raises(NoAnswer) as caught:
+        await task
+    assert caught.value.status == 408
+    assert "CANCEL" in stage.sent("alice")
+    assert stage.alice.leg.over.result().by is EndedBy.TIMEOUT

@@ -263,6 +263,38 @@ async def test_a_second_refer_waits_for_the_first_but_not_for_ever():
     assert callee.referral is not first
 
 
+def refer_and_take(stage, caller, callee):
+    """Alice asks for one more transfer, which Bob takes up and ends; gives the referral."""
+    with stage.alice.change() as now:
+        caller.usage.refer(TO_CAROL, now=now)
+    stage.run(0.1)
+    referral, callee.referral = callee.referral, None
+    if referral is not None:
+        with stage.bob.change() as now:
+            referral.subscription.accept(now=now)
+            referral.subscription.progress(486, "Busy Here", now=now)
+        stage.run(0.1)
+    return referral
+
+
+async def test_transfers_of_a_call_are_counted_and_bounded():
+    stage = Stage()
+    caller, callee = stage.answered()
+    taken = [refer_and_take(stage, caller, callee) for _ in range(18)]
+    assert [referral.transfers for referral in taken[:16]] == list(range(1, 17))
+    assert taken[16:] == [None, None]
+    assert stage.sent("bob").count("603") == 2
+    assert callee.state is CallState.CONFIRMED
+
+
+async def test_a_call_that_transfers_led_to_has_fewer_left():
+    stage = Stage()
+    caller, callee = stage.answered()
+    callee.transfers = 15
+    assert refer_and_take(stage, caller, callee).transfers == 16
+    assert refer_and_take(stage, caller, callee) is None
+
+
 async def test_messages_that_come_together_are_no_trouble():
     """A BYE behind a re-INVITE or an INFO in one piece of the stream: the usage is over before
     the first of them is looked at."""

@@ -209,15 +209,15 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
     store = settings.store
     own = b"".join([*(der_of(each) for each in store.anchors), *pins, *settings.listed])
     flags = context.verify_flags | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    if settings.listed:
-        # What a list names may be out of date: the gate looks at every date itself.
-        flags |= _NO_CHECK_TIME
     if own:
         # 3.13's contexts are strict of themselves; see the module's docstring.
         flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
         context.load_verify_locations(cadata=own)
     else:
         flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    if settings.listed:
+        # What a list names may be out of date: the gate looks at every date itself.
+        flags |= _NO_CHECK_TIME
     context.verify_flags = flags
     if store.system:
         context.load_default_certs(

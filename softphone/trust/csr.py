@@ -22,11 +22,14 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    load_der_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from softphone.errors import ConfigurationError
+from softphone import provider
+from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.security import KeyMaterial
+from softphone.trust import fips_key
 from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
 from softphone.trust.private_file import write_private
 
@@ -188,11 +191,28 @@ def _is_ip(address: str) -> bool:
 
 
 def new_key(kind: KeyKind = KeyKind.EC_P256) -> PrivateKey:
-    """A new key pair, from the library's own generator."""
+    """A new key pair, from the library's own generator; in FIPS mode from the provider's.
+
+    Raises FipsUnavailable.
+    """
+    if provider.in_force():
+        return _provided_key(kind)
     curve = _CURVES.get(kind)
     if curve is not None:
         return ec.generate_private_key(curve)
     return rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS[kind])
+
+
+def _provided_key(kind: KeyKind) -> PrivateKey:
+    curve, bits = _CURVES.get(kind), _RSA_BITS.get(kind)
+    options = [f"rsa_keygen_bits:{bits}"]
+    if curve is not None:
+        options = [f"ec_paramgen_curve:P-{curve.key_size}", "ec_param_enc:named_curve"]
+    der = fips_key.generate("RSA" if curve is None else "EC", options)
+    key = load_der_private_key(der, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise FipsUnavailable(f"`openssl genpkey` made no {kind.value} key")
+    return key
 
 
 def write_key(key: PrivateKey, path: Path, *, password: KeyMaterial | None = None) -> None:

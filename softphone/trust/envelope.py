@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.machine import Entropy
 from softphone.trust.tlv import (
     ContentKey,
@@ -167,13 +167,22 @@ def name_text(name: x509.Name) -> str:
 def sign(fields: HeaderFields, body: bytes, signer: FileSigner) -> bytes:
     """A whole file: header with signature, and body.
 
-    Raises ConfigurationError for a key of a size that the format has no code for.
+    Raises ConfigurationError for a key of a size that the format has no code for, and
+    FipsForbidden for SHA-1 in FIPS mode.
     """
     try:
         before, after = unsigned_header(fields, signer.id, modulus_bytes=signer.key.key_size // 8)
     except ValueError as exc:
         raise ConfigurationError(f"{fields.filename} cannot be signed: {exc}") from exc
-    signature = signer.key.sign(before + after + body, padding.PKCS1v15(), _HASHES[fields.digest])
+    try:
+        signature = signer.key.sign(
+            before + after + body, padding.PKCS1v15(), _HASHES[fields.digest]
+        )
+    except UnsupportedAlgorithm as exc:
+        raise FipsForbidden(
+            f"{fields.filename} cannot be signed over {fields.digest.hash_name}: the FIPS provider"
+            " verifies such signatures and makes none"
+        ) from exc
     return before + element(_SIGNATURE, signature) + after + body
 
 
@@ -187,13 +196,18 @@ def wrap(
     """Encrypt a text to a device's certificate; gives what its header needs, and the body.
 
     At least one byte is added, as the files seen have it.  Raises ConfigurationError for a
-    certificate without RSA key.
+    certificate without RSA key, and FipsForbidden in FIPS mode: the provider opens what is
+    wrapped by PKCS#1 v1.5 and wraps nothing so.
     """
     key = recipient.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         raise ConfigurationError("files are encrypted to RSA keys only: the device has another")
     content_key, iv = entropy(_KEY_BYTES), entropy(_BLOCK)
     padded_by = _BLOCK - len(text) % _BLOCK
+    try:
+        wrapped_key = key.encrypt(content_key, padding.PKCS1v15())
+    except InternalError as exc:
+        raise FipsForbidden("in FIPS mode no file is encrypted by RSA with PKCS#1 v1.5") from exc
     encryptor = Cipher(algorithms.AES(content_key), modes.CBC(iv)).encryptor()
     body = encryptor.update(text + _PAD_BYTE * padded_by) + encryptor.finalize()
     return (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -214,7 +214,7 @@ def wrap(
         ContentKey(
             iv=iv,
             padding=padded_by,
-            wrapped_key=key.encrypt(content_key, padding.PKCS1v15()),
+            wrapped_key=wrapped_key,
             digest=digest,
             digest_value=hash_of(text, digest),
         ),

@@ -7,6 +7,7 @@ from softphone.account.config import (
     AccountConfig,
     CredentialConfig,
     MediaPreferences,
+    OAuthConfig,
     PolicyConfig,
     TlsConfig,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "AccountSetup",
     "CredentialConfig",
     "MediaPreferences",
+    "OAuthConfig",
     "PolicyConfig",
     "TlsConfig",
     "load_account",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from softphone.account.config import AccountConfig
@@ -20,27 +20,26 @@ from softphone.account.connection import (
     digest_session,
     driver_config,
     endpoint_config,
-    instance_id,
-    registration_config,
     tls_settings,
 )
+from softphone.account.desk import Desk
 from softphone.account.failure import registration_failure
 from softphone.account.inbox import (
-    answer_request,
     refuse_invite,
     refuse_stranger,
     refuse_subscription,
 )
+from softphone.account.leg_maker import LegMaker
 from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.referral import follow_referral
+from softphone.account.registrar import RegistrationMaker
 from softphone.account.route import Route
+from softphone.account.standing import Standing
 from softphone.call import (
     Call,
     IncomingCall,
     IncomingLeg,
-    LegSetup,
     Mailbox,
-    MediaSetup,
     OutgoingCall,
     OutgoingLeg,
 )
@@ -51,8 +50,10 @@ from softphone.events import (
     CallRefused,
     FlowLost,
     FlowRestored,
+    NodeChanged,
     RegistrationChanged,
     RegistrationState,
+    ServiceRequested,
 )
 from softphone.machine import Entropy, Flow, Side, Tap, Transport
 from softphone.media.port import MediaPort
@@ -67,10 +68,8 @@ from softphone.sip import (
     InviteUsage,
     NameAddr,
     ReferReceived,
-    Registration,
     RequestReceived,
-    Response,
-    SipUri,
+    ServerSubscription,
     SubscribeReceived,
     SubscriptionTerminated,
 )
@@ -91,7 +90,11 @@ _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSetup:
-    """What an account needs of its phone."""
+    """What an account needs of its phone.
+
+    `on_service` is asked when the server wants the device to start anew or to compare versions,
+    once no call is up; True says that it has seen to everything.
+    """
 
     media: MediaPort
     resolver: Resolver
@@ -101,6 +104,7 @@ class AccountSetup:
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF
+    on_service: Callable[[ServiceRequested], Awaitable[bool]] | None = None
 
 
 class Account:
@@ -112,9 +116,11 @@ class Account:
         self._persona = persona_named(config.persona)
         self._tls = tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
         self._digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
-        can = endpoint_config(config)
+        self._persona.check(config.line)
+        can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
-        self._machine = AccountMachine(self._endpoint, self._registered)
+        self._standing = Standing(self._persona, lambda: self._machine.registration)
+        self._machine = AccountMachine(self._endpoint, self._standing.granted)
         self._driver: Driver[SignalingEvent] = Driver(
             self._machine,
             on_event=self._handle,
@@ -129,6 +135,35 @@ class Account:
             lambda: self._machine.registration,
             lambda: self._driver.now,
         )
+        self._registrar = RegistrationMaker(
+            config=config,
+            persona=self._persona,
+            endpoint=self._endpoint,
+            entropy=setup.entropy,
+            credentials=self._digest,
+            idle=lambda: not self._legs,
+        )
+        self._legs_of = LegMaker(
+            config=config,
+            machine=self._machine,
+            persona=self._persona,
+            standing=self._standing,
+            media=setup.media,
+            entropy=setup.entropy,
+            change=self._driver.change,
+            adopt=self._adopt,
+            credentials=self._digest,
+            policy=setup.policy,
+            fips=setup.fips,
+        )
+        self._desk = Desk(
+            config=config,
+            persona=self._persona,
+            standing=self._standing,
+            machine=self._machine,
+            change=self._driver.change,
+            tell=self._tell,
+        )
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
         self._events: Mailbox[AccountEvent] = Mailbox()
@@ -137,8 +172,6 @@ class Account:
         self._settled: asyncio.Event = asyncio.Event()
         self._closing = asyncio.Lock()
         self._closed = False
-        self._vouching: str | None = None
-        self._dialog_flow: Flow | None = None
         self._last_change: RegistrationChanged | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.listening: tuple[Transport, str, int] | None = None
@@ -201,24 +234,16 @@ class Account:
             tls = self._tls if transport is Transport.TLS else None
             bound = await self._driver.listen(transport, host, port, tls=tls)
             self.listening = (transport, bound[0], bound[1])
-        instance = self.config.instance or instance_id(self._setup.entropy)
-        registration = registration_config(self.config, instance=instance)
-        server = self.config.server_uri
-        if registration is None or server is None:
+        ask = self._tls.unknown is not None
+        registration = await self._registrar.make(self._route, ask=ask)
+        self._machine.registration = registration
+        if registration is None:
             return
-        targets = await self._route.meet(server, ask=self._tls.unknown is not None)
-        self._machine.registration = Registration(
-            self._endpoint,
-            registration,
-            targets=targets,
-            entropy=self._setup.entropy,
-            credentials=self._digest,
-        )
         with self._driver.change() as now:
-            self._machine.registration.register(now=now)
+            registration.register(now=now)
         await self._settled.wait()
         if self.registration is not RegistrationState.REGISTERED:
-            target = self._machine.registration.target
+            target = registration.target
             raise registration_failure(self._last_change, self._driver.failure(target), target)
 
     async def unregister(self) -> None:
@@ -231,8 +256,8 @@ class Account:
 
     def cut(self) -> None:
         """Close the connection at once, as a failing network would; it is made anew."""
-        if self._dialog_flow is not None:
-            self._driver.close_flow(self._dialog_flow, TransportError("cut on purpose"))
+        if self._standing.flow is not None:
+            self._driver.close_flow(self._standing.flow, TransportError("cut on purpose"))
 
     async def close(self) -> None:
         """Hang up, unregister (waiting a little for the answers), and close the connection.
@@ -296,26 +321,14 @@ class Account:
 
         async def launch() -> OutgoingLeg:
             hop = await self._route.first_hop(uri)
-            flow = hop.flow
-            setup = self._leg_setup(flow, srtp)
-            shortfalls = unfit(setup.media.policy, flow, fips=setup.fips)
+            setup = self._legs_of.setup(hop.flow, srtp)
+            shortfalls = unfit(setup.media.policy, hop.flow, fips=setup.fips)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
 
             def place(body: Body | None) -> Invitation:
-                return Invitation(
-                    uri=uri,
-                    local=NameAddr(self.config.display_name, self.config.aor_uri, ()),
-                    remote=NameAddr(None, uri, ()),
-                    to=flow,
-                    contact=self._contact(flow),
-                    body=body,
-                    route_set=hop.route_set,
-                    failover=hop.failover,
-                    headers=headers,
-                    credentials=self._digest,
-                    replaces=replaces,
-                )
+                invitation = self._legs_of.invitation(uri, hop)
+                return replace(invitation, body=body, headers=headers, replaces=replaces)
 
             leg = OutgoingLeg(setup, place, delayed=delayed_offer)
             leg.start()
@@ -329,50 +342,6 @@ class Account:
         Raises LocalProtocolError when nobody asked for one.
         """
         return follow_referral(self, call)
-
-    def _contact(self, flow: Flow) -> NameAddr | None:
-        """The registered Contact; a listener's own address in direct calls; else the flow's."""
-        registration = self._machine.registration
-        if registration is not None and registration.binding is not None:
-            binding = registration.binding
-            bound = binding.contact.uri
-            if binding.outbound and isinstance(bound, SipUri):
-                # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
-                # each of them to look it up within dialogs, and not all that give one out do.
-                return NameAddr(None, bound.with_parameter("ob"), ())
-            return NameAddr(None, binding.public_gruu or bound, ())
-        secure = self.config.aor_uri.scheme == "sips"
-        return self._endpoint.contact(flow, self.config.aor_uri.user, secure=secure)
-
-    def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
-        """The phone's policy where it has one, else the configuration's."""
-        given = self._setup.policy
-        if given is None:
-            return self.config.security_policy(srtp=srtp, fips=self._setup.fips)
-        return given if srtp is None else given.with_srtp(srtp)
-
-    def _leg_setup(self, flow: Flow, srtp: SrtpPolicy | None = None) -> LegSetup:
-        policy = self._policy(srtp)
-        host = flow.local[0]
-        return LegSetup(
-            endpoint=self._endpoint,
-            change=self._driver.change,
-            call_later=asyncio.get_running_loop().call_later,
-            adopt=self._adopt,
-            media=MediaSetup(
-                port=self._setup.media,
-                policy=policy,
-                entropy=self._setup.entropy,
-                host=host,
-                codecs=self.config.media.codecs,
-                cname=f"{self._setup.entropy(6).hex()}@softphone",
-            ),
-            persona=self._persona,
-            vouched=self._vouches,
-            direct=self.config.server_uri is None,
-            agent=f"{host}" if ":" not in host else f"[{host}]",
-            fips=self._setup.fips,
-        )
 
     # Events
 
@@ -394,23 +363,32 @@ class Account:
         handler = self._owner_of(event)
         if handler is not None:
             handler(event)
-        elif isinstance(event, InviteReceived | RequestReceived) and self._route.is_strange(
-            event.flow
-        ):
+        elif isinstance(event, InviteReceived | RequestReceived) and self._strange(event.flow):
             refuse_stranger(self._endpoint, self._driver.change, event)
         elif isinstance(event, InviteReceived):
             self._invited(event)
         elif isinstance(event, RequestReceived):
-            answer_request(self._endpoint, self._driver.change, event, self._events.put)
+            self._desk.requested(event)
         elif isinstance(event, SubscribeReceived):
-            refuse_subscription(self._driver.change, event.subscription, 489)
+            self._subscribed(event)
         elif isinstance(event, ReferReceived):
-            # Outside a call it would have us call whom a stranger names.
-            refuse_subscription(self._driver.change, event.subscription, 603)
-        elif isinstance(event, RegistrationChanged | FlowLost | FlowRestored):
+            self._desk.referred(event)
+        elif isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
             self._registration_event(event)
         if isinstance(event, SubscriptionTerminated):
             self._owners.pop(event.subscription, None)
+
+    def _strange(self, flow: Flow) -> bool:
+        return self._route.is_strange(flow) or self._standing.is_elsewhere(flow)
+
+    def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
+        """Somebody subscribes within a call, or to nothing that we have."""
+        call_id = event.request.call_id
+        for usage, leg in self._legs.items():
+            if event.request.to.tag is not None and usage.call_id == call_id:
+                leg.handle(event)
+                return
+        refuse_subscription(self._driver.change, event.subscription, 489)
 
     def _owner_of(self, event: SignalingEvent) -> Callable[[Any], None] | None:
         for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):
@@ -424,7 +402,7 @@ class Account:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
-        leg = IncomingLeg(self._leg_setup(event.flow), event)
+        leg = IncomingLeg(self._legs_of.setup(event.flow), event)
         if leg.begin():
             self._alert(leg, event.replaces)
             return
@@ -439,18 +417,32 @@ class Account:
         call = IncomingCall(leg, replaces=None if replaced is None else Call.of(replaced))
         self._incoming.put(call)
 
-    def _registered(self, response: Response) -> None:
-        flow = None if self._machine.registration is None else self._machine.registration.flow
-        identity = None if flow is None else flow.identity
-        vouches = identity is not None and self._persona.vouches(response)
-        self._vouching = identity.fingerprint if identity is not None and vouches else None
+    def _tell(self, event: AccountEvent) -> None:
+        """Tell the application of what the server wants, and do what is the account's to do."""
+        self._events.put(event)
+        if isinstance(event, ServiceRequested):
+            self.spawn(self._serve(event))
 
-    def _vouches(self, flow: Flow | None) -> bool:
-        """Whether the registrar that speaks for far ends is at the other end of a flow."""
-        identity = None if flow is None else flow.identity
-        return identity is not None and identity.fingerprint == self._vouching
+    async def _serve(self, request: ServiceRequested) -> None:
+        """Compare versions, or start anew, once no call is up (Cisco service control)."""
+        while self._legs:
+            await asyncio.wait({leg.over for leg in self._legs.values()})
+        if self._setup.on_service is not None and await self._setup.on_service(request):
+            return
+        if request.action != "check-version" and not self._closed:
+            await self._start_anew()
 
-    def _registration_event(self, event: RegistrationChanged | FlowLost | FlowRestored) -> None:
+    async def _start_anew(self) -> None:
+        """Take the binding away and register again."""
+        self._settled.clear()
+        await self.unregister()
+        await self._settled.wait()
+        registration = self._machine.registration
+        if registration is not None and not self._closed:
+            with self._driver.change() as now:
+                registration.register(now=now)
+
+    def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
         self._events.put(event)
         if isinstance(event, RegistrationChanged):
             self._last_change = event
@@ -458,24 +450,26 @@ class Account:
                 self._settled.set()
             if event.state is RegistrationState.RECOVERING:
                 self.spawn(self._relocate())
-        registration = self._machine.registration
-        flow = None if registration is None else registration.flow
-        if flow is not None and flow != self._dialog_flow:
-            self._route.servers.add(flow.remote[0])
-            self._driver.keep_flow(flow)
-            if self._dialog_flow is not None:
-                with self._driver.change() as now:
-                    self._endpoint.rebind(self._dialog_flow, flow, now=now)
-                for leg in tuple(self._legs.values()):
-                    leg.contain(leg.reconsider)
-            self._dialog_flow = flow
+        moved = self._standing.moved()
+        if moved is not None:
+            self._move(*moved)
+
+    def _move(self, before: Flow | None, flow: Flow) -> None:
+        """The binding has another connection: dialogs go there."""
+        self._route.servers.add(flow.remote[0])
+        self._driver.keep_flow(flow)
+        if before is not None:
+            with self._driver.change() as now:
+                self._endpoint.rebind(before, flow, now=now)
+            for leg in tuple(self._legs.values()):
+                leg.contain(leg.reconsider)
 
     async def _relocate(self) -> None:
-        targets = await self._route.relocate()
         registration = self._machine.registration
-        if targets and registration is not None:
+        if registration is not None:
+            command = await self._registrar.relocate(registration, self._route)
             with self._driver.change() as now:
-                registration.relocate(targets, now=now)
+                command(now)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""

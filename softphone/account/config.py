@@ -7,13 +7,15 @@ checked when it is made: what is wrong raises ConfigurationError before anything
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
+from softphone.personas.line import DeviceIdentity, Line
 from softphone.security import (
     CryptoSuite,
     KeyMaterial,
@@ -32,12 +34,14 @@ __all__ = [
     "AccountConfig",
     "CredentialConfig",
     "MediaPreferences",
+    "OAuthConfig",
     "PolicyConfig",
     "TlsConfig",
     "parse_sip_uri",
 ]
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
+MAXIMUM_NODES = 5
 CODECS = ("PCMU", "PCMA", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
@@ -153,6 +157,36 @@ class MediaPreferences:
             )
 
 
+FetchToken: TypeAlias = Callable[[], Awaitable[str]]
+"""Gives a bearer token, or the JSON object that a token endpoint answers (RFC 6749 5.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthConfig:
+    """Where the bearer token comes from: one of a file, a command and an async callback.
+
+    Each gives the token itself or a JSON object with `access_token` and `expires_in`; it is asked
+    again before the token ends, and when the server does not accept it.  `expires_in`, in
+    seconds, holds where nothing else says how long a token lasts.
+    """
+
+    token_file: Path | None = None
+    command: tuple[str, ...] | None = None
+    fetch: FetchToken | None = field(default=None, repr=False)
+    expires_in: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]
+        if len(given) != 1:
+            raise ConfigurationError(
+                "oauth.token_file: give one of token_file, command and a callback, and one only"
+            )
+        if self.command is not None and not self.command:
+            raise ConfigurationError("oauth.command: the command is empty")
+        if self.expires_in is not None and self.expires_in < 1:
+            raise ConfigurationError("oauth.expires_in: expected a number of seconds above 0")
+
+
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
     """One address of record and how to reach its server.
@@ -161,6 +195,9 @@ class AccountConfig:
     sips: registrar only selects TLS (RFC 5630: requests say sip:…;transport=tls unless `aor` is
     sips:).  Without a registrar the account calls, and is called, directly: it then listens at
     `listen` ("tls:127.0.0.1:5061").  `outbound_proxy` takes every request instead.
+    `nodes` are servers in the order of their preference, as `registrar` is one: a lost one is
+    left for the next, and a better one gone back to.  `device` is what a persona of CUCM's
+    registers, `oauth` where its token comes from.
     `instance` is the URN of this user agent (RFC 5626 section 4.1; None: a new one each time);
     accounts of one `aor` and `instance` with different `reg_id` are flows to the same phone.
     `fips` is a bootstrap setting (`softphone.trust.fips`); None leaves it to the others.
@@ -171,6 +208,7 @@ class AccountConfig:
 
     aor: str
     registrar: str | None = None
+    nodes: tuple[str, ...] = ()
     outbound_proxy: str | None = None
     display_name: str | None = None
     persona: str = "standard"
@@ -182,11 +220,15 @@ class AccountConfig:
     accept_from: tuple[str, ...] = ()
     timer_c: int = 180
     credentials: CredentialConfig | None = None
+    device: DeviceIdentity | None = None
+    oauth: OAuthConfig | None = None
     tls: TlsConfig = field(default_factory=TlsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     media: MediaPreferences = field(default_factory=MediaPreferences)
 
     def __post_init__(self) -> None:
+        if self.nodes:
+            self._take_nodes()
         if self.aor_uri.user is None:
             raise ConfigurationError(f"aor: {self.aor!r} names no user")
         for key, text in (("registrar", self.registrar), ("outbound_proxy", self.outbound_proxy)):
@@ -224,6 +266,30 @@ class AccountConfig:
         """Whether `accept_from` names the numeric `host`."""
         address = ip_address(host.partition("%")[0])
         return any(address in network for network in self._networks())
+
+    def _take_nodes(self) -> None:
+        """The first node is the registrar; all are reached alike, none less safely."""
+        if self.registrar not in (None, self.nodes[0]):
+            raise ConfigurationError("nodes: a list of servers takes the place of 'registrar'")
+        if self.outbound_proxy is not None:
+            raise ConfigurationError("nodes: a list of servers and an outbound_proxy exclude")
+        if len(set(self.nodes)) != len(self.nodes) or len(self.nodes) > MAXIMUM_NODES:
+            raise ConfigurationError(f"nodes: give at most {MAXIMUM_NODES} servers, each once")
+        reached = {_transport_of(parse_sip_uri(node, what="nodes"), "nodes") for node in self.nodes}
+        if len(reached) != 1:
+            raise ConfigurationError("nodes: all servers have to be reached by the same transport")
+        object.__setattr__(self, "registrar", self.nodes[0])
+
+    @property
+    def line(self) -> Line:
+        """What the account's persona has to know of it."""
+        return Line(
+            srtp=self.srtp,
+            secure=self.secure_transport,
+            digest=self.credentials is not None,
+            bearer=self.oauth is not None,
+            device=self.device,
+        )
 
     @property
     def aor_uri(self) -> SipUri:

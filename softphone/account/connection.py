@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from softphone._version import __version__
 from softphone.account.config import AccountConfig
 from softphone.machine import Entropy
 from softphone.net import DriverConfig
 from softphone.net.dialer import Resolver as NameResolver
 from softphone.net.handshake import Fetcher
+from softphone.personas import RegistrationStyle, StandardPersona
 from softphone.security import SecurityPolicy
 from softphone.sip import (
     Credentials,
@@ -22,6 +22,7 @@ from softphone.sip import (
     RegistrationConfig,
     SipUri,
 )
+from softphone.sip.keepalive import KeepAliveConfig
 from softphone.trust import Ask, ClientCertificates, Credential, TlsSettings, TrustStore
 
 __all__ = [
@@ -51,6 +52,7 @@ class Belief:
 
 
 NO_BELIEF = Belief()
+PLAIN = RegistrationStyle()
 
 
 def tls_settings(
@@ -117,11 +119,15 @@ def digest_session(
     return DigestSession((credentials,), entropy=entropy, fips=fips)
 
 
-def endpoint_config(config: AccountConfig) -> EndpointConfig:
-    """The capabilities that an account announces."""
+def endpoint_config(config: AccountConfig, persona: StandardPersona) -> EndpointConfig:
+    """The capabilities that an account announces, as its persona has them."""
+    base = EndpointConfig()
     # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
-    return EndpointConfig(
-        user_agent=f"softphone/{__version__}",
+    return replace(
+        base,
+        user_agent=persona.user_agent(config.line),
+        supported=(*base.supported, *persona.option_tags(config.line)),
+        events=(*base.events, *persona.packages),
         timer_c=float(config.timer_c),
         admission_rate=200.0,
         admission_burst=400.0,
@@ -134,38 +140,51 @@ def instance_id(entropy: Entropy) -> str:
     return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
 
 
-def registration_config(config: AccountConfig, *, instance: str) -> RegistrationConfig | None:
-    """What is registered; None for an account without a registrar.
+def registration_config(
+    config: AccountConfig,
+    *,
+    instance: str,
+    style: RegistrationStyle = PLAIN,
+    registrar: SipUri | None = None,
+    alarm: tuple[tuple[str, str], ...] = (),
+) -> RegistrationConfig:
+    """What is registered, and how the persona's `style` has it; `alarm` goes out at first.
 
     A sips: registrar only selects TLS: the Request-URI says sip:…;transport=tls unless the AOR
-    itself is sips: (RFC 5630 section 3.1.3).
+    itself is sips: (RFC 5630 section 3.1.3).  A `registrar` that is a node of a list is the host
+    of the AOR, too.
     """
-    if config.registrar is None:
-        return None
-    registrar = SipUri.parse(config.registrar)
+    place = registrar or SipUri.parse(config.registrar or "")
     secure = config.aor_uri.scheme == "sips"
-    parameters = () if secure or registrar.scheme != "sips" else (("transport", "tls"),)
-    kept = tuple(p for p in registrar.parameters if p[0].lower() != "transport" or not parameters)
-    place = SipUri(
-        "sips" if secure else "sip",
-        None,
-        None,
-        registrar.host,
-        registrar.port,
-        kept + parameters,
-        (),
-    )
+    aor = config.aor_uri if registrar is None else replace(config.aor_uri, host=place.host)
     route: tuple[NameAddr, ...] = ()
     if config.outbound_proxy is not None:
         proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
         route = (NameAddr(None, proxy, ()),)
+    keepalive = KeepAliveConfig()
+    if not style.probes:
+        keepalive = replace(keepalive, options_interval=0.0, datagram_interval=0.0)
     return RegistrationConfig(
-        aor=NameAddr(config.display_name, config.aor_uri, ()),
-        registrar=place,
-        user=config.aor_uri.user or "",
+        aor=NameAddr(config.display_name, aor, ()),
+        registrar=_request_uri(place, secure=secure),
+        user=style.user or config.aor_uri.user or "",
         expires=config.expires,
         instance_id=instance,
         reg_id=config.reg_id,
+        outbound=style.outbound,
+        gruu=style.gruu,
         secure_contact=secure,
         route_set=route,
+        first_headers=alarm,
+        contact_parameters=style.contact_parameters,
+        option_tags=style.option_tags,
+        refresh_early=style.refresh_early,
+        keepalive=keepalive,
     )
+
+
+def _request_uri(registrar: SipUri, *, secure: bool) -> SipUri:
+    parameters = () if secure or registrar.scheme != "sips" else (("transport", "tls"),)
+    kept = tuple(p for p in registrar.parameters if p[0].lower() != "transport" or not parameters)
+    scheme = "sips" if secure else "sip"
+    return SipUri(scheme, None, None, registrar.host, registrar.port, kept + parameters, ())

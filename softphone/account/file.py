@@ -22,10 +22,12 @@ from softphone.account.config import (
     AccountConfig,
     CredentialConfig,
     MediaPreferences,
+    OAuthConfig,
     PolicyConfig,
     TlsConfig,
 )
 from softphone.errors import ConfigurationError
+from softphone.personas import DeviceIdentity
 from softphone.security import (
     CryptoSuite,
     KeyMaterial,
@@ -46,6 +48,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "aor",
         "registrar",
+        "nodes",
         "outbound_proxy",
         "display_name",
         "persona",
@@ -57,11 +60,15 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "accept_from",
         "timer_c",
         "credentials",
+        "device",
+        "oauth",
         "tls",
         "policy",
         "media",
     ),
     "credentials": ("username", "password", "password_file", "password_env", "algorithms"),
+    "device": ("name", "model", "mac", "contact", "load", "remote_control"),
+    "oauth": ("token_file", "command", "expires_in"),
     "tls": (
         "ca",
         "certificate",
@@ -131,13 +138,15 @@ class _Reader:
             self.fail(table, key, "expected a text in quotes")
         return value
 
-    def list_of(self, table: str, values: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    def list_of(
+        self, table: str, values: Mapping[str, Any], key: str, *, unique: bool = True
+    ) -> tuple[str, ...] | None:
         value = values.get(key)
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fail(table, key, 'expected a list of texts, as in ["…", "…"]')
-        if len(set(value)) != len(value):
+        if unique and len(set(value)) != len(value):
             self.fail(table, key, "something is listed twice")
         return tuple(value)
 
@@ -185,7 +194,7 @@ def load_account(
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where}: this is no TOML: {error}") from error
     reader.check_keys("", values)
-    for table in ("credentials", "tls", "policy", "media"):
+    for table in sorted(_KEYS.keys() - {""}):
         content = values.get(table)
         if content is not None and not isinstance(content, dict):
             reader.fail("", table, f"expected a table: write [{table}] and its keys below")
@@ -227,6 +236,7 @@ def _account(
         lambda: AccountConfig(
             aor=aor,
             registrar=reader.text_of("", values, "registrar"),
+            nodes=reader.list_of("", values, "nodes") or (),
             outbound_proxy=reader.text_of("", values, "outbound_proxy"),
             display_name=reader.text_of("", values, "display_name"),
             persona=reader.text_of("", values, "persona") or "standard",
@@ -238,6 +248,8 @@ def _account(
             accept_from=reader.list_of("", values, "accept_from") or (),
             timer_c=reader.number_of(values, "timer_c", 180),
             credentials=credentials,
+            device=_checked(reader, "device", lambda: _device(reader, values.get("device"))),
+            oauth=_checked(reader, "oauth", lambda: _oauth(reader, values.get("oauth"))),
             tls=tls,
             policy=policy,
             media=media,
@@ -315,6 +327,41 @@ def _secret(reader: _Reader, table: str, key: str, path: Path) -> KeyMaterial:
     if not text:
         reader.fail(table, key, f"{path} is empty")
     return KeyMaterial(text.encode())
+
+
+def _device(reader: _Reader, values: Mapping[str, Any] | None) -> DeviceIdentity | None:
+    if values is None:
+        return None
+    name = reader.text_of("device", values, "name")
+    if name is None:
+        reader.fail("", "device", "a name is missing; it is the device's own, as configured")
+    model = values.get("model", 503)
+    if type(model) is not int:
+        reader.fail("device", "model", "expected a product number")
+    control = values.get("remote_control", False)
+    if type(control) is not bool:
+        reader.fail("device", "remote_control", "expected true or false")
+    return DeviceIdentity(
+        name,
+        model,
+        mac=reader.text_of("device", values, "mac"),
+        contact=reader.text_of("device", values, "contact"),
+        load=reader.text_of("device", values, "load") or "",
+        remote_control=control,
+    )
+
+
+def _oauth(reader: _Reader, values: Mapping[str, Any] | None) -> OAuthConfig | None:
+    if values is None:
+        return None
+    path = reader.path_of("oauth", values, "token_file")
+    if path is not None:
+        reader.warn_if_readable(path)
+    expires = values.get("expires_in")
+    if expires is not None and type(expires) is not int:
+        reader.fail("oauth", "expires_in", "expected a number of seconds")
+    command = reader.list_of("oauth", values, "command", unique=False)
+    return OAuthConfig(path, command, expires_in=expires)
 
 
 def _tls(reader: _Reader, values: Mapping[str, Any]) -> TlsConfig:

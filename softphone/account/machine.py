@@ -15,26 +15,30 @@ from softphone.sip import (
     Endpoint,
     Exchange,
     Registration,
-    RegistrationEvent,
     Response,
     ResponseReceived,
     SipEvent,
 )
+from softphone.sip.node_registration import NodeRegistration, NodeRegistrationEvent
 
-__all__ = ["AccountMachine", "SignalingEvent"]
+__all__ = ["AccountMachine", "AnyRegistration", "SignalingEvent"]
 
-SignalingEvent: TypeAlias = SipEvent | RegistrationEvent
+SignalingEvent: TypeAlias = SipEvent | NodeRegistrationEvent
+AnyRegistration: TypeAlias = Registration | NodeRegistration
 
 
 class AccountMachine:
     """Implements `softphone.machine.Machine[SignalingEvent]`.
 
-    `on_registered(response)` is called with every 2xx to a REGISTER.
+    `on_registered(flow, response)` is called with every 2xx to a REGISTER that asked for a
+    binding.
     """
 
-    def __init__(self, endpoint: Endpoint, on_registered: Callable[[Response], None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, on_registered: Callable[[Flow | None, Response], None]
+    ) -> None:
         self.endpoint = endpoint
-        self.registration: Registration | None = None
+        self.registration: AnyRegistration | None = None
         self._on_registered = on_registered
         self._events: deque[SignalingEvent] = deque()
         self._now = 0.0
@@ -91,6 +95,7 @@ class AccountMachine:
 
     def _note(self, event: SipEvent) -> None:
         if isinstance(event, ResponseReceived) and isinstance(event.exchange, Exchange):
-            accepted = 200 <= event.response.status < 300
-            if accepted and event.exchange.request.method == "REGISTER":
-                self._on_registered(event.response)
+            exchange = event.exchange
+            registers = exchange.request.method == "REGISTER" and exchange.request.expires != 0
+            if registers and event.response.success:
+                self._on_registered(exchange.flow, event.response)

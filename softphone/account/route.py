@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from softphone.account.config import AccountConfig
+from softphone.account.machine import AnyRegistration
 from softphone.errors import CertificateError, TransportError
 from softphone.machine import Flow, Target, Transport
 from softphone.net import Resolver
-from softphone.sip import Failover, LookupPolicy, NameAddr, Registration, SipUri
+from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 
 __all__ = ["FirstHop", "Route"]
 
@@ -37,7 +38,7 @@ class Route:
     config: AccountConfig
     resolver: Resolver
     open: Callable[[Target], Awaitable[Flow]]
-    registration: Callable[[], Registration | None]
+    registration: Callable[[], AnyRegistration | None]
     clock: Callable[[], float]
     servers: set[str] = field(default_factory=set, init=False)
     """The hosts that we have been registered at."""
@@ -96,7 +97,7 @@ class Route:
         flow = await self._reach(places, uri)
         return FirstHop(flow, self.proxy, self._alike(places.targets, flow))
 
-    async def _registered(self, registration: Registration, flow: Flow) -> FirstHop:
+    async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:
         binding = registration.binding
         route = binding.service_route if binding is not None else ()
         places = self._alike(registration.targets, flow)
@@ -133,12 +134,11 @@ class Route:
                 failure = failure or error
         raise failure or TransportError(f"{uri} leads nowhere")
 
-    async def relocate(self) -> tuple[Target, ...]:
-        """The server's places as DNS has them now; () when DNS does not say.
+    async def relocate(self, server: SipUri | None) -> tuple[Target, ...]:
+        """A server's places as DNS has them now; () when DNS does not say.
 
         A server that was lost may have moved: a look-up that fails changes nothing.
         """
-        server = self.config.server_uri
         if server is None:
             return ()
         try:

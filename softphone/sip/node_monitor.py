@@ -18,7 +18,7 @@ from softphone.sip.exchange import Exchange
 from softphone.sip.message import Request
 from softphone.sip.register_writer import RegisterWriter
 from softphone.sip.registration_config import RegistrationConfig
-from softphone.sip.uri import AbsoluteUri, NameAddr
+from softphone.sip.uri import AbsoluteUri, NameAddr, SipUri
 
 __all__ = ["Node", "NodeMonitor"]
 
@@ -28,10 +28,11 @@ TOKEN = NameAddr(None, AbsoluteUri("urn", "x-cisco-remotecc:token-registration")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One server of the list: how to register with it, and where it is."""
+    """One server of the list: how to register with it, where it is, and what was looked up."""
 
     config: RegistrationConfig
     targets: tuple[Target, ...]
+    place: SipUri | None = None
 
 
 class _Due(Enum):

@@ -29,6 +29,7 @@ from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.headers import Field
 from softphone.sip.node_monitor import Node, NodeMonitor
 from softphone.sip.registration import Registration, RegistrationEvent
+from softphone.sip.uri import SipUri
 
 __all__ = ["NodeRegistration", "NodeRegistrationEvent", "NodeSetup"]
 
@@ -128,6 +129,16 @@ class NodeRegistration:
         return self._active
 
     @property
+    def home(self) -> SipUri | None:
+        """The registrar of that node."""
+        return self._nodes[self._active].config.registrar
+
+    @property
+    def places(self) -> tuple[SipUri | None, ...]:
+        """What is to be looked up again for each node."""
+        return tuple(node.place for node in self._nodes)
+
+    @property
     def binding(self) -> Binding | None:
         """What is granted."""
         return self._inner.binding
@@ -141,6 +152,11 @@ class NodeRegistration:
     def flow(self) -> Flow | None:
         """The flow that the binding belongs to, while it is open."""
         return self._inner.flow
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The places of the node in use."""
+        return self._inner.targets
 
     @property
     def target(self) -> Target:

@@ -19,6 +19,7 @@ from softphone.account.connection import (
 )
 from softphone.errors import ConfigurationError
 from softphone.net.dialer import system_addresses
+from softphone.personas import DeviceIdentity, RegistrationStyle, StandardPersona, persona_named
 from softphone.security import (
     KeyMaterial,
     Relaxation,
@@ -26,9 +27,11 @@ from softphone.security import (
     SecurityPolicy,
     TlsVersion,
 )
+from softphone.sip import SipUri
 from softphone.trust import ClientCertificates, Pin, Service, TrustStore
 from tests.support.certificates import alice, authority, foreign
 
+STANDARD = StandardPersona()
 ENTROPY = random.Random(1).randbytes
 INSTANCE = "urn:uuid:00000000-0000-4000-8000-000000000000"
 
@@ -59,9 +62,23 @@ def test_an_outbound_proxy_is_a_loose_route():
     assert [str(route.uri) for route in made.route_set] == ["sips:edge.test;lr"]
 
 
-def test_without_a_registrar_nothing_is_registered():
-    made = AccountConfig(aor="sip:a@127.0.0.1", listen="udp:127.0.0.1:0")
-    assert registration_config(made, instance=INSTANCE) is None
+def test_a_persona_s_style_is_registered():
+    style = RegistrationStyle(
+        user="guid", option_tags=("a",), outbound=False, gruu=False, refresh_early=5.0, probes=False
+    )
+    alarm = (("Reason", "SIP;cause=200"),)
+    made = registration_config(config(), instance=INSTANCE, style=style, alarm=alarm)
+    assert (made.user, made.option_tags, made.outbound, made.gruu) == ("guid", ("a",), False, False)
+    assert made.refresh_early == 5.0
+    assert made.first_headers == alarm
+    assert made.keepalive.options_interval == made.keepalive.datagram_interval == 0.0
+
+
+def test_a_node_is_the_host_of_the_address_of_record_too():
+    node = SipUri.parse("sips:cucm-2.test:5061")
+    made = registration_config(config(), instance=INSTANCE, registrar=node)
+    assert str(made.registrar) == "sip:cucm-2.test:5061;transport=tls"
+    assert str(made.aor.uri) == "sip:alice@cucm-2.test"
 
 
 def test_the_instance_is_a_urn_of_a_random_uuid():
@@ -100,12 +117,21 @@ def test_a_missing_anchor_is_an_error_before_anything_is_sent(tmp_path):
 
 
 def test_the_user_agent_says_who_it_is():
-    assert endpoint_config(config()).user_agent.startswith("softphone/")
+    assert endpoint_config(config(), STANDARD).user_agent.startswith("softphone/")
+
+
+def test_the_endpoint_says_what_the_persona_supports():
+    device = config(persona="cisco_phone", device=DeviceIdentity("CSFALICE"))
+    can = endpoint_config(device, persona_named("cisco_phone"))
+    assert can.user_agent.startswith("Cisco-CSF softphone/")
+    assert "X-cisco-callinfo" in can.supported
+    assert "norefersub" in can.supported
+    assert "kpml" in can.events
 
 
 def test_how_long_a_call_may_ring_unheard_is_the_account_s():
-    assert endpoint_config(config()).timer_c == 180.0
-    assert endpoint_config(config(timer_c=60)).timer_c == 60.0
+    assert endpoint_config(config(), STANDARD).timer_c == 180.0
+    assert endpoint_config(config(timer_c=60), STANDARD).timer_c == 60.0
 
 
 async def nobody(question):

@@ -7,6 +7,7 @@ import pytest
 from softphone.account.file import load_account
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
+from softphone.personas import DeviceIdentity
 from softphone.security import (
     CryptoSuite,
     OnDrop,
@@ -256,3 +257,76 @@ def test_a_demand_that_is_none_is_named(folder, line, words):
 def test_a_passphrase_that_others_can_read_is_a_warning(folder):
     (folder / "alice.secret").chmod(0o644)
     assert any("alice.secret" in warning for warning in load(folder, CERTIFICATES).warnings)
+
+
+DEVICE = """\
+aor = "sip:1002@cucm.test"
+nodes = ["sips:cucm-1.test:5061", "sips:cucm-2.test:5061"]
+persona = "cisco_phone"
+[device]
+name = "CSFALICE"
+model = 503
+mac = "AABBCCDDEEFF"
+contact = "4a1b-guid"
+load = "softphone"
+remote_control = true
+"""
+
+
+def test_a_device_and_its_servers_are_read(folder):
+    config = load(folder, DEVICE).config
+    assert config.nodes == ("sips:cucm-1.test:5061", "sips:cucm-2.test:5061")
+    assert config.registrar == config.nodes[0]
+    assert config.device == DeviceIdentity(
+        "CSFALICE",
+        mac="AABBCCDDEEFF",
+        contact="4a1b-guid",
+        load="softphone",
+        remote_control=True,
+    )
+
+
+def test_where_a_token_comes_from_is_read_and_a_file_is_watched(folder):
+    text = 'aor = "sip:a@b"\nregistrar = "sips:b:5090"\npersona = "oauth"\n[oauth]\n'
+    config = load(folder, text + 'command = ["give", "-v", "-v"]\nexpires_in = 600\n').config
+    assert config.oauth.command == ("give", "-v", "-v")
+    assert config.oauth.expires_in == 600
+    (folder / "alice.secret").chmod(0o644)
+    file = load(folder, text + 'token_file = "alice.secret"\n')
+    assert file.config.oauth.token_file == folder / "alice.secret"
+    assert "holds a secret" in file.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[device]\nmodel = 503\n", "device: a name is missing"),
+        ('[device]\nname = "CSFALICE"\nmodel = "503"\n', ":5: device.model"),
+        ('[device]\nname = "CSFALICE"\nremote_control = 1\n', ":5: device.remote_control"),
+        ('[device]\nname = "CSF ALICE"\n', ":4: device.name"),
+        ('[device]\nname = "CSFALICE"\nmac = "00:11"\n', ":5: device.mac"),
+        ("[oauth]\n", "oauth.token_file: give one of"),
+        ("[oauth]\ncommand = []\n", ":4: oauth.command"),
+        ('[oauth]\ncommand = ["a"]\nexpires_in = 0\n', ":5: oauth.expires_in"),
+        ('[oauth]\ncommand = ["a"]\nexpires_in = "1"\n', ":5: oauth.expires_in"),
+        ('nodes = ["sips:c", "sips:d"]\n', ":3: nodes: a list of servers takes"),
+    ],
+)
+def test_what_is_wrong_with_a_device_is_said_by_line(folder, text, said):
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, 'aor = "sip:a@b"\nregistrar = "sips:b"\n' + text)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('nodes = ["sips:c", "sip:d;transport=tcp"]\n', "same transport"),
+        ('nodes = ["sips:c", "sips:c"]\n', "twice"),
+        ('nodes = ["sips:c"]\noutbound_proxy = "sips:e"\n', "exclude"),
+        ("nodes = [" + ", ".join(f'"sips:c{i}"' for i in range(6)) + "]\n", "at most 5"),
+    ],
+)
+def test_a_list_of_servers_is_one_of_equals(folder, text, said):
+    with pytest.raises(ConfigurationError, match=said):
+        load(folder, 'aor = "sip:a@b"\n' + text)

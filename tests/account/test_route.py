@@ -143,10 +143,10 @@ async def test_a_registration_without_a_flow_sends_nothing_elsewhere():
 
 async def test_a_server_that_moved_is_found_again_and_a_silent_dns_changes_nothing():
     way = route(Names(), Network(), registrar="sips:pbx.test")
-    assert await way.relocate() == (FIRST, SECOND)
+    assert await way.relocate(way.config.server_uri) == (FIRST, SECOND)
     silent = route(Names(error=TransportTimeout("DNS")), Network(), registrar="sips:pbx.test")
-    assert await silent.relocate() == ()
-    assert await route(Names(), Network()).relocate() == ()
+    assert await silent.relocate(way.config.server_uri) == ()
+    assert await route(Names(), Network()).relocate(None) == ()
 
 
 def udp(host):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.account import Account
+from softphone.account.standing import Standing
 from softphone.call.security import direct_far_end
 from softphone.machine import Flow, PeerIdentity, Transport
+from softphone.personas import StandardPersona
 from softphone.security import Scope, SecurityLevel
 from softphone.sip import NameAddr, SipUri, security_call_info
+from softphone.sip.parser import parse_datagram
 from tests.support.stage import Stage, first_line, with_header
 
 CAROL = NameAddr(None, SipUri.parse("sip:carol@192.0.2.99"), ())
@@ -80,13 +82,22 @@ def test_an_account_believes_only_the_connection_that_its_registrar_vouched_on()
         identity = PeerIdentity("CN=x", (), fingerprint, "TLSv1.3", "TLS_AES_128_GCM_SHA256")
         return Flow(1, Transport.TLS, ("192.0.2.1", 1), ("192.0.2.2", 2), identity)
 
-    account = Account.__new__(Account)
-    account._vouching = "aa"
-    assert account._vouches(flow("aa"))
-    assert not account._vouches(flow("bb"))
-    assert not account._vouches(None)
-    account._vouching = None
-    assert not account._vouches(flow("aa"))
+    def granted(at, *headers):
+        lines = ["Via: SIP/2.0/TLS h;branch=z9hG4bKa", "From: <sip:a@h>;tag=1", "Call-ID: c"]
+        lines += ["To: <sip:a@h>;tag=2", "CSeq: 1 REGISTER", *headers, "Content-Length: 0", "", ""]
+        data = "\r\n".join(["SIP/2.0 200 OK", *lines]).encode()
+        standing.granted(at, parse_datagram(data))
+
+    standing = Standing(StandardPersona(), lambda: None)
+    granted(flow("aa"), "Supported: X-cisco-sis-9.0.0")
+    assert standing.vouches(flow("aa"))
+    assert not standing.vouches(flow("bb"))
+    assert not standing.vouches(None)
+    clear = Flow(1, Transport.UDP, ("192.0.2.1", 1), ("192.0.2.2", 2), None)
+    granted(clear, "Supported: X-cisco-sis-9.0.0")
+    assert not standing.vouches(clear)
+    granted(flow("aa"))
+    assert not standing.vouches(flow("aa"))
 
 
 async def test_a_caller_whose_certificate_names_somebody_else_gets_no_lock():

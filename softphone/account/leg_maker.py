@@ -1,0 +1,107 @@
+"""What an account's calls are made with: policy, persona, Contact, INVITE."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from softphone.account.config import AccountConfig
+from softphone.account.machine import AccountMachine
+from softphone.account.route import FirstHop
+from softphone.account.standing import Standing
+from softphone.call import LegSetup, MediaSetup
+from softphone.machine import Entropy, Flow
+from softphone.media.port import MediaPort
+from softphone.personas import StandardPersona
+from softphone.security import SecurityPolicy, SrtpPolicy
+from softphone.sip import Invitation, NameAddr, SipUri
+from softphone.sip.authenticator import Authenticator
+
+__all__ = ["LegMaker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegMaker:
+    """Makes the setups of legs; `policy` takes the place of the configuration's."""
+
+    config: AccountConfig
+    machine: AccountMachine
+    persona: StandardPersona
+    standing: Standing
+    media: MediaPort
+    entropy: Entropy
+    change: Callable[[], AbstractContextManager[float]]
+    adopt: Callable[[object, Callable[[Any], None]], None]
+    credentials: Authenticator | None
+    policy: SecurityPolicy | None
+    fips: bool
+
+    def setup(self, flow: Flow, srtp: SrtpPolicy | None = None) -> LegSetup:
+        """What a leg over `flow` needs; `srtp` overrides for one call."""
+        policy = self._policy(srtp)
+        host = flow.local[0]
+        fallback = self.persona.takes_clear_answers(policy.srtp, self.standing.agreed(flow))
+        return LegSetup(
+            endpoint=self.machine.endpoint,
+            change=self.change,
+            call_later=asyncio.get_running_loop().call_later,
+            adopt=self.adopt,
+            media=MediaSetup(
+                port=self.media,
+                policy=policy,
+                entropy=self.entropy,
+                host=host,
+                codecs=self.config.media.codecs,
+                cname=f"{self.entropy(6).hex()}@softphone",
+                fallback=fallback,
+            ),
+            persona=self.persona,
+            vouched=self.standing.vouches,
+            direct=self.config.server_uri is None,
+            agent=f"{host}" if ":" not in host else f"[{host}]",
+            fips=self.fips,
+        )
+
+    def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
+        """The phone's policy where it has one, else the configuration's."""
+        if self.policy is None:
+            return self.config.security_policy(srtp=srtp, fips=self.fips)
+        return self.policy if srtp is None else self.policy.with_srtp(srtp)
+
+    def invitation(self, uri: SipUri, hop: FirstHop) -> Invitation:
+        """An INVITE to `uri` by `hop`, without what one call adds to it."""
+        uri = self._at_home(uri)
+        return Invitation(
+            uri=uri,
+            local=NameAddr(self.config.display_name, self._at_home(self.config.aor_uri), ()),
+            remote=NameAddr(None, uri, ()),
+            to=hop.flow,
+            contact=self._contact(hop.flow),
+            route_set=hop.route_set,
+            failover=hop.failover,
+            credentials=self.credentials,
+        )
+
+    def _at_home(self, uri: SipUri) -> SipUri:
+        """A user of our own domain is one of the server's that holds our binding, in a list."""
+        home = self.standing.home
+        if home is None or uri.host.lower() != self.config.aor_uri.host.lower():
+            return uri
+        return replace(uri, host=home.host)
+
+    def _contact(self, flow: Flow) -> NameAddr | None:
+        """The registered Contact; a listener's own address in direct calls; else the flow's."""
+        registration = self.machine.registration
+        if registration is not None and registration.binding is not None:
+            binding = registration.binding
+            bound = binding.contact.uri
+            if binding.outbound and isinstance(bound, SipUri):
+                # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+                # each of them to look it up within dialogs, and not all that give one out do.
+                return NameAddr(None, bound.with_parameter("ob"), ())
+            return NameAddr(None, binding.public_gruu or bound, ())
+        secure = self.config.aor_uri.scheme == "sips"
+        return self.machine.endpoint.contact(flow, self.config.aor_uri.user, secure=secure)

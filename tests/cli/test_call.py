@@ -112,12 +112,22 @@ def test_no_answer_in_time_is_exit_1_and_cancels(cli, lab, start):
     assert "declined" in callee.until("declined")
 
 
+def grown(sink, octets):
+    """Wait until so much of a call is in its recording, which is written aside until its end."""
+    part = sink.with_name(sink.name + ".part")
+    for _ in range(1000):
+        if part.exists() and part.stat().st_size >= octets:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{part} did not grow to {octets} octets")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_hangs_up_unregisters_and_keeps_the_recording(lab, start, tmp_path, number):
     sink = tmp_path / "heard.wav"
     call = start("call", "601", "--account", lab["alice"], "--record", sink, "--json", "--ladder")
     call.until("answered")
-    time.sleep(0.5)
+    grown(sink, 3000)
     outcome = call.end(number)
     assert outcome.code == 130
     assert outcome.summary["reason"] == "interrupted"

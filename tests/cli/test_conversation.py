@@ -43,6 +43,13 @@ async def outcome(process):
     return process.returncode, [json.loads(line) for line in out.splitlines()]
 
 
+async def heard(call, packets):
+    """Wait until so many packets have come from the far end."""
+    async with asyncio.timeout(10):
+        while call.audio.statistics.packets_received < packets:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_a_transfer_is_followed_and_the_last_call_is_summed_up(tmp_path):
     process, robot = await begin(tmp_path)
     async with Phone() as phone:
@@ -51,7 +58,7 @@ async def test_a_transfer_is_followed_and_the_last_call_is_summed_up(tmp_path):
         transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
         followed = await (await next_call(bob)).answer()
         await asyncio.wait_for(transferring, 10)
-        await asyncio.sleep(0.3)
+        await heard(followed, 10)
         followed.hangup()
         code, events = await outcome(process)
     assert code == 0

@@ -235,7 +235,7 @@ async def test_nothing_is_left_behind():
     async with MediaEngine(small()) as engine:
         one, two = engine.allocate(), engine.allocate()
         connect(engine, one, two)
-        await asyncio.sleep(0.05)
+        await until(lambda: engine.statistics(two.handle).packets_received > 2)
     assert len(engine) == 0
     free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     free.bind((one.host, one.rtp_port))

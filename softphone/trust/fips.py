@@ -31,7 +31,7 @@ __all__ = [
     "Capability",
     "Decider",
     "FipsMode",
-    "check_available",
+    "check_allowed",
     "decide",
     "effective_mode",
     "environment",
@@ -227,8 +227,11 @@ def require(mode: FipsMode) -> None:
         check().require()
 
 
-def check_available(capability: Capability) -> None:
-    """Raise FipsForbidden when this process is in FIPS mode, which has no such capability."""
+def check_allowed(capability: Capability) -> None:
+    """Raise FipsForbidden when this process is in FIPS mode, which rules the capability out.
+
+    That it is allowed does not say that this engine has it: it shares no screens in any mode.
+    """
     if provider.in_force():
         raise FipsForbidden(f"in FIPS mode {UNAVAILABLE[capability]}")
 

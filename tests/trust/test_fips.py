@@ -127,10 +127,10 @@ def test_a_mode_cannot_be_left_while_the_process_runs():
 
 @pytest.mark.parametrize("capability", list(Capability))
 def test_what_is_not_available_is_refused_in_fips_mode_only(capability, monkeypatch, tmp_path):
-    mode.check_available(capability)
+    mode.check_allowed(capability)
     monkeypatch.setenv(provider.FOLDER, str(tmp_path))
     with pytest.raises(FipsForbidden, match="in FIPS mode"):
-        mode.check_available(capability)
+        mode.check_allowed(capability)
 
 
 def test_random_bytes_come_from_the_provider_s_generator(monkeypatch, tmp_path):

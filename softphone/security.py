@@ -91,7 +91,9 @@ class RevocationMode(StrEnum):
 
 
 class Relaxation(StrEnum):
-    """What a certificate check lets pass that it refuses by default; none of it in FIPS mode.
+    """What a certificate check lets pass that it refuses by default.
+
+    In FIPS mode only `LOCAL_REVOCATION` counts, which lets no certificate pass.
 
     `SHA1`: signatures made with SHA-1.  `RSA_1024`: RSA keys of 1,024 bits and more.
     `INVALID_REVOCATION`: a CRL or OCSP answer that is stale, forged or unknown counts as none.

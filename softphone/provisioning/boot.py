@@ -48,7 +48,7 @@ from softphone.trust import (
     TrustListStore,
 )
 
-__all__ = ["BootPlan", "Booted", "boot"]
+__all__ = ["BootPlan", "Booted", "boot_device"]
 
 _BY_CERTIFICATE = (3, 4)
 
@@ -87,7 +87,7 @@ class Booted:
         return self.configuration.config
 
 
-async def boot(plan: BootPlan, tell: Tell = lambda step: None) -> Booted:
+async def boot_device(plan: BootPlan, tell: Tell = lambda step: None) -> Booted:
     """Do what a phone does before it registers; `tell` hears of each step.
 
     Raises TrustRefused (a list or file that is not believed), CertificateError, CapfError,

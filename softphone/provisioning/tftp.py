@@ -56,7 +56,7 @@ class TftpTimes:
 
     first: float = 1.0
     longest: float = 8.0
-    attempts: int = 5
+    attempts: int = 4
 
     def after(self, sent: int) -> float:
         """The patience after that many sendings of the same packet."""

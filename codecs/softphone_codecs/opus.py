@@ -1,0 +1,197 @@
+"""Opus (RFC 6716; RTP payload RFC 7587), mono speech at 48 kHz, through libopus.
+
+In-band forward error correction and discontinuous transmission are on.  Stereo sent to us is
+mixed down by the decoder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from softphone_codecs.libopus import library
+from softphone_codecs.stateful import PayloadRefused, RowDecoder, RowEncoder, Samples
+
+__all__ = ["OPUS", "OpusCodec", "OpusSettings"]
+
+SAMPLE_RATE = 48000
+MAX_PAYLOAD = 1275 * 6  # RFC 6716 section 3.2.1: 1,275 octets a frame; 120 ms hold six of 20
+MAX_SAMPLES = 5760  # 120 ms
+_FRAMES = frozenset({120, 240, 480, 960, 1920, 2880})  # 2.5 to 60 ms (RFC 6716 section 2.1.4)
+
+# The public request numbers of opus_defines.h.
+_APPLICATION_VOIP = 2048
+_SET_BITRATE = 4002
+_SET_COMPLEXITY = 4010
+_SET_INBAND_FEC = 4012
+_SET_PACKET_LOSS_PERCENT = 4014
+_SET_DTX = 4016
+_SET_SIGNAL = 4024
+_SIGNAL_VOICE = 3001
+
+
+class OpusFailed(RuntimeError):
+    """libopus refused our own call; not for what a peer sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpusSettings:
+    """`bitrate` in bit/s, `complexity` 0 to 10, `expected_loss` in percent.
+
+    The encoder spends more on forward error correction the more loss it expects, and nothing at
+    0 percent.
+    """
+
+    bitrate: int = 32000
+    complexity: int = 5
+    expected_loss: int = 10
+    fec: bool = True
+    dtx: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OpusCodec:
+    """`a=rtpmap:PT opus/48000/2`, whatever is in it (RFC 7587 section 7)."""
+
+    settings: OpusSettings = field(default_factory=OpusSettings)
+    name: str = "opus"
+    payload_type: int = 111
+    clock_rate: int = SAMPLE_RATE
+    sample_rate: int = SAMPLE_RATE
+    channels: int = 2
+    ptime: int = 20
+
+    def encoder(self) -> RowEncoder:
+        """A new sending half.  Raises CodecUnavailable."""
+        return OpusEncoder(self.settings)
+
+    def decoder(self) -> RowDecoder:
+        """A new receiving half.  Raises CodecUnavailable."""
+        return OpusDecoder()
+
+    @property
+    def fmtp(self) -> str:
+        """What `a=fmtp` says of what we like to receive (RFC 7587 section 6.1)."""
+        chosen = {"useinbandfec": self.settings.fec, "usedtx": self.settings.dtx}
+        return ";".join(f"{name}=1" for name, wanted in chosen.items() if wanted)
+
+
+def _created(made: int | None, error: ctypes.c_int, what: str) -> ctypes.c_void_p:
+    if not made or error.value:
+        reason = library().opus_strerror(error.value)
+        raise OpusFailed(f"no {what}: {reason.decode(errors='replace')}")
+    return ctypes.c_void_p(made)
+
+
+class OpusEncoder:
+    """One stream's encoder; what it holds in libopus ends with the object."""
+
+    __slots__ = ("_buffer", "_library", "_state")
+
+    def __init__(self, settings: OpusSettings) -> None:
+        self._library = library()
+        error = ctypes.c_int()
+        made = self._library.opus_encoder_create(
+            SAMPLE_RATE, 1, _APPLICATION_VOIP, ctypes.byref(error)
+        )
+        self._state = _created(made, error, "Opus encoder")
+        self._buffer = ctypes.create_string_buffer(MAX_PAYLOAD)
+        for request, value in (
+            (_SET_BITRATE, settings.bitrate),
+            (_SET_COMPLEXITY, settings.complexity),
+            (_SET_SIGNAL, _SIGNAL_VOICE),
+            (_SET_INBAND_FEC, int(settings.fec)),
+            (_SET_PACKET_LOSS_PERCENT, settings.expected_loss),
+            (_SET_DTX, int(settings.dtx)),
+        ):
+            self._control(request, value)
+
+    def _control(self, request: int, value: int) -> None:
+        status = self._library.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
+        if status:
+            raise OpusFailed(f"the Opus encoder does not take {value} for setting {request}")
+
+    def expect_loss(self, percent: int) -> None:
+        """How much of what we send is lost (0 to 100), as the far end's reports tell."""
+        self._control(_SET_PACKET_LOSS_PERCENT, min(max(percent, 0), 100))
+
+    def encode(self, pcm: Samples) -> bytes:
+        """Encode int16[samples] of 2.5, 5, 10, 20, 40 or 60 ms; empty in a pause.
+
+        Raises ValueError for another number of samples.
+        """
+        if pcm.size not in _FRAMES:
+            raise ValueError(f"{pcm.size} samples are no Opus frame: 960 are 20 ms")
+        samples = np.ascontiguousarray(pcm, dtype=np.int16)
+        size = self._library.opus_encode(
+            self._state,
+            samples.ctypes.data_as(ctypes.c_void_p),
+            samples.size,
+            self._buffer,
+            MAX_PAYLOAD,
+        )
+        if size < 0:
+            raise OpusFailed(f"an Opus frame was not encoded: error {size}")
+        # Of two octets or less nothing is to be sent (opus_encode, on DTX).
+        return self._buffer.raw[:size] if size > 2 else b""
+
+    def __del__(self) -> None:
+        if state := getattr(self, "_state", None):
+            self._library.opus_encoder_destroy(state)
+
+
+class OpusDecoder:
+    """One stream's decoder; what it holds in libopus ends with the object."""
+
+    __slots__ = ("_library", "_state")
+
+    def __init__(self) -> None:
+        self._library = library()
+        error = ctypes.c_int()
+        made = self._library.opus_decoder_create(SAMPLE_RATE, 1, ctypes.byref(error))
+        self._state = _created(made, error, "Opus decoder")
+
+    def decode(self, data: bytes) -> Samples:
+        """Decode one packet to its int16[samples].  Raises PayloadRefused."""
+        if not 0 < len(data) <= MAX_PAYLOAD:
+            raise PayloadRefused(f"{len(data)} octets are no Opus packet")
+        samples = self._library.opus_decoder_get_nb_samples(self._state, data, len(data))
+        if not 0 < samples <= MAX_SAMPLES:
+            raise PayloadRefused("the Opus packet's table of contents makes no sense")
+        return self._run(data, samples, fec=False)
+
+    def conceal(self, samples: int, following: bytes | None = None) -> Samples:
+        """int16[samples] (multiples of 2.5 ms) in place of a lost packet.
+
+        From the forward error correction in `following`, where it has some; the decoder
+        extrapolates else.
+        """
+        if following is not None and 0 < len(following) <= MAX_PAYLOAD:
+            try:
+                return self._run(following, samples, fec=True)
+            except PayloadRefused:
+                pass  # the packet itself will be refused when its turn comes: extrapolate
+        return self._run(None, samples, fec=False)
+
+    def _run(self, data: bytes | None, samples: int, *, fec: bool) -> Samples:
+        pcm = np.zeros(samples, dtype=np.int16)
+        got = self._library.opus_decode(
+            self._state,
+            data,
+            0 if data is None else len(data),
+            pcm.ctypes.data_as(ctypes.c_void_p),
+            samples,
+            int(fec),
+        )
+        if got < 0:
+            raise PayloadRefused(f"an Opus packet was not decoded: error {got}")
+        return pcm[:got]
+
+    def __del__(self) -> None:
+        if state := getattr(self, "_state", None):
+            self._library.opus_decoder_destroy(state)
+
+
+OPUS = OpusCodec()

@@ -1,0 +1,118 @@
+"""Opus: what comes back, what loss costs with and without forward error correction, pauses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softphone_codecs.opus import OPUS, OpusCodec, OpusSettings
+from softphone_codecs.stateful import PayloadRefused, RowDecoder
+from tests.support.voice import voice
+
+FRAME = 960
+
+
+def frames(pcm: np.ndarray) -> list[np.ndarray]:
+    return [pcm[at : at + FRAME] for at in range(0, pcm.size, FRAME)]
+
+
+def heard(decoder: RowDecoder, packets: list[bytes]) -> np.ndarray:
+    return np.concatenate([decoder.decode(p) if p else decoder.conceal(FRAME) for p in packets])
+
+
+def test_speech_comes_back() -> None:
+    spoken = voice(FRAME * 100)
+    encoder = OPUS.encoder()
+    back = heard(OPUS.decoder(), [encoder.encode(each) for each in frames(spoken)])
+    assert back.size == spoken.size
+    one = np.abs(np.fft.rfft(spoken[:48000] * np.hanning(48000)))
+    two = np.abs(np.fft.rfft(back[312:48312] * np.hanning(48000)))
+    likeness = float(
+        one[:4000] @ two[:4000] / np.linalg.norm(one[:4000]) / np.linalg.norm(two[:4000])
+    )
+    assert likeness > 0.97
+
+
+def distortion(packets: list[bytes], *, fec: bool) -> float:
+    """Signal to error in dB of the packets that were lost (every fifth), against none lost."""
+    whole, lossy = OPUS.decoder(), OPUS.decoder()
+    signal = error = 0.0
+    for number, packet in enumerate(packets[:-1]):
+        wanted = whole.decode(packet) if packet else whole.conceal(FRAME)
+        following = packets[number + 1]
+        if number % 5 == 3 and packet and following:
+            got = lossy.conceal(FRAME, following if fec else None)
+            signal += float(np.sum(wanted.astype(np.float64) ** 2))
+            error += float(np.sum((wanted.astype(np.float64) - got) ** 2))
+        else:
+            lossy.decode(packet) if packet else lossy.conceal(FRAME)
+    return 10 * np.log10(signal / error)
+
+
+def test_a_lost_packet_is_in_the_next_one_once_more() -> None:
+    encoder = OpusCodec(OpusSettings(bitrate=32000, expected_loss=10)).encoder()
+    packets = [encoder.encode(each) for each in frames(voice(FRAME * 150))]
+    corrected, extrapolated = distortion(packets, fec=True), distortion(packets, fec=False)
+    assert corrected > 6
+    assert corrected > extrapolated + 6
+
+
+def test_a_pause_is_not_sent() -> None:
+    encoder = OPUS.encoder()
+    sent = [len(encoder.encode(np.zeros(FRAME, np.int16))) for _ in range(100)]
+    assert sum(1 for octets in sent if octets) < 25
+    assert all(sent[:3])  # the first ones tell what the pause sounds like
+
+
+def test_without_dtx_every_frame_is_sent() -> None:
+    encoder = OpusCodec(OpusSettings(dtx=False)).encoder()
+    assert all(encoder.encode(np.zeros(FRAME, np.int16)) for _ in range(60))
+
+
+@pytest.mark.parametrize("samples", [120, 240, 480, 960, 1920, 2880])
+def test_every_frame_length_of_the_rfc(samples: int) -> None:
+    packet = OPUS.encoder().encode(voice(samples))
+    assert OPUS.decoder().decode(packet).size == samples
+
+
+def test_any_octets_are_decoded_or_refused_and_the_stream_goes_on() -> None:
+    random = np.random.default_rng(6716)
+    decoder, encoder = OPUS.decoder(), OPUS.encoder()
+    refused = 0
+    for _ in range(2000):
+        size = int(random.integers(0, 60))
+        try:
+            pcm = decoder.decode(random.integers(0, 256, size, dtype=np.uint8).tobytes())
+            assert pcm.size <= 5760
+        except PayloadRefused:
+            refused += 1
+    assert 0 < refused < 2000
+    assert decoder.decode(encoder.encode(voice(FRAME))).size == FRAME
+
+
+def test_a_broken_following_packet_is_extrapolated_over() -> None:
+    decoder = OPUS.decoder()
+    decoder.decode(OPUS.encoder().encode(voice(FRAME)))
+    assert decoder.conceal(FRAME, b"\xff\xff\xff").size == FRAME
+    assert decoder.conceal(FRAME, b"").size == FRAME
+
+
+def test_wrong_use_is_said() -> None:
+    with pytest.raises(ValueError, match="960 are 20 ms"):
+        OPUS.encoder().encode(np.zeros(100, np.int16))
+    with pytest.raises(PayloadRefused, match="0 octets"):
+        OPUS.decoder().decode(b"")
+
+
+def test_what_is_offered() -> None:
+    assert OPUS.fmtp == "useinbandfec=1;usedtx=1"
+    assert OpusCodec(OpusSettings(fec=False, dtx=False)).fmtp == ""
+    assert (OPUS.clock_rate, OPUS.channels) == (48000, 2)
+
+
+def test_expected_loss_may_change_while_it_runs() -> None:
+    encoder = OpusCodec(OpusSettings(expected_loss=0)).encoder()
+    spoken = frames(voice(FRAME * 60))
+    without = sum(len(encoder.encode(each)) for each in spoken[:30])
+    encoder.expect_loss(500)  # clipped to 100 percent
+    assert sum(len(encoder.encode(each)) for each in spoken[30:]) != without

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE
-from softphone.lab import EXTENSIONS, LabServer
+from softphone.lab import EXTENSIONS, LabConfig, LabServer
 from softphone.machine import Transport
 
 __all__ = ["run_lab"]
@@ -24,7 +24,7 @@ async def run_lab(face: Face, folder: Path | None) -> int:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
-            async with LabServer(folder) as lab:
+            async with LabServer(folder, LabConfig(tvs=True)) as lab:
                 _ready(face, lab)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -37,6 +37,8 @@ def _ready(face: Face, lab: LabServer) -> None:
         f"sip_{transport.value}": f"{lab.addresses[transport][0]}:{lab.addresses[transport][1]}"
         for transport in (Transport.TLS, Transport.TCP, Transport.UDP)
     }
+    if lab.tvs_address is not None:
+        places["tvs"] = f"{lab.tvs_address[0]}:{lab.tvs_address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     face.event("ready", _text(places, accounts), **places, extensions=EXTENSIONS, accounts=accounts)
 

@@ -51,9 +51,10 @@ class LabConfig:
     """`host` is the loopback address that everything listens at; port 0 is any free one.
 
     With `capf` it issues certificates, too; with `files` it serves trust lists and configurations,
-    and issues certificates that these can be encrypted to.  With `delayed_offer`, INVITEs to users
-    carry no session description, as CUCM's do.  `vouches` has the registrar say that it speaks for
-    the far ends of calls.  A callee is alerted for `alerting_patience` seconds.
+    and issues certificates that these can be encrypted to; with `tvs` it says of certificates
+    whether it knows them.  With `delayed_offer`, INVITEs to users carry no session description, as
+    CUCM's do.  `vouches` has the registrar say that it speaks for the far ends of calls.  A callee
+    is alerted for `alerting_patience` seconds.
     """
 
     host: str = "127.0.0.1"
@@ -66,6 +67,8 @@ class LabConfig:
     tftp_port: int = 0
     http_port: int = 0
     https_port: int = 0
+    tvs: bool = False
+    tvs_port: int = 0
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
     vouches: bool = True

@@ -28,6 +28,7 @@ from softphone.lab.registrar import (
     StoredBinding,
     certificate_speaks_for,
 )
+from softphone.lab.tvs import LabTvs
 from softphone.machine import Address, Entropy, Flow, Side, Tap, Transport
 from softphone.media.engine import MediaEngine
 from softphone.media.port import MediaConfig, PortRange
@@ -49,7 +50,7 @@ from softphone.sip import (
     SubscribeReceived,
 )
 from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
-from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.trust import ClientCertificates, ListKind, TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
 
 __all__ = ["LabServer"]
@@ -81,6 +82,8 @@ class LabServer:
         self.capf: LabCapf | None = None
         self.capf_address: Address | None = None
         self.cluster: LabCluster | None = None
+        self.tvs: LabTvs | None = None
+        self.tvs_address: Address | None = None
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -136,6 +139,10 @@ class LabServer:
         )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
+        if self.config.tvs:
+            self.tvs = LabTvs(self.files, self.config)
+            await self._stack.enter_async_context(self.tvs.driver)
+            self.tvs_address = await self.tvs.listen(self.config.tvs_port)
         if self.config.capf or self.config.files:
             await self._provide()
 
@@ -144,11 +151,22 @@ class LabServer:
         self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
         await self._stack.enter_async_context(self.capf.driver)
         self.capf_address = await self.capf.listen(self.config.capf_port)
-        if self.config.files:
-            self.cluster = LabCluster(
-                self.files, self.config, self.capf, (self.addresses,), entropy=self._entropy
-            )
-            await self._stack.enter_async_context(self.cluster)
+        if not self.config.files:
+            return
+        self.cluster = LabCluster(
+            self.files,
+            self.config,
+            self.capf,
+            (self.addresses,),
+            entropy=self._entropy,
+            records=() if self.tvs is None else (self.tvs.record,),
+        )
+        self.cluster.tvs = self.tvs_address
+        for kind in ListKind:
+            data = self.cluster.files.file(kind.filename)
+            if self.tvs is not None and data is not None:
+                self.tvs.know_list(data)
+        await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
         tls = TlsSettings(

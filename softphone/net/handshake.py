@@ -281,7 +281,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _rules(settings: TlsSettings, pins: Sequence[bytes], only: str | None) -> GateRules:
+def _rules(
+    settings: TlsSettings,
+    pins: Sequence[bytes],
+    only: str | None,
+    vouched: bytes | None = None,
+) -> GateRules:
     return GateRules(
         anchors=frozenset(der_of(each) for each in settings.store.anchors),
         pins=frozenset(pins),
@@ -289,6 +294,7 @@ def _rules(settings: TlsSettings, pins: Sequence[bytes], only: str | None) -> Ga
         revocation=settings.revocation,
         allow=settings.allowed,
         lists=settings.lists,
+        vouched=frozenset() if vouched is None else frozenset({vouched}),
         tvs=settings.tvs is not None,
         listed_may_expire=settings.listed_may_expire and not settings.fips,
     )
@@ -380,7 +386,7 @@ class TlsClient:
         connection = way.make(settings.credential is not None)
         try:
             await self._gate.connect(await way.dial(), connection, context, name)
-            rules = _rules(settings, pins, only)
+            rules = _rules(settings, pins, only, vouched)
             return connection, await self._gate.judge(connection, settings, name, rules)
         except CertificateError:
             self._vouched.pop(target, None)

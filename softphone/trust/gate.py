@@ -54,7 +54,9 @@ class GateRules:
     accepted at all.  `allow` is what is let pass, and then named in the verdict.
 
     `lists` are the trust lists that are held, `tvs` whether there is a TVS to ask about what they
-    do not know.  `listed_may_expire` has a list's word outlast a certificate's date, as phones do.
+    do not know.  `vouched` are certificates (DER) that are anchors only because TVS said yes once:
+    it is asked again, or its answer is remembered.  `listed_may_expire` has a list's word outlast
+    a certificate's date, as phones do.
     """
 
     anchors: frozenset[bytes] = frozenset()
@@ -64,6 +66,7 @@ class GateRules:
     allow: frozenset[Relaxation] = frozenset()
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: bool = False
+    vouched: frozenset[bytes] = frozenset()
     listed_may_expire: bool = True
 
 
@@ -217,16 +220,16 @@ def _listed(
 
 
 def _only_shown(chain: Sequence[bytes], service: Service, rules: GateRules) -> bool:
-    """Whether nobody but the lists could vouch: the path ends in no anchor of ours.
+    """Whether nobody but the lists and TVS could vouch: no anchor of ours made the path good.
 
-    Such a path ends in the far end's own certificate, or in one that is a list's, which vouches
-    for itself and for nobody else.  Only the lists vouch for a TVS, whatever its path.
+    A certificate that is an anchor itself may bring more certificates along, which say nothing;
+    one that a list names vouches for itself and for nobody else.  Only the lists vouch for a TVS.
     """
-    if service is Service.TVS:
+    if service is Service.TVS or chain[0] in rules.vouched:
         return True
     if chain[-1] in rules.anchors:
         return False
-    return len(chain) == 1 or bool(rules.lists.roles(chain[-1]))
+    return len(chain) == 1 or any(rules.lists.roles(each) for each in chain[1:])
 
 
 def _unknown(

@@ -17,8 +17,9 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     folder = tmp_path / "lab"
     lab = start("lab", "--dir", folder, "--json")
     ready = json.loads(lab.until("ready"))
-    assert set(ready) == {"event", "sip_tls", "sip_tcp", "sip_udp", "extensions", "accounts"}
-    assert all(ready[key].startswith("127.0.0.1:") for key in ("sip_tls", "sip_tcp", "sip_udp"))
+    places = {"sip_tls", "sip_tcp", "sip_udp", "tvs"}
+    assert set(ready) == {"event", *places, "extensions", "accounts"}
+    assert all(ready[key].startswith("127.0.0.1:") for key in places)
     for path in map(Path, ready["accounts"].values()):
         assert path.parent == folder
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

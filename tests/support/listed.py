@@ -33,9 +33,13 @@ NAMES = {Role.CCM_TFTP: "ccm", Role.TFTP: "tftp", Role.CAPF: "capf", Role.TVS: "
 
 @cache
 def issued(name: str) -> Issued:
-    """A certificate that names no host, as CUCM's do, by an authority that nobody believes."""
+    """A certificate that names no host, as CUCM's do, by an authority that nobody believes.
+
+    Whoever shows it brings its issuer along.
+    """
     validity = Validity.expired() if name.startswith("expired") else Validity()
-    return Authority(f"{name} CA").issue_general(f"{name}-lab", [], validity=validity)
+    issuer = Authority("nobody's CA").intermediate(f"{name} CA")
+    return issuer.issue_general(f"{name}-lab", [], validity=validity)
 
 
 def der(name: str) -> bytes:

@@ -239,6 +239,16 @@ def test_a_no_another_role_or_silence_is_a_refusal(answer):
         asked(answer)
 
 
+def test_certificates_that_a_vouched_one_brings_along_do_not_make_it_a_chain():
+    leaf, junk = der_of(server().certificate), der_of(authority().certificate)
+    for chain in ([leaf], [leaf, junk]):
+        gate = cluster_rules(tvs=True, vouched=frozenset({leaf}))
+        examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+        assert (examination.kind, len(examination.wanted)) == ("tvs", 1)
+        with pytest.raises(CertificateUntrusted):
+            examination.conclude({}, wall=NOW)
+
+
 def test_tvs_makes_no_expired_certificate_good():
     with pytest.raises(CertificateExpired):
         asked(TvsAnswer(True, (Role.CCM,), 120), wall=NOW + timedelta(days=40))

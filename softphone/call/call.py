@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Self
 from urllib.parse import quote
 
 from softphone.call.digits import check_digits
+from softphone.call.face import Face
 from softphone.call.session import PendingReferral, SessionLeg
 from softphone.errors import LocalProtocolError, NotAcceptable
-from softphone.events import CallEnded, CallEvent, CallState
-from softphone.security import SecurityState, Shortfall
+from softphone.events import CallEnded
 from softphone.sip import Body, NameAddr, SipUri, parse_uri
 from softphone.streams import MediaStream
 
 __all__ = ["Call"]
 
 
-class Call:
+class Call(Face[SessionLeg]):
     """A confirmed call.  Leaving an `async with` block hangs it up.
 
     `call.security.require(SecurityLevel.ENCRYPTED)` guards what must not be said in clear.
     """
 
     def __init__(self, leg: SessionLeg) -> None:
-        self._leg = leg
+        super().__init__(leg)
         self._turn = asyncio.Lock()
         self._audio = MediaStream(leg)
 
@@ -35,26 +34,6 @@ class Call:
         if not isinstance(leg.face, cls):
             leg.face = cls(leg)
         return leg.face
-
-    @property
-    def id(self) -> str:
-        """The Call-ID."""
-        return "" if self._leg.usage is None else self._leg.usage.call_id
-
-    @property
-    def peer(self) -> NameAddr:
-        """Who is at the other end, as signaled."""
-        return self._leg.peer
-
-    @property
-    def state(self) -> CallState:
-        """CONFIRMED, then TERMINATED (RFC 4235)."""
-        return self._leg.state
-
-    @property
-    def security(self) -> SecurityState:
-        """What the call has now; after its end, what it had last."""
-        return self._leg.security
 
     @property
     def audio(self) -> MediaStream:
@@ -70,20 +49,6 @@ class Call:
     def held(self) -> bool:
         """Whether we hold the far end."""
         return self._leg.negotiation.held
-
-    @property
-    def refused(self) -> tuple[Shortfall, ...]:
-        """Why we ended the call on security grounds; () if we did not."""
-        return self._leg.refused
-
-    @property
-    def explanation(self) -> str:
-        """Why the call was refused or failed, as a sentence; "" if it was not."""
-        return self._leg.explanation
-
-    def events(self) -> AsyncIterator[CallEvent]:
-        """Everything that happens to the call, from its start."""
-        return self._leg.mailbox.events()
 
     async def ended(self) -> CallEnded:
         """Wait for the end."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
+from softphone.call.face import Face
 from softphone.call.leg import LegSetup
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
@@ -16,14 +17,13 @@ from softphone.errors import CallFailed, Canceled, LocalProtocolError, Softphone
 from softphone.events import (
     CallAnswered,
     CallEnded,
-    CallEvent,
     CallState,
     EndedBy,
     SecurityRefused,
     StreamStatistics,
 )
 from softphone.media.port import MediaError
-from softphone.security import SecurityShortfall, SecurityState, Shortfall, ShortfallCode
+from softphone.security import SecurityShortfall, ShortfallCode
 from softphone.sip import (
     Body,
     BodyRole,
@@ -195,7 +195,7 @@ class IncomingLeg(SessionLeg):
     }
 
 
-class IncomingCall:
+class IncomingCall(Face[IncomingLeg]):
     """Somebody calls us.  What was refused on security grounds never gets here.
 
     `replaces` is the call of ours that this one is to take the place of (RFC 3891): answering
@@ -203,38 +203,13 @@ class IncomingCall:
     """
 
     def __init__(self, leg: IncomingLeg, *, replaces: Call | None = None) -> None:
-        self._leg = leg
+        super().__init__(leg)
         self.replaces = replaces
-
-    @property
-    def id(self) -> str:
-        """The Call-ID."""
-        return "" if self._leg.usage is None else self._leg.usage.call_id
-
-    @property
-    def peer(self) -> NameAddr:
-        """Who calls, as signaled."""
-        return self._leg.peer
-
-    @property
-    def state(self) -> CallState:
-        """The state (RFC 4235)."""
-        return self._leg.state
-
-    @property
-    def security(self) -> SecurityState:
-        """What the call has now; its media is not open before the answer."""
-        return self._leg.security
 
     @property
     def statistics(self) -> StreamStatistics:
         """Of its audio; after the end, the last."""
         return self._leg.statistics
-
-    @property
-    def refused(self) -> tuple[Shortfall, ...]:
-        """Why we refused the call on security grounds; () if we did not."""
-        return self._leg.refused
 
     @property
     def ended(self) -> asyncio.Future[CallEnded]:
@@ -245,10 +220,6 @@ class IncomingCall:
     def unanswered(self) -> bool:
         """Whether it still waits to be answered, rejected or redirected."""
         return self._leg.state is not CallState.TERMINATED and not self._leg.answering
-
-    def events(self) -> AsyncIterator[CallEvent]:
-        """Everything that happens to the call, from its start."""
-        return self._leg.mailbox.events()
 
     def ring(self) -> None:
         """Send 180 Ringing.  Raises LocalProtocolError when the call is over."""

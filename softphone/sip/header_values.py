@@ -6,9 +6,9 @@ RFC 3261 section 20 and, where named, its extensions.  `parse` raises MalformedM
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import ClassVar, Self
 
 from softphone.sip.grammar import (
     HOST,
@@ -27,6 +27,7 @@ from softphone.sip.grammar import (
     set_parameter,
     unquote,
 )
+from softphone.sip.parameterized import Parameterized
 from softphone.sip.uri import format_host, parse_host
 
 __all__ = [
@@ -75,7 +76,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 @dataclass(frozen=True, slots=True)
-class Via:
+class Via(Parameterized):
     """One Via value (RFC 3261 section 20.42; RFC 3581).
 
     `transport` is as written ("UDP", "TLS", an unknown one too); `host` is without brackets.
@@ -86,30 +87,11 @@ class Via:
     port: int | None = None
     parameters: Parameters = ()
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse one value."""
-        value, end = cls._parse_at(text, 0)
-        if end != len(text):
-            raise MalformedMessage("Malformed Via")
-        return value
+    KIND: ClassVar[str] = "Via"
 
     @classmethod
-    def parse_list(cls, text: str) -> list[Self]:
-        """Parse a comma-separated list of at least one value."""
-        values: list[Self] = []
-        position = 0
-        while True:
-            value, position = cls._parse_at(text, position)
-            values.append(value)
-            if position == len(text):
-                return values
-            if text[position] != ",":
-                raise MalformedMessage("Malformed Via")
-            position += 1
-
-    @classmethod
-    def _parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+    def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+        """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
         match = _VIA.match(text, position)
         if match is None:
             raise MalformedMessage("Malformed Via")
@@ -147,18 +129,6 @@ class Via:
     def wants_rport(self) -> bool:
         """Whether rport stands without a value: the client asks for it (RFC 3581 section 3)."""
         return self.parameter("rport") == ""
-
-    def parameter(self, name: str) -> str | None:
-        """The unquoted value of a parameter, "" when it has none, None when it is absent."""
-        return find_parameter(self.parameters, name.lower())
-
-    def with_parameter(self, name: str, value: str | None = None) -> Self:
-        """This value with a parameter set."""
-        return replace(self, parameters=set_parameter(self.parameters, name, value))
-
-    def without_parameter(self, name: str) -> Self:
-        """This value without a parameter."""
-        return replace(self, parameters=drop_parameter(self.parameters, name))
 
 
 @dataclass(frozen=True, slots=True)

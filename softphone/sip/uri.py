@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field, replace
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from softphone.sip.grammar import (
     HOST,
@@ -22,10 +22,10 @@ from softphone.sip.grammar import (
     format_parameters,
     parse_parameters,
     quote,
-    set_parameter,
     unique_parameters,
     unquote,
 )
+from softphone.sip.parameterized import Parameterized
 
 __all__ = [
     "AbsoluteUri",
@@ -252,7 +252,7 @@ def parse_uri(text: str) -> Uri:
 
 
 @dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(Parameterized):
     """A display name, a URI and header parameters (name-addr / addr-spec, RFC 3261 section 20.10).
 
     `display_name` is plain text, None when there is none; `parameters` are those of the header
@@ -263,30 +263,11 @@ class NameAddr:
     uri: Uri
     parameters: Parameters = ()
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse one value.  Raises MalformedMessage, also when more than one value stands there."""
-        value, end = cls._parse_at(text, 0)
-        if end != len(text):
-            raise MalformedMessage("Malformed address")
-        return value
+    KIND: ClassVar[str] = "address"
 
     @classmethod
-    def parse_list(cls, text: str) -> list[Self]:
-        """Parse a comma-separated list of at least one value.  Raises MalformedMessage."""
-        values: list[Self] = []
-        position = 0
-        while True:
-            value, position = cls._parse_at(text, position)
-            values.append(value)
-            if position == len(text):
-                return values
-            if text[position] != ",":
-                raise MalformedMessage("Malformed address list")
-            position += 1
-
-    @classmethod
-    def _parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+    def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+        """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
         match = _NAME_ADDR.match(text, position)
         if match is None:
             raise MalformedMessage("Malformed address")
@@ -306,18 +287,6 @@ class NameAddr:
     def tag(self) -> str | None:
         """The tag parameter (RFC 3261 section 19.3), or None."""
         return self.parameter("tag")
-
-    def parameter(self, name: str) -> str | None:
-        """The unquoted value of a parameter, "" when it has none, None when it is absent."""
-        return find_parameter(self.parameters, name.lower())
-
-    def with_parameter(self, name: str, value: str | None = None) -> Self:
-        """This value with a parameter set; `value` is plain text, quoted when it has to be."""
-        return replace(self, parameters=set_parameter(self.parameters, name, value))
-
-    def without_parameter(self, name: str) -> Self:
-        """This value without a parameter."""
-        return replace(self, parameters=drop_parameter(self.parameters, name))
 
     def with_tag(self, tag: str) -> Self:
         """This value with the tag set."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from softphone.account.chores import Chores
 from softphone.account.config import AccountConfig
 from softphone.account.connection import (
     NO_BELIEF,
@@ -34,7 +35,9 @@ from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.referral import follow_referral
 from softphone.account.registrar import RegistrationMaker
 from softphone.account.route import Route
+from softphone.account.service import OnService, ServiceCarrier
 from softphone.account.standing import Standing
+from softphone.account.token import TokenKeeper
 from softphone.call import (
     Call,
     IncomingCall,
@@ -44,7 +47,7 @@ from softphone.call import (
     OutgoingLeg,
 )
 from softphone.call.security import unfit
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import TransportError
 from softphone.events import (
     AccountEvent,
     CallRefused,
@@ -104,7 +107,7 @@ class AccountSetup:
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF
-    on_service: Callable[[ServiceRequested], Awaitable[bool]] | None = None
+    on_service: OnService | None = None
 
 
 class Account:
@@ -115,7 +118,10 @@ class Account:
         self._setup = setup
         self._persona = persona_named(config.persona)
         self._tls = tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
-        self._digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
+        self._chores = Chores(config.aor)
+        self._token = self._keeper()
+        digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
+        credentials = digest if self._token is None else self._token.session
         self._persona.check(config.line)
         can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
@@ -140,7 +146,7 @@ class Account:
             persona=self._persona,
             endpoint=self._endpoint,
             entropy=setup.entropy,
-            credentials=self._digest,
+            credentials=credentials,
             idle=lambda: not self._legs,
         )
         self._legs_of = LegMaker(
@@ -152,7 +158,7 @@ class Account:
             entropy=setup.entropy,
             change=self._driver.change,
             adopt=self._adopt,
-            credentials=self._digest,
+            credentials=credentials,
             policy=setup.policy,
             fips=setup.fips,
         )
@@ -173,8 +179,20 @@ class Account:
         self._closing = asyncio.Lock()
         self._closed = False
         self._last_change: RegistrationChanged | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._service = ServiceCarrier(
+            lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
+        )
         self.listening: tuple[Transport, str, int] | None = None
+
+    def _keeper(self) -> TokenKeeper | None:
+        if self.config.oauth is None:
+            return None
+        return TokenKeeper(
+            self.config.oauth,
+            spawn=self._chores.spawn,
+            again=self._register,
+            give_up=self._registration_event,
+        )
 
     # What is known
 
@@ -239,12 +257,19 @@ class Account:
         self._machine.registration = registration
         if registration is None:
             return
-        with self._driver.change() as now:
-            registration.register(now=now)
+        if self._token is not None:
+            await self._token.start()
+        self._register()
         await self._settled.wait()
         if self.registration is not RegistrationState.REGISTERED:
             target = registration.target
             raise registration_failure(self._last_change, self._driver.failure(target), target)
+
+    def _register(self) -> None:
+        registration = self._machine.registration
+        if registration is not None and not self._closed:
+            with self._driver.change() as now:
+                registration.register(now=now)
 
     async def unregister(self) -> None:
         """Take the binding away; calls go on."""
@@ -273,9 +298,7 @@ class Account:
             finally:
                 self._events.close()
                 self._incoming.close()
-                for task in tuple(self._tasks):
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._chores.close()
                 await self._driver.__aexit__(None, None, None)
 
     async def _depart(self) -> None:
@@ -421,31 +444,23 @@ class Account:
         """Tell the application of what the server wants, and do what is the account's to do."""
         self._events.put(event)
         if isinstance(event, ServiceRequested):
-            self.spawn(self._serve(event))
-
-    async def _serve(self, request: ServiceRequested) -> None:
-        """Compare versions, or start anew, once no call is up (Cisco service control)."""
-        while self._legs:
-            await asyncio.wait({leg.over for leg in self._legs.values()})
-        if self._setup.on_service is not None and await self._setup.on_service(request):
-            return
-        if request.action != "check-version" and not self._closed:
-            await self._start_anew()
+            self.spawn(self._service.carry_out(event))
 
     async def _start_anew(self) -> None:
         """Take the binding away and register again."""
-        self._settled.clear()
-        await self.unregister()
-        await self._settled.wait()
-        registration = self._machine.registration
-        if registration is not None and not self._closed:
-            with self._driver.change() as now:
-                registration.register(now=now)
+        if self.registration in _BOUND:
+            self._settled.clear()
+            await self.unregister()
+            await self._settled.wait()
+        self._register()
 
     def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
+        if isinstance(event, RegistrationChanged):
+            if self._token is not None and self._token.takes(event):
+                return
+            self._last_change = event
         self._events.put(event)
         if isinstance(event, RegistrationChanged):
-            self._last_change = event
             if event.state is not RegistrationState.REGISTERING:
                 self._settled.set()
             if event.state is RegistrationState.RECOVERING:
@@ -473,14 +488,4 @@ class Account:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, SoftphoneError):
-            logger.info("%s: %s", self.aor, error)
-        elif error is not None:
-            logger.error("%s: a task has failed", self.aor, exc_info=error)
+        self._chores.spawn(work)

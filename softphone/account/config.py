@@ -171,7 +171,7 @@ class OAuthConfig:
     """
 
     token_file: Path | None = None
-    command: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = field(default=None, repr=False)
     fetch: FetchToken | None = field(default=None, repr=False)
     expires_in: int | None = None
 

@@ -10,6 +10,7 @@ token or judges one.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from softphone.security import KeyMaterial
 from softphone.sip.authentication_value import AuthValue
@@ -44,16 +45,27 @@ def presented_token(request: Request) -> str | None:
     return None
 
 
+def _nobody() -> None:
+    """Nobody is told."""
+
+
 class BearerSession:
     """The token of one user agent; `replace` puts a new one in its place.
 
     A server that challenges a request which carried the present token has refused it:
-    `token_refused` then stays true until there is another.
+    `token_refused` then stays true until there is another, and `on_refused` is called.
     """
 
-    def __init__(self, token: KeyMaterial | None = None, *, quoted: bool = True) -> None:
+    def __init__(
+        self,
+        token: KeyMaterial | None = None,
+        *,
+        quoted: bool = True,
+        on_refused: Callable[[], None] = _nobody,
+    ) -> None:
         self._token = token
         self._quoted = quoted
+        self._on_refused = on_refused
         self._asked: set[DigestRole] = set()
         self.refusal: AuthenticationRefused | None = None
         """Why the latest challenge was not answered; None when it was."""
@@ -84,6 +96,7 @@ class BearerSession:
             return AuthenticationRefused("the server asks for a token, and there is none")
         if self.token_refused or any(self._carried(request, role) for role in roles):
             self.token_refused = True
+            self._on_refused()
             return AuthenticationRefused("the server did not accept the token")
         self._asked.update(roles)
         return self._with_token(request, roles)

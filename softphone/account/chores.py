@@ -1,0 +1,45 @@
+"""What an account does in the background, for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from softphone.errors import SoftphoneError
+
+__all__ = ["Chores"]
+
+logger = logging.getLogger("softphone.account")
+
+
+class Chores:
+    """Tasks that end with their account; `name` is whose they are, for the log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine; what goes wrong in it is logged, and harms nothing else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, SoftphoneError):
+            logger.info("%s: %s", self._name, error)
+        elif error is not None:
+            logger.error("%s: a task has failed", self._name, exc_info=error)
+
+    async def close(self) -> None:
+        """Cancel them all, and wait until they are gone."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -8,20 +8,21 @@ anywhere is simply run again.  Registration is above (`Phone.boot`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.machine import Address
+from softphone.machine import Address, Entropy
 from softphone.net import DriverConfig
+from softphone.net.tvs import TvsAsker
 from softphone.provisioning.boot_step import BootStep, StepKind, Tell
 from softphone.provisioning.client import EnrollmentPlan, enroll
 from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
 from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.configuration import Configuration
-from softphone.provisioning.device_config import DeviceConfig
+from softphone.provisioning.device_config import DeviceConfig, TvsServer
 from softphone.provisioning.enrollment_rule import (
     Action,
     Decision,
@@ -32,7 +33,7 @@ from softphone.provisioning.enrollment_rule import (
 from softphone.provisioning.file_name import check_device
 from softphone.provisioning.file_server import FileServer, FileServers
 from softphone.provisioning.list_renewal import ListRenewal
-from softphone.provisioning.list_trust import trust_of_lists
+from softphone.provisioning.list_trust import WebTrust, listed_settings
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
@@ -43,14 +44,15 @@ from softphone.trust import (
     Operation,
     Refusal,
     Service,
-    TlsSettings,
     TrustLists,
     TrustListStore,
 )
+from softphone.trust.fips import random_bytes
 
 __all__ = ["BootPlan", "Booted", "boot_device"]
 
 _BY_CERTIFICATE = (3, 4)
+_TVS_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class BootPlan:
     """Which device boots, from where, and how its first trust list may be believed.
 
     `store` is the folder of trust lists, identities and configurations; `string` the
-    authentication string of an enrollment.
+    authentication string of an enrollment; `model` the product number that TVS hears (503 is a CSF
+    soft phone).
     """
 
     device: str
@@ -66,9 +69,11 @@ class BootPlan:
     store: Path
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     string: KeyMaterial | None = None
+    web: WebTrust = field(default_factory=WebTrust)
+    """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
+    model: int = 503
     driver: DriverConfig = field(default_factory=DriverConfig)
-    on_lists: Callable[[TrustLists], None] = lambda lists: None
-    """Hears of the lists whenever they were renewed: HTTPS servers are known by them."""
+    entropy: Entropy = random_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ class _Boot:
         self._lists = TrustListStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, ConfigStore(plan.store), tell)
         self._enrolled = False
+        self._tvs: tuple[TvsServer, ...] = ()
 
     async def run(self) -> Booted:
         """All of it."""
@@ -123,21 +129,52 @@ class _Boot:
         return Booted(self._plan.device, found, lists, identity, self._plan.store)
 
     async def _renewed(self) -> TrustLists:
+        held = self._lists.held()
+        self._tvs = self._tvs or self._remembered(held)
+        tvs = self._asker(held)
+        self._plan.web.renew(held, tvs)
+
+        async def confirm(data: bytes) -> frozenset[bytes]:
+            return await tvs.signers([data], within=_TVS_PATIENCE)
+
         renewal = ListRenewal(
-            self._plan.device, self._servers, self._lists, self._tell, self._plan.bootstrap
+            self._plan.device,
+            self._servers,
+            self._lists,
+            self._tell,
+            self._plan.bootstrap,
+            confirm,
         )
-        self._plan.on_lists(self._lists.held())
         lists = await renewal.run(wall=self._wall())
-        self._plan.on_lists(lists)
+        tvs.trust(lists)
+        self._plan.web.renew(lists, tvs)
         if plain_is_due(lists):
             why = "there is no trust list" if lists == TrustLists() else "protection is off"
             sentence = f"{why}: files are taken in clear, and only for a device that is not secure"
             self._tell(BootStep(StepKind.UNPROTECTED, sentence))
         return lists
 
+    def _remembered(self, lists: TrustLists) -> tuple[TvsServer, ...]:
+        """The TVS servers of the last good configuration."""
+        try:
+            config = self._fetch.last_good(lists, self._known())
+        except FileRefused:
+            return ()  # why, is told where it would have been used
+        return () if config is None else config.tvs
+
+    def _asker(self, lists: TrustLists) -> TvsAsker:
+        return TvsAsker(
+            [(each.host, each.port) for each in self._tvs],
+            lists,
+            device_name=f"CP-{self._plan.model}-{self._plan.device}",
+            entropy=self._plan.entropy,
+            config=self._plan.driver,
+        )
+
     async def _configuration(self, lists: TrustLists) -> Configuration | None:
         """The whole configuration; None after an enrollment, which begins everything anew."""
         found = await self._fetch.first(lists, self._known())
+        self._tvs = found.config.tvs or self._tvs
         if found.kept:
             return found  # nobody can be asked for more
         decision = decide(found.config, self._situation())
@@ -189,13 +226,12 @@ class _Boot:
             raise ConfigurationError(
                 f"{device}: {decision.why}, and the configuration names no CAPF server"
             )
-        tls = TlsSettings(store=trust_of_lists(lists, Service.CAPF, places), service=Service.CAPF)
+        tls = listed_settings(lists, Service.CAPF, self._asker(lists) if self._tvs else None)
         place = f"{places[0][0]} port {places[0][1]}"
         self._tell(BootStep(StepKind.ENROLLING, f"enrolling at {place}: {decision.why}"))
         request = self._request(config)
-        done = await enroll(
-            request, EnrollmentPlan(places, tls, driver=self._plan.driver), self._identities
-        )
+        plan = EnrollmentPlan(places, tls, driver=self._plan.driver)
+        done = await enroll(request, plan, self._identities)
         self._enrolled = True
         self._tell(self._outcome(done.operation, done.server, done.warnings))
 

@@ -21,6 +21,7 @@ from softphone.provisioning.configuration import (
     open_plain,
     open_signed,
 )
+from softphone.provisioning.device_config import DeviceConfig
 from softphone.provisioning.fetch_error import FetchError, FileMissing
 from softphone.provisioning.file_name import (
     DEFAULT_DEVICE,
@@ -80,6 +81,11 @@ class ConfigFetch:
                 Refusal.NOT_FOR_US, f"{configuration.name} holds no whole configuration"
             )
         self.store.settle(self.device, configuration.data)
+
+    def last_good(self, lists: TrustLists, identities: Sequence[Identity]) -> DeviceConfig | None:
+        """What the last good configuration says; None without one.  Raises FileRefused."""
+        data = self.store.last_good(self.device)
+        return None if data is None else open_kept(data, self.device, lists, identities).config
 
     async def _plain(self) -> Configuration:
         fetched = await self._fetch(plain_name(self.device), plain_name(DEFAULT_DEVICE))

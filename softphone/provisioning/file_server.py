@@ -22,8 +22,8 @@ from softphone.provisioning.fetch_error import (
     FileMissing,
     FileTooLarge,
 )
+from softphone.provisioning.list_trust import WebTrust
 from softphone.provisioning.tftp import TftpDownload, TftpEvent, TftpFailed, TftpTimes
-from softphone.trust import Service, TlsSettings, TrustStore
 
 __all__ = [
     "Fetched",
@@ -32,6 +32,7 @@ __all__ = [
     "HttpFiles",
     "ServerPlace",
     "TftpFiles",
+    "file_server",
     "server_places",
 ]
 
@@ -133,11 +134,11 @@ class TftpFiles:
 
 @dataclass(frozen=True, slots=True)
 class HttpFiles:
-    """A server that speaks HTTP, or, with `trust`, HTTPS: its certificate is one of these."""
+    """A server that speaks HTTP, or, with `trust`, HTTPS: that says who it may be."""
 
     host: str
     port: int = PORTS["http"]
-    trust: TrustStore | None = None
+    trust: WebTrust | None = None
     limit: int = LARGEST_FILE
     within: float = 20.0
 
@@ -152,7 +153,7 @@ class HttpFiles:
         from softphone.net.download import AnswerTooLarge, Downloader, DownloadLimits
 
         transport = Transport.TCP if self.trust is None else Transport.TLS
-        tls = None if self.trust is None else TlsSettings(store=self.trust, service=Service.HTTPS)
+        tls = None if self.trust is None else self.trust.settings
         downloader = Downloader(tls=tls, limits=DownloadLimits(self.limit, self.within))
         try:
             got = await downloader.get(Target(transport, self.host, self.port), name)
@@ -174,6 +175,13 @@ class Fetched:
     name: str
     data: bytes = field(repr=False)
     place: str
+
+
+def file_server(place: ServerPlace, web: WebTrust) -> FileServer:
+    """What speaks with a place; `web` says who an HTTPS server may be."""
+    if place.scheme == "tftp":
+        return TftpFiles(place.host, place.port)
+    return HttpFiles(place.host, place.port, web if place.scheme == "https" else None)
 
 
 class FileServers:

@@ -6,7 +6,7 @@ named, and the first list is refused with its signer's fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from softphone.trust import (
     Bootstrap,
     FileRefused,
     ListKind,
+    Refusal,
     TrustLists,
     TrustListStore,
 )
@@ -45,6 +46,8 @@ class ListRenewal:
     store: TrustListStore
     tell: Tell
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    confirm: Callable[[bytes], Awaitable[frozenset[bytes]]] | None = None
+    """Asks TVS about the signer of a list that no list that is held vouches for."""
 
     async def run(self, *, wall: datetime) -> TrustLists:
         """The lists that are believed now.
@@ -68,7 +71,7 @@ class ListRenewal:
                 self._missing(kind, names[-1])
                 continue
             try:
-                self._accepted(fetched, self._offer(kind, fetched, wall))
+                self._accepted(fetched, await self._offer(kind, fetched, wall))
             except FileRefused as exc:
                 refused = refused or exc
                 place = fetched.place
@@ -89,8 +92,17 @@ class ListRenewal:
                 return fetched
         return None
 
-    def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
-        return self.store.offer(kind, fetched.data, wall=wall, bootstrap=self.bootstrap)
+    async def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
+        data, bootstrap = fetched.data, self.bootstrap
+        try:
+            return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap)
+        except FileRefused as exc:
+            if exc.refusal is not Refusal.SIGNER_UNKNOWN or self.confirm is None:
+                raise
+            confirmed = await self.confirm(data)
+            if not confirmed:
+                raise
+        return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap, confirmed=confirmed)
 
     def _missing(self, kind: ListKind, name: str) -> None:
         held = self.store.held().held(kind)

@@ -1,46 +1,45 @@
-"""Whom the trust lists name for a service, as pins: these very certificates, whatever they name.
+"""Whom the trust lists name for a service, as TLS settings for boot's own connections.
 
-CUCM's certificates often name no host, so that byte equality with the list is the phone's rule.
+The verdict is the gate's (`softphone.trust.gate`): a certificate is believed for its role in a
+list, or on the word of a TVS that a list names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
 from softphone.errors import CertificateUntrusted
-from softphone.machine import Address
-from softphone.trust import Pin, Role, Service, TrustLists, TrustStore
+from softphone.trust import Service, TlsSettings, TrustLists, TrustStore
+from softphone.trust.vouching import AskTvs, role_of
 
-__all__ = ["pin_listed", "trust_of_lists"]
-
-ROLES = {Service.SIP: Role.CCM, Service.CAPF: Role.CAPF, Service.HTTPS: Role.TFTP}
-"""What a certificate has to be in a list, to be the server of a service."""
+__all__ = ["WebTrust", "listed_settings"]
 
 
-def pin_listed(
-    store: TrustStore, lists: TrustLists, service: Service, places: Iterable[Address]
-) -> int:
-    """Pin what the lists name for a service at its places; gives how many certificates those are.
+class WebTrust:
+    """What HTTPS servers of files are known by: authorities that were given, and the lists.
 
-    A store on disk writes them, so that one in memory is what is wanted here.
+    `settings` change as the lists are renewed.
     """
-    certificates = lists.certificates(ROLES[service])
-    for host, port in places:
-        for der in certificates:
-            if der not in store.pins(service, host, port):
-                store.add_pin(Pin(service, host, port, der))
-    return len(certificates)
+
+    def __init__(self, store: TrustStore | None = None) -> None:
+        self.settings = TlsSettings(store=store or TrustStore(), service=Service.HTTPS)
+
+    def renew(self, lists: TrustLists, tvs: AskTvs | None = None) -> None:
+        """Go by these lists from now on."""
+        self.settings = replace(self.settings, lists=lists, tvs=tvs)
 
 
-def trust_of_lists(lists: TrustLists, service: Service, places: Iterable[Address]) -> TrustStore:
-    """A store in memory that believes what the lists name for a service, and nobody else.
+def listed_settings(lists: TrustLists, service: Service, tvs: AskTvs | None = None) -> TlsSettings:
+    """Settings that believe what the lists name for a service, and nobody else.
 
-    Raises CertificateUntrusted when they name nobody.
+    Raises CertificateUntrusted when they name nobody, and no TVS could be asked.
     """
-    store = TrustStore()
-    if not pin_listed(store, lists, service, places):
+    settings = TlsSettings(lists=lists, service=service, tvs=tvs)
+    role = role_of(service)
+    if role is None or (not settings.listed and tvs is None):
+        name = "none" if role is None else role.name
         raise CertificateUntrusted(
-            f"no trust list names a certificate for {service.value.upper()} (role"
-            f" {ROLES[service].name}): its server could be anybody, and is not spoken to"
+            f"no trust list names a certificate for {service.value.upper()} (role {name}): its"
+            " server could be anybody, and is not spoken to"
         )
-    return store
+    return settings

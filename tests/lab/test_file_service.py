@@ -8,6 +8,7 @@ from softphone.errors import TransportError
 from softphone.lab.file_service import FilePorts, FileService
 from softphone.provisioning.fetch_error import FileMissing
 from softphone.provisioning.file_server import HttpFiles, TftpFiles
+from softphone.provisioning.list_trust import WebTrust
 from softphone.trust import Pin, Service, TrustStore, der_of
 from tests.support.cluster import web
 
@@ -27,7 +28,7 @@ def source_of(service, scheme):
     if scheme == "http":
         return HttpFiles(host, port)
     pin = Pin(Service.HTTPS, host, port, der_of(web().certificate))
-    return HttpFiles(host, port, trust=TrustStore(pins=[pin]))
+    return HttpFiles(host, port, trust=WebTrust(TrustStore(pins=[pin])))
 
 
 @pytest.mark.parametrize("scheme", ["tftp", "http", "https"])

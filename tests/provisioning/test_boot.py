@@ -9,13 +9,16 @@ from softphone.provisioning import boot as boot_module
 from softphone.provisioning.boot import BootPlan, boot_device
 from softphone.provisioning.boot_step import StepKind
 from softphone.provisioning.client import Enrollment
+from softphone.provisioning.list_trust import WebTrust
 from softphone.security import KeyMaterial
 from softphone.trust import (
+    Basis,
     Bootstrap,
     CapfRefused,
     FileRefused,
     IdentityStore,
     KeyKind,
+    ListKind,
     Operation,
     Refusal,
     Service,
@@ -33,6 +36,9 @@ from tests.support.cluster import (
     pin,
     sealed,
     signed,
+    signer,
+    trust_list,
+    web,
 )
 
 PLAIN, NAME, SEALED = (f"{DEVICE}.cnf.xml{end}" for end in ("", ".sgn", ".enc.sgn"))
@@ -117,8 +123,9 @@ async def test_the_whole_morning(world):
     (request,), (plan,) = world.requests, world.plans
     assert (request.device, request.string, request.identity) == (DEVICE, STRING, None)
     assert plan.servers == (CAPF,)
-    assert plan.tls.store.pins(Service.CAPF, *CAPF) == (der_of(capf().certificate),)
-    assert plan.tls.store.anchors == ()
+    assert plan.tls.service is Service.CAPF
+    assert plan.tls.listed == (der_of(capf().certificate),)
+    assert (plan.tls.store.anchors, plan.tls.store.system) == ((), False)
     enrolled = next(step for step in world.steps if step.kind is ENROLLED)
     assert enrolled.notes == ("a warning",)
     assert "issued our certificate, valid until" in enrolled.sentence
@@ -258,10 +265,29 @@ async def test_nobody_is_enrolled_with_at_a_cluster_without_lists(world):
     assert world.requests == []
 
 
-async def test_https_servers_hear_of_the_lists(world):
-    heard = []
-    await world.boot(on_lists=heard.append)
-    assert (heard[0].ctl, heard[-1].ctl is not None) == (None, True)
+async def test_https_servers_are_known_by_the_lists_once_there_are_any(world):
+    trust = WebTrust()
+    assert trust.settings.listed == ()
+    await world.boot(web=trust)
+    assert der_of(web().certificate) in trust.settings.listed
+
+
+async def test_a_list_by_a_new_signer_is_taken_on_the_word_of_tvs(world, monkeypatch):
+    tvs = ("192.0.2.20", 2445)
+    world.shelf.files[NAME] = signed(content(tvs=tvs).text())
+    await world.boot()
+    asked = []
+
+    async def signers(asker, downloads, *, within):
+        asked.append((asker, list(downloads), within))
+        return frozenset({der_of(signer("newcomer").certificate)})
+
+    monkeypatch.setattr(boot_module.TvsAsker, "signers", signers)
+    world.shelf.files[f"CTL{DEVICE}.tlv"] = trust_list(ListKind.CTL, by="newcomer", minutes=5)
+    booted = await world.boot(bootstrap=Bootstrap())
+    assert booted.lists.ctl.data == world.shelf.files[f"CTL{DEVICE}.tlv"]
+    assert world.steps[0].basis is Basis.TVS
+    assert len(asked) == 1
 
 
 # Nobody there

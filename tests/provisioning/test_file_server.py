@@ -20,6 +20,7 @@ from softphone.provisioning.file_server import (
     TftpFiles,
     server_places,
 )
+from softphone.provisioning.list_trust import WebTrust
 from softphone.provisioning.tftp import TftpTimes
 from softphone.provisioning.tftp_server import TftpServer
 from softphone.trust import Pin, Service, TrustStore, der_of
@@ -113,11 +114,11 @@ async def test_a_file_by_https_from_the_server_whose_certificate_is_pinned(tmp_p
     context = raw_server_context(server().write(tmp_path, "server"))
     async with speaking(ANSWER, context=context) as (port, asked):
         pin = Pin(Service.HTTPS, "127.0.0.1", port, der_of(server().certificate))
-        source = HttpFiles("127.0.0.1", port, trust=TrustStore(pins=[pin]))
+        source = HttpFiles("127.0.0.1", port, trust=WebTrust(TrustStore(pins=[pin])))
         assert source.place == f"https://127.0.0.1:{port}"
         assert await source.fetch("a") == b"file"
         with pytest.raises(CertificateUntrusted):
-            await HttpFiles("127.0.0.1", port, trust=TrustStore()).fetch("a")
+            await HttpFiles("127.0.0.1", port, trust=WebTrust()).fetch("a")
     assert len(asked) == 1
 
 

@@ -1,15 +1,23 @@
-"""Whom the lists name for a service, as pins."""
+"""Whom the lists name for a service, as TLS settings."""
 
 from __future__ import annotations
 
 import pytest
 
 from softphone.errors import CertificateUntrusted
-from softphone.provisioning.list_trust import pin_listed, trust_of_lists
-from softphone.trust import Bootstrap, ListKind, Service, TrustLists, TrustStore, der_of, renew
+from softphone.provisioning.list_trust import WebTrust, listed_settings
+from softphone.trust import (
+    Bootstrap,
+    FetchFailed,
+    ListKind,
+    Service,
+    TrustLists,
+    TrustStore,
+    der_of,
+    renew,
+)
+from tests.support.certificates import authority
 from tests.support.cluster import call_server, capf, pin, signer, trust_list, web
-
-PLACE = ("192.0.2.1", 3804)
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +35,33 @@ def lists() -> TrustLists:
     ],
 )
 def test_each_service_has_its_role(lists, service, certificates):
-    store = trust_of_lists(lists, service, [PLACE])
-    assert set(store.pins(service, *PLACE)) == {der_of(each) for each in certificates()}
-    assert store.pins(service, "192.0.2.2", 3804) == ()
-    assert store.anchors == ()
-    assert not store.system
+    settings = listed_settings(lists, service)
+    assert settings.service is service
+    assert set(settings.listed) == {der_of(each) for each in certificates()}
+    assert (settings.store.anchors, settings.store.system) == ((), False)
 
 
 def test_nobody_is_believed_when_nobody_is_named():
     with pytest.raises(CertificateUntrusted, match=r"role CAPF.*could be anybody"):
-        trust_of_lists(TrustLists(), Service.CAPF, [PLACE])
+        listed_settings(TrustLists(), Service.CAPF)
 
 
-def test_what_is_pinned_already_is_not_pinned_twice(lists):
-    store = TrustStore()
-    assert pin_listed(store, lists, Service.CAPF, [PLACE]) == 1
-    revision = store.revision
-    assert pin_listed(store, lists, Service.CAPF, [PLACE]) == 1
-    assert store.revision == revision
+def test_the_lists_have_no_say_in_other_services(lists):
+    with pytest.raises(CertificateUntrusted):
+        listed_settings(lists, Service.XMPP)
+
+
+def test_a_tvs_may_know_whom_the_lists_do_not():
+    async def ask(certificate, within):
+        return FetchFailed("no")
+
+    assert listed_settings(TrustLists(), Service.CAPF, ask).tvs is ask
+
+
+def test_what_https_servers_are_known_by_follows_the_lists(lists):
+    trust = WebTrust(TrustStore([authority().certificate]))
+    assert trust.settings.service is Service.HTTPS
+    assert trust.settings.listed == ()
+    trust.renew(lists)
+    assert der_of(web().certificate) in trust.settings.listed
+    assert trust.settings.store.anchors == (authority().certificate,)

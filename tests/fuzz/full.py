@@ -26,6 +26,9 @@ from tests.fuzz.test_rtp import COMPOUND, PACKET
 from tests.fuzz.tftp_target import CORPUS as TFTP
 from tests.fuzz.tftp_target import check_download, check_server, check_tftp_packet
 from tests.fuzz.trust_target import HEADER, LIST, check_header, check_list
+from tests.fuzz.tvs_target import CORPUS as TVS
+from tests.fuzz.tvs_target import check_client, check_message
+from tests.fuzz.tvs_target import check_server as check_tvs_server
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ def targets() -> list[Target]:
         Target("SDP", [OFFER, ANSWER], check_description),
         Target("RTP and RTCP", [PACKET, COMPOUND], check_rtp),
         Target("trust lists", [LIST], check_list),
+        Target("TVS messages", TVS, check_message),
+        Target("TVS servers", TVS, check_tvs_server),
+        Target("TVS clients", TVS, check_client),
         Target("TFTP packets", TFTP, check_tftp_packet),
         Target("TFTP downloads", TFTP, check_download),
         Target("TFTP servers", TFTP, check_server),

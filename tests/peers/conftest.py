@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from softphone.account import Account
+from softphone.phone import Phone
 from tests.peers.asterisk import Asterisk
 from tests.peers.authority import TestAuthority
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
+from tests.peers.direct import direct
 from tests.peers.kamailio import Kamailio
 from tests.peers.matrix import Recorder, note
 from tests.peers.relay import Relay
@@ -200,6 +203,13 @@ async def relay() -> AsyncIterator[Callable[[tuple[str, int]], Awaitable[Relay]]
             return await stack.enter_async_context(Relay(target))
 
         yield make
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Account]:
+    """A phone's line without a registrar, which SIPp calls and is called by."""
+    async with Phone() as phone:
+        yield await phone.register(direct())
 
 
 def pytest_configure(config: pytest.Config) -> None:

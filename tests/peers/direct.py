@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -57,6 +59,17 @@ def calling(sipp, called, scenario: str, **more: Any):
     """Start a scenario that calls a line or a desk."""
     address = called.address if isinstance(called, Desk) else called.listening[1:]
     return sipp.run(scenario, target=address, **more)
+
+
+@asynccontextmanager
+async def dialing(
+    sipp, line, scenario: str, *, transport: str = "udp", **options: Any
+) -> AsyncIterator[tuple[Any, Any]]:
+    """A line calls a scenario, which goes to its end: gives the scenario's run and the call."""
+    with sipp.run(scenario, transport=transport) as run:
+        async with line.dial(run.uri(transport=transport), **options) as outgoing:
+            yield run, outgoing
+        await finished(run)
 
 
 async def until(condition, *, within: float = 10.0) -> None:

@@ -36,12 +36,6 @@ from tests.peers.sipp.runner import TONE_HZ
 pytestmark = pytest.mark.peer("sipp")
 
 
-@pytest.fixture
-async def line():
-    async with Phone() as phone:
-        yield await phone.register(direct())
-
-
 @pytest.mark.feature("call")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_call_that_comes_in_is_answered_and_heard(sipp, transport):

@@ -13,13 +13,12 @@ from softphone.events import (
     EndedBy,
     HoldChanged,
 )
-from softphone.phone import Phone
 from softphone.sip import Answered, ModificationAnswered
 from tests.peers.direct import (
     AUDIBLE_DBM0,
     Desk,
     description,
-    direct,
+    dialing,
     finished,
     sending,
     tone_level_of,
@@ -31,71 +30,53 @@ from tests.peers.sipp.runner import TONE_HZ
 pytestmark = pytest.mark.peer("sipp")
 
 
-@pytest.fixture
-async def line():
-    async with Phone() as phone:
-        yield await phone.register(direct())
-
-
 @pytest.mark.feature("call")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_call_over_udp_and_tcp_is_answered_heard_and_ended(sipp, line, transport):
-    with sipp.run("uas_answer", transport=transport) as run:
-        async with line.dial(run.uri(transport=transport)) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-            assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
-        await finished(run)
+    async with dialing(sipp, line, "uas_answer", transport=transport) as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
+        assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
     assert len(run.received("INVITE")) == 1
 
 
 @pytest.mark.feature("call")
 async def test_a_busy_peer_is_busy(sipp, line):
-    with sipp.run("uas_busy") as run:
-        async with line.dial(run.uri()) as outgoing:
-            with pytest.raises(Busy):
-                await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_busy") as (_, outgoing):
+        with pytest.raises(Busy):
+            await outgoing.answered(timeout=10)
 
 
 @pytest.mark.feature("early media")
 async def test_early_media_is_heard_before_the_answer(sipp, line):
-    with sipp.run("uas_early_media") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await next_event(outgoing, EarlyMediaStarted)
-            assert outgoing.state is CallState.EARLY
-            assert await tone_level_of(outgoing.early_audio, TONE_HZ) > AUDIBLE_DBM0
-            assert outgoing.state is CallState.EARLY
-            call = await outgoing.answered(timeout=10)
-            assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
-        await finished(run)
+    async with dialing(sipp, line, "uas_early_media") as (_, outgoing):
+        await next_event(outgoing, EarlyMediaStarted)
+        assert outgoing.state is CallState.EARLY
+        assert await tone_level_of(outgoing.early_audio, TONE_HZ) > AUDIBLE_DBM0
+        assert outgoing.state is CallState.EARLY
+        call = await outgoing.answered(timeout=10)
+        assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
 
 
 @pytest.mark.feature("PRACK")
 async def test_a_reliable_answer_is_acknowledged_and_the_200_needs_none(sipp, line):
-    with sipp.run("uas_prack") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-        await finished(run)
+    async with dialing(sipp, line, "uas_prack") as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
     assert len(run.received("PRACK")) == 1
 
 
 @pytest.mark.feature("PRACK")
 async def test_reliable_responses_are_acknowledged_one_by_one(sipp, line):
-    with sipp.run("uas_prack_twice") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_prack_twice") as (run, outgoing):
+        await outgoing.answered(timeout=10)
     assert len(run.received("PRACK")) == 2
 
 
 @pytest.mark.feature("PRACK")
 async def test_a_lost_prack_is_sent_again(sipp, line):
-    with sipp.run("uas_prack_lost") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_prack_lost") as (run, outgoing):
+        await outgoing.answered(timeout=10)
     sent = run.received("PRACK")
     assert len(sent) >= 2  # timer E
     assert len(set(sent)) == 1
@@ -103,40 +84,32 @@ async def test_a_lost_prack_is_sent_again(sipp, line):
 
 @pytest.mark.feature("PRACK")
 async def test_an_offer_in_a_reliable_183_is_answered_in_prack(sipp, line):
-    with sipp.run("uas_delayed_offer_183") as run:
-        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
-            await next_event(outgoing, EarlyMediaStarted)
-            await sending(await outgoing.answered(timeout=10))
-        await finished(run)
+    async with dialing(sipp, line, "uas_delayed_offer_183", delayed_offer=True) as (_, outgoing):
+        await next_event(outgoing, EarlyMediaStarted)
+        await sending(await outgoing.answered(timeout=10))
 
 
 @pytest.mark.feature("UPDATE")
 async def test_an_update_in_the_early_dialog_is_answered(sipp, line):
-    with sipp.run("uas_prack_offer") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-        await finished(run)
+    async with dialing(sipp, line, "uas_prack_offer") as (_, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
 
 
 @pytest.mark.feature("UPDATE")
 async def test_updates_of_the_called_side_hold_and_resume(sipp, line):
-    with sipp.run("uas_update") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            held = await next_event(call, HoldChanged)
-            assert (held.direction, held.by) == (Direction.RECVONLY, EndedBy.REMOTE)
-            ended = await call.ended()
-            assert ended.by is EndedBy.REMOTE
-        await finished(run)
+    async with dialing(sipp, line, "uas_update") as (_, outgoing):
+        call = await outgoing.answered(timeout=10)
+        held = await next_event(call, HoldChanged)
+        assert (held.direction, held.by) == (Direction.RECVONLY, EndedBy.REMOTE)
+        ended = await call.ended()
+        assert ended.by is EndedBy.REMOTE
 
 
 @pytest.mark.feature("delayed offer")
 async def test_an_offer_in_the_200_is_answered_in_the_ack(sipp, line):
-    with sipp.run("uas_delayed_offer_once") as run:
-        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
-            await sending(await outgoing.answered(timeout=10))
-        await finished(run)
+    async with dialing(sipp, line, "uas_delayed_offer_once", delayed_offer=True) as (run, outgoing):
+        await sending(await outgoing.answered(timeout=10))
     (ack,) = run.received("ACK")
     assert "RTP/AVP 0" in ack
 
@@ -161,63 +134,51 @@ async def test_without_an_offer_of_ours_the_ack_has_our_answer(sipp):
 
 @pytest.mark.feature("forking")
 async def test_one_fork_answers_and_the_other_gets_ack_and_bye(sipp, line):
-    with sipp.run("uas_forking") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-            ended = await call.ended()
-            assert ended.by is EndedBy.REMOTE
-        await finished(run)
+    async with dialing(sipp, line, "uas_forking") as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
+        ended = await call.ended()
+        assert ended.by is EndedBy.REMOTE
     assert [bye.count("tag=sipp-one") for bye in run.received("BYE")] == [1]
 
 
 @pytest.mark.feature("forking")
 async def test_of_three_early_dialogs_the_last_one_answers(sipp, line):
-    with sipp.run("uas_forking_early") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-        await finished(run)
+    async with dialing(sipp, line, "uas_forking_early") as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
     assert len(run.received("ACK")) == 1
 
 
 @pytest.mark.feature("CANCEL")
 async def test_a_ringing_call_is_canceled(sipp, line):
-    with sipp.run("uas_cancel") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await next_event(outgoing, CallRinging)
-            outgoing.cancel()
-            with pytest.raises(Canceled):
-                await outgoing.answered()
-        await finished(run)
+    async with dialing(sipp, line, "uas_cancel") as (_, outgoing):
+        await next_event(outgoing, CallRinging)
+        outgoing.cancel()
+        with pytest.raises(Canceled):
+            await outgoing.answered()
 
 
 @pytest.mark.feature("CANCEL")
 async def test_cancel_waits_for_the_first_provisional_response(sipp, line):
-    with sipp.run("uas_cancel_before_provisional") as run:
-        async with line.dial(run.uri()) as outgoing:
-            outgoing.cancel()
-        await finished(run)
+    async with dialing(sipp, line, "uas_cancel_before_provisional") as (run, outgoing):
+        outgoing.cancel()
     log = run.messages
     assert log.index("SIP/2.0 180 Ringing") < log.index("CANCEL sip:")
 
 
 @pytest.mark.feature("late CANCEL")
 async def test_a_200_that_crosses_our_cancel_gets_ack_and_bye(sipp, line):
-    with sipp.run("uas_late_cancel") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await next_event(outgoing, CallRinging)
-            outgoing.cancel()
-        await finished(run)
+    async with dialing(sipp, line, "uas_late_cancel") as (run, outgoing):
+        await next_event(outgoing, CallRinging)
+        outgoing.cancel()
     assert len(run.received("BYE")) == 1
 
 
 @pytest.mark.feature("retransmissions")
 async def test_an_invite_without_answer_is_sent_again_and_makes_one_call(sipp, line):
-    with sipp.run("uas_no_100") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_no_100") as (run, outgoing):
+        await outgoing.answered(timeout=10)
     invites = run.received("INVITE")
     assert len(invites) == 3  # at 0, 0.5 and 1.5 s: timer A
     assert len(set(invites)) == 1
@@ -234,8 +195,6 @@ async def test_every_copy_of_the_200_gets_an_ack(sipp, line):
 
 @pytest.mark.feature("retransmissions")
 async def test_a_bye_without_answer_is_sent_again(sipp, line):
-    with sipp.run("uas_bye_lost") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_bye_lost") as (run, outgoing):
+        await outgoing.answered(timeout=10)
     assert len(run.received("BYE")) >= 2  # timer E

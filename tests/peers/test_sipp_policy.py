@@ -21,6 +21,7 @@ from softphone.security import (
 from tests.peers.direct import (
     answered_call,
     calling,
+    dialing,
     direct,
     finished,
     left_by_far_end,
@@ -85,11 +86,9 @@ async def test_an_offer_in_clear_gets_488_and_says_why(sipp, capture, line, port
 
 @pytest.mark.feature("SRTP required: RTP/AVP answer")
 async def test_an_answer_in_clear_in_183_is_canceled(sipp, capture, line, ports):
-    with sipp.run("uas_183_refused") as run:
-        async with line.dial(run.uri()) as outgoing:
-            with pytest.raises(SecurityShortfall):
-                await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_183_refused") as (run, outgoing):
+        with pytest.raises(SecurityShortfall):
+            await outgoing.answered(timeout=10)
     (cancel,) = run.received("CANCEL")
     assert "Reason: SIP;cause=488" in cancel
     assert outgoing.statistics.packets_sent == 0
@@ -100,24 +99,20 @@ async def test_an_answer_in_clear_in_183_is_canceled(sipp, capture, line, ports)
 async def test_an_answer_in_clear_in_a_reliable_183_gets_prack_and_then_cancel(
     sipp, capture, line, ports
 ):
-    with sipp.run("uas_prack_refused") as run:
-        async with line.dial(run.uri()) as outgoing:
-            with pytest.raises(SecurityShortfall):
-                await outgoing.answered(timeout=10)
-            assert shortfall_codes(outgoing.refused) == {ShortfallCode.SRTP_REQUIRED}
-        await finished(run)
+    async with dialing(sipp, line, "uas_prack_refused") as (run, outgoing):
+        with pytest.raises(SecurityShortfall):
+            await outgoing.answered(timeout=10)
+        assert shortfall_codes(outgoing.refused) == {ShortfallCode.SRTP_REQUIRED}
     assert len(run.received("PRACK")) == 1
     nothing_left(capture, run, ports)
 
 
 @pytest.mark.feature("SRTP required: RTP/AVP answer")
 async def test_an_answer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, line, ports):
-    with sipp.run("uas_answer") as run:
-        async with line.dial(run.uri()) as outgoing:
-            with pytest.raises(SecurityShortfall) as caught:
-                await outgoing.answered(timeout=10)
-            assert shortfall_codes(caught.value.shortfalls) == {ShortfallCode.SRTP_REQUIRED}
-        await finished(run)
+    async with dialing(sipp, line, "uas_answer") as (run, outgoing):
+        with pytest.raises(SecurityShortfall) as caught:
+            await outgoing.answered(timeout=10)
+        assert shortfall_codes(caught.value.shortfalls) == {ShortfallCode.SRTP_REQUIRED}
     log = run.messages
     assert log.index("\nACK sip:") < log.index("\nBYE sip:")
     (bye,) = run.received("BYE")
@@ -127,10 +122,8 @@ async def test_an_answer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, li
 
 @pytest.mark.feature("SRTP required: RTP/AVP answer")
 async def test_early_media_in_clear_is_never_opened(sipp, capture, line, ports):
-    with sipp.run("uas_183_refused") as run:
-        async with line.dial(run.uri()) as outgoing:
-            events = [event async for event in outgoing.events()]
-        await finished(run)
+    async with dialing(sipp, line, "uas_183_refused") as (run, outgoing):
+        events = [event async for event in outgoing.events()]
     assert any(isinstance(event, SecurityRefused) for event in events)
     assert not any(isinstance(event, EarlyMediaStarted) for event in events)
     assert events[-1].by is EndedBy.POLICY
@@ -167,11 +160,9 @@ async def test_a_reinvite_in_clear_gets_488_and_the_call_goes_on(sipp, capture, 
 
 @pytest.mark.feature("SRTP required: RTP/AVP offer")
 async def test_an_offer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, line, ports):
-    with sipp.run("uas_delayed_offer_once") as run:
-        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
-            with pytest.raises(SecurityShortfall):
-                await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_delayed_offer_once", delayed_offer=True) as (run, outgoing):
+        with pytest.raises(SecurityShortfall):
+            await outgoing.answered(timeout=10)
     (bye,) = run.received("BYE")
     assert "Reason: SIP;cause=488" in bye
     nothing_left(capture, run, ports)
@@ -179,11 +170,9 @@ async def test_an_offer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, lin
 
 @pytest.mark.feature("SRTP required: RTP/AVP offer")
 async def test_an_offer_in_clear_in_a_reliable_183_is_canceled(sipp, capture, line, ports):
-    with sipp.run("uas_offer_183_refused") as run:
-        async with line.dial(run.uri(), delayed_offer=True) as outgoing:
-            with pytest.raises(SecurityShortfall):
-                await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_offer_183_refused", delayed_offer=True) as (run, outgoing):
+        with pytest.raises(SecurityShortfall):
+            await outgoing.answered(timeout=10)
     (cancel,) = run.received("CANCEL")
     assert "Reason: SIP;cause=488" in cancel
     nothing_left(capture, run, ports)
@@ -263,10 +252,8 @@ async def test_where_srtp_is_optional_a_488_is_followed_by_one_call_in_clear(sip
 
 @pytest.mark.feature("SRTP required: RTP/AVP offer")
 async def test_where_srtp_is_required_a_488_is_the_end(sipp, capture, line, ports):
-    with sipp.run("uas_488_secure") as run:
-        async with line.dial(run.uri()) as outgoing:
-            with pytest.raises(NotAcceptable):
-                await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_488_secure") as (run, outgoing):
+        with pytest.raises(NotAcceptable):
+            await outgoing.answered(timeout=10)
     assert len(run.received("INVITE")) == 1
     nothing_left(capture, run, ports)

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from softphone.events import CallState, Direction, EndedBy
-from softphone.phone import Phone
 from softphone.sip import (
     Acknowledged,
     Answered,
@@ -23,7 +22,7 @@ from tests.peers.direct import (
     answered_call,
     calling,
     description,
-    direct,
+    dialing,
     finished,
     left_by_far_end,
     sending,
@@ -31,12 +30,6 @@ from tests.peers.direct import (
 )
 
 pytestmark = pytest.mark.peer("sipp")
-
-
-@pytest.fixture
-async def line():
-    async with Phone() as phone:
-        yield await phone.register(direct())
 
 
 @pytest.mark.feature("UPDATE")
@@ -78,25 +71,21 @@ async def test_the_update_of_a_called_side(sipp):
 @pytest.mark.feature("glare 491")
 async def test_a_hold_that_meets_491_is_tried_again_after_two_to_four_seconds(sipp, line):
     clock = asyncio.get_running_loop().time
-    with sipp.run("uas_491") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            before = clock()
-            await call.hold()
-            assert 2.1 <= clock() - before < 5.0
-            assert call.held
-        await finished(run)
+    async with dialing(sipp, line, "uas_491") as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        before = clock()
+        await call.hold()
+        assert 2.1 <= clock() - before < 5.0
+        assert call.held
     assert len(run.received("INVITE")) == 3
 
 
 @pytest.mark.feature("glare 491")
 async def test_both_sides_change_at_once(sipp, line):
-    with sipp.run("uas_glare") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await call.hold()
-            assert call.state is CallState.CONFIRMED
-        await finished(run)
+    async with dialing(sipp, line, "uas_glare") as (run, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await call.hold()
+        assert call.state is CallState.CONFIRMED
     assert len(run.received("SIP/2.0 491")) == 1
 
 
@@ -115,10 +104,8 @@ async def test_a_called_phone_tries_again_within_two_seconds(sipp, line):
 
 @pytest.mark.feature("422")
 async def test_a_422_is_answered_with_a_longer_interval(sipp, line):
-    with sipp.run("uas_422") as run:
-        async with line.dial(run.uri()) as outgoing:
-            await outgoing.answered(timeout=10)
-        await finished(run)
+    async with dialing(sipp, line, "uas_422") as (_, outgoing):
+        await outgoing.answered(timeout=10)
 
 
 @pytest.mark.feature("422")
@@ -142,12 +129,10 @@ async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
 
 @pytest.mark.feature("session timers")
 async def test_the_far_end_refreshes_the_session(sipp, line):
-    with sipp.run("uas_refresh") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            await sending(call)
-            await left_by_far_end(call)
-        await finished(run)
+    async with dialing(sipp, line, "uas_refresh") as (_, outgoing):
+        call = await outgoing.answered(timeout=10)
+        await sending(call)
+        await left_by_far_end(call)
 
 
 @pytest.mark.feature("session timers")
@@ -164,12 +149,10 @@ async def test_a_called_side_refreshes_the_session(sipp):
 
 @pytest.mark.feature("session timers")
 async def test_a_peer_that_is_gone_gets_bye(sipp, line):
-    with sipp.run("uas_gone") as run:
-        async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
-            async with asyncio.timeout(5):
-                ended = await call.ended()
-        await finished(run)
+    async with dialing(sipp, line, "uas_gone") as (_, outgoing):
+        call = await outgoing.answered(timeout=10)
+        async with asyncio.timeout(5):
+            ended = await call.ended()
     assert (ended.by, ended.status) == (EndedBy.TIMEOUT, 408)
 
 

@@ -80,7 +80,8 @@ def question_to_tvs(
     itself, for which only the lists can vouch.
     """
     if not reachable or service is Service.TVS:
-        nobody = "only the lists vouch for a TVS" if reachable else "there is no TVS to ask"
+        tvs = service is Service.TVS
+        nobody = "only the lists vouch for a TVS" if tvs else "there is no TVS to ask"
         raise CertificateUntrusted(
             f"the certificate of {subject_of(leaf)} (SHA-256 {fingerprint_of(der)}) is in no trust"
             f" list that is held, and {nobody}"

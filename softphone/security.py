@@ -179,6 +179,7 @@ class ShortfallCode(StrEnum):
     FAR_END_UNKNOWN = "far_end_unknown"
     FAR_END_NOT_SECURE = "far_end_not_secure"
     FAR_END_AUTHENTICATED = "far_end_authenticated"
+    CLAIM_EXCEEDS_MEDIA = "claim_exceeds_media"
     SUITE_NOT_ALLOWED = "suite_not_allowed"
     TLS_TOO_OLD = "tls_too_old"
     NOT_FIPS = "not_fips"
@@ -275,13 +276,14 @@ class SecurityState:
     `media` holds every enabled stream.  `far_end` is the level that the far end is known to have:
     by our own verification of it in a direct call, or by the word of the server that speaks for
     it (CUCM's Call-Info); None when nobody has said.  `fips` is whether the engine runs in FIPS
-    mode.
+    mode, `by_word` whether the far end's level is a server's word.
     """
 
     signaling: SignalingSecurity
     media: tuple[MediaSecurity, ...] = ()
     far_end: SecurityLevel | None = None
     fips: bool = False
+    by_word: bool = False
 
     @property
     def hop_level(self) -> SecurityLevel:
@@ -327,6 +329,14 @@ class SecurityState:
             for stream in self.media
             if stream.level is SecurityLevel.NOT_SECURE
         ]
+        clear = self.media and self.hop_level is SecurityLevel.NOT_SECURE
+        if self.by_word and clear and self.far_end is SecurityLevel.ENCRYPTED:
+            found.append(
+                Shortfall(
+                    ShortfallCode.CLAIM_EXCEEDS_MEDIA,
+                    "the server says that the call is encrypted, and our own leg is in clear",
+                )
+            )
         far_end = _far_end_shortfall(self.far_end)
         if far_end is not None:
             found.append(far_end)
@@ -344,6 +354,7 @@ _FAR_END = frozenset(
         ShortfallCode.FAR_END_UNKNOWN,
         ShortfallCode.FAR_END_NOT_SECURE,
         ShortfallCode.FAR_END_AUTHENTICATED,
+        ShortfallCode.CLAIM_EXCEEDS_MEDIA,
     }
 )
 

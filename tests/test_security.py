@@ -167,3 +167,23 @@ def test_key_material_is_wiped_on_close():
     key.close()
     with pytest.raises(ValueError, match="wiped"):
         key.reveal()
+
+
+def test_video_in_clear_keeps_the_lock_from_encrypted_audio():
+    video = MediaSecurity("video", "RTP/SAVP", CryptoSuite.AEAD_AES_256_GCM, KeyExchange.SDES)
+    assert SecurityState(TLS, (SRTP, video), SecurityLevel.ENCRYPTED).lock
+    clear = MediaSecurity("video", "RTP/AVP")
+    state = SecurityState(TLS, (SRTP, clear), SecurityLevel.ENCRYPTED)
+    assert not state.lock
+    assert state.level is SecurityLevel.NOT_SECURE
+
+
+def test_a_word_that_exceeds_our_own_leg_is_said_and_our_own_verification_is_none():
+    claimed = SecurityState(TLS, (RTP,), SecurityLevel.ENCRYPTED, by_word=True)
+    assert ShortfallCode.CLAIM_EXCEEDS_MEDIA in codes(claimed.shortfalls)
+    verified = SecurityState(TLS, (RTP,), SecurityLevel.ENCRYPTED)
+    assert ShortfallCode.CLAIM_EXCEEDS_MEDIA not in codes(verified.shortfalls)
+    # It is about the far end: who demands only the way to the server is not refused for it.
+    with pytest.raises(SecurityShortfall) as caught:
+        claimed.require(SecurityLevel.ENCRYPTED)
+    assert codes(caught.value.shortfalls) == {ShortfallCode.MEDIA_CLEAR}

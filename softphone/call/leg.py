@@ -15,10 +15,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from softphone.call.far_end import FarEnds
 from softphone.call.mailbox import Mailbox
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, reason_header
-from softphone.call.security import direct_far_end, signaling_security
+from softphone.call.security import signaling_security
 from softphone.errors import LocalProtocolError, NotAcceptable, SoftphoneError
 from softphone.events import (
     CallEnded,
@@ -32,7 +33,7 @@ from softphone.events import (
     SecurityRefused,
     StreamStatistics,
 )
-from softphone.machine import Flow, Side
+from softphone.machine import Flow
 from softphone.media.port import (
     DigitDetected,
     LocalMedia,
@@ -45,7 +46,6 @@ from softphone.media.port import (
 from softphone.personas import StandardPersona
 from softphone.security import (
     MediaSecurity,
-    SecurityLevel,
     SecurityShortfall,
     SecurityState,
     Shortfall,
@@ -62,9 +62,6 @@ HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
 
 FAR_END_PATIENCE = 5.0
 """Seconds that a server may take after the answer to say what the far end is."""
-
-MAXIMUM_SPEAKERS = 32
-"""Forks whose word about the far end is kept."""
 
 _FAR_END = frozenset(
     {
@@ -143,8 +140,7 @@ class Leg:
         self.playing = False
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
-        self._words: dict[str, SecurityLevel | None] = {}
-        self._speaker = ""
+        self.far_ends = FarEnds(setup.persona, setup.vouched, direct=setup.direct)
         self._generation = 0
         self._shown: SecurityState | None = None
         self._patience: TimerHandle | None = None
@@ -182,11 +178,9 @@ class Leg:
         if flow is not None:
             # While a lost connection is being replaced, the call has what it had.
             self._signaling = signaling_security(flow)
-        return SecurityState(self._signaling, tuple(media), self._far_end, self.setup.fips)
-
-    @property
-    def _far_end(self) -> SecurityLevel | None:
-        return self._words.get(self._speaker)
+        far = self.far_ends
+        fips = self.setup.fips
+        return SecurityState(self._signaling, tuple(media), far.level, fips, far.by_word)
 
     # Events
 
@@ -196,11 +190,17 @@ class Leg:
 
     def _take(self, event: Any) -> None:
         message = getattr(event, "response", None) or getattr(event, "request", None)
-        if self.state is not CallState.TERMINATED and isinstance(message, Request | Response):
-            self._hear(message)
+        if not isinstance(message, Request | Response):
+            message = None
+        # A better word counts after the media that comes with it: no lock is shown in between.
+        later = self._shown is not None and message is not None and message.content is not None
+        if message is not None and self.state is not CallState.TERMINATED:
+            self._hear(message, only_lower=later)
         handler = self.handlers.get(type(event))
         if handler is not None and self.state is not CallState.TERMINATED:
             handler(self, event)
+        if later and message is not None and self.state is not CallState.TERMINATED:
+            self._hear(message)
 
     def contain(self, work: Callable[[], None]) -> None:
         """Run what a message or a timer brought about.
@@ -237,39 +237,16 @@ class Leg:
         for listener in tuple(self.media_listeners):
             listener(event)
 
-    def _hear(self, message: Request | Response) -> None:
-        """Take the word about the far end that a message may bring.
-
-        Forks are far ends of their own: a word counts for the one that it came from.
-        """
-        speaker = self._tag_of(message) or self._speaker
+    def _hear(self, message: Request | Response, *, only_lower: bool = False) -> None:
+        """Take the word about the far end that a message may bring."""
         if not self.negotiation.media and not self.waiting:
-            self._speaker = speaker
-        if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
-            return
-        direct = self._direct_far_end(message) if self.setup.direct else None
-        vouched = direct is not None or self.setup.vouched(self.flow)
-        word = self.setup.persona.far_end(message, vouched=vouched)
-        if word.spoken:
-            self._words[speaker] = word.level
-        elif direct is not None:
-            self._words.setdefault(speaker, direct)
+            self.far_ends.speaker = self.far_ends.speaker_of(message)
+        self.far_ends.hear(message, self.usage, self.flow, only_lower=only_lower)
         self.reconsider()
-
-    @staticmethod
-    def _tag_of(message: Request | Response) -> str | None:
-        """The far end's tag: a request is theirs, a response answers ours."""
-        return message.from_.tag if isinstance(message, Request) else message.to.tag
-
-    def _direct_far_end(self, message: Request | Response) -> SecurityLevel | None:
-        usage = self.usage
-        called = usage is not None and usage.side is Side.SERVER
-        caller = usage.remote.uri if usage is not None and called else None
-        return direct_far_end(message, self.flow, caller=caller)
 
     def listen_to(self, tag: str) -> None:
         """The session is this fork's from now on."""
-        self._speaker = tag or self._speaker
+        self.far_ends.speaker = tag or self.far_ends.speaker
 
     # Judging: the one place
 

@@ -136,6 +136,8 @@ _SHORTFALL: Mapping[ShortfallCode, str] = {
     'scope = "hop", or use a server that announces the security of the far end',
     ShortfallCode.FAR_END_NOT_SECURE: "the far end's own leg is not secure: secure that device",
     ShortfallCode.FAR_END_AUTHENTICATED: "the far end's leg is authenticated and not encrypted",
+    ShortfallCode.CLAIM_EXCEEDS_MEDIA: "the server's word contradicts what we see: trust neither, "
+    "and have the administrator look at the server",
     ShortfallCode.SUITE_NOT_ALLOWED: "add the suite to the account, or a common one to the peer",
     ShortfallCode.TLS_TOO_OLD: "let the server speak a newer TLS, or lower the minimum",
     ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",

@@ -72,7 +72,7 @@ async def test_the_word_of_another_fork_does_not_count_for_the_one_that_answered
     stage.tamper = other_fork
     stage.bob.leg.accept()
     stage.run(0.3)
-    assert "somebodyelse" in caller._words
+    assert "somebodyelse" in caller.far_ends._words
     assert caller.confirmed.done()
     assert caller.security.far_end is None
 

@@ -24,7 +24,7 @@ async def run_lab(face: Face, folder: Path | None) -> int:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
-            async with LabServer(folder, LabConfig(tvs=True)) as lab:
+            async with LabServer(folder, LabConfig(files=True, tvs=True)) as lab:
                 _ready(face, lab)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -37,8 +37,10 @@ def _ready(face: Face, lab: LabServer) -> None:
         f"sip_{transport.value}": f"{lab.addresses[transport][0]}:{lab.addresses[transport][1]}"
         for transport in (Transport.TLS, Transport.TCP, Transport.UDP)
     }
-    if lab.tvs_address is not None:
-        places["tvs"] = f"{lab.tvs_address[0]}:{lab.tvs_address[1]}"
+    beside = {"capf": lab.capf_address, "tvs": lab.tvs_address}
+    if lab.cluster is not None:
+        beside |= lab.cluster.addresses
+    places |= {name: f"{at[0]}:{at[1]}" for name, at in beside.items() if at is not None}
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     face.event("ready", _text(places, accounts), **places, extensions=EXTENSIONS, accounts=accounts)
 

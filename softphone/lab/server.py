@@ -50,7 +50,13 @@ from softphone.sip import (
     SubscribeReceived,
 )
 from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
-from softphone.trust import ClientCertificates, ListKind, TlsSettings, TrustStore
+from softphone.trust import (
+    ClientCertificates,
+    ListKind,
+    TlsSettings,
+    TrustStore,
+    write_private,
+)
 from softphone.trust.fips import random_bytes
 
 __all__ = ["LabServer"]
@@ -61,7 +67,7 @@ _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
 
 
 class LabServer:
-    """An async context; `folder` gets the certificates and account files."""
+    """An async context; `folder` gets certificates, account files and, with `files`, the lists."""
 
     def __init__(
         self,
@@ -164,7 +170,10 @@ class LabServer:
         self.cluster.tvs = self.tvs_address
         for kind in ListKind:
             data = self.cluster.files.file(kind.filename)
-            if self.tvs is not None and data is not None:
+            if data is None:
+                continue
+            write_private(self._folder / kind.filename, data, mode=0o644)
+            if self.tvs is not None:
                 self.tvs.know_list(data)
         await self._stack.enter_async_context(self.cluster)
 

@@ -17,7 +17,7 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     folder = tmp_path / "lab"
     lab = start("lab", "--dir", folder, "--json")
     ready = json.loads(lab.until("ready"))
-    places = {"sip_tls", "sip_tcp", "sip_udp", "tvs"}
+    places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https"}
     assert set(ready) == {"event", *places, "extensions", "accounts"}
     assert all(ready[key].startswith("127.0.0.1:") for key in places)
     for path in map(Path, ready["accounts"].values()):

@@ -79,3 +79,4 @@ async def test_with_files_the_lists_name_it_and_it_knows_all_that_they_name(tmp_
             found = await asking.ask(record.certificate, within=5)
             assert record.role in found.answer.roles
         assert lab.cluster.tvs == lab.tvs_address
+        assert (tmp_path / "lab" / ListKind.ITL.filename).read_bytes() == data

@@ -17,14 +17,17 @@ from typing import Self
 
 from softphone.account import Account, AccountConfig, AccountSetup
 from softphone.account.connection import Belief
+from softphone.account.device import device_accounts
 from softphone.machine import Entropy, Tap
 from softphone.media.engine import MediaEngine
 from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Resolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.question import Questions
+from softphone.provisioning import BootPlan, BootStep, StepKind, boot_device
+from softphone.provisioning.boot_step import Tell
 from softphone.security import SecurityPolicy
-from softphone.trust import Ask, TrustStore
+from softphone.trust import Ask, IdentityStore, TrustStore
 from softphone.trust.fips import FipsMode, decide, random_bytes, require
 
 __all__ = ["Phone"]
@@ -86,6 +89,32 @@ class Phone:
         wants another mode than the process is in; TransportError, CertificateError and
         their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
         """
+        return await self._register(config, self._belief)
+
+    async def boot(self, plan: BootPlan, *, tell: Tell = lambda step: None) -> list[Account]:
+        """Have a device boot from its bare name, and register its lines; `tell` hears each step.
+
+        The call servers are believed by the trust lists and nothing else.  Raises what
+        `provisioning.boot_device` and `register` raise; then no line is left registered.
+        """
+        require(self.fips)
+        booted = await boot_device(plan, tell)
+        belief = Belief(fetcher=self._belief.fetcher, lists=booted.lists, tvs=booted.tvs)
+        accounts: list[Account] = []
+        try:
+            for config in device_accounts(booted, model=plan.model):
+                accounts.append(await self._register(config, belief))
+                tell(_registered(accounts[-1]))
+        except BaseException:
+            for account in accounts:
+                await self.close(account)
+            raise
+        if booted.identity is not None:
+            # It has served: the one before it is not needed any more.
+            IdentityStore(plan.store).confirm(plan.device)
+        return accounts
+
+    async def _register(self, config: AccountConfig, belief: Belief) -> Account:
         mode = decide(self._fips, config.fips)
         require(mode)
         setup = AccountSetup(
@@ -95,7 +124,7 @@ class Phone:
             tap=self._tap,
             clock=self._clock,
             policy=self._policy,
-            belief=self._belief,
+            belief=belief,
             fips=mode.on,
         )
         account = Account(config, setup)
@@ -141,6 +170,21 @@ class Phone:
         for outcome in closed:
             if outcome is not None and exc_info[1] is None:
                 raise outcome
+
+
+def _registered(account: Account) -> BootStep:
+    """Where a line is registered, and how its server was verified."""
+    flow = account.flow
+    identity = None if flow is None else flow.identity
+    where = "" if flow is None else f" at {flow.remote[0]} port {flow.remote[1]}"
+    if identity is None:
+        return BootStep(StepKind.REGISTERED, f"{account.aor} is registered{where}, in clear")
+    return BootStep(
+        StepKind.REGISTERED,
+        f"{account.aor} is registered{where} over {identity.protocol}, the server"
+        f" {identity.subject} verified by {identity.verdict}",
+        by=identity.fingerprint,
+    )
 
 
 async def _close_all(accounts: Sequence[Account]) -> list[BaseException | None]:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from softphone.account.chores import Chores
@@ -62,6 +62,7 @@ from softphone.machine import Entropy, Flow, Side, Tap, Transport
 from softphone.media.port import MediaPort
 from softphone.net import Driver, Resolver
 from softphone.personas import persona_named
+from softphone.provider import in_force
 from softphone.security import SecurityPolicy, SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
@@ -103,7 +104,7 @@ class AccountSetup:
     resolver: Resolver
     entropy: Entropy
     tap: Tap | None = None
-    fips: bool = False
+    fips: bool = field(default_factory=in_force)
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF
@@ -206,6 +207,12 @@ class Account:
         """The state of the registration."""
         registration = self._machine.registration
         return RegistrationState.UNREGISTERED if registration is None else registration.state
+
+    @property
+    def flow(self) -> Flow | None:
+        """The connection that the registration holds; None without one."""
+        registration = self._machine.registration
+        return None if registration is None else registration.flow
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from softphone.account.config import AccountConfig
 from softphone.machine import Entropy
@@ -23,7 +23,15 @@ from softphone.sip import (
     SipUri,
 )
 from softphone.sip.keepalive import KeepAliveConfig
-from softphone.trust import Ask, ClientCertificates, Credential, TlsSettings, TrustStore
+from softphone.trust import (
+    Ask,
+    ClientCertificates,
+    Credential,
+    TlsSettings,
+    TrustLists,
+    TrustStore,
+)
+from softphone.trust.vouching import AskTvs
 
 __all__ = [
     "NO_BELIEF",
@@ -44,11 +52,15 @@ class Belief:
     `trust` is believed by an account that names no authority itself; certificates that are
     accepted go there, unless the account has a store of its own.  `unknown` is asked about
     certificates that nobody vouches for; `fetcher` brings CRLs and OCSP answers for all accounts.
+    `lists` are a cluster's trust lists, which say who its call servers are, and `tvs` is asked
+    about one that they do not name.
     """
 
     trust: TrustStore | None = None
     unknown: Ask | None = None
     fetcher: Fetcher | None = None
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: AskTvs | None = None
 
 
 NO_BELIEF = Belief()
@@ -82,6 +94,8 @@ def tls_settings(
         fips=fips or (policy is not None and policy.fips),
         allow=demanded.allow,
         unknown=belief.unknown,
+        lists=belief.lists,
+        tvs=belief.tvs,
     )
 
 

@@ -48,6 +48,7 @@ from softphone.trust import (
     TrustListStore,
 )
 from softphone.trust.fips import random_bytes
+from softphone.trust.vouching import AskTvs
 
 __all__ = ["BootPlan", "Booted", "boot_device"]
 
@@ -85,6 +86,8 @@ class Booted:
     lists: TrustLists
     identity: Identity | None
     store: Path
+    tvs: AskTvs | None = None
+    """Asks the cluster's TVS about servers that the lists do not name."""
 
     @property
     def config(self) -> DeviceConfig:
@@ -126,7 +129,8 @@ class _Boot:
         self._fetch.settle(found)
         identity = self._identities.load(self._plan.device)
         self._tell(BootStep(StepKind.READY, _ready(found, identity), found.name))
-        return Booted(self._plan.device, found, lists, identity, self._plan.store)
+        tvs = self._asker(lists) if self._tvs else None
+        return Booted(self._plan.device, found, lists, identity, self._plan.store, tvs)
 
     async def _renewed(self) -> TrustLists:
         held = self._lists.held()

@@ -28,6 +28,7 @@ class StepKind(StrEnum):
     ENROLLING = "enrolling"
     ENROLLED = "enrolled"
     READY = "ready"
+    REGISTERED = "registered"
 
     @property
     def worrying(self) -> bool:

@@ -62,13 +62,17 @@ def stand(leaf: x509.Certificate, der: bytes, service: Service, lists: TrustList
         return Standing.UNKNOWN
     if lists.basis(der, role) is not None:
         return Standing.LISTED
-    others = role_names(lists.roles(der))
-    if others:
-        raise CertificateUntrusted(
-            f"the certificate of {subject_of(leaf)} is in the trust list as {', '.join(others)},"
-            f" and not as {_WORDS[role]}, which is whom we meant to reach"
-        )
-    return Standing.UNKNOWN
+    given = lists.roles(der)
+    if not given:
+        return Standing.UNKNOWN
+    if any(role.given_by(value) for value in given):
+        why = f"only in the ITL, while the CTL names others as {_WORDS[role]}"
+    else:
+        names = ", ".join(role_names(given))
+        why = f"in the trust list as {names}, and not as {_WORDS[role]}"
+    raise CertificateUntrusted(
+        f"the certificate of {subject_of(leaf)} is {why}, which is whom we meant to reach"
+    )
 
 
 def question_to_tvs(

@@ -19,7 +19,7 @@ from softphone.account import Account, AccountConfig, AccountSetup
 from softphone.account.connection import Belief
 from softphone.account.device import device_accounts
 from softphone.machine import Entropy, Tap
-from softphone.media.engine import MediaEngine
+from softphone.media.placement import AnyEngine, make_engine
 from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Resolver
 from softphone.net.driver import LazyFetcher
@@ -69,7 +69,7 @@ class Phone:
         ask = None if unknown_certificate is None else Questions(unknown_certificate)
         self._belief = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
         self._stack = AsyncExitStack()
-        self._engines: dict[PortRange, MediaEngine] = {}
+        self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
 
     @property
@@ -111,7 +111,7 @@ class Phone:
             raise
         if booted.identity is not None:
             # It has served: the one before it is not needed any more.
-            IdentityStore(plan.store).confirm(plan.device)
+            IdentityStore(plan.store, passphrase=plan.passphrase).confirm(plan.device)
         return accounts
 
     async def _register(self, config: AccountConfig, belief: Belief) -> Account:
@@ -138,17 +138,18 @@ class Phone:
             self._accounts.remove(account)
             await account.close()
 
-    async def _engine(self, ports: tuple[int, int] | None) -> MediaEngine:
+    async def _engine(self, ports: tuple[int, int] | None) -> AnyEngine:
         """The media engine of a range of ports; there is one for each that accounts name."""
         chosen = self._media.ports if ports is None else PortRange(*ports)
         if chosen not in self._engines:
-            engine = MediaEngine(
+            engine = make_engine(
                 replace(self._media, ports=chosen),
                 clock=self._clock or time.monotonic,
                 entropy=self._entropy,
                 tap=self._tap,
             )
-            self._engines[chosen] = await self._stack.enter_async_context(engine)
+            await self._stack.enter_async_context(engine)
+            self._engines[chosen] = engine
         return self._engines[chosen]
 
     async def __aenter__(self) -> Self:

@@ -15,6 +15,7 @@ from softphone.account.config import (
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.provisioning import Booted, CallManager, DeviceConfig, Line
+from softphone.provisioning.enrollment_rule import EnrollmentNeeded
 from softphone.security import KeyMaterial, SrtpPolicy
 from softphone.trust import IdentityStore
 
@@ -32,8 +33,8 @@ def device_accounts(
 ) -> list[AccountConfig]:
     """What the device's lines are as accounts; `model` is its product number (503: a CSF phone).
 
-    Raises ConfigurationError for a device that needs a certificate and has none, or that signs in
-    by OAuth, which needs an account file with the token.
+    Raises EnrollmentNeeded for a device that needs a certificate and has none, ConfigurationError
+    for one that signs in by OAuth, which needs an account file with the token.
     """
     config = booted.config
     if config.oauth:
@@ -50,12 +51,12 @@ def _tls(booted: Booted) -> TlsConfig:
     if booted.identity is None:
         if all(line.auth_password for line in booted.config.lines):
             return TlsConfig()
-        raise ConfigurationError(
+        raise EnrollmentNeeded(
             f"{booted.device} is a secure device and has no certificate: ask the administrator to"
             " set a CAPF operation for it, and boot again"
         )
     path = IdentityStore(booted.store).path(booted.device)
-    return TlsConfig(certificate=path, key=path)
+    return TlsConfig(certificate=path, key=path, passphrase=booted.passphrase)
 
 
 def _account(booted: Booted, line: Line, tls: TlsConfig, persona: str, model: int) -> AccountConfig:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from softphone.errors import ConfigurationError
 from softphone.machine import Address, Entropy
 from softphone.net import DriverConfig
 from softphone.net.tvs import TvsAsker
@@ -26,6 +25,7 @@ from softphone.provisioning.device_config import DeviceConfig, TvsServer
 from softphone.provisioning.enrollment_rule import (
     Action,
     Decision,
+    EnrollmentNeeded,
     Situation,
     certificate_hash,
     decide,
@@ -61,8 +61,8 @@ class BootPlan:
     """Which device boots, from where, and how its first trust list may be believed.
 
     `store` is the folder of trust lists, identities and configurations; `string` the
-    authentication string of an enrollment; `model` the product number that TVS hears (503 is a CSF
-    soft phone).
+    authentication string of an enrollment, `passphrase` what opens the device's key; `model` the
+    product number that TVS hears (503 is a CSF soft phone).
     """
 
     device: str
@@ -70,6 +70,7 @@ class BootPlan:
     store: Path
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     string: KeyMaterial | None = None
+    passphrase: KeyMaterial | None = None
     web: WebTrust = field(default_factory=WebTrust)
     """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
     model: int = 503
@@ -88,6 +89,7 @@ class Booted:
     store: Path
     tvs: AskTvs | None = None
     """Asks the cluster's TVS about servers that the lists do not name."""
+    passphrase: KeyMaterial | None = None
 
     @property
     def config(self) -> DeviceConfig:
@@ -99,8 +101,8 @@ async def boot_device(plan: BootPlan, tell: Tell = lambda step: None) -> Booted:
     """Do what a phone does before it registers; `tell` hears of each step.
 
     Raises TrustRefused (a list or file that is not believed), CertificateError, CapfError,
-    TransportError (nobody answers and nothing was kept, or FileMissing), ConfigurationError (an
-    authentication string is missing).
+    TransportError (nobody answers and nothing was kept, or FileMissing), EnrollmentNeeded (such
+    as for want of an authentication string), ConfigurationError (a store that cannot be used).
     """
     return await _Boot(plan, tell).run()
 
@@ -112,7 +114,7 @@ class _Boot:
         check_device(plan.device)
         self._plan = plan
         self._tell = tell
-        self._identities = IdentityStore(plan.store)
+        self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
         self._servers = FileServers(plan.servers)
         self._lists = TrustListStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, ConfigStore(plan.store), tell)
@@ -130,7 +132,8 @@ class _Boot:
         identity = self._identities.load(self._plan.device)
         self._tell(BootStep(StepKind.READY, _ready(found, identity), found.name))
         tvs = self._asker(lists) if self._tvs else None
-        return Booted(self._plan.device, found, lists, identity, self._plan.store, tvs)
+        plan = self._plan
+        return Booted(plan.device, found, lists, identity, plan.store, tvs, plan.passphrase)
 
     async def _renewed(self) -> TrustLists:
         held = self._lists.held()
@@ -198,7 +201,7 @@ class _Boot:
             await self._enroll(found.config, lists, decision)
             return None
         if decision.action is Action.ASK:
-            raise ConfigurationError(
+            raise EnrollmentNeeded(
                 f"{self._plan.device}: {decision.why}: give it with --auth-string"
             )
         self._warn_of_string(decision, found.config)
@@ -227,7 +230,7 @@ class _Boot:
         device = self._plan.device
         places = tuple((each.host, each.port) for each in config.capf)
         if not places:
-            raise ConfigurationError(
+            raise EnrollmentNeeded(
                 f"{device}: {decision.why}, and the configuration names no CAPF server"
             )
         tls = listed_settings(lists, Service.CAPF, self._asker(lists) if self._tvs else None)
@@ -244,7 +247,7 @@ class _Boot:
         current = self._identities.load(device)
         shows = config.capf_auth_mode in _BY_CERTIFICATE
         if shows and current is None:
-            raise ConfigurationError(
+            raise EnrollmentNeeded(
                 f"{device} is to enroll by its certificate, and has none: have the administrator"
                 " set an authentication string instead"
             )

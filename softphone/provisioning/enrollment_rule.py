@@ -10,9 +10,21 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
+from softphone.errors import SoftphoneError
 from softphone.provisioning.device_config import DeviceConfig
 
-__all__ = ["Action", "Decision", "Situation", "certificate_hash", "decide"]
+__all__ = [
+    "Action",
+    "Decision",
+    "EnrollmentNeeded",
+    "Situation",
+    "certificate_hash",
+    "decide",
+]
+
+
+class EnrollmentNeeded(SoftphoneError):
+    """The device has to enroll, and something for it is missing: what, and who can give it."""
 
 
 class Action(Enum):

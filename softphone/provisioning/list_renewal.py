@@ -73,6 +73,8 @@ class ListRenewal:
             try:
                 self._accepted(fetched, await self._offer(kind, fetched, wall))
             except FileRefused as exc:
+                if self.bootstrap == Bootstrap() and exc.refusal is Refusal.NO_ANCHOR:
+                    raise  # no list that is still to come could be the first either
                 refused = refused or exc
                 place = fetched.place
                 self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), fetched.name, place))

@@ -11,6 +11,7 @@ from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.provisioning import Booted, CallManager, DeviceConfig, Line, parse_device_config
 from softphone.provisioning.configuration import Configuration
+from softphone.provisioning.enrollment_rule import EnrollmentNeeded
 from softphone.security import SrtpPolicy
 from softphone.trust import TrustLists
 from tests.support.cluster import DEVICE, content, identity, insecure
@@ -95,7 +96,7 @@ def test_ports_that_do_not_do_are_left_to_the_phone(tmp_path, first, last):
 
 
 def test_a_secure_device_without_a_certificate_is_told_what_to_do(tmp_path):
-    with pytest.raises(ConfigurationError, match="set a CAPF operation"):
+    with pytest.raises(EnrollmentNeeded, match="set a CAPF operation"):
         only(tmp_path, known=False)
     line = replace(SECURE.lines[0], auth_password="secret")
     assert only(tmp_path, replace(SECURE, lines=(line,)), known=False).tls.certificate is None

@@ -9,6 +9,7 @@ from softphone.provisioning import boot as boot_module
 from softphone.provisioning.boot import BootPlan, boot_device
 from softphone.provisioning.boot_step import StepKind
 from softphone.provisioning.client import Enrollment
+from softphone.provisioning.enrollment_rule import EnrollmentNeeded
 from softphone.provisioning.list_trust import WebTrust
 from softphone.security import KeyMaterial
 from softphone.trust import (
@@ -149,7 +150,7 @@ async def test_a_server_that_has_not_caught_up_does_not_have_us_enroll_again(wor
 
 async def test_a_string_that_is_missing_is_asked_for(world):
     world.encrypted_after_enrolling()
-    with pytest.raises(ConfigurationError, match="give it with --auth-string"):
+    with pytest.raises(EnrollmentNeeded, match="give it with --auth-string"):
         await world.boot()
     assert world.requests == []
 
@@ -176,7 +177,7 @@ async def test_other_ways_to_enroll(world, mode, shows):
 
 async def test_who_has_no_certificate_to_show_is_told_what_to_do(world):
     world.shelf.files[NAME] = signed(content(capf=CAPF, capf_mode=3).text())
-    with pytest.raises(ConfigurationError, match="set an authentication string instead"):
+    with pytest.raises(EnrollmentNeeded, match="set an authentication string instead"):
         await world.boot()
 
 
@@ -208,6 +209,15 @@ async def test_while_the_new_certificate_is_not_confirmed_the_old_files_open(wor
     assert (await world.boot()).configuration.encrypted
 
 
+async def test_a_key_that_is_locked_opens_the_files_too(world):
+    secret = KeyMaterial(b"open sesame")
+    world.identities = IdentityStore(world.folder, passphrase=secret)
+    world.encrypted_after_enrolling()
+    booted = await world.boot(string=STRING, passphrase=secret)
+    assert booted.passphrase == secret
+    assert b"ENCRYPTED" in (world.folder / f"{DEVICE}.pem").read_bytes()
+
+
 async def test_nothing_pending_is_told(world):
     world.shelf.files[NAME] = signed(content(capf=CAPF, capf_mode=2).text())
     world.operation = Operation.NONE
@@ -226,7 +236,7 @@ async def test_an_enrollment_that_is_refused_ends_the_boot(world):
 
 async def test_an_enrollment_without_a_server_is_told(world):
     world.shelf.files[NAME] = signed(content(capf_mode=2).text())
-    with pytest.raises(ConfigurationError, match="names no CAPF server"):
+    with pytest.raises(EnrollmentNeeded, match="names no CAPF server"):
         await world.boot()
 
 

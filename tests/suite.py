@@ -1,10 +1,11 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
-Real peers come up in the background while types, style and unit tests run.  Then the unit and
-lab tests run once more on a second interpreter, then everything that needs a real peer, and what
-those tests saw is compared with the table in the README (with `CI`; else it is shown).  The
-output of each group is printed when it ends; the time of every group and the ten slowest tests of
-all groups come last.  The exit status is 0 only if every group passed.
+Real peers come up in the background while types, style and unit tests run, some of these once
+more in FIPS mode, under the real provider.  Then the unit and lab tests run once more on a second
+interpreter, then everything that needs a real peer, and what those tests saw is compared with the
+table in the README (with `CI`; else it is shown).  The output of each group is printed when it
+ends; the time of every group and the ten slowest tests of all groups come last.  The exit status
+is 0 only if every group passed.
 """
 
 from __future__ import annotations
@@ -75,6 +76,17 @@ def pytest_group(name: str, python: str, *arguments: str, workers: int = 2) -> G
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     group.env["PYTEST_DEBUG_TEMPROOT"] = scratch
     return group
+
+
+def fips_groups() -> list[Group]:
+    """Tests in processes in FIPS mode; the provider was installed before, or they say what is
+    missing (an error with `CI`)."""
+    groups = []
+    for name, options in (("FIPS mode", []), ("FIPS mode, lenient", ["--lenient"])):
+        group = Group(name, [sys.executable, "-m", "tests.under_fips", *options, "-n", "2"])
+        group.argv += ["--dist", "worksteal", f"--junitxml={group.report}"]
+        groups.append(group)
+    return groups
 
 
 def static_groups() -> list[Group]:
@@ -171,6 +183,7 @@ def run_all(peers: Peers) -> list[Group]:
     for thread in background:
         thread.start()
     run(pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}"))
+    run(*fips_groups())
     for thread in background:
         thread.join()
     if python is None:
@@ -217,6 +230,9 @@ def main() -> int:
     WORK.mkdir(parents=True)
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if os.environ.get("CI"):
+        # Before the peers: both ask apt.
+        Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
     peers = Peers()
     try:
         groups = run_all(peers)

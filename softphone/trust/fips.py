@@ -183,6 +183,9 @@ def environment(
     """
     made = dict(surrounding)
     made[_PLATFORM] = "1" if platform_mode(given=surrounding) else "0"
+    if mode.decider is Decider.BOOTSTRAP:
+        # Or the new process would come to another mode, before it has read an account.
+        made |= {SETTING: "true" if mode.on else "false", _SOURCE: mode.source}
     if mode.on:
         if folder is None:
             raise FipsUnavailable(

@@ -1,0 +1,92 @@
+"""Runs tests in a process in FIPS mode, under the real provider: `python -m tests.under_fips`.
+
+Arguments go to pytest, after the tests that are chosen here.  `--lenient` is the set-up of that
+name: it lets the server's side, which is in the same process in most tests, sign over SHA-1 and
+encrypt for a device.  Tests of what only another provider does (MD5, weak keys) are left out by
+name, each group with its reason.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from softphone import provider
+from tests.support.fips import fips_environment, setup
+
+LENIENT = (
+    "tests/trust",
+    "tests/provisioning",
+    "tests/lab/test_authority.py",
+    "tests/lab/test_capf.py",
+    "tests/lab/test_cluster.py",
+    "tests/lab/test_cluster_files.py",
+    "tests/lab/test_tvs.py",
+    "tests/net/test_handshake.py",
+    "tests/security/test_a_revoked_peer_sees_no_data.py",
+    "tests/security/test_capf_attacks.py",
+    "tests/security/test_forged_signed_files.py",
+    "tests/security/test_forged_trust_lists.py",
+    "tests/security/test_tls_client_certificates.py",
+)
+STRICT = (
+    "tests/trust/test_capf.py",
+    "tests/trust/test_envelope.py",
+    "tests/trust/test_trust_list.py",
+    "tests/provisioning/test_signed_file.py",
+    "tests/srtp/test_aead.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_lab_calls.py",
+)
+OF_OTHER_PROCESSES = ("--ignore-glob=*/test_fips*.py",)
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "they are about MD5, which is not there": (
+        "tests/lab/test_cluster.py::test_a_device_is_asked_to_enroll_until_it_has",
+        "tests/provisioning/test_device_config.py::test_a_stub_announces_the_encrypted_file",
+        "tests/provisioning/test_enrollment_rule.py::test_the_hash_of_a_certificate_is_its_md5",
+    ),
+    "they sign with keys that the provider signs with no more": (
+        "tests/trust/test_csr_check.py::test_others_keys_and_hashes_are_judged",
+        "tests/trust/test_path.py::test_weak_keys_are_refused_wherever_they_are",
+        "tests/trust/test_path.py::test_weak_signatures_and_keys_pass_where_settings_say_so",
+    ),
+    "they are about settings and ciphers that FIPS mode rules out": (
+        "tests/net/test_handshake.py::test_a_forged_answer_counts_as_none_where_a_setting",
+        "tests/trust/test_context.py::test_no_weak_cipher_is_spoken[False]",
+        "tests/trust/test_context.py::test_openssl_s_level_is_lowered_by_settings_only",
+    ),
+}
+SERVER_SIDE = (
+    "tests/provisioning/test_signed_file.py::test_what_is_encrypted_and_signed_is_opened",
+    "tests/trust/test_trust_list.py::test_a_vector_is_made_again_byte_for_byte",
+    "tests/trust/test_envelope.py::test_every_failure_to_open_says_the_same",
+    "tests/trust/test_envelope.py::test_no_padding_is_taken_at_its_word",
+    "tests/trust/test_envelope.py::test_signing_again_gives_every_vector_byte_for_byte",
+    "tests/trust/test_envelope.py::test_what_is_sealed_opens_again",
+)
+"""What the strict set-up does not let a server do."""
+
+
+def main() -> None:
+    """Run pytest in FIPS mode and leave with its exit status."""
+    if provider.in_force():
+        sys.exit("this process is in FIPS mode already")
+    given = sys.argv[1:]
+    lenient = "--lenient" in given
+    left_out = [name for each in LEFT_OUT.values() for name in each]
+    left_out += [] if lenient else SERVER_SIDE
+    chosen = [*(LENIENT if lenient else STRICT), *(f"--deselect={name}" for name in left_out)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "softphone", "-p", "no:cacheprovider"]
+    command += [*chosen, *OF_OTHER_PROCESSES, *(each for each in given if each != "--lenient")]
+    try:
+        made = setup(lenient=lenient)
+    except pytest.skip.Exception as missing:
+        sys.exit(print(missing))
+    ended = subprocess.run(command, env=fips_environment(made), check=False)
+    sys.exit(ended.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ __all__ = ["answer_call"]
 
 async def answer_call(face: Face, account: Path, wishes: Wishes) -> int:
     """Register (or listen), answer the first call, and sum up."""
-    prepared = prepare(face, account, wishes)
+    prepared = await prepare(face, account, wishes)
     conversation = Conversation(face, prepared)
     direct = prepared.config.server_uri is None
 

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli import fips_group, trust_group
-from softphone.cli.option import JsonOption, carry_out
+from softphone.cli import csr_group, fips_group, trust_group
+from softphone.cli.option import (
+    AcceptOption,
+    AskPassphraseOption,
+    JsonOption,
+    KeepOption,
+    KeyringOption,
+    NoPromptOption,
+    PassphraseFdOption,
+    carry_out,
+    trusting_of,
+)
 
 if TYPE_CHECKING:
     from softphone.cli.face import Face
@@ -26,6 +36,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+application.add_typer(csr_group.group, name="csr")
 application.add_typer(trust_group.group, name="trust")
 application.add_typer(fips_group.group, name="fips")
 
@@ -106,6 +117,11 @@ def call(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Wait this long for an answer.")
     ] = 60.0,
+    accept: AcceptOption = None,
+    no_prompt: NoPromptOption = False,
+    keep: KeepOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
@@ -118,7 +134,8 @@ def call(
         from softphone.cli.call import place_call
         from softphone.cli.wishes import Wishes
 
-        wishes = Wishes(play, record, digits, duration, srtp, timeout)
+        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting)
         return await place_call(face, account, target, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)
@@ -136,6 +153,11 @@ def answer(
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="Wait this long for a call."),
     ] = None,
+    accept: AcceptOption = None,
+    no_prompt: NoPromptOption = False,
+    keep: KeepOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
@@ -148,7 +170,8 @@ def answer(
         from softphone.cli.answer import answer_call
         from softphone.cli.wishes import Wishes
 
-        wishes = Wishes(play, record, digits, duration, srtp, timeout)
+        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting)
         return await answer_call(face, account, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)
@@ -162,6 +185,11 @@ def register(
         typer.Option("--duration", metavar="SECONDS", help="Leave after this long."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Register, report, and leave.")] = False,
+    accept: AcceptOption = None,
+    no_prompt: NoPromptOption = False,
+    keep: KeepOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
     json: JsonOption = False,
     ladder: LadderOption = False,
 ) -> None:
@@ -170,7 +198,8 @@ def register(
     async def command(face: Face) -> int:
         from softphone.cli.register import stay_registered
 
-        return await stay_registered(face, account, 0.0 if once else duration)
+        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        return await stay_registered(face, account, 0.0 if once else duration, trusting)
 
     carry_out(command, json=json, ladder=ladder)
 
@@ -211,13 +240,21 @@ def demo(
 
 
 @application.command()
-def doctor(account: AccountOption, json: JsonOption = False) -> None:
+def doctor(
+    account: AccountOption,
+    accept: AcceptOption = None,
+    keep: KeepOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
+    json: JsonOption = False,
+) -> None:
     """Check an account step by step, and say what to fix."""
 
     async def command(face: Face) -> int:
         from softphone.cli.doctor import examine_account
 
-        return await examine_account(face, account)
+        trusting = trusting_of(accept, True, keep, passphrase_fd, keyring)
+        return await examine_account(face, account, trusting)
 
     carry_out(command, json=json, ladder=False)
 
@@ -246,6 +283,11 @@ def enroll(
         Path | None,
         typer.Option("--ca", metavar="FILE", help="The CAPF server's certificate; remembered."),
     ] = None,
+    accept: AcceptOption = None,
+    no_prompt: NoPromptOption = False,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
+    ask_passphrase: AskPassphraseOption = False,
     json: JsonOption = False,
 ) -> None:
     """Get or renew a device's certificate from CUCM's CAPF."""
@@ -253,7 +295,8 @@ def enroll(
     async def command(face: Face) -> int:
         from softphone.cli.enroll import EnrollOptions, enroll_device
 
-        options = EnrollOptions(capf, store, auth_string, null_string, lsc, mic, ca)
+        trusting = trusting_of(accept, no_prompt, store, passphrase_fd, keyring, ask=ask_passphrase)
+        options = EnrollOptions(capf, store, auth_string, null_string, lsc, mic, ca, trusting)
         return await enroll_device(face, device, options)
 
     carry_out(command, json=json, ladder=False)

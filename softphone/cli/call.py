@@ -17,7 +17,7 @@ __all__ = ["place_call"]
 
 async def place_call(face: Face, account: Path, target: str, wishes: Wishes) -> int:
     """Register, call, talk, hang up, and sum up."""
-    prepared = prepare(face, account, wishes)
+    prepared = await prepare(face, account, wishes)
     try:
         prepared.config.target_uri(target)
     except ConfigurationError:

@@ -15,6 +15,7 @@ from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.face import Face, security_line
 from softphone.cli.summary import Ending, audio_fields, security_fields, sentence
 from softphone.cli.telling import tell
+from softphone.cli.unknown import asker, store_of
 from softphone.cli.wishes import Prepared
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
@@ -56,7 +57,9 @@ class Conversation:
 
     async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> Ending:
         face = self._face
-        async with Phone(tap=face.ladder) as phone:
+        trusting = self._prepared.trusting
+        ask, trust = asker(face, trusting), store_of(trusting)
+        async with Phone(tap=face.ladder, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
             with face.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await phone.register(self._prepared.config)

@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from softphone.account import AccountConfig, load_account
-from softphone.account.connection import tls_settings
+from softphone.account.connection import Belief, tls_settings
 from softphone.cli.face import Face
 from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import DONE, FAILED, exit_code, result_of
+from softphone.cli.unknown import Trusting, asker, store_of, unlocked
 from softphone.errors import (
     AuthenticationFailed,
     CertificateExpired,
     CertificateRevoked,
+    CertificateUnknown,
     CertificateUntrusted,
     ConfigurationError,
     IdentityMismatch,
@@ -45,6 +47,11 @@ ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
     (CertificateExpired, "the certificate must be renewed; check this machine's clock, too"),
     (CertificateRevoked, "the certificate was revoked by its issuer: ask the administrator"),
     (IdentityMismatch, "use the full name that the certificate has, or set tls.server_name"),
+    (
+        CertificateUnknown,
+        "put the issuing CA's certificate into tls.ca, or accept this one with"
+        " --accept-fingerprint",
+    ),
     (CertificateUntrusted, "put the issuing CA's certificate into tls.ca, or pin the server's"),
     (ServerClosed, "the server wants a client certificate that it trusts: check tls.certificate"),
     (TransportTimeout, "nothing answers: check address, port and firewall"),
@@ -71,8 +78,12 @@ class Finding:
 class _Examination:
     """The steps of one account; each gives a sentence, or raises."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, face: Face, path: Path, trusting: Trusting) -> None:
+        self._face = face
         self._path = path
+        # Nobody is asked here: a step has its time, and a doctor examines.
+        self._trusting = replace(trusting, prompt=False)
+        self._belief = Belief(store_of(trusting), asker(face, self._trusting))
         self._config: AccountConfig | None = None
         self._targets: tuple[Target, ...] = ()
         self.warnings: tuple[str, ...] = ()
@@ -105,6 +116,7 @@ class _Examination:
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
 
     async def credential(self) -> str:
+        self._config = await unlocked(self._face, self.config, self._trusting)
         settings = tls_settings(self.config)
         if self.config.transport in (Transport.UDP, Transport.TCP):
             return "none needed without TLS"
@@ -135,7 +147,7 @@ class _Examination:
     async def handshake(self) -> str:
         if not self._targets or self._targets[0].transport is not Transport.TLS:
             return "no TLS"
-        flow = await _connect(self._targets[0], tls_settings(self.config))
+        flow = await _connect(self._targets[0], tls_settings(self.config, self._belief))
         identity = flow.identity
         if identity is None:
             raise TransportError("the connection has no verified peer")
@@ -145,7 +157,8 @@ class _Examination:
         )
 
     async def register(self) -> str:
-        async with Phone() as phone:
+        belief = self._belief
+        async with Phone(trust=belief.trust, unknown_certificate=belief.unknown) as phone:
             line = await phone.register(self.config)
             if line.listening is not None:
                 return "listening, no registration"
@@ -185,9 +198,9 @@ def advice_for(error: SoftphoneError) -> str:
     return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
 
 
-async def examine_account(face: Face, path: Path) -> int:
+async def examine_account(face: Face, path: Path, trusting: Trusting) -> int:
     """Examine step by step, show each finding as it is made, and say what to do."""
-    examination = _Examination(path)
+    examination = _Examination(face, path, trusting)
     code, advice = DONE, ""
     for step, examine in examination.steps():
         with face.waiting(f"examining: {step}"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE, FAILED
+from softphone.cli.terminal import is_attended
+from softphone.cli.unknown import Trusting, asker
 from softphone.errors import ConfigurationError
 from softphone.machine import Address
 from softphone.provisioning import Enrollment, EnrollmentPlan, capf_settings, enroll
@@ -18,6 +20,8 @@ from softphone.trust import (
     Identity,
     IdentityStore,
     Operation,
+    Service,
+    TlsSettings,
     TrustStore,
     write_private,
 )
@@ -44,15 +48,19 @@ class EnrollOptions:
     lsc: bool = False
     mic: Path | None = None
     ca: Path | None = None
+    trusting: Trusting = field(default_factory=Trusting)
 
 
 async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
     """Enroll, and tell what is going on.  Raises what `provisioning.enroll` raises."""
-    store = IdentityStore(options.store)
+    secret = None
+    if options.trusting.passphrase.is_given:
+        secret = await options.trusting.passphrase.read(f"the key of {device}")
+    store = IdentityStore(options.store, passphrase=secret)
     request = _request(device, options, store)
     server = _place(options.capf)
     pinned = _pinned(options)
-    plan = EnrollmentPlan((server,), capf_settings(TrustStore(), pinned, (server,)))
+    plan = EnrollmentPlan((server,), _tls(face, options, server, pinned))
     if options.null_string:
         face.warn("by null string, anybody can enroll under this device's name")
     with face.waiting(f"enrolling {device}") as update:
@@ -62,7 +70,7 @@ async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
             face.event("progress", sentence, message=sentence)
 
         done = await enroll(request, plan, store, tell=tell)
-    if options.ca is not None:
+    if options.ca is not None and pinned is not None:
         write_private(options.store / _PINNED, pinned)
     return _report(face, device, store, done)
 
@@ -99,7 +107,8 @@ def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfR
             "say in one way who we are: --auth-string N, --null-string, --lsc or --mic FILE"
         )
     current = store.load(device)
-    identity = None if options.mic is None else Identity.load(options.mic)
+    secret = store.passphrase
+    identity = None if options.mic is None else Identity.load(options.mic, passphrase=secret)
     if options.lsc:
         if current is None:
             raise ConfigurationError(f"{options.store} holds no certificate of {device} to show")
@@ -121,12 +130,25 @@ def _place(text: str) -> Address:
     return match["host"].strip("[]"), port
 
 
-def _pinned(options: EnrollOptions) -> bytes:
+def _tls(face: Face, options: EnrollOptions, server: Address, pinned: bytes | None) -> TlsSettings:
+    """Whom to believe: the certificate that was given, or one that was, or is, accepted."""
+    if pinned is not None:
+        return capf_settings(TrustStore(), pinned, (server,))
+    trust = TrustStore.open(options.store)
+    trusting = options.trusting
+    known = trust.pins(Service.CAPF, *server)
+    if not known and trusting.accept is None and not (trusting.prompt and is_attended()):
+        raise ConfigurationError(
+            f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE,"
+            " or its SHA-256 with --accept-fingerprint"
+        )
+    return TlsSettings(store=trust, service=Service.CAPF, unknown=asker(face, trusting))
+
+
+def _pinned(options: EnrollOptions) -> bytes | None:
     path = options.ca or options.store / _PINNED
     if options.ca is None and not path.exists():
-        raise ConfigurationError(
-            f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE"
-        )
+        return None
     try:
         return path.read_bytes()
     except OSError as exc:

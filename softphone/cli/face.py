@@ -111,14 +111,12 @@ class Face:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table to a person; what is too wide goes on in the next line, uncut."""
-        if self.json:
-            return
-        table = Table(title=title or None, title_justify="left")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        self._print(self.console, table)
+        if not self.json:
+            self._print(self.console, _table(title, columns, rows))
+
+    def question(self, title: str, rows: Sequence[Sequence[str]]) -> None:
+        """Show what somebody at the terminal is about to be asked."""
+        self._print(self.errors, _table(title, ("what", "value"), rows))
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
@@ -132,6 +130,20 @@ class Face:
                 yield lambda text: status.update(Text(printable(text)))
             finally:
                 self._status = None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Keep the terminal still while somebody is asked something."""
+        status = self._status
+        if status is not None:
+            status.stop()
+        self._status = None
+        try:
+            yield
+        finally:
+            self._status = status
+            if status is not None:
+                status.start()
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
@@ -191,6 +203,15 @@ class Face:
         finally:
             if status is not None:
                 status.start()
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
 
 
 def _ladder() -> Ladder:

@@ -11,8 +11,22 @@ import typer
 
 if TYPE_CHECKING:
     from softphone.cli.face import Face
+    from softphone.cli.unknown import Trusting
 
-__all__ = ["FirstUseOption", "JsonOption", "PinOption", "StoreOption", "carry_out"]
+__all__ = [
+    "AcceptOption",
+    "AskPassphraseOption",
+    "FirstUseOption",
+    "JsonOption",
+    "KeepOption",
+    "KeyringOption",
+    "NoPromptOption",
+    "PassphraseFdOption",
+    "PinOption",
+    "StoreOption",
+    "carry_out",
+    "trusting_of",
+]
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line; the last is the summary.")
@@ -34,6 +48,52 @@ FirstUseOption = Annotated[
         "--trust-on-first-use", help="Believe the first list, whoever signed it, and say so."
     ),
 ]
+PassphraseFdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--passphrase-fd", metavar="N", help="Read the key's passphrase from this descriptor."
+    ),
+]
+KeyringOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keyring", metavar="NAME", help="Take the key's passphrase from the user's keyring."
+    ),
+]
+AskPassphraseOption = Annotated[
+    bool, typer.Option("--ask-passphrase", help="Ask for the key's passphrase.")
+]
+AcceptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accept-fingerprint",
+        metavar="SHA256",
+        help="Accept the server's unknown certificate if this is its fingerprint, and keep it.",
+    ),
+]
+NoPromptOption = Annotated[
+    bool, typer.Option("--no-prompt", help="Never ask: an unknown certificate is refused.")
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where accepted certificates are kept."),
+]
+
+
+def trusting_of(
+    accept: str | None,
+    no_prompt: bool,
+    store: Path | None,
+    passphrase_fd: int | None,
+    keyring: str | None,
+    *,
+    ask: bool = False,
+) -> Trusting:
+    """What was said about unknown certificates and locked keys, as the commands take it."""
+    from softphone.cli.passphrase import PassphraseSource
+    from softphone.cli.unknown import Trusting
+
+    return Trusting(accept, not no_prompt, store, PassphraseSource(passphrase_fd, keyring, ask))
 
 
 def carry_out(

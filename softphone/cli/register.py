@@ -8,6 +8,7 @@ from pathlib import Path
 from softphone.account import Account
 from softphone.cli.face import Face
 from softphone.cli.run import DONE, seconds
+from softphone.cli.unknown import Trusting, asker, store_of
 from softphone.cli.wishes import load_checked
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (
@@ -25,14 +26,17 @@ from softphone.phone import Phone
 __all__ = ["stay_registered"]
 
 
-async def stay_registered(face: Face, account: Path, duration: float | None) -> int:
+async def stay_registered(
+    face: Face, account: Path, duration: float | None, trusting: Trusting
+) -> int:
     """Register, tell of every change, and leave after `duration` (None: when interrupted)."""
     duration = seconds("--duration", duration)
-    config = load_checked(face, account)
+    config = await load_checked(face, account, trusting)
     if config.registrar is None:
         raise ConfigurationError(f"{account}: there is no registrar to register with")
     try:
-        async with Phone(tap=face.ladder) as phone:
+        ask, trust = asker(face, trusting), store_of(trusting)
+        async with Phone(tap=face.ladder, trust=trust, unknown_certificate=ask) as phone:
             with face.waiting(f"registering with {config.server_uri}"):
                 line = await phone.register(config)
             talk = asyncio.ensure_future(_tell(face, line))

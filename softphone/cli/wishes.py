@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.account import AccountConfig, load_account
@@ -10,6 +10,7 @@ from softphone.account.connection import tls_settings
 from softphone.cli.face import Face
 from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import seconds
+from softphone.cli.unknown import Trusting, unlocked
 from softphone.errors import ConfigurationError
 from softphone.media.wav import WavSink, WavSource
 from softphone.personas import persona_named
@@ -32,6 +33,7 @@ class Wishes:
     duration: float | None = None
     srtp: str | None = None
     timeout: float | None = None
+    trusting: Trusting = field(default_factory=Trusting)
 
 
 @dataclass(slots=True)
@@ -44,10 +46,13 @@ class Prepared:
     digits: str
     duration: float | None
     timeout: float | None
+    trusting: Trusting
 
 
-def load_checked(face: Face, account: Path) -> AccountConfig:
+async def load_checked(face: Face, account: Path, trusting: Trusting) -> AccountConfig:
     """Read an account file, warn of what others can read, and try its certificate and key.
+
+    A key that is locked is opened with the passphrase that the user gives.
 
     An account that wants another mode than this process is in starts the command anew in it.
 
@@ -57,7 +62,7 @@ def load_checked(face: Face, account: Path) -> AccountConfig:
     enter_mode(file.config.fips, str(account))
     for warning in file.warnings:
         face.warn(warning)
-    config = file.config
+    config = await unlocked(face, file.config, trusting)
     persona_named(config.persona)
     settings = tls_settings(config)
     if config.secure_transport or settings.credential is not None:
@@ -65,12 +70,12 @@ def load_checked(face: Face, account: Path) -> AccountConfig:
     return config
 
 
-def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
+async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
     """Check everything before anything is sent; the file to record to is made last.
 
     Raises ConfigurationError.
     """
-    config = load_checked(face, account)
+    config = await load_checked(face, account, wishes.trusting)
     if wishes.srtp is not None:
         config = config.with_media(srtp=_srtp(wishes.srtp))
     duration = seconds("--duration", wishes.duration)
@@ -78,7 +83,7 @@ def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
     digits = _digits(wishes.digits or "")
     source = None if wishes.play is None else WavSource(wishes.play)
     sink = None if wishes.record is None else WavSink(wishes.record)
-    return Prepared(config, source, sink, digits, duration, timeout)
+    return Prepared(config, source, sink, digits, duration, timeout, wishes.trusting)
 
 
 def _srtp(text: str) -> SrtpPolicy:

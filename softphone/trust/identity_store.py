@@ -36,7 +36,7 @@ class IdentityStore:
     def __init__(self, folder: str | Path, *, passphrase: KeyMaterial | None = None) -> None:
         """Raises ConfigurationError when the folder cannot be made."""
         self.folder = Path(folder)
-        self._passphrase = passphrase
+        self.passphrase = passphrase
         make_folder(self.folder)
 
     def path(self, device: str) -> Path:
@@ -50,7 +50,7 @@ class IdentityStore:
             encrypted = is_encrypted(_bytes_of(path))
         except FileNotFoundError as exc:
             raise ConfigurationError(f"{self.folder} holds no certificate of {device}") from exc
-        return Credential(path, path, self._passphrase if encrypted else None)
+        return Credential(path, path, self.passphrase if encrypted else None)
 
     def load(self, device: str) -> Identity | None:
         """The identity in use, or None.  Raises ConfigurationError when it cannot be read."""
@@ -66,7 +66,7 @@ class IdentityStore:
         Raises ConfigurationError when it cannot be written; then the old one is in use as before.
         """
         path, previous = self.path(device), self._previous(device)
-        pem = identity.pem(self._passphrase)
+        pem = identity.pem(self.passphrase)
         with self._changing(device):
             # One that was never confirmed does not push out the one that was.
             if path.exists() and not previous.exists():
@@ -114,7 +114,7 @@ class IdentityStore:
             data = _bytes_of(path)
         except FileNotFoundError:
             return None
-        return Identity.of_pem(data, source=str(path), passphrase=self._passphrase)
+        return Identity.of_pem(data, source=str(path), passphrase=self.passphrase)
 
     def _previous(self, device: str) -> Path:
         return self._file(device, ".previous.pem")

@@ -1,0 +1,71 @@
+"""A pseudo-terminal in place of the person's: what is shown there, and what is typed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from contextlib import contextmanager
+
+
+class Terminal:
+    """Use as a context; `shown` is everything that was written to it."""
+
+    def __enter__(self):
+        self.master, self.slave = pty.openpty()
+        os.set_blocking(self.master, False)
+        self.shown = b""
+        self.started = []
+        return self
+
+    def __exit__(self, *exc_info):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for handle in (self.master, self.slave):
+            os.close(handle)
+
+    def look(self) -> str:
+        """All that was shown until now."""
+        try:
+            while data := os.read(self.master, 65536):
+                self.shown += data
+        except BlockingIOError:
+            pass
+        return self.shown.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    @property
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+    @contextmanager
+    def attended(self):
+        """This process's own standard input and error are it; not across a test's fixtures."""
+        before = sys.stdin, sys.stderr
+        with (
+            os.fdopen(os.dup(self.slave), "r") as stdin,
+            os.fdopen(os.dup(self.slave), "w") as stderr,
+        ):
+            sys.stdin, sys.stderr = stdin, stderr
+            try:
+                yield
+            finally:
+                sys.stdin, sys.stderr = before
+
+    def run(self, *arguments, **environment) -> subprocess.Popen:
+        """A softphone command whose terminal this is."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "softphone", *map(str, arguments)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=os.environ | {"COLUMNS": "200"} | environment,
+        )
+        self.started.append(process)
+        return process

@@ -83,10 +83,11 @@ from softphone.trust.gate import Examination, GateRules, Verdict, examine
 from softphone.trust.identity import Identity, is_encrypted, public_key_of
 from softphone.trust.identity_store import IdentityStore
 from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
+from softphone.trust.pin import Pin
 from softphone.trust.private_file import write_private
 from softphone.trust.question import Ask, Place, UnknownCertificate, question_about
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
-from softphone.trust.store import Pin, TrustStore
+from softphone.trust.store import TrustStore
 from softphone.trust.tlv import Digest, FileRefused, Refusal
 from softphone.trust.trust_list import (
     ListKind,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.trust.fips import Decider, FipsMode, environment
-from softphone.trust.store import write_private
+from softphone.trust.private_file import write_private
 
 __all__ = ["FipsSetup", "default_folder", "find_module", "find_setup", "make_setup"]
 

@@ -24,7 +24,7 @@ from softphone.trust.certificate import (
     subject_of,
 )
 from softphone.trust.path import check_dates, check_strength
-from softphone.trust.store import Pin
+from softphone.trust.pin import Pin
 
 __all__ = ["Ask", "Place", "UnknownCertificate", "question_about"]
 

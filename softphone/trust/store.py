@@ -11,7 +11,6 @@ import binascii
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,9 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.folder import locked, make_folder, sweep, synchronize
+from softphone.trust.pin import Pin
 from softphone.trust.private_file import write_private
 
-__all__ = ["Pin", "TrustStore", "write_private"]
+__all__ = ["TrustStore"]
 
 _ANCHORS = "anchors.pem"
 _PINS = "pins.json"
@@ -31,21 +31,6 @@ _LOCK = ".anchors.lock"
 _SYSTEM = "system"
 
 _Stamp: TypeAlias = "tuple[int, int, int] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One certificate (DER) accepted for one service at one host and port, whatever its names."""
-
-    service: Service
-    host: str
-    port: int
-    certificate: bytes
-
-    @property
-    def place(self) -> tuple[Service, str, int]:
-        """Where it is accepted; hosts are compared without case or trailing dot."""
-        return self.service, self.host.rstrip(".").lower(), self.port
 
 
 class TrustStore:

@@ -77,6 +77,7 @@ def _account(booted: Booted, line: Line, tls: TlsConfig, persona: str, model: in
         device=DeviceIdentity(
             booted.device,
             model,
+            mac=None if booted.device.startswith("SEP") else booted.installation,
             contact=line.contact,
             load=config.load,
             remote_control=config.remote_cc,

@@ -90,6 +90,8 @@ class Booted:
     tvs: AskTvs | None = None
     """Asks the cluster's TVS about servers that the lists do not name."""
     passphrase: KeyMaterial | None = None
+    installation: str | None = None
+    """Twelve hex digits, the same at every boot from this store."""
 
     @property
     def config(self) -> DeviceConfig:
@@ -117,7 +119,8 @@ class _Boot:
         self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
         self._servers = FileServers(plan.servers)
         self._lists = TrustListStore(plan.store)
-        self._fetch = ConfigFetch(plan.device, self._servers, ConfigStore(plan.store), tell)
+        self._configs = ConfigStore(plan.store)
+        self._fetch = ConfigFetch(plan.device, self._servers, self._configs, tell)
         self._enrolled = False
         self._tvs: tuple[TvsServer, ...] = ()
 
@@ -133,7 +136,16 @@ class _Boot:
         self._tell(BootStep(StepKind.READY, _ready(found, identity), found.name))
         tvs = self._asker(lists) if self._tvs else None
         plan = self._plan
-        return Booted(plan.device, found, lists, identity, plan.store, tvs, plan.passphrase)
+        return Booted(
+            plan.device,
+            found,
+            lists,
+            identity,
+            plan.store,
+            tvs,
+            plan.passphrase,
+            self._configs.installation(plan.device, plan.entropy),
+        )
 
     async def _renewed(self) -> TrustLists:
         held = self._lists.held()

@@ -2,14 +2,16 @@
 
 Files are kept as they came, signature and all (0600, each replaced at one stroke), so that they
 are verified again when they are read.  `DEVICE.last-good` is what the phone works with while no
-server can be reached.
+server can be reached; `DEVICE.installation` tells this phone from another of the same name.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.machine import Entropy
 from softphone.provisioning.file_name import check_device
 from softphone.trust import write_private
 from softphone.trust.folder import make_folder, synchronize
@@ -17,6 +19,7 @@ from softphone.trust.folder import make_folder, synchronize
 __all__ = ["ConfigStore"]
 
 _LARGEST = 1 << 20
+_DIGITS = re.compile(r"[0-9A-F]{12}")
 
 
 class ConfigStore:
@@ -40,6 +43,18 @@ class ConfigStore:
     def settle(self, device: str, data: bytes) -> None:
         """This configuration is whole and good.  Raises ConfigurationError."""
         self._write(self._last_good(device), data)
+
+    def installation(self, device: str, entropy: Entropy) -> str:
+        """Twelve hex digits that tell this installation from others, made when it has none.
+
+        A server that meets other digits under the device's name takes them for another phone.
+        """
+        path = self.folder / f"{check_device(device)}.installation"
+        kept = (_read(path) or b"").decode("ascii", "replace").strip()
+        if not _DIGITS.fullmatch(kept):
+            kept = entropy(6).hex().upper()
+            self._write(path, f"{kept}\n".encode())
+        return kept
 
     def _last_good(self, device: str) -> Path:
         return self.folder / f"{check_device(device)}.last-good"

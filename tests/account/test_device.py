@@ -102,6 +102,15 @@ def test_a_secure_device_without_a_certificate_is_told_what_to_do(tmp_path):
     assert only(tmp_path, replace(SECURE, lines=(line,)), known=False).tls.certificate is None
 
 
+def test_the_installation_is_the_same_at_every_boot(tmp_path):
+    known = replace(booted(tmp_path), installation="0123456789AB")
+    (account,) = device_accounts(known)
+    assert account.device.mac == "0123456789AB"
+    (account,) = device_accounts(replace(known, device="SEP001122334455"))
+    assert account.device.mac is None
+    assert account.device.instance(bytes).endswith("-001122334455")
+
+
 def test_oauth_needs_an_account_file(tmp_path):
     with pytest.raises(ConfigurationError, match='persona = "oauth"'):
         only(tmp_path, replace(SECURE, oauth=True))

@@ -82,6 +82,16 @@ async def test_the_second_morning_needs_neither_pin_nor_string(lab, tmp_path):
     assert StepKind.ENROLLING not in [step.kind for step in steps]
 
 
+async def test_a_phone_that_has_died_comes_back_as_the_same(lab, phone, tmp_path):
+    plan = plan_of(lab, "CSFALICE", tmp_path / "store")
+    (first,) = await phone.boot(plan)
+    lab.cut("alice")
+    async with Phone() as again:
+        (second,) = await again.boot(plan)
+        assert second.config.device.mac == first.config.device.mac
+        assert second.registration is RegistrationState.REGISTERED
+
+
 async def test_two_booted_phones_talk_in_private(lab, phone, tmp_path):
     (alice,) = await phone.boot(plan_of(lab, "CSFALICE", tmp_path / "a"))
     (bob,) = await phone.boot(plan_of(lab, "CSFBOB", tmp_path / "b", "tftp"))
@@ -119,7 +129,8 @@ async def test_https_is_not_spoken_with_somebody_unknown(lab, phone, tmp_path):
     with pytest.raises(CertificateError):
         await phone.boot(stranger)
     assert lab.cluster.service.served == []
-    await phone.boot(plan)
+    (account,) = await phone.boot(plan)
+    await phone.close(account)
     # By then the list has named the server.
     (account,) = await phone.boot(stranger)
     assert account.registration is RegistrationState.REGISTERED

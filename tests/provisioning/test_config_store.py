@@ -68,3 +68,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         store.settle("CSFALICE", b"new")
     assert store.last_good("CSFALICE") == b"good"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_installation_keeps_its_digits(tmp_path):
+    store = ConfigStore(tmp_path / "store")
+    first = store.installation("CSFALICE", lambda count: bytes(range(count)))
+    assert first == "000102030405"
+    assert store.installation("CSFALICE", lambda count: bytes(count)) == first
+    assert store.installation("CSFBOB", lambda count: b"\xff" * count) == "FFFFFFFFFFFF"
+    (store.folder / "CSFALICE.installation").write_text("no digits")
+    assert store.installation("CSFALICE", lambda count: bytes(count)) == "000000000000"

@@ -375,7 +375,8 @@ class AccountConfig:
         if ":" in target.partition("@")[0]:
             raise ConfigurationError(f"target: {target!r} is not a sip: or sips: URI")
         aor = self.aor_uri
-        place = aor.host if aor.port is None else f"{aor.host}:{aor.port}"
+        host = f"[{aor.host}]" if ":" in aor.host else aor.host
+        place = host if aor.port is None else f"{host}:{aor.port}"
         whole = target if "@" in target else f"{target}@{place}"
         uri = parse_sip_uri(f"{aor.scheme}:{whole}", what="target")
         if not uri.user:

@@ -154,3 +154,8 @@ def test_instance_and_reg_id_are_registered():
     config = account(instance="urn:uuid:00000000-0000-4000-8000-000000000001", reg_id=2)
     registered = registration_config(config, instance=config.instance)
     assert (registered.instance_id, registered.reg_id) == (config.instance, 2)
+
+
+def test_a_user_of_an_ipv6_domain_is_called_there():
+    config = account(aor="sip:alice@[::1]:5070", registrar="sips:[::1]:5061")
+    assert str(config.target_uri("600")) == "sip:600@[::1]:5070"

@@ -1,0 +1,175 @@
+"""`softphone load run` and `find-capacity`: run, show, judge, report."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rich.live import Live
+
+from softphone.cli.face import Face
+from softphone.cli.load_options import CapacityOptions, LoadOptions
+from softphone.cli.load_plan import expectations_of, plan_of
+from softphone.cli.load_screen import Screen
+from softphone.cli.run import DONE, FAILED, INTERRUPTED
+from softphone.errors import ConfigurationError
+from softphone.load.capacity import CapacitySearch, Trial
+from softphone.load.conduct import Watcher, conduct
+from softphone.load.plan import LoadPlan
+from softphone.load.prometheus import PrometheusPage
+from softphone.load.report import write_report
+from softphone.load.result import Result, causes, figures, judge, second_fields
+from softphone.load.search import find_capacity
+from softphone.load.tally import Second
+from softphone.load.verdict import Verdict
+
+__all__ = ["find", "run_load"]
+
+
+async def run_load(face: Face, options: LoadOptions) -> int:
+    """One run; 0 when it is valid and every verdict is met, else 1 (2: nothing was sent)."""
+    expectations = expectations_of(options)
+    plan = plan_of(options)
+    _check(options)
+    async with _watched(face, options, plan) as watcher:
+        result = await conduct(plan, options.workers, watcher)
+    verdicts = judge(result, expectations)
+    _report(face, options, result, verdicts, None)
+    _tell(face, result, verdicts)
+    return _code(result, verdicts)
+
+
+async def find(face: Face, options: CapacityOptions) -> int:
+    """A search; 0 when the capacity was found and confirmed, else 1."""
+    expectations = expectations_of(options)
+    if not expectations:
+        raise ConfigurationError("--expect: say what a target must reach to hold its calls")
+    if options.most < options.calls or options.confirm < 1 or not 0 < options.precision < 1:
+        raise ConfigurationError("--most, --confirm and --precision: at least --calls, 1, 0 to 1")
+    plan = plan_of(options)
+    _check(options)
+    search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
+
+    def trial(told: Trial) -> None:
+        word = "held" if told.held else "not held" if told.valid else "invalid"
+        face.event(
+            "trial",
+            f"{told.calls} calls: {word}{': ' if told.why else ''}{told.why}",
+            calls=told.calls,
+            held=told.held,
+            valid=told.valid,
+            why=told.why,
+        )
+
+    async with _watched(face, options, plan) as watcher:
+        result = await find_capacity(
+            plan, search, expectations, workers=options.workers, watcher=watcher, on_trial=trial
+        )
+    verdicts = () if result is None else judge(result, expectations)
+    shown = result or Result(replace(plan, calls=max(1, search.capacity)))
+    _report(face, options, shown, verdicts, search)
+    face.summary(
+        search.sentence(),
+        **shown.summary(verdicts),
+        capacity={
+            "calls": search.capacity,
+            "confirmed": search.confirmed,
+            "confidence": round(search.confidence, 3),
+            "not_held": search.limit,
+            "trials": [{"calls": t.calls, "held": t.held, "why": t.why} for t in search.trials],
+        },
+    )
+    return DONE if search.confirmed and all(t.valid for t in search.trials) else FAILED
+
+
+def _check(options: LoadOptions) -> None:
+    """What would be found out only at the end is found out now.  Raises ConfigurationError."""
+    if options.workers < 1:
+        raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        raise ConfigurationError(f"--report {options.report}: there is no such folder")
+
+
+@dataclass(slots=True)
+class _Listeners:
+    second: list[Callable[[Second], None]]
+    progress: list[Callable[[int, int], None]]
+
+
+@asynccontextmanager
+async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIterator[Watcher]:
+    """Whoever looks on: the screen or the script, and Prometheus."""
+    listeners = _Listeners([], [])
+    async with AsyncExitStack() as stack:
+        if options.prometheus is not None:
+            served = await stack.enter_async_context(PrometheusPage(options.prometheus))
+            place = f"http://127.0.0.1:{served.port}/metrics"
+            face.event("prometheus", f"figures for Prometheus at {place}", url=place)
+            listeners.second.append(served.take)
+        if face.json:
+            listeners.second.append(lambda s: face.event("second", **second_fields(s)))
+        elif face.console.is_terminal:
+            screen = Screen(plan, options.workers)
+            live = Live(screen.view(), console=face.console, refresh_per_second=4, transient=True)
+            stack.enter_context(live)
+
+            def second(told: Second) -> None:
+                screen.take(told)
+                live.update(screen.view())
+
+            def progress(done: int, whole: int) -> None:
+                screen.progress(done, whole)
+                live.update(screen.view())
+
+            listeners.second.append(second)
+            listeners.progress.append(progress)
+        yield Watcher(
+            second=lambda told: _each(listeners.second, told),
+            progress=lambda *told: _each(listeners.progress, *told),
+        )
+
+
+def _each(listeners: Sequence[Callable[..., None]], *told: object) -> None:
+    for listener in listeners:
+        listener(*told)
+
+
+def _report(
+    face: Face,
+    options: LoadOptions,
+    result: Result,
+    verdicts: Sequence[Verdict],
+    search: CapacitySearch | None,
+) -> None:
+    if options.report is not None:
+        wall = datetime.now().astimezone()
+        write_report(options.report, result, verdicts, search=search, wall=wall)
+        face.event("report", f"the report is {options.report}", path=str(options.report))
+
+
+def _tell(face: Face, result: Result, verdicts: Sequence[Verdict]) -> None:
+    face.table("", ("figure", "value"), figures(result))
+    failed = sorted(causes(result.total).items(), key=lambda item: -item[1])
+    if failed:
+        face.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
+    if verdicts:
+        met = {True: "met", False: "NOT MET"}
+        rows = [(each.expected, met[each.met], each.measured) for each in verdicts]
+        face.table("", ("expected", "", "measured"), rows)
+    face.summary(_sentence(result, verdicts), **result.summary(verdicts))
+
+
+def _sentence(result: Result, verdicts: Sequence[Verdict]) -> str:
+    lines = [f"INVALID: {reason}" for reason in result.invalid_because]
+    lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
+    if result.interrupted:
+        lines.append("interrupted: the figures are of what there was")
+    return "\n".join(lines) or "valid" + (", every verdict met" if verdicts else "")
+
+
+def _code(result: Result, verdicts: Sequence[Verdict]) -> int:
+    if result.interrupted:
+        return INTERRUPTED
+    return DONE if result.valid and all(verdict.met for verdict in verdicts) else FAILED

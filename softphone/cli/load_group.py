@@ -1,0 +1,62 @@
+"""The commands of `softphone load`; what carries them out is imported when used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from softphone.cli.load_options import CapacityOptions, LoadOptions, takes
+
+if TYPE_CHECKING:
+    from softphone.cli.face import Face
+
+__all__ = ["group"]
+
+group = typer.Typer(
+    name="load",
+    help="Many calls at once: measured, judged, reported.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+EXIT_CODES = (
+    "Exit codes: 0 valid and as expected, 1 a verdict was not met or the run was invalid, "
+    "2 wrong usage and nothing sent, 130 interrupted."
+)
+
+
+def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool) -> None:
+    """Run a command; however it ends, the fields of its summary are there."""
+    from softphone.cli.run import Options, run
+    from softphone.load.result import BLANK
+
+    sys.exit(run(Options(json, summary=BLANK), command))
+
+
+@group.command(epilog=EXIT_CODES)
+@takes(LoadOptions)
+def run(options: LoadOptions) -> None:
+    """Run a load: so many calls, so many a second, for so long."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.load import run_load
+
+        return await run_load(face, options)
+
+    _carry_out(command, json=options.json)
+
+
+@group.command("find-capacity", epilog=EXIT_CODES)
+@takes(CapacityOptions)
+def find_capacity(options: CapacityOptions) -> None:
+    """Find the most calls that a target holds within the verdicts."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.load import find
+
+        return await find(face, options)
+
+    _carry_out(command, json=options.json)

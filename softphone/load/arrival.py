@@ -1,0 +1,233 @@
+"""When calls arrive and how long they last: seeded, and known before anything is dialed.
+
+An arrival is a stream of seconds since the start, never falling; a hold is drawn for each call by
+its number, so that workers who share a run agree on every call without a word.  No clock here.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from softphone.errors import ConfigurationError
+
+__all__ = [
+    "Arrival",
+    "Constant",
+    "Hold",
+    "Poisson",
+    "Ramp",
+    "Steps",
+    "Trace",
+    "parse_arrival",
+    "parse_hold",
+]
+
+ARRIVALS = "constant, poisson, ramp:FROM-TO:SECONDS, step:RATE:SECONDS,RATE:SECONDS,… or trace:FILE"
+HOLDS = "run, SECONDS, uniform:FROM-TO, exponential:MEAN or lognormal:MEDIAN:SIGMA"
+
+
+class Arrival(Protocol):
+    """A stream of arrivals."""
+
+    def times(self) -> Iterator[float]:
+        """Seconds since the start, never falling; a trace ends, the others do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """`rate` a second, evenly."""
+
+    rate: float
+
+    def times(self) -> Iterator[float]:
+        """See `Arrival`."""
+        number = 0
+        while True:
+            yield number / self.rate
+            number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson:
+    """`rate` a second in the mean, each independent of the others."""
+
+    rate: float
+    seed: int
+
+    def times(self) -> Iterator[float]:
+        """See `Arrival`."""
+        chance = random.Random(f"arrival {self.seed}")
+        at = 0.0
+        while True:
+            at += chance.expovariate(self.rate)
+            yield at
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """The rate goes from `first` to `last` in a straight line over `seconds`, and stays there."""
+
+    first: float
+    last: float
+    seconds: float
+
+    def times(self) -> Iterator[float]:
+        """See `Arrival`."""
+        slope = (self.last - self.first) / self.seconds
+        whole = (self.first + self.last) / 2 * self.seconds
+        number = 0
+        while number <= whole:
+            # The area under the line up to t is the number of calls: first*t + slope*t*t/2.
+            root = math.sqrt(max(0.0, self.first**2 + 2 * slope * number))
+            yield min(self.seconds, 2 * number / (self.first + root)) if number else 0.0
+            number += 1
+        while self.last > 0:
+            yield self.seconds + (number - whole) / self.last
+            number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """One rate after the other: pairs of a rate and its seconds; the last one stays."""
+
+    steps: tuple[tuple[float, float], ...]
+
+    def times(self) -> Iterator[float]:
+        """See `Arrival`."""
+        begun = 0.0
+        for rate, seconds in self.steps[:-1]:
+            for number in range(round(rate * seconds)):
+                yield begun + number / rate
+            begun += seconds
+        for at in Constant(self.steps[-1][0]).times():
+            yield begun + at
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What was recorded once."""
+
+    seconds: tuple[float, ...]
+
+    def times(self) -> Iterator[float]:
+        """See `Arrival`."""
+        yield from self.seconds
+
+
+def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
+    """The arrival that `text` names; `rate` is that of constant and poisson ones.
+
+    Raises ConfigurationError.
+    """
+    kind, _, rest = text.partition(":")
+    try:
+        if kind in ("constant", "poisson") and not rest:
+            _above_zero(rate)
+            return Constant(rate) if kind == "constant" else Poisson(rate, seed)
+        if kind == "ramp":
+            span, _, seconds = rest.partition(":")
+            first, last = _span(span)
+            return Ramp(first, _above_zero(last), _above_zero(float(seconds)))
+        if kind == "step":
+            return Steps(tuple(_step(part) for part in rest.split(",")))
+    except ValueError as error:
+        raise ConfigurationError(f"arrival {text!r}: {error}; give {ARRIVALS}") from error
+    if kind == "trace" and rest:
+        return _trace(Path(rest))
+    raise ConfigurationError(f"arrival {text!r}: give {ARRIVALS}")
+
+
+def _above_zero(value: float) -> float:
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{value:g} is not more than 0")
+    return value
+
+
+def _span(text: str) -> tuple[float, float]:
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ValueError(f"{text!r} is not of the form FROM-TO")
+    low, high = float(first), float(last)
+    if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high < 0:
+        raise ValueError(f"{text!r} is not two numbers of 0 or more")
+    return low, high
+
+
+def _step(text: str) -> tuple[float, float]:
+    rate, _, seconds = text.partition(":")
+    return _above_zero(float(rate)), _above_zero(float(seconds or "1"))
+
+
+def _trace(path: Path) -> Trace:
+    """One arrival a line, in seconds; empty lines and what follows a # are not read."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: the trace cannot be read: {error}") from error
+    found: list[float] = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            at = float(text)
+        except ValueError:
+            raise ConfigurationError(f"{path}:{number}: {text!r} is no number") from None
+        if not math.isfinite(at) or at < (found[-1] if found else 0.0):
+            raise ConfigurationError(f"{path}:{number}: {text} lies before the line above, or 0")
+        found.append(at)
+    if not found:
+        raise ConfigurationError(f"{path}: the trace has no arrival")
+    return Trace(tuple(found))
+
+
+# Holds ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How long calls last: `kind` and its two numbers, as `parse_hold` reads them."""
+
+    kind: str
+    first: float = 0.0
+    second: float = 0.0
+    seed: int = 0
+
+    def of(self, number: int) -> float | None:
+        """The seconds of call `number`; None: until the end of the run."""
+        if self.kind == "run":
+            return None
+        if self.kind == "fixed":
+            return self.first
+        chance = random.Random(f"hold {self.seed} {number}")
+        if self.kind == "uniform":
+            return chance.uniform(self.first, self.second)
+        if self.kind == "exponential":
+            return chance.expovariate(1.0 / self.first)
+        return self.first * math.exp(chance.gauss(0.0, self.second))
+
+
+def parse_hold(text: str, *, seed: int) -> Hold:
+    """The hold that `text` names.  Raises ConfigurationError."""
+    kind, _, rest = text.partition(":")
+    try:
+        if text == "run":
+            return Hold("run")
+        if kind == "uniform":
+            low, high = _span(rest)
+            if low > high:
+                raise ValueError(f"{low:g} is more than {high:g}")
+            return Hold("uniform", low, high, seed)
+        if kind == "exponential":
+            return Hold("exponential", _above_zero(float(rest)), seed=seed)
+        if kind == "lognormal":
+            median, _, sigma = rest.partition(":")
+            return Hold("lognormal", _above_zero(float(median)), _above_zero(float(sigma)), seed)
+        return Hold("fixed", _above_zero(float(text.removeprefix("fixed:"))))
+    except ValueError as error:
+        raise ConfigurationError(f"hold {text!r}: {error}; give {HOLDS}") from error

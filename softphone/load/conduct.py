@@ -1,0 +1,79 @@
+"""Conducting a run: in this process, or by a crew of workers; either way it is one `Result`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from softphone.load.crew import Crew
+from softphone.load.plan import LoadPlan
+from softphone.load.result import Result
+from softphone.load.runner import Runner
+from softphone.load.tally import Second
+
+__all__ = ["Watcher", "conduct"]
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who is told how a run goes: of every second, and of the registrations before it."""
+
+    second: Callable[[Second], None] = lambda second: None
+    progress: Callable[[int, int], None] = lambda done, whole: None
+
+
+async def conduct(plan: LoadPlan, workers: int = 1, watcher: Watcher | None = None) -> Result:
+    """Run a plan to its end, or until this task is canceled, which ends it with a result.
+
+    Raises ConfigurationError before anything is sent; SoftphoneError when nobody could register.
+    """
+    watcher = watcher or Watcher()
+    kept: list[Second] = []
+
+    def second(told: Second) -> None:
+        kept.append(told)
+        watcher.second(told)
+
+    if workers > 1:
+        crew = Crew(plan.shares(workers), on_second=second, on_progress=watcher.progress)
+        result, early = await _to_the_end(crew.run(plan), crew.stop)
+        result.interrupted = early
+    else:
+        result = await _alone(plan, second, watcher)
+    for told in kept:
+        result.take(told)
+    return result
+
+
+async def _alone(plan: LoadPlan, second: Callable[[Second], None], watcher: Watcher) -> Result:
+    async with Runner(plan, on_second=second, on_progress=watcher.progress) as runner:
+        outcome, early = await _to_the_end(runner.run(), runner.stop)
+    return Result(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
+
+
+async def _to_the_end(
+    work: Coroutine[Any, Any, Made], stop: Callable[[], None]
+) -> tuple[Made, bool]:
+    """What `work` gives, and whether it was stopped early.
+
+    The first cancellation ends the run and keeps what it has; a second one gives it up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task), False
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if task.done() or current is None:
+            raise
+        current.uncancel()
+        stop()
+    try:
+        return await asyncio.shield(task), True
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

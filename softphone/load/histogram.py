@@ -1,0 +1,112 @@
+"""A histogram that merges: log-linear buckets, as HDR histograms have them.
+
+Values up to 2,048 units have a bucket each; above, each power of two is cut into 1,024 buckets, so
+that a quantile is within 0.1 % of the true one.  Two histograms add up exactly, which averages of
+percentiles do not.  What nobody counted takes no room.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+__all__ = ["Histogram"]
+
+_BITS = 10
+_HALF = 1 << _BITS
+
+
+def _bucket(units: int) -> int:
+    shift = max(0, units.bit_length() - _BITS - 1)
+    return (shift << _BITS) + (units >> shift)
+
+
+def _bounds(bucket: int) -> tuple[int, int]:
+    """The units that a bucket begins with, and how many it holds."""
+    shift = max(0, (bucket >> _BITS) - 1)
+    return (bucket - (shift << _BITS)) << shift, 1 << shift
+
+
+class Histogram:
+    """Counts of values of 0 or more, each rounded down to `unit`; what is below counts as 0."""
+
+    __slots__ = ("_counts", "maximum", "minimum", "sum", "total", "unit")
+
+    def __init__(self, unit: float) -> None:
+        self.unit = unit
+        self.total = 0
+        self.sum = 0.0
+        self.minimum = math.inf
+        self.maximum = 0.0
+        self._counts: dict[int, int] = {}
+
+    def add(self, value: float, count: int = 1) -> None:
+        """Count a value, `count` times."""
+        value = max(0.0, value)
+        bucket = _bucket(int(value / self.unit + 1e-9))
+        self._counts[bucket] = self._counts.get(bucket, 0) + count
+        self.total += count
+        self.sum += value * count
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+
+    def merge(self, other: Histogram) -> None:
+        """Add all that another one has counted.  Raises ValueError for another unit."""
+        if other.unit != self.unit:
+            raise ValueError(f"histograms of units {self.unit:g} and {other.unit:g} do not merge")
+        for bucket, count in other._counts.items():
+            self._counts[bucket] = self._counts.get(bucket, 0) + count
+        self.total += other.total
+        self.sum += other.sum
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+
+    def quantile(self, share: float) -> float | None:
+        """The value that `share` of the values do not exceed; None when there are none."""
+        if not self.total:
+            return None
+        wanted = max(1, math.ceil(share * self.total - 1e-9))
+        seen = 0
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket]
+            if seen >= wanted:
+                begin, width = _bounds(bucket)
+                middle = (begin + (width - 1) / 2) * self.unit
+                return min(self.maximum, max(self.minimum, middle))
+        return self.maximum
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of all values."""
+        return self.sum / self.total if self.total else None
+
+    def share_above(self, bound: float) -> float:
+        """The share of values, 0.0 to 1.0, in buckets that begin above `bound`."""
+        if not self.total:
+            return 0.0
+        limit = bound / self.unit
+        above = sum(count for bucket, count in self._counts.items() if _bounds(bucket)[0] > limit)
+        return above / self.total
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it; `of` reads it again."""
+        if not self.total:
+            return {"unit": self.unit}
+        return {
+            "unit": self.unit,
+            "sum": self.sum,
+            "range": [self.minimum, self.maximum],
+            "counts": {str(bucket): count for bucket, count in self._counts.items()},
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What `plain` gave.  Raises KeyError, TypeError or ValueError when it is not that."""
+        made = cls(float(plain["unit"]))
+        if "counts" in plain:
+            made._counts = {int(key): int(count) for key, count in plain["counts"].items()}
+            made.total = sum(made._counts.values())
+            made.sum = float(plain["sum"])
+            made.minimum, made.maximum = (float(value) for value in plain["range"])
+        return made

@@ -1,0 +1,215 @@
+"""The plan of a run: plain values that can be written as JSON and shared out among workers.
+
+Every worker knows the whole schedule and takes each N-th arrival of it; users, ports and the
+number of calls are cut into shares.  No secret is in a plan: passwords stay in their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from softphone.account import AccountConfig, TlsConfig, load_account
+from softphone.errors import ConfigurationError
+from softphone.load.arrival import Arrival, Hold, parse_arrival, parse_hold
+from softphone.load.users import UserSpec, config_of
+from softphone.security import CryptoSuite, SrtpPolicy
+
+__all__ = ["BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSpec:
+    """What all users share: an account file, or a server; and what the media must be.
+
+    `server` is the registrar, or with `registers` off the outbound proxy.
+    """
+
+    account: str | None = None
+    server: str | None = None
+    registers: bool = True
+    ca: tuple[str, ...] = ()
+    pin: str | None = None
+    server_name: str | None = None
+    srtp: str | None = None
+    suites: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """What goes wrong on purpose.
+
+    `loss` is the share of packets (0.0 to 1.0) that never leave, `delay` what the others wait in
+    seconds, `cut_every` the seconds between two connections that are lost.  Shares of the users
+    have a wrong password, or the certificate in `certificate` (an expired one, say).
+    """
+
+    loss: float = 0.0
+    delay: float = 0.0
+    cut_every: float = 0.0
+    wrong_password: float = 0.0
+    bad_certificate: float = 0.0
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """One run.
+
+    `calls` is how many are up at once, at most; `rate` how many begin a second; `duration` the
+    seconds that the load lasts once all `calls` have begun.  `hold` None is the scenario's own.
+    `scenario` is a name, or FILE.py:NAME.  This is the share of `worker` among `workers`.
+    """
+
+    scenario: str
+    target: str | None
+    base: BaseSpec
+    users: tuple[UserSpec, ...]
+    calls: int = 1
+    rate: float = 10.0
+    arrival: str = "constant"
+    hold: str | None = None
+    duration: float = 10.0
+    seed: int = 1
+    register_rate: float = 50.0
+    sockets: str = "per-call"
+    ports: tuple[int, int] = (40000, 49999)
+    host: str = "127.0.0.1"
+    play: str | None = None
+    checks: int = 8
+    answer_timeout: float = 32.0
+    faults: FaultSpec = field(default_factory=FaultSpec)
+    worker: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError."""
+        if not 1 <= self.calls <= 1_000_000:
+            raise ConfigurationError(f"{self.calls} calls: expected 1 to 1,000,000")
+        if not 0 < self.duration < 1e7:
+            raise ConfigurationError(f"a duration of {self.duration:g} s: expected more than 0")
+        if not 0 < self.register_rate < 1e6:
+            raise ConfigurationError("the rate of registrations is a number above 0")
+        if not self.users:
+            raise ConfigurationError("there is no user to call with")
+
+    def schedule(self) -> Arrival:
+        """When calls arrive, in all workers.  Raises ConfigurationError."""
+        return parse_arrival(self.arrival, rate=self.rate, seed=self.seed)
+
+    def holds(self, default: str) -> Hold:
+        """How long calls last.  Raises ConfigurationError."""
+        return parse_hold(self.hold or default, seed=self.seed)
+
+    def shares(self, workers: int) -> tuple[LoadPlan, ...]:
+        """The plan cut for `workers`.  Raises ConfigurationError when there is too little to cut.
+
+        Users that are called in pairs stay together.
+        """
+        pairs = [self.users[at : at + 2] for at in range(0, len(self.users), 2)]
+        single = len(self.users) == 1
+        if workers < 1 or self.calls < workers or (not single and len(pairs) < workers):
+            raise ConfigurationError(
+                f"{workers} workers: there are {self.calls} calls and {len(self.users)} users, "
+                "and each worker needs a call and a pair of users of its own"
+            )
+        first, last = self.ports
+        room = (last - first + 1) // workers & ~1
+        return tuple(
+            replace(
+                self,
+                users=self.users
+                if single
+                else tuple(user for pair in pairs[number::workers] for user in pair),
+                calls=len(range(number, self.calls, workers)),
+                register_rate=self.register_rate / workers,
+                ports=(first + number * room, first + (number + 1) * room - 1),
+                worker=number,
+                workers=workers,
+            )
+            for number in range(workers)
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        return found | {
+            "base": asdict(self.base),
+            "faults": asdict(self.faults),
+            "users": [user.plain() for user in self.users],
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What `plain` gave."""
+        base = dict(plain["base"])
+        base.update({name: tuple(base[name]) for name in ("ca", "suites", "codecs")})
+        values = dict(plain)
+        values["base"] = BaseSpec(**base)
+        values["faults"] = FaultSpec(**plain["faults"])
+        values["users"] = tuple(UserSpec.of(user) for user in plain["users"])
+        values["ports"] = tuple(plain["ports"])
+        return cls(**values)
+
+
+def base_account(plan: LoadPlan) -> AccountConfig:
+    """The account that all users share.  Raises ConfigurationError."""
+    spec = plan.base
+    if spec.account is not None:
+        config = load_account(spec.account).config
+    else:
+        config = _made(spec, plan.users[0])
+    if not spec.registers and config.registrar is not None:
+        proxy = config.outbound_proxy or config.registrar
+        config = replace(config, registrar=None, outbound_proxy=proxy)
+    changes: dict[str, object] = {}
+    if spec.srtp is not None:
+        try:
+            changes["srtp"] = SrtpPolicy(spec.srtp)
+        except ValueError:
+            raise ConfigurationError(
+                f"srtp {spec.srtp!r}: expected required, optional or off"
+            ) from None
+    if spec.suites:
+        changes["suites"] = tuple(_suite(name) for name in spec.suites)
+    if spec.codecs:
+        changes["codecs"] = tuple(name.upper() for name in spec.codecs)
+    # The engine is the run's own, and its ports are the plan's.
+    return config.with_media(ports=None, **changes)
+
+
+def _made(spec: BaseSpec, first: UserSpec) -> AccountConfig:
+    if spec.server is None:
+        raise ConfigurationError("give an account file, or a registrar, to call with")
+    if not first.aor.lower().startswith(("sip:", "sips:")):
+        raise ConfigurationError(f"user {first.aor!r}: give a domain, as in sip:{first.aor}@…")
+    tls = TlsConfig(
+        ca=tuple(Path(name) for name in spec.ca if name != "system"),
+        system="system" in spec.ca,
+        pin=spec.pin,
+        server_name=spec.server_name,
+    )
+    return AccountConfig(
+        aor=first.aor,
+        registrar=spec.server if spec.registers else None,
+        outbound_proxy=None if spec.registers else spec.server,
+        tls=tls,
+    )
+
+
+def _suite(name: str) -> CryptoSuite:
+    try:
+        return CryptoSuite(name)
+    except ValueError:
+        known = ", ".join(suite.value for suite in CryptoSuite)
+        raise ConfigurationError(f"suite {name!r} is unknown; known are {known}") from None
+
+
+def accounts_of(plan: LoadPlan) -> tuple[AccountConfig, ...]:
+    """The account of every user of the plan.  Raises ConfigurationError."""
+    base = base_account(plan)
+    return tuple(config_of(base, user) for user in plan.users)

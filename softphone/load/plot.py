@@ -1,0 +1,175 @@
+"""Plots as inline SVG: lines over numbers, and bars; no script, font or file from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+__all__ = ["Series", "bars", "lines", "ticks"]
+
+WIDTH, HEIGHT = 720, 260
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
+COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df")
+BAR = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A named line; a point without a value is a gap.  `marks` draws its points."""
+
+    name: str
+    points: Sequence[tuple[float, float | None]]
+    marks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From values to places on the drawing."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+
+    def at(self, value: float) -> float:
+        span = self.high - self.low
+        return self.begin + (value - self.low) / span * (self.end - self.begin)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers from `low` to `high`, some `about` of them."""
+    span = high - low
+    if span <= 0 or not math.isfinite(span):
+        return [low]
+    raw = span / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def lines(
+    series: Sequence[Series],
+    *,
+    label: str,
+    across: str = "seconds",
+    floor: float = 0.0,
+    ceiling: float | None = None,
+) -> str:
+    """A line for each series; `label` is the unit upwards, `across` the one to the right.
+
+    `floor` and `ceiling` are the least that the scale upwards spans; across it begins at 0.
+    """
+    points = [(x, y) for one in series for x, y in one.points if y is not None]
+    if not points:
+        return _nothing(label)
+    x_scale = _scale([x for x, _ in points], LEFT, WIDTH - RIGHT, 0.0, None)
+    y_scale = _scale([y for _, y in points], HEIGHT - BOTTOM, TOP, floor, ceiling)
+    parts = [_grid(x_scale, y_scale), _labels(label, across)]
+    for number, one in enumerate(series):
+        parts.append(_line(one, x_scale, y_scale, COLORS[number % len(COLORS)]))
+    parts.append(_legend(series))
+    return _drawing(HEIGHT, label, parts)
+
+
+def _scale(
+    values: Sequence[float], begin: float, end: float, floor: float, ceiling: float | None
+) -> _Scale:
+    low = min(floor, *values)
+    high = max(values) if ceiling is None else max(ceiling, *values)
+    if high - low < 1e-9:
+        high = low + 1.0
+    return _Scale(low, high, begin, end)
+
+
+def _grid(x_scale: _Scale, y_scale: _Scale) -> str:
+    parts = []
+    for value in ticks(y_scale.low, y_scale.high):
+        y = y_scale.at(value)
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(
+            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
+        )
+    for value in ticks(x_scale.low, x_scale.high, 8):
+        x = x_scale.at(value)
+        parts.append(
+            f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+            f"{_number(value)}</text>"
+        )
+    parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>')
+    return "".join(parts)
+
+
+def _labels(label: str, across: str) -> str:
+    return (
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{escape(across)}</text>'
+        f'<text x="4" y="12">{escape(label)}</text>'
+    )
+
+
+def _line(one: Series, x_scale: _Scale, y_scale: _Scale, color: str) -> str:
+    path, drawn = [], False
+    marks = []
+    for x, y in one.points:
+        if y is None:
+            drawn = False
+            continue
+        place = f"{x_scale.at(x):.1f} {y_scale.at(y):.1f}"
+        path.append(("L" if drawn else "M") + place)
+        drawn = True
+        if one.marks or len(one.points) == 1:
+            left, up = place.split()
+            marks.append(f'<circle cx="{left}" cy="{up}" r="3.5" fill="{color}"/>')
+    return (
+        f'<path class="line" stroke="{color}" d="{"".join(path)}">'
+        f"<title>{escape(one.name)}</title></path>" + "".join(marks)
+    )
+
+
+def _legend(series: Sequence[Series]) -> str:
+    parts, x = [], float(WIDTH - RIGHT)
+    for number, one in reversed(list(enumerate(series))):
+        color = COLORS[number % len(COLORS)]
+        parts.append(f'<text x="{x:.0f}" y="12" text-anchor="end">{escape(one.name)}</text>')
+        x -= 7.0 * len(one.name) + 18
+        parts.append(f'<rect x="{x:.0f}" y="4" width="12" height="8" fill="{color}"/>')
+        x -= 14
+    return "".join(parts)
+
+
+def bars(counts: Mapping[str, int], *, label: str) -> str:
+    """A bar for each name, the longest first."""
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if not rows:
+        return _nothing(label)
+    most = max(1, rows[0][1])
+    names = min(320, 8 * max(len(name) for name, _ in rows) + 16)
+    parts = []
+    for number, (name, count) in enumerate(rows):
+        y = 8 + number * BAR
+        width = max(2.0, (WIDTH - names - 80) * count / most)
+        parts.append(
+            f'<text x="{names - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>'
+            f'<rect x="{names}" y="{y}" width="{width:.1f}" height="18" fill="{COLORS[1]}"/>'
+            f'<text x="{names + width + 6:.1f}" y="{y + 14}">{count:,}</text>'
+        )
+    return _drawing(16 + len(rows) * BAR, label, parts)
+
+
+def _nothing(label: str) -> str:
+    return f'<p class="nothing">{escape(label)}: nothing to plot</p>'
+
+
+def _drawing(height: int, label: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"

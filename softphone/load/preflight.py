@@ -1,0 +1,89 @@
+"""Ports and descriptors, counted before the first request leaves."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+from softphone.load.plan import LoadPlan
+
+__all__ = ["check"]
+
+SPARE = 64
+"""Descriptors for the loop, the files and the screen."""
+ROWS_A_SOCKET = 200
+"""Streams that share a pair of sockets."""
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def check(plan: LoadPlan) -> None:
+    """Raise ConfigurationError when the run would run out of ports or descriptors.
+
+    The soft limit of descriptors is raised as far as the hard one allows.
+    """
+    # A scenario with two sides has both legs of a call here.
+    streams = plan.calls * (2 if plan.target is None else 1)
+    shared = plan.sockets == "shared"
+    pairs = -(-streams // ROWS_A_SOCKET) if shared else streams
+    _check_descriptors(2 * pairs + len(plan.users) + SPARE)
+    _check_connections(len(plan.users))
+    _check_ports(plan, pairs)
+
+
+def _check_descriptors(needed: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or needed <= soft:
+        return
+    if hard != unlimited and needed > hard:
+        raise ConfigurationError(
+            f"the run needs {needed:,} file descriptors, and this process may have {hard:,}: "
+            f"raise the limit (ulimit -Hn {needed}), or use --sockets shared or more --workers"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _check_connections(users: int) -> None:
+    """Each user has a connection of its own, and to one server each needs a local port."""
+    try:
+        first, last = (int(word) for word in EPHEMERAL.read_text().split())
+    except (OSError, ValueError):
+        return  # not Linux: the system's own error has to do
+    if users > last - first + 1:
+        raise ConfigurationError(
+            f"{users:,} users need as many connections, and this machine has {last - first + 1:,} "
+            "local ports: widen net.ipv4.ip_local_port_range, or use fewer users"
+        )
+
+
+def _check_ports(plan: LoadPlan, needed: int) -> None:
+    first, last = plan.ports
+    even = first + (first & 1)
+    there = max(0, (last - even + 1) // 2)
+    if needed > there:
+        raise ConfigurationError(
+            f"the run needs {needed:,} pairs of media ports, and --ports {first}-{last} has "
+            f"{there:,}: give a wider range, or use --sockets shared"
+        )
+    free = 0
+    for port in range(even, last, 2):
+        free += _is_free(plan.host, port)
+        if free >= needed:
+            return
+    raise ConfigurationError(
+        f"the run needs {needed:,} pairs of media ports on {plan.host}, and of --ports "
+        f"{first}-{last} only {free:,} are free"
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for each in (port, port + 1):
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((host, each))
+            except OSError:
+                return False
+    return True

@@ -1,0 +1,196 @@
+"""What a run came to: its seconds, their sum, why it is invalid, and the summary for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from softphone.load.histogram import Histogram
+from softphone.load.plan import LoadPlan
+from softphone.load.tally import Second, Tally
+from softphone.load.verdict import Expectation, Verdict
+
+__all__ = ["BLANK", "Result", "causes", "figures", "judge", "ranks", "second_fields"]
+
+
+@dataclass(slots=True)
+class Result:
+    """A run, of one worker or of many.
+
+    `begun_apart` is how many seconds lay between the starts of the first and the last worker;
+    `lost` names workers that did not come to their end.
+    """
+
+    plan: LoadPlan
+    seconds: list[Second] = field(default_factory=list)
+    total: Tally = field(default_factory=Tally)
+    invalid_because: list[str] = field(default_factory=list)
+    workers: int = 1
+    lost: list[str] = field(default_factory=list)
+    begun_apart: float = 0.0
+    interrupted: bool = False
+
+    def take(self, second: Second) -> None:
+        """Take one second of the run."""
+        self.seconds.append(second)
+        self.total.merge(second.tally)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the figures are the target's and not the generator's."""
+        return not self.invalid_because
+
+    @property
+    def most_up(self) -> int:
+        """The most calls that were up at the end of a second."""
+        return max((second.up for second in self.seconds), default=0)
+
+    def summary(self, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+        """The fields of the last object; scripts depend on their names."""
+        fields = _fields(self.total)
+        fields["calls"]["most_up"] = self.most_up
+        return {
+            "valid": self.valid,
+            "invalid_because": list(self.invalid_because),
+            "interrupted": self.interrupted,
+            **fields,
+            "workers": {
+                "started": self.workers,
+                "lost": list(self.lost),
+                "begun_apart_ms": round(self.begun_apart * 1e3, 1),
+            },
+            "verdicts": [
+                {"expected": each.expected, "met": each.met, "measured": each.measured}
+                for each in verdicts
+            ],
+        }
+
+
+def _fields(total: Tally) -> dict[str, Any]:
+    """What was counted; the first five names are those of the tool's contract with scripts."""
+    return {
+        "calls": {
+            "attempted": total.attempted,
+            "answered": total.answered,
+            "failed": dict(total.failed),
+            "dropped": dict(total.dropped),
+            "ended": dict(total.ended),
+            "most_up": 0,
+        },
+        "setup_ms": _quantiles(total.setup_ms, (50, 95, 99), 1),
+        "mos": _quantiles(total.mos, (5, 50), 2),
+        "packets": {
+            "sent": total.sent,
+            "received": total.received,
+            "lost": total.lost,
+            "late": total.late,
+        },
+        "cpu_ms_per_call_second": round(total.cpu_ms_per_call_second, 3),
+        "jitter_ms": _quantiles(total.jitter_ms, (50, 95, 99), 2),
+        "loss_percent": round(total.loss_percent, 4),
+        "lateness_ms": _quantiles(total.lateness_ms, (50, 99), 1),
+        "suites": dict(total.suites),
+        "registrations": {
+            "attempted": total.registrations,
+            "registered": total.registered,
+            "failed": dict(total.registrations_failed),
+            "ms": _quantiles(total.registration_ms, (50, 95, 99), 1),
+        },
+        "audio": {"checked": total.checked, "heard": total.heard},
+        "injected": dict(total.injected),
+    }
+
+
+def judge(result: Result, expectations: Sequence[Expectation]) -> tuple[Verdict, ...]:
+    """What became of the expectations."""
+    return tuple(expectation.judge(result.total) for expectation in expectations)
+
+
+def second_fields(second: Second) -> dict[str, Any]:
+    """One second, for scripts."""
+    tally = second.tally
+    return {
+        "at": round(second.at, 2),
+        "up": second.up,
+        "attempted": tally.attempted,
+        "answered": tally.answered,
+        "failed": dict(tally.failed),
+        "dropped": dict(tally.dropped),
+        "registered": tally.registered,
+        "setup_ms": _quantiles(tally.setup_ms, (50, 99), 1),
+        "mos": _quantiles(second.mos_now, (5, 50), 2),
+        "jitter_ms": _quantiles(second.jitter_now_ms, (50, 95), 2),
+        "packets": {
+            "sent": tally.sent,
+            "received": tally.received,
+            "lost": tally.lost,
+            "late": tally.late,
+        },
+        "cpu": round(second.cpu, 3),
+        "lateness_ms": _quantiles(tally.lateness_ms, (99,), 1),
+        "workers": second.workers,
+    }
+
+
+def _quantiles(
+    histogram: Histogram, percents: Sequence[int], digits: int
+) -> dict[str, float | None]:
+    found = {}
+    for percent in percents:
+        value = histogram.quantile(percent / 100.0)
+        found[f"p{percent}"] = None if value is None else round(value, digits)
+    return found
+
+
+def figures(result: Result) -> list[tuple[str, str]]:
+    """What a person wants to know, each with its name."""
+    total = result.total
+    suites = ", ".join(f"{name} {count:,}" for name, count in total.suites.items())
+    return [
+        ("calls attempted", f"{total.attempted:,}"),
+        ("answered", f"{total.answered:,}"),
+        ("failed", f"{total.failed.total():,}"),
+        ("dropped", f"{total.dropped.total():,}"),
+        ("most calls up", f"{result.most_up:,}"),
+        ("users registered", f"{total.registered:,} of {total.registrations:,}"),
+        ("set-up p50 / p95 / p99, ms", ranks(total.setup_ms, 0.5, 0.95, 0.99)),
+        ("MOS p5 / p50", ranks(total.mos, 0.05, 0.5)),
+        ("jitter p50 / p95 / p99, ms", ranks(total.jitter_ms, 0.5, 0.95, 0.99)),
+        ("packets sent / received", f"{total.sent:,} / {total.received:,}"),
+        ("packets lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
+        ("packets that we sent more than 5 ms late", f"{total.late:,}"),
+        ("suites", suites or "-"),
+        ("calls that heard what they said", f"{total.heard} of {total.checked} listened to"),
+        ("our processor time, ms a call-second", f"{total.cpu_ms_per_call_second:.3f}"),
+        ("faults injected", ", ".join(f"{n} {c}" for n, c in total.injected.items()) or "none"),
+        ("workers", f"{result.workers}, {len(result.lost)} lost"),
+    ]
+
+
+def ranks(histogram: Histogram, *shares: float) -> str:
+    """Quantiles for a person: "5.4 / 12.1", and "-" for what was not measured."""
+    values = (histogram.quantile(share) for share in shares)
+    return " / ".join("-" if value is None else f"{value:.4g}" for value in values)
+
+
+def causes(total: Tally) -> dict[str, int]:
+    """Everything that has failed, by cause."""
+    found = dict(total.failed)
+    found |= {f"dropped: {cause}": count for cause, count in total.dropped.items()}
+    found |= {f"register: {cause}": count for cause, count in total.registrations_failed.items()}
+    return found
+
+
+BLANK: Mapping[str, Any] = MappingProxyType(
+    {
+        "valid": False,
+        "invalid_because": ["the run did not come to its end"],
+        "interrupted": False,
+        **_fields(Tally()),
+        "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},
+        "verdicts": [],
+    }
+)
+"""The fields of a run that never was."""

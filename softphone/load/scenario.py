@@ -1,0 +1,171 @@
+"""Scenarios: what one user does, as an async function that gets a `Turn`.
+
+    async def caller(turn: Turn) -> None:
+        async with turn.dial() as call:          # measured: set-up, cause of failure
+            await turn.talk(call, 2.0)
+            await turn.digits(call, "12#")
+            await turn.hold(call)
+            await turn.resume(call)
+            await turn.talk(call)                # to the end of the call's time
+
+    scenario = Scenario("mine", caller)
+
+Leaving the block hangs up.  `softphone load run --scenario FILE.py:scenario` runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from softphone.call import Call, IncomingCall
+from softphone.errors import ConfigurationError
+from softphone.load.stage import Stage
+from softphone.load.user import LoadUser
+
+__all__ = ["Attend", "Play", "Scenario", "Turn", "load_scenario"]
+
+
+class Turn:
+    """One run of a scenario by one user; `number` is that of its arrival.
+
+    `partner` is the address of the user that is called, in scenarios with two sides.
+    """
+
+    def __init__(self, user: LoadUser, stage: Stage, number: int, *, partner: str = "") -> None:
+        self.user = user
+        self.number = number
+        self.partner = partner
+        self._stage = stage
+        self._seconds = stage.hold.of(number)
+        self._begun = stage.clock()
+
+    async def register(self) -> None:
+        """Connect and register.  Raises what `Phone.register` does; it is counted."""
+        await self.user.register()
+
+    async def unregister(self) -> None:
+        """Take the binding away and close the connection."""
+        await self.user.close()
+
+    @asynccontextmanager
+    async def dial(self, target: str | None = None) -> AsyncIterator[Call]:
+        """Call `target`, or the run's; the block is entered when it is answered.
+
+        Raises CallError and its kin, by cause, when it is not; that is counted.
+        """
+        where = target or self.partner or self._stage.target
+        if not where:
+            raise ConfigurationError("this scenario calls somebody: give --target")
+        async with self._stage.dialed(self.user.account.dial(where), self.number) as call:
+            # What a call lasts counts from its answer.
+            self._begun = self._stage.clock()
+            yield call
+
+    @asynccontextmanager
+    async def answer(self, incoming: IncomingCall) -> AsyncIterator[Call]:
+        """Answer a call that came in; the block is entered when it is up."""
+        async with self._stage.attended(incoming, self.number) as call:
+            yield call
+
+    async def talk(self, call: Call, seconds: float | None = None) -> None:
+        """Talk for `seconds`, or to the end of the call's time; back at once when it has ended."""
+        if seconds is None:
+            seconds = self.left
+        await self._stage.talk(call, seconds)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left of the call's time; None: until the end of the run."""
+        if self._seconds is None:
+            return None
+        return max(0.0, self._begun + self._seconds - self._stage.clock())
+
+    @property
+    def over(self) -> bool:
+        """Whether the run, or the call's time, is over."""
+        return self._stage.over.is_set() or self.left == 0.0
+
+    async def digits(self, call: Call, digits: str) -> None:
+        """Send digits; returns when they have been said."""
+        await call.send_digits(digits)
+
+    async def hold(self, call: Call) -> None:
+        """Hold the far end.  Raises CallError when it refuses."""
+        await call.hold()
+
+    async def resume(self, call: Call) -> None:
+        """Take the far end back.  Raises CallError when it refuses."""
+        await call.resume()
+
+    async def transfer(self, call: Call, target: str) -> None:
+        """Transfer the far end, which ends our call.  Raises CallError when it is refused."""
+        self._stage.ending(call)
+        await call.transfer(target)
+
+    def hang_up(self, call: Call) -> None:
+        """End a call; leaving its block does the same."""
+        self._stage.ending(call)
+        call.hangup()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, at most to the end of the run."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stage.over.wait()
+        except TimeoutError:
+            return
+
+
+Play: TypeAlias = Callable[[Turn], Awaitable[None]]
+Attend: TypeAlias = Callable[[Turn, IncomingCall], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What callers do and, where there is a `callee`, what those do whom they call.
+
+    With a callee every second user is one, and each caller calls the user after it.  With
+    `registers` off, users are not registered before calls begin.  With `once` every user has one
+    turn.  `echoes` says that a caller hears what it says.  `hold` is how long calls last where
+    nobody says otherwise.
+    """
+
+    name: str
+    caller: Play
+    callee: Attend | None = None
+    registers: bool = True
+    once: bool = False
+    echoes: bool = True
+    hold: str = "run"
+
+
+def load_scenario(text: str, ready: dict[str, Scenario]) -> Scenario:
+    """A ready scenario by name, or the object NAME of FILE.py.  Raises ConfigurationError."""
+    if text in ready:
+        return ready[text]
+    file, _, name = text.rpartition(":")
+    if not file.endswith(".py"):
+        raise ConfigurationError(
+            f"scenario {text!r} is unknown; ready are {', '.join(ready)}, or give FILE.py:NAME"
+        )
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(f"softphone_scenario_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ConfigurationError(f"scenario {text!r}: there is no file {file}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigurationError(f"{file} cannot be loaded: {error!r}") from error
+    found = getattr(module, name, None)
+    if callable(found) and not isinstance(found, Scenario):
+        found = Scenario(name, found)
+    if not isinstance(found, Scenario):
+        raise ConfigurationError(f"{file} has no Scenario, or async function, named {name!r}")
+    return found

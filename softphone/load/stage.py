@@ -1,0 +1,269 @@
+"""The stage of a run: what turns share, and where every call is measured from dial to end.
+
+A call that was answered is followed until it has ended; every packet that it counts, and its end,
+go into the tally of the second in which they are seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from softphone.call import Call, IncomingCall, OutgoingCall
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import CallState, StreamStatistics
+from softphone.load.arrival import Hold
+from softphone.load.cause import cause_of, end_of
+from softphone.load.histogram import Histogram
+from softphone.load.sound import Listener, Sounds
+from softphone.load.tally import Tally
+from softphone.load.verdict import CLEAR
+from softphone.media.port import NoPortFree
+
+__all__ = ["Live", "Stage"]
+
+SAMPLED = 200
+"""Calls that are looked at in a second; where more are up, each has its turn."""
+CHECK_AFTER = 0.5
+"""Seconds of a call before it is listened to."""
+END_PATIENCE = 5.0
+SILENT_PACKETS = 50
+"""Packets that we have sent from which on a call that brought none back counts as silence."""
+
+
+@dataclass(slots=True)
+class Live:
+    """A call that is up: what was counted of it last, and whether we are ending it."""
+
+    call: Call
+    number: int
+    since: float
+    caller: bool = True
+    last: StreamStatistics = field(default_factory=StreamStatistics)
+    ending: bool = False
+
+
+class Stage:
+    """`tally` is that of the current second; whoever takes it puts a new one in its place.
+
+    `starved` is told of a resource of ours that has run out; `echoes` that callers hear
+    themselves; `checks` how many calls are listened to at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        hold: Hold,
+        sounds: Sounds,
+        starved: Callable[[str], None],
+        echoes: bool = True,
+        checks: int = 8,
+        answer_timeout: float = 32.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.target = target
+        self.hold = hold
+        self.clock = clock
+        self.over = asyncio.Event()
+        self.tally = Tally()
+        self._sounds = sounds
+        self._starved = starved
+        self._echoes = echoes
+        self._checks = checks
+        self._answer_timeout = answer_timeout
+        self._live: dict[Call, Live] = {}
+        self._turn: Iterator[Live] = iter(())
+        self._seconds_from = clock()
+
+    @property
+    def up(self) -> int:
+        """Calls that are up, each counted once though both its ends be ours."""
+        return sum(live.caller for live in self._live.values())
+
+    def take(self) -> Tally:
+        """The tally of what has happened since the last time, and a new one begins."""
+        now = self.clock()
+        self._count_seconds(now)
+        self._sample()
+        taken, self.tally = self.tally, Tally()
+        return taken
+
+    def _count_seconds(self, now: float) -> None:
+        for live in self._live.values():
+            self.tally.call_seconds += now - max(live.since, self._seconds_from)
+        self._seconds_from = now
+
+    # Calls --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def dialed(self, outgoing: OutgoingCall, number: int) -> AsyncIterator[Call]:
+        """Place a call, measured.  Raises its failure, counted."""
+        self.tally.attempted += 1
+        begun = self.clock()
+        async with _leaving(outgoing):
+            try:
+                call = await outgoing.answered(self._answer_timeout)
+            except SoftphoneError as error:
+                self._fail(error)
+                raise
+            except asyncio.CancelledError:
+                self.tally.failed["given up at the end of the run"] += 1
+                raise
+            tally = self.tally
+            tally.answered += 1
+            tally.setup_ms.add((self.clock() - begun) * 1e3)
+            media = call.security.media
+            suite = media[0].suite if media else None
+            tally.suites[CLEAR if suite is None else suite.value] += 1
+            async with self._followed(Live(call, number, self.clock())):
+                yield call
+
+    @asynccontextmanager
+    async def attended(self, incoming: IncomingCall, number: int) -> AsyncIterator[Call]:
+        """Answer a call; its packets count, its set-up is the caller's to count."""
+        call = await incoming.answer()
+        async with self._followed(Live(call, number, self.clock(), caller=False)):
+            yield call
+
+    def _fail(self, error: SoftphoneError) -> None:
+        cause = cause_of(error)
+        self.tally.failed[cause] += 1
+        if isinstance(error, NoPortFree):
+            self._starved(f"media ports: give a wider --ports ({error})")
+        elif isinstance(error.__cause__, OSError) and error.__cause__.errno == 24:
+            self._starved("file descriptors: raise the limit (ulimit -n)")
+
+    @asynccontextmanager
+    async def _followed(self, live: Live) -> AsyncIterator[None]:
+        call = live.call
+        self._live[call] = live
+        call.audio.play(self._sounds.source(live.number))
+        try:
+            yield
+        except SoftphoneError as error:
+            if not live.ending and call.state is CallState.CONFIRMED:
+                self.tally.dropped[f"in the call: {cause_of(error)}"] += 1
+                live.ending = True
+            raise
+        finally:
+            await self._finish(live)
+
+    async def _finish(self, live: Live) -> None:
+        call = live.call
+        ours = live.ending or call.state is CallState.CONFIRMED
+        call.hangup()
+        try:
+            async with asyncio.timeout(END_PATIENCE):
+                ended = end_of(await call.ended())
+        except TimeoutError:
+            ended = "never confirmed"
+        finally:
+            self._live.pop(call, None)
+        self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
+        self._count(live)
+        self._judge(live.last)
+        if live.caller:
+            self.tally.ended[ended] += 1
+            if not ours:
+                self.tally.dropped[ended] += 1
+
+    def ending(self, call: Call) -> None:
+        """The scenario ends this call itself."""
+        if call in self._live:
+            self._live[call].ending = True
+
+    # Packets ------------------------------------------------------------------------------------
+
+    def _count(self, live: Live) -> StreamStatistics:
+        """Count what has come since the last look; gives how the call is now."""
+        now, before = live.call.audio.statistics, live.last
+        tally = self.tally
+        tally.sent += now.packets_sent - before.packets_sent
+        tally.received += now.packets_received - before.packets_received
+        tally.lost += now.cumulative_lost - before.cumulative_lost
+        live.last = now
+        return now
+
+    def _judge(self, last: StreamStatistics) -> None:
+        """Take the whole call's quality; silence from the far end is the worst there is."""
+        if last.mos is not None:
+            self.tally.mos.add(last.mos)
+            self.tally.jitter_ms.add(last.interarrival_jitter_ms)
+            self.tally.loss.add(100.0 * last.fraction_lost)
+        elif last.packets_sent >= SILENT_PACKETS:
+            self.tally.mos.add(1.0)
+            self.tally.loss.add(100.0)
+
+    def _sample(self) -> None:
+        for _ in range(min(SAMPLED, len(self._live))):
+            live = next(self._turn, None)
+            if live is None:
+                self._turn = iter(tuple(self._live.values()))
+                live = next(self._turn, None)
+            if live is not None and live.call in self._live:
+                self._count(live)
+
+    def quality(self, mos: Histogram, jitter: Histogram) -> None:
+        """Add how the calls that are up sounded when they were looked at last."""
+        for live in self._live.values():
+            if live.last.mos is not None:
+                mos.add(live.last.mos)
+                jitter.add(live.last.interarrival_jitter_ms)
+
+    # Talking ------------------------------------------------------------------------------------
+
+    async def talk(self, call: Call, seconds: float | None) -> None:
+        """Be in the call for `seconds` (None: until the run is over), or until it ends."""
+        live = self._live.get(call)
+        if live is not None and self._checks > 0 and self._echoes and _patient(seconds):
+            begun = self.clock()
+            await self._wait(call, CHECK_AFTER)
+            await self._check(live)
+            if seconds is not None:
+                seconds -= self.clock() - begun
+        await self._wait(call, seconds)
+
+    async def _check(self, live: Live) -> None:
+        """Listen to a call for a moment, and count whether it heard itself."""
+        if self.over.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
+            return
+        listener = Listener()
+        self._checks -= 1
+        try:
+            live.call.audio.record(listener)
+            await self._wait(live.call, 1.2)
+            if listener.complete:
+                self.tally.checked += 1
+                self.tally.heard += self._sounds.heard(listener, live.number)
+        finally:
+            self._checks += 1
+            with suppress(LocalProtocolError):
+                # The call may be over.
+                live.call.audio.record(None)
+
+    async def _wait(self, call: Call, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            return
+        ends = {asyncio.ensure_future(call.ended()), asyncio.ensure_future(self.over.wait())}
+        try:
+            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
+
+def _patient(seconds: float | None) -> bool:
+    return seconds is None or seconds > CHECK_AFTER + 1.2
+
+
+@asynccontextmanager
+async def _leaving(outgoing: OutgoingCall) -> AsyncIterator[None]:
+    """Cancel or hang up on leaving; unlike `async with outgoing` it does not send the INVITE."""
+    try:
+        yield
+    finally:
+        await outgoing.__aexit__(None, None, None)

@@ -1,0 +1,89 @@
+"""Whether the generator itself was the bottleneck: then its figures say nothing of the target.
+
+Processor, lateness of packets, arrivals that began too late, receive buffers that overflowed,
+ports and descriptors that ran out: each has a limit, and what to change.  No clock here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from softphone.load.tally import Second, Tally
+
+__all__ = ["LATE_MS", "Watch"]
+
+LATE_MS = 5.0
+"""Milliseconds after its time from which a packet counts as late."""
+TOO_LATE_MS = 20.0
+"""One frame: what is later than that, a far end sees as jitter of ours."""
+MOST_TOO_LATE = 0.01
+BUSY = 0.9
+"""The share of a core above which lateness rises steeply."""
+BUSY_SECONDS = 5
+MOST_OVERFLOWS = 0.001
+SILENT_SECONDS = 1.0
+BEHIND = 1.0
+"""Seconds that an arrival may begin after its time."""
+
+
+class Watch:
+    """Looks at every second of one worker, and says at the end what was wrong with it."""
+
+    def __init__(self) -> None:
+        self._cpu: deque[float] = deque(maxlen=BUSY_SECONDS)
+        self._busiest = 0.0
+        self._total = Tally()
+        self._behind = 0.0
+        self._starved: set[str] = set()
+
+    def second(self, second: Second) -> None:
+        """Take a second of the run."""
+        self._cpu.append(second.cpu)
+        if len(self._cpu) == BUSY_SECONDS:
+            self._busiest = max(self._busiest, sum(self._cpu) / BUSY_SECONDS)
+        self._total.merge(second.tally)
+
+    def behind(self, seconds: float) -> None:
+        """An arrival has begun so long after its time."""
+        self._behind = max(self._behind, seconds)
+
+    def starved(self, what: str) -> None:
+        """A call could not be made for want of something of ours: a port, a descriptor."""
+        self._starved.add(what)
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the run is invalid, each with what to change; () when it is valid."""
+        total = self._total
+        found = []
+        if self._busiest > BUSY:
+            found.append(
+                f"the generator used {self._busiest:.0%} of a core for {BUSY_SECONDS} s: "
+                "give it more cores (--workers), or fewer calls"
+            )
+        too_late = total.lateness_ms.share_above(TOO_LATE_MS)
+        if too_late > MOST_TOO_LATE:
+            found.append(
+                f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late: "
+                "use more --workers, --sockets shared, or a machine with less to do"
+            )
+        if total.call_seconds > SILENT_SECONDS and not total.sent:
+            found.append(
+                "not one packet left though calls were up: the log says what the media engine met"
+            )
+        if total.jumps:
+            found.append(
+                f"media time jumped over {total.jumps} frames: this machine stood still for more "
+                "than 200 ms; use more --workers, or a machine with less to do"
+            )
+        if total.overflows > MOST_OVERFLOWS * max(1, total.received):
+            found.append(
+                f"{total.overflows} packets were dropped in our own receive buffers: "
+                "raise net.core.rmem_max, or use more --workers"
+            )
+        if self._behind > BEHIND:
+            found.append(
+                f"calls began up to {self._behind:.1f} s after their time: "
+                "the generator could not keep --rate; use more --workers, or a lower rate"
+            )
+        found += [f"the generator ran out of {what}" for what in sorted(self._starved)]
+        return tuple(found)

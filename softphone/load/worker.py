@@ -1,0 +1,91 @@
+"""A worker of a load run: a process that gets its plan by standard input, and tells by output.
+
+    python -m softphone.load.worker
+
+It registers its users, says `ready`, begins at `go`, and ends early at `stop` or when its crew is
+gone.  It is started by `softphone.load.crew`, or by hand to see what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load.plan import LoadPlan
+from softphone.load.runner import Runner
+from softphone.load.tally import Second
+from softphone.load.wire import LINE, read_line, write_line
+
+__all__ = ["main", "work"]
+
+
+def _say(kind: str, value: object = None) -> None:
+    line = write_line(kind, value)
+    try:
+        while line:
+            line = line[os.write(1, line) :]
+    except BrokenPipeError:
+        # The crew is gone: what is left is to hang up, which the end of the input has begun.
+        return
+
+
+def _progress(done: int, whole: int) -> None:
+    if done == whole or done % 16 == 0:
+        _say("progress", [done, whole])
+
+
+def _second(second: Second) -> None:
+    _say("second", second.plain())
+
+
+async def work(reader: asyncio.StreamReader) -> int:
+    """Do one share, as told by `reader`; gives the exit code."""
+    kind, value = read_line(await reader.readline())
+    if kind != "plan":
+        _say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
+        return 2
+    try:
+        runner = Runner(LoadPlan.of(value), on_second=_second, on_progress=_progress)
+        async with runner:
+            _say("ready")
+            if await _command(reader) != "go":
+                return 0
+            _say("begun", time.monotonic())
+            stopping = asyncio.ensure_future(_stop(reader, runner))
+            try:
+                outcome = await runner.run()
+            finally:
+                stopping.cancel()
+            _say("done", list(outcome.invalid_because))
+    except SoftphoneError as error:
+        _say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
+        return 2 if isinstance(error, ConfigurationError) else 1
+    return 0
+
+
+async def _command(reader: asyncio.StreamReader) -> str:
+    """The next command; the end of the input is `stop`."""
+    line = await reader.readline()
+    return read_line(line)[0] if line else "stop"
+
+
+async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
+    await _command(reader)
+    runner.stop()
+
+
+async def main() -> int:
+    """Read standard input, and work."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LINE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return await work(reader)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

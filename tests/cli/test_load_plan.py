@@ -1,0 +1,96 @@
+"""From options to a plan: what fits together, and a sentence for what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.cli.load_options import LoadOptions
+from softphone.cli.load_plan import expectations_of, plan_of
+from softphone.errors import ConfigurationError
+from softphone.load.plan import base_account
+
+
+@pytest.fixture
+def account(tmp_path):
+    """An account file."""
+    file = tmp_path / "a.toml"
+    file.write_text('aor = "sip:a@pbx.test"\nregistrar = "sips:pbx.test"\n')
+    return file
+
+
+def plan(**given):
+    return plan_of(LoadOptions(**given))
+
+
+def test_an_account_file_is_enough(account):
+    made = plan(account=account, target="600", srtp="required", suite=["AEAD_AES_256_GCM"])
+    assert [user.aor for user in made.users] == ["sip:a@pbx.test"]
+    assert base_account(made).registrar == "sips:pbx.test"
+    assert made.base.suites == ("AEAD_AES_256_GCM",)
+
+
+def test_a_template_gives_as_many_users_as_calls(account):
+    made = plan(account=account, target="600", calls=3, user_template="load{n:05}")
+    assert [user.aor for user in made.users] == ["load00001", "load00002", "load00003"]
+    pairs = plan(account=account, scenario="pair", calls=3, user_template="load{n:05}")
+    assert len(pairs.users) == 6
+    few = plan(account=account, target="600", calls=3, user_template="u{n}", user_count=2)
+    assert len(few.users) == 2
+
+
+def test_without_an_account_the_domain_is_the_servers():
+    made = plan(registrar="sips:[::1]:5061", target="600", calls=1, user_template="u{n}")
+    assert made.users[0].aor == "sip:u1@[::1]"
+    assert made.base.registers
+
+
+def test_a_bare_target_is_called_directly():
+    made = plan(target="sip:600@127.0.0.1:5070;transport=tcp")
+    account = base_account(made)
+    assert account.registrar is None
+    assert account.outbound_proxy == "sip:127.0.0.1:5070;transport=tcp"
+    assert made.users[0].aor == "sip:load@127.0.0.1"
+
+
+def test_users_may_come_from_a_file_and_be_afflicted(account, tmp_path):
+    file = tmp_path / "users.csv"
+    file.write_text("aor\n" + "".join(f"u{n}\n" for n in range(10)))
+    made = plan(account=account, target="600", users=file, fault=["wrong-password=20%"])
+    assert sum(user.wrong_password for user in made.users) == 2
+
+
+def test_expectations_are_read():
+    found = expectations_of(LoadOptions(expect=["answered>=99%", "mos_p5>=4"]))
+    assert [each.name for each in found] == ["answered", "mos"]
+    assert expectations_of(LoadOptions()) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "--target"),
+        ({"target": "600"}, "--registrar"),
+        ({"scenario": "pair"}, "--registrar"),
+        ({"target": "600", "registrar": "http://h"}, "SIP URI|sip:"),
+        ({"target": "sip:a@h", "sockets": "many"}, "per-call or shared"),
+        ({"target": "sip:a@h", "ports": "10-20"}, "--ports"),
+        ({"target": "sip:a@h", "ports": "50000"}, "--ports"),
+        ({"target": "sip:a@h", "aor": "sip:b@h", "user_template": "u{n}"}, "says who calls"),
+        ({"target": "sip:a@h", "suite": ["NULL"]}, "NULL"),
+        ({"target": "sip:a@h", "srtp": "maybe"}, "maybe"),
+        ({"target": "sip:a@h", "hold": "long"}, "hold"),
+        ({"target": "sip:a@h", "arrival": "often"}, "arrival"),
+        ({"target": "sip:a@h", "rate": 0.0}, "more than 0"),
+        ({"target": "sip:a@h", "fault": ["fire"]}, "fault"),
+        ({"target": "sip:a@h", "user_template": "u", "calls": 2}, "template"),
+        ({"target": "sip:@", "registrar": "sip:h"}, "target"),
+    ],
+)
+def test_what_does_not_fit_is_said(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        plan(**given)
+
+
+def test_a_registrar_beside_an_account_file_is_one_too_many(account):
+    with pytest.raises(ConfigurationError, match="give one of them"):
+        plan(account=account, target="600", registrar="sip:h")

@@ -1,0 +1,105 @@
+"""Each scenario that is ready by name does what it is called, against the lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from softphone.load import READY, FaultSpec, Runner, Tally, Turn
+from softphone.load.fault import afflicted
+from softphone.machine import Transport
+from tests.load.conftest import many_users
+
+
+async def run(plan):
+    total, most = Tally(), [0]
+
+    def second(told):
+        total.merge(told.tally)
+        most[0] = max(most[0], told.up)
+
+    async with Runner(plan, on_second=second) as runner:
+        await runner.run()
+    return total, most[0]
+
+
+def test_the_names_are_those_of_the_manual():
+    assert list(READY) == ["echo", "pair", "register-storm", "reinvite", "churn"]
+
+
+async def test_echo_hears_itself(lab, plan_for):
+    total, most = await run(plan_for(lab, "echo", calls=4, duration=2.5))
+    assert (total.attempted, total.answered, most) == (4, 4, 4)
+    assert total.suites == {"AEAD_AES_256_GCM": 4}
+    assert total.checked == total.heard > 0
+    assert total.received > 200
+
+
+async def test_a_pair_has_both_ends_here(lab, plan_for):
+    total, most = await run(plan_for(lab, "pair", calls=6, duration=1.5))
+    assert (total.attempted, total.answered, most) == (6, 6, 6)
+    assert total.mos.total == 12, "both ends of each call are judged"
+    assert total.registered == 8
+
+
+async def test_a_storm_registers_everybody_once(lab, plan_for):
+    total, _ = await run(plan_for(lab, "register-storm", calls=8, duration=0.5, rate=40.0))
+    assert (total.registrations, total.registered, total.attempted) == (8, 8, 0)
+    assert total.registration_ms.total == 8
+
+
+async def test_reinvite_holds_and_takes_back(lab, plan_for, monkeypatch):
+    monkeypatch.setattr("softphone.load.ready.REINVITE_EVERY", 0.1)
+    done = []
+    for name in ("hold", "resume"):
+        before = getattr(Turn, name)
+
+        async def noted(turn, call, name=name, before=before):
+            await before(turn, call)
+            done.append(name)
+
+        monkeypatch.setattr(Turn, name, noted)
+    total, _ = await run(plan_for(lab, "reinvite", calls=2, duration=1.0, checks=0))
+    assert (total.answered, total.dropped.total()) == (2, 0)
+    assert total.ended == {"local": 2}
+    assert done.count("hold") == done.count("resume") >= 4
+
+
+async def test_churn_replaces_calls_that_end(lab, plan_for):
+    total, most = await run(
+        plan_for(lab, "churn", calls=3, hold="0.2", rate=50.0, duration=1.5, checks=0)
+    )
+    assert total.attempted > 8
+    assert total.answered == total.attempted
+    assert most <= 3
+
+
+async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, plan_for):
+    plan = plan_for(lab, "echo", calls=4, duration=0.5, checks=0)
+    users = afflicted(plan.users, FaultSpec(wrong_password=0.5))
+    total, _ = await run(replace(plan, users=users))
+    assert total.registered == 4
+    assert total.registrations_failed == {"401 Unauthorized": 4}
+    assert total.answered == 4
+
+
+async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan_for):
+    plan = plan_for(lab, "echo", calls=4, duration=2.5, checks=0, faults=FaultSpec(cut_every=0.7))
+    total, _ = await run(plan)
+    assert total.injected["connection cut"] >= 2
+    assert total.answered == 4
+    assert total.dropped.total() == 0
+
+
+async def test_loss_on_the_wire_is_seen_in_the_figures(lab, plan_for):
+    plan = plan_for(lab, "echo", calls=4, duration=3.0, checks=0, faults=FaultSpec(loss=0.1))
+    total, _ = await run(plan)
+    # An echo is lost on the way there or back; what is lost there is a gap that the lab fills.
+    assert 4.0 < total.loss_percent < 20.0
+    assert total.mos.quantile(0.5) < 4.3
+
+
+async def test_over_udp_in_clear(tmp_path, plan_for):
+    async with many_users(tmp_path / "lab", 2, Transport.UDP) as lab:
+        total, _ = await run(plan_for(lab, "echo", users=2, calls=2, duration=1.0, checks=0))
+    assert total.suites == {"clear": 2}
+    assert total.answered == 2

@@ -1,0 +1,96 @@
+"""The summary: its names are a contract with scripts."""
+
+from __future__ import annotations
+
+import json
+
+from softphone.load.plan import BaseSpec, LoadPlan
+from softphone.load.result import BLANK, Result, causes, figures, judge, ranks, second_fields
+from softphone.load.tally import Second, Tally
+from softphone.load.users import UserSpec
+from softphone.load.verdict import parse_expectation
+
+CONTRACT = {
+    "valid": bool,
+    "invalid_because": list,
+    "calls": {"attempted": int, "answered": int, "failed": dict},
+    "setup_ms": {"p50": float, "p95": float, "p99": float},
+    "mos": {"p5": float, "p50": float},
+    "packets": {"sent": int, "received": int, "lost": int, "late": int},
+    "cpu_ms_per_call_second": float,
+}
+
+
+def result():
+    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
+    made = Result(plan)
+    for at in (1.0, 2.0):
+        tally = Tally(attempted=10, answered=9, sent=500, received=499, lost=1, late=3)
+        tally.failed["486 Busy Here"] = 1
+        tally.setup_ms.add(20.0, 9)
+        tally.mos.add(4.4, 9)
+        tally.cpu_seconds, tally.call_seconds = 0.1, 10.0
+        made.take(Second(at, up=int(9 * at), tally=tally))
+    return made
+
+
+def check(contract, found):
+    for name, kind in contract.items():
+        if isinstance(kind, dict):
+            check(kind, found[name])
+        else:
+            assert isinstance(found[name], kind), name
+
+
+def test_the_summary_has_the_names_and_kinds_of_the_contract():
+    summary = json.loads(json.dumps(result().summary()))
+    check(CONTRACT, summary)
+    assert summary["calls"]["attempted"] == 20
+    assert summary["calls"]["failed"] == {"486 Busy Here": 2}
+    assert summary["calls"]["most_up"] == 18
+    assert summary["packets"] == {"sent": 1000, "received": 998, "lost": 2, "late": 6}
+    assert summary["cpu_ms_per_call_second"] == 10.0
+    assert summary["valid"] is True
+
+
+def test_a_run_that_never_was_has_the_same_names():
+    assert list(BLANK) == list(result().summary())
+    assert BLANK["valid"] is False
+    assert BLANK["calls"]["attempted"] == 0
+
+
+def test_verdicts_are_in_the_summary():
+    made = result()
+    verdicts = judge(made, [parse_expectation("answered>=95%"), parse_expectation("mos_p5>=4")])
+    told = made.summary(verdicts)["verdicts"]
+    assert [each["met"] for each in told] == [False, True]
+    assert told[0] == {"expected": "answered>=95%", "met": False, "measured": "90%"}
+
+
+def test_an_invalid_run_says_so():
+    made = result()
+    made.invalid_because.append("it was me")
+    assert made.summary()["valid"] is False
+    assert made.summary()["invalid_because"] == ["it was me"]
+
+
+def test_a_second_has_what_a_script_plots():
+    fields = second_fields(result().seconds[0])
+    assert fields["up"] == 9
+    assert fields["failed"] == {"486 Busy Here": 1}
+    assert fields["mos"] == {"p5": None, "p50": None}
+    json.dumps(fields)
+
+
+def test_people_get_words():
+    made = result()
+    made.total.dropped["remote"] = 2
+    made.total.registrations_failed["403 Forbidden"] = 1
+    told = dict(figures(made))
+    assert told["packets lost"] == "2 (0.200 %)"
+    assert causes(made.total) == {
+        "486 Busy Here": 2,
+        "dropped: remote": 2,
+        "register: 403 Forbidden": 1,
+    }
+    assert ranks(made.total.jitter_ms, 0.5, 0.9) == "- / -"

@@ -1,0 +1,76 @@
+"""When the generator was the bottleneck, and what it then advises."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.load.tally import Second, Tally
+from softphone.load.watch import Watch
+
+
+def watched(*, cpu=(0.5,) * 10, **counts):
+    watch = Watch()
+    tally = Tally(sent=50_000, received=50_000, call_seconds=1000.0)
+    tally.lateness_ms.add(1.0, 50_000)
+    for name, value in counts.items():
+        setattr(tally, name, value)
+    watch.second(Second(1.0, tally=tally))
+    for number, share in enumerate(cpu, 2):
+        watch.second(Second(float(number), cpu=share))
+    return watch
+
+
+def test_a_generator_with_room_is_believed():
+    assert watched().reasons() == ()
+
+
+def test_five_busy_seconds_in_a_row_are_too_many_and_four_are_not():
+    assert watched(cpu=(0.2, 0.99, 0.99, 0.99, 0.99, 0.2, 0.2)).reasons() == ()
+    (reason,) = watched(cpu=(0.2, *(0.97,) * 5, 0.2)).reasons()
+    assert "97% of a core" in reason
+    assert "--workers" in reason
+
+
+def test_packets_a_frame_late_spoil_the_run():
+    watch = watched()
+    late = Tally(sent=1000)
+    late.lateness_ms.add(25.0, 1000)
+    watch.second(Second(20.0, tally=late))
+    assert "20 ms late" in watch.reasons()[0]
+
+
+def test_a_few_late_packets_do_not():
+    watch = watched()
+    late = Tally(sent=100)
+    late.lateness_ms.add(25.0, 100)
+    watch.second(Second(20.0, tally=late))
+    assert watch.reasons() == ()
+
+
+@pytest.mark.parametrize(
+    ("counts", "advice"),
+    [
+        ({"jumps": 12}, "stood still"),
+        ({"overflows": 51}, "net.core.rmem_max"),
+        ({"sent": 0}, "not one packet left"),
+    ],
+)
+def test_what_the_engine_counted_is_looked_at(counts, advice):
+    (reason,) = watched(**counts).reasons()
+    assert advice in reason
+
+
+def test_a_drop_in_a_thousand_is_borne():
+    assert watched(overflows=50).reasons() == ()
+
+
+def test_calls_that_begin_late_and_ports_that_run_out_are_named():
+    watch = watched()
+    watch.behind(0.9)
+    assert watch.reasons() == ()
+    watch.behind(2.5)
+    watch.starved("media ports: give a wider --ports")
+    watch.starved("media ports: give a wider --ports")
+    late, ports = watch.reasons()
+    assert "2.5 s after" in late
+    assert "ran out of media ports" in ports

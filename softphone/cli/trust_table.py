@@ -74,7 +74,7 @@ def show_list(face: Face, title: str, facts: dict[str, Any]) -> None:
     """Two tables: the list, and its records."""
     records = facts["records"]
     rows = [(name.replace("_", " "), _text(facts[name])) for name in facts if name != "records"]
-    face.table(title, ("", ""), [row for row in rows if row[1]])
+    face.table(title, ("field", "value"), [row for row in rows if row[1]])
     cells = [(", ".join(record["roles"]), *_cells(record)) for record in records]
     face.table("", ("roles", *_COLUMNS), cells)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.provider import in_force
 from softphone.trust.acceptance import (
     Acceptance,
     Basis,
@@ -58,11 +59,14 @@ class AcceptedList:
 
 
 class TrustListStore:
-    """The lists kept in `folder`, which is made (0700) with the first of them."""
+    """The lists kept in `folder`, which is made (0700) with the first of them.
+
+    Without a `policy`, signatures over SHA-1 are accepted, and never in FIPS mode.
+    """
 
     def __init__(self, folder: str | Path, *, policy: ListPolicy | None = None) -> None:
         self.folder = Path(folder)
-        self._policy = policy or ListPolicy()
+        self._policy = policy or ListPolicy(sha_1=not in_force())
 
     def held(self) -> TrustLists:
         """The lists that are believed.

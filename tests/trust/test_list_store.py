@@ -28,6 +28,7 @@ from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 CTL, ITL = ListKind.CTL, ListKind.ITL
 WALL = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
 SAST = fingerprint_of(der("keys/sast"))
+FIRST_USE = Bootstrap(first_use=True)
 PIN = Bootstrap(pins=frozenset({SAST}))
 TFTP_AND_TVS = ((Role.TFTP, "tftp"), (Role.TVS, "tvs"))
 
@@ -150,11 +151,20 @@ def test_one_whom_tvs_confirms_is_believed_and_it_is_said(store):
 def test_sha_1_is_noted_and_can_be_forbidden(store, tmp_path):
     weak = vector("trust/ITLFile-sha1.tlv")
     pin = Bootstrap(pins=frozenset({fingerprint_of(der("keys/itlrecovery"))}))
-    store.offer(ITL, weak, wall=WALL, bootstrap=pin)
+    lenient = TrustListStore(store.folder, policy=ListPolicy(sha_1=True))
+    lenient.offer(ITL, weak, wall=WALL, bootstrap=pin)
     assert [each.notes for each in store.accepted()] == [(SHA_1_NOTE,)]
     strict = TrustListStore(tmp_path / "strict", policy=ListPolicy(sha_1=False))
     with pytest.raises(FileRefused, match="SHA-1 is forbidden"):
         strict.offer(ITL, weak, wall=WALL, bootstrap=pin)
+
+
+def test_in_fips_mode_no_list_over_sha_1_is_believed(store, monkeypatch):
+    monkeypatch.setenv("SOFTPHONE_FIPS_FOLDER", "/nowhere")
+    strict = TrustListStore(store.folder)
+    with pytest.raises(FileRefused, match="SHA-1 is forbidden"):
+        strict.offer(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
+    strict.offer(ITL, ITL_1, wall=WALL, bootstrap=FIRST_USE)
 
 
 def test_the_same_list_again_changes_nothing(store):

@@ -244,13 +244,18 @@ async def test_two_flows_are_one_phone_and_the_other_serves_when_one_is_lost(
 
 async def served_by(caller, lines, target):
     """Which one line of several a call reaches."""
+    before = [len(line.wire.received("INVITE")) for line in lines]
     attending = [attend(line) for line in lines]
     try:
-        async with asyncio.timeout(20), caller.account.dial(target) as outgoing:
-            await outgoing.answered(timeout=15)
+        async with asyncio.timeout(25), caller.account.dial(target) as outgoing:
+            await outgoing.answered(timeout=20)
             done, _ = await asyncio.wait(attending, return_when=asyncio.FIRST_COMPLETED)
         assert len(done) == 1
-        return attending.index(done.pop())
+        served = attending.index(done.pop())
+        # The other flow is not rung beside it (RFC 5626 section 7).
+        rung = [len(line.wire.received("INVITE")) for line in lines]
+        assert [now - then for now, then in zip(rung, before, strict=True)].count(0) == 1
+        return served
     finally:
         for one in attending:
             one.cancel()

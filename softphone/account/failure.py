@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from softphone.diagnostics.explain import explain_registrar
 from softphone.errors import (
     AuthenticationFailed,
     RegistrationRefused,
@@ -30,4 +31,7 @@ def registration_failure(
         message = f"{place} did not answer our REGISTER{': ' + reason if reason else ''}"
         return RegistrationTimeout(message, status=status, reason=reason)
     message = f"{place} refused our registration: {status} {reason}".rstrip()
+    advice = explain_registrar(reason)
+    if advice:
+        message += f": {advice}"
     return RegistrationRefused(message, status=status, reason=reason)

@@ -12,7 +12,7 @@ from softphone.diagnostics.mask import mask
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.message import Response
 
-__all__ = ["explain_response", "explain_shortfalls"]
+__all__ = ["explain_registrar", "explain_response", "explain_shortfalls"]
 
 _STATUS: Mapping[int, str] = {
     400: "the server calls our request malformed; its phrase says which part",
@@ -96,6 +96,19 @@ _WARNING: Mapping[int, str] = {
     370: "insufficient bandwidth",
 }
 
+# What CUCM writes into the Warning of a 403 to REGISTER, in lower case.
+_REGISTRAR: Mapping[str, str] = {
+    "registration is active for another client": "the device is signed in elsewhere: sign out "
+    "there first, or have the administrator reset it",
+    "tls authentication failure": "the server does not know our certificate as this device's: "
+    "enroll it again (softphone enroll), and compare tls.certificate and device.name",
+    "device security mismatch": "the device's security profile and our transport differ: use "
+    "sips: for a secure device, transport=tcp for one that is not",
+    "sip oauth registration port mismatch": "a device with a token has a port of its own, most "
+    "often 5090, and one with a certificate another: compare persona and port",
+    "unknown device": "the server has no such device: compare device.name, letter by letter",
+}
+
 # ITU-T Q.850, as a gateway writes it into Reason (RFC 3326).
 _Q850: Mapping[int, str] = {
     1: "unallocated number",
@@ -167,6 +180,12 @@ def explain_response(response: Response, *, offered_suites: Sequence[str] = ()) 
     return "; ".join(sentences)
 
 
+def explain_registrar(text: str) -> str:
+    """What to do about a registrar's words, as a Warning holds them; "" when they are not known."""
+    lowered = text.lower()
+    return next((advice for words, advice in _REGISTRAR.items() if words in lowered), "")
+
+
 def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:
     """Why we refused or ended a call ourselves, and what can be done."""
     if not shortfalls:
@@ -179,7 +198,7 @@ def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:
 def _warnings(response: Response) -> list[str]:
     found = []
     for warning in response.warnings[:4]:
-        meaning = _WARNING.get(warning.code)
+        meaning = _WARNING.get(warning.code) or explain_registrar(warning.text)
         agent = _clean(warning.agent)
         known = f" ({meaning})" if meaning else ""
         found.append(f'{agent} warns {warning.code}{known}: "{_clean(warning.text)}"')

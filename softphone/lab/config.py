@@ -22,10 +22,11 @@ EXTENSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How a user shows who he is: by client certificate, or by digest with a password."""
+    """How a user shows who he is: by client certificate, by bearer token, or by digest."""
 
     transport: Transport
     certificate: bool = False
+    token: bool = False
 
     @property
     def secure(self) -> bool:
@@ -35,10 +36,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LabUser:
-    """One user of the lab."""
+    """One user of the lab; `persona` is what its account file says it speaks like."""
 
     name: str
     login: Login
+    persona: str = "standard"
 
     @property
     def device(self) -> str:
@@ -54,11 +56,16 @@ class LabConfig:
     and issues certificates that these can be encrypted to; with `tvs` it says of certificates
     whether it knows them.  With `delayed_offer`, INVITEs to users carry no session description, as
     CUCM's do.  `vouches` has the registrar say that it speaks for the far ends of calls.  A callee
-    is alerted for `alerting_patience` seconds.
+    is alerted for `alerting_patience` seconds.  `nodes` servers stand beside one another, by TLS;
+    with `oauth` there is one more port, for tokens.  With `clear_music` what a held phone hears
+    comes from a server without SRTP, and its call is no more secure than that.
     """
 
     host: str = "127.0.0.1"
     tls_port: int = 0
+    nodes: int = 1
+    oauth: bool = False
+    oauth_port: int = 0
     tcp_port: int = 0
     udp_port: int = 0
     capf: bool = False
@@ -74,6 +81,7 @@ class LabConfig:
     vouches: bool = True
     registration_expires: int = 120
     alerting_patience: float = 60.0
+    clear_music: bool = False
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),
         LabUser("bob", Login(Transport.TLS, certificate=True)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
@@ -13,6 +13,9 @@ from softphone.security import KeyMaterial
 from softphone.trust import Credential, write_private
 
 __all__ = ["LabFiles"]
+
+_DEVICES = frozenset({"cisco_phone", "oauth"})
+"""Personas that register a device."""
 
 
 class LabFiles:
@@ -43,11 +46,37 @@ class LabFiles:
         self.passwords[user.name] = KeyMaterial(password.encode())
         write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
 
-    def account_file(self, user: LabUser, addresses: Mapping[Transport, Address]) -> Path:
-        """Write the account file of one user, and give its path."""
+    def account_file(
+        self,
+        user: LabUser,
+        addresses: Mapping[Transport, Address],
+        nodes: Sequence[Address] = (),
+    ) -> Path:
+        """Write the account file of one user, and give its path.
+
+        A device has `nodes`, in their order, in the place of one registrar.
+        """
         path = self.folder / f"{user.name}.toml"
-        write_private(path, self._account_text(user, addresses).encode())
+        text = self._device_text(user, nodes) if user.persona in _DEVICES else ""
+        write_private(path, (text or self._account_text(user, addresses)).encode())
         return path
+
+    def _device_text(self, user: LabUser, nodes: Sequence[Address]) -> str:
+        servers = ", ".join(f'"sips:{host}:{port}"' for host, port in nodes)
+        lines = [
+            f'aor = "sip:{user.name}@{self._config.host}"',
+            f"nodes = [{servers}]",
+            f'persona = "{user.persona}"',
+            "[device]",
+            f'name = "{user.device}"',
+            "[tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        if user.login.certificate:
+            lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
+        if user.login.token:
+            lines += ["[oauth]", f'token_file = "{user.name}.secret"']
+        return "\n".join(lines) + "\n"
 
     def _account_text(self, user: LabUser, addresses: Mapping[Transport, Address]) -> str:
         transport = user.login.transport
@@ -61,6 +90,8 @@ class LabFiles:
             f'aor = "sip:{user.name}@{self._config.host}"',
             f'registrar = "{registrar}"',
         ]
+        if user.persona != "standard":
+            lines.append(f'persona = "{user.persona}"')
         if not user.login.certificate:
             lines += [
                 "[credentials]",

@@ -163,6 +163,10 @@ class Registrar:
             chosen.append(one)
         return chosen
 
+    def forget(self, aor: SipUri) -> None:
+        """Forget every binding of an AOR: another is to take their place."""
+        self._store(_key(aor.bare()), ())
+
     def flow_died(self, flow: Flow) -> None:
         """Forget the outbound bindings of a flow (RFC 5626 section 7)."""
         for key in tuple(self._on_flow.get(flow, ())):

@@ -12,6 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,12 +23,15 @@ from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.capf import LabCapf
 from softphone.lab.cluster import LabCluster
 from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
+from softphone.lab.device_service import DeviceService
 from softphone.lab.files import LabFiles
+from softphone.lab.gatekeeper import Gatekeeper
+from softphone.lab.node_list import NodeList
 from softphone.lab.registrar import (
     Registrar,
     RegistrarConfig,
     StoredBinding,
-    certificate_speaks_for,
 )
 from softphone.lab.tvs import LabTvs
 from softphone.machine import Address, Entropy, Flow, Side, Tap, Transport
@@ -42,14 +47,13 @@ from softphone.sip import (
     InviteReceived,
     InviteUsage,
     ReferReceived,
-    Request,
     RequestReceived,
     ServerExchange,
     SipEvent,
     SipUri,
     SubscribeReceived,
 )
-from softphone.sip.digest_verifier import DigestVerifier, Unverified, VerifierConfig
+from softphone.sip.digest_verifier import DigestVerifier, VerifierConfig
 from softphone.trust import (
     ClientCertificates,
     ListKind,
@@ -62,8 +66,6 @@ from softphone.trust.fips import random_bytes
 __all__ = ["LabServer"]
 
 logger = logging.getLogger("softphone.lab")
-
-_VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
 
 
 class LabServer:
@@ -85,6 +87,8 @@ class LabServer:
         self._owners: dict[object, Callable[[Any], None]] = {}
         self.addresses: dict[Transport, Address] = {}
         self.accounts: dict[str, Path] = {}
+        self.tokens: dict[str, str] = {}
+        """The bearer tokens that are good now, by user."""
         self.capf: LabCapf | None = None
         self.capf_address: Address | None = None
         self.cluster: LabCluster | None = None
@@ -101,8 +105,12 @@ class LabServer:
             ),
             serves=lambda aor: self.config.user(aor.user) is not None,
         )
-        self._verifier = DigestVerifier(
+        verifier = DigestVerifier(
             VerifierConfig("softphone lab"), entropy=self._entropy, lookup=self._password
+        )
+        self.devices = DeviceRegistrar(self._registrar)
+        self._gatekeeper = Gatekeeper(
+            self.config, self._registrar, self.devices, verifier, self.tokens
         )
         try:
             await self._start()
@@ -143,6 +151,12 @@ class LabServer:
                 admit=self._admit,
             )
         )
+        self.service = DeviceService(
+            endpoint=endpoint,
+            change=self._driver.change,
+            entropy=self._entropy,
+            host=self.config.host,
+        )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
         if self.config.tvs:
@@ -163,7 +177,7 @@ class LabServer:
             self.files,
             self.config,
             self.capf,
-            (self.addresses,),
+            [{**self.addresses, Transport.TLS: node} for node in self.nodes.addresses],
             entropy=self._entropy,
             records=() if self.tvs is None else (self.tvs.record,),
         )
@@ -183,20 +197,29 @@ class LabServer:
             credential=self.files.server,
             client_certificates=ClientCertificates.OPTIONAL,
         )
-        ports = {
-            Transport.TLS: self.config.tls_port,
-            Transport.TCP: self.config.tcp_port,
-            Transport.UDP: self.config.udp_port,
-        }
+        self.nodes = NodeList(self._driver, tls, self.config.host)
+        self.addresses[Transport.TLS] = await self.nodes.add(self.config.tls_port)
+        for _ in range(1, self.config.nodes):
+            await self.nodes.add(0)
+        ports = {Transport.TCP: self.config.tcp_port, Transport.UDP: self.config.udp_port}
         for transport, port in ports.items():
-            self.addresses[transport] = await self._driver.listen(
-                transport,
+            self.addresses[transport] = await self._driver.listen(transport, self.config.host, port)
+        if self.config.oauth:
+            self._gatekeeper.token_port = await self._driver.listen(
+                Transport.TLS,
                 self.config.host,
-                port,
-                tls=tls if transport is Transport.TLS else None,
+                self.config.oauth_port,
+                tls=replace(tls, client_certificates=ClientCertificates.NONE),
             )
         for user in self.config.users:
-            self.accounts[user.name] = self.files.account_file(user, self.addresses)
+            self.accounts[user.name] = self._account_file(user)
+
+    def _account_file(self, user: LabUser) -> Path:
+        nodes = tuple(self.nodes.addresses)
+        if user.login.token and self._gatekeeper.token_port is not None:
+            nodes = (self._gatekeeper.token_port,)
+            self.tokens[user.name] = self.files.passwords[user.name].reveal().decode()
+        return self.files.account_file(user, self.addresses, nodes)
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
@@ -252,56 +275,54 @@ class LabServer:
             self._registrar.flow_died(event.flow)
 
     def _requested(self, event: RequestReceived[ServerExchange]) -> None:
-        status, reason, headers = 405, "", ()
+        answer: Answer | Silence = Answer(405)
         if event.request.method == "REGISTER":
-            status, reason, headers = self._register(event.request, event.flow)
+            answer = self._register(event)
         elif event.request.method == "OPTIONS":
-            status = 200
+            answer = Answer(200)
+        if isinstance(answer, Silence):
+            if answer is Silence.RESET:
+                self._driver.close_flow(event.flow, TransportError("reset by the lab"))
+            return
         with self._driver.change() as now:
-            self._endpoint.respond(event.exchange, status, now=now, reason=reason, headers=headers)
+            self._endpoint.respond(
+                event.exchange,
+                answer.status,
+                now=now,
+                reason=answer.reason,
+                headers=answer.headers,
+            )
+            for left in answer.left:
+                self._endpoint.rebind(left, event.flow, now=now)
+        binding = self._binding_at(event.flow) if answer.new else None
+        if binding is not None:
+            self.service.welcome(binding)
 
-    def _register(self, request: Request, flow: Flow) -> tuple[int, str, Any]:
-        uri = request.to.uri
-        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        if user is None or not isinstance(uri, SipUri):
-            return 404, "", ()
-        refusal = self._identify(user, uri, request, flow)
-        if refusal is not None:
-            return refusal
-        reply = self._registrar.register(request, flow=flow, now=self._driver.now)
-        headers = tuple(reply.headers)
-        if reply.status == 200:
-            self._endpoint.keep(flow)
-        if self.config.vouches and reply.status == 200 and flow.identity is not None:
-            headers += (_VOUCHES,)
-        return reply.status, reply.reason, headers
+    def _register(self, event: RequestReceived[ServerExchange]) -> Answer | Silence:
+        answer = self._gatekeeper.register(
+            event.request, flow=event.flow, now=self._driver.now, wall=datetime.now(UTC)
+        )
+        if isinstance(answer, Answer) and answer.status == 200:
+            self._endpoint.keep(event.flow)
+        return answer
 
-    def _identify(
-        self, user: LabUser, aor: SipUri, request: Request, flow: Flow
-    ) -> tuple[int, str, Any] | None:
-        """None when the request is really from `user`; else what to answer."""
-        if flow.transport is not Transport.TLS and user.login.secure:
-            return 403, "This user registers over TLS", ()
-        if user.login.certificate:
-            if flow.identity is None or not certificate_speaks_for(flow.identity, aor):
-                return 403, "The client certificate does not name this user", ()
-            return None
-        verdict = self._verifier.verify(request, now=self._driver.now)
-        if isinstance(verdict, Unverified):
-            return verdict.status, "", verdict.headers
-        return None if verdict.username == user.name else (403, "", ())
+    def _binding_at(self, flow: Flow) -> StoredBinding | None:
+        return next((one for one in self.registered.values() if one.flow == flow), None)
 
     def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
         """Who calls; None when the INVITE was refused."""
         uri = event.request.from_.uri
         user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        refusal: tuple[int, str, Any] | None = (403, "", ())
-        if user is not None and isinstance(uri, SipUri):
-            refusal = self._identify(user, uri, event.request, event.flow)
+        refusal: Answer | None = Answer(403)
+        if user is not None:
+            now = self._driver.now
+            refusal = self._gatekeeper.identify(user, event.request, flow=event.flow, now=now)
         if refusal is None:
             return user
         with self._driver.change() as now:
-            event.usage.reject(refusal[0], now=now, reason=refusal[1], headers=refusal[2])
+            event.usage.reject(
+                refusal.status, now=now, reason=refusal.reason, headers=refusal.headers
+            )
         return None
 
     def _binding_of(self, name: str) -> StoredBinding | None:

@@ -217,6 +217,12 @@ class Driver(Generic[E]):
         self._listeners.append(listener)
         return listener.local
 
+    async def stop_listening(self, address: Address) -> None:
+        """Accept no more streams at an address; flows that are open stay."""
+        for listener in [one for one in self._listeners if one.local == address]:
+            self._listeners.remove(listener)
+            await listener.close()
+
     async def open(self, target: Target) -> Flow:
         """The open flow to `target`, made if there is none; the machine sees `connected` too.
 

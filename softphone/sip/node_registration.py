@@ -297,6 +297,10 @@ class NodeRegistration:
     def _node_failed(self, event: RegistrationChanged, now: float) -> None:
         """The next node that has not failed in this round, or a pause and another round."""
         self._drop_return(now)
+        if 400 <= event.status < 500 and event.status != 408:
+            # It has answered for all of them, and has said when to come back.
+            self._change(RegistrationState.RECOVERING, event.status, event.reason, again=True)
+            return
         self._failed.add(self._active)
         if self._state is RegistrationState.REGISTERED:
             self._report_loss(event.reason)

@@ -50,3 +50,10 @@ def test_a_connection_that_was_not_made_is_the_cause(change):
 def test_an_answer_of_the_registrar_is_worth_more_than_an_old_connection_error():
     cause = CertificateUntrusted("an earlier address")
     assert isinstance(registration_failure(changed(403), cause, TARGET), RegistrationRefused)
+
+
+def test_the_words_of_a_registrar_that_are_known_come_with_advice():
+    words = "Forbidden (Device security mismatch: expected TLS, received TCP/UDP)"
+    error = registration_failure(changed(403, words), None, TARGET)
+    assert "security profile" in str(error)
+    assert error.reason == words

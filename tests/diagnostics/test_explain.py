@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.diagnostics.explain import explain_response, explain_shortfalls
+from softphone.diagnostics.explain import explain_registrar, explain_response, explain_shortfalls
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.headers import Headers
 from softphone.sip.message import Response
@@ -93,3 +93,22 @@ def test_every_shortfall_has_advice(code):
 
 def test_no_shortfall_is_said_so():
     assert explain_shortfalls(()) == "nothing is missing"
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("Registration is active for another client", "sign out there first"),
+        ("TLS authentication failure", "softphone enroll"),
+        ("Device security mismatch: expected TLS, received TCP/UDP", "sips:"),
+        ("SIP OAuth Registration port Mismatch", "5090"),
+        ("Unknown device", "device.name"),
+        ("the moon is full", ""),
+    ],
+)
+def test_what_cucm_says_of_a_registration_comes_with_advice(words, advice):
+    assert advice in explain_registrar(f"Forbidden ({words})")
+    assert bool(explain_registrar(words)) is bool(advice)
+    explained = explain_response(response(403, ("Warning", f'399 cucm "{words}"')))
+    assert words in explained
+    assert advice in explained

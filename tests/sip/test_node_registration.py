@@ -99,6 +99,19 @@ def test_a_node_that_answers_503_is_left_and_one_that_forbids_is_believed():
     assert not refused.sent(1)
 
 
+def test_a_node_that_forbids_for_a_time_is_asked_again_after_it():
+    world = NodeWorld()
+    world.script = [(403, [("Retry-After", "35")])]
+    world.registration.register(now=world.now)
+    world.run(30.0)
+    assert world.registration.state is RegistrationState.RECOVERING
+    assert not world.sent(1)
+    world.run(90.0)
+    assert world.registration.state is RegistrationState.REGISTERED
+    assert world.registration.node == 0
+    assert world.bound(0)[1][0] - world.bound(0)[0][0] >= 35.0
+
+
 def test_a_first_node_that_is_away_is_no_failure():
     world = NodeWorld()
     world.servers[world.host(0)].up = False

@@ -83,7 +83,7 @@ class PeerIdentity:
     `subject` is the certificate's subject as RFC 4514 text; `names` are its identities, prefixed
     by their kind ("dns:", "ip:", "uri:", "cn:"); `fingerprint` is the SHA-256 of its DER, in hex;
     `protocol` and `cipher` are the TLS session's; `verdict` says in a word how it was verified
-    ("chain", "pin", "trust-list"); `revocation` what is known of its revocation ("good",
+    ("chain", "pin", "trust-list", "tvs"); `revocation` what is known of its revocation ("good",
     "undeclared", "unreachable", "invalid", "unchecked"); `relaxations` are sentences that say
     what was let pass.
     """

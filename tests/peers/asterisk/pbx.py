@@ -78,6 +78,8 @@ USERS = (
     User("ivan"),
     User("judy"),
     User("karl"),
+    User("liam"),
+    User("mona"),
 )
 
 

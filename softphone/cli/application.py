@@ -14,11 +14,14 @@ from softphone.cli import csr_group, fips_group, load_group, trust_group
 from softphone.cli.option import (
     AcceptOption,
     AskPassphraseOption,
+    FirstUseOption,
     JsonOption,
     KeepOption,
     KeyringOption,
     NoPromptOption,
     PassphraseFdOption,
+    PinOption,
+    StoreOption,
     carry_out,
     trusting_of,
 )
@@ -301,6 +304,53 @@ def enroll(
         return await enroll_device(face, device, options)
 
     carry_out(command, json=json, ladder=False)
+
+
+@application.command()
+def boot(
+    device: Annotated[str, typer.Argument(help="The device's name, such as CSFALICE.")],
+    server: Annotated[
+        list[str],
+        typer.Option(
+            "--server",
+            metavar="HOST|URL",
+            help="HOST, tftp://H:P, http://H:P or https://H:P; may be repeated, in order.",
+        ),
+    ],
+    store: StoreOption,
+    pin: PinOption = None,
+    first_use: FirstUseOption = False,
+    auth_string: Annotated[
+        str | None,
+        typer.Option("--auth-string", metavar="N", help="Enroll with this string, if asked to."),
+    ] = None,
+    ca: Annotated[
+        list[Path] | None,
+        typer.Option("--ca", metavar="FILE", help="Believe this authority for https servers."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Register, report, and leave.")] = False,
+    passphrase_fd: PassphraseFdOption = None,
+    keyring: KeyringOption = None,
+    ask_passphrase: AskPassphraseOption = False,
+    json: JsonOption = False,
+    ladder: LadderOption = False,
+) -> None:
+    """Boot a device from its bare name, as a Cisco phone does, and stay registered.
+
+    Trust lists, configuration, certificate (CAPF), registration: each step is verified.
+    """
+
+    async def command(face: Face) -> int:
+        from softphone.cli.boot import BootOptions, boot_device
+        from softphone.cli.passphrase import PassphraseSource
+
+        secret = PassphraseSource(passphrase_fd, keyring, ask_passphrase)
+        options = BootOptions(
+            server, store, pin or (), first_use, auth_string, ca or (), once, secret
+        )
+        return await boot_device(face, device, options)
+
+    carry_out(command, json=json, ladder=ladder)
 
 
 def main() -> None:

@@ -42,19 +42,39 @@ def _ready(face: Face, lab: LabServer) -> None:
         beside |= lab.cluster.addresses
     places |= {name: f"{at[0]}:{at[1]}" for name, at in beside.items() if at is not None}
     accounts = {name: str(path) for name, path in lab.accounts.items()}
-    face.event("ready", _text(places, accounts), **places, extensions=EXTENSIONS, accounts=accounts)
+    strings = dict(lab.capf.strings) if lab.capf is not None else {}
+    signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
+    face.event(
+        "ready",
+        _text(places, accounts, strings, signer),
+        **places,
+        extensions=EXTENSIONS,
+        accounts=accounts,
+        auth_strings=strings,
+        signer_sha256=signer,
+    )
 
 
-def _text(places: dict[str, str], accounts: dict[str, str]) -> str:
+def _text(
+    places: dict[str, str], accounts: dict[str, str], strings: dict[str, str], signer: str
+) -> str:
     """The same for a person, in lines that are never cut: paths are there to be copied."""
     first = next(iter(accounts.values()))
+    device, string = next(iter(strings.items()))
     rows = [
         *places.items(),
+        ("signer_sha256", signer),
+        *((f"device {name}", f"authentication string {value}") for name, value in strings.items()),
         *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
         *((f"account {name}", path) for name, path in accounts.items()),
     ]
     width = max(len(name) for name, _ in rows) + 2
     lines = ["The lab is ready, on loopback only.", ""]
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
-    lines += ["", f"Try: softphone call 600 --account {first} --duration 5", "Ctrl-C ends it."]
+    lines += ["", f"Try: softphone call 600 --account {first} --duration 5"]
+    lines += [
+        f" or: softphone boot {device} --server http://{places['http']} --store {device}"
+        f" --pin {signer} --auth-string {string}",
+        "Ctrl-C ends it.",
+    ]
     return "\n".join(lines)

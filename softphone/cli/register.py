@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from softphone.account import Account
@@ -23,7 +24,7 @@ from softphone.events import (
 )
 from softphone.phone import Phone
 
-__all__ = ["stay_registered"]
+__all__ = ["stay", "stay_registered"]
 
 
 async def stay_registered(
@@ -39,14 +40,7 @@ async def stay_registered(
         async with Phone(tap=face.ladder, trust=trust, unknown_certificate=ask) as phone:
             with face.waiting(f"registering with {config.server_uri}"):
                 line = await phone.register(config)
-            talk = asyncio.ensure_future(_tell(face, line))
-            declining = asyncio.ensure_future(_decline(face, line))
-            try:
-                await _stay(face, talk, duration)
-            finally:
-                await phone.close(line)
-                declining.cancel()
-                await asyncio.wait([talk])
+            await stay(face, phone, [line], duration)
     except asyncio.CancelledError:
         face.summary("", result="completed", status=200, reason="interrupted")
         raise
@@ -54,12 +48,28 @@ async def stay_registered(
     return DONE
 
 
-async def _stay(face: Face, talk: asyncio.Task[None], duration: float | None) -> None:
-    """Wait for the time to leave.  Raises RegistrationRefused when there is nothing to stay in."""
+async def stay(face: Face, phone: Phone, lines: Sequence[Account], duration: float | None) -> None:
+    """Stay registered until it is time to leave, tell of every change, and close the lines.
+
+    Raises RegistrationRefused when there is nothing to stay in.
+    """
+    talks = [asyncio.ensure_future(_tell(face, line)) for line in lines]
+    declining = [asyncio.ensure_future(_decline(face, line)) for line in lines]
+    try:
+        await _wait(face, talks, duration)
+    finally:
+        for line in lines:
+            await phone.close(line)
+        for each in declining:
+            each.cancel()
+        await asyncio.wait(talks)
+
+
+async def _wait(face: Face, talks: Sequence[asyncio.Task[None]], duration: float | None) -> None:
     if duration == 0:
         return
     with face.waiting("registered; Ctrl-C ends it"):
-        done, _ = await asyncio.wait([talk], timeout=duration)
+        done, _ = await asyncio.wait(talks, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
 

@@ -114,6 +114,7 @@ class _Boot:
 
     def __init__(self, plan: BootPlan, tell: Tell) -> None:
         check_device(plan.device)
+        CapfRequest(plan.device, string=plan.string)  # raises now rather than at the CAPF server
         self._plan = plan
         self._tell = tell
         self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)

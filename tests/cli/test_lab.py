@@ -18,7 +18,10 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     lab = start("lab", "--dir", folder, "--json")
     ready = json.loads(lab.until("ready"))
     places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https"}
-    assert set(ready) == {"event", *places, "extensions", "accounts"}
+    more = {"extensions", "accounts", "auth_strings", "signer_sha256"}
+    assert set(ready) == {"event", *places, *more}
+    assert set(ready["auth_strings"]) == {"CSFALICE", "CSFBOB"}
+    assert len(bytes.fromhex(ready["signer_sha256"])) == 32
     assert all(ready[key].startswith("127.0.0.1:") for key in places)
     for path in map(Path, ready["accounts"].values()):
         assert path.parent == folder
@@ -39,6 +42,7 @@ def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
     for name in ("alice", "bob", "carol", "dave"):
         assert str(folder / f"{name}.toml") in outcome.out
     assert "sip_tls" in outcome.out
+    assert "softphone boot CSFALICE --server http://127.0.0.1:" in outcome.out
     assert f"softphone call 600 --account {folder}/alice.toml" in outcome.out
 
 

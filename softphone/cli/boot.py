@@ -1,0 +1,105 @@
+"""`softphone boot`: from a bare device name to registered lines, one line a step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from softphone.account import Account
+from softphone.cli.face import Face
+from softphone.cli.passphrase import PassphraseSource
+from softphone.cli.register import stay
+from softphone.cli.run import DONE
+from softphone.phone import Phone
+from softphone.provisioning import BootPlan, BootStep, server_places
+from softphone.provisioning.file_server import file_server
+from softphone.provisioning.list_trust import WebTrust
+from softphone.security import KeyMaterial
+from softphone.trust import FileRefused, TrustStore, bootstrap_of
+
+__all__ = ["BootOptions", "boot_device"]
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """What was given; `once` is to register, report, and leave."""
+
+    servers: Sequence[str]
+    store: Path
+    pins: Sequence[str] = ()
+    first_use: bool = False
+    string: str | None = None
+    ca: Sequence[Path] = ()
+    once: bool = False
+    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+
+
+async def boot_device(face: Face, device: str, options: BootOptions) -> int:
+    """Boot, register and stay.  Raises what `Phone.boot` raises."""
+    plan = await _plan(device, options)
+    try:
+        async with Phone(tap=face.ladder) as phone:
+            with face.waiting(f"booting {device}") as update:
+                lines = await _booted(face, phone, plan, update)
+            await stay(face, phone, lines, 0 if options.once else None)
+    except asyncio.CancelledError:
+        face.summary("", result="completed", status=200, reason="interrupted")
+        raise
+    face.summary("done", result="completed", status=200, reason="done")
+    return DONE
+
+
+async def _booted(
+    face: Face, phone: Phone, plan: BootPlan, update: Callable[[str], None]
+) -> Sequence[Account]:
+    def tell(step: BootStep) -> None:
+        update(step.sentence)
+        _show(face, step)
+
+    try:
+        return await phone.boot(plan, tell=tell)
+    except FileRefused as exc:
+        if exc.fingerprint:
+            sentence = f"SHA-256 of the signer: {exc.fingerprint}"
+            face.event("unknown_signer", sentence, sha256=exc.fingerprint)
+        raise
+
+
+async def _plan(device: str, options: BootOptions) -> BootPlan:
+    """What is to be done.  Raises ConfigurationError before anything is sent."""
+    places = [place for text in options.servers for place in server_places(text)]
+    web = WebTrust(TrustStore.of(*map(str, options.ca)))
+    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
+    secret = None
+    if options.passphrase.is_given:
+        secret = await options.passphrase.read(f"the key of {device}")
+    return BootPlan(
+        device,
+        [file_server(place, web) for place in places],
+        options.store,
+        bootstrap,
+        string=None if options.string is None else KeyMaterial(options.string.encode()),
+        passphrase=secret,
+        web=web,
+    )
+
+
+def _show(face: Face, step: BootStep) -> None:
+    """One line a step; what a person should look at is a warning."""
+    face.event(
+        "step",
+        "" if step.kind.worrying else step.sentence,
+        step=step.kind,
+        message=step.sentence,
+        file=step.file,
+        place=step.place,
+        signer_sha256=step.by,
+        basis=step.basis,
+        notes=step.notes,
+    )
+    if step.kind.worrying:
+        face.warn(step.sentence)
+    for note in step.notes:
+        face.warn(f"{step.file or step.place}: {note}")

@@ -1,0 +1,140 @@
+"""`softphone boot`, against a lab in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from softphone.trust import TrustListStore
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """What a running lab says of itself."""
+    from tests.cli.conftest import Process
+
+    process = Process("lab", "--dir", tmp_path_factory.mktemp("cluster"), "--json")
+    yield json.loads(process.until("ready"))
+    assert process.end().code == 0
+
+
+@pytest.fixture
+def boot(cli, cluster, tmp_path):
+    def run(device, *options, scheme="http", store=tmp_path / "store"):
+        server = f"{scheme}://{cluster[scheme]}"
+        return cli("boot", device, "--server", server, "--store", store, "--once", *options)
+
+    return run
+
+
+def pin(cluster):
+    return ("--pin", cluster["signer_sha256"])
+
+
+def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
+    string = cluster["auth_strings"]["CSFALICE"]
+    outcome = boot("CSFALICE", *pin(cluster), "--auth-string", string, "--json")
+    assert outcome.code == 0
+    steps = [event for event in outcome.events if event["event"] == "step"]
+    assert [step["step"] for step in steps][-3:] == [
+        "configuration_verified",
+        "ready",
+        "registered",
+    ]
+    assert steps[0]["signer_sha256"] == cluster["signer_sha256"]
+    assert steps[0]["basis"] == "pin"
+    assert outcome.summary["result"] == "completed"
+    assert string not in outcome.out + outcome.err
+    outcome = boot("CSFALICE", scheme="tftp")
+    assert outcome.code == 0
+    lines = [line for line in outcome.out.splitlines() if line]
+    assert lines[0].startswith("CTLCSFALICE.tlv: signature good, by ")
+    assert any("decrypted with the device's key" in line for line in lines)
+    assert any("verified by trust-list" in line for line in lines)
+
+
+def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, cluster):
+    outcome = boot("CSFBOB")
+    assert outcome.code == 3
+    assert f"SHA-256 of the signer: {cluster['signer_sha256']}" in outcome.out
+    assert "compare it with" in outcome.err
+    outcome = boot("CSFBOB", "--json")
+    assert outcome.code == 3
+    (event,) = [event for event in outcome.events if event["event"] == "unknown_signer"]
+    assert event["sha256"] == cluster["signer_sha256"]
+    assert outcome.summary["result"] == "refused"
+
+
+def test_another_pin_is_refused(boot, tmp_path):
+    outcome = boot("CSFBOB", "--pin", "00" * 32)
+    assert outcome.code == 3
+    assert TrustListStore(tmp_path / "store").held().ctl is None
+
+
+def test_first_use_is_said(boot, cluster):
+    outcome = boot("CSFCAROL", "--trust-on-first-use")
+    assert outcome.code == 0
+    assert "the first that came, on nobody's word" in outcome.out
+    assert "is believed: it is the first, and nobody vouches for it" in outcome.err
+    assert "is registered at 127.0.0.1" in outcome.out
+    assert "in clear" in outcome.out
+
+
+def test_a_string_that_is_missing_is_asked_for(boot, cluster):
+    outcome = boot("CSFBOB", *pin(cluster))
+    assert outcome.code == 1
+    assert "give it with --auth-string" in outcome.err
+
+
+def test_a_wrong_string_is_refused(boot, cluster, tmp_path):
+    outcome = boot("CSFBOB", *pin(cluster), "--auth-string", "1234")
+    assert outcome.code == 1
+    assert "1234" not in outcome.out + outcome.err
+    assert not (tmp_path / "store" / "CSFBOB.pem").exists()
+
+
+def test_a_device_that_is_not_there(boot, cluster):
+    outcome = boot("CSFNOBODY", *pin(cluster))
+    assert outcome.code == 1
+    assert "whether the device CSFNOBODY exists" in outcome.err
+
+
+def test_https_needs_somebody_who_vouches_for_the_server(boot, cluster, tmp_path):
+    assert boot("CSFCAROL", *pin(cluster), scheme="https").code == 3
+    authority = cluster["accounts"]["alice"].replace("alice.toml", "ca.crt")
+    assert boot("CSFCAROL", *pin(cluster), "--ca", authority, scheme="https").code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--server", "ftp://x", "--store", "x"),
+        ("--server", "x:99", "--store", "x"),
+        ("--server", "x", "--store", "x", "--pin", "zz"),
+        ("--server", "x", "--store", "x", "--pin", "00" * 32, "--trust-on-first-use"),
+        ("--server", "http://127.0.0.1:9", "--store", "x", "--auth-string", "x" * 20),
+        ("--store", "x"),
+        ("--server", "x"),
+    ],
+)
+def test_wrong_usage_sends_nothing(cli, options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("boot", "CSFALICE", *options).code == 2
+
+
+def test_no_device_name_is_wrong_usage(cli, tmp_path):
+    assert cli("boot", "../x", "--server", "x", "--store", tmp_path).code == 2
+
+
+def test_it_stays_registered_until_it_is_interrupted(start, cluster, tmp_path):
+    server = f"http://{cluster['http']}"
+    running = start(
+        *("boot", "CSFCAROL", "--server", server, "--store", tmp_path / "store", "--json"),
+        *pin(cluster),
+    )
+    running.until('"registered"')
+    outcome = running.end(signal.SIGINT)
+    assert outcome.code == 130
+    assert outcome.summary["reason"] == "interrupted"

@@ -2,7 +2,7 @@
 
 A leg over TLS is offered, and answers, SRTP; another one gets RTP/AVP.  When one side of a call
 is in clear, the secure side is answered RTP/AVP, as CUCM does.  The lab's media engine carries
-the audio of every leg.  REFER is declined.
+the audio of every leg.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from softphone.lab.conversation import Conversation, level_of
 from softphone.lab.extension import extension
 from softphone.lab.fallback import ClearNegotiation
 from softphone.lab.registrar import StoredBinding
-from softphone.machine import Entropy
+from softphone.lab.transfer import Transfers
+from softphone.machine import Entropy, Flow
 from softphone.media.port import MediaPort, NoPortFree
 from softphone.personas import StandardPersona
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
@@ -57,6 +58,7 @@ class LabContext:
     entropy: Entropy
     binding_of: Callable[[str], StoredBinding | None]
     admit: Callable[[InviteReceived[InviteUsage]], LabUser | None]
+    is_device: Callable[[Flow | None], bool]
 
 
 class CallControl:
@@ -67,6 +69,12 @@ class CallControl:
         self._conversations: list[Conversation] = []
         self._legs: set[SessionLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._transfers = Transfers(
+            change=context.change,
+            conversations=lambda: tuple(self._conversations),
+            dial=self._dial,
+            patience=context.config.alerting_patience,
+        )
 
     @property
     def legs(self) -> int:
@@ -111,20 +119,18 @@ class CallControl:
         if callee is None or binding is None:
             leg.reject(404 if callee is None else 480)
             return
+        if leg.request.max_forwards == 0:
+            # RFC 7332 section 3: a call that goes in circles ends somewhere, through us too.
+            leg.reject(483)
+            return
         self._run(self._connect(leg, caller, callee, binding), leg)
 
     async def _connect(
         self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
     ) -> None:
         secure = caller.login.secure and callee.login.secure
-        out = _CalleeLeg(
-            self._setup(callee.login.secure and secure),
-            self._place(leg, callee, binding),
-            delayed=self._context.config.delayed_offer,
-            clear=not secure,
-        )
-        self._keep(out)
-        out.start()
+        place = self._place(leg.request.from_, callee, binding)
+        out = self._call_out(callee, place, secure=secure)
 
         def give_up(_: asyncio.Future[CallEnded]) -> None:
             out.hang_up()
@@ -160,7 +166,7 @@ class CallControl:
         if out.state is CallState.TERMINATED:
             leg.hang_up(_status_of(out))
             return False
-        conversation = Conversation()
+        conversation = Conversation(clear_music=self._context.config.clear_music)
         self._conversations = [c for c in self._conversations if c.members]
         self._conversations.append(conversation)
         conversation.add(callee.name, out)
@@ -220,11 +226,11 @@ class CallControl:
         return (("Call-Info", security_call_info(state.hop_level)),)
 
     def _place(
-        self, leg: IncomingLeg, callee: LabUser, binding: StoredBinding
+        self, caller: NameAddr, callee: LabUser, binding: StoredBinding
     ) -> Callable[[Body | None], Invitation]:
-        caller = leg.request.from_
         host = self._context.config.host
         headers = (("Call-Info", security_call_info(None)),)
+        hops = leg.request.max_forwards
 
         def place(body: Body | None) -> Invitation:
             return Invitation(
@@ -234,14 +240,45 @@ class CallControl:
                 to=binding.flow,
                 body=body,
                 headers=headers,
+                max_forwards=70 if hops is None else hops - 1,
             )
 
         return place
 
     def referred(self, event: ReferReceived[InviteUsage, Any]) -> None:
-        """The lab transfers nobody."""
+        """A REFER: within a call a transfer, outside of calls a device's wish or nothing."""
+        leg = next((one for one in self._legs if one.usage is event.usage), None)
+        if event.usage is not None and leg is not None:
+            self._run(self._transfers.carry_out(event, leg), leg)
+            return
+        known = event.usage is None and self._context.is_device(event.subscription.flow)
         with self._context.change() as now:
-            event.subscription.reject(603, now=now)
+            if known and event.refer_to.uri.scheme == "urn":
+                event.subscription.acknowledge(now=now)
+            else:
+                event.subscription.reject(603, now=now)
+
+    def _dial(self, name: str, leg: SessionLeg) -> OutgoingLeg | int:
+        """Call a user on behalf of the far end of `leg`."""
+        callee = self._context.config.user(name)
+        binding = None if callee is None else self._context.binding_of(name)
+        if callee is None or binding is None:
+            return 404 if callee is None else 480
+        place = self._place(leg.peer, callee, binding)
+        return self._call_out(callee, place, secure=callee.login.secure)
+
+    def _call_out(
+        self, callee: LabUser, place: Callable[[Body | None], Invitation], *, secure: bool
+    ) -> OutgoingLeg:
+        out = _CalleeLeg(
+            self._setup(callee.login.secure and secure),
+            place,
+            delayed=self._context.config.delayed_offer,
+            clear=not secure,
+        )
+        self._keep(out)
+        out.start()
+        return out
 
     def _keep(self, leg: SessionLeg) -> None:
         self._legs.add(leg)

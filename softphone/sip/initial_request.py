@@ -24,9 +24,11 @@ def initial_request(
 ) -> Request:
     """The request that `said` describes, without Via.  Raises LocalProtocolError."""
     uri, routes = leading_route(said.uri, said.route_set)
-    call_id = said.call_id if isinstance(said, Invitation) else None
+    call_id, hops = None, 70
+    if isinstance(said, Invitation):
+        call_id, hops = said.call_id, said.max_forwards
     fields: list[Field] = [
-        ("Max-Forwards", "70"),
+        ("Max-Forwards", str(hops)),
         ("From", str(said.local.with_tag(layer.new_tag()))),
         ("To", str(said.remote.without_parameter("tag"))),
         ("Call-ID", call_id or layer.new_call_id()),

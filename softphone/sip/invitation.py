@@ -20,8 +20,9 @@ class Invitation:
     `uri` is the Request-URI, `to` the place of the first hop.  `contact` None: made from the
     flow.  `reliable` puts 100rel into Supported (True) or Require ("required"); `session_timer`
     asks for RFC 4028 by its interval in seconds, None for none.  `replaces` is a Replaces value
-    (RFC 3891).  `body` None is a delayed offer.  `failover` has the places to go to where `to`
-    does not serve the request (503, no answer, no connection: RFC 3263 section 4.3).
+    (RFC 3891).  `max_forwards` is lower for a call that is passed on (RFC 7332).  `body` None is
+    a delayed offer.  `failover` has the places to go to where `to` does not serve the request
+    (503, no answer, no connection: RFC 3263 section 4.3).
     """
 
     uri: Uri
@@ -39,6 +40,7 @@ class Invitation:
     session_timer: float | None = 1800.0
     replaces: str | None = None
     call_id: str | None = None
+    max_forwards: int = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

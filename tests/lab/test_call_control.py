@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,32 @@ async def test_who_is_not_there_is_said_at_once(lab, phone, target):
     with pytest.raises((NotFound, NoAnswer)):
         await alice.dial(target).answered(timeout=5)
     await eventually(lambda: not lab.calls)
+
+
+def with_hops(account, hops):
+    """Have an account's INVITEs leave with so many hops left."""
+    invite = account._endpoint.invite
+    account._endpoint.invite = lambda said, *, now: invite(
+        replace(said, max_forwards=hops), now=now
+    )
+
+
+async def test_a_call_with_no_hops_left_goes_no_further(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    with_hops(alice, 0)
+    with pytest.raises(CallError) as caught:
+        await alice.dial("bob").answered(timeout=5)
+    assert caught.value.status == 483
+    assert "loop" in str(caught.value)
+    # The lab's own extensions are where it was going (RFC 3261 section 16.3 is for proxies).
+    (await alice.dial("600").answered(timeout=5)).hangup()
+    with_hops(bob, 5)
+    calling = asyncio.create_task(bob.dial("alice").answered(timeout=5))
+    ringing = await next_call(alice)
+    assert ringing._leg.request.max_forwards == 4
+    ringing.reject()
+    with pytest.raises(Busy):
+        await calling
 
 
 async def test_a_user_may_call_itself_and_hears_itself(lab, phone):

@@ -32,6 +32,11 @@ def test_everything_that_was_said_is_in_it_and_the_rest_is_fresh():
     assert "Via" not in one.headers
 
 
+def test_a_call_that_is_passed_on_has_fewer_hops_left():
+    said = Pair().invitation(max_forwards=3)
+    assert initial_request("INVITE", said, layer=LAYER).max_forwards == 3
+
+
 def test_a_call_id_that_was_chosen_is_kept():
     said = Pair().invitation(call_id="chosen")
     assert initial_request("INVITE", said, layer=LAYER).call_id == "chosen"

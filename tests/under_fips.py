@@ -30,6 +30,7 @@ LENIENT = (
     "tests/security/test_forged_signed_files.py",
     "tests/security/test_forged_trust_lists.py",
     "tests/security/test_tls_client_certificates.py",
+    "tests/end_to_end/test_boot.py",
 )
 STRICT = (
     "tests/trust/test_capf.py",

@@ -11,7 +11,7 @@ from softphone.cli.face import Face
 from softphone.cli.fips import run_program, set_up, show_status
 from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.trust.fips_setup import find_setup
-from tests.cli.test_fips_mode import objects, softphone
+from tests.cli.test_fips_mode import objects
 from tests.support import fips
 
 
@@ -49,7 +49,7 @@ async def test_the_status_outside_fips_mode(capsys):
 
 
 def test_the_status_in_fips_mode():
-    (told,) = objects(softphone("fips", "status", "--json", SOFTPHONE_FIPS="1"))
+    (told,) = objects(fips.softphone("fips", "status", "--json", SOFTPHONE_FIPS="1"))
     assert (told["on"], told["decided_by"]) == (True, "bootstrap")
     assert told["source"] == "SOFTPHONE_FIPS"
     checked = {each["name"]: each for each in told["libraries"]}
@@ -57,7 +57,7 @@ def test_the_status_in_fips_mode():
     assert checked["standard library"]["provider"]["name"] == "OpenSSL FIPS Provider"
     assert checked["standard library"]["path"].endswith("/first/fips.so")
     assert set(told["unavailable"]) == {"accept_untrusted", "md5_digest", "screen_sharing"}
-    said = softphone("--fips", "fips", "status").stdout
+    said = fips.softphone("--fips", "fips", "status").stdout
     assert "self-check passed" in " ".join(said.split())
     assert "screens are not shared" in said
     assert "validated" not in said.lower()
@@ -71,11 +71,10 @@ def test_another_program_runs_in_fips_mode():
         "        print(phone.fips)\n"
         "asyncio.run(main())"
     )
-    ended = softphone("fips", "run", "--", sys.executable, "-c", program)
+    ended = fips.softphone("fips", "run", "--", sys.executable, "-c", program)
     assert ended.stdout.strip() == "FIPS, by the bootstrap setting (softphone fips run)"
-    assert (
-        softphone("fips", "run", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
-    )
+    failing = fips.softphone("fips", "run", "--", sys.executable, "-c", "raise SystemExit(7)")
+    assert failing.returncode == 7
 
 
 def test_a_program_that_is_not_there_is_an_error(monkeypatch):

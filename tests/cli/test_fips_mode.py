@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -22,19 +21,6 @@ def _unset(monkeypatch, tmp_path):
         if name.startswith(fips.OURS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("SOFTPHONE_FIPS_DIR", str(tmp_path / "none"))
-
-
-def softphone(*arguments, **variables):
-    """Run the command as a process, on this worker's set-up."""
-    env = fips.plain_environment() | {"SOFTPHONE_FIPS_DIR": str(fips.setup().folder.parent)}
-    return subprocess.run(
-        [sys.executable, "-m", "softphone", *map(str, arguments)],
-        env=env | variables,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
 
 
 def objects(ended):
@@ -85,7 +71,7 @@ def test_fips_mode_without_a_set_up_starts_nothing(monkeypatch):
 
 
 def test_the_first_line_tells_mode_decider_and_provider():
-    ended = softphone("--fips", "demo")
+    ended = fips.softphone("--fips", "demo")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(
         "FIPS, by the bootstrap setting (--fips): OpenSSL FIPS Provider "
@@ -96,10 +82,10 @@ def test_the_first_line_tells_mode_decider_and_provider():
 
 def test_the_account_s_setting_counts_and_a_nearer_one_more(tmp_path):
     path = account(tmp_path, "fips = true")
-    inside = softphone("doctor", "--account", path, "--json")
+    inside = fips.softphone("doctor", "--account", path, "--json")
     assert objects(inside)[0]["event"] == "fips"
     assert objects(inside)[0]["source"] == str(path)
-    outside = softphone("--no-fips", "doctor", "--account", path, "--json")
+    outside = fips.softphone("--no-fips", "doctor", "--account", path, "--json")
     assert objects(outside)[0]["event"] != "fips"
 
 
@@ -109,10 +95,10 @@ def test_a_platform_in_fips_mode_is_left_by_the_account_s_setting(tmp_path):
         "OPENSSL_CONF": str(setup.folder / "openssl-fips.cnf"),
         "OPENSSL_MODULES": str(setup.folder / "first"),
     }
-    kept = softphone("doctor", "--account", account(tmp_path, ""), "--json", **platform)
+    kept = fips.softphone("doctor", "--account", account(tmp_path, ""), "--json", **platform)
     assert objects(kept)[0]["decided_by"] == "platform"
     path = account(tmp_path, "fips = false")
-    left = softphone("register", "--once", "--account", path, "--json", **platform)
+    left = fips.softphone("register", "--once", "--account", path, "--json", **platform)
     # Into it by the platform, out of it by the account; it fails only at the missing server.
     assert [each["event"] for each in objects(left)] == ["fips", "error", "summary"]
     assert left.returncode == 1, left.stderr
@@ -127,7 +113,7 @@ def test_a_provider_that_was_changed_stops_the_command_with_the_reason(tmp_path,
         opened.write(b"\0\0\0\0")
     conf = (tmp_path / "base" / "current" / "openssl-fips.cnf").resolve()
     conf.write_text(conf.read_text().replace(str(fips.setup().folder), str(conf.parent)))
-    ended = softphone("--fips", *command, SOFTPHONE_FIPS_DIR=str(tmp_path / "base"))
+    ended = fips.softphone("--fips", *command, SOFTPHONE_FIPS_DIR=str(tmp_path / "base"))
     assert ended.returncode == 3
     assert "FIPS mode is on and the self-check failed; nothing was started" in ended.stderr
     assert "cryptography: SHA-256 is wrong or missing" in ended.stderr

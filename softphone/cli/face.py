@@ -14,7 +14,8 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -99,7 +100,7 @@ class Face:
         self.errors = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self.ladder = _ladder() if ladder else None
         self._blank = summary
-        self._status: Status | None = None
+        self._status: Status | Live | None = None
         self._ended = False
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
@@ -144,6 +145,20 @@ class Face:
             self._status = status
             if status is not None:
                 status.start()
+
+    @contextmanager
+    def screen(self, first: RenderableType) -> Iterator[Callable[[RenderableType], None]]:
+        """Show something that changes, on a terminal; gives what changes it."""
+        if self.json or not self.console.is_terminal:
+            yield lambda _: None
+            return
+        live = Live(first, console=self.console, refresh_per_second=4, transient=True)
+        with live:
+            self._status = live
+            try:
+                yield live.update
+            finally:
+                self._status = None
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""

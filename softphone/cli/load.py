@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rich.live import Live
-
 from softphone.cli.face import Face
 from softphone.cli.load_options import CapacityOptions, LoadOptions
 from softphone.cli.load_plan import expectations_of, plan_of
@@ -110,21 +108,19 @@ async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIte
             listeners.second.append(served.take)
         if face.json:
             listeners.second.append(lambda s: face.event("second", **second_fields(s)))
-        elif face.console.is_terminal:
-            screen = Screen(plan, options.workers)
-            live = Live(screen.view(), console=face.console, refresh_per_second=4, transient=True)
-            stack.enter_context(live)
+        screen = Screen(plan, options.workers)
+        update = stack.enter_context(face.screen(screen.view()))
 
-            def second(told: Second) -> None:
-                screen.take(told)
-                live.update(screen.view())
+        def second(told: Second) -> None:
+            screen.take(told)
+            update(screen.view())
 
-            def progress(done: int, whole: int) -> None:
-                screen.progress(done, whole)
-                live.update(screen.view())
+        def progress(done: int, whole: int) -> None:
+            screen.progress(done, whole)
+            update(screen.view())
 
-            listeners.second.append(second)
-            listeners.progress.append(progress)
+        listeners.second.append(second)
+        listeners.progress.append(progress)
         yield Watcher(
             second=lambda told: _each(listeners.second, told),
             progress=lambda *told: _each(listeners.progress, *told),

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from softphone.cli.face import Face, plain, printable, security_line
 from softphone.events import Direction
@@ -148,3 +149,24 @@ def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
     before = screen.getvalue().partition("warning: the disk is full")[0]
     assert before.rpartition("waiting for a call")[2].strip(" ") != ""
     assert "waiting for a call" not in before.rpartition("\x1b[2K")[2]
+
+
+def test_a_screen_changes_on_a_terminal_and_a_warning_does_not_tear_it():
+    seen = io.StringIO()
+    face = Face(json=False)
+    face.console = Console(file=seen, force_terminal=True, width=80)
+    face.errors = Console(file=seen, width=80)
+    with face.screen(Text("0 calls up")) as show:
+        show(Text("25 calls up"))
+        face.warn("the disk is full")
+        show(Text("26 calls up"))
+    before, _, after = seen.getvalue().partition("warning: the disk is full")
+    assert "25 calls up" in before
+    assert "calls up" not in before.rpartition("\x1b[2K")[2]
+    assert "26 calls up" in after
+
+
+def test_a_screen_shows_nothing_where_there_is_no_terminal(capsys):
+    with Face(json=False).screen(Text("0 calls up")) as show:
+        show(Text("1 call up"))
+    assert capsys.readouterr() == ("", "")

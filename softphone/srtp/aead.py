@@ -8,6 +8,7 @@ Key derivation rate 0, no MKI, SRTCP always encrypted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import constant_time, hashes, hmac
@@ -33,12 +34,8 @@ _MAXIMUM_RTCP_INDEX = (1 << 31) - 1
 
 def keystream(key: bytes, iv: int, length: int) -> bytes:
     """AES in counter mode over zeros (RFC 3711 section 4.1.1); `iv` is the 128-bit block."""
-    return _counter_mode(key, iv, bytes(length))
-
-
-def _counter_mode(key: bytes, iv: int, data: bytes) -> bytes:
     cipher = Cipher(algorithms.AES(key), modes.CTR(iv.to_bytes(16, "big")))
-    return cipher.encryptor().update(data)
+    return cipher.encryptor().update(bytes(length))
 
 
 def derive(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
@@ -132,6 +129,70 @@ def _header_length(packet: bytes) -> int | None:
     return length if length <= len(packet) else None
 
 
+class _Gcm:
+    """AES-GCM under one set of session keys (RFC 7714 sections 8.1 and 9.1).
+
+    The cipher is made once: its key schedule is most of the price of a packet.
+    """
+
+    __slots__ = ("_cipher", "_salt")
+
+    def __init__(self, keys: SessionKeys) -> None:
+        self._cipher = AESGCM(keys.encryption)
+        self._salt = int.from_bytes(keys.salt, "big")
+
+    def _nonce(self, ssrc: int, index: int) -> bytes:
+        """Zeros, SSRC and index, XOR the salt."""
+        return (self._salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
+
+    def seal(self, ssrc: int, index: int, data: bytes, head: bytes) -> bytes:
+        """What is encrypted and the tag, over `head` as associated data."""
+        return self._cipher.encrypt(self._nonce(ssrc, index), data, head)
+
+    def open(self, ssrc: int, index: int, sealed: bytes, head: bytes) -> bytes | None:
+        """The clear bytes; None for a forgery."""
+        try:
+            return self._cipher.decrypt(self._nonce(ssrc, index), sealed, head)
+        except InvalidTag:
+            return None
+
+
+class _Counter:
+    """AES-CM with HMAC-SHA1 under one set of session keys (RFC 3711 sections 4.1.1 and 4.2).
+
+    Both are made once and used again for every packet: the counter mode by a new IV, the code by
+    a copy of its state after the key.  HMAC-SHA1 is what section 4.2.1 prescribes; FIPS 140-3
+    allows it for this.
+    """
+
+    __slots__ = ("_code", "_encryptor", "_salt")
+
+    def __init__(self, keys: SessionKeys) -> None:
+        cipher = Cipher(algorithms.AES(keys.encryption), modes.CTR(bytes(16)))
+        self._encryptor = cipher.encryptor()
+        self._code = hmac.HMAC(keys.authentication, hashes.SHA1())
+        self._salt = int.from_bytes(keys.salt, "big") << 16
+
+    def crypt(self, ssrc: int, index: int, data: bytes) -> bytes:
+        """Encrypt or decrypt: the key stream is the same."""
+        iv = self._salt ^ ssrc << 64 ^ index << 16
+        self._encryptor.reset_nonce(iv.to_bytes(16, "big"))
+        return self._encryptor.update(data)
+
+    def tag(self, data: bytes, size: int) -> bytes:
+        """The first `size` octets of the code over `data`."""
+        code = self._code.copy()
+        code.update(data)
+        return code.finalize()[:size]
+
+
+_Ciphers: TypeAlias = _Gcm | _Counter
+
+
+def _prepared(suite: SuiteParameters, keys: SessionKeys) -> _Ciphers:
+    return _Gcm(keys) if suite.aead else _Counter(keys)
+
+
 class CryptographyTransform:
     """One direction under one master key (see `softphone.srtp.backend.Transform`)."""
 
@@ -139,7 +200,7 @@ class CryptographyTransform:
         self._suite = parameters(suite)
         rtp = SessionKeys.derive(self._suite, key, _RTP_LABELS)
         rtcp = SessionKeys.derive(self._suite, key, _RTCP_LABELS)
-        self._keys: tuple[SessionKeys, SessionKeys] | None = (rtp, rtcp)
+        self._ciphers: tuple[_Ciphers, _Ciphers] | None = self._prepare(rtp, rtcp)
         self._sources: dict[int, _Source] = {}
 
     @classmethod
@@ -148,14 +209,17 @@ class CryptographyTransform:
     ) -> CryptographyTransform:
         """With the session keys given, as the vectors of RFC 7714 give them."""
         made = cls(suite, bytes(parameters(suite).material_length))
-        made._keys = (rtp, rtcp)
+        made._ciphers = made._prepare(rtp, rtcp)
         return made
+
+    def _prepare(self, rtp: SessionKeys, rtcp: SessionKeys) -> tuple[_Ciphers, _Ciphers]:
+        return _prepared(self._suite, rtp), _prepared(self._suite, rtcp)
 
     # RTP ----------------------------------------------------------------------------------------
 
     def protect(self, packet: bytes) -> tuple[Status, bytes]:
         """RTP to SRTP."""
-        if self._keys is None:
+        if self._ciphers is None:
             return Status.CLOSED, b""
         header = _header_length(packet)
         if header is None:
@@ -168,24 +232,23 @@ class CryptographyTransform:
             return status, b""
         source.rtp.add(index)
         source.next_roc = None
-        return Status.OK, self._seal_rtp(self._keys[0], packet, header, index)
+        return Status.OK, self._seal_rtp(self._ciphers[0], packet, header, index)
 
     def _admit(self, window: _Window, index: int, most: int) -> Status:
         return Status.KEY_EXPIRED if index > most else window.check(index)
 
-    def _seal_rtp(self, keys: SessionKeys, packet: bytes, header: int, index: int) -> bytes:
+    def _seal_rtp(self, ciphers: _Ciphers, packet: bytes, header: int, index: int) -> bytes:
         ssrc = int.from_bytes(packet[8:12], "big")
         head, payload = packet[:header], packet[header:]
-        if self._suite.aead:
-            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
-            return head + AESGCM(keys.encryption).encrypt(nonce, payload, head)
-        sealed = head + _counter_mode(keys.encryption, _counter_iv(keys.salt, ssrc, index), payload)
+        if isinstance(ciphers, _Gcm):
+            return head + ciphers.seal(ssrc, index, payload, head)
+        sealed = head + ciphers.crypt(ssrc, index, payload)
         roc = (index >> 16).to_bytes(4, "big")
-        return sealed + self._tag(keys, sealed + roc, self._suite.rtp_tag_length)
+        return sealed + ciphers.tag(sealed + roc, self._suite.rtp_tag_length)
 
     def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
         """SRTP to RTP."""
-        if self._keys is None:
+        if self._ciphers is None:
             return Status.CLOSED, b""
         header = _header_length(packet)
         if header is None or len(packet) < header + self._suite.rtp_tag_length:
@@ -196,7 +259,7 @@ class CryptographyTransform:
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
-        opened = self._open_rtp(self._keys[0], packet, header, index)
+        opened = self._open_rtp(self._ciphers[0], packet, header, index)
         if opened is None:
             return Status.AUTHENTICATION_FAILED, b""
         source.rtp.add(index)
@@ -204,30 +267,24 @@ class CryptographyTransform:
         self._sources[ssrc] = source
         return Status.OK, opened
 
-    def _open_rtp(self, keys: SessionKeys, packet: bytes, header: int, index: int) -> bytes | None:
+    def _open_rtp(self, ciphers: _Ciphers, packet: bytes, header: int, index: int) -> bytes | None:
         ssrc = int.from_bytes(packet[8:12], "big")
-        head, rest = packet[:header], packet[header:]
-        if self._suite.aead:
-            return _open(keys, _aead_nonce(keys.salt, ssrc << 48 | index), rest, head)
+        head = packet[:header]
+        if isinstance(ciphers, _Gcm):
+            opened = ciphers.open(ssrc, index, packet[header:], head)
+            return None if opened is None else head + opened
         size = self._suite.rtp_tag_length
         sealed, tag = packet[:-size], packet[-size:]
         roc = (index >> 16).to_bytes(4, "big")
-        if not constant_time.bytes_eq(self._tag(keys, sealed + roc, size), tag):
+        if not constant_time.bytes_eq(ciphers.tag(sealed + roc, size), tag):
             return None
-        iv = _counter_iv(keys.salt, ssrc, index)
-        return head + _counter_mode(keys.encryption, iv, sealed[header:])
-
-    def _tag(self, keys: SessionKeys, data: bytes, size: int) -> bytes:
-        # HMAC-SHA1 is what RFC 3711 section 4.2.1 prescribes; FIPS 140-3 allows it for this.
-        code = hmac.HMAC(keys.authentication, hashes.SHA1())
-        code.update(data)
-        return code.finalize()[:size]
+        return head + ciphers.crypt(ssrc, index, sealed[header:])
 
     # RTCP ---------------------------------------------------------------------------------------
 
     def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
         """RTCP to SRTCP; the first index is 1, as libsrtp's is."""
-        if self._keys is None:
+        if self._ciphers is None:
             return Status.CLOSED, b""
         if len(packet) < _RTCP_HEADER:
             return Status.MALFORMED, b""
@@ -240,21 +297,19 @@ class CryptographyTransform:
 
     def seal_rtcp(self, packet: bytes, index: int) -> bytes:
         """SRTCP of a packet at a given index (RFC 3711 section 3.4, RFC 7714 section 9)."""
-        if self._keys is None:
+        if self._ciphers is None:
             raise ValueError("the transform is closed")
-        keys, ssrc = self._keys[1], int.from_bytes(packet[4:8], "big")
+        ciphers, ssrc = self._ciphers[1], int.from_bytes(packet[4:8], "big")
         head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:]
         trailer = (_ENCRYPTED | index).to_bytes(4, "big")
-        if self._suite.aead:
-            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
-            return head + AESGCM(keys.encryption).encrypt(nonce, body, head + trailer) + trailer
-        iv = _counter_iv(keys.salt, ssrc, index)
-        sealed = head + _counter_mode(keys.encryption, iv, body) + trailer
-        return sealed + self._tag(keys, sealed, self._suite.rtcp_tag_length)
+        if isinstance(ciphers, _Gcm):
+            return head + ciphers.seal(ssrc, index, body, head + trailer) + trailer
+        sealed = head + ciphers.crypt(ssrc, index, body) + trailer
+        return sealed + ciphers.tag(sealed, self._suite.rtcp_tag_length)
 
     def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
         """SRTCP to RTCP."""
-        if self._keys is None:
+        if self._ciphers is None:
             return Status.CLOSED, b""
         tag = self._suite.rtcp_tag_length
         if len(packet) < _RTCP_HEADER + 4 + tag:
@@ -271,23 +326,23 @@ class CryptographyTransform:
         status = source.rtcp.check(index)
         if status:
             return status, b""
-        opened = None if clear else self._open_rtcp(self._keys[1], packet, at, index)
+        opened = None if clear else self._open_rtcp(self._ciphers[1], packet, at, index)
         if opened is None:
             return Status.AUTHENTICATION_FAILED, b""
         source.rtcp.add(index)
         self._sources[ssrc] = source
         return Status.OK, opened
 
-    def _open_rtcp(self, keys: SessionKeys, packet: bytes, at: int, index: int) -> bytes | None:
+    def _open_rtcp(self, ciphers: _Ciphers, packet: bytes, at: int, index: int) -> bytes | None:
         ssrc = int.from_bytes(packet[4:8], "big")
         head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:at]
-        if self._suite.aead:
-            nonce = _aead_nonce(keys.salt, ssrc << 48 | index)
-            return _open(keys, nonce, body, head, head + packet[at:])
+        if isinstance(ciphers, _Gcm):
+            opened = ciphers.open(ssrc, index, body, head + packet[at:])
+            return None if opened is None else head + opened
         size = self._suite.rtcp_tag_length
-        if not constant_time.bytes_eq(self._tag(keys, packet[:-size], size), packet[-size:]):
+        if not constant_time.bytes_eq(ciphers.tag(packet[:-size], size), packet[-size:]):
             return None
-        return head + _counter_mode(keys.encryption, _counter_iv(keys.salt, ssrc, index), body)
+        return head + ciphers.crypt(ssrc, index, body)
 
     # Rollover counters --------------------------------------------------------------------------
 
@@ -300,31 +355,12 @@ class CryptographyTransform:
 
     def set_roc(self, ssrc: int, roc: int) -> bool:
         """Say what the rollover counter of the next packet of `ssrc` is."""
-        if self._keys is None:
+        if self._ciphers is None:
             return False
         self._sources.setdefault(ssrc, _Source()).next_roc = roc
         return True
 
     def close(self) -> None:
         """Drop the keys."""
-        self._keys = None
+        self._ciphers = None
         self._sources.clear()
-
-
-def _counter_iv(salt: bytes, ssrc: int, index: int) -> int:
-    """The IV of AES-CM (RFC 3711 section 4.1.1)."""
-    return int.from_bytes(salt, "big") << 16 ^ ssrc << 64 ^ index << 16
-
-
-def _aead_nonce(salt: bytes, counter: int) -> bytes:
-    """The nonce of AES-GCM (RFC 7714 sections 8.1, 9.1): zeros, SSRC and index, XOR the salt."""
-    return (int.from_bytes(salt, "big") ^ counter).to_bytes(12, "big")
-
-
-def _open(
-    keys: SessionKeys, nonce: bytes, sealed: bytes, head: bytes, aad: bytes | None = None
-) -> bytes | None:
-    try:
-        return head + AESGCM(keys.encryption).decrypt(nonce, sealed, head if aad is None else aad)
-    except InvalidTag:
-        return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli import csr_group, fips_group, load_group, trust_group
+from softphone.cli import config_group, csr_group, fips_group, load_group, trust_group
 from softphone.cli.option import (
     AcceptOption,
     AskPassphraseOption,
@@ -39,6 +39,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+application.add_typer(config_group.group, name="config")
 application.add_typer(csr_group.group, name="csr")
 application.add_typer(load_group.group, name="load")
 application.add_typer(trust_group.group, name="trust")

@@ -115,10 +115,13 @@ class ListRenewal:
     def _accepted(self, fetched: Fetched, accepted: Acceptance) -> None:
         same = accepted.basis is Basis.UNCHANGED
         signer = accepted.trust_list.header.signer.subject
-        words = "the one that is held" if same else _WORDS[accepted.basis]
-        sentence = (
-            f"{fetched.name}: signature good, by {signer} (SHA-256 {accepted.signer}): {words}"
-        )
+        if same:
+            sentence = f"{fetched.name}: the list that is held, signed by {signer}"
+        else:
+            sentence = (
+                f"{fetched.name}: signature good, by {signer} (SHA-256 {accepted.signer}):"
+                f" {_WORDS[accepted.basis]}"
+            )
         self.tell(
             BootStep(
                 StepKind.LIST_UNCHANGED if same else StepKind.LIST_ACCEPTED,

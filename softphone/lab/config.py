@@ -59,6 +59,8 @@ class LabConfig:
     is alerted for `alerting_patience` seconds.  `nodes` servers stand beside one another, by TLS;
     with `oauth` there is one more port, for tokens.  With `clear_music` what a held phone hears
     comes from a server without SRTP, and its call is no more secure than that.
+    `registration_rate` new connections a second may register, `registration_burst` at once; who
+    comes too early gets 503 and a Retry-After.
     """
 
     host: str = "127.0.0.1"
@@ -80,6 +82,8 @@ class LabConfig:
     delayed_offer: bool = True
     vouches: bool = True
     registration_expires: int = 120
+    registration_rate: float = 100.0
+    registration_burst: int = 400
     alerting_patience: float = 60.0
     clear_music: bool = False
     users: tuple[LabUser, ...] = (

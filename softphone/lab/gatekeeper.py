@@ -21,6 +21,7 @@ from softphone.lab.device_registrar import (
     forbidden,
 )
 from softphone.lab.registrar import Registrar, certificate_speaks_for
+from softphone.lab.storm import StormGate
 from softphone.machine import Address, Flow, PeerIdentity, Transport
 from softphone.sip import Request, SipUri
 from softphone.sip.bearer import bearer_challenge, presented_token
@@ -42,11 +43,19 @@ class Gatekeeper:
     verifier: DigestVerifier
     tokens: Mapping[str, str]
     token_port: Address | None = field(default=None)
+    storm: StormGate = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate, burst = self.config.registration_rate, self.config.registration_burst
+        self.storm = StormGate(rate=rate, burst=burst)
 
     def register(
         self, request: Request, *, flow: Flow, now: float, wall: datetime
     ) -> Answer | Silence:
         """Process one REGISTER."""
+        wait = self.storm.wait(flow, now=now)
+        if wait:
+            return Answer(503, "", (("Retry-After", str(wait)),))
         uri = request.to.uri
         user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
         if user is None or not isinstance(uri, SipUri):

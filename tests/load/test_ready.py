@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from softphone.load import READY, FaultSpec, Runner, Tally, Turn
@@ -103,3 +104,28 @@ async def test_over_udp_in_clear(tmp_path, plan_for):
         total, _ = await run(plan_for(lab, "echo", users=2, calls=2, duration=1.0, checks=0))
     assert total.suites == {"clear": 2}
     assert total.answered == 2
+
+
+async def test_a_storm_gets_503_and_calls_that_are_up_do_not_notice(tmp_path, plan_for):
+    """Half the users call; the other half registers at once, which is more than is let in."""
+    settings = {"registration_rate": 5.0, "registration_burst": 6}
+    async with many_users(tmp_path / "lab", 24, **settings) as lab:
+        calm = plan_for(lab, "echo", users=4, calls=4, duration=3.0, checks=0)
+        heard = Tally()
+        async with Runner(calm, on_second=lambda s: heard.merge(s.tally)) as calling:
+            running = asyncio.ensure_future(calling.run())
+            await _storm(lab, plan_for)
+            await running
+    assert heard.answered == 4
+    assert heard.loss_percent < 1.0
+    assert heard.dropped.total() == 0
+
+
+async def _storm(lab, plan_for):
+    storm = plan_for(lab, "register-storm", users=24, calls=24, rate=500.0, duration=0.5)
+    total = Tally()
+    async with Runner(storm, on_second=lambda s: total.merge(s.tally)) as runner:
+        await runner.run()
+    assert total.registrations == 24
+    assert 2 <= total.registered <= 12
+    assert total.registrations_failed == {"503 Service Unavailable": 24 - total.registered}

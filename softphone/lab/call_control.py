@@ -129,7 +129,8 @@ class CallControl:
         self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
     ) -> None:
         secure = caller.login.secure and callee.login.secure
-        place = self._place(leg.request.from_, callee, binding)
+        request = leg.request
+        place = self._place(request.from_, callee, binding, request.max_forwards)
         out = self._call_out(callee, place, secure=secure)
 
         def give_up(_: asyncio.Future[CallEnded]) -> None:
@@ -226,11 +227,14 @@ class CallControl:
         return (("Call-Info", security_call_info(state.hop_level)),)
 
     def _place(
-        self, caller: NameAddr, callee: LabUser, binding: StoredBinding
+        self,
+        caller: NameAddr,
+        callee: LabUser,
+        binding: StoredBinding,
+        hops: int | None = None,
     ) -> Callable[[Body | None], Invitation]:
         host = self._context.config.host
         headers = (("Call-Info", security_call_info(None)),)
-        hops = leg.request.max_forwards
 
         def place(body: Body | None) -> Invitation:
             return Invitation(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from softphone.call.session import SessionLeg
 from softphone.errors import CallError, LocalProtocolError
-from softphone.events import CallState, DigitReceived
-from softphone.lab.hub import Hub
+from softphone.events import CallState, DigitReceived, HoldChanged
+from softphone.lab.extension import MelodySource
+from softphone.lab.hub import Hub, Mouth
 from softphone.machine import Transport
 from softphone.security import SecurityLevel
 from softphone.sip import security_call_info
@@ -30,21 +33,32 @@ PAUSE = 0.25
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """One leg in the conversation; `told` is the level that its phone has heard last."""
+    """One leg in the conversation.
+
+    `told` is the level that its phone has heard last, `mouth` what it hears while nobody holds,
+    `holding` whether it holds the others.
+    """
 
     name: str
     leg: SessionLeg
+    mouth: Mouth
     told: SecurityLevel | None = None
+    holding: bool = False
     telling: asyncio.Task[None] | None = None
-    relaying: asyncio.Task[None] | None = None
+    following: asyncio.Task[None] | None = None
 
 
 class Conversation:
-    """The members of one call.  One user may be in it twice, having called itself."""
+    """The members of one call.  One user may be in it twice, having called itself.
 
-    def __init__(self) -> None:
+    With `clear_music` whoever is held hears music from a server without SRTP.
+    """
+
+    def __init__(self, *, clear_music: bool = False) -> None:
         self._members: list[_Member] = []
         self._hub = Hub()
+        self._clear_music = clear_music
+        self._kept_open = 0
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -52,50 +66,107 @@ class Conversation:
         return tuple(member.name for member in self._members)
 
     @property
+    def members_of(self) -> tuple[tuple[str, SessionLeg], ...]:
+        """Who is in it, and by which leg."""
+        return tuple((member.name, member.leg) for member in self._members)
+
+    @property
+    def legs(self) -> tuple[SessionLeg, ...]:
+        """The legs of those who are in it."""
+        return tuple(member.leg for member in self._members)
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether one of two holds the other; in a conference nobody hears music."""
+        return len(self._members) == 2 and any(member.holding for member in self._members)
+
+    @property
     def level(self) -> SecurityLevel:
         """The lowest level of the members' legs."""
         levels = [level_of(member.leg) for member in self._members]
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
+    def _level_for(self, member: _Member) -> SecurityLevel:
+        """What a member is told: who is held hears the music, and is no more secure than that."""
+        held = self.on_hold and not member.holding
+        return SecurityLevel.NOT_SECURE if held and self._clear_music else self.level
+
     def add(self, name: str, leg: SessionLeg, *, told: SecurityLevel | None = None) -> None:
         """Add a member whose media is open; `told` is the level that it has heard already."""
-        member = _Member(name, leg, told)
+        ear, mouth = self._hub.join(leg)
+        member = _Member(name, leg, mouth, told)
         self._members.append(member)
-        ear, mouth = self._hub.join(member)
-        stream = leg.stream
-        if stream is not None:
-            leg.media_port.record(stream.handle, ear)
-            leg.media_port.play(stream.handle, mouth)
+        if leg.stream is not None:
+            leg.media_port.record(leg.stream.handle, ear)
         leg.over.add_done_callback(lambda _: self._leave(member))
-        member.relaying = asyncio.get_running_loop().create_task(self._relay_digits(member))
+        member.following = asyncio.get_running_loop().create_task(self._follow(member))
+        self._let_hear()
 
-    async def _relay_digits(self, member: _Member) -> None:
-        """Digits are events, not sound (RFC 4733, RFC 6086): pass them on to the others."""
+    async def _follow(self, member: _Member) -> None:
+        """Digits are events, not sound (RFC 4733, RFC 6086): pass them on; and see who holds."""
         async for event in member.leg.mailbox.events():
             if isinstance(event, DigitReceived):
                 for other in self._members:
                     if other is not member:
                         _send_digit(other.leg, event.digit)
+            elif isinstance(event, HoldChanged):
+                # The mailbox begins with the call: what holds now is what counts.
+                member.holding = not member.leg.negotiation.direction.sends
+                self._let_hear()
+                self.announce()
+
+    def _let_hear(self) -> None:
+        """Who is held hears music; everybody else hears the others."""
+        for member in self._members:
+            if member.leg.stream is None:
+                continue
+            held = self.on_hold and not member.holding
+            source = MelodySource() if held else member.mouth
+            member.leg.media_port.play(member.leg.stream.handle, source)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Who is left alone meanwhile is not hung up: somebody is on the way."""
+        self._kept_open += 1
+        try:
+            yield
+        finally:
+            self._kept_open -= 1
+            self._end_if_alone()
+
+    def release(self, leg: SessionLeg) -> None:
+        """Let a leg go without ending it, if it is still there; the others stay."""
+        member = next((one for one in self._members if one.leg is leg), None)
+        if member is not None:
+            self._take_out(member)
+        self._let_hear()
+        self.announce()
+
+    def _take_out(self, member: _Member) -> None:
+        self._members.remove(member)
+        self._hub.leave(member.leg)
+        for task in (member.telling, member.following):
+            if task is not None:
+                task.cancel()
 
     def _leave(self, member: _Member) -> None:
         """A member has left; the last one is hung up."""
         if member not in self._members:
             return
-        self._members.remove(member)
-        self._hub.leave(member)
-        for task in (member.telling, member.relaying):
-            if task is not None:
-                task.cancel()
-        if len(self._members) == 1:
+        self._take_out(member)
+        self._let_hear()
+        self._end_if_alone()
+        self.announce()
+
+    def _end_if_alone(self) -> None:
+        if len(self._members) == 1 and not self._kept_open:
             self._members[0].leg.hang_up()
-        else:
-            self.announce()
 
     def announce(self) -> None:
         """Tell every member the level, if it has heard another one."""
         for member in self._members:
             idle = member.telling is None or member.telling.done()
-            if idle and member.told is not self.level:
+            if idle and member.told is not self._level_for(member):
                 work = self._tell(member)
                 member.telling = asyncio.get_running_loop().create_task(work)
 
@@ -106,7 +177,7 @@ class Conversation:
         refuses the re-INVITE is not asked again before the level changes once more.
         """
         for _ in range(ATTEMPTS):
-            level = self.level
+            level = self._level_for(member)
             if member.told is level or member.leg.state is not CallState.CONFIRMED:
                 return
             try:

@@ -140,7 +140,7 @@ async def test_one_user_may_be_in_two_calls(lab, phone):
     await eventually(lambda: not lab.calls)
 
 
-async def test_a_transfer_is_declined_and_the_call_goes_on(lab, phone):
+async def test_an_extension_transfers_nobody_and_the_call_goes_on(lab, phone):
     alice = await account_of(lab, phone, "alice")
     call = await alice.dial("601").answered(timeout=5)
     with pytest.raises(CallError) as caught:

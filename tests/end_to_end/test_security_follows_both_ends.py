@@ -1,0 +1,170 @@
+"""The lock through hold with music in clear, transfers, a conference and a barge; and what a policy
+makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.account import load_account
+from softphone.events import CallState, Direction, EndedBy, SecurityChanged, SecurityRefused
+from softphone.lab import LabConfig, LabServer
+from softphone.media.endpoints import ToneSource
+from softphone.media.port import PcmBlock
+from softphone.phone import Phone
+from softphone.security import (
+    OnDrop,
+    Scope,
+    SecurityLevel,
+    SecurityPolicy,
+    SecurityShortfall,
+    ShortfallCode,
+)
+from tests.support.calling import account_of, answer_one, connect, eventually, level_heard, until
+
+AUDIBLE = -33.0
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    async with LabServer(tmp_path / "lab", LabConfig(clear_music=True)) as server:
+        yield server
+
+
+@pytest.fixture
+async def phone():
+    async with Phone() as made:
+        yield made
+
+
+async def secure_call(lab, phone, first="alice", second="bob"):
+    accounts = [await account_of(lab, phone, name) for name in (first, second)]
+    call, other = await connect(*accounts, second)
+    for each in (call, other):
+        await until(each, lambda state: state.lock)
+    return accounts, call, other
+
+
+class Marked:
+    """A sink that keeps the security generation of every block, and what was shown then."""
+
+    def __init__(self, call):
+        self.call = call
+        self.seen = []
+
+    clock_rate_hz = 8000
+    dropped_samples = 0
+
+    def write(self, block: PcmBlock) -> None:
+        self.seen.append((block.security_generation, self.call.security.lock))
+
+
+async def test_music_in_clear_takes_the_lock_away_and_resuming_brings_it_back(lab, phone):
+    _, call, other = await secure_call(lab, phone)
+    await call.hold()
+    await until(other, lambda state: state.level is SecurityLevel.NOT_SECURE)
+    assert not other.security.lock
+    assert max([await level_heard(other, hz) for hz in (261.63, 329.63, 392.0)]) > AUDIBLE
+    await call.resume()
+    for each in (call, other):
+        await until(each, lambda state: state.lock)
+    call.audio.play(ToneSource(660.0))
+    assert await level_heard(other, 660.0) > AUDIBLE
+
+
+async def test_the_lock_is_gone_before_the_first_sound_of_the_new_generation(lab, phone):
+    _, call, other = await secure_call(lab, phone)
+    sink = Marked(other)
+    other.audio.record(sink)
+    await eventually(lambda: len(sink.seen) > 3)
+    carol = await account_of(lab, phone, "carol")
+    third = await carol.dial("*5bob").answered(timeout=5)
+    await until(other, lambda state: not state.lock)
+    await eventually(lambda: sink.seen[-1][0] > sink.seen[0][0])
+    first = sink.seen[0][0]
+    assert all(not locked for generation, locked in sink.seen if generation > first)
+    third.hangup()
+    await until(other, lambda state: state.lock)
+    changes = []
+    async for event in other.events():
+        if isinstance(event, SecurityChanged):
+            changes.append(event.after.lock)
+            if changes[-3:] == [True, False, True]:
+                break
+    call.hangup()
+
+
+async def test_a_conference_is_as_secure_as_its_least_secure_member(lab, phone):
+    _, call, other = await secure_call(lab, phone)
+    dave, carol = [await account_of(lab, phone, name) for name in ("dave", "carol")]
+    secure = await dave.dial("*5alice").answered(timeout=5)
+    for each in (call, other):
+        await until(each, lambda state: state.lock)
+    clear = await carol.dial("*5alice").answered(timeout=5)
+    for each in (call, other):
+        await until(each, lambda state: state.level is SecurityLevel.NOT_SECURE)
+    # In a conference a member on hold hears no music, and changes nothing.
+    clear.hangup()
+    for each in (call, other):
+        await until(each, lambda state: state.lock)
+    await secure.hold()
+    await asyncio.sleep(0.2)
+    assert call.security.lock
+
+
+async def demanding(lab, phone, on_drop):
+    """A phone that wants the lock, in a call with Bob."""
+    policy = SecurityPolicy(scope=Scope.END_TO_END, on_drop=on_drop)
+    strict = Phone(policy=policy)
+    await strict.__aenter__()
+    alice = await strict.register(load_account(lab.accounts["alice"]).config)
+    bob = await account_of(lab, phone, "bob")
+    answering = asyncio.create_task(answer_one(bob))
+    call = await alice.dial("bob").answered(timeout=5)
+    return strict, call, await answering
+
+
+async def test_a_call_that_falls_below_is_hung_up_and_says_why(lab, phone):
+    strict, call, other = await demanding(lab, phone, OnDrop.HANGUP)
+    async with strict:
+        assert call.security.lock
+        carol = await account_of(lab, phone, "carol")
+        await carol.dial("*5bob").answered(timeout=5)
+        assert (await asyncio.wait_for(call.ended(), 5)).by is EndedBy.POLICY
+        assert ShortfallCode.FAR_END_NOT_SECURE in {one.code for one in call.refused}
+        assert "not secure" in call.explanation
+        assert other.state is CallState.CONFIRMED
+
+
+async def test_or_held_with_no_media_until_it_is_secure_again(lab, phone):
+    strict, call, other = await demanding(lab, phone, OnDrop.HOLD)
+    async with strict:
+        call.audio.play(ToneSource(660.0))
+        carol = await account_of(lab, phone, "carol")
+        third = await carol.dial("*5bob").answered(timeout=5)
+        async for event in call.events():
+            if isinstance(event, SecurityRefused):
+                break
+        await eventually(lambda: call.held and call.audio.direction is Direction.INACTIVE)
+        sent = call.audio.statistics.packets_sent
+        await asyncio.sleep(0.3)
+        assert call.audio.statistics.packets_sent == sent
+        with pytest.raises(SecurityShortfall):
+            call.security.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
+        third.hangup()
+        await until(call, lambda state: state.lock)
+        await call.resume()
+        assert await level_heard(other, 660.0) > AUDIBLE
+
+
+async def test_a_bot_does_not_read_the_card_number_to_who_may_listen(lab, phone):
+    _, call, _ = await secure_call(lab, phone)
+    call.security.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
+    carol = await account_of(lab, phone, "carol")
+    await carol.dial("*5alice").answered(timeout=5)
+    await until(call, lambda state: not state.lock)
+    with pytest.raises(SecurityShortfall) as caught:
+        call.security.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
+    assert {one.code for one in caught.value.shortfalls} == {ShortfallCode.FAR_END_NOT_SECURE}
+    call.security.require(SecurityLevel.ENCRYPTED)

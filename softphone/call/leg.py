@@ -38,6 +38,7 @@ from softphone.media.port import (
     DigitDetected,
     LocalMedia,
     MediaEvent,
+    MediaFailed,
     MediaPort,
     PayloadTypeChanged,
     PlaybackEnded,
@@ -234,6 +235,9 @@ class Leg:
             self.contain(lambda: self.negotiation.follow(handle, number))
         elif isinstance(event, PlaybackEnded):
             self.playing = False
+        elif isinstance(event, MediaFailed):
+            reason = event.reason
+            self.contain(lambda: self.hang_up(500, reason))
         for listener in tuple(self.media_listeners):
             listener(event)
 

@@ -25,6 +25,7 @@ from softphone_codecs import Codec, UnknownCodec, codec
 
 __all__ = [
     "FarEnd",
+    "find_codec",
     "mute",
     "open_stream",
     "play",
@@ -51,7 +52,8 @@ def fingerprint(key: SrtpKey | None) -> bytes:
     return hashlib.sha256(key.suite.encode() + b"\0" + key.key.reveal()).digest()
 
 
-def _find_codec(name: str) -> Codec:
+def find_codec(name: str) -> Codec:
+    """The codec of an encoding name.  Raises ConfigurationError."""
     try:
         return codec(name)
     except UnknownCodec as error:
@@ -73,7 +75,7 @@ def open_stream(
     """
     stream = bank.stream(handle)
     row, first = handle.row, stream.spec is None
-    chosen = _find_codec(spec.codec)
+    chosen = find_codec(spec.codec)
     feed = bank.feeds.acquire(stream.source, chosen, spec.ptime_ms)
     try:
         _set_keys(bank, stream, spec.send_key, spec.receive_key)

@@ -23,13 +23,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import LocalProtocolError
 from softphone.events import Direction, StreamStatistics
 from softphone.machine import Address, Entropy, Tap
 from softphone.media import command
 from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
 from softphone.media.batch import PacketBatch
-from softphone.media.command import FarEnd
 from softphone.media.control import farewell
 from softphone.media.lateness import LatenessHistogram
 from softphone.media.pipeline import Moment, hear, skip, speak
@@ -45,8 +44,8 @@ from softphone.media.port import (
 )
 from softphone.media.resample import at_rate
 from softphone.media.statistics import snapshot
-from softphone.media.transport import MediaTransport
-from softphone.net.batch import decode_address, encode_address
+from softphone.media.transport import MediaTransport, find_far_end
+from softphone.net.batch import decode_address
 from softphone.trust.fips import random_bytes
 
 __all__ = ["CATCH_UP", "MediaEngine"]
@@ -67,7 +66,8 @@ class MediaEngine:
     """A `MediaPort` that runs in the loop in which it is entered.
 
     `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
-    over; `frames_late` frames that ran after their successor's time.
+    over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
+    room only; `ticked`, where it is set, is called with a phase and the frame that it has run.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class MediaEngine:
         self._clock = clock
         self._wall = wall
         self._tap = tap
-        self._bank = StreamBank(
+        self.ticked: Callable[[int, int], None] | None = None
+        self.bank = self._bank = StreamBank(
             self.config.capacity,
             entropy=entropy,
             adapt=at_rate,
@@ -162,7 +163,7 @@ class MediaEngine:
     def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaPort`."""
         first = self._bank.stream(handle).spec is None
-        far_end = _far_end(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
+        far_end = find_far_end(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
         if first:
             self._sockets.drain(handle.row)
         self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
@@ -188,7 +189,7 @@ class MediaEngine:
     ) -> None:
         """Send to another address; see `MediaPort`."""
         _, spec = self._bank.opened(handle)
-        far_end = _far_end(remote, remote_rtcp, mux=spec.rtcp_mux)
+        far_end = find_far_end(remote, remote_rtcp, mux=spec.rtcp_mux)
         self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
         command.retarget(self._bank, handle, far_end)
 
@@ -265,6 +266,8 @@ class MediaEngine:
             self._run_due(phase)
         finally:
             self._arm(phase)
+        if self.ticked is not None:
+            self.ticked(phase, self._frames[phase])
         self._dispatch()
 
     def _run_due(self, phase: int) -> None:
@@ -353,14 +356,3 @@ class MediaEngine:
             "sys.setswitchinterval()",
             behind * 1e3,
         )
-
-
-def _far_end(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> FarEnd:
-    """Raises ConfigurationError for an address that is not numeric."""
-    host, port = remote
-    if remote_rtcp is None:
-        remote_rtcp = remote if mux else (host, min(port + 1, 65535))
-    try:
-        return FarEnd(encode_address(remote), encode_address(remote_rtcp))
-    except ValueError as error:
-        raise ConfigurationError(f"a stream's far end: {error}") from error

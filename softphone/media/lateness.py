@@ -6,8 +6,9 @@ Bins are 0.1 ms wide up to 25 ms; what is later shares the last bin.  The larges
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["LatenessHistogram"]
+__all__ = ["BINS", "LatenessHistogram"]
 
 BIN_MS = 0.1
 BINS = 250
@@ -16,8 +17,9 @@ BINS = 250
 class LatenessHistogram:
     """Counts of packets by how many milliseconds after their phase's deadline they left."""
 
-    def __init__(self) -> None:
-        self.counts = np.zeros(BINS + 1, dtype=np.int64)
+    def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
+        """`counts` int64[BINS + 1] is where they are kept, by default in memory of its own."""
+        self.counts = np.zeros(BINS + 1, dtype=np.int64) if counts is None else counts
         self.maximum_ms = 0.0
 
     def add(self, late_ms: float, packets: int) -> None:

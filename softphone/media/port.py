@@ -34,11 +34,13 @@ __all__ = [
     "MediaConfig",
     "MediaError",
     "MediaEvent",
+    "MediaFailed",
     "MediaPort",
     "NoPortFree",
     "PayloadTypeChanged",
     "Pcm",
     "PcmBlock",
+    "Placement",
     "PlaybackEnded",
     "PortRange",
     "RemoteLatched",
@@ -109,6 +111,17 @@ class SocketSharing(StrEnum):
     SHARED = "shared"
 
 
+class Placement(StrEnum):
+    """Where the media loop runs.
+
+    `INLINE`: in the application's own event loop.  `WORKER`: in processes of its own, so that
+    nothing that the application does keeps it from running (Linux only).
+    """
+
+    INLINE = "inline"
+    WORKER = "worker"
+
+
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
     """How the media plane runs.
@@ -118,6 +131,10 @@ class MediaConfig:
     in bytes a socket (a shared socket asks for eight times as much).  After `stream_timeout`
     seconds without a valid packet on a stream that should receive, `StreamTimedOut` is told, once
     until media flows again.  `rtcp_interval` is RFC 3550's minimum interval in seconds.
+    `placement` says where the media loop runs, by its word too ("worker"); then there are
+    `workers` processes, best one a core, each with `capacity` streams and a share of the ports.
+
+    Raises ConfigurationError for an unknown placement, or less than one worker.
     """
 
     host: str = "127.0.0.1"
@@ -127,6 +144,16 @@ class MediaConfig:
     receive_buffer: int = 262_144
     stream_timeout: float = 30.0
     rtcp_interval: float = 5.0
+    placement: Placement | str = Placement.INLINE
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.placement not in list(Placement):
+            raise ConfigurationError(
+                f'a media placement is "inline" or "worker", not {self.placement!r}'
+            )
+        if self.workers < 1:
+            raise ConfigurationError("media in a worker needs one worker at least")
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +375,14 @@ class RtcpByeReceived:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class MediaFailed:
+    """The stream is lost, and `reason` says why: its worker has died, or cannot do a command."""
+
+    handle: StreamHandle
+    reason: str
+
+
 MediaEvent: TypeAlias = (
     FirstPacketReceived
     | RemoteLatched
@@ -357,6 +392,7 @@ MediaEvent: TypeAlias = (
     | PlaybackEnded
     | StreamTimedOut
     | RtcpByeReceived
+    | MediaFailed
 )
 
 EventCallback: TypeAlias = Callable[[MediaEvent], None]

@@ -1,8 +1,16 @@
-"""A stream's statistics, read from the bank (RFC 3550 section 6.4, ITU-T G.107)."""
+"""A stream's statistics, read from the bank (RFC 3550 section 6.4, ITU-T G.107).
+
+`fill_numbers` and `fill_reports` write them into rows of an array, which may lie in memory that
+another process reads; `read` makes a `StreamStatistics` of such a row.
+"""
 
 from __future__ import annotations
 
+import math
+from enum import IntEnum, auto
+
 import numpy as np
+import numpy.typing as npt
 
 from softphone.events import StreamStatistics
 from softphone.media.bank import FRAME, LATENESS_BOUNDS_MS, StreamBank
@@ -10,55 +18,141 @@ from softphone.media.port import StreamHandle
 from softphone.media.quality import mean_opinion_score
 from softphone.media.stream import Stream
 
-__all__ = ["snapshot"]
+__all__ = ["COLUMNS", "Column", "fill_numbers", "fill_reports", "read", "snapshot"]
+
+Table = npt.NDArray[np.float64]
+
+
+class Column(IntEnum):
+    """The columns of the array before those of the lateness histogram; NaN is None."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
+
+    PACKETS_SENT = auto()
+    OCTETS_SENT = auto()
+    PACKETS_RECEIVED = auto()
+    OCTETS_RECEIVED = auto()
+    LOST = auto()
+    JITTER_MS = auto()
+    PLAYOUT_DELAY = auto()
+    CONCEALED = auto()
+    LATE = auto()
+    DUPLICATES = auto()
+    MALFORMED = auto()
+    WRONG_SOURCE = auto()
+    STARVED = auto()
+    # From here on they are a stream's objects', not the bank's arrays'.
+    NOT_AUTHENTIC = auto()
+    REPLAYED = auto()
+    NOT_SRTP = auto()
+    SINK_DROPPED = auto()
+    ROUND_TRIP_TIME = auto()
+    REMOTE_FRACTION_LOST = auto()
+    REMOTE_JITTER_MS = auto()
+
+
+COLUMNS = len(Column) + len(LATENESS_BOUNDS_MS) + 1
+"""How many numbers there are of a stream."""
+
+
+def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
+    """Write what the bank counts of `rows`, k of them, into `table` float64[k, COLUMNS]."""
+    fields = (
+        (Column.PACKETS_SENT, bank.packets_sent[rows]),
+        (Column.OCTETS_SENT, bank.octets_sent[rows]),
+        (Column.PACKETS_RECEIVED, bank.packets_received[rows]),
+        (Column.OCTETS_RECEIVED, bank.octets_received[rows]),
+        (Column.LOST, np.maximum(bank.reception.cumulative_lost(rows), 0)),
+        (Column.JITTER_MS, bank.reception.jitter[rows] / bank.clock_rate[rows] * 1e3),
+        (Column.PLAYOUT_DELAY, bank.playout.playout_delay(rows)),
+        (Column.CONCEALED, bank.playout.concealed[rows]),
+        (Column.LATE, bank.playout.late[rows]),
+        (Column.DUPLICATES, bank.playout.duplicates[rows]),
+        (Column.MALFORMED, bank.malformed[rows]),
+        (Column.WRONG_SOURCE, bank.wrong_source[rows]),
+        (Column.STARVED, bank.starved[rows]),
+    )
+    for column, values in fields:
+        table[:, column] = values
+    table[:, len(Column) :] = bank.lateness[rows]
+
+
+def fill_reports(bank: StreamBank, stream: Stream, values: Table) -> None:
+    """Write what a stream's objects count, and the far end reports, into float64[COLUMNS]."""
+    failures, remote = stream.failures(), stream.remote_report
+    rate = int(bank.clock_rate[stream.handle.row])
+    told: tuple[float | None, ...] = (
+        failures.authentication,
+        failures.replayed,
+        failures.malformed,
+        0 if stream.sink is None else stream.sink.dropped_samples,
+        stream.round_trip_time,
+        None if remote is None else remote.fraction_lost,
+        None if remote is None or remote.jitter is None else remote.jitter / rate * 1e3,
+    )
+    values[Column.NOT_AUTHENTIC : len(Column)] = [
+        math.nan if value is None else value for value in told
+    ]
 
 
 def snapshot(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
     """What there is to say about a stream now.  Raises StaleHandle."""
-    stream = bank.stream(handle)
-    row = handle.row
-    rows = np.array([row], dtype=np.int32)
-    received = int(bank.packets_received[row])
-    lost = max(0, int(bank.reception.cumulative_lost(rows)[0])) if received else 0
-    late = int(bank.playout.late[row])
-    delay = float(bank.playout.playout_delay(rows)[0]) if received else 0.0
-    failures = stream.failures()
-    remote, rate = stream.remote_report, int(bank.clock_rate[row])
-    remote_jitter = None if remote is None or remote.jitter is None else remote.jitter / rate * 1e3
+    stream, row = bank.stream(handle), handle.row
+    table = np.empty((1, COLUMNS))
+    fill_numbers(bank, slice(row, row + 1), table)
+    fill_reports(bank, stream, table[0])
+    return read(table[0])
+
+
+def read(values: Table) -> StreamStatistics:
+    """The statistics that float64[COLUMNS] say."""
+    numbers = values.tolist()
+
+    def count(column: Column) -> int:
+        return int(numbers[column])
+
+    def optional(column: Column, factor: float = 1.0) -> float | None:
+        value = numbers[column]
+        return None if math.isnan(value) else value * factor
+
+    received, lost = count(Column.PACKETS_RECEIVED), count(Column.LOST)
+    lost = lost if received else 0
+    delay = numbers[Column.PLAYOUT_DELAY] if received else 0.0
+    late, round_trip = count(Column.LATE), optional(Column.ROUND_TRIP_TIME)
     return StreamStatistics(
-        packets_sent=int(bank.packets_sent[row]),
-        octets_sent=int(bank.octets_sent[row]),
+        packets_sent=count(Column.PACKETS_SENT),
+        octets_sent=count(Column.OCTETS_SENT),
         packets_received=received,
-        octets_received=int(bank.octets_received[row]),
+        octets_received=count(Column.OCTETS_RECEIVED),
         cumulative_lost=lost,
         fraction_lost=lost / (lost + received) if received else 0.0,
-        interarrival_jitter_ms=float(bank.reception.jitter[row]) / rate * 1e3,
-        round_trip_time_ms=_milliseconds(stream.round_trip_time),
+        interarrival_jitter_ms=numbers[Column.JITTER_MS],
+        round_trip_time_ms=optional(Column.ROUND_TRIP_TIME, 1e3),
         playout_delay_ms=delay * 1e3,
-        concealed=int(bank.playout.concealed[row]),
+        concealed=count(Column.CONCEALED),
         discarded_late=late,
-        duplicates=int(bank.playout.duplicates[row]),
-        authentication_failures=failures.authentication,
-        replayed=failures.replayed,
-        malformed=int(bank.malformed[row]) + failures.malformed,
-        wrong_source=int(bank.wrong_source[row]),
-        sink_dropped_samples=0 if stream.sink is None else stream.sink.dropped_samples,
-        source_starved_frames=int(bank.starved[row]),
-        remote_fraction_lost=None if remote is None else remote.fraction_lost,
-        remote_jitter_ms=remote_jitter,
-        mos=_opinion(stream, received, lost + late, delay),
+        duplicates=count(Column.DUPLICATES),
+        authentication_failures=count(Column.NOT_AUTHENTIC),
+        replayed=count(Column.REPLAYED),
+        malformed=count(Column.MALFORMED) + count(Column.NOT_SRTP),
+        wrong_source=count(Column.WRONG_SOURCE),
+        sink_dropped_samples=count(Column.SINK_DROPPED),
+        source_starved_frames=count(Column.STARVED),
+        remote_fraction_lost=optional(Column.REMOTE_FRACTION_LOST),
+        remote_jitter_ms=optional(Column.REMOTE_JITTER_MS),
+        mos=_opinion(received, lost + late, round_trip, delay),
         lateness_bounds_ms=LATENESS_BOUNDS_MS,
-        lateness=tuple(bank.lateness[row].tolist()),
+        lateness=tuple(int(value) for value in numbers[len(Column) :]),
     )
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1e3
-
-
-def _opinion(stream: Stream, received: int, missing: int, playout_delay: float) -> float | None:
+def _opinion(
+    received: int, missing: int, round_trip: float | None, playout_delay: float
+) -> float | None:
     """MOS of what is heard here: half the round trip, the buffer and a frame are the delay."""
     if not received:
         return None
-    one_way = (stream.round_trip_time or 0.0) / 2 + playout_delay + FRAME
+    one_way = (round_trip or 0.0) / 2 + playout_delay + FRAME
     return float(mean_opinion_score(one_way, missing / (received + missing)))

@@ -25,9 +25,10 @@ from softphone.net.batch import (
     DatagramPort,
     DatagramPorts,
     PortPairs,
+    encode_address,
 )
 
-__all__ = ["MediaTransport"]
+__all__ = ["MediaTransport", "find_far_end"]
 
 VISITS: Final = 4
 """Visits to the sockets a frame.  With more phases than that, those that begin before the next
@@ -233,3 +234,14 @@ class MediaTransport:
 
 def _over(batch: DatagramBatch) -> PacketBatch:
     return PacketBatch(batch.data, batch.length, batch.port, batch.address, batch.arrival)
+
+
+def find_far_end(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> FarEnd:
+    """Where RTP and RTCP go.  Raises ConfigurationError for an address that is not numeric."""
+    host, port = remote
+    if remote_rtcp is None:
+        remote_rtcp = remote if mux else (host, min(port + 1, 65535))
+    try:
+        return FarEnd(encode_address(remote), encode_address(remote_rtcp))
+    except ValueError as error:
+        raise ConfigurationError(f"a stream's far end: {error}") from error

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from softphone.events import Direction
 from softphone.media.endpoints import ToneSource
 from softphone.media.engine import MediaEngine
 from softphone.media.pcm_ring import PcmRing
+from softphone.media.placement import make_engine
 from softphone.media.port import (
     DigitDetected,
     FirstPacketReceived,
     MediaConfig,
+    MediaFailed,
     NoPortFree,
+    Placement,
     PlaybackEnded,
     PortRange,
     RtcpByeReceived,
@@ -33,8 +37,22 @@ from tests.support.wire import Tone, loudest_hertz, srtp_key
 CM = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 
 
-def small(**fields):
-    return MediaConfig(ports=PortRange(42000, 42999), capacity=64, **fields)
+@pytest.fixture(
+    params=[
+        Placement.INLINE,
+        pytest.param(
+            Placement.WORKER,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux"),
+        ),
+    ]
+)
+def placement(request):
+    """Both places where the media loop can run: what the port promises holds in either."""
+    return request.param
+
+
+def small(placement=Placement.INLINE, **fields):
+    return MediaConfig(ports=PortRange(42000, 42999), capacity=64, placement=placement, **fields)
 
 
 def connect(engine, one, two, *, suite=CM, **fields):
@@ -59,9 +77,9 @@ async def until(condition, seconds=3.0):
 
 @pytest.mark.parametrize("suite", [None, CryptoSuite.AEAD_AES_256_GCM, CM])
 @pytest.mark.parametrize("mux", [False, True])
-async def test_a_call_through_sockets(suite, mux):
+async def test_a_call_through_sockets(suite, mux, placement):
     events = []
-    async with MediaEngine(small()) as engine:
+    async with make_engine(small(placement)) as engine:
         one, two = engine.allocate(), engine.allocate(on_event=events.append)
         assert one.rtp_port % 2 == 0
         assert one.rtcp_port == one.rtp_port + 1
@@ -93,10 +111,11 @@ async def test_a_call_through_sockets(suite, mux):
         assert sum(engine.statistics(two.handle).lateness) > 10
 
 
-async def test_shared_sockets_carry_many_streams_of_different_far_ends():
-    config = small(sharing=SocketSharing.SHARED)
-    async with MediaEngine(config) as left, MediaEngine(small()) as right:
-        pairs = [(left.allocate(), right.allocate()) for _ in range(6)]
+async def test_shared_sockets_carry_many_streams_of_different_far_ends(placement):
+    config = small(placement, sharing=SocketSharing.SHARED)
+    async with make_engine(config) as left, make_engine(small(placement)) as right:
+        events = []
+        pairs = [(left.allocate(on_event=events.append), right.allocate()) for _ in range(6)]
         assert len({near.rtp_port for near, _ in pairs}) == 1
         for near, far in pairs:
             left.open(near.handle, StreamSpec((far.host, far.rtp_port)))
@@ -106,12 +125,20 @@ async def test_shared_sockets_carry_many_streams_of_different_far_ends():
         )
         assert left.unclaimed == 0
         same = StreamSpec((pairs[1][1].host, pairs[1][1].rtp_port))
-        with pytest.raises(ConfigurationError, match="same far end"):
-            left.open(pairs[0][0].handle, same)
+        if placement is Placement.INLINE:
+            with pytest.raises(ConfigurationError, match="same far end"):
+                left.open(pairs[0][0].handle, same)
+            return
+        # What only the worker can find is told by an event: nobody waits for a command's outcome.
+        left.open(pairs[0][0].handle, same)
+        await until(lambda: any(isinstance(event, MediaFailed) for event in events))
+        failed = next(event for event in events if isinstance(event, MediaFailed))
+        assert failed.handle == pairs[0][0].handle
+        assert "same far end" in failed.reason
 
 
-async def test_streams_that_share_a_source_read_it_once_a_frame():
-    async with MediaEngine(small()) as engine:
+async def test_streams_that_share_a_source_read_it_once_a_frame(placement):
+    async with make_engine(small(placement)) as engine:
         locals_ = [engine.allocate() for _ in range(4)]
         tone = Tone()
         for local in locals_:
@@ -122,8 +149,8 @@ async def test_streams_that_share_a_source_read_it_once_a_frame():
         assert tone.reads <= sent
 
 
-async def test_commands_check_the_handle_and_the_state():
-    async with MediaEngine(small()) as engine:
+async def test_commands_check_the_handle_and_the_state(placement):
+    async with make_engine(small(placement)) as engine:
         local = engine.allocate()
         with pytest.raises(LocalProtocolError, match="opened"):
             engine.set_direction(local.handle, Direction.INACTIVE)
@@ -139,16 +166,18 @@ async def test_commands_check_the_handle_and_the_state():
             with pytest.raises(StaleHandle):
                 command(local.handle)
         again = engine.allocate()
-        assert again.handle.row == local.handle.row
+        assert again.handle != local.handle
+        if placement is Placement.INLINE:
+            assert again.handle.row == local.handle.row
         with pytest.raises(StaleHandle):
             engine.mute(local.handle, True)
 
 
-async def test_allocation_needs_the_engine_entered_and_ends_with_the_ports():
+async def test_allocation_needs_the_engine_entered_and_ends_with_the_ports(placement):
     with pytest.raises(LocalProtocolError, match="entered"):
-        MediaEngine(small()).allocate()
-    config = MediaConfig(ports=PortRange(42990, 42993), capacity=64)
-    async with MediaEngine(config) as engine:
+        make_engine(small(placement)).allocate()
+    config = MediaConfig(ports=PortRange(42990, 42993), capacity=64, placement=placement)
+    async with make_engine(config) as engine:
         engine.allocate()
         last = engine.allocate()
         with pytest.raises(NoPortFree, match="42990-42993"):
@@ -160,8 +189,8 @@ async def test_allocation_needs_the_engine_entered_and_ends_with_the_ports():
         engine.allocate()
 
 
-async def test_what_came_before_the_stream_was_opened_is_not_heard():
-    async with MediaEngine(small()) as engine:
+async def test_what_came_before_the_stream_was_opened_is_not_heard(placement):
+    async with make_engine(small(placement)) as engine:
         local = engine.allocate()
         with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
             sender.sendto(b"\x80\x00" + bytes(170), (local.host, local.rtp_port))
@@ -171,8 +200,8 @@ async def test_what_came_before_the_stream_was_opened_is_not_heard():
         assert seen.packets_received == seen.wrong_source == 0
 
 
-async def test_ipv6_streams_carry_media_and_rtcp():
-    async with MediaEngine(small()) as engine:
+async def test_ipv6_streams_carry_media_and_rtcp(placement):
+    async with make_engine(small(placement)) as engine:
         try:
             one, two = (engine.allocate(host="::1") for _ in range(2))
         except NoPortFree:
@@ -182,11 +211,11 @@ async def test_ipv6_streams_carry_media_and_rtcp():
         assert engine.statistics(two.handle).wrong_source == 0
 
 
-def test_it_runs_under_uvloop_too():
+def test_it_runs_under_uvloop_too(placement):
     uvloop = pytest.importorskip("uvloop")
 
     async def call():
-        async with MediaEngine(small()) as engine:
+        async with make_engine(small(placement)) as engine:
             one, two = engine.allocate(), engine.allocate()
             connect(engine, one, two)
             await until(lambda: engine.statistics(two.handle).packets_received > 10)
@@ -196,9 +225,9 @@ def test_it_runs_under_uvloop_too():
         assert runner.run(call()) == 0
 
 
-async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear():
-    config = MediaConfig(ports=PortRange(44000, 44999), capacity=1024)
-    async with MediaEngine(config) as engine:
+async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear(placement):
+    config = MediaConfig(ports=PortRange(44000, 44999), capacity=1024, placement=placement)
+    async with make_engine(config) as engine:
         pairs = [(engine.allocate(), engine.allocate()) for _ in range(40)]
         for one, two in pairs:
             connect(engine, one, two)
@@ -216,8 +245,8 @@ async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear():
         assert engine.packets_received == 0
 
 
-async def test_an_application_may_close_a_stream_from_inside_its_own_sink():
-    async with MediaEngine(small()) as engine:
+async def test_an_application_may_close_a_stream_from_inside_its_own_sink(placement):
+    async with make_engine(small(placement)) as engine:
         one, two = engine.allocate(), engine.allocate()
         connect(engine, one, two)
 
@@ -231,8 +260,8 @@ async def test_an_application_may_close_a_stream_from_inside_its_own_sink():
         await until(lambda: engine.statistics(one.handle).packets_sent > before + 3)
 
 
-async def test_nothing_is_left_behind():
-    async with MediaEngine(small()) as engine:
+async def test_nothing_is_left_behind(placement):
+    async with make_engine(small(placement)) as engine:
         one, two = engine.allocate(), engine.allocate()
         connect(engine, one, two)
         await until(lambda: engine.statistics(two.handle).packets_received > 2)
@@ -243,11 +272,11 @@ async def test_nothing_is_left_behind():
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_listener_that_fails_stops_nobody(caplog):
+async def test_a_listener_that_fails_stops_nobody(caplog, placement):
     def fail(event):
         raise RuntimeError("the application's own")
 
-    async with MediaEngine(small()) as engine:
+    async with make_engine(small(placement)) as engine:
         one, two = engine.allocate(on_event=fail), engine.allocate()
         connect(engine, one, two)
         engine.play(one.handle, Tone(samples=320))
@@ -255,12 +284,12 @@ async def test_a_listener_that_fails_stops_nobody(caplog):
     assert "listener" in caplog.text
 
 
-async def test_a_source_that_fails_is_silence(caplog):
+async def test_a_source_that_fails_is_silence(caplog, placement):
     class Broken(Tone):
         def read(self, samples):
             raise RuntimeError("the application's own")
 
-    async with MediaEngine(small()) as engine:
+    async with make_engine(small(placement)) as engine:
         one, two = engine.allocate(), engine.allocate()
         connect(engine, one, two)
         engine.play(one.handle, Broken())

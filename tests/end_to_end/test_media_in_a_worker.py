@@ -1,0 +1,127 @@
+"""A whole secure call with the media loop in the phone's process, and in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from softphone.account import load_account
+from softphone.errors import SoftphoneError
+from softphone.events import DigitReceived, Direction
+from softphone.media.endpoints import ToneSource, WavSink, WavSource
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.placement import RemoteEngine
+from softphone.media.port import MediaConfig, Placement
+from softphone.media.tones import tone_level
+from softphone.phone import Phone
+from softphone.security import SecurityLevel
+
+AUDIBLE_DBM0 = -30.0
+"""A tone with the gaps that a busy machine may make; silence is far below."""
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+
+async def answer_one(account):
+    async for incoming in account.incoming():
+        return await incoming.answer()
+    raise AssertionError("nobody called")
+
+
+async def connect(phone, lab):
+    alice, bob = [
+        account
+        if (account := next((a for a in phone.accounts if a.config.aor == config.aor), None))
+        else await phone.register(config)
+        for config in (load_account(lab.accounts[name]).config for name in ("alice", "bob"))
+    ]
+    answering = asyncio.create_task(answer_one(bob))
+    call = await alice.dial("bob").answered(timeout=10)
+    return call, await asyncio.wait_for(answering, 10)
+
+
+async def heard(call, frequency, *, path=None):
+    ring = PcmRing(8000, seconds=1.0)
+    call.audio.record(ring)
+    await asyncio.wait_for(ring.receive(4000), 5)
+    level = tone_level(await asyncio.wait_for(ring.receive(2400), 5), frequency, 8000)
+    call.audio.record(None)
+    return level
+
+
+async def eventually(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (nobody tells when a process is gone)
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "placement", [Placement.INLINE, pytest.param(Placement.WORKER, marks=needs_linux)]
+)
+async def test_a_secure_call_is_the_same_wherever_its_media_runs(lab, placement, tmp_path):
+    async with Phone(media=MediaConfig(placement=placement)) as phone:
+        call, other = await connect(phone, lab)
+        assert call.security.level is SecurityLevel.ENCRYPTED
+        call.audio.play(ToneSource(440.0))
+        other.audio.play(ToneSource(1000.0))
+        assert await heard(other, 440.0) > AUDIBLE_DBM0
+        assert await heard(call, 1000.0) > AUDIBLE_DBM0
+        call.audio.mute()
+        await asyncio.sleep(0.5)
+        assert await heard(other, 440.0) < AUDIBLE_DBM0
+        call.audio.mute(False)
+        await call.hold()
+        assert call.audio.direction is not Direction.SENDRECV
+        await call.resume()
+        assert await heard(other, 440.0) > AUDIBLE_DBM0
+        await call.send_digits("7#")
+        digits = []
+        async with asyncio.timeout(5):
+            async for event in other.events():
+                if isinstance(event, DigitReceived):
+                    digits.append(event.digit)
+                if len(digits) == 2:
+                    break
+        assert digits == ["7", "#"]
+        recorded = tmp_path / "heard.wav"
+        sink = WavSink(recorded)
+        other.audio.record(sink)
+        await asyncio.sleep(0.6)
+        other.audio.record(None)
+        sink.close()
+        call.audio.play(WavSource(recorded))
+        await asyncio.wait_for(call.audio.played(), 5)
+        await eventually(lambda: call.audio.statistics.packets_received > 50)
+        seen = call.audio.statistics
+        assert seen.mos > 3.5
+        assert sum(seen.lateness) > 50
+        assert seen.authentication_failures == 0
+        call.hangup()
+        await asyncio.wait_for(other.ended(), 5)
+        assert call.audio is None or call.audio.statistics.packets_sent > 50
+
+
+@needs_linux
+async def test_a_worker_that_is_killed_ends_its_calls_with_the_cause_and_new_ones_work(lab):
+    async with Phone(media=MediaConfig(placement="worker")) as phone:
+        call, other = await connect(phone, lab)
+        engine = next(iter(phone._engines.values()))
+        assert isinstance(engine, RemoteEngine)
+        (worker,) = engine.workers
+        os.kill(worker, signal.SIGKILL)
+        ended = await asyncio.wait_for(call.ended(), 10)
+        await asyncio.wait_for(other.ended(), 10)
+        assert "worker" in ended.reason
+        assert str(worker) in ended.reason
+        with pytest.raises(SoftphoneError, match="not up again"):
+            engine.allocate()
+        await eventually(lambda: engine.workers)
+        again, other = await connect(phone, lab)
+        again.audio.play(ToneSource(440.0))
+        assert await heard(other, 440.0) > AUDIBLE_DBM0
+        (worker,) = engine.workers
+    await eventually(lambda: not os.path.exists(f"/proc/{worker}"))

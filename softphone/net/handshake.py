@@ -244,6 +244,7 @@ class Gate:
             return known
         examination = examine(chain, service, reference, wall=wall, rules=rules)
         answers = await self._fetched(examination.wanted, tvs)
+        wall = self.wall()  # an answer may be younger than the question
         try:
             verdict = examination.conclude(answers, wall=wall)
         except CertificateUntrusted:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain, islice, pairwise
 from typing import Any, TypeVar
@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 _MOST_FETCHES = 8
 _MOST_OF_ONE = 4
+# Between our clock and that of who signs an answer; pyhanko's own second is not enough.
+_SKEW = timedelta(minutes=5)
 _MOST_URL = 1024
 
 
@@ -250,6 +252,7 @@ def _validate(
             crls=[data for fetch, data in brought.items() if fetch.kind is FetchKind.CRL],
             ocsps=[data for fetch, data in brought.items() if fetch.kind is FetchKind.OCSP],
             moment=wall,
+            time_tolerance=_SKEW,
             allow_fetching=False,
             revocation_mode="hard-fail",
         )
@@ -258,15 +261,22 @@ def _validate(
         usage = validator.async_validate_usage(set(), set(), extended_optional=True)  # type: ignore[no-untyped-call]
         _at_once(usage)
     except RevokedError as exc:
-        raise CertificateRevoked(f"the certificate of {subject} has been revoked: {exc}") from exc
+        raise CertificateRevoked(
+            f"the certificate of {subject} has been revoked: {_line(exc)}"
+        ) from exc
     except StaleRevinfoError as exc:
         raise CertificateUntrusted(
-            f"what is said of the revocation of {subject} is out of date: {exc}"
+            f"what is said of the revocation of {subject} is out of date: {_line(exc)}"
         ) from exc
     except (ValidationError, PathBuildingError, ValueError, TypeError) as exc:
         raise CertificateUntrusted(
-            f"the revocation of {subject} cannot be determined: {exc}"
+            f"the revocation of {subject} cannot be determined: {_line(exc)}"
         ) from exc
+
+
+def _line(exc: Exception) -> str:
+    """The library's words, which may be several lines, in one."""
+    return " ".join(str(exc).split())
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:

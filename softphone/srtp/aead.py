@@ -7,6 +7,7 @@ Key derivation rate 0, no MKI, SRTCP always encrypted.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -26,6 +27,8 @@ _RTP_LABELS = (0, 1, 2)
 _RTCP_LABELS = (3, 4, 5)
 
 _RTP_HEADER = 12
+_NUMBERS = struct.Struct("!H4xI")
+"""Sequence number and SSRC, from the third octet of an RTP packet on."""
 _RTCP_HEADER = 8
 _ENCRYPTED = 1 << 31
 _MAXIMUM_RTP_INDEX = (1 << 48) - 1
@@ -72,6 +75,10 @@ class _Window:
     size: int
     highest: int = -1
     seen: int = 0
+    mask: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mask = (1 << self.size) - 1
 
     def check(self, index: int) -> Status:
         """Whether `index` may be taken."""
@@ -88,7 +95,7 @@ class _Window:
         if ahead > 0:
             # A jump beyond the window empties it; shifting by the jump could cost without bound.
             self.seen = self.seen << ahead if ahead < self.size else 0
-            self.seen = (self.seen | 1) & ((1 << self.size) - 1)
+            self.seen = (self.seen | 1) & self.mask
             self.highest = index
         else:
             self.seen |= 1 << -ahead
@@ -224,21 +231,29 @@ class CryptographyTransform:
         header = _header_length(packet)
         if header is None:
             return Status.MALFORMED, b""
-        ssrc = int.from_bytes(packet[8:12], "big")
-        source = self._sources.setdefault(ssrc, _Source())
-        index = source.estimate(int.from_bytes(packet[2:4], "big"))
+        sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
+        source = self._known(ssrc)
+        index = source.estimate(sequence)
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
         source.rtp.add(index)
         source.next_roc = None
-        return Status.OK, self._seal_rtp(self._ciphers[0], packet, header, index)
+        return Status.OK, self._seal_rtp(self._ciphers[0], packet, header, (ssrc, index))
+
+    def _known(self, ssrc: int) -> _Source:
+        source = self._sources.get(ssrc)
+        if source is None:
+            source = self._sources[ssrc] = _Source()
+        return source
 
     def _admit(self, window: _Window, index: int, most: int) -> Status:
         return Status.KEY_EXPIRED if index > most else window.check(index)
 
-    def _seal_rtp(self, ciphers: _Ciphers, packet: bytes, header: int, index: int) -> bytes:
-        ssrc = int.from_bytes(packet[8:12], "big")
+    def _seal_rtp(
+        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+    ) -> bytes:
+        ssrc, index = place
         head, payload = packet[:header], packet[header:]
         if isinstance(ciphers, _Gcm):
             return head + ciphers.seal(ssrc, index, payload, head)
@@ -253,13 +268,13 @@ class CryptographyTransform:
         header = _header_length(packet)
         if header is None or len(packet) < header + self._suite.rtp_tag_length:
             return Status.MALFORMED, b""
-        ssrc = int.from_bytes(packet[8:12], "big")
+        sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
         source = self._sources.get(ssrc) or _Source()
-        index = source.estimate(int.from_bytes(packet[2:4], "big"))
+        index = source.estimate(sequence)
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
-        opened = self._open_rtp(self._ciphers[0], packet, header, index)
+        opened = self._open_rtp(self._ciphers[0], packet, header, (ssrc, index))
         if opened is None:
             return Status.AUTHENTICATION_FAILED, b""
         source.rtp.add(index)
@@ -267,8 +282,10 @@ class CryptographyTransform:
         self._sources[ssrc] = source
         return Status.OK, opened
 
-    def _open_rtp(self, ciphers: _Ciphers, packet: bytes, header: int, index: int) -> bytes | None:
-        ssrc = int.from_bytes(packet[8:12], "big")
+    def _open_rtp(
+        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+    ) -> bytes | None:
+        ssrc, index = place
         head = packet[:header]
         if isinstance(ciphers, _Gcm):
             opened = ciphers.open(ssrc, index, packet[header:], head)
@@ -289,7 +306,7 @@ class CryptographyTransform:
         if len(packet) < _RTCP_HEADER:
             return Status.MALFORMED, b""
         ssrc = int.from_bytes(packet[4:8], "big")
-        source = self._sources.setdefault(ssrc, _Source())
+        source = self._known(ssrc)
         if source.sent_rtcp >= _MAXIMUM_RTCP_INDEX:
             return Status.KEY_EXPIRED, b""
         source.sent_rtcp += 1
@@ -357,7 +374,7 @@ class CryptographyTransform:
         """Say what the rollover counter of the next packet of `ssrc` is."""
         if self._ciphers is None:
             return False
-        self._sources.setdefault(ssrc, _Source()).next_roc = roc
+        self._known(ssrc).next_roc = roc
         return True
 
     def close(self) -> None:

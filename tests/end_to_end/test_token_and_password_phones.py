@@ -1,0 +1,127 @@
+"""Phones known by a bearer token (SIP OAuth) and by their digest user (AS-SIP), and the lab."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+
+import pytest
+
+from softphone.account import OAuthConfig, load_account
+from softphone.diagnostics import Ladder
+from softphone.errors import AuthenticationFailed, ConfigurationError, RegistrationRefused
+from softphone.events import RegistrationChanged, RegistrationState
+from softphone.lab import LabConfig, LabServer
+from softphone.lab.config import LabUser, Login
+from softphone.machine import Transport
+from softphone.phone import Phone
+from softphone.security import SrtpPolicy
+from tests.support.calling import account_of, connect, eventually, until
+
+USERS = (
+    LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone"),
+    LabUser("erin", Login(Transport.TLS, token=True), "oauth"),
+    LabUser("dave", Login(Transport.TLS), "as_sip"),
+)
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    async with LabServer(tmp_path / "lab", LabConfig(users=USERS, oauth=True)) as server:
+        yield server
+
+
+@pytest.fixture
+async def phone():
+    async with Phone() as made:
+        yield made
+
+
+def config_of(lab, name, **changes):
+    return replace(load_account(lab.accounts[name]).config, **changes)
+
+
+async def test_a_token_registers_and_calls_with_the_lock(lab, phone):
+    erin, alice = [await account_of(lab, phone, name) for name in ("erin", "alice")]
+    contact = lab.registered["erin"].contact
+    assert contact.parameter("+u.sip!devicename.ccm.cisco.com") == "CSFERIN"
+    call, other = await connect(erin, alice, "alice")
+    for each in (call, other):
+        await until(each, lambda state: state.lock)
+    call.hangup()
+    await other.ended()
+    back, _ = await connect(alice, erin, "erin")
+    await until(back, lambda state: state.lock)
+
+
+async def test_a_command_and_a_callback_give_it(lab, phone):
+    token = lab.tokens["erin"]
+
+    async def fetch():
+        return token
+
+    command = (sys.executable, "-c", f"print('{token}')")
+    for source in (OAuthConfig(command=command), OAuthConfig(fetch=fetch)):
+        erin = await phone.register(config_of(lab, "erin", oauth=source))
+        assert erin.registration is RegistrationState.REGISTERED
+        await phone.close(erin)
+
+
+async def test_a_token_that_has_ended_is_replaced_on_the_407(lab, phone):
+    erin = await account_of(lab, phone, "erin")
+    lab.tokens["erin"] = "another-token"
+    (lab.files.folder / "erin.secret").write_text("another-token")
+    registers = lab.devices.keep_alives
+    with erin.change() as now:
+        erin._machine.registration.refresh(now=now)
+    await eventually(lambda: erin._token.session._token.reveal() == b"another-token")
+    await eventually(lambda: erin.registration is RegistrationState.REGISTERED)
+    states = [e.state for e in erin._events._events if isinstance(e, RegistrationChanged)]
+    assert RegistrationState.FAILED not in states
+    assert lab.devices.keep_alives == registers
+
+
+async def test_a_token_that_nobody_accepts_is_said(lab, phone):
+    lab.tokens["erin"] = "something-else"
+    with pytest.raises(AuthenticationFailed, match="did not accept the token"):
+        await phone.register(config_of(lab, "erin"))
+
+
+async def test_nobody_sees_the_token(lab, caplog):
+    caplog.set_level(logging.DEBUG)
+    ladder = Ladder()
+    token = lab.tokens["erin"]
+    async with Phone(tap=ladder) as phone:
+        config = config_of(lab, "erin")
+        erin = await phone.register(config)
+        assert token not in repr(config)
+        assert token not in repr(erin._token.session)
+    shown = ladder.transcript()
+    assert "Proxy-Authorization: Bearer ***" in shown
+    assert token not in shown
+    assert token not in caplog.text
+
+
+async def test_a_token_has_its_own_port(lab, phone):
+    host, port = lab.nodes.addresses[0]
+    nodes = (f"sips:{host}:{port}",)
+    with pytest.raises(RegistrationRefused, match=r"port Mismatch.*5090") as caught:
+        await phone.register(config_of(lab, "erin", nodes=nodes, registrar=None))
+    assert caught.value.status == 403
+
+
+async def test_a_digest_user_over_tls_has_srtp_and_needs_both(lab, phone):
+    dave, alice = [await account_of(lab, phone, name) for name in ("dave", "alice")]
+    assert "reg-id" not in str(lab.registered["dave"].contact)
+    call, other = await connect(dave, alice, "alice")
+    await until(other, lambda state: state.lock)
+    assert call.audio.security.suite is not None
+    config = config_of(lab, "dave")
+    for changed, key in (
+        (replace(config, credentials=None), "credentials"),
+        (config.with_media(srtp=SrtpPolicy.OFF), r"media\.srtp"),
+        (replace(config, registrar="sip:127.0.0.1:5060;transport=tcp"), "registrar"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^{key}"):
+            await phone.register(changed)

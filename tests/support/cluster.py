@@ -12,10 +12,11 @@ from softphone.lab.authority import Authority, Issued, Names
 from softphone.lab.cluster_files import new_file_signer
 from softphone.lab.device_file import DeviceFile, LabNode
 from softphone.machine import Transport
-from softphone.provisioning import Recipient, encrypt_file, sign_file
+from softphone.provisioning import BootPlan, Recipient, boot_device, encrypt_file, sign_file
 from softphone.provisioning.enrollment_rule import certificate_hash
 from softphone.provisioning.fetch_error import FileMissing
 from softphone.trust import (
+    Bootstrap,
     Digest,
     FileSigner,
     Identity,
@@ -164,3 +165,26 @@ class Shelf:
 def full_shelf(**files: bytes) -> Shelf:
     """Lists, and a whole signed configuration of the secure device."""
     return Shelf({**lists_on_shelf(), f"{DEVICE}.cnf.xml.sgn": signed(content().text()), **files})
+
+
+async def boot_from(shelf, folder, *, tell=lambda step: None, **options):
+    """Boot the device from this server into this folder; its lists are believed by the pin."""
+    plan = BootPlan(
+        DEVICE, [shelf], folder, **{"bootstrap": Bootstrap(frozenset({pin()}))} | options
+    )
+    return await boot_device(plan, tell)
+
+
+def stored(folder) -> dict[str, bytes]:
+    """What is in a store, by name; the locks left out."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.glob("*"))
+        if not path.name.startswith(".")
+    }
+
+
+def configurations(folder) -> dict[str, bytes]:
+    """The configurations in a store, those that were accepted and the last good one."""
+    found = stored(folder).items()
+    return {name: data for name, data in found if ".cnf.xml" in name or "last-good" in name}

@@ -63,7 +63,7 @@ class Channel:
         if not self._open:
             return
         if len(self._waiting) >= MOST_WAITING:
-            self.close()
+            self._lost()
             return
         watched = bool(self._waiting)
         self._waiting.append((encode(message), [os.dup(each) for each in descriptors]))

@@ -81,7 +81,8 @@ class Link:
             self.alive = True
         except (OSError, TimeoutError) as error:
             await self._give_up(ours)
-            raise MediaError(f"no media worker can be started: {error or 'time is out'}") from error
+            reason = str(error) or f"it was not ready within {START_TIMEOUT:g} seconds"
+            raise MediaError(f"no media worker can be started: {reason}") from error
         except BaseException:
             await self._give_up(ours)
             raise

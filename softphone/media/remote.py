@@ -12,7 +12,9 @@ in the same way, and is started anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
@@ -272,13 +274,14 @@ class RemoteEngine:
         self._send(far, "direction", direction=direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """Set the source; see `MediaPort`."""
+        """Set the source; see `MediaPort`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
-        before, far.mouth = far.mouth, None
-        descriptor = None
+        mouth, descriptor = None, None
         if source is not None:
             ResampleStream(source.clock_rate_hz, 8000)  # raises for a rate that cannot be
-            far.mouth, descriptor = far.site.pump.add_source(source)
+            with _sharing():
+                mouth, descriptor = far.site.pump.add_source(source)
+        before, far.mouth = far.mouth, mouth
         gone = []
         if before is not None and far.site.pump.remove_source(before):
             gone.append(before.number)
@@ -291,16 +294,17 @@ class RemoteEngine:
         give(descriptor, lambda given: far.link.send(Message("play", fields), given))
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set the sink; see `MediaPort`."""
+        """Set the sink; see `MediaPort`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
         self._stop_recording(far)
         descriptor = None
         if sink is not None:
-            far.ear, descriptor = far.site.pump.add_sink(
-                sink,
-                generation=lambda: far.generation,
-                failed=lambda: self._sink_failed(far),
-            )
+            with _sharing():
+                far.ear, descriptor = far.site.pump.add_sink(
+                    sink,
+                    generation=lambda: far.generation,
+                    failed=lambda: self._sink_failed(far),
+                )
         fields = {"handle": far.name, "rate": 0 if sink is None else sink.clock_rate_hz}
         give(descriptor, lambda given: far.link.send(Message("record", fields), given))
 
@@ -413,6 +417,14 @@ class RemoteEngine:
         fresh = Site(link, Reserve(link, link.capacity), Pump(), starts=site.starts + 1)
         self._sites[self._sites.index(site)] = fresh
         fresh.reserve.fill(self.config.host)
+
+
+@contextlib.contextmanager
+def _sharing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MediaError(f"sound cannot be shared with the media worker: {error}") from error
 
 
 def _tell(far: Far, event: MediaEvent) -> None:

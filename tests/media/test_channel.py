@@ -110,6 +110,16 @@ async def test_the_end_of_the_other_is_told_once_and_sending_goes_nowhere(ends):
     assert (here.closed, there.closed) == (1, 0)
 
 
+async def test_an_end_that_reads_nothing_is_taken_for_dead(ends, monkeypatch):
+    monkeypatch.setattr("softphone.media.channel.MOST_WAITING", 10)
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with left:
+        end = End(right)
+        for _ in range(2000):
+            end.channel.send(Message("n", {"text": "x" * 5000}))
+        assert end.closed == 1
+
+
 async def test_what_is_no_message_ends_the_channel(caplog):
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with left:

@@ -125,6 +125,14 @@ async def test_a_worker_that_cannot_start_is_an_error_that_says_so(monkeypatch):
     assert descriptors() <= before + 1
 
 
+async def test_a_worker_that_is_not_ready_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(module, "START_TIMEOUT", 0.01)
+    link = Link(Owner(), CONFIG, 0)
+    with pytest.raises(MediaError, match=r"not ready within 0\.01 seconds"):
+        await link.start()
+    assert link.process is None or gone(link.process.pid)
+
+
 async def test_a_worker_that_hangs_is_killed_at_the_end(monkeypatch):
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.2)
     async with started() as (link, _):

@@ -125,6 +125,24 @@ async def test_mistakes_are_told_at_once_and_nothing_is_sent():
         await until(lambda: engine.statistics(one.handle).packets_sent > 3)
 
 
+async def test_memory_that_cannot_be_shared_is_an_error_and_what_was_goes_on(monkeypatch):
+    async with RemoteEngine(config()) as engine:
+        local = engine.allocate()
+        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        engine.play(local.handle, Tone())
+
+        def full(octets):
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr("softphone.media.shared_ring.shared_memory", full)
+        with pytest.raises(MediaError, match="Too many open files"):
+            engine.play(local.handle, Tone())
+        with pytest.raises(MediaError, match="Too many open files"):
+            engine.record(local.handle, PcmRing())
+        await until(lambda: engine.statistics(local.handle).packets_sent > 3)
+        assert engine.statistics(local.handle).source_starved_frames == 0
+
+
 async def test_several_workers_share_the_streams_and_the_ports():
     async with RemoteEngine(config(workers=2)) as engine:
         assert len(set(engine.workers)) == 2

@@ -91,3 +91,56 @@ def reset(
         return reset_lists(face, store)
 
     carry_out(command, json=json)
+
+
+@group.command()
+def verify(
+    place: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A TLS server.")],
+    service: Annotated[
+        str,
+        typer.Option("--service", metavar="NAME", help="sip, https, xmpp (direct TLS) or capf."),
+    ],
+    ca: Annotated[
+        list[str] | None,
+        typer.Option("--ca", metavar="FILE", help='Believe this authority, or "system".'),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="Believe what is in this store, too."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Whom the certificate has to name: a domain."),
+    ] = None,
+    revocation: Annotated[
+        str, typer.Option("--revocation", metavar="MODE", help="off, soft or hard.")
+    ] = "soft",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="WORD", help="Let this pass, as in an account file."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Look at a server's certificates: the chain, each check, and what would make it pass."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_verify import VerifyOptions, verify_server
+
+        wanted = VerifyOptions(
+            place, service, tuple(ca or ()), store, name, revocation, tuple(allow or ())
+        )
+        return await verify_server(face, wanted)
+
+    carry_out(command, json=json)
+
+
+@group.command()
+def requirements(json: JsonOption = False) -> None:
+    """Show which certificate each server of a deployment presents, and what has to be in it."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.trust_verify import show_requirements
+
+        return await show_requirements(face)
+
+    carry_out(command, json=json)

@@ -1,0 +1,53 @@
+"""Which certificate each server of a deployment presents, and what has to be in it.
+
+As data: who plans a deployment reads it, nothing is decided by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["REQUIREMENTS", "Requirement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One certificate of one kind of server: what it is for, and where its names are looked at."""
+
+    server: str
+    certificate: str
+    service: str
+    names: str
+    note: str = ""
+
+
+_HTTP_NAMES = "dNSName, else CN; a wildcard may be the whole leftmost label"
+_EACH_NODE = "one for each node, or one multi-server certificate for the cluster"
+
+REQUIREMENTS = (
+    Requirement("CUCM IM and Presence", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    Requirement(
+        "CUCM IM and Presence",
+        "cup-xmpp",
+        "XMPP",
+        "xmppAddr, SRVName, dNSName of the JID's domain, else CN",
+        "xmppAddr and SRVName are issued by private authorities only",
+    ),
+    Requirement("CUCM", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    Requirement(
+        "CUCM",
+        "CallManager",
+        "SIP",
+        "dNSName or sip: URI of the domain; CN without SAN; no wildcard",
+        "a trust list that names it takes the place of its names",
+    ),
+    Requirement("Unity Connection", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    Requirement("WebEx Meetings Server", "tomcat", "HTTPS", _HTTP_NAMES),
+    Requirement(
+        "VCS Expressway, Expressway-E",
+        "server",
+        "HTTPS, XMPP, SIP",
+        "the domain and the host as dNSName",
+        "one certificate for the three; public ones are judged by X509_STRICT",
+    ),
+)

@@ -116,6 +116,14 @@ class LoadOptions:
     sockets: Annotated[
         str, _option("--sockets", metavar="HOW", help="per-call, or shared by up to 200 calls.")
     ] = "per-call"
+    media: Annotated[
+        str,
+        _option(
+            "--media",
+            metavar="WHERE",
+            help="inline, beside the signaling, or in a worker process on another core.",
+        ),
+    ] = "inline"
     ports: Annotated[
         str, _option("--ports", metavar="FIRST-LAST", help="Media ports, two a call.")
     ] = "40000-49999"

@@ -29,6 +29,8 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     scenario = load_scenario(options.scenario, READY)
     if options.sockets not in ("per-call", "shared"):
         raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
+    if options.media not in ("inline", "worker"):
+        raise ConfigurationError(f"--media {options.media}: expected inline or worker")
     if scenario.callee is None and not scenario.once and not options.target:
         raise ConfigurationError(f"--target: scenario {scenario.name} needs somebody to call")
     faults = FaultSpec()
@@ -48,6 +50,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         seed=options.seed,
         register_rate=options.register_rate,
         sockets=options.sockets,
+        placement=options.media,
         ports=_ports(options.ports),
         host=options.host,
         play=None if options.play is None else str(options.play),

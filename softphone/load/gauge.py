@@ -7,18 +7,21 @@ from collections.abc import Callable
 
 from softphone.load.tally import Second
 from softphone.load.watch import LATE_MS
-from softphone.media.engine import MediaEngine
 from softphone.media.lateness import BIN_MS
+from softphone.media.placement import AnyEngine
 
 __all__ = ["Gauge"]
 
 
 class Gauge:
-    """Reads the process's clock and the engine's counters, and gives differences."""
+    """Reads the processes' clocks and the engine's counters, and gives differences.
+
+    Media in a process of its own counts too; the busier of the two is told as the share of a core.
+    """
 
     def __init__(
         self,
-        engine: MediaEngine,
+        engine: AnyEngine,
         *,
         processor: Callable[[], float] = time.process_time,
         clock: Callable[[], float] = time.monotonic,
@@ -30,22 +33,27 @@ class Gauge:
 
     def start(self) -> None:
         """Forget what was before."""
-        self._used, self._at = self._processor(), self._clock()
+        self._used, self._at = self._read_processor(), self._clock()
         self._late = self._engine.lateness.counts.copy()
         self._overflows, self._jumps = self._engine.overflows, self._engine.jumps
 
     def read(self, second: Second) -> None:
         """Put what happened since the last time into a second."""
-        used, at = self._processor(), self._clock()
+        used, at = self._read_processor(), self._clock()
         tally = second.tally
-        tally.cpu_seconds += used - self._used
-        second.cpu = (used - self._used) / max(at - self._at, 1e-3)
+        own, media = used[0] - self._used[0], used[1] - self._used[1]
+        tally.cpu_seconds += own + media
+        second.cpu = max(own, media) / max(at - self._at, 1e-3)
         self._used, self._at = used, at
         self._read_lateness(second)
         overflows, jumps = self._engine.overflows, self._engine.jumps
         tally.overflows += overflows - self._overflows
         tally.jumps += jumps - self._jumps
         self._overflows, self._jumps = overflows, jumps
+
+    def _read_processor(self) -> tuple[float, float]:
+        """Processor seconds of this process, and of the one that carries the media."""
+        return self._processor(), getattr(self._engine, "processor_seconds", 0.0)
 
     def _read_lateness(self, second: Second) -> None:
         counts = self._engine.lateness.counts

@@ -62,7 +62,9 @@ class LoadPlan:
 
     `calls` is how many are up at once, at most; `rate` how many begin a second; `duration` the
     seconds that the load lasts once all `calls` have begun.  `hold` None is the scenario's own.
-    `scenario` is a name, or FILE.py:NAME.  This is the share of `worker` among `workers`.
+    `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
+    beside the signaling, or in a `worker` process of its own.  This is the share of `worker`
+    among `workers`.
     """
 
     scenario: str
@@ -77,6 +79,7 @@ class LoadPlan:
     seed: int = 1
     register_rate: float = 50.0
     sockets: str = "per-call"
+    placement: str = "inline"
     ports: tuple[int, int] = (40000, 49999)
     host: str = "127.0.0.1"
     play: str | None = None

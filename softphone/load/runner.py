@@ -32,7 +32,7 @@ from softphone.load.tally import Second
 from softphone.load.user import TRIES, LoadUser
 from softphone.load.users import UserSpec, config_of
 from softphone.load.watch import Watch
-from softphone.media.engine import MediaEngine
+from softphone.media.placement import make_engine
 from softphone.media.port import MediaConfig, MediaPort, PortRange, SocketSharing
 from softphone.net import Resolver
 from softphone.trust.fips import decide, random_bytes, require
@@ -123,12 +123,13 @@ class Runner:
             ports=PortRange(*plan.ports),
             sharing=SocketSharing(plan.sockets),
             capacity=max(64, 4 * plan.calls),
+            placement=plan.placement,
         )
         mode = decide(None, self._base.fips)
         require(mode)
-        self._engine = MediaEngine(config, entropy=random_bytes)
-        await self._stack.enter_async_context(self._engine)
-        port: MediaPort = self._engine
+        engine = make_engine(config, entropy=random_bytes)
+        await self._stack.enter_async_context(engine)
+        port: MediaPort = engine
         if plan.faults.loss or plan.faults.delay:
             port = ImpairedPort(port, plan.faults, seed=plan.seed)
         self._setup = AccountSetup(
@@ -137,7 +138,7 @@ class Runner:
             entropy=random_bytes,
             fips=mode.on,
         )
-        self._gauge = Gauge(self._engine)
+        self._gauge = Gauge(engine)
 
     def _user(self, number: int, spec: UserSpec) -> LoadUser:
         return LoadUser(

@@ -73,6 +73,7 @@ def test_expectations_are_read():
         ({"scenario": "pair"}, "--registrar"),
         ({"target": "600", "registrar": "http://h"}, "SIP URI|sip:"),
         ({"target": "sip:a@h", "sockets": "many"}, "per-call or shared"),
+        ({"target": "sip:a@h", "media": "elsewhere"}, "inline or worker"),
         ({"target": "sip:a@h", "ports": "10-20"}, "--ports"),
         ({"target": "sip:a@h", "ports": "50000"}, "--ports"),
         ({"target": "sip:a@h", "aor": "sip:b@h", "user_template": "u{n}"}, "says who calls"),

@@ -35,3 +35,14 @@ def test_it_counts_from_its_start_in_differences():
     assert first.tally.lateness_ms.total == 100
     assert first.tally.lateness_ms.quantile(0.95) == pytest.approx(8.0)
     assert second.tally.lateness_ms.total == second.tally.overflows == 0
+
+
+def test_media_in_a_process_of_its_own_counts_and_the_busier_one_is_told():
+    engine, used, now = Engine(), [10.0], [100.0]
+    engine.processor_seconds = 3.0
+    gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
+    used[0], engine.processor_seconds, now[0] = 10.2, 3.9, 101.0
+    second = Second(1.0)
+    gauge.read(second)
+    assert second.cpu == pytest.approx(0.9)
+    assert second.tally.cpu_seconds == pytest.approx(1.1)

@@ -56,6 +56,14 @@ async def test_shared_sockets_carry_the_same_calls(lab, plan_for):
     assert total.received > 6 * 30
 
 
+async def test_media_may_run_in_a_process_of_its_own(lab, plan_for):
+    total, _, _ = await run(plan_for(lab, "echo", calls=4, duration=2.5, placement="worker"))
+    assert (total.answered, total.dropped.total()) == (4, 0)
+    assert total.received > 4 * 60
+    assert total.checked == total.heard > 0
+    assert total.lateness_ms.total == total.sent
+
+
 async def test_a_trace_is_followed_to_its_end(tmp_path, lab, plan_for):
     file = tmp_path / "trace"
     file.write_text("0\n0.1\n0.6\n")

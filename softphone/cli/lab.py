@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE
 from softphone.lab import EXTENSIONS, LabConfig, LabServer
 from softphone.machine import Transport
+from softphone.trust import write_private
 
 __all__ = ["run_lab"]
 
@@ -44,15 +47,16 @@ def _ready(face: Face, lab: LabServer) -> None:
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = dict(lab.capf.strings) if lab.capf is not None else {}
     signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
-    face.event(
-        "ready",
-        _text(places, accounts, strings, signer),
+    told: dict[str, Any] = {
         **places,
-        extensions=EXTENSIONS,
-        accounts=accounts,
-        auth_strings=strings,
-        signer_sha256=signer,
-    )
+        "extensions": EXTENSIONS,
+        "accounts": accounts,
+        "auth_strings": strings,
+        "signer_sha256": signer,
+    }
+    # For scripts that are started beside it.
+    write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
+    face.event("ready", _text(places, accounts, strings, signer), **told)
 
 
 def _text(

@@ -23,6 +23,9 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     assert set(ready["auth_strings"]) == {"CSFALICE", "CSFBOB"}
     assert len(bytes.fromhex(ready["signer_sha256"])) == 32
     assert all(ready[key].startswith("127.0.0.1:") for key in places)
+    written = folder / "lab.json"
+    assert {"event": "ready", **json.loads(written.read_text())} == ready
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
     for path in map(Path, ready["accounts"].values()):
         assert path.parent == folder
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

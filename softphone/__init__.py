@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         AccountFile,
         CredentialConfig,
         MediaPreferences,
+        OAuthConfig,
         PolicyConfig,
         TlsConfig,
         load_account,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from softphone.media.pcm_ring import PcmRing
     from softphone.media.port import MediaConfig, PcmBlock, PortRange, Sink, Source
     from softphone.media.wav import WavSink, WavSource
+    from softphone.personas import DeviceIdentity
     from softphone.phone import Phone
     from softphone.security import (
         CryptoSuite,
@@ -63,6 +65,7 @@ __all__ = [
     "CallState",
     "CredentialConfig",
     "CryptoSuite",
+    "DeviceIdentity",
     "Direction",
     "EchoSource",
     "IncomingCall",
@@ -70,6 +73,7 @@ __all__ = [
     "MediaConfig",
     "MediaPreferences",
     "MediaStream",
+    "OAuthConfig",
     "OnDrop",
     "OutgoingCall",
     "PcmBlock",
@@ -116,6 +120,7 @@ _ROOMS = (
     "softphone.streams",
     "softphone.call",
     "softphone.account",
+    "softphone.personas",
     "softphone.phone",
     "softphone.trust",
 )

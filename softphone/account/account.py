@@ -37,7 +37,7 @@ from softphone.account.registrar import RegistrationMaker
 from softphone.account.route import Route
 from softphone.account.service import OnService, ServiceCarrier
 from softphone.account.standing import Standing
-from softphone.account.token import TokenKeeper
+from softphone.account.token import token_keeper
 from softphone.call import (
     Call,
     IncomingCall,
@@ -77,6 +77,7 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
+from softphone.sip.authenticator import Authenticator
 
 __all__ = ["Account", "AccountSetup"]
 
@@ -120,7 +121,9 @@ class Account:
         self._persona = persona_named(config.persona)
         self._tls = tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
         self._chores = Chores(config.aor)
-        self._token = self._keeper()
+        self._token = token_keeper(
+            config, self._chores.spawn, again=self._register, give_up=self._registration_event
+        )
         digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
         credentials = digest if self._token is None else self._token.session
         self._persona.check(config.line)
@@ -142,6 +145,24 @@ class Account:
             lambda: self._machine.registration,
             lambda: self._driver.now,
         )
+        self._owners: dict[object, Callable[[Any], None]] = {}
+        self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
+        self._events: Mailbox[AccountEvent] = Mailbox()
+        self._incoming: Mailbox[IncomingCall] = Mailbox(MAXIMUM_WAITING)
+        self._waiting: set[IncomingLeg] = set()
+        self._settled: asyncio.Event = asyncio.Event()
+        self._closing = asyncio.Lock()
+        self._closed = False
+        self._last_change: RegistrationChanged | None = None
+        self._service = ServiceCarrier(
+            lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
+        )
+        self.listening: tuple[Transport, str, int] | None = None
+        self._furnish(credentials)
+
+    def _furnish(self, credentials: Authenticator | None) -> None:
+        """The rooms that know how to register, to call and to answer."""
+        config, setup = self.config, self._setup
         self._registrar = RegistrationMaker(
             config=config,
             persona=self._persona,
@@ -170,29 +191,6 @@ class Account:
             machine=self._machine,
             change=self._driver.change,
             tell=self._tell,
-        )
-        self._owners: dict[object, Callable[[Any], None]] = {}
-        self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
-        self._events: Mailbox[AccountEvent] = Mailbox()
-        self._incoming: Mailbox[IncomingCall] = Mailbox(MAXIMUM_WAITING)
-        self._waiting: set[IncomingLeg] = set()
-        self._settled: asyncio.Event = asyncio.Event()
-        self._closing = asyncio.Lock()
-        self._closed = False
-        self._last_change: RegistrationChanged | None = None
-        self._service = ServiceCarrier(
-            lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
-        )
-        self.listening: tuple[Transport, str, int] | None = None
-
-    def _keeper(self) -> TokenKeeper | None:
-        if self.config.oauth is None:
-            return None
-        return TokenKeeper(
-            self.config.oauth,
-            spawn=self._chores.spawn,
-            again=self._register,
-            give_up=self._registration_event,
         )
 
     # What is known

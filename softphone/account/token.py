@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from softphone.account.config import OAuthConfig
+from softphone.account.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.security import KeyMaterial
 from softphone.sip.bearer import LONGEST_TOKEN, BearerSession, is_bearer_token
 
-__all__ = ["Token", "TokenKeeper", "read_token"]
+__all__ = ["Token", "TokenKeeper", "read_token", "token_keeper"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -192,6 +192,19 @@ class TokenKeeper:
             message = f"no token was given within {PATIENCE:.0f} s"
             raise AuthenticationFailed(message, status=407) from None
         return _read(config.token_file or Path())
+
+
+def token_keeper(
+    config: AccountConfig,
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+    *,
+    again: Callable[[], None],
+    give_up: Callable[[RegistrationChanged], None],
+) -> TokenKeeper | None:
+    """The keeper of an account's token; None where it has none."""
+    if config.oauth is None:
+        return None
+    return TokenKeeper(config.oauth, spawn=spawn, again=again, give_up=give_up)
 
 
 def _read(path: Path) -> bytes:

@@ -110,7 +110,7 @@ class _Examination:
         file = load_account(self._path)
         enter_mode(file.config.fips, str(self._path))
         self._config, self.warnings = file.config, file.warnings
-        persona_named(file.config.persona)
+        persona_named(file.config.persona).check(file.config.line)
         transport = file.config.transport
         how = "by DNS" if transport is None else transport.value
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"

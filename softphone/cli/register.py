@@ -19,8 +19,11 @@ from softphone.events import (
     FlowRestored,
     MessageReceived,
     MessageWaiting,
+    NodeChanged,
     RegistrationChanged,
     RegistrationState,
+    RemoteControlRequested,
+    ServiceRequested,
 )
 from softphone.phone import Phone
 
@@ -114,6 +117,15 @@ def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
     elif isinstance(event, CallRefused):
         sentence = f"refused a call of {event.peer}: {event.explanation}"
         face.event("refused", sentence, peer=event.peer, status=event.status)
+    elif isinstance(event, NodeChanged):
+        sentence = f"moved from {event.before} to {event.node}"
+        face.event("node", sentence, node=event.node, before=event.before)
+    elif isinstance(event, ServiceRequested):
+        sentence = f"the server asks for {event.action}, between calls"
+        face.event("service", sentence, action=event.action)
+    elif isinstance(event, RemoteControlRequested):
+        sentence = f"the server asks for {event.request}: that is the application's to do"
+        face.event("remote_control", sentence, request=event.request, allowed=event.allowed)
     elif isinstance(event, MessageReceived):
         face.event("message", f"a message of {event.sender}", sender=event.sender)
 

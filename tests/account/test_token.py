@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from softphone.account import OAuthConfig
-from softphone.account.token import TokenKeeper, read_token
+from softphone.account import AccountConfig, OAuthConfig
+from softphone.account.token import TokenKeeper, read_token, token_keeper
 from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.sip import Request, SipUri
@@ -113,6 +113,13 @@ def test_what_is_none_is_refused_and_not_shown(data):
         read_token(data, wall=0.0)
     assert "s3cr3t" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_an_account_without_tokens_has_no_keeper():
+    for oauth in (None, OAuthConfig(command=("a",))):
+        config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
+        keeper = token_keeper(config, lambda work: None, again=list, give_up=lambda event: None)
+        assert (keeper is None) is (oauth is None)
 
 
 def test_one_source_is_given_and_one_only(tmp_path):

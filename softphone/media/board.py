@@ -18,11 +18,12 @@ from softphone.media.statistics import COLUMNS, fill_numbers, fill_reports
 
 __all__ = ["INTERVAL", "Board", "Counter", "show"]
 
-INTERVAL = 5
+INTERVAL = 10
 """Frames between two snapshots of a phase with many streams."""
 
-REPORTS = 8
-"""Streams of such a phase whose far ends' reports are looked at in one frame."""
+REPORTS = 16
+"""Streams of such a phase whose far ends' reports are looked at in one snapshot: they change in
+seconds, and cost most of it."""
 
 
 class Counter(IntEnum):
@@ -59,12 +60,15 @@ def show(board: Board, bank: StreamBank, phase: int, frame: int) -> None:
     if not few and frame % INTERVAL:
         return
     span = bank.span(phase)
-    fill_numbers(bank, span, board.rows[span])
-    size = span.stop - span.start
-    count = size if few else min(size, REPORTS * INTERVAL)
+    active = (np.flatnonzero(bank.active[span]) + span.start).tolist()
+    if not active:
+        return
+    rows = slice(active[0], active[-1] + 1)
+    fill_numbers(bank, rows, board.rows[rows])
+    count = len(active) if few else min(len(active), REPORTS)
     first = frame // INTERVAL * count
     for at in range(first, first + count):
-        row = span.start + at % size
+        row = active[at % len(active)]
         stream = bank.streams[row]
         if stream is not None:
             fill_reports(bank, stream, board.rows[row])

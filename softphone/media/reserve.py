@@ -16,8 +16,10 @@ from softphone.media.port import MediaError, NoPortFree
 
 __all__ = ["Reserve", "Reserved"]
 
+LEAST: Final = 4
 MOST: Final = 32
-"""Streams that are kept ready for a local address."""
+"""Streams that are kept ready for a local address: a quarter of those that were taken, within
+these bounds.  Each has a row, and fills the phases of the worker's bank like one that is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +49,38 @@ class Reserve:
 
     def __init__(self, link: Worker, capacity: int) -> None:
         self._link = link
-        self._size = max(1, min(MOST, capacity // 8))
+        self._most = max(1, min(MOST, capacity // 8))
+        self._taken: dict[str, int] = {}
         self._ready: dict[str, deque[Reserved]] = {}
-        self._asked: dict[str, int] = {}
+        self._asked: set[str] = set()
         self._refusals: dict[str, str] = {}
 
     def fill(self, host: str) -> None:
         """Ask for more where less than half is left."""
         left = len(self._ready.setdefault(host, deque()))
-        if 2 * left <= self._size and not self._asked.get(host):
-            self._asked[host] = 1
-            fields = {"host": host, "count": self._size - left}
-            self._link.send(Message("reserve", fields))
+        size = min(self._most, max(LEAST, self._taken.get(host, 0) // 4))
+        if 2 * left <= size and host not in self._asked:
+            self._asked.add(host)
+            self._link.send(Message("reserve", {"host": host, "count": size - left}))
 
     def take(self, host: str) -> Reserved:
         """Take one out.  Raises NoPortFree, or MediaError when the worker does not answer."""
         self.fill(host)
         ready = self._ready[host]
-        while not ready and self._asked.get(host):
+        while not ready and host in self._asked:
             message = self._link.wait("reserved")
             if message is None:
                 raise MediaError("the media worker does not answer: no call can be made now")
             self.told(message.fields)
         if not ready:
             raise NoPortFree(self._refusals.get(host, "the media worker has no stream left"))
+        self._taken[host] = self._taken.get(host, 0) + 1
         return ready.popleft()
 
     def told(self, fields: dict[str, Any]) -> None:
         """Take what the worker says that it has reserved."""
         host = fields["host"]
-        self._asked.pop(host, None)
+        self._asked.discard(host)
         self._ready.setdefault(host, deque()).extend(Reserved(*each) for each in fields["streams"])
         if fields["error"]:
             self._refusals[host] = fields["error"]

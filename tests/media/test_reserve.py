@@ -42,6 +42,19 @@ def test_only_the_first_stream_of_an_address_is_waited_for():
     assert far.waits == 1
 
 
+def test_what_is_kept_ready_grows_with_what_is_taken_up_to_a_bound():
+    far = Far(1000)
+    reserve = Reserve(far, 8192)
+    most = []
+    for _ in range(300):
+        reserve.take("127.0.0.1")
+        most.append(max([asked["count"] for asked in far.asked], default=0))
+        if far.asked:
+            reserve.told(far.answer().fields)
+    assert max(most[:10]) <= 4
+    assert 16 <= max(most) <= 32
+
+
 def test_when_there_is_none_the_reason_is_the_workers():
     far = Far(3)
     reserve = Reserve(far, 64)

@@ -103,6 +103,8 @@ class Party:
         self.policy = SecurityPolicy.strict()
         self.vouched = False
         self.direct = False
+        self.persona = StandardPersona()
+        self.fallback = True
         self.answers_itself = False
         self.rings = True
         self.legs: list[IncomingLeg | OutgoingLeg] = []
@@ -151,8 +153,9 @@ class Party:
                 entropy=self.entropy,
                 host=_HOSTS[self.name],
                 cname="test",
+                fallback=self.fallback,
             ),
-            persona=StandardPersona(),
+            persona=self.persona,
             vouched=lambda flow: self.vouched and flow is not None and flow.identity is not None,
             direct=self.direct,
             agent=_HOSTS[self.name],

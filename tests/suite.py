@@ -231,8 +231,9 @@ def main() -> int:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if os.environ.get("CI"):
-        # Before the peers: both ask apt.
+        # Before the peers: all ask apt.
         Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
+        Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
     peers = Peers()
     try:
         groups = run_all(peers)

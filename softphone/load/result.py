@@ -44,8 +44,8 @@ class Result:
 
     @property
     def most_up(self) -> int:
-        """The most calls that were up at the end of a second."""
-        return max((second.up for second in self.seconds), default=0)
+        """The most calls that were up."""
+        return max((second.peak for second in self.seconds), default=0)
 
     def summary(self, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
         """The fields of the last object; scripts depend on their names."""

@@ -341,7 +341,9 @@ class Runner:
 
     def _tell(self) -> None:
         """Count what has happened since the last time, and pass it on."""
-        second = Second(at=self._clock() - self._begun, up=self._stage.up)
+        second = Second(
+            at=self._clock() - self._begun, up=self._stage.up, peak=self._stage.take_peak()
+        )
         second.tally = self._stage.take()
         self._gauge.read(second)
         self._stage.quality(second.mos_now, second.jitter_now_ms)

@@ -78,11 +78,17 @@ class Stage:
         self._live: dict[Call, Live] = {}
         self._turn: Iterator[Live] = iter(())
         self._seconds_from = clock()
+        self._up = self._peak = 0
 
     @property
     def up(self) -> int:
         """Calls that are up, each counted once though both its ends be ours."""
-        return sum(live.caller for live in self._live.values())
+        return self._up
+
+    def take_peak(self) -> int:
+        """The most calls that were up since the last time."""
+        peak, self._peak = self._peak, self._up
+        return peak
 
     def take(self) -> Tally:
         """The tally of what has happened since the last time, and a new one begins."""
@@ -141,6 +147,8 @@ class Stage:
     async def _followed(self, live: Live) -> AsyncIterator[None]:
         call = live.call
         self._live[call] = live
+        self._up += live.caller
+        self._peak = max(self._peak, self._up)
         call.audio.play(self._sounds.source(live.number))
         try:
             yield
@@ -162,7 +170,8 @@ class Stage:
         except TimeoutError:
             ended = "never confirmed"
         finally:
-            self._live.pop(call, None)
+            del self._live[call]
+            self._up -= live.caller
         self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
         self._count(live)
         self._judge(live.last)

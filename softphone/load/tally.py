@@ -114,13 +114,15 @@ class Tally:
 class Second:
     """One second of a run: what happened in it, and how things are at its end.
 
-    `at` is its end in seconds since the start; `mos_now` and `jitter_now_ms` are of calls that
-    are up, some of them if there are many; `cpu` is our share of one core; `workers` of them are
-    told of here.
+    `at` is its end in seconds since the start; `up` calls were up then, and `peak` of them at most
+    since the second before (of several workers, the sum of their peaks); `mos_now` and
+    `jitter_now_ms` are of calls that are up, some of them if there are many; `cpu` is our share of
+    one core; `workers` of them are told of here.
     """
 
     at: float
     up: int = 0
+    peak: int = 0
     tally: Tally = field(default_factory=Tally)
     mos_now: Histogram = field(default_factory=lambda: Histogram(THOUSANDTH))
     jitter_now_ms: Histogram = field(default_factory=lambda: Histogram(HUNDREDTH))
@@ -130,6 +132,7 @@ class Second:
     def merge(self, other: Second) -> None:
         """Add the same second of another worker; `cpu` becomes that of the busiest."""
         self.up += other.up
+        self.peak += other.peak
         self.tally.merge(other.tally)
         self.mos_now.merge(other.mos_now)
         self.jitter_now_ms.merge(other.jitter_now_ms)
@@ -141,6 +144,7 @@ class Second:
         return {
             "at": self.at,
             "up": self.up,
+            "peak": self.peak,
             "tally": self.tally.plain(),
             "mos_now": self.mos_now.plain(),
             "jitter_now_ms": self.jitter_now_ms.plain(),
@@ -154,6 +158,7 @@ class Second:
         return cls(
             at=plain["at"],
             up=plain["up"],
+            peak=plain["peak"],
             tally=Tally.of(plain["tally"]),
             mos_now=Histogram.of(plain["mos_now"]),
             jitter_now_ms=Histogram.of(plain["jitter_now_ms"]),

@@ -16,7 +16,7 @@ async def run(plan):
 
     def second(told):
         total.merge(told.tally)
-        most[0] = max(most[0], told.up)
+        most[0] = max(most[0], told.peak)
 
     async with Runner(plan, on_second=second) as runner:
         await runner.run()

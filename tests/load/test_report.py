@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import struct
-import subprocess
 import zlib
 from collections import Counter
 from datetime import UTC, datetime
@@ -22,6 +19,7 @@ from softphone.load.result import Result
 from softphone.load.tally import Second, Tally
 from softphone.load.users import UserSpec
 from softphone.load.verdict import Verdict
+from tests.support.browser import look
 
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -83,34 +81,15 @@ def test_it_is_written_whole_or_not_at_all(tmp_path):
         write_report(tmp_path / "none" / "report.html", result(), VERDICTS, wall=WALL)
 
 
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        reason = "no Chromium here: install it (apt-get install chromium)"
-        if os.environ.get("CI") and os.geteuid() == 0:
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return found
-
-
-def in_chromium(file, folder, *options):
-    command = [browser(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--window-size=480,1500"]
-    return subprocess.run(
-        [*command, *options, file.as_uri()], capture_output=True, timeout=50, check=True
-    ).stdout
-
-
 def test_chromium_draws_it(tmp_path):
     """Pixels of each color of the lines and bars are there, and the page has run no script."""
     file, picture = tmp_path / "report.html", tmp_path / "report.png"
     write_report(file, result(), VERDICTS, search=search(), wall=WALL)
-    in_chromium(file, tmp_path, f"--screenshot={picture}")
+    look(file, tmp_path, "--window-size=480,1400", f"--screenshot={picture}")
     colors = pixels(picture.read_bytes())
     for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
         assert colors.get(color, 0) > 100, color
-    dom = in_chromium(file, tmp_path, "--dump-dom").decode()
+    dom = look(file, tmp_path, "--dump-dom").decode()
     assert "<title>echo: sip:&lt;img" in dom
     assert dom.count("<svg") == 10
 

@@ -42,7 +42,7 @@ async def test_fifty_calls_over_tls_with_srtp(tmp_path, plan_for):
     assert total.suites == {"AES_CM_128_HMAC_SHA1_80": 50}
     assert (total.failed.total(), total.dropped.total()) == (0, 0)
     assert total.ended == {"local": 50}
-    assert max(second.up for second in seconds) == 50
+    assert max(second.peak for second in seconds) == 50
     assert total.sent > 50 * 50 * 2
     assert total.received > 0.9 * total.sent
     assert total.mos.total == 50

@@ -99,6 +99,7 @@ async def test_a_call_is_counted_from_dial_to_end(world):
             packets_sent=500, packets_received=495, cumulative_lost=5, mos=4.2
         )
     assert world.stage.up == 0
+    assert [world.stage.take_peak(), world.stage.take_peak()] == [1, 0]
     tally = world.stage.take()
     assert (tally.attempted, tally.answered) == (1, 1)
     assert tally.setup_ms.quantile(0.5) == pytest.approx(40.0, abs=0.1)

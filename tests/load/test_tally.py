@@ -39,9 +39,11 @@ def test_nothing_counted_costs_nothing():
 
 
 def test_a_second_of_two_workers_has_the_calls_of_both_and_the_busiest_core():
-    one, other = Second(3.0, up=5, tally=busy(), cpu=0.4), Second(3.0, up=7, cpu=0.9)
+    one = Second(3.0, up=5, peak=6, tally=busy(), cpu=0.4)
+    other = Second(3.0, up=7, peak=7, cpu=0.9)
     other.mos_now.add(4.2)
     one.merge(other)
-    assert (one.up, one.cpu, one.workers, one.tally.attempted) == (12, 0.9, 2, 3)
+    assert (one.up, one.peak, one.cpu, one.workers) == (12, 13, 0.9, 2)
+    assert one.tally.attempted == 3
     assert one.mos_now.total == 1
     assert Second.of(json.loads(json.dumps(one.plain()))).plain() == one.plain()

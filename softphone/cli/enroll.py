@@ -14,14 +14,17 @@ from softphone.errors import ConfigurationError
 from softphone.machine import Address
 from softphone.provisioning import Enrollment, EnrollmentPlan, capf_settings, enroll
 from softphone.provisioning.client import CAPF_PORT
+from softphone.provisioning.list_trust import listed_settings
 from softphone.security import KeyMaterial
 from softphone.trust import (
     CapfRequest,
     Identity,
     IdentityStore,
     Operation,
+    Role,
     Service,
     TlsSettings,
+    TrustListStore,
     TrustStore,
     write_private,
 )
@@ -131,7 +134,12 @@ def _place(text: str) -> Address:
 
 
 def _tls(face: Face, options: EnrollOptions, server: Address, pinned: bytes | None) -> TlsSettings:
-    """Whom to believe: the certificate that was given, or one that was, or is, accepted."""
+    """Whom to believe: the certificate that was given, or those that the trust lists name, or one
+    that was, or is, accepted.
+    """
+    lists = TrustListStore(options.store).held()
+    if options.ca is None and lists.certificates(Role.CAPF):
+        return listed_settings(lists, Service.CAPF)
     if pinned is not None:
         return capf_settings(TrustStore(), pinned, (server,))
     trust = TrustStore.open(options.store)

@@ -15,15 +15,23 @@ from softphone.net import Driver
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Authentication,
+    Bootstrap,
     CapfDevice,
     CapfServer,
     CapfServerConfig,
     ClientCertificates,
     IdentityStore,
     KeyKind,
+    ListKind,
     Operation,
+    RecordFields,
+    Role,
     TlsSettings,
+    TrustListStore,
+    load_certificate_file,
 )
+from tests.support.cluster import WALL, signer, trust_list
+from tests.support.cluster import capf as other_capf
 
 DEVICE = "CSFALICE"
 STRING = CapfDevice(
@@ -100,6 +108,22 @@ def test_by_string_and_then_by_the_certificate_itself(enroll, capf, tmp_path):
     assert outcome.code == 0, outcome.err
     assert "enrolled" in outcome.out
     assert store.previous(DEVICE) == first != store.load(DEVICE)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_trust_list_in_the_store_names_the_server(enroll, capf, tmp_path, listed):
+    token = signer("token")
+    issuer = load_certificate_file(capf.ca)[0] if listed else other_capf().certificate
+    fields = [RecordFields(Role.SAST, token.certificate), RecordFields(Role.CAPF, issuer)]
+    TrustListStore(tmp_path / "store").offer(
+        ListKind.ITL,
+        trust_list(ListKind.ITL, fields=fields),
+        wall=WALL,
+        bootstrap=Bootstrap(first_use=True),
+    )
+    outcome = enroll("--auth-string", "4711", "--no-prompt")
+    assert outcome.code == (0 if listed else 3), outcome.err
+    assert (IdentityStore(tmp_path / "store").load(DEVICE) is not None) is listed
 
 
 def test_a_wrong_string_is_exit_1_with_advice(enroll, capf):

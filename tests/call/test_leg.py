@@ -7,7 +7,7 @@ import pytest
 from softphone.call.leg import FAR_END_PATIENCE
 from softphone.errors import SoftphoneError
 from softphone.events import CallState, EndedBy
-from softphone.media.port import PayloadTypeChanged
+from softphone.media.port import MediaFailed, PayloadTypeChanged
 from softphone.security import (
     CryptoSuite,
     Scope,
@@ -195,6 +195,20 @@ async def test_what_goes_wrong_in_one_call_ends_that_call_only():
     stage.run(0.3)
     assert other.over.result().status == 500
     assert caller.state is callee.state is CallState.CONFIRMED
+
+
+async def test_a_call_whose_media_is_lost_ends_with_the_cause_and_tells_the_far_end():
+    stage = Stage()
+    caller, callee = stage.answered()
+    handle = caller.stream.handle
+    stage.alice.port.callbacks[handle](MediaFailed(handle, "the media worker has ended"))
+    stage.run(1)
+    ended = caller.over.result()
+    assert (ended.by, ended.reason) == (EndedBy.LOCAL, "the media worker has ended")
+    assert handle in stage.alice.port.closed
+    assert callee.over.result().by is EndedBy.REMOTE
+    bye = next(data for _, data in stage.wire if first_line(data).startswith("BYE"))
+    assert b"cause=500" in bye
 
 
 async def test_a_change_to_another_agreed_codec_is_followed():

@@ -142,6 +142,7 @@ class Account:
             config,
             setup.resolver,
             self._driver.open,
+            self._driver.look,
             lambda: self._machine.registration,
             lambda: self._driver.now,
         )

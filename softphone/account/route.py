@@ -31,13 +31,14 @@ class FirstHop:
 class Route:
     """The way of one account's requests.
 
-    `open` makes, or finds, the flow to a target; `registration` gives the account's, if it has
-    one; `clock` the endpoint's time.
+    `open` makes, or finds, the flow to a target; `look` only settles whether it is believed;
+    `registration` gives the account's, if it has one; `clock` the endpoint's time.
     """
 
     config: AccountConfig
     resolver: Resolver
     open: Callable[[Target], Awaitable[Flow]]
+    look: Callable[[Target], Awaitable[None]]
     registration: Callable[[], AnyRegistration | None]
     clock: Callable[[], float]
     servers: set[str] = field(default_factory=set, init=False)
@@ -65,14 +66,15 @@ class Route:
     async def meet(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
         """The same; where somebody is asked about unknown certificates, the question is settled.
 
-        A transaction would not wait for as long as a person may think.  Raises CertificateError.
+        A connection is made for that alone: a transaction would not wait for as long as a person
+        may think.  Raises CertificateError.
         """
         targets = await self.locate(uri)
         for target in targets if ask else ():
             if target.transport is not Transport.TLS:
                 break
             try:
-                await self.open(target)
+                await self.look(target)
                 break
             except TransportError as error:
                 logger.info("%s: %s", self.config.aor, error)

@@ -230,6 +230,13 @@ class Driver(Generic[E]):
         """
         return await self._board.open(target)
 
+    async def look(self, target: Target) -> None:
+        """Connect, judge, and close without a word; the machine hears nothing of it.
+
+        Raises TransportError, CertificateError and its kin.
+        """
+        await self._board.look(target)
+
     def failure(self, of: Flow | Target) -> SoftphoneError | None:
         """Why a flow ended, or a target could not be reached, as the exception to raise.
 

@@ -126,6 +126,12 @@ class Switchboard(Generic[E]):
         self._attempt(target).askers.append(asker)
         return await asker
 
+    async def look(self, target: Target) -> None:
+        """Make a connection that is no flow, and end it.  Raises what keeps it from being made."""
+        connection, _ = await self._dialer.open(target, self._new_client)
+        connection.abort()
+        await connection.finished
+
     def _attempt(self, target: Target) -> _Attempt:
         attempt = self._attempts.get(target)
         if attempt is None:

@@ -8,7 +8,12 @@ import pytest
 
 from softphone.account import AccountConfig
 from softphone.account.route import Route
-from softphone.errors import CertificateUntrusted, TransportError, TransportTimeout
+from softphone.errors import (
+    CertificateUnknown,
+    CertificateUntrusted,
+    TransportError,
+    TransportTimeout,
+)
 from softphone.machine import Flow, Target, Transport
 from softphone.sip import NameAddr, SipUri
 
@@ -33,7 +38,7 @@ class Network:
     """Opens flows, or fails as told for each target."""
 
     def __init__(self, **failures):
-        self.failures, self.tried = failures, []
+        self.failures, self.tried, self.looked = failures, [], []
 
     async def open(self, target):
         self.tried.append(target)
@@ -42,10 +47,18 @@ class Network:
             raise error
         return FLOW
 
+    async def look(self, target):
+        self.looked.append(target)
+        error = self.failures.get(target.host.replace(".", "_"))
+        if error is not None:
+            raise error
+
 
 def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
-    return Route(AccountConfig(**values), names, network.open, lambda: registration, lambda: 0.0)
+    account = AccountConfig(**values)
+    ways = (network.open, network.look)
+    return Route(account, names, *ways, lambda: registration, lambda: 0.0)
 
 
 async def test_without_a_server_the_uri_itself_is_looked_up():
@@ -178,3 +191,22 @@ def test_whoever_listens_or_speaks_over_a_connection_of_ours_is_not_strange():
     assert not route(Names(), Network(), None, registrar="sip:a.test", listen=None).is_strange(
         udp("198.51.100.9")
     )
+
+
+async def test_where_somebody_is_asked_the_question_is_settled_before_anything_is_sent():
+    network = Network()
+    uri = SipUri.parse("sips:example.test")
+    assert await route(Names(), network).meet(uri, ask=False) == (FIRST, SECOND)
+    assert network.looked == []
+    assert await route(Names(), network).meet(uri, ask=True) == (FIRST, SECOND)
+    assert (network.looked, network.tried) == ([FIRST], [])
+
+
+async def test_a_place_that_is_away_is_passed_over_and_a_refusal_is_final():
+    uri = SipUri.parse("sips:example.test")
+    network = Network(**{FIRST.host.replace(".", "_"): TransportError("away")})
+    await route(Names(), network).meet(uri, ask=True)
+    assert network.looked == [FIRST, SECOND]
+    network = Network(**{FIRST.host.replace(".", "_"): CertificateUnknown("not accepted")})
+    with pytest.raises(CertificateUnknown):
+        await route(Names(), network).meet(uri, ask=True)

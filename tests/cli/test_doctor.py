@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from softphone.cli.doctor import ADVICE, advice_for
 from softphone.errors import IdentityMismatch, SoftphoneError, TransportTimeout
-from softphone.lab import Authority
+from softphone.lab import Authority, Names
 
 STEPS = ["account file", "own certificate", "DNS", "port", "TLS and certificate", "registration"]
 
@@ -76,6 +79,58 @@ def test_a_certificate_of_somebody_else_fails_at_the_registration(cli, lab, tmp_
     assert outcome.code == 1
     assert "FAILS  registration" in outcome.out
     assert "What to do: the server knows us and says no" in outcome.out
+
+
+@contextmanager
+def demanding(folder):
+    """A server that believes no client, and says so by an alert, as asyncio's servers do not."""
+    issued = Authority("their CA")
+    own = issued.server("127.0.0.1", Names(ip=("127.0.0.1",))).write(folder, "demanding")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.certificate, own.key)
+    context.load_verify_locations(issued.write(folder, "their"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                sock, _ = listening.accept()
+            except OSError:
+                return
+            with suppress(OSError), sock:
+                context.wrap_socket(sock, server_side=True).close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listening.getsockname()[1], folder / "their.crt"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [(True, "probably refused our client certificate"), (False, "demands a client certificate")],
+)
+def test_a_server_that_refuses_our_certificate_is_said_with_its_alert(
+    cli, tmp_path, certificate, words
+):
+    own = Authority("foreign CA").client("sip:alice@127.0.0.1").write(tmp_path, "own")
+    with demanding(tmp_path) as (port, ca):
+        lines = ['aor = "sip:alice@127.0.0.1"', f'registrar = "sips:127.0.0.1:{port}"', "[tls]"]
+        lines += [f'ca = "{ca}"']
+        if certificate:
+            lines += [f'certificate = "{own.certificate}"', f'key = "{own.key}"']
+        path = tmp_path / "alice.toml"
+        path.write_text("\n".join(lines) + "\n")
+        outcome = cli("doctor", "--account", path, "--json")
+    assert outcome.code == 1
+    last = [e for e in outcome.events if e["event"] == "finding"][-1]
+    assert not last["good"]
+    assert words in last["detail"]
+    assert "TLS alert: " in last["detail"]
+    assert "check tls.certificate" in last["advice"]
 
 
 def test_a_readable_secret_is_a_warning(cli, lab, tmp_path):

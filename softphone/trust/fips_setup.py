@@ -164,7 +164,8 @@ def _build(made: FipsSetup, openssl: str) -> None:
         write_private(beside / "openssl-fips.cnf", text.encode())
         record = {"module": made.module, "digest": made.digest, "pedantic": made.pedantic}
         write_private(beside / _RECORD, json.dumps(record).encode())
-        beside.rename(made.folder)
+        if not made.folder.is_dir():  # else another process has made the same meanwhile
+            beside.rename(made.folder)
     except OSError as exc:
         raise ConfigurationError(f"{made.folder} cannot be made: {exc.strerror}") from exc
     finally:
@@ -192,7 +193,8 @@ def _point(base: Path, folder: Path) -> None:
     beside.symlink_to(folder.name)
     beside.replace(current)
     for old in base.resolve().iterdir():
-        if old.is_dir() and not old.is_symlink() and old not in (folder, before):
+        kept = old in (folder, before) or old.is_symlink() or old.name.startswith(".")
+        if old.is_dir() and not kept:
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ from softphone.trust import (
     Role,
     TlsSettings,
     TrustListStore,
+    fingerprint_of,
     load_certificate_file,
 )
 from tests.support.cluster import WALL, signer, trust_list
@@ -124,6 +126,37 @@ def test_the_trust_list_in_the_store_names_the_server(enroll, capf, tmp_path, li
     outcome = enroll("--auth-string", "4711", "--no-prompt")
     assert outcome.code == (0 if listed else 3), outcome.err
     assert (IdentityStore(tmp_path / "store").load(DEVICE) is not None) is listed
+
+
+def test_an_unknown_server_is_accepted_by_its_fingerprint_and_known_then(enroll, capf, tmp_path):
+    digest = fingerprint_of(load_certificate_file(capf.ca)[0])
+    wrong = enroll("--auth-string", "4711", "--accept-fingerprint", "00" * 32)
+    assert wrong.code == 3
+    assert digest in wrong.err
+    done = enroll("--auth-string", "4711", "--accept-fingerprint", digest)
+    assert done.code == 0, done.err
+    capf.machine.set_device(RENEWAL)
+    again = enroll("--lsc", "--no-prompt")
+    assert again.code == 0, again.err
+
+
+def test_the_key_is_kept_encrypted_where_there_is_a_passphrase(enroll, capf, tmp_path):
+    def phrase():
+        reading, writing = os.pipe()
+        os.write(writing, b"open sesame\n")
+        os.close(writing)
+        return reading
+
+    done = enroll("--auth-string", "4711", "--ca", capf.ca, "--passphrase-fd", phrase())
+    assert done.code == 0, done.err
+    path = IdentityStore(tmp_path / "store").path(DEVICE)
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in path.read_bytes()
+    capf.machine.set_device(RENEWAL)
+    locked = enroll("--lsc")
+    assert locked.code == 2
+    assert "give its passphrase" in locked.err
+    again = enroll("--lsc", "--passphrase-fd", phrase())
+    assert again.code == 0, again.err
 
 
 def test_a_wrong_string_is_exit_1_with_advice(enroll, capf):

@@ -234,6 +234,7 @@ class AccountConfig:
         for key, text in (("registrar", self.registrar), ("outbound_proxy", self.outbound_proxy)):
             if text is not None:
                 _transport_of(parse_sip_uri(text, what=key), key)
+        self._check_token()
         if self.listen is not None:
             self.listen_at()
         if self.instance is not None and _URN.fullmatch(self.instance) is None:
@@ -266,6 +267,15 @@ class AccountConfig:
         """Whether `accept_from` names the numeric `host`."""
         address = ip_address(host.partition("%")[0])
         return any(address in network for network in self._networks())
+
+    def _check_token(self) -> None:
+        """A token in clear is everybody's, whatever the persona."""
+        if self.oauth is not None and not self.secure_transport:
+            raise ConfigurationError(
+                "registrar: a token is shown over TLS only: use sips: or transport=tls"
+            )
+        if self.oauth is not None and self.credentials is not None:
+            raise ConfigurationError("credentials: digest and a token do not go together")
 
     def _take_nodes(self) -> None:
         """The first node is the registrar; all are reached alike, none less safely."""

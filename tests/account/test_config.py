@@ -10,6 +10,7 @@ from softphone.account.config import (
     AccountConfig,
     CredentialConfig,
     MediaPreferences,
+    OAuthConfig,
     PolicyConfig,
     TlsConfig,
 )
@@ -159,3 +160,25 @@ def test_instance_and_reg_id_are_registered():
 def test_a_user_of_an_ipv6_domain_is_called_there():
     config = account(aor="sip:alice@[::1]:5070", registrar="sips:[::1]:5061")
     assert str(config.target_uri("600")) == "sip:600@[::1]:5070"
+
+
+@pytest.mark.parametrize("persona", ["standard", "oauth"])
+@pytest.mark.parametrize("registrar", ["sip:pbx.test;transport=tcp", "sip:pbx.test"])
+def test_a_token_is_shown_over_tls_only_whatever_the_persona(persona, registrar):
+    with pytest.raises(ConfigurationError, match="over TLS only"):
+        AccountConfig(
+            aor="sip:a@pbx.test",
+            registrar=registrar,
+            persona=persona,
+            oauth=OAuthConfig(command=("give",)),
+        )
+
+
+def test_a_token_and_a_password_do_not_go_together():
+    with pytest.raises(ConfigurationError, match="do not go together"):
+        AccountConfig(
+            aor="sip:a@pbx.test",
+            registrar="sips:pbx.test",
+            credentials=CredentialConfig("a", KeyMaterial(b"secret")),
+            oauth=OAuthConfig(command=("give",)),
+        )

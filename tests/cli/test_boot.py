@@ -50,7 +50,7 @@ def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
     outcome = boot("CSFALICE", scheme="tftp")
     assert outcome.code == 0
     lines = [line for line in outcome.out.splitlines() if line]
-    assert lines[0].startswith("CTLCSFALICE.tlv: signature good, by ")
+    assert lines[0].startswith("CTLCSFALICE.tlv: the list that is held, signed by ")
     assert any("decrypted with the device's key" in line for line in lines)
     assert any("verified by trust-list" in line for line in lines)
 

@@ -32,7 +32,7 @@ async def run_load(face: Face, options: LoadOptions) -> int:
     plan = plan_of(options)
     _check(options)
     async with _watched(face, options, plan) as watcher:
-        result = await conduct(plan, options.workers, watcher)
+        result = await conduct(plan, options.workers, watcher, ray=options.ray)
     verdicts = judge(result, expectations)
     _report(face, options, result, verdicts, None)
     _tell(face, result, verdicts)
@@ -63,7 +63,13 @@ async def find(face: Face, options: CapacityOptions) -> int:
 
     async with _watched(face, options, plan) as watcher:
         result = await find_capacity(
-            plan, search, expectations, workers=options.workers, watcher=watcher, on_trial=trial
+            plan,
+            search,
+            expectations,
+            workers=options.workers,
+            ray=options.ray,
+            watcher=watcher,
+            on_trial=trial,
         )
     verdicts = () if result is None else judge(result, expectations)
     shown = result or Result(replace(plan, calls=max(1, search.capacity)))

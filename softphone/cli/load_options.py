@@ -148,6 +148,10 @@ class LoadOptions:
     workers: Annotated[
         int, _option("--workers", help="Processes on this machine; one a core is the most.")
     ] = 1
+    ray: Annotated[
+        str | None,
+        _option("--ray", metavar="ADDRESS", help="Put the workers on this Ray cluster; or auto."),
+    ] = None
     expect: Annotated[
         list[str] | None,
         _option(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from softphone.load.crew import Crew
+from softphone.load.line import LocalLine, WorkerLine
 from softphone.load.plan import LoadPlan
 from softphone.load.result import Result
 from softphone.load.runner import Runner
@@ -26,8 +27,12 @@ class Watcher:
     progress: Callable[[int, int], None] = lambda done, whole: None
 
 
-async def conduct(plan: LoadPlan, workers: int = 1, watcher: Watcher | None = None) -> Result:
+async def conduct(
+    plan: LoadPlan, workers: int = 1, watcher: Watcher | None = None, *, ray: str | None = None
+) -> Result:
     """Run a plan to its end, or until this task is canceled, which ends it with a result.
+
+    With `ray` the workers are actors of the Ray cluster at that address.
 
     Raises ConfigurationError before anything is sent; SoftphoneError when nobody could register.
     """
@@ -38,19 +43,37 @@ async def conduct(plan: LoadPlan, workers: int = 1, watcher: Watcher | None = No
         kept.append(told)
         watcher.second(told)
 
-    if workers > 1:
-        crew = Crew(plan.shares(workers), on_second=second, on_progress=watcher.progress)
-        result, early = await _to_the_end(crew.run(plan), crew.stop)
-        result.interrupted = early
+    heard = Watcher(second, watcher.progress)
+    if ray is not None:
+        from softphone.load.cluster import RayLine, ray_cluster
+
+        async with ray_cluster(ray) as cluster:
+            result = await _by_crew(plan, workers, heard, lambda: RayLine.hire(cluster))
+    elif workers > 1:
+        result = await _by_crew(plan, workers, heard, LocalLine.hire)
     else:
-        result = await _alone(plan, second, watcher)
+        result = await _alone(plan, heard)
     for told in kept:
         result.take(told)
     return result
 
 
-async def _alone(plan: LoadPlan, second: Callable[[Second], None], watcher: Watcher) -> Result:
-    async with Runner(plan, on_second=second, on_progress=watcher.progress) as runner:
+async def _by_crew(
+    plan: LoadPlan,
+    workers: int,
+    watcher: Watcher,
+    hire: Callable[[], Awaitable[WorkerLine]],
+) -> Result:
+    crew = Crew(
+        plan.shares(workers), on_second=watcher.second, on_progress=watcher.progress, hire=hire
+    )
+    result, early = await _to_the_end(crew.run(plan), crew.stop)
+    result.interrupted = early
+    return result
+
+
+async def _alone(plan: LoadPlan, watcher: Watcher) -> Result:
+    async with Runner(plan, on_second=watcher.second, on_progress=watcher.progress) as runner:
         outcome, early = await _to_the_end(runner.run(), runner.stop)
     return Result(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
 

@@ -1,4 +1,4 @@
-"""A crew: local worker processes with a common start, whose seconds are added up.
+"""A crew: workers with a common start, on this machine or elsewhere, whose seconds are added up.
 
 Histograms are merged, percentiles never averaged.  A worker that is lost is reported with its
 share, and the run ends with what the others have; such a run is invalid.
@@ -7,19 +7,21 @@ share, and the run ends with what the others have; such a run is invalid.
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load.line import LocalLine, WorkerLine
 from softphone.load.plan import LoadPlan
 from softphone.load.result import Result
 from softphone.load.tally import Second
-from softphone.load.wire import LINE, read_line, write_line
+from softphone.load.wire import read_line, write_line
 
 __all__ = ["Crew", "WorkerFailed"]
 
-COMMAND = (sys.executable, "-m", "softphone.load.worker")
+HEADSTART = 0.2
+"""Seconds between `go` and the common start: the word must have reached everybody."""
 LAST_WORDS = 30.0
 """Seconds that a worker has to hang up and leave once the run is over."""
 
@@ -31,9 +33,9 @@ class WorkerFailed(SoftphoneError):
 class _Hand:
     """One worker as the crew sees it."""
 
-    def __init__(self, plan: LoadPlan, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, plan: LoadPlan, line: WorkerLine) -> None:
         self.plan = plan
-        self.process = process
+        self.line = line
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.progress = (0, len(plan.users))
         self.begun: float | None = None
@@ -48,15 +50,11 @@ class _Hand:
 
     def say(self, kind: str, value: Any = None) -> None:
         """Tell it something; one that is gone hears nothing."""
-        if self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(write_line(kind, value))
+        self.line.say(write_line(kind, value))
 
 
 class Crew:
-    """Runs the shares of a plan, each in a process of its own.
-
-    `command` is how a worker is started.
-    """
+    """Runs the shares of a plan, each by a worker of its own; `hire` finds one."""
 
     def __init__(
         self,
@@ -64,20 +62,20 @@ class Crew:
         *,
         on_second: Callable[[Second], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
-        command: Sequence[str] = COMMAND,
+        hire: Callable[[], Awaitable[WorkerLine]] = LocalLine.hire,
     ) -> None:
         self._plans = plans
         self._on_second = on_second
         self._on_progress = on_progress
-        self._command = command
+        self._find = hire
         self._hands: list[_Hand] = []
         self._told = 0
         self._stopped = False
 
     @property
-    def processes(self) -> tuple[int, ...]:
-        """The process ids of the workers."""
-        return tuple(hand.process.pid for hand in self._hands)
+    def lines(self) -> tuple[WorkerLine, ...]:
+        """The workers."""
+        return tuple(hand.line for hand in self._hands)
 
     async def run(self, whole: LoadPlan) -> Result:
         """Run to the end.
@@ -93,8 +91,10 @@ class Crew:
             await asyncio.gather(*(hand.ready for hand in self._hands))
             if self._stopped:
                 raise asyncio.CancelledError
+            begin = time.time() + HEADSTART
             for hand in self._hands:
-                hand.say("go")
+                # Each goes by its own clock.
+                hand.say("go", begin + hand.line.offset)
             await asyncio.gather(*listeners)
         finally:
             await self._dismiss(listeners)
@@ -107,30 +107,21 @@ class Crew:
             hand.say("stop")
 
     async def _hire(self, plan: LoadPlan) -> _Hand:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE,
-            # Ctrl-C is for the crew, which tells its workers to hang up.
-            start_new_session=True,
-        )
-        hand = _Hand(plan, process)
+        hand = _Hand(plan, await self._find())
         hand.say("plan", plan.plain())
         return hand
 
     async def _listen(self, hand: _Hand) -> None:
         """Take what a worker says until it says no more."""
-        output = hand.process.stdout
         try:
-            while output is not None and (line := await output.readline()):
-                self._take(hand, *read_line(line))
+            while data := await hand.line.hear():
+                self._take(hand, *read_line(data))
         except ValueError as error:
             hand.lost = f"said something unknown: {error}"
-            hand.process.kill()
-        code = await hand.process.wait()
+            hand.line.kill()
+        ended = await hand.line.ended()
         if hand.reasons is None and not hand.lost:
-            hand.lost = f"ended with code {code}"
+            hand.lost = ended
         if not hand.ready.done():
             failure = WorkerFailed(f"worker {hand.plan.worker + 1} {hand.lost} before it began")
             hand.ready.set_exception(failure)
@@ -144,7 +135,7 @@ class Crew:
         elif kind == "ready" and not hand.ready.done():
             hand.ready.set_result(None)
         elif kind == "begun":
-            hand.begun = float(value)
+            hand.begun = float(value) - hand.line.offset
         elif kind == "second":
             hand.seconds.append(Second.of(value))
             self._tell()
@@ -191,16 +182,14 @@ class Crew:
     async def _dismiss(self, listeners: Sequence[asyncio.Task[None]]) -> None:
         """Let everybody hang up and leave; whoever does not is killed."""
         for hand in self._hands:
-            if hand.process.stdin is not None:
-                hand.process.stdin.close()
+            hand.line.dismiss()
         try:
             async with asyncio.timeout(LAST_WORDS):
                 await asyncio.gather(*listeners, return_exceptions=True)
         except TimeoutError:
             for hand in self._hands:
-                if hand.process.returncode is None:
-                    hand.process.kill()
-            await asyncio.gather(*(hand.process.wait() for hand in self._hands))
+                hand.line.kill()
+            await asyncio.gather(*(hand.line.ended() for hand in self._hands))
         for hand in self._hands:
             if hand.ready.done():
                 hand.ready.exception()

@@ -20,6 +20,7 @@ async def find_capacity(
     expectations: Sequence[Expectation],
     *,
     workers: int = 1,
+    ray: str | None = None,
     watcher: Watcher | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> Result | None:
@@ -30,7 +31,7 @@ async def find_capacity(
     held: dict[int, Result] = {}
     while (calls := search.next) is not None:
         share = min(workers, calls, max(1, len(plan.users) // 2) if len(plan.users) > 1 else calls)
-        result = await conduct(replace(plan, calls=calls), share, watcher)
+        result = await conduct(replace(plan, calls=calls), share, watcher, ray=ray)
         trial = trial_of(result, expectations)
         search.tell(trial)
         on_trial(trial)

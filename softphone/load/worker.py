@@ -2,8 +2,8 @@
 
     python -m softphone.load.worker
 
-It registers its users, says `ready`, begins at `go`, and ends early at `stop` or when its crew is
-gone.  It is started by `softphone.load.crew`, or by hand to see what it says.
+It registers its users, says `ready`, begins at the time that `go` tells, and ends early at `stop`
+or when its crew is gone.  It is started by `softphone.load.crew`, or by hand to see what it says.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.load.plan import LoadPlan
@@ -21,6 +23,9 @@ from softphone.load.tally import Second
 from softphone.load.wire import LINE, read_line, write_line
 
 __all__ = ["main", "work"]
+
+Say: TypeAlias = Callable[..., None]
+"""Tells the crew: a kind, and a value."""
 
 
 def _say(kind: str, value: object = None) -> None:
@@ -33,44 +38,45 @@ def _say(kind: str, value: object = None) -> None:
         return
 
 
-def _progress(done: int, whole: int) -> None:
-    if done == whole or done % 16 == 0:
-        _say("progress", [done, whole])
-
-
-def _second(second: Second) -> None:
-    _say("second", second.plain())
-
-
-async def work(reader: asyncio.StreamReader) -> int:
-    """Do one share, as told by `reader`; gives the exit code."""
-    kind, value = read_line(await reader.readline())
+async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
+    """Do one share, as told by `reader`, and tell by `say`; gives the exit code."""
+    kind, value = read_line(await reader.readline() or write_line("nothing"))
     if kind != "plan":
-        _say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
+        say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
         return 2
+
+    def second(told: Second) -> None:
+        say("second", told.plain())
+
+    def progress(done: int, whole: int) -> None:
+        if done == whole or done % 16 == 0:
+            say("progress", [done, whole])
+
     try:
-        runner = Runner(LoadPlan.of(value), on_second=_second, on_progress=_progress)
+        runner = Runner(LoadPlan.of(value), on_second=second, on_progress=progress)
         async with runner:
-            _say("ready")
-            if await _command(reader) != "go":
+            say("ready")
+            word, begin = await _command(reader)
+            if word != "go":
                 return 0
-            _say("begun", time.monotonic())
+            await asyncio.sleep(max(0.0, (begin or 0.0) - time.time()))
+            say("begun", time.time())
             stopping = asyncio.ensure_future(_stop(reader, runner))
             try:
                 outcome = await runner.run()
             finally:
                 stopping.cancel()
-            _say("done", list(outcome.invalid_because))
+            say("done", list(outcome.invalid_because))
     except SoftphoneError as error:
-        _say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
+        say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
         return 2 if isinstance(error, ConfigurationError) else 1
     return 0
 
 
-async def _command(reader: asyncio.StreamReader) -> str:
-    """The next command; the end of the input is `stop`."""
+async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
+    """The next command and its value; the end of the input is `stop`."""
     line = await reader.readline()
-    return read_line(line)[0] if line else "stop"
+    return read_line(line) if line else ("stop", None)
 
 
 async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:

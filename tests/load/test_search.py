@@ -45,7 +45,7 @@ def test_nor_does_an_interrupted_one():
 async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capacity(monkeypatch):
     tried, told = [], []
 
-    async def conduct(plan, workers, watcher):
+    async def conduct(plan, workers, watcher, ray):
         tried.append((plan.calls, workers))
         made = Result(plan)
         answered = plan.calls if plan.calls <= 30 else plan.calls // 2
@@ -63,7 +63,7 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
 
 
 async def test_an_interruption_ends_the_search(monkeypatch):
-    async def conduct(plan, workers, watcher):
+    async def conduct(plan, workers, watcher, ray):
         return Result(plan, interrupted=True)
 
     monkeypatch.setattr("softphone.load.search.conduct", conduct)

@@ -29,8 +29,14 @@ PACKAGES = (
     "kamailio",
     "kamailio-outbound-modules",
     "kamailio-tls-modules",
+    "lua-bitop",
+    "lua-sec",
+    "lua-socket",
+    "postgresql",
+    "prosody",
     "rtpengine-daemon",
     "sip-tester",
+    "slapd",
 )
 RECIPE = 1
 """Raised when the way a root is made changes, so that an older one is not used."""

@@ -224,6 +224,10 @@ class ImpairedPort:
         """See `MediaPort`."""
         self._port.record(handle, sink)
 
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """See `MediaPort`."""
+        self._port.monitor(handle, sink)
+
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """See `MediaPort`."""
         self._port.send_digits(handle, digits, duration_ms=duration_ms)

@@ -26,6 +26,7 @@ from softphone_codecs import Codec, UnknownCodec, codec
 __all__ = [
     "FarEnd",
     "find_codec",
+    "monitor",
     "mute",
     "open_stream",
     "play",
@@ -237,6 +238,12 @@ def play(bank: StreamBank, handle: StreamHandle, source: Source | None) -> None:
 def record(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
     """Set the sink, now or for when the stream is opened."""
     bank.stream(handle).sink = sink
+    bank.replan(handle.row)
+
+
+def monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
+    """Set who hears what is sent, now or for when the stream is opened."""
+    bank.stream(handle).monitor = sink
     bank.replan(handle.row)
 
 

@@ -205,6 +205,10 @@ class MediaEngine:
         """Set the sink; see `MediaPort`."""
         command.record(self._bank, handle, sink)
 
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """Set who hears what is sent; see `MediaPort`."""
+        command.monitor(self._bank, handle, sink)
+
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send telephone-events; see `MediaPort`."""
         command.send_digits(self._bank, handle, digits, duration_ms=duration_ms)

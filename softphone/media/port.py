@@ -449,6 +449,12 @@ class MediaPort(Protocol):
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Deliver received sound to `sink`; None stops, and then nothing is decoded."""
 
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """Deliver what is sent to `sink`, before it is encoded, with its media time; None stops.
+
+        Silence is delivered as such; nothing while the direction lets nothing be sent.
+        """
+
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send digits (0-9 * # A-D, and "," for a pause of 500 ms) as telephone-events.
 

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 
@@ -88,6 +88,7 @@ class Far:
     generation: int = 0
     mouth: Mouth | None = None
     ear: Ear | None = None
+    monitor: Ear | None = None
 
     @property
     def name(self) -> list[int]:
@@ -296,27 +297,42 @@ class RemoteEngine:
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set the sink; see `MediaPort`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
-        self._stop_recording(far)
+        self._stop_listening(far, "ear")
+        self._listen(far, "record", sink)
+
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """Set who hears what is sent; see `MediaPort`.  Raises MediaError, as `record` does."""
+        far = self._stream(handle)
+        self._stop_listening(far, "monitor")
+        self._listen(far, "monitor", sink)
+
+    def _listen(self, far: Far, kind: Literal["record", "monitor"], sink: Sink | None) -> None:
         descriptor = None
         if sink is not None:
             with _sharing():
-                far.ear, descriptor = far.site.pump.add_sink(
+                ear, descriptor = far.site.pump.add_sink(
                     sink,
                     generation=lambda: far.generation,
-                    failed=lambda: self._sink_failed(far),
+                    failed=lambda: self._sink_failed(far, kind),
                 )
+            if kind == "record":
+                far.ear = ear
+            else:
+                far.monitor = ear
         fields = {"handle": far.name, "rate": 0 if sink is None else sink.clock_rate_hz}
-        give(descriptor, lambda given: far.link.send(Message("record", fields), given))
+        give(descriptor, lambda given: far.link.send(Message(kind, fields), given))
 
-    def _stop_recording(self, far: Far) -> None:
-        ear, far.ear = far.ear, None
-        if ear is not None:
-            far.site.pump.remove_sink(ear)
+    def _stop_listening(self, far: Far, *which: Literal["ear", "monitor"]) -> None:
+        for name in which:
+            ear = far.ear if name == "ear" else far.monitor
+            setattr(far, name, None)
+            if ear is not None:
+                far.site.pump.remove_sink(ear)
 
-    def _sink_failed(self, far: Far) -> None:
-        far.ear = None
+    def _sink_failed(self, far: Far, kind: Literal["record", "monitor"]) -> None:
+        setattr(far, "ear" if kind == "record" else "monitor", None)
         if far.handle in self._streams:
-            self.record(far.handle, None)
+            self._listen(far, kind, None)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send telephone-events; see `MediaPort`."""
@@ -339,7 +355,7 @@ class RemoteEngine:
         del self._streams[handle]
         del self._names[far.link, far.place.row, far.place.generation]
         far.site.streams -= 1
-        self._stop_recording(far)
+        self._stop_listening(far, "ear", "monitor")
         last = far.mouth is not None and far.site.pump.remove_source(far.mouth)
         gone = [far.mouth.number] if far.mouth is not None and last else []
         self._send(far, "close", gone=gone)

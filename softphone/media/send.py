@@ -17,6 +17,7 @@ import numpy.typing as npt
 from softphone.media.bank import FRAME_MS, StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.feed import Feed, collect
+from softphone.media.monitor import Monitored, tell_monitors
 from softphone.media.packetize import HEADER_OCTETS, write_headers
 from softphone.media.port import PlaybackEnded, StreamSpec
 from softphone.media.stream import Stream
@@ -45,6 +46,7 @@ class Cohort:
     port: npt.NDArray[np.int32]
     address: npt.NDArray[np.uint8]
     suppressing: npt.NDArray[np.bool_]
+    monitored: tuple[Monitored, ...] = ()
 
     @property
     def lone(self) -> bool:
@@ -89,6 +91,7 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
     _, spec, codec, _ = _parts(bank, members[0])
     feeds: dict[int, Feed] = {}
     which, contexts, suppressing = [], [], []
+    monitored: list[Monitored] = []
     for row in members:
         stream, own, _, feed = _parts(bank, row)
         feeds[id(feed)] = feed
@@ -96,6 +99,8 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
         feeds[id(silent)] = silent
         which.append(id(silent))
         suppressing.append(own.silence_suppression)
+        if stream.monitor is not None:
+            monitored.append(Monitored(row, silent, stream.monitor))
         if stream.send_context is not None:
             contexts.append(stream.send_context)
     if spec.secure and len(contexts) != len(members):
@@ -112,6 +117,7 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
         port=bank.rtp_port[rows],
         address=bank.remote[rows],
         suppressing=np.array(suppressing, dtype=np.bool_),
+        monitored=tuple(monitored),
     )
 
 
@@ -125,6 +131,8 @@ def send(bank: StreamBank, cohorts: Sequence[Cohort], frame: int, out: PacketBat
 
 def _send_packets(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
     payloads = collect(cohort.feeds, number)
+    if cohort.monitored:
+        tell_monitors(bank, cohort.monitored, number, cohort.ptime_ms)
     keep = _note_starved(bank, cohort)
     rows, which, port, address = cohort.rows, cohort.which, cohort.port, cohort.address
     contexts: Sequence[SendContext] = cohort.contexts

@@ -33,6 +33,7 @@ class Stream:
     source: Source | None = None
     feed: Feed | None = None
     sink: Sink | None = None
+    monitor: Sink | None = None
     rtcp: RtcpSession | None = None
     event_sender: EventSender | None = None
     event_receiver: EventReceiver | None = None

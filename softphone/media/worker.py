@@ -64,6 +64,7 @@ class Worker:
             "direction": self._direction,
             "play": self._play,
             "record": self._record,
+            "monitor": self._monitor,
             "digits": self._digits,
             "mute": self._mute,
             "close": self._close,
@@ -165,8 +166,10 @@ class Worker:
         self._engine.play(self._handle(message), source)
 
     def _record(self, message: Message, descriptors: list[int]) -> None:
-        sink = RingSink(SharedRing(descriptors[0]), message.fields["rate"]) if descriptors else None
-        self._engine.record(self._handle(message), sink)
+        self._engine.record(self._handle(message), _ring_sink(message, descriptors))
+
+    def _monitor(self, message: Message, descriptors: list[int]) -> None:
+        self._engine.monitor(self._handle(message), _ring_sink(message, descriptors))
 
     def _digits(self, message: Message, _: list[int]) -> None:
         digits, duration_ms = message.fields["digits"], message.fields["duration_ms"]
@@ -211,6 +214,13 @@ class Worker:
         if self._ticks % SELDOM == 0:
             counters[Counter.OVERFLOWS] = engine.overflows
             counters[Counter.PROCESSOR_MICROSECONDS] = int(time.process_time() * 1e6)
+
+
+def _ring_sink(message: Message, descriptors: list[int]) -> RingSink | None:
+    """The ring that came with a message, if one did."""
+    if not descriptors:
+        return None
+    return RingSink(SharedRing(descriptors[0]), message.fields["rate"])
 
 
 class Forwarder(logging.Handler):

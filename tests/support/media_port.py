@@ -45,6 +45,9 @@ class RecordingPort:
     def record(self, handle, sink):
         self.commands.append(("record", handle, sink))
 
+    def monitor(self, handle, sink):
+        self.commands.append(("monitor", handle, sink))
+
     def send_digits(self, handle, digits, *, duration_ms=100):
         self.commands.append(("digits", handle, digits))
 

@@ -52,6 +52,7 @@ class Service(StrEnum):
 
     SIP = "sip"
     HTTPS = "https"
+    LDAP = "ldap"
     XMPP = "xmpp"
     CAPF = "capf"
     TVS = "tvs"
@@ -59,7 +60,7 @@ class Service(StrEnum):
     @property
     def allows_wildcard(self) -> bool:
         """Whether `*.` may stand for the leftmost label (RFC 5922 section 7.2 forbids it)."""
-        return self in (Service.HTTPS, Service.XMPP)
+        return self in (Service.HTTPS, Service.LDAP, Service.XMPP)
 
 
 @dataclass(frozen=True, slots=True)

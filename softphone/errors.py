@@ -12,6 +12,11 @@
     |   |-- CertificateExpired
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
+    |-- DirectoryError                a directory could not be searched
+    |   `-- DirectoryRefused          it does not accept us
+    |-- TransferError                 a file did not come or go
+    |   `-- TransferRefused           policy forbids it: nothing of it was sent, or kept
+    |-- AuditError                    the audit table cannot be written, or was changed
     |-- TrustRefused                  a trust list or a signed file that we do not believe
     |-- RegistrationError
     |   |-- RegistrationRefused       403 and its kin: asking again will not help
@@ -36,6 +41,7 @@ Every one of them carries a sentence that says what was wrong, where, and what t
 from __future__ import annotations
 
 __all__ = [
+    "AuditError",
     "AuthenticationFailed",
     "Busy",
     "CallError",
@@ -48,6 +54,8 @@ __all__ = [
     "CertificateUntrusted",
     "ConfigurationError",
     "Declined",
+    "DirectoryError",
+    "DirectoryRefused",
     "FipsForbidden",
     "FipsUnavailable",
     "IdentityMismatch",
@@ -61,6 +69,8 @@ __all__ = [
     "RegistrationTimeout",
     "ServerClosed",
     "SoftphoneError",
+    "TransferError",
+    "TransferRefused",
     "TransportError",
     "TransportTimeout",
     "TrustRefused",
@@ -113,6 +123,26 @@ class CertificateRevoked(CertificateError):
 
 class IdentityMismatch(CertificateError):
     """The certificate is sound, but it names somebody else (RFC 5922, RFC 9525)."""
+
+
+class DirectoryError(SoftphoneError):
+    """A directory could not be searched."""
+
+
+class DirectoryRefused(DirectoryError):
+    """The directory does not accept our user, or does not let it search."""
+
+
+class TransferError(SoftphoneError):
+    """A file did not come, or did not go."""
+
+
+class TransferRefused(TransferError):
+    """Policy forbids the file; nothing of it was sent, or nothing of it was kept."""
+
+
+class AuditError(SoftphoneError):
+    """The audit table cannot be written, or what is in it was changed."""
 
 
 class TrustRefused(SoftphoneError):

@@ -15,6 +15,7 @@ from asyncio.subprocess import Process
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from softphone import provider
 from softphone.media.board import Board
 from softphone.media.channel import Channel
 from softphone.media.message import Message, config_fields
@@ -35,9 +36,9 @@ CLOSE_TIMEOUT: Final = 3.0
 """Seconds in which a worker must end once its socket is closed."""
 
 INHERITED: Final = (
-    "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES",
+    "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", provider.FOLDER,
 )  # fmt: skip
-"""What of our environment a worker gets: none of it is a secret."""
+"""What of our environment a worker gets: none of it is a secret, and FIPS mode is part of it."""
 
 
 class LinkOwner(Protocol):
@@ -127,12 +128,24 @@ class Link:
         for each in descriptors:  # a worker has none to give
             os.close(each)
         if message.kind == "ready" and not self._ready.done():
-            self._ready.set_result(int(message.fields["capacity"]))
+            self._take_ready(message)
+        elif message.kind == "refused" and not self._ready.done():
+            self._ready.set_exception(MediaError(f"media worker: {message.fields['why']}"))
         elif message.kind == "log":
             text = message.fields["text"]
             logger.log(message.fields["level"], "media worker %d: %s", self.index, text)
         else:
             self._owner.told(self, message)
+
+    def _take_ready(self, message: Message) -> None:
+        """It may have come up in another mode than ours: then it gets no key."""
+        if bool(message.fields.get("fips")) != provider.in_force():
+            wrong = "not in FIPS mode" if provider.in_force() else "in FIPS mode"
+            self._ready.set_exception(
+                MediaError(f"media worker {self.index} has started {wrong}, unlike its application")
+            )
+            return
+        self._ready.set_result(int(message.fields["capacity"]))
 
     # The end ------------------------------------------------------------------------------------
 

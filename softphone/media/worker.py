@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from softphone.errors import SoftphoneError
+from softphone import provider
+from softphone.errors import FipsUnavailable, SoftphoneError
 from softphone.events import Direction
 from softphone.media.board import Board, Counter, show
 from softphone.media.channel import Channel
@@ -44,6 +45,15 @@ SELDOM: Final = 16
 """Ticks between two looks at the counters that cost more to read."""
 
 Handler = Callable[[Message, list[int]], None]
+
+
+def check_mode() -> None:
+    """In FIPS mode, the self-check of this very process.  Raises FipsUnavailable."""
+    if provider.in_force():
+        # Imported here: nobody else pays for it.
+        from softphone.trust.fips_check import check
+
+        check().require()
 
 
 class Worker:
@@ -77,6 +87,13 @@ class Worker:
         if not self._started.done():
             return
         fields, descriptor = self._started.result()
+        try:
+            check_mode()
+        except FipsUnavailable as error:
+            os.close(descriptor)
+            self._channel.send(Message("refused", {"why": str(error)[:4000]}))
+            await self._over
+            return
         self._engine = MediaEngine(read_config(fields))
         capacity = self._engine.bank.capacity
         os.ftruncate(descriptor, Board.octets(capacity))
@@ -87,7 +104,8 @@ class Worker:
         gc.collect()
         gc.freeze()  # what is there now stays for ever
         async with self._engine:
-            self._channel.send(Message("ready", {"capacity": capacity}))
+            ready = {"capacity": capacity, "fips": provider.in_force()}
+            self._channel.send(Message("ready", ready))
             await self._over
 
     def _closed(self) -> None:

@@ -27,6 +27,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from softphone.errors import ConfigurationError
 from softphone.trust import Credential, write_private
+from softphone.trust.certificate import XMPP_ADDR, string_der
 
 __all__ = ["Authority", "Issued", "Names", "Validity"]
 
@@ -36,11 +37,15 @@ PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922)."""
+    """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922).
+
+    `xmpp` are domains and bare JIDs (RFC 6120 section 13.7.1.4).
+    """
 
     dns: tuple[str, ...] = ()
     ip: tuple[str, ...] = ()
     uri: tuple[str, ...] = ()
+    xmpp: tuple[str, ...] = ()
 
     def general(self) -> list[x509.GeneralName]:
         """The same as RFC 5280's GeneralNames."""
@@ -48,6 +53,7 @@ class Names:
             *(x509.DNSName(name) for name in self.dns),
             *(x509.IPAddress(ipaddress.ip_address(name)) for name in self.ip),
             *(x509.UniformResourceIdentifier(name) for name in self.uri),
+            *(x509.OtherName(XMPP_ADDR, string_der(name, utf8=True)) for name in self.xmpp),
         ]
 
 

@@ -12,6 +12,11 @@
     |   |-- CertificateExpired
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
+    |-- CipherRefused                 a cipher suite was agreed on that policy forbids
+    |-- MessagingError
+    |   |-- SignInRefused             the chat server did not accept us
+    |   |-- MessageRefused            policy forbids the message: nothing of it was sent
+    |   `-- MessageUndelivered        it came back, or nobody acknowledged it
     |-- DirectoryError                a directory could not be searched
     |   `-- DirectoryRefused          it does not accept us
     |-- TransferError                 a file did not come or go
@@ -52,6 +57,7 @@ __all__ = [
     "CertificateRevoked",
     "CertificateUnknown",
     "CertificateUntrusted",
+    "CipherRefused",
     "ConfigurationError",
     "Declined",
     "DirectoryError",
@@ -60,6 +66,9 @@ __all__ = [
     "FipsUnavailable",
     "IdentityMismatch",
     "LocalProtocolError",
+    "MessageRefused",
+    "MessageUndelivered",
+    "MessagingError",
     "NoAnswer",
     "NotAcceptable",
     "NotFound",
@@ -68,6 +77,7 @@ __all__ = [
     "RegistrationRefused",
     "RegistrationTimeout",
     "ServerClosed",
+    "SignInRefused",
     "SoftphoneError",
     "TransferError",
     "TransferRefused",
@@ -123,6 +133,26 @@ class CertificateRevoked(CertificateError):
 
 class IdentityMismatch(CertificateError):
     """The certificate is sound, but it names somebody else (RFC 5922, RFC 9525)."""
+
+
+class CipherRefused(SoftphoneError):
+    """The far end agreed on a cipher suite that policy forbids; no application data was sent."""
+
+
+class MessagingError(SoftphoneError):
+    """Something about instant messages."""
+
+
+class SignInRefused(MessagingError):
+    """The chat server did not accept our credentials, or offers no way that policy allows."""
+
+
+class MessageRefused(MessagingError):
+    """Policy forbids the message; nothing of it was sent."""
+
+
+class MessageUndelivered(MessagingError):
+    """A message came back, or was not acknowledged in time."""
 
 
 class DirectoryError(SoftphoneError):

@@ -18,7 +18,10 @@ from softphone.net.handshake import TlsClient, Way
 from softphone.net.limits import Limits
 from softphone.net.stream import StreamConnection, connect_socket
 
-__all__ = ["Dialer", "Resolver", "addresses_of", "system_addresses"]
+__all__ = ["Dialer", "Prepare", "Resolver", "addresses_of", "system_addresses"]
+
+Prepare: TypeAlias = Callable[[socket.socket], Awaitable[None]]
+"""`await prepare(sock)`: what a protocol says in clear before TLS, on a non-blocking socket."""
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
@@ -72,18 +75,40 @@ class Dialer:
         return [(address, target.port) for address in found]
 
     async def open(
-        self, target: Target, make: Callable[[bool], StreamConnection]
+        self,
+        target: Target,
+        make: Callable[[bool], StreamConnection],
+        prepare: Prepare | None = None,
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """A connection to `target`, through handshake and gate; `make(credential)` makes it.
 
-        Raises TransportError, CertificateError, ConfigurationError.
+        `prepare` has the bare socket before TLS, to ask the far end for it (STARTTLS); whatever
+        it raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
         """
         if target.transport is Transport.TCP:
             sock = await self._dial(target)
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection, None
-        return await self.tls.secure(target, Way(lambda: self._dial(target), make))
+        return await self.tls.secure(target, Way(lambda: self._prepared(target, prepare), make))
+
+    async def _prepared(self, target: Target, prepare: Prepare | None) -> socket.socket:
+        sock = await self._dial(target)
+        if prepare is None:
+            return sock
+        try:
+            async with asyncio.timeout(self._limits.handshake_timeout):
+                await prepare(sock)
+        except TimeoutError as exc:
+            sock.close()
+            raise TransportTimeout(
+                f"{target.host} port {target.port} was not ready for TLS within"
+                f" {self._limits.handshake_timeout:g} s"
+            ) from exc
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     async def _dial(self, target: Target) -> socket.socket:
         addresses = await self.addresses(target)

@@ -23,6 +23,7 @@ from softphone.errors import (
     CertificateError,
     CertificateUnknown,
     CertificateUntrusted,
+    CipherRefused,
     ConfigurationError,
     ServerClosed,
     SoftphoneError,
@@ -62,7 +63,9 @@ __all__ = [
     "TlsClient",
     "TlsServer",
     "Way",
+    "check_suite",
     "handshake_error",
+    "rules_of",
     "verified_chain",
 ]
 
@@ -129,6 +132,16 @@ def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneEr
     if isinstance(exc, TimeoutError | ConnectionAbortedError):
         return TransportTimeout(f"the TLS handshake with {peer} took longer than {timeout:g} s")
     return TransportError(f"{peer} closed the connection during the TLS handshake")
+
+
+def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
+    """The cipher suite that was agreed on.  Raises CipherRefused for one without AES 256 where
+    the settings demand that: Python has no say in the suites of TLS 1.3."""
+    agreed = session.cipher()
+    suite = "" if agreed is None else agreed[0]
+    if settings.aes_256 and "AES256" not in suite.replace("_", ""):
+        raise CipherRefused(f"the far end agreed on {suite or 'no cipher'}; AES 256 is demanded")
+    return suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +231,9 @@ class Gate:
         chain = verified_chain(session)
         if not chain and reference is None:
             return None
+        suite = check_suite(session, settings)
         verdict = await self.verdict(chain, settings.service, reference, rules, settings.tvs)
-        cipher = session.cipher()
-        return verdict.identity(
-            protocol=session.version() or "", cipher=cipher[0] if cipher is not None else ""
-        )
+        return verdict.identity(protocol=session.version() or "", cipher=suite)
 
     async def verdict(
         self,
@@ -282,12 +293,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _rules(
+def rules_of(
     settings: TlsSettings,
-    pins: Sequence[bytes],
-    only: str | None,
+    pins: Sequence[bytes] = (),
+    only: str | None = None,
     vouched: bytes | None = None,
 ) -> GateRules:
+    """What the gate goes by for these settings."""
     return GateRules(
         anchors=frozenset(der_of(each) for each in settings.store.anchors),
         pins=frozenset(pins),
@@ -387,7 +399,7 @@ class TlsClient:
         connection = way.make(settings.credential is not None)
         try:
             await self._gate.connect(await way.dial(), connection, context, name)
-            rules = _rules(settings, pins, only, vouched)
+            rules = rules_of(settings, pins, only, vouched)
             return connection, await self._gate.judge(connection, settings, name, rules)
         except CertificateError:
             self._vouched.pop(target, None)
@@ -400,7 +412,7 @@ class TlsClient:
         """
         leaf = await self._look(target, way)
         pins = settings.store.pins(settings.service, target.host, target.port)
-        rules = _rules(settings, pins, None)
+        rules = rules_of(settings, pins, None)
         await self._gate.verdict((leaf,), settings.service, _name_of(target), rules, settings.tvs)
         return leaf
 
@@ -469,7 +481,7 @@ class TlsServer:
         self._gate = gate
         self._settings = settings
         self._context = server_context(settings)
-        self._rules = _rules(settings, (), None)
+        self._rules = rules_of(settings, (), None)
 
     async def secure(
         self, sock: socket.socket, connection: StreamConnection, peer: str

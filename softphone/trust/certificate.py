@@ -54,6 +54,7 @@ class Service(StrEnum):
     HTTPS = "https"
     LDAP = "ldap"
     XMPP = "xmpp"
+    XMPP_USER = "xmpp-user"
     CAPF = "capf"
     TVS = "tvs"
 
@@ -74,6 +75,7 @@ class _Names:
     srv: tuple[str, ...] = ()
     common: tuple[str, ...] = ()
     alternative: bool = False
+    users: tuple[str, ...] = ()
 
     def domains(self, service: Service) -> tuple[str, ...]:
         """The domain patterns that count for a service."""
@@ -194,6 +196,16 @@ def _normalized(domain: str) -> str:
         return ""
 
 
+def _bare_jid(text: str) -> str:
+    """A bare JID (RFC 7622) to compare with; the empty string for what is none.
+
+    The local part goes by case-folding alone: whoever compares has prepared both alike.
+    """
+    local, _, domain = text.strip().partition("@")
+    domain = _normalized(domain)
+    return f"{local.lower()}@{domain}" if local and domain and "/" not in text else ""
+
+
 def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -227,6 +239,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
         srv=tuple(map(_normalized, srv)),
         common=common,
         alternative=True,
+        users=tuple(bare for name in xmpp if (bare := _bare_jid(name))),
     )
 
 
@@ -273,9 +286,13 @@ def identifies(certificate: x509.Certificate, service: Service, reference: str) 
     """Whether the certificate names `reference`: a domain, or an IP address.
 
     For SIP the reference is the domain of the URI, before NAPTR and SRV (RFC 5922 section 4);
-    for XMPP it is the domain of the JID.  An IP address is matched by iPAddress only.
+    for XMPP it is the domain of the JID.  An IP address is matched by iPAddress only.  An XMPP
+    user's is the bare JID, which only an xmppAddr (RFC 6120 section 13.7.1.4) names.
     """
     names = _read_names(certificate)
+    if service is Service.XMPP_USER:
+        user = _bare_jid(reference)
+        return bool(user) and user in names.users
     address = _address_of(reference)
     if address is not None:
         return address in names.ip
@@ -294,6 +311,8 @@ def check_identity(certificate: x509.Certificate, service: Service, reference: s
     sentence = (
         f'the certificate is not one of "{reference}": it names {", ".join(found) or "nobody"}'
     )
+    if service is Service.XMPP_USER:
+        raise IdentityMismatch(sentence)
     if _address_of(reference) is not None or "." not in reference.rstrip("."):
         sentence += "; use the server's full name, as one of these"
     raise IdentityMismatch(sentence)

@@ -59,6 +59,7 @@ _VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl
 _NEVER = "!aNULL:!eNULL:!aDSS:!AESCCM"
 _CIPHERS = f"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:{_NEVER}"
 _FIPS_CIPHERS = f"ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:{_NEVER}"
+_AES_256_CIPHERS = f"ECDHE+AES256+AESGCM:DHE+AES256+AESGCM:{_NEVER}"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _DATE_CODES = frozenset({9, 10})
@@ -99,6 +100,10 @@ class TlsSettings:
     and `tvs` is asked about one that they do not name.  What they say goes before `unknown`.
     With `listed_may_expire`, and never in FIPS mode, a certificate that they name is good beyond
     its date, as phones have it; the verdict says so.
+
+    `aes_256` leaves TLS 1.2 only suites with AES 256; Python cannot choose those of TLS 1.3, so
+    whoever uses the connection looks at what was agreed on.  `maximum` is the newest version that
+    is spoken, and `protocols` are offered by ALPN (RFC 7301).
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -114,6 +119,9 @@ class TlsSettings:
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
     listed_may_expire: bool = True
+    aes_256: bool = False
+    maximum: TlsVersion | None = None
+    protocols: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> frozenset[Relaxation]:
@@ -182,6 +190,10 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
     context.minimum_version = _VERSIONS[settings.minimum]
+    if settings.maximum is not None:
+        context.maximum_version = _VERSIONS[settings.maximum]
+    if settings.protocols:
+        context.set_alpn_protocols(settings.protocols)
     context.set_ciphers(f"@SECLEVEL={_level(settings)}:{_ciphers(settings)}")
     # A resumed session has no verified chain: no tickets on either side.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -199,6 +211,8 @@ def _level(settings: TlsSettings) -> int:
 
 
 def _ciphers(settings: TlsSettings) -> str:
+    if settings.aes_256:
+        return _AES_256_CIPHERS
     if settings.fips:
         return _FIPS_CIPHERS
     # Below level 2 nobody looks at the size of a Diffie-Hellman group.

@@ -1,0 +1,37 @@
+"""What was said since sign-in: in memory, bounded, and gone at sign-out."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from softphone.messaging.message import Message
+
+__all__ = ["History"]
+
+
+class History:
+    """The last `limit` messages of all conversations."""
+
+    def __init__(self, limit: int) -> None:
+        self._messages: deque[Message] = deque(maxlen=limit)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def add(self, message: Message) -> None:
+        """Remember one; the oldest of all makes room."""
+        self._messages.append(message)
+
+    def of(self, peer: str) -> tuple[Message, ...]:
+        """What was said with one peer, or in one room, oldest first."""
+        return tuple(each for each in self._messages if each.peer == peer)
+
+    def drop(self, peer: str) -> None:
+        """Forget a conversation."""
+        kept = [each for each in self._messages if each.peer != peer]
+        self._messages.clear()
+        self._messages.extend(kept)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._messages.clear()

@@ -1,0 +1,63 @@
+"""The seam for compliance: somebody is asked before a message leaves and before one is shown.
+
+The text of what is encrypted client to client is not in the question: it cannot be logged.  This
+file has the question and the answers, and nobody who decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from softphone.messaging.message import Direction, Reach
+
+__all__ = ["ALLOW", "Allow", "Decision", "Deny", "MessageHook", "Question", "Redact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message that is about to leave, or to be shown.
+
+    `own` is our bare JID and `peer` the other's, or the room's.  `body` is None client to client;
+    `size` is that of the text in UTF-8.
+    """
+
+    direction: Direction
+    own: str
+    peer: str
+    sender: str
+    id: str
+    room: bool
+    reach: Reach
+    size: int
+    body: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The message goes on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The message goes nowhere; our user is told why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redact:
+    """The message goes on with another text; a client-to-client one cannot, and is denied."""
+
+    body: str = field(repr=False)
+
+
+Decision: TypeAlias = Allow | Deny | Redact
+ALLOW = Allow()
+
+
+class MessageHook(Protocol):
+    """Who decides.  What it raises, and an answer that does not come in time, is a Deny."""
+
+    async def decide(self, question: Question) -> Decision:
+        """Allow, deny or redact."""

@@ -1,0 +1,108 @@
+"""What has come and was not taken yet: bounded, with back pressure on the server.
+
+A slow application makes the stream pause, so that messages wait at the server.  An application
+that never reads at all keeps the last ones only: it does not hold up what it sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from softphone.messaging.message import Message
+
+__all__ = ["Inbox"]
+
+A = TypeVar("A")
+HIGH, LOW = 1024, 512
+
+
+class Inbox(Generic[A]):
+    """Two queues that count as one: what has yet to be judged, and what is to be shown.
+
+    `hold(True)` is called when too much waits, `hold(False)` when there is room again.
+    """
+
+    def __init__(self, hold: Callable[[bool], None], *, high: int = HIGH, low: int = LOW) -> None:
+        self._hold = hold
+        self._high, self._low = high, low
+        self._arrived: deque[A] = deque()
+        self._shown: deque[Message] = deque()
+        self._news = asyncio.Event()
+        self._messages = asyncio.Event()
+        self._held = False
+        self._read = False
+        self._sending = 0
+        self._ended = False
+        self.dropped = 0
+        """How many were dropped since nobody reads."""
+
+    def __len__(self) -> int:
+        return len(self._arrived) + len(self._shown)
+
+    def arrive(self, item: A) -> None:
+        """Something has come."""
+        self._arrived.append(item)
+        self._news.set()
+        self._weigh()
+
+    async def arrival(self) -> A:
+        """The next thing to judge."""
+        while not self._arrived:
+            self._news.clear()
+            await self._news.wait()
+        return self._arrived.popleft()
+
+    def show(self, message: Message) -> None:
+        """A message for the application."""
+        self._shown.append(message)
+        if not self._read and len(self._shown) > self._high // 2:
+            self._shown.popleft()
+            self.dropped += 1
+        self._messages.set()
+        self._weigh()
+
+    async def take(self) -> Message | None:
+        """The next message; None after the end."""
+        self._read = True
+        while not self._shown:
+            if self._ended:
+                return None
+            self._messages.clear()
+            await self._messages.wait()
+        message = self._shown.popleft()
+        self._weigh()
+        return message
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """While something is sent its answer has to get in: twice as much may wait."""
+        self._sending += 1
+        self._weigh()
+        try:
+            yield
+        finally:
+            self._sending -= 1
+            self._weigh()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._messages.set()
+
+    def release(self) -> None:
+        """The stream has begun anew and reads."""
+        self._held = False
+        self._weigh()
+
+    def _weigh(self) -> None:
+        high = self._high * 2 if self._sending else self._high
+        if not self._held and len(self) >= high:
+            self._held = True
+            self._hold(True)
+        elif self._held and len(self) <= (high // 2 if self._sending else self._low):
+            self._held = False
+            self._hold(False)

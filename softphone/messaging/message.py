@@ -1,0 +1,94 @@
+"""What the user sees: a message, how it was protected on its way, and the sign for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from softphone.machine import PeerIdentity
+
+__all__ = [
+    "Direction",
+    "Message",
+    "MessageSecurity",
+    "Presence",
+    "Reach",
+    "Show",
+]
+
+
+class Reach(StrEnum):
+    """How far the encryption of a message reaches."""
+
+    CLIENT_TO_SERVER = "client-to-server"
+    CLIENT_TO_CLIENT = "client-to-client"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSecurity:
+    """How a message was protected: never settable, made where the protection is.
+
+    `identity` is the verified far end of the TLS session that carried it: the server, or, client
+    to client, the peer itself.
+    """
+
+    reach: Reach
+    identity: PeerIdentity | None = None
+
+    @property
+    def sign(self) -> str:
+        """The icon's name: "lock" for client to server, "key" for client to client."""
+        return "key" if self.reach is Reach.CLIENT_TO_CLIENT else "lock"
+
+    def __str__(self) -> str:
+        suite = (
+            "" if self.identity is None else f" ({self.identity.protocol}, {self.identity.cipher})"
+        )
+        return f"encrypted {self.reach.value.replace('-', ' ')}{suite}"
+
+
+class Direction(StrEnum):
+    """Which way a message went."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message.  `peer` is the bare JID of the other side, or the room of a group chat.
+
+    `sender` is a bare JID; in a room it is the nickname there.  `at` is when it was sent, as far
+    as is known.  `resource` is the peer's client.  The text does not show in `repr`.
+    """
+
+    id: str
+    peer: str
+    sender: str
+    body: str = field(repr=False)
+    at: datetime
+    direction: Direction
+    security: MessageSecurity
+    room: bool = False
+    resource: str = ""
+
+
+class Show(StrEnum):
+    """How available somebody is (RFC 6121 section 4.7.2.1)."""
+
+    AVAILABLE = "available"
+    CHAT = "chat"
+    AWAY = "away"
+    XA = "xa"
+    DND = "dnd"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How available a peer is, by its most available client, and in whose words."""
+
+    peer: str
+    show: Show
+    status: str = ""

@@ -1,0 +1,69 @@
+"""Messages that the server has not acknowledged yet, so that a cut loses and doubles none.
+
+XEP-0198 numbers stanzas for as long as a session lives; this remembers them beyond it, by their
+ids.  What is sent again in a new session has its old id, by which the receiver knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Generic, TypeVar
+
+from softphone.errors import MessageUndelivered, SoftphoneError
+
+__all__ = ["Outbox"]
+
+S = TypeVar("S")
+MOST_WAITING = 1000
+
+
+class Outbox(Generic[S]):
+    """What has been sent and not been acknowledged, oldest first."""
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._waiting: OrderedDict[str, tuple[S, asyncio.Future[None]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, key: str, stanza: S) -> asyncio.Future[None]:
+        """Remember a stanza; the future is done when the server has it.
+
+        Raises MessageUndelivered when too many wait already.
+        """
+        if len(self._waiting) >= self._most:
+            raise MessageUndelivered(
+                f"{self._most} messages wait for the chat server already: it does not take them"
+            )
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = stanza, future
+        return future
+
+    def acknowledged(self, key: str) -> None:
+        """The server has it."""
+        _, future = self._waiting.pop(key, (None, None))
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def failed(self, key: str, error: SoftphoneError) -> bool:
+        """It will not arrive; whether it was one of these."""
+        _, future = self._waiting.pop(key, (None, None))
+        if future is not None and not future.done():
+            future.set_exception(error)
+        return future is not None
+
+    def forget(self, key: str) -> None:
+        """Nobody waits for it any more: it is not sent again."""
+        self._waiting.pop(key, None)
+
+    def again(self, known: Collection[str] = ()) -> list[S]:
+        """What has to be sent (again), but for what the session itself sends again."""
+        return [stanza for key, (stanza, _) in self._waiting.items() if key not in known]
+
+    def fail_all(self, error: SoftphoneError) -> None:
+        """Nothing of it will be sent."""
+        for key in tuple(self._waiting):
+            self.failed(key, error)

@@ -1,0 +1,31 @@
+"""The ids of messages that have come, so that one that is sent twice is shown once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+__all__ = ["Seen"]
+
+
+class Seen:
+    """The last `most` of them, with who sent each."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._ids: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def first(self, sender: str, key: str) -> bool:
+        """Whether this is the first time; a message without an id always is."""
+        if not key:
+            return True
+        entry = (sender, key)
+        known = entry in self._ids
+        self._ids[entry] = None
+        self._ids.move_to_end(entry)
+        if len(self._ids) > self._most:
+            self._ids.popitem(last=False)
+        return not known
+
+    def forget(self, sender: str, key: str) -> None:
+        """It was not taken after all: it may come again."""
+        self._ids.pop((sender, key), None)

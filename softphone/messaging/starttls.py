@@ -1,0 +1,80 @@
+"""Asking a chat server for TLS: the few stanzas in clear before it, and nothing else.
+
+RFC 6120 section 5, sans IO.  There is no way on without TLS; whatever comes after `<proceed/>`
+in clear is refused, since nobody vouches for it.  At most 16 KiB are read.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from softphone.errors import TransportError
+
+__all__ = ["StartTls"]
+
+STREAMS = "http://etherx.jabber.org/streams"
+_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
+_MOST = 16 * 1024
+
+
+class StartTls:
+    """One conversation; `begin`, then `receive` until it is `ready`."""
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
+        self._parser: Any = ET.XMLPullParser(("start", "end"))
+        self._depth = 0
+        self._size = 0
+        self._asked = False
+        self._ready = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server waits for the handshake."""
+        return self._ready
+
+    def begin(self) -> bytes:
+        """The stream header."""
+        header = (
+            f"<stream:stream to={quoteattr(self._domain)} version='1.0' xmlns='jabber:client'"
+            f" xmlns:stream='{STREAMS}'>"
+        )
+        return header.encode()
+
+    def receive(self, data: bytes) -> bytes:
+        """What to send in answer.  Raises TransportError when there will be no TLS."""
+        self._size += len(data)
+        if self._size > _MOST or b"<!" in data:
+            raise TransportError(f"{self._domain} sends what no chat server sends before TLS")
+        answer = b""
+        try:
+            self._parser.feed(data)
+            for event, element in self._parser.read_events():
+                if event == "start":
+                    self._depth += 1
+                    continue
+                self._depth -= 1
+                if self._depth == 1:
+                    answer += self._stanza(element)
+        except ET.ParseError as exc:
+            raise TransportError(f"{self._domain} does not speak XMPP: {exc}") from exc
+        if self._ready and not data.rstrip().endswith(b">"):
+            raise TransportError(f"{self._domain} goes on in clear after it has agreed to TLS")
+        return answer
+
+    def _stanza(self, element: ET.Element) -> bytes:
+        if self._ready:
+            raise TransportError(f"{self._domain} goes on in clear after it has agreed to TLS")
+        if element.tag == f"{{{STREAMS}}}features" and not self._asked:
+            if element.find(f"{{{_TLS}}}starttls") is None:
+                raise TransportError(
+                    f"{self._domain} offers no TLS: nobody signs in without; is it the right port?"
+                )
+            self._asked = True
+            return f"<starttls xmlns='{_TLS}'/>".encode()
+        if element.tag == f"{{{_TLS}}}proceed" and self._asked:
+            self._ready = True
+            return b""
+        raise TransportError(f"{self._domain} refused TLS ({element.tag.rpartition('}')[2]})")

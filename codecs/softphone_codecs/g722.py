@@ -33,9 +33,14 @@ class G722Codec:
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
     ptime: int = 20
+    octets_per_tick: int = 1
+    conceals: bool = False
 
-    def encoder(self) -> G722Encoder:
-        """A new sending half.  Raises CodecUnavailable."""
+    def encoder(self, fmtp: str = "") -> G722Encoder:
+        """A new sending half; there is nothing that `fmtp` could ask for.
+
+        Raises CodecUnavailable.
+        """
         return G722Encoder()
 
     def decoder(self) -> G722Decoder:
@@ -79,6 +84,9 @@ class G722Encoder:
         )
         frame.sample_rate = SAMPLE_RATE
         return b"".join(bytes(packet) for packet in self._context.encode(frame))
+
+    def expect_loss(self, percent: int) -> None:
+        """G.722 has nothing to set against loss."""
 
 
 class G722Decoder:

@@ -7,7 +7,8 @@ mixed down by the decoder.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,12 +25,18 @@ _FRAMES = frozenset({120, 240, 480, 960, 1920, 2880})  # 2.5 to 60 ms (RFC 6716 
 # The public request numbers of opus_defines.h.
 _APPLICATION_VOIP = 2048
 _SET_BITRATE = 4002
+_SET_MAX_BANDWIDTH = 4004
 _SET_COMPLEXITY = 4010
 _SET_INBAND_FEC = 4012
 _SET_PACKET_LOSS_PERCENT = 4014
 _SET_DTX = 4016
 _SET_SIGNAL = 4024
 _SIGNAL_VOICE = 3001
+_BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000, 1105))
+"""The sample rates of the five audio bandwidths (RFC 6716 section 2), Hz."""
+
+_PARAMETER = re.compile(r"\s*([a-z-]{1,32})\s*=\s*([0-9]{1,7})\s*")
+LEAST_BITRATE, MOST_BITRATE = 6000, 510_000
 
 
 class OpusFailed(RuntimeError):
@@ -41,7 +48,7 @@ class OpusSettings:
     """`bitrate` in bit/s, `complexity` 0 to 10, `expected_loss` in percent.
 
     The encoder spends more on forward error correction the more loss it expects, and nothing at
-    0 percent.
+    0 percent.  `playback_rate` in Hz is the highest sample rate that is worth sending.
     """
 
     bitrate: int = 32000
@@ -49,6 +56,30 @@ class OpusSettings:
     expected_loss: int = 10
     fec: bool = True
     dtx: bool = True
+    playback_rate: int = SAMPLE_RATE
+
+    def asked(self, fmtp: str) -> OpusSettings:
+        """These settings, as far as the far end's `a=fmtp` wants them (RFC 7587 section 6.1).
+
+        Neither error correction nor pauses are sent to whoever has not asked for them; what
+        makes no sense is passed over.
+        """
+        found = (_PARAMETER.fullmatch(part) for part in fmtp[:1024].lower().split(";"))
+        wishes = {match[1]: int(match[2]) for match in found if match is not None}
+        most = min(max(wishes.get("maxaveragebitrate", MOST_BITRATE), LEAST_BITRATE), MOST_BITRATE)
+        return replace(
+            self,
+            bitrate=min(self.bitrate, most),
+            fec=self.fec and wishes.get("useinbandfec") == 1,
+            dtx=self.dtx and wishes.get("usedtx") == 1,
+            playback_rate=max(wishes.get("maxplaybackrate", SAMPLE_RATE), 8000),
+        )
+
+    @property
+    def bandwidth(self) -> int:
+        """libopus's number of the narrowest bandwidth that has `playback_rate`."""
+        fitting = (number for rate, number in _BANDWIDTHS if rate >= self.playback_rate)
+        return next(fitting, _BANDWIDTHS[-1][1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +93,12 @@ class OpusCodec:
     sample_rate: int = SAMPLE_RATE
     channels: int = 2
     ptime: int = 20
+    octets_per_tick: int = 0
+    conceals: bool = True
 
-    def encoder(self) -> RowEncoder:
-        """A new sending half.  Raises CodecUnavailable."""
-        return OpusEncoder(self.settings)
+    def encoder(self, fmtp: str = "useinbandfec=1;usedtx=1") -> RowEncoder:
+        """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""
+        return OpusEncoder(self.settings.asked(fmtp))
 
     def decoder(self) -> RowDecoder:
         """A new receiving half.  Raises CodecUnavailable."""
@@ -105,6 +138,7 @@ class OpusEncoder:
             (_SET_INBAND_FEC, int(settings.fec)),
             (_SET_PACKET_LOSS_PERCENT, settings.expected_loss),
             (_SET_DTX, int(settings.dtx)),
+            (_SET_MAX_BANDWIDTH, settings.bandwidth),
         ):
             self._control(request, value)
 

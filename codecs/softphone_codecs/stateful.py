@@ -46,6 +46,9 @@ class RowEncoder(Protocol):
         Empty: nothing is to be sent now (discontinuous transmission).
         """
 
+    def expect_loss(self, percent: int) -> None:
+        """How much of what we send is lost (0 to 100), where the codec can provide for it."""
+
 
 class RowDecoder(Protocol):
     """The receiving half of one stream."""
@@ -88,8 +91,16 @@ class StatefulCodec(Protocol):
     def ptime(self) -> int:
         """The default packet time, ms."""
 
-    def encoder(self) -> RowEncoder:
-        """A new sending half.  Raises CodecUnavailable."""
+    @property
+    def octets_per_tick(self) -> int:
+        """Octets per RTP clock tick; 0: the payload cannot be cut at a tick."""
+
+    @property
+    def conceals(self) -> bool:
+        """Whether its decoders fill a gap better than with silence."""
+
+    def encoder(self, fmtp: str = "") -> RowEncoder:
+        """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""
 
     def decoder(self) -> RowDecoder:
         """A new receiving half.  Raises CodecUnavailable."""

@@ -42,7 +42,7 @@ __all__ = [
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_NODES = 5
-CODECS = ("PCMU", "PCMA", "L16")
+CODECS = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -125,13 +125,15 @@ class MediaPreferences:
     """What the media may be.
 
     `srtp` None means required over TLS, off over UDP and TCP; `ports` None leaves the range to
-    the phone's MediaConfig.
+    the phone's MediaConfig.  `codecs` are in order of preference.  With `comfort_noise` pauses of
+    what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.
     """
 
     srtp: SrtpPolicy | None = None
     suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     ports: tuple[int, int] | None = None
+    comfort_noise: bool = False
 
     def __post_init__(self) -> None:
         if not self.suites:
@@ -139,7 +141,7 @@ class MediaPreferences:
         if not self.codecs:
             raise ConfigurationError("media.codecs: at least one codec is needed")
         for codec in self.codecs:
-            if codec not in CODECS:
+            if codec.upper() not in CODECS:
                 raise ConfigurationError(
                     f"media.codecs: {codec!r} is unknown; known are {', '.join(CODECS)}"
                 )

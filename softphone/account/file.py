@@ -73,7 +73,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "store",
     ),
     "policy": ("minimum", "scope", "on_drop", "revocation", "allow"),
-    "media": ("srtp", "suites", "codecs", "ports"),
+    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise"),
 }
 
 
@@ -232,7 +232,15 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
         suites=chosen,
         codecs=defaults.codecs if codecs is None else tuple(codec.upper() for codec in codecs),
         ports=_ports(reader, values) or defaults.ports,
+        comfort_noise=_comfort_noise(reader, values),
     )
+
+
+def _comfort_noise(reader: Reader, values: Mapping[str, Any]) -> bool:
+    wanted = values.get("comfort_noise", False)
+    if not isinstance(wanted, bool):
+        reader.fail("media", "comfort_noise", f"{wanted!r} is not true or false")
+    return wanted
 
 
 def _ports(reader: Reader, values: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -55,6 +55,7 @@ class LegMaker:
                 entropy=self.entropy,
                 host=host,
                 codecs=self.config.media.codecs,
+                comfort_noise=self.config.media.comfort_noise,
                 cname=f"{self.entropy(6).hex()}@softphone",
                 fallback=fallback,
             ),

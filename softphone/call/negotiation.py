@@ -28,6 +28,7 @@ from softphone.call.row import MediaRow, security_of
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.machine import Entropy
+from softphone.media.coding import find_codec, remembers
 from softphone.media.port import EventCallback, LocalMedia, MediaPort, StreamHandle, StreamSpec
 from softphone.sdp import (
     AnswerMismatch,
@@ -49,9 +50,6 @@ from softphone.srtp import Agreement, KeyPlan, choose
 
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
 
-_STATIC = {"PCMU": 0, "PCMA": 8}
-
-
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
     """What a negotiation works with.
@@ -67,6 +65,7 @@ class MediaSetup:
     cname: str = "softphone"
     on_event: EventCallback | None = None
     fallback: bool = True
+    comfort_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Negotiation:
     def __init__(self, setup: MediaSetup) -> None:
         self.setup = setup
         self._session = Session(
-            [_capability(setup.codecs)],
+            [_capability(setup)],
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
@@ -450,9 +449,22 @@ class Negotiation:
         return Proposal(media, direction, body, tuple(notes))
 
 
-def _capability(codecs: Sequence[str]) -> MediaCapability:
+def _capability(setup: MediaSetup) -> MediaCapability:
     return MediaCapability(
         "audio",
-        tuple(Codec(name, 8000, payload_type=_STATIC.get(name)) for name in codecs),
+        tuple(_described(name) for name in setup.codecs),
         telephone_event=True,
+        comfort_noise=setup.comfort_noise,
     )
+
+
+def _described(name: str) -> Codec:
+    """A codec as it is offered; numbers of one's own are only customary (RFC 3551 section 3)."""
+    found = find_codec(name)
+    if remembers(found):
+        fmtp = getattr(found, "fmtp", None)
+        return Codec(
+            found.name, found.clock_rate, found.channels, payload_type=found.payload_type, fmtp=fmtp
+        )
+    static = found.payload_type if found.payload_type < 96 else None
+    return Codec(found.name, found.clock_rate, payload_type=static)

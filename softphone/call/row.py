@@ -102,7 +102,9 @@ class MediaRow:
             codec=codec.name.upper(),
             payload_type=codec.send_payload_type,
             receive_payload_type=codec.receive_payload_type,
+            fmtp=codec.fmtp or "",
             other_payload_types=_others(self._codecs, codec),
+            other_codecs=_names(self._codecs, codec),
         )
         self._reopen(changed)
 
@@ -124,7 +126,11 @@ class MediaRow:
             codec=media.codec.name.upper(),
             payload_type=media.codec.send_payload_type,
             receive_payload_type=media.codec.receive_payload_type,
+            fmtp=media.codec.fmtp or "",
             other_payload_types=_others(media.codecs, media.codec),
+            other_codecs=_names(media.codecs, media.codec),
+            comfort_noise=media.comfort_noise,
+            telephone_event_rate=None if event is None else event.clock_rate,
             telephone_event=None if event is None else event.send_payload_type,
             receive_telephone_event=None if event is None else event.receive_payload_type,
             remote_rtcp=remote_rtcp,
@@ -153,3 +159,8 @@ class MediaRow:
 def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:
     """The numbers of the codecs that may arrive beside the chosen one."""
     return tuple(c.receive_payload_type for c in codecs if c is not chosen)
+
+
+def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
+    """Their names."""
+    return tuple(c.name.upper() for c in codecs if c is not chosen)

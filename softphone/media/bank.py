@@ -11,7 +11,7 @@ No clock, no socket, no packet in here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,9 @@ from softphone.media.port import (
 from softphone.media.reception import ReceptionBank
 from softphone.media.stream import Stream
 from softphone.srtp import ReceiveContext
+from softphone_codecs.comfort_noise import NoiseSource
 
-__all__ = ["FEW", "FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "StreamBank"]
+__all__ = ["FEW", "FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "Overhear", "StreamBank"]
 
 FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000
@@ -60,6 +61,10 @@ LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100
 """Upper bounds of the lateness histogram's bins; one more bin is open."""
 
 MAXIMUM_EVENTS: Final = 8192
+
+
+Overhear: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bool], None]
+"""Told of each packet in clear: its octets, our port, their padded address, whether it goes out."""
 
 
 class StreamBank:
@@ -96,7 +101,9 @@ class StreamBank:
         self.events_lost = 0
         self.unclaimed = 0
         self.plans: list[object | None] = [None] * self.phases
+        self.overhear: Overhear | None = None
         self._concealment: dict[int, Concealment] = {}
+        self._noise: dict[int, NoiseSource] = {}
         self._free = [
             list(range((phase + 1) * self.phase_rows - 1, phase * self.phase_rows - 1, -1))
             for phase in range(self.phases)
@@ -136,7 +143,10 @@ class StreamBank:
         self.packets_sent, self.octets_sent, self.starved = counter(), counter(), counter()
         self.lateness = np.zeros((capacity, len(LATENESS_BOUNDS_MS) + 1), dtype=np.int64)
         # What we receive.
+        # `playing_type` is what is decoded now, `receive_type` what comes in.
         self.receive_type, self.receive_event = types(), types()
+        self.playing_type, self.noise_type = types(), types()
+        self.hushed = np.zeros(capacity, dtype=np.uint8)
         self.remote_ssrc, self.probation_ssrc = words(), words()
         self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
         self.latch_sequence = np.zeros(capacity, dtype=np.uint16)
@@ -203,7 +213,7 @@ class StreamBank:
         for count in (
             self.packets_sent, self.octets_sent, self.starved, self.packets_received,
             self.octets_received, self.malformed, self.wrong_source, self.unknown_type,
-            self.looped, self.lateness, self.opened_frame, self.security_generation,
+            self.looped, self.lateness, self.opened_frame, self.security_generation, self.hushed,
         ):  # fmt: skip
             count[row] = 0
         self.probation_sequence[row] = -1
@@ -282,6 +292,14 @@ class StreamBank:
     def concealments(self) -> Iterable[Concealment]:
         """Those in use."""
         return self._concealment.values()
+
+    def noise(self, samples: int) -> NoiseSource:
+        """The comfort noise of frames of `samples` samples."""
+        found = self._noise.get(samples)
+        if found is None:
+            seed = int.from_bytes(self.entropy(4), "big")
+            found = self._noise[samples] = NoiseSource(self.capacity, samples=samples, seed=seed)
+        return found
 
     # Events -------------------------------------------------------------------------------------
 

@@ -16,16 +16,17 @@ from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media.address import same_source
 from softphone.media.bank import FRAME_MS, NO_TYPE, StreamBank
+from softphone.media.change import play_codec
+from softphone.media.coding import AnyCodec, find_codec, remembers
 from softphone.media.control import start_control
 from softphone.media.port import Sink, Source, SrtpKey, StreamHandle, StreamSpec
 from softphone.media.stream import Stream
 from softphone.rtp import EventSender
 from softphone.srtp import ReceiveContext, SendContext
-from softphone_codecs import Codec, UnknownCodec, codec
+from softphone_codecs.stateful import CodecUnavailable, RowEncoder
 
 __all__ = [
     "FarEnd",
-    "find_codec",
     "monitor",
     "mute",
     "open_stream",
@@ -53,14 +54,6 @@ def fingerprint(key: SrtpKey | None) -> bytes:
     return hashlib.sha256(key.suite.encode() + b"\0" + key.key.reveal()).digest()
 
 
-def find_codec(name: str) -> Codec:
-    """The codec of an encoding name.  Raises ConfigurationError."""
-    try:
-        return codec(name)
-    except UnknownCodec as error:
-        raise ConfigurationError(str(error)) from error
-
-
 def open_stream(
     bank: StreamBank,
     handle: StreamHandle,
@@ -77,7 +70,11 @@ def open_stream(
     stream = bank.stream(handle)
     row, first = handle.row, stream.spec is None
     chosen = find_codec(spec.codec)
-    feed = bank.feeds.acquire(stream.source, chosen, spec.ptime_ms)
+    before = "" if stream.spec is None else stream.spec.fmtp
+    encoder = stream.encoder
+    if stream.codec is not chosen or before != spec.fmtp:
+        encoder = _encoder(chosen, spec)
+    feed = bank.feeds.acquire(stream.source, chosen, spec.ptime_ms, instead=stream.feed)
     try:
         _set_keys(bank, stream, spec.send_key, spec.receive_key)
     except ConfigurationError:
@@ -87,8 +84,9 @@ def open_stream(
         bank.feeds.release(stream.feed)
     stream.feed = feed
     if stream.codec is not chosen:
-        _set_codec(bank, row, chosen, frame, first)
-    stream.codec, stream.spec, stream.change_told = chosen, spec, False
+        _set_clock(bank, row, chosen, frame, first)
+    stream.codec, stream.encoder, stream.spec = chosen, encoder, spec
+    _set_received(bank, stream, chosen, spec)
     if first:
         bank.opened_frame[row] = frame
         bank.last_received[row] = now
@@ -100,7 +98,21 @@ def open_stream(
         start_control(bank, row, now=now)
 
 
-def _set_codec(bank: StreamBank, row: int, chosen: Codec, frame: int, first: bool) -> None:
+def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
+    if not remembers(chosen):
+        return None
+    if spec.ptime_ms % chosen.ptime:
+        raise ConfigurationError(
+            f"{chosen.name} is sent in packets of {chosen.ptime} ms or a multiple of it, "
+            f"not of {spec.ptime_ms}"
+        )
+    try:
+        return chosen.encoder(spec.fmtp)
+    except CodecUnavailable as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _set_clock(bank: StreamBank, row: int, chosen: AnyCodec, frame: int, first: bool) -> None:
     rate = chosen.clock_rate
     if not first:
         # Timestamps go on from where the old rate has brought them (RFC 7160 section 4).
@@ -108,13 +120,19 @@ def _set_codec(bank: StreamBank, row: int, chosen: Codec, frame: int, first: boo
         shift = elapsed * (int(bank.clock_rate[row]) - rate) // 1000
         bank.timestamp_base[row] = (int(bank.timestamp_base[row]) + shift) & 0xFFFFFFFF
     bank.clock_rate[row] = rate
-    ticks = rate * FRAME_MS // 1000
-    bank.playout.open(
-        row, clock_rate_hz=rate, frame_ticks=ticks, octets_per_tick=chosen.octets_per_tick
-    )
-    bank.reception.open(row, clock_rate_hz=rate)
-    for concealment in bank.concealments():
-        concealment.reset(row)
+    stream = bank.streams[row]
+    if stream is not None:
+        stream.event_sender = stream.event_receiver = None
+        bank.dialing.discard(row)
+
+
+def _set_received(bank: StreamBank, stream: Stream, chosen: AnyCodec, spec: StreamSpec) -> None:
+    """What is announced is what comes, until something else does."""
+    row, received = stream.handle.row, spec.receive_payload_type
+    number = spec.payload_type if received is None else received
+    stream.told_type = None
+    if stream.receive_codec is not chosen or bank.receive_type[row] != number:
+        play_codec(bank, stream, chosen, number)
 
 
 def _type(value: int | None) -> int:
@@ -122,10 +140,9 @@ def _type(value: int | None) -> int:
 
 
 def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
-    received = spec.receive_payload_type
     bank.secure[row] = spec.secure
     bank.payload_type[row] = spec.payload_type
-    bank.receive_type[row] = spec.payload_type if received is None else received
+    bank.noise_type[row] = _type(spec.comfort_noise)
     bank.telephone_event[row] = _type(spec.telephone_event)
     event = spec.receive_telephone_event
     bank.receive_event[row] = _type(spec.telephone_event if event is None else event)
@@ -260,7 +277,7 @@ def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration
     if spec.telephone_event is None:
         raise LocalProtocolError("telephone-event was not negotiated for this stream")
     if stream.event_sender is None:
-        rate = int(bank.clock_rate[handle.row])
+        rate = spec.telephone_event_rate or int(bank.clock_rate[handle.row])
         stream.event_sender = EventSender(clock_rate_hz=rate, ptime_ms=spec.ptime_ms)
     try:
         stream.event_sender.send(digits, duration_ms=duration_ms)

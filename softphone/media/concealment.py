@@ -38,6 +38,8 @@ class Concealment:
         self._last = np.zeros((capacity, samples), dtype=np.int16)
         self._gap = np.zeros(capacity, dtype=np.int64)
         self._floor = np.zeros(capacity, dtype=np.float32)
+        # Rows whose next frame does not follow the one before it, whatever is said of it.
+        self._joints: set[int] = set()
         # One stretch of noise for all, entered anywhere: nobody hears that it is shared.
         generator = np.random.default_rng(3389)
         self._noise = generator.standard_normal(NOISE_LENGTH + samples).astype(np.float32)
@@ -47,6 +49,16 @@ class Concealment:
         self._last[row] = 0
         self._gap[row] = 0
         self._floor[row] = 0.0
+        self._joints.discard(row)
+
+    def follow(self, row: int, other: Concealment) -> None:
+        """Go on where another one, of frames of another rate, has been: `row` fades from there."""
+        samples, before = self._last.shape[1], other._last[row]
+        places = np.linspace(0, before.size - 1, samples)
+        self._last[row] = np.interp(places, np.arange(before.size), before).astype(np.int16)
+        self._floor[row] = other._floor[row]
+        self._gap[row] = other._gap[row]
+        self._joints.add(row)
 
     def apply(
         self,
@@ -68,6 +80,9 @@ class Concealment:
             pcm[missing] = self._substitute(rows[missing], gap[missing], pcm.shape[1])
             self._gap[rows[missing]] = gap[missing] + 1
         broken = gap > 0 if spliced is None else (gap > 0) | spliced
+        if self._joints:
+            broken = broken | np.isin(rows, list(self._joints))
+            self._joints.difference_update(rows[played].tolist())
         resumed = np.flatnonzero(played & broken)
         if resumed.size:
             self._fade_in(rows[resumed], resumed, gap[resumed], pcm)

@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 from softphone.media.bank import FRAME_MS, StreamBank
 from softphone.media.batch import FrameBatch
+from softphone.media.change import follow_playing
+from softphone.media.coding import AnyCodec, forgets, geometry, remembers
+from softphone.media.hush import fill
 from softphone.media.playout import Frames, FrameStatus
 from softphone.media.port import PcmBlock, Sink
-from softphone_codecs import Codec
 
 __all__ = ["Audience", "deliver", "make_audiences"]
 
@@ -32,7 +34,7 @@ class Audience:
     `at` intp[k] is where they are among the receiving rows of the phase.
     """
 
-    codec: Codec
+    codec: AnyCodec
     rows: npt.NDArray[np.int32]
     at: npt.NDArray[np.intp]
     sinks: tuple[Sink, ...]
@@ -40,13 +42,13 @@ class Audience:
 
 def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.int32]) -> tuple[Audience, ...]:
     """Sort the rows that have a sink by codec."""
-    groups: dict[tuple[str, int], list[tuple[int, int, Codec, Sink]]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[tuple[int, int, AnyCodec, Sink]]] = defaultdict(list)
     for at, row in enumerate(receiving.tolist()):
         stream = bank.streams[row]
-        if stream is None or stream.sink is None or stream.codec is None:
+        if stream is None or stream.sink is None or stream.receive_codec is None:
             continue
-        key = stream.codec.name, stream.codec.clock_rate
-        groups[key].append((at, row, stream.codec, stream.sink))
+        key = stream.receive_codec.name, stream.receive_codec.clock_rate
+        groups[key].append((at, row, stream.receive_codec, stream.sink))
     return tuple(
         Audience(
             codec=members[0][2],
@@ -70,6 +72,13 @@ def deliver(
     if not len(receiving):
         return
     frames = bank.playout.get(receiving, now=now)
+    odd = (frames.payload_type != bank.playing_type[receiving]) & (
+        frames.status == FrameStatus.PLAYED
+    )
+    if np.count_nonzero(odd):
+        for at in np.flatnonzero(odd).tolist():
+            follow_playing(bank, int(receiving[at]), int(frames.payload_type[at]))
+        audiences = make_audiences(bank, receiving)
     for audience in audiences:
         batch = _decode(bank, audience, frames)
         _give(bank, audience, batch, frame)
@@ -78,21 +87,81 @@ def deliver(
 def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
     codec, at = audience.codec, audience.at
     samples = codec.sample_rate * FRAME_MS // 1000
-    octets = samples * codec.octets_per_tick * codec.clock_rate // codec.sample_rate
-    status = frames.status[at]
+    status, spliced = frames.status[at], frames.spliced[at]
     played = status == FrameStatus.PLAYED
+    if remembers(codec):
+        pcm, filled = _decode_each(bank, audience, frames, samples, spliced)
+    else:
+        pcm = _decode_batch(bank, audience, frames, played, samples)
+        filled = played
+    if np.count_nonzero(bank.hushed[audience.rows]):
+        noisy, edge = fill(bank, audience.rows, pcm, played)
+        spliced |= edge
+        filled = filled | noisy
+    known = np.where(filled, np.uint8(FrameStatus.PLAYED), status)
+    energy = bank.concealment(samples).apply(audience.rows, pcm, known, spliced)
+    bank.playout.quiet(audience.rows, energy)
+    return FrameBatch(audience.rows, pcm, status)
+
+
+def _decode_each(
+    bank: StreamBank,
+    audience: Audience,
+    frames: Frames,
+    samples: int,
+    spliced: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+    """int16[k, samples] of rows whose codec remembers, and where there is any, bool[k]; what does
+    not follow its last frame is noted in `spliced`."""
+    at = audience.at
+    octets = _octets(bank, audience.codec)
+    data = bank.playout.payload(audience.rows, frames.slot[at], octets)
+    pcm = np.zeros((len(at), samples), dtype=np.int16)
+    filled = np.zeros(len(at), dtype=np.bool_)
+    fields = zip(
+        audience.rows.tolist(), frames.status[at].tolist(), frames.length[at].tolist(), strict=True
+    )
+    for place, (row, status, length) in enumerate(fields):
+        stream = bank.streams[row]
+        if stream is None or stream.voice is None:
+            continue
+        refused = stream.voice.refused
+        frame = stream.voice.play(status, data[place, :length].tobytes(), samples)
+        bank.malformed[row] += stream.voice.refused - refused
+        if frame.pcm is not None:
+            pcm[place], filled[place] = frame.pcm, True
+            spliced[place] |= frame.spliced
+    return pcm, filled
+
+
+def _octets(bank: StreamBank, codec: AnyCodec) -> int:
+    """The octets of a slot that a frame can take."""
+    clock = geometry(codec)
+    whole = clock.clock_rate * FRAME_MS // 1000 * clock.octets_per_tick
+    return whole or bank.playout.config.slot_octets
+
+
+def _decode_batch(
+    bank: StreamBank,
+    audience: Audience,
+    frames: Frames,
+    played: npt.NDArray[np.bool_],
+    samples: int,
+) -> npt.NDArray[np.int16]:
+    codec, at = audience.codec, audience.at
+    if not forgets(codec):
+        raise RuntimeError(f"{codec.name} is not decoded in batches")
+    octets = _octets(bank, codec)
     if np.count_nonzero(played) == played.size:
         rows, slots, length = audience.rows, frames.slot[at], frames.length[at]
-        pcm = codec.decode(bank.playout.payload(rows, slots, octets), length)
+        pcm: npt.NDArray[np.int16] = codec.decode(bank.playout.payload(rows, slots, octets), length)
     else:
         pcm = np.zeros((len(at), samples), dtype=np.int16)
         if np.count_nonzero(played):
             rows, chosen = audience.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])
-    energy = bank.concealment(samples).apply(audience.rows, pcm, status, frames.spliced[at])
-    bank.playout.quiet(audience.rows, energy)
-    return FrameBatch(audience.rows, pcm, status)
+    return pcm
 
 
 def _give(bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int) -> None:

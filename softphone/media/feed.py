@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
+from softphone.media.coding import AnyCodec, forgets
 from softphone.media.port import Source
-from softphone_codecs import Codec
+from softphone.media.resample import RateSource, ResampleStream
 
-__all__ = ["Feed", "FeedTable", "Reader", "collect"]
+__all__ = ["Feed", "FeedTable", "Reader", "collect", "read"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -57,23 +58,43 @@ class Reader:
 
 
 class Feed:
-    """A reader's frames in one codec; without a reader, silence."""
+    """A reader's frames in one codec; without a reader, silence.
 
-    __slots__ = ("codec", "key", "number", "payload", "reader", "users")
+    Of a codec that remembers there is no payload here: each stream encodes for itself.
+    """
+
+    __slots__ = ("codec", "key", "number", "payload", "reader", "silence", "users")
 
     def __init__(
-        self, reader: Reader | None, codec: Codec, samples: int, key: tuple[int, str, int, int]
+        self, reader: Reader | None, codec: AnyCodec, samples: int, key: tuple[int, str, int, int]
     ) -> None:
         self.reader = reader
         self.key = key
         self.codec = codec
         self.users = 0
         self.number = -1
-        self.payload: npt.NDArray[np.uint8] = codec.encode(np.zeros((1, samples), np.int16))[0][0]
+        self.silence = np.zeros(samples, dtype=np.int16)
+        self.payload = np.zeros(0, dtype=np.uint8)
+        if forgets(codec):
+            self.payload = codec.encode(self.silence[None])[0][0]
+
+    @property
+    def pcm(self) -> npt.NDArray[np.int16]:
+        """The frame that it stands at."""
+        return self.silence if self.reader is None else self.reader.pcm
+
+
+def read(feeds: Sequence[Feed], number: int) -> None:
+    """Have `feeds` stand at packet `number`, encoding nothing."""
+    for feed in feeds:
+        if feed.reader is not None:
+            feed.number = number
+            feed.reader.read(number)
 
 
 def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
-    """The payloads of all `feeds` (of one codec and frame length) for packet `number`.
+    """The payloads of all `feeds` (of one codec without a memory, and one frame length) for packet
+    `number`.
 
     uint8[len(feeds), size]; those that others have already asked for are not encoded again.
     """
@@ -85,8 +106,9 @@ def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
             feed.reader.read(number)
             stale.append(feed)
             frames.append(feed.reader.pcm)
-    if stale:
-        encoded, _ = stale[0].codec.encode(np.stack(frames))
+    codec = feeds[0].codec
+    if stale and forgets(codec):
+        encoded, _ = codec.encode(np.stack(frames))
         for feed, payload in zip(stale, encoded, strict=True):
             feed.payload = payload
         if len(stale) == len(feeds):
@@ -105,6 +127,16 @@ def same_rate(source: Source, clock_rate_hz: int) -> Source:
     return source
 
 
+def resume(reader: Reader, clock_rate_hz: int) -> Source:
+    """What a reader has read until now, from here on at another rate and without a joint."""
+    source = reader.source
+    if isinstance(source, RateSource):
+        return source.at_rate(clock_rate_hz)
+    rate = source.clock_rate_hz
+    converter = ResampleStream.after(reader.pcm, rate, rate, clock_rate_hz)
+    return RateSource(source, clock_rate_hz, converter=converter)
+
+
 class FeedTable:
     """The feeds in use; one that nobody uses any more is forgotten."""
 
@@ -117,9 +149,17 @@ class FeedTable:
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def acquire(self, source: Source | None, codec: Codec, ptime_ms: int) -> Feed:
+    def acquire(
+        self,
+        source: Source | None,
+        codec: AnyCodec,
+        ptime_ms: int,
+        *,
+        instead: Feed | None = None,
+    ) -> Feed:
         """The feed of `source` (None: silence) in `codec`, for one more user.
 
+        `instead` is a feed that will be released for it.
         Raises LocalProtocolError when others read the source at another rate or ptime.
         """
         samples = codec.sample_rate * ptime_ms // 1000
@@ -127,12 +167,15 @@ class FeedTable:
         key = (identity, codec.name, codec.sample_rate, ptime_ms)
         feed = self._feeds.get(key)
         if feed is None:
-            reader = None if source is None else self._reader(source, codec.sample_rate, samples)
+            lone = instead is not None and instead.users == 1
+            reader = None
+            if source is not None:
+                reader = self._reader(source, codec.sample_rate, samples, lone=lone)
             feed = self._feeds[key] = Feed(reader, codec, samples, key)
         feed.users += 1
         return feed
 
-    def silence(self, codec: Codec, ptime_ms: int) -> Feed:
+    def silence(self, codec: AnyCodec, ptime_ms: int) -> Feed:
         """Silence in `codec`, for one who does not keep it."""
         feed = self.acquire(None, codec, ptime_ms)
         feed.users -= 1
@@ -140,10 +183,14 @@ class FeedTable:
             del self._feeds[feed.key]
         return feed
 
-    def _reader(self, source: Source, clock_rate_hz: int, samples: int) -> Reader:
+    def _reader(self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool) -> Reader:
         reader, users = self._readers.get(id(source), (None, 0))
+        changes = reader is not None and reader.samples != samples
         if reader is None:
             reader = Reader(source, self._adapt(source, clock_rate_hz), samples)
+        elif changes and lone and users == 1:
+            self._adapt(source, clock_rate_hz)  # may it be done at all?
+            reader = Reader(source, resume(reader, clock_rate_hz), samples)
         elif reader.samples != samples:
             raise LocalProtocolError(
                 "streams that share a source must agree in clock rate and ptime"

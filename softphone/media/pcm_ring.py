@@ -80,12 +80,12 @@ class PcmRing:
             self._generation = block.security_generation
             self._dropped += self.flush()
             self._converter = None
-        pcm = block.pcm
-        if block.clock_rate_hz != self._rate:
-            if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-                self._converter = ResampleStream(block.clock_rate_hz, self._rate)
-            pcm = self._converter.feed(pcm)
-        self.send(pcm)
+        rates = block.clock_rate_hz, self._rate
+        if self._converter is None:
+            self._converter = ResampleStream(*rates)
+        elif self._converter.source_rate_hz != block.clock_rate_hz:
+            self._converter = self._converter.next_rates(*rates)
+        self.send(self._converter.feed(block.pcm))
 
     def send(self, pcm: NDArray[np.int16]) -> None:
         """Put in int16[n] at the ring's rate; the oldest samples make room.

@@ -89,8 +89,9 @@ class PlayoutBank:
         frame_ticks: int,
         octets_per_tick: int,
         silence: int = 0,
+        afresh: bool = True,
     ) -> None:
-        """Start a row afresh, counters included: frames of `frame_ticks` RTP clock ticks.
+        """Start a row, `afresh` with its counters: frames of `frame_ticks` RTP clock ticks.
 
         `octets_per_tick` 0 means packets that cannot be cut, each one frame long (Opus);
         `silence` is the octet that fills what a cut packet leaves open.
@@ -116,9 +117,11 @@ class PlayoutBank:
             clock_rate_hz=clock_rate_hz,
             frame_ticks=frame_ticks,
             octets_per_tick=octets_per_tick,
+            afresh=afresh,
         )
-        for counter in (self.played, self.concealed, self.late, self.inserted, self.dropped):
-            counter[row] = 0
+        if afresh:
+            for counter in (self.played, self.concealed, self.late, self.inserted, self.dropped):
+                counter[row] = 0
         self._begin(np.array([row]))
         self._pending[row] = False
         self._loud[row] = False
@@ -282,18 +285,17 @@ class PlayoutBank:
         slot = head & (self.config.slots - 1)
         have = (self._ring.frame[index, slot] == head) & ~moved
         status = np.where(have, FrameStatus.PLAYED, FrameStatus.SILENT).astype(np.uint8)
-        lacking = ~have & (self._newest[index] > EMPTY)
-        if np.count_nonzero(lacking):
-            status[lacking] = self._bridge(index[lacking], moved[lacking], now)
+        shown, length = slot.astype(np.int32), self._ring.length[index, slot]
+        if np.count_nonzero(have) != have.size:
+            shown[~have], length[~have] = -1, 0
+            lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
+            status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
+            near = lacking[behind]
+            shown[near] = (slot[near] + 1) & (self.config.slots - 1)
+            length[near] = self._ring.length[index[near], shown[near]]
         spliced = have & self._spliced[index]
         self._play(index, have, slot, head)
-        return Frames(
-            status,
-            slot.astype(np.int32),
-            self._ring.length[index, slot],
-            self._ring.payload_type[index, slot],
-            spliced,
-        )
+        return Frames(status, shown, length, self._ring.payload_type[index, shown], spliced)
 
     def _index(self, rows: slice | NDArray[np.int32]) -> NDArray[np.intp]:
         if isinstance(rows, slice):
@@ -396,8 +398,9 @@ class PlayoutBank:
 
     def _bridge(
         self, rows: NDArray[np.intp], moved: NDArray[np.bool_], now: float
-    ) -> NDArray[np.uint8]:
-        """What rows without a frame for now do, by whether it is lost, unsent, or still to come."""
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """What rows without a frame for now do, by whether it is lost, unsent, or still to come;
+        and of which the frame right behind the lost one is here."""
         head = self._head[rows]
         missing = self._missing[rows]
         brief = missing < LONG_LOSS
@@ -418,7 +421,8 @@ class PlayoutBank:
         self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
         self.concealed[rows] += lost & ~moved
         self._unsure[rows] += dry & ~moved
-        return np.where(brief, FrameStatus.CONCEALED, FrameStatus.SILENT).astype(np.uint8)
+        status = np.where(brief, FrameStatus.CONCEALED, FrameStatus.SILENT).astype(np.uint8)
+        return status, lost & ~moved & (following == head + 1)
 
     def payload(
         self, rows: NDArray[np.int32], slots: NDArray[np.int32], octets: int

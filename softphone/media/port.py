@@ -170,11 +170,16 @@ class StreamSpec:
 
     `remote` is where RTP goes, numeric; `remote_rtcp` where RTCP goes, by default the port after
     it, or the same one under `rtcp_mux` (RFC 5761).  `codec` is the rtpmap's encoding name in
-    capitals ("PCMU", "PCMA", "L16").  `payload_type` is the one we send with,
-    `receive_payload_type` the one we announced (None: the same).  `other_payload_types` are those
-    of the other codecs that the far end may change to: it is told when one of them arrives
-    (`PayloadTypeChanged`), and heard once the stream is opened anew with it.  `telephone_event` and
-    `receive_telephone_event` likewise (RFC 4733), None where digits were not agreed on.
+    capitals ("PCMU", "PCMA", "L16", "G722", "OPUS"), `fmtp` what the far end says of how it wants
+    that.  `payload_type` is the one we send with, `receive_payload_type` the one we announced
+    (None: the same).  `other_payload_types` are those of the other codecs that the far end may
+    change to, and `other_codecs` their names: when one of them arrives it is heard at once, and
+    told (`PayloadTypeChanged`); we go on sending what we send until the stream is opened anew.
+    `telephone_event` and `receive_telephone_event` likewise (RFC 4733), None where digits were not
+    agreed on, with their own clock rate where it is not the codec's.
+
+    `comfort_noise` is the payload type of comfort noise (RFC 3389) where we are to send it: then
+    nothing else is sent while the source has nothing.  What comes of it is always played.
 
     `send_key` and `receive_key` are both there (SRTP) or both None (RTP in clear).  `cname` goes
     into SDES.  `security_generation` is stamped on every block of PCM that the stream delivers:
@@ -194,6 +199,10 @@ class StreamSpec:
     payload_type: int = 0
     receive_payload_type: int | None = None
     other_payload_types: tuple[int, ...] = ()
+    other_codecs: tuple[str, ...] = ()
+    fmtp: str = ""
+    comfort_noise: int | None = None
+    telephone_event_rate: int | None = None
     telephone_event: int | None = None
     receive_telephone_event: int | None = None
     remote_rtcp: Address | None = None
@@ -217,10 +226,13 @@ class StreamSpec:
             self.receive_payload_type,
             self.telephone_event,
             self.receive_telephone_event,
+            self.comfort_noise,
             *self.other_payload_types,
         )
         if any(value is not None and not 0 <= value <= 127 for value in types):
             raise ConfigurationError("a payload type is outside 0 to 127")
+        if self.other_codecs and len(self.other_codecs) != len(self.other_payload_types):
+            raise ConfigurationError("each other payload type has the name of its codec, or none")
         if not 1 <= len(self.cname.encode()) <= 255:
             raise ConfigurationError("a CNAME has 1 to 255 octets")
 
@@ -337,7 +349,7 @@ class SsrcChanged:
 
 @dataclass(frozen=True, slots=True)
 class PayloadTypeChanged:
-    """The far end sends with another of the codecs that were agreed; told once for each `open`."""
+    """The far end sends with another of the codecs that were agreed."""
 
     handle: StreamHandle
     payload_type: int

@@ -17,13 +17,14 @@ import numpy.typing as npt
 from softphone.media.address import print_address
 from softphone.media.bank import StreamBank
 from softphone.media.batch import PacketBatch
+from softphone.media.change import change_received
+from softphone.media.hush import hush, is_noise
 from softphone.media.latch import accept_source, follow_source
 from softphone.media.packetize import Headers, read_headers, read_payload_lengths
 from softphone.media.playout import Arrivals
 from softphone.media.port import (
     DigitDetected,
     FirstPacketReceived,
-    PayloadTypeChanged,
     SsrcChanged,
 )
 from softphone.rtp import EventReceiver
@@ -60,6 +61,9 @@ def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float)
     _count(bank.malformed, packets.row[index[~valid]])
     headers = accept_source(bank, packets, headers)
     headers = _authenticate(bank, packets, headers)
+    if bank.overhear is not None:
+        for at in headers.index.tolist():
+            bank.overhear(packets.packet(at), int(packets.port[at]), packets.address[at], False)
     length = read_payload_lengths(packets, headers)
     sound = length >= 0
     _count(bank.malformed, headers.row[~sound])
@@ -198,28 +202,43 @@ def _account(
     bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
     wanted = bank.receives[row]
     sound = wanted & (headers.payload_type == bank.receive_type[row])
+    noise = None
+    if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
+        noise = _take_others(bank, packets, headers, length, (wanted, sound, event))
     # Events go in without their octets, so that their sequence numbers are not taken for losses.
     heard = sound | (event & wanted)
+    if noise is not None:
+        heard |= noise
     if np.count_nonzero(heard):
         octets = np.where(sound, length, 0)
         _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
     if np.count_nonzero(event):
         _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
-    unknown = wanted & ~sound & ~event
-    if np.count_nonzero(unknown):
-        _count(bank.unknown_type, row[unknown])
-        _tell_changes(bank, headers.take(unknown))
 
 
-def _tell_changes(bank: StreamBank, headers: Headers) -> None:
-    """Tell of packets of another codec that was agreed, once until the stream is opened anew."""
-    for row, payload_type in zip(headers.row.tolist(), headers.payload_type.tolist(), strict=True):
-        stream = bank.streams[row]
-        if stream is None or stream.spec is None or stream.change_told:
-            continue
-        if payload_type in stream.spec.other_payload_types:
-            stream.change_told = True
-            bank.emit(PayloadTypeChanged(stream.handle, payload_type))
+def _take_others(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    masks: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+) -> npt.NDArray[np.bool_]:
+    """Packets that are neither what a row hears now nor events: comfort noise, another codec that
+    was agreed, or unknown.  Adds to the second of `masks` in place what is sound after all, and
+    gives bool[n] of what is comfort noise."""
+    wanted, sound, event = masks
+    noise = np.zeros(len(headers), dtype=np.bool_)
+    for at in np.flatnonzero(wanted & ~sound & ~event).tolist():
+        row, payload_type = int(headers.row[at]), int(headers.payload_type[at])
+        if change_received(bank, row, payload_type, int(headers.sequence[at])):
+            sound[at] = True
+        elif is_noise(bank, row, payload_type):
+            begin = int(headers.offset[at])
+            data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
+            noise[at] = hush(bank, row, data)
+        else:
+            bank.unknown_type[row] += 1
+    return noise
 
 
 def _event_time(
@@ -279,13 +298,19 @@ def _take_events(
         if stream is None:
             continue
         if stream.event_receiver is None:
-            stream.event_receiver = EventReceiver(clock_rate_hz=int(bank.clock_rate[row]))
+            stream.event_receiver = EventReceiver(clock_rate_hz=_event_rate(bank, row))
         begin = int(headers.offset[at])
         data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
         timestamp = int(headers.timestamp[at])
         for digit in stream.event_receiver.receive(data, timestamp=timestamp, now=now):
             bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
         _arm(bank, row, stream.event_receiver)
+
+
+def _event_rate(bank: StreamBank, row: int) -> int:
+    stream = bank.streams[row]
+    told = None if stream is None or stream.spec is None else stream.spec.telephone_event_rate
+    return told or int(bank.clock_rate[row])
 
 
 def _arm(bank: StreamBank, row: int, receiver: EventReceiver) -> None:

@@ -40,8 +40,14 @@ class ReceptionBank:
         self._expected_prior = np.zeros(capacity, dtype=np.int64)
         self._received_prior = np.zeros(capacity, dtype=np.int64)
 
-    def open(self, row: int, *, clock_rate_hz: int) -> None:
-        """Start a row afresh."""
+    def open(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
+        """Start a row `afresh`, or go on with another clock (RFC 7160 section 4.2)."""
+        if not afresh:
+            ratio = clock_rate_hz / self._rate[row]
+            self.jitter[row] *= ratio
+            self._transit[row] *= ratio
+            self._rate[row] = clock_rate_hz
+            return
         self.received[row] = 0
         self._counted[row] = 0
         self.ssrc[row] = 0

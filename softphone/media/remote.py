@@ -25,7 +25,7 @@ from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneEr
 from softphone.events import Direction, StreamStatistics
 from softphone.machine import Address
 from softphone.media.board import Counter
-from softphone.media.command import find_codec
+from softphone.media.coding import find_codec
 from softphone.media.lateness import BINS, LatenessHistogram
 from softphone.media.link import Link
 from softphone.media.message import Message, read_event, spec_fields

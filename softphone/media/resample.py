@@ -45,13 +45,57 @@ class ResampleStream:
         self._taps = polyphase(self._up, self._down)
         width = self._taps.shape[1]
         # The first output stands on the first input: half a filter of silence goes before it.
-        self._held = np.zeros(width // 2 - 1, dtype=np.float32)
+        self._held = np.zeros(width // 2 - 1 if self._up != self._down else 0, dtype=np.float32)
         self._position = 0
+        self._recent = np.zeros(0, dtype=np.float32)
+
+    def next_rates(
+        self, source_rate_hz: int, target_rate_hz: int, *, owed: float = 0.0
+    ) -> ResampleStream:
+        """A converter that goes on where this one is, with other rates and without a joint.
+
+        `owed` seconds of what this one has given were not used, and are given once more.
+        Raises ConfigurationError.
+        """
+        lag = 0.0
+        if self._up != self._down:
+            ahead = self._held.size - self._taps.shape[1] // 2 + 1 - self._position / self._up
+            lag = ahead / self.source_rate_hz
+        lag += owed
+        return self.after(self._recent, self.source_rate_hz, source_rate_hz, target_rate_hz, lag)
+
+    @classmethod
+    def after(
+        cls,
+        heard: NDArray[np.generic],
+        heard_rate_hz: int,
+        source_rate_hz: int,
+        target_rate_hz: int,
+        lag: float = 0.0,
+    ) -> ResampleStream:
+        """A converter that goes on after `heard` [n], sound of another rate; its next sample
+        stands `lag` seconds before the end of that.  Raises ConfigurationError."""
+        made = cls(source_rate_hz, target_rate_hz)
+        if not heard.size:
+            return made
+        # Where rates are equal nothing is held but what is still owed.
+        before = made._taps.shape[1] // 2 - 1 if made._up != made._down else 0
+        ahead = lag * source_rate_hz
+        size = math.ceil(before + ahead - 1e-6)
+        made._position = max(round((size - ahead - before) * made._up), 0)
+        places = np.arange(-size, 0) / source_rate_hz
+        known = np.arange(-heard.size, 0) / heard_rate_hz
+        made._held = np.interp(places, known, heard.astype(np.float64)).astype(np.float32)
+        made._recent = made._held
+        return made
 
     def feed(self, pcm: NDArray[np.int16], *, last: bool = False) -> NDArray[np.int16]:
         """Convert int16[n] to int16[m]; `last` also gives what the filter still holds."""
+        recent = np.concatenate((self._recent, pcm[-self.source_rate_hz // 100 :]))
+        self._recent = recent[-self.source_rate_hz // 100 :].astype(np.float32)
         if self._up == self._down:
-            return pcm
+            owed, self._held = self._held, self._held[:0]
+            return np.concatenate((owed.astype(np.int16), pcm)) if owed.size else pcm
         width = self._taps.shape[1]
         tail = np.zeros(width // 2 if last else 0, dtype=np.float32)
         held = np.concatenate((self._held, pcm.astype(np.float32), tail))
@@ -75,10 +119,13 @@ class ResampleStream:
 class RateSource:
     """Another source at another rate; it is read no further ahead than the conversion needs."""
 
-    def __init__(self, source: Source, clock_rate_hz: int) -> None:
+    def __init__(
+        self, source: Source, clock_rate_hz: int, *, converter: ResampleStream | None = None
+    ) -> None:
+        """`converter` has converted it until now, to another rate."""
         self._source = source
         self._rate = clock_rate_hz
-        self._converter = ResampleStream(source.clock_rate_hz, clock_rate_hz)
+        self._converter = converter or ResampleStream(source.clock_rate_hz, clock_rate_hz)
         self._ready = np.zeros(0, dtype=np.int16)
         self._finished = False
 
@@ -86,6 +133,13 @@ class RateSource:
     def clock_rate_hz(self) -> int:
         """The rate of its samples."""
         return self._rate
+
+    def at_rate(self, clock_rate_hz: int) -> RateSource:
+        """The same source from here on at another rate; this one is not read any more."""
+        rates = self._source.clock_rate_hz, clock_rate_hz
+        owed = self._ready.size / self._rate
+        converter = self._converter.next_rates(*rates, owed=owed)
+        return RateSource(self._source, clock_rate_hz, converter=converter)
 
     @property
     def ended(self) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
+from softphone.media.coding import AnyCodec
 from softphone.media.feed import Feed
 from softphone.media.port import MediaEvent, Sink, Source, StreamHandle, StreamSpec
+from softphone.media.voice import Voice
 from softphone.rtp import EventReceiver, EventSender, RemoteReport, RtcpSession
 from softphone.srtp import FailureCounts, ReceiveContext, SendContext
-from softphone_codecs import Codec
+from softphone_codecs.stateful import RowEncoder
 
 __all__ = ["Stream"]
 
@@ -21,13 +23,17 @@ __all__ = ["Stream"]
 class Stream:
     """One row's objects; `spec` is None until the stream is opened.
 
-    `spent` holds what contexts that were replaced had counted.
+    `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
+    `voice` are their memories.  `spent` holds what contexts that were replaced had counted.
     """
 
     handle: StreamHandle
     on_event: Callable[[MediaEvent], None] | None = None
     spec: StreamSpec | None = None
-    codec: Codec | None = None
+    codec: AnyCodec | None = None
+    receive_codec: AnyCodec | None = None
+    encoder: RowEncoder | None = None
+    voice: Voice | None = None
     send_context: SendContext | None = None
     receive_context: ReceiveContext | None = None
     source: Source | None = None
@@ -41,7 +47,8 @@ class Stream:
     round_trip_time: float | None = None
     reported_packets: int = 0
     restart_reports: bool = False
-    change_told: bool = False
+    changed_at: int | None = None
+    told_type: int | None = None
     spent: FailureCounts = field(default_factory=FailureCounts)
     conflicts: set[bytes] = field(default_factory=set)
     send_fingerprint: bytes = b""

@@ -95,8 +95,16 @@ class TimelineBank:
         self._candidate_ssrc = np.zeros(capacity, dtype=np.uint32)
         self._candidate_sequence = np.zeros(capacity, dtype=np.uint16)
 
-    def open(self, row: int, *, clock_rate_hz: int, frame_ticks: int, octets_per_tick: int) -> None:
-        """Start a row afresh, counters included."""
+    def open(
+        self,
+        row: int,
+        *,
+        clock_rate_hz: int,
+        frame_ticks: int,
+        octets_per_tick: int,
+        afresh: bool = True,
+    ) -> None:
+        """Start a row, `afresh` with its counters."""
         self.opened[row] = True
         self.ssrc[row] = 0
         self.frame_ticks[row] = frame_ticks
@@ -105,7 +113,8 @@ class TimelineBank:
         self.frame_time[row] = frame_ticks / clock_rate_hz
         self._rate[row] = clock_rate_hz
         self._heard[row] = self._doubted[row] = False
-        self.duplicates[row] = self.resynchronized[row] = 0
+        if afresh:
+            self.duplicates[row] = self.resynchronized[row] = 0
 
     def close(self, row: int) -> None:
         """Ignore a row."""

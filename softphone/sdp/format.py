@@ -86,13 +86,14 @@ class MediaCapability:
 
     `profiles` are those that we accept; `ptimes_ms` are packet times that we can send, the
     preferred one first (it is also the one that we ask for); `maxptime_ms` is the most that we
-    can receive, None leaves it unsaid.
+    can receive, None leaves it unsaid.  `comfort_noise` says that we send it (RFC 3389).
     """
 
     media: str
     codecs: tuple[Codec, ...]
     profiles: tuple[str, ...] = ("RTP/AVP", "RTP/SAVP", "RTP/AVPF", "RTP/SAVPF")
     telephone_event: bool = False
+    comfort_noise: bool = False
     ptimes_ms: tuple[int, ...] = (20,)
     maxptime_ms: int | None = None
 

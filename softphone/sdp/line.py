@@ -29,6 +29,7 @@ from softphone.sdp.format import (
 )
 
 __all__ = [
+    "NOISE",
     "LocalMedia",
     "NegotiatedMedia",
     "OfferedMedia",
@@ -95,7 +96,7 @@ class NegotiatedMedia:
     `remote_address` and `remote_rtcp` are where to send RTP and RTCP; `direction` is ours.
     `codec` is what we send; `codecs` all that may arrive, `codec` first.  `local_crypto` are the
     lines that we printed, `remote_crypto` those received.  `remote_hold` says that the other side
-    does not want to receive.
+    does not want to receive.  `comfort_noise` is its payload type where both have it.
     """
 
     index: int
@@ -108,6 +109,7 @@ class NegotiatedMedia:
     codec: NegotiatedCodec
     codecs: tuple[NegotiatedCodec, ...]
     telephone_event: TelephoneEvent | None = None
+    comfort_noise: int | None = None
     ptime_ms: int = 20
     rtcp_mux: bool = False
     local_crypto: tuple[Crypto, ...] = ()
@@ -188,6 +190,10 @@ def event_codec(clock_rate: int) -> Codec:
     # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.
     number = 101 if clock_rate == 8000 else None
     return Codec(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
+
+
+NOISE = Codec("CN", 8000, payload_type=13)
+"""Comfort noise (RFC 3389 section 5)."""
 
 
 def stream_attributes(

@@ -39,6 +39,7 @@ from softphone.sdp.format import (
     read_formats,
 )
 from softphone.sdp.line import (
+    NOISE,
     LocalMedia,
     NegotiatedMedia,
     OfferedMedia,
@@ -210,6 +211,8 @@ class Session:
         if capability.telephone_event:
             rates = dict.fromkeys(codec.clock_rate for codec in capability.codecs)
             codecs += [event_codec(rate) for rate in rates]
+        if capability.comfort_noise:
+            codecs.append(NOISE)
         numbers = self._numbers[local.media]
         numbered = [(codec, numbers.assign(codec)) for codec in codecs]
         taken = [(codec, number) for codec, number in numbered if number is not None]
@@ -374,6 +377,8 @@ class Session:
         if agreed.telephone_event is not None:
             events = agreed.telephone_event
             codecs.append((event_codec(events.clock_rate), events.receive_payload_type))
+        if agreed.comfort_noise is not None:
+            codecs.append((NOISE, agreed.comfort_noise))
         capability = self._capabilities[local.media]
         rest = stream_attributes(local, capability, agreed.direction, mux=agreed.rtcp_mux)
         return media_line(local, agreed.profile, codecs, rest)
@@ -418,6 +423,18 @@ class Session:
                 )
         return None
 
+    def _noise(
+        self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
+    ) -> int | None:
+        """Comfort noise for a codec of its clock rate, where both have it."""
+        capability, numbers = self._capabilities[media.media], self._numbers[media.media]
+        if not capability.comfort_noise or codec.clock_rate != NOISE.clock_rate:
+            return None
+        numbered = [(f.name.upper(), f.clock_rate, f.payload_type) for f in read_formats(media)]
+        if (NOISE.name, NOISE.clock_rate, NOISE.payload_type) not in numbered:
+            return None
+        return numbers.assign(NOISE) if assign else numbers.current(NOISE)
+
     def _event_number(self, media: str, fmt: Format, *, assign: bool) -> int | None:
         numbers, codec = self._numbers[media], event_codec(fmt.clock_rate)
         return numbers.assign(codec, fmt.payload_type) if assign else numbers.current(codec)
@@ -442,6 +459,7 @@ class Session:
             codec=line.codecs[0],
             codecs=line.codecs[:1] if assign else line.codecs,
             telephone_event=self._events(theirs, line.codecs[0], assign=assign),
+            comfort_noise=self._noise(theirs, line.codecs[0], assign=assign),
             ptime_ms=packet_time(self._capabilities[line.media], theirs),
             rtcp_mux=mux,
             local_crypto=local.crypto,

@@ -334,7 +334,7 @@ def test_nobody_decodes_for_a_stream_without_a_sink():
 
     wire = Wire()
     stream = wire.b.bank.stream(wire.b.handle)
-    counted = stream.codec = Counted(stream.codec)
+    counted = stream.receive_codec = Counted(stream.receive_codec)
     wire.run(20)
     assert counted.decoded == 0
     assert wire.b.bank.playout.played[wire.b.row] > 10

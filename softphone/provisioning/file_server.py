@@ -13,7 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from softphone.errors import CertificateError, ConfigurationError, TransportError
+from softphone.errors import (
+    CertificateError,
+    ConfigurationError,
+    TransportError,
+    TransportTimeout,
+)
 from softphone.machine import Target, Transport
 from softphone.net import Driver, DriverConfig
 from softphone.provisioning.fetch_error import (
@@ -107,6 +112,8 @@ class TftpFiles:
     times: TftpTimes = field(default_factory=TftpTimes)
     driver: DriverConfig = field(default_factory=DriverConfig)
     limit: int = LARGEST_FILE
+    within: float = 60.0
+    """Seconds for a whole file: each block may be slow, all of them together may not."""
 
     @property
     def place(self) -> str:
@@ -123,9 +130,11 @@ class TftpFiles:
             with driver.change() as now:
                 machine.start(now=now)
             waiting: set[asyncio.Future[Any]] = {ended, driver.closed}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=self.within, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                driver.closed.result()
+                if driver.closed.done():
+                    driver.closed.result()
+                raise TransportTimeout(f"{self.place} did not send {name} within {self.within:g} s")
             event = ended.result()
         if isinstance(event, TftpFailed):
             raise event.error
@@ -163,6 +172,9 @@ class HttpFiles:
             raise FileMissing(f"{self.place} has no {name}")
         if 300 <= got.status < 400:
             raise DownloadRefused(f"{self.place} sends us elsewhere for {name}: nobody goes there")
+        if got.status >= 500:
+            # It is there and cannot serve: as good as away, so another node is asked.
+            raise TransportError(f"{self.place} cannot serve {name} now: it answered {got.status}")
         if got.status != 200:
             raise DownloadRefused(f"{self.place} answered {got.status} for {name}")
         return got.body

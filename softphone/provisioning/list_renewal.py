@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from softphone.errors import TransportError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.provisioning.boot_step import BootStep, StepKind, Tell
 from softphone.provisioning.fetch_error import FetchError, FileMissing
 from softphone.provisioning.file_name import list_names
@@ -52,15 +52,17 @@ class ListRenewal:
     async def run(self, *, wall: datetime) -> TrustLists:
         """The lists that are believed now.
 
-        Raises FileRefused when a list came and nothing is believed; TransportError when no server
-        answers and none is held; CertificateError.
+        Raises FileRefused when a list came and nothing is believed, or none came where a person
+        has named its signer; TransportError when no server answers, or the lists are denied, and
+        none is held; CertificateError.
         """
-        refused: FileRefused | None = None
+        refused: SoftphoneError | None = None
         for kind, names in list_names(self.device).items():
             try:
                 fetched = await self._fetch(names)
             except FetchError as exc:
                 self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), names[0]))
+                refused = refused or exc
                 continue
             except TransportError as exc:
                 if self.store.held() == TrustLists():
@@ -79,9 +81,20 @@ class ListRenewal:
                 place = fetched.place
                 self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), fetched.name, place))
         held = self.store.held()
-        if held == TrustLists() and refused is not None:
-            raise refused
+        if held == TrustLists():
+            self._check_none(refused)
         return held
+
+    def _check_none(self, refused: SoftphoneError | None) -> None:
+        """Whether to go on without any list: whoever is between us and the server can hide them."""
+        if refused is not None:
+            raise refused
+        if self.bootstrap.pins:
+            raise FileRefused(
+                Refusal.NO_ANCHOR,
+                "the signer of the trust lists was named, and the server has no list: a file in"
+                " clear is not taken in their place; if the cluster has none, boot without a pin",
+            )
 
     async def _fetch(self, names: Sequence[str]) -> Fetched | None:
         """The first of these files that is there; an empty one counts as missing."""

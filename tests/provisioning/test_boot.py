@@ -259,19 +259,19 @@ async def test_an_empty_store_with_nobody_named(world):
 
 async def test_a_cluster_without_lists_is_for_devices_that_are_not_secure(world):
     world.shelf = Shelf({PLAIN: insecure().text()})
-    booted = await world.boot()
+    booted = await world.boot(bootstrap=Bootstrap())
     assert booted.configuration.basis is None
     assert StepKind.UNPROTECTED in world.kinds
     world.shelf = Shelf({PLAIN: content().text()})
     with pytest.raises(FileRefused) as caught:
-        await world.boot()
+        await world.boot(bootstrap=Bootstrap())
     assert caught.value.refusal is Refusal.NOT_SIGNED
 
 
 async def test_nobody_is_enrolled_with_at_a_cluster_without_lists(world):
     world.shelf = Shelf({PLAIN: insecure(capf=CAPF, capf_mode=2).text()})
     with pytest.raises(CertificateUntrusted, match="role CAPF"):
-        await world.boot()
+        await world.boot(bootstrap=Bootstrap())
     assert world.requests == []
 
 

@@ -99,15 +99,16 @@ async def test_a_file_by_http():
         ("301 Moved", DownloadRefused, "sends us elsewhere"),
         ("307 Moved", DownloadRefused, "sends us elsewhere"),
         ("401 Unauthorized", DownloadRefused, "answered 401"),
-        ("500 Error", DownloadRefused, "answered 500"),
+        ("500 Error", TransportError, "answered 500"),
         ("206 Partial Content", DownloadRefused, "answered 206"),
     ],
 )
 async def test_another_status_is_no_file(status, error, words):
     async with WebServer(a=b"body") as web:
         web.status = status
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=words) as caught:
             await HttpFiles("127.0.0.1", web.port).fetch("a")
+        assert caught.type is error
 
 
 async def test_a_file_by_https_from_the_server_whose_certificate_is_pinned(tmp_path):

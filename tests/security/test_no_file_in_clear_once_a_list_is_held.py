@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.provisioning.fetch_error import FileMissing
-from softphone.trust import FileRefused, Refusal
+from softphone.trust import Bootstrap, FileRefused, Refusal
 from tests.support.cluster import (
     DEVICE,
     Shelf,
@@ -51,5 +51,5 @@ async def test_lists_that_are_emptied_change_nothing(tmp_path):
 
 async def test_without_any_list_a_secure_device_does_not_boot(tmp_path):
     with pytest.raises(FileRefused, match="not signed, and says that the device is secure"):
-        await boot_from(Shelf({PLAIN: content().text()}), tmp_path)
+        await boot_from(Shelf({PLAIN: content().text()}), tmp_path, bootstrap=Bootstrap())
     assert configurations(tmp_path) == {}

@@ -41,11 +41,13 @@ __all__ = [
 class _Ordered(Enum):
     """An enumeration whose members are ordered as they are written."""
 
+    def __init__(self, _: object) -> None:
+        self._rank = len(type(self).__members__)
+
     def __lt__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, _Ordered) or type(other) is not type(self):
             return NotImplemented
-        members = list(type(self))
-        return members.index(self) < members.index(other)
+        return self._rank < other._rank
 
 
 class SecurityLevel(_Ordered):
@@ -367,6 +369,8 @@ def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Sh
     """
     end_to_end = scope is Scope.END_TO_END
     reached = state.level if end_to_end else state.hop_level
+    if reached >= level and not (end_to_end and state.scope is Scope.HOP):
+        return ()
     found = [
         shortfall
         for shortfall in state.shortfalls

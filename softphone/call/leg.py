@@ -141,6 +141,7 @@ class Leg:
         self.playing = False
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
+        self._seen: Flow | None = None
         self.far_ends = FarEnds(setup.persona, setup.vouched, direct=setup.direct)
         self._generation = 0
         self._shown: SecurityState | None = None
@@ -178,10 +179,14 @@ class Leg:
         flow = self.flow
         if flow is not None:
             # While a lost connection is being replaced, the call has what it had.
-            self._signaling = signaling_security(flow)
+            self._look_at(flow)
         far = self.far_ends
         fips = self.setup.fips
         return SecurityState(self._signaling, tuple(media), far.level, fips, far.by_word)
+
+    def _look_at(self, flow: Flow) -> None:
+        if flow is not self._seen:
+            self._seen, self._signaling = flow, signaling_security(flow)
 
     # Events
 

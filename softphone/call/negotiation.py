@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from softphone.call.refusal import (
     SDP_TYPE,
@@ -49,6 +50,7 @@ from softphone.sip import Body
 from softphone.srtp import Agreement, KeyPlan, choose
 
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
+
 
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
@@ -117,7 +119,7 @@ class Negotiation:
     def __init__(self, setup: MediaSetup) -> None:
         self.setup = setup
         self._session = Session(
-            [_capability(setup)],
+            [_capability(tuple(setup.codecs), setup.comfort_noise)],
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
@@ -298,13 +300,12 @@ class Negotiation:
 
     def _unreachable(self, host: str) -> Unacceptable | None:
         """Media goes to numeric addresses of our own family only: nobody is looked up for it."""
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
+        version = _version_of(host)
+        if version is None:
             return Unacceptable(301, f"the media address {host[:64]} is a name, not an address")
         if "%" in host:
             return Unacceptable(301, "the media address has a zone, which means nothing here")
-        if address.version != ipaddress.ip_address(self.setup.host).version:
+        if version != _version_of(self.setup.host):
             return Unacceptable(301, f"the media address {host} is not of our own address family")
         return None
 
@@ -449,12 +450,22 @@ class Negotiation:
         return Proposal(media, direction, body, tuple(notes))
 
 
-def _capability(setup: MediaSetup) -> MediaCapability:
+@lru_cache(64)
+def _version_of(host: str) -> int | None:
+    """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+
+
+@lru_cache(64)
+def _capability(codecs: tuple[str, ...], comfort_noise: bool) -> MediaCapability:
     return MediaCapability(
         "audio",
-        tuple(_described(name) for name in setup.codecs),
+        tuple(_described(name) for name in codecs),
         telephone_event=True,
-        comfort_noise=setup.comfort_noise,
+        comfort_noise=comfort_noise,
     )
 
 

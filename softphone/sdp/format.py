@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from softphone.sdp.attributes import Fmtp, Rtpmap
@@ -143,8 +144,21 @@ class Format:
         return self.name.lower() == TELEPHONE_EVENT
 
 
+_DESCRIBING = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
+_REMEMBERED = 64
+"""Sets of formats that are kept read: the calls of one server have the same few."""
+
+
 def read_formats(media: MediaDescription) -> tuple[Format, ...]:
     """The formats of an RTP m-line in its order; those that nothing describes are left out."""
+    said = tuple(attribute for attribute in media.attributes if attribute.name in _DESCRIBING)
+    return _formats(media.formats, said)
+
+
+@lru_cache(_REMEMBERED)
+def _formats(formats: tuple[str, ...], said: tuple[Attribute, ...]) -> tuple[Format, ...]:
+    """What `said`, the attributes that describe formats, makes of them."""
+    media = MediaDescription("", 0, "", formats, attributes=said)
     maps = dict(_STATIC)
     maps.update((rtpmap.payload_type, rtpmap) for rtpmap in _rtpmaps(media))
     fmtps = {fmtp.format: fmtp.parameters for fmtp in _fmtps(media)}

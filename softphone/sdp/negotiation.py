@@ -15,7 +15,7 @@ that it wants, with which port, profile and crypto lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from softphone.errors import LocalProtocolError, SoftphoneError
@@ -117,7 +117,7 @@ class Session:
         self.address = address
         self._capabilities = {capability.media: capability for capability in capabilities}
         self._numbers = {media: PayloadTypes() for media in self._capabilities}
-        self._origin = Origin(username, str(session_id), 0)
+        self._username, self._session_id = username, str(session_id)
         self._session_name = session_name
         self._sent: SessionDescription | None = None
         self._local: SessionDescription | None = None
@@ -221,19 +221,23 @@ class Session:
 
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
         """A description with the version of the last one sent, or the next if it differs (8)."""
+        last, sent = (self._sent.origin.session_version, self._sent) if self._sent else (0, None)
+        description = self._version(last if sent else 1, media)
+        if sent is not None and description != sent:
+            description = self._version(last + 1, media)
+        self._sent = description
+        return description
+
+    def _version(self, number: int, media: Sequence[MediaDescription]) -> SessionDescription:
         family = "IP6" if ":" in self.address else "IP4"
-        origin = replace(self._origin, address_type=family, address=self.address)
-        last = self._sent.origin.session_version if self._sent else 0
-        description = SessionDescription(
-            origin=replace(origin, session_version=last),
+        return SessionDescription(
+            origin=Origin(
+                self._username, self._session_id, number, address_type=family, address=self.address
+            ),
             media=tuple(media),
             session_name=self._session_name,
             connection=Connection(self.address, family),
         )
-        if description != self._sent:
-            description = replace(description, origin=replace(origin, session_version=last + 1))
-        self._sent = description
-        return description
 
     def receive_answer(
         self, description: SessionDescription, *, final: bool = True

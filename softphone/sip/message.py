@@ -94,15 +94,15 @@ class Request(_MessageParts):
 
     def with_headers(self, headers: Headers) -> Self:
         """This request with other header fields."""
-        return replace(self, headers=headers)
+        return type(self)(self.method, self.uri, headers, self.body)
 
     def with_header(self, name: str, *values: str) -> Self:
         """This request with every `name` replaced by `values`."""
-        return replace(self, headers=self.headers.with_replaced(name, *values))
+        return self.with_headers(self.headers.with_replaced(name, *values))
 
     def without_header(self, *names: str) -> Self:
         """This request without those header fields."""
-        return replace(self, headers=self.headers.without(*names))
+        return self.with_headers(self.headers.without(*names))
 
     def with_top_via(self, via: Via) -> Self:
         """This request with another topmost Via, as a server marks it (RFC 3261 section 18.2.1).
@@ -110,9 +110,7 @@ class Request(_MessageParts):
         What has been read of the other fields stays read.
         """
         vias = (via, *self.vias[1:])
-        changed = replace(
-            self, headers=self.headers.with_replaced("Via", *(str(value) for value in vias))
-        )
+        changed = self.with_header("Via", *(str(value) for value in vias))
         changed._cache.update(self._cache)
         changed._cache[parse_vias] = vias
         return changed
@@ -192,15 +190,15 @@ class Response(_MessageParts):
 
     def with_headers(self, headers: Headers) -> Self:
         """This response with other header fields."""
-        return replace(self, headers=headers)
+        return type(self)(self.status, self.reason, headers, self.body)
 
     def with_header(self, name: str, *values: str) -> Self:
         """This response with every `name` replaced by `values`."""
-        return replace(self, headers=self.headers.with_replaced(name, *values))
+        return self.with_headers(self.headers.with_replaced(name, *values))
 
     def without_header(self, *names: str) -> Self:
         """This response without those header fields."""
-        return replace(self, headers=self.headers.without(*names))
+        return self.with_headers(self.headers.without(*names))
 
     def with_body(self, body: Body | None) -> Self:
         """This response with another body, its type and its disposition."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import ClassVar, Self, TypeAlias
 
 from softphone.sip.grammar import (
@@ -241,14 +242,27 @@ class AbsoluteUri:
 Uri: TypeAlias = SipUri | AbsoluteUri
 
 
+_REMEMBERED = 1024
+"""URIs that are kept read: those of one call come back in each of its messages."""
+_MEMORABLE = 128
+"""The longest of them, so that strangers cannot fill memory with theirs."""
+
+
 def parse_uri(text: str) -> Uri:
     """A SipUri for sip: and sips:, an AbsoluteUri for the rest.  Raises MalformedMessage."""
+    return _remembered(text) if len(text) <= _MEMORABLE else _parse_uri(text)
+
+
+def _parse_uri(text: str) -> Uri:
     match = _SIP_URI.fullmatch(text)
     if match is not None:
         return SipUri._from_match(match)
     if _SIP_SCHEME.match(text):
         raise MalformedMessage("Malformed SIP URI")
     return AbsoluteUri.parse(text)
+
+
+_remembered = lru_cache(_REMEMBERED)(_parse_uri)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import base64
 import binascii
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ RETRY = 30.0
 """Seconds until a token that could not be renewed is asked for again."""
 MARGIN = 60.0
 """Seconds before its end that a token is renewed; a short one after half of its time."""
+LEAST = 10.0
+"""Seconds between two renewals: a clock that is far off, or a token that comes dead, makes no
+storm."""
 LARGEST = LONGEST_TOKEN + 4096
 
 
@@ -62,7 +66,7 @@ def read_token(data: bytes, *, wall: float) -> Token:
 def _from_json(text: str) -> tuple[str, float | None]:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # The cause would show the text, and with it the token.
         raise AuthenticationFailed(
             f"the token's JSON is malformed at line {getattr(error, 'lineno', 1)}", status=407
@@ -71,7 +75,15 @@ def _from_json(text: str) -> tuple[str, float | None]:
     if not isinstance(token, str):
         raise AuthenticationFailed("the token's JSON has no access_token", status=407)
     timed = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-    return token, float(lasts) if timed else None
+    return token, _seconds(lasts) if timed else None
+
+
+def _seconds(value: float) -> float:
+    """A number of JSON, which may be larger than any time."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _lasts(token: str, wall: float) -> float | None:
@@ -82,11 +94,11 @@ def _lasts(token: str, wall: float) -> float | None:
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         end = claims["exp"]
-    except (ValueError, TypeError, KeyError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
         return None
     if not isinstance(end, int | float) or isinstance(end, bool):
         return None
-    return max(1.0, float(end) - wall)
+    return max(1.0, _seconds(end) - wall)
 
 
 class TokenKeeper:
@@ -171,7 +183,7 @@ class TokenKeeper:
     async def _until_due(self) -> bool:
         """Wait until the token is to be renewed; whether that is since it was refused."""
         lasts = self._lasts
-        wait = None if lasts is None else max(lasts / 2, lasts - MARGIN)
+        wait = None if lasts is None else max(lasts / 2, lasts - MARGIN, LEAST)
         try:
             async with asyncio.timeout(wait):
                 await self._wanted.wait()
@@ -215,6 +227,17 @@ def _read(path: Path) -> bytes:
         raise AuthenticationFailed(f"{path}: {error.strerror or error}", status=407) from error
 
 
+async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
+    """What comes until its end, in however many pieces.  Raises AuthenticationFailed."""
+    output = b""
+    while stream is not None and (piece := await stream.read(LARGEST)):
+        output += piece
+        if len(output) > LARGEST:
+            message = "oauth.command: it prints more than any token has"
+            raise AuthenticationFailed(message, status=407)
+    return output
+
+
 async def _run(command: tuple[str, ...]) -> bytes:
     """What a command prints; it ends with us."""
     try:
@@ -228,7 +251,7 @@ async def _run(command: tuple[str, ...]) -> bytes:
         message = f"oauth.command: {command[0]}: {error.strerror or error}"
         raise AuthenticationFailed(message, status=407) from error
     try:
-        output = await process.stdout.read(LARGEST) if process.stdout is not None else b""
+        output = await _all_of(process.stdout)
         status = await process.wait()
     except BaseException:
         if process.returncode is None:

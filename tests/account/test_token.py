@@ -149,12 +149,21 @@ async def test_a_file_a_command_and_a_callback_give_it(tmp_path):
     ("config", "said"),
     [
         (OAuthConfig(command=("/nowhere/at-all",)), "at-all: No such file"),
+        (OAuthConfig(command=("head", "-c", "100000", "/dev/zero")), "more than any token"),
         (OAuthConfig(command=(sys.executable, "-c", "raise SystemExit(3)")), "status 3"),
     ],
 )
 async def test_a_command_that_fails_is_said(config, said):
     with pytest.raises(AuthenticationFailed, match=said):
         await Account(config).keeper.start()
+
+
+async def test_a_command_may_print_its_token_in_pieces():
+    halves = "import time; print('abc', end='', flush=True); time.sleep(0.2); print('def')"
+    account = Account(OAuthConfig(command=(sys.executable, "-c", halves)))
+    await account.keeper.start()
+    assert shown(account.keeper.session) == "abcdef"
+    await account.close()
 
 
 async def test_a_file_that_is_not_there_is_said(tmp_path):
@@ -171,6 +180,7 @@ async def test_whoever_gives_none_in_time_is_given_up(monkeypatch):
 
 async def test_it_is_renewed_before_it_ends(monkeypatch):
     monkeypatch.setattr("softphone.account.token.MARGIN", 0.0)
+    monkeypatch.setattr("softphone.account.token.LEAST", 0.0)
     fetch, calls = counting(lasts=0.05)
     account = Account(OAuthConfig(fetch=fetch))
     await account.keeper.start()
@@ -180,7 +190,8 @@ async def test_it_is_renewed_before_it_ends(monkeypatch):
     await account.close()
 
 
-async def test_one_that_says_nothing_lasts_as_long_as_is_configured():
+async def test_one_that_says_nothing_lasts_as_long_as_is_configured(monkeypatch):
+    monkeypatch.setattr("softphone.account.token.LEAST", 0.0)
     fetch, calls = counting()
     account = Account(OAuthConfig(fetch=fetch, expires_in=1))
     await account.keeper.start()
@@ -247,6 +258,7 @@ async def test_a_call_that_is_refused_has_it_renewed_at_once():
 
 async def test_a_renewal_that_fails_is_logged_without_the_token(caplog, monkeypatch):
     monkeypatch.setattr("softphone.account.token.RETRY", 0.01)
+    monkeypatch.setattr("softphone.account.token.LEAST", 0.0)
     caplog.set_level(logging.DEBUG)
     fetch, calls = counting(fails=(2,))
     account = Account(OAuthConfig(fetch=fetch))

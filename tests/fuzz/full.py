@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from softphone.security import CryptoSuite
 from tests.fuzz.endpoint_target import EndpointTarget
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
-from tests.fuzz.rtp_target import check_compound, check_events, check_packet
+from tests.fuzz.rtp_target import check_compound, check_events, check_packet, check_video
 from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
 from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
 from tests.fuzz.srtp_target import SrtpTarget
-from tests.fuzz.test_rtp import COMPOUND, PACKET
+from tests.fuzz.test_rtp import COMPOUND, PACKET, VIDEO
 from tests.fuzz.tftp_target import CORPUS as TFTP
 from tests.fuzz.tftp_target import check_download, check_server, check_tftp_packet
 from tests.fuzz.trust_target import HEADER, LIST, check_header, check_list
@@ -47,10 +47,11 @@ def check_sip(data: bytes) -> None:
 
 
 def check_rtp(data: bytes) -> None:
-    """As RTP, RTCP and a telephone-event."""
+    """As RTP, RTCP, a telephone-event and video payloads."""
     check_packet(data)
     check_compound(data)
     check_events(data)
+    check_video(data)
 
 
 class RenewedEndpoint:
@@ -79,7 +80,7 @@ def targets() -> list[Target]:
         Target("SIP parser", CORPUS, check_sip),
         Target("SIP endpoint", endpoint.corpus, endpoint.check),
         Target("SDP", [OFFER, ANSWER], check_description),
-        Target("RTP and RTCP", [PACKET, COMPOUND], check_rtp),
+        Target("RTP and RTCP", [PACKET, COMPOUND, VIDEO], check_rtp),
         Target("trust lists", [LIST], check_list),
         Target("TVS messages", TVS, check_message),
         Target("TVS servers", TVS, check_tvs_server),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from softphone.rtp import EventReceiver, MalformedPacket, RtpPacket, parse_compound
+from softphone.rtp.h264 import H264Depacketizer, split_nal_units
+from softphone.rtp.payload import Depacketizer
+from softphone.rtp.vp8 import Vp8Depacketizer
 
 
 def check_packet(data: bytes) -> None:
@@ -35,3 +38,18 @@ def check_events(data: bytes) -> None:
     for at in range(0, len(data), 8):
         timestamp = int.from_bytes(data[at : at + 4], "big")
         receiver.receive(data[at + 4 : at + 8], timestamp=timestamp, now=float(at))
+
+
+def check_video(data: bytes) -> None:
+    """Video payloads, cut by a length octet each, and the frames of them: nothing is raised."""
+    split_nal_units(data)
+    formats: list[Depacketizer] = [H264Depacketizer(limit=300), Vp8Depacketizer(limit=300)]
+    for depacketizer in formats:
+        at = 0
+        while at < len(data):
+            end = at + 1 + data[at] % 64
+            depacketizer.receive(data[at + 1 : end], gap=data[at] >= 0xE0)
+            told = depacketizer.finish() if data[at] & 0x40 else None
+            # Each NAL unit held brings a start code of four octets.
+            assert told is None or len(told.data) <= 5 * 300
+            at = end

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from softphone.rtp import HeaderExtension, RtpPacket
 from tests.fuzz.mutation import mutated, prefixes, replaced
-from tests.fuzz.rtp_target import check_compound, check_events, check_packet
+from tests.fuzz.rtp_target import check_compound, check_events, check_packet, check_video
 
 EXTENSION = HeaderExtension(0xBEDE, b"\x12abc\x20d\x00\x00")
 PACKET = bytes(RtpPacket(8, 1, 2, 3, b"x" * 9, True, (4, 5), EXTENSION, 4))
@@ -19,7 +19,9 @@ COMPOUND = bytes.fromhex(
     "81ca0003 00000001 01036263 64000000 81cb0002 00000001 03787878"
     "81cd0003 00000001 00000002 00050001"
 )
-targets = pytest.mark.parametrize("check", [check_packet, check_compound, check_events])
+VIDEO = bytes.fromhex("0478000165 437c8501 437c4502 0710900080110102 42 1000 4000")
+checks = [check_packet, check_compound, check_events, check_video]
+targets = pytest.mark.parametrize("check", checks)
 
 
 @targets
@@ -35,12 +37,12 @@ def test_random_octets_under_a_plausible_header(check: Callable[[bytes], None]) 
 
 @targets
 def test_every_prefix_and_nasty_byte_of_true_packets(check: Callable[[bytes], None]) -> None:
-    for seed in (PACKET, COMPOUND):
+    for seed in (PACKET, COMPOUND, VIDEO):
         for data in (*prefixes(seed), *replaced(seed)):
             check(data)
 
 
 @targets
 def test_ten_thousand_mutations_of_true_packets(check: Callable[[bytes], None]) -> None:
-    for data in mutated([PACKET, COMPOUND], 10_000, seed=3550):
+    for data in mutated([PACKET, COMPOUND, VIDEO], 10_000, seed=3550):
         check(data)

@@ -35,6 +35,7 @@ _FAILURES = (
     httpcore.UnsupportedProtocol,
     OSError,
     TransportError,
+    TypeError,  # of a URL that is no ASCII
     ValueError,
 )
 _MEDIA_TYPES = {

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -129,13 +130,19 @@ def _lists(certificate: x509.Certificate) -> Iterator[Fetch]:
 
 def _http_urls(names: Sequence[x509.GeneralName]) -> Iterator[str]:
     for name in names:
-        if isinstance(name, x509.UniformResourceIdentifier) and len(name.value) <= _MOST_URL:
-            try:
-                parts = urlsplit(name.value)
-            except ValueError:
-                continue
-            if parts.scheme == "http" and parts.hostname:
-                yield name.value
+        if isinstance(name, x509.UniformResourceIdentifier) and _may_be_fetched(name.value):
+            yield name.value
+
+
+def _may_be_fetched(url: str) -> bool:
+    """Whether it is an `http:` URL in the characters of RFC 3986, with a port that there is."""
+    if len(url) > _MOST_URL or not all("!" <= character <= "~" for character in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def next_update(fetch: Fetch, data: bytes) -> datetime | None:
@@ -144,7 +151,7 @@ def next_update(fetch: Fetch, data: bytes) -> datetime | None:
         if fetch.kind is FetchKind.CRL:
             return x509.load_der_x509_crl(data).next_update_utc
         return ocsp.load_der_ocsp_response(data).next_update_utc
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         return None
 
 
@@ -220,7 +227,7 @@ def _answered(fetch: Fetch, data: bytes) -> bool:
         return True
     try:
         status = ocsp.load_der_ocsp_response(data).response_status
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return True  # what cannot be read is judged, not excused
     return status is ocsp.OCSPResponseStatus.SUCCESSFUL
 
@@ -271,6 +278,13 @@ def _validate(
     except (ValidationError, PathBuildingError, ValueError, TypeError) as exc:
         raise CertificateUntrusted(
             f"the revocation of {subject} cannot be determined: {_line(exc)}"
+        ) from exc
+    except Exception as exc:
+        # Anybody on the way may have made these bytes, and the library stumbles over some of them
+        # (KeyError, AttributeError): whatever it raises, nothing was determined.
+        raise CertificateUntrusted(
+            f"the revocation of {subject} cannot be determined: what was answered is malformed"
+            f" ({type(exc).__name__})"
         ) from exc
 
 

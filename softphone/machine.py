@@ -30,13 +30,14 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 __all__ = [
     "Address",
     "Entropy",
     "Flow",
     "Machine",
+    "MediaTap",
     "PeerIdentity",
     "Side",
     "Tap",
@@ -177,6 +178,16 @@ class Tap(Protocol):
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
     ) -> None:
         """A media datagram, as on the wire."""
+
+
+@runtime_checkable
+class MediaTap(Protocol):
+    """What a Tap may have beside: it then hears media with the encryption taken off."""
+
+    def packet(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """An RTP or RTCP packet in clear: before it is protected, or once it is authentic."""
 
 
 class Timers(Generic[K]):

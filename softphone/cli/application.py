@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli import config_group, csr_group, fips_group, load_group, trust_group
+from softphone.cli import config_group, csr_group, fips_group, im_group, load_group, trust_group
 from softphone.cli.option import (
     AcceptOption,
     AskPassphraseOption,
@@ -41,6 +41,7 @@ application = typer.Typer(
 )
 application.add_typer(config_group.group, name="config")
 application.add_typer(csr_group.group, name="csr")
+application.add_typer(im_group.group, name="im")
 application.add_typer(load_group.group, name="load")
 application.add_typer(trust_group.group, name="trust")
 application.add_typer(fips_group.group, name="fips")
@@ -79,6 +80,15 @@ SrtpOption = Annotated[
 ]
 LadderOption = Annotated[
     bool, typer.Option("--ladder", help="Print the SIP messages as a ladder, secrets masked.")
+]
+CaptureOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--capture", metavar="PCAPNG", help="Write signaling and media, in clear, to a new file."
+    ),
+]
+CaptureKeysOption = Annotated[
+    bool, typer.Option("--capture-keys", help="Leave keys and passwords in the capture unmasked.")
 ]
 
 
@@ -129,6 +139,8 @@ def call(
     keyring: KeyringOption = None,
     json: JsonOption = False,
     ladder: LadderOption = False,
+    capture: CaptureOption = None,
+    capture_keys: CaptureKeysOption = False,
 ) -> None:
     """Call somebody: play, record, send digits.
 
@@ -140,7 +152,9 @@ def call(
         from softphone.cli.wishes import Wishes
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
-        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting)
+        wishes = Wishes(
+            play, record, digits, duration, srtp, timeout, trusting, capture, capture_keys
+        )
         return await place_call(face, account, target, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)
@@ -165,6 +179,8 @@ def answer(
     keyring: KeyringOption = None,
     json: JsonOption = False,
     ladder: LadderOption = False,
+    capture: CaptureOption = None,
+    capture_keys: CaptureKeysOption = False,
 ) -> None:
     """Wait for one call and answer it; the exit code is that of the call.
 
@@ -176,7 +192,9 @@ def answer(
         from softphone.cli.wishes import Wishes
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
-        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting)
+        wishes = Wishes(
+            play, record, digits, duration, srtp, timeout, trusting, capture, capture_keys
+        )
         return await answer_call(face, account, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)

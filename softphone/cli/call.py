@@ -21,8 +21,7 @@ async def place_call(face: Face, account: Path, target: str, wishes: Wishes) -> 
     try:
         prepared.config.target_uri(target)
     except ConfigurationError:
-        if prepared.sink is not None:
-            prepared.sink.discard()
+        prepared.discard()
         raise
     conversation = Conversation(face, prepared)
     direct = prepared.config.server_uri is None

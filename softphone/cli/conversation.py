@@ -17,6 +17,7 @@ from softphone.cli.summary import Ending, audio_fields, security_fields, sentenc
 from softphone.cli.telling import tell
 from softphone.cli.unknown import asker, store_of
 from softphone.cli.wishes import Prepared
+from softphone.diagnostics.tee import joined
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media.endpoints import SilenceSource
@@ -59,7 +60,8 @@ class Conversation:
         face = self._face
         trusting = self._prepared.trusting
         ask, trust = asker(face, trusting), store_of(trusting)
-        async with Phone(tap=face.ladder, trust=trust, unknown_certificate=ask) as phone:
+        tap = joined(face.ladder, self._prepared.capture)
+        async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
             with face.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await phone.register(self._prepared.config)
@@ -279,6 +281,8 @@ class Conversation:
         return None if party is None or not party.id else party.security
 
     def _close_files(self, *, up: bool) -> None:
+        if self._prepared.capture is not None:
+            self._prepared.capture.close()
         if self._prepared.source is not None:
             self._prepared.source.close()
         sink = self._prepared.sink

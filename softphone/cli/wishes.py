@@ -11,6 +11,7 @@ from softphone.cli.face import Face
 from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import seconds
 from softphone.cli.unknown import Trusting, unlocked
+from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError
 from softphone.media.wav import WavSink, WavSource
 from softphone.personas import persona_named
@@ -34,6 +35,8 @@ class Wishes:
     srtp: str | None = None
     timeout: float | None = None
     trusting: Trusting = field(default_factory=Trusting)
+    capture: Path | None = None
+    capture_keys: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +50,14 @@ class Prepared:
     duration: float | None
     timeout: float | None
     trusting: Trusting
+    capture: Capture | None = None
+
+    def discard(self) -> None:
+        """Take away the files that were made, since there will be no call."""
+        if self.sink is not None:
+            self.sink.discard()
+        if self.capture is not None:
+            self.capture.discard()
 
 
 async def load_checked(face: Face, account: Path, trusting: Trusting) -> AccountConfig:
@@ -71,7 +82,7 @@ async def load_checked(face: Face, account: Path, trusting: Trusting) -> Account
 
 
 async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
-    """Check everything before anything is sent; the file to record to is made last.
+    """Check everything before anything is sent; the files to write to are made last.
 
     Raises ConfigurationError.
     """
@@ -82,8 +93,25 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
     timeout = seconds("--timeout", wishes.timeout, above_zero=True)
     digits = _digits(wishes.digits or "")
     source = None if wishes.play is None else WavSource(wishes.play)
-    sink = None if wishes.record is None else WavSink(wishes.record)
-    return Prepared(config, source, sink, digits, duration, timeout, wishes.trusting)
+    capture = _capture(face, wishes)
+    try:
+        sink = None if wishes.record is None else WavSink(wishes.record)
+    except ConfigurationError:
+        if capture is not None:
+            capture.discard()
+        raise
+    return Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
+
+
+def _capture(face: Face, wishes: Wishes) -> Capture | None:
+    if wishes.capture is None:
+        if wishes.capture_keys:
+            raise ConfigurationError("--capture-keys goes with --capture FILE")
+        return None
+    capture = Capture(wishes.capture, keys=wishes.capture_keys)
+    kept = ", and every key and password in it" if wishes.capture_keys else ""
+    face.warn(f"{wishes.capture} will hold the whole call in clear{kept}: keep it to yourself")
+    return capture
 
 
 def _srtp(text: str) -> SrtpPolicy:

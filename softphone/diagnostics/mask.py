@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MASK", "mask"]
+__all__ = ["MASK", "mask", "mask_evenly"]
 
 MASK = "***"
 
@@ -45,3 +45,15 @@ def mask(text: str) -> str:
     for pattern in _SECRETS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return text
+
+
+def mask_evenly(text: str) -> str:
+    """The same with as many asterisks as the secret is long: lengths said elsewhere stay true."""
+    for pattern in _SECRETS:
+        text = pattern.sub(_evenly, text)
+    return text
+
+
+def _evenly(found: re.Match[str]) -> str:
+    kept = found.group(1)
+    return kept + MASK[0] * (len(found.group()) - len(kept))

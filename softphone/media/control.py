@@ -75,7 +75,7 @@ def _report(
     stream.reported_packets = int(bank.packets_sent[row])
     block = bank.reception.report(row)
     received = () if block is None else (block,)
-    return _protect(stream, session.report(now=now, wall=wall, sent=sent, received=received))
+    return _protect(bank, stream, session.report(now=now, wall=wall, sent=sent, received=received))
 
 
 def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation | None:
@@ -89,8 +89,11 @@ def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation 
     return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
 
 
-def _protect(stream: Stream, data: bytes) -> bytes | None:
+def _protect(bank: StreamBank, stream: Stream, data: bytes) -> bytes | None:
     """SRTCP where the stream is SRTP; None where it was refused."""
+    if bank.overhear is not None:
+        row = stream.handle.row
+        bank.overhear(data, int(bank.rtcp_port[row]), bank.remote_rtcp[row], True)
     if stream.spec is None or not stream.spec.secure:
         return data
     return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
@@ -103,7 +106,7 @@ def farewell(
     if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
         return None
     sent = _sent(bank, stream, frame_ms)
-    return _protect(stream, stream.rtcp.bye(now=now, wall=wall, sent=sent))
+    return _protect(bank, stream, stream.rtcp.bye(now=now, wall=wall, sent=sent))
 
 
 def receive_control(
@@ -125,6 +128,8 @@ def receive_control(
             data = stream.receive_context.unprotect_rtcp(data)
         if data is None or not follow_control(bank, packets, at, row):
             continue
+        if bank.overhear is not None:
+            bank.overhear(data, int(packets.port[at]), packets.address[at], False)
         age = now - float(packets.arrival[at])
         report = stream.rtcp.receive(data, now=now, wall=wall - age)
         if report is None:

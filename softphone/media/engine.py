@@ -23,9 +23,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction, StreamStatistics
-from softphone.machine import Address, Entropy, Tap
+from softphone.machine import Address, Entropy, MediaTap, Tap
 from softphone.media import command
 from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
 from softphone.media.batch import PacketBatch
@@ -94,6 +97,8 @@ class MediaEngine:
             rtcp_interval=self.config.rtcp_interval,
             stream_timeout=self.config.stream_timeout,
         )
+        if isinstance(tap, MediaTap):
+            self._bank.overhear = self._overhear
         self._sockets = MediaTransport(self.config, self._bank, entropy=entropy)
         self._incoming = self._sockets.incoming
         self._outgoing = self._sockets.outgoing
@@ -348,6 +353,19 @@ class MediaEngine:
                 remote=decode_address(packets.address[index].tobytes()),
                 outgoing=outgoing,
                 now=now,
+            )
+
+    def _overhear(
+        self, data: bytes, port: int, address: npt.NDArray[np.uint8], outgoing: bool
+    ) -> None:
+        """Tell the tap of a packet in clear."""
+        if isinstance(self._tap, MediaTap):
+            self._tap.packet(
+                data,
+                local=self._sockets.local(port),
+                remote=decode_address(address.tobytes()),
+                outgoing=outgoing,
+                now=self._clock(),
             )
 
     def _warn(self, behind: float, now: float) -> None:

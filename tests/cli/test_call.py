@@ -11,6 +11,7 @@ import wave
 import pytest
 
 from softphone.cli.summary import BLANK
+from tests.support import tshark
 
 KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
 
@@ -205,3 +206,45 @@ def foreign(folder):
     from softphone.lab import Authority
 
     return Authority("foreign CA").write(folder, "foreign")
+
+
+def test_a_capture_shows_signaling_and_media_in_clear(cli, lab, tmp_path):
+    file = tmp_path / "call.pcapng"
+    outcome = cli(
+        "call", "600", "--account", lab["alice"], "--duration", 0.4, "--digits", "7",
+        "--capture", file, "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome
+    assert "the whole call in clear" in outcome.err or "in clear" in outcome.out
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert tshark.read(file, "-Y", "_ws.malformed") == ""
+    methods = tshark.read(file, "-Y", "sip.Method", "-T", "fields", "-e", "sip.Method").split()
+    assert methods[:2] == ["REGISTER", "INVITE"]
+    assert "BYE" in methods
+    digits = tshark.read(file, "-Y", "rtpevent", "-T", "fields", "-e", "rtpevent.event_id").split()
+    assert set(digits) == {"7"}
+    sound = tshark.read(file, "-Y", "rtp.p_type == 0", "-T", "fields", "-e", "ip.src").split()
+    assert len(sound) > 20
+    assert tshark.read(file, "-Y", "rtcp.pt == 203") != ""
+
+
+def test_a_capture_is_a_new_file_or_nothing_is_sent(cli, lab, tmp_path):
+    file = tmp_path / "call.pcapng"
+    file.write_bytes(b"mine")
+    outcome = cli("call", "600", "--account", lab["alice"], "--capture", file, "--json")
+    assert outcome.code == 2
+    assert "overwrites nothing" in outcome.summary["reason"]
+    assert file.read_bytes() == b"mine"
+    outcome = cli("call", "600", "--account", lab["alice"], "--capture-keys", "--json")
+    assert outcome.code == 2
+    assert "--capture FILE" in outcome.summary["reason"]
+
+
+def test_without_a_call_there_is_no_capture(cli, lab, tmp_path):
+    file = tmp_path / "call.pcapng"
+    wav = tmp_path / "missing" / "x.wav"
+    for more in (("--record", wav), ()):
+        target = "600" if more else "sip:not a uri"
+        arguments = ("call", target, "--account", lab["alice"], "--capture", file, *more)
+        assert cli(*arguments, "--json").code == 2
+        assert not file.exists()

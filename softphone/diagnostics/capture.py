@@ -1,0 +1,167 @@
+"""A capture of a phone's signaling and media as they look in clear, for Wireshark.
+
+SIP is written as messages (whatever carried it), RTP and RTCP as UDP datagrams.  Two things differ
+from what was sent.  SDP calls the media RTP/AVP, which is what they are here, for else Wireshark
+would take them for ciphertext.  SDES keys (as zeros), credentials and the like are masked in their
+length, unless the keys are asked for; what is said in the calls and the digits that are sent are
+in the file in either case.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from softphone._version import __version__
+from softphone.diagnostics.mask import mask_evenly
+from softphone.diagnostics.pcapng import (
+    LinkType,
+    enhanced_packet,
+    exported_message,
+    interface,
+    section,
+    udp_frame,
+)
+from softphone.errors import ConfigurationError
+from softphone.machine import Address, Flow, Transport
+from softphone.sip.parser import KeepAlive, Rejected, StreamFramer
+
+__all__ = ["Capture"]
+
+logger = logging.getLogger("softphone.diagnostics")
+
+_SIGNALING, _MEDIA = 0, 1  # the interfaces, in order
+_FLOWS = 64
+_CHUNK = 1 << 16
+_PROFILE = re.compile(r"^(m=[^ \r\n]+ [^ \r\n]+ RTP/)S(AVPF?)(?= )", re.MULTILINE)
+_LENGTH = re.compile(r"^((?:Content-Length|l)[ \t]*:[ \t]*)[0-9]+", re.MULTILINE | re.IGNORECASE)
+_KEY = re.compile(r"(\binline:)(\*+)")
+
+
+def _clear(text: str, *, keys: bool) -> str:
+    """A message as it is shown: secrets masked, media called what the capture has them as."""
+    if not keys:
+        # A key must stay Base64 for those who read it.
+        text = _KEY.sub(lambda key: key[1] + "A" * len(key[2]), mask_evenly(text))
+    head, blank, body = text.partition("\r\n\r\n")
+    shown = _PROFILE.sub(r"\1\2", body)
+    if shown != body:
+        shorter = len(shown) - len(body)
+        head = _LENGTH.sub(lambda found: f"{found[1]}{_number(found) + shorter}", head)
+    return head + blank + shown
+
+
+def _number(found: re.Match[str]) -> int:
+    return int(found.group()[len(found[1]) :])
+
+
+class Capture:
+    """A Tap and a MediaTap that writes a pcapng file (0600), until it is closed.
+
+    The file must not exist.  When it cannot be written any more, that is a warning, once, and the
+    calls go on without it.  `wall` gives seconds since 1970.
+
+    Raises ConfigurationError when the file exists or cannot be made.
+    """
+
+    def __init__(
+        self, path: Path, *, keys: bool = False, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.path = path
+        self.packets = 0
+        self._keys = keys
+        self._wall = wall
+        self._framers: OrderedDict[tuple[int, bool], StreamFramer] = OrderedDict()
+        self._file: BinaryIO | None = None
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise ConfigurationError(f"{path} exists: a capture overwrites nothing") from None
+        except OSError as exc:
+            raise ConfigurationError(f"{path} cannot be made: {exc.strerror}") from exc
+        self._file = open(handle, "wb", buffering=_CHUNK)  # noqa: SIM115
+        self._write(section(f"softphone {__version__}"))
+        self._write(interface(LinkType.EXPORTED_MESSAGE, "signaling"))
+        self._write(interface(LinkType.RAW_IP, "media, in clear"))
+
+    def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
+        """Write the messages of one datagram, or those that a piece of a stream completes."""
+        if flow.transport is Transport.UDP:
+            self._message(data, flow, outgoing)
+            return
+        key = (flow.id, outgoing)
+        framer = self._framers.pop(key, None) or StreamFramer()
+        self._framers[key] = framer
+        if len(self._framers) > _FLOWS:
+            self._framers.popitem(last=False)
+        for item in framer.feed(data):
+            if isinstance(item, Rejected):
+                note = f"malformed: {item.reason}"
+                self._message(b"", flow, outgoing, note)
+            elif not isinstance(item, KeepAlive):
+                self._message(item.encode(), flow, outgoing)
+
+    def datagram(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """Media as on the wire: it is `packet` that is written."""
+
+    def packet(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """Write one RTP or RTCP packet."""
+        source, destination = (local, remote) if outgoing else (remote, local)
+        frame = udp_frame(data, source=source, destination=destination)
+        self._write(enhanced_packet(_MEDIA, frame, at=self._wall()))
+        self.packets += 1
+
+    def _message(self, data: bytes, flow: Flow, outgoing: bool, note: str = "") -> None:
+        source, destination = flow.local, flow.remote
+        if not outgoing:
+            source, destination = destination, source
+        shown = _clear(data.decode("latin-1"), keys=self._keys).encode("latin-1")
+        message = exported_message(
+            "sip", shown, transport=flow.transport, source=source, destination=destination
+        )
+        comment = "; ".join(part for part in (f"over {flow.transport.value}", note) if part)
+        self._write(enhanced_packet(_SIGNALING, message, at=self._wall(), comment=comment))
+        self.packets += 1
+
+    def _write(self, block: bytes) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(block)
+        except OSError as exc:
+            self._give_up(exc)
+
+    def _give_up(self, exc: OSError) -> None:
+        logger.warning("%s cannot be written any more: %s", self.path, exc.strerror)
+        file, self._file = self._file, None
+        if file is not None:
+            # Its buffer cannot be written either; the descriptor is closed all the same.
+            try:
+                file.close()
+            except OSError as again:
+                logger.debug("%s was closed unwritten: %s", self.path, again.strerror)
+
+    def close(self) -> None:
+        """Write what is still in memory, and end the file; more than once does no harm."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as exc:
+            logger.warning("the end of %s was not written: %s", self.path, exc.strerror)
+
+    def discard(self) -> None:
+        """Close, and take the file away: there was nothing to capture."""
+        self.close()
+        self.path.unlink(missing_ok=True)

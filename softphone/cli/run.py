@@ -14,9 +14,11 @@ from softphone.cli.face import Face
 from softphone.errors import (
     CallError,
     CertificateError,
+    CipherRefused,
     ConfigurationError,
     FipsForbidden,
     FipsUnavailable,
+    MessageRefused,
     RegistrationError,
     SoftphoneError,
     TrustRefused,
@@ -39,7 +41,15 @@ __all__ = [
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 INTERRUPTED = 130
-_REFUSALS = (SecurityShortfall, CertificateError, TrustRefused, FipsUnavailable, FipsForbidden)
+_REFUSALS = (
+    SecurityShortfall,
+    CertificateError,
+    CipherRefused,
+    MessageRefused,
+    TrustRefused,
+    FipsUnavailable,
+    FipsForbidden,
+)
 
 
 @dataclass(frozen=True, slots=True)

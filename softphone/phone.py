@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from softphone.account import Account, AccountConfig, AccountSetup
 from softphone.account.connection import Belief
 from softphone.account.device import device_accounts
+from softphone.errors import LocalProtocolError
 from softphone.machine import Entropy, Tap
 from softphone.media.placement import AnyEngine, make_engine
 from softphone.media.port import MediaConfig, PortRange
@@ -29,6 +30,9 @@ from softphone.provisioning.boot_step import Tell
 from softphone.security import SecurityPolicy
 from softphone.trust import Ask, IdentityStore, TrustStore
 from softphone.trust.fips import FipsMode, decide, random_bytes, require
+
+if TYPE_CHECKING:
+    from softphone.messaging import MessageHook, Messages, MessagingConfig
 
 __all__ = ["Phone"]
 
@@ -71,6 +75,8 @@ class Phone:
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
+        self._messages: Messages | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -132,6 +138,48 @@ class Phone:
         self._accounts.append(account)
         return account
 
+    @property
+    def messages(self) -> Messages:
+        """The instant messages.  Raises LocalProtocolError before `sign_in`."""
+        if self._messages is None:
+            raise LocalProtocolError("nobody is signed in to a chat server: await sign_in first")
+        return self._messages
+
+    async def sign_in(
+        self, config: MessagingConfig, *, hook: MessageHook | None = None
+    ) -> Messages:
+        """Sign in to a chat server, and stay so as long as the phone is open.
+
+        `hook` is asked before a message leaves and before one is shown.  Presence says when an
+        account has a call.  Raises what `Messages.__aenter__` does, and ConfigurationError where
+        the extra `im` is not installed.
+        """
+        from softphone.account.chat import ChatSetup, sign_in, tell_of_calls
+
+        require(self.fips)
+        if self._messages is not None:
+            raise LocalProtocolError("this phone is signed in to a chat server already")
+
+        def busy() -> bool:
+            return any(account.calls for account in self._accounts)
+
+        setup = ChatSetup(self._belief, self._resolver, self._entropy, self.fips.on)
+        messages = sign_in(config, setup, hook)
+        await messages.__aenter__()
+        self._messages = messages
+        self._telling = asyncio.create_task(tell_of_calls(messages, busy))
+        return messages
+
+    async def sign_out(self) -> None:
+        """Sign out: history in memory is gone."""
+        messages, self._messages = self._messages, None
+        telling, self._telling = self._telling, None
+        if telling is not None:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        if messages is not None:
+            await messages.close()
+
     async def close(self, account: Account) -> None:
         """End one account: its calls, its binding, its connection."""
         if account in self._accounts:
@@ -159,6 +207,7 @@ class Phone:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close every account, all at once, and then the media; the first failure is raised."""
+        await self.sign_out()
         accounts, self._accounts = self._accounts, []
         try:
             closed = await _close_all(accounts)

@@ -22,6 +22,7 @@ from softphone.account.config import (
     OAuthConfig,
     PolicyConfig,
 )
+from softphone.account.im_file import IM_KEYS
 from softphone.account.reader import Reader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
@@ -58,6 +59,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "tls",
         "policy",
         "media",
+        "im",
     ),
     "credentials": ("username", "password", "password_file", "password_env", "algorithms"),
     "device": ("name", "model", "mac", "contact", "load", "remote_control"),
@@ -73,6 +75,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "store",
     ),
     "policy": ("minimum", "scope", "on_drop", "revocation", "allow"),
+    "im": IM_KEYS,
     "media": ("srtp", "suites", "codecs", "ports", "comfort_noise"),
 }
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from softphone.rtp.feedback import (
+    BitrateLimit,
+    FullIntraRequest,
+    Nack,
+    PictureLossIndication,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
+)
 from softphone.rtp.packet import (
     ExtensionElement,
     HeaderExtension,
@@ -12,9 +20,6 @@ from softphone.rtp.packet import (
 from softphone.rtp.rtcp import (
     App,
     Bye,
-    FullIntraRequest,
-    Nack,
-    PictureLossIndication,
     ReceiverReport,
     ReportBlock,
     RtcpPacket,
@@ -42,6 +47,7 @@ __all__ = [
     "DIGITS",
     "App",
     "Arrival",
+    "BitrateLimit",
     "Bye",
     "EventPacket",
     "EventPayload",
@@ -65,6 +71,8 @@ __all__ = [
     "SenderInformation",
     "SenderReport",
     "SourceDescription",
+    "TemporaryBitrateNotification",
+    "TemporaryBitrateRequest",
     "VoipMetrics",
     "extend",
     "is_rtcp",

@@ -1,7 +1,8 @@
 """RTCP packets: reports, descriptions, goodbyes and feedback, read and written.
 
-RFC 3550 section 6 (SR, RR, SDES, BYE, APP), RFC 3611 section 4.7 (XR VoIP metrics), RFC 4585
-(NACK, PLI) and RFC 5104 (FIR).  When to send them is `softphone.rtp.rtcp_session`'s.
+RFC 3550 section 6 (SR, RR, SDES, BYE, APP), RFC 3611 section 4.7 (XR VoIP metrics); feedback
+(RFC 4585, 5104) is read by `softphone.rtp.feedback`.  When to send them is
+`softphone.rtp.rtcp_session`'s.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.rtp.feedback import (
+    FullIntraRequest,
+    Nack,
+    PictureLossIndication,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
+    parse_feedback,
+    print_feedback,
+)
 from softphone.rtp.packet import VERSION, MalformedPacket
 
 __all__ = [
     "App",
     "Bye",
-    "FullIntraRequest",
-    "Nack",
-    "PictureLossIndication",
     "ReceiverReport",
     "ReportBlock",
     "RtcpPacket",
@@ -31,8 +38,7 @@ __all__ = [
     "wall_from_ntp",
 ]
 
-SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR = 200, 201, 202, 203, 204, 205, 206, 207
-NACK_FORMAT, PLI_FORMAT, FIR_FORMAT = 1, 1, 4
+SR, RR, SDES, BYE, APP, XR = 200, 201, 202, 203, 204, 207
 VOIP_METRICS_BLOCK = 7
 CNAME_ITEM = 1
 NTP_EPOCH = 2_208_988_800
@@ -40,8 +46,6 @@ NTP_EPOCH = 2_208_988_800
 MOST_BLOCKS = 31
 MOST_PACKETS = 16
 """RTCP packets that one compound may hold; two parties need five."""
-MOST_PAIRS = 32
-"""NACK pairs that are read of one packet: losses of 544 packets, more than anybody resends."""
 MOST_ITEMS = 16
 """Items of one source description; RFC 3550 section 6.5 has eight kinds."""
 
@@ -117,31 +121,6 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLossIndication:
-    """PLI (RFC 4585 section 6.3.1)."""
-
-    sender_ssrc: int
-    media_ssrc: int
-
-
-@dataclass(frozen=True, slots=True)
-class FullIntraRequest:
-    """FIR (RFC 5104 section 4.3.1): (SSRC, command sequence number) pairs."""
-
-    sender_ssrc: int
-    entries: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Nack:
-    """Generic NACK (RFC 4585 section 6.2.1): the lost sequence numbers, in order."""
-
-    sender_ssrc: int
-    media_ssrc: int
-    lost: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class VoipMetrics:
     """XR block 7 (RFC 3611 section 4.7), fields as on the wire; 127 is "unavailable"."""
 
@@ -178,6 +157,8 @@ RtcpPacket: TypeAlias = (
     | PictureLossIndication
     | FullIntraRequest
     | Nack
+    | TemporaryBitrateRequest
+    | TemporaryBitrateNotification
     | VoipMetrics
 )
 
@@ -243,7 +224,8 @@ def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
                 ssrc, name = struct.unpack_from("!I4s", body)
                 return [App(ssrc, count, name, body[8:])]
             case 205 | 206:
-                return parse_feedback(kind, count, body)
+                told = parse_feedback(kind, count, body)
+                return [] if told is None else [told]
             case 207:
                 return parse_extended_report(body)
     except struct.error as error:
@@ -313,27 +295,6 @@ def parse_bye(count: int, body: bytes) -> Bye:
     return Bye(ssrcs, reason)
 
 
-def parse_feedback(kind: int, form: int, body: bytes) -> list[RtcpPacket]:
-    """Read feedback (RFC 4585 section 6.1); unknown forms are skipped.  Raises struct.error."""
-    sender, media = struct.unpack_from("!II", body)
-    if kind == RTPFB and form == NACK_FORMAT:
-        whole = body[8 : len(body) - len(body) % 4][: 4 * MOST_PAIRS]
-        pairs = struct.iter_unpack("!HH", whole)
-        lost = [
-            (packet + offset) & 0xFFFF
-            for packet, mask in pairs
-            for offset in (0, *(bit + 1 for bit in range(16) if mask >> bit & 1))
-        ]
-        return [Nack(sender, media, tuple(lost))]
-    if kind == PSFB and form == PLI_FORMAT:
-        return [PictureLossIndication(sender, media)]
-    if kind == PSFB and form == FIR_FORMAT:
-        whole = body[8 : len(body) - len(body) % 8]
-        entries = tuple((ssrc, number) for ssrc, number in struct.iter_unpack("!IB3x", whole))
-        return [FullIntraRequest(sender, entries)]
-    return []
-
-
 def parse_extended_report(body: bytes) -> list[RtcpPacket]:
     """The VoIP metrics blocks of an XR; other blocks are skipped (RFC 3611 section 3).
 
@@ -391,27 +352,12 @@ def print_packet(packet: RtcpPacket) -> bytes:
             if len(name) != 4 or len(data) % 4:
                 raise ValueError("an APP packet has a name of 4 octets and whole words of data")
             return frame(APP, subtype, WORD.pack(ssrc) + name + data)
-        case _:
-            return print_feedback(packet)
-
-
-def print_feedback(
-    packet: PictureLossIndication | FullIntraRequest | Nack | VoipMetrics,
-) -> bytes:
-    """One feedback packet or XR with its header.  Raises struct.error."""
-    match packet:
-        case PictureLossIndication(sender, media):
-            return frame(PSFB, PLI_FORMAT, struct.pack("!II", sender, media))
-        case FullIntraRequest(sender, entries):
-            commands = b"".join(struct.pack("!IB3x", *entry) for entry in entries)
-            return frame(PSFB, FIR_FORMAT, struct.pack("!II", sender, 0) + commands)
-        case Nack(sender, media, lost):
-            pairs = b"".join(struct.pack("!HH", *pair) for pair in nack_pairs(lost))
-            return frame(RTPFB, NACK_FORMAT, struct.pack("!II", sender, media) + pairs)
         case VoipMetrics():
             fields = [getattr(packet, name) for name in VoipMetrics.__slots__]
             block = HEADER.pack(VOIP_METRICS_BLOCK, 0, METRICS.size // 4)
             return frame(XR, 0, WORD.pack(fields[0]) + block + METRICS.pack(*fields[1:]))
+        case _:
+            return frame(*print_feedback(packet))
 
 
 def frame(kind: int, count: int, body: bytes) -> bytes:
@@ -457,18 +403,6 @@ def print_text(text: str) -> bytes:
     if len(octets) > 255:
         raise ValueError("an RTCP text has at most 255 octets")
     return bytes((len(octets),)) + octets
-
-
-def nack_pairs(lost: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(PID, BLP) pairs of lost sequence numbers in order (RFC 4585 section 6.2.1)."""
-    pairs: list[tuple[int, int]] = []
-    for number in lost:
-        offset = (number - pairs[-1][0]) & 0xFFFF if pairs else 0
-        if pairs and 1 <= offset <= 16:
-            pairs[-1] = (pairs[-1][0], pairs[-1][1] | 1 << (offset - 1))
-        else:
-            pairs.append((number, 0))
-    return pairs
 
 
 # Time -------------------------------------------------------------------------------------------

@@ -11,11 +11,17 @@ import math
 from dataclasses import dataclass, replace
 
 from softphone.machine import Entropy
+from softphone.rtp.feedback import (
+    BitrateLimit,
+    FullIntraRequest,
+    Nack,
+    PictureLossIndication,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
+)
 from softphone.rtp.packet import MalformedPacket
 from softphone.rtp.rtcp import (
     Bye,
-    FullIntraRequest,
-    PictureLossIndication,
     ReceiverReport,
     ReportBlock,
     RtcpPacket,
@@ -54,7 +60,9 @@ class RemoteReport:
     """What a received compound packet told about us and the far end.
 
     `fraction_lost` is 0.0 to 1.0, `jitter` in our timestamp units, `round_trip_time` in seconds;
-    None: it did not say.  `bye` is the reason of a BYE ("" for none given).
+    None: it did not say.  `bye` is the reason of a BYE ("" for none given).  `lost` are sequence
+    numbers of ours that it misses, `limit` what it asks us not to exceed (TMMBR), its own SSRC in
+    it, and `granted` whether it says that it keeps to our limit (TMMBN).
     """
 
     fraction_lost: float | None = None
@@ -64,13 +72,17 @@ class RemoteReport:
     voip_metrics: VoipMetrics | None = None
     key_frame_requested: bool = False
     bye: str | None = None
+    lost: tuple[int, ...] = ()
+    limit: BitrateLimit | None = None
+    granted: bool = False
 
 
 @dataclass(slots=True)
 class Member:
-    """Another SSRC: when it was last heard, and the last SR that it sent."""
+    """Another SSRC: when it was last heard, its last SR and the number of its last FIR."""
 
     heard: float
+    command: int | None = None
     sender: bool = False
     last_sr: int = 0
     last_sr_arrival: float = 0.0
@@ -255,15 +267,37 @@ class RtcpSession:
             case Bye(ssrcs, reason):
                 self._leave(ssrcs, now)
                 return replace(told, bye=reason)
-            case VoipMetrics() if packet.ssrc == self.ssrc:
-                return replace(told, voip_metrics=packet)
-            case PictureLossIndication() if packet.media_ssrc == self.ssrc:
-                return replace(told, key_frame_requested=True)
-            case FullIntraRequest(_, entries) if any(s == self.ssrc for s, _ in entries):
-                return replace(told, key_frame_requested=True)
+            case VoipMetrics():
+                return replace(told, voip_metrics=packet) if packet.ssrc == self.ssrc else told
             case _:
-                return told
+                return self._take_feedback(packet, told, now)
         return told
+
+    def _take_feedback(self, packet: RtcpPacket, told: RemoteReport, now: float) -> RemoteReport:
+        match packet:
+            case PictureLossIndication(_, media) if media == self.ssrc:
+                return replace(told, key_frame_requested=True)
+            case FullIntraRequest():
+                if self._commands(packet, now):
+                    return replace(told, key_frame_requested=True)
+            case Nack(_, media, lost) if media == self.ssrc:
+                return replace(told, lost=(*told.lost, *lost))
+            case TemporaryBitrateRequest(sender, entries):
+                ours = [entry for entry in entries if entry.ssrc == self.ssrc]
+                if ours:
+                    return replace(told, limit=replace(ours[0], ssrc=sender))
+            case TemporaryBitrateNotification(_, entries):
+                return replace(told, granted=any(entry.ssrc == self.ssrc for entry in entries))
+        return told
+
+    def _commands(self, packet: FullIntraRequest, now: float) -> bool:
+        """Whether a FIR is a new command to us: a repetition keeps its number (RFC 5104 4.3.1)."""
+        number = next((number for ssrc, number in packet.entries if ssrc == self.ssrc), None)
+        member = self._member(packet.sender_ssrc, now)
+        if number is None or member is None or member.command == number:
+            return False
+        member.command = number
+        return True
 
     def _take_blocks(
         self, blocks: tuple[ReportBlock, ...], told: RemoteReport, wall: float

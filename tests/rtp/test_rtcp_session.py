@@ -9,7 +9,9 @@ import pytest
 
 from softphone.machine import Entropy
 from softphone.rtp import (
+    BitrateLimit,
     FullIntraRequest,
+    Nack,
     PictureLossIndication,
     ReceiverReport,
     ReportBlock,
@@ -17,11 +19,14 @@ from softphone.rtp import (
     SenderInformation,
     SenderReport,
     SourceDescription,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
     VoipMetrics,
     parse_compound,
     print_compound,
 )
-from softphone.rtp.rtcp_session import MOST_MEMBERS
+from softphone.rtp.rtcp import RtcpPacket
+from softphone.rtp.rtcp_session import MOST_MEMBERS, RemoteReport
 
 SENT = SenderInformation(160, 1, 160)
 
@@ -76,11 +81,41 @@ def test_a_key_frame_is_asked_for_by_pli_and_fir(
     assert told.key_frame_requested
 
 
+def hear(session: RtcpSession, *packets: RtcpPacket) -> RemoteReport:
+    told = session.receive(print_compound(packets, reduced_size=True), now=0.0, wall=0.0)
+    assert told is not None
+    return told
+
+
+def test_a_repeated_fir_is_one_command(session: RtcpSession) -> None:
+    asked = [
+        hear(session, FullIntraRequest(2, ((1, number),))).key_frame_requested
+        for number in (7, 7, 7, 8, 8, 7)
+    ]
+    assert asked == [True, False, False, True, False, True]
+
+
+def test_losses_limits_and_the_far_ends_clock_are_told(session: RtcpSession) -> None:
+    told = hear(
+        session,
+        Nack(2, 1, (5, 6)),
+        Nack(2, 1, (9,)),
+        TemporaryBitrateRequest(2, (BitrateLimit(1, 64_000, 40),)),
+        TemporaryBitrateNotification(2, (BitrateLimit(1, 64_000, 40),)),
+    )
+    assert told.lost == (5, 6, 9)
+    assert told.limit == BitrateLimit(2, 64_000, 40)
+    assert told.granted
+
+
 def test_feedback_and_blocks_on_others_are_not_about_us(session: RtcpSession) -> None:
     packets = (
         ReceiverReport(2, (ReportBlock(7, 255, 9, 9, 9),)),
         PictureLossIndication(2, 7),
         FullIntraRequest(2, ((7, 0),)),
+        Nack(2, 7, (1,)),
+        TemporaryBitrateRequest(2, (BitrateLimit(7, 1),)),
+        TemporaryBitrateNotification(2, (BitrateLimit(7, 1),)),
         VoipMetrics(2, 7, 0, 0),
     )
     told = session.receive(print_compound(packets), now=0.0, wall=0.0)

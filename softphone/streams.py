@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
 from softphone.events import CallEnded, Direction, StreamStatistics
+from softphone.media.pcm_input import HeardPcm, PcmInput
+from softphone.media.pcm_output import Mark, PcmOutput, check_rate
 from softphone.media.port import (
     LocalMedia,
     MediaEvent,
@@ -19,7 +25,28 @@ from softphone.media.port import (
 )
 from softphone.security import MediaSecurity
 
-__all__ = ["MediaStream", "StreamOwner"]
+__all__ = ["MediaStream", "StreamOwner", "Talk"]
+
+PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
+
+
+@dataclass(slots=True)
+class Talk:
+    """Both halves of an application's own conversation, and at which rates; None: not yet used."""
+
+    read_hz: int = 16000
+    write_hz: int = 16000
+    heard: PcmInput | None = None
+    said: PcmOutput | None = None
+    on_air: bool = False
+    """Whether `said` is what is being sent."""
+
+    def close(self) -> None:
+        """The call is over."""
+        if self.heard is not None:
+            self.heard.close()
+        if self.said is not None:
+            self.said.close(ended=True)
 
 
 class StreamOwner(Protocol):
@@ -29,6 +56,8 @@ class StreamOwner(Protocol):
     over: asyncio.Future[CallEnded]
     playing: bool
     """Whether a source is being played whose end has not been told."""
+    talk: Talk | None
+    """What the application reads and writes itself, once it does."""
 
     @property
     def media_port(self) -> MediaPort:
@@ -100,15 +129,111 @@ class MediaStream:
         return self._owner.statistics
 
     def play(self, source: Source | None) -> None:
-        """Send what `source` gives from the next frame on; None is silence."""
+        """Send what `source` gives from the next frame on; None is silence.
+
+        What was written and not yet sent is then never sent.
+        """
+        talk = self._owner.talk
+        if talk is not None and talk.said is not None:
+            talk.said.flush()
+            talk.on_air = False
         self._owner.media_port.play(self._row.handle, source)
         self._owner.playing = source is not None
+
+    # Reading and writing samples ------------------------------------------------------------------
+
+    def use_rates(self, *, read_hz: int | None = None, write_hz: int | None = None) -> None:
+        """At which rates sound is read and written here: 8,000, 16,000 (until it is set), 24,000 or
+        48,000 Hz, whatever the codec's is.
+
+        Raises ConfigurationError for another rate, LocalProtocolError once one is in use.
+        """
+        talk = self._talk
+        if (read_hz is not None and talk.heard) or (write_hz is not None and talk.said):
+            raise LocalProtocolError("sound is read and written already: set the rates before that")
+        talk.read_hz = talk.read_hz if read_hz is None else check_rate(read_hz)
+        talk.write_hz = talk.write_hz if write_hz is None else check_rate(write_hz)
+
+    @property
+    def _talk(self) -> Talk:
+        owner = self._owner
+        if owner.talk is None:
+            talk = owner.talk = Talk()
+            owner.over.add_done_callback(lambda _: talk.close())
+        return owner.talk
+
+    def _heard(self) -> PcmInput:
+        talk = self._talk
+        if talk.heard is None:
+            talk.heard = PcmInput(talk.read_hz)
+            if not self._owner.over.done():
+                self.record(talk.heard)
+            else:
+                talk.heard.close()
+        return talk.heard
+
+    def _said(self) -> PcmOutput:
+        talk, handle = self._talk, self._row.handle
+        if talk.said is None:
+            talk.said = PcmOutput(talk.write_hz)
+        if not talk.on_air:
+            self._owner.media_port.play(handle, talk.said)
+            self._owner.playing, talk.on_air = False, True
+        return talk.said
+
+    async def read(self, samples: int | None = None) -> HeardPcm:
+        """The far end's next sound, as it comes (about 20 ms), or exactly `samples`.
+
+        Sound is kept from the first call on, two seconds of it: a reader that is slower misses
+        the oldest (`unread_samples_dropped`).  Empty at the end of the call.  Takes the place of
+        `record`.
+        """
+        return await self._heard().read(samples)
+
+    async def __aiter__(self) -> AsyncIterator[HeardPcm]:
+        """`async for heard in call.audio`: what `read` gives, until the end of the call."""
+        async for heard in self._heard():
+            yield heard
+
+    async def write(self, pcm: PcmLike) -> None:
+        """Say int16[n], or its octets, in pieces of any length, after what was written before.
+
+        Waits while ten seconds are waiting to be sent.  Takes the place of what `play` plays.
+        Raises LocalProtocolError once the call is over.
+        """
+        await self._said().write(pcm)
+
+    async def write_all(self, pieces: AsyncIterable[PcmLike]) -> Mark:
+        """Write what an async iterator gives, and the mark behind it."""
+        async for pcm in pieces:
+            await self.write(pcm)
+        return self.mark()
+
+    def mark(self) -> Mark:
+        """A mark behind all that was written: `await mark.played()` tells when it was sent."""
+        return self._said().mark()
+
+    def flush(self) -> int:
+        """Fall silent from the next frame on; how many samples that were written are not sent."""
+        said = self._talk.said
+        return 0 if said is None else said.flush()
+
+    @property
+    def unread_samples_dropped(self) -> int:
+        """Samples that were too old to wait for `read` any longer."""
+        heard = self._talk.heard
+        return 0 if heard is None else heard.dropped_samples
 
     async def played(self) -> None:
         """Wait until the source that is playing has ended and its last sample has been sent.
 
-        Returns at the end of the call, too, and at once when nothing is playing.
+        Returns at the end of the call, too, and at once when nothing is playing.  What was
+        written has been sent then, too, or flushed.
         """
+        talk = self._owner.talk
+        if talk is not None and talk.said is not None and talk.on_air:
+            await talk.said.mark().played()
+            return
         if not self._owner.playing:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

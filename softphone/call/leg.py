@@ -54,6 +54,7 @@ from softphone.security import (
     SignalingSecurity,
 )
 from softphone.sip import Endpoint, InviteUsage, NameAddr, Request, Response
+from softphone.streams import Talk
 
 __all__ = ["HeaderFields", "Leg", "LegSetup", "TimerHandle"]
 
@@ -139,6 +140,7 @@ class Leg:
         self.held_by_policy = False
         """Whether the call has fallen below its policy and its media is stopped for that."""
         self.playing = False
+        self.talk: Talk | None = None
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
         self._seen: Flow | None = None

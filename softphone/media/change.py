@@ -36,6 +36,7 @@ def play_codec(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_type:
         afresh=before is None,
     )
     bank.reception.open(row, clock_rate_hz=rate, afresh=before is None)
+    stream.sender_clock = None
     _decode_with(bank, stream, chosen, payload_type)
 
 

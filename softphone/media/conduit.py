@@ -20,8 +20,12 @@ SAMPLES: Final = 1 << 16
 BLOCKS: Final = 1 << 17
 """Octets of a ring of samples and of one of blocks: 4 and 7 seconds of telephone sound."""
 
-HEAD: Final = struct.Struct("=IIqqI4x")
-"""Samples, clock rate, timestamp, security generation, whether it is concealed."""
+HELD: Final = 0.004
+"""Seconds that a conversion of rates may hold back, as long as more sound comes."""
+
+HEAD: Final = struct.Struct("=IIqqIId")
+"""Samples, clock rate, timestamp, security generation, whether it is concealed, and when it was
+captured by whose clock."""
 
 
 def put_samples(ring: SharedRing, pcm: Pcm) -> None:
@@ -49,8 +53,16 @@ class RingSource:
         return self._ring.ended and self._ring.available < 2
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples` that are there now."""
-        return self._ring.take(2 * min(samples, self._ring.available // 2)).view(np.int16)
+        """Take out at most `samples` that are there now.
+
+        Being asked again says that what was taken before has been sent, but for what a conversion
+        of rates may hold back.
+        """
+        ring = self._ring
+        available = ring.available // 2
+        held = 0 if not available else 2 * round(HELD * self._rate)
+        ring.confirm(max(ring.confirmed, ring.taken - held))
+        return ring.take(2 * min(samples, available)).view(np.int16)
 
 
 class RingSink:
@@ -78,6 +90,8 @@ class RingSink:
             block.timestamp,
             block.security_generation,
             block.concealed,
+            block.captured_by_sender,
+            block.captured,
         )
         pcm = np.ascontiguousarray(block.pcm).view(np.uint8)
         if not self._ring.put(np.frombuffer(head, dtype=np.uint8), pcm):
@@ -89,7 +103,10 @@ def take_blocks(ring: SharedRing) -> list[PcmBlock]:
     blocks: list[PcmBlock] = []
     while ring.available >= HEAD.size:
         head = ring.take(HEAD.size).tobytes()
-        samples, rate, timestamp, generation, concealed = HEAD.unpack(head)
+        samples, rate, timestamp, generation, concealed, by_sender, captured = HEAD.unpack(head)
         pcm = ring.take(2 * samples).view(np.int16)
-        blocks.append(PcmBlock(pcm, rate, timestamp, generation, bool(concealed)))
+        block = PcmBlock(
+            pcm, rate, timestamp, generation, bool(concealed), captured, bool(by_sender)
+        )
+        blocks.append(block)
     return blocks

@@ -15,9 +15,12 @@ from softphone.media.batch import PacketBatch
 from softphone.media.latch import follow_control
 from softphone.media.port import RtcpByeReceived
 from softphone.media.stream import Stream
-from softphone.rtp import RtcpSession, SenderInformation
+from softphone.rtp import RemoteReport, RtcpSession, SenderInformation
 
 __all__ = ["farewell", "receive_control", "send_control", "start_control"]
+
+LEAST_EXPECTED = 5
+"""Percent of loss that an encoder provides for, though none was reported."""
 
 MOST_REPORTS = 32
 """Reports written in one tick; the others are written in the next, a few milliseconds later."""
@@ -135,10 +138,24 @@ def receive_control(
         if report is None:
             bank.malformed[row] += 1
             continue
-        if report.fraction_lost is not None:
-            stream.remote_report = report
-        if report.round_trip_time is not None:
-            stream.round_trip_time = report.round_trip_time
+        _note(stream, report)
         if report.bye is not None:
             bank.emit(RtcpByeReceived(stream.handle, report.bye))
         bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def _expect_loss(stream: Stream, fraction: float) -> None:
+    """Have the encoder provide for the loss that the far end reports, and always for some."""
+    if stream.encoder is not None:
+        stream.encoder.expect_loss(max(LEAST_EXPECTED, round(100 * fraction)))
+
+
+def _note(stream: Stream, report: RemoteReport) -> None:
+    """Keep what the far end has told."""
+    if report.fraction_lost is not None:
+        stream.remote_report = report
+        _expect_loss(stream, report.fraction_lost)
+    if report.sender_clock is not None:
+        stream.sender_clock = report.sender_clock
+    if report.round_trip_time is not None:
+        stream.round_trip_time = report.round_trip_time

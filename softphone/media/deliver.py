@@ -67,8 +67,12 @@ def deliver(
     frame: int,
     *,
     now: float,
+    wall: float = 0.0,
 ) -> None:
-    """Advance the buffers of the `receiving` rows of a phase, and give sinks what is played."""
+    """Advance the buffers of the `receiving` rows of a phase, and give sinks what is played.
+
+    `wall` is `now` in seconds since 1970.
+    """
     if not len(receiving):
         return
     frames = bank.playout.get(receiving, now=now)
@@ -81,7 +85,7 @@ def deliver(
         audiences = make_audiences(bank, receiving)
     for audience in audiences:
         batch = _decode(bank, audience, frames)
-        _give(bank, audience, batch, frame)
+        _give(bank, audience, batch, frame, wall - now)
 
 
 def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
@@ -164,7 +168,9 @@ def _decode_batch(
     return pcm
 
 
-def _give(bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int) -> None:
+def _give(
+    bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int, since_1970: float
+) -> None:
     rate = audience.codec.sample_rate
     samples = batch.pcm.shape[1]
     position = (frame - bank.opened_frame[batch.row]) * samples
@@ -175,15 +181,30 @@ def _give(bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int) -
         position.tolist(),
         bank.security_generation[batch.row].tolist(),
         concealed.tolist(),
+        (bank.playout.due(batch.row) + since_1970).tolist(),
         strict=True,
     )
-    for at, (sink, pcm, timestamp, generation, hidden) in enumerate(fields):
+    for at, (sink, pcm, timestamp, generation, hidden, due) in enumerate(fields):
+        captured, by_sender = _captured(bank, int(batch.row[at]), due)
         try:
-            sink.write(PcmBlock(pcm, rate, timestamp, generation, hidden))
+            sink.write(PcmBlock(pcm, rate, timestamp, generation, hidden, captured, by_sender))
         except Exception:
             # The sink is the application's; its fault must not stop other streams' media.
             logger.exception("a media sink failed; it is taken off its stream")
             _take_off(bank, int(batch.row[at]), sink)
+
+
+def _captured(bank: StreamBank, row: int, due: float) -> tuple[float, bool]:
+    """When the far end captured the frame just played, and whether that is its own word."""
+    if not bank.heard[row]:
+        return 0.0, False
+    stream = bank.streams[row]
+    if stream is None or stream.sender_clock is None or stream.receive_codec is None:
+        return due, False
+    clock = stream.sender_clock
+    if clock.ssrc != bank.playout.ssrc[row]:
+        return due, False
+    return clock.at(bank.playout.timestamp(row), stream.receive_codec.clock_rate), True
 
 
 def _take_off(bank: StreamBank, row: int, sink: Sink) -> None:

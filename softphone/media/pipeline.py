@@ -69,7 +69,8 @@ def hear(bank: StreamBank, phase: int, received: PacketBatch, moment: Moment) ->
         receive_control(bank, received, control, now=moment.now, wall=moment.wall)
     expire_digits(bank, now=moment.now)
     plan = _plan(bank, phase)
-    deliver(bank, plan.receiving, plan.audiences, moment.frame, now=moment.now)
+    frame, now, wall = moment.frame, moment.now, moment.wall
+    deliver(bank, plan.receiving, plan.audiences, frame, now=now, wall=wall)
     if moment.frame % TIMEOUT_FRAMES == 0:
         _look_for_silence(bank, phase, now=moment.now)
 

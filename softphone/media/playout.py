@@ -443,6 +443,18 @@ class PlayoutBank:
         """Seconds that a packet of least transit waited at the last frame, float64 a row."""
         return np.maximum(self._wait[rows], 0.0)
 
+    def due(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """When the frame just played would have come on the quickest way lately: seconds on the
+        clock of `now`, float64 a row."""
+        index = rows.astype(np.intp)
+        media_time = self._line.time_of(index, self._head[index] - 1)
+        due: NDArray[np.float64] = self._delay.baseline[index] + media_time
+        return due
+
+    def timestamp(self, row: int) -> int:
+        """The RTP timestamp of the frame just played."""
+        return self._line.timestamp_of(row, int(self._head[row]) - 1)
+
     def target_delay(self, rows: slice | NDArray[np.int32]) -> NDArray[np.float64]:
         """Seconds that the buffer aims at, float64 a row."""
         return self._delay.target[rows]

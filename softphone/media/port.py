@@ -272,6 +272,9 @@ class PcmBlock:
     """Decoded sound: int16[samples], owned by the receiver, never written to again by the engine.
 
     `timestamp` is the media time of its first sample, in samples since the stream was opened.
+    `captured` is when the far end captured that, in seconds since 1970: by its own clock, as its
+    RTCP tells (`captured_by_sender`), or by ours as it would have come on the quickest way so far,
+    transit included; 0.0 is unknown.
     """
 
     pcm: Pcm
@@ -279,6 +282,8 @@ class PcmBlock:
     timestamp: int
     security_generation: int
     concealed: bool = False
+    captured: float = 0.0
+    captured_by_sender: bool = False
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from softphone.media.conduit import BLOCKS, SAMPLES, put_samples, take_blocks
+from softphone.media.pcm_output import PcmOutput
 from softphone.media.port import Sink, Source
 from softphone.media.shared_ring import SharedRing
 
@@ -72,7 +73,11 @@ class Pump:
         if known is not None:
             known.users += 1
             return known, None
-        ring, descriptor = SharedRing.create(SAMPLES)
+        if isinstance(source, PcmOutput):
+            descriptor = source.share()
+            ring = source.ring
+        else:
+            ring, descriptor = SharedRing.create(SAMPLES)
         self._next += 1
         mouth = self._mouths[id(source)] = Mouth(source, ring, self._next, users=1)
         self._fill(mouth)
@@ -144,6 +149,10 @@ class Pump:
 
     def _fill(self, mouth: Mouth) -> None:
         ring, source = mouth.ring, mouth.source
+        if isinstance(source, PcmOutput):
+            # The worker reads what the application writes: nothing is to be moved.
+            source.look()
+            return
         if ring.ended:
             return
         rate = source.clock_rate_hz

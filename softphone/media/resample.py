@@ -48,6 +48,7 @@ class ResampleStream:
         self._held = np.zeros(width // 2 - 1 if self._up != self._down else 0, dtype=np.float32)
         self._position = 0
         self._recent = np.zeros(0, dtype=np.float32)
+        self._fed = False
 
     def next_rates(
         self, source_rate_hz: int, target_rate_hz: int, *, owed: float = 0.0
@@ -57,12 +58,24 @@ class ResampleStream:
         `owed` seconds of what this one has given were not used, and are given once more.
         Raises ConfigurationError.
         """
-        lag = 0.0
-        if self._up != self._down:
-            ahead = self._held.size - self._taps.shape[1] // 2 + 1 - self._position / self._up
-            lag = ahead / self.source_rate_hz
-        lag += owed
+        lag = self.lag + owed
         return self.after(self._recent, self.source_rate_hz, source_rate_hz, target_rate_hz, lag)
+
+    @property
+    def lag(self) -> float:
+        """Seconds from the next sample that it will give to the end of what it was fed."""
+        before = self._taps.shape[1] // 2 - 1 if self._up != self._down else 0
+        ahead = self._held.size - before - self._position / self._up
+        return ahead / self.source_rate_hz
+
+    def rest(self) -> NDArray[np.int16]:
+        """What the filter holds of what it was fed, int16[n]: silence follows.  Empty when
+        nothing was fed since the last time."""
+        if self._up == self._down or not self._fed:
+            return np.zeros(0, dtype=np.int16)
+        converted = self.feed(np.zeros(self._taps.shape[1], dtype=np.int16))
+        self._fed = False
+        return converted
 
     @classmethod
     def after(
@@ -96,6 +109,7 @@ class ResampleStream:
         if self._up == self._down:
             owed, self._held = self._held, self._held[:0]
             return np.concatenate((owed.astype(np.int16), pcm)) if owed.size else pcm
+        self._fed |= pcm.size > 0
         width = self._taps.shape[1]
         tail = np.zeros(width // 2 if last else 0, dtype=np.float32)
         held = np.concatenate((self._held, pcm.astype(np.float32), tail))
@@ -154,6 +168,9 @@ class RateSource:
             pcm = self._source.read(wanted)
             self._finished = self._source.ended
             converted = self._converter.feed(pcm, last=self._finished)
+            if pcm.size < wanted and not self._finished:
+                # A gap: what the filter still holds belongs before it.
+                converted = np.concatenate((converted, self._converter.rest()))
             self._ready = np.concatenate((self._ready, converted))
             if pcm.size < wanted:
                 break

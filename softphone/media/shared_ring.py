@@ -1,7 +1,8 @@
-"""A bounded ring of octets between two processes: one writes, one reads, neither waits.
+"""A bounded ring of octets between two processes, or within one: one writes, one reads, neither
+waits.
 
-The memory has no name in the file system (memfd_create): it is gone with the last of the two
-processes, however that ends.  Linux only.
+Shared memory has no name in the file system (memfd_create): it is gone with the last of the two
+processes, however that ends.  Linux only; a local ring is a plain array.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["HEADER", "SharedRing", "map_memory", "shared_memory"]
 HEADER: Final = 64
 """Octets before the ring itself: eight words of 64 bits."""
 
-WRITTEN, TAKEN, ENDED, DROPPED = range(4)
+WRITTEN, TAKEN, ENDED, DROPPED, FLUSHED, CONFIRMED = range(6)
 
 Octets = npt.NDArray[np.uint8]
 
@@ -47,11 +48,18 @@ def map_memory(descriptor: int) -> mmap.mmap:
 class SharedRing:
     """The ring in the memory of `descriptor`, which may be closed afterwards.
 
-    `ended` is the writer's word that nothing more will come, `dropped` what it counts as lost.
+    `ended` is the writer's word that nothing more will come, `dropped` what it counts as lost,
+    `confirmed` the reader's word of what has had its effect, as octets since the beginning.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        memory = map_memory(descriptor)
+    def __init__(self, memory: int | bytearray) -> None:
+        """`memory` is a descriptor, or zeros of one's own."""
+        if isinstance(memory, int):
+            self._lay(map_memory(memory))
+        else:
+            self._lay(memory)
+
+    def _lay(self, memory: mmap.mmap | bytearray) -> None:
         self._words: npt.NDArray[np.int64] = np.frombuffer(memory, dtype=np.int64, count=8)
         self._data: Octets = np.frombuffer(memory, dtype=np.uint8, offset=HEADER)
         self._lock = threading.Lock()
@@ -61,6 +69,11 @@ class SharedRing:
         """A new ring that holds so many octets, and its descriptor.  Raises OSError."""
         descriptor = shared_memory(HEADER + octets)
         return cls(descriptor), descriptor
+
+    @classmethod
+    def local(cls, octets: int) -> Self:
+        """A new ring for both ends in this process."""
+        return cls(bytearray(HEADER + octets))
 
     def _fence(self) -> None:
         # What was stored before is seen before what is stored afterwards, on every processor:
@@ -73,12 +86,43 @@ class SharedRing:
     @property
     def available(self) -> int:
         """Octets that can be taken."""
-        return int(self._words[WRITTEN] - self._words[TAKEN])
+        return int(self._words[WRITTEN] - max(self._words[TAKEN], self._words[FLUSHED]))
+
+    @property
+    def written(self) -> int:
+        """Octets put in since the beginning."""
+        return int(self._words[WRITTEN])
+
+    @property
+    def taken(self) -> int:
+        """Octets taken out, or flushed, since the beginning."""
+        return int(max(self._words[TAKEN], self._words[FLUSHED]))
+
+    @property
+    def confirmed(self) -> int:
+        """Octets whose effect the reader has told of."""
+        return int(self._words[CONFIRMED])
+
+    def confirm(self, octets: int) -> None:
+        """Say that so many octets since the beginning have had their effect."""
+        self._words[CONFIRMED] = octets
+
+    def begin(self, octets: int) -> None:
+        """Count from so many octets on, before anything is put in."""
+        self._words[WRITTEN] = self._words[TAKEN] = self._words[CONFIRMED] = octets
+
+    def flush(self) -> int:
+        """The writer's: have the reader pass over what is there; how many octets that was."""
+        left = self.available
+        self._fence()
+        self._words[FLUSHED] = self._words[WRITTEN]
+        return left
 
     @property
     def room(self) -> int:
         """Octets that can be put in."""
-        return self._data.size - self.available
+        # What is flushed stays in its place until the reader has passed over it.
+        return self._data.size - int(self._words[WRITTEN] - self._words[TAKEN])
 
     @property
     def ended(self) -> bool:
@@ -118,7 +162,7 @@ class SharedRing:
         """Take out at most so many octets: a copy."""
         size = max(0, min(octets, self.available, self._data.size))
         self._fence()
-        at = int(self._words[TAKEN])
+        at = self.taken
         start = at % self._data.size
         taken = np.empty(size, dtype=np.uint8)
         first = min(size, self._data.size - start)

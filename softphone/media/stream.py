@@ -12,7 +12,7 @@ from softphone.media.coding import AnyCodec
 from softphone.media.feed import Feed
 from softphone.media.port import MediaEvent, Sink, Source, StreamHandle, StreamSpec
 from softphone.media.voice import Voice
-from softphone.rtp import EventReceiver, EventSender, RemoteReport, RtcpSession
+from softphone.rtp import EventReceiver, EventSender, RemoteReport, RtcpSession, SenderClock
 from softphone.srtp import FailureCounts, ReceiveContext, SendContext
 from softphone_codecs.stateful import RowEncoder
 
@@ -47,6 +47,7 @@ class Stream:
     round_trip_time: float | None = None
     reported_packets: int = 0
     restart_reports: bool = False
+    sender_clock: SenderClock | None = None
     changed_at: int | None = None
     told_type: int | None = None
     spent: FailureCounts = field(default_factory=FailureCounts)

@@ -266,3 +266,7 @@ class TimelineBank:
         """The media time at which a frame of each row begins, seconds."""
         shift = self._frame_origin[rows] - self._clock_origin[rows]
         return (frame * self.frame_ticks[rows] + shift) / self._rate[rows]
+
+    def timestamp_of(self, row: int, frame: int) -> int:
+        """The RTP timestamp at which a frame of a row begins."""
+        return int(self._frame_origin[row] + frame * self.frame_ticks[row]) & 0xFFFFFFFF

@@ -32,7 +32,12 @@ from softphone.rtp.rtcp import (
     round_trip_time,
     wall_from_ntp,
 )
-from softphone.rtp.rtcp_session import RemoteReport, RtcpSession, SenderInformation
+from softphone.rtp.rtcp_session import (
+    RemoteReport,
+    RtcpSession,
+    SenderClock,
+    SenderInformation,
+)
 from softphone.rtp.sequence import Arrival, Reception, ReceptionSnapshot, extend
 from softphone.rtp.telephone_event import (
     DIGITS,
@@ -68,6 +73,7 @@ __all__ = [
     "RtcpPacket",
     "RtcpSession",
     "RtpPacket",
+    "SenderClock",
     "SenderInformation",
     "SenderReport",
     "SourceDescription",

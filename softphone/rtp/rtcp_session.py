@@ -32,9 +32,10 @@ from softphone.rtp.rtcp import (
     parse_compound,
     print_compound,
     round_trip_time,
+    wall_from_ntp,
 )
 
-__all__ = ["RemoteReport", "RtcpSession", "SenderInformation"]
+__all__ = ["RemoteReport", "RtcpSession", "SenderClock", "SenderInformation"]
 
 COMPENSATION = math.e - 1.5
 """Makes up for timer reconsideration converging below the intended average (6.3.1)."""
@@ -56,6 +57,21 @@ class SenderInformation:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderClock:
+    """What an SR says of its source's clocks: `rtp_timestamp` is its wall clock's `wall`, in
+    seconds since 1970 (6.4.1)."""
+
+    ssrc: int
+    wall: float
+    rtp_timestamp: int
+
+    def at(self, rtp_timestamp: int, clock_rate_hz: int) -> float:
+        """Its wall clock at another timestamp, within half a wrap of this one."""
+        ahead = (rtp_timestamp - self.rtp_timestamp + 0x80000000) % 0x100000000 - 0x80000000
+        return self.wall + ahead / clock_rate_hz
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteReport:
     """What a received compound packet told about us and the far end.
 
@@ -70,6 +86,7 @@ class RemoteReport:
     jitter: int | None = None
     round_trip_time: float | None = None
     voip_metrics: VoipMetrics | None = None
+    sender_clock: SenderClock | None = None
     key_frame_requested: bool = False
     bye: str | None = None
     lost: tuple[int, ...] = ()
@@ -250,13 +267,8 @@ class RtcpSession:
         self, packet: RtcpPacket, told: RemoteReport, now: float, wall: float
     ) -> RemoteReport:
         match packet:
-            case SenderReport(ssrc, ntp):
-                member = self._member(ssrc, now)
-                if member is not None:
-                    member.sender = True
-                    member.last_sr = ntp >> 16 & 0xFFFFFFFF
-                    member.last_sr_arrival = now
-                return self._take_blocks(packet.reports, told, wall)
+            case SenderReport():
+                return self._take_sender(packet, told, now, wall)
             case ReceiverReport(ssrc, reports):
                 member = self._member(ssrc, now)
                 if member is not None:
@@ -272,6 +284,20 @@ class RtcpSession:
             case _:
                 return self._take_feedback(packet, told, now)
         return told
+
+    def _take_sender(
+        self, packet: SenderReport, told: RemoteReport, now: float, wall: float
+    ) -> RemoteReport:
+        ntp = packet.ntp
+        member = self._member(packet.ssrc, now)
+        if member is not None:
+            member.sender = True
+            member.last_sr = ntp >> 16 & 0xFFFFFFFF
+            member.last_sr_arrival = now
+        if ntp:
+            clock = SenderClock(packet.ssrc, wall_from_ntp(ntp), packet.rtp_timestamp)
+            told = replace(told, sender_clock=clock)
+        return self._take_blocks(packet.reports, told, wall)
 
     def _take_feedback(self, packet: RtcpPacket, told: RemoteReport, now: float) -> RemoteReport:
         match packet:

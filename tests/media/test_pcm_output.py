@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import asyncio
+import os
+
+import numpy as np
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.media.conduit import RingSource
+from softphone.media.pcm_output import RATES, PcmOutput, check_rate
+from softphone.media.resample import at_rate
+from softphone.media.shared_ring import SharedRing
+
+
+def ramp(count: int, start: int = 0) -> np.ndarray:
+    return (np.arange(start, start + count) % 30000).astype(np.int16)
+
+
+class Inline:
+    """The media loop in the same process."""
+
+    def __init__(self, output: PcmOutput) -> None:
+        self.output = output
+
+    def read(self, samples: int) -> np.ndarray:
+        return self.output.read(samples)
+
+
+class Shared(Inline):
+    """A worker, that reads shared memory; what it has read is looked at afterwards."""
+
+    def __init__(self, output: PcmOutput) -> None:
+        super().__init__(output)
+        descriptor = output.share()
+        self.ring = SharedRing(descriptor)
+        os.close(descriptor)
+        self.source = RingSource(self.ring, output.clock_rate_hz)
+
+    def read(self, samples: int) -> np.ndarray:
+        pcm = self.source.read(samples)
+        self.output.look()
+        return pcm
+
+
+placements = pytest.mark.parametrize("placement", [Inline, Shared])
+
+
+@placements
+@pytest.mark.parametrize("rate", RATES)
+async def test_pieces_of_any_size_come_out_as_one(placement, rate):
+    output = PcmOutput(rate)
+    reader = placement(output)
+    pcm, at = ramp(rate), 0
+    sizes = [1, 7, 160, 333, 4000, 2]
+    while at < pcm.size:
+        size = sizes[at % len(sizes)]
+        await output.write(pcm[at : at + size])
+        at += size
+    got = [reader.read(rate // 50) for _ in range(50)]
+    assert np.array_equal(np.concatenate(got), pcm)
+    assert reader.read(100).size == 0
+
+
+@placements
+async def test_octets_may_be_cut_in_the_middle_of_a_sample(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    octets = ramp(100).tobytes()
+    for at in range(0, len(octets), 3):
+        await output.write(octets[at : at + 3])
+    assert np.array_equal(reader.read(200), ramp(100))
+
+
+@placements
+async def test_what_was_written_before_is_still_there_when_it_is_shared(placement):
+    output = PcmOutput(8000)
+    await output.write(ramp(500))
+    assert output.read(100).size == 100
+    mark = output.mark()
+    reader = placement(output)
+    assert np.array_equal(reader.read(1000), ramp(400, 100))
+    reader.read(160)
+    assert await mark.played()
+
+
+@placements
+async def test_flush_leaves_nothing_and_tells_how_much_that_was(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    await output.write(ramp(1000))
+    assert reader.read(160).size == 160
+    assert output.flush() == 840
+    assert output.flushed_samples == 840
+    assert reader.read(160).size == 0
+    await output.write(ramp(50, 7))
+    assert np.array_equal(reader.read(160), ramp(50, 7))
+    assert output.flush() == 0
+
+
+@placements
+async def test_a_mark_is_told_after_the_frame_that_holds_its_last_sample_was_sent(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    await output.write(ramp(400))
+    mark = output.mark()
+    await output.write(ramp(400))
+    later = output.mark()
+    for _ in range(3):
+        reader.read(160)
+        assert not mark.done
+    reader.read(160)
+    assert mark.done
+    assert not later.done
+    for _ in range(3):
+        reader.read(160)
+    assert await later.played()
+
+
+@placements
+async def test_marks_behind_what_is_flushed_are_told_and_those_before_it_are_kept(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    await output.write(ramp(160))
+    spoken = output.mark()
+    await output.write(ramp(1000))
+    unspoken = output.mark()
+    reader.read(160)
+    output.flush()
+    assert not await unspoken.played()
+    assert not spoken.done
+    reader.read(160)
+    assert await spoken.played()
+
+
+async def test_marks_are_told_at_the_end_of_the_call():
+    output = PcmOutput(8000)
+    await output.write(ramp(1000))
+    mark = output.mark()
+    output.close(ended=True)
+    assert not await mark.played()
+    assert not await output.mark().played()
+
+
+@placements
+async def test_who_writes_more_than_fits_waits_until_it_was_read(placement):
+    output = PcmOutput(8000, seconds=0.1)
+    reader = placement(output)
+    writing = asyncio.ensure_future(output.write(ramp(2000)))
+    await asyncio.sleep(0)
+    assert not writing.done()
+    assert output.waiting_samples == 800
+    got = []
+    while not writing.done():
+        got.append(reader.read(160))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    got.append(reader.read(800))
+    assert np.array_equal(np.concatenate(got), ramp(2000))
+
+
+async def test_a_writer_that_waits_does_not_outlast_the_call():
+    output = PcmOutput(8000, seconds=0.1)
+    writing = asyncio.ensure_future(output.write(ramp(2000)))
+    await asyncio.sleep(0)
+    output.close(ended=True)
+    await writing
+    assert output.flushed_samples == 1200
+    assert not output.ended
+    output.read(800)
+    assert output.ended
+
+
+async def test_the_end_of_a_phrase_is_not_held_back_by_the_conversion():
+    """A gap follows: what the filter holds comes out before it, not with the next phrase."""
+    output = PcmOutput(24000)
+    source = at_rate(output, 8000)
+    sound = (8000 * np.sin(np.arange(24000 // 10) * 2 * np.pi * 440 / 24000)).astype(np.int16)
+    await output.write(sound)
+    got = [source.read(160) for _ in range(8)]
+    assert sum(frame.size for frame in got) >= 800
+    assert got[-1].size == 0
+    await output.write(np.zeros(480, dtype=np.int16))
+    assert np.abs(source.read(160)).max() <= 1
+
+
+@pytest.mark.parametrize("rate", [0, 11025, 44100, 96000])
+def test_another_rate_is_refused(rate):
+    with pytest.raises(ConfigurationError, match="8,000"):
+        check_rate(rate)
+
+
+async def test_what_is_no_sound_is_refused():
+    output = PcmOutput()
+    with pytest.raises(ConfigurationError):
+        await output.write(np.zeros(10))
+    with pytest.raises(ConfigurationError):
+        PcmOutput(seconds=0.0)

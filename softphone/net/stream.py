@@ -73,6 +73,7 @@ class StreamConnection(asyncio.Protocol):
         self._failure: SoftphoneError | None = None
         self._closing = False
         self._heard = False
+        self._writable: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[None] = self._loop.create_future()
         self.on_end: Callable[[], None] | None = None
@@ -139,6 +140,11 @@ class StreamConnection(asyncio.Protocol):
             self._pending_size = 0
             self.transport.write(data)
 
+    async def drained(self) -> None:
+        """Wait until the far end has taken most of what was flushed, or is gone."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
     def close(self) -> None:
         """End the connection once everything has been written."""
         self.flush()
@@ -174,14 +180,17 @@ class StreamConnection(asyncio.Protocol):
         """The far end is slow; it has `write_timeout` to take something."""
         self._disarm()
         self._timer = self._loop.call_later(self._limits.write_timeout, self._stuck)
+        self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """It has taken something."""
         self._disarm()
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, with the cause."""
         self._disarm()
+        self._wake()
         self._pending.clear()
         if self.on_end is not None:
             self.on_end()
@@ -194,6 +203,11 @@ class StreamConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _wake(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
 
     def _stuck(self) -> None:
         waiting = self.transport.get_write_buffer_size()

@@ -1,0 +1,51 @@
+"""Directories: LDAPS and CUCM's UDS, searched as one; the name that belongs to a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from softphone.contacts.config import (
+    ATTRIBUTES,
+    Bounds,
+    DirectoryConfig,
+    LdapConfig,
+    UdsConfig,
+)
+from softphone.contacts.contact import Contact, Number
+from softphone.contacts.contacts import CacheLimits, Contacts, Directory, Found
+from softphone.net.handshake import Fetcher
+
+__all__ = [
+    "ATTRIBUTES",
+    "Bounds",
+    "CacheLimits",
+    "Contact",
+    "Contacts",
+    "Directory",
+    "DirectoryConfig",
+    "Found",
+    "LdapConfig",
+    "Number",
+    "UdsConfig",
+    "open_directories",
+]
+
+
+def open_directories(configs: Iterable[DirectoryConfig], fetcher: Fetcher) -> tuple[Directory, ...]:
+    """The directories of these configurations; `fetcher` brings CRLs and OCSP answers.
+
+    Raises ConfigurationError when what one needs is not installed.
+    """
+    return tuple(_opened(config, fetcher) for config in configs)
+
+
+def _opened(config: DirectoryConfig, fetcher: Fetcher) -> Directory:
+    if isinstance(config, LdapConfig):
+        from softphone.contacts.ldap import LdapDirectory
+        from softphone.net.connector import ConnectorConfig
+
+        return LdapDirectory(config, ConnectorConfig(fetcher))
+    from softphone.contacts.uds import UdsDirectory
+    from softphone.net.https import HttpsSurroundings
+
+    return UdsDirectory(config, HttpsSurroundings(fetcher=fetcher))

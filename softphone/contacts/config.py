@@ -1,0 +1,164 @@
+"""What a directory is configured with; reading it from a file is `account.directory_file`'s."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.trust import Service, TlsSettings
+
+__all__ = ["ATTRIBUTES", "Bounds", "DirectoryConfig", "LdapConfig", "UdsConfig", "place_of"]
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "name": ("displayName", "cn"),
+    "work": ("telephoneNumber",),
+    "mobile": ("mobile",),
+    "home": ("homePhone",),
+    "other": ("otherTelephone",),
+    "email": ("mail",),
+    "uri": ("msRTCSIP-PrimaryUserAddress",),
+    "username": ("sAMAccountName", "uid"),
+    "department": ("department", "departmentNumber"),
+    "title": ("title",),
+}
+"""What a contact is made of, and the LDAP attributes that it is read from, the first one there."""
+
+_ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}(;[A-Za-z0-9-]+)*")
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+)(:(?P<port>[0-9]{1,5}))?")
+_LDAP_IN_CLEAR = frozenset({389, 3268})
+
+
+def place_of(text: str, default: int) -> tuple[str, int]:
+    """Host and port.  Raises ConfigurationError."""
+    match = _PLACE.fullmatch(text)
+    port = default if match is None or match["port"] is None else int(match["port"])
+    if match is None or not 1 <= port <= 65535:
+        raise ConfigurationError(f"server: {text!r} is not of the form host or host:port")
+    return match["host"].strip("[]"), port
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a directory is waited for, in seconds, and how many entries are asked of it.
+
+    `page` entries come at a time (RFC 2696).
+    """
+
+    within: float = 5.0
+    most: int = 200
+    page: int = 50
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.within <= 60.0:
+            raise ConfigurationError("timeout: expected a number of seconds between 0.1 and 60")
+        if not 1 <= self.most <= 5000 or not 1 <= self.page <= 1000:
+            raise ConfigurationError("limit: expected a number between 1 and 5000")
+
+
+@dataclass(frozen=True, slots=True)
+class LdapConfig:
+    """A directory over LDAPS; `user` (a DN) and `password` bind, without them it is anonymous.
+
+    `search` are the attributes that a word is looked for in, `filter` what else an entry has to
+    meet (RFC 4515).  Only TLS from the first byte is spoken: 636, the global catalogue's 3269, or
+    another port of the same kind.
+    """
+
+    name: str
+    server: str
+    base: str
+    user: str | None = None
+    password: KeyMaterial | None = None
+    search: tuple[str, ...] = ("displayName", "cn", "sn", "givenName", "mail", "uid")
+    filter: str = "(objectClass=person)"
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ATTRIBUTES))
+    global_catalogue: bool = False
+    tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
+    server_name: str | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        _require(self.tls, Service.LDAP)
+        if self.place[1] in _LDAP_IN_CLEAR:
+            raise ConfigurationError(
+                f"server: port {self.place[1]} is LDAP in clear; LDAPS is at 636, and the global"
+                " catalogue at 3269"
+            )
+        if (self.user is None) != (self.password is None):
+            raise ConfigurationError("user: a user's DN and a password go together")
+        if self.password is not None and not len(self.password):
+            # RFC 4513 section 5.1.2: a bind without a password proves nothing and yet succeeds.
+            raise ConfigurationError("password: it is empty")
+        if not self.search:
+            raise ConfigurationError("search: at least one attribute is needed")
+        for kind in self.attributes:
+            if kind not in ATTRIBUTES:
+                known = ", ".join(ATTRIBUTES)
+                raise ConfigurationError(f"attributes.{kind}: is unknown; known are {known}")
+        for each in (*self.search, *(one for some in self.attributes.values() for one in some)):
+            if _ATTRIBUTE.fullmatch(each) is None:
+                raise ConfigurationError(f"attributes: {each!r} is no name of an attribute")
+        if not (self.filter.startswith("(") and self.filter.endswith(")")):
+            raise ConfigurationError("filter: expected a filter in brackets, (attribute=value)")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return place_of(self.server, 3269 if self.global_catalogue else 636)
+
+    @property
+    def number_attributes(self) -> tuple[str, ...]:
+        """The attributes that hold numbers."""
+        kinds = ("work", "mobile", "home", "other")
+        return tuple(each for kind in kinds for each in self.attributes.get(kind, ()))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The attributes that are asked for."""
+        every = (each for some in self.attributes.values() for each in some)
+        return tuple(dict.fromkeys(every))
+
+
+@dataclass(frozen=True, slots=True)
+class UdsConfig:
+    """CUCM's User Data Services over HTTPS.
+
+    With `authenticated` the search shows `user` and `password` at once, else after a 401.  They
+    go to `server`, and to the user's home cluster only if that is among `clusters`.
+    """
+
+    name: str
+    server: str
+    user: str | None = None
+    password: KeyMaterial | None = None
+    authenticated: bool = False
+    clusters: tuple[str, ...] = ()
+    tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        _require(self.tls, Service.HTTPS)
+        for each in (self.server, *self.clusters):
+            place_of(each, 8443)
+        if (self.user is None) != (self.password is None):
+            raise ConfigurationError("user: a user's name and a password go together")
+        if self.user is not None and ":" in self.user:
+            raise ConfigurationError("user: a name with a colon cannot be told (RFC 7617)")
+        if self.authenticated and self.user is None:
+            raise ConfigurationError("authenticated: there is no user to show")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return place_of(self.server, 8443)
+
+
+DirectoryConfig = LdapConfig | UdsConfig
+
+
+def _require(tls: TlsSettings, service: Service) -> None:
+    if tls.service is not service:
+        raise ConfigurationError("tls: the settings are those of another service")

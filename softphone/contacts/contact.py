@@ -1,0 +1,116 @@
+"""A contact, and when two entries of directories are one person.
+
+Numbers are compared by what is dialed: spaces, dots, dashes and brackets say nothing, and one
+number may be written with more of its prefixes (E.164) than another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+__all__ = ["Contact", "Number", "dialed", "merged", "same_number"]
+
+_SAYS_NOTHING = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
+_DIALED = re.compile(r"\+?[0-9*#]{2,32}")
+_SUBSCRIBER = 7
+"""So many digits at the end of two numbers, and one has the longer prefix: they are one."""
+
+
+def dialed(text: str) -> str | None:
+    """A number as it is dialed, or None for what is none."""
+    number = _SAYS_NOTHING.sub("", text)
+    return number if _DIALED.fullmatch(number) else None
+
+
+def same_number(one: str, other: str) -> bool:
+    """Whether two dialed numbers reach one phone, as far as their digits tell."""
+    short, long = sorted((one.lstrip("+"), other.lstrip("+")), key=len)
+    if one.startswith("+") and other.startswith("+"):
+        return one == other
+    if len(short) < _SUBSCRIBER:
+        return short == long
+    return long.endswith(short.lstrip("0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as the directory writes it, and what for: work, mobile, home, other."""
+
+    kind: str
+    text: str
+
+    @property
+    def dialed(self) -> str | None:
+        """The number as it is dialed."""
+        return dialed(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One person as directories have them; `sources` are the directories that do."""
+
+    name: str
+    numbers: tuple[Number, ...] = ()
+    email: str = ""
+    uri: str = ""
+    username: str = ""
+    department: str = ""
+    title: str = ""
+    sources: tuple[str, ...] = ()
+
+    def has_number(self, number: str) -> bool:
+        """Whether this (dialed) number is one of the contact's."""
+        own = (each.dialed for each in self.numbers)
+        return any(same_number(number, each) for each in own if each is not None)
+
+
+def merged(groups: Iterable[Sequence[Contact]], limit: int) -> tuple[Contact, ...]:
+    """The contacts of several directories, each person once, in the order of the directories.
+
+    Two entries are one person when they share an address of mail, a URI, or a user's name, and
+    nothing of these tells them apart.
+    """
+    found: list[Contact] = []
+    places: dict[tuple[str, str], int] = {}
+    for contact in (each for group in groups for each in group):
+        keys = _keys(contact)
+        known = next((places[key] for key in keys if key in places), None)
+        if known is not None and _agree(found[known], contact):
+            found[known] = _joined(found[known], contact)
+        elif len(found) < limit:
+            known = len(found)
+            found.append(contact)
+        else:
+            continue
+        for key in keys:
+            places.setdefault(key, known)
+    return tuple(found)
+
+
+def _keys(contact: Contact) -> list[tuple[str, str]]:
+    values = (("email", contact.email), ("uri", contact.uri), ("username", contact.username))
+    return [(kind, value.casefold()) for kind, value in values if value]
+
+
+def _agree(one: Contact, other: Contact) -> bool:
+    mine, theirs = dict(_keys(one)), dict(_keys(other))
+    return all(mine[kind] == theirs[kind] for kind in mine.keys() & theirs.keys())
+
+
+def _joined(first: Contact, second: Contact) -> Contact:
+    numbers = list(first.numbers)
+    numbers += (
+        each for each in second.numbers if each.dialed is None or not first.has_number(each.dialed)
+    )
+    return replace(
+        first,
+        numbers=tuple(numbers),
+        email=first.email or second.email,
+        uri=first.uri or second.uri,
+        username=first.username or second.username,
+        department=first.department or second.department,
+        title=first.title or second.title,
+        sources=tuple(dict.fromkeys((*first.sources, *second.sources))),
+    )

@@ -1,0 +1,183 @@
+"""All directories together: one search, and the name that belongs to a number.
+
+Directories are asked side by side; one that fails, or is slow, takes nothing from the others.  A
+call never waits: `known` answers at once from what is remembered, and has the rest looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from softphone.contacts.contact import Contact, dialed, merged
+from softphone.errors import SoftphoneError
+
+__all__ = ["CacheLimits", "Contacts", "Directory", "Found"]
+
+logger = logging.getLogger("softphone.contacts")
+
+
+class Directory(Protocol):
+    """One source of contacts.  What it raises are SoftphoneErrors."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in configuration and results."""
+
+    async def search(self, word: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` contacts that a word, or the beginning of one, leads to."""
+
+    async def by_number(self, number: str) -> Contact | None:
+        """Whose number this (dialed) one is, if the directory knows."""
+
+    async def close(self) -> None:
+        """End its connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """What is remembered of numbers: `entries` at most, `keep` seconds long.
+
+    That nobody has a number is remembered for `keep_nobody`, a failure for `keep_failure`.  At
+    most `looking` look-ups go on at a time; a call beyond them is shown without a name.
+    """
+
+    entries: int = 1000
+    keep: float = 3600.0
+    keep_nobody: float = 600.0
+    keep_failure: float = 30.0
+    looking: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search gave, and why a directory gave nothing, by its name."""
+
+    contacts: tuple[Contact, ...] = ()
+    failures: tuple[tuple[str, SoftphoneError], ...] = ()
+
+
+class Contacts:
+    """An async context over some directories, in the order in which they are believed."""
+
+    def __init__(
+        self,
+        directories: Sequence[Directory],
+        *,
+        limits: CacheLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directories = tuple(directories)
+        self._limits = limits or CacheLimits()
+        self._clock = clock
+        self._names: OrderedDict[str, tuple[float, Contact | None]] = OrderedDict()
+        self._looking: dict[str, asyncio.Task[Contact | None]] = {}
+
+    @property
+    def directories(self) -> tuple[Directory, ...]:
+        """The directories."""
+        return self._directories
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End look-ups and connections."""
+        for task in self._looking.values():
+            task.cancel()
+        if self._looking:
+            await asyncio.wait(tuple(self._looking.values()))
+        await asyncio.gather(*(each.close() for each in self._directories))
+
+    async def search(self, word: str, *, limit: int = 20) -> tuple[Contact, ...]:
+        """Contacts that a word leads to, each person once.
+
+        Raises the first failure if no directory could be asked; `find` tells all of them.
+        """
+        found = await self.find(word, limit=limit)
+        if found.failures and len(found.failures) == len(self._directories):
+            raise found.failures[0][1]
+        return found.contacts
+
+    async def find(self, word: str, *, limit: int = 20) -> Found:
+        """As `search`, with what failed beside what was found."""
+        outcomes = await asyncio.gather(
+            *(each.search(word, limit) for each in self._directories), return_exceptions=True
+        )
+        groups: list[Sequence[Contact]] = []
+        failures: list[tuple[str, SoftphoneError]] = []
+        for directory, outcome in zip(self._directories, outcomes, strict=True):
+            if isinstance(outcome, SoftphoneError):
+                failures.append((directory.name, outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                groups.append(outcome)
+        return Found(merged(groups, limit), tuple(failures))
+
+    def known(self, number: str) -> Contact | None:
+        """Whose number it is, as far as is remembered now; else somebody begins to look it up.
+
+        `number` may be any user part of a URI; what is no number belongs to nobody.
+        """
+        wanted = dialed(number)
+        if wanted is None or not self._directories:
+            return None
+        until, contact = self._names.get(wanted, (0.0, None))
+        if self._clock() >= until:
+            self._begin(wanted)
+            return None
+        self._names.move_to_end(wanted)
+        return contact
+
+    async def by_number(self, number: str) -> Contact | None:
+        """Whose number it is; waits for the directories."""
+        wanted = dialed(number)
+        if wanted is None:
+            return None
+        until, contact = self._names.get(wanted, (0.0, None))
+        if self._clock() < until:
+            return contact
+        task = self._begin(wanted)
+        return contact if task is None else await asyncio.shield(task)
+
+    def _begin(self, number: str) -> asyncio.Task[Contact | None] | None:
+        """Look a number up, together with whoever wants the same."""
+        task = self._looking.get(number)
+        if task is None:
+            if len(self._looking) >= self._limits.looking:
+                return None
+            task = asyncio.get_running_loop().create_task(self._look_up(number))
+            self._looking[number] = task
+            task.add_done_callback(lambda _: self._looking.pop(number, None))
+        return task
+
+    async def _look_up(self, number: str) -> Contact | None:
+        failed = False
+        for directory in self._directories:
+            try:
+                contact = await directory.by_number(number)
+            except SoftphoneError as exc:
+                failed = True
+                logger.info("%s does not say whose number it is: %s", directory.name, exc)
+                continue
+            if contact is not None:
+                self._keep(number, contact, self._limits.keep)
+                return contact
+        limits = self._limits
+        self._keep(number, None, limits.keep_failure if failed else limits.keep_nobody)
+        return None
+
+    def _keep(self, number: str, contact: Contact | None, seconds: float) -> None:
+        self._names[number] = (self._clock() + seconds, contact)
+        self._names.move_to_end(number)
+        while len(self._names) > self._limits.entries:
+            self._names.popitem(last=False)

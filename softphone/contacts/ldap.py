@@ -1,0 +1,197 @@
+"""A directory over LDAPS: verified TLS of ours, bonsai on a private socket behind it.
+
+RFC 4511, RFC 4513.  TLS from the first byte (636, the global catalogue's 3269), never LDAP in
+clear and never StartTLS; the gate has agreed before the first byte of LDAP.  One connection is
+kept while it lives, and one search at a time goes over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from softphone.contacts.config import LdapConfig
+from softphone.contacts.contact import Contact, Number
+from softphone.contacts.ldap_filter import number_filter, word_filter
+from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
+from softphone.machine import Target, Transport
+from softphone.net.connector import Connector, ConnectorConfig
+from softphone.net.relay import LocalRelay
+from softphone.net.stream import StreamConnection, StreamOwner
+
+if TYPE_CHECKING:
+    from softphone.contacts.ldap_session import Entry, LdapSession
+
+__all__ = ["LdapDirectory", "contact_of"]
+
+_KINDS = ("work", "mobile", "home", "other")
+_MISSING = (
+    "LDAP needs bonsai: apt-get install libldap-dev libsasl2-dev gcc python3-dev, then"
+    " pip install 'softphone[directory]'"
+)
+
+
+def _session_room() -> ModuleType:
+    try:
+        from softphone.contacts import ldap_session
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] != "bonsai":
+            raise
+        raise ConfigurationError(_MISSING) from exc
+    return ldap_session
+
+
+@dataclass(slots=True)
+class _Held:
+    """A connection that is up, and all that it stands on."""
+
+    session: LdapSession
+    relay: LocalRelay
+    stack: AsyncExitStack
+
+
+class LdapDirectory:
+    """A `Directory`.  Raises ConfigurationError where bonsai is not installed."""
+
+    def __init__(self, config: LdapConfig, connector: ConnectorConfig) -> None:
+        self._config = config
+        self._room = _session_room()
+        self._connector = Connector(config.tls, connector)
+        self._held: _Held | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return self._config.name
+
+    async def search(self, word: str, limit: int) -> Sequence[Contact]:
+        """Contacts of which every word of `word` begins a name; a number finds its owner.
+
+        Raises DirectoryError and its kin, TransportError, CertificateError.
+        """
+        config = self._config
+        if not word.strip():
+            return ()
+        wanted = word_filter(word, config.search, config.number_attributes, config.filter)
+        found = [self._contact(each) for each in await self._entries(wanted, limit)]
+        return [each for each in found if each is not None]
+
+    async def by_number(self, number: str) -> Contact | None:
+        """Whose number it is.  Raises as `search` does."""
+        config = self._config
+        if not config.number_attributes:
+            return None
+        wanted = number_filter(number, config.number_attributes, config.filter)
+        found = (self._contact(each) for each in await self._entries(wanted, config.bounds.most))
+        return next((each for each in found if each is not None and each.has_number(number)), None)
+
+    async def close(self) -> None:
+        """End the connection."""
+        async with self._turn:
+            await self._drop()
+
+    async def _entries(self, wanted: str, limit: int) -> list[Entry]:
+        """Search; a connection that has died meanwhile is made once more."""
+        bounds = self._config.bounds
+        most = min(limit, bounds.most)
+        query = self._room.Query(
+            self._config.base, wanted, self._config.wanted, most, min(bounds.page, most)
+        )
+        async with self._turn:
+            reused = self._held is not None
+            try:
+                return await self._searched(query)
+            except TransportTimeout:
+                raise
+            except DirectoryError:
+                if not (reused and self._held is None):
+                    raise
+            return await self._searched(query)
+
+    async def _searched(self, query: object) -> list[Entry]:
+        within = self._config.bounds.within
+        try:
+            async with asyncio.timeout(within):
+                held = self._held or await self._open()
+                self._held = held
+                entries: list[Entry] = await held.session.search(query, within)  # type: ignore[arg-type]
+                return entries
+        except TimeoutError as exc:
+            await self._drop()
+            raise TransportTimeout(f"{self._place} did not answer within {within:g} s") from exc
+        except DirectoryError as exc:
+            await self._drop()
+            raise type(exc)(f"{self._place}: {exc}") from exc
+        except BaseException:
+            await self._drop()
+            raise
+
+    async def _open(self) -> _Held:
+        host, port = self._config.place
+        target = Target(Transport.TLS, host, port, self._config.server_name)
+
+        async def verified(owner: StreamOwner) -> StreamConnection:
+            return await self._connector.open(target, owner)
+
+        async with AsyncExitStack() as stack:
+            relay = await stack.enter_async_context(LocalRelay(verified))
+            config = self._config
+            try:
+                session = await self._room.LdapSession.open(
+                    relay.path, config.user, config.password
+                )
+            except DirectoryError as exc:
+                raise relay.failure or exc from exc
+            stack.callback(session.close)
+            return _Held(session, relay, stack.pop_all())
+
+    async def _drop(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            await held.stack.aclose()
+
+    @property
+    def _place(self) -> str:
+        host, port = self._config.place
+        return f"{host} port {port}"
+
+    def _contact(self, entry: Entry) -> Contact | None:
+        return contact_of(entry, self._config.attributes, self.name)
+
+
+def contact_of(
+    entry: Mapping[str, Sequence[str]], attributes: Mapping[str, Sequence[str]], source: str
+) -> Contact | None:
+    """An entry as a contact; None for one without a name."""
+
+    def values(kind: str) -> Sequence[str]:
+        names = (name.lower() for name in attributes.get(kind, ()))
+        return next((entry[name] for name in names if entry.get(name)), ())
+
+    def first(kind: str) -> str:
+        return _line(next(iter(values(kind)), ""))
+
+    name = first("name")
+    if not name:
+        return None
+    numbers = [Number(kind, _line(each)) for kind in _KINDS for each in values(kind)]
+    return Contact(
+        name,
+        tuple(each for each in numbers if each.dialed is not None),
+        email=first("email"),
+        uri=first("uri"),
+        username=first("username"),
+        department=first("department"),
+        title=first("title"),
+        sources=(source,),
+    )
+
+
+def _line(text: str) -> str:
+    """One printable line of reasonable length, whatever the directory holds."""
+    return "".join(each if each.isprintable() else " " for each in text[:256]).strip()

@@ -1,0 +1,51 @@
+"""Search filters of LDAP (RFC 4515): what somebody typed is text in them, never a filter.
+
+Pure.  It knows no schema and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from softphone.contacts.contact import dialed
+
+__all__ = ["escaped", "number_filter", "word_filter"]
+
+_SPECIAL = frozenset("\\*()\0")
+_MOST_WORDS = 4
+_TRAILING = 4
+
+
+def escaped(value: str) -> str:
+    """A value as a filter has it (RFC 4515 section 3)."""
+    return "".join(f"\\{ord(each):02x}" if each in _SPECIAL else each for each in value)
+
+
+def word_filter(words: str, attributes: Sequence[str], numbers: Sequence[str], also: str) -> str:
+    """Entries of which each word begins one of `attributes`; a number is looked for, too."""
+    number = dialed(words)
+    parts = [_any(attributes, f"{escaped(word)}*") for word in words.split()[:_MOST_WORDS]]
+    every = parts[0] if len(parts) == 1 else f"(&{''.join(parts)})"
+    if number is not None and numbers:
+        every = f"(|{every}{_any(numbers, _ending(number))})"
+    return f"(&{also}{every})"
+
+
+def number_filter(number: str, numbers: Sequence[str], also: str) -> str:
+    """Entries that may have this number; how it is written there is not known.
+
+    The last digits, with anything between them: who gets the entries compares the numbers.
+    """
+    return f"(&{also}{_any(numbers, _ending(number))})"
+
+
+def _ending(number: str) -> str:
+    """Matches a number as people write it: blanks and dashes stand between any two digits."""
+    digits = number.lstrip("+")
+    last = digits[-_TRAILING:]
+    return "*" + "*".join(escaped(each) for each in last)
+
+
+def _any(attributes: Sequence[str], value: str) -> str:
+    tests = [f"({attribute}={value})" for attribute in attributes]
+    return tests[0] if len(tests) == 1 else f"(|{''.join(tests)})"

@@ -1,0 +1,190 @@
+"""One connection of bonsai's, over the socket that it is lent: bind, search by pages, end.
+
+RFC 4511, RFC 2696.  The only file that knows bonsai; importing it needs the extra `directory`.
+No referral is followed: it would lead to a server that nobody has verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from bonsai import LDAPClient, LDAPSearchScope
+from bonsai.errors import (
+    AuthenticationError,
+    ConnectionError,  # noqa: A004
+    InsufficientAccess,
+    InvalidDN,
+    LDAPError,
+    NoSuchObjectError,
+    SizeLimitError,
+    TimeoutError,  # noqa: A004
+)
+from bonsai.ldapconnection import BaseLDAPConnection
+
+from softphone.errors import ConfigurationError, DirectoryError, DirectoryRefused, TransportTimeout
+from softphone.security import KeyMaterial
+
+__all__ = ["Entry", "LdapSession", "Query"]
+
+Entry: TypeAlias = "Mapping[str, tuple[str, ...]]"
+"""The values of an entry by attribute, in lower case."""
+
+_TICK = 0.02
+_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched: entries below `base` that a filter admits, and what is read of them."""
+
+    base: str
+    filter: str
+    attributes: tuple[str, ...]
+    most: int
+    page: int
+
+
+class _Connection(BaseLDAPConnection):
+    """bonsai's connection in this loop.
+
+    Its own adapter asks to be told when it can write, which is always, and so spins while it
+    waits for a server; here the socket wakes us, and a slow tick for what the library does alone.
+    """
+
+    def __init__(self, client: LDAPClient) -> None:
+        super().__init__(client, is_async=True)
+        self._asked = -1
+
+    def _evaluate(self, msg_id: int, timeout: float | None = None) -> Any:
+        return self.result(msg_id, timeout)
+
+    async def result(self, msg_id: int, within: float | None) -> Any:
+        """What answers a request, once it is there."""
+        self._asked = msg_id
+        async with asyncio.timeout(within):
+            while True:
+                result = super().get_result(msg_id)
+                if result is not None:
+                    return result
+                await self._readable()
+
+    def abandon(self) -> None:
+        """End it in the middle of its opening, when `close` would leave its socket open."""
+        handle = self.fileno()
+        if handle >= 0:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle)) as end:
+                end.shutdown(socket.SHUT_RDWR)
+        for _ in range(_STEPS):
+            try:
+                if super().get_result(self._asked) is not None:
+                    break
+            except LDAPError:
+                break
+        self.close()
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        handle = self.fileno()
+        if handle < 0:
+            await asyncio.sleep(_TICK)
+            return
+        came = asyncio.Event()
+        loop.add_reader(handle, came.set)
+        try:
+            async with asyncio.timeout(_TICK):
+                await came.wait()
+        except builtins.TimeoutError:
+            return
+        finally:
+            loop.remove_reader(handle)
+
+
+class LdapSession:
+    """A bound connection.  What it raises is DirectoryError and its kin, TransportTimeout."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path, user: str | None, password: KeyMaterial | None) -> LdapSession:
+        """Connect to the socket and bind; without a user, anonymously."""
+        client = LDAPClient(f"ldapi://{quote(str(path), safe='')}")
+        client.set_server_chase_referrals(False)
+        client.set_ignore_referrals(True)
+        if user is not None and password is not None:
+            client.set_credentials("SIMPLE", user=user, password=password.reveal().decode())
+        connection = _Connection(client)
+        try:
+            await connection.open()
+        except LDAPError as exc:
+            raise _translated(exc) from exc
+        except BaseException:
+            connection.abandon()
+            raise
+        return cls(connection)
+
+    async def search(self, query: Query, within: float) -> list[Entry]:
+        """The entries, `query.most` at most, by pages."""
+        entries: list[Entry] = []
+        arguments: dict[str, Any] = {
+            "attrlist": list(query.attributes),
+            "timeout": within,
+            "page_size": min(query.page, query.most),
+        }
+        try:
+            page = await self._connection.paged_search(
+                query.base, LDAPSearchScope.SUBTREE, query.filter, **arguments
+            )
+            while True:
+                entries += [_entry(each) for each in page]
+                following = None if len(entries) >= query.most else page.acquire_next_page()
+                if following is None:
+                    return entries[: query.most]
+                page = await self._connection.result(following, within)
+        except SizeLimitError:
+            # RFC 4511 section 4.5.1.4: what has come is good.
+            return entries[: query.most]
+        except LDAPError as exc:
+            raise _translated(exc) from exc
+
+    def close(self) -> None:
+        """Unbind."""
+        self._connection.close()
+
+
+def _entry(found: Any) -> Entry:
+    """Values that are no text are left out."""
+    return {
+        str(name).lower(): tuple(value for value in values if isinstance(value, str))
+        for name, values in found.items()
+        if str(name) != "dn"
+    }
+
+
+_SENTENCES: Sequence[tuple[type[Exception], type[DirectoryError], str]] = (
+    (AuthenticationError, DirectoryRefused, "it does not accept user and password"),
+    (InsufficientAccess, DirectoryRefused, "it does not let us search; does it need a user?"),
+    (NoSuchObjectError, DirectoryError, "it has no such base"),
+    (InvalidDN, DirectoryError, "a DN cannot be read; look at base and user"),
+    (ConnectionError, DirectoryError, "the connection was lost"),
+)
+
+
+def _translated(exc: LDAPError) -> Exception:
+    if isinstance(exc, TimeoutError):
+        return TransportTimeout("it did not answer in time")
+    for kind, ours, sentence in _SENTENCES:
+        if isinstance(exc, kind):
+            return ours(sentence)
+    if "filter" in str(exc).lower():
+        return ConfigurationError(f"the filter cannot be read: {exc}")
+    return DirectoryError(f"it answered with an error: {exc}")

@@ -1,0 +1,151 @@
+"""CUCM's User Data Services as a directory: HTTPS at 8443, with authenticated search.
+
+The server has passed the gate before it is asked anything.  User and password (RFC 7617) are shown
+where the configuration says so, or after a 401; they go to the configured servers and to no other,
+whatever an answer names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from softphone.contacts.config import UdsConfig, place_of
+from softphone.contacts.contact import Contact, dialed
+from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
+from softphone.errors import DirectoryError, DirectoryRefused
+from softphone.net.https import (
+    HttpsClient,
+    HttpsLimits,
+    HttpsRequest,
+    HttpsSurroundings,
+    basic,
+)
+
+__all__ = ["UdsDirectory"]
+
+logger = logging.getLogger("softphone.contacts")
+
+_LARGEST = 4 << 20
+_MOST_PAGES = 20
+
+
+class UdsDirectory:
+    """A `Directory`."""
+
+    def __init__(self, config: UdsConfig, around: HttpsSurroundings | None = None) -> None:
+        self._config = config
+        limits = HttpsLimits(_LARGEST, config.bounds.within)
+        self._client = HttpsClient(config.tls, limits, around)
+        self._show = config.authenticated
+        self._place: tuple[str, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return self._config.name
+
+    async def search(self, word: str, limit: int) -> Sequence[Contact]:
+        """Users that a name begins with; a number finds its owner.
+
+        Raises DirectoryError and its kin, TransportError, CertificateError.
+        """
+        word = word.strip()
+        if not word:
+            return ()
+        most = min(limit, self._config.bounds.most)
+        found = await self._users("name", word, most)
+        number = dialed(word)
+        if number is not None and len(found) < most:
+            found += await self._users("number", number, most - len(found))
+        return tuple(dict.fromkeys(found))
+
+    async def by_number(self, number: str) -> Contact | None:
+        """Whose number it is.  Raises as `search` does."""
+        found = await self._users("number", number, self._config.bounds.page)
+        return next((each for each in found if each.has_number(number)), None)
+
+    async def home_cluster(self, username: str) -> HomeCluster:
+        """Which cluster a user is at home at.  Raises as `search` does."""
+        return parse_home_cluster(
+            await self._get(self._config.place, "clusterUser", {"username": username}, show=False)
+        )
+
+    async def close(self) -> None:
+        """No connection is kept."""
+
+    async def _users(self, field: str, value: str, most: int) -> list[Contact]:
+        place = await self._home()
+        found: list[Contact] = []
+        start = 0
+        for _ in range(_MOST_PAGES):
+            query = {field: value, "start": str(start), "max": str(most - len(found))}
+            answer = parse_users(await self._get(place, "users", query), self.name)
+            found += answer.contacts
+            start += answer.given
+            if not answer.given or len(found) >= most or start >= answer.total:
+                break
+        return found[:most]
+
+    async def _home(self) -> tuple[str, int]:
+        """Where our user's searches go: to his home cluster, if it may have his password."""
+        if self._place is not None:
+            return self._place
+        config, place = self._config, self._config.place
+        if config.user is not None and config.clusters:
+            home = await self.home_cluster(config.user)
+            known = {host.lower(): (host, port) for host, port in map(_place, config.clusters)}
+            known[place[0].lower()] = place
+            if home.host is not None:
+                chosen = known.get(home.host.lower())
+                if chosen is None:
+                    logger.warning(
+                        "the home cluster of %s is %s, which is not among the configured ones:"
+                        " it is not asked",
+                        config.user,
+                        home.host,
+                    )
+                place = chosen or place
+        self._place = place
+        return place
+
+    async def _get(
+        self, place: tuple[str, int], path: str, query: dict[str, str], *, show: bool = True
+    ) -> bytes:
+        host = f"[{place[0]}]" if ":" in place[0] else place[0]
+        url = f"https://{host}:{place[1]}/cucm-uds/{path}?{urlencode(query)}"
+        config = self._config
+        credential = None
+        if show and config.user is not None and config.password is not None:
+            credential = basic(config.user, config.password)
+        shown = self._show and credential is not None
+        answer = await self._client.request(
+            HttpsRequest(url, headers=_headers(credential if shown else None))
+        )
+        if answer.status == 401 and credential is not None and not shown:
+            self._require_basic(answer.headers.get("www-authenticate", ""))
+            answer = await self._client.request(HttpsRequest(url, headers=_headers(credential)))
+            if answer.status != 401:
+                self._show = True
+        if answer.status in (401, 403):
+            wants = "user and password" if credential is None else "another user or password"
+            raise DirectoryRefused(f"{place[0]} answered {answer.status}: it wants {wants}")
+        if answer.status != 200:
+            raise DirectoryError(f"{place[0]} answered {answer.status} to a UDS request")
+        return answer.body
+
+    def _require_basic(self, challenge: str) -> None:
+        if challenge and not challenge.lower().lstrip().startswith("basic"):
+            raise DirectoryRefused(
+                f"{self._config.place[0]} wants another authentication than Basic"
+            )
+
+
+def _place(text: str) -> tuple[str, int]:
+    return place_of(text, 8443)
+
+
+def _headers(credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
+    accept = ("Accept", "application/xml")
+    return (accept,) if credential is None else (accept, credential)

@@ -1,0 +1,147 @@
+"""The documents of CUCM's User Data Services: users, and a user's home cluster.
+
+Parsed leniently: elements in any order, unknown ones skipped.  A document type, and with it every
+entity of one's own, is refused before anything is made of it; depth and number of elements are
+bounded.  It fetches nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from softphone.contacts.contact import Contact, Number
+from softphone.errors import DirectoryError
+
+__all__ = ["HomeCluster", "Users", "parse_home_cluster", "parse_users"]
+
+_DEEPEST = 16
+_MOST_ELEMENTS = 50_000
+_NUMBERS = {
+    "phoneNumber": "work",
+    "mobileNumber": "mobile",
+    "homeNumber": "home",
+    "pager": "other",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCluster:
+    """Whether a user was found, and the host of the cluster that is its home."""
+
+    found: bool
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The users of one answer: how many the server gave, and how many it has (0: unsaid)."""
+
+    contacts: tuple[Contact, ...]
+    given: int
+    total: int
+
+
+@dataclass(slots=True)
+class _Document:
+    """What is kept of a document while it is read: the texts of its leaves, user by user."""
+
+    root: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    users: list[dict[str, str]] = field(default_factory=list)
+    loose: dict[str, str] = field(default_factory=dict)
+    path: list[str] = field(default_factory=list)
+    elements: int = 0
+    text: list[str] = field(default_factory=list)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        local = name.rpartition(":")[2]
+        self.elements += 1
+        self.path.append(local)
+        if len(self.path) > _DEEPEST or self.elements > _MOST_ELEMENTS:
+            raise DirectoryError("the UDS server's answer is nested too deeply, or too large")
+        if len(self.path) == 1:
+            self.root, self.attributes = local, attributes
+        elif len(self.path) == 2 and local == "user":
+            self.users.append({})
+        elif len(self.path) == 2 and local == "result":
+            self.attributes = {**self.attributes, **attributes}
+        self.text.clear()
+
+    def characters(self, data: str) -> None:
+        """Text comes."""
+        self.text.append(data)
+
+    def end(self, _: str) -> None:
+        """An element ends; what is nested deeper than a user's own values says nothing to us."""
+        path, value = self.path, "".join(self.text).strip()
+        if value and len(path) == 3 and path[1] == "user" and self.users:
+            self.users[-1].setdefault(path[2], _line(value))
+        elif value and len(path) == 2:
+            self.loose.setdefault(path[1], _line(value))
+        self.text.clear()
+        path.pop()
+
+
+def parse_users(data: bytes, source: str) -> Users:
+    """The users of an answer to `/users`.  Raises DirectoryError for what is none."""
+    document = _read(data, "users")
+    contacts = (_contact(user, source) for user in document.users)
+    total = document.attributes.get("totalCount", "")
+    return Users(
+        tuple(each for each in contacts if each is not None),
+        len(document.users),
+        int(total) if total.isascii() and total.isdigit() and len(total) < 10 else 0,
+    )
+
+
+def parse_home_cluster(data: bytes) -> HomeCluster:
+    """The answer to `/clusterUser`.  Raises DirectoryError for what is none."""
+    document = _read(data, "result", "clusterUser")
+    found = document.attributes.get("found", "").lower() == "true"
+    return HomeCluster(found, document.loose.get("homeCluster") if found else None)
+
+
+def _read(data: bytes, *roots: str) -> _Document:
+    document = _Document()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = document.start
+    parser.EndElementHandler = document.end
+    parser.CharacterDataHandler = document.characters
+    parser.StartDoctypeDeclHandler = _no_doctype
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as exc:
+        raise DirectoryError(f"the UDS server's answer is no XML: {exc}") from exc
+    except (ValueError, LookupError) as exc:
+        raise DirectoryError("the UDS server's answer is in no encoding that is known") from exc
+    if document.root not in roots:
+        raise DirectoryError(f"the UDS server answered with {_line(document.root)[:40]!r}")
+    return document
+
+
+def _no_doctype(*_: object) -> None:
+    raise DirectoryError("the UDS server's answer has a document type: it is not read")
+
+
+def _line(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text[:256]).strip()
+
+
+def _contact(user: dict[str, str], source: str) -> Contact | None:
+    full = " ".join(filter(None, (user.get("firstName"), user.get("lastName"))))
+    name = user.get("displayName") or full or user.get("userName") or ""
+    if not name:
+        return None
+    numbers = [Number(kind, user[key]) for key, kind in _NUMBERS.items() if key in user]
+    return Contact(
+        name,
+        tuple(each for each in numbers if each.dialed is not None),
+        email=user.get("email", ""),
+        uri=user.get("directoryUri") or user.get("msUri", ""),
+        username=user.get("userName", ""),
+        department=user.get("department", ""),
+        title=user.get("title", ""),
+        sources=(source,),
+    )

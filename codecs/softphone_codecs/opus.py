@@ -36,6 +36,9 @@ _BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000
 """The sample rates of the five audio bandwidths (RFC 6716 section 2), Hz."""
 
 _PARAMETER = re.compile(r"\s*([a-z-]{1,32})\s*=\s*([0-9]{1,7})\s*")
+QUIET = 328.0
+"""The root mean square above which nothing is a pause: 40 dB below overload."""
+
 LEAST_BITRATE, MOST_BITRATE = 6000, 510_000
 
 
@@ -121,7 +124,7 @@ def _created(made: int | None, error: ctypes.c_int, what: str) -> ctypes.c_void_
 class OpusEncoder:
     """One stream's encoder; what it holds in libopus ends with the object."""
 
-    __slots__ = ("_buffer", "_library", "_state")
+    __slots__ = ("_buffer", "_library", "_may_pause", "_pausing", "_state")
 
     def __init__(self, settings: OpusSettings) -> None:
         self._library = library()
@@ -131,6 +134,7 @@ class OpusEncoder:
         )
         self._state = _created(made, error, "Opus encoder")
         self._buffer = ctypes.create_string_buffer(MAX_PAYLOAD)
+        self._may_pause, self._pausing = settings.dtx, settings.dtx
         for request, value in (
             (_SET_BITRATE, settings.bitrate),
             (_SET_COMPLEXITY, settings.complexity),
@@ -159,6 +163,7 @@ class OpusEncoder:
         if pcm.size not in _FRAMES:
             raise ValueError(f"{pcm.size} samples are no Opus frame: 960 are 20 ms")
         samples = np.ascontiguousarray(pcm, dtype=np.int16)
+        self._mind_pauses(samples)
         size = self._library.opus_encode(
             self._state,
             samples.ctypes.data_as(ctypes.c_void_p),
@@ -170,6 +175,16 @@ class OpusEncoder:
             raise OpusFailed(f"an Opus frame was not encoded: error {size}")
         # Of two octets or less nothing is to be sent (opus_encode, on DTX).
         return self._buffer.raw[:size] if size > 2 else b""
+
+    def _mind_pauses(self, samples: Samples) -> None:
+        """Only what is quiet may be a pause: libopus takes a steady tone, too, for one."""
+        if not self._may_pause:
+            return
+        sound = samples.astype(np.float32)
+        quiet = float(np.dot(sound, sound)) < QUIET**2 * sound.size
+        if quiet is not self._pausing:
+            self._pausing = quiet
+            self._control(_SET_DTX, int(quiet))
 
     def __del__(self) -> None:
         if state := getattr(self, "_state", None):

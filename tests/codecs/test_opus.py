@@ -116,3 +116,35 @@ def test_expected_loss_may_change_while_it_runs() -> None:
     without = sum(len(encoder.encode(each)) for each in spoken[:30])
     encoder.expect_loss(500)  # clipped to 100 percent
     assert sum(len(encoder.encode(each)) for each in spoken[30:]) != without
+
+
+def test_a_steady_tone_is_no_pause():
+    """libopus's own detector takes one for noise, and would send nothing."""
+    encoder = OPUS.encoder("usedtx=1")
+    pcm = (8000 * np.sin(np.arange(48000 * 3) * 2 * np.pi * 440 / 48000)).astype(np.int16)
+    sent = [encoder.encode(pcm[at : at + 960]) for at in range(0, pcm.size, 960)]
+    assert all(sent)
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "fec", "dtx", "bitrate", "rate"),
+    [
+        ("", False, False, 32000, 48000),
+        ("useinbandfec=1", True, False, 32000, 48000),
+        ("maxplaybackrate=16000; usedtx=1;stereo=1", False, True, 32000, 16000),
+        ("maxaveragebitrate=20000;useinbandfec=1;usedtx=0", True, False, 20000, 48000),
+        ("maxaveragebitrate=1;maxplaybackrate=1", False, False, 6000, 8000),
+        ("usedtx=yes;;=;useinbandfec", False, False, 32000, 48000),
+    ],
+)
+def test_what_the_far_end_asks_for_is_what_it_gets(fmtp, fec, dtx, bitrate, rate):
+    asked = OpusSettings().asked(fmtp)
+    assert (asked.fec, asked.dtx, asked.bitrate, asked.playback_rate) == (fec, dtx, bitrate, rate)
+    assert OpusCodec(OpusSettings()).encoder(fmtp).encode(np.zeros(960, dtype=np.int16)) != b""
+
+
+@pytest.mark.parametrize(
+    ("rate", "number"), [(8000, 1101), (11025, 1102), (16000, 1103), (24000, 1104), (48000, 1105)]
+)
+def test_no_more_bandwidth_is_sent_than_is_played(rate, number):
+    assert OpusSettings(playback_rate=rate).bandwidth == number

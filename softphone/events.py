@@ -20,6 +20,10 @@ __all__ = [
     "CallRefused",
     "CallRinging",
     "CallState",
+    "CertificateExpiring",
+    "CertificateKept",
+    "CertificateRenewed",
+    "ConfigurationFetched",
     "DigitReceived",
     "Direction",
     "EarlyMediaStarted",
@@ -224,8 +228,48 @@ class CallRefused:
     shortfalls: tuple[Shortfall, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateExpiring:
+    """The device's own certificate ends at `expires` (ISO 8601, UTC); a new one is being got."""
+
+    device: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRenewed:
+    """The device has registered with a new certificate, which ends at `expires`."""
+
+    device: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateKept:
+    """A renewal did not work: the certificate of before is still there, and it says why."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFetched:
+    """A device's configuration was fetched again; `changed` is whether its lines follow.
+
+    `problem` is not empty when it could not be had, or not be used: the one of before stays.
+    """
+
+    device: str
+    changed: bool
+    problem: str = ""
+
+
 AccountEvent: TypeAlias = (
     CallRefused
+    | CertificateExpiring
+    | CertificateKept
+    | CertificateRenewed
+    | ConfigurationFetched
     | RegistrationChanged
     | NodeChanged
     | FlowLost

@@ -16,8 +16,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from softphone.account import Account, AccountConfig, AccountSetup
+from softphone.account.caretaker import Caretaker, Hands
 from softphone.account.connection import Belief
-from softphone.account.device import device_accounts
+from softphone.account.expiry import RenewalTimes
+from softphone.account.service import OnService
 from softphone.errors import LocalProtocolError
 from softphone.machine import Entropy, Tap
 from softphone.media.placement import AnyEngine, make_engine
@@ -25,10 +27,10 @@ from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Resolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.question import Questions
-from softphone.provisioning import BootPlan, BootStep, StepKind, boot_device
+from softphone.provisioning import BootPlan
 from softphone.provisioning.boot_step import Tell
 from softphone.security import SecurityPolicy
-from softphone.trust import Ask, IdentityStore, TrustStore
+from softphone.trust import Ask, TrustStore
 from softphone.trust.fips import FipsMode, decide, random_bytes, require
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Phone:
         self._accounts: list[Account] = []
         self._messages: Messages | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._caretakers: list[Caretaker] = []
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -97,30 +100,30 @@ class Phone:
         """
         return await self._register(config, self._belief)
 
-    async def boot(self, plan: BootPlan, *, tell: Tell = lambda step: None) -> list[Account]:
+    async def boot(
+        self,
+        plan: BootPlan,
+        *,
+        tell: Tell = lambda step: None,
+        renewal: RenewalTimes | None = None,
+    ) -> list[Account]:
         """Have a device boot from its bare name, and register its lines; `tell` hears each step.
 
-        The call servers are believed by the trust lists and nothing else.  Raises what
+        The call servers are believed by the trust lists and nothing else.  As long as the phone
+        is open, the device's certificate is renewed ahead of its end, and its configuration is
+        fetched again when its server says so: `accounts` are then its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line is left registered.
         """
         require(self.fips)
-        booted = await boot_device(plan, tell)
-        belief = Belief(fetcher=self._belief.fetcher, lists=booted.lists, tvs=booted.tvs)
-        accounts: list[Account] = []
-        try:
-            for config in device_accounts(booted, model=plan.model):
-                accounts.append(await self._register(config, belief))
-                tell(_registered(accounts[-1]))
-        except BaseException:
-            for account in accounts:
-                await self.close(account)
-            raise
-        if booted.identity is not None:
-            # It has served: the one before it is not needed any more.
-            IdentityStore(plan.store, passphrase=plan.passphrase).confirm(plan.device)
-        return accounts
+        hands = Hands(self._register, self.close, self._belief.fetcher)
+        caretaker = Caretaker(plan, hands, tell=tell, times=renewal)
+        await caretaker.boot()
+        self._caretakers.append(caretaker)
+        return list(caretaker.accounts)
 
-    async def _register(self, config: AccountConfig, belief: Belief) -> Account:
+    async def _register(
+        self, config: AccountConfig, belief: Belief, on_service: OnService | None = None
+    ) -> Account:
         mode = decide(self._fips, config.fips)
         require(mode)
         setup = AccountSetup(
@@ -132,6 +135,7 @@ class Phone:
             policy=self._policy,
             belief=belief,
             fips=mode.on,
+            on_service=on_service,
         )
         account = Account(config, setup)
         await account.start()
@@ -182,6 +186,8 @@ class Phone:
 
     async def close(self, account: Account) -> None:
         """End one account: its calls, its binding, its connection."""
+        for caretaker in self._caretakers:
+            caretaker.forget(account)
         if account in self._accounts:
             self._accounts.remove(account)
             await account.close()
@@ -208,6 +214,9 @@ class Phone:
     async def __aexit__(self, *exc_info: object) -> None:
         """Close every account, all at once, and then the media; the first failure is raised."""
         await self.sign_out()
+        caretakers, self._caretakers = self._caretakers, []
+        for caretaker in caretakers:
+            await caretaker.close()
         accounts, self._accounts = self._accounts, []
         try:
             closed = await _close_all(accounts)
@@ -220,21 +229,6 @@ class Phone:
         for outcome in closed:
             if outcome is not None and exc_info[1] is None:
                 raise outcome
-
-
-def _registered(account: Account) -> BootStep:
-    """Where a line is registered, and how its server was verified."""
-    flow = account.flow
-    identity = None if flow is None else flow.identity
-    where = "" if flow is None else f" at {flow.remote[0]} port {flow.remote[1]}"
-    if identity is None:
-        return BootStep(StepKind.REGISTERED, f"{account.aor} is registered{where}, in clear")
-    return BootStep(
-        StepKind.REGISTERED,
-        f"{account.aor} is registered{where} over {identity.protocol}, the server"
-        f" {identity.subject} verified by {identity.verdict}",
-        by=identity.fingerprint,
-    )
 
 
 async def _close_all(accounts: Sequence[Account]) -> list[BaseException | None]:

@@ -10,32 +10,30 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from softphone.account.chores import Chores
 from softphone.account.config import AccountConfig
 from softphone.account.connection import (
-    NO_BELIEF,
     Belief,
     digest_session,
     driver_config,
     endpoint_config,
     tls_settings,
 )
-from softphone.account.desk import Desk
 from softphone.account.failure import registration_failure
+from softphone.account.furniture import Furniture, Workshop
 from softphone.account.inbox import (
     refuse_invite,
     refuse_stranger,
     refuse_subscription,
 )
-from softphone.account.leg_maker import LegMaker
 from softphone.account.machine import AccountMachine, SignalingEvent
+from softphone.account.mover import Mover
 from softphone.account.referral import follow_referral
-from softphone.account.registrar import RegistrationMaker
-from softphone.account.route import Route
-from softphone.account.service import OnService, ServiceCarrier
+from softphone.account.service import ServiceCarrier
+from softphone.account.setup import AccountSetup
 from softphone.account.standing import Standing
 from softphone.account.token import token_keeper
 from softphone.call import (
@@ -47,7 +45,7 @@ from softphone.call import (
     OutgoingLeg,
 )
 from softphone.call.security import unfit
-from softphone.errors import TransportError
+from softphone.errors import ConfigurationError, TransportError
 from softphone.events import (
     AccountEvent,
     CallRefused,
@@ -58,12 +56,10 @@ from softphone.events import (
     RegistrationState,
     ServiceRequested,
 )
-from softphone.machine import Entropy, Flow, Side, Tap, Transport
-from softphone.media.port import MediaPort
-from softphone.net import Driver, Resolver
+from softphone.machine import Flow, Side, Transport
+from softphone.net import Driver
 from softphone.personas import persona_named
-from softphone.provider import in_force
-from softphone.security import SecurityPolicy, SecurityShortfall, SrtpPolicy
+from softphone.security import SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
     Endpoint,
@@ -77,7 +73,8 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
-from softphone.sip.authenticator import Authenticator
+from softphone.sip.node_registration import MoveEnded
+from softphone.trust import TlsSettings
 
 __all__ = ["Account", "AccountSetup"]
 
@@ -93,25 +90,6 @@ MAXIMUM_WAITING = 64
 _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSetup:
-    """What an account needs of its phone.
-
-    `on_service` is asked when the server wants the device to start anew or to compare versions,
-    once no call is up; True says that it has seen to everything.
-    """
-
-    media: MediaPort
-    resolver: Resolver
-    entropy: Entropy
-    tap: Tap | None = None
-    fips: bool = field(default_factory=in_force)
-    clock: Callable[[], float] | None = None
-    policy: SecurityPolicy | None = None
-    belief: Belief = NO_BELIEF
-    on_service: OnService | None = None
-
-
 class Account:
     """One account; see the module's docstring."""
 
@@ -119,13 +97,11 @@ class Account:
         self.config = config
         self._setup = setup
         self._persona = persona_named(config.persona)
-        self._tls = tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
+        self._tls = self._tls_of(config, setup)
         self._chores = Chores(config.aor)
         self._token = token_keeper(
             config, self._chores.spawn, again=self._register, give_up=self._registration_event
         )
-        digest = digest_session(config, entropy=setup.entropy, fips=setup.fips)
-        credentials = digest if self._token is None else self._token.session
         self._persona.check(config.line)
         can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
@@ -138,14 +114,7 @@ class Account:
             tap=setup.tap,
             config=driver_config(setup.belief, setup.clock, setup.resolver.resolve),
         )
-        self._route = Route(
-            config,
-            setup.resolver,
-            self._driver.open,
-            self._driver.look,
-            lambda: self._machine.registration,
-            lambda: self._driver.now,
-        )
+        self._mover = Mover(self._machine, self._driver)
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
         self._events: Mailbox[AccountEvent] = Mailbox()
@@ -159,40 +128,35 @@ class Account:
             lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
         )
         self.listening: tuple[Transport, str, int] | None = None
-        self._furnish(credentials)
+        self._workshop = self._make_workshop()
+        self._rooms = self._furnish(config)
 
-    def _furnish(self, credentials: Authenticator | None) -> None:
-        """The rooms that know how to register, to call and to answer."""
-        config, setup = self.config, self._setup
-        self._registrar = RegistrationMaker(
-            config=config,
-            persona=self._persona,
-            endpoint=self._endpoint,
-            entropy=setup.entropy,
-            credentials=credentials,
-            idle=lambda: not self._legs,
-        )
-        self._legs_of = LegMaker(
-            config=config,
+    @staticmethod
+    def _tls_of(config: AccountConfig, setup: AccountSetup) -> TlsSettings:
+        return tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
+
+    def _make_workshop(self) -> Workshop:
+        setup = self._setup
+        return Workshop(
             machine=self._machine,
+            driver=self._driver,
             persona=self._persona,
             standing=self._standing,
             media=setup.media,
+            resolver=setup.resolver,
             entropy=setup.entropy,
-            change=self._driver.change,
-            adopt=self._adopt,
-            credentials=credentials,
             policy=setup.policy,
             fips=setup.fips,
+            idle=lambda: not self._legs,
+            adopt=self._adopt,
+            tell=self.tell,
         )
-        self._desk = Desk(
-            config=config,
-            persona=self._persona,
-            standing=self._standing,
-            machine=self._machine,
-            change=self._driver.change,
-            tell=self._tell,
-        )
+
+    def _furnish(self, config: AccountConfig) -> Furniture:
+        """The rooms that know how to register, to call and to answer."""
+        digest = digest_session(config, entropy=self._setup.entropy, fips=self._setup.fips)
+        credentials = digest if self._token is None else self._token.session
+        return self._workshop.furnish(config, credentials)
 
     # What is known
 
@@ -259,7 +223,7 @@ class Account:
             bound = await self._driver.listen(transport, host, port, tls=tls)
             self.listening = (transport, bound[0], bound[1])
         ask = self._tls.unknown is not None
-        registration = await self._registrar.make(self._route, ask=ask)
+        registration = await self._rooms.registrar.make(self._rooms.route, ask=ask)
         self._machine.registration = registration
         if registration is None:
             return
@@ -284,6 +248,39 @@ class Account:
             return
         with self._driver.change() as now:
             registration.unregister(now=now)
+
+    async def calls_over(self) -> None:
+        """Wait until no call is up, on its way or ringing."""
+        await self._service.calls_over()
+
+    async def reconfigure(self, config: AccountConfig, belief: Belief) -> None:
+        """Give the binding up, and register anew as another configuration has it.
+
+        Calls that are up end: it is for the time between calls.  A registrar that cannot be
+        reached is tried again, as ever.  Raises ConfigurationError for a change that needs
+        another account, and TransportError when no server of it is known; then all is as before.
+        """
+        can = endpoint_config(self.config, self._persona)
+        if self._token is not None or endpoint_config(config, self._persona) != can:
+            raise ConfigurationError(f"{config.aor}: this change needs another account")
+        setup = replace(self._setup, belief=belief)
+        tls, rooms = self._tls_of(config, setup), self._furnish(config)
+        registration = await rooms.registrar.make(rooms.route, ask=False)
+        await self._leave()
+        self.cut()
+        self._driver.replace_settings("", tls)
+        self.config, self._setup, self._tls, self._rooms = config, setup, tls, rooms
+        self._machine.registration = registration
+        self._register()
+
+    async def renew_credential(self) -> None:
+        """Register over a new connection with the certificate that the files hold by now.
+
+        Calls stay up.  Raises RegistrationError, TransportError or CertificateError by cause, and
+        LocalProtocolError unless it is registered along a list of nodes; then all is as before.
+        """
+        await self._mover.move(self._tls)
+        self._driver.replace_settings("", self._tls)
 
     def cut(self) -> None:
         """Close the connection at once, as a failing network would; it is made anew."""
@@ -313,10 +310,7 @@ class Account:
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
                 # What was asked while registering may still be granted: it is taken away, too.
-                if self.registration in _BOUND:
-                    self._settled.clear()
-                    await self.unregister()
-                    await self._settled.wait()
+                await self._leave()
                 while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.01)
         except TimeoutError:
@@ -349,14 +343,14 @@ class Account:
         uri = self.config.target_uri(target)
 
         async def launch() -> OutgoingLeg:
-            hop = await self._route.first_hop(uri)
-            setup = self._legs_of.setup(hop.flow, srtp)
+            hop = await self._rooms.route.first_hop(uri)
+            setup = self._rooms.legs.setup(hop.flow, srtp)
             shortfalls = unfit(setup.media.policy, hop.flow, fips=setup.fips)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
 
             def place(body: Body | None) -> Invitation:
-                invitation = self._legs_of.invitation(uri, hop)
+                invitation = self._rooms.legs.invitation(uri, hop)
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
             leg = OutgoingLeg(setup, place, delayed=delayed_offer)
@@ -397,18 +391,20 @@ class Account:
         elif isinstance(event, InviteReceived):
             self._invited(event)
         elif isinstance(event, RequestReceived):
-            self._desk.requested(event)
+            self._rooms.desk.requested(event)
         elif isinstance(event, SubscribeReceived):
             self._subscribed(event)
         elif isinstance(event, ReferReceived):
-            self._desk.referred(event)
+            self._rooms.desk.referred(event)
         elif isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
             self._registration_event(event)
+        elif isinstance(event, MoveEnded):
+            self._mover.ended(event)
         if isinstance(event, SubscriptionTerminated):
             self._owners.pop(event.subscription, None)
 
     def _strange(self, flow: Flow) -> bool:
-        return self._route.is_strange(flow) or self._standing.is_elsewhere(flow)
+        return self._rooms.route.is_strange(flow) or self._standing.is_elsewhere(flow)
 
     def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
         """Somebody subscribes within a call, or to nothing that we have."""
@@ -431,7 +427,7 @@ class Account:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
-        leg = IncomingLeg(self._legs_of.setup(event.flow), event)
+        leg = IncomingLeg(self._rooms.legs.setup(event.flow), event)
         if leg.begin():
             self._alert(leg, event.replaces)
             return
@@ -446,7 +442,7 @@ class Account:
         call = IncomingCall(leg, replaces=None if replaced is None else Call.of(replaced))
         self._incoming.put(call)
 
-    def _tell(self, event: AccountEvent) -> None:
+    def tell(self, event: AccountEvent) -> None:
         """Tell the application of what the server wants, and do what is the account's to do."""
         self._events.put(event)
         if isinstance(event, ServiceRequested):
@@ -454,11 +450,14 @@ class Account:
 
     async def _start_anew(self) -> None:
         """Take the binding away and register again."""
+        await self._leave()
+        self._register()
+
+    async def _leave(self) -> None:
         if self.registration in _BOUND:
             self._settled.clear()
             await self.unregister()
             await self._settled.wait()
-        self._register()
 
     def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
         if isinstance(event, RegistrationChanged):
@@ -477,7 +476,7 @@ class Account:
 
     def _move(self, before: Flow | None, flow: Flow) -> None:
         """The binding has another connection: dialogs go there."""
-        self._route.servers.add(flow.remote[0])
+        self._rooms.route.servers.add(flow.remote[0])
         self._driver.keep_flow(flow)
         if before is not None:
             with self._driver.change() as now:
@@ -488,7 +487,7 @@ class Account:
     async def _relocate(self) -> None:
         registration = self._machine.registration
         if registration is not None:
-            command = await self._registrar.relocate(registration, self._route)
+            command = await self._rooms.registrar.relocate(registration, self._rooms.route)
             with self._driver.change() as now:
                 command(now)
 

@@ -25,14 +25,18 @@ class ServiceCarrier:
     start_anew: Callable[[], Awaitable[None]]
     on_service: OnService | None
 
+    async def calls_over(self) -> None:
+        """Wait until there is no call."""
+        while over := {leg.over for leg in self.legs()}:
+            await asyncio.wait(over)
+
     async def carry_out(self, request: ServiceRequested) -> None:
         """Do what the server wants, after the last call.
 
         Versions are compared by whoever keeps the configuration: without anybody who does,
         nothing follows from them.
         """
-        while over := {leg.over for leg in self.legs()}:
-            await asyncio.wait(over)
+        await self.calls_over()
         if self.on_service is not None and await self.on_service(request):
             return
         if request.action != CHECK_VERSION:

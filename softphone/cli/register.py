@@ -15,6 +15,10 @@ from softphone.errors import ConfigurationError, LocalProtocolError, Registratio
 from softphone.events import (
     AccountEvent,
     CallRefused,
+    CertificateExpiring,
+    CertificateKept,
+    CertificateRenewed,
+    ConfigurationFetched,
     FlowLost,
     FlowRestored,
     MessageReceived,
@@ -128,6 +132,31 @@ def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
         face.event("remote_control", sentence, request=event.request, allowed=event.allowed)
     elif isinstance(event, MessageReceived):
         face.event("message", f"a message of {event.sender}", sender=event.sender)
+    else:
+        _tell_of_device(face, event)
+
+
+def _tell_of_device(face: Face, event: AccountEvent) -> None:
+    if isinstance(event, CertificateExpiring):
+        sentence = f"the certificate of {event.device} ends at {event.expires}"
+        face.event("certificate_expiring", device=event.device, expires=event.expires)
+        face.warn(sentence)
+    elif isinstance(event, CertificateRenewed):
+        sentence = f"{event.device} has registered with a new certificate, until {event.expires}"
+        face.event("certificate_renewed", sentence, device=event.device, expires=event.expires)
+    elif isinstance(event, CertificateKept):
+        face.event("certificate_kept", device=event.device, reason=event.reason)
+        face.warn(f"{event.device} goes on with the certificate that it has: {event.reason}")
+    elif isinstance(event, ConfigurationFetched):
+        what = event.problem or ("it has changed" if event.changed else "it is as it was")
+        sentence = f"the configuration of {event.device} was fetched again: {what}"
+        face.event(
+            "configuration",
+            sentence,
+            device=event.device,
+            changed=event.changed,
+            problem=event.problem,
+        )
 
 
 def _registration(line: Account, event: RegistrationChanged) -> str:

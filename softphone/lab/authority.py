@@ -221,7 +221,14 @@ class Authority:
         certificate = self._end_entity(name, general, key.public_key(), validity or Validity())
         return Issued(certificate, key, self.chain)
 
-    def enroll(self, device: str, public_key: bytes, *, uris: tuple[str, ...] = ()) -> bytes:
+    def enroll(
+        self,
+        device: str,
+        public_key: bytes,
+        *,
+        uris: tuple[str, ...] = (),
+        validity: Validity | None = None,
+    ) -> bytes:
         """An LSC (DER) as CAPF issues them: the device's name as common name and URI.
 
         `public_key` is a DER SubjectPublicKeyInfo; `uris` are further URIs of the device.
@@ -231,7 +238,7 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
             raise ConfigurationError("certificates are issued for RSA and EC keys only")
         names = [x509.UniformResourceIdentifier(name) for name in (device, *uris)]
-        certificate = self._end_entity(device, names, key, Validity())
+        certificate = self._end_entity(device, names, key, validity or Validity())
         return certificate.public_bytes(Encoding.DER)
 
     def _end_entity(

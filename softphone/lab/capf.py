@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from softphone.lab.authority import Validity
 from softphone.lab.config import LabConfig
 from softphone.lab.files import LabFiles
 from softphone.machine import Address, Entropy, Transport
@@ -40,6 +42,7 @@ class LabCapf:
     def __init__(self, files: LabFiles, config: LabConfig, *, entropy: Entropy) -> None:
         self._files = files
         self._host = config.host
+        self.validity = Validity(ends=timedelta(seconds=config.certificate_lifetime))
         self._users = {user.device: user.name for user in config.users if user.login.certificate}
         # Files are encrypted to RSA keys only.
         self._key = KeyKind.RSA_2048 if config.files else KeyKind.EC_P256
@@ -66,6 +69,13 @@ class LabCapf:
         string = KeyMaterial(self.strings[device].encode())
         return CapfDevice(device, Operation.INSTALL, Authentication.STRING, string, self._key)
 
+    def renew(self, device: str) -> None:
+        """Have a device renew its certificate by the one that it has."""
+        known = self.machine.devices[device]
+        self.machine.set_device(
+            replace(known, operation=Operation.INSTALL, authentication=Authentication.CERTIFICATE)
+        )
+
     async def listen(self, port: int = 0) -> Address:
         """Accept devices; the driver must be running.  Raises TransportError."""
         tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
@@ -74,7 +84,9 @@ class LabCapf:
 
     def _issue(self, device: str, public_key: bytes) -> bytes:
         aor = f"sip:{self._users[device]}@{self._host}"
-        return self._files.authority.enroll(device, public_key, uris=(aor,))
+        return self._files.authority.enroll(
+            device, public_key, uris=(aor,), validity=self.validity
+        )
 
     def _tell(self, event: CapfServerEvent) -> None:
         if isinstance(event, SessionEnded):

@@ -8,8 +8,9 @@ configuration encrypted from then on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 from softphone.lab.authority import Names
 from softphone.lab.capf import LabCapf
@@ -20,9 +21,23 @@ from softphone.lab.file_service import FilePorts, FileService
 from softphone.lab.files import LabFiles
 from softphone.machine import Address, Entropy, Transport
 from softphone.provisioning.enrollment_rule import certificate_hash
-from softphone.trust import Operation, RecordFields, Role, load_certificate_file
+from softphone.trust import (
+    Authentication,
+    CapfDevice,
+    Operation,
+    RecordFields,
+    Role,
+    load_certificate_file,
+)
 
 __all__ = ["LabCluster"]
+
+_MODES = {
+    Authentication.STRING: 1,
+    Authentication.NULL_STRING: 2,
+    Authentication.CERTIFICATE: 3,
+}
+"""capfAuthMode, by how a device has to show that it may enroll."""
 
 
 class LabCluster:
@@ -44,6 +59,8 @@ class LabCluster:
         self._capf = capf
         self._nodes = nodes
         self.tvs: Address | None = None
+        self.changes: dict[str, Mapping[str, Any]] = {}
+        """What an administrator has changed in the configurations of devices, by name."""
         web = files.authority.server(
             "lab files", names=Names(dns=("localhost",), ip=(config.host,))
         )
@@ -86,7 +103,6 @@ class LabCluster:
             return None
         known = self._capf.machine.devices.get(name)
         certificate = known.certificate if known is not None else None
-        pending = known is not None and known.operation is not Operation.NONE
         content = DeviceFile(
             user.name,
             user.login.transport,
@@ -94,13 +110,18 @@ class LabCluster:
             self._media_ports(user),
             capf=self._capf.address,
             tvs=self.tvs,
-            capf_mode=1 if pending else 0,
+            capf_mode=_mode(known),
             certificate_hash=(certificate and certificate_hash(certificate)) or "",
             encrypted=certificate is not None,
             password=self._password(user),
             expires=self._config.registration_expires,
         )
-        return content, certificate
+        return replace(content, **self.changes.get(name, {})), certificate
+
+    def stamp(self, name: str) -> str:
+        """The stamp of a device's configuration, "" for no device."""
+        found = self.device(name)
+        return "" if found is None else found[0].stamp
 
     def _places(self) -> tuple[LabNode, ...]:
         return tuple(LabNode(each[Transport.TLS], each[Transport.UDP]) for each in self._nodes)
@@ -113,3 +134,9 @@ class LabCluster:
     def _password(self, user: LabUser) -> str:
         secret = self._lab_files.passwords.get(user.name)
         return "" if secret is None else secret.reveal().decode()
+
+
+def _mode(device: CapfDevice | None) -> int:
+    if device is None or device.operation is Operation.NONE:
+        return 0
+    return _MODES[device.authentication]

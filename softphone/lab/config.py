@@ -60,7 +60,8 @@ class LabConfig:
     with `oauth` there is one more port, for tokens.  With `clear_music` what a held phone hears
     comes from a server without SRTP, and its call is no more secure than that.
     `registration_rate` new connections a second may register, `registration_burst` at once; who
-    comes too early gets 503 and a Retry-After.
+    comes too early gets 503 and a Retry-After.  The certificates of devices last for
+    `certificate_lifetime` seconds.
     """
 
     host: str = "127.0.0.1"
@@ -86,6 +87,7 @@ class LabConfig:
     registration_burst: int = 400
     alerting_patience: float = 60.0
     clear_music: bool = False
+    certificate_lifetime: float = 30 * 86400.0
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),
         LabUser("bob", Login(Transport.TLS, certificate=True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
@@ -40,6 +41,13 @@ class DeviceFile:
     encrypted: bool = False
     password: str = field(default="", repr=False)
     expires: int = 120
+    display_name: str = ""
+
+    @property
+    def stamp(self) -> str:
+        """The version of it: another one whenever its profile says something else."""
+        text = "".join([self._members(), self._tvs(), self._profile()])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def secure(self) -> bool:
@@ -50,6 +58,7 @@ class DeviceFile:
         """The whole configuration."""
         parts = [
             "<fullConfig>true</fullConfig>",
+            f"<versionStamp>{self.stamp}</versionStamp>",
             "<deviceProtocol>SIP</deviceProtocol>",
             f"<devicePool><callManagerGroup><members>{self._members()}</members>"
             "</callManagerGroup></devicePool>",
@@ -92,7 +101,7 @@ class DeviceFile:
             f"<sipStack><timerRegisterExpires>{self.expires}</timerRegisterExpires></sipStack>"
             f'<sipLines><line button="1" lineIndex="1"><featureID>9</featureID>'
             f"<proxy>USECALLMANAGER</proxy><name>{_text(self.user)}</name>"
-            f"<displayName>{_text(self.user.capitalize())}</displayName>"
+            f"<displayName>{_text(self.display_name or self.user.capitalize())}</displayName>"
             f"<contact>{_text(self.user)}</contact>{self._login()}</line></sipLines>"
             f"<startMediaPort>{first}</startMediaPort><stopMediaPort>{last}</stopMediaPort>"
             "</sipProfile>"

@@ -22,7 +22,9 @@ from softphone.sip.service_control import (
     service_control_body,
 )
 
-__all__ = ["DeviceService"]
+__all__ = ["CONFIG_STAMP", "DeviceService"]
+
+CONFIG_STAMP = "ConfigVersionStamp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +68,10 @@ class DeviceService:
         boundary = f"uniqueBoundary{self.entropy(4).hex()}"
         return self._send("REFER", binding, fields, format_multipart(parts, boundary=boundary))
 
-    def welcome(self, binding: StoredBinding) -> Exchange:
-        """What a phone is told right after it has registered."""
-        control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id)
+    def welcome(self, binding: StoredBinding, stamp: str = "") -> Exchange:
+        """What a phone is told right after it has registered; `stamp` is its configuration's."""
+        stamps = ((CONFIG_STAMP, stamp),) if stamp else ()
+        control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id, stamps)
         parts = [
             remote_request("cfwdallupdate"),
             remote_request("bulkupdate", (("mwi", "no"),)),

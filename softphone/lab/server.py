@@ -298,7 +298,7 @@ class LabServer:
                 self._endpoint.rebind(left, event.flow, now=now)
         binding = self._binding_at(event.flow) if answer.new else None
         if binding is not None:
-            self.service.welcome(binding)
+            self.service.welcome(binding, self._stamp_of(event.flow))
 
     def _register(self, event: RequestReceived[ServerExchange]) -> Answer | Silence:
         answer = self._gatekeeper.register(
@@ -310,6 +310,12 @@ class LabServer:
 
     def _binding_at(self, flow: Flow) -> StoredBinding | None:
         return next((one for one in self.registered.values() if one.flow == flow), None)
+
+    def _stamp_of(self, flow: Flow) -> str:
+        """The stamp of the configuration of the device that has registered over a flow."""
+        at = (name for name, one in self.registered.items() if one.flow == flow)
+        user = self.config.user(next(at, None))
+        return "" if user is None or self.cluster is None else self.cluster.stamp(user.device)
 
     def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
         """Who calls; None when the INVITE was refused."""

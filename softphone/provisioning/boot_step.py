@@ -27,6 +27,7 @@ class StepKind(StrEnum):
     STRING_WANTED = "string_wanted"
     ENROLLING = "enrolling"
     ENROLLED = "enrolled"
+    CERTIFICATE_REVERTED = "certificate_reverted"
     READY = "ready"
     REGISTERED = "registered"
 
@@ -40,6 +41,7 @@ class StepKind(StrEnum):
             StepKind.CONFIGURATION_REPLAYED,
             StepKind.CONFIGURATION_KEPT,
             StepKind.STRING_WANTED,
+            StepKind.CERTIFICATE_REVERTED,
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
+from softphone.errors import LocalProtocolError
 from softphone.events import (
     FlowLost,
     FlowRestored,
@@ -31,9 +32,19 @@ from softphone.sip.node_monitor import Node, NodeMonitor
 from softphone.sip.registration import Registration, RegistrationEvent
 from softphone.sip.uri import SipUri
 
-__all__ = ["NodeRegistration", "NodeRegistrationEvent", "NodeSetup"]
+__all__ = ["MoveEnded", "NodeRegistration", "NodeRegistrationEvent", "NodeSetup"]
 
-NodeRegistrationEvent: TypeAlias = RegistrationEvent | NodeChanged
+
+@dataclass(frozen=True, slots=True)
+class MoveEnded:
+    """A move to another connection has worked, or has not: `status` and `reason` say why."""
+
+    moved: bool
+    status: int = 0
+    reason: str = ""
+
+
+NodeRegistrationEvent: TypeAlias = RegistrationEvent | NodeChanged | MoveEnded
 
 LOOK = 5.0
 """Seconds between two looks at whether a better node may be gone back to."""
@@ -41,6 +52,9 @@ LOOK = 5.0
 INITIALIZED = "initialized"
 CLOSED = "cm-closed-tcp"
 FAILBACK = "failback"
+MOVED = "moved"
+LINGER = 5.0
+"""Seconds that a connection we have moved away from stays, for answers that are on their way."""
 
 
 def _always() -> bool:
@@ -69,6 +83,7 @@ class NodeSetup:
 class _Due(Enum):
     ROUND = "round"
     LOOK = "look"
+    LINGER = "linger"
 
 
 class NodeRegistration:
@@ -94,6 +109,8 @@ class NodeRegistration:
         self._active = 0
         self._inner = self._make(0, INITIALIZED)
         self._returning: tuple[int, Registration] | None = None
+        self._moving = False
+        self._lingering: Registration | None = None
         self._monitors: dict[int, NodeMonitor] = {}
         self._failed: set[int] = set()
         self._rounds = 0
@@ -103,15 +120,18 @@ class NodeRegistration:
         self._timers: Timers[_Due] = Timers()
         self._events: deque[NodeRegistrationEvent] = deque()
 
-    def _make(self, index: int, cause: str) -> Registration:
+    def _make(self, index: int, cause: str, credential: str = "") -> Registration:
         node = self._nodes[index]
+        targets = node.targets
+        if credential:
+            targets = tuple(replace(each, credential=credential) for each in targets)
         config = replace(
             node.config, first_headers=(*node.config.first_headers, *self._setup.alarm(cause))
         )
         return Registration(
             self._endpoint,
             config,
-            targets=node.targets,
+            targets=targets,
             entropy=self._entropy,
             credentials=self._credentials,
         )
@@ -183,9 +203,25 @@ class NodeRegistration:
             self._inner.refresh(now=now)
         self._pump(now)
 
+    def move(self, credential: str, *, now: float) -> None:
+        """Register with the same node over a new connection, which shows another credential.
+
+        The one in use is left once that has worked; `MoveEnded` tells.  Raises LocalProtocolError
+        unless the state is REGISTERED.
+        """
+        if self._state is not RegistrationState.REGISTERED or self._moving:
+            raise LocalProtocolError("there is no registration to be moved")
+        self._drop_return(now)
+        self._watch(now)
+        coming = self._make(self._active, MOVED, credential)
+        self._returning, self._moving = (self._active, coming), True
+        coming.register(now=now)
+        self._pump(now)
+
     def unregister(self, *, now: float) -> None:
         """Take the binding away and stay UNREGISTERED."""
         self._timers.cancel(_Due.ROUND)
+        self._stop_lingering(now)
         self._stop_watching(now)
         self._drop_return(now)
         self._inner.unregister(now=now)
@@ -219,6 +255,8 @@ class NodeRegistration:
         while (due := self._timers.pop_due(now)) is not None:
             if due is _Due.ROUND:
                 self._go(0, CLOSED, now)
+            elif due is _Due.LINGER:
+                self._stop_lingering(now)
             else:
                 self._look(now)
         self._pump(now)
@@ -273,7 +311,9 @@ class NodeRegistration:
         if event.state is RegistrationState.REGISTERED:
             self._settle(event, now)
         elif event.state is RegistrationState.RECOVERING:
-            self._node_failed(event, now)
+            # A server may close the old connection before it answers on the new one.
+            if not self._moving:
+                self._node_failed(event, now)
         elif event.state is not RegistrationState.REGISTERING:
             self._stop_watching(now)
             self._drop_return(now)
@@ -397,13 +437,41 @@ class NodeRegistration:
             before, self._inner = self._inner, self._returning[1]
             self._returning = None
             self._active = index
-            self._settle(event, now)
-            self._leave(before, now)
+            if self._moving:
+                self._moved(before, event, now)
+            else:
+                self._settle(event, now)
+                self._leave(before, now)
         elif event.state is not RegistrationState.REGISTERING:
-            self._drop_return(now)
-            self._watch(now)
+            self._drop_return(now, event)
+            if self._inner.state is RegistrationState.RECOVERING:
+                self._node_failed(event, now)
+            else:
+                self._watch(now)
 
-    def _drop_return(self, now: float) -> None:
+    def _moved(self, before: Registration, event: RegistrationChanged, now: float) -> None:
+        """The new connection is in use: dialogs go there, and the old one has a little time."""
+        if before.flow is not None and self._inner.flow is not None:
+            self._endpoint.rebind(before.flow, self._inner.flow, now=now)
+        self._stop_lingering(now)
+        self._lingering = before
+        self._timers.set(_Due.LINGER, now + LINGER)
+        self._settle(event, now)
+        self._change(event.state, event.status, event.reason, event.expires, again=True)
+        self._moving = False
+        self._events.append(MoveEnded(True, event.status, event.reason))
+
+    def _stop_lingering(self, now: float) -> None:
+        self._timers.cancel(_Due.LINGER)
+        if self._lingering is not None:
+            self._leave(self._lingering, now)
+            self._lingering = None
+
+    def _drop_return(self, now: float, why: RegistrationChanged | None = None) -> None:
         if self._returning is not None:
             self._leave(self._returning[1], now)
             self._returning = None
+        if self._moving:
+            self._moving = False
+            status, reason = (0, "") if why is None else (why.status, why.reason)
+            self._events.append(MoveEnded(False, status, reason or "the registration was lost"))

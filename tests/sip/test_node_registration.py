@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from softphone.errors import LocalProtocolError
 from softphone.events import (
     FlowLost,
     FlowRestored,
@@ -13,7 +14,7 @@ from softphone.events import (
     RegistrationChanged,
     RegistrationState,
 )
-from softphone.sip.node_registration import NodeRegistration, NodeSetup
+from softphone.sip.node_registration import LINGER, MoveEnded, NodeRegistration, NodeSetup
 from tests.support.clock import seeded_entropy
 from tests.support.node_world import NodeWorld
 
@@ -288,3 +289,87 @@ def test_events_are_registration_changes_with_the_time_granted():
     world = registered()
     granted = [e for e in world.events if isinstance(e, RegistrationChanged)][-1]
     assert granted.expires == 120.0
+
+
+# Moving to another connection -------------------------------------------------------------------
+
+
+def moving(**options):
+    world = registered(**options)
+    flow = world.registration.flow
+    world.events.clear()
+    world.registration.move("renewed", now=world.now)
+    return world, flow
+
+
+def ends_of(world):
+    return [event for event in world.events if isinstance(event, MoveEnded)]
+
+
+def test_a_move_registers_over_a_new_connection_and_then_leaves_the_old_one():
+    world, before = moving()
+    world.run(1.0)
+    assert ends_of(world) == [MoveEnded(True, 200, "OK")]
+    changed = [event for event in world.events if isinstance(event, RegistrationChanged)]
+    assert [event.state for event in changed] == [RegistrationState.REGISTERED]
+    after = world.registration.flow
+    assert after != before
+    assert world.registration.target.credential == "renewed"
+    # Answers that are on their way still arrive.
+    assert before in world.flows
+    world.run(LINGER)
+    assert before not in world.flows
+    assert world.registration.flow == after
+    assert len({request.call_id for _, request in world.bound(0)}) == 2
+
+
+def test_a_move_that_is_refused_leaves_everything_as_it_was():
+    world = registered()
+    before = world.registration.flow
+    world.script.append((403, []))
+    world.registration.move("renewed", now=world.now)
+    world.run(1.0)
+    assert [end.status for end in ends_of(world)] == [403]
+    assert world.registration.flow == before
+    assert world.registration.state is RegistrationState.REGISTERED
+    assert len(world.flows) == 2  # ours, and the one that the standby is watched over
+    world.run(200.0)
+    assert world.registration.flow == before
+
+
+def test_a_server_that_closes_the_old_connection_first_does_not_stop_a_move():
+    world, before = moving()
+    world.endpoint.disconnected(flow=before, reason="reset", now=world.now)
+    world.flows.pop(before)
+    world.run(1.0)
+    assert ends_of(world)[-1].moved
+    assert world.registration.state is RegistrationState.REGISTERED
+    assert world.registration.node == 0
+
+
+def test_a_move_that_fails_while_the_old_connection_is_lost_goes_to_the_next_node():
+    world, _ = moving()
+    world.down(0)
+    world.run(2.0)
+    assert [end.moved for end in ends_of(world)] == [False]
+    assert world.registration.node == 1
+    assert world.registration.state is RegistrationState.REGISTERED
+
+
+def test_only_one_that_is_registered_can_move_and_leaving_ends_it():
+    world, _ = moving()
+    with pytest.raises(LocalProtocolError):
+        world.registration.move("again", now=world.now)
+    world.registration.unregister(now=world.now)
+    world.run(1.0)
+    assert [end.moved for end in ends_of(world)] == [False]
+    with pytest.raises(LocalProtocolError):
+        world.registration.move("again", now=world.now)
+
+
+def test_leaving_closes_a_connection_that_lingers():
+    world, before = moving()
+    world.run(1.0)
+    world.registration.unregister(now=world.now)
+    world.run(1.0)
+    assert before not in world.flows

@@ -1,0 +1,35 @@
+"""What an account is made with, beside its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from softphone.account.connection import NO_BELIEF, Belief
+from softphone.account.service import OnService
+from softphone.machine import Entropy, Tap
+from softphone.media.port import MediaPort
+from softphone.net import Resolver
+from softphone.provider import in_force
+from softphone.security import SecurityPolicy
+
+__all__ = ["AccountSetup"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSetup:
+    """What an account needs of its phone.
+
+    `on_service` is asked when the server wants the device to start anew or to compare versions,
+    once no call is up; True says that it has seen to everything.
+    """
+
+    media: MediaPort
+    resolver: Resolver
+    entropy: Entropy
+    tap: Tap | None = None
+    fips: bool = field(default_factory=in_force)
+    clock: Callable[[], float] | None = None
+    policy: SecurityPolicy | None = None
+    belief: Belief = NO_BELIEF
+    on_service: OnService | None = None

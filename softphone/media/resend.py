@@ -1,0 +1,64 @@
+"""Packets that were sent, kept a while in case that a NACK asks for them (RFC 4585).
+
+They go out as they went out, under SRTP the same octets, so that no index is used twice with
+other contents (RFC 3711 section 3.3.1).  What one far end can make us send is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+__all__ = ["ResendCache"]
+
+MOST_PACKETS = 1024
+LONGEST = 1.0
+"""Seconds after which nobody can use a packet any more."""
+AGAIN = 0.03
+"""Seconds within which a second request is the same as the first."""
+SHARE = 0.5
+"""Of the bit rate, that may be sent again."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    packet: bytes
+    sent: float
+
+
+class ResendCache:
+    """The packets last sent, by 16-bit sequence number; `bitrate` is what is sent, in bits/s."""
+
+    def __init__(self, bitrate: int) -> None:
+        self.bitrate = bitrate
+        self.resent = 0
+        self.refused = 0
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._budget = 0.0
+        self._counted: float | None = None
+
+    def keep(self, sequence_number: int, packet: bytes, *, now: float) -> None:
+        """Remember a packet that was sent."""
+        self._kept.pop(sequence_number, None)
+        self._kept[sequence_number] = _Kept(packet, now)
+        if len(self._kept) > MOST_PACKETS:
+            self._kept.popitem(last=False)
+
+    def take(self, lost: tuple[int, ...], *, now: float) -> list[bytes]:
+        """The packets to send again for a NACK: those still kept, within the budget."""
+        rate = SHARE * self.bitrate / 8.0
+        spent = 1.0 if self._counted is None else now - self._counted
+        self._budget, self._counted = min(rate, self._budget + rate * spent), now
+        again = []
+        for number in dict.fromkeys(lost):
+            kept = self._kept.get(number)
+            if kept is None or not AGAIN <= now - kept.sent <= LONGEST:
+                continue
+            if len(kept.packet) > self._budget:
+                self.refused += 1
+                continue
+            self._budget -= len(kept.packet)
+            kept.sent = now
+            self.resent += 1
+            again.append(kept.packet)
+        return again

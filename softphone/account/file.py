@@ -59,6 +59,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "tls",
         "policy",
         "media",
+        "directory",
         "im",
     ),
     "credentials": ("username", "password", "password_file", "password_env", "algorithms"),

@@ -14,6 +14,7 @@ from softphone.security import SecurityState, Shortfall
 
 __all__ = [
     "AccountEvent",
+    "AnswerClassified",
     "CallAnswered",
     "CallEnded",
     "CallEvent",
@@ -35,6 +36,7 @@ __all__ = [
     "MessageReceived",
     "MessageWaiting",
     "NodeChanged",
+    "RecordingFailed",
     "RegistrationChanged",
     "RegistrationState",
     "RemoteControlRequested",
@@ -42,8 +44,11 @@ __all__ = [
     "SecurityRefused",
     "ServiceRequested",
     "StreamStatistics",
+    "ToneDetected",
     "TransferProgressed",
     "TransferRequested",
+    "VoiceStarted",
+    "VoiceStopped",
 ]
 
 
@@ -339,6 +344,58 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceStarted:
+    """Somebody at the far end began to speak, at media time `at` (seconds since the stream began).
+
+    `barge_in`: while something was played to them.
+    """
+
+    at: float
+    barge_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStopped:
+    """They stopped at media time `at`, after `seconds`."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToneDetected:
+    """A tone of the network, of a fax or of a machine, at media time `at`.
+
+    `tone` is "ringback", "busy", "congestion", "sit", "cng", "ced" or "beep".
+    """
+
+    tone: str
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerClassified:
+    """Who answered: "human", "machine", "fax" or "silence", with a confidence of 0 to 1.
+
+    A later one, with more confidence, overrules: the beep after what seemed to be a person.
+    """
+
+    kind: str
+    confidence: float
+    reasons: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """Nothing more is recorded to `path`, and `reason` says why; the call goes on."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InfoReceived:
     """An INFO request that is not a digit (RFC 6086)."""
 
@@ -381,6 +438,11 @@ CallEvent: TypeAlias = (
     | SecurityRefused
     | HoldChanged
     | DigitReceived
+    | VoiceStarted
+    | VoiceStopped
+    | ToneDetected
+    | AnswerClassified
+    | RecordingFailed
     | InfoReceived
     | TransferRequested
     | TransferProgressed

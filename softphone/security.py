@@ -186,6 +186,7 @@ class ShortfallCode(StrEnum):
     TLS_TOO_OLD = "tls_too_old"
     NOT_FIPS = "not_fips"
     SRTP_REQUIRED = "srtp_required"
+    RECORDING_NOT_ALLOWED = "recording_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +391,8 @@ class SecurityPolicy:
 
     `srtp` says what the media must be; `minimum` and `scope` what the whole call must be, judged
     after it; `suites` are allowed and offered in this order; `on_drop` is what happens to a call
-    that falls below.  `revocation` and `allow` are for the certificates of servers.
+    that falls below.  `revocation` and `allow` are for the certificates of servers;
+    `record_secure` is whether calls with encrypted media may be recorded.
     """
 
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
@@ -402,6 +404,7 @@ class SecurityPolicy:
     allow: frozenset[Relaxation] = frozenset()
     fips: bool = False
     on_drop: OnDrop = OnDrop.HANGUP
+    record_secure: bool = True
 
     @classmethod
     def strict(cls) -> Self:
@@ -427,6 +430,13 @@ class SecurityPolicy:
         """The same policy with another demand on the media; `minimum` follows a lower one."""
         minimum = self.minimum if srtp is SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
         return replace(self, srtp=srtp, minimum=minimum)
+
+    def judge_recording(self, state: SecurityState) -> tuple[Shortfall, ...]:
+        """Why a call may not be recorded; () means it may.  Pure."""
+        if self.record_secure or all(stream.suite is None for stream in state.media):
+            return ()
+        why = "the call is encrypted, and its policy does not let such calls be recorded"
+        return (Shortfall(ShortfallCode.RECORDING_NOT_ALLOWED, why),)
 
     def judge(self, state: SecurityState) -> tuple[Shortfall, ...]:
         """Every way in which `state` is less than what is demanded; () means go on.  Pure."""

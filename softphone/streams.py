@@ -11,7 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
-from softphone.events import CallEnded, Direction, StreamStatistics
+from softphone.events import (
+    AnswerClassified,
+    CallEnded,
+    CallEvent,
+    Direction,
+    StreamStatistics,
+    ToneDetected,
+    VoiceStarted,
+    VoiceStopped,
+)
+from softphone.media.answering import AnswerVerdict
+from softphone.media.detect import Found, Wanted
+from softphone.media.listening import listen
 from softphone.media.pcm_input import HeardPcm, PcmInput
 from softphone.media.pcm_output import Mark, PcmOutput, check_rate
 from softphone.media.port import (
@@ -23,9 +35,10 @@ from softphone.media.port import (
     Source,
     StreamSpec,
 )
+from softphone.media.sound import StreamSound
 from softphone.security import MediaSecurity
 
-__all__ = ["MediaStream", "StreamOwner", "Talk"]
+__all__ = ["Detection", "MediaStream", "StreamOwner", "Talk"]
 
 PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 
@@ -53,11 +66,18 @@ class StreamOwner(Protocol):
     """What a stream's handle needs of the call that owns it."""
 
     media_listeners: list[Callable[[MediaEvent], None]]
+    sound: StreamSound
     over: asyncio.Future[CallEnded]
     playing: bool
     """Whether a source is being played whose end has not been told."""
     talk: Talk | None
     """What the application reads and writes itself, once it does."""
+
+    def tell(self, event: CallEvent) -> None:
+        """Tell the application of what was heard."""
+
+    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+        """Tell of a digit, unless it has come by another way already."""
 
     @property
     def media_port(self) -> MediaPort:
@@ -78,6 +98,45 @@ class StreamOwner(Protocol):
     @property
     def statistics(self) -> StreamStatistics:
         """Its statistics, now or at the end."""
+
+
+def _speaks(owner: StreamOwner) -> bool:
+    """Whether something of ours is being said."""
+    said = None if owner.talk is None else owner.talk.said
+    return owner.playing or (said is not None and said.waiting_samples > 0)
+
+
+class Detection:
+    """Detectors at one stream, until `stop` or the end of the call."""
+
+    def __init__(self, owner: StreamOwner, wanted: Wanted) -> None:
+        self._owner = owner
+        self._listener = listen(owner.media_port, wanted, self._tell)
+        try:
+            owner.sound.listen(self._listener)
+        except LocalProtocolError:
+            self._listener.close()
+            raise
+        owner.sound.at_end(self.stop)
+
+    def stop(self) -> None:
+        """Detect no more; a second call does nothing."""
+        self._owner.sound.not_at_end(self.stop)
+        self._owner.sound.stop_listening(self._listener)
+        self._listener.close()
+
+    def _tell(self, found: Found | AnswerVerdict, now: float) -> None:
+        owner = self._owner
+        if isinstance(found, AnswerVerdict):
+            owner.tell(AnswerClassified(found.kind, found.confidence, found.reasons, now))
+        elif found.kind == "digit":
+            owner.tell_digit(found.what, found.seconds * 1000.0, "inband")
+        elif found.kind == "voice":
+            owner.tell(VoiceStarted(found.at, _speaks(owner)))
+        elif found.kind == "silence":
+            owner.tell(VoiceStopped(found.at, found.seconds))
+        else:
+            owner.tell(ToneDetected(found.what, found.at, found.seconds))
 
 
 class MediaStream:
@@ -137,7 +196,7 @@ class MediaStream:
         if talk is not None and talk.said is not None:
             talk.said.flush()
             talk.on_air = False
-        self._owner.media_port.play(self._row.handle, source)
+        self._owner.sound.play(source)
         self._owner.playing = source is not None
 
     # Reading and writing samples ------------------------------------------------------------------
@@ -173,11 +232,11 @@ class MediaStream:
         return talk.heard
 
     def _said(self) -> PcmOutput:
-        talk, handle = self._talk, self._row.handle
+        talk, _ = self._talk, self._row
         if talk.said is None:
             talk.said = PcmOutput(talk.write_hz)
         if not talk.on_air:
-            self._owner.media_port.play(handle, talk.said)
+            self._owner.sound.play(talk.said)
             self._owner.playing, talk.on_air = False, True
         return talk.said
 
@@ -251,11 +310,32 @@ class MediaStream:
 
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to `sink`; None stops."""
-        self._owner.media_port.record(self._row.handle, sink)
+        self._owner.sound.record(sink)
 
     def mute(self, muted: bool = True) -> None:
         """Send silence in place of the source."""
         self._owner.media_port.mute(self._row.handle, muted)
+
+    def detect(
+        self,
+        *,
+        digits: bool = False,
+        voice: bool = False,
+        tones: bool = False,
+        answer: bool = False,
+    ) -> Detection:
+        """Detect, in what is received from now on, and tell in the call's events.
+
+        `digits` are DTMF tones, `voice` that somebody begins and stops to speak (and whether that
+        was while we played something), `tones` call progress, fax and beeps, `answer` whether a
+        human or a machine has answered, counted from now.  Sound is decoded for it while it runs.
+        """
+        wanted = Wanted(0)
+        for chosen, kind in zip((digits, voice, tones, answer), Wanted, strict=True):
+            wanted |= kind if chosen else Wanted(0)
+        if not wanted:
+            raise LocalProtocolError("say what is to be detected: digits, voice, tones or answer")
+        return Detection(self._owner, wanted)
 
     def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
         """Send DTMF digits as telephone-events (RFC 4733)."""

@@ -187,3 +187,12 @@ def test_a_word_that_exceeds_our_own_leg_is_said_and_our_own_verification_is_non
     with pytest.raises(SecurityShortfall) as caught:
         claimed.require(SecurityLevel.ENCRYPTED)
     assert codes(caught.value.shortfalls) == {ShortfallCode.MEDIA_CLEAR}
+
+
+def test_a_policy_may_forbid_to_record_what_is_encrypted():
+    encrypted = SecurityState(TLS, (SRTP,))
+    clear = SecurityState(TLS, (RTP,))
+    assert SecurityPolicy().judge_recording(encrypted) == ()
+    forbidding = SecurityPolicy(record_secure=False)
+    assert codes(forbidding.judge_recording(encrypted)) == {ShortfallCode.RECORDING_NOT_ALLOWED}
+    assert forbidding.judge_recording(clear) == ()

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self, TypeAlias
 
+from softphone.call.dialing import DigitMethod
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.personas.line import DeviceIdentity, Line
@@ -110,7 +111,8 @@ class TlsConfig:
 class PolicyConfig:
     """What a whole call must be; None leaves the default of the account's transport.
 
-    `revocation` and `allow` are for the certificates of servers.
+    `revocation` and `allow` are for the certificates of servers; `record_secure` is whether
+    encrypted calls may be recorded.
     """
 
     minimum: SecurityLevel | None = None
@@ -118,6 +120,7 @@ class PolicyConfig:
     on_drop: OnDrop = OnDrop.HANGUP
     revocation: RevocationMode = RevocationMode.SOFT
     allow: frozenset[Relaxation] = frozenset()
+    record_secure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ class MediaPreferences:
 
     `srtp` None means required over TLS, off over UDP and TCP; `ports` None leaves the range to
     the phone's MediaConfig.  `codecs` are in order of preference.  With `comfort_noise` pauses of
-    what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.
+    what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.  `dtmf` is
+    how digits are sent; with `INBAND` tones are listened for, too.
     """
 
     srtp: SrtpPolicy | None = None
@@ -134,6 +138,7 @@ class MediaPreferences:
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     ports: tuple[int, int] | None = None
     comfort_noise: bool = False
+    dtmf: DigitMethod = DigitMethod.AUTO
 
     def __post_init__(self) -> None:
         if not self.suites:
@@ -364,6 +369,7 @@ class AccountConfig:
             allow=self.policy.allow,
             fips=fips,
             on_drop=self.policy.on_drop,
+            record_secure=self.policy.record_secure,
         )
 
     def listen_at(self) -> tuple[Transport, str, int]:

@@ -24,6 +24,7 @@ from softphone.account.config import (
 )
 from softphone.account.im_file import IM_KEYS
 from softphone.account.reader import Reader, checked, password_of, read_text, tls_of
+from softphone.call.dialing import DigitMethod
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.security import (
@@ -75,9 +76,9 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "minimum",
         "store",
     ),
-    "policy": ("minimum", "scope", "on_drop", "revocation", "allow"),
+    "policy": ("minimum", "scope", "on_drop", "revocation", "allow", "record_secure"),
     "im": IM_KEYS,
-    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise"),
+    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf"),
 }
 
 
@@ -219,6 +220,7 @@ def _policy(reader: Reader, values: Mapping[str, Any]) -> PolicyConfig:
             reader.choose("policy", "allow", word, Relaxation)
             for word in reader.list_of("policy", values, "allow") or ()
         ),
+        record_secure=_switch(reader, "policy", "record_secure", values, default=True),
     )
 
 
@@ -236,14 +238,17 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
         suites=chosen,
         codecs=defaults.codecs if codecs is None else tuple(codec.upper() for codec in codecs),
         ports=_ports(reader, values) or defaults.ports,
-        comfort_noise=_comfort_noise(reader, values),
+        comfort_noise=_switch(reader, "media", "comfort_noise", values, default=False),
+        dtmf=reader.choice_of("media", values, "dtmf", DigitMethod) or defaults.dtmf,
     )
 
 
-def _comfort_noise(reader: Reader, values: Mapping[str, Any]) -> bool:
-    wanted = values.get("comfort_noise", False)
+def _switch(
+    reader: Reader, table: str, key: str, values: Mapping[str, Any], *, default: bool
+) -> bool:
+    wanted = values.get(key, default)
     if not isinstance(wanted, bool):
-        reader.fail("media", "comfort_noise", f"{wanted!r} is not true or false")
+        reader.fail(table, key, f"{wanted!r} is not true or false")
     return wanted
 
 

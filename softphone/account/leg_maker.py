@@ -64,6 +64,7 @@ class LegMaker:
             direct=self.config.server_uri is None,
             agent=f"{host}" if ":" not in host else f"[{host}]",
             fips=self.fips,
+            digits_by=self.config.media.dtmf,
         )
 
     def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:

@@ -6,12 +6,13 @@ import asyncio
 from typing import Self
 from urllib.parse import quote
 
+from softphone.call.dialing import DigitMethod, info_body, pause_of, way_of
 from softphone.call.digits import check_digits
 from softphone.call.face import Face
 from softphone.call.session import PendingReferral, SessionLeg
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
-from softphone.sip import Body, NameAddr, SipUri, parse_uri
+from softphone.sip import NameAddr, SipUri, parse_uri
 from softphone.streams import MediaStream
 
 __all__ = ["Call"]
@@ -27,6 +28,8 @@ class Call(Face[SessionLeg]):
         super().__init__(leg)
         self._turn = asyncio.Lock()
         self._audio = MediaStream(leg)
+        if leg.setup.digits_by is DigitMethod.INBAND and leg.stream is not None:
+            self._audio.detect(digits=True)
 
     @classmethod
     def of(cls, leg: SessionLeg) -> Call:
@@ -73,31 +76,42 @@ class Call(Face[SessionLeg]):
             if self._leg.negotiation.held:
                 await self._leg.renegotiate(held=False)
 
-    async def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
-        """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO.
+    async def send_digits(
+        self, digits: str, *, duration_ms: int = 100, method: DigitMethod | str | None = None
+    ) -> None:
+        """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO, else as tones.
 
-        A server that has asked to hear of digits is told of each (RFC 4730), and then needs no
-        INFO.  Returns when they have been said.  Raises ConfigurationError for a character that
-        is no digit, before anything is sent, and LocalProtocolError once the call is over.
+        `method` ("rtp", "info", "inband", "auto") takes the place of the account's.  A server that
+        has asked to hear of digits is told of each (RFC 4730), and then needs no INFO.  Returns
+        when they have been said.  Raises ConfigurationError for a character that is no digit,
+        before anything is sent, NotAcceptable for "rtp" where it was not agreed, and
+        LocalProtocolError once the call is over.
         """
-        spec = self._leg.stream_spec
-        if spec is not None and spec.telephone_event is not None:
-            self._audio.send_digits(digits, duration_ms=duration_ms)
-            for digit in digits.replace(",", ""):
-                self._leg.digits.press(digit)
-            await asyncio.sleep(sum(_seconds(digit, duration_ms) for digit in digits))
-            return
-        await self._send_digits_by_info(digits, duration_ms)
-
-    async def _send_digits_by_info(self, digits: str, duration_ms: int) -> None:
         check_digits(digits, pauses=",")
-        for digit in digits.upper():
-            usage = self._leg.active_usage
-            if digit != "," and not self._leg.digits.press(digit):
-                text = f"Signal={digit}\r\nDuration={duration_ms}\r\n"
+        way = self._way_of_digits(method)
+        digits = digits.upper()
+        if way is DigitMethod.RTP:
+            self._audio.send_digits(digits, duration_ms=duration_ms)
+        elif way is DigitMethod.INBAND:
+            self._leg.sound.send_tones(digits, duration_ms=duration_ms)
+        for digit in digits:
+            if digit != "," and not self._leg.digits.press(digit) and way is DigitMethod.INFO:
+                usage = self._leg.active_usage
                 with self._leg.setup.change() as now:
-                    usage.info(Body("application/dtmf-relay", text.encode()), now=now)
-            await asyncio.sleep(_seconds(digit, duration_ms))
+                    usage.info(info_body(digit, duration_ms), now=now)
+            if way is DigitMethod.INFO:
+                await asyncio.sleep(pause_of(digit, duration_ms))
+        if way is not DigitMethod.INFO:
+            await asyncio.sleep(sum(pause_of(digit, duration_ms) for digit in digits))
+
+    def _way_of_digits(self, method: DigitMethod | str | None) -> DigitMethod:
+        wanted = self._leg.setup.digits_by if method is None else DigitMethod.named(method)
+        spec, leg = self._leg.stream_spec, self._leg.active_usage.leg
+        return way_of(
+            wanted,
+            agreed=spec is not None and spec.telephone_event is not None,
+            allow=() if leg is None else leg.dialog.remote_allow,
+        )
 
     async def transfer(self, target: str | Call) -> None:
         """Transfer the far end: blind to a URI, or attended to the peer of another call.
@@ -159,11 +173,6 @@ class Call(Face[SessionLeg]):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._leg.hang_up()
-
-
-def _seconds(digit: str, duration_ms: int) -> float:
-    """How long a digit and the gap after it take; "," is a pause."""
-    return (500 if digit == "," else duration_ms + 60) / 1000
 
 
 def _place(text: str) -> NameAddr:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from softphone.call.dialing import DigitInbox, DigitMethod
 from softphone.call.far_end import FarEnds
 from softphone.call.mailbox import Mailbox
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
@@ -44,6 +45,7 @@ from softphone.media.port import (
     PlaybackEnded,
     StreamSpec,
 )
+from softphone.media.sound import StreamSound
 from softphone.personas import StandardPersona
 from softphone.security import (
     MediaSecurity,
@@ -115,6 +117,7 @@ class LegSetup:
     agent: str = "softphone"
     fips: bool = False
     announce: Callable[[SecurityState], HeaderFields] = _say_nothing
+    digits_by: DigitMethod = DigitMethod.AUTO
 
 
 class Leg:
@@ -141,6 +144,8 @@ class Leg:
         """Whether the call has fallen below its policy and its media is stopped for that."""
         self.playing = False
         self.talk: Talk | None = None
+        self.sound = StreamSound(self)
+        self._digits_seen = DigitInbox()
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
         self._seen: Flow | None = None
@@ -234,9 +239,18 @@ class Leg:
             return False
         return True
 
+    def tell(self, event: CallEvent) -> None:
+        """Tell the application of what was heard."""
+        self.mailbox.put(event)
+
+    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+        """Tell of a digit, unless it has come by another way already."""
+        if self._digits_seen.take(digit, via, asyncio.get_running_loop().time()):
+            self.mailbox.put(DigitReceived(digit, duration_ms, via))
+
     def _media_event(self, event: MediaEvent) -> None:
         if isinstance(event, DigitDetected):
-            self.mailbox.put(DigitReceived(event.digit, event.duration_ms))
+            self.tell_digit(event.digit, event.duration_ms, "rfc4733")
         elif isinstance(event, PayloadTypeChanged):
             handle, number = event.handle, event.payload_type
             self.contain(lambda: self.negotiation.follow(handle, number))
@@ -436,6 +450,7 @@ class Leg:
         self._keep_statistics()
         self.state = CallState.TERMINATED
         self.negotiation.close()
+        self.sound.close()
         if not self.confirmed.done():
             self.confirmed.cancel()
         self.over.set_result(ended)

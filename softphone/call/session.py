@@ -6,11 +6,11 @@ RFC 3261 section 14 (re-INVITE), RFC 3311 (UPDATE), RFC 3515 (REFER), RFC 6086 (
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from softphone.call.dialing import read_info
 from softphone.call.digits import DigitWatches
 from softphone.call.leg import HeaderFields, Leg, LegSetup
 from softphone.call.negotiation import Proposal
@@ -25,7 +25,6 @@ from softphone.errors import (
 from softphone.events import (
     CallEnded,
     CallState,
-    DigitReceived,
     EndedBy,
     InfoReceived,
     SecurityRefused,
@@ -59,9 +58,6 @@ from softphone.sip import (
 )
 
 __all__ = ["PendingReferral", "SessionLeg"]
-
-_DTMF_SIGNAL = re.compile(rb"(?im)^[ \t]*signal[ \t]*=[ \t]*([0-9*#a-d])[ \t]*\r?$")
-_DTMF_DURATION = re.compile(rb"(?im)^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*\r?$")
 
 
 def _type_of(request: Request) -> str:
@@ -361,16 +357,11 @@ class SessionLeg(Leg):
         self.command(lambda now: endpoint.respond(event.exchange, status, now=now))
 
     def _info(self, content_type: str, body: bytes) -> None:
-        media_type = content_type.partition(";")[0].strip().lower()
-        if media_type == "application/dtmf-relay":
-            signal = _DTMF_SIGNAL.search(body[:1024])
-            if signal is not None:
-                duration = _DTMF_DURATION.search(body[:1024])
-                milliseconds = float(duration[1]) if duration else 0.0
-                digit = signal[1].decode().upper()
-                self.mailbox.put(DigitReceived(digit, milliseconds, "info"))
-            return
-        self.mailbox.put(InfoReceived(content_type, body))
+        pressed = read_info(content_type, body)
+        if pressed is None:
+            self.mailbox.put(InfoReceived(content_type, body))
+        elif pressed[0]:
+            self.tell_digit(*pressed, "info")
 
     def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
         """Only digits are subscribed to within a call."""

@@ -154,6 +154,8 @@ _SHORTFALL: Mapping[ShortfallCode, str] = {
     ShortfallCode.SUITE_NOT_ALLOWED: "add the suite to the account, or a common one to the peer",
     ShortfallCode.TLS_TOO_OLD: "let the server speak a newer TLS, or lower the minimum",
     ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",
+    ShortfallCode.RECORDING_NOT_ALLOWED: "set record_secure = true under [policy] of the "
+    "account file if encrypted calls may be recorded",
     ShortfallCode.SRTP_REQUIRED: "turn SRTP on at the far end with a suite that the account "
     "allows, or set srtp to optional",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.account.file import load_account
+from softphone.call.dialing import DigitMethod
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.personas import DeviceIdentity
@@ -316,6 +317,21 @@ def test_what_is_wrong_with_a_device_is_said_by_line(folder, text, said):
     with pytest.raises(ConfigurationError) as caught:
         load(folder, 'aor = "sip:a@b"\nregistrar = "sips:b"\n' + text)
     assert said in str(caught.value)
+
+
+def test_digits_and_recordings_are_as_the_file_says(folder):
+    account = 'aor = "sip:a@b"\nregistrar = "sips:b"\n'
+    config = load(folder, account).config
+    assert config.media.dtmf is DigitMethod.AUTO
+    assert config.security_policy().record_secure
+    chosen = '[media]\ndtmf = "inband"\n[policy]\nrecord_secure = false\n'
+    config = load(folder, account + chosen).config
+    assert config.media.dtmf is DigitMethod.INBAND
+    assert not config.security_policy().record_secure
+    with pytest.raises(ConfigurationError, match=r":4: media\.dtmf"):
+        load(folder, account + '[media]\ndtmf = "morse"\n')
+    with pytest.raises(ConfigurationError, match=r":4: policy\.record_secure"):
+        load(folder, account + "[policy]\nrecord_secure = 1\n")
 
 
 @pytest.mark.parametrize(

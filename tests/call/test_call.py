@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from softphone.call import Call
-from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.events import CallState, Direction, EndedBy
+from softphone.call.dialing import DigitMethod
+from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
+from softphone.events import (
+    CallAnswered,
+    CallRinging,
+    CallState,
+    DigitReceived,
+    Direction,
+    EndedBy,
+    VoiceStarted,
+    VoiceStopped,
+)
+from softphone.media.endpoints import ToneSource
+from softphone.media.overlay import OverlaySource
+from softphone.media.port import PcmBlock
 from softphone.sip import MalformedMessage, ReferReceived
+from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body
 
 
@@ -101,6 +116,70 @@ async def test_digits_go_by_info_where_they_were_not():
     stage.run(0.1)
     with pytest.raises(LocalProtocolError):
         await call.send_digits("1")
+
+
+async def test_digits_go_as_tones_where_nothing_else_is_taken():
+    stage = Stage()
+    stage.tamper = lambda name, data: without_events(name, data).replace(b"INFO, ", b"")
+    call, _ = calls(stage)
+    await call.send_digits("4", duration_ms=1)
+    command, handle, overlay = stage.alice.port.commands[-1]
+    assert (command, handle) == ("play", call._leg.stream.handle)
+    assert isinstance(overlay, OverlaySource)
+    assert "INFO" not in stage.sent("alice")
+
+
+async def test_a_method_that_is_asked_for_is_taken_or_refused_by_name():
+    stage = Stage()
+    call, _ = calls(stage)
+    await call.send_digits("4", duration_ms=1, method="info")
+    stage.run(0.1)
+    await call.send_digits("5", duration_ms=1, method="inband")
+    assert [e.via for e in stage.bob.events if isinstance(e, DigitReceived)] == ["info"]
+    with pytest.raises(ConfigurationError, match="morse"):
+        await call.send_digits("4", method="morse")
+    stage = Stage()
+    stage.tamper = without_events
+    call, _ = calls(stage)
+    with pytest.raises(NotAcceptable, match="RFC 4733"):
+        await call.send_digits("4", method="rtp")
+
+
+async def test_what_is_detected_is_told_in_the_calls_events():
+    stage = Stage()
+    call, _ = calls(stage)
+    detection = call.audio.detect(digits=True, voice=True, tones=True, answer=True)
+    listener = stage.alice.port.commands[-1][2]
+    call.audio.play(ToneSource(440.0))
+    sound = samples(silence(0.3), speech(0.8), silence(1.5), keys("5"), silence(0.2))
+    beep = samples(tone(1000.0, seconds=0.3), silence(1.0))
+    pcm = np.concatenate((sound, beep))
+    for at in range(0, pcm.size, 160):
+        listener.write(PcmBlock(pcm[at : at + 160], 8000, at, 0))
+        await asyncio.sleep(0)
+    told = [e for e in stage.alice.events if not isinstance(e, CallAnswered | CallRinging)]
+    started, stopped, human, digit, beep, machine = told
+    assert isinstance(started, VoiceStarted)
+    assert started.barge_in
+    assert isinstance(stopped, VoiceStopped)
+    assert (human.kind, machine.kind) == ("human", "machine")
+    assert (digit.digit, digit.via) == ("5", "inband")
+    assert beep.tone == "beep"
+    detection.stop()
+    detection.stop()
+    assert stage.alice.port.commands[-1][:3:2] == ("record", None)
+    with pytest.raises(LocalProtocolError, match="say what"):
+        call.audio.detect()
+
+
+async def test_an_account_whose_digits_are_tones_listens_for_them():
+    stage = Stage()
+    stage.alice.digits_by = DigitMethod.INBAND
+    call, _ = calls(stage)
+    command, _, listener = stage.alice.port.commands[-1]
+    assert (command, type(listener).__name__) == ("record", "Listener")
+    call.hangup()
+    assert listener._closed
 
 
 async def test_an_attended_transfer_names_the_dialog_as_its_peer_sees_it():

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
+from softphone.call.dialing import DigitMethod
 from softphone.machine import Flow, PeerIdentity, Side, Target, Transport
 from softphone.personas import StandardPersona
 from softphone.security import SecurityPolicy
@@ -107,6 +108,7 @@ class Party:
         self.fallback = True
         self.answers_itself = False
         self.rings = True
+        self.digits_by = DigitMethod.AUTO
         self.legs: list[IncomingLeg | OutgoingLeg] = []
         self.unclaimed: list[object] = []
         self._owners: dict[object, Callable[[object], None]] = {}
@@ -159,6 +161,7 @@ class Party:
             vouched=lambda flow: self.vouched and flow is not None and flow.identity is not None,
             direct=self.direct,
             agent=_HOSTS[self.name],
+            digits_by=self.digits_by,
         )
 
     def handle(self, event: object) -> None:

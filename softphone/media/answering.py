@@ -1,0 +1,102 @@
+"""Who answered: a human, a machine, a fax or nobody yet, by how the far end speaks.
+
+People say little and wait; machines speak on, and beep.  The verdict has its reasons and a
+confidence from 0 to 1, and is given as soon as it can be.  A beep, or the tones of an exchange
+or of a fax, overrule what was thought before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["AnswerVerdict", "AnswerWatch"]
+
+GREETING = 2.4
+"""Seconds of speech with no pause to speak of that people do not begin a call with."""
+WAITS = 0.8
+"""Seconds of silence after which whoever has spoken waits for an answer."""
+SHORT = 1.8
+"""Seconds of speech that a person says to begin with."""
+PATIENCE = 4.0
+"""Seconds of silence after which nobody seems to be there."""
+_TONES = {
+    "beep": ("machine", 0.97, "a beep"),
+    "sit": ("machine", 0.95, "special information tones of the network"),
+    "cng": ("fax", 0.95, "the calling tone of a fax"),
+    "ced": ("fax", 0.98, "the answer tone of a fax or modem"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerVerdict:
+    """`kind` is "human", "machine", "fax" or "silence"."""
+
+    kind: str
+    confidence: float
+    reasons: tuple[str, ...]
+
+
+class AnswerWatch:
+    """One call from its answer; times are seconds of media since then."""
+
+    def __init__(self) -> None:
+        self._spoke_first: float | None = None
+        self._said = 0.0
+        self._utterances = 0
+        self._since: float | None = None
+        self._quiet_since = 0.0
+        self._verdict: AnswerVerdict | None = None
+
+    def voice(self, speaking: bool, at: float) -> None:
+        """Somebody began to speak, or stopped, at that time."""
+        if speaking:
+            self._spoke_first = at if self._spoke_first is None else self._spoke_first
+            self._since = at
+            self._utterances += 1
+        elif self._since is not None:
+            self._said += at - self._since
+            self._since, self._quiet_since = None, at
+
+    def tone(self, name: str) -> AnswerVerdict | None:
+        """A tone was heard."""
+        if name not in _TONES:
+            return None
+        kind, confidence, reason = _TONES[name]
+        before = () if self._verdict is None else self._verdict.reasons
+        if self._verdict is not None and self._verdict.confidence >= confidence:
+            return None
+        kept = before if self._verdict is not None and self._verdict.kind == kind else ()
+        return self._give(kind, confidence, (*kept, reason))
+
+    def at(self, now: float) -> AnswerVerdict | None:
+        """The verdict, when it can first be given."""
+        if self._verdict is not None:
+            return None
+        if self._spoke_first is None:
+            if now < PATIENCE:
+                return None
+            return self._give("silence", 0.6, (f"nothing was said for {PATIENCE:g} s",))
+        said = self._said + (0.0 if self._since is None else now - self._since)
+        if said >= GREETING:
+            return self._machine(said)
+        if self._since is None and now - self._quiet_since >= WAITS:
+            return self._waits(said)
+        return None
+
+    def _machine(self, said: float) -> AnswerVerdict:
+        reasons = [f"{said:.1f} s of speech without a pause of {WAITS:g} s"]
+        confidence = 0.8
+        if self._spoke_first is not None and self._spoke_first > 1.0:
+            reasons.append(f"it began only after {self._spoke_first:.1f} s")
+            confidence += 0.07
+        return self._give("machine", confidence, tuple(reasons))
+
+    def _waits(self, said: float) -> AnswerVerdict:
+        reasons = (f"{said:.1f} s of speech, then silence", f"{self._utterances} utterances")
+        if said <= SHORT:
+            return self._give("human", 0.92 - 0.2 * said / SHORT, reasons)
+        return self._give("human", 0.55, reasons)
+
+    def _give(self, kind: str, confidence: float, reasons: tuple[str, ...]) -> AnswerVerdict:
+        self._verdict = AnswerVerdict(kind, round(confidence, 2), reasons)
+        return self._verdict

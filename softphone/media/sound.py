@@ -1,0 +1,137 @@
+"""Who hears a stream and what it says: several listeners, and tones over a source.
+
+The application has one source and one sink; detectors, recorders and conferences come and go
+beside them.  Nothing is decoded while nobody listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from softphone.errors import LocalProtocolError
+from softphone.media.fan import FanSink
+from softphone.media.overlay import OverlaySource, digit_tones
+from softphone.media.port import LocalMedia, MediaPort, Sink, Source, StreamHandle
+
+__all__ = ["SoundOwner", "StreamSound"]
+
+
+class SoundOwner(Protocol):
+    """What the sound of a stream needs of the call that owns it."""
+
+    @property
+    def media_port(self) -> MediaPort:
+        """The engine's port."""
+
+    @property
+    def stream(self) -> LocalMedia | None:
+        """The audio row, while there is one."""
+
+
+class StreamSound:
+    """The sound of one stream, both ways.
+
+    Every method but `stop_...` and `close` raises LocalProtocolError once the call is over.
+    """
+
+    def __init__(self, owner: SoundOwner) -> None:
+        self._owner = owner
+        self._sink: Sink | None = None
+        self._listeners: list[Sink] = []
+        self._monitors: list[Sink] = []
+        self._source: Source | None = None
+        self._at_end: list[Callable[[], None]] = []
+
+    @property
+    def handle(self) -> StreamHandle:
+        """The row's name."""
+        row = self._owner.stream
+        if row is None:
+            raise LocalProtocolError("the stream is closed: the call is over")
+        return row.handle
+
+    @property
+    def source(self) -> Source | None:
+        """What is played."""
+        return self._source
+
+    def play(self, source: Source | None) -> None:
+        """Send what `source` gives."""
+        self._owner.media_port.play(self.handle, source)
+        self._source = source
+
+    def record(self, sink: Sink | None) -> None:
+        """Deliver what is received to the application's one sink."""
+        handle, self._sink = self.handle, sink
+        self._hear(handle)
+
+    def listen(self, sink: Sink) -> None:
+        """Deliver what is received to one more."""
+        handle = self.handle
+        self._listeners.append(sink)
+        self._hear(handle)
+
+    def stop_listening(self, sink: Sink) -> None:
+        """One less."""
+        if sink in self._listeners:
+            self._listeners.remove(sink)
+            if self._owner.stream is not None:
+                self._hear(self._owner.stream.handle)
+
+    def monitor(self, sink: Sink) -> None:
+        """Deliver what is sent to one more."""
+        handle = self.handle
+        self._monitors.append(sink)
+        self._owner.media_port.monitor(handle, _joined(self._monitors))
+
+    def stop_monitoring(self, sink: Sink) -> None:
+        """One less."""
+        if sink in self._monitors:
+            self._monitors.remove(sink)
+            if self._owner.stream is not None:
+                handle = self._owner.stream.handle
+                self._owner.media_port.monitor(handle, _joined(self._monitors))
+
+    def _hear(self, handle: StreamHandle) -> None:
+        sinks = self._listeners if self._sink is None else [self._sink, *self._listeners]
+        self._owner.media_port.record(handle, _joined(sinks))
+
+    def send_tones(self, digits: str, *, duration_ms: int) -> None:
+        """Send digits as tones, in the place of what is played meanwhile.
+
+        Raises ConfigurationError for a character that is no digit.
+        """
+        source = self._source
+        overlay = source if isinstance(source, OverlaySource) else OverlaySource(source)
+        rate = overlay.clock_rate_hz
+        tones = digit_tones(digits, duration_ms=duration_ms, clock_rate_hz=rate)
+        said_out = overlay.ended
+        overlay.add([tones])
+        if overlay is not source or said_out:
+            self.play(overlay)
+
+    # The end
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have `work` called when the call ends."""
+        self._at_end.append(work)
+
+    def not_at_end(self, work: Callable[[], None]) -> None:
+        """It is not wanted any more."""
+        if work in self._at_end:
+            self._at_end.remove(work)
+
+    def close(self) -> None:
+        """The call is over: its rows are closed already."""
+        works, self._at_end = self._at_end, []
+        for work in works:
+            work()
+        self._listeners.clear()
+        self._monitors.clear()
+
+
+def _joined(sinks: list[Sink]) -> Sink | None:
+    if len(sinks) > 1:
+        return FanSink(*sinks)
+    return sinks[0] if sinks else None

@@ -1,0 +1,41 @@
+"""Several listeners to one stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softphone.media.fan import FanSink
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.port import PcmBlock, Sink
+
+
+def block():
+    return PcmBlock(np.ones(160, dtype=np.int16), 8000, 0, 0)
+
+
+def test_every_sink_hears_everything():
+    one, two = PcmRing(8000), PcmRing(16_000)
+    fan = FanSink(one, two)
+    assert isinstance(fan, Sink)
+    assert fan.clock_rate_hz == 0
+    fan.write(block())
+    assert len(one) == 160
+    assert len(two) > 200
+    assert fan.dropped_samples == 0
+
+
+def test_one_that_fails_is_taken_off_and_the_others_go_on(caplog):
+    class Broken:
+        clock_rate_hz = 0
+        dropped_samples = 0
+
+        def write(self, block):
+            raise OSError("disk full")
+
+    ring = PcmRing(8000)
+    fan = FanSink(Broken(), ring)
+    fan.write(block())
+    fan.write(block())
+    assert len(ring) == 320
+    assert fan.sinks == (ring,)
+    assert caplog.text.count("a media sink failed") == 1

@@ -1,0 +1,70 @@
+"""Sounds for detectors: tones with their rhythms, syllables, silence, noise, and what is found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softphone.media.detect import DetectorBank, Found, Wanted
+from softphone.media.tones import Cadence, ToneGenerator, amplitude_of, dtmf, power_level
+from tests.support.voice import voice
+
+EVERYTHING = Wanted.DIGITS | Wanted.VOICE | Wanted.TONES | Wanted.ANSWER
+
+
+def tone(*frequencies, seconds, rhythm=(), level=-13.0):
+    """A tone, float64."""
+    cadence = Cadence(frequencies, rhythm, level)
+    return ToneGenerator(cadence, 8000).generate(round(seconds * 8000)).astype(float)
+
+
+def keys(digits, *, on=0.05, off=0.05, level=-9.0):
+    """Digits as tones."""
+    parts = [
+        ToneGenerator(dtmf(digit, on=on, off=off, level_dbm0=level), 8000).generate(
+            round((on + off) * 8000)
+        )
+        for digit in digits
+    ]
+    return np.concatenate(parts).astype(float)
+
+
+def silence(seconds):
+    """Nothing."""
+    return np.zeros(round(seconds * 8000))
+
+
+def speech(seconds, *, level=-18.0, seed=1):
+    """Syllables at a level."""
+    sound = voice(round(seconds * 8000), 8000, seed=seed).astype(float)
+    return sound * 10 ** ((level - power_level(np.rint(sound).astype(np.int16))) / 20)
+
+
+def with_noise(sound, snr, *, level=-18.0, seed=0):
+    """White noise below `level` by `snr` dB."""
+    noise = np.random.default_rng(seed).standard_normal(sound.size)
+    return sound + noise * amplitude_of(level - snr) / np.sqrt(2)
+
+
+def samples(*parts):
+    """One after the other, int16."""
+    return np.clip(np.rint(np.concatenate(parts)), -32768, 32767).astype(np.int16)
+
+
+def found_in(*parts, wanted=EVERYTHING, block=160):
+    """Everything that is found."""
+    bank, pcm, found = DetectorBank(4), samples(*parts), []
+    row = bank.add(wanted)
+    for start in range(0, pcm.size, block):
+        bank.feed(row, pcm[start : start + block], 8000)
+        found += [each for _, each in bank.run()]
+    return found
+
+
+def digits_in(*parts):
+    """The digits that are found, one behind the other."""
+    return "".join(each.what for each in found_in(*parts, wanted=Wanted.DIGITS))
+
+
+def tones_in(*parts):
+    """The names of the tones that are found."""
+    return [each.what for each in found_in(*parts, wanted=Wanted.TONES) if isinstance(each, Found)]

@@ -82,6 +82,7 @@ class XmppStream(ClientXMPP):
         self.held = False
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
             self.register_plugin(name, dict(_SETTINGS.get(name, {})))
+        self.add_filter("out_sync", self._keep)
         # TLS was made before this stream began, and is never asked for in it.
         plugins: Any = self.plugin
         plugins.disable("feature_starttls")
@@ -126,6 +127,17 @@ class XmppStream(ClientXMPP):
             connection.transport.pause_reading()
         else:
             connection.transport.resume_reading()
+
+    def _keep(self, stanza: Any) -> Any:
+        """What comes to be sent when the connection has just gone waits for the next session.
+
+        Messages are not kept here: the outbox sends those again.
+        """
+        if self.connection is not None:
+            return stanza
+        if stanza.name in ("iq", "presence") and not self._session_started:
+            self.send(stanza)
+        return None
 
     async def end(self) -> None:
         """Close the stream for good."""

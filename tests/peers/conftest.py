@@ -24,6 +24,7 @@ from tests.peers.capture import Capture
 from tests.peers.direct import direct
 from tests.peers.kamailio import Kamailio
 from tests.peers.matrix import Recorder, note
+from tests.peers.prosody import Prosody
 from tests.peers.relay import Relay
 from tests.peers.root import Root
 from tests.peers.rtpengine import Rtpengine
@@ -140,6 +141,33 @@ def rtpengine(shared_peers: SharedPeers, peer_root: Root) -> Rtpengine:
     """The shared rtpengine that Kamailio steers: `ng` is its control address, `media` its ports."""
     found: Rtpengine = _shared(shared_peers, peer_root, "rtpengine")
     return found
+
+
+@pytest.fixture(scope="session")
+def prosody(shared_peers: SharedPeers, peer_root: Root) -> Prosody:
+    """The shared Prosody 13: addresses `direct` (TLS) and `starttls`, users and rooms in server.py.
+
+    All users see each other's presence.  Use users and rooms that no other test uses.
+    """
+    found: Prosody = _shared(shared_peers, peer_root, "prosody")
+    return found
+
+
+@pytest.fixture
+def prosody_of_its_own(
+    peer_root: Root, authority: TestAuthority, tmp_path: Path
+) -> Iterator[Callable[..., Prosody]]:
+    """`prosody_of_its_own(certificate=…, shape=…)`: one for this test alone, up in a second."""
+    started: list[Prosody] = []
+
+    def start(**arguments: Any) -> Prosody:
+        folder = tmp_path / f"prosody-{len(started)}"
+        started.append(Prosody.make(peer_root, folder, authority, **arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ PEERS = {
     "baresip": "baresip",
     "kamailio": "Kamailio",
     "kamailio_of_its_own": "Kamailio",
+    "prosody": "Prosody 13",
+    "prosody_of_its_own": "Prosody 13",
     "rtpengine": "rtpengine",
     "sipp": "SIPp",
 }

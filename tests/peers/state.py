@@ -10,12 +10,13 @@ from tests.peers.asterisk import Asterisk
 from tests.peers.authority import TestAuthority
 from tests.peers.kamailio import Kamailio
 from tests.peers.process import PeerFailed
+from tests.peers.prosody import Prosody
 from tests.peers.root import PeersUnavailable, Root, open_root
 from tests.peers.rtpengine import Rtpengine
 
 AUTHORITY = "CA of the tests"
 FOREIGN = "CA of somebody else"
-Peer = Asterisk | Kamailio | Rtpengine
+Peer = Asterisk | Kamailio | Prosody | Rtpengine
 
 
 class SharedPeers:
@@ -47,7 +48,7 @@ class SharedPeers:
             return shared
         TestAuthority.make(folder / "authority", AUTHORITY)
         TestAuthority.make(folder / "foreign", FOREIGN)
-        for name in ("asterisk", "rtpengine", "kamailio"):
+        for name in ("asterisk", "rtpengine", "kamailio", "prosody"):
             try:
                 peer = shared._make_peer(name, shared.root)
                 shared.peers[name] = peer
@@ -62,6 +63,8 @@ class SharedPeers:
             return Asterisk.make(root, folder, self.authority)
         if name == "rtpengine":
             return Rtpengine.make(root, folder)
+        if name == "prosody":
+            return Prosody.make(root, folder, self.authority)
         rtpengine = self.peers.get("rtpengine")
         if not isinstance(rtpengine, Rtpengine):
             raise PeerFailed("kamailio needs rtpengine")
@@ -106,7 +109,12 @@ class SharedPeers:
         if record["root"] is None:
             return shared
         shared.root = Root(Path(record["root"]), record["versions"])
-        kinds = {"asterisk": Asterisk, "kamailio": Kamailio, "rtpengine": Rtpengine}
+        kinds = {
+            "asterisk": Asterisk,
+            "kamailio": Kamailio,
+            "prosody": Prosody,
+            "rtpengine": Rtpengine,
+        }
         for name, ports in record["ports"].items():
             shared.peers[name] = kinds[name](shared.root, shared.folder / name, ports)
         return shared

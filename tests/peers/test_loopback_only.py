@@ -7,7 +7,7 @@ import pytest
 from tests.peers.process import beyond_loopback, descendants, sockets_of
 
 
-@pytest.mark.parametrize("name", ["asterisk", "kamailio", "rtpengine"])
+@pytest.mark.parametrize("name", ["asterisk", "kamailio", "prosody", "rtpengine"])
 def test_a_shared_peer_listens_on_loopback_only(shared_peers, request, name):
     request.getfixturevalue(name)
     pids = [one for pid in shared_peers.pids[name] for one in descendants(pid)]

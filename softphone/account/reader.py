@@ -131,11 +131,14 @@ class Reader:
 def read_text(path: Path) -> str:
     """The text of a file of reasonable size.  Raises ConfigurationError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAXIMUM_SIZE + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
     if len(data) > _MAXIMUM_SIZE:
-        raise ConfigurationError(f"{path}: {len(data)} bytes is too much for a configuration file")
+        raise ConfigurationError(
+            f"{path}: more than {_MAXIMUM_SIZE} bytes is too much for a configuration file"
+        )
     try:
         return data.decode()
     except UnicodeDecodeError as error:

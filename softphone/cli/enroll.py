@@ -28,6 +28,7 @@ from softphone.trust import (
     TrustStore,
     write_private,
 )
+from softphone.trust.private_file import read_whole
 
 __all__ = ["EnrollOptions", "enroll_device"]
 
@@ -157,7 +158,4 @@ def _pinned(options: EnrollOptions) -> bytes | None:
     path = options.ca or options.store / _PINNED
     if options.ca is None and not path.exists():
         return None
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    return read_whole(path)

@@ -29,6 +29,7 @@ from softphone.trust.csr_profile import (
     names_for,
     profile_named,
 )
+from softphone.trust.private_file import read_whole
 
 __all__ = ["RequestPlan", "check_requests", "make_requests"]
 
@@ -167,11 +168,7 @@ async def check_requests(face: Face, files: Sequence[Path], profile_name: str) -
 
 
 def _read(path: Path) -> Request:
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
-    return read_request(data, source=str(path))
+    return read_request(read_whole(path), source=str(path))
 
 
 def _tell(face: Face, request: Request, violations: Sequence[str]) -> None:

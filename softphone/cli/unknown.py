@@ -17,6 +17,7 @@ from softphone.cli.passphrase import PassphraseSource
 from softphone.cli.terminal import ask_line, is_attended
 from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.trust import Ask, TrustStore, UnknownCertificate, is_encrypted
+from softphone.trust.private_file import read_whole
 
 __all__ = ["Trusting", "asker", "default_store", "question_rows", "store_of", "unlocked"]
 
@@ -131,7 +132,4 @@ async def unlocked(face: Face, config: AccountConfig, trusting: Trusting) -> Acc
 
 
 def _is_locked(key: Path) -> bool:
-    try:
-        return is_encrypted(key.read_bytes())
-    except OSError as exc:
-        raise ConfigurationError(f"{key} cannot be read: {exc.strerror}") from exc
+    return is_encrypted(read_whole(key))

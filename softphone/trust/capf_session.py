@@ -92,7 +92,7 @@ class CapfRequest:
             raise ConfigurationError(f"{name!r} is no device name, such as CSFALICE")
         if not OLDEST_VERSION <= self.version <= VERSION:
             raise ConfigurationError(f"CAPF version {self.version}: 2 and 3 are spoken")
-        if self.string is not None and not _visible(self.string.reveal()):
+        if self.string is not None and not (len(self.string) and _visible(self.string.reveal())):
             raise ConfigurationError(
                 "the authentication string must be 1 to 15 visible characters (CUCM's is 4 to 10"
                 " digits)"

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from softphone.errors import ConfigurationError, IdentityMismatch
 from softphone.machine import PeerIdentity
+from softphone.trust.private_file import read_whole
 
 __all__ = [
     "SRV_NAME",
@@ -108,11 +109,7 @@ def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509
 
 def load_certificate_file(path: Path) -> tuple[x509.Certificate, ...]:
     """`load_certificates` of a file.  Raises ConfigurationError."""
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
-    return load_certificates(data, source=str(path))
+    return load_certificates(read_whole(path), source=str(path))
 
 
 def der_of(certificate: x509.Certificate) -> bytes:

@@ -25,6 +25,7 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust.certificate import der_of, load_certificates
 from softphone.trust.csr import PrivateKey
+from softphone.trust.private_file import read_whole
 
 __all__ = ["Identity", "is_encrypted", "public_key_of"]
 
@@ -92,8 +93,4 @@ class Identity:
     @classmethod
     def load(cls, path: Path, *, passphrase: KeyMaterial | None = None) -> Identity:
         """The same from a file.  Raises ConfigurationError."""
-        try:
-            data = path.read_bytes()
-        except OSError as exc:
-            raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
-        return cls.of_pem(data, source=str(path), passphrase=passphrase)
+        return cls.of_pem(read_whole(path), source=str(path), passphrase=passphrase)

@@ -1,4 +1,8 @@
-"""Files replaced at one stroke, for their owner only unless it is said otherwise."""
+"""Files replaced at one stroke, for their owner only unless it is said otherwise; and read whole.
+
+What is read has a size that is reasonable for certificates, keys and requests: a wrong name, such
+as a device or a disk image, costs no memory.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["write_private"]
+__all__ = ["read_whole", "write_private"]
+
+_LARGEST = 16 << 20
+"""Bytes; every certificate authority there is takes far less."""
 
 
 def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -30,3 +37,15 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             raise
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def read_whole(path: Path, *, most: int = _LARGEST) -> bytes:
+    """The bytes of a file, `most` of them at most.  Raises ConfigurationError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    if len(data) > most:
+        raise ConfigurationError(f"{path} is larger than {most} bytes: it is not what is meant")
+    return data

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli import config_group, csr_group, fips_group, im_group, load_group, trust_group
+from softphone.cli import (
+    config_group,
+    contacts_group,
+    csr_group,
+    fips_group,
+    im_group,
+    load_group,
+    trust_group,
+)
 from softphone.cli.option import (
     AcceptOption,
     AskPassphraseOption,
@@ -40,6 +48,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(config_group.group, name="config")
+application.add_typer(contacts_group.group, name="contacts")
 application.add_typer(csr_group.group, name="csr")
 application.add_typer(im_group.group, name="im")
 application.add_typer(load_group.group, name="load")

@@ -27,7 +27,7 @@ async def run_lab(face: Face, folder: Path | None) -> int:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
-            async with LabServer(folder, LabConfig(files=True, tvs=True)) as lab:
+            async with LabServer(folder, LabConfig(files=True, tvs=True, directory=True)) as lab:
                 _ready(face, lab)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -44,6 +44,8 @@ def _ready(face: Face, lab: LabServer) -> None:
     if lab.cluster is not None:
         beside |= lab.cluster.addresses
     places |= {name: f"{at[0]}:{at[1]}" for name, at in beside.items() if at is not None}
+    if lab.directory is not None:
+        places["uds"] = f"{lab.directory.address[0]}:{lab.directory.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = dict(lab.capf.strings) if lab.capf is not None else {}
     signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
@@ -53,14 +55,19 @@ def _ready(face: Face, lab: LabServer) -> None:
         "accounts": accounts,
         "auth_strings": strings,
         "signer_sha256": signer,
+        "directory": str(lab.directory_file or ""),
     }
     # For scripts that are started beside it.
     write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
-    face.event("ready", _text(places, accounts, strings, signer), **told)
+    face.event("ready", _text(places, accounts, strings, signer, str(lab.directory_file)), **told)
 
 
 def _text(
-    places: dict[str, str], accounts: dict[str, str], strings: dict[str, str], signer: str
+    places: dict[str, str],
+    accounts: dict[str, str],
+    strings: dict[str, str],
+    signer: str,
+    directory: str,
 ) -> str:
     """The same for a person, in lines that are never cut: paths are there to be copied."""
     first = next(iter(accounts.values()))
@@ -79,6 +86,7 @@ def _text(
     lines += [
         f" or: softphone boot {device} --server http://{places['http']} --store {device}"
         f" --pin {signer} --auth-string {string}",
+        f" or: softphone contacts search alice --config {directory}",
         "Ctrl-C ends it.",
     ]
     return "\n".join(lines)

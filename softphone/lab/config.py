@@ -54,11 +54,12 @@ class LabConfig:
 
     With `capf` it issues certificates, too; with `files` it serves trust lists and configurations,
     and issues certificates that these can be encrypted to; with `tvs` it says of certificates
-    whether it knows them.  With `delayed_offer`, INVITEs to users carry no session description, as
-    CUCM's do.  `vouches` has the registrar say that it speaks for the far ends of calls.  A callee
-    is alerted for `alerting_patience` seconds.  `nodes` servers stand beside one another, by TLS;
-    with `oauth` there is one more port, for tokens.  With `clear_music` what a held phone hears
-    comes from a server without SRTP, and its call is no more secure than that.
+    whether it knows them; with `directory` it has one, as CUCM's UDS. With `delayed_offer`, INVITEs
+    to users carry no session description, as CUCM's do. `vouches` has the registrar say that it
+    speaks for the far ends of calls. A callee is alerted for `alerting_patience` seconds. `nodes`
+    servers stand beside one another, by TLS; with `oauth` there is one more port, for tokens. With
+    `clear_music` what a held phone hears comes from a server without SRTP, and its call is no more
+    secure than that.
     `registration_rate` new connections a second may register, `registration_burst` at once; who
     comes too early gets 503 and a Retry-After.  The certificates of devices last for
     `certificate_lifetime` seconds.
@@ -79,6 +80,8 @@ class LabConfig:
     https_port: int = 0
     tvs: bool = False
     tvs_port: int = 0
+    directory: bool = False
+    directory_port: int = 0
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
     vouches: bool = True

@@ -24,7 +24,7 @@ from softphone.trust import ClientCertificates, Credential, TlsSettings, server_
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["LabDirectory", "Person"]
+__all__ = ["LabDirectory", "Person", "lab_people"]
 
 logger = logging.getLogger("softphone.lab")
 
@@ -42,6 +42,16 @@ class Person:
     number: str
     email: str = ""
     home: str | None = None
+
+
+def lab_people(names: Sequence[str]) -> tuple[Person, ...]:
+    """The lab's users as a directory has them, and its echo."""
+    echo = Person("echo", "Echo", "Service", "600")
+    users = (
+        Person(name, name.capitalize(), "Example", str(1001 + place), f"{name}@example.test")
+        for place, name in enumerate(names)
+    )
+    return (*users, echo)
 
 
 @dataclass(slots=True)

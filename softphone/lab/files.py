@@ -46,6 +46,22 @@ class LabFiles:
         self.passwords[user.name] = KeyMaterial(password.encode())
         write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
 
+    def directory_file(self, address: Address, user: LabUser) -> Path:
+        """The file by which `softphone contacts` searches the lab's directory as this user."""
+        lines = [
+            "[directory.lab]",
+            'kind = "uds"',
+            f'server = "{address[0]}:{address[1]}"',
+            f'user = "{user.name}"',
+            f'password_file = "{user.name}.secret"',
+            "",
+            "[tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        path = self.folder / "directory.toml"
+        write_private(path, "\n".join([*lines, ""]).encode())
+        return path
+
     def account_file(
         self,
         user: LabUser,

@@ -25,6 +25,7 @@ from softphone.lab.cluster import LabCluster
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
 from softphone.lab.device_service import DeviceService
+from softphone.lab.directory import LabDirectory, lab_people
 from softphone.lab.files import LabFiles
 from softphone.lab.gatekeeper import Gatekeeper
 from softphone.lab.node_list import NodeList
@@ -94,6 +95,8 @@ class LabServer:
         self.cluster: LabCluster | None = None
         self.tvs: LabTvs | None = None
         self.tvs_address: Address | None = None
+        self.directory: LabDirectory | None = None
+        self.directory_file: Path | None = None
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -165,8 +168,24 @@ class LabServer:
             self.tvs = LabTvs(self.files, self.config)
             await self._stack.enter_async_context(self.tvs.driver)
             self.tvs_address = await self.tvs.listen(self.config.tvs_port)
+        if self.config.directory:
+            await self._open_directory()
         if self.config.capf or self.config.files:
             await self._provide()
+
+    async def _open_directory(self) -> None:
+        config = self.config
+        self.directory = LabDirectory(
+            lab_people([user.name for user in config.users]),
+            self.files.passwords,
+            self.files.server,
+            config.host,
+            config.directory_port,
+        )
+        await self._stack.enter_async_context(self.directory)
+        user = next((one for one in config.users if one.name in self.files.passwords), None)
+        if user is not None:
+            self.directory_file = self.files.directory_file(self.directory.address, user)
 
     async def _provide(self) -> None:
         """What phones need that know nothing but their name."""

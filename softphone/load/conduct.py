@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from softphone.load.crew import Crew
 from softphone.load.line import LocalLine, WorkerLine
+from softphone.load.memory import settled_memory
 from softphone.load.plan import LoadPlan
 from softphone.load.result import Result
 from softphone.load.runner import Runner
@@ -74,7 +75,8 @@ async def _by_crew(
 
 async def _alone(plan: LoadPlan, watcher: Watcher) -> Result:
     async with Runner(plan, on_second=watcher.second, on_progress=watcher.progress) as runner:
-        outcome, early = await _to_the_end(runner.run(), runner.stop)
+        with settled_memory():
+            outcome, early = await _to_the_end(runner.run(), runner.stop)
     return Result(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
 
 

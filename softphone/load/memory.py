@@ -1,8 +1,8 @@
-"""Garbage collection for a process that does nothing but make load.
+"""Garbage collection while a process makes load.
 
 What is there before the load begins stays to its end, so it is not looked through again; and calls
 are freed by their reference counts, so cycles are looked for seldom.  It is the whole process's
-setting: only processes of our own use it, and it is undone.
+setting for as long as a run lasts, and is undone.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from softphone.load.preflight import check
 from softphone.load.ready import READY
 from softphone.load.scenario import Scenario, Turn, load_scenario
 from softphone.load.sound import Sounds
-from softphone.load.stage import Stage
+from softphone.load.stage import LOOK_EVERY, Stage
 from softphone.load.tally import Second
 from softphone.load.user import TRIES, LoadUser
 from softphone.load.users import UserSpec, config_of
@@ -201,7 +201,7 @@ class Runner:
         self._begun = self._clock()
         self._gauge.start()
         self._attend()
-        helpers = [asyncio.ensure_future(self._tick())]
+        helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())]
         if self.plan.faults.cut_every:
             helpers.append(asyncio.ensure_future(self._cut()))
         try:
@@ -338,6 +338,11 @@ class Runner:
             number += 1
             await asyncio.sleep(max(0.0, self._begun + number - self._clock()))
             self._tell()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self._stage.look()
 
     def _tell(self) -> None:
         """Count what has happened since the last time, and pass it on."""

@@ -23,10 +23,12 @@ from softphone.load.tally import Tally
 from softphone.load.verdict import CLEAR
 from softphone.media.port import NoPortFree
 
-__all__ = ["Live", "Stage"]
+__all__ = ["LOOK_EVERY", "Live", "Stage"]
 
-SAMPLED = 200
-"""Calls that are looked at in a second; where more are up, each has its turn."""
+SAMPLED = 4
+"""Calls that one look takes in; where more are up, each has its turn."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks: many calls looked at in one go would make their media late."""
 CHECK_AFTER = 0.5
 """Seconds of a call before it is listened to."""
 END_PATIENCE = 5.0
@@ -77,6 +79,7 @@ class Stage:
         self._answer_timeout = answer_timeout
         self._live: dict[Call, Live] = {}
         self._turn: Iterator[Live] = iter(())
+        self._looked: dict[Call, StreamStatistics] = {}
         self._seconds_from = clock()
         self._up = self._peak = 0
 
@@ -94,7 +97,6 @@ class Stage:
         """The tally of what has happened since the last time, and a new one begins."""
         now = self.clock()
         self._count_seconds(now)
-        self._sample()
         taken, self.tally = self.tally, Tally()
         return taken
 
@@ -207,21 +209,23 @@ class Stage:
             self.tally.mos.add(1.0)
             self.tally.loss.add(100.0)
 
-    def _sample(self) -> None:
-        for _ in range(min(SAMPLED, len(self._live))):
+    def look(self, most: int = SAMPLED) -> None:
+        """Count the packets of some calls: of each that is up, in turn."""
+        for _ in range(min(most, len(self._live))):
             live = next(self._turn, None)
             if live is None:
                 self._turn = iter(tuple(self._live.values()))
                 live = next(self._turn, None)
             if live is not None and live.call in self._live:
-                self._count(live)
+                self._looked[live.call] = self._count(live)
 
     def quality(self, mos: Histogram, jitter: Histogram) -> None:
-        """Add how the calls that are up sounded when they were looked at last."""
-        for live in self._live.values():
-            if live.last.mos is not None:
-                mos.add(live.last.mos)
-                jitter.add(live.last.interarrival_jitter_ms)
+        """Add how the calls sounded that were looked at since the last time."""
+        for last in self._looked.values():
+            if last.mos is not None:
+                mos.add(last.mos)
+                jitter.add(last.interarrival_jitter_ms)
+        self._looked.clear()
 
     # Talking ------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load.memory import settled_memory
 from softphone.load.plan import LoadPlan
 from softphone.load.runner import Runner
 from softphone.load.tally import Second
@@ -63,7 +64,8 @@ async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
             say("begun", time.time())
             stopping = asyncio.ensure_future(_stop(reader, runner))
             try:
-                outcome = await runner.run()
+                with settled_memory():
+                    outcome = await runner.run()
             finally:
                 stopping.cancel()
             say("done", list(outcome.invalid_because))

@@ -1,0 +1,242 @@
+"""How many whole secure calls one core holds: `python bench/bench_load_echo.py`.
+
+`softphone load` calls a light echo (`peers/echo.py`) on another core, over TLS and with SRTP
+AES_CM_128_HMAC_SHA1_80: codec, jitter buffers, RTCP, statistics and signaling as in any call.  The
+number of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are
+lost, twice in a row.  Then, with the last number that held: media in a process of its own,
+AES-GCM, a socket a call, and churn.  Each row is of the seconds in which all its calls were up.
+The echo's processor time is told apart; where its core was full the row says so.
+
+In the same run baresip answers a few calls of ours: what it takes for a call-second, beside ours
+for as many.  pjsua is in no package of Debian and is named as missing.
+
+Results go to results/load_echo.json.  `--steps 100,500` for others, `--priority` as in
+bench_media_tick, `--only-steps` for the first part alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from load_rivals import baresip
+
+from softphone._version import __version__
+from softphone.load import BaseSpec, LoadPlan, UserSpec
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "load_echo.json"
+STEPS = (100, 250, 500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000)
+RATE = 150.0
+"""Calls a second while a row is filled."""
+HOLDS = 0.01
+"""The share of packets that may be more than 5 ms late."""
+TRIES = 2
+"""A step that did not hold may have met somebody else's work: it is tried again."""
+FULL = 0.93
+BESIDE = 40
+"""Calls that baresip answers."""
+
+
+class Echo:
+    """The far end in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "peers" / "echo.py"), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port, self.ca = self._read()
+
+    def _read(self) -> list[Any]:
+        if self._process.stdout is None:
+            raise SystemExit("the echo has no output")
+        answer: list[Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def used(self) -> float:
+        """Its processor seconds so far."""
+        if self._process.stdin is None:
+            raise SystemExit("the echo has no input")
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._read()[0])
+
+    def close(self) -> None:
+        """End it."""
+        if self._process.stdin is not None and self._process.stdout is not None:
+            self._process.stdin.close()
+            self._process.wait(20)
+            self._process.stdout.close()
+
+    def plan(self, calls: int) -> LoadPlan:
+        """So many calls to it that last to the end of the run."""
+        return LoadPlan(
+            "echo",
+            "sip:echo@localhost",
+            BaseSpec(
+                server=f"sips:localhost:{self.port}",
+                registers=False,
+                ca=(self.ca,),
+                srtp="required",
+                suites=("AES_CM_128_HMAC_SHA1_80",),
+            ),
+            (UserSpec("sip:load@localhost"),),
+            calls=calls,
+            rate=RATE,
+            duration=5.0,
+            ports=(20_000, 49_999),
+            sockets="shared",
+            checks=0,
+        )
+
+
+def run(plan: LoadPlan, folder: Path, *, churns: bool = False, priority: bool = False) -> Any:
+    """One row, by a process of its own."""
+    file = folder / "plan.json"
+    said = {"plan": plan.plain(), "churns": churns, "priority": priority}
+    file.write_text(json.dumps(said))
+    done = subprocess.run(
+        [sys.executable, str(HERE / "echo_load.py"), str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{plan.calls} calls failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(
+    echo: Echo, plan: LoadPlan, folder: Path, options: Any, *, churns: bool = False
+) -> Any:
+    """One row, and what the echo took for it."""
+    begun, before = time.monotonic(), echo.used()
+    row = run(plan, folder, churns=churns, priority=options.priority)
+    share = (echo.used() - before) / (time.monotonic() - begun)
+    row["echo_core_share"] = round(share, 3)
+    row["holds"] = bool(
+        row["seconds"]
+        and row["share_over_5_ms"] < HOLDS
+        and not row["media_time_jumps"]
+        and row["packets"]["lost"] < 1e-3 * row["packets"]["sent"]
+        and not row["failed"]
+    )
+    row["peer_bound"] = share > FULL
+    return row
+
+
+def steps(echo: Echo, folder: Path, options: Any) -> dict[str, Any]:
+    """More and more calls, until they do not hold."""
+    rows: dict[str, Any] = {}
+    for calls in options.steps:
+        name = f"{calls:,} calls, inline, no reader"
+        for _ in range(TRIES):
+            rows[name] = measured(echo, echo.plan(calls), folder, options)
+            show(name, rows[name])
+            if rows[name]["holds"]:
+                break
+        else:
+            break
+    return rows
+
+
+def others(echo: Echo, calls: int, folder: Path, options: Any) -> dict[str, Any]:
+    """The same number in other ways."""
+    plan = echo.plan(calls)
+    gcm = replace(plan.base, suites=("AEAD_AES_128_GCM",))
+    churn = replace(plan, scenario="churn", hold=f"exponential:{calls / 50:g}", duration=10.0)
+    ways = {
+        "worker, no reader": (replace(plan, placement="worker"), False),
+        "inline, AEAD_AES_128_GCM": (replace(plan, base=gcm), False),
+        "inline, a socket a call": (replace(plan, sockets="per-call"), False),
+        "inline, churn of 50 a second": (churn, True),
+        "worker, churn of 50 a second": (replace(churn, placement="worker"), True),
+    }
+    rows = {}
+    for name, (each, churns) in ways.items():
+        title = f"{calls:,} calls, {name}"
+        rows[title] = measured(echo, each, folder, options, churns=churns)
+        show(title, rows[title])
+    return rows
+
+
+def show(name: str, row: dict[str, Any]) -> None:
+    """Print a row."""
+    late = row["p99_late_ms"]
+    print(
+        f"{name:46}{row['core_share']:7.0%}{row['ms_per_call_second']:10.3f}"
+        f"{'-' if late is None else f'{late:.1f}':>9}{row['share_over_5_ms']:9.2%}"
+        f"{row['packets']['lost']:8,}{row['kilobytes_a_call']:9.1f}{row['echo_core_share']:8.0%}"
+        f"  {'holds' if row['holds'] else 'does not hold'}"
+        f"{', peer-bound' if row['peer_bound'] else ''}",
+        flush=True,
+    )
+
+
+def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
+    """Write the results down with what they were measured on."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    document = {
+        "bench": "load_echo",
+        "most_calls_that_hold": most,
+        "results": rows,
+        "peers": rivals,
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--steps", type=lambda text: [int(part) for part in text.split(",")], default=STEPS
+    )
+    parser.add_argument("--priority", action="store_true")
+    parser.add_argument("--only-steps", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    options = parse()
+    print(f"{'':46}{'CPU':>7}{'ms/call-s':>10}{'p99 late':>9}{'> 5 ms':>9}{'lost':>8}", end="")
+    print(f"{'kB/call':>9}{'echo':>8}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        echo = Echo(folder / "echo")
+        try:
+            rows = steps(echo, folder, options)
+            most = max((row["calls"] for row in rows.values() if row["holds"]), default=0)
+            if most and not options.only_steps:
+                rows |= others(echo, most, folder, options)
+        finally:
+            echo.close()
+        rivals = {} if options.only_steps else baresip(folder, BESIDE)
+    print(f"most calls that hold: {most:,}")
+    for peer, found in rivals.items():
+        print(f"{peer}: {found if isinstance(found, str) else json.dumps(found)}")
+    record(rows, most, rivals)
+
+
+if __name__ == "__main__":
+    main()

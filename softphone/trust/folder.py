@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +23,30 @@ _PAUSE = 0.02
 
 
 def make_folder(folder: Path) -> None:
-    """Make it (0700), if it is missing.  Raises ConfigurationError."""
+    """Make it (0700), if it is missing.
+
+    Raises ConfigurationError, also for one in which others can put what they like.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_ours(folder)
     except OSError as exc:
         raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
+
+
+def _check_ours(folder: Path) -> None:
+    """Whoever can write in it decides whom we believe, and can take a key's place."""
+    status = folder.stat()
+    if status.st_mode & stat.S_IWOTH:
+        raise ConfigurationError(
+            f"everybody on this machine can write in {folder}: it is no place for keys and trust;"
+            f" chmod 700 {folder}, or take another folder"
+        )
+    if os.geteuid() not in (0, status.st_uid):
+        raise ConfigurationError(
+            f"{folder} belongs to another user, who could change whom we believe: take a folder of"
+            " your own"
+        )
 
 
 def synchronize(folder: Path) -> None:
@@ -51,8 +71,10 @@ def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
     Waits, in this thread, for at most `patience` seconds: what is done under the lock takes
     milliseconds.  Raises ConfigurationError when another process does not let go.
     """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _check_ours(path.parent)
+        handle = os.open(path, flags, 0o600)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be opened: {exc.strerror}") from exc
     try:

@@ -84,9 +84,7 @@ class LabCapf:
 
     def _issue(self, device: str, public_key: bytes) -> bytes:
         aor = f"sip:{self._users[device]}@{self._host}"
-        return self._files.authority.enroll(
-            device, public_key, uris=(aor,), validity=self.validity
-        )
+        return self._files.authority.enroll(device, public_key, uris=(aor,), validity=self.validity)
 
     def _tell(self, event: CapfServerEvent) -> None:
         if isinstance(event, SessionEnded):

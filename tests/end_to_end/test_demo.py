@@ -17,25 +17,29 @@ def test_the_demo_tells_its_whole_story_within_30_seconds():
     )
     assert ended.returncode == 0, ended.stderr
     events = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [e["step"] for e in events if e["event"] == "step"] == [0, 1, 2, 3, 4, 5]
+    assert [e["step"] for e in events if e["event"] == "step"] == [0, 1, 2, 3, 4]
 
-    registered = {e["user"]: e for e in events if e["event"] == "registered"}
-    assert registered["alice"]["certificate"] == "sip:alice@127.0.0.1"
-    assert registered["bob"]["transport"] == "tls"
-    assert (registered["carol"]["transport"], registered["carol"]["certificate"]) == ("udp", None)
+    verified = [e for e in events if e["event"] == "verified"]
+    for user, enrolls in (("alice", True), ("bob", True), ("carol", False)):
+        steps = [e["step"] for e in verified if e["user"] == user]
+        assert steps[:3] == ["list_accepted", "list_accepted", "configuration_verified"]
+        assert ("enrolled" in steps) is enrolls
+        assert steps[-1] == "registered"
+        files = {e["file"]: e["basis"] for e in verified if e["user"] == user and e["basis"]}
+        assert (f"CSF{user.upper()}.cnf.xml.enc.sgn" in files) is enrolls
+        assert files[f"CSF{user.upper()}.cnf.xml.sgn"] == "ctl"
 
     locks = [(e["user"], e["security"]["lock"]) for e in events if e["event"] == "security"]
     assert locks == [
         ("alice", True),
         ("bob", True),
         ("alice", False),
-        ("bob", False),
         ("carol", False),
         ("alice", True),
         ("bob", True),
     ]
     heard = [(e["user"], e["tone_hz"]) for e in events if e["event"] == "heard"]
-    assert heard == [("alice", 660.0), ("bob", 440.0), ("alice", 880.0), ("carol", 660.0)]
+    assert heard == [("alice", 660.0), ("bob", 440.0), ("alice", 880.0), ("alice", 660.0)]
     assert all(e["level_dbm0"] > -30 for e in events if e["event"] == "heard")
 
     suites = {e["user"]: e["suite"] for e in events if e["event"] == "statistics"}

@@ -37,6 +37,8 @@ STRICT = (
     "tests/trust/test_envelope.py",
     "tests/trust/test_trust_list.py",
     "tests/provisioning/test_signed_file.py",
+    "tests/messaging",
+    "tests/net/test_inner_tls.py",
     "tests/srtp/test_aead.py",
     "tests/end_to_end/test_demo.py",
     "tests/end_to_end/test_lab_calls.py",

@@ -67,7 +67,7 @@ async def test_without_a_mechanism_that_policy_allows_nothing_is_sent(begun):
 
 async def test_a_wrong_password_is_said_once(begun):
     one, connection = begun
-    connection.say(offer("SCRAM-SHA-1"))
+    connection.say(offer("SCRAM-SHA-256"))
     await connection.until("<auth.*?</auth>")
     connection.say(f"<failure xmlns='{SASL}'><not-authorized/></failure>")
     await connection.finished

@@ -11,6 +11,7 @@ import typer
 
 from softphone._version import __version__
 from softphone.cli import (
+    compliance_group,
     config_group,
     contacts_group,
     csr_group,
@@ -48,6 +49,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(config_group.group, name="config")
+application.add_typer(compliance_group.group, name="compliance")
 application.add_typer(contacts_group.group, name="contacts")
 application.add_typer(csr_group.group, name="csr")
 application.add_typer(im_group.group, name="im")
@@ -287,6 +289,24 @@ def doctor(
 
         trusting = trusting_of(accept, True, keep, passphrase_fd, keyring)
         return await examine_account(face, account, trusting)
+
+    carry_out(command, json=json, ladder=False)
+
+
+@application.command()
+def explain(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="SIP messages, a ladder, two SDPs or JSON lines; - is stdin."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say why a call was refused: which m-line, which crypto line, which rule."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.explain import explain_file
+
+        return await explain_file(face, file)
 
     carry_out(command, json=json, ladder=False)
 

@@ -1,0 +1,37 @@
+"""`softphone compliance verify`: whether an audit table is as it was written."""
+
+from __future__ import annotations
+
+import re
+
+from softphone.cli.face import Face
+from softphone.cli.run import DONE, REFUSED
+from softphone.errors import ConfigurationError
+from softphone.messaging.audit import Audit
+
+__all__ = ["verify_audit"]
+
+
+async def verify_audit(face: Face, address: str, head: str | None) -> int:
+    """Say how many rows are good, and which is the first that is not."""
+    if head is not None and re.fullmatch(r"[0-9a-f]{64}", head) is None:
+        raise ConfigurationError("--head: expected the 64 lower-case hex digits of a hash")
+    if "://" not in address:
+        address = f"sqlite+aiosqlite:///{address}"
+    async with Audit(address, make=False) as audit:
+        with face.waiting("going through the audit table"):
+            found = await audit.verify(head)
+    fields = {"rows": found.rows, "head": found.head}
+    if found.broken is None:
+        sentence = f"{found.rows} rows, each as it was written; the newest hash is {found.head}"
+        face.summary(sentence, result="completed", status=0, reason="", **fields)
+        return DONE
+    broken = found.broken
+    face.event("broken", index=broken.index, reason=broken.reason)
+    sentence = (
+        f"the audit table was changed: row {broken.index}: {broken.reason}"
+        f" ({found.rows} rows before it are good)"
+    )
+    face.error(sentence, REFUSED)
+    face.summary("", result="refused", status=0, reason=sentence, **fields)
+    return REFUSED

@@ -1,0 +1,46 @@
+"""`softphone compliance`: the audit table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softphone.cli.option import JsonOption, carry_out
+
+if TYPE_CHECKING:
+    from softphone.cli.face import Face
+
+__all__ = ["group"]
+
+group = typer.Typer(
+    help="Look after the audit table of messages and files.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@group.callback()
+def _root() -> None:
+    """Look after the audit table of messages and files."""
+
+
+@group.command()
+def verify(
+    address: Annotated[
+        str, typer.Argument(help="A file of SQLite, or SQLAlchemy's address of a database.")
+    ],
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="SHA256", help="The newest hash, as it was noted before."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.compliance import verify_audit
+
+        return await verify_audit(face, address, head)
+
+    carry_out(command, json=json)

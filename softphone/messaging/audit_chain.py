@@ -1,0 +1,82 @@
+"""The chain of an audit table: each row's hash covers the row and the hash before it.
+
+SHA-256 over one unambiguous form of a row.  Who can change the table but not the newest hash that
+was noted elsewhere cannot change a row unseen; `verify` says where the chain breaks.  It knows no
+database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["COLUMNS", "GENESIS", "Broken", "row_hash", "verify"]
+
+COLUMNS = (
+    "aft_index",
+    "jid",
+    "to_jid",
+    "method",
+    "filename",
+    "real_filename",
+    "file_server",
+    "file_path",
+    "file_type",
+    "file_size",
+    "chat_type",
+    "direction",
+    "kind",
+    "verdict",
+    "reason",
+    "sha256",
+    "utc",
+)
+"""What a row says, in the order of its form; the names are those of Cisco's AFT_LOG."""
+
+GENESIS = "0" * 64
+"""What the first row follows on."""
+
+Row = Mapping[str, "str | int | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first row that is not as it was written, and what is wrong with it."""
+
+    index: int
+    reason: str
+
+
+def row_hash(row: Row, previous: str) -> str:
+    """The hash of a row that follows on `previous`."""
+    form = json.dumps([previous, *(row[name] for name in COLUMNS)], ensure_ascii=True)
+    return hashlib.sha256(form.encode()).hexdigest()
+
+
+def verify(rows: Iterable[Row], head: str | None = None) -> tuple[int, str, Broken | None]:
+    """How many rows are good, the hash of the last of these, and where the chain breaks.
+
+    `head` is the newest hash as somebody has noted it: without it rows that are missing at the
+    end cannot be missed.
+    """
+    previous, count = GENESIS, 0
+    seen = head is None or head == GENESIS
+    for row in rows:
+        index = int(row["aft_index"] or 0)
+        if index != count + 1:
+            return (
+                count,
+                previous,
+                Broken(index, f"row {count + 1} is missing, or out of its place"),
+            )
+        if row["previous_hash"] != previous:
+            return count, previous, Broken(index, "it does not follow on the row before it")
+        if row_hash(row, previous) != row["row_hash"]:
+            return count, previous, Broken(index, "what it says is not what was written")
+        previous, count = str(row["row_hash"]), index
+        seen = seen or previous == head
+    if not seen:
+        return count, previous, Broken(count + 1, "the row with the noted hash is missing")
+    return count, previous, None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -16,6 +18,7 @@ from softphone.events import (
     CallEnded,
     CallEvent,
     Direction,
+    RecordingFailed,
     StreamStatistics,
     ToneDetected,
     VoiceStarted,
@@ -28,6 +31,7 @@ from softphone.media.pcm_input import HeardPcm, PcmInput
 from softphone.media.pcm_output import Mark, PcmOutput, check_rate
 from softphone.media.port import (
     LocalMedia,
+    MediaError,
     MediaEvent,
     MediaPort,
     PlaybackEnded,
@@ -35,8 +39,9 @@ from softphone.media.port import (
     Source,
     StreamSpec,
 )
+from softphone.media.recording import Recording
 from softphone.media.sound import StreamSound
-from softphone.security import MediaSecurity
+from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
 
 __all__ = ["Detection", "MediaStream", "StreamOwner", "Talk"]
 
@@ -72,6 +77,12 @@ class StreamOwner(Protocol):
     """Whether a source is being played whose end has not been told."""
     talk: Talk | None
     """What the application reads and writes itself, once it does."""
+
+    policy: SecurityPolicy
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now."""
 
     def tell(self, event: CallEvent) -> None:
         """Tell the application of what was heard."""
@@ -137,6 +148,32 @@ class Detection:
             owner.tell(VoiceStopped(found.at, found.seconds))
         else:
             owner.tell(ToneDetected(found.what, found.at, found.seconds))
+
+
+def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
+    """Give a recording both sides of a call, until it is closed or the call ends."""
+
+    def forbidden() -> str:
+        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
+
+    def finish() -> None:
+        with suppress(MediaError):  # RecordingFailed has told of it
+            recording.close()
+
+    def detach() -> None:
+        owner.sound.not_at_end(finish)
+        owner.sound.stop_listening(recording.far)
+        owner.sound.stop_monitoring(recording.near)
+
+    recording.watch(
+        failed=lambda reason: owner.tell(RecordingFailed(str(recording.path), reason)),
+        forbidden=forbidden,
+        detach=detach,
+    )
+    owner.sound.listen(recording.far)
+    owner.sound.monitor(recording.near)
+    owner.sound.at_end(finish)
+    return recording
 
 
 class MediaStream:
@@ -311,6 +348,23 @@ class MediaStream:
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to `sink`; None stops."""
         self._owner.sound.record(sink)
+
+    def record_both(self, path: str | Path | Recording) -> Recording:
+        """Record both sides to a new file: ours left, theirs right, aligned by media time.
+
+        WAV, or by its name .ogg, .opus, .webm, .mka, .mkv, .mp4, .m4a, .flac or .mp3 (PyAV); it is
+        its owner's alone (0600) and appears, whole, when it is closed or the call ends.  `pause`
+        and `resume` leave silence in the place of secrets.  `RecordingFailed` tells of a full disk.
+        Raises SecurityShortfall for an encrypted call whose policy forbids it, ConfigurationError
+        for a file that cannot be made.
+        """
+        owner = self._owner
+        shortfalls = owner.policy.judge_recording(owner.security)
+        if shortfalls:
+            raise SecurityShortfall(shortfalls)
+        _ = self._row
+        recording = path if isinstance(path, Recording) else Recording(path)
+        return keep_recording(owner, recording)
 
     def mute(self, muted: bool = True) -> None:
         """Send silence in place of the source."""

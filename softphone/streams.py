@@ -349,6 +349,12 @@ class MediaStream:
         """Deliver what is received to `sink`; None stops."""
         self._owner.sound.record(sink)
 
+    def check_recording(self) -> None:
+        """Raise SecurityShortfall where the call is encrypted and its policy forbids recording."""
+        shortfalls = self._owner.policy.judge_recording(self._owner.security)
+        if shortfalls:
+            raise SecurityShortfall(shortfalls)
+
     def record_both(self, path: str | Path | Recording) -> Recording:
         """Record both sides to a new file: ours left, theirs right, aligned by media time.
 
@@ -359,9 +365,7 @@ class MediaStream:
         for a file that cannot be made.
         """
         owner = self._owner
-        shortfalls = owner.policy.judge_recording(owner.security)
-        if shortfalls:
-            raise SecurityShortfall(shortfalls)
+        self.check_recording()
         _ = self._row
         recording = path if isinstance(path, Recording) else Recording(path)
         return keep_recording(owner, recording)

@@ -71,6 +71,14 @@ PlayOption = Annotated[
 RecordOption = Annotated[
     Path | None, typer.Option("--record", metavar="WAV", help="Record the far end to a new file.")
 ]
+RecordBothOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--record-both",
+        metavar="FILE",
+        help="Record both sides, ours left and theirs right, to a new .wav, .ogg, .mka, .mp4 ...",
+    ),
+]
 DigitsOption = Annotated[
     str | None,
     typer.Option(
@@ -137,6 +145,7 @@ def call(
     account: AccountOption,
     play: PlayOption = None,
     record: RecordOption = None,
+    record_both: RecordBothOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -164,7 +173,16 @@ def call(
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
         wishes = Wishes(
-            play, record, digits, duration, srtp, timeout, trusting, capture, capture_keys
+            play,
+            record,
+            digits,
+            duration,
+            srtp,
+            timeout,
+            trusting,
+            capture,
+            capture_keys,
+            record_both,
         )
         return await place_call(face, account, target, wishes)
 
@@ -176,6 +194,7 @@ def answer(
     account: AccountOption,
     play: PlayOption = None,
     record: RecordOption = None,
+    record_both: RecordBothOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -204,7 +223,16 @@ def answer(
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
         wishes = Wishes(
-            play, record, digits, duration, srtp, timeout, trusting, capture, capture_keys
+            play,
+            record,
+            digits,
+            duration,
+            srtp,
+            timeout,
+            trusting,
+            capture,
+            capture_keys,
+            record_both,
         )
         return await answer_call(face, account, wishes)
 

@@ -21,6 +21,7 @@ from softphone.diagnostics.tee import joined
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media.endpoints import SilenceSource
+from softphone.media.port import MediaError
 from softphone.phone import Phone
 from softphone.security import SecurityState
 
@@ -42,6 +43,7 @@ class Conversation:
         self._party: Party | None = None
         self._tellers: set[asyncio.Task[None]] = set()
         self._successor: asyncio.Task[Call | None] | None = None
+        self._both_attached = False
         self._direct = prepared.config.server_uri is None
 
     async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
@@ -180,7 +182,13 @@ class Conversation:
     def _attach(self, call: Call) -> None:
         try:
             call.audio.play(self._prepared.source or SilenceSource())
-            call.audio.record(self._prepared.sink)
+            prepared = self._prepared
+            if prepared.sink is not None or prepared.both is not None:
+                call.audio.check_recording()
+            call.audio.record(prepared.sink)
+            if prepared.both is not None and not self._both_attached:
+                self._both_attached = True
+                call.audio.record_both(prepared.both)
         except LocalProtocolError:
             # It is over already, which is told by its end.
             return
@@ -285,13 +293,15 @@ class Conversation:
             self._prepared.capture.close()
         if self._prepared.source is not None:
             self._prepared.source.close()
-        sink = self._prepared.sink
-        if sink is None:
-            return
-        if up:
-            sink.close()
-        else:
-            sink.discard()
+        files = [each for each in (self._prepared.sink, self._prepared.both) if each is not None]
+        for file in files:
+            if up:
+                file.close()
+            else:
+                file.discard()
+        both = self._prepared.both
+        if both is not None and both.problem:
+            raise MediaError(f"the recording in {both.path} is cut short: {both.problem}")
 
 
 def _progress(elapsed: float, statistics: StreamStatistics) -> str:

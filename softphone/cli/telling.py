@@ -7,14 +7,19 @@ from typing import Any
 
 from softphone.cli.face import Face, security_line
 from softphone.events import (
+    AnswerClassified,
     CallEvent,
     CallRinging,
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
+    RecordingFailed,
     SecurityChanged,
+    ToneDetected,
     TransferProgressed,
     TransferRequested,
+    VoiceStarted,
+    VoiceStopped,
 )
 
 __all__ = ["tell"]
@@ -50,6 +55,35 @@ def _digit(face: Face, event: DigitReceived) -> None:
     face.event("digit", f"digit {event.digit}", digit=event.digit, via=event.via)
 
 
+def _voice(face: Face, event: VoiceStarted) -> None:
+    words = "speech began, over ours" if event.barge_in else "speech began"
+    face.event("voice", words, at=event.at, barge_in=event.barge_in)
+
+
+def _quiet(face: Face, event: VoiceStopped) -> None:
+    face.event("quiet", f"{event.seconds:.1f} s of speech", at=event.at, seconds=event.seconds)
+
+
+def _tone(face: Face, event: ToneDetected) -> None:
+    face.event("tone", event.tone, tone=event.tone, at=event.at, seconds=event.seconds)
+
+
+def _answered_by(face: Face, event: AnswerClassified) -> None:
+    face.event(
+        "answered_by",
+        f"{event.kind} ({event.confidence:.0%}: {'; '.join(event.reasons)})",
+        kind=event.kind,
+        confidence=event.confidence,
+        reasons=event.reasons,
+        at=event.at,
+    )
+
+
+def _recording_failed(face: Face, event: RecordingFailed) -> None:
+    words = f"nothing more is recorded to {event.path}: {event.reason}"
+    face.event("recording_failed", words, path=event.path, reason=event.reason)
+
+
 def _transfer(face: Face, event: TransferRequested) -> None:
     face.event("transfer", f"the far end asks us to call {event.refer_to}", refer_to=event.refer_to)
 
@@ -62,6 +96,11 @@ _SAY: dict[type, Callable[[Face, Any], None]] = {
     CallRinging: _ringing,
     HoldChanged: _hold,
     DigitReceived: _digit,
+    VoiceStarted: _voice,
+    VoiceStopped: _quiet,
+    ToneDetected: _tone,
+    AnswerClassified: _answered_by,
+    RecordingFailed: _recording_failed,
     TransferRequested: _transfer,
     TransferProgressed: _transfer_progress,
 }

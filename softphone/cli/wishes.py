@@ -13,6 +13,7 @@ from softphone.cli.run import seconds
 from softphone.cli.unknown import Trusting, unlocked
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError
+from softphone.media.recording import Recording
 from softphone.media.wav import WavSink, WavSource
 from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
@@ -37,6 +38,7 @@ class Wishes:
     trusting: Trusting = field(default_factory=Trusting)
     capture: Path | None = None
     capture_keys: bool = False
+    record_both: Path | None = None
 
 
 @dataclass(slots=True)
@@ -51,11 +53,14 @@ class Prepared:
     timeout: float | None
     trusting: Trusting
     capture: Capture | None = None
+    both: Recording | None = None
 
     def discard(self) -> None:
         """Take away the files that were made, since there will be no call."""
         if self.sink is not None:
             self.sink.discard()
+        if self.both is not None:
+            self.both.discard()
         if self.capture is not None:
             self.capture.discard()
 
@@ -100,7 +105,14 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
         if capture is not None:
             capture.discard()
         raise
-    return Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
+    prepared = Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
+    if wishes.record_both is not None:
+        try:
+            prepared.both = Recording(wishes.record_both)
+        except ConfigurationError:
+            prepared.discard()
+            raise
+    return prepared
 
 
 def _capture(face: Face, wishes: Wishes) -> Capture | None:

@@ -65,6 +65,11 @@ class Recording:
         return self._paused
 
     @property
+    def problem(self) -> str:
+        """Why it could not go on; "" while it can."""
+        return self._reason
+
+    @property
     def seconds(self) -> float:
         """How much has been written."""
         return self._timeline.seconds

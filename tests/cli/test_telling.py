@@ -9,6 +9,7 @@ import pytest
 from softphone.cli.face import Face
 from softphone.cli.telling import tell
 from softphone.events import (
+    AnswerClassified,
     CallEnded,
     CallRinging,
     DigitReceived,
@@ -16,9 +17,13 @@ from softphone.events import (
     EarlyMediaStarted,
     EndedBy,
     HoldChanged,
+    RecordingFailed,
     SecurityChanged,
+    ToneDetected,
     TransferProgressed,
     TransferRequested,
+    VoiceStarted,
+    VoiceStopped,
 )
 from softphone.security import SecurityState, SignalingSecurity
 
@@ -31,6 +36,11 @@ STATE = SecurityState(SignalingSecurity(), (), None)
         (CallRinging(180, "Ringing"), "ringing", "180 Ringing"),
         (HoldChanged(Direction.RECVONLY, EndedBy.REMOTE), "hold", "recvonly (by remote)"),
         (DigitReceived("5", 100.0), "digit", "digit 5"),
+        (VoiceStarted(1.0, True), "voice", "over ours"),
+        (VoiceStopped(2.0, 1.0), "quiet", "1.0 s of speech"),
+        (ToneDetected("busy", 1.0, 0.5), "tone", "busy"),
+        (AnswerClassified("human", 0.8, ("short",), 2.0), "answered_by", "human (80%: short)"),
+        (RecordingFailed("a.wav", "disk full"), "recording_failed", "a.wav: disk full"),
         (TransferRequested("sip:c@x", None, None), "transfer", "asks us to call sip:c@x"),
         (TransferProgressed(180, "Ringing", False), "transfer_progress", "transfer: 180"),
         (SecurityChanged(STATE, STATE), "security", "not secure"),

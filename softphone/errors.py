@@ -36,7 +36,7 @@
     |   |-- Canceled                  487
     |   |-- Redirected                3xx, with the contacts
     |   `-- CallFailed                anything else
-    |-- FipsUnavailable               FIPS mode was asked for and is not in effect, or cannot be left
+    |-- FipsUnavailable               FIPS mode is asked for and not in effect, or cannot be left
     |-- FipsForbidden                 FIPS mode rules out what was asked for
     `-- SecurityShortfall             (in softphone.security) less security than was demanded
 

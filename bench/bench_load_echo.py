@@ -11,7 +11,8 @@ In the same run baresip answers a few calls of ours: what it takes for a call-se
 for as many.  pjsua is in no package of Debian and is named as missing.
 
 Results go to results/load_echo.json.  `--steps 100,500` for others, `--priority` as in
-bench_media_tick, `--only-steps` for the first part alone.
+bench_media_tick.  `--part steps`, `others` or `peers` measures one part and keeps what is known of
+the rest.
 """
 
 from __future__ import annotations
@@ -212,7 +213,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--steps", type=lambda text: [int(part) for part in text.split(",")], default=STEPS
     )
     parser.add_argument("--priority", action="store_true")
-    parser.add_argument("--only-steps", action="store_true")
+    parser.add_argument("--part", choices=["steps", "others", "peers"])
     return parser.parse_args(arguments)
 
 
@@ -221,17 +222,22 @@ def main() -> None:
     options = parse()
     print(f"{'':46}{'CPU':>7}{'ms/call-s':>10}{'p99 late':>9}{'> 5 ms':>9}{'lost':>8}", end="")
     print(f"{'kB/call':>9}{'echo':>8}")
+    known = json.loads(RESULTS.read_text()) if options.part and RESULTS.exists() else {}
+    rows, most = known.get("results", {}), known.get("most_calls_that_hold", 0)
+    rivals = known.get("peers", {})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         echo = Echo(folder / "echo")
         try:
-            rows = steps(echo, folder, options)
-            most = max((row["calls"] for row in rows.values() if row["holds"]), default=0)
-            if most and not options.only_steps:
+            if options.part in (None, "steps"):
+                rows = steps(echo, folder, options)
+                most = max((row["calls"] for row in rows.values() if row["holds"]), default=0)
+            if most and options.part in (None, "others"):
                 rows |= others(echo, most, folder, options)
         finally:
             echo.close()
-        rivals = {} if options.only_steps else baresip(folder, BESIDE)
+        if options.part in (None, "peers"):
+            rivals = baresip(folder, BESIDE)
     print(f"most calls that hold: {most:,}")
     for peer, found in rivals.items():
         print(f"{peer}: {found if isinstance(found, str) else json.dumps(found)}")

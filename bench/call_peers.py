@@ -5,6 +5,7 @@ It is the one of the tests' peers (`tests/peers`), or the one that is installed 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -23,23 +24,27 @@ CALLS = 3200
 MISSING = {"pjsip-perf": "missing: PJSIP is not in Debian, and no wheel brings it"}
 
 
-def spare_root() -> Any:
-    """The root folder of the tests' peers, or why there is none."""
+def spare_root(*packages: str) -> Any:
+    """The newest root folder of the tests' peers that has these, or a text: why there is none."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     try:
-        from tests.peers.root import PeersUnavailable, open_root
+        from tests.peers.root import Root, cache_folder
     except ImportError as error:
         return f"missing: {error}"
-    try:
-        return open_root(make=False)
-    except PeersUnavailable as error:
-        return f"missing: {error}"
+    if os.geteuid() != 0:
+        return "missing: the tests' peers need root"
+    made = sorted(cache_folder().glob("*/made.json"), key=lambda path: path.stat().st_mtime)
+    for file in reversed(made):
+        versions = json.loads(file.read_text())["versions"]
+        if set(packages) <= set(versions):
+            return Root(file.parent, versions)
+    return f"missing: run `PEERS=install make test` once, as root, for {', '.join(packages)}"
 
 
 def signaling(folder: Path) -> dict[str, Any]:
     """What the peers take for a call, by name; a text says why one is missing."""
     folder.mkdir(parents=True)
-    root = spare_root()
+    root = spare_root("sip-tester")
     own = shutil.which("sipp")
     if isinstance(root, str) and own is None:
         return MISSING | {"SIPp": root}

@@ -18,7 +18,7 @@ from call_peers import spare_root
 
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 
-__all__ = ["baresip"]
+__all__ = ["baresip", "processor_seconds"]
 
 MISSING = {"pjsua": "missing: PJSIP is not in Debian, and no wheel brings it"}
 SECONDS = 6.0
@@ -26,7 +26,7 @@ SECONDS = 6.0
 
 def baresip(folder: Path, calls: int) -> dict[str, Any]:
     """What baresip takes for a call-second of `calls` calls, or why it was not asked."""
-    root = spare_root()
+    root = spare_root("baresip-core")
     if isinstance(root, str):
         return MISSING | {"baresip": root}
     from tests.peers.authority import TestAuthority
@@ -88,9 +88,9 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
             text=True,
         )
         time.sleep(plan.calls / plan.rate + 3.0)
-        before, begun = _seconds(pids()), time.monotonic()
+        before, begun = processor_seconds(pids()), time.monotonic()
         time.sleep(SECONDS - 2.0)
-        used, elapsed = _seconds(pids()) - before, time.monotonic() - begun
+        used, elapsed = processor_seconds(pids()) - before, time.monotonic() - begun
         said, trouble = ours.communicate(timeout=60)
     if ours.returncode:
         return f"our own load failed: {trouble[-400:]}"
@@ -106,7 +106,8 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
     }
 
 
-def _seconds(pids: list[int]) -> float:
+def processor_seconds(pids: list[int]) -> float:
+    """The processor seconds of some processes."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

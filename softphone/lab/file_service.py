@@ -102,6 +102,8 @@ class FileService:
         return web.Response(body=data, content_type="application/octet-stream")
 
     def _file(self, name: str) -> bytes | None:
+        if not name.isprintable():
+            return None  # no file is called so, and nobody writes lines of our log
         data = self._source(name)
         logger.info("%s: %s", name, "none" if data is None else f"{len(data)} bytes")
         self.served.append(name)

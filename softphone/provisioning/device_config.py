@@ -28,6 +28,7 @@ __all__ = [
 _LARGEST = 1 << 20
 _DEEPEST = 32
 _MOST_ELEMENTS = 50_000
+_MOST_LINES = 128
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 _CALL_LINE = 9
@@ -342,8 +343,8 @@ def _line(node: _Node) -> Line:
         index=_attribute(node, "lineIndex"),
         name=name,
         contact=node.text("contact", name),
-        display_name=node.text("displayName"),
-        label=node.text("featureLabel"),
+        display_name=_one_line(node.text("displayName")),
+        label=_one_line(node.text("featureLabel")),
         auth_name=node.text("authName"),
         auth_password=node.text("authPassword"),
         proxy="" if proxy.upper() == "USECALLMANAGER" else proxy,
@@ -356,13 +357,19 @@ def _line(node: _Node) -> Line:
     )
 
 
+def _one_line(text: str) -> str:
+    """What is shown to people and sent in headers holds no line break and steers no terminal."""
+    return "".join(each if each.isprintable() else " " for each in text).strip()
+
+
 def _lines(root: _Node) -> tuple[Line, ...]:
+    """The lines that calls are made on, as many as the largest phone could have keys for."""
     calls = (
         each
         for each in root.every("sipProfile/sipLines/line")
         if each.number("featureID", 0) == _CALL_LINE and each.text("name")
     )
-    return tuple(sorted(map(_line, calls), key=lambda one: one.index))
+    return tuple(sorted(map(_line, calls), key=lambda one: one.index))[:_MOST_LINES]
 
 
 def _timers(root: _Node) -> SipTimers:

@@ -243,12 +243,7 @@ def _validate(
     # Imported here: it is heavy, and most connections never need it.
     from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
-    from pyhanko_certvalidator.errors import (
-        PathBuildingError,
-        RevokedError,
-        StaleRevinfoError,
-        ValidationError,
-    )
+    from pyhanko_certvalidator.errors import RevokedError, StaleRevinfoError
 
     subject = subject_of(certificate)
     try:
@@ -275,17 +270,19 @@ def _validate(
         raise CertificateUntrusted(
             f"what is said of the revocation of {subject} is out of date: {_line(exc)}"
         ) from exc
-    except (ValidationError, PathBuildingError, ValueError, TypeError) as exc:
-        raise CertificateUntrusted(
-            f"the revocation of {subject} cannot be determined: {_line(exc)}"
-        ) from exc
     except Exception as exc:
         # Anybody on the way may have made these bytes, and the library stumbles over some of them
         # (KeyError, AttributeError): whatever it raises, nothing was determined.
         raise CertificateUntrusted(
-            f"the revocation of {subject} cannot be determined: what was answered is malformed"
-            f" ({type(exc).__name__})"
+            f"the revocation of {subject} cannot be determined: {_cause(exc)}"
         ) from exc
+
+
+def _cause(exc: Exception) -> str:
+    """Words that were meant to be read, or a word for those that were not."""
+    if isinstance(exc, ValueError | TypeError) or type(exc).__module__.startswith("pyhanko"):
+        return _line(exc)
+    return f"what was answered is malformed ({type(exc).__name__})"
 
 
 def _line(exc: Exception) -> str:

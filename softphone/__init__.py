@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TlsConfig,
         load_account,
     )
-    from softphone.call import Call, IncomingCall, OutgoingCall
+    from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
     from softphone.errors import SoftphoneError
     from softphone.events import CallState, Direction, RegistrationState, StreamStatistics
     from softphone.media.endpoints import EchoSource, SilenceSource, TeeSink, ToneSource
@@ -63,6 +63,8 @@ __all__ = [
     "AccountFile",
     "Call",
     "CallState",
+    "Conference",
+    "ConferenceChanged",
     "CredentialConfig",
     "CryptoSuite",
     "DeviceIdentity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from softphone.call.call import Call
+from softphone.call.conference import Conference, ConferenceChanged
 from softphone.call.incoming import IncomingCall, IncomingLeg
 from softphone.call.leg import LegSetup
 from softphone.call.mailbox import Mailbox
@@ -11,6 +12,8 @@ from softphone.call.outgoing import OutgoingCall, OutgoingLeg
 
 __all__ = [
     "Call",
+    "Conference",
+    "ConferenceChanged",
     "IncomingCall",
     "IncomingLeg",
     "LegSetup",

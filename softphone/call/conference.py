@@ -1,0 +1,187 @@
+"""Conference: calls that hear each other, mixed here.
+
+    async with Conference() as conference:
+        conference.join(alice)
+        conference.join(bob)
+
+Each member hears the others, and no one itself.  The conference is as secure as its least secure
+member, and says so to all: `security_level`, and `ConferenceChanged` in `events()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from softphone.call.call import Call
+from softphone.call.mailbox import Mailbox
+from softphone.errors import LocalProtocolError
+from softphone.events import CallState, SecurityChanged
+from softphone.media.mixer import Bridge, Member
+from softphone.media.port import Source
+from softphone.media.resample import at_rate
+from softphone.security import SecurityLevel, SecurityShortfall, Shortfall, ShortfallCode
+
+__all__ = ["Conference", "ConferenceChanged"]
+
+FRAME = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceChanged:
+    """Somebody came or went, or the lowest level is another one."""
+
+    members: int
+    level: SecurityLevel
+
+
+@dataclass(slots=True)
+class _Seat:
+    member: Member
+    watch: asyncio.Task[None]
+
+
+class Conference:
+    """Calls on one bridge; leaving the `async with` block parts all of them, and hangs up none.
+
+    With `minimum`, a call below that level is not let in, and one that falls below is parted.
+    """
+
+    def __init__(
+        self, *, clock_rate_hz: int = 16_000, minimum: SecurityLevel = SecurityLevel.NOT_SECURE
+    ) -> None:
+        self.minimum = minimum
+        self._bridge = Bridge(clock_rate_hz)
+        self._seats: dict[Call, _Seat] = {}
+        self._mailbox: Mailbox[ConferenceChanged] = Mailbox()
+        self._timer: asyncio.TimerHandle | None = None
+        self._mixed = 0
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The members."""
+        return tuple(self._seats)
+
+    @property
+    def security_level(self) -> SecurityLevel:
+        """The lowest of its members'; NOT_SECURE without any."""
+        levels = [call.security.level for call in self._seats]
+        return min(levels, default=SecurityLevel.NOT_SECURE)
+
+    def events(self) -> AsyncIterator[ConferenceChanged]:
+        """Everything that happens to it, until it is closed."""
+        return self._mailbox.events()
+
+    def join(self, call: Call) -> None:
+        """Let a call in: it hears the others in the place of what was played to it.
+
+        Raises LocalProtocolError for one that is over or in here already, SecurityShortfall for
+        one below `minimum`.
+        """
+        if call in self._seats:
+            raise LocalProtocolError("the call is in the conference already")
+        self._check(call)
+        sound = call.sound
+        member = self._bridge.join()
+        try:
+            sound.listen(member)
+            sound.play(member)
+        except LocalProtocolError:
+            self._bridge.part(member)
+            raise
+        self._seats[call] = _Seat(member, asyncio.ensure_future(self._watch(call)))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FRAME, self._tick)
+        self._tell()
+
+    def part(self, call: Call) -> None:
+        """Let a call go; it goes on by itself, in silence.  Raises LocalProtocolError."""
+        seat = self._seats.pop(call, None)
+        if seat is None:
+            raise LocalProtocolError("the call is not in the conference")
+        seat.watch.cancel()
+        with suppress(LocalProtocolError):  # a member that has left in the same moment
+            self._bridge.part(seat.member)
+        call.sound.stop_listening(seat.member)
+        if call.state is not CallState.TERMINATED and call.sound.source is seat.member:
+            asyncio.get_running_loop().call_later(2 * FRAME, self._silence, call, seat.member)
+        self._tell()
+
+    @staticmethod
+    def _silence(call: Call, member: Member) -> None:
+        """Its last frame, which fades out, has been sent."""
+        if call.state is not CallState.TERMINATED and call.sound.source is member:
+            call.sound.play(None)
+
+    def mute(self, call: Call, muted: bool = True) -> None:
+        """Let nobody hear a member, who goes on hearing.  Raises LocalProtocolError."""
+        self._seat(call).member.muted = muted
+
+    def announce(self, source: Source | None) -> None:
+        """Play something to all, beside what they say; None stops it."""
+        adapted = None if source is None else at_rate(source, self._bridge.clock_rate_hz)
+        self._bridge.announce(adapted)
+
+    def whisper(self, call: Call, source: Source | None) -> None:
+        """Play something to one that the others do not hear.  Raises LocalProtocolError."""
+        adapted = None if source is None else at_rate(source, self._bridge.clock_rate_hz)
+        self._seat(call).member.whisper = adapted
+
+    def _seat(self, call: Call) -> _Seat:
+        seat = self._seats.get(call)
+        if seat is None:
+            raise LocalProtocolError("the call is not in the conference")
+        return seat
+
+    def _check(self, call: Call) -> None:
+        if call.security.level < self.minimum:
+            why = (
+                f"the conference demands {self.minimum.name.lower()} and the call is "
+                f"{call.security.level.name.lower()}"
+            )
+            raise SecurityShortfall((Shortfall(ShortfallCode.FAR_END_NOT_SECURE, why),))
+
+    async def _watch(self, call: Call) -> None:
+        """Follow a member's security, and its end."""
+        async for event in call.events():
+            if isinstance(event, SecurityChanged) and call in self._seats:
+                if call.security.level < self.minimum:
+                    break
+                self._tell()
+        if call in self._seats:
+            self.part(call)
+
+    def _tick(self) -> None:
+        """Nobody's sound has moved the bridge within a frame: time does."""
+        self._timer = None
+        if self._bridge.frames == self._mixed:
+            self._bridge.tick()
+        self._mixed = self._bridge.frames
+        if self._seats:
+            self._timer = asyncio.get_running_loop().call_later(2 * FRAME, self._tick)
+
+    def _tell(self) -> None:
+        self._mailbox.put(ConferenceChanged(len(self._seats), self.security_level))
+
+    def close(self) -> None:
+        """Part all."""
+        for call in self.calls:
+            self.part(call)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._mailbox.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -198,6 +198,11 @@ class MediaStream:
         return row
 
     @property
+    def sound(self) -> StreamSound:
+        """Who hears the stream and what it says: for conferences."""
+        return self._owner.sound
+
+    @property
     def codec(self) -> str:
         """The codec that we send with, by its RTP encoding name ("PCMU")."""
         spec = self._owner.stream_spec

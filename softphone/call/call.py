@@ -12,7 +12,6 @@ from softphone.call.face import Face
 from softphone.call.session import PendingReferral, SessionLeg
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
-from softphone.media.sound import StreamSound
 from softphone.sip import NameAddr, SipUri, parse_uri
 from softphone.streams import MediaStream
 
@@ -43,11 +42,6 @@ class Call(Face[SessionLeg]):
     def audio(self) -> MediaStream:
         """The audio stream."""
         return self._audio
-
-    @property
-    def sound(self) -> StreamSound:
-        """Who hears the call and what it says: for conferences."""
-        return self._leg.sound
 
     @property
     def streams(self) -> tuple[MediaStream, ...]:

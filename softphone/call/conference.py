@@ -85,7 +85,7 @@ class Conference:
         if call in self._seats:
             raise LocalProtocolError("the call is in the conference already")
         self._check(call)
-        sound = call.sound
+        sound = call.audio.sound
         member = self._bridge.join()
         try:
             sound.listen(member)
@@ -106,16 +106,16 @@ class Conference:
         seat.watch.cancel()
         with suppress(LocalProtocolError):  # a member that has left in the same moment
             self._bridge.part(seat.member)
-        call.sound.stop_listening(seat.member)
-        if call.state is not CallState.TERMINATED and call.sound.source is seat.member:
+        call.audio.sound.stop_listening(seat.member)
+        if call.state is not CallState.TERMINATED and call.audio.sound.source is seat.member:
             asyncio.get_running_loop().call_later(2 * FRAME, self._silence, call, seat.member)
         self._tell()
 
     @staticmethod
     def _silence(call: Call, member: Member) -> None:
         """Its last frame, which fades out, has been sent."""
-        if call.state is not CallState.TERMINATED and call.sound.source is member:
-            call.sound.play(None)
+        if call.state is not CallState.TERMINATED and call.audio.sound.source is member:
+            call.audio.sound.play(None)
 
     def mute(self, call: Call, muted: bool = True) -> None:
         """Let nobody hear a member, who goes on hearing.  Raises LocalProtocolError."""

@@ -1,0 +1,197 @@
+"""Files by managed transfer: up and down over HTTPS, judged, and written down before it is done.
+
+The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
+are asked with what the content is, before a byte leaves and before a file is kept.  The decision
+is in the audit table before anything moves, and a transfer is done only when its own row is
+committed.  The slot itself is asked for elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from softphone.errors import TransferError, TransferRefused
+from softphone.messaging.audit import Audit, AuditRecord
+from softphone.messaging.compliance import ComplianceEvent, CompliancePolicy, Kind, decide
+from softphone.messaging.file_type import HEAD, type_of
+from softphone.messaging.hook import Allow, Deny
+from softphone.messaging.message import Direction
+from softphone.net.https import HttpsClient, HttpsRequest, https_target
+
+__all__ = ["FileTransfer", "Moved", "Slot"]
+
+_PIECE = 1 << 16
+_ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a file goes, and where it may be fetched from (XEP-0363 section 5)."""
+
+    put: str
+    get: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A transfer that is done: its address, what moved, and the hash of its row."""
+
+    url: str
+    size: int
+    type: str
+    sha256: str
+    row: str
+
+
+class FileTransfer:
+    """Sends and fetches files of one user, one after the other or side by side."""
+
+    def __init__(
+        self, own: str, client: HttpsClient, audit: Audit, policies: Sequence[CompliancePolicy]
+    ) -> None:
+        self._own = own
+        self._client = client
+        self._audit = audit
+        self._policies = tuple(policies)
+
+    async def send(self, path: Path, slot: Slot, to: str, kind: Kind = Kind.FILE) -> Moved:
+        """Upload a file for somebody; the address of `Moved` is what to tell him.
+
+        Raises TransferRefused before a byte of it leaves, AuditError when it cannot be written
+        down, TransferError, TransportError and CertificateError when it does not arrive.
+        """
+        https_target(slot.put)
+        with await asyncio.to_thread(_opened, path) as file:
+            size, head, digest = await asyncio.to_thread(_measured, file)
+            event = ComplianceEvent(
+                kind, Direction.SENT, self._own, to, size, path.name, type_of(head), digest
+            )
+            record = _record(event, slot.get)
+            await self._judge(event, record)
+            headers = tuple(
+                (name, value)
+                for name, value in slot.headers
+                if name.lower() in _ALLOWED_HEADERS and not {"\r", "\n"} & set(value)
+            )
+            content = _pieces(file, size, digest)
+            headers += (("Content-Type", event.type),)
+            request = HttpsRequest(slot.put, "PUT", headers, content, size)
+            answer = await self._client.request(request)
+        if answer.status not in (200, 201):
+            raise TransferError(f"the file server answered {answer.status}: {path.name} is not up")
+        row = await self._audit.write(replace(record, verdict="done"))
+        return Moved(slot.get, size, event.type, digest, row)
+
+    async def fetch(self, url: str, into: Path, sender: str, kind: Kind = Kind.FILE) -> Moved:
+        """Download what somebody has sent, to the new file `into` (0600).
+
+        Raises TransferRefused when policy forbids it, AuditError when it cannot be written down,
+        TransferError, TransportError and CertificateError when it does not come.  Then nothing of
+        it is kept; it is still at the server.
+        """
+        https_target(url)
+        holder = await asyncio.to_thread(tempfile.mkstemp, dir=into.parent, prefix=".incoming-")
+        aside = Path(holder[1])
+        try:
+            with os.fdopen(holder[0], "w+b") as file:
+                answer = await self._client.request(
+                    HttpsRequest(url), lambda piece: _write(file, piece)
+                )
+                if answer.status != 200:
+                    raise TransferError(f"the file server answered {answer.status}")
+                size, head, digest = await asyncio.to_thread(_measured, file)
+                await asyncio.to_thread(os.fsync, file.fileno())
+            event = ComplianceEvent(
+                kind, Direction.RECEIVED, self._own, sender, size, into.name, type_of(head), digest
+            )
+            record = _record(event, url)
+            await self._judge(event, record)
+            row = await self._audit.write(replace(record, verdict="done"))
+            await asyncio.to_thread(_keep, aside, into)
+        finally:
+            await asyncio.to_thread(aside.unlink, missing_ok=True)
+        return Moved(url, size, event.type, digest, row)
+
+    async def _judge(self, event: ComplianceEvent, record: AuditRecord) -> None:
+        decision = await decide(self._policies, event)
+        if isinstance(decision, Allow):
+            await self._audit.write(record)
+            return
+        reason = decision.reason if isinstance(decision, Deny) else "a file cannot be redacted"
+        await self._audit.write(replace(record, verdict="deny", reason=reason))
+        raise TransferRefused(f"{event.name}: {reason}")
+
+
+def _record(event: ComplianceEvent, url: str) -> AuditRecord:
+    parts = urlsplit(url)
+    out = event.direction is Direction.SENT
+    return AuditRecord(
+        jid=event.own if out else event.peer,
+        to_jid=event.peer if out else event.own,
+        method="POST" if out else "GET",
+        verdict="allow",
+        kind=event.kind.value,
+        direction=event.direction.value,
+        filename=unquote(parts.path.rpartition("/")[2]),
+        real_filename=event.name,
+        file_server=parts.hostname or "",
+        file_path=parts.path,
+        file_type=event.type,
+        file_size=event.size,
+        sha256=event.sha256,
+    )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as exc:
+        raise TransferError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    file.write(piece)
+
+
+def _measured(file: BinaryIO) -> tuple[int, bytes, str]:
+    """Size, first bytes and SHA-256 of a file, from its beginning."""
+    file.seek(0)
+    size, digest, head = 0, hashlib.sha256(), b""
+    while piece := file.read(_PIECE):
+        head = head or piece[:HEAD]
+        size += len(piece)
+        digest.update(piece)
+    return size, head, digest.hexdigest()
+
+
+async def _pieces(file: BinaryIO, size: int, digest: str) -> AsyncIterator[bytes]:
+    """The file that was judged, and no other: its last piece goes only if nothing has changed."""
+    file.seek(0)
+    sent, seen, last = 0, hashlib.sha256(), b""
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        sent += len(piece)
+        seen.update(piece)
+        if last:
+            yield last
+        last = piece
+    if sent != size or seen.hexdigest() != digest:
+        raise TransferError("the file was changed while it was sent")
+    if last:
+        yield last
+
+
+def _keep(aside: Path, into: Path) -> None:
+    """Give the file its name; what has that name already stays."""
+    try:
+        os.link(aside, into)
+    except OSError as exc:
+        raise TransferError(f"{into} cannot be made: {exc.strerror}") from exc

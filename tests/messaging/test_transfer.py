@@ -1,0 +1,141 @@
+"""Files up and down: judged before they move, done once their row is committed, whole or not."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import asynccontextmanager
+
+import pytest
+
+from softphone.errors import (
+    AuditError,
+    CertificateUntrusted,
+    ConfigurationError,
+    TransferError,
+    TransferRefused,
+)
+from softphone.messaging.audit import Audit
+from softphone.messaging.compliance import Domains, Sizes, Types
+from softphone.messaging.transfer import FileTransfer, Slot
+from softphone.net.https import HttpsClient
+from softphone.trust import Service
+from tests.support.certificates import foreign, raw_server_context, server, settings
+from tests.support.http import WebServer
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
+
+
+@asynccontextmanager
+async def world(tmp_path, policies=(), issued=None):
+    """A file server and a transfer; `rows` reads the audit table."""
+    context = raw_server_context((issued or server()).write(tmp_path, "web"))
+    web = WebServer(**{"f/pic.png": PNG})
+    web.server = await asyncio.start_server(web._serve, "127.0.0.1", 0, ssl=context)
+    web.base = f"https://127.0.0.1:{web.server.sockets[0].getsockname()[1]}"
+    path = tmp_path / "audit.db"
+    client = HttpsClient(settings(tmp_path, None, service=Service.HTTPS))
+    async with web.server, Audit(f"sqlite+aiosqlite:///{path}") as audit:
+        web.audit = audit
+        yield web, FileTransfer("a@x.test", client, audit, policies)
+
+
+def rows(tmp_path):
+    database = sqlite3.connect(tmp_path / "audit.db")
+    query = "select method, verdict, jid, to_jid, real_filename, filename, file_type, file_size"
+    found = database.execute(f"{query} from aft_log order by aft_index").fetchall()
+    database.close()
+    return found
+
+
+def slot(web):
+    headers = (("Authorization", "Basic abc"), ("Host", "evil.test"), ("Cookie", "a\r\nX: b"))
+    return Slot(f"{web.base}/put/pic.png", f"{web.base}/f/pic.png", headers)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "holiday.png"
+    path.write_bytes(PNG)
+    return path
+
+
+async def test_a_file_goes_up_whole_and_its_row_is_there(tmp_path, picture):
+    async with world(tmp_path, (Sizes(1 << 20), Types({"image/*"}))) as (web, transfer):
+        web.status = "201 Created"
+        moved = await transfer.send(picture, slot(web), "b@x.test")
+        assert (await web.audit.verify(moved.row)).broken is None
+    head, _, body = web.requests[0].partition(b"\r\n\r\n")
+    assert body == PNG
+    assert head.startswith(b"PUT /put/pic.png ")
+    assert b"Authorization: Basic abc" in head
+    assert b"evil.test" not in head
+    assert b"X: b" not in head
+    told = ("a@x.test", "b@x.test", "holiday.png", "pic.png", "image/png", len(PNG))
+    assert rows(tmp_path) == [("POST", "allow", *told), ("POST", "done", *told)]
+
+
+async def test_what_is_refused_does_not_leave_and_is_written_down(tmp_path, picture):
+    picture.write_bytes(b"MZ" + bytes(100))
+    async with world(tmp_path, (Types({"image/*"}),)) as (web, transfer):
+        with pytest.raises(TransferRefused, match="content is application/x-msdownload"):
+            await transfer.send(picture, slot(web), "b@x.test")
+    assert web.requests == []
+    assert [row[:2] for row in rows(tmp_path)] == [("POST", "deny")]
+
+
+async def test_a_server_that_fails_is_no_transfer(tmp_path, picture):
+    async with world(tmp_path) as (web, transfer):
+        web.status = "413 Too Large"
+        with pytest.raises(TransferError, match="413"):
+            await transfer.send(picture, slot(web), "b@x.test")
+    assert [row[1] for row in rows(tmp_path)] == ["allow"]
+
+
+async def test_a_server_that_is_not_believed_gets_nothing(tmp_path, picture):
+    strange = foreign().server("127.0.0.1")
+    async with world(tmp_path, issued=strange) as (web, transfer):
+        with pytest.raises(CertificateUntrusted):
+            await transfer.send(picture, slot(web), "b@x.test")
+    assert web.requests == []
+
+
+async def test_a_file_comes_whole_and_is_its_owner_s(tmp_path):
+    into = tmp_path / "got.png"
+    async with world(tmp_path, (Domains({"x.test"}),)) as (web, transfer):
+        moved = await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test/phone")
+        with pytest.raises(TransferError, match="cannot be made"):
+            await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test")
+    assert into.read_bytes() == PNG
+    assert into.stat().st_mode & 0o777 == 0o600
+    assert (moved.type, moved.size) == ("image/png", len(PNG))
+    assert [row[:2] for row in rows(tmp_path)][:2] == [("GET", "allow"), ("GET", "done")]
+
+
+async def test_what_may_not_come_is_not_kept(tmp_path):
+    async with world(tmp_path, (Sizes(1000),)) as (web, transfer):
+        with pytest.raises(TransferRefused):
+            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+    assert not [each for each in tmp_path.iterdir() if "got" in each.name or "incom" in each.name]
+    assert [row[:2] for row in rows(tmp_path)] == [("GET", "deny")]
+
+
+async def test_without_an_audit_table_nothing_moves(tmp_path, picture):
+    async with world(tmp_path) as (web, transfer):
+        with sqlite3.connect(tmp_path / "audit.db") as database:
+            database.execute("drop table aft_log")
+        database.close()
+        with pytest.raises(AuditError):
+            await transfer.send(picture, slot(web), "b@x.test")
+        assert web.requests == []
+        with pytest.raises(AuditError):
+            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+    assert not (tmp_path / "got.png").exists()
+
+
+async def test_only_https_is_an_address_of_a_file(tmp_path, picture):
+    async with world(tmp_path) as (_, transfer):
+        with pytest.raises(ConfigurationError):
+            await transfer.send(picture, Slot("http://a/", "http://a/"), "b@x.test")
+        with pytest.raises(ConfigurationError):
+            await transfer.fetch("file:///etc/passwd", tmp_path / "got", "b@x.test")

@@ -12,11 +12,14 @@ from typing import Any, TypeAlias
 
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
+from softphone.cli.explain import show_findings
 from softphone.cli.face import Face, security_line
 from softphone.cli.summary import Ending, audio_fields, security_fields, sentence
 from softphone.cli.telling import tell
 from softphone.cli.unknown import asker, store_of
 from softphone.cli.wishes import Prepared
+from softphone.diagnostics.dissect import dissect
+from softphone.diagnostics.ladder import Ladder
 from softphone.diagnostics.tee import joined
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
@@ -40,6 +43,8 @@ class Conversation:
     def __init__(self, face: Face, prepared: Prepared) -> None:
         self._face = face
         self._prepared = prepared
+        # Its messages are what a refusal is explained by.
+        self._record = face.ladder or Ladder(limit=200)
         self._party: Party | None = None
         self._tellers: set[asyncio.Task[None]] = set()
         self._successor: asyncio.Task[Call | None] | None = None
@@ -62,7 +67,7 @@ class Conversation:
         face = self._face
         trusting = self._prepared.trusting
         ask, trust = asker(face, trusting), store_of(trusting)
-        tap = joined(face.ladder, self._prepared.capture)
+        tap = joined(self._record, self._prepared.capture)
         async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
             with face.waiting("opening the listener" if server is None else f"reaching {server}"):
@@ -257,10 +262,17 @@ class Conversation:
 
     # The end
 
+    def _explain(self) -> None:
+        """Which m-line and which crypto line stood against the call, if any did."""
+        findings = dissect(self._record.transcript())
+        show_findings(self._face, [one for one in findings if one.media])
+
     def _sum_up(self, ending: Ending) -> int:
         """Finish the files, say the last word, and give the exit code."""
         state = self._state()
         party = self._party
+        if not ending.completed:
+            self._explain()
         try:
             self._close_files(up=isinstance(party, Call))
         except SoftphoneError as error:

@@ -234,6 +234,7 @@ def main() -> int:
         # Before the peers: all ask apt.
         Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
         Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
+        Group("bonsai", [sys.executable, "-m", "tests.support.bonsai"]).run()
         Group("tshark", [sys.executable, "-m", "tests.support.tshark"]).run()
     peers = Peers()
     try:

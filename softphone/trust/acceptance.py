@@ -208,11 +208,12 @@ def _first(
     return None
 
 
-def _unknown(new: TrustList, signer: str, held: TrustLists) -> FileRefused:
+def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap) -> FileRefused:
     if held == TrustLists():
+        why = "the pin is another one" if bootstrap.pins else "nothing says yet whom to believe"
         return FileRefused(
             Refusal.NO_ANCHOR,
-            f"nothing says yet whom to believe: {new.header.filename} is signed by"
+            f"{why}: {new.header.filename} is signed by"
             f" {new.header.signer.subject} with the SHA-256 fingerprint {signer}; compare it with"
             " what the administrator of the cluster says, and pin it, or trust on first use",
             fingerprint=signer,
@@ -263,7 +264,7 @@ def accept(
     if basis is None and der in confirmed:
         basis = Basis.TVS
     if basis is None:
-        raise _unknown(new, signer, held)
+        raise _unknown(new, signer, held, bootstrap)
     _check_age(new, old)
     for note in notes:
         logger.warning("%s %s", new.header.filename, note)

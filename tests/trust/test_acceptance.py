@@ -79,6 +79,7 @@ def test_a_pinned_signer_is_believed():
 def test_another_signer_than_the_pinned_one_is_not():
     error = refused(read("ITLFile-rogue.tlv"), bootstrap=ITL_PIN)
     assert error.refusal is Refusal.NO_ANCHOR
+    assert "the pin is another one" in str(error)
 
 
 def test_first_use_is_believed_and_logged(caplog):

@@ -1,0 +1,73 @@
+"""The audit table in a real PostgreSQL, which is stopped in the middle of a transfer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import AuditError
+from softphone.messaging.audit import Audit, AuditRecord
+from softphone.messaging.transfer import FileTransfer, Slot
+from softphone.net.https import HttpsClient
+from softphone.trust import Service
+from tests.peers.postgresql import Postgresql
+from tests.support.certificates import raw_server_context, server, settings
+from tests.support.http import WebServer
+
+pytestmark = pytest.mark.peer("postgresql")
+RECORD = AuditRecord("a@x.test", "b@x.test", "IM", "allow", "message", "sent")
+
+
+@pytest.fixture
+def database(peer_root, tmp_path):
+    own = Postgresql(peer_root, tmp_path / "postgresql")
+    yield own
+    own.stop()
+
+
+async def test_rows_are_chained_by_several_writers_and_a_forged_one_is_found(database):
+    async with Audit(database.address) as one, Audit(database.address) as two:
+        await asyncio.gather(*(each.write(RECORD) for _ in range(5) for each in (one, two)))
+        assert (await one.verify()).rows == 10
+        assert (await one.verify()).broken is None
+        async with one._engine.begin() as connection:
+            change = one._table.update().where(one._table.c.aft_index == 4)
+            await connection.execute(change.values(jid="mallory@x.test"))
+        assert (await two.verify()).broken.index == 4
+
+
+async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_nothing(
+    database, tmp_path
+):
+    """The file is up when the database dies: nobody is told that it is, and what was committed
+    before is there when it is back."""
+    context = raw_server_context(server().write(tmp_path, "web"))
+
+    def dies():
+        database.stop()
+        return b""
+
+    web = WebServer(put=dies)
+    listening = await asyncio.start_server(web._serve, "127.0.0.1", 0, ssl=context)
+    base = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    path = tmp_path / "file.txt"
+    path.write_text("what is sent")
+    client = HttpsClient(settings(tmp_path, None, service=Service.HTTPS))
+    async with listening, Audit(database.address) as audit:
+        noted = await audit.write(RECORD)
+        transfer = FileTransfer("a@x.test", client, audit, ())
+        with pytest.raises(AuditError) as caught:
+            await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+        assert len(web.requests) == 1
+        assert "127.0.0.1" not in str(caught.value)
+        web.answers["/put"] = b""
+        with pytest.raises(AuditError):
+            await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+        assert len(web.requests) == 1
+        await asyncio.to_thread(database.start)
+        found = await audit.verify(noted)
+        assert (found.rows, found.broken) == (2, None)
+        moved = await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+        after = await audit.verify(moved.row)
+        assert (after.rows, after.head, after.broken) == (4, moved.row, None)

@@ -332,19 +332,23 @@ class Account:
         replaces: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         delayed_offer: bool = False,
+        video: bool = False,
     ) -> OutgoingCall:
         """Call `target`: a SIP URI, or a user of our own domain ("600").
 
         `srtp` overrides the account's demand on the media for this call.  With `delayed_offer`
         the far end makes the offer (RFC 3261 section 13.2.1).  The INVITE goes out when the
         `async with` block is entered, or `answered` awaited.
-        Raises ConfigurationError for a bad URI.
+        `video` offers video with the account's codecs for it.
+        Raises ConfigurationError for a bad URI, and for video without codecs.
         """
         uri = self.config.target_uri(target)
+        if video and not self.config.media.video:
+            raise ConfigurationError("media.video: the account names no codec to offer video with")
 
         async def launch() -> OutgoingLeg:
             hop = await self._rooms.route.first_hop(uri)
-            setup = self._rooms.legs.setup(hop.flow, srtp)
+            setup = self._rooms.legs.setup(hop.flow, srtp, video=video)
             shortfalls = unfit(setup.media.policy, hop.flow, fips=setup.fips)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)

@@ -43,6 +43,7 @@ __all__ = [
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_NODES = 5
+VIDEO_CODECS = ("H264", "VP8")
 CODECS = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
@@ -131,6 +132,8 @@ class MediaPreferences:
     the phone's MediaConfig.  `codecs` are in order of preference.  With `comfort_noise` pauses of
     what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.  `dtmf` is
     how digits are sent; with `INBAND` tones are listened for, too.
+    `video` are the video codecs ("H264", "VP8") with which an offered picture is answered, and
+    ours offered where a call asks for it; with none, video is refused.
     """
 
     srtp: SrtpPolicy | None = None
@@ -139,6 +142,7 @@ class MediaPreferences:
     ports: tuple[int, int] | None = None
     comfort_noise: bool = False
     dtmf: DigitMethod = DigitMethod.AUTO
+    video: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.suites:
@@ -149,6 +153,11 @@ class MediaPreferences:
             if codec.upper() not in CODECS:
                 raise ConfigurationError(
                     f"media.codecs: {codec!r} is unknown; known are {', '.join(CODECS)}"
+                )
+        for codec in self.video:
+            if codec not in VIDEO_CODECS:
+                raise ConfigurationError(
+                    f"media.video: {codec!r} is unknown; known are {', '.join(VIDEO_CODECS)}"
                 )
         if self.ports is None:
             return

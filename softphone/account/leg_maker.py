@@ -13,8 +13,10 @@ from softphone.account.machine import AccountMachine
 from softphone.account.route import FirstHop
 from softphone.account.standing import Standing
 from softphone.call import LegSetup, MediaSetup
+from softphone.call.video import VideoSetup
 from softphone.machine import Entropy, Flow
-from softphone.media.port import MediaPort
+from softphone.media.port import MediaConfig, MediaPort
+from softphone.media.video import VideoPort
 from softphone.personas import StandardPersona
 from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import Invitation, NameAddr, SipUri
@@ -39,8 +41,8 @@ class LegMaker:
     policy: SecurityPolicy | None
     fips: bool
 
-    def setup(self, flow: Flow, srtp: SrtpPolicy | None = None) -> LegSetup:
-        """What a leg over `flow` needs; `srtp` overrides for one call."""
+    def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
+        """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
         policy = self._policy(srtp)
         host = flow.local[0]
         fallback = self.persona.takes_clear_answers(policy.srtp, self.standing.agreed(flow))
@@ -58,6 +60,7 @@ class LegMaker:
                 comfort_noise=self.config.media.comfort_noise,
                 cname=f"{self.entropy(6).hex()}@softphone",
                 fallback=fallback,
+                video=self._video(offer=video),
             ),
             persona=self.persona,
             vouched=self.standing.vouches,
@@ -66,6 +69,16 @@ class LegMaker:
             fips=self.fips,
             digits_by=self.config.media.dtmf,
         )
+
+    def _video(self, *, offer: bool) -> VideoSetup | None:
+        """Video, where the account has codecs for it; its ports are of the audio's range."""
+        codecs = self.config.media.video
+        if not codecs:
+            return None
+        config = getattr(self.media, "config", None)
+        if not isinstance(config, MediaConfig):
+            config = MediaConfig()
+        return VideoSetup(VideoPort(config, entropy=self.entropy), codecs, offer)
 
     def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
         """The phone's policy where it has one, else the configuration's."""

@@ -12,6 +12,7 @@ from softphone.call.face import Face
 from softphone.call.session import PendingReferral, SessionLeg
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
+from softphone.media.video import VideoStream
 from softphone.sip import NameAddr, SipUri, parse_uri
 from softphone.streams import MediaStream
 
@@ -42,6 +43,11 @@ class Call(Face[SessionLeg]):
     def audio(self) -> MediaStream:
         """The audio stream."""
         return self._audio
+
+    @property
+    def video(self) -> VideoStream | None:
+        """The video stream; None while the session has none."""
+        return self._leg.negotiation.video
 
     @property
     def streams(self) -> tuple[MediaStream, ...]:

@@ -12,10 +12,10 @@ offers and answers in both directions, the level of the whole call is judged by 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
+from softphone.call.capability import capabilities
 from softphone.call.refusal import (
     SDP_TYPE,
     Unacceptable,
@@ -26,16 +26,15 @@ from softphone.call.refusal import (
     sentences,
 )
 from softphone.call.row import MediaRow, security_of
+from softphone.call.video import VideoSetup
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.machine import Entropy
-from softphone.media.coding import find_codec, remembers
 from softphone.media.port import EventCallback, LocalMedia, MediaPort, StreamHandle, StreamSpec
+from softphone.media.video import VideoStream
 from softphone.sdp import (
     AnswerMismatch,
-    Codec,
     CryptoLine,
-    MediaCapability,
     NegotiatedMedia,
     OfferedMedia,
     Session,
@@ -57,6 +56,7 @@ class MediaSetup:
     """What a negotiation works with.
 
     `fallback` is whether RTP/AVP may answer our RTP/SAVP, where the policy leaves it open.
+    `video` None: video is neither offered nor answered.
     """
 
     port: MediaPort
@@ -68,6 +68,7 @@ class MediaSetup:
     on_event: EventCallback | None = None
     fallback: bool = True
     comfort_noise: bool = False
+    video: VideoSetup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +120,13 @@ class Negotiation:
     def __init__(self, setup: MediaSetup) -> None:
         self.setup = setup
         self._session = Session(
-            [_capability(tuple(setup.codecs), setup.comfort_noise)],
+            capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video),
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
         self._rows: dict[str, MediaRow] = {}
         self._pending = _Pending()
+        self.ask_for_picture: Callable[[], None] = lambda: None
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
 
@@ -140,6 +142,14 @@ class Negotiation:
         """The row of the audio stream."""
         row = self._rows.get("audio")
         return None if row is None else row.local
+
+    @property
+    def video(self) -> VideoStream | None:
+        """The video stream, while the session has one."""
+        row, video = self._rows.get("video"), self.setup.video
+        if row is None or row.security is None or row.closed or video is None:
+            return None
+        return video.port.stream(row.local.handle)
 
     @property
     def spec(self) -> StreamSpec | None:
@@ -189,15 +199,25 @@ class Negotiation:
             secure = False
         # SRTP under RTP/AVP is understood and never offered; RTP/SAVPF is kept.
         profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
-        line = LocalLine(
-            "audio",
+        media = ["audio"]
+        if self.setup.video is not None and (self.setup.video.offer or self.video is not None):
+            media.append("video")
+        lines = [
+            self._line(kind, profile if secure else "RTP/AVP", direction, full) for kind in media
+        ]
+        return Body(SDP_TYPE, self._session.offer(lines).encode())
+
+    def _line(self, media: str, profile: str, direction: Direction, full: bool) -> LocalLine:
+        row = self._row(media)
+        secure = "SAVP" in profile
+        return LocalLine(
+            media,
             row.local.rtp_port,
-            profile=profile if secure else "RTP/AVP",
+            profile=profile,
             direction=direction,
             crypto=row.plan.offer(full=full, direction=direction) if secure else (),
             rtcp_port=row.local.rtcp_port,
         )
-        return Body(SDP_TYPE, self._session.offer([line]).encode())
 
     def receive_answer(self, body: Body | None, *, final: bool = True) -> Proposal | Unacceptable:
         """Judge the answer to our offer; `final` False is an early one (RFC 3261 13.2.1)."""
@@ -329,8 +349,6 @@ class Negotiation:
 
     def _worth(self, line: OfferedMedia) -> int | None:
         """SRTP first, SRTP under RTP/AVP second, clear last and only where it is allowed."""
-        if line.media != "audio":
-            return None
         demand = self.setup.policy.srtp
         if demand is SrtpPolicy.OFF:
             return None if line.secure else 1
@@ -431,9 +449,13 @@ class Negotiation:
         """The row of a kind of media; it is reserved at first use."""
         if media not in self._rows:
             setup = self.setup
-            local = setup.port.allocate(host=setup.host, on_event=setup.on_event)
+            video = setup.video.port if media == "video" and setup.video is not None else None
+            port = setup.port if video is None else video
+            local = port.allocate(host=setup.host, on_event=setup.on_event)
+            if video is not None:
+                video.stream(local.handle).ask_by_signaling = lambda: self.ask_for_picture()
             self._rows[media] = MediaRow(
-                setup.port,
+                port,
                 local,
                 KeyPlan(setup.policy.suites, entropy=setup.entropy),
                 cname=setup.cname,
@@ -450,32 +472,9 @@ class Negotiation:
         return Proposal(media, direction, body, tuple(notes))
 
 
-@lru_cache(64)
 def _version_of(host: str) -> int | None:
     """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
     try:
         return ipaddress.ip_address(host).version
     except ValueError:
         return None
-
-
-@lru_cache(64)
-def _capability(codecs: tuple[str, ...], comfort_noise: bool) -> MediaCapability:
-    return MediaCapability(
-        "audio",
-        tuple(_described(name) for name in codecs),
-        telephone_event=True,
-        comfort_noise=comfort_noise,
-    )
-
-
-def _described(name: str) -> Codec:
-    """A codec as it is offered; numbers of one's own are only customary (RFC 3551 section 3)."""
-    found = find_codec(name)
-    if remembers(found):
-        fmtp = getattr(found, "fmtp", None)
-        return Codec(
-            found.name, found.clock_rate, found.channels, payload_type=found.payload_type, fmtp=fmtp
-        )
-    static = found.payload_type if found.payload_type < 96 else None
-    return Codec(found.name, found.clock_rate, payload_type=static)

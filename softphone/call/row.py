@@ -5,15 +5,30 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
+from softphone.call.video import video_spec
 from softphone.events import Direction
 from softphone.machine import Address
-from softphone.media.port import LocalMedia, MediaPort, SrtpKey, StreamSpec
+from softphone.media.port import LocalMedia, SrtpKey, StreamHandle, StreamSpec
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
 from softphone.srtp import Agreement, KeyPlan
 
-__all__ = ["MediaRow", "security_of"]
+__all__ = ["MediaRow", "RowPort", "security_of"]
+
+
+class RowPort(Protocol):
+    """What a row needs of the port that it is on, of audio or of video."""
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Start the stream, or change it."""
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """Set what flows."""
+
+    def close(self, handle: StreamHandle) -> None:
+        """End the stream."""
 
 
 def security_of(media: NegotiatedMedia, agreement: Agreement | None) -> MediaSecurity:
@@ -31,7 +46,7 @@ class MediaRow:
 
     def __init__(
         self,
-        port: MediaPort,
+        port: RowPort,
         local: LocalMedia,
         plan: KeyPlan,
         *,
@@ -46,7 +61,7 @@ class MediaRow:
         self._cname = cname
         self._reachable = reachable
         self._codecs: tuple[NegotiatedCodec, ...] = ()
-        self._closed = False
+        self.closed = False
         self._silent = False
 
     def open(
@@ -58,9 +73,11 @@ class MediaRow:
         silent: bool = False,
     ) -> None:
         """Open the row, or change it; with `silent` nothing flows whatever was negotiated."""
-        if self._closed:
+        if self.closed:
             return
         spec = self._spec(media, agreement)
+        if media.media == "video":
+            spec = video_spec(spec, media)
         self._codecs = media.codecs
         self._silent = silent
         self.security = security_of(media, agreement)
@@ -74,13 +91,13 @@ class MediaRow:
 
     def restamp(self, generation: int) -> None:
         """Stamp a newer security generation on what is delivered from now on."""
-        if self.spec is not None and not self._closed:
+        if self.spec is not None and not self.closed:
             self._reopen(replace(self.spec, security_generation=generation))
 
     def silence(self) -> None:
         """Let nothing flow, until the row is opened again."""
         self._silent = True
-        if self.spec is not None and not self._closed:
+        if self.spec is not None and not self.closed:
             self.spec = replace(self.spec, direction=Direction.INACTIVE)
             self._port.set_direction(self.local.handle, Direction.INACTIVE)
 
@@ -95,7 +112,7 @@ class MediaRow:
         RFC 3264 section 6.1: whoever offered must be ready for any codec of the answer.
         """
         codec = next((c for c in self._codecs if c.receive_payload_type == payload_type), None)
-        if codec is None or self.spec is None or self._closed:
+        if codec is None or self.spec is None or self.closed:
             return
         changed = replace(
             self.spec,
@@ -110,8 +127,8 @@ class MediaRow:
 
     def close(self) -> None:
         """Close the row, once."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._port.close(self.local.handle)
 
     def _spec(self, media: NegotiatedMedia, agreement: Agreement | None) -> StreamSpec:

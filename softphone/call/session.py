@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 from softphone.call.dialing import read_info
 from softphone.call.digits import DigitWatches
 from softphone.call.leg import HeaderFields, Leg, LegSetup
-from softphone.call.negotiation import Proposal
+from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
+from softphone.call.video import MEDIA_CONTROL, asks_for_picture, picture_request
 from softphone.errors import (
     CallError,
     CallFailed,
@@ -130,6 +131,12 @@ class SessionLeg(Leg):
         self._transfer_subscription: Subscription | None = None
         self._early_answer: Body | None = None
         self.digits = DigitWatches(setup.change)
+
+    def make_negotiation(self, media: MediaSetup) -> Negotiation:
+        """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
+        negotiation = super().make_negotiation(media)
+        negotiation.ask_for_picture = self._ask_for_picture
+        return negotiation
 
     def _changed(self) -> None:
         """A change of the session is in force."""
@@ -357,11 +364,22 @@ class SessionLeg(Leg):
         self.command(lambda now: endpoint.respond(event.exchange, status, now=now))
 
     def _info(self, content_type: str, body: bytes) -> None:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type == MEDIA_CONTROL and asks_for_picture(body):
+            if self.negotiation.video is not None:
+                self.negotiation.video.key_frame_wanted()
+            return
         pressed = read_info(content_type, body)
         if pressed is None:
             self.mailbox.put(InfoReceived(content_type, body))
         elif pressed[0]:
             self.tell_digit(*pressed, "info")
+
+    def _ask_for_picture(self) -> None:
+        """Ask for a key frame by INFO, which CUCM's far ends understand (RFC 5168)."""
+        usage = self.usage
+        if usage is not None and self.confirmed.done() and not self.over.done():
+            self.command(lambda now: usage.info(picture_request(), now=now))
 
     def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
         """Only digits are subscribed to within a call."""

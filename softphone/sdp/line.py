@@ -39,6 +39,7 @@ __all__ = [
     "media_line",
     "refused",
     "remote_address",
+    "remote_bandwidth",
     "remote_direction",
     "remote_rtcp",
     "stream_attributes",
@@ -97,6 +98,7 @@ class NegotiatedMedia:
     `codec` is what we send; `codecs` all that may arrive, `codec` first.  `local_crypto` are the
     lines that we printed, `remote_crypto` those received.  `remote_hold` says that the other side
     does not want to receive.  `comfort_noise` is its payload type where both have it.
+    `bandwidth` is what the remote's `b=` line lets us send, in bits a second.
     """
 
     index: int
@@ -115,6 +117,7 @@ class NegotiatedMedia:
     local_crypto: tuple[Crypto, ...] = ()
     remote_crypto: tuple[CryptoLine, ...] = ()
     remote_hold: bool = False
+    bandwidth: int | None = None
 
 
 # The remote's word ------------------------------------------------------------------------------
@@ -146,6 +149,13 @@ def _direction(*, sends: bool, receives: bool) -> Direction:
 def both(one: Direction, other: Direction) -> Direction:
     """The direction that is within both."""
     return _direction(sends=one.sends and other.sends, receives=one.receives and other.receives)
+
+
+def remote_bandwidth(media: MediaDescription) -> int | None:
+    """Bits a second that the `b=` lines of `media` allow (RFC 3890; RFC 8866 section 5.8)."""
+    factors = {"TIAS": 1, "AS": 1000}
+    given = [line for line in media.bandwidth if line.type in factors]
+    return min((line.value * factors[line.type] for line in given), default=None)
 
 
 def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Address:

@@ -49,6 +49,7 @@ from softphone.sdp.line import (
     media_line,
     refused,
     remote_address,
+    remote_bandwidth,
     remote_direction,
     remote_rtcp,
     stream_attributes,
@@ -469,6 +470,7 @@ class Session:
             local_crypto=local.crypto,
             remote_crypto=read_crypto(theirs),
             remote_hold=not remote_direction(description, theirs).receives,
+            bandwidth=remote_bandwidth(theirs),
         )
 
     def _commit(

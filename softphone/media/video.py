@@ -1,0 +1,347 @@
+"""Video streams with their sockets, clock and thread, and the port that opens them for calls.
+
+The packet path runs in the event loop, between the audio's phases; pictures are read, encoded,
+decoded and delivered in one thread a call, since one of 1280x720 takes longer than a phase.  Video
+stays in the application's process wherever the audio is.
+RFC 3550, 4585, 5104.  Lip sync is by the capture times of both streams, which RTCP tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from softphone.errors import ConfigurationError
+from softphone.events import Direction, StreamStatistics
+from softphone.machine import Address, Entropy
+from softphone.media.picture import VideoBlock, VideoSink, VideoSource
+from softphone.media.port import (
+    EventCallback,
+    LocalMedia,
+    MediaConfig,
+    NoPortFree,
+    StaleHandle,
+    StreamHandle,
+    StreamSpec,
+)
+from softphone.media.reassembly import ReceivedFrame
+from softphone.media.video_codec import VideoDecoder, VideoEncoder
+from softphone.media.video_path import CLOCK_RATE_HZ, VideoPath, VideoSpec
+from softphone.net.batch import PortPairs
+from softphone.net.pair import DatagramPair
+from softphone.rtp import extend
+from softphone.rtp.payload import EncodedFrame
+
+__all__ = ["VideoPort", "VideoStream"]
+
+logger = logging.getLogger("softphone.media")
+
+MOST_PENDING = 30
+"""Frames that wait for the thread; then it is too slow, and what follows waits for a key frame."""
+BEHIND = 0.5
+"""Seconds after which a source that is behind is not hurried any more."""
+IDLE = 0.1
+
+
+class VideoStream:
+    """One video stream of a call, as the application holds it.
+
+    `play` and `record` may be called at any time before its end.
+    """
+
+    def __init__(self, path: VideoPath, pool: ThreadPoolExecutor) -> None:
+        self._path = path
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._pair: DatagramPair | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._sink: VideoSink | None = None
+        self._pending = 0
+        self._skipping = False
+        self._first: int | None = None
+        self._newest = 0
+        self._decoders: dict[str, VideoDecoder] = {}
+        self.ask_by_signaling: Callable[[], None] | None = None
+        """Asks for a key frame where RTCP cannot (RFC 5168)."""
+        self.frames_sent = 0
+        self.frames_received = 0
+
+    # What the application sees
+
+    @property
+    def codec(self) -> str:
+        """The codec that we send with, by its RTP encoding name ("H264"); "" before the answer."""
+        return "" if self._path.spec is None else self._path.spec.codec
+
+    @property
+    def direction(self) -> Direction:
+        """The direction as we see it (RFC 3264)."""
+        spec = self._path.spec
+        return Direction.INACTIVE if spec is None else spec.direction
+
+    @property
+    def ssrc(self) -> int:
+        """The SSRC that we send with."""
+        return self._path.ssrc
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second that the encoder is to produce at the moment."""
+        return self._path.bitrate.bitrate
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """A snapshot of its packets."""
+        return self._path.statistics
+
+    def limit(self, bitrate: int) -> None:
+        """Send at most so many bits a second, whatever else would allow more."""
+        self._path.bitrate.change(
+            wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
+        )
+
+    def play(self, source: VideoSource | None) -> None:
+        """Send what `source` gives; None stops."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None if source is None else self._loop.create_task(self._send(source))
+
+    async def played(self) -> None:
+        """Wait until the source has ended, or is not played any more."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def record(self, sink: VideoSink | None) -> None:
+        """Deliver what is received to `sink`; None stops."""
+        self._sink = sink
+
+    def request_key_frame(self) -> None:
+        """Ask the far end for a key frame."""
+        self._path.request_key_frame()
+        self._serve()
+
+    def key_frame_wanted(self) -> None:
+        """The far end wants a key frame, as it has said by other ways than RTCP."""
+        self._path.key_frame_asked = True
+
+    # Sending
+
+    async def _send(self, source: VideoSource) -> None:
+        encoder: tuple[str, str, VideoEncoder] | None = None
+        due = self._loop.time()
+        while not source.ended:
+            spec, bitrate = self._path.spec, self._path.bitrate.bitrate
+            if spec is None or not spec.direction.sends or not bitrate:
+                await asyncio.sleep(IDLE)
+                due = self._loop.time()
+                continue
+            if encoder is None or encoder[:2] != (spec.codec, spec.fmtp):
+                made = VideoEncoder(spec.codec, fmtp=spec.fmtp, rate=source.rate, bitrate=bitrate)
+                encoder = (spec.codec, spec.fmtp, made)
+            key, captured = self._path.key_frame_asked, self._loop.time()
+            frame = await self._loop.run_in_executor(
+                self._pool, _produce, source, encoder[2], key, bitrate
+            )
+            if frame is not None:
+                # A request that came meanwhile, or that this frame does not meet, stands.
+                self._path.key_frame_asked &= not (key and frame.key)
+                self.frames_sent += 1
+                self._path.send(frame, captured=captured, now=self._loop.time())
+                self._serve()
+            due = max(due + 1.0 / source.rate, self._loop.time() - BEHIND)
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+
+    # Receiving
+
+    def take(self, data: bytes, source: Address, control: bool) -> None:
+        """Take a datagram."""
+        now, wall = self._loop.time(), time.time()
+        if control:
+            self._path.receive_control(data, source, now=now, wall=wall)
+        else:
+            self._path.receive(data, source, now=now, wall=wall)
+
+    def _deliver(self) -> None:
+        for codec, received in self._path.take_frames():
+            self.frames_received += 1
+            self._skipping &= not received.frame.key
+            sink, spec = self._sink, self._path.spec
+            if sink is None or spec is None or self._skipping:
+                continue
+            if self._pending >= MOST_PENDING:
+                self._skipping = True
+                self._path.request_key_frame()
+                continue
+            self._pending += 1
+            block = self._block(codec, received, spec.security_generation)
+            done = self._loop.run_in_executor(self._pool, self._consume, sink, block)
+            done.add_done_callback(self._consumed)
+
+    def _block(self, codec: str, received: ReceivedFrame, generation: int) -> VideoBlock:
+        if self._first is None:
+            self._first = self._newest = received.timestamp
+        self._newest = extend(received.timestamp, self._newest, 32)
+        seconds = (self._newest - self._first) / CLOCK_RATE_HZ
+        captured = self._path.captured(received.timestamp)
+        return VideoBlock(None, received.frame, codec, seconds, captured, generation)
+
+    def _consume(self, sink: VideoSink, block: VideoBlock) -> None:
+        """In the thread: decode a frame for a sink that wants that, and give it."""
+        if not sink.wants_pictures:
+            sink.write(block)
+            return
+        decoder = self._decoders.setdefault(block.codec, VideoDecoder(block.codec))
+        for picture in decoder.decode(block.frame):
+            sink.write(replace(block, picture=picture))
+
+    def _consumed(self, done: asyncio.Future[None]) -> None:
+        self._pending -= 1
+        if not done.cancelled() and done.exception() is not None:
+            # The sink is the application's; its fault must not stop the stream.
+            logger.error("a video sink failed", exc_info=done.exception())
+            self._sink = None
+
+    # The path
+
+    def attach(self, pair: DatagramPair) -> None:
+        """Use these sockets."""
+        self._pair = pair
+
+    def open(self, spec: VideoSpec) -> None:
+        """Start, or change."""
+        if self._path.spec is None and self._pair is not None:
+            self._pair.drain()
+        self._path.open(spec, now=self._loop.time())
+        self._serve()
+
+    @property
+    def spec(self) -> VideoSpec | None:
+        """How it was opened last."""
+        return self._path.spec
+
+    def _serve(self) -> None:
+        """Send what is due, deliver what is there, and come back when there is more."""
+        pair, path = self._pair, self._path
+        if pair is None:
+            return
+        now = self._loop.time()
+        path.handle_timer(now=now, wall=time.time())
+        if path.remote is not None and path.remote_rtcp is not None:
+            for packet in path.take_packets(now=now):
+                pair.send(packet, path.remote, control=False)
+            for packet in path.take_control():
+                pair.send(packet, path.remote_rtcp, control=True)
+        if path.picture_request and self.ask_by_signaling is not None:
+            path.picture_request = False
+            self.ask_by_signaling()
+        self._deliver()
+        if self._timer is not None:
+            self._timer.cancel()
+        due = path.next_timer()
+        self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
+
+    def taken(self) -> None:
+        """Datagrams have come."""
+        self._serve()
+
+    def close(self) -> None:
+        """Say BYE, and let go of everything."""
+        pair, self._pair = self._pair, None
+        if pair is None:
+            return
+        self.play(None)
+        self.record(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._path.farewell(now=self._loop.time(), wall=time.time())
+        if self._path.remote_rtcp is not None:
+            for packet in self._path.take_control():
+                pair.send(packet, self._path.remote_rtcp, control=True)
+        pair.close()
+        self._path.close()
+
+
+def _produce(
+    source: VideoSource, encoder: VideoEncoder, key: bool, bitrate: int
+) -> EncodedFrame | None:
+    """In the thread: the next frame of a source, coded."""
+    given = source.read()
+    if given is None or isinstance(given, EncodedFrame):
+        return given
+    return encoder.encode(given, key=key, bitrate=bitrate)
+
+
+@dataclass(slots=True)
+class _Entry:
+    stream: VideoStream
+    pool: ThreadPoolExecutor
+
+
+class VideoPort:
+    """Opens the video streams of one call, as `MediaPort` does its audio."""
+
+    def __init__(self, config: MediaConfig, *, entropy: Entropy) -> None:
+        self._config = config
+        self._entropy = entropy
+        ports = config.ports
+        self._pairs = PortPairs(ports.first, ports.last, entropy=entropy)
+        self._entries: dict[StreamHandle, _Entry] = {}
+
+    def allocate(
+        self,
+        *,
+        host: str | None = None,
+        on_event: EventCallback | None = None,
+    ) -> LocalMedia:
+        """Bind a pair of ports; nothing is sent or taken before `open`.  Raises NoPortFree."""
+        bound = host or self._config.host
+        try:
+            ports = self._pairs.bind(bound, receive_buffer=self._config.receive_buffer * 4)
+        except OSError as error:
+            raise NoPortFree(f"no video socket can be bound on {bound}: {error}") from error
+        if ports is None:
+            raise NoPortFree("every pair of the media ports is in use: none is left for video")
+        ssrc = int.from_bytes(self._entropy(4), "big")
+        now = asyncio.get_running_loop().time()
+        pool = ThreadPoolExecutor(1, thread_name_prefix="video")
+        stream = VideoStream(VideoPath(ssrc=ssrc, entropy=self._entropy, now=now), pool)
+        pair = DatagramPair(ports, stream.take, stream.taken)
+        stream.attach(pair)
+        handle = StreamHandle(len(self._entries), ssrc)
+        self._entries[handle] = _Entry(stream, pool)
+        (where, rtp_port), (_, rtcp_port) = pair.addresses
+        return LocalMedia(handle, where, rtp_port, rtcp_port, ssrc)
+
+    def stream(self, handle: StreamHandle) -> VideoStream:
+        """The stream of that name.  Raises StaleHandle."""
+        return self._entry(handle).stream
+
+    def _entry(self, handle: StreamHandle) -> _Entry:
+        entry = self._entries.get(handle)
+        if entry is None:
+            raise StaleHandle(f"video stream {handle.row} has been closed")
+        return entry
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Start the stream, or renegotiate it.  Raises ConfigurationError."""
+        if not isinstance(spec, VideoSpec):
+            raise ConfigurationError("a video stream is opened with a VideoSpec")
+        self.stream(handle).open(spec)
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """Set what flows."""
+        stream = self.stream(handle)
+        if stream.spec is not None:
+            stream.open(replace(stream.spec, direction=direction))
+
+    def close(self, handle: StreamHandle) -> None:
+        """End the stream; the thread ends with the frame that it is at."""
+        entry = self._entry(handle)
+        del self._entries[handle]
+        entry.stream.close()
+        entry.pool.shutdown(wait=False, cancel_futures=True)

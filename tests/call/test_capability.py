@@ -1,0 +1,19 @@
+"""What is offered: audio always, video where it is set up."""
+
+from __future__ import annotations
+
+import os
+
+from softphone.call.capability import capabilities
+from softphone.call.video import VideoSetup
+from softphone.media.port import MediaConfig
+from softphone.media.video import VideoPort
+
+
+def test_audio_alone_and_with_video() -> None:
+    (audio,) = capabilities(("PCMU", "G722"), False, None)
+    assert [codec.name for codec in audio.codecs] == ["PCMU", "G722"]
+    port = VideoPort(MediaConfig(), entropy=os.urandom)
+    audio, video = capabilities(("PCMU",), True, VideoSetup(port, ("VP8",)))
+    assert audio.comfort_noise
+    assert (video.media, [codec.name for codec in video.codecs]) == ("video", ["VP8"])

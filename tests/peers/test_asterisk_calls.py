@@ -170,6 +170,33 @@ async def test_optional_tries_once_more_in_clear(asterisk, authority, phone):
         assert await level_heard(call, 440.0) > AUDIBLE_DBM0
 
 
+@pytest.mark.feature("G.722")
+async def test_g722_carries_a_tone_both_ways(asterisk, line_of):
+    await carries("G722", asterisk, line_of)
+
+
+@pytest.mark.feature("Opus")
+async def test_opus_carries_a_tone_both_ways(asterisk, line_of):
+    await carries("OPUS", asterisk, line_of)
+
+
+async def carries(codec, asterisk, line_of):
+    """Its Echo sends back what we send; its recorder hears what we play."""
+    line = await line_of("alice", codecs=(codec,))
+    async with line.dial("600") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        assert call.audio.codec == codec
+        call.audio.play(ToneSource(520.0, 16000))
+        assert await level_heard(call, 520.0) > AUDIBLE_DBM0
+        assert call.audio.statistics.concealed <= 5
+    async with line.dial("record-ours") as outgoing:
+        call = await outgoing.answered(timeout=10)
+        call.audio.play(ToneSource(620.0, 16000, seconds=2.0))
+        await call.audio.played()
+    pcm, rate = read_wav(await asyncio.to_thread(asterisk.recording, "ours"))
+    assert heard(pcm, rate, 620.0) > 1.5
+
+
 @pytest.mark.feature("recording")
 async def test_what_we_play_is_what_asterisk_records(asterisk, line_of):
     line = await line_of("alice")

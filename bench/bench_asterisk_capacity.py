@@ -42,6 +42,11 @@ WAYS = {
     "AES_CM_128_HMAC_SHA1_32": ("sdes", "required", ("AES_CM_128_HMAC_SHA1_32",)),
 }
 """By what is measured: Asterisk's endpoint, what we demand of the media, the suites."""
+SHORT = {
+    "clear": "in clear",
+    "AES_CM_128_HMAC_SHA1_80": "SRTP, 80-bit tag",
+    "AES_CM_128_HMAC_SHA1_32": "SRTP, 32-bit tag",
+}
 EXPECTED = tuple(
     parse_expectation(text) for text in ("answered>=99.9%", "mos_p5>=4.0", "loss<=0.1%")
 )
@@ -152,16 +157,22 @@ def record(found: dict[str, Any], versions: dict[str, str]) -> None:
         f"{platform.release()}",
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
-    calls = {name: one["calls"] for name, one in found.items()}
+    calls = {SHORT[name]: one["calls"] for name, one in found.items()}
     cost = {
-        name: round(1000 * one["asterisk_ms_per_call_second"])
+        SHORT[name]: round(1000 * one["asterisk_ms_per_call_second"])
         for name, one in found.items()
         if one["asterisk_ms_per_call_second"]
     }
+    bounds = [
+        f"{SHORT[name]}: a lower bound, since {one['ended_by']}"
+        for name, one in found.items()
+        if one["lower_bound"]
+    ]
     page = (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"
-        "<body style='font:16px sans-serif;max-width:60em;margin:2em auto'>"
-        f"<h1>Calls that Asterisk's Echo holds on one core</h1>{bars(calls, label='calls')}"
+        "<body style='font:16px sans-serif;max-width:50em;margin:2em;padding:0'>"
+        "<h1>Calls that Asterisk's Echo was seen to hold on one core</h1>"
+        f"{bars(calls, label='calls')}<p>{'; '.join(bounds)}</p>"
         "<h2>Its processor time for a call-second, in microseconds</h2>"
         f"{bars(cost, label='µs a call-second')}"
     )

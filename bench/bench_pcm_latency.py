@@ -1,0 +1,201 @@
+"""How soon samples are on the wire, are read and are silenced: `python bench/bench_pcm_latency.py`.
+
+200 calls in one loop (100 pairs that call each other, G.711, written and read at 8 kHz), one of
+which has a reader that is stuck.  The bounds: from `write` to the wire one frame and 5 ms, from the
+wire to `read` the playout delay and one frame, from `flush` to silence 20 ms.  Packets are timed as
+they are handed to the sockets.  Beside it the time from `dial` to the first sound, of calls made
+one after another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from softphone._version import __version__
+from softphone.account import AccountConfig, MediaPreferences
+from softphone.media import MediaConfig, MediaEngine, StreamSpec
+from softphone.media.pcm_input import PcmInput
+from softphone.media.pcm_output import PcmOutput
+from softphone.phone import Phone
+
+RESULTS = Path(__file__).parent / "results" / "pcm_latency.json"
+CALLS, ROUNDS, RATE = 200, 8, 8000
+LOUD = (9000 * np.sin(np.arange(RATE * 2) * 2 * np.pi * 500 / RATE)).astype(np.int16)
+SET_UPS = 30
+BOUNDS = {"write to wire": 25.0, "wire to read beyond playout": 20.0, "flush to silence": 20.0}
+
+
+class Wire:
+    """When each port last began to be loud, and was loud last."""
+
+    def __init__(self) -> None:
+        self.began: dict[int, float] = {}
+        self.last: dict[int, float] = {}
+        self._was: dict[int, bool] = {}
+
+    def datagram(self, data: bytes, *, local, remote, outgoing: bool, now: float) -> None:
+        """Look at a packet."""
+        if not outgoing or len(data) != 172:
+            return
+        port = local[1]
+        # Octets of mu-law whose sound is below about -50 dBm0 are 0x5B and up, in either sign.
+        loud = min(octet & 0x7F for octet in data[12::3]) < 0x50
+        if loud:
+            self.last[port] = time.monotonic()
+            if not self._was.get(port):
+                self.began[port] = self.last[port]
+        self._was[port] = loud
+
+
+class Side:
+    """One call as its application has it."""
+
+    def __init__(self, engine: MediaEngine) -> None:
+        self.engine = engine
+        self.local = engine.allocate()
+        self.said, self.heard = PcmOutput(RATE), PcmInput(RATE)
+        self.heard_at = 0.0
+
+    def open(self, other: Side) -> None:
+        """Connect it."""
+        self.engine.open(self.local.handle, StreamSpec((other.local.host, other.local.rtp_port)))
+        self.engine.play(self.local.handle, self.said)
+        self.engine.record(self.local.handle, self.heard)
+
+    async def listen(self, *, stuck: bool) -> None:
+        """Read all that comes, and note when it begins to be loud."""
+        was = False
+        while len(chunk := await self.heard.read()):
+            loud = int(np.abs(chunk.pcm).max()) > 2000
+            if loud and not was:
+                self.heard_at = time.monotonic()
+            was = loud
+            if stuck:
+                await asyncio.Event().wait()
+
+
+async def measure() -> dict[str, list[float]]:
+    """Milliseconds of each kind."""
+    found: dict[str, list[float]] = {name: [] for name in BOUNDS}
+    wire = Wire()
+    async with MediaEngine(MediaConfig(), tap=wire) as engine:
+        sides = [Side(engine) for _ in range(CALLS)]
+        pairs = list(zip(sides[::2], sides[1::2], strict=True))
+        for one, other in pairs:
+            one.open(other)
+            other.open(one)
+        readers = [asyncio.create_task(side.listen(stuck=at == 1)) for at, side in enumerate(sides)]
+        await asyncio.sleep(2.0)
+        for _ in range(ROUNDS):
+            await asyncio.gather(
+                *(talk(at, one, other, wire, found) for at, (one, other) in enumerate(pairs))
+            )
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        late = engine.lateness
+        found["packets late"] = [late.quantile_ms(0.5), late.quantile_ms(0.99)]
+        found["dropped unread"] = [side.heard.dropped_samples for side in sides[:4]]
+    return found
+
+
+async def talk(at: int, one: Side, other: Side, wire: Wire, found: dict[str, list[float]]) -> None:
+    """One side speaks, is heard, and is silenced."""
+    port = one.local.rtp_port
+    await asyncio.sleep(0.011 * at % 0.5)
+    begin = time.monotonic()
+    await one.said.write(LOUD)
+    await asyncio.sleep(0.4)
+    sent = wire.began.get(port, 0.0)
+    if sent < begin:
+        raise RuntimeError("what was written was not sent")
+    found["write to wire"].append(1e3 * (sent - begin))
+    if at:  # the first pair's other side is the one that is stuck
+        playout = one.engine.statistics(other.local.handle).playout_delay_ms
+        delay = 1e3 * (other.heard_at - sent)
+        found["wire to read beyond playout"].append(delay - playout)
+    begin = time.monotonic()
+    if not one.said.flush():
+        raise RuntimeError("there was nothing to flush")
+    await asyncio.sleep(0.3)
+    found["flush to silence"].append(max(0.0, 1e3 * (wire.last[port] - begin)))
+
+
+async def set_up() -> list[float]:
+    """Milliseconds from `dial` to the first sound of the far end that is read."""
+    took = []
+
+    def account(name: str) -> AccountConfig:
+        return AccountConfig(
+            aor=f"sip:{name}@127.0.0.1", listen="udp:127.0.0.1:0", media=MediaPreferences()
+        )
+
+    async def attend(account) -> None:
+        async for incoming in account.incoming():
+            call = await incoming.answer()
+            await call.audio.write(LOUD)
+
+    async with Phone() as phone:
+        alice, bob = await phone.register(account("alice")), await phone.register(account("bob"))
+        attending = asyncio.create_task(attend(bob))
+        _, host, port = bob.listening
+        for _ in range(SET_UPS):
+            begin = time.monotonic()
+            async with alice.dial(f"sip:bob@{host}:{port}") as outgoing:
+                call = await outgoing.answered(timeout=10)
+                async for heard in call.audio:
+                    if np.abs(heard.pcm).max() > 2000:
+                        break
+                took.append(1e3 * (time.monotonic() - begin))
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
+    return took
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """p50, p99 and the worst, in ms."""
+    found = np.percentile(values, (50, 99, 100))
+    return dict(zip(("p50", "p99", "worst"), (round(float(v), 2) for v in found), strict=True))
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    found = asyncio.run(measure())
+    results: dict[str, object] = {
+        name: summary(found[name]) | {"bound": bound, "measured": len(found[name])}
+        for name, bound in BOUNDS.items()
+    }
+    results["dial to first sound"] = summary(asyncio.run(set_up())) | {"measured": SET_UPS}
+    results["packets sent late, p50 and p99"] = [round(v, 2) for v in found["packets late"]]
+    results["samples dropped unread, the second call's reader is stuck"] = found["dropped unread"]
+    for name, value in results.items():
+        print(f"{name}: {value}")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    record = {
+        "bench": "pcm_latency",
+        "unit": "ms",
+        "calls": CALLS,
+        "results": results,
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+        "cores": os.cpu_count(),
+        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+    }
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -79,6 +79,12 @@ RecordBothOption = Annotated[
         help="Record both sides, ours left and theirs right, to a new .wav, .ogg, .mka, .mp4 ...",
     ),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="NAME", help='Talk through a sound card, "default" for the system\'s.'
+    ),
+]
 DigitsOption = Annotated[
     str | None,
     typer.Option(
@@ -146,6 +152,7 @@ def call(
     play: PlayOption = None,
     record: RecordOption = None,
     record_both: RecordBothOption = None,
+    device: DeviceOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -183,6 +190,7 @@ def call(
             capture,
             capture_keys,
             record_both,
+            device,
         )
         return await place_call(face, account, target, wishes)
 
@@ -195,6 +203,7 @@ def answer(
     play: PlayOption = None,
     record: RecordOption = None,
     record_both: RecordBothOption = None,
+    device: DeviceOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -233,6 +242,7 @@ def answer(
             capture,
             capture_keys,
             record_both,
+            device,
         )
         return await answer_call(face, account, wishes)
 

@@ -186,8 +186,10 @@ class Conversation:
 
     def _attach(self, call: Call) -> None:
         try:
-            call.audio.play(self._prepared.source or SilenceSource())
             prepared = self._prepared
+            call.audio.play(prepared.source or prepared.device or SilenceSource())
+            if prepared.device is not None:
+                call.audio.sound.listen(prepared.device)
             if prepared.sink is not None or prepared.both is not None:
                 call.audio.check_recording()
             call.audio.record(prepared.sink)
@@ -305,6 +307,8 @@ class Conversation:
             self._prepared.capture.close()
         if self._prepared.source is not None:
             self._prepared.source.close()
+        if self._prepared.device is not None:
+            self._prepared.device.close()
         files = [each for each in (self._prepared.sink, self._prepared.both) if each is not None]
         for file in files:
             if up:

@@ -12,7 +12,8 @@ from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import seconds
 from softphone.cli.unknown import Trusting, unlocked
 from softphone.diagnostics.capture import Capture
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.media.device import SoundDevice
 from softphone.media.recording import Recording
 from softphone.media.wav import WavSink, WavSource
 from softphone.personas import persona_named
@@ -39,6 +40,7 @@ class Wishes:
     capture: Path | None = None
     capture_keys: bool = False
     record_both: Path | None = None
+    device: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Prepared:
     trusting: Trusting
     capture: Capture | None = None
     both: Recording | None = None
+    device: SoundDevice | None = None
 
     def discard(self) -> None:
         """Take away the files that were made, since there will be no call."""
@@ -61,6 +64,8 @@ class Prepared:
             self.sink.discard()
         if self.both is not None:
             self.both.discard()
+        if self.device is not None:
+            self.device.close()
         if self.capture is not None:
             self.capture.discard()
 
@@ -110,6 +115,12 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
         try:
             prepared.both = Recording(wishes.record_both)
         except ConfigurationError:
+            prepared.discard()
+            raise
+    if wishes.device is not None:
+        try:
+            prepared.device = SoundDevice(wishes.device)
+        except SoftphoneError:
             prepared.discard()
             raise
     return prepared

@@ -78,7 +78,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "policy": ("minimum", "scope", "on_drop", "revocation", "allow", "record_secure"),
     "im": IM_KEYS,
-    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf"),
+    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf", "video"),
 }
 
 
@@ -233,12 +233,14 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
         else tuple(reader.choose("media", "suites", name, CryptoSuite) for name in suites)
     )
     codecs = reader.list_of("media", values, "codecs")
+    video = reader.list_of("media", values, "video") or ()
     return MediaPreferences(
         srtp=reader.choice_of("media", values, "srtp", SrtpPolicy),
         suites=chosen,
         codecs=defaults.codecs if codecs is None else tuple(codec.upper() for codec in codecs),
         ports=_ports(reader, values) or defaults.ports,
         comfort_noise=_switch(reader, "media", "comfort_noise", values, default=False),
+        video=tuple(codec.upper() for codec in video),
         dtmf=reader.choice_of("media", values, "dtmf", DigitMethod) or defaults.dtmf,
     )
 

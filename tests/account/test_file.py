@@ -45,6 +45,7 @@ srtp = "optional"
 suites = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"]
 codecs = ["pcma", "PCMU"]
 ports = "41000-41999"
+video = ["vp8", "H264"]
 """
 
 
@@ -81,6 +82,7 @@ def test_a_whole_file_is_read(folder):
         CryptoSuite.AES_CM_128_HMAC_SHA1_80,
     )
     assert config.media.codecs == ("PCMA", "PCMU")
+    assert config.media.video == ("VP8", "H264")
     assert config.media.ports == (41000, 41999)
 
 

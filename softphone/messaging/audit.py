@@ -38,7 +38,7 @@ _TEXTS = {
     "sha256": 64,
     "utc": 32,
 }
-_ATTEMPTS = 5
+_ATTEMPTS = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ def second_environment(python: str) -> Group:
     folder = PROJECT / ".venv-second"
     stamp, origin = folder / "installed-test", PROJECT / "pyproject.toml"
     install = f"{folder}/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'"
+    if os.environ.get("CI"):
+        install += f" && {sys.executable} -m tests.support.bonsai {folder}/bin/python"
     steps = f"PYTHON='{python}' sh tests/venv.sh {folder} && {install} && touch {stamp}"
     if stamp.exists() and stamp.stat().st_mtime >= origin.stat().st_mtime:
         steps = f"{folder}/bin/python --version"

@@ -33,7 +33,9 @@ def bound_names(package: str) -> set[str]:
     base = PROJECT / "codecs" if package.startswith("softphone_codecs") else PROJECT
     tree = ast.parse((base / package.replace(".", "/") / "__init__.py").read_text())
     names: set[str] = set()
-    for node in ast.walk(tree):
+    # What a function takes for itself is nobody else's.
+    outside = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    for node in (inner for each in outside for inner in ast.walk(each)):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{package}."):
             names |= {alias.asname or alias.name for alias in node.names}
     for node in tree.body:

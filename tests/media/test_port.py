@@ -77,7 +77,7 @@ def test_the_engine_has_every_command_of_the_port():
     commands = {name for name in vars(MediaPort) if not name.startswith("_")}
     assert commands == {
         "allocate", "open", "rekey", "retarget", "set_direction", "play", "record",
-        "send_digits", "mute", "close", "statistics",
+        "monitor", "send_digits", "mute", "close", "statistics",
     }  # fmt: skip
     assert commands <= set(dir(MediaEngine))
 

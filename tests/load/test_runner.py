@@ -61,7 +61,8 @@ async def test_media_may_run_in_a_process_of_its_own(lab, plan_for):
     assert (total.answered, total.dropped.total()) == (4, 0)
     assert total.received > 4 * 60
     assert total.checked == total.heard > 0
-    assert total.lateness_ms.total == total.sent
+    # The worker may send one more packet of each call before it hears that the call is over.
+    assert 0 <= total.lateness_ms.total - total.sent <= 4
 
 
 async def test_a_trace_is_followed_to_its_end(tmp_path, lab, plan_for):

@@ -193,13 +193,30 @@ def _normalized(domain: str) -> str:
         return ""
 
 
+def _presented(domain: str) -> str:
+    """A domain as a certificate has it, normalized; empty where it only looks like another one.
+
+    IDNA maps full-width letters and their like to ASCII: nobody registers such a name, and a
+    certificate that has one means to be taken for somebody else's.
+    """
+    normal = _normalized(domain)
+    if domain.isascii():
+        return normal
+    written = domain.strip().rstrip(".").split(".")
+    pairs = zip(written, normal.split("."), strict=False)
+    honest = len(written) == normal.count(".") + 1
+    if not honest or any(not a.isascii() and not b.startswith("xn--") for a, b in pairs):
+        return ""
+    return normal
+
+
 def _bare_jid(text: str) -> str:
     """A bare JID (RFC 7622) to compare with; the empty string for what is none.
 
     The local part goes by case-folding alone: whoever compares has prepared both alike.
     """
     local, _, domain = text.strip().partition("@")
-    domain = _normalized(domain)
+    domain = _presented(domain)
     return f"{local.lower()}@{domain}" if local and domain and "/" not in text else ""
 
 
@@ -209,7 +226,9 @@ def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     except ValueError:
         return ()
     # RFC 6125 section 6.4.4: only the most specific common name counts.
-    return tuple(_normalized(str(attribute.value)) for attribute in attributes[-1:])
+    return tuple(
+        name for attribute in attributes[-1:] if (name := _presented(str(attribute.value)))
+    )
 
 
 def _read_names(certificate: x509.Certificate) -> _Names:
@@ -232,8 +251,8 @@ def _read_names(certificate: x509.Certificate) -> _Names:
             if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
         ),
         uri=tuple(general.get_values_for_type(x509.UniformResourceIdentifier)),
-        xmpp=tuple(map(_normalized, xmpp)),
-        srv=tuple(map(_normalized, srv)),
+        xmpp=tuple(map(_presented, xmpp)),
+        srv=tuple(map(_presented, srv)),
         common=common,
         alternative=True,
         users=tuple(bare for name in xmpp if (bare := _bare_jid(name))),

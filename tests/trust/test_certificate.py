@@ -255,3 +255,28 @@ def test_a_subject_that_cannot_be_read_is_said_to_be():
     assert subject_of(presented) == "(unreadable subject)"
     assert names_of(presented) == ()
     assert not identifies(presented, HTTPS, HOST)
+
+
+@pytest.mark.parametrize(
+    "look_alike",
+    [
+        "im1.e\uff58ample.test",
+        "im1.example.te\u017ft",
+        "\uff49\uff4d1.example.test",
+        "im1\u3002example.test",
+    ],
+)
+def test_a_name_that_only_looks_like_another_is_nobodys(look_alike: str) -> None:
+    shown = certificate(look_alike)
+    assert not identifies(shown, HTTPS, HOST)
+    assert not identifies(certificate("x", xmpp(look_alike)), XMPP, HOST)
+    assert not any(name.endswith(HOST) for name in names_of(shown))
+
+
+def test_a_kelvin_sign_is_no_k() -> None:
+    assert not identifies(certificate("\u212aim.example.test"), HTTPS, "kim.example.test")
+
+
+def test_an_international_name_is_one_however_it_is_written() -> None:
+    assert identifies(certificate("b\u00fccher.example"), HTTPS, "xn--bcher-kva.example")
+    assert identifies(certificate("x", xmpp("b\u00fccher.example")), XMPP, "b\u00fccher.example")

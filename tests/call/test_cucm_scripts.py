@@ -9,14 +9,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from dataclasses import replace
 
 import pytest
 
-from softphone.events import CallState, EndedBy
+from softphone.events import CallState, Direction, EndedBy
+from softphone.media.command import fingerprint, play, record
+from softphone.media.port import SrtpKey
+from softphone.media.statistics import snapshot
 from softphone.personas import persona_named
-from softphone.security import CryptoSuite, SecurityLevel, SecurityPolicy, ShortfallCode
-from softphone.sip import security_call_info
+from softphone.security import (
+    CryptoSuite,
+    KeyMaterial,
+    SecurityLevel,
+    SecurityPolicy,
+    ShortfallCode,
+)
+from softphone.sip import Body, security_call_info
 from tests.support.stage import Stage, edit_body, first_line, in_clear
+from tests.support.wire import Tape, Tone, Wire, loudest_hertz, srtp_key
 
 CRYPTO = re.compile(rb"a=crypto:([0-9]+) ([A-Z0-9_]+) inline:([^\r\n]+)\r\n")
 CM_32, CM_80 = CryptoSuite.AES_CM_128_HMAC_SHA1_32, CryptoSuite.AES_CM_128_HMAC_SHA1_80
@@ -76,6 +87,15 @@ def spoil(how):
     return edit
 
 
+def sent_line(stage, name):
+    """The crypto line of the last 200 that has any: its tag and its key."""
+    answers = [data for sender, data in stage.wire if sender == name and CRYPTO.search(data)]
+    assert first_line(answers[-1]).startswith("SIP/2.0 200")
+    ((tag, suite, key),) = CRYPTO.findall(answers[-1])
+    material = KeyMaterial(base64.b64decode(key.partition(b"|")[0] + b"=="))
+    return int(tag), SrtpKey(CryptoSuite(suite.decode()), material)
+
+
 def called(stage, *, delayed=False):
     """Bob calls Alice, who answers."""
     leg = stage.dial("bob", delayed=delayed)
@@ -133,6 +153,20 @@ async def test_an_offer_that_cannot_be_used_is_refused_with_a_warning(how):
     refusal = next(d for n, d in stage.wire if b"SIP/2.0 488" in d)
     assert b"Warning: 399" in refusal
     assert stage.alice.port.specs == []
+
+
+@pytest.mark.parametrize("how", ["mki", "short", "several"])
+async def test_a_line_that_cannot_be_used_is_passed_over_for_the_next(how):
+    def first(body):
+        line = CRYPTO.search(body)[0]
+        return body.replace(line, spoil(how)(line))
+
+    stage = stage_of(srtp="required")
+    edited(stage, first, "INVITE")
+    _, alice = called(stage)
+    assert alice.state is CallState.CONFIRMED
+    assert alice.security.media[0].suite is CryptoSuite.AEAD_AES_128_GCM
+    assert sent_line(stage, "alice")[0] == 2
 
 
 def twice(body):
@@ -233,3 +267,82 @@ async def test_the_level_falls_and_rises_with_each_word(method):
         else:
             await renegotiated(stage, bob, headers=(header,))
         assert alice.security.lock is (level is SecurityLevel.ENCRYPTED)
+
+
+def line_of(key):
+    """One crypto line as a server writes it."""
+    text = base64.b64encode(key.key.reveal()).rstrip(b"=")
+    return b"a=crypto:7 %s inline:%s\r\n" % (key.suite.value.encode(), text)
+
+
+def pointed_at(stage, host, key, direction):
+    """The server has Alice talk to somebody else: re-INVITE with another address and key."""
+    body = next(d for n, d in stage.wire if n == "bob" and b"m=audio" in d).partition(b"\r\n\r\n")[
+        2
+    ]
+    body = CRYPTO.sub(b"", body).replace(b"a=sendrecv\r\n", b"")
+    body = body.replace(b"c=IN IP4 192.0.2.2", b"c=IN IP4 " + host.encode())
+    body = re.sub(
+        rb"(?m)^(o=\S+ \S+) [0-9]+", lambda m: b"%s %d" % (m[1], round(stage.now * 1000)), body
+    )
+    body += line_of(key) + f"a={direction.value}\r\n".encode()
+    # Bob's own leg has not made this offer, and would hang up on its answer.
+    stage.bob.adopt(stage.bob.leg.usage, lambda event: None)
+    with stage.bob.change() as now:
+        stage.bob.leg.usage.reinvite(Body("application/sdp", body), now=now)
+    stage.run(0.3)
+    return stage.alice.port.specs[-1], sent_line(stage, "alice")
+
+
+class Far:
+    """What Alice's stream is, and a station that the server has put at its other end."""
+
+    def __init__(self, spec):
+        self.wire = Wire()
+        self.tape = Tape()
+        record(self.wire.a.bank, self.wire.a.handle, self.tape)
+        self.change(spec, spec.send_key)
+
+    def change(self, spec, answered):
+        """Alice's new stream; the far end sends with her receive key, and reads what she said."""
+        self.wire.a.open(replace(spec, remote=("10.0.0.2", 5000), remote_rtcp=None))
+        mirrored = {Direction.RECVONLY: Direction.SENDONLY}.get(spec.direction, spec.direction)
+        far = replace(spec, remote=("10.0.0.1", 5000), remote_rtcp=None, direction=mirrored)
+        self.wire.b.open(replace(far, send_key=spec.receive_key, receive_key=answered))
+
+    def plays(self, hertz):
+        """Whether a tone of the far end is heard, and how many packets of Alice reached it."""
+        before = snapshot(self.wire.b.bank, self.wire.b.handle).packets_received
+        play(self.wire.b.bank, self.wire.b.handle, Tone(hertz))
+        self.wire.run(60)
+        heard = abs(loudest_hertz(self.tape.pcm[-4000:]) - hertz) <= 2.0
+        return heard, snapshot(self.wire.b.bank, self.wire.b.handle).packets_received - before
+
+
+@pytest.mark.parametrize("suite", [CM_80, CM_32])
+async def test_music_on_hold_of_another_suite_is_heard_and_the_call_comes_back(suite):
+    stage = stage_of(srtp="required")
+    alice, _ = stage.answered()
+    talk = stage.alice.port.specs[-1]
+    assert talk.send_key.suite is GCM
+    far = Far(talk)
+    assert far.plays(500.0) == (True, pytest.approx(60, abs=2))
+
+    music, (tag, key) = pointed_at(stage, "192.0.2.88", srtp_key(suite, 8), Direction.SENDONLY)
+    assert (music.remote[0], music.direction, tag) == ("192.0.2.88", Direction.RECVONLY, 7)
+    assert fingerprint(music.receive_key) == fingerprint(srtp_key(suite, 8))
+    assert fingerprint(music.send_key) == fingerprint(key)
+    assert key.suite is suite
+    assert alice.security.media[0].suite is suite
+    far.change(music, key)
+    assert far.plays(1000.0) == (True, 0)
+
+    back, (_, key) = pointed_at(stage, "192.0.2.2", srtp_key(GCM, 9), Direction.SENDRECV)
+    assert fingerprint(back.send_key) == fingerprint(key)
+    assert len({fingerprint(each.send_key) for each in (talk, music, back)}) == 3
+    assert alice.security.media[0].suite is GCM
+    far.change(back, key)
+    assert far.plays(700.0) == (True, pytest.approx(60, abs=2))
+    # At each change one packet was under way under the key of before.
+    assert snapshot(far.wire.a.bank, far.wire.a.handle).authentication_failures == 2
+    assert alice.state is CallState.CONFIRMED

@@ -17,7 +17,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 OLDEST, NEWEST = (3, 11), (3, 14)
-STEPS = [0, 1, 2, 3, 4, 5]
+STEPS = [0, 1, 2, 3, 4]
 
 
 def candidates() -> list[str]:

@@ -1,7 +1,8 @@
 """The registrar as CUCM has it: devices, keep-alives, refusals with their Warning texts.
 
 Sans IO, around `softphone.lab.registrar`.  A REGISTER whose Contact names a device is CUCM's;
-any other is left to RFC 3261.  `script` makes it answer otherwise than it would (tests of phones
+any other is left to RFC 3261.  Where a phone sends its options along, the 200 says which of them
+the lab knows.  `script` makes it answer otherwise than it would (tests of phones
 go through it step by step).
 """
 
@@ -16,8 +17,10 @@ from enum import Enum
 from softphone.lab.config import LabUser
 from softphone.lab.registrar import Registrar
 from softphone.machine import Flow
+from softphone.sip.body import Body
 from softphone.sip.headers import Field
 from softphone.sip.message import Request
+from softphone.sip.remotecc import read_requests, remote_response
 from softphone.sip.uri import NameAddr, SipUri
 
 __all__ = [
@@ -40,6 +43,12 @@ TLS_FAILURE = "TLS authentication failure"
 SECURITY_MISMATCH = "Device security mismatch: expected TLS, received TCP/UDP"
 PORT_MISMATCH = "SIP OAuth Registration port Mismatch"
 
+_OPTIONS = (
+    ("combine/remotecc/status", "<remotecc><status/></remotecc>"),
+    ("combine/service-control", "<service-control/>"),
+)
+"""What the lab does of all that a phone may ask for in an optionsind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -52,6 +61,7 @@ class Answer:
     """Whether it is a new registration: the phone is told of its state, then."""
     left: tuple[Flow, ...] = ()
     """The connections that the device has left for this one."""
+    body: Body | None = None
 
 
 class Silence(Enum):
@@ -112,12 +122,25 @@ class DeviceRegistrar:
         headers = [self._as_new(field) if new else field for field in reply.headers]
         supported = SUPPORTED if self.fallback else ("Supported", "X-cisco-sis-9.0.0")
         left = tuple(one.flow for one in known if new)
-        return Answer(200, "", (*headers, supported, date), new, left)
+        return Answer(200, "", (*headers, supported, date), new, left, _accepted(request))
 
     @staticmethod
     def _as_new(field: Field) -> Field:
         name, value = field
         return (name, f"{value};x-cisco-newreg") if name == "Contact" else field
+
+
+def _accepted(request: Request) -> Body | None:
+    """The response to the remotecc parts of a REGISTER; None where it has none that can be read."""
+    asked = () if request.content is None else read_requests(request.content)
+    if not asked:
+        return None
+    options = [one for one in asked if one.name == "optionsind"]
+    if not options:
+        return remote_response(200)
+    known = "".join(text for path, text in _OPTIONS if path in options[0].elements)
+    combined = f'<combine max="6">{known}</combine>' if known else ""
+    return remote_response(200, f"<optionsind>{combined}</optionsind>")
 
 
 def _instance(contact: NameAddr) -> str:

@@ -312,6 +312,7 @@ class LabServer:
                 now=now,
                 reason=answer.reason,
                 headers=answer.headers,
+                body=answer.body,
             )
             for left in answer.left:
                 self._endpoint.rebind(left, event.flow, now=now)

@@ -1,9 +1,10 @@
 """Cisco's remote call control documents, application/x-cisco-remotecc-request+xml.
 
 A server sends them in REFER requests outside of calls, each request as one part of a multipart
-body; a phone reads what they ask for and answers the REFER.  `read_requests` gives name and
-values of each; a document type, and with it every entity of one's own, is refused, and size,
-depth and number of elements are bounded.  Nothing is carried out here.
+body; a phone reads what they ask for and answers the REFER.  In its first REGISTER a phone may
+send some itself, and the 200 has a response.  `read_requests` gives name and values of each; a
+document type, and with it every entity of one's own, is refused, and size, depth and number of
+elements are bounded.  Nothing is carried out here.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ __all__ = [
     "RemoteRequest",
     "read_requests",
     "remote_request",
+    "remote_response",
     "text_parts",
 ]
 
 REMOTECC_REQUEST = "application/x-cisco-remotecc-request+xml"
 REMOTECC_RESPONSE = "application/x-cisco-remotecc-response+xml"
 _ROOT = "x-cisco-remotecc-request"
+_RESPONSE_ROOT = "x-cisco-remotecc-response"
 _LARGEST = 64 * 1024
 _DEEPEST = 16
 _MOST = 500
@@ -36,10 +39,14 @@ _LONGEST = 512
 
 @dataclass(frozen=True, slots=True)
 class RemoteRequest:
-    """One request: the element's name, such as "answercallreq", and its texts by path below it."""
+    """One request: the element's name, such as "answercallreq", and its texts by path below it.
+
+    `elements` are the paths of all elements below it, with a text or without.
+    """
 
     name: str
     values: tuple[tuple[str, str], ...] = ()
+    elements: tuple[str, ...] = field(default=(), compare=False)
 
     def value(self, path: str) -> str:
         """The first text at a path such as "dialogid/callid", "" if there is none."""
@@ -57,6 +64,7 @@ class _Reader:
     path: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     values: list[tuple[str, str]] = field(default_factory=list)
+    elements: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     count: int = 0
 
@@ -71,7 +79,9 @@ class _Reader:
             parser.Parse(data, True)
         except (expat.ExpatError, _Refused):
             return None
-        return RemoteRequest(self.names[0], tuple(self.values)) if self.names else None
+        if not self.names:
+            return None
+        return RemoteRequest(self.names[0], tuple(self.values), tuple(self.elements))
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.count += 1
@@ -81,6 +91,8 @@ class _Reader:
         self.text.clear()
         if len(self.path) == 2:
             self.names.append(name)
+        elif len(self.path) > 2:
+            self.elements.append("/".join(self.path[2:]))
 
     def _end(self, name: str) -> None:
         text = "".join(self.text).strip()
@@ -122,3 +134,10 @@ def remote_request(name: str, values: tuple[tuple[str, str], ...] = ()) -> Body:
     inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in values)
     document = f"<{_ROOT}><{name}>{inner}</{name}></{_ROOT}>"
     return Body(REMOTECC_REQUEST, document.encode(), "session;handling=optional")
+
+
+def remote_response(code: int, document: str = "") -> Body:
+    """The response to requests: its code, and what else it says, as well-formed XML."""
+    inner = f"<response><code>{code}</code>{document}</response>"
+    text = f"<{_RESPONSE_ROOT}>{inner}</{_RESPONSE_ROOT}>"
+    return Body(REMOTECC_RESPONSE, text.encode(), "session;handling=optional")

@@ -29,7 +29,8 @@ from softphone.lab.device_registrar import (
 from softphone.machine import Transport
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall, SrtpPolicy
-from softphone.sip.remotecc import remote_request
+from softphone.sip import Body
+from softphone.sip.remotecc import REMOTECC_RESPONSE, remote_request, remote_response
 from softphone.sip.service_control import ServiceAction
 from tests.support.calling import connect, eventually, until
 
@@ -131,6 +132,32 @@ async def test_a_server_that_says_when_is_told_so(lab, phone):
     lab.devices.script.append(forbidden("busy", retry_after=35))
     with pytest.raises(RegistrationRefused, match="busy"):
         await register(lab, phone, "alice")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        remote_response(
+            200, '<optionsind><combine max="6"><service-control/></combine></optionsind>'
+        ),
+        remote_response(400),
+        Body(REMOTECC_RESPONSE, b"<x-cisco-remotecc-response><response>"),
+        Body("multipart/mixed", b"--no boundary"),
+        Body("application/octet-stream", bytes(range(256))),
+    ],
+    ids=["options", "refused", "cut off", "no parts", "anything"],
+)
+async def test_whatever_body_the_200_has_the_phone_is_registered(lab, phone, monkeypatch, body):
+    register_device = lab.devices.register
+
+    def answer(*request, **options):
+        return replace(register_device(*request, **options), body=body)
+
+    monkeypatch.setattr(lab.devices, "register", answer)
+    alice = await register(lab, phone, "alice")
+    assert alice.registration is RegistrationState.REGISTERED
+    # What follows the 200 on the same connection is read as ever.
+    assert (await told(alice, ServiceRequested)).action == "check-version"
 
 
 async def test_a_reset_moves_it_to_the_next_node(lab, phone):

@@ -16,7 +16,9 @@ from softphone.lab.device_registrar import (
 )
 from softphone.lab.registrar import Registrar, RegistrarConfig
 from softphone.machine import Flow, Transport
-from softphone.sip import Request, SipUri
+from softphone.sip import Body, Request, SipUri
+from softphone.sip.multipart import format_multipart
+from softphone.sip.remotecc import REMOTECC_REQUEST, REMOTECC_RESPONSE
 
 ALICE = LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone")
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -33,7 +35,7 @@ class Desk:
         self.devices = DeviceRegistrar(self.registrar, **options)
         self.cseq = 0
 
-    def ask(self, flow=1, *, device="CSFALICE", instance="1", expires=3600, more=""):
+    def ask(self, flow=1, *, device="CSFALICE", instance="1", expires=3600, more="", body=None):
         self.cseq += 1
         contact = (
             f"<sip:alice@192.0.2.1:{40000 + flow};transport=tls>"
@@ -49,7 +51,7 @@ class Desk:
             ("Contact", contact),
             ("Expires", str(expires)),
         ]
-        request = Request.build("REGISTER", SipUri.parse("sip:192.0.2.2"), fields)
+        request = Request.build("REGISTER", SipUri.parse("sip:192.0.2.2"), fields, body)
         where = Flow(flow, Transport.TLS, ("192.0.2.2", 5061), ("192.0.2.1", 40000 + flow))
         return self.devices.register(request, ALICE, flow=where, now=0.0, wall=WALL)
 
@@ -103,6 +105,68 @@ def test_another_client_of_the_device_is_refused():
     desk.ask(expires=0)
     assert not desk.bound()
     assert desk.ask(flow=2, instance="2").status == 200
+
+
+ALL_LINES = "<bulkregisterreq><contact all='true'><register></register></contact></bulkregisterreq>"
+OPTIONS = (
+    '<optionsind><combine max="6"><remotecc><status/></remotecc><service-control/></combine>'
+    '<dialog usage="hook status"><unot/><sub/></dialog>'
+    '<dialog usage="shared line"><unot/><sub/></dialog>'
+    '<presence usage="blf speed dial"><unot/><sub/></presence><joinreq/><cfwdall-anyline/>'
+    "</optionsind>"
+)
+SOME = "<optionsind><combine max='6'><service-control/></combine><joinreq/></optionsind>"
+
+
+def asking(*documents):
+    """The body of a first REGISTER, as a phone writes it."""
+    parts = [
+        Body(
+            REMOTECC_REQUEST,
+            f"<x-cisco-remotecc-request>{one}</x-cisco-remotecc-request>".encode(),
+            "session;handling=optional",
+        )
+        for one in documents
+    ]
+    return format_multipart(parts, boundary="uniqueBoundary")
+
+
+@pytest.mark.parametrize(
+    ("body", "accepted"),
+    [
+        (
+            asking(ALL_LINES, OPTIONS),
+            '<optionsind><combine max="6"><remotecc><status/></remotecc><service-control/>'
+            "</combine></optionsind>",
+        ),
+        (asking(ALL_LINES), ""),
+        (asking(SOME), '<optionsind><combine max="6"><service-control/></combine></optionsind>'),
+        (asking("<optionsind><joinreq/></optionsind>"), "<optionsind></optionsind>"),
+    ],
+    ids=["as a phone asks", "every line", "some", "none that it has"],
+)
+def test_options_that_are_asked_for_are_answered_with_those_it_has(body, accepted):
+    desk = Desk()
+    answer = desk.ask(body=body)
+    assert (answer.status, answer.body.media_type) == (200, REMOTECC_RESPONSE)
+    document = answer.body.data.decode()
+    assert f"<response><code>200</code>{accepted}</response>" in document
+    assert desk.ask().body is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        Body("text/plain", b"hello"),
+        Body("multipart/mixed", b"--x\r\n"),
+        Body(REMOTECC_REQUEST, b"<x-cisco-remotecc-request><optionsind>"),
+        asking("<optionsind>"),
+    ],
+)
+def test_a_body_that_asks_nothing_is_no_obstacle(body):
+    answer = Desk().ask(body=body)
+    assert (answer.status, answer.body) == (200, None)
 
 
 def test_a_device_that_is_not_the_users_is_unknown():

@@ -8,9 +8,11 @@ from softphone.sip.body import Body
 from softphone.sip.multipart import format_multipart
 from softphone.sip.remotecc import (
     REMOTECC_REQUEST,
+    REMOTECC_RESPONSE,
     RemoteRequest,
     read_requests,
     remote_request,
+    remote_response,
     text_parts,
 )
 
@@ -32,6 +34,14 @@ def test_nested_values_have_their_path():
     (found,) = read_requests(document(data))
     assert found.value("dialogid/callid") == "a@b"
     assert found.value("dialogid/remotetag") == ""
+    assert found.elements == ("dialogid", "dialogid/callid", "dialogid/localtag")
+
+
+def test_a_response_says_its_code_and_is_no_request():
+    body = remote_response(200, "<optionsind/>")
+    assert (body.media_type, body.disposition) == (REMOTECC_RESPONSE, "session;handling=optional")
+    assert b"<response><code>200</code><optionsind/></response>" in body.data
+    assert read_requests(body) == ()
 
 
 def test_every_part_of_a_multipart_body_is_read():

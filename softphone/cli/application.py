@@ -301,7 +301,7 @@ def demo(
     ladder: LadderOption = False,
     json: JsonOption = False,
 ) -> None:
-    """See two phones call each other securely, and the lock go when a third joins in clear."""
+    """See phones boot from bare names and call; the lock goes and comes with each transfer."""
 
     async def command(face: Face) -> int:
         from softphone.cli.demo import run_demo

@@ -36,3 +36,9 @@ def test_a_demo_that_takes_too_long_is_given_up(cli, monkeypatch):
 def test_a_party_without_a_call_is_named():
     with pytest.raises(demo.Expectation, match="bob is in no call"):
         assert demo.Party("bob", None).talk
+
+
+def test_its_help_tells_the_story_that_it_tells(cli):
+    shown = " ".join(cli("demo", "--help").out.split())
+    assert "boot from bare names" in shown
+    assert "the lock goes and comes with each transfer" in shown

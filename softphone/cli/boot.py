@@ -13,7 +13,7 @@ from softphone.cli.passphrase import PassphraseSource
 from softphone.cli.register import stay
 from softphone.cli.run import DONE
 from softphone.phone import Phone
-from softphone.provisioning import BootPlan, BootStep, server_places
+from softphone.provisioning import BootPlan, BootStep, StepKind, server_places
 from softphone.provisioning.file_server import file_server
 from softphone.provisioning.list_trust import WebTrust
 from softphone.security import KeyMaterial
@@ -88,6 +88,9 @@ async def _plan(device: str, options: BootOptions) -> BootPlan:
 
 def _show(face: Face, step: BootStep) -> None:
     """One line a step; what a person should look at is a warning."""
+    if step.kind is StepKind.ENROLLMENT_PROGRESS:
+        face.event("progress", step.sentence, message=step.sentence)
+        return
     face.event(
         "step",
         "" if step.kind.worrying else step.sentence,

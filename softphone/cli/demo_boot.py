@@ -65,6 +65,8 @@ def show_boot(face: Face, phones: Sequence[BootedPhone]) -> None:
     rows: dict[tuple[str, str], dict[str, None]] = {}
     for one in phones:
         for step in one.steps:
+            if step.kind is StepKind.ENROLLMENT_PROGRESS:
+                continue
             face.event(
                 "verified",
                 user=one.name,

@@ -251,7 +251,11 @@ class _Boot:
         self._tell(BootStep(StepKind.ENROLLING, f"enrolling at {place}: {decision.why}"))
         request = self._request(config)
         plan = EnrollmentPlan(places, tls, driver=self._plan.driver)
-        done = await enroll(request, plan, self._identities)
+
+        def tell(sentence: str) -> None:
+            self._tell(BootStep(StepKind.ENROLLMENT_PROGRESS, sentence))
+
+        done = await enroll(request, plan, self._identities, tell=tell)
         self._enrolled = True
         self._tell(self._outcome(done.operation, done.server, done.warnings))
 

@@ -26,6 +26,7 @@ class StepKind(StrEnum):
     CONFIGURATION_KEPT = "configuration_kept"
     STRING_WANTED = "string_wanted"
     ENROLLING = "enrolling"
+    ENROLLMENT_PROGRESS = "enrollment_progress"
     ENROLLED = "enrolled"
     CERTIFICATE_REVERTED = "certificate_reverted"
     READY = "ready"

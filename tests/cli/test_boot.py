@@ -43,6 +43,9 @@ def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
         "ready",
         "registered",
     ]
+    told = [event["message"] for event in outcome.events if event["event"] == "progress"]
+    assert told[0].startswith("connecting to CAPF at 127.0.0.1 port ")
+    assert any(sentence.startswith("making a key") for sentence in told)
     assert steps[0]["signer_sha256"] == cluster["signer_sha256"]
     assert steps[0]["basis"] == "pin"
     assert outcome.summary["result"] == "completed"

@@ -40,6 +40,7 @@ def test_phones_that_were_told_the_same_share_a_row():
     ]
     secure = [
         step(StepKind.ENROLLING),
+        step(StepKind.ENROLLMENT_PROGRESS),
         step(StepKind.ENROLLED),
         step(StepKind.LIST_UNCHANGED, "CTLCSFA.tlv", Basis.UNCHANGED),
         step(StepKind.CONFIGURATION_VERIFIED, "CSFA.cnf.xml.enc.sgn", Basis.CTL),

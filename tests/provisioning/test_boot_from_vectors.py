@@ -30,7 +30,7 @@ def enrollments(monkeypatch):
     """Whom CAPF was asked for; it has nothing pending for anybody."""
     asked = []
 
-    async def enroll(request, plan, store):
+    async def enroll(request, plan, store, *, tell):
         asked.append((request, plan))
         return Enrollment(Operation.NONE, plan.servers[0])
 

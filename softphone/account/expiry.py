@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from softphone.trust import Identity
+from softphone.trust.identity import Identity
 
 __all__ = ["Expiry", "RenewalTimes", "expiry_of", "stale"]
 

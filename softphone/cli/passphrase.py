@@ -17,6 +17,7 @@ __all__ = ["PassphraseSource"]
 
 _MOST = 1024
 _KEYRING_SERVICE = "softphone"
+_OTHERWISE = "give it with --passphrase-fd or --keyring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class PassphraseSource:
             return _of_descriptor(self.descriptor)
         if self.keyring is not None:
             return _of_keyring(self.keyring)
-        text = await ask_line(f"Passphrase of {what}: ", secret=True)
+        text = await ask_line(f"Passphrase of {what}: ", secret=True, otherwise=_OTHERWISE)
         if not text:
             raise ConfigurationError("no passphrase was given")
-        if twice and await ask_line("Once more: ", secret=True) != text:
+        if twice and await ask_line("Once more: ", secret=True, otherwise=_OTHERWISE) != text:
             raise ConfigurationError("the two passphrases differ: nothing was written")
         return KeyMaterial(text.encode())
 

@@ -24,13 +24,13 @@ def is_attended() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def ask_line(prompt: str, *, secret: bool = False) -> str:
+async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") -> str:
     """Ask on standard error for one line; without its end, and empty at the end of input.
 
-    Raises ConfigurationError where there is no terminal.
+    Raises ConfigurationError where there is no terminal, and says what to do `otherwise`.
     """
     if not is_attended():
-        raise ConfigurationError(f"there is nobody to ask: {prompt.strip()}")
+        raise ConfigurationError(f"there is nobody to ask: {prompt}{otherwise}".rstrip())
     handle = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from types import SimpleNamespace
@@ -80,8 +81,9 @@ async def test_without_the_keyring_package_it_is_named(monkeypatch):
 def answers(monkeypatch, *said):
     waiting = list(said)
 
-    async def ask(prompt, *, secret):
+    async def ask(prompt, *, secret, otherwise):
         assert secret
+        assert "--passphrase-fd" in otherwise
         return waiting.pop(0)
 
     monkeypatch.setattr(passphrase, "ask_line", ask)
@@ -96,6 +98,14 @@ async def test_a_new_passphrase_is_asked_for_twice(monkeypatch):
         await source.read("the key", twice=True)
     with pytest.raises(ConfigurationError, match="no passphrase was given"):
         await source.read("the key")
+
+
+async def test_where_nobody_can_be_asked_it_says_how_else(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("open sesame\n"))
+    words = r"nobody to ask: Passphrase of ke\.pem: give it with --passphrase-fd or --keyring$"
+    for source in (PassphraseSource(), PassphraseSource(ask=True)):
+        with pytest.raises(ConfigurationError, match=words):
+            await source.read("ke.pem")
 
 
 async def test_one_source_is_enough():

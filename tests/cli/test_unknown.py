@@ -173,6 +173,7 @@ def test_a_key_that_is_locked_is_asked_for_at_the_terminal(cli, lab, tmp_path, m
     refused = cli("register", "--account", account, "--once")
     assert refused.code == 2
     assert "nobody to ask: Passphrase of" in refused.err
+    assert "--passphrase-fd" in refused.err
     with Terminal() as terminal:
         process = terminal.run("register", "--account", account, "--once")
         seen(terminal, "Passphrase of", process)

@@ -92,6 +92,8 @@ class LabFiles:
             lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
         if user.login.token:
             lines += ["[oauth]", f'token_file = "{user.name}.secret"']
+        elif not user.login.certificate:
+            lines += _credentials(user)
         return "\n".join(lines) + "\n"
 
     def _account_text(self, user: LabUser, addresses: Mapping[Transport, Address]) -> str:
@@ -109,14 +111,18 @@ class LabFiles:
         if user.persona != "standard":
             lines.append(f'persona = "{user.persona}"')
         if not user.login.certificate:
-            lines += [
-                "[credentials]",
-                f'username = "{user.name}"',
-                f'password_file = "{user.name}.secret"',
-                'algorithms = ["SHA-256"]',
-            ]
+            lines += _credentials(user)
         if transport is Transport.TLS:
             lines += ["[tls]", f'ca = "{self.ca.name}"']
             if user.login.certificate:
                 lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
         return "\n".join(lines) + "\n"
+
+
+def _credentials(user: LabUser) -> list[str]:
+    return [
+        "[credentials]",
+        f'username = "{user.name}"',
+        f'password_file = "{user.name}.secret"',
+        'algorithms = ["SHA-256"]',
+    ]

@@ -27,7 +27,7 @@ from softphone.sip import Request, SipUri
 from softphone.sip.bearer import bearer_challenge, presented_token
 from softphone.sip.digest_verifier import DigestVerifier, Unverified
 
-__all__ = ["Gatekeeper"]
+__all__ = ["REALM", "Gatekeeper"]
 
 REALM = "ccmsipline"
 _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")

@@ -27,7 +27,7 @@ from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
 from softphone.lab.device_service import DeviceService
 from softphone.lab.directory import LabDirectory, lab_people
 from softphone.lab.files import LabFiles
-from softphone.lab.gatekeeper import Gatekeeper
+from softphone.lab.gatekeeper import REALM, Gatekeeper
 from softphone.lab.node_list import NodeList
 from softphone.lab.registrar import (
     Registrar,
@@ -109,7 +109,7 @@ class LabServer:
             serves=lambda aor: self.config.user(aor.user) is not None,
         )
         verifier = DigestVerifier(
-            VerifierConfig("softphone lab"), entropy=self._entropy, lookup=self._password
+            VerifierConfig(REALM), entropy=self._entropy, lookup=self._password
         )
         self.devices = DeviceRegistrar(self._registrar)
         self._gatekeeper = Gatekeeper(

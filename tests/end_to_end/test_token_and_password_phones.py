@@ -16,13 +16,14 @@ from softphone.lab import LabConfig, LabServer
 from softphone.lab.config import LabUser, Login
 from softphone.machine import Transport
 from softphone.phone import Phone
-from softphone.security import SrtpPolicy
+from softphone.security import KeyMaterial, SrtpPolicy
 from tests.support.calling import account_of, connect, eventually, until
 
 USERS = (
     LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone"),
     LabUser("erin", Login(Transport.TLS, token=True), "oauth"),
     LabUser("dave", Login(Transport.TLS), "as_sip"),
+    LabUser("frank", Login(Transport.TLS), "cisco_phone"),
 )
 
 
@@ -109,6 +110,22 @@ async def test_a_token_has_its_own_port(lab, phone):
     with pytest.raises(RegistrationRefused, match=r"port Mismatch.*5090") as caught:
         await phone.register(config_of(lab, "erin", nodes=nodes, registrar=None))
     assert caught.value.status == 403
+
+
+async def test_a_device_whose_profile_wants_digest_answers_the_401(lab):
+    ladder = Ladder()
+    async with Phone(tap=ladder) as phone:
+        await account_of(lab, phone, "frank")
+        contact = lab.registered["frank"].contact
+        assert contact.parameter("+u.sip!devicename.ccm.cisco.com") == "CSFFRANK"
+        config = config_of(lab, "frank")
+    shown = ladder.transcript()
+    assert "SIP/2.0 401" in shown
+    assert "ccmsipline" in shown
+    wrong = replace(config.credentials, password=KeyMaterial(b"wrong"))
+    async with Phone() as phone:
+        with pytest.raises(AuthenticationFailed):
+            await phone.register(replace(config, credentials=wrong))
 
 
 async def test_a_digest_user_over_tls_has_srtp_and_needs_both(lab, phone):

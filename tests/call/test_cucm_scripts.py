@@ -255,10 +255,13 @@ async def test_a_reinvite_without_sdp_gets_a_full_offer():
 
 
 @pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
-async def test_the_level_falls_and_rises_with_each_word(method):
+@pytest.mark.parametrize(
+    "lower", [SecurityLevel.AUTHENTICATED, SecurityLevel.NOT_SECURE, None], ids=str
+)
+async def test_the_level_falls_and_rises_with_each_word(method, lower):
     stage = stage_of()
     alice, bob = stage.answered()
-    for level in (SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE, SecurityLevel.ENCRYPTED):
+    for level in (SecurityLevel.ENCRYPTED, lower, SecurityLevel.ENCRYPTED):
         header = ("Call-Info", security_call_info(level))
         if method == "UPDATE":
             with stage.bob.change() as now:

@@ -182,10 +182,13 @@ async def test_service_control_makes_it_start_anew_after_the_last_call(lab, phon
     await eventually(lambda: alice.registration is RegistrationState.REGISTERED)
 
 
-async def test_service_control_of_another_registration_changes_nothing(lab, phone):
+@pytest.mark.parametrize(
+    "action", [ServiceAction.RESTART, ServiceAction.RESET, ServiceAction.CHECK_VERSION]
+)
+async def test_service_control_of_another_registration_changes_nothing(lab, phone, action):
     await register(lab, phone, "alice")
     before = lab.registered["alice"]
-    exchange = lab.service.notify(before, ServiceAction.RESET, call_id="another@h")
+    exchange = lab.service.notify(before, action, call_id="another@h")
     await eventually(lambda: exchange.response is not None)
     assert exchange.response.status == 400
     await asyncio.sleep(0.1)

@@ -21,7 +21,7 @@ __all__ = [
     "CallRefused",
     "CallRinging",
     "CallState",
-    "CertificateExpiring",
+    "CertificateExpiryNeared",
     "CertificateKept",
     "CertificateRenewed",
     "ConfigurationFetched",
@@ -234,7 +234,7 @@ class CallRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateExpiring:
+class CertificateExpiryNeared:
     """The device's own certificate ends at `expires` (ISO 8601, UTC); a new one is being got."""
 
     device: str
@@ -271,7 +271,7 @@ class ConfigurationFetched:
 
 AccountEvent: TypeAlias = (
     CallRefused
-    | CertificateExpiring
+    | CertificateExpiryNeared
     | CertificateKept
     | CertificateRenewed
     | ConfigurationFetched

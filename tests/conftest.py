@@ -5,7 +5,9 @@ Real peers have their own fixtures, in tests/peers/conftest.py.
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,3 +18,13 @@ from softphone.machine import Entropy
 def entropy() -> Entropy:
     """A seeded stream of random bytes: the same bytes in every run."""
     return random.Random(20261124).randbytes
+
+
+@pytest.fixture(autouse=True)
+def _mode_as_it_was() -> Iterator[None]:
+    """A command that settles the FIPS mode says so in the environment: not for the next test."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("SOFTPHONE_FIPS")}
+    yield
+    for name in [name for name in os.environ if name.startswith("SOFTPHONE_FIPS")]:
+        del os.environ[name]
+    os.environ.update(ours)

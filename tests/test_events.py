@@ -56,7 +56,7 @@ def test_an_event_is_frozen_and_holds_plain_and_security_types_only(kind):
 
 @pytest.mark.parametrize("kind", [*ACCOUNT, *CALL])
 def test_an_event_is_told_in_the_past_tense(kind):
-    irregular = ("Lost", "MessageWaiting", "CallRinging")
+    irregular = ("Lost", "Kept", "MessageWaiting", "CallRinging")
     assert kind.__name__.endswith(("ed", *irregular))
 
 

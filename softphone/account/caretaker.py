@@ -28,7 +28,7 @@ from softphone.errors import (
 )
 from softphone.events import (
     AccountEvent,
-    CertificateExpiring,
+    CertificateExpiryNeared,
     CertificateKept,
     CertificateRenewed,
     ConfigurationFetched,
@@ -152,7 +152,7 @@ class Caretaker:
         if self._identities.previous(self._plan.device) is not None:
             await self._change_over(identity)
         elif expiry.due:
-            self._say(CertificateExpiring(self._plan.device, expiry.ends.isoformat()))
+            self._say(CertificateExpiryNeared(self._plan.device, expiry.ends.isoformat()))
             await self._renew(identity)
         return expiry.pause
 
@@ -198,7 +198,7 @@ class Caretaker:
             self._say(CertificateKept(device, f"the new one could not be shown yet: {why}"))
 
     def _say(self, event: AccountEvent) -> None:
-        worrying = isinstance(event, CertificateExpiring | CertificateKept)
+        worrying = isinstance(event, CertificateExpiryNeared | CertificateKept)
         logger.log(logging.WARNING if worrying else logging.INFO, "%s", event)
         for account in self.accounts:
             account.tell(event)

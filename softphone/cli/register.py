@@ -15,7 +15,7 @@ from softphone.errors import ConfigurationError, LocalProtocolError, Registratio
 from softphone.events import (
     AccountEvent,
     CallRefused,
-    CertificateExpiring,
+    CertificateExpiryNeared,
     CertificateKept,
     CertificateRenewed,
     ConfigurationFetched,
@@ -137,7 +137,7 @@ def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
 
 
 def _tell_of_device(face: Face, event: AccountEvent) -> None:
-    if isinstance(event, CertificateExpiring):
+    if isinstance(event, CertificateExpiryNeared):
         sentence = f"the certificate of {event.device} ends at {event.expires}"
         face.event("certificate_expiring", device=event.device, expires=event.expires)
         face.warn(sentence)

@@ -29,6 +29,7 @@ from softphone.trust import (
     Role,
     load_certificate_file,
 )
+from softphone.trust.envelope import can_wrap, read_certificate
 
 __all__ = ["LabCluster"]
 
@@ -58,6 +59,7 @@ class LabCluster:
         self._lab_files = files
         self._capf = capf
         self._nodes = nodes
+        self._entropy = entropy
         self.tvs: Address | None = None
         self.changes: dict[str, Mapping[str, Any]] = {}
         """What an administrator has changed in the configurations of devices, by name."""
@@ -112,11 +114,16 @@ class LabCluster:
             tvs=self.tvs,
             capf_mode=_mode(known),
             certificate_hash=(certificate and certificate_hash(certificate)) or "",
-            encrypted=certificate is not None,
+            encrypted=self._can_encrypt(certificate),
             password=self._password(user),
             expires=self._config.registration_expires,
         )
         return replace(content, **self.changes.get(name, {})), certificate
+
+    def _can_encrypt(self, certificate: bytes | None) -> bool:
+        """FIPS mode rules out the padding that the format demands: files are signed only, then."""
+        parsed = None if certificate is None else read_certificate(certificate)
+        return parsed is not None and can_wrap(parsed, entropy=self._entropy)
 
     def stamp(self, name: str) -> str:
         """The stamp of a device's configuration, "" for no device."""

@@ -37,6 +37,7 @@ __all__ = [
     "DeviceCertificate",
     "DeviceKey",
     "FileSigner",
+    "can_wrap",
     "device_key",
     "hash_of",
     "name_text",
@@ -220,6 +221,15 @@ def wrap(
         ),
         body,
     )
+
+
+def can_wrap(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
+    """Whether a text may be encrypted to this certificate, here and in this mode."""
+    try:
+        wrap(b"", recipient, entropy=entropy)
+    except (ConfigurationError, FipsForbidden):
+        return False
+    return True
 
 
 def unwrap(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes:

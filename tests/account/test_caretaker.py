@@ -12,7 +12,7 @@ from softphone.account.caretaker import Caretaker, Hands, alike, registered_step
 from softphone.account.expiry import RenewalTimes
 from softphone.errors import RegistrationRefused, ServerClosed, TransportError
 from softphone.events import (
-    CertificateExpiring,
+    CertificateExpiryNeared,
     CertificateKept,
     CertificateRenewed,
     ConfigurationFetched,
@@ -117,7 +117,7 @@ async def test_a_new_certificate_is_shown_and_then_kept_for_good(world):
     carer = await world.booted(ALWAYS)
     (alice,) = carer.accounts
     world.enrolls = another()
-    await told(alice, CertificateExpiring)
+    await told(alice, CertificateExpiryNeared)
     await told(alice, CertificateRenewed)
     assert world.identities.load(DEVICE).der == another().der
     assert world.identities.previous(DEVICE) is None

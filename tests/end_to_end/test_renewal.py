@@ -10,7 +10,7 @@ import pytest
 
 from softphone.account.expiry import RenewalTimes
 from softphone.events import (
-    CertificateExpiring,
+    CertificateExpiryNeared,
     CertificateKept,
     CertificateRenewed,
     RegistrationState,
@@ -96,11 +96,11 @@ async def test_a_call_goes_on_while_the_certificate_is_renewed(lab, phone, tmp_p
 async def test_it_is_warned_of_a_certificate_that_nobody_renews(lab, phone, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "softphone.account"):
         (alice,) = await phone.boot(plan_of(lab, "CSFALICE", tmp_path / "a"), renewal=OFTEN)
-        expiring = await event_of(alice, CertificateExpiring)
+        expiring = await event_of(alice, CertificateExpiryNeared)
         kept = await event_of(alice, CertificateKept)
     assert expiring.device == "CSFALICE"
     assert "ask the administrator" in kept.reason
-    assert "CertificateExpiring" in caplog.text
+    assert "CertificateExpiryNeared" in caplog.text
 
 
 @pytest.mark.parametrize("answer", [forbidden(TLS_FAILURE)])

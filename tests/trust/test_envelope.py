@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 
 import pytest
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.trust import envelope
 from softphone.trust.envelope import (
     FileSigner,
+    can_wrap,
     hash_of,
     public_key_bytes,
     read_certificate,
@@ -149,3 +152,15 @@ def test_what_is_no_certificate_is_none():
 def test_keys_are_given_as_records_have_them():
     assert public_key_bytes(certificate("keys/tftp"))[:2] == b"\x30\x82"
     assert public_key_bytes(certificate("keys/callmanager-ec"))[:1] == b"\x04"
+
+
+def test_whether_it_can_be_encrypted_is_known_before(monkeypatch):
+    assert not can_wrap(certificate("device/lsc-ec"), entropy=secrets.token_bytes)
+
+    def forbidden(*_, **__):
+        raise FipsForbidden("not in this mode")
+
+    monkeypatch.setattr(envelope, "wrap", forbidden)
+    assert not can_wrap(certificate(DEVICE), entropy=secrets.token_bytes)
+    monkeypatch.setattr(envelope, "wrap", lambda *_, **__: None)
+    assert can_wrap(certificate(DEVICE), entropy=secrets.token_bytes)

@@ -13,7 +13,8 @@ import asyncio
 import logging
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +68,23 @@ class Party:
         return self.call
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The table says who was believed and why: no warning besides, for as long as it lasts."""
+    logger = logging.getLogger("softphone.trust")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 async def run_demo(face: Face) -> int:
     """Run the demo."""
     begun = time.monotonic()
-    # The table says who was believed and why: no warning besides.
-    logging.getLogger("softphone.trust").setLevel(logging.ERROR)
     try:
-        with tempfile.TemporaryDirectory(prefix="softphone-demo-") as folder:
+        with _quiet(), tempfile.TemporaryDirectory(prefix="softphone-demo-") as folder:
             config = LabConfig(files=True, tvs=True)
             async with asyncio.timeout(WHOLE_PATIENCE), AsyncExitStack() as stack:
                 lab = await stack.enter_async_context(LabServer(Path(folder) / "lab", config))

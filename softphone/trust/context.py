@@ -219,6 +219,15 @@ def _ciphers(settings: TlsSettings) -> str:
     return _CIPHERS if _level(settings) == 2 else f"{_CIPHERS}:!DHE"
 
 
+def _load_authorities(context: ssl.SSLContext, certificates: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=certificates)
+    except ssl.SSLError:
+        # Python looks for OpenSSL's last error here, and may find what an earlier connection has
+        # left (an alert, say); to have raised it has cleared it.  What is wrong stays wrong.
+        context.load_verify_locations(cadata=certificates)
+
+
 def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence[bytes]) -> None:
     store = settings.store
     own = b"".join([*(der_of(each) for each in store.anchors), *pins, *settings.listed])
@@ -226,7 +235,7 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
     if own:
         # 3.13's contexts are strict of themselves; see the module's docstring.
         flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
-        context.load_verify_locations(cadata=own)
+        _load_authorities(context, own)
     else:
         flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     if settings.listed:

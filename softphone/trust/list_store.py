@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from softphone.errors import ConfigurationError
-from softphone.provider import in_force
 from softphone.trust.acceptance import (
     Acceptance,
     Basis,
@@ -61,12 +60,13 @@ class AcceptedList:
 class TrustListStore:
     """The lists kept in `folder`, which is made (0700) with the first of them.
 
-    Without a `policy`, signatures over SHA-1 are accepted, and never in FIPS mode.
+    Without a `policy`, signatures over SHA-1 are accepted and noted, in FIPS mode, too: what CUCM
+    signs so is exempt there.
     """
 
     def __init__(self, folder: str | Path, *, policy: ListPolicy | None = None) -> None:
         self.folder = Path(folder)
-        self._policy = policy or ListPolicy(sha_1=not in_force())
+        self._policy = policy or ListPolicy()
 
     def held(self) -> TrustLists:
         """The lists that are believed.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from softphone.cli import demo
+from softphone.cli.face import Face
 
 
 @pytest.mark.parametrize("flag", [(), ("--json",)])
@@ -42,3 +45,16 @@ def test_its_help_tells_the_story_that_it_tells(cli):
     shown = " ".join(cli("demo", "--help").out.split())
     assert "boot from bare names" in shown
     assert "the lock goes and comes with each transfer" in shown
+
+
+async def test_what_the_demo_silences_speaks_again_afterwards(monkeypatch):
+    logger = logging.getLogger("softphone.trust")
+    before, levels = logger.level, []
+
+    async def story(*_):
+        levels.append(logger.level)
+
+    monkeypatch.setattr(demo, "_story", story)
+    assert await demo.run_demo(Face(json=True)) == 0
+    assert levels == [logging.ERROR]
+    assert logger.level == before

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -32,6 +33,7 @@ from softphone.trust import (
     server_context,
     verification_error,
 )
+from softphone.trust import context as context_of
 from tests.support.certificates import alice, authority, server, settings
 
 STRICT = ssl.VerifyFlags.VERIFY_X509_STRICT
@@ -248,3 +250,19 @@ def test_openssl_s_level_is_lowered_by_settings_only(tmp_path, allow, level):
     assert any(name.startswith("DHE-") for name in names) is (level == 2)
     assert not any("NULL" in name or "RC4" in name or "3DES" in name for name in names)
     assert client_context(replace(lax, fips=True)).security_level == 2
+
+
+def test_an_error_that_was_left_behind_is_not_the_certificates(monkeypatch):
+    class Context:
+        loaded: ClassVar[list[bytes]] = []
+
+        def load_verify_locations(self, *, cadata):
+            self.loaded.append(cadata)
+            if len(self.loaded) == 1:
+                raise ssl.SSLError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] of another connection")
+
+    context = Context()
+    context_of._load_authorities(context, b"der")
+    assert context.loaded == [b"der", b"der"]
+    with pytest.raises(ssl.SSLError):
+        context_of._load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), b"no certificate")

@@ -159,12 +159,11 @@ def test_sha_1_is_noted_and_can_be_forbidden(store, tmp_path):
         strict.offer(ITL, weak, wall=WALL, bootstrap=pin)
 
 
-def test_in_fips_mode_no_list_over_sha_1_is_believed(store, monkeypatch):
+def test_in_fips_mode_a_list_over_sha_1_is_believed_and_noted(store, monkeypatch):
     monkeypatch.setenv("SOFTPHONE_FIPS_FOLDER", "/nowhere")
-    strict = TrustListStore(store.folder)
-    with pytest.raises(FileRefused, match="SHA-1 is forbidden"):
-        strict.offer(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
-    strict.offer(ITL, ITL_1, wall=WALL, bootstrap=FIRST_USE)
+    exempt = TrustListStore(store.folder)
+    exempt.offer(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
+    assert [each.notes for each in exempt.accepted()] == [(SHA_1_NOTE,)]
 
 
 def test_the_same_list_again_changes_nothing(store):

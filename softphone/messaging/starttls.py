@@ -51,6 +51,9 @@ class StartTls:
         answer = b""
         try:
             self._parser.feed(data)
+            # Newer expats put small pieces off, and hold back what they end.
+            if hasattr(self._parser, "flush"):
+                self._parser.flush()
             for event, element in self._parser.read_events():
                 if event == "start":
                     self._depth += 1

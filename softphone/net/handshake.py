@@ -228,6 +228,9 @@ class Gate:
         session = connection.ssl_object
         if session is None:
             raise TransportError("the connection is not one of TLS")
+        if session.session_reused:
+            # Python switches off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
+            raise CertificateUntrusted("a resumed session shows no certificate: connect anew")
         chain = verified_chain(session)
         if not chain and reference is None:
             return None

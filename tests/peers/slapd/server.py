@@ -6,6 +6,7 @@ than `size` entries a search.  Without a bind nothing is found.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,11 @@ class Slapd:
         self.process.wait_until(lambda: accepts(self.address))
 
     def stop(self) -> None:
-        """Kill it, as a crash would."""
+        """Kill it, as a crash would, and see that it is gone."""
         self.process.kill()
+        deadline = time.monotonic() + 5
+        while accepts(self.address) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     @property
     def operations(self) -> list[str]:

@@ -3,7 +3,7 @@
 The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
 are asked with what the content is, before a byte leaves and before a file is kept.  The decision
 is in the audit table before anything moves, and a transfer is done only when its own row is
-committed.  The slot itself is asked for elsewhere.
+committed.  Where the slot comes from is in `upload`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from softphone.errors import TransferError, TransferRefused
+from softphone.errors import ConfigurationError, TransferError, TransferRefused
 from softphone.messaging.audit import Audit, AuditRecord
 from softphone.messaging.compliance import ComplianceEvent, CompliancePolicy, Kind, decide
 from softphone.messaging.file_type import HEAD, type_of
@@ -26,7 +26,7 @@ from softphone.messaging.hook import Allow, Deny
 from softphone.messaging.message import Direction
 from softphone.net.https import HttpsClient, HttpsRequest, https_target
 
-__all__ = ["FileTransfer", "Moved", "Slot"]
+__all__ = ["AskSlot", "FileTransfer", "Moved", "Slot"]
 
 _PIECE = 1 << 16
 _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
@@ -39,6 +39,10 @@ class Slot:
     put: str
     get: str
     headers: tuple[tuple[str, str], ...] = ()
+
+
+AskSlot: TypeAlias = Callable[[str, int, str], Awaitable[Slot]]
+"""Asks for a slot, by a file's name, its size in bytes and its media type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,23 @@ class FileTransfer:
         self._audit = audit
         self._policies = tuple(policies)
 
-    async def send(self, path: Path, slot: Slot, to: str, kind: Kind = Kind.FILE) -> Moved:
+    async def send(self, path: Path, ask: AskSlot, to: str, kind: Kind = Kind.FILE) -> Moved:
         """Upload a file for somebody; the address of `Moved` is what to tell him.
 
-        Raises TransferRefused before a byte of it leaves, AuditError when it cannot be written
-        down, TransferError, TransportError and CertificateError when it does not arrive.
+        Raises TransferRefused before a byte of it leaves, and before its name does; AuditError
+        when it cannot be written down; TransferError, TransportError and CertificateError when it
+        does not arrive.
         """
-        https_target(slot.put)
         with await asyncio.to_thread(_opened, path) as file:
             size, head, digest = await asyncio.to_thread(_measured, file)
             event = ComplianceEvent(
                 kind, Direction.SENT, self._own, to, size, path.name, type_of(head), digest
             )
+            await self._judge(event, "")
+            slot = await ask(event.name, size, event.type)
+            _require_https(slot)
             record = _record(event, slot.get)
-            await self._judge(event, record)
+            await self._audit.write(record)
             headers = tuple(
                 (name, value)
                 for name, value in slot.headers
@@ -114,20 +121,32 @@ class FileTransfer:
                 kind, Direction.RECEIVED, self._own, sender, size, into.name, type_of(head), digest
             )
             record = _record(event, url)
-            await self._judge(event, record)
-            row = await self._audit.write(replace(record, verdict="done"))
-            await asyncio.to_thread(_keep, aside, into)
+            await self._judge(event, url)
+            await self._audit.write(record)
+            row = await self._kept(aside, into, record)
         finally:
             await asyncio.to_thread(aside.unlink, missing_ok=True)
         return Moved(url, size, event.type, digest, row)
 
-    async def _judge(self, event: ComplianceEvent, record: AuditRecord) -> None:
+    async def _kept(self, aside: Path, into: Path, record: AuditRecord) -> str:
+        """Give the file its name, on the disk, and only then say that it is done.
+
+        A crash in between leaves a file whose row says that it was allowed, never a row of a file
+        that is not there.  Without the row the file goes again.
+        """
+        await asyncio.to_thread(_keep, aside, into)
+        try:
+            return await self._audit.write(replace(record, verdict="done"))
+        except BaseException:
+            _forget(into)
+            raise
+
+    async def _judge(self, event: ComplianceEvent, url: str) -> None:
         decision = await decide(self._policies, event)
         if isinstance(decision, Allow):
-            await self._audit.write(record)
             return
         reason = decision.reason if isinstance(decision, Deny) else "a file cannot be redacted"
-        await self._audit.write(replace(record, verdict="deny", reason=reason))
+        await self._audit.write(replace(_record(event, url), verdict="deny", reason=reason))
         raise TransferRefused(f"{event.name}: {reason}")
 
 
@@ -149,6 +168,14 @@ def _record(event: ComplianceEvent, url: str) -> AuditRecord:
         file_size=event.size,
         sha256=event.sha256,
     )
+
+
+def _require_https(slot: Slot) -> None:
+    try:
+        https_target(slot.put)
+        https_target(slot.get)
+    except ConfigurationError as exc:
+        raise TransferError(f"the chat server has no place for the file: {exc}") from exc
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -189,9 +216,18 @@ async def _pieces(file: BinaryIO, size: int, digest: str) -> AsyncIterator[bytes
         yield last
 
 
+def _forget(into: Path) -> None:
+    into.unlink(missing_ok=True)
+
+
 def _keep(aside: Path, into: Path) -> None:
-    """Give the file its name; what has that name already stays."""
+    """Give the file its name, on the disk; what has that name already stays."""
     try:
         os.link(aside, into)
+        folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as exc:
         raise TransferError(f"{into} cannot be made: {exc.strerror}") from exc

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -48,9 +50,15 @@ def rows(tmp_path):
     return found
 
 
-def slot(web):
+def slot(web, asked=None):
     headers = (("Authorization", "Basic abc"), ("Host", "evil.test"), ("Cookie", "a\r\nX: b"))
-    return Slot(f"{web.base}/put/pic.png", f"{web.base}/f/pic.png", headers)
+
+    async def ask(*wanted):
+        if asked is not None:
+            asked.append(wanted)
+        return Slot(f"{web.base}/put/pic.png", f"{web.base}/f/pic.png", headers)
+
+    return ask
 
 
 @pytest.fixture
@@ -77,10 +85,11 @@ async def test_a_file_goes_up_whole_and_its_row_is_there(tmp_path, picture):
 
 async def test_what_is_refused_does_not_leave_and_is_written_down(tmp_path, picture):
     picture.write_bytes(b"MZ" + bytes(100))
+    asked = []
     async with world(tmp_path, (Types({"image/*"}),)) as (web, transfer):
         with pytest.raises(TransferRefused, match="content is application/x-msdownload"):
-            await transfer.send(picture, slot(web), "b@x.test")
-    assert web.requests == []
+            await transfer.send(picture, slot(web, asked), "b@x.test")
+    assert (web.requests, asked) == ([], [])
     assert [row[:2] for row in rows(tmp_path)] == [("POST", "deny")]
 
 
@@ -133,9 +142,62 @@ async def test_without_an_audit_table_nothing_moves(tmp_path, picture):
     assert not (tmp_path / "got.png").exists()
 
 
+CRASHES = """
+import asyncio, os, sys
+from pathlib import Path
+from softphone.messaging import transfer
+from softphone.messaging.audit import Audit
+from tests.messaging.test_transfer import world
+
+async def main(folder, where):
+    write = Audit.write
+
+    async def dies_at_done(self, record):
+        if record.verdict == "done":
+            os._exit(9)
+        return await write(self, record)
+
+    if where == "before the name":
+        transfer._keep = lambda *_: os._exit(9)
+    else:
+        Audit.write = dies_at_done
+    async with world(folder) as (web, own):
+        await own.fetch(f"{web.base}/f/pic.png", folder / "got.png", "b@x.test")
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("where", "there"), [("before the name", False), ("before the row", True)])
+def test_a_crash_leaves_no_row_of_a_file_that_is_not_there(tmp_path, where, there):
+    command = [sys.executable, "-c", CRASHES, str(tmp_path), where]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 9, ended.stderr
+    assert (tmp_path / "got.png").exists() is there
+    assert [row[:2] for row in rows(tmp_path)] == [("GET", "allow")]
+
+
+async def test_a_file_whose_row_cannot_be_written_is_not_kept(tmp_path, monkeypatch):
+    write = Audit.write
+
+    async def full(self, record):
+        if record.verdict == "done":
+            raise AuditError("full")
+        return await write(self, record)
+
+    async with world(tmp_path) as (web, transfer):
+        monkeypatch.setattr(Audit, "write", full)
+        with pytest.raises(AuditError):
+            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+    assert not (tmp_path / "got.png").exists()
+
+
 async def test_only_https_is_an_address_of_a_file(tmp_path, picture):
+    async def in_clear(*_):
+        return Slot("https://a.test/", "http://a.test/")
+
     async with world(tmp_path) as (_, transfer):
-        with pytest.raises(ConfigurationError):
-            await transfer.send(picture, Slot("http://a/", "http://a/"), "b@x.test")
+        with pytest.raises(TransferError, match="no place for the file"):
+            await transfer.send(picture, in_clear, "b@x.test")
         with pytest.raises(ConfigurationError):
             await transfer.fetch("file:///etc/passwd", tmp_path / "got", "b@x.test")

@@ -53,21 +53,25 @@ async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_no
     base = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     path = tmp_path / "file.txt"
     path.write_text("what is sent")
+
+    async def ask(*_):
+        return Slot(f"{base}/put", f"{base}/get")
+
     client = HttpsClient(settings(tmp_path, None, service=Service.HTTPS))
     async with listening, Audit(database.address) as audit:
         noted = await audit.write(RECORD)
         transfer = FileTransfer("a@x.test", client, audit, ())
         with pytest.raises(AuditError) as caught:
-            await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+            await transfer.send(path, ask, "b@x.test")
         assert len(web.requests) == 1
         assert "127.0.0.1" not in str(caught.value)
         web.answers["/put"] = b""
         with pytest.raises(AuditError):
-            await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+            await transfer.send(path, ask, "b@x.test")
         assert len(web.requests) == 1
         await asyncio.to_thread(database.start)
         found = await audit.verify(noted)
         assert (found.rows, found.broken) == (2, None)
-        moved = await transfer.send(path, Slot(f"{base}/put", f"{base}/get"), "b@x.test")
+        moved = await transfer.send(path, ask, "b@x.test")
         after = await audit.verify(moved.row)
         assert (after.rows, after.head, after.broken) == (4, moved.row, None)

@@ -36,6 +36,7 @@ __all__ = [
     "MessageReceived",
     "MessageWaiting",
     "NodeChanged",
+    "PeerNamed",
     "RecordingFailed",
     "RegistrationChanged",
     "RegistrationState",
@@ -305,6 +306,14 @@ class EarlyMediaStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerNamed:
+    """A directory knows whose number the other end's is; `sources` are the directories' names."""
+
+    name: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered:
     """The call is confirmed and its media is open."""
 
@@ -432,6 +441,7 @@ class CallEnded:
 
 CallEvent: TypeAlias = (
     CallRinging
+    | PeerNamed
     | EarlyMediaStarted
     | CallAnswered
     | SecurityChanged

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -34,7 +34,9 @@ from softphone.trust import Ask, TrustStore
 from softphone.trust.fips import FipsMode, decide, random_bytes, require
 
 if TYPE_CHECKING:
+    from softphone.contacts import Contact, Contacts, DirectoryConfig
     from softphone.messaging import MessageHook, Messages, MessagingConfig
+    from softphone.sip import NameAddr
 
 __all__ = ["Phone"]
 
@@ -78,6 +80,7 @@ class Phone:
         self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
         self._messages: Messages | None = None
+        self._contacts: Contacts | None = None
         self._telling: asyncio.Task[None] | None = None
         self._caretakers: list[Caretaker] = []
 
@@ -136,11 +139,42 @@ class Phone:
             belief=belief,
             fips=mode.on,
             on_service=on_service,
+            names=self._name,
         )
         account = Account(config, setup)
         await account.start()
         self._accounts.append(account)
         return account
+
+    @property
+    def contacts(self) -> Contacts:
+        """The directories.  Raises LocalProtocolError before `open_directories`."""
+        if self._contacts is None:
+            raise LocalProtocolError("no directory is open: open_directories first")
+        return self._contacts
+
+    def open_directories(self, configs: Iterable[DirectoryConfig]) -> Contacts:
+        """Search these directories from now on, and name the far ends of calls by them.
+
+        Where a configuration names no authority, the phone's `trust` is believed.  Nothing is
+        connected yet, and a call never waits: the name comes as `PeerNamed` once it is known.
+        Raises ConfigurationError when there is none, or what one needs is not installed.
+        """
+        from softphone.account.people import open_contacts
+
+        require(self.fips)
+        if self._contacts is not None:
+            raise LocalProtocolError("the directories of this phone are open already")
+        contacts = open_contacts(configs, self._belief, fips=self.fips.on)
+        self._stack.push_async_callback(contacts.close)
+        self._contacts = contacts
+        return contacts
+
+    def _name(self, peer: NameAddr, told: Callable[[Contact], None]) -> None:
+        if self._contacts is not None:
+            from softphone.account.people import tell_name
+
+            tell_name(self._contacts, peer, told)
 
     @property
     def messages(self) -> Messages:

@@ -99,9 +99,7 @@ class Account:
         self._persona = persona_named(config.persona)
         self._tls = self._tls_of(config, setup)
         self._chores = Chores(config.aor)
-        self._token = token_keeper(
-            config, self._chores.spawn, again=self._register, give_up=self._registration_event
-        )
+        self._token = token_keeper(config, self._chores.spawn, lambda: self._driver.change())
         self._persona.check(config.line)
         can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
@@ -150,6 +148,7 @@ class Account:
             idle=lambda: not self._legs,
             adopt=self._adopt,
             tell=self.tell,
+            names=setup.names,
         )
 
     def _furnish(self, config: AccountConfig) -> Furniture:
@@ -465,8 +464,6 @@ class Account:
 
     def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
         if isinstance(event, RegistrationChanged):
-            if self._token is not None and self._token.takes(event):
-                return
             self._last_change = event
         self._events.put(event)
         if isinstance(event, RegistrationChanged):

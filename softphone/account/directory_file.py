@@ -63,9 +63,11 @@ def load_directories(
     *,
     environment: Mapping[str, str] | None = None,
     trust: TrustStore | None = None,
+    needed: bool = True,
 ) -> DirectoryFile:
     """Read the directories of a file; `trust` is believed where it names no authority.
 
+    That there is none is an error where one is `needed`.
     Raises ConfigurationError with file, line and key.
     """
     where = Path(path)
@@ -79,6 +81,8 @@ def load_directories(
         reader.keys = {"": ("directory", "tls", "policy")}
         reader.check_keys("", values)
     tables = _table(reader, values, "", "directory")
+    if not tables and not needed:
+        return DirectoryFile(where, ())
     if not tables:
         raise ConfigurationError(f"{where}: there is no [directory.NAME] table in it")
     source = _Source(reader, values, os.environ if environment is None else environment, trust)

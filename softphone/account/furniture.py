@@ -17,6 +17,7 @@ from softphone.account.machine import AccountMachine, SignalingEvent
 from softphone.account.registrar import RegistrationMaker
 from softphone.account.route import Route
 from softphone.account.standing import Standing
+from softphone.call.name import Names
 from softphone.events import AccountEvent
 from softphone.machine import Entropy
 from softphone.media.port import MediaPort
@@ -59,6 +60,7 @@ class Workshop:
     idle: Callable[[], bool]
     adopt: Callable[[object, Callable[[Any], None]], None]
     tell: Callable[[AccountEvent], None]
+    names: Names
 
     @property
     def change(self) -> Callable[[], AbstractContextManager[float]]:
@@ -110,6 +112,7 @@ class Workshop:
             credentials=credentials,
             policy=self.policy,
             fips=self.fips,
+            names=self.names,
         )
 
     def _desk(self, config: AccountConfig) -> Desk:

@@ -13,6 +13,7 @@ from softphone.account.machine import AccountMachine
 from softphone.account.route import FirstHop
 from softphone.account.standing import Standing
 from softphone.call import LegSetup, MediaSetup
+from softphone.call.name import Names, no_names
 from softphone.call.video import VideoSetup
 from softphone.machine import Entropy, Flow
 from softphone.media.port import MediaConfig, MediaPort
@@ -40,6 +41,7 @@ class LegMaker:
     credentials: Authenticator | None
     policy: SecurityPolicy | None
     fips: bool
+    names: Names = no_names
 
     def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
         """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
@@ -68,6 +70,7 @@ class LegMaker:
             agent=f"{host}" if ":" not in host else f"[{host}]",
             fips=self.fips,
             digits_by=self.config.media.dtmf,
+            names=self.names,
         )
 
     def _video(self, *, offer: bool) -> VideoSetup | None:

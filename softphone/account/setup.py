@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from softphone.account.connection import NO_BELIEF, Belief
 from softphone.account.service import OnService
+from softphone.call.name import Names, no_names
 from softphone.machine import Entropy, Tap
 from softphone.media.port import MediaPort
 from softphone.net import Resolver
@@ -21,7 +22,8 @@ class AccountSetup:
     """What an account needs of its phone.
 
     `on_service` is asked when the server wants the device to start anew or to compare versions,
-    once no call is up; True says that it has seen to everything.
+    once no call is up; True says that it has seen to everything.  `names` has whose number a
+    call's other end is told, once it is known.
     """
 
     media: MediaPort
@@ -33,3 +35,4 @@ class AccountSetup:
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF
     on_service: OnService | None = None
+    names: Names = no_names

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from softphone.call.session import SessionLeg
+from softphone.contacts.contact import Contact
 from softphone.events import CallEvent, CallState
 from softphone.security import SecurityState, Shortfall
 from softphone.sip import NameAddr
@@ -30,6 +31,11 @@ class Face(Generic[L]):
     def peer(self) -> NameAddr:
         """Who is at the other end, as signaled."""
         return self._leg.peer
+
+    @property
+    def contact(self) -> Contact | None:
+        """Whose number that is, as far as directories have said until now; `PeerNamed` tells."""
+        return self._leg.name.contact
 
     @property
     def state(self) -> CallState:

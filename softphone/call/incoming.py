@@ -55,6 +55,8 @@ class IncomingLeg(SessionLeg):
     def begin(self) -> bool:
         """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""
         self.contain(self._begin)
+        if self.state is not CallState.TERMINATED:
+            self.name.ask(self.peer)
         return self.state is not CallState.TERMINATED
 
     def _begin(self) -> None:

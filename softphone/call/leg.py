@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from softphone.call.dialing import DigitInbox, DigitMethod
 from softphone.call.far_end import FarEnds
 from softphone.call.mailbox import Mailbox
+from softphone.call.name import Names, NameTag, no_names
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, reason_header
 from softphone.call.security import signaling_security
@@ -118,6 +119,7 @@ class LegSetup:
     fips: bool = False
     announce: Callable[[SecurityState], HeaderFields] = _say_nothing
     digits_by: DigitMethod = DigitMethod.AUTO
+    names: Names = no_names
 
 
 class Leg:
@@ -132,6 +134,7 @@ class Leg:
         self.usage: InviteUsage | None = None
         self.state = CallState.TRYING
         self.mailbox: Mailbox[CallEvent] = Mailbox()
+        self.name = NameTag(setup.names, self.mailbox)
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[CallEnded] = loop.create_future()

@@ -18,6 +18,7 @@ from softphone.call.digits import check_digits
 from softphone.call.leg import FAR_END_PATIENCE, LegSetup, TimerHandle
 from softphone.call.refusal import Unacceptable
 from softphone.call.session import SessionLeg
+from softphone.contacts.contact import Contact
 from softphone.diagnostics.explain import explain_response
 from softphone.errors import (
     Busy,
@@ -114,6 +115,7 @@ class OutgoingLeg(SessionLeg):
             with self.setup.change() as now:
                 self.usage = self.setup.endpoint.invite(self._place(body), now=now)
                 self.setup.adopt(self.usage, self.handle)
+            self.name.ask(self.peer)
         except BaseException:
             self.negotiation.close()
             raise
@@ -335,6 +337,11 @@ class OutgoingCall:
     def peer(self) -> NameAddr:
         """Whom we call."""
         return self._called
+
+    @property
+    def contact(self) -> Contact | None:
+        """Whose number we call, as far as directories have said until now."""
+        return None if self._started is None else self._started.name.contact
 
     @property
     def state(self) -> CallState:

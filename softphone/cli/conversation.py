@@ -72,6 +72,8 @@ class Conversation:
             server = self._prepared.config.server_uri
             with face.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await phone.register(self._prepared.config)
+            if self._prepared.directories:
+                phone.open_directories(self._prepared.directories)
             self._show_ready(line)
             try:
                 ended = await connect(line)

@@ -13,6 +13,7 @@ from softphone.events import (
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
+    PeerNamed,
     RecordingFailed,
     SecurityChanged,
     ToneDetected,
@@ -44,6 +45,12 @@ def _ringing(face: Face, event: CallRinging) -> None:
     face.event(
         "ringing", f"{event.status} {event.reason}", status=event.status, reason=event.reason
     )
+
+
+def _named(face: Face, event: PeerNamed) -> None:
+    sources = ", ".join(event.sources)
+    sentence = f"that is {event.name} ({sources})"
+    face.event("name", sentence, name=event.name, sources=event.sources)
 
 
 def _hold(face: Face, event: HoldChanged) -> None:
@@ -94,6 +101,7 @@ def _transfer_progress(face: Face, event: TransferProgressed) -> None:
 
 _SAY: dict[type, Callable[[Face, Any], None]] = {
     CallRinging: _ringing,
+    PeerNamed: _named,
     HoldChanged: _hold,
     DigitReceived: _digit,
     VoiceStarted: _voice,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from softphone.account import AccountConfig, load_account
 from softphone.account.connection import tls_settings
+from softphone.account.directory_file import load_directories
 from softphone.cli.face import Face
 from softphone.cli.fips_mode import enter_mode
 from softphone.cli.run import seconds
 from softphone.cli.unknown import Trusting, unlocked
+from softphone.contacts import DirectoryConfig
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.media.device import SoundDevice
@@ -57,6 +59,7 @@ class Prepared:
     capture: Capture | None = None
     both: Recording | None = None
     device: SoundDevice | None = None
+    directories: tuple[DirectoryConfig, ...] = ()
 
     def discard(self) -> None:
         """Take away the files that were made, since there will be no call."""
@@ -103,6 +106,7 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
     timeout = seconds("--timeout", wishes.timeout, above_zero=True)
     digits = _digits(wishes.digits or "")
     source = None if wishes.play is None else WavSource(wishes.play)
+    directories = load_directories(account, needed=False).directories
     capture = _capture(face, wishes)
     try:
         sink = None if wishes.record is None else WavSink(wishes.record)
@@ -111,6 +115,7 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
             capture.discard()
         raise
     prepared = Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
+    prepared.directories = directories
     if wishes.record_both is not None:
         try:
             prepared.both = Recording(wishes.record_both)

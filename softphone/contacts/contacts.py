@@ -138,6 +138,19 @@ class Contacts:
         self._names.move_to_end(wanted)
         return contact
 
+    def tell(self, number: str, told: Callable[[Contact], None]) -> None:
+        """Have `told` called with whose number it is: now if that is remembered, else once known.
+
+        It is called once at most, and never if nobody has the number.
+        """
+        contact = self.known(number)
+        if contact is not None:
+            told(contact)
+            return
+        task = self._looking.get(dialed(number) or "")
+        if task is not None:
+            task.add_done_callback(lambda done: _pass_on(done, told))
+
     async def by_number(self, number: str) -> Contact | None:
         """Whose number it is; waits for the directories."""
         wanted = dialed(number)
@@ -181,3 +194,10 @@ class Contacts:
         self._names.move_to_end(number)
         while len(self._names) > self._limits.entries:
             self._names.popitem(last=False)
+
+
+def _pass_on(done: asyncio.Task[Contact | None], told: Callable[[Contact], None]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        contact = done.result()
+        if contact is not None:
+            told(contact)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
@@ -38,6 +38,7 @@ from softphone.sip import (
     NameAddr,
     ReferReceived,
     SipUri,
+    Uri,
     security_call_info,
 )
 
@@ -115,7 +116,7 @@ class CallControl:
 
     def _call_user(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
         callee = self._context.config.user(name)
-        binding = None if callee is None else self._context.binding_of(name)
+        binding = None if callee is None else self._context.binding_of(callee.name)
         if callee is None or binding is None:
             leg.reject(404 if callee is None else 480)
             return
@@ -239,7 +240,7 @@ class CallControl:
         def place(body: Body | None) -> Invitation:
             return Invitation(
                 uri=binding.contact.uri,
-                local=NameAddr(caller.display_name, caller.uri, ()),
+                local=NameAddr(caller.display_name, self._presented(caller.uri), ()),
                 remote=NameAddr(None, SipUri("sip", callee.name, None, host), ()),
                 to=binding.flow,
                 body=body,
@@ -248,6 +249,14 @@ class CallControl:
             )
 
         return place
+
+    def _presented(self, uri: Uri) -> Uri:
+        """A caller as its callee sees it: by number where there is a directory of numbers."""
+        config = self._context.config
+        user = config.user(uri.user) if isinstance(uri, SipUri) else None
+        if user is None or not config.directory or not isinstance(uri, SipUri):
+            return uri
+        return replace(uri, user=config.number(user))
 
     def referred(self, event: ReferReceived[InviteUsage, Any]) -> None:
         """A REFER: within a call a transfer, outside of calls a device's wish or nothing."""
@@ -265,7 +274,7 @@ class CallControl:
     def _dial(self, name: str, leg: SessionLeg) -> OutgoingLeg | int:
         """Call a user on behalf of the far end of `leg`."""
         callee = self._context.config.user(name)
-        binding = None if callee is None else self._context.binding_of(name)
+        binding = None if callee is None else self._context.binding_of(callee.name)
         if callee is None or binding is None:
             return 404 if callee is None else 480
         place = self._place(leg.peer, callee, binding)

@@ -110,8 +110,13 @@ class LabConfig:
             )
 
     def user(self, name: str | None) -> LabUser | None:
-        """The user of that name."""
-        return next((user for user in self.users if user.name == name), None)
+        """The user of that name, or of that number."""
+        wanted = (user for user in self.users if name in (user.name, self.number(user)))
+        return next(wanted, None)
+
+    def number(self, user: LabUser) -> str:
+        """A user's number, which the directory has: 1001 and on, in the order of the users."""
+        return str(1001 + self.users.index(user))
 
     def user_of(self, device: str) -> LabUser | None:
         """The user of a device; who shows a password over TLS has none, as with CUCM."""

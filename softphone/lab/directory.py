@@ -44,12 +44,12 @@ class Person:
     home: str | None = None
 
 
-def lab_people(names: Sequence[str]) -> tuple[Person, ...]:
-    """The lab's users as a directory has them, and its echo."""
+def lab_people(numbers: Mapping[str, str]) -> tuple[Person, ...]:
+    """The lab's users as a directory has them, by name with their numbers, and its echo."""
     echo = Person("echo", "Echo", "Service", "600")
     users = (
-        Person(name, name.capitalize(), "Example", str(1001 + place), f"{name}@example.test")
-        for place, name in enumerate(names)
+        Person(name, name.capitalize(), "Example", number, f"{name}@example.test")
+        for name, number in numbers.items()
     )
     return (*users, echo)
 

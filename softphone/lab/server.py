@@ -176,7 +176,7 @@ class LabServer:
     async def _open_directory(self) -> None:
         config = self.config
         self.directory = LabDirectory(
-            lab_people([user.name for user in config.users]),
+            lab_people({user.name: config.number(user) for user in config.users}),
             self.files.passwords,
             self.files.server,
             config.host,

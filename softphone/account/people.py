@@ -1,0 +1,51 @@
+"""The directories of a phone: opened with whom it believes, asked for the names of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from softphone.account.connection import Belief
+from softphone.contacts import Contact, Contacts, DirectoryConfig, open_directories
+from softphone.errors import ConfigurationError
+from softphone.sip import NameAddr, SipUri
+
+__all__ = ["number_of", "open_contacts", "tell_name"]
+
+
+def open_contacts(configs: Iterable[DirectoryConfig], belief: Belief, *, fips: bool) -> Contacts:
+    """The directories of these configurations; no connection is made yet.
+
+    Where one names no authority of its own, those count that the phone believes.  Raises
+    ConfigurationError when there is no directory, or what one needs is not installed.
+    """
+    if belief.fetcher is None:
+        raise ConfigurationError("the phone has nobody who fetches CRLs")
+    mine = [_believing(config, belief, fips=fips) for config in configs]
+    if not mine:
+        raise ConfigurationError("there is no directory to open")
+    return Contacts(open_directories(mine, belief.fetcher))
+
+
+def _believing(config: DirectoryConfig, belief: Belief, *, fips: bool) -> DirectoryConfig:
+    tls = config.tls
+    known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
+    store = tls.store if known or belief.trust is None else belief.trust
+    return replace(config, tls=replace(tls, store=store, unknown=belief.unknown, fips=fips))
+
+
+def tell_name(contacts: Contacts, peer: NameAddr, told: Callable[[Contact], None]) -> None:
+    """Have the name of a call's peer told once it is known."""
+    number = number_of(peer)
+    if number is not None:
+        contacts.tell(number, told)
+
+
+def number_of(peer: NameAddr) -> str | None:
+    """What a directory may know a peer by: the user part, or the number of a tel: URI."""
+    uri = peer.uri
+    if isinstance(uri, SipUri):
+        return uri.user
+    if uri.scheme == "tel":
+        return uri.rest.partition(";")[0]
+    return None

@@ -1,8 +1,9 @@
 """Where an account's bearer token comes from, and when it is renewed (RFC 6750, RFC 6749 5.1).
 
 The token is asked of a file, a command or a callback before it ends, and at once when a server
-does not accept it.  Nobody's token gets into a log or an exception.  Nothing is verified of it:
-its end is read to come back in time, and that is all.
+does not accept it; requests that were refused wait for it, and are sent again once.  Nobody's
+token gets into a log or an exception.  Nothing is verified of it: its end is read to come back in
+time, and that is all.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from softphone.account.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, SoftphoneError
-from softphone.events import RegistrationChanged, RegistrationState
 from softphone.security import KeyMaterial
 from softphone.sip.bearer import LONGEST_TOKEN, BearerSession, is_bearer_token
 
@@ -104,8 +105,7 @@ def _lasts(token: str, wall: float) -> float | None:
 class TokenKeeper:
     """Keeps the token of one account; `session` answers challenges with it.
 
-    `spawn` runs a coroutine as long as the account lives, `again` registers once more, and
-    `give_up` is told that there is no token to do it with.
+    `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint.
     """
 
     def __init__(
@@ -113,18 +113,16 @@ class TokenKeeper:
         config: OAuthConfig,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        again: Callable[[], None],
-        give_up: Callable[[RegistrationChanged], None],
+        change: Callable[[], AbstractContextManager[float]],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._spawn = spawn
-        self._again = again
-        self._give_up = give_up
+        self._change = change
         self._wall = wall
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._tried_again = False
+        self._replaced_at = -math.inf
         self._lasts: float | None = None
         self.session = BearerSession(on_refused=self._wanted.set)
 
@@ -139,9 +137,15 @@ class TokenKeeper:
             await self._renew()
 
     async def _replace_refused(self) -> None:
-        """Get another token, unless somebody else was faster."""
+        """Get another token, unless somebody else was faster.
+
+        One that replaced another and is refused as well is not replaced at once.
+        """
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._replaced_at + LEAST - clock()))
         async with self._turn:
             if self.session.token_refused:
+                self._replaced_at = clock()
                 await self._renew()
 
     async def _renew(self) -> None:
@@ -150,24 +154,17 @@ class TokenKeeper:
         self._wanted.clear()
         self.session.replace(token.value)
 
-    def takes(self, event: RegistrationChanged) -> bool:
-        """Whether a refused registration is tried once more, with a new token."""
-        if event.state is RegistrationState.REGISTERED:
-            self._tried_again = False
-        refused = event.state is RegistrationState.FAILED and event.status in (401, 407)
-        if not refused or not self.session.token_refused or self._tried_again:
-            return False
-        self._tried_again = True
-        self._spawn(self._try_again())
-        return True
+    def _resume(self) -> None:
+        """Send again what has waited for it."""
+        if self.session.waited_for:
+            with self._change() as now:
+                self.session.resume(now=now)
 
-    async def _try_again(self) -> None:
-        try:
-            await self._replace_refused()
-        except AuthenticationFailed as error:
-            self._give_up(RegistrationChanged(RegistrationState.FAILED, 407, str(error)))
-            return
-        self._again()
+    def _give_up(self, error: SoftphoneError) -> None:
+        logger.warning("the token was not renewed: %s", error)
+        if self.session.waited_for:
+            with self._change() as now:
+                self.session.give_up(str(error), now=now)
 
     async def _keep(self) -> None:
         """Renew ahead of the end, and when a server has refused what we have."""
@@ -175,10 +172,11 @@ class TokenKeeper:
             refused = await self._until_due()
             try:
                 await (self._replace_refused() if refused else self.renew())
+                self._resume()
             except SoftphoneError as error:
-                logger.warning("the token was not renewed: %s", error)
                 self._wanted.clear()
                 self._lasts = 2 * RETRY
+                self._give_up(error)
 
     async def _until_due(self) -> bool:
         """Wait until the token is to be renewed; whether that is since it was refused."""
@@ -209,14 +207,12 @@ class TokenKeeper:
 def token_keeper(
     config: AccountConfig,
     spawn: Callable[[Coroutine[Any, Any, None]], None],
-    *,
-    again: Callable[[], None],
-    give_up: Callable[[RegistrationChanged], None],
+    change: Callable[[], AbstractContextManager[float]],
 ) -> TokenKeeper | None:
     """The keeper of an account's token; None where it has none."""
     if config.oauth is None:
         return None
-    return TokenKeeper(config.oauth, spawn=spawn, again=again, give_up=give_up)
+    return TokenKeeper(config.oauth, spawn=spawn, change=change)
 
 
 def _read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from softphone.security import KeyMaterial
 from softphone.sip.authentication_value import AuthValue
-from softphone.sip.authenticator import AuthenticationRefused
+from softphone.sip.authenticator import AuthenticationRefused, WaitingRoom
 from softphone.sip.digest import DigestRole
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.message import Request, Response
@@ -45,15 +45,12 @@ def presented_token(request: Request) -> str | None:
     return None
 
 
-def _nobody() -> None:
-    """Nobody is told."""
-
-
 class BearerSession:
     """The token of one user agent; `replace` puts a new one in its place.
 
     A server that challenges a request which carried the present token has refused it:
-    `token_refused` then stays true until there is another, and `on_refused` is called.
+    `token_refused` then stays true until there is another, and `on_refused` is called.  Whoever
+    listens to that gets another one: requests wait for it meanwhile, until `resume` or `give_up`.
     """
 
     def __init__(
@@ -61,12 +58,13 @@ class BearerSession:
         token: KeyMaterial | None = None,
         *,
         quoted: bool = True,
-        on_refused: Callable[[], None] = _nobody,
+        on_refused: Callable[[], None] | None = None,
     ) -> None:
         self._token = token
         self._quoted = quoted
         self._on_refused = on_refused
         self._asked: set[DigestRole] = set()
+        self._waiting = WaitingRoom()
         self.refusal: AuthenticationRefused | None = None
         """Why the latest challenge was not answered; None when it was."""
         self.token_refused = False
@@ -82,6 +80,20 @@ class BearerSession:
         if before is not None and before is not token:
             before.close()
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether requests wait for another token."""
+        return len(self._waiting) > 0
+
+    def resume(self, *, now: float) -> None:
+        """Send those that have waited again, with the token that there is now."""
+        self._waiting.release(now=now)
+
+    def give_up(self, reason: str, *, now: float) -> None:
+        """Say that there is no other token, and why: those that have waited have failed."""
+        self.refusal = AuthenticationRefused(reason)
+        self._waiting.dismiss(now=now)
+
     def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
         """The request again with the token, for a Bearer challenge in a 401 or 407."""
         found = self._authorize(request, response)
@@ -96,10 +108,16 @@ class BearerSession:
             return AuthenticationRefused("the server asks for a token, and there is none")
         if self.token_refused or any(self._carried(request, role) for role in roles):
             self.token_refused = True
-            self._on_refused()
-            return AuthenticationRefused("the server did not accept the token")
+            return self._refused()
         self._asked.update(roles)
         return self._with_token(request, roles)
+
+    def _refused(self) -> AuthenticationRefused:
+        reason = "the server did not accept the token"
+        if self._on_refused is None:
+            return AuthenticationRefused(reason)
+        self._on_refused()
+        return AuthenticationRefused(reason, self._waiting)
 
     def prepare(self, request: Request) -> Request:
         """A new request with the token where one has been asked for before."""

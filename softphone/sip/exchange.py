@@ -1,6 +1,6 @@
 """One request and its responses (RFC 3261 sections 8.1 and 8.2).
 
-`Exchange` is a request of ours that is not an INVITE, with digest challenges answered on the way;
+`Exchange` is a request of ours that is not an INVITE, with challenges answered on the way;
 `ServerExchange` is one that came in and waits for the application's answer.
 """
 
@@ -11,13 +11,14 @@ from typing import Protocol
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
-from softphone.sip.authenticator import Authenticator
+from softphone.sip.authenticator import AuthenticationRefused, Authenticator
 from softphone.sip.body import Body
 from softphone.sip.client_transaction import ClientTransaction, for_another_flow
 from softphone.sip.detour import Detour
 from softphone.sip.header_values import CSeq
 from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
+from softphone.sip.renewal import Renewal
 from softphone.sip.server_transaction import ServerTransaction
 from softphone.sip.transaction_layer import TransactionLayer
 
@@ -42,8 +43,8 @@ def authorized(
     *,
     credentials: Authenticator | None,
     take_sequence: Callable[[], int],
-) -> Request | None:
-    """The request again with credentials and a new CSeq (22.2), None if there is no answer."""
+) -> Request | AuthenticationRefused | None:
+    """The request again with credentials and a new CSeq (22.2), or why not; None: no challenge."""
     if credentials is None:
         return None
     if response.status not in (401, 407):
@@ -51,7 +52,7 @@ def authorized(
         return None
     answer = credentials.authorize(request, response)
     if not isinstance(answer, Request):
-        return None
+        return answer
     cseq = CSeq(take_sequence(), request.method)
     return answer.without_header("Via").with_header("CSeq", str(cseq))
 
@@ -63,6 +64,7 @@ class Exchange:
         "_credentials",
         "_detour",
         "_layer",
+        "_renewal",
         "_take_sequence",
         "_transaction",
         "_user",
@@ -92,6 +94,7 @@ class Exchange:
         self._take_sequence = take_sequence or self._next_sequence
         self._transaction: ClientTransaction | None = None
         self._detour = Detour(None)
+        self._renewal = Renewal(layer, again=self._send_again, final=self._answered)
 
     @property
     def flow(self) -> Flow | None:
@@ -112,27 +115,45 @@ class Exchange:
             self.request = self._credentials.prepare(self.request)
         self._transaction = self._layer.request(self.request, to=self.to, user=self, now=now)
 
+    def drop(self) -> None:
+        """Do not send it again should new credentials come: its answer is not wanted any more."""
+        self._renewal.stop()
+
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
         """Answer a challenge, or hand the response on."""
         if transaction is not self._transaction:
             return
-        if response.final:
-            again = authorized(
-                transaction.request,
-                response,
-                credentials=self._credentials,
-                take_sequence=self._take_sequence,
-            )
-            if again is not None:
-                self.request = again
-                self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
-                return
-            if self._go_elsewhere(response, now=now):
-                return
-            self.response = response
+        if not response.final:
+            self._user.exchange_answered(self, response, now=now)
+        elif not self._authorize(response, now=now) and not self._go_elsewhere(response, now=now):
+            self._answered(response, now)
+
+    def _answered(self, response: Response, now: float) -> None:
+        self.response = response
         self._user.exchange_answered(self, response, now=now)
+
+    def _authorize(self, response: Response, *, now: float) -> bool:
+        """Answer a challenge, or wait for the credentials to do it with."""
+        again = authorized(
+            self.request if self._transaction is None else self._transaction.request,
+            response,
+            credentials=self._credentials,
+            take_sequence=self._take_sequence,
+        )
+        if isinstance(again, AuthenticationRefused):
+            return self._renewal.begin(again, response, now=now)
+        if again is None:
+            return False
+        self.request = again
+        self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
+        return True
+
+    def _send_again(self, response: Response, now: float) -> None:
+        """There are new credentials."""
+        if not self._authorize(response, now=now):
+            self._answered(response, now)
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float

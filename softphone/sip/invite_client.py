@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
+from softphone.sip.authenticator import AuthenticationRefused
 from softphone.sip.body import Body, BodyRole
 from softphone.sip.client_transaction import ClientTransaction, for_another_flow
 from softphone.sip.detour import Detour
@@ -28,6 +29,7 @@ from softphone.sip.leg import Leg
 from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
 from softphone.sip.offer_answer import OfferAnswer, OfferState, Turn
+from softphone.sip.renewal import Renewal
 from softphone.sip.transaction_layer import Acknowledgment
 
 __all__ = ["InviteClient"]
@@ -51,6 +53,7 @@ class InviteClient:
         self._over = False
         self._unanswered = False
         self._detour = Detour(None)
+        self._renewal = Renewal(host.layer, again=self._send_again, final=self._give_up)
         self.request = request
         """As it was last sent, without Via."""
 
@@ -77,7 +80,10 @@ class InviteClient:
         if self._over or self._canceling is not None:
             raise LocalProtocolError("the INVITE has been answered, or given up, already")
         self._canceling = headers
-        if self._provisional:
+        if self._renewal.waiting:
+            # It has been answered: there is nothing to cancel, only nothing to send again.
+            self._reject(487, "Request Terminated", None)
+        elif self._provisional:
             self._send_cancel(now=now)
 
     def acknowledge(self, leg: Leg, body: Body | None, *, now: float) -> None:
@@ -296,7 +302,16 @@ class InviteClient:
             return
         if self._go_elsewhere(response, now=now):
             return
+        self._give_up(response, now)
+
+    def _give_up(self, response: Response, now: float) -> None:
         self._reject(response.status, response.reason, response)
+
+    def _send_again(self, response: Response, now: float) -> None:
+        """There are new credentials."""
+        transaction = self._transaction
+        if transaction is None or not self._try_again(transaction, response, now=now):
+            self._give_up(response, now)
 
     def _try_again(self, transaction: ClientTransaction, response: Response, *, now: float) -> bool:
         """Answer a challenge (22.2) or a 422 (RFC 4028 section 7.4) with a new INVITE."""
@@ -306,6 +321,8 @@ class InviteClient:
             credentials=self._host.credentials,
             take_sequence=self._next_sequence,
         )
+        if isinstance(again, AuthenticationRefused):
+            return self._renewal.begin(again, response, now=now)
         timer = self._host.session_timer
         if again is None and response.status == 422 and timer.note_too_small(response):
             again = self.request.with_header("CSeq", str(CSeq(self._next_sequence(), "INVITE")))
@@ -342,6 +359,7 @@ class InviteClient:
 
     def _reject(self, status: int, reason: str, response: Response | None) -> None:
         self._over = True
+        self._renewal.stop()
         for timer in ("cancel", "timer C"):
             self._layer.timers.cancel((self, timer))
         canceled = self._canceling is not None

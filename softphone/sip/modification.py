@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
 from softphone.machine import Side
+from softphone.sip.authenticator import AuthenticationRefused
 from softphone.sip.body import Body, BodyRole
 from softphone.sip.client_transaction import ClientTransaction
 from softphone.sip.event import Cause, ModificationAnswered, ModificationFailed, SessionRefreshed
@@ -17,6 +18,7 @@ from softphone.sip.invite_host import HeaderFields, InviteHost, sent, session_bo
 from softphone.sip.leg import Leg
 from softphone.sip.message import Request, Response
 from softphone.sip.offer_answer import Turn
+from softphone.sip.renewal import Renewal
 from softphone.sip.transaction_layer import Acknowledgment
 
 __all__ = ["Modification"]
@@ -42,6 +44,10 @@ class Modification:
         self._transaction: ClientTransaction | None = None
         self._waits_for_ack: int | None = None
         self._acknowledgments: dict[int, Acknowledgment] = {}
+        self._renewal = self._new_renewal()
+
+    def _new_renewal(self) -> Renewal:
+        return Renewal(self._layer, again=self._renewed, final=self._refused)
 
     @property
     def pending(self) -> bool:
@@ -50,7 +56,7 @@ class Modification:
 
     @property
     def waiting(self) -> bool:
-        """Whether it waits to be sent again, after a 491 or a Retry-After."""
+        """Whether it waits to be sent again: after a 491, a Retry-After, or for credentials."""
         return self._leg is not None and self._transaction is None
 
     def replace(self, body: Body | None) -> None:
@@ -89,6 +95,7 @@ class Modification:
             raise LocalProtocolError("an offer is open: a new one has to wait for its answer")
         self._leg, self._method, self._body = leg, method, body
         self._headers, self._refresh, self._attempts = headers, refresh, 0
+        self._renewal = self._new_renewal()
         self._send(now=now)
 
     def _send(self, *, now: float) -> None:
@@ -185,7 +192,16 @@ class Modification:
     def _failed(self, leg: Leg, request: Request, response: Response, *, now: float) -> None:
         if self._attempts < MAXIMUM_ATTEMPTS and self._try_again(leg, request, response, now=now):
             return
-        self._leg = None
+        self._refused(response, now)
+
+    def _renewed(self, response: Response, now: float) -> None:
+        """There are new credentials: it is written anew, since the session may have changed."""
+        self.handle_timer("again", now=now)
+
+    def _refused(self, response: Response, now: float) -> None:
+        leg, self._leg = self._leg, None
+        if leg is None:
+            return
         self._host.emit(ModificationFailed(self._host, response.status, response.reason, response))
         # RFC 3261 section 12.2.1.2: the dialog is gone.
         if response.status == 481:
@@ -201,6 +217,8 @@ class Modification:
             credentials=self._host.credentials,
             take_sequence=leg.dialog.take_sequence,
         )
+        if isinstance(again, AuthenticationRefused):
+            return self._renewal.begin(again, response, now=now)
         if again is not None:
             sent(leg, self._body)
             self._attempts += 1
@@ -258,4 +276,5 @@ class Modification:
     def stop(self) -> None:
         """The usage is over."""
         self._layer.timers.cancel((self, "again"))
+        self._renewal.stop()
         self._leg = self._transaction = None

@@ -354,6 +354,8 @@ class Subscription:
 
     def _terminate(self, status: int, reason: str, retry_after: float | None = None) -> None:
         self.state = SubscriptionState.TERMINATED
+        if self._exchange is not None:
+            self._exchange.drop()
         for name in ("refresh", "notify", "expire"):
             self._layer.timers.cancel((self, name))
         if self._request is not None:

@@ -76,6 +76,8 @@ class TransactionLayer:
         self.events: deque[object] = deque()
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
+        self.waiting: set[object] = set()
+        """Requests that wait for new credentials, to be sent again."""
         self.server_bytes = 0
         """What the requests of the server transactions amount to."""
         # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
@@ -196,9 +198,11 @@ class TransactionLayer:
 
     @property
     def waits_for_responses(self) -> bool:
-        """Whether a client transaction has no final response yet."""
+        """Whether a client transaction has no final response yet, or waits to be sent again."""
         open_states = (State.CALLING, State.TRYING, State.PROCEEDING)
-        return any(client.state in open_states for client in self._clients.values())
+        return bool(self.waiting) or any(
+            client.state in open_states for client in self._clients.values()
+        )
 
     # Requests ------------------------------------------------------------------------------------
 

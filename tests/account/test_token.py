@@ -7,17 +7,17 @@ import base64
 import json
 import logging
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from softphone.account import AccountConfig, OAuthConfig
 from softphone.account.token import TokenKeeper, read_token, token_keeper
 from softphone.errors import AuthenticationFailed, ConfigurationError
-from softphone.events import RegistrationChanged, RegistrationState
 from softphone.sip import Request, SipUri
 from softphone.sip.bearer import bearer_challenge, presented_token
+from tests.support.calling import eventually
 
-REFUSED = RegistrationChanged(RegistrationState.FAILED, 407, "no")
 SECRET = "s3cr3t-token"
 
 
@@ -54,18 +54,12 @@ class Account:
 
     def __init__(self, config):
         self.tasks = []
-        self.registered = 0
-        self.given_up = []
         self.keeper = TokenKeeper(
             config,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
-            again=self.again,
-            give_up=self.given_up.append,
+            change=lambda: nullcontext(5.0),
             wall=lambda: 1_000_000.0,
         )
-
-    def again(self):
-        self.registered += 1
 
     async def close(self):
         for task in self.tasks:
@@ -118,7 +112,7 @@ def test_what_is_none_is_refused_and_not_shown(data):
 def test_an_account_without_tokens_has_no_keeper():
     for oauth in (None, OAuthConfig(command=("a",))):
         config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
-        keeper = token_keeper(config, lambda work: None, again=list, give_up=lambda event: None)
+        keeper = token_keeper(config, lambda work: None, lambda: nullcontext(0.0))
         assert (keeper is None) is (oauth is None)
 
 
@@ -184,8 +178,7 @@ async def test_it_is_renewed_before_it_ends(monkeypatch):
     fetch, calls = counting(lasts=0.05)
     account = Account(OAuthConfig(fetch=fetch))
     await account.keeper.start()
-    while len(calls) < 3:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(calls) >= 3)
     assert shown(account.keeper.session) == f"token{calls[-1]}"
     await account.close()
 
@@ -195,50 +188,68 @@ async def test_one_that_says_nothing_lasts_as_long_as_is_configured(monkeypatch)
     fetch, calls = counting()
     account = Account(OAuthConfig(fetch=fetch, expires_in=1))
     await account.keeper.start()
-    async with asyncio.timeout(5):
-        while len(calls) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await eventually(lambda: len(calls) == 2)
     await account.close()
 
 
-async def test_a_registration_that_is_refused_is_tried_once_with_a_new_token():
+class Waiter:
+    """A request that was refused, and waits for another token."""
+
+    def __init__(self, session):
+        self.heard = []
+        sent = request()
+        challenge = sent.response(407, headers=[bearer_challenge("r")])
+        refused = session.authorize(session.authorize(sent, challenge), challenge)
+        refused.renewal.enter(self)
+
+    def renewed(self, *, now):
+        self.heard.append(("renewed", now))
+
+    def lost(self, *, now):
+        self.heard.append(("lost", now))
+
+
+async def test_what_was_refused_hears_of_the_new_token():
     fetch, calls = counting()
     account = Account(OAuthConfig(fetch=fetch))
     await account.keeper.start()
-    await asyncio.sleep(0)
-    refuse(account.keeper.session)
-    assert account.keeper.takes(REFUSED)
-    await asyncio.wait(account.tasks[1:])
-    await asyncio.sleep(0)
-    assert (account.registered, calls) == (1, [1, 2])
+    waiter = Waiter(account.keeper.session)
+    await eventually(lambda: waiter.heard)
+    assert (waiter.heard, calls) == ([("renewed", 5.0)], [1, 2])
     assert shown(account.keeper.session) == "token2"
-    refuse(account.keeper.session)
-    assert not account.keeper.takes(REFUSED)
-    assert not account.keeper.takes(RegistrationChanged(RegistrationState.REGISTERED, 200))
-    refuse_again = account.keeper.takes(REFUSED)
-    assert refuse_again
+    assert not account.keeper.session.waited_for
     await account.close()
 
 
-async def test_other_failures_are_none_of_its_business():
-    fetch, _ = counting()
-    account = Account(OAuthConfig(fetch=fetch))
-    await account.keeper.start()
-    assert not account.keeper.takes(REFUSED)
-    refuse(account.keeper.session)
-    assert not account.keeper.takes(RegistrationChanged(RegistrationState.FAILED, 403))
-    await account.close()
-
-
-async def test_without_another_token_it_is_given_up_with_the_reason():
+async def test_without_another_token_the_refusal_stands_with_the_reason():
     fetch, _ = counting(fails=(2, 3))
     account = Account(OAuthConfig(fetch=fetch))
     await account.keeper.start()
-    refuse(account.keeper.session)
-    assert account.keeper.takes(REFUSED)
-    await asyncio.wait(account.tasks[1:])
-    assert account.registered == 0
-    assert account.given_up[0].reason == "the service is away"
+    waiter = Waiter(account.keeper.session)
+    await eventually(lambda: waiter.heard)
+    assert waiter.heard == [("lost", 5.0)]
+    assert account.keeper.session.refusal.reason == "the service is away"
+    await account.close()
+
+
+async def test_one_that_replaced_another_and_is_refused_too_is_not_replaced_at_once(monkeypatch):
+    waits = []
+    sleep = asyncio.sleep
+
+    async def note(seconds):
+        waits.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("softphone.account.token.asyncio.sleep", note)
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    for count in (2, 3):
+        waiter = Waiter(account.keeper.session)
+        await eventually(lambda waiter=waiter: waiter.heard)
+        assert len(calls) == count
+    assert 0.0 in waits
+    assert [9.0 < wait <= 10.0 for wait in waits if wait > 1.0] == [True]
     await account.close()
 
 
@@ -265,9 +276,7 @@ async def test_a_renewal_that_fails_is_logged_without_the_token(caplog, monkeypa
     await account.keeper.start()
     await asyncio.sleep(0)
     refuse(account.keeper.session)
-    async with asyncio.timeout(5):
-        while len(calls) < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await eventually(lambda: len(calls) == 3)
     assert "the service is away" in caplog.text
     assert "token1" not in caplog.text
     await account.close()

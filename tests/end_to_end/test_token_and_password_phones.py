@@ -10,7 +10,12 @@ import pytest
 
 from softphone.account import OAuthConfig, load_account
 from softphone.diagnostics import Ladder
-from softphone.errors import AuthenticationFailed, ConfigurationError, RegistrationRefused
+from softphone.errors import (
+    AuthenticationFailed,
+    CallFailed,
+    ConfigurationError,
+    RegistrationRefused,
+)
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.lab import LabConfig, LabServer
 from softphone.lab.config import LabUser, Login
@@ -81,6 +86,32 @@ async def test_a_token_that_has_ended_is_replaced_on_the_407(lab, phone):
     states = [e.state for e in erin._events._events if isinstance(e, RegistrationChanged)]
     assert RegistrationState.FAILED not in states
     assert lab.devices.keep_alives == registers
+
+
+async def test_a_call_refused_for_its_token_goes_through_with_the_next_one(lab, caplog):
+    caplog.set_level(logging.DEBUG)
+    ladder = Ladder()
+    async with Phone(tap=ladder) as phone:
+        erin, alice = [await account_of(lab, phone, name) for name in ("erin", "alice")]
+        old, new = lab.tokens["erin"], "the-next-token"
+        lab.tokens["erin"] = new
+        (lab.files.folder / "erin.secret").write_text(new)
+        call, other = await connect(erin, alice, "alice")
+        await until(call, lambda state: state.lock)
+        call.hangup()
+        await other.ended()
+    shown = ladder.transcript()
+    assert shown.count("407 Proxy Authentication Required") >= 2
+    assert all(token not in shown + caplog.text for token in (old, new))
+
+
+async def test_a_call_that_no_token_helps_fails_once_and_says_so(lab, phone):
+    erin, _ = [await account_of(lab, phone, name) for name in ("erin", "alice")]
+    lab.tokens["erin"] = "something-else"
+    with pytest.raises(CallFailed, match="407") as caught:
+        await erin.dial("alice").answered(timeout=10)
+    assert caught.value.status == 407
+    assert not erin._token.session.waited_for
 
 
 async def test_a_token_that_nobody_accepts_is_said(lab, phone):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from contextlib import nullcontext
 
 import pytest
 
@@ -37,8 +38,7 @@ async def test_it_is_asked_for_once_in_a_while(token):
     keeper = TokenKeeper(
         OAuthConfig(fetch=fetch),
         spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
-        again=lambda: None,
-        give_up=lambda event: None,
+        change=lambda: nullcontext(0.0),
     )
     await keeper.start()
     await asyncio.sleep(0.7)

@@ -8,18 +8,22 @@ that are not known are skipped.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from softphone.errors import TransportError
 
-__all__ = ["MOST_BODY", "Frame", "FrameKind", "FrameReader"]
+__all__ = ["FORBIDDEN", "MOST_BODY", "MOST_ID", "Frame", "FrameKind", "FrameReader"]
 
 MOST_BODY = 64 * 1024
 """Octets of UTF-8 that a message may have."""
-_MOST_ID = 256
+MOST_ID = 256
+"""Characters that the id of a message may have."""
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no message holds, whichever way it comes: XML cannot carry it (XML 1.0 section 2.2)."""
 # JSON writes a control character as six octets.
-_MOST_FRAME = 6 * MOST_BODY + 8 * _MOST_ID
+_MOST_FRAME = 6 * MOST_BODY + 8 * MOST_ID
 _HEADER = 4
 
 
@@ -83,8 +87,10 @@ def _frame_of(data: bytes) -> Frame | None:
     key, body = fields.get("id"), fields.get("body", "")
     if fields.get("kind") not in (FrameKind.MESSAGE.value, FrameKind.ACK.value):
         return None
-    if not isinstance(key, str) or not isinstance(body, str) or not 0 < len(key) <= _MOST_ID:
+    if not isinstance(key, str) or not isinstance(body, str) or not 0 < len(key) <= MOST_ID:
         raise TransportError("the other client sent a frame whose fields are wrong")
     if len(body.encode("utf-8", "replace")) > MOST_BODY:
         raise TransportError(f"the other client sent a message of more than {MOST_BODY} octets")
+    if FORBIDDEN.search(key) or FORBIDDEN.search(body):
+        raise TransportError("the other client sent characters that no message may have")
     return Frame(FrameKind(fields["kind"]), key, body)

@@ -1,7 +1,8 @@
 """All TLS sessions with other clients: opened when a message needs one, accepted when asked for.
 
 A session belongs to a full JID: a peer that goes to another client is negotiated with again.  At
-most 64 are open, and 8 in their handshake, whoever asks for them.
+most 64 are open, and 8 in their handshake, whoever asks for them; 4 with the clients of one peer,
+so that nobody takes all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ logger = logging.getLogger("softphone.messaging")
 
 MARK = "client-tls:"
 """What the id of a byte stream begins with that carries TLS."""
-MOST_SESSIONS, MOST_UNPROVEN, MOST_WITH_ONE = 64, 8, 2
+MOST_SESSIONS, MOST_UNPROVEN, MOST_WITH_ONE, MOST_OF_PEER = 64, 8, 2, 4
 _OPEN_WITHIN = 15.0
 
 
@@ -148,6 +149,7 @@ class Sessions:
             and len(self._sessions) < MOST_SESSIONS
             and unproven < MOST_UNPROVEN
             and len(self._with(peer)) < MOST_WITH_ONE
+            and sum(_bare(full) == _bare(peer) for full, _ in self._sessions) < MOST_OF_PEER
         )
 
     def _started(self, carrier: Any) -> None:

@@ -27,6 +27,7 @@ class StartTls:
         self._parser: Any = ET.XMLPullParser(("start", "end"))
         self._depth = 0
         self._size = 0
+        self._tail = b""
         self._asked = False
         self._ready = False
 
@@ -46,7 +47,10 @@ class StartTls:
     def receive(self, data: bytes) -> bytes:
         """What to send in answer.  Raises TransportError when there will be no TLS."""
         self._size += len(data)
-        if self._size > _MOST or b"<!" in data:
+        # RFC 6120 section 11.6: UTF-8 only, so that nothing hides from a look at the octets.
+        joined = self._tail + data
+        self._tail = data[-1:] or self._tail
+        if self._size > _MOST or b"<!" in joined or b"\0" in data:
             raise TransportError(f"{self._domain} sends what no chat server sends before TLS")
         answer = b""
         try:

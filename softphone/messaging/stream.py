@@ -78,6 +78,7 @@ class XmppStream(ClientXMPP):
         self._on_end = on_end
         self._mechanism: Scram | EXTERNAL | None = None
         self._unfinished = 0
+        self._tail = b""
         self.refusal: SoftphoneError | None = None
         self.held = False
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
@@ -95,6 +96,7 @@ class XmppStream(ClientXMPP):
         self.refusal = None
         self.held = False
         self._unfinished = 0
+        self._tail = b""
         if self._run_out_filters is None or self._run_out_filters.done():
             self._run_out_filters = asyncio.ensure_future(self.run_filters())
         self.init_plugins()  # type: ignore[no-untyped-call]
@@ -205,7 +207,13 @@ class XmppStream(ClientXMPP):
     def _check(self, data: bytes) -> None:
         if self._unfinished > MOST_STANZA + len(data):
             raise TransportError(f"the chat server sent a stanza of more than {MOST_STANZA} bytes")
-        if self.xml_root is None and b"<!" in data:
+        if self.xml_root is not None:
+            return
+        # Before the root only: a document type can be nowhere else.  RFC 6120 section 11.6: UTF-8
+        # only, so that nothing hides from a look at the octets.
+        joined = self._tail + data
+        self._tail = data[-1:] or self._tail
+        if b"<!" in joined or b"\0" in data:
             raise TransportError("the chat server sent a document type, which XMPP forbids")
 
     def _drop(self, error: SoftphoneError) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from softphone.errors import TransportError
 from softphone.messaging.framing import MOST_BODY, Frame, FrameKind, FrameReader
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=50
+)
 FRAMES = st.lists(st.builds(Frame, st.just(FrameKind.MESSAGE), TEXT.filter(bool), TEXT), max_size=5)
 
 
@@ -41,6 +43,9 @@ def framed(fields) -> bytes:
         framed({"kind": "message", "id": ""}),
         framed({"kind": "ack", "id": "x" * 257}),
         framed({"kind": "message", "id": "1", "body": ["x"]}),
+        framed({"kind": "message", "id": "1", "body": "a\x1b[2Jb"}),
+        framed({"kind": "message", "id": "1", "body": "\ud800"}),
+        framed({"kind": "message", "id": "\0", "body": "x"}),
         framed({"kind": "message", "id": "1", "body": "x" * (MOST_BODY + 1)}),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import TransportError
-from softphone.messaging.sessions import MARK, MOST_UNPROVEN, MOST_WITH_ONE, Sessions
+from softphone.messaging.sessions import MARK, MOST_OF_PEER, MOST_UNPROVEN, MOST_WITH_ONE, Sessions
 from softphone.net.connector import Connector, ConnectorConfig
 from softphone.net.http import RevocationFetcher
 from softphone.trust import Service
@@ -57,9 +57,19 @@ async def test_a_client_has_two_sessions_at_most(asked):
 
 async def test_few_may_be_unproven(asked):
     sessions, connection = asked
-    took = [await opened(connection, f"{MARK}{number}", f"{BOB}/{number}") for number in range(10)]
+    took = [
+        await opened(connection, f"{MARK}{number}", f"bob{number}@b.test/desk")
+        for number in range(10)
+    ]
     assert took.count(True) == MOST_UNPROVEN
     assert len(sessions) == MOST_UNPROVEN
+
+
+async def test_one_peer_does_not_take_every_place(asked):
+    _, connection = asked
+    took = [await opened(connection, f"{MARK}{number}", f"{BOB}/{number}") for number in range(6)]
+    assert took.count(True) == MOST_OF_PEER
+    assert await opened(connection, f"{MARK}9", "carol@b.test/desk")
 
 
 async def test_bytes_that_are_no_tls_end_the_session(asked):

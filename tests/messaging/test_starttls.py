@@ -55,6 +55,24 @@ def test_whatever_else_a_server_says_ends_it(said):
         machine.receive(said)
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"<", b"!DOCTYPE x [<!ENTITY a 'b'>]>"),
+        (b"<", b"", b"!DOCTYPE x []>"),
+        ("\ufeff<!DOCTYPE x []><x/>".encode("utf-16-le"),),
+        ("\ufeff<!DOCTYPE x []><x/>".encode("utf-16-be"),),
+    ],
+)
+def test_a_document_type_cannot_hide_between_pieces_or_in_another_encoding(pieces):
+    machine = StartTls("a.test")
+    *before, last = pieces
+    for piece in before:
+        assert machine.receive(piece) == b""
+    with pytest.raises(TransportError, match="no chat server sends"):
+        machine.receive(last)
+
+
 @given(
     st.lists(
         st.sampled_from([HEADER, OFFER, PROCEED, b"<x/>", b"</stream:stream>", b" ", b"\xff"]),

@@ -107,6 +107,15 @@ async def test_hostile_bytes_end_the_connection_and_nothing_more(begun, said):
     assert one.connection is None
 
 
+async def test_a_document_type_cannot_hide_between_two_pieces(begun, caplog):
+    one, connection = begun
+    connection.say("<")
+    connection.say("!DOCTYPE x [<!ENTITY a 'b'>]>")
+    async with asyncio.timeout(5):
+        await connection.finished
+    assert "document type" in str(one.ends[0])
+
+
 async def test_a_stream_that_is_held_reads_nothing(begun):
     one, connection = begun
     one.hold(True)

@@ -34,7 +34,7 @@ from softphone.events import (
     ConfigurationFetched,
     ServiceRequested,
 )
-from softphone.net.handshake import Fetcher
+from softphone.net.answers import Fetcher
 from softphone.provisioning import Booted, BootPlan, BootStep, StepKind, boot_device
 from softphone.provisioning.boot_step import Tell
 from softphone.trust import Bootstrap, Identity, IdentityStore

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from softphone.account.config import AccountConfig
 from softphone.machine import Entropy
 from softphone.net import DriverConfig
+from softphone.net.answers import Fetcher
 from softphone.net.dialer import Resolver as NameResolver
-from softphone.net.handshake import Fetcher
 from softphone.personas import RegistrationStyle, StandardPersona
 from softphone.security import SecurityPolicy
 from softphone.sip import (

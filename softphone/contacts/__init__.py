@@ -13,7 +13,7 @@ from softphone.contacts.config import (
 )
 from softphone.contacts.contact import Contact, Number
 from softphone.contacts.contacts import CacheLimits, Contacts, Directory, Found
-from softphone.net.handshake import Fetcher
+from softphone.net.answers import Fetcher
 
 __all__ = [
     "ATTRIBUTES",

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from softphone.errors import TransportError
 from softphone.machine import Flow, Target
+from softphone.net.answers import Fetcher
 from softphone.net.dialer import Dialer, Resolver, system_addresses
-from softphone.net.handshake import Fetcher, Gate, TlsClient
+from softphone.net.handshake import Gate, TlsClient
 from softphone.net.limits import Limits
 from softphone.net.slots import Slots
 from softphone.net.stream import StreamConnection, StreamOwner

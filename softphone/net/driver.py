@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError, TransportError
 from softphone.machine import Address, Flow, Machine, Tap, Target, Transmit, Transport
+from softphone.net.answers import Fetcher
 from softphone.net.dialer import Dialer, Resolver, system_addresses
 from softphone.net.drain import Drain
-from softphone.net.handshake import Fetcher, Gate, TlsClient, TlsServer
+from softphone.net.handshake import Gate, TlsClient, TlsServer
 from softphone.net.limits import Limits
 from softphone.net.listener import Listener, bind_stream
 from softphone.net.slots import Slots
@@ -129,6 +130,7 @@ class Driver(Generic[E]):
             clock=self._clock,
         )
         dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve)
+        self.tap = tap
         self._board = Switchboard(self._drain, dialer, limits=limits, tap=tap)
         self._listeners: list[Listener] = []
         self._closed: asyncio.Future[None] | None = None

@@ -13,11 +13,10 @@ import ipaddress
 import socket
 import ssl
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.errors import (
     CertificateError,
@@ -31,15 +30,13 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.machine import PeerIdentity, Target
+from softphone.net.answers import Fetcher, conclude, fetch_answers, forget
 from softphone.net.limits import Limits
 from softphone.net.slots import Slots
 from softphone.net.stream import StreamConnection, alert_of
 from softphone.trust import (
     AskTvs,
     ClientCertificates,
-    Fetch,
-    FetchFailed,
-    FetchKind,
     GateRules,
     Pin,
     Place,
@@ -58,7 +55,6 @@ from softphone.trust import (
 )
 
 __all__ = [
-    "Fetcher",
     "Gate",
     "TlsClient",
     "TlsServer",
@@ -68,20 +64,6 @@ __all__ = [
     "rules_of",
     "verified_chain",
 ]
-
-Fetcher: TypeAlias = Callable[
-    [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
-]
-"""`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
-
-
-@runtime_checkable
-class Forgets(Protocol):
-    """A fetcher that keeps answers, and drops those that nobody could believe."""
-
-    def forget(self, fetches: Iterable[Fetch]) -> None:
-        """Drop what was kept for these."""
-
 
 # What OpenSSL says of an answer that is no TLS record.
 _NOT_TLS = frozenset(
@@ -257,35 +239,19 @@ class Gate:
             self.counters["verdicts_kept"] += 1
             return known
         examination = examine(chain, service, reference, wall=wall, rules=rules)
-        answers = await self._fetched(examination.wanted, tvs)
+        answers = await fetch_answers(examination.wanted, self.fetcher, self.limits, tvs)
         wall = self.wall()  # an answer may be younger than the question
         try:
-            verdict = examination.conclude(answers, wall=wall)
+            verdict = await conclude(examination, answers, wall=wall)
         except CertificateUntrusted:
-            self._forget(examination.wanted)
+            forget(self.fetcher, examination.wanted)
             raise
         if verdict.revocation in ("unreachable", "invalid"):
             self.counters[f"revocation_{verdict.revocation}"] += 1
         if verdict.revocation == "invalid":
-            self._forget(examination.wanted)
+            forget(self.fetcher, examination.wanted)
         self.verdicts.keep(key, verdict, wall=wall)
         return verdict
-
-    async def _fetched(
-        self, wanted: Sequence[Fetch], tvs: AskTvs | None
-    ) -> Mapping[Fetch, bytes | FetchFailed]:
-        answers: dict[Fetch, bytes | FetchFailed] = {}
-        told = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
-        if told:
-            answers.update(await self.fetcher(told, self.limits.fetch_timeout))
-        for question in wanted:
-            if question.kind is FetchKind.TVS and tvs is not None:
-                answers[question] = await tvs(question.request, self.limits.tvs_timeout)
-        return answers
-
-    def _forget(self, fetches: Iterable[Fetch]) -> None:
-        if isinstance(self.fetcher, Forgets):
-            self.fetcher.forget(fetches)
 
 
 def _is_address(name: str) -> bool:

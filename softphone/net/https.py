@@ -19,9 +19,10 @@ import httpcore
 
 from softphone.errors import ConfigurationError, TransportError, TransportTimeout
 from softphone.machine import PeerIdentity, Target, Transport
+from softphone.net.answers import Fetcher
 from softphone.net.dialer import Dialer, Resolver, system_addresses
 from softphone.net.download import AnswerTooLarge
-from softphone.net.handshake import Fetcher, Gate, TlsClient
+from softphone.net.handshake import Gate, TlsClient
 from softphone.net.http import RevocationFetcher
 from softphone.net.http_backend import HTTP_FAILURES, GatedNetwork
 from softphone.net.limits import Limits

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.sip import Request, ServerSubscription
+from softphone.sip import Body, Request, ServerSubscription
 from softphone.sip.kpml import KPML, KpmlWatch
 
 __all__ = ["DigitWatches", "check_digits"]
@@ -26,11 +27,27 @@ def check_digits(digits: str, *, pauses: str = "") -> None:
         raise ConfigurationError(f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D")
 
 
-class DigitWatches:
-    """The KPML subscriptions of one call; `change` opens a drain of the endpoint."""
+class _Timer(Protocol):
+    """What `call_later` gives."""
 
-    def __init__(self, change: Callable[[], AbstractContextManager[float]]) -> None:
+    def cancel(self) -> None:
+        """Do not run it."""
+
+
+class DigitWatches:
+    """The KPML subscriptions of one call.
+
+    `change` opens a drain of the endpoint, `call_later` runs something after so many seconds.
+    """
+
+    def __init__(
+        self,
+        change: Callable[[], AbstractContextManager[float]],
+        call_later: Callable[[float, Callable[[], None]], _Timer],
+    ) -> None:
         self._change = change
+        self._call_later = call_later
+        self._timer: _Timer | None = None
         self._watches: dict[ServerSubscription, KpmlWatch] = {}
 
     def __len__(self) -> int:
@@ -55,30 +72,61 @@ class DigitWatches:
 
     def refresh(self, subscription: ServerSubscription, request: Request) -> None:
         """It was refreshed, perhaps for other digits."""
-        watch = KpmlWatch.parse(request.body) if request.body else None
-        if watch is not None and subscription in self._watches:
-            self._watches[subscription] = watch
+        before = self._watches.get(subscription)
+        asked = KpmlWatch.parse(request.body) if request.body else None
         with self._command() as now:
             subscription.notify(None, now=now)
+            if before is not None:
+                watch = asked or before
+                self._watches[subscription] = watch
+                reports = watch.refreshed(before if asked else None, now=now)
+                self._tell(subscription, watch, reports, now)
+        self._set_timer()
 
     def press(self, digit: str) -> bool:
         """A digit was pressed; whether anybody listens."""
-        self._forget_ended()
-        for subscription, watch in tuple(self._watches.items()):
-            report = watch.press(digit)
-            if report is None:
-                continue
-            with self._command() as now:
-                if watch.over:
-                    subscription.terminate(now=now, body=report)
-                else:
-                    subscription.notify(report, now=now)
-        listening = bool(self._watches)
+        listening = self._each(lambda watch, now: watch.press(digit, now=now))
         self._forget_ended()
         return listening
 
+    def _expire(self) -> None:
+        self._timer = None
+        self._each(lambda watch, now: watch.expire(now=now))
+
+    def _each(self, ask: Callable[[KpmlWatch, float], list[Body]]) -> bool:
+        """Ask every watch for reports and send them; whether there is any watch."""
+        self._forget_ended()
+        watches = tuple(self._watches.items())
+        for subscription, watch in watches:
+            with self._command() as now:
+                self._tell(subscription, watch, ask(watch, now), now)
+        self._set_timer()
+        return bool(watches)
+
+    def _tell(
+        self, subscription: ServerSubscription, watch: KpmlWatch, reports: list[Body], now: float
+    ) -> None:
+        for report in reports:
+            if watch.over and report is reports[-1]:
+                subscription.terminate(now=now, body=report)
+            else:
+                subscription.notify(report, now=now)
+
+    def _set_timer(self) -> None:
+        """Come back when the next watch's time is up."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._forget_ended()
+        due = [watch.next_timer for watch in self._watches.values() if watch.next_timer is not None]
+        if due:
+            with self._command() as now:
+                self._timer = self._call_later(max(0.0, min(due) - now), self._expire)
+
     def close(self) -> None:
         """The call is over: everybody is told."""
+        if self._timer is not None:
+            self._timer.cancel()
         for subscription, watch in self._watches.items():
             if not subscription.over:
                 with self._command() as now:

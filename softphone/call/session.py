@@ -130,7 +130,7 @@ class SessionLeg(Leg):
         self._transfer: asyncio.Future[None] | None = None
         self._transfer_subscription: Subscription | None = None
         self._early_answer: Body | None = None
-        self.digits = DigitWatches(setup.change)
+        self.digits = DigitWatches(setup.change, setup.call_later)
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""

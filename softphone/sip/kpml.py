@@ -1,22 +1,32 @@
 """Key press markup: which digits a watcher wants to hear of, and its reports (RFC 4730).
 
-`KpmlWatch` takes the digits that are pressed and gives response bodies.  Patterns are DRegex
-(section 5.1): digits, `x`, `[1-3*#]`, `.`, `L`, `{m,n}`, and the modes one-shot, persist and
-single-notify.  Timers within a pattern (inter-digit, critical, extra) and `pre` buffering are
-not kept: a digit is reported as soon as a pattern matches.
+`KpmlWatch` takes the digits that are pressed, and the time, and gives response bodies.  Where more
+digits could follow it waits: the inter-digit timer ends a pattern that is not complete (423), the
+critical timer one that is and could be longer, and the extra-digit timer waits for the enter key
+after one that could not.  A one-shot pattern is reported once, a persistent one each time, and
+after single-notify digits are kept until the subscription is refreshed.  Digits from before the
+subscription are not known here, and long presses are like others.
 """
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from softphone.sip.body import Body
+from softphone.sip.kpml_pattern import (
+    LONGEST_PATTERN,
+    MOST_DIGITS,
+    KpmlPattern,
+    Match,
+    Reading,
+    read_pattern,
+)
 
-__all__ = ["KPML", "KPML_REQUEST", "KPML_RESPONSE", "KpmlPattern", "KpmlWatch", "kpml_request"]
+__all__ = ["KPML", "KPML_REQUEST", "KPML_RESPONSE", "KpmlRule", "KpmlWatch", "kpml_request"]
 
 KPML = "kpml"
 """The event package."""
@@ -25,61 +35,56 @@ KPML_RESPONSE = "application/kpml-response+xml"
 
 _LARGEST = 8192
 _MOST_PATTERNS = 16
-_LONGEST_PATTERN = 256
+_MOST_ALTERNATIVES = 48
 _MOST_ELEMENTS = 100
-_MOST_DIGITS = 64
-_MOST_VARIABLE = 2
-"""Parts of one pattern that may repeat differently often: each more would multiply the work."""
-_ATOM = re.compile(
-    r"(?:(?P<one>[0-9*#A-Da-dxXLl+])|\[(?P<set>\^?[0-9*#A-Da-d+xX-]{1,32})\])"
-    r"(?P<times>\.|\{[0-9]{1,2}(?:,[0-9]{0,2})?\})?"
-)
+_LONGEST_TIMER = 3_600_000
+ONE_SHOT, SINGLE_NOTIFY = "one-shot", "single-notify"
 
 
 @dataclass(frozen=True, slots=True)
-class KpmlPattern:
-    """One regex element: its tag, and what it matches; `alternatives` are compiled."""
+class KpmlRule:
+    """The attributes of a pattern element; timers in seconds.
 
-    tag: str
-    alternatives: tuple[re.Pattern[str], ...]
+    An `interdigit` of 0 waits for ever; the others, of 0, do not wait.
+    """
 
-    def matches(self, digits: str) -> bool:
-        """Whether the digits are just this."""
-        return any(one.fullmatch(digits) for one in self.alternatives)
+    persist: str = ONE_SHOT
+    interdigit: float = 4.0
+    critical: float = 1.0
+    extra: float = 0.5
+    enter_key: str = ""
+    partial: bool = True
+    """Whether the digits of a pattern that was not completed in time are reported."""
+    flush: bool = True
+    """Whether digits that were kept after a single-notify are forgotten."""
+
+    @classmethod
+    def of(cls, attributes: dict[str, str]) -> KpmlRule:
+        """Read them; what is malformed counts as not there."""
+        return cls(
+            persist=attributes.get("persist", ONE_SHOT).strip().lower(),
+            interdigit=_milliseconds(attributes.get("interdigittimer"), 4000),
+            critical=_milliseconds(attributes.get("criticaldigittimer"), 1000),
+            extra=_milliseconds(attributes.get("extradigittimer"), 500),
+            enter_key=attributes.get("enterkey", "").strip().upper()[:1],
+            partial=attributes.get("nopartial", "no").strip().lower() not in ("yes", "true", "1"),
+        )
 
 
-def _compile(text: str) -> re.Pattern[str] | None:
-    """One alternative as a regular expression; None for what is not understood ("bs")."""
-    text = "".join(text.split())
-    position, pieces, variable = 0, [], 0
-    while position < len(text):
-        match = _ATOM.match(text, position)
-        if match is None:
-            return None
-        one = match["one"]
-        if one is None:
-            atom = "[" + match["set"].replace("x", "0-9").replace("X", "0-9") + "]"
-        else:
-            atom = {"x": "[0-9]", "l": ""}.get(one.lower(), re.escape(one.upper()))
-        times = match["times"] or ""
-        variable += times == "." or "," in times
-        if variable > _MOST_VARIABLE or "--" in atom:
-            return None
-        pieces.append(atom + ("{0,64}" if times == "." else times) if atom else "")
-        position = match.end()
-    try:
-        return re.compile("".join(pieces)) if any(pieces) else None
-    except (re.error, OverflowError):
-        return None
+def _milliseconds(text: str | None, default: int) -> float:
+    text = (text or "").strip()
+    known = text.isascii() and text.isdigit() and len(text) <= 9
+    return min(int(text) if known else default, _LONGEST_TIMER) / 1000
 
 
 class _Document:
     """A kpml-request while it is read."""
 
     def __init__(self) -> None:
-        self.persist = "one-shot"
+        self.rule = KpmlRule()
+        self.flush: list[str] = []
         self.texts: list[tuple[str, list[str]]] = []
-        self._inside = False
+        self._into: list[str] | None = None
         self._count = 0
 
     def read(self, data: bytes) -> bool:
@@ -100,19 +105,22 @@ class _Document:
         if self._count > _MOST_ELEMENTS or (self._count == 1 and _local(name) != "kpml-request"):
             raise ValueError(name)
         if _local(name) == "pattern":
-            self.persist = attributes.get("persist", "one-shot").lower()
+            self.rule = KpmlRule.of(attributes)
+        elif _local(name) == "flush":
+            self._into = self.flush
         elif _local(name) == "regex":
             if len(self.texts) >= _MOST_PATTERNS:
                 raise ValueError("too many patterns")
             self.texts.append((attributes.get("tag", "")[:64], []))
-            self._inside = True
+            self._into = self.texts[-1][1]
 
     def _end(self, name: str) -> None:
-        self._inside = self._inside and _local(name) != "regex"
+        if _local(name) in ("regex", "flush"):
+            self._into = None
 
     def _text(self, text: str) -> None:
-        if self._inside:
-            self.texts[-1][1].append(text)
+        if self._into is not None:
+            self._into.append(text)
 
     def _doctype(self, *_: object) -> None:
         raise ValueError("a document type may hide entities")
@@ -123,13 +131,24 @@ def _local(name: str) -> str:
 
 
 class KpmlWatch:
-    """What one subscription wants to hear of; `over` once there is nothing more to report."""
+    """What one subscription wants to hear of; `over` once there is nothing more to report.
 
-    def __init__(self, patterns: Sequence[KpmlPattern], *, persist: str) -> None:
+    `next_timer` is when `expire` is due, None: never.
+    """
+
+    def __init__(self, patterns: Sequence[KpmlPattern], *, rule: KpmlRule) -> None:
         self._patterns = tuple(patterns)
-        self._persist = persist
+        self._rule = rule
+        self._reading = Reading(self._patterns)
         self._digits = ""
+        self._found = ""
+        """The longest beginning of the digits that matches."""
+        self._tag = ""
+        self._kept = ""
+        """Digits that came after a single-notify."""
+        self._quiet = False
         self.over = False
+        self.next_timer: float | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> KpmlWatch | None:
@@ -140,30 +159,103 @@ class KpmlWatch:
         patterns = []
         for tag, pieces in document.texts:
             text = "".join(pieces)
-            if len(text) > _LONGEST_PATTERN:
+            if len(text) > LONGEST_PATTERN:
                 return None
-            compiled = [_compile(one) for one in text.split("|")]
-            alternatives = tuple(one for one in compiled if one is not None)
-            if alternatives:
-                patterns.append(KpmlPattern(tag, alternatives))
-        return cls(patterns, persist=document.persist) if patterns else None
+            pattern = read_pattern(tag, text)
+            if pattern is not None:
+                patterns.append(pattern)
+        if sum(len(one.alternatives) for one in patterns) > _MOST_ALTERNATIVES:
+            return None
+        keeps = "".join(document.flush).strip().lower() in ("no", "false", "0")
+        rule = replace(document.rule, flush=not keeps)
+        return cls(patterns, rule=rule) if patterns else None
 
-    def press(self, digit: str) -> Body | None:
-        """A digit was pressed: the report it leads to, or None."""
+    def press(self, digit: str, *, now: float) -> list[Body]:
+        """A digit was pressed: the reports that it leads to."""
+        digit = digit.upper()
         if self.over:
-            return None
-        self._digits = (self._digits + digit.upper())[-_MOST_DIGITS:]
-        found = next((p for p in self._patterns if p.matches(self._digits)), None)
-        if found is None:
-            return None
-        digits, self._digits = self._digits, ""
-        self.over = self._persist == "one-shot"
-        return _report(200, "OK", digits=digits, tag=found.tag)
+            return []
+        if self._quiet:
+            self._kept = (self._kept + digit)[-MOST_DIGITS:]
+            return []
+        if self._found == self._digits and self._found and digit == self._rule.enter_key:
+            return [self._matched()]
+        return self._take(digit, now=now)
+
+    def refreshed(self, before: KpmlWatch | None, *, now: float) -> list[Body]:
+        """The subscription was refreshed, in the place of `before` or as it was."""
+        kept = self._kept if before is None else before._kept
+        self._quiet, self._kept = False, ""
+        reports: list[Body] = []
+        for digit in "" if self._rule.flush else kept:
+            reports += self.press(digit, now=now)
+        return reports
+
+    def expire(self, *, now: float) -> list[Body]:
+        """A timer has run out."""
+        if self.next_timer is None or self.next_timer > now:
+            return []
+        if self._found == self._digits:
+            return [self._matched()]
+        digits = self._digits
+        self._forget()
+        self._reported()
+        return [_report(423, "Timer Expired", digits=digits if self._rule.partial else "")]
 
     def end(self) -> Body:
         """The last report: the subscription has run out, or the call is over."""
         self.over = True
+        self.next_timer = None
         return _report(487, "Subscription Expired")
+
+    def _take(self, digit: str, *, now: float) -> list[Body]:
+        reports: list[Body] = []
+        coming = deque(digit)
+        while coming and not self.over and not self._quiet:
+            digits = self._digits + coming.popleft()
+            state = self._reading.take(digits[-1])
+            if len(digits) <= MOST_DIGITS and (state.whole or state.open):
+                self._digits = digits
+                reports += self._wait(state, now=now)
+                continue
+            if self._found:
+                # No pattern goes on like this: what was complete counts, and the rest is new.
+                rest = digits[len(self._found) :]
+                reports.append(self._matched())
+            else:
+                # Patterns are looked for among the digits: the oldest begins none.
+                rest = digits[1:]
+                self._forget()
+            coming.extendleft(reversed(rest))
+        self._kept = "".join(coming) if self._quiet else ""
+        return reports
+
+    def _wait(self, state: Match, *, now: float) -> list[Body]:
+        rule = self._rule
+        if state.whole:
+            self._found, self._tag = self._digits, state.tag
+            wait = rule.critical if state.open else rule.extra if rule.enter_key else 0.0
+            if not wait:
+                return [self._matched()]
+            self.next_timer = now + wait
+        else:
+            self.next_timer = now + rule.interdigit if rule.interdigit else None
+        return []
+
+    def _matched(self) -> Body:
+        digits, tag = self._found, self._tag
+        self._forget()
+        self._reported()
+        return _report(200, "OK", digits=digits, tag=tag)
+
+    def _reported(self) -> None:
+        self.over = self._rule.persist == ONE_SHOT
+        self._quiet = self._rule.persist == SINGLE_NOTIFY
+
+    def _forget(self) -> None:
+        self._reading = Reading(self._patterns)
+        self._digits = self._found = self._tag = ""
+        self.next_timer = None
 
 
 def _report(code: int, text: str, *, digits: str = "", tag: str = "") -> Body:
@@ -176,12 +268,17 @@ def _report(code: int, text: str, *, digits: str = "", tag: str = "") -> Body:
     return Body(KPML_RESPONSE, document.encode())
 
 
-def kpml_request(regex: str, *, tag: str = "", persist: str = "persist") -> Body:
-    """A request as a server writes it."""
+def kpml_request(
+    regex: str, *, tag: str = "", persist: str = "persist", flush: bool = True, **timers: str
+) -> Body:
+    """A request as a server writes it; `timers` are further attributes of the pattern."""
+    more = "".join(f" {name}={quoteattr(text)}" for name, text in timers.items())
+    kept = "" if flush else "<flush>no</flush>"
     document = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<kpml-request xmlns="urn:ietf:params:xml:ns:kpml-request" version="1.0">'
-        f'<pattern persist="{persist}"><regex tag={quoteattr(tag)}>{regex}</regex></pattern>'
+        f'<pattern persist="{persist}"{more}>{kept}'
+        f"<regex tag={quoteattr(tag)}>{regex}</regex></pattern>"
         "</kpml-request>"
     )
     return Body(KPML_REQUEST, document.encode())

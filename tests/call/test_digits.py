@@ -86,6 +86,52 @@ async def test_a_one_shot_ends_with_its_report():
     assert not collector.caller.digits.press("6")
 
 
+async def test_a_watcher_hears_when_the_digits_stop_half_way():
+    collector = Collector()
+    collector.subscribe(kpml_request("xxx", interdigittimer="2000"))
+    collector.caller.digits.press("5")
+    collector.stage.run(1.0)
+    collector.caller.digits.press("6")
+    collector.stage.run(1.9)
+    before = len(collector.reports)
+    collector.stage.run(0.2)
+    assert len(collector.reports) == before + 1
+    assert b'code="423"' in collector.reports[-1].body
+    assert b'digits="56"' in collector.reports[-1].body
+    assert collector.reports[-1].subscription_state.state == "active"
+
+
+async def test_the_critical_timer_ends_a_one_shot():
+    collector = Collector()
+    collector.subscribe(kpml_request("0|00", persist="one-shot"))
+    collector.caller.digits.press("0")
+    collector.stage.run(1.2)
+    assert collector.digits == "0"
+    assert collector.reports[-1].subscription_state.state == "terminated"
+    assert len(collector.caller.digits) == 0
+
+
+async def test_digits_after_a_single_notify_come_with_the_refresh():
+    collector = Collector()
+    body = kpml_request("x", persist="single-notify", flush=False)
+    collector.subscribe(body)
+    collector.caller.digits.press("1")
+    collector.caller.digits.press("2")
+    assert collector.digits == "1"
+    collector.subscribe(body)
+    assert collector.digits == "12"
+
+
+async def test_nothing_is_timed_after_the_call():
+    collector = Collector()
+    collector.subscribe(kpml_request("xxx"))
+    collector.caller.digits.press("1")
+    collector.caller.hang_up()
+    collector.stage.run(10.0)
+    assert b'code="487"' in collector.reports[-1].body
+    assert b'code="423"' not in b"".join(one.body for one in collector.reports)
+
+
 async def test_digits_can_be_dialed_before_the_answer():
     collector = Collector(up=False)
     collector.stage.bob.leg.ring()

@@ -18,9 +18,22 @@ def digits_of(body):
     return re.search(rb'digits="([^"]*)"', body.data)[1].decode()
 
 
+def code_of(body):
+    return int(re.search(rb'code="([0-9]{3})"', body.data)[1])
+
+
+def told(reports):
+    """Codes and digits of reports."""
+    return [(code_of(one), digits_of(one) if b"digits=" in one.data else "") for one in reports]
+
+
+def press(watching, digits, *, at=0.0):
+    return told([report for digit in digits for report in watching.press(digit, now=at)])
+
+
 def test_a_persistent_pattern_reports_every_digit():
     watching = watch("[x#*+]|bs", tag="Backspace OK")
-    reports = [watching.press(digit) for digit in "12#"]
+    reports = [watching.press(digit, now=0.0)[0] for digit in "12#"]
     assert [digits_of(report) for report in reports] == ["1", "2", "#"]
     assert b'code="200"' in reports[0].data
     assert b'tag="Backspace OK"' in reports[0].data
@@ -29,10 +42,11 @@ def test_a_persistent_pattern_reports_every_digit():
 
 def test_a_one_shot_reports_once():
     watching = watch("xx", persist="one-shot")
-    assert watching.press("1") is None
-    assert digits_of(watching.press("2")) == "12"
+    assert press(watching, "1") == []
+    assert press(watching, "2") == [(200, "12")]
     assert watching.over
-    assert watching.press("3") is None
+    assert press(watching, "3") == []
+    assert watching.next_timer is None
 
 
 @pytest.mark.parametrize(
@@ -48,8 +62,87 @@ def test_a_one_shot_reports_once():
 )
 def test_patterns(regex, pressed, reported):
     watching = watch(regex)
-    reports = [report for digit in pressed if (report := watching.press(digit)) is not None]
-    assert [digits_of(report) for report in reports] == reported
+    assert press(watching, pressed) == [(200, digits) for digits in reported]
+
+
+def test_a_pattern_that_is_not_completed_in_time_is_told_with_423():
+    for persist, over in (("persist", False), ("one-shot", True)):
+        watching = watch("xxx", persist=persist, interdigittimer="2500")
+        assert press(watching, "12", at=10.0) == []
+        assert watching.next_timer == 12.5
+        assert watching.expire(now=12.4) == []
+        assert told(watching.expire(now=12.5)) == [(423, "12")]
+        assert (watching.over, watching.next_timer) == (over, None)
+
+
+def test_the_inter_digit_timer_starts_anew_with_each_digit_and_is_4_seconds_by_default():
+    watching = watch("xxx")
+    press(watching, "1", at=0.0)
+    press(watching, "2", at=3.9)
+    assert watching.next_timer == 7.9
+    assert press(watching, "3", at=7.8) == [(200, "123")]
+    assert watching.next_timer is None
+
+
+def test_digits_of_a_pattern_not_completed_may_be_unwanted_and_zero_waits_for_ever():
+    watching = watch("xx", nopartial="yes")
+    press(watching, "1")
+    assert told(watching.expire(now=4.0)) == [(423, "")]
+    watching = watch("xx", interdigittimer="0")
+    press(watching, "1")
+    assert watching.next_timer is None
+
+
+def test_a_pattern_that_could_be_longer_waits_for_the_critical_timer():
+    watching = watch("0|00", tag="operator")
+    assert press(watching, "0", at=5.0) == []
+    assert watching.next_timer == 6.0
+    (report,) = watching.expire(now=6.0)
+    assert told([report]) == [(200, "0")]
+    assert b'tag="operator"' in report.data
+    assert press(watching, "00", at=7.0) == [(200, "00")]
+    assert press(watch("x.", criticaldigittimer="0"), "1") == [(200, "1")]
+
+
+def test_a_digit_that_no_pattern_goes_on_with_ends_what_was_complete_and_is_new_itself():
+    watching = watch("9|911|5")
+    assert press(watching, "95") == [(200, "9"), (200, "5")]
+    assert press(watching, "915") == [(200, "9"), (200, "5")]
+
+
+def test_patterns_are_found_among_other_digits():
+    assert press(watch("*1"), "12*3*1") == [(200, "*1")]
+
+
+def test_the_enter_key_ends_a_pattern_and_is_not_reported():
+    watching = watch("x{2,4}", enterkey="#")
+    assert press(watching, "12#") == [(200, "12")]
+    assert press(watching, "1234", at=1.0) == []
+    assert watching.next_timer == 1.5
+    assert press(watching, "#", at=1.2) == [(200, "1234")]
+    assert press(watching, "1234", at=2.0) == []
+    assert told(watching.expire(now=2.5)) == [(200, "1234")]
+    assert press(watching, "12345", at=3.0) == [(200, "1234")]
+
+
+def test_after_a_single_notify_digits_wait_for_the_refresh():
+    for flush, reported in ((False, [(200, "2")]), (True, [])):
+        watching = watch("x", persist="single-notify")
+        assert press(watching, "12") == [(200, "1")]
+        again = watch("x", persist="single-notify", flush=flush)
+        assert told(again.refreshed(watching, now=1.0)) == reported
+        assert not again.over
+    same = watch("x", persist="single-notify", flush=False)
+    press(same, "123")
+    assert told(same.refreshed(None, now=1.0)) == [(200, "2")]
+    assert told(same.refreshed(None, now=1.0)) == [(200, "3")]
+
+
+@pytest.mark.parametrize("text", ["-1", "abc", "", "9" * 30, "1.5"])
+def test_a_timer_that_is_malformed_is_the_default(text):
+    watching = watch("xx", interdigittimer=text)
+    press(watching, "1")
+    assert watching.next_timer == 4.0
 
 
 def test_the_end_is_told():
@@ -70,6 +163,7 @@ def test_the_end_is_told():
         kpml_request("[1--3]").data,
         kpml_request("x.x.x.").data,
         kpml_request("x" * 300).data,
+        kpml_request("|".join("x" * 60)).data,
         b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + kpml_request("x").data,
         kpml_request("x" + " " * 9000).data,
         b"<kpml-request>" + b"<a/>" * 200 + b"</kpml-request>",
@@ -80,9 +174,13 @@ def test_what_cannot_be_followed_is_refused(data):
     assert KpmlWatch.parse(data) is None
 
 
-def test_the_dearest_pattern_costs_little():
-    watching = watch("x." * 2 + "#" * 60)
+@pytest.mark.parametrize(
+    ("regex", "digits"),
+    [("x." * 2 + "#" * 60, "1" * 300), ("|".join(["1{60}#"] * 36), ("1" * 60 + "2") * 5)],
+)
+def test_the_dearest_pattern_costs_little(regex, digits):
+    watching = watch(regex)
     started = time.process_time()
-    for _ in range(300):
-        watching.press("1")
-    assert time.process_time() - started < 2.0
+    for digit in digits:
+        watching.press(digit, now=0.0)
+    assert time.process_time() - started < 4.0

@@ -1,0 +1,175 @@
+"""Digit patterns: DRegex of key press markup (RFC 4730 section 5.1).
+
+Digits, `x`, `[1-3*#]`, `[^1]`, `.`, `L` (which is passed over), `{m,n}`, and alternatives.  Beside
+whether digits match, a pattern says whether more digits could: that is what its timers depend on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["KpmlPattern", "Match", "Reading", "read_pattern"]
+
+LONGEST_PATTERN = 256
+MOST_DIGITS = 64
+_MOST_VARIABLE = 2
+"""Parts of one pattern that may repeat differently often: each more would multiply the work."""
+_ALL = "0123456789*#+ABCD"
+_ATOM = re.compile(
+    r"(?:(?P<one>[0-9*#A-Da-dxXLl+])|\[(?P<set>\^?[0-9*#A-Da-d+xX-]{1,32})\])"
+    r"(?:(?P<any>\.)|\{(?P<least>[0-9]{1,2})(?P<range>,(?P<most>[0-9]{0,2}))?\})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What some digits are to patterns: all of one (with its tag), and whether one could go on."""
+
+    whole: bool
+    open: bool
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Atom:
+    digits: frozenset[str]
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class KpmlPattern:
+    """One regex element: its tag, and what it matches."""
+
+    tag: str
+    alternatives: tuple[tuple[_Atom, ...], ...]
+
+
+_State = tuple[int, int]
+"""The index of an atom, and how many digits it has taken."""
+
+
+def _settle(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
+    """The states, and those that are reached from them without a digit."""
+    reached: set[_State] = set()
+    waiting = list(states)
+    while waiting:
+        index, count = state = waiting.pop()
+        if state in reached:
+            continue
+        reached.add(state)
+        if index < len(atoms) and count >= atoms[index].least:
+            waiting.append((index + 1, 0))
+    return reached
+
+
+class Reading:
+    """Digits on their way through some patterns; once neither `whole` nor `open`, it is spent."""
+
+    def __init__(self, patterns: Sequence[KpmlPattern]) -> None:
+        self._paths = [
+            (pattern, atoms, _settle(atoms, [(0, 0)]))
+            for pattern in patterns
+            for atoms in pattern.alternatives
+        ]
+
+    def take(self, digit: str) -> Match:
+        """Take one more digit: what those that were taken are by now."""
+        paths = []
+        tag: str | None = None
+        goes_on = False
+        for pattern, atoms, states in self._paths:
+            after = _settle(atoms, _steps(atoms, states, digit))
+            if not after:
+                continue
+            paths.append((pattern, atoms, after))
+            if tag is None and (len(atoms), 0) in after:
+                tag = pattern.tag
+            goes_on = goes_on or any(_has_room(atoms, state) for state in after)
+        self._paths = paths
+        return Match(tag is not None, goes_on, tag or "")
+
+
+def _has_room(atoms: Sequence[_Atom], state: _State) -> bool:
+    return state[0] < len(atoms) and state[1] < atoms[state[0]].most
+
+
+def _steps(atoms: Sequence[_Atom], states: Iterable[_State], digit: str) -> list[_State]:
+    return [
+        (index, count + 1)
+        for index, count in states
+        if _has_room(atoms, (index, count)) and digit in atoms[index].digits
+    ]
+
+
+def read_pattern(tag: str, text: str) -> KpmlPattern | None:
+    """Read a regex element; an alternative that is not understood ("bs") is passed over.
+
+    None when nothing is left of it.
+    """
+    found = [_alternative("".join(one.split())) for one in text.split("|")]
+    alternatives = tuple(one for one in found if one)
+    return KpmlPattern(tag, alternatives) if alternatives else None
+
+
+def _alternative(text: str) -> tuple[_Atom, ...]:
+    position, variable = 0, 0
+    atoms: list[_Atom] = []
+    while position < len(text):
+        match = _ATOM.match(text, position)
+        atom = None if match is None else _atom(match)
+        if match is None or atom is None:
+            return ()
+        variable += atom.least != atom.most
+        if variable > _MOST_VARIABLE:
+            return ()
+        if atom.digits and atom.most:
+            atoms.append(atom)
+        position = match.end()
+    return tuple(atoms)
+
+
+def _atom(match: re.Match[str]) -> _Atom | None:
+    one = (match["one"] or "").upper()
+    digits = _members(match["set"].upper()) if match["set"] else _named(one)
+    if digits is None:
+        return None
+    if match["any"]:
+        return _Atom(digits, 0, MOST_DIGITS)
+    if match["least"] is None:
+        return _Atom(digits, 1, 1)
+    least = int(match["least"])
+    most = least
+    if match["range"]:
+        most = int(match["most"]) if match["most"] else max(least, MOST_DIGITS)
+    return _Atom(digits, least, most) if least <= most else None
+
+
+def _named(one: str) -> frozenset[str]:
+    if one == "X":
+        return frozenset("0123456789")
+    # L asks for a long press, which is none that we can tell from others.
+    return frozenset() if one == "L" else frozenset(one)
+
+
+def _members(text: str) -> frozenset[str] | None:
+    """The digits of a set such as "1-3*#" or "^1"."""
+    body = text.removeprefix("^").replace("X", "0-9")
+    found: set[str] = set()
+    position = 0
+    while position < len(body):
+        first = body[position]
+        if first == "-":
+            return None
+        if body[position + 1 : position + 2] == "-":
+            last = body[position + 2 : position + 3]
+            if not (first.isdigit() and last.isdigit() and first <= last):
+                return None
+            found |= {str(digit) for digit in range(int(first), int(last) + 1)}
+            position += 3
+        else:
+            found.add(first)
+            position += 1
+    return frozenset(_ALL) - found if text.startswith("^") else frozenset(found)

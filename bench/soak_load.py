@@ -285,7 +285,7 @@ def draw(document: dict[str, Any]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         picture = f"--screenshot={RESULTS.with_suffix('.png')}"
-        look(page.resolve(), Path(folder), "--window-size=940,1700", picture)
+        look(page.resolve(), Path(folder), "--window-size=940,2080", picture)
 
 
 async def soaked(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:

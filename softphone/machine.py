@@ -112,6 +112,9 @@ class Flow:
     remote: Address = field(compare=False)
     identity: PeerIdentity | None = field(default=None, compare=False)
 
+    def __hash__(self) -> int:
+        return self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

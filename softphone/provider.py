@@ -23,18 +23,19 @@ FOLDER = "SOFTPHONE_FIPS_FOLDER"
 """The environment variable that names the set-up which the process was started with."""
 
 _MODULES = "OPENSSL_MODULES"
+# The mode is that of the start: what is written to the environment later changes nothing, and to
+# ask it costs more than the random bytes of a tag do.
+_started_with = os.environ.get(FOLDER, "")
 
 
 def folder() -> Path | None:
     """The set-up that this process was started with; None outside FIPS mode."""
-    named = os.environ.get(FOLDER)
-    return Path(named) if named else None
+    return Path(_started_with) if _started_with else None
 
 
 def in_force() -> bool:
     """Whether this process was started in FIPS mode; whether it worked is not asked here."""
-    # Asked at every key and tag: no Path is made.
-    return bool(os.environ.get(FOLDER))
+    return bool(_started_with)
 
 
 def enter() -> None:

@@ -10,7 +10,7 @@ from tests.support import fips
 
 
 def test_outside_fips_mode_nothing_is_touched(monkeypatch):
-    monkeypatch.delenv(provider.FOLDER, raising=False)
+    monkeypatch.setattr(provider, "_started_with", "")
     before = hashlib.md5
     provider.enter()
     assert (provider.in_force(), provider.folder()) == (False, None)
@@ -18,9 +18,17 @@ def test_outside_fips_mode_nothing_is_touched(monkeypatch):
 
 
 def test_the_folder_is_what_the_process_was_started_with(monkeypatch, tmp_path):
-    monkeypatch.setenv(provider.FOLDER, str(tmp_path))
+    monkeypatch.setattr(provider, "_started_with", str(tmp_path))
     assert provider.folder() == tmp_path
     assert provider.in_force()
+
+
+def test_what_is_written_to_the_environment_later_changes_nothing(monkeypatch, tmp_path):
+    before = provider.in_force(), provider.folder()
+    monkeypatch.setenv(provider.FOLDER, str(tmp_path / "later"))
+    assert (provider.in_force(), provider.folder()) == before
+    monkeypatch.delenv(provider.FOLDER)
+    assert (provider.in_force(), provider.folder()) == before
 
 
 def test_md5_has_left_the_process_however_it_is_asked_for():

@@ -316,7 +316,7 @@ class Leg:
         if self._shown is not None and after.level < self._shown.level:
             self._generation += 1
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
-        self.show()
+        self.show(self.security)
         if not first:
             self.tell_direction(before)
 
@@ -386,17 +386,17 @@ class Leg:
             self._look_again(self._waiting)
         if self._shown is None or self.state is CallState.TERMINATED:
             return
-        if self.security.level < self._shown.level:
+        state = self.security
+        if state.level < self._shown.level:
             self._generation += 1
             self.negotiation.restamp(self._generation)
-        self.show()
-        shortfalls = self.policy.judge(self.security)
+        self.show(state)
+        shortfalls = self.policy.judge(state)
         if shortfalls and self.negotiation.media and not self.waiting:
             self.dropped(shortfalls)
 
-    def show(self) -> None:
-        """Tell of a change of the security state."""
-        state = self.security
+    def show(self, state: SecurityState) -> None:
+        """Tell of a change of the security state, which is `state` now."""
         if self._shown is not None and state != self._shown:
             self.mailbox.put(SecurityChanged(self._shown, state))
         self._shown = state

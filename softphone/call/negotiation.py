@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from softphone.call.capability import capabilities
 from softphone.call.refusal import (
@@ -69,6 +70,10 @@ class MediaSetup:
     fallback: bool = True
     comfort_noise: bool = False
     video: VideoSetup | None = None
+
+
+_MEMORABLE = 128
+"""No address is as long as that, with a zone neither; so names cannot fill memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +479,11 @@ class Negotiation:
 
 def _version_of(host: str) -> int | None:
     """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
+    return _remembered_version(host) if len(host) <= _MEMORABLE else None
+
+
+@lru_cache(1024)
+def _remembered_version(host: str) -> int | None:
     try:
         return ipaddress.ip_address(host).version
     except ValueError:

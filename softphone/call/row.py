@@ -75,13 +75,13 @@ class MediaRow:
         """Open the row, or change it; with `silent` nothing flows whatever was negotiated."""
         if self.closed:
             return
-        spec = self._spec(media, agreement)
+        spec = self._spec(media, agreement, generation)
         if media.media == "video":
             spec = video_spec(spec, media)
         self._codecs = media.codecs
         self._silent = silent
         self.security = security_of(media, agreement)
-        self._reopen(replace(spec, security_generation=generation))
+        self._reopen(spec)
 
     def _reopen(self, spec: StreamSpec) -> None:
         if self._silent:
@@ -131,7 +131,9 @@ class MediaRow:
             self.closed = True
             self._port.close(self.local.handle)
 
-    def _spec(self, media: NegotiatedMedia, agreement: Agreement | None) -> StreamSpec:
+    def _spec(
+        self, media: NegotiatedMedia, agreement: Agreement | None, generation: int
+    ) -> StreamSpec:
         event = media.telephone_event
         remote, remote_rtcp = self._remote(media)
         send = receive = None
@@ -156,6 +158,7 @@ class MediaRow:
             direction=media.direction,
             send_key=send,
             receive_key=receive,
+            security_generation=generation,
             cname=self._cname,
         )
 
@@ -166,7 +169,7 @@ class MediaRow:
         last one.  An `a=rtcp` that names a place out of reach counts for its port only.
         """
         host, port = media.remote_address
-        if ipaddress.ip_address(host).is_unspecified and self.spec is not None:
+        if self.spec is not None and ipaddress.ip_address(host).is_unspecified:
             spec = self.spec
             return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
         rtcp_host, rtcp_port = media.remote_rtcp

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from softphone.sip.authentication_value import AuthValue
-from softphone.sip.grammar import MalformedMessage, digits, is_token
+from softphone.sip.grammar import MalformedMessage, digits
 from softphone.sip.header_values import (
     DELTA_LIMIT,
     ContentType,
@@ -31,235 +31,227 @@ from softphone.sip.header_values import (
     parse_delta_seconds,
 )
 from softphone.sip.headers import Headers
+from softphone.sip.lazy import lazy
+from softphone.sip.token_list import parse_token, read_tokens
 from softphone.sip.uri import NameAddr
 
 __all__ = ["MANDATORY_FIELDS", "STRICT_FIELDS", "FieldAccess"]
 
 T = TypeVar("T")
-_UNREAD: Any = object()
 
 
 class FieldAccess:
     """The typed accessors that Request and Response share."""
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)
 
     headers: Headers
-    _cache: dict[Any, Any]
-
-    def read(self, parse: Callable[[Headers], T]) -> T:
-        """What `parse` makes of the header fields, computed once."""
-        cache = self._cache
-        value: T = cache.get(parse, _UNREAD)
-        if value is _UNREAD:
-            value = cache[parse] = parse(self.headers)
-        return value
 
     # Strict: every message has these (RFC 3261 section 8.1.1) --------------------------------
 
-    @property
+    @lazy
     def vias(self) -> tuple[Via, ...]:
         """All Via values, topmost first."""
-        return self.read(parse_vias)
+        return parse_vias(self.headers)
 
     @property
     def top_via(self) -> Via:
         """The topmost Via value."""
-        return self.read(parse_vias)[0]
+        return self.vias[0]
 
-    @property
+    @lazy
     def from_(self) -> NameAddr:
         """The From value."""
-        return self.read(parse_from)
+        return parse_from(self.headers)
 
-    @property
+    @lazy
     def to(self) -> NameAddr:
         """The To value."""
-        return self.read(parse_to)
+        return parse_to(self.headers)
 
-    @property
+    @lazy
     def call_id(self) -> str:
         """The Call-ID, compared byte by byte (RFC 3261 section 20.8)."""
-        return self.read(parse_call_id)
+        return parse_call_id(self.headers)
 
-    @property
+    @lazy
     def cseq(self) -> CSeq:
         """The CSeq value."""
-        return self.read(parse_cseq)
+        return parse_cseq(self.headers)
 
     # Strict: these may be absent -------------------------------------------------------------
 
-    @property
+    @lazy
     def max_forwards(self) -> int | None:
         """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
-        return self.read(parse_max_forwards)
+        return parse_max_forwards(self.headers)
 
-    @property
+    @lazy
     def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact values; empty for the wildcard, see `contact_is_wildcard`."""
-        return self.read(parse_contacts)
+        return parse_contacts(self.headers)
 
     @property
     def contact_is_wildcard(self) -> bool:
         """Whether Contact is "*" (RFC 3261 section 10.2.2)."""
         return self.headers.get("Contact") == "*"
 
-    @property
+    @lazy
     def routes(self) -> tuple[NameAddr, ...]:
         """All Route values, topmost first."""
-        return self.read(parse_routes)
+        return parse_routes(self.headers)
 
-    @property
+    @lazy
     def record_routes(self) -> tuple[NameAddr, ...]:
         """All Record-Route values, topmost first."""
-        return self.read(parse_record_routes)
+        return parse_record_routes(self.headers)
 
-    @property
+    @lazy
     def require(self) -> tuple[str, ...]:
         """The option tags of Require, as written."""
-        return self.read(parse_require)
+        return parse_require(self.headers)
 
-    @property
+    @lazy
     def content_type(self) -> ContentType | None:
         """The Content-Type, or None."""
-        return self.read(parse_content_type)
+        return parse_content_type(self.headers)
 
-    @property
+    @lazy
     def event(self) -> EventValue | None:
         """The Event value (RFC 6665), or None."""
-        return self.read(parse_event)
+        return parse_event(self.headers)
 
-    @property
+    @lazy
     def subscription_state(self) -> SubscriptionState | None:
         """The Subscription-State value (RFC 6665), or None."""
-        return self.read(parse_subscription_state)
+        return parse_subscription_state(self.headers)
 
-    @property
+    @lazy
     def refer_to(self) -> NameAddr | None:
         """The Refer-To value (RFC 3515), or None."""
-        return self.read(parse_refer_to)
+        return parse_refer_to(self.headers)
 
-    @property
+    @lazy
     def replaces(self) -> Replaces | None:
         """The Replaces value (RFC 3891), or None."""
-        return self.read(parse_replaces)
+        return parse_replaces(self.headers)
 
-    @property
+    @lazy
     def rseq(self) -> int | None:
         """The RSeq number (RFC 3262 section 7.1), or None."""
-        return self.read(parse_rseq)
+        return parse_rseq(self.headers)
 
-    @property
+    @lazy
     def rack(self) -> RAck | None:
         """The RAck value (RFC 3262 section 7.2), or None."""
-        return self.read(parse_rack)
+        return parse_rack(self.headers)
 
-    @property
+    @lazy
     def session_expires(self) -> SessionExpires | None:
         """The Session-Expires value (RFC 4028), or None."""
-        return self.read(parse_session_expires)
+        return parse_session_expires(self.headers)
 
-    @property
+    @lazy
     def min_se(self) -> int | None:
         """Min-SE in seconds (RFC 4028), or None."""
-        return self.read(parse_min_se)
+        return parse_min_se(self.headers)
 
     # Lenient ---------------------------------------------------------------------------------
 
-    @property
+    @lazy
     def referred_by(self) -> NameAddr | None:
         """The Referred-By value (RFC 3892), or None."""
-        return self.read(parse_referred_by)
+        return parse_referred_by(self.headers)
 
-    @property
+    @lazy
     def expires(self) -> int | None:
         """Expires in seconds, at most 2^32-1, or None."""
-        return self.read(parse_expires)
+        return parse_expires(self.headers)
 
-    @property
+    @lazy
     def min_expires(self) -> int | None:
         """Min-Expires in seconds, or None."""
-        return self.read(parse_min_expires)
+        return parse_min_expires(self.headers)
 
-    @property
+    @lazy
     def flow_timer(self) -> int | None:
         """Flow-Timer in seconds (RFC 5626 section 10), or None."""
-        return self.read(parse_flow_timer)
+        return parse_flow_timer(self.headers)
 
-    @property
+    @lazy
     def supported(self) -> tuple[str, ...]:
         """The option tags of Supported, as written; see `supports`."""
-        return self.read(parse_supported)
+        return parse_supported(self.headers)
 
-    @property
+    @lazy
     def unsupported(self) -> tuple[str, ...]:
         """The option tags of Unsupported, as written."""
-        return self.read(parse_unsupported)
+        return parse_unsupported(self.headers)
 
-    @property
+    @lazy
     def allow(self) -> tuple[str, ...]:
         """The methods of Allow."""
-        return self.read(parse_allow)
+        return parse_allow(self.headers)
 
-    @property
+    @lazy
     def accept(self) -> tuple[str, ...] | None:
         """The media ranges of Accept in lower case, without parameters; None when absent."""
-        return self.read(parse_accept)
+        return parse_accept(self.headers)
 
-    @property
+    @lazy
     def paths(self) -> tuple[NameAddr, ...]:
         """All Path values (RFC 3327)."""
-        return self.read(parse_paths)
+        return parse_paths(self.headers)
 
-    @property
+    @lazy
     def service_routes(self) -> tuple[NameAddr, ...]:
         """All Service-Route values (RFC 3608)."""
-        return self.read(parse_service_routes)
+        return parse_service_routes(self.headers)
 
-    @property
+    @lazy
     def asserted_identities(self) -> tuple[NameAddr, ...]:
         """All P-Asserted-Identity values (RFC 3325); whether they are believed is policy."""
-        return self.read(parse_asserted_identities)
+        return parse_asserted_identities(self.headers)
 
-    @property
+    @lazy
     def warnings(self) -> tuple[WarningValue, ...]:
         """All well-formed Warning values."""
-        return self.read(parse_warnings)
+        return parse_warnings(self.headers)
 
-    @property
+    @lazy
     def reasons(self) -> tuple[Reason, ...]:
         """All well-formed Reason values (RFC 3326)."""
-        return self.read(parse_reasons)
+        return parse_reasons(self.headers)
 
-    @property
+    @lazy
     def retry_after(self) -> RetryAfter | None:
         """The Retry-After value, or None."""
-        return self.read(parse_retry_after)
+        return parse_retry_after(self.headers)
 
-    @property
+    @lazy
     def date(self) -> datetime | None:
         """The Date, or None."""
-        return self.read(parse_date_field)
+        return parse_date_field(self.headers)
 
-    @property
+    @lazy
     def www_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of WWW-Authenticate, in order."""
-        return self.read(parse_www_challenges)
+        return parse_www_challenges(self.headers)
 
-    @property
+    @lazy
     def proxy_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of Proxy-Authenticate, in order."""
-        return self.read(parse_proxy_challenges)
+        return parse_proxy_challenges(self.headers)
 
-    @property
+    @lazy
     def authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Authorization, in order."""
-        return self.read(parse_authorizations)
+        return parse_authorizations(self.headers)
 
-    @property
+    @lazy
     def proxy_authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Proxy-Authorization, in order."""
-        return self.read(parse_proxy_authorizations)
+        return parse_proxy_authorizations(self.headers)
 
     def supports(self, option_tag: str) -> bool:
         """Whether Supported or Require names an option tag."""
@@ -340,13 +332,6 @@ def _lenient_values(
     return parse_field
 
 
-def parse_token(text: str) -> str:
-    """A token (RFC 3261 section 25.1).  Raises MalformedMessage."""
-    if not is_token(text):
-        raise MalformedMessage("Malformed token")
-    return text
-
-
 def parse_media_range(text: str) -> str:
     """The media-range of an Accept value, in lower case.  Raises MalformedMessage."""
     return ContentType.parse(text).essence
@@ -417,6 +402,8 @@ def parse_contacts(headers: Headers) -> tuple[NameAddr, ...]:
 
 def parse_require(headers: Headers) -> tuple[str, ...]:
     """Require."""
+    if "Require" not in headers:
+        return ()
     return tuple(parse_token(tag) for tag in headers.get_list("Require"))
 
 
@@ -455,9 +442,9 @@ parse_min_expires = _lenient("Min-Expires", parse_seconds)
 parse_flow_timer = _lenient("Flow-Timer", parse_seconds)
 parse_retry_after = _lenient("Retry-After", RetryAfter.parse)
 parse_date_field = _lenient("Date", parse_date)
-parse_supported = _lenient_values("Supported", parse_token)
-parse_unsupported = _lenient_values("Unsupported", parse_token)
-parse_allow = _lenient_values("Allow", parse_token)
+parse_supported = read_tokens("Supported")
+parse_unsupported = read_tokens("Unsupported")
+parse_allow = read_tokens("Allow")
 parse_paths = _lenient_values("Path", NameAddr.parse)
 parse_service_routes = _lenient_values("Service-Route", NameAddr.parse)
 parse_asserted_identities = _lenient_values("P-Asserted-Identity", NameAddr.parse)
@@ -469,29 +456,23 @@ parse_authorizations = _lenient_values("Authorization", AuthValue.parse, listed=
 parse_proxy_authorizations = _lenient_values("Proxy-Authorization", AuthValue.parse, listed=False)
 _parse_accept_values = _lenient_values("Accept", parse_media_range)
 
-MANDATORY_FIELDS: tuple[Callable[[Headers], object], ...] = (
-    parse_vias,
-    parse_from,
-    parse_to,
-    parse_call_id,
-    parse_cseq,
-)
+MANDATORY_FIELDS = ("vias", "from_", "to", "call_id", "cseq")
 """What the parser reads of every message."""
 
-STRICT_FIELDS: tuple[tuple[str, Callable[[Headers], object]], ...] = (
-    ("max-forwards", parse_max_forwards),
-    ("contact", parse_contacts),
-    ("route", parse_routes),
-    ("record-route", parse_record_routes),
-    ("require", parse_require),
-    ("content-type", parse_content_type),
-    ("event", parse_event),
-    ("subscription-state", parse_subscription_state),
-    ("refer-to", parse_refer_to),
-    ("replaces", parse_replaces),
-    ("rseq", parse_rseq),
-    ("rack", parse_rack),
-    ("session-expires", parse_session_expires),
-    ("min-se", parse_min_se),
+STRICT_FIELDS = (
+    ("max-forwards", "max_forwards"),
+    ("contact", "contacts"),
+    ("route", "routes"),
+    ("record-route", "record_routes"),
+    ("require", "require"),
+    ("content-type", "content_type"),
+    ("event", "event"),
+    ("subscription-state", "subscription_state"),
+    ("refer-to", "refer_to"),
+    ("replaces", "replaces"),
+    ("rseq", "rseq"),
+    ("rack", "rack"),
+    ("session-expires", "session_expires"),
+    ("min-se", "min_se"),
 )
 """What the parser reads when the field is there, by its name in lower case."""

@@ -113,7 +113,7 @@ def quote(text: str) -> str:
 
 def unquote(raw: str) -> str:
     """The text of a quoted-string; anything else is returned as it is."""
-    if not raw.startswith('"'):
+    if raw[:1] != '"':
         return raw
     inner = raw[1:-1]
     return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner

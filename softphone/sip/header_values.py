@@ -108,10 +108,13 @@ class Via(Parameterized):
         parameters = format_parameters(self.parameters)
         return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{parameters}"
 
+    def _with(self, parameters: Parameters) -> Self:
+        return type(self)(self.transport, self.host, self.port, parameters)
+
     @property
     def branch(self) -> str | None:
         """The branch parameter, or None."""
-        return self.parameter("branch")
+        return find_parameter(self.parameters, "branch")
 
     @property
     def received(self) -> str | None:

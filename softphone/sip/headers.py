@@ -197,7 +197,11 @@ class Headers:
         if index is None:
             index = {}
             for name, value in self._items:
-                index.setdefault(field_key(name), []).append(value)
+                key = _KEYS.get(name) or field_key(name)
+                if key in index:
+                    index[key].append(value)
+                else:
+                    index[key] = [value]
             self._index = index
         return index
 
@@ -215,15 +219,19 @@ class Headers:
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every field value of that name in order, lists not cut."""
-        return tuple(self._by_key().get(field_key(name), ()))
+        index = self._index
+        if index is None:
+            index = self._by_key()
+        values = index.get(_KEYS.get(name) or field_key(name))
+        return tuple(values) if values else ()
 
     def get_list(self, name: str) -> tuple[str, ...]:
         """Every element of a list field in order, empty ones dropped.
 
         Raises MalformedMessage for an unterminated quoted string.
         """
-        values = self._by_key().get(field_key(name), ())
-        return tuple(item for value in values for item in split_commas(value) if item)
+        values = self.get_all(name)
+        return tuple([item for value in values for item in split_commas(value) if item])
 
     def with_added(self, name: str, value: str) -> Headers:
         """These fields and one more at the end."""
@@ -262,7 +270,12 @@ class Headers:
         return self
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and field_key(name) in self._by_key()
+        if not isinstance(name, str):
+            return False
+        index = self._index
+        if index is None:
+            index = self._by_key()
+        return (_KEYS.get(name) or field_key(name)) in index
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self._items)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
 from softphone.sip.body import Body
-from softphone.sip.field_access import FieldAccess, parse_vias
+from softphone.sip.field_access import FieldAccess
 from softphone.sip.grammar import is_token
 from softphone.sip.header_values import Via
 from softphone.sip.headers import Field, Headers
@@ -67,7 +67,6 @@ class Request(_MessageParts):
     uri: SipUri | AbsoluteUri
     headers: Headers = field(default_factory=Headers)
     body: bytes = field(default=b"", repr=False)
-    _cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -111,8 +110,7 @@ class Request(_MessageParts):
         """
         vias = (via, *self.vias[1:])
         changed = self.with_header("Via", *(str(value) for value in vias))
-        changed._cache.update(self._cache)
-        changed._cache[parse_vias] = vias
+        changed.__dict__.update(self.__dict__, vias=vias)
         return changed
 
     def with_uri(self, uri: SipUri | AbsoluteUri) -> Self:
@@ -167,7 +165,6 @@ class Response(_MessageParts):
     reason: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = field(default=b"", repr=False)
-    _cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def provisional(self) -> bool:

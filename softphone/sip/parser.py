@@ -385,10 +385,9 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
 
 def _check_fields(message: Request | Response) -> None:
     """Read every field whose malformation refuses the message; what was read stays cached."""
-    read = message.read
-    for parse in MANDATORY_FIELDS:
-        read(parse)
+    for name in MANDATORY_FIELDS:
+        getattr(message, name)
     present = message.headers.keys()
-    for key, parse in STRICT_FIELDS:
+    for key, name in STRICT_FIELDS:
         if key in present:
-            read(parse)
+            getattr(message, name)

@@ -81,7 +81,7 @@ def _check_uri(request: Request, config: EndpointConfig, side: Side) -> Refusal 
 
 
 def _check_extensions(request: Request, config: EndpointConfig) -> Refusal | None:
-    if request.method in ("ACK", "CANCEL"):
+    if request.method in ("ACK", "CANCEL") or not request.require:
         return None
     # Proxy-Require is for proxies: RFC 4475 section 3.3.5 tests that a UAS does not answer to it.
     known = {tag.lower() for tag in config.supported}

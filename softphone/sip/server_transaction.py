@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Protocol, TypeAlias
 
 from softphone.machine import Flow, Target, Transport
 from softphone.sip.body import Body
+from softphone.sip.grammar import find_parameter
 from softphone.sip.header_values import Via
 from softphone.sip.message import Request, Response
 from softphone.sip.transaction import (
@@ -75,7 +77,7 @@ def with_received(request: Request, flow: Flow) -> Request:
     via = request.top_via
     host, port = flow.remote
     changed = via
-    if via.parameter("rport") is not None:
+    if find_parameter(via.parameters, "rport") is not None:
         changed = via.with_parameter("rport", str(port)).with_parameter("received", host)
     elif via.host != host:
         changed = via.with_parameter("received", host)
@@ -121,9 +123,7 @@ class ServerTransaction:
     ) -> None:
         self.request = with_received(request, flow)
         # Roughly what is kept of the request, in octets.
-        self.size = len(request.body) + sum(
-            len(name) + len(value) for name, value in request.headers
-        )
+        self.size = len(request.body) + sum(map(len, chain.from_iterable(request.headers)))
         self.key = key
         self.flow = flow
         self.to = return_path(request.top_via, flow)

@@ -31,6 +31,9 @@ __all__ = [
 class State(Enum):
     """The states of RFC 3261 figures 5 to 8 and of RFC 6026 figures 1 and 2."""
 
+    # By identity, as they are compared: Enum hashes names, in Python, at every look-up.
+    __hash__ = object.__hash__
+
     CALLING = "Calling"
     TRYING = "Trying"
     PROCEEDING = "Proceeding"
@@ -42,6 +45,8 @@ class State(Enum):
 
 class Input(Enum):
     """What can happen to a transaction."""
+
+    __hash__ = object.__hash__
 
     REQUEST = "the request again"
     ACK = "ACK"
@@ -68,6 +73,8 @@ class Input(Enum):
 
 class Action(Enum):
     """What a transaction does; START_x sets a timer, STOP_x cancels it."""
+
+    __hash__ = object.__hash__
 
     SEND = "send, or send again"
     ACK = "send the ACK"

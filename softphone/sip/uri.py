@@ -300,7 +300,17 @@ class NameAddr(Parameterized):
     @property
     def tag(self) -> str | None:
         """The tag parameter (RFC 3261 section 19.3), or None."""
-        return self.parameter("tag")
+        # Asked at every look-up of a dialog; nearly always it is the first, written like this.
+        parameters = self.parameters
+        if not parameters:
+            return None
+        name, value = parameters[0]
+        if name == "tag" and value is not None and value[:1] != '"':
+            return value
+        return find_parameter(parameters, "tag")
+
+    def _with(self, parameters: Parameters) -> Self:
+        return type(self)(self.display_name, self.uri, parameters)
 
     def with_tag(self, tag: str) -> Self:
         """This value with the tag set."""

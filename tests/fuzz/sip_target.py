@@ -6,13 +6,14 @@ from pathlib import Path
 
 from softphone.sip.field_access import FieldAccess
 from softphone.sip.grammar import MalformedMessage
+from softphone.sip.lazy import Lazy
 from softphone.sip.message import Request, Response
 from softphone.sip.multipart import find_part
 from softphone.sip.parser import KeepAlive, Rejected, StreamFramer, parse_datagram
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 CORPUS = [path.read_bytes() for path in sorted(DATA.glob("*.dat"))]
-ACCESSORS = [name for name, kind in vars(FieldAccess).items() if isinstance(kind, property)]
+ACCESSORS = [name for name, kind in vars(FieldAccess).items() if isinstance(kind, property | Lazy)]
 
 
 def check_message(message: Request | Response) -> None:

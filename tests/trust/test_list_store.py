@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from softphone import provider
 from softphone.errors import ConfigurationError
 from softphone.trust.acceptance import SHA_1_NOTE, Basis, Bootstrap, ListPolicy, TrustLists
 from softphone.trust.certificate import fingerprint_of
@@ -160,7 +161,7 @@ def test_sha_1_is_noted_and_can_be_forbidden(store, tmp_path):
 
 
 def test_in_fips_mode_a_list_over_sha_1_is_believed_and_noted(store, monkeypatch):
-    monkeypatch.setenv("SOFTPHONE_FIPS_FOLDER", "/nowhere")
+    monkeypatch.setattr(provider, "_started_with", "/nowhere")
     exempt = TrustListStore(store.folder)
     exempt.offer(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
     assert [each.notes for each in exempt.accepted()] == [(SHA_1_NOTE,)]

@@ -98,7 +98,7 @@ def verify(
     place: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A TLS server.")],
     service: Annotated[
         str,
-        typer.Option("--service", metavar="NAME", help="sip, https, xmpp (direct TLS) or capf."),
+        typer.Option("--service", metavar="NAME", help="sip, https, xmpp or capf."),
     ],
     ca: Annotated[
         list[str] | None,
@@ -119,6 +119,14 @@ def verify(
         list[str] | None,
         typer.Option("--allow", metavar="WORD", help="Let this pass, as in an account file."),
     ] = None,
+    tls: Annotated[
+        str | None,
+        typer.Option(
+            "--tls",
+            metavar="MODE",
+            help="How a chat server begins: direct, or starttls (as on port 5222 anyway).",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Look at a server's certificates: the chain, each check, and what would make it pass."""
@@ -127,7 +135,7 @@ def verify(
         from softphone.cli.trust_verify import VerifyOptions, verify_server
 
         wanted = VerifyOptions(
-            place, service, tuple(ca or ()), store, name, revocation, tuple(allow or ())
+            place, service, tuple(ca or ()), store, name, revocation, tuple(allow or ()), tls
         )
         return await verify_server(face, wanted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from softphone.cli.trust_table import certificate_facts
 from softphone.cli.unknown import default_store
 from softphone.errors import ConfigurationError
 from softphone.machine import Address, Target, Transport
+from softphone.messaging.location import STARTTLS_PORT, TlsMode
+from softphone.messaging.starttls import StartTls
 from softphone.net.inspection import inspect
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
@@ -28,7 +31,7 @@ from softphone.trust.certificate import issuer_of
 from softphone.trust.checklist import Check, Outcome, Seen, checks_of
 from softphone.trust.requirements import REQUIREMENTS
 
-__all__ = ["VerifyOptions", "show_requirements", "verify_server"]
+__all__ = ["VerifyOptions", "preamble_of", "show_requirements", "verify_server"]
 
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
 _SERVICES = (Service.SIP, Service.HTTPS, Service.XMPP, Service.CAPF)
@@ -45,6 +48,7 @@ class VerifyOptions:
     name: str | None = None
     revocation: str = RevocationMode.SOFT.value
     allow: tuple[str, ...] = ()
+    tls: str | None = None
 
 
 async def verify_server(face: Face, options: VerifyOptions) -> int:
@@ -56,7 +60,7 @@ async def verify_server(face: Face, options: VerifyOptions) -> int:
     settings = _settings(options)
     target = Target(Transport.TLS, host, port, options.name)
     with face.waiting(f"looking at {host} port {port}"):
-        seen = await inspect(target, settings)
+        seen = await inspect(target, settings, preamble=preamble_of(options, port))
     place = Place(settings.service, host, port, options.name or host)
     checks = checks_of(seen, place, wall=datetime.now(UTC), allow=settings.allowed)
     _show_chain(face, seen)
@@ -78,6 +82,21 @@ def _place(text: str) -> Address:
     if match is None or not 0 < int(match["port"]) <= 65535:
         raise ConfigurationError(f"{text}: expected HOST:PORT")
     return match["host"].strip("[]"), int(match["port"])
+
+
+def preamble_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | None:
+    """What is said before TLS: for a chat server's port of RFC 6120, or where it is asked for."""
+    chat = options.service == Service.XMPP
+    if options.tls is not None and not chat:
+        raise ConfigurationError(f"--tls {options.tls}: only --service xmpp may begin in clear")
+    usual = TlsMode.STARTTLS if chat and port == STARTTLS_PORT else TlsMode.DIRECT
+    try:
+        mode = usual if options.tls is None else TlsMode(options.tls)
+    except ValueError as exc:
+        known = " or ".join(TlsMode)
+        raise ConfigurationError(f"--tls {options.tls}: expected {known}") from exc
+    domain = options.name or _place(options.place)[0]
+    return (lambda: StartTls(domain)) if mode is TlsMode.STARTTLS else None
 
 
 def _settings(options: VerifyOptions) -> TlsSettings:

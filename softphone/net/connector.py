@@ -16,14 +16,14 @@ from typing import Protocol
 from softphone.errors import TransportError
 from softphone.machine import Flow, Target
 from softphone.net.answers import Fetcher
-from softphone.net.dialer import Dialer, Resolver, system_addresses
+from softphone.net.dialer import Dialer, Prepare, Resolver, system_addresses
 from softphone.net.handshake import Gate, TlsClient
 from softphone.net.limits import Limits
 from softphone.net.slots import Slots
 from softphone.net.stream import StreamConnection, StreamOwner
 from softphone.trust import TlsSettings
 
-__all__ = ["Connector", "ConnectorConfig", "Preamble"]
+__all__ = ["Connector", "ConnectorConfig", "Preamble", "prepared_by"]
 
 _READ = 4096
 
@@ -86,14 +86,20 @@ class Connector:
         def make(credential: bool) -> StreamConnection:
             return StreamConnection(owner, self._limits, client=True, credential=credential)
 
-        async def prepare(sock: socket.socket) -> None:
-            if preamble is not None:
-                await _converse(sock, preamble())
-
-        connection, identity = await self._dialer.open(target, make, prepare)
+        connection, identity = await self._dialer.open(target, make, prepared_by(preamble))
         flow = Flow(0, target.transport, connection.local, connection.remote, identity)
         connection.attach(flow)
         return connection
+
+
+def prepared_by(preamble: Callable[[], Preamble] | None) -> Prepare | None:
+    """What a dialer does with a bare socket: hold the conversation, a new one each time.
+
+    It raises TransportError when there will be no TLS.
+    """
+    if preamble is None:
+        return None
+    return lambda sock: _converse(sock, preamble())
 
 
 async def _converse(sock: socket.socket, preamble: Preamble) -> None:

@@ -90,9 +90,10 @@ class Dialer:
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection, None
-        return await self.tls.secure(target, Way(lambda: self._prepared(target, prepare), make))
+        return await self.tls.secure(target, Way(lambda: self.dial(target, prepare), make))
 
-    async def _prepared(self, target: Target, prepare: Prepare | None) -> socket.socket:
+    async def dial(self, target: Target, prepare: Prepare | None = None) -> socket.socket:
+        """A socket to `target` that is ready for TLS.  Raises TransportError, TransportTimeout."""
         sock = await self._dial(target)
         if prepare is None:
             return sock

@@ -2,19 +2,23 @@
 
 Three connections, none with a byte of application data: one that verifies nobody and shows nothing
 of ours, one whose path OpenSSL verifies, and one that goes the way of every other.
+
+Where a server has to be asked for TLS first (STARTTLS), each of the three asks in clear.
 """
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError
 from softphone.machine import Flow, PeerIdentity, Target
-from softphone.net.dialer import Dialer
+from softphone.net.connector import Preamble, prepared_by
+from softphone.net.dialer import Dialer, Prepare
 from softphone.net.driver import DriverConfig, LazyFetcher
 from softphone.net.handshake import Gate, TlsClient, verified_chain
 from softphone.net.slots import Slots
-from softphone.net.stream import StreamConnection, connect_socket
+from softphone.net.stream import StreamConnection
 from softphone.trust import TlsSettings, client_context, probe_context
 from softphone.trust.checklist import Seen, seen_of
 
@@ -45,11 +49,18 @@ class _Nobody:
 class _Inspection:
     """One server, and the rooms that connections to it go through."""
 
-    def __init__(self, target: Target, settings: TlsSettings, config: DriverConfig) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: TlsSettings,
+        config: DriverConfig,
+        prepare: Prepare | None,
+    ) -> None:
         limits = config.limits
         self._target = target
         self._settings = settings
         self._limits = limits
+        self._prepare = prepare
         slots = Slots(limits.handshakes, limits.handshakes_waiting)
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
         self._gate = Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
@@ -61,8 +72,7 @@ class _Inspection:
         return StreamConnection(_Nobody(), self._limits, client=True, credential=credential)
 
     async def _handshake(self, context: ssl.SSLContext) -> StreamConnection:
-        address = (await self._dialer.addresses(self._target))[0]
-        sock = await connect_socket(address, self._limits.connect_timeout)
+        sock = await self._dialer.dial(self._target, self._prepare)
         connection = self._connection()
         await self._gate.connect(sock, connection, context, self._name)
         return connection
@@ -86,7 +96,9 @@ class _Inspection:
             await _end(connection)
 
     async def verdict(self) -> PeerIdentity | None:
-        connection, identity = await self._dialer.open(self._target, self._connection)
+        connection, identity = await self._dialer.open(
+            self._target, self._connection, self._prepare
+        )
         await _end(connection)
         return identity
 
@@ -97,14 +109,19 @@ async def _end(connection: StreamConnection) -> None:
 
 
 async def inspect(
-    target: Target, settings: TlsSettings, config: DriverConfig | None = None
+    target: Target,
+    settings: TlsSettings,
+    config: DriverConfig | None = None,
+    preamble: Callable[[], Preamble] | None = None,
 ) -> Seen:
     """Look at the server of `target` as `settings` would have it.
+
+    `preamble` makes what is said in clear before TLS, for each connection anew.
 
     Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
     cannot be read, and ConfigurationError.
     """
-    inspection = _Inspection(target, settings, config or DriverConfig())
+    inspection = _Inspection(target, settings, config or DriverConfig(), prepared_by(preamble))
     shown = await inspection.shown()
     if not shown:
         raise TransportError(f"{target.host} port {target.port} shows no certificate")

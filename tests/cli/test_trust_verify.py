@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from softphone.cli.trust_verify import VerifyOptions, preamble_of
+from tests.support.pki import DAY, NOW, Pki, Shape
+from tests.support.starttls import chat_server
 
 
 @pytest.fixture
@@ -68,6 +75,8 @@ def test_a_person_sees_tables(cli, lab, place):
         (("nowhere", "--service", "sip"), "expected HOST:PORT"),
         (("a:0", "--service", "sip"), "expected HOST:PORT"),
         (("a:1", "--service", "ftp"), "expected one of sip, https, xmpp, capf"),
+        (("a:1", "--service", "sip", "--tls", "starttls"), "only --service xmpp"),
+        (("a:1", "--service", "xmpp", "--tls", "never"), "expected direct or starttls"),
         (("a:1", "--service", "sip", "--allow", "md5"), "md5"),
         (("a:1", "--service", "sip", "--revocation", "maybe"), "maybe"),
     ],
@@ -91,3 +100,87 @@ def test_the_certificates_of_a_deployment_are_shown(cli):
         assert words in shown.out
     told = cli("trust", "requirements", "--json")
     assert told.names().count("requirement") == 7
+
+
+DOMAIN = "chat.example.test"
+NAMES = (x509.DNSName(DOMAIN),)
+
+
+def held_and_its_root(folder, names=NAMES):
+    """A chat server's certificate, and the file of the authority that made it."""
+    pki = Pki()
+    held, ca = pki.leaf(Shape("chat", names)), folder / "root.pem"
+    ca.write_bytes(pki.root.certificate.public_bytes(Encoding.PEM))
+    return held, ca
+
+
+def context_of(held, folder):
+    """A server whose side of a handshake is done once ours is: in TLS 1.3 ours goes first."""
+    context = held.context(folder)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def look(cli, server, ca, *more):
+    place = f"127.0.0.1:{server.port}"
+    options = ("--service", "xmpp", "--name", DOMAIN, "--ca", ca, "--json", *more)
+    return cli("trust", "verify", place, *options)
+
+
+def test_a_chat_server_is_asked_for_tls_and_told_nothing_after_it(cli, tmp_path):
+    held, ca = held_and_its_root(tmp_path)
+    with chat_server(context_of(held, tmp_path)) as server:
+        done = look(cli, server, ca, "--tls", "starttls")
+    assert done.code == 0, done.err
+    assert done.summary["verdict"] == "chain"
+    assert [told.within for told in server.said] == [b"", b"", b""]
+    for told in server.said:
+        assert f'to="{DOMAIN}"' in told.clear.decode()
+        assert told.clear.count(b"<") == 2, "a stream header and <starttls/>, nothing else"
+
+
+def test_the_gate_judges_a_chat_server_behind_starttls_too(cli, tmp_path):
+    held, ca = held_and_its_root(tmp_path, (x509.DNSName("other.test"),))
+    with chat_server(context_of(held, tmp_path)) as server:
+        refused = look(cli, server, ca, "--tls", "starttls")
+        unknown = look(cli, server, tmp_path / "none.pem", "--tls", "starttls")
+    assert refused.code == 3
+    checks = {e["name"]: e for e in refused.events if e["event"] == "check"}
+    assert checks["path"]["passes"]
+    assert not checks["name"]["passes"]
+    assert unknown.code == 2
+    assert {told.within for told in server.said} == {b""}
+
+
+def test_an_expired_one_is_refused_without_a_verified_byte(cli, tmp_path):
+    pki, ca = Pki(), tmp_path / "root.pem"
+    ca.write_bytes(pki.root.certificate.public_bytes(Encoding.PEM))
+    held = pki.leaf(Shape("chat", NAMES, ends=NOW - DAY / 2))
+    with chat_server(context_of(held, tmp_path)) as server:
+        refused = look(cli, server, ca, "--tls", "starttls")
+    assert refused.code == 3
+    assert "expired" in refused.summary["reason"]
+    assert {told.within for told in server.said} <= {b"", None}
+
+
+def test_a_chat_server_without_starttls_is_no_tls_server(cli, tmp_path):
+    held, ca = held_and_its_root(tmp_path)
+    with chat_server(context_of(held, tmp_path), "<stream:features/>") as server:
+        failed = look(cli, server, ca, "--tls", "starttls")
+    assert failed.code == 1
+    assert "offers no TLS" in failed.err
+    assert [told.within for told in server.said] == [None]
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "starttls"),
+    [
+        ("a.test:5222", None, True),
+        ("a.test:5223", None, False),
+        ("a.test:5222", "direct", False),
+        ("a.test:443", "starttls", True),
+    ],
+)
+def test_a_port_of_rfc_6120_begins_in_clear(place, mode, starttls):
+    options = VerifyOptions(place, "xmpp", tls=mode)
+    assert (preamble_of(options, int(place[7:])) is not None) is starttls

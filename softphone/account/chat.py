@@ -44,6 +44,12 @@ def sign_in(config: MessagingConfig, setup: ChatSetup, hook: MessageHook | None)
     known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
     store = tls.store if known or belief.trust is None else belief.trust
     mine = replace(config, tls=replace(tls, store=store, unknown=belief.unknown, fips=setup.fips))
+    if config.compliance is not None:
+        # Nobody is asked about a certificate there: a person's yes is none of compliance's.
+        asked = config.compliance.tls
+        trusted = asked.store if known or belief.trust is None else belief.trust
+        own = replace(asked, store=trusted, unknown=None, fips=setup.fips)
+        mine = replace(mine, compliance=replace(config.compliance, tls=own))
     connector = ConnectorConfig(belief.fetcher, resolve=setup.resolver.resolve)
     return Messages(mine, Surroundings(connector, setup.resolver, setup.entropy, hook))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softphone.account.compliance_file import COMPLIANCE_KEYS, address_of, compliance_of
 from softphone.account.config import TlsConfig
 from softphone.account.reader import Reader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
@@ -41,12 +42,14 @@ IM_KEYS = (
     "archive_client_to_client",
     "timeout",
     "tls",
+    "compliance",
 )
 _TLS_KEYS = ("ca", "certificate", "key", "passphrase_file", "pin", "minimum", "store")
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "": ("fips", "tls", "im"),
     "im": IM_KEYS,
     "im.tls": _TLS_KEYS,
+    "im.compliance": COMPLIANCE_KEYS,
     "tls": (*_TLS_KEYS, "server_name"),
 }
 _SECRETS = ("password", "password_file", "password_env")
@@ -151,6 +154,7 @@ def _config(
         approve=reader.choice_of("im", table, "approve", Approval) or Approval.DOMAIN,
         resource=reader.text_of("im", table, "resource"),
         timeout=float(timeout),
+        compliance=compliance_of(reader, table, tls),
     )
 
 
@@ -165,14 +169,7 @@ def _history(reader: Reader, table: Mapping[str, Any]) -> HistoryConfig:
     key = reader.text_of("im", table, "archive_key")
     return HistoryConfig(
         disable_history=bool(_flag(reader, "im", table, "disable_history")),
-        archive=None if archive is None else _address(reader.path.parent, archive),
+        archive=None if archive is None else address_of(reader.path.parent, archive),
         archive_key=None if key is None else reader.path.parent / Path(key).expanduser(),
         archive_client_to_client=bool(_flag(reader, "im", table, "archive_client_to_client")),
     )
-
-
-def _address(folder: Path, archive: str) -> str:
-    """An address of a database; a plain path is one of SQLite, relative to the file."""
-    if "://" in archive:
-        return archive
-    return f"sqlite+aiosqlite:///{folder / Path(archive).expanduser()}"

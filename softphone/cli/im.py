@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,15 @@ from softphone.cli.run import DONE, FAILED, exit_code, seconds
 from softphone.cli.unknown import Trusting, asker, store_of
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging import Archive, Direction, Message, Messages, Show
+from softphone.messaging.compliance import Kind
+from softphone.messaging.oversight import Oversight
+from softphone.net import Resolver
+from softphone.net.driver import LazyFetcher
+from softphone.net.https import HttpsSurroundings
 from softphone.phone import Phone
+from softphone.trust.fips import random_bytes
 
-__all__ = ["SIGN", "Wish", "converse", "send_one", "show_history"]
+__all__ = ["SIGN", "Parcel", "Wish", "converse", "fetch_one", "send_one", "show_history"]
 
 SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 """What stands before a message: encrypted to the server, or to the other client."""
@@ -34,23 +40,71 @@ class Wish:
     trusting: Trusting = field(default_factory=Trusting)
 
 
-async def send_one(face: Face, account: Path, wish: Wish, text: str, wait: float | None) -> int:
-    """Send a message and sum up.  Raises MessageRefused, MessageUndelivered and their kin."""
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file to send, or a capture of the screen."""
+
+    path: Path
+    kind: Kind = Kind.FILE
+
+
+async def send_one(
+    face: Face, account: Path, wish: Wish, words: Sequence[str | Parcel], wait: float | None
+) -> int:
+    """Send what is said, and files, and sum up; `wait` is for the receipt of the last.
+
+    Raises MessageRefused, MessageUndelivered, TransferRefused and their kin.
+    """
     wait = seconds("--wait", wait)
     async with _signed_in(face, account, wish) as messages:
-        sent = await messages.send(wish.to, text)
-        _show(face, sent.message)
+        for each in words:
+            if isinstance(each, Parcel):
+                with face.waiting(f"sending {each.path}"):
+                    sent = await messages.send_file(wish.to, each.path, kind=each.kind)
+            else:
+                sent = await messages.send(wish.to, each)
+            _show(face, sent.message)
         delivered = None if wait is None else await sent.delivered(within=wait)
-    words = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
+    told = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
     security = sent.message.security
     face.summary(
-        f"{words}, {security}",
+        f"{told}, {security}",
         result="failed" if delivered is False else "completed",
         status=0,
-        reason=words,
+        reason=told,
         sign=security.sign,
     )
     return FAILED if delivered is False else DONE
+
+
+async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path) -> int:
+    """Fetch a file that somebody has sent, as compliance allows; nobody is signed in for it.
+
+    Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
+    """
+    file = _load(face, account)
+    compliance = file.config.compliance
+    if compliance is None:
+        raise ConfigurationError(
+            f"{account}: im.compliance.audit: files come with an audit table only: name one"
+        )
+    resolver = Resolver(entropy=random_bytes)
+    around = HttpsSurroundings(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
+    async with Oversight(file.config.jid, compliance, around) as oversight:
+        with face.waiting(f"fetching {url}"):
+            moved = await oversight.files.fetch(url, into, sender)
+    sentence = f"{into}: {moved.size} bytes, {moved.type}"
+    face.summary(
+        sentence,
+        result="completed",
+        status=0,
+        reason="",
+        size=moved.size,
+        type=moved.type,
+        sha256=moved.sha256,
+        row=moved.row,
+    )
+    return DONE
 
 
 async def converse(face: Face, account: Path, wish: Wish) -> int:
@@ -158,6 +212,7 @@ def _show(face: Face, message: Message) -> None:
         room=message.room,
         at=message.at.isoformat(),
         body=message.body,
+        file=message.file or None,
         sign=message.security.sign,
         security=message.security.reach,
     )

@@ -15,6 +15,7 @@ from softphone.cli.option import (
     carry_out,
     trusting_of,
 )
+from softphone.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from softphone.cli.face import Face
@@ -36,8 +37,16 @@ RoomOption = Annotated[
 @group.command()
 def send(
     to: Annotated[str, typer.Argument(help="Whom to: user@domain, or a room.")],
-    text: Annotated[str, typer.Argument(help="What to say.")],
     account: AccountOption,
+    text: Annotated[str | None, typer.Argument(help="What to say.")] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", metavar="FILE", help="Send a file, after what is said."),
+    ] = None,
+    capture: Annotated[
+        list[Path] | None,
+        typer.Option("--capture", metavar="FILE", help="The same, for a capture of the screen."),
+    ] = None,
     room: RoomOption = None,
     wait: Annotated[
         float | None,
@@ -51,10 +60,16 @@ def send(
     """Send one message: done when the server has it, or, client to client, the other client."""
 
     async def command(face: Face) -> int:
-        from softphone.cli.im import Wish, send_one
+        from softphone.cli.im import Parcel, Wish, send_one
+        from softphone.messaging.compliance import Kind
 
+        words = [] if text is None else [text]
+        parcels = [Parcel(path) for path in file or ()]
+        parcels += [Parcel(path, Kind.CAPTURE) for path in capture or ()]
+        if not words and not parcels:
+            raise ConfigurationError("there is nothing to send: give a text or --file FILE")
         trusting = trusting_of(accept, no_prompt, keep, None, None)
-        return await send_one(face, account, Wish(to, room, trusting), text, wait)
+        return await send_one(face, account, Wish(to, room, trusting), [*words, *parcels], wait)
 
     carry_out(command, json=json)
 
@@ -79,6 +94,24 @@ def chat(
 
         trusting = trusting_of(accept, no_prompt, keep, None, None)
         return await converse(face, account, Wish(to, room, trusting))
+
+    carry_out(command, json=json)
+
+
+@group.command()
+def fetch(
+    url: Annotated[str, typer.Argument(help="The https: address that a message told.")],
+    sender: Annotated[str, typer.Option("--from", metavar="JID", help="Who has sent it.")],
+    into: Annotated[Path, typer.Option("--into", metavar="FILE", help="The new file.")],
+    account: AccountOption,
+    json: JsonOption = False,
+) -> None:
+    """Fetch a file that was sent, as compliance allows; done once that is written down."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.im import fetch_one
+
+        return await fetch_one(face, account, url, sender, into)
 
     carry_out(command, json=json)
 

@@ -21,6 +21,7 @@ from softphone.errors import (
     MessageRefused,
     RegistrationError,
     SoftphoneError,
+    TransferRefused,
     TrustRefused,
 )
 from softphone.security import SecurityShortfall
@@ -46,6 +47,7 @@ _REFUSALS = (
     CertificateError,
     CipherRefused,
     MessageRefused,
+    TransferRefused,
     TrustRefused,
     FipsUnavailable,
     FipsForbidden,

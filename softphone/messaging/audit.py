@@ -17,7 +17,7 @@ from typing import Any, Self
 from softphone.errors import AuditError, ConfigurationError
 from softphone.messaging.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
 
-__all__ = ["Audit", "AuditRecord", "Verified"]
+__all__ = ["Audit", "AuditRecord", "Verified", "prepare_file", "sqlalchemy_there"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -90,7 +90,7 @@ class Audit:
         within: float = 10.0,
         make: bool = True,
     ) -> None:
-        sa = self._sa = _sqlalchemy()
+        sa = self._sa = sqlalchemy_there()
         self._wall = wall
         self._within = within
         self._make = make
@@ -108,7 +108,7 @@ class Audit:
     async def __aenter__(self) -> Self:
         database = self._url.database
         if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
-            _prepare(Path(database), make=self._make)
+            prepare_file(Path(database), make=self._make)
         if self._make:
             try:
                 async with asyncio.timeout(self._within), self._engine.begin() as connection:
@@ -171,7 +171,7 @@ class Audit:
         return Verified(*verify(rows, head))
 
 
-def _prepare(path: Path, *, make: bool) -> None:
+def prepare_file(path: Path, *, make: bool) -> None:
     """A file of SQLite is its owner's only.  Raises ConfigurationError, AuditError."""
     if make:
         try:
@@ -199,13 +199,14 @@ def _table(sa: Any) -> Any:
     return sa.Table("aft_log", sa.MetaData(), *columns, *chain)
 
 
-def _sqlalchemy() -> Any:
+def sqlalchemy_there() -> Any:
+    """SQLAlchemy.  Raises ConfigurationError when it is not installed."""
     try:
         import sqlalchemy
         import sqlalchemy.ext.asyncio
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
-            "an audit table needs SQLAlchemy: install it with pip install 'softphone[im]'"
+            "compliance needs SQLAlchemy: install it with pip install 'softphone[im]'"
         ) from exc
     return sqlalchemy
 

@@ -37,16 +37,16 @@ class Clerk:
     ) -> None:
         self._own = own
         self._config = config
-        self._hook = hook
+        self.hook = hook
         self._patience = patience
         self.history = History(config.limit)
         self.archive: Archive | None = None
 
     async def judged(self, message: Message) -> Message:
         """The message as it may go on.  Raises MessageRefused when it may not."""
-        if self._hook is None:
+        if self.hook is None:
             return message
-        decision = await self._decision(self._hook, message)
+        decision = await self._decision(self.hook, message)
         if isinstance(decision, Allow):
             return message
         if isinstance(decision, Redact) and message.security.reach is Reach.CLIENT_TO_SERVER:
@@ -88,6 +88,10 @@ class Clerk:
             await self.archive.add(message)
         except SoftphoneError as exc:
             logger.error("a message was not archived: %s", exc)
+        except Exception as exc:
+            # A driver of the user's choosing: it must not end what reads messages, and what it
+            # says may have the text in it.
+            logger.error("a message was not archived (%s)", type(exc).__name__)
 
     def conversation_closed(self, peer: str) -> None:
         """Its window is closed: with Disable_IM_History it is forgotten."""

@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.messaging.compliance import ComplianceEvent
+from softphone.messaging.compliance import ComplianceEvent, Kind
 from softphone.messaging.hook import ALLOW, Decision, Deny, Redact
 from softphone.net.https import (
     HttpsClient,
@@ -48,7 +48,9 @@ class ComplianceServer:
         self._client = HttpsClient(tls, HttpsLimits(_LARGEST, within), around)
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """What the server says."""
+        """What the server says; of what is encrypted client to client it hears nothing."""
+        if event.kind is Kind.MESSAGE and event.body is None:
+            return ALLOW
         content = json.dumps(_told(event)).encode()
         request = HttpsRequest(self._url, "POST", (("Content-Type", "application/json"),), content)
         try:

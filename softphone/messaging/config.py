@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.messaging.compliance_config import ComplianceConfig
 from softphone.messaging.location import Place, TlsMode, place_at
 from softphone.messaging.policy import EncryptionPolicy
 from softphone.security import KeyMaterial
@@ -56,6 +57,7 @@ class MessagingConfig:
     `tls` says whom to believe and who we are; its credential signs us in (EXTERNAL) where the
     server takes it, and is what client-to-client encryption needs.  `server` is tried in place
     of what DNS says, in the given `mode`.  `resource` names this client, else it is drawn.
+    `compliance` switches policies, audit and third-party archive on.
     """
 
     jid: str
@@ -67,6 +69,7 @@ class MessagingConfig:
     history: HistoryConfig = field(default_factory=HistoryConfig)
     approve: Approval = Approval.DOMAIN
     resource: str | None = None
+    compliance: ComplianceConfig | None = None
     timeout: float = 30.0
 
     def __post_init__(self) -> None:

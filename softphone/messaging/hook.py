@@ -6,12 +6,13 @@ file has the question and the answers, and nobody who decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from softphone.messaging.message import Direction, Reach
 
-__all__ = ["ALLOW", "Allow", "Decision", "Deny", "MessageHook", "Question", "Redact"]
+__all__ = ["ALLOW", "Allow", "Decision", "Deny", "HookChain", "MessageHook", "Question", "Redact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,23 @@ class MessageHook(Protocol):
 
     async def decide(self, question: Question) -> Decision:
         """Allow, deny or redact."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookChain:
+    """Several hooks as one: each sees what those before have redacted; one denial is enough."""
+
+    hooks: Sequence[MessageHook]
+
+    async def decide(self, question: Question) -> Decision:
+        """What they say together."""
+        outcome: Decision = ALLOW
+        for hook in self.hooks:
+            decision = await hook.decide(question)
+            if isinstance(decision, Redact) and question.body is not None:
+                size = len(decision.body.encode("utf-8", "replace"))
+                question = replace(question, body=decision.body, size=size)
+                outcome = decision
+            elif not isinstance(decision, Allow):
+                return decision
+        return outcome

@@ -60,7 +60,8 @@ class Message:
     """One message.  `peer` is the bare JID of the other side, or the room of a group chat.
 
     `sender` is a bare JID; in a room it is the nickname there.  `at` is when it was sent, as far
-    as is known.  `resource` is the peer's client.  The text does not show in `repr`.
+    as is known.  `resource` is the peer's client.  `file` is the address of the file that
+    it is about.  The text does not show in `repr`.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Message:
     security: MessageSecurity
     room: bool = False
     resource: str = ""
+    file: str = ""
 
 
 class Show(StrEnum):

@@ -14,25 +14,31 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import ConfigurationError, SoftphoneError, TransportError
 from softphone.machine import Entropy
 from softphone.messaging.archive import Archive
 from softphone.messaging.clerk import Clerk
+from softphone.messaging.compliance import Kind
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.hook import MessageHook
+from softphone.messaging.hook import HookChain, MessageHook
 from softphone.messaging.link import Link, Pace
 from softphone.messaging.location import Asks
 from softphone.messaging.message import Message, Presence, Show
+from softphone.messaging.oversight import Oversight
 from softphone.messaging.peers import Peers
 from softphone.messaging.receiving import Receiver
 from softphone.messaging.rooms import Rooms
 from softphone.messaging.sending import Parts, Sender, Sent
 from softphone.messaging.sessions import Sessions
 from softphone.messaging.stream import CLIENT_TLS, XmppStream
+from softphone.messaging.transfer import FileTransfer, Moved
+from softphone.messaging.upload import Upload
 from softphone.net.connector import Connector, ConnectorConfig
+from softphone.net.https import HttpsSurroundings
 from softphone.security import TlsVersion
 from softphone.trust import ClientCertificates, Service, TlsSettings, client_context
 
@@ -73,6 +79,7 @@ class Messages:
         )
         self._peers = Peers(config.jid, config.approve, asks=config.policy.negotiates)
         self._rooms = Rooms(config.policy)
+        self._around = surroundings
         self._clerk = Clerk(config.jid, config.history, surroundings.hook)
         self._receiver = Receiver(
             config.policy, self._rooms, self._clerk, self._hold, surroundings.wall
@@ -93,6 +100,8 @@ class Messages:
         self._sender = Sender(config.jid, parts, entropy=entropy, wall=surroundings.wall)
         resource = config.resource or f"softphone-{entropy(6).hex()}"
         self._stream = XmppStream(config, resource, client_context(tls), entropy, self._link.ended)
+        self._upload = Upload()
+        self._oversight: Oversight | None = None
         self._shown = Presence(config.jid, Show.AVAILABLE)
         self._greeted = asyncio.Event()
         self._greeting: asyncio.Task[None] | None = None
@@ -100,7 +109,8 @@ class Messages:
         self._furnish()
 
     def _furnish(self) -> None:
-        for part in (self._link, self._peers, self._rooms, self._receiver, self._sender):
+        parts = (self._link, self._peers, self._rooms, self._receiver, self._sender, self._upload)
+        for part in parts:
             part.attach(self._stream)
         if self._sessions is not None:
             self._sessions.attach(self._stream)
@@ -112,13 +122,15 @@ class Messages:
     async def __aenter__(self) -> Self:
         """Sign in.
 
-        Raises TransportError, CertificateError, CipherRefused, SignInRefused, ConfigurationError.
+        Raises TransportError, CertificateError, CipherRefused, SignInRefused, ConfigurationError;
+        AuditError when compliance cannot write its decisions down.
         """
-        if self._config.history.archive is not None:
-            archive = Archive(self._config.history, self._config.jid)
-            self._clerk.archive = await archive.__aenter__()
-        self._judging = asyncio.get_running_loop().create_task(self._receiver.run())
         try:
+            await self._begin_oversight()
+            if self._config.history.archive is not None:
+                archive = Archive(self._config.history, self._config.jid)
+                self._clerk.archive = await archive.__aenter__()
+            self._judging = asyncio.get_running_loop().create_task(self._receiver.run())
             await self._link.sign_in()
             async with asyncio.timeout(self._config.timeout):
                 await self._greeted.wait()
@@ -129,6 +141,15 @@ class Messages:
             await self.close()
             raise
         return self
+
+    async def _begin_oversight(self) -> None:
+        compliance, around = self._config.compliance, self._around
+        if compliance is None:
+            return
+        network = HttpsSurroundings(around.connector.resolve, around.wall, around.connector.fetcher)
+        self._oversight = await Oversight(self.jid, compliance, network).__aenter__()
+        hook = around.hook
+        self._clerk.hook = self._oversight if hook is None else HookChain((hook, self._oversight))
 
     async def __aexit__(
         self,
@@ -152,6 +173,9 @@ class Messages:
         archive, self._clerk.archive = self._clerk.archive, None
         if archive is not None:
             await archive.__aexit__(None, None, None)
+        oversight, self._oversight = self._oversight, None
+        if oversight is not None:
+            await oversight.__aexit__(None, None, None)
 
     @property
     def jid(self) -> str:
@@ -183,6 +207,38 @@ class Messages:
             return await self._sender.send(
                 to, body, within=self._config.timeout if within is None else within
             )
+
+    async def send_file(self, to: str, path: Path, *, kind: Kind = Kind.FILE) -> Sent:
+        """Send a file, or a capture of the screen: upload it, and tell where it is.
+
+        It lies at a server, so it has a lock and never a key.  Raises ConfigurationError without
+        an audit table, TransferRefused and MessageRefused when policy forbids it (then nothing of
+        it was sent), AuditError, TransferError, and what `send` raises.
+        """
+        files = self._files()
+        self._sender.check_file(to)
+        moved = await files.send(path, self._upload.slot, to, kind)
+        with self._receiver.inbox.sending():
+            return await self._sender.send(
+                to, moved.url, within=self._config.timeout, file=moved.url
+            )
+
+    async def fetch_file(self, message: Message, into: Path) -> Moved:
+        """Fetch the file that a message is about, to the new file `into` (0600).
+
+        Raises ConfigurationError without an audit table, or for a message without a file;
+        TransferRefused, AuditError, TransferError, TransportError, CertificateError.
+        """
+        if not message.file:
+            raise ConfigurationError("the message is not about a file")
+        return await self._files().fetch(message.file, into, message.peer)
+
+    def _files(self) -> FileTransfer:
+        if self._oversight is None:
+            raise ConfigurationError(
+                "im.compliance.audit: files come and go with an audit table only: name one"
+            )
+        return self._oversight.files
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self

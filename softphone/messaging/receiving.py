@@ -16,13 +16,14 @@ from typing import Any
 from softphone.errors import MessageRefused
 from softphone.messaging.clerk import Clerk
 from softphone.messaging.client_session import ClientSession
-from softphone.messaging.framing import MOST_BODY, Frame
+from softphone.messaging.framing import MOST_BODY, MOST_ID, Frame
 from softphone.messaging.inbox import Inbox
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
 from softphone.messaging.policy import EncryptionPolicy
 from softphone.messaging.rooms import Rooms
 from softphone.messaging.seen import Seen
 from softphone.messaging.stream import XmppStream
+from softphone.messaging.upload import link_of
 
 __all__ = ["Arrival", "Receiver"]
 
@@ -109,7 +110,7 @@ class Receiver:
             self.counters["clear_refused"] += 1
             self._return(stanza, "this client takes messages encrypted client to client only")
             return
-        if len(stanza["body"].encode("utf-8", "replace")) > MOST_BODY:
+        if _too_large(stanza):
             self.counters["too_large"] += 1
             self._return(stanza, f"this client takes {MOST_BODY} octets at most")
             return
@@ -125,7 +126,7 @@ class Receiver:
         room, nick = stanza["from"].bare, stanza["from"].resource
         if room not in self._rooms or not nick or not stanza["body"]:
             return
-        if not self._policy.takes(encrypted=False) or len(stanza["body"]) > MOST_BODY:
+        if not self._policy.takes(encrypted=False) or _too_large(stanza):
             self.counters["clear_refused"] += 1
             return
         if not self._seen.first(stanza["from"].full, stanza["id"]):
@@ -150,6 +151,7 @@ class Receiver:
             security=MessageSecurity(Reach.CLIENT_TO_SERVER, identity),
             room=room,
             resource=stanza["from"].resource,
+            file=link_of(stanza),
         )
 
     def _sent_at(self, stanza: Any) -> datetime:
@@ -174,3 +176,8 @@ class Receiver:
         reply["error"]["condition"] = "not-acceptable"
         reply["error"]["text"] = text
         reply.send()
+
+
+def _too_large(stanza: Any) -> bool:
+    # An id that no archive can hold would take its message past the archive.
+    return len(stanza["body"].encode("utf-8", "replace")) > MOST_BODY or len(stanza["id"]) > MOST_ID

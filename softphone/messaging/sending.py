@@ -7,7 +7,6 @@ client the acknowledgment is the other client's own, inside the session.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from softphone.errors import (
 )
 from softphone.machine import Entropy
 from softphone.messaging.clerk import Clerk
-from softphone.messaging.framing import MOST_BODY
+from softphone.messaging.framing import FORBIDDEN, MOST_BODY
 from softphone.messaging.link import Link
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
 from softphone.messaging.outbox import Outbox
@@ -32,11 +31,11 @@ from softphone.messaging.policy import EncryptionPolicy, Sending
 from softphone.messaging.rooms import Rooms
 from softphone.messaging.sessions import Sessions
 from softphone.messaging.stream import XmppStream
+from softphone.messaging.upload import linked
 
 __all__ = ["Parts", "Sender", "Sent"]
 
 MOST_RECEIPTS = 1000
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,10 @@ class Sender:
         for name in ("message_error", "groupchat_message_error"):
             stream.add_event_handler(name, self._returned)
 
-    async def send(self, to: str, body: str, *, within: float) -> Sent:
+    async def send(self, to: str, body: str, *, within: float, file: str = "") -> Sent:
         """Send one message to a bare JID, or to a room that was joined.
+
+        `file` is the address of what it is about, which lies at a server: so does this message.
 
         Raises MessageRefused when policy forbids it (nothing was sent), MessageUndelivered,
         TransportError, CertificateError and its kin when it did not go through.
@@ -100,14 +101,14 @@ class Sender:
         check_text(body)
         try:
             async with asyncio.timeout(within):
-                return await self._send(to, body, within)
+                return await self._send(to, body, file)
         except TimeoutError as exc:
             raise MessageUndelivered(
                 f"the message to {to} was not acknowledged within {within:g} s"
             ) from exc
 
-    async def _send(self, to: str, body: str, within: float) -> Sent:
-        way, client = await self._way(to)
+    async def _send(self, to: str, body: str, file: str) -> Sent:
+        way, client = await self._way(to, file)
         message = Message(
             id=self._entropy(12).hex(),
             peer=to,
@@ -118,8 +119,10 @@ class Sender:
             security=MessageSecurity(Reach(way.value)),
             room=to in self._parts.rooms,
             resource=(client or "").partition("/")[2],
+            file=file,
         )
         message = await self._parts.clerk.judged(message)
+        check_text(message.body)  # a redacted one, too: what XML cannot carry ends the stream
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         receipt.add_done_callback(lambda done: done.cancelled() or done.exception())
         if client is None:
@@ -130,9 +133,12 @@ class Sender:
         await self._parts.clerk.keep(message)
         return Sent(message, receipt)
 
-    async def _way(self, to: str) -> tuple[Sending, str | None]:
+    async def _way(self, to: str, file: str) -> tuple[Sending, str | None]:
         """How it goes, and to which client where that matters."""
         policy = self._parts.policy
+        if file:
+            self.check_file(to)
+            return Sending.CLIENT_TO_SERVER, None
         if to in self._parts.rooms:
             if policy.to_group() is Sending.REFUSED:
                 raise MessageRefused(f"{to} is a group chat, which is never encrypted end to end")
@@ -147,6 +153,14 @@ class Sender:
                 " im.support_no_encoding is false"
             )
         return row.sends, client if row.sends is Sending.CLIENT_TO_CLIENT else None
+
+    def check_file(self, to: str) -> None:
+        """Raise MessageRefused where policy wants nothing that a server could read."""
+        if self._parts.policy.to_group() is Sending.REFUSED:
+            raise MessageRefused(
+                f"no file was sent to {to}: it would lie at a server, and im.support_no_encoding"
+                " is false"
+            )
 
     # Client to client
 
@@ -188,6 +202,8 @@ class Sender:
             mto=message.peer, mbody=message.body, mtype="groupchat" if message.room else "chat"
         )
         stanza["id"] = message.id
+        if message.file:
+            linked(stanza, message.file)
         if not message.room:
             stanza["request_receipt"] = True
         done = self._outbox.add(message.id, stanza)
@@ -261,7 +277,7 @@ def check_text(body: str) -> None:
         raise LocalProtocolError("there is nothing to send")
     if len(body.encode("utf-8", "replace")) > MOST_BODY:
         raise LocalProtocolError(f"the text has more than {MOST_BODY} bytes")
-    found = _FORBIDDEN.search(body)
+    found = FORBIDDEN.search(body)
     if found is not None:
         raise LocalProtocolError(
             f"the text has a character that cannot be sent: U+{ord(found[0]):04X}"

@@ -80,11 +80,15 @@ async def test_what_is_encrypted_end_to_end_is_archived_only_where_policy_allows
     assert one.history.of("a@x") == (CLEAR, SECRET)
 
 
-async def test_an_archive_that_fails_is_told_of(caplog):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(TransportError("full"), "not archived: full"), (ValueError("the text"), "(ValueError)")],
+)
+async def test_an_archive_that_fails_is_told_of(caplog, error, told):
     one = clerk(archive="sqlite+aiosqlite://")
-    one.archive = Archive(TransportError("full"))
+    one.archive = Archive(error)
     await one.keep(CLEAR)
-    assert "not archived: full" in caplog.text
+    assert told in caplog.text
     assert "the text" not in caplog.text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.messaging.hook import Question, Redact
+from softphone.messaging.hook import ALLOW, Deny, HookChain, Question, Redact
 from softphone.messaging.message import Direction, Reach
 
 
@@ -12,3 +12,25 @@ def test_neither_question_nor_answer_shows_the_text():
     )
     assert "the secret" not in repr(question) + repr(Redact("the secret"))
     assert question.body == "the secret"
+
+
+class Says:
+    def __init__(self, decision):
+        self.decision, self.heard = decision, []
+
+    async def decide(self, question):
+        self.heard.append((question.body, question.size))
+        return self.decision
+
+
+async def test_hooks_in_a_row_see_what_those_before_have_redacted():
+    question = Question(
+        Direction.SENT, "a@b", "c@d", "a@b", "1", False, Reach.CLIENT_TO_SERVER, 6, "secret"
+    )
+    first, second, last = Says(Redact("…")), Says(ALLOW), Says(Deny("no"))
+    assert await HookChain((first, second)).decide(question) == Redact("…")
+    assert second.heard == [("…", 3)]
+    assert await HookChain((second, first)).decide(question) == Redact("…")
+    assert await HookChain((last, first)).decide(question) == Deny("no")
+    assert len(first.heard) == 2
+    assert await HookChain((Says("nonsense"),)).decide(question) == "nonsense"

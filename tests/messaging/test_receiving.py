@@ -76,6 +76,13 @@ async def test_what_is_not_taken_is_answered_with_an_error(receiving, policy, sa
     assert len(receiver.inbox) == 0
 
 
+async def test_an_id_that_no_archive_can_hold_is_not_taken(receiving):
+    receiver, connection = await receiving()
+    connection.say(message("x" * 257) + message("1"))
+    assert (await receiver.inbox.take()).id == "1"
+    assert receiver.counters == {"too_large": 1}
+
+
 async def test_errors_and_empty_messages_are_no_messages(receiving):
     receiver, connection = await receiving(STRICT)
     connection.say(message(kind="error") + f"<message type='chat' from='{BOB}/desk'/>")

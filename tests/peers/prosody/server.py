@@ -18,6 +18,7 @@ from tests.peers.process import LOOPBACK, PeerFailed, PeerProcess, accepts, free
 from tests.peers.root import Root
 
 TEMPLATE = Path(__file__).with_name("prosody.cfg.lua")
+MODULE = Path(__file__).with_name("mod_auth_certificate.lua")
 DOMAIN, ROOMS = "chat.example.test", "rooms.chat.example.test"
 USERS = tuple(f"user{number:02}" for number in range(40))
 PASSWORD = "a long enough password"
@@ -33,6 +34,8 @@ class Shape:
     ciphers: str = _AES
     require: bool = True
     hibernation: int = 60
+    certificates: bool = False
+    """Whether users sign in with their certificates (SASL EXTERNAL), and not with passwords."""
 
 
 def xmpp_names(domain: str) -> tuple[x509.GeneralName, ...]:
@@ -70,10 +73,13 @@ class Prosody:
         shape: Shape = Shape(),
     ) -> Prosody:
         """Write the configuration and the users, and start."""
-        ports = {name: free_port() for name in ("direct", "starttls")}
+        ports = {name: free_port() for name in ("direct", "starttls", "https")}
         for name in ("tls", "data"):
             (folder / name).mkdir(parents=True)
         given = certificate or authority.issue("prosody", folder, *xmpp_names(DOMAIN))
+        web = authority.issue("prosody-web", folder, x509.DNSName("localhost"))
+        for file, name in zip(web, ("web.crt", "web.key"), strict=True):
+            shutil.copy(file, folder / "tls" / name)
         for file, name in zip(
             (authority.certificate, *given), ("ca.crt", "server.crt", "server.key"), strict=True
         ):
@@ -96,14 +102,21 @@ class Prosody:
             "CIPHERS": shape.ciphers,
             "REQUIRE": str(shape.require).lower(),
             "HIBERNATION": shape.hibernation,
+            "HTTPS": self.ports["https"],
+            "AUTHENTICATION": 'authentication = "certificate"' if shape.certificates else "",
+            "VERIFY": "peer" if shape.certificates else "none",
         }
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         (self.folder / "prosody.cfg.lua").write_text(text)
+        (self.folder / "modules").mkdir(exist_ok=True)
+        shutil.copy(MODULE, self.folder / "modules")
         members = "".join(f"{user}@{DOMAIN}={user}\n" for user in USERS)
         (self.folder / "groups.txt").write_text(f"[everybody]\n{members}")
 
     def _make_users(self, shape: Shape) -> None:
+        if shape.certificates:
+            return
         register = " && ".join(
             f"prosodyctl --config /mnt/prosody.cfg.lua register {user} {DOMAIN} '{PASSWORD}'"
             for user in USERS[:1]
@@ -121,7 +134,9 @@ class Prosody:
         """Start; returns when both ports answer."""
         command = ["/usr/bin/prosody", "-F", "--config", "/mnt/prosody.cfg.lua"]
         self.process = PeerProcess(self.root, self.folder, "prosody", command)
-        self.process.wait_until(lambda: accepts(self.direct) and accepts(self.starttls))
+        self.process.wait_until(
+            lambda: all(accepts((LOOPBACK, port)) for port in self.ports.values())
+        )
 
     def stop(self) -> None:
         """Stop at once, as a crash would.  Only for one that we started."""

@@ -1,0 +1,116 @@
+"""The third-party archive: every clear message in an external database, before it goes on.
+
+SQLAlchemy, one table with the columns that message archivers read: from, to, when, in which kind
+of chat, the text.  What cannot be written is an AuditError, and the message goes nowhere.  What is
+encrypted client to client never gets here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from softphone.errors import AuditError, ConfigurationError
+from softphone.messaging.audit import prepare_file, sqlalchemy_there
+from softphone.messaging.hook import Question
+from softphone.messaging.message import Direction, Reach
+
+__all__ = ["ThirdPartyArchive"]
+
+logger = logging.getLogger("softphone.messaging")
+
+
+class ThirdPartyArchive:
+    """An async context.  Raises ConfigurationError for an address that is none, AuditError on
+    entering when the database is out of reach.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        within: float = 5.0,
+    ) -> None:
+        sa = self._sa = sqlalchemy_there()
+        self._wall = wall
+        self._within = within
+        try:
+            self._url = sa.engine.make_url(address)
+            self._engine = sa.ext.asyncio.create_async_engine(self._url, pool_pre_ping=True)
+        except (sa.exc.ArgumentError, sa.exc.InvalidRequestError, ImportError) as exc:
+            raise ConfigurationError(
+                "im.compliance.archive: expected an address such as"
+                f" postgresql+asyncpg://host/name: {type(exc).__name__}"
+            ) from exc
+        self._table = _table(sa)
+
+    async def __aenter__(self) -> Self:
+        database = self._url.database
+        if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
+            prepare_file(Path(database), make=True)
+        logger.warning("a third-party archive holds messages in clear")
+        try:
+            async with asyncio.timeout(self._within), self._engine.begin() as connection:
+                await connection.run_sync(self._table.metadata.create_all)
+        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+            await self._engine.dispose()
+            raise _unreachable(exc) from exc
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._engine.dispose()
+
+    async def add(self, question: Question, body: str) -> None:
+        """Write a clear message as it goes on, and commit it.
+
+        Raises AuditError when it could not be written, and for what is no clear message.
+        """
+        if question.reach is not Reach.CLIENT_TO_SERVER:
+            raise AuditError("what is encrypted client to client is not archived by third parties")
+        out = question.direction is Direction.SENT
+        mine, theirs = question.own, question.peer
+        row = {
+            "from_jid": mine if out else theirs,
+            "to_jid": theirs if out else mine,
+            "sender": question.sender,
+            "sent_date": self._wall().astimezone(UTC).replace(tzinfo=None),
+            "msg_type": "groupchat" if question.room else "im",
+            "direction": question.direction.value,
+            "stanza": question.id[:256],
+            "body_len": question.size if body == question.body else len(body.encode()),
+            "body_text": body.replace("\0", "?"),
+        }
+        try:
+            async with asyncio.timeout(self._within), self._engine.begin() as connection:
+                await connection.execute(self._table.insert().values(row))
+        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+            raise _unreachable(exc) from exc
+
+
+def _table(sa: Any) -> Any:
+    jid = sa.String(3071)
+    return sa.Table(
+        "jm",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("from_jid", jid, nullable=False),
+        sa.Column("to_jid", jid, nullable=False),
+        sa.Column("sender", jid, nullable=False),
+        sa.Column("sent_date", sa.DateTime, nullable=False, index=True),
+        sa.Column("msg_type", sa.String(10), nullable=False),
+        sa.Column("direction", sa.String(10), nullable=False),
+        sa.Column("stanza", sa.String(256), nullable=False),
+        sa.Column("body_len", sa.Integer, nullable=False),
+        sa.Column("body_text", sa.Text, nullable=False),
+    )
+
+
+def _unreachable(exc: Exception) -> AuditError:
+    # What a driver says may have the address in it, and so a password.
+    origin = getattr(exc, "orig", None) or exc
+    return AuditError(f"the third-party archive takes no messages ({type(origin).__name__})")

@@ -24,8 +24,8 @@ def _unset(monkeypatch, tmp_path):
 
 
 async def test_a_set_up_is_made_where_it_is_looked_for(tmp_path, capsys):
-    fips.have_module()
-    assert await set_up(Face(json=True, summary={}), None, None, lenient=False) == 0
+    module = fips.have_module()
+    assert await set_up(Face(json=True, summary={}), None, module, lenient=False) == 0
     made = find_setup(tmp_path / "base")
     assert made is not None
     told = json.loads(capsys.readouterr().out)

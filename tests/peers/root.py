@@ -169,13 +169,14 @@ def _listed_mirror() -> Mirror | None:
     return None
 
 
-def candidate_versions(mirror: Mirror, folder: Path) -> dict[str, str]:
-    """The versions of the peers' packages in the suite, read by apt into a private folder."""
+def private_apt(mirror: Mirror, folder: Path, suite: str) -> list[str]:
+    """Options with which apt knows this suite only, keeps all it reads in `folder`, and has read
+    its index."""
     (folder / "lists" / "partial").mkdir(mode=0o700, parents=True, exist_ok=True)
     signed = f"[signed-by={mirror.keyring}] " if mirror.keyring else ""
     source = folder / "sources.list"
     source.touch(mode=0o600)
-    source.write_text(f"deb {signed}{mirror.uri} {SUITE} main\n")
+    source.write_text(f"deb {signed}{mirror.uri} {suite} main\n")
     options = [
         f"Dir::Etc::SourceList={source}",
         "Dir::Etc::SourceParts=/dev/null",
@@ -186,7 +187,28 @@ def candidate_versions(mirror: Mirror, folder: Path) -> dict[str, str]:
         "Acquire::Languages=none",
     ]
     arguments = [word for option in options for word in ("-o", option)]
-    _run(["apt-get", *arguments, "-qq", "--error-on=any", "update"])
+    _run(["apt-get", *arguments, "-qq", "--error-on=any", "update"], secret=mirror.uri)
+    return arguments
+
+
+def fetch_file(package: str, file: str, folder: Path) -> Path:
+    """A file out of a package of the suite, which is not installed; it needs nothing beside it.
+
+    Raises PeersUnavailable.
+    """
+    apt = private_apt(find_mirror(), folder / "apt", SUITE)
+    _run(["apt-get", *apt, "-qq", "download", package], cwd=folder)
+    (archive,) = folder.glob(f"{package}_*.deb")
+    _run(["dpkg-deb", "-x", str(archive), str(folder / "unpacked")])
+    found = sorted((folder / "unpacked").rglob(file))
+    if not found:
+        raise PeersUnavailable(f"{package} of {SUITE} has no {file}")
+    return found[0]
+
+
+def candidate_versions(mirror: Mirror, folder: Path) -> dict[str, str]:
+    """The versions of the peers' packages in the suite, read by apt into a private folder."""
+    arguments = private_apt(mirror, folder, SUITE)
     policy = _run(["apt-cache", *arguments, "policy", *PACKAGES])
     shutil.rmtree(folder)
     found = re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (?!\(none\))(\S+)$", policy, re.M)
@@ -249,11 +271,12 @@ def _write_hosts(path: Path) -> None:
     (path / "etc" / "resolv.conf").unlink(missing_ok=True)
 
 
-def _run(command: list[str], *, secret: str = "") -> str:
+def _run(command: list[str], *, secret: str = "", cwd: Path | None = None) -> str:
     environment = os.environ | {"LC_ALL": "C"} | _proxy()
     try:
         ended = subprocess.run(
             command,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -22,27 +22,57 @@ from softphone import provider
 from softphone.errors import FipsUnavailable
 from softphone.trust.fips import Decider, FipsMode, environment
 from softphone.trust.fips_setup import FipsSetup, find_module, find_setup, make_setup
+from tests.peers.root import fetch_file
 
 PACKAGE = "openssl-provider-fips"
+BORROWED = Path(__file__).resolve().parents[2] / ".cache" / "fips" / "fips.so"
+"""Where one is put that the system has no package of (Debian 12)."""
 ON = FipsMode(True, Decider.BOOTSTRAP, "a test")
 OURS = ("SOFTPHONE_FIPS", "OPENSSL_")
 
 
 def install() -> None:
-    """Have Debian's provider, by apt, where it is missing.  Raises FipsUnavailable."""
+    """Have Debian's provider where it is missing: by apt, else out of a newer Debian's package.
+
+    Raises PeersUnavailable, FipsUnavailable.
+    """
     try:
-        find_module()
+        installed()
     except FipsUnavailable:
         for command in (["update"], ["install", "-y", "--no-install-recommends", PACKAGE]):
             environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
             subprocess.run(["apt-get", "-qq", *command], env=environ, check=False)
-        find_module()
+        try:
+            find_module()
+        except FipsUnavailable:
+            borrow(BORROWED)
+    installed()
+
+
+def borrow(target: Path) -> None:
+    """Put the provider of the suite that the peers live in at `target`; nothing is installed.
+
+    OpenSSL takes providers of other versions than its own; this one needs the C library only.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        fetch_file(PACKAGE, target.name, Path(folder)).rename(target)
+
+
+def installed() -> Path:
+    """The system's provider, or the borrowed one.  Raises FipsUnavailable."""
+    try:
+        return find_module()
+    except FipsUnavailable:
+        if BORROWED.is_file():
+            return BORROWED
+        raise
 
 
 def have_module() -> Path:
     """The provider's file; else the test is skipped, or fails in CI."""
     try:
-        return find_module()
+        return installed()
     except FipsUnavailable as error:
         if os.environ.get("CI"):
             raise
@@ -58,7 +88,7 @@ def plain_environment() -> dict[str, str]:
 def _made(lenient: bool) -> FipsSetup:
     base = Path(tempfile.mkdtemp(prefix="softphone-fips-"))
     atexit.register(shutil.rmtree, base, ignore_errors=True)
-    make_setup(base, pedantic=not lenient)
+    make_setup(base, module=have_module(), pedantic=not lenient)
     found = find_setup(base)
     if found is None:
         raise AssertionError("the set-up that was made is not found")
@@ -118,4 +148,4 @@ if __name__ == "__main__":
     if provider.in_force():
         sys.exit("this is not done in FIPS mode")
     install()
-    print(find_module())
+    print(installed())

@@ -22,7 +22,9 @@ def program(tmp_path, text):
 
 def test_a_set_up_is_made_tried_and_found_again(tmp_path):
     module = fips.have_module()
-    made = make_setup(tmp_path / "fips")
+    place = f'[ "$1" != version ] || exec echo \'MODULESDIR: "{module.parent}"\''
+    openssl = program(tmp_path, f'{place}\nexec openssl "$@"')
+    made = make_setup(tmp_path / "fips", openssl=openssl)
     assert find_setup(tmp_path / "fips") == made
     assert made.module == str(module.resolve())
     assert made.digest == hashlib.sha256(module.read_bytes()).hexdigest()
@@ -31,14 +33,14 @@ def test_a_set_up_is_made_tried_and_found_again(tmp_path):
     first, second = (made.folder / copy / "fips.so" for copy in ("first", "second"))
     assert first.stat().st_ino != second.stat().st_ino
     assert (tmp_path / "fips").stat().st_mode & 0o077 == 0
-    again = make_setup(tmp_path / "fips")
+    again = make_setup(tmp_path / "fips", module=module)
     assert again == made
 
 
 def test_the_lenient_set_up_lets_old_tls_peers_in(tmp_path):
-    fips.have_module()
-    strict = make_setup(tmp_path)
-    lenient = make_setup(tmp_path, pedantic=False)
+    module = fips.have_module()
+    strict = make_setup(tmp_path, module=module)
+    lenient = make_setup(tmp_path, module=module, pedantic=False)
     assert "ems-check = 0" in (lenient.folder / "fipsmodule.cnf").read_text()
     assert find_setup(tmp_path) == lenient
     # The one before may be in use by a process that runs.
@@ -58,8 +60,7 @@ def test_a_set_up_whose_origin_has_changed_is_outdated(tmp_path):
 
 
 def test_a_file_that_is_no_provider_is_refused_and_nothing_has_changed(tmp_path):
-    fips.have_module()
-    kept = make_setup(tmp_path / "base")
+    kept = make_setup(tmp_path / "base", module=fips.have_module())
     wrong = tmp_path / "wrong.so"
     wrong.write_bytes(b"not a library")
     with pytest.raises(FipsUnavailable, match="openssl fipsinstall failed"):
@@ -69,15 +70,15 @@ def test_a_file_that_is_no_provider_is_refused_and_nothing_has_changed(tmp_path)
 
 
 def test_a_damaged_set_up_is_thrown_away_and_said(tmp_path):
-    fips.have_module()
-    made = make_setup(tmp_path)
+    module = fips.have_module()
+    made = make_setup(tmp_path, module=module)
     with (made.folder / "second" / "fips.so").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"\0\0\0\0")
     with pytest.raises(FipsUnavailable, match="self-check failed"):
-        make_setup(tmp_path)
+        make_setup(tmp_path, module=module)
     assert find_setup(tmp_path) is None
-    assert make_setup(tmp_path) == made
+    assert make_setup(tmp_path, module=module) == made
 
 
 def test_a_missing_provider_says_what_to_install(tmp_path):

@@ -33,6 +33,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         "filter",
         "page",
         "global_catalogue",
+        "external",
         "attributes",
     ),
     "uds": (*_COMMON, *_PASSWORD, "authenticated", "clusters"),
@@ -135,6 +136,7 @@ class _Source:
             global_catalogue=self._flag(table, values, "global_catalogue"),
             tls=tls,
             server_name=server_name,
+            external=self._flag(table, values, "external"),
             bounds=self._bounds(table, values),
         )
 

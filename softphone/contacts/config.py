@@ -62,6 +62,8 @@ class Bounds:
 class LdapConfig:
     """A directory over LDAPS; `user` (a DN) and `password` bind, without them it is anonymous.
 
+    With `external` the client certificate of `tls` binds (SASL EXTERNAL, RFC 4422 appendix A).
+
     `search` are the attributes that a word is looked for in, `filter` what else an entry has to
     meet (RFC 4515).  Only TLS from the first byte is spoken: 636, the global catalogue's 3269, or
     another port of the same kind.
@@ -78,6 +80,7 @@ class LdapConfig:
     global_catalogue: bool = False
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
     server_name: str | None = None
+    external: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
@@ -92,6 +95,11 @@ class LdapConfig:
         if self.password is not None and not len(self.password):
             # RFC 4513 section 5.1.2: a bind without a password proves nothing and yet succeeds.
             raise ConfigurationError("password: it is empty")
+        if self.external and (self.user is not None or self.tls.credential is None):
+            raise ConfigurationError(
+                "external: the client certificate binds: give tls.certificate and tls.key, and no"
+                " user"
+            )
         if not self.search:
             raise ConfigurationError("search: at least one attribute is needed")
         for kind in self.attributes:

@@ -143,7 +143,7 @@ class LdapDirectory:
             config = self._config
             try:
                 session = await self._room.LdapSession.open(
-                    relay.path, config.user, config.password
+                    relay.path, config.user, config.password, external=config.external
                 )
             except DirectoryError as exc:
                 raise relay.failure or exc from exc

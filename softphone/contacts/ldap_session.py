@@ -115,13 +115,25 @@ class LdapSession:
         self._connection = connection
 
     @classmethod
-    async def open(cls, path: Path, user: str | None, password: KeyMaterial | None) -> LdapSession:
-        """Connect to the socket and bind; without a user, anonymously."""
+    async def open(
+        cls,
+        path: Path,
+        user: str | None,
+        password: KeyMaterial | None,
+        *,
+        external: bool = False,
+    ) -> LdapSession:
+        """Connect to the socket and bind; without a user, anonymously.
+
+        With `external` the server knows us by the certificate that it was shown in TLS.
+        """
         client = LDAPClient(f"ldapi://{quote(str(path), safe='')}")
         client.set_server_chase_referrals(False)
         client.set_ignore_referrals(True)
         if user is not None and password is not None:
             client.set_credentials("SIMPLE", user=user, password=password.reveal().decode())
+        elif external:
+            client.set_credentials("EXTERNAL")
         connection = _Connection(client)
         try:
             await connection.open()

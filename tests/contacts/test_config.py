@@ -35,6 +35,7 @@ def test_the_port_is_one_of_ldaps(more, place):
         ({"server": "a:99999"}, "server: "),
         ({"user": "cn=x"}, "user: "),
         ({"user": "cn=x", "password": KeyMaterial(b"")}, "password: it is empty"),
+        ({"external": True}, "external: the client certificate binds"),
         ({"search": ()}, "search: "),
         ({"search": ("cn=*)(",)}, "attributes: "),
         ({"attributes": {"names": ("cn",)}}, "attributes.names: "),

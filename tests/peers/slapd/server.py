@@ -31,6 +31,10 @@ class Shape:
 
     people: int = 0
     size: int = 500
+    ca: bytes = b""
+    """Who is believed about certificates of clients, as PEM; without it none is asked for."""
+    client: str = "nobody"
+    """The common name in the certificate that stands for the reader (SASL EXTERNAL)."""
 
 
 class Slapd:
@@ -43,7 +47,16 @@ class Slapd:
         self.address = (LOOPBACK, free_port())
         (folder / "db").mkdir(parents=True)
         (folder / "server.pem").write_bytes(pem)
-        config = TEMPLATE.read_text().replace("@SIZE@", str(shape.size))
+        (folder / "ca.pem").write_bytes(shape.ca)
+        config = TEMPLATE.read_text()
+        values = {
+            "SIZE": str(shape.size),
+            "CA": "ca.pem" if shape.ca else "server.pem",
+            "VERIFY": "try" if shape.ca else "never",
+            "CLIENT": shape.client,
+        }
+        for name, value in values.items():
+            config = config.replace(f"@{name}@", value)
         (folder / "slapd.conf").write_text(config)
         (folder / "people.ldif").write_text(_ldif(shape.people))
         command = ["/usr/sbin/slapadd", "-q", "-f", "/mnt/slapd.conf", "-l", "/mnt/people.ldif"]

@@ -190,6 +190,7 @@ def registration_config(
         secure_contact=secure,
         route_set=route,
         first_headers=alarm,
+        first_body=style.body,
         contact_parameters=style.contact_parameters,
         option_tags=style.option_tags,
         refresh_early=style.refresh_early,

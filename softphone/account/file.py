@@ -64,7 +64,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "im",
     ),
     "credentials": ("username", "password", "password_file", "password_env", "algorithms"),
-    "device": ("name", "model", "mac", "contact", "load", "remote_control"),
+    "device": ("name", "model", "mac", "contact", "load", "remote_control", "take_over"),
     "oauth": ("token_file", "command", "expires_in"),
     "tls": (
         "ca",
@@ -183,16 +183,17 @@ def _device(reader: Reader, values: Mapping[str, Any] | None) -> DeviceIdentity 
     model = values.get("model", 503)
     if type(model) is not int:
         reader.fail("device", "model", "expected a product number")
-    control = values.get("remote_control", False)
-    if type(control) is not bool:
-        reader.fail("device", "remote_control", "expected true or false")
+    flags = {name: values.get(name, False) for name in ("remote_control", "take_over")}
+    for key, flag in flags.items():
+        if type(flag) is not bool:
+            reader.fail("device", key, "expected true or false")
     return DeviceIdentity(
         name,
         model,
         mac=reader.text_of("device", values, "mac"),
         contact=reader.text_of("device", values, "contact"),
         load=reader.text_of("device", values, "load") or "",
-        remote_control=control,
+        **flags,
     )
 
 

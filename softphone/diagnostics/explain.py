@@ -99,7 +99,8 @@ _WARNING: Mapping[int, str] = {
 # What CUCM writes into the Warning of a 403 to REGISTER, in lower case.
 _REGISTRAR: Mapping[str, str] = {
     "registration is active for another client": "the device is signed in elsewhere: sign out "
-    "there first, or have the administrator reset it",
+    "there first, have the administrator reset it, or, where its user agrees, end that "
+    "registration with take_over = true in [device]",
     "tls authentication failure": "the server does not know our certificate as this device's: "
     "enroll it again (softphone enroll), and compare tls.certificate and device.name",
     "device security mismatch": "the device's security profile and our transport differ: use "

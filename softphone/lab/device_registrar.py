@@ -1,8 +1,9 @@
 """The registrar as CUCM has it: devices, keep-alives, refusals with their Warning texts.
 
 Sans IO, around `softphone.lab.registrar`.  A REGISTER whose Contact names a device is CUCM's;
-any other is left to RFC 3261.  Where a phone sends its options along, the 200 says which of them
-the lab knows.  `script` makes it answer otherwise than it would (tests of phones
+any other is left to RFC 3261.  A device has one registration, which another client of it takes
+over only by saying so (`X-cisco-duplicate-reg`).  Where a phone sends its options along, the 200
+says which of them the lab knows.  `script` makes it answer otherwise than it would (tests of phones
 go through it step by step).
 """
 
@@ -37,6 +38,7 @@ __all__ = [
 
 DEVICE = "+u.sip!devicename.ccm.cisco.com"
 KEEP_ALIVE = "cisco-keep-alive"
+DUPLICATE = "X-cisco-duplicate-reg"
 SUPPORTED = ("Supported", "X-cisco-srtp-fallback,X-cisco-sis-9.0.0")
 ACTIVE_ELSEWHERE = "Registration is active for another client"
 TLS_FAILURE = "TLS authentication failure"
@@ -61,6 +63,8 @@ class Answer:
     """Whether it is a new registration: the phone is told of its state, then."""
     left: tuple[Flow, ...] = ()
     """The connections that the device has left for this one."""
+    ended: tuple[Flow, ...] = ()
+    """The connections of other clients that the device was taken over from."""
     body: Body | None = None
 
 
@@ -110,7 +114,8 @@ class DeviceRegistrar:
         if self.script:
             return self.script.popleft()
         known = self._registrar.bindings(aor.bare(), now=now)
-        if any(one.instance_id != _instance(contact) for one in known):
+        taken_over = request.supports(DUPLICATE)
+        if not taken_over and any(one.instance_id != _instance(contact) for one in known):
             return forbidden(ACTIVE_ELSEWHERE)
         new = request.expires != 0 and not any(one.flow == flow for one in known)
         if new:
@@ -121,8 +126,16 @@ class DeviceRegistrar:
             return Answer(reply.status, reply.reason, reply.headers)
         headers = [self._as_new(field) if new else field for field in reply.headers]
         supported = SUPPORTED if self.fallback else ("Supported", "X-cisco-sis-9.0.0")
-        left = tuple(one.flow for one in known if new)
-        return Answer(200, "", (*headers, supported, date), new, left, _accepted(request))
+        here = _instance(contact)
+        return Answer(
+            200,
+            "",
+            (*headers, supported, date),
+            new,
+            left=tuple(one.flow for one in known if new and one.instance_id == here),
+            ended=tuple(one.flow for one in known if one.instance_id != here),
+            body=_accepted(request),
+        )
 
     @staticmethod
     def _as_new(field: Field) -> Field:

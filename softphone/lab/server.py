@@ -316,6 +316,8 @@ class LabServer:
             )
             for left in answer.left:
                 self._endpoint.rebind(left, event.flow, now=now)
+        for ended in answer.ended:
+            self._driver.close_flow(ended, TransportError("taken over by another client"))
         binding = self._binding_at(event.flow) if answer.new else None
         if binding is not None:
             self.service.welcome(binding, self._stamp_of(event.flow))

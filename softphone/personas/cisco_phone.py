@@ -26,12 +26,15 @@ from softphone.personas.standard import StandardPersona
 from softphone.security import SrtpPolicy
 from softphone.sip import Request
 from softphone.sip.kpml import KPML
-from softphone.sip.remotecc import RemoteRequest, read_requests, text_parts
+from softphone.sip.multipart import format_multipart
+from softphone.sip.remotecc import RemoteRequest, first_requests, read_requests, text_parts
 from softphone.sip.service_control import SERVICE_CONTROL, ServiceControl
 
 __all__ = ["PERSONA", "CiscoPhonePersona"]
 
 FALLBACK = "X-cisco-srtp-fallback"
+DUPLICATE = "X-cisco-duplicate-reg"
+"""Says that another client's registration of the device is to end for ours."""
 _TAGS = (
     "replaces",
     "norefersub",
@@ -48,6 +51,8 @@ _PRODUCTS = {
 }
 REFRESH_EARLY = 5.0
 """Seconds between a refresh and the end of what was granted (timerRegisterDelta)."""
+_TAKEN_OVER = 111
+"""The alarm of an application that had the device's other registration destroyed."""
 # Why the device was away last, by the numbers of its alarms; an unknown cause has none.
 _ALARMS = {"initialized": 25, "cm-closed-tcp": 14, "reset-reset": 23, "reset-restart": 23}
 
@@ -85,7 +90,7 @@ class CiscoPhonePersona(StandardPersona):
             return RegistrationStyle()
 
         def alarm(cause: str) -> tuple[tuple[str, str], ...]:
-            number = _ALARMS.get(cause)
+            number = _TAKEN_OVER if device.take_over else _ALARMS.get(cause)
             if number is None:
                 return ()
             text = (
@@ -106,6 +111,7 @@ class CiscoPhonePersona(StandardPersona):
             refresh_early=REFRESH_EARLY,
             probes=False,
             alarm=alarm,
+            body=format_multipart(first_requests(), boundary="uniqueBoundary"),
         )
 
     def option_tags(self, line: Line) -> tuple[str, ...]:
@@ -114,7 +120,8 @@ class CiscoPhonePersona(StandardPersona):
 
     def _tags(self, line: Line) -> tuple[str, ...]:
         falls_back = line.srtp is SrtpPolicy.OPTIONAL
-        return (*_TAGS, FALLBACK) if falls_back else _TAGS
+        tags = (*_TAGS, FALLBACK) if falls_back else _TAGS
+        return (*tags, DUPLICATE) if line.device is not None and line.device.take_over else tags
 
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
         """Only where both sides have said that they fall back."""

@@ -10,6 +10,7 @@ from softphone.errors import ConfigurationError
 from softphone.events import AccountEvent
 from softphone.machine import Entropy
 from softphone.security import SrtpPolicy
+from softphone.sip import Body
 
 __all__ = ["DeviceIdentity", "Line", "RegistrationStyle", "Reply"]
 
@@ -28,6 +29,8 @@ class DeviceIdentity:
     default those of a SEP name, else new ones at every start.  `contact` is the user part of the
     Contact (None: a new one), `load` the software that the device says it runs.  With
     `remote_control` the application may act on the server's wishes that open the microphone.
+    `take_over` ends another client's registration of the device in favor of ours: only after its
+    user has been asked.
     """
 
     name: str
@@ -36,6 +39,7 @@ class DeviceIdentity:
     contact: str | None = None
     load: str = ""
     remote_control: bool = False
+    take_over: bool = False
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -80,7 +84,8 @@ class RegistrationStyle:
     """How a device class registers; fields as in `softphone.sip.RegistrationConfig`.
 
     `user` None: the user part of the address of record.  `probes` is whether the connection is
-    probed between refreshes.  `alarm(cause)` gives header fields for the first REGISTER.
+    probed between refreshes.  `alarm(cause)` gives header fields for the first REGISTER, which has
+    `body`, too.
     """
 
     user: str | None = None
@@ -91,6 +96,7 @@ class RegistrationStyle:
     refresh_early: float | None = None
     probes: bool = True
     alarm: Callable[[str], tuple[tuple[str, str], ...]] = _no_alarm
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class RegisterWriter:
     ) -> Request:
         """The next REGISTER; `superseded` is a contact of ours to be taken away in it."""
         self._cseq += 1
+        first = not self._granted and not leaving
         contacts = [contact]
         if superseded is not None:
             contacts.append(superseded.with_parameter("expires", "0"))
@@ -82,10 +83,13 @@ class RegisterWriter:
             *(("Contact", str(one)) for one in contacts),
             ("Expires", "0" if leaving else str(self._expires)),
             *self._supported(),
-            *(() if self._granted or leaving else self._config.first_headers),
+            *(self._config.first_headers if first else ()),
             *self._config.headers,
         ]
-        return Request.build("REGISTER", self._config.registrar, fields)
+        body = self._config.first_body if first else None
+        if body is not None:
+            fields.append(("MIME-Version", "1.0"))
+        return Request.build("REGISTER", self._config.registrar, fields, body)
 
     def write_keep_alive(self, contact: NameAddr) -> Request:
         """A REGISTER that asks a standby server whether it is there, and binds nothing (Cisco)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from softphone.machine import Entropy
+from softphone.sip.body import Body
 from softphone.sip.keepalive import KeepAliveConfig
 from softphone.sip.uri import NameAddr, SipUri
 
@@ -79,8 +80,8 @@ class RegistrationConfig:
     10.2), `user` the user part of the Contact.  `expires` is asked for, in seconds.
     `instance_id` is a URN ("urn:uuid:..."), "" for none; with it `reg_id` asks for outbound.
     `route_set` is a pre-loaded Route (an outbound proxy); `headers` are added to every REGISTER,
-    `first_headers` until one is granted, `contact_parameters` (as written; None: a flag) to its
-    Contact.
+    `first_headers` and `first_body` until one is granted, `contact_parameters` (as written; None: a
+    flag) to its Contact.
     `option_tags` take the place of what Supported says otherwise.  With `refresh_early` the
     refresh goes out so many seconds before the end, and not after a share of the time.
     """
@@ -97,6 +98,7 @@ class RegistrationConfig:
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     first_headers: tuple[tuple[str, str], ...] = ()
+    first_body: Body | None = None
     contact_parameters: tuple[tuple[str, str | None], ...] = ()
     option_tags: tuple[str, ...] | None = None
     refresh_early: float | None = None

@@ -21,6 +21,7 @@ __all__ = [
     "REMOTECC_REQUEST",
     "REMOTECC_RESPONSE",
     "RemoteRequest",
+    "first_requests",
     "read_requests",
     "remote_request",
     "remote_response",
@@ -134,6 +135,24 @@ def remote_request(name: str, values: tuple[tuple[str, str], ...] = ()) -> Body:
     inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in values)
     document = f"<{_ROOT}><{name}>{inner}</{name}></{_ROOT}>"
     return Body(REMOTECC_REQUEST, document.encode(), "session;handling=optional")
+
+
+def first_requests() -> tuple[Body, Body]:
+    """What a phone asks for in its first REGISTER: all of its lines, and the options that it has.
+
+    Only what this phone does is asked for: requests of remote call control with the status that
+    they bring, and service control, together in one REFER after the registration.
+    """
+    lines = '<bulkregisterreq><contact all="true"><register></register></contact></bulkregisterreq>'
+    options = (
+        '<optionsind><combine max="6"><remotecc><status/></remotecc><service-control/></combine>'
+        "</optionsind>"
+    )
+    first, second = (
+        Body(REMOTECC_REQUEST, f"<{_ROOT}>{one}</{_ROOT}>".encode(), "session;handling=optional")
+        for one in (lines, options)
+    )
+    return first, second
 
 
 def remote_response(code: int, document: str = "") -> Body:

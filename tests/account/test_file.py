@@ -67,11 +67,21 @@ def load(folder, text, **options):
 def test_a_whole_file_is_read(folder):
     config = load(folder, WHOLE).config
     assert config.aor_uri.user == "alice"
+    assert (config.registrar, config.outbound_proxy) == (
+        "sips:127.0.0.1:5062",
+        "sips:edge.example.test",
+    )
+    assert config.persona == "standard"
     assert config.transport is Transport.TLS
     assert config.credentials is not None
+    assert config.credentials.username == "alice"
     assert config.credentials.password.reveal() == b"secret-of-alice"
     assert config.credentials.algorithms == ("SHA-256", "MD5")
     assert config.tls.ca == (folder / "ca.crt",)
+    assert config.tls.certificate == folder / "alice.crt"
+    assert config.tls.key == folder / "alice.key"
+    assert config.tls.pin == "sha256:" + "0123456789abcdef" * 4
+    assert config.tls.server_name == "pbx.example.test"
     assert config.tls.minimum is TlsVersion.TLS_1_3
     assert config.policy.minimum is SecurityLevel.ENCRYPTED
     assert config.policy.scope is Scope.END_TO_END
@@ -273,6 +283,7 @@ mac = "AABBCCDDEEFF"
 contact = "4a1b-guid"
 load = "softphone"
 remote_control = true
+take_over = true
 """
 
 
@@ -286,6 +297,7 @@ def test_a_device_and_its_servers_are_read(folder):
         contact="4a1b-guid",
         load="softphone",
         remote_control=True,
+        take_over=True,
     )
 
 
@@ -306,6 +318,7 @@ def test_where_a_token_comes_from_is_read_and_a_file_is_watched(folder):
         ("[device]\nmodel = 503\n", "device: a name is missing"),
         ('[device]\nname = "CSFALICE"\nmodel = "503"\n', ":5: device.model"),
         ('[device]\nname = "CSFALICE"\nremote_control = 1\n', ":5: device.remote_control"),
+        ('[device]\nname = "CSFALICE"\ntake_over = 1\n', ":5: device.take_over"),
         ('[device]\nname = "CSF ALICE"\n', ":4: device.name"),
         ('[device]\nname = "CSFALICE"\nmac = "00:11"\n', ":5: device.mac"),
         ("[oauth]\n", "oauth.token_file: give one of"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.account import load_account
+from softphone.diagnostics import Ladder
 from softphone.errors import NotAcceptable, RegistrationRefused, RegistrationTimeout
 from softphone.events import (
     CallState,
@@ -84,6 +85,34 @@ async def test_it_registers_as_its_device_and_is_welcomed(lab, phone):
     assert (await told(alice, MessageWaiting)).waiting is False
     assert (await told(alice, ServiceRequested)).action == "check-version"
     assert (await told(alice, RemoteControlRequested)).request == "cfwdallupdate"
+
+
+async def test_its_options_go_with_the_first_register_only_and_are_granted(lab):
+    ladder = Ladder()
+    async with Phone(tap=ladder) as phone:
+        alice = await register(lab, phone, "alice")
+        with alice.change() as now:
+            alice._machine.registration.refresh(now=now)
+        await eventually(lambda: ladder.transcript().count("200 OK") >= 2)
+    shown = ladder.transcript()
+    assert shown.count("<bulkregisterreq>") == 1
+    asked, _, granted = shown.partition("x-cisco-remotecc-response>")
+    assert asked.count("<optionsind>") == 1
+    assert granted.startswith("<response><code>200</code><optionsind>")
+
+
+async def test_another_client_s_registration_is_taken_over_when_its_user_agrees(lab, phone):
+    config = config_of(lab, "alice")
+    first = await phone.register(replace(config, device=replace(config.device, mac="0" * 12)))
+    mine = replace(config, device=replace(config.device, mac="1" * 12))
+    with pytest.raises(RegistrationRefused, match="take_over") as caught:
+        await phone.register(mine)
+    assert caught.value.status == 403
+    assert first.registration is RegistrationState.REGISTERED
+    second = await phone.register(replace(mine, device=replace(mine.device, take_over=True)))
+    assert second.registration is RegistrationState.REGISTERED
+    await eventually(lambda: first.registration is RegistrationState.FAILED)
+    assert second.registration is RegistrationState.REGISTERED
 
 
 async def test_the_standby_is_watched_and_its_keep_alives_bind_nothing(lab, phone):

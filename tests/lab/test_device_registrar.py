@@ -35,7 +35,17 @@ class Desk:
         self.devices = DeviceRegistrar(self.registrar, **options)
         self.cseq = 0
 
-    def ask(self, flow=1, *, device="CSFALICE", instance="1", expires=3600, more="", body=None):
+    def ask(
+        self,
+        flow=1,
+        *,
+        device="CSFALICE",
+        instance="1",
+        expires=3600,
+        more="",
+        body=None,
+        supported="",
+    ):
         self.cseq += 1
         contact = (
             f"<sip:alice@192.0.2.1:{40000 + flow};transport=tls>"
@@ -50,6 +60,7 @@ class Desk:
             ("CSeq", f"{self.cseq} REGISTER"),
             ("Contact", contact),
             ("Expires", str(expires)),
+            *((("Supported", supported),) if supported else ()),
         ]
         request = Request.build("REGISTER", SipUri.parse("sip:192.0.2.2"), fields, body)
         where = Flow(flow, Transport.TLS, ("192.0.2.2", 5061), ("192.0.2.1", 40000 + flow))
@@ -105,6 +116,16 @@ def test_another_client_of_the_device_is_refused():
     desk.ask(expires=0)
     assert not desk.bound()
     assert desk.ask(flow=2, instance="2").status == 200
+
+
+def test_a_client_that_says_so_takes_the_device_over_and_no_dialog_of_the_other():
+    desk = Desk()
+    desk.ask()
+    taken = desk.ask(flow=2, instance="2", supported="X-cisco-duplicate-reg")
+    assert (taken.status, taken.new, taken.left) == (200, True, ())
+    assert [flow.id for flow in taken.ended] == [1]
+    assert [one.flow.id for one in desk.bound()] == [2]
+    assert desk.ask(instance="1").status == 403
 
 
 ALL_LINES = "<bulkregisterreq><contact all='true'><register></register></contact></bulkregisterreq>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.errors import ConfigurationError
@@ -11,7 +13,7 @@ from softphone.personas.cisco_phone import CiscoPhonePersona
 from softphone.security import SrtpPolicy
 from softphone.sip import Body, Request, SipUri
 from softphone.sip.multipart import format_multipart
-from softphone.sip.remotecc import remote_request
+from softphone.sip.remotecc import read_requests, remote_request
 from softphone.sip.service_control import ServiceAction, ServiceControl, service_control_body
 
 PERSONA = CiscoPhonePersona()
@@ -90,6 +92,26 @@ def test_the_alarm_says_why_it_was_away(cause, number):
     assert f"cisco-alarm:{number} Name=CSFALICE" in value
     assert "ActiveLoad=softphone-1" in value
     assert f"Last={cause}" in value
+
+
+def test_it_asks_for_all_lines_and_for_what_it_can_do_and_no_more():
+    lines, options = read_requests(PERSONA.style(LINE).body)
+    assert (lines.name, lines.elements) == ("bulkregisterreq", ("contact", "contact/register"))
+    assert options.name == "optionsind"
+    assert set(options.elements) == {
+        "combine",
+        "combine/remotecc",
+        "combine/remotecc/status",
+        "combine/service-control",
+    }
+
+
+def test_a_device_is_taken_over_only_where_that_is_wanted():
+    assert "X-cisco-duplicate-reg" not in PERSONA.style(LINE).option_tags
+    style = PERSONA.style(Line(device=replace(DEVICE, take_over=True)))
+    assert "X-cisco-duplicate-reg" in style.option_tags
+    ((_, reason),) = style.alarm("initialized")
+    assert "cisco-alarm:111 Name=CSFALICE" in reason
 
 
 def test_a_cause_without_number_has_no_alarm():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.sip.body import Body
 from softphone.sip.register_writer import RegisterWriter
 from softphone.sip.uri import NameAddr
 from tests.support.registrar_world import CONFIG
@@ -102,6 +103,18 @@ def test_first_headers_go_out_until_one_is_granted(entropy):
     assert writer.write(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
     writer.granted()
     assert writer.write(CONTACT, None).headers.get("Reason") is None
+
+
+def test_a_first_body_goes_out_until_one_is_granted_and_not_when_leaving(entropy):
+    writer = make(entropy, first_body=Body("multipart/mixed;boundary=b", b"--b--"))
+    first = writer.write(CONTACT, None)
+    assert first.body == b"--b--"
+    assert first.headers.get("MIME-Version") == "1.0"
+    assert not writer.write(CONTACT, None, leaving=True).body
+    writer.granted()
+    refresh = writer.write(CONTACT, None)
+    assert not refresh.body
+    assert "MIME-Version" not in refresh.headers
 
 
 def test_option_tags_take_the_place_of_ours(entropy):

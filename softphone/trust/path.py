@@ -48,8 +48,8 @@ def check_strength(
 ) -> tuple[str, ...]:
     """Raise CertificateUntrusted for a weak key or signature anywhere in the path.
 
-    Gives what was let pass because `allow` says so.  The last certificate is believed for itself,
-    so its own signature says nothing and is not judged.
+    Gives what was let pass because `allow` says so.  The last certificate is believed for itself:
+    its own signature says nothing and is not judged, but one by MD5 or SHA-1 is named, too.
     """
     found = (
         (certificate, weakness, allowed)
@@ -63,6 +63,9 @@ def check_strength(
             hint = f" (a setting can allow it: {allowed.value})" if allowed is not None else ""
             raise CertificateUntrusted(f"the certificate of {subject} has {weakness}{hint}")
         passed.append(f"{subject}: {weakness}, allowed by {allowed.value}")
+    own = _weak_signature(path[-1]) if path else None
+    if own is not None:
+        passed.append(f"{subject_of(path[-1])}: {own[0]} on what is believed for itself")
     return tuple(passed)
 
 

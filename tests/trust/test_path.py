@@ -140,7 +140,9 @@ def test_weak_keys_are_refused_wherever_they_are(key, words):
 
 def test_a_sha_1_signature_is_refused_except_on_the_anchor():
     weak = x509.load_pem_x509_certificate(SHA_1_CERTIFICATE)
-    check_strength((server().certificate, weak))
+    (noted,) = check_strength((server().certificate, weak))
+    assert "a SHA1 signature on what is believed for itself" in noted
+    assert check_strength((server().certificate, authority().certificate)) == ()
     with pytest.raises(CertificateUntrusted, match="SHA1 signature"):
         check_strength((weak, authority().certificate))
 

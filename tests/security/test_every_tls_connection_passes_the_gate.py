@@ -1,0 +1,112 @@
+"""Who could make TLS past the gate: nobody but the rooms that are named here may even name it.
+
+A library that brings TLS of its own is in the list of its kind with the reason why it makes none,
+or with what it makes.  One connection is not ours and not covered: that of asyncpg to a PostgreSQL
+server, whose TLS is chosen by `ssl=` in the address of the archive.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+MAKERS = {"SSLContext", "create_default_context", "_create_unverified_context"}
+MAKES_CONTEXTS = {"softphone/trust/context.py"}
+SPEAKERS = {"wrap_socket", "wrap_bio", "start_tls"}
+SPEAKS = {
+    "softphone/net/inner_tls.py": "wrap_bio, with the gate's word before the first byte is read",
+    "softphone/net/http.py": "start_tls, which refuses",
+    "softphone/net/http_backend.py": "start_tls, which refuses",
+}
+GIVES_CONTEXT = {"softphone/net/handshake.py": "the gate"}
+"""Who passes `ssl=` to asyncio."""
+CONTEXTS = {"client_context", "server_context", "probe_context"}
+TAKES_CONTEXTS = {
+    "softphone/net/handshake.py": "the gate",
+    "softphone/net/inner_tls.py": "the gate judges before it is read",
+    "softphone/net/inspection.py": "looks, and says nothing",
+    "softphone/cli/doctor.py": "only to see whether one can be made",
+    "softphone/cli/wishes.py": "only to see whether one can be made",
+    "softphone/messaging/messages.py": "slixmpp wants one, and dials nothing",
+    "softphone/lab/directory.py": "a server that asks for no client certificate",
+    "softphone/lab/file_service.py": "a server that asks for no client certificate",
+}
+BRINGS_TLS = {
+    "aiohttp": {
+        "softphone/lab/directory.py": "a server that asks for no client certificate",
+        "softphone/lab/file_service.py": "a server that asks for no client certificate",
+    },
+    "bonsai": {"softphone/contacts/ldap_session.py": "in clear over a private pair of sockets"},
+    "httpcore": {
+        "softphone/net/download.py": "its network is ours",
+        "softphone/net/http.py": "http: only; its network is ours",
+        "softphone/net/http_backend.py": "our network",
+        "softphone/net/https.py": "its network is ours",
+    },
+}
+
+
+def trees():
+    for path in sorted((PROJECT / "softphone").rglob("*.py")):
+        yield path.relative_to(PROJECT).as_posix(), ast.parse(path.read_text())
+
+
+def names_in(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+
+
+def called_in(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            yield getattr(called, "attr", getattr(called, "id", "")), node
+
+
+def imported_in(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name.partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def found(has):
+    return {path for path, tree in trees() if has(tree)}
+
+
+def test_one_room_makes_contexts():
+    makers = found(lambda tree: MAKERS & {name for name, _ in called_in(tree)})
+    assert makers == MAKES_CONTEXTS
+
+
+def test_few_rooms_speak_tls():
+    assert found(lambda tree: SPEAKERS & set(names_in(tree))) == set(SPEAKS)
+
+
+def test_only_the_gate_gives_asyncio_a_context():
+    def gives(tree):
+        return any(word.arg == "ssl" for _, call in called_in(tree) for word in call.keywords)
+
+    assert found(gives) == set(GIVES_CONTEXT)
+
+
+def test_only_those_who_pass_the_gate_have_a_context_made():
+    takers = found(lambda tree: CONTEXTS & {name for name, _ in called_in(tree)})
+    assert takers - MAKES_CONTEXTS == set(TAKES_CONTEXTS)
+
+
+def test_libraries_with_tls_of_their_own_enter_by_named_doors():
+    for library, doors in BRINGS_TLS.items():
+        assert found(lambda tree, name=library: name in set(imported_in(tree))) == set(doors)
+
+
+def test_no_library_that_dials_by_itself_is_used():
+    dialers = {"requests", "httpx", "urllib3", "smtplib", "ftplib", "imaplib", "websockets"}
+    assert found(lambda tree: dialers & set(imported_in(tree))) == set()

@@ -5,40 +5,89 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 
 import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.load.crew import Crew, WorkerFailed
-from softphone.load.line import LocalLine
 from softphone.load.plan import BaseSpec, LoadPlan
+from softphone.load.tally import Second, Tally
 from softphone.load.users import UserSpec
+from softphone.load.wire import read_line, write_line
 from tests.load.conftest import eventually
 
-FAKE = """
-import json, os, sys, time
-from softphone.load.tally import Second, Tally
 
-def say(kind, value=None):
-    print(json.dumps({kind: value}), flush=True)
+class Gone(Exception):
+    """A worker that is gone, with its code."""
 
-plan = json.loads(sys.stdin.readline())["plan"]
-number = plan["worker"]
-%s
-say("progress", [len(plan["users"]), len(plan["users"])])
-say("ready")
-word = sys.stdin.readline()
-if "go" not in word:
-    sys.exit(0)
-say("begun", 100.0 + number * 0.25)
-for at in (1, 2, 3):
-    tally = Tally(attempted=10, answered=10)
-    tally.setup_ms.add(1.0 if number else 1000.0, 10)
-    say("second", Second(float(at), up=5, tally=tally).plain())
-    %s
-say("done", ["it was busy"] if number else [])
-"""
+
+async def nothing(pretender, at):
+    """What a worker does that behaves."""
+
+
+class Pretender:
+    """A worker without a process or a call: it says what one says, and can misbehave."""
+
+    offset = 0.0
+
+    def __init__(self, before, between):
+        self._before, self._between = before, between
+        self._heard: asyncio.Queue = asyncio.Queue()
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+        self.working = asyncio.ensure_future(self._work())
+
+    # What the crew sees of it: a WorkerLine
+
+    def say(self, data):
+        self._heard.put_nowait(read_line(data))
+
+    async def hear(self):
+        return await self._said.get()
+
+    async def ended(self):
+        await asyncio.wait([self.working])
+        return "ended with code " + (
+            "-9" if self.working.cancelled() else str(self.working.result())
+        )
+
+    def dismiss(self):
+        self._heard.put_nowait(("", None))
+
+    def kill(self):
+        self.working.cancel()
+
+    # What it does
+
+    def tell(self, kind, value=None):
+        self._said.put_nowait(write_line(kind, value))
+
+    def babble(self):
+        self._said.put_nowait(b"hello\n")
+
+    async def _work(self):
+        try:
+            await self._pretend()
+        except Gone as gone:
+            return gone.args[0]
+        finally:
+            self._said.put_nowait(b"")
+        return 0
+
+    async def _pretend(self):
+        plan = (await self._heard.get())[1]
+        self.number = plan["worker"]
+        await self._before(self, 0)
+        self.tell("progress", [len(plan["users"])] * 2)
+        self.tell("ready")
+        if (await self._heard.get())[0] != "go":
+            return
+        self.tell("begun", 100.0 + self.number * 0.25)
+        for at in (1, 2, 3):
+            tally = Tally(attempted=10, answered=10)
+            tally.setup_ms.add(1.0 if self.number else 1000.0, 10)
+            self.tell("second", Second(float(at), up=5, tally=tally).plain())
+            await self._between(self, at)
+        self.tell("done", ["it was busy"] if self.number else [])
 
 
 def plan(calls=9, users=6):
@@ -46,14 +95,17 @@ def plan(calls=9, users=6):
     return LoadPlan("echo", "600", BaseSpec(server="sip:h"), specs, calls=calls)
 
 
-def crew(before="", between="", workers=3, told=None, progress=None):
+def crew(before=nothing, between=nothing, workers=3, told=None, progress=None):
     """A crew of workers that only pretend."""
-    program = FAKE % (before, between)
+
+    async def hire():
+        return Pretender(before, between)
+
     return Crew(
         plan().shares(workers),
         on_second=(told if told is not None else []).append,
         on_progress=lambda *of: (progress if progress is not None else []).append(of),
-        hire=lambda: LocalLine.hire((sys.executable, "-c", program)),
+        hire=hire,
     )
 
 
@@ -75,10 +127,13 @@ async def test_seconds_of_all_workers_are_one_second():
 
 
 async def test_a_lost_worker_is_named_with_its_share_and_the_rest_is_reported():
+    async def die(worker, at):
+        if (worker.number, at) == (1, 2):
+            worker.kill()
+            await asyncio.sleep(0)
+
     told = []
-    result = await crew(
-        between="if number == 1 and at == 2: os.kill(os.getpid(), 9)", told=told
-    ).run(plan())
+    result = await crew(between=die, told=told).run(plan())
     assert [second.workers for second in told] == [3, 3, 2]
     (lost,) = result.lost
     assert "worker 2 was lost after 2 s" in lost
@@ -88,37 +143,59 @@ async def test_a_lost_worker_is_named_with_its_share_and_the_rest_is_reported():
 
 
 async def test_a_worker_that_says_nonsense_is_lost_and_killed():
-    result = await crew(between="if number == 2: print('hello', flush=True)").run(plan())
+    async def babble(worker, at):
+        if worker.number == 2:
+            worker.babble()
+            await asyncio.Event().wait()
+
+    made = crew(between=babble)
+    result = await made.run(plan())
     assert "worker 3" in result.lost[0]
     assert "something unknown" in result.lost[0]
+    assert made.lines[2].working.cancelled()
 
 
 async def test_a_plan_that_a_worker_refuses_is_the_crews_error():
-    refuse = "number == 1 and (say('failed', {'message': 'no such file', 'usage': True}), exit(2))"
+    async def refuse(worker, at):
+        if worker.number == 1:
+            worker.tell("failed", {"message": "no such file", "usage": True})
+            raise Gone(2)
+
     made = crew(before=refuse)
     with pytest.raises(ConfigurationError, match="no such file"):
         await made.run(plan())
-    for line in made.lines:
-        with pytest.raises(ProcessLookupError):
-            os.kill(line.pid, 0)
+    assert all(line.working.done() for line in made.lines)
 
 
 async def test_a_worker_that_dies_before_it_begins_ends_the_run():
+    async def die(worker, at):
+        if worker.number == 0:
+            raise Gone(3)
+
+    made = crew(before=die)
     with pytest.raises(WorkerFailed, match="worker 1 ended with code 3 before it began"):
-        await crew(before="number == 0 and sys.exit(3)").run(plan())
+        await made.run(plan())
+    assert all(line.working.done() for line in made.lines)
 
 
 async def test_a_crew_that_is_stopped_before_it_begins_is_canceled():
-    made = crew(before="time.sleep(0.5)")
+    registered = asyncio.Event()
+
+    async def register(worker, at):
+        await registered.wait()
+
+    made = crew(before=register)
     running = asyncio.ensure_future(made.run(plan()))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: len(made.lines) == 3)
     made.stop()
+    registered.set()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert all(line.working.done() for line in made.lines)
 
 
 async def test_two_real_workers_share_a_run_and_one_may_be_lost(lab, plan_for):
-    whole = plan_for(lab, "echo", calls=6, duration=4.0, checks=0)
+    whole = plan_for(lab, "echo", calls=6, duration=2.0, checks=0)
     told = []
     made = Crew(whole.shares(2), on_second=told.append)
     running = asyncio.ensure_future(made.run(whole))
@@ -130,3 +207,6 @@ async def test_two_real_workers_share_a_run_and_one_may_be_lost(lab, plan_for):
     assert len(result.lost) == 1
     assert "3 of 6 calls" in result.lost[0]
     assert told[-1].workers == 1
+    for line in made.lines:
+        with pytest.raises(ProcessLookupError):
+            os.kill(line.pid, 0)

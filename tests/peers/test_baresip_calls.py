@@ -76,6 +76,32 @@ async def test_it_hears_us_and_we_hear_it_with_each_suite(baresip, line_with, su
     assert await what_it_heard(robot, OURS) > 0.8
 
 
+@pytest.mark.feature("G.722")
+async def test_g722_carries_a_tone_both_ways(baresip, line_with):
+    await carries("G722", baresip, line_with)
+
+
+@pytest.mark.feature("Opus")
+async def test_opus_carries_a_tone_both_ways(baresip, line_with):
+    await carries("OPUS", baresip, line_with)
+
+
+async def carries(codec, baresip, line_with):
+    """It takes an offer of this codec alone; we hear its tone, and it hears ours."""
+    robot = await asyncio.to_thread(baresip)
+    line = await line_with(codecs=(codec,))
+    async with line.dial(robot.uri()) as outgoing:
+        call = await outgoing.answered(timeout=10)
+        assert call.audio.codec == codec
+        assert call.security.lock
+        call.audio.play(ToneSource(OURS, 16000))
+        assert await level_heard(call, THEIRS) > AUDIBLE_DBM0
+        assert await level_heard(call, THEIRS) > AUDIBLE_DBM0
+        assert call.audio.statistics.malformed == 0
+    await seen(robot, "CALL_CLOSED")
+    assert await what_it_heard(robot, OURS) > 0.8
+
+
 async def answered(robot, line):
     """Let baresip call us, ring, and answer."""
     robot.dial(our_uri(line))

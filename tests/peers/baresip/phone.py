@@ -19,6 +19,22 @@ from tests.peers.root import Root
 
 TEMPLATE = Path(__file__).parent / "config"
 TONE_HZ = 620
+CAMERA = """\
+video_source            fakevideo,nil
+video_display           fakevideo,nil
+video_size              320x240
+video_bitrate           500000
+video_fps               15.00
+videnc_format           yuv420p
+module                  fakevideo.so
+module                  snapshot.so
+"""
+VIDEO = {
+    "": "",
+    "VP8": CAMERA + "module vp8.so",
+    "H264": CAMERA + "avcodec_h264enc libx264\navcodec_h264dec h264\nmodule avcodec.so",
+}
+"""Configurations by the video codec: a camera that makes up its picture, and snapshots."""
 
 
 class Baresip:
@@ -29,7 +45,9 @@ class Baresip:
     where the far end has it, RTP/AVP offers) or "" (RTP only).  With `registrar` it registers
     there over UDP; with `outbound` its requests go there over TLS, with a client certificate of
     `sip:USER@127.0.0.1`.  Without `records` it writes no `heard.wav`: a call with re-INVITEs
-    starts the file player anew each time, which then may bring the whole process down.
+    starts the file player anew each time, which then may bring the whole process down.  With
+    `video` ("VP8" or "H264") it shows what its made-up camera sees; `snapshot()` is a PNG of what
+    it sees of us.
     """
 
     def __init__(
@@ -44,6 +62,7 @@ class Baresip:
         outbound: tuple[str, int] | None = None,
         tone_hz: int = TONE_HZ,
         records: bool = True,
+        video: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -54,8 +73,8 @@ class Baresip:
         self._control = (LOOPBACK, free_port())
         self._events: list[dict[str, Any]] = []
         self._buffer = b""
-        self._write_configuration(authority, "module aufile.so" if records else "")
-        self._write_account(encryption, registrar, outbound)
+        self._write_configuration(authority, "module aufile.so" if records else "", video)
+        self._write_account(encryption, registrar, outbound, video)
         command = ["/usr/bin/baresip", "-f", "/mnt", "-4"]
         self.process = PeerProcess(root, folder, "baresip", command)
         self.process.wait_until(lambda: accepts(self.tls) and accepts(self._control))
@@ -97,6 +116,21 @@ class Baresip:
                 raise PeerFailed(f"no {kind} after {timeout} s\n{self.process.tail()}")
             self._read(min(left, 0.5))
 
+    def snapshot(self, timeout: float = 10.0) -> Path:
+        """A PNG of the picture that it receives.
+
+        Raises:
+            PeerFailed: none was written within `timeout` seconds.
+        """
+        self.command("snapshot_recv", "/mnt")
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for path in self.folder.rglob("*recv*.png"):
+                if path.read_bytes().endswith(b"IEND\xaeB`\x82"):
+                    return path
+            time.sleep(0.1)
+        raise PeerFailed(f"no snapshot after {timeout} s\n{self.process.tail()}")
+
     def stop(self) -> None:
         """End it; what it heard is then on disk."""
         self._stream.close()
@@ -121,7 +155,7 @@ class Baresip:
             if message.get("event"):
                 self._events.append(message)
 
-    def _write_configuration(self, authority: TestAuthority, player: str) -> None:
+    def _write_configuration(self, authority: TestAuthority, player: str, video: str) -> None:
         tls = self.folder / "tls"
         tls.mkdir()
         shutil.copy(authority.certificate, tls)
@@ -132,6 +166,7 @@ class Baresip:
         first, last = media_range()
         values = {"SIP": self.udp[1], "CONTROL": self._control[1], "DNS": free_port()}
         values |= {"TONE": self.tone_hz, "PLAYER": player, "RTP_FIRST": first, "RTP_LAST": last}
+        values["VIDEO"] = VIDEO[video]
         text = TEMPLATE.read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
@@ -142,8 +177,10 @@ class Baresip:
         encryption: str,
         registrar: tuple[str, int] | None,
         outbound: tuple[str, int] | None,
+        video: str,
     ) -> None:
-        account = f"<sip:{self.user}@127.0.0.1>;answermode=auto;audio_codecs=PCMU,PCMA"
+        codecs = "PCMU,PCMA,G722/16000/1,opus/48000/2"
+        account = f"<sip:{self.user}@127.0.0.1>;answermode=auto;audio_codecs={codecs}"
         account += ";regint=60" if registrar is not None else ";regint=0"
         if registrar is not None:
             account += f';outbound="sip:127.0.0.1:{registrar[1]};transport=udp"'
@@ -151,4 +188,6 @@ class Baresip:
             account += f';outbound="sip:127.0.0.1:{outbound[1]};transport=tls"'
         if encryption:
             account += f";mediaenc={encryption}"
+        if video:
+            account += f";video_codecs={video}"
         (self.folder / "accounts").write_text(account + "\n")

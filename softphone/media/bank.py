@@ -112,9 +112,6 @@ class StreamBank:
         self._make_arrays(capacity)
 
     def _make_arrays(self, capacity: int) -> None:
-        def flags() -> npt.NDArray[np.bool_]:
-            return np.zeros(capacity, dtype=np.bool_)
-
         def counter() -> npt.NDArray[np.int64]:
             return np.zeros(capacity, dtype=np.int64)
 
@@ -131,16 +128,19 @@ class StreamBank:
             return np.zeros(capacity, dtype=np.uint32)
 
         self.generation = counter()
-        self.active, self.secure = flags(), flags()
-        self.sends, self.receives, self.muted = flags(), flags(), flags()
-        self.talking, self.heard, self.timed_out = flags(), flags(), flags()
-        self.latched, self.symmetric, self.mux = flags(), flags(), flags()
+        # What a new stream begins with at zero stands in two blocks, so that a row of all of it
+        # is cleared at once.
+        self._flags = np.zeros((11, capacity), dtype=np.bool_)
+        self.active, self.secure, self.sends, self.receives, self.muted = self._flags[:5]
+        self.talking, self.heard, self.timed_out = self._flags[5:8]
+        self.latched, self.symmetric, self.mux = self._flags[8:]
+        self._counters = np.zeros((11, capacity), dtype=np.int64)
         # What we send.
         self.sequence = np.zeros(capacity, dtype=np.uint16)
         self.timestamp_base, self.ssrc = words(), words()
         self.clock_rate = np.full(capacity, 8000, dtype=np.int64)
         self.payload_type, self.telephone_event = types(), types()
-        self.packets_sent, self.octets_sent, self.starved = counter(), counter(), counter()
+        self.packets_sent, self.octets_sent, self.starved = self._counters[:3]
         self.lateness = np.zeros((capacity, len(LATENESS_BOUNDS_MS) + 1), dtype=np.int64)
         # What we receive.
         # `playing_type` is what is decoded now, `receive_type` what comes in.
@@ -151,13 +151,13 @@ class StreamBank:
         self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
         self.latch_sequence = np.zeros(capacity, dtype=np.uint16)
         self.last_received = np.zeros(capacity, dtype=np.float64)
-        self.packets_received, self.octets_received = counter(), counter()
-        self.malformed, self.wrong_source = counter(), counter()
-        self.unknown_type, self.looped = counter(), counter()
+        self.packets_received, self.octets_received = self._counters[3:5]
+        self.malformed, self.wrong_source = self._counters[5:7]
+        self.unknown_type, self.looped = self._counters[7:9]
         # Where it goes and comes from.
         self.remote, self.remote_rtcp, self.signaled = address(), address(), address()
         self.rtp_port, self.rtcp_port = key(), key()
-        self.opened_frame, self.security_generation = counter(), counter()
+        self.opened_frame, self.security_generation = self._counters[9:]
 
     # Rows ---------------------------------------------------------------------------------------
 
@@ -205,17 +205,10 @@ class StreamBank:
         return stream
 
     def _clear(self, row: int) -> None:
-        for flag in (
-            self.active, self.secure, self.sends, self.receives, self.muted, self.talking,
-            self.heard, self.timed_out, self.latched, self.symmetric, self.mux,
-        ):  # fmt: skip
-            flag[row] = False
-        for count in (
-            self.packets_sent, self.octets_sent, self.starved, self.packets_received,
-            self.octets_received, self.malformed, self.wrong_source, self.unknown_type,
-            self.looped, self.lateness, self.opened_frame, self.security_generation, self.hushed,
-        ):  # fmt: skip
-            count[row] = 0
+        self._flags[:, row] = False
+        self._counters[:, row] = 0
+        self.lateness[row] = 0
+        self.hushed[row] = 0
         self.probation_sequence[row] = -1
         self.remote[row] = self.remote_rtcp[row] = self.signaled[row] = 0
         self.remote_ssrc[row] = 0

@@ -110,42 +110,42 @@ def read(values: Table) -> StreamStatistics:
     """The statistics that float64[COLUMNS] say."""
     numbers = values.tolist()
 
-    def count(column: Column) -> int:
-        return int(numbers[column])
-
-    def optional(column: Column, factor: float = 1.0) -> float | None:
-        value = numbers[column]
-        return None if math.isnan(value) else value * factor
-
-    received, lost = count(Column.PACKETS_RECEIVED), count(Column.LOST)
-    lost = lost if received else 0
-    delay = numbers[Column.PLAYOUT_DELAY] if received else 0.0
-    late, round_trip = count(Column.LATE), optional(Column.ROUND_TRIP_TIME)
+    # In the order of `Column`: one is made at the end of every call.
+    sent, octets_sent, received, octets, lost, jitter, delay, concealed, late = numbers[:9]
+    duplicates, malformed, wrong_source, starved = numbers[9:13]
+    not_authentic, replayed, not_srtp, dropped = numbers[13:17]
+    round_trip, remote_lost, remote_jitter = map(_told, numbers[17 : len(Column)])
+    if not received:
+        lost = delay = 0.0
     return StreamStatistics(
-        packets_sent=count(Column.PACKETS_SENT),
-        octets_sent=count(Column.OCTETS_SENT),
-        packets_received=received,
-        octets_received=count(Column.OCTETS_RECEIVED),
-        cumulative_lost=lost,
+        packets_sent=int(sent),
+        octets_sent=int(octets_sent),
+        packets_received=int(received),
+        octets_received=int(octets),
+        cumulative_lost=int(lost),
         fraction_lost=lost / (lost + received) if received else 0.0,
-        interarrival_jitter_ms=numbers[Column.JITTER_MS],
-        round_trip_time_ms=optional(Column.ROUND_TRIP_TIME, 1e3),
+        interarrival_jitter_ms=jitter,
+        round_trip_time_ms=None if round_trip is None else round_trip * 1e3,
         playout_delay_ms=delay * 1e3,
-        concealed=count(Column.CONCEALED),
-        discarded_late=late,
-        duplicates=count(Column.DUPLICATES),
-        authentication_failures=count(Column.NOT_AUTHENTIC),
-        replayed=count(Column.REPLAYED),
-        malformed=count(Column.MALFORMED) + count(Column.NOT_SRTP),
-        wrong_source=count(Column.WRONG_SOURCE),
-        sink_dropped_samples=count(Column.SINK_DROPPED),
-        source_starved_frames=count(Column.STARVED),
-        remote_fraction_lost=optional(Column.REMOTE_FRACTION_LOST),
-        remote_jitter_ms=optional(Column.REMOTE_JITTER_MS),
-        mos=_opinion(received, lost + late, round_trip, delay),
+        concealed=int(concealed),
+        discarded_late=int(late),
+        duplicates=int(duplicates),
+        authentication_failures=int(not_authentic),
+        replayed=int(replayed),
+        malformed=int(malformed) + int(not_srtp),
+        wrong_source=int(wrong_source),
+        sink_dropped_samples=int(dropped),
+        source_starved_frames=int(starved),
+        remote_fraction_lost=remote_lost,
+        remote_jitter_ms=remote_jitter,
+        mos=_opinion(int(received), int(lost + late), round_trip, delay),
         lateness_bounds_ms=LATENESS_BOUNDS_MS,
-        lateness=tuple(int(value) for value in numbers[len(Column) :]),
+        lateness=tuple(map(int, numbers[len(Column) :])),
     )
+
+
+def _told(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _opinion(

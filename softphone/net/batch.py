@@ -320,6 +320,8 @@ class DatagramBatch:
         the cheaper one.  What a full buffer or the system refuses is lost, as on the wire, and
         not counted as sent.
         """
+        if stop - start == 1:
+            return self._send_each(ports, start, stop)
         keys = self.port[start:stop]
         if len(keys) == 0:
             return 0

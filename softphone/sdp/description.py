@@ -198,12 +198,10 @@ class SessionDescription:
 
         Raises LocalProtocolError when a field of ours holds a line end or NUL.
         """
-        lines = list(_session_lines(self))
-        for media in self.media:
-            lines += _media_lines(media)
-        if any(_BREAK.search(line) for line in lines):
+        lines = [*_session_lines(self), *(text for m in self.media for text in _media_lines(m))]
+        if _BREAK.search("".join(lines)):
             raise LocalProtocolError("a field of the session description holds a line end or NUL")
-        return "".join(f"{line}\r\n" for line in lines).encode()
+        return ("\r\n".join(lines) + "\r\n").encode()
 
     def connection_of(self, media: MediaDescription) -> Connection | None:
         """The `c=` line that holds for `media`: its own, else the session's."""
@@ -215,8 +213,10 @@ class SessionDescription:
 
 
 def _direction_in(attributes: Iterable[Attribute]) -> Direction | None:
-    found = (_DIRECTIONS.get(a.name) for a in attributes if a.value is None)
-    return next((direction for direction in found if direction is not None), None)
+    for attribute in attributes:
+        if attribute.value is None and attribute.name in _DIRECTIONS:
+            return _DIRECTIONS[attribute.name]
+    return None
 
 
 # Printing ---------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def _lines(data: bytes, limits: DescriptionLimits) -> list[str]:
     if max(map(len, lines)) > limits.line_length:
         raise MalformedDescription(f"a line is longer than {limits.line_length} characters")
     lines = [line.removesuffix("\r") for line in lines]
-    if any(_BREAK.search(line) for line in lines):
+    if _BREAK.search("".join(lines)):
         raise MalformedDescription("a line holds a CR or a NUL")
     return lines
 

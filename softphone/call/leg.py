@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from softphone.call.dialing import DigitInbox, DigitMethod
@@ -161,7 +161,7 @@ class Leg:
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation whose media events come to this leg."""
-        return Negotiation(replace(media, on_event=self._media_event))
+        return Negotiation(media, self._media_event)
 
     # What is known
 

@@ -122,8 +122,10 @@ class _Pending:
 class Negotiation:
     """The media of one call leg; see the module's docstring."""
 
-    def __init__(self, setup: MediaSetup) -> None:
+    def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
+        """`on_event` gets the media events of this leg, in place of `setup.on_event`."""
         self.setup = setup
+        self._on_event = on_event or setup.on_event
         self._session = Session(
             capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video),
             address=setup.host,
@@ -456,7 +458,7 @@ class Negotiation:
             setup = self.setup
             video = setup.video.port if media == "video" and setup.video is not None else None
             port = setup.port if video is None else video
-            local = port.allocate(host=setup.host, on_event=setup.on_event)
+            local = port.allocate(host=setup.host, on_event=self._on_event)
             if video is not None:
                 video.stream(local.handle).ask_by_signaling = lambda: self.ask_for_picture()
             self._rows[media] = MediaRow(

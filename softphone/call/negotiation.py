@@ -42,6 +42,7 @@ from softphone.sdp import (
 )
 from softphone.sdp import LocalMedia as LocalLine
 from softphone.security import (
+    CryptoSuite,
     MediaSecurity,
     SecurityPolicy,
     SrtpPolicy,
@@ -183,6 +184,10 @@ class Negotiation:
         Raises NoPortFree, and LocalProtocolError while an offer is pending.
         """
         return self._offer(Direction.SENDONLY if self.held else Direction.SENDRECV, full=full)
+
+    def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
+        """Key the audio by these from the next offer on.  Raises NoPortFree."""
+        self._row("audio").plan.use(suites)
 
     def repeat(self) -> None:
         """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).

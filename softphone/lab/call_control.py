@@ -168,7 +168,8 @@ class CallControl:
         if out.state is CallState.TERMINATED:
             leg.hang_up(_status_of(out))
             return False
-        conversation = Conversation(clear_music=self._context.config.clear_music)
+        config = self._context.config
+        conversation = Conversation(clear_music=config.clear_music, music_suite=config.music_suite)
         self._conversations = [c for c in self._conversations if c.members]
         self._conversations.append(conversation)
         conversation.add(callee.name, out)

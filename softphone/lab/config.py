@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
+from softphone.security import CryptoSuite
 
 __all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login"]
 
@@ -59,7 +60,7 @@ class LabConfig:
     speaks for the far ends of calls. A callee is alerted for `alerting_patience` seconds. `nodes`
     servers stand beside one another, by TLS; with `oauth` there is one more port, for tokens. With
     `clear_music` what a held phone hears comes from a server without SRTP, and its call is no more
-    secure than that.
+    secure than that; with `music_suite` from one that knows that crypto suite only.
     `registration_rate` new connections a second may register, `registration_burst` at once; who
     comes too early gets 503 and a Retry-After.  The certificates of devices last for
     `certificate_lifetime` seconds.
@@ -90,6 +91,7 @@ class LabConfig:
     registration_burst: int = 400
     alerting_patience: float = 60.0
     clear_music: bool = False
+    music_suite: CryptoSuite | None = None
     certificate_lifetime: float = 30 * 86400.0
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),

@@ -19,7 +19,7 @@ from softphone.events import CallState, DigitReceived, HoldChanged
 from softphone.lab.extension import MelodySource
 from softphone.lab.hub import Hub, Mouth
 from softphone.machine import Transport
-from softphone.security import SecurityLevel
+from softphone.security import CryptoSuite, SecurityLevel
 from softphone.sip import security_call_info
 
 __all__ = ["Conversation", "level_of"]
@@ -36,7 +36,8 @@ class _Member:
     """One leg in the conversation.
 
     `told` is the level that its phone has heard last, `mouth` what it hears while nobody holds,
-    `holding` whether it holds the others.
+    `holding` whether it holds the others; `talks` is the suite of its talk, once it
+    has had music, and `takes_music` whether it has not refused that.
     """
 
     name: str
@@ -44,6 +45,8 @@ class _Member:
     mouth: Mouth
     told: SecurityLevel | None = None
     holding: bool = False
+    talks: CryptoSuite | None = None
+    takes_music: bool = True
     telling: asyncio.Task[None] | None = None
     following: asyncio.Task[None] | None = None
 
@@ -51,13 +54,17 @@ class _Member:
 class Conversation:
     """The members of one call.  One user may be in it twice, having called itself.
 
-    With `clear_music` whoever is held hears music from a server without SRTP.
+    With `clear_music` whoever is held hears music from a server without SRTP, with `music_suite`
+    from one that knows this crypto suite only.
     """
 
-    def __init__(self, *, clear_music: bool = False) -> None:
+    def __init__(
+        self, *, clear_music: bool = False, music_suite: CryptoSuite | None = None
+    ) -> None:
         self._members: list[_Member] = []
         self._hub = Hub()
         self._clear_music = clear_music
+        self._music_suite = music_suite
         self._kept_open = 0
 
     @property
@@ -90,6 +97,23 @@ class Conversation:
         """What a member is told: who is held hears the music, and is no more secure than that."""
         held = self.on_hold and not member.holding
         return SecurityLevel.NOT_SECURE if held and self._clear_music else self.level
+
+    def _change_of(self, member: _Member) -> CryptoSuite | None:
+        """The suite that a member's leg has to change to: the music's, or back to its talk's."""
+        if self._music_suite is None:
+            return None
+        active = suite_of(member.leg)
+        held = self.on_hold and not member.holding
+        wanted = self._music_suite if held and member.takes_music else member.talks
+        return None if active is None or wanted is active else wanted
+
+    def _change_suite(self, member: _Member, suite: CryptoSuite | None) -> None:
+        """Have the next offer to a member made with another suite, and so with another key."""
+        if suite is None:
+            return
+        if suite is self._music_suite:
+            member.talks = suite_of(member.leg)
+        member.leg.negotiation.use_suites((suite,))
 
     def add(self, name: str, leg: SessionLeg, *, told: SecurityLevel | None = None) -> None:
         """Add a member whose media is open; `told` is the level that it has heard already."""
@@ -166,7 +190,8 @@ class Conversation:
         """Tell every member the level, if it has heard another one."""
         for member in self._members:
             idle = member.telling is None or member.telling.done()
-            if idle and member.told is not self._level_for(member):
+            news = member.told is not self._level_for(member) or self._change_of(member)
+            if idle and news:
                 work = self._tell(member)
                 member.telling = asyncio.get_running_loop().create_task(work)
 
@@ -178,15 +203,19 @@ class Conversation:
         """
         for _ in range(ATTEMPTS):
             level = self._level_for(member)
-            if member.told is level or member.leg.state is not CallState.CONFIRMED:
+            suite = self._change_of(member)
+            told = member.told is level and suite is None
+            if told or member.leg.state is not CallState.CONFIRMED:
                 return
             try:
+                self._change_suite(member, suite)
                 await _say(member.leg, level)
             except LocalProtocolError:
                 await asyncio.sleep(PAUSE)
                 continue
             except CallError as error:
                 logger.info("%s does not want to hear that: %s", member.name, error)
+                member.takes_music = False
             member.told = level
 
 
@@ -201,6 +230,11 @@ def level_of(leg: SessionLeg) -> SecurityLevel:
     if over_tls and state.media and all(stream.suite is not None for stream in state.media):
         return SecurityLevel.ENCRYPTED
     return state.hop_level
+
+
+def suite_of(leg: SessionLeg) -> CryptoSuite | None:
+    """The suite that a leg's audio is encrypted with; None in clear."""
+    return next((one.suite for one in leg.security.media if one.media == "audio"), None)
 
 
 def _send_digit(leg: SessionLeg, digit: str) -> None:

@@ -5,7 +5,8 @@ real far ends live with:
 
 * the first offer or answer of a stream takes a fresh key, and so does the first after a time in
   clear;
-* a re-offer of ours repeats the active line, with its tag and key, and offers nothing else: some
+* a re-offer of ours repeats the active line, with its tag and key, and offers nothing else (unless
+  its suite is not to be used any more: then the offer is made anew): some
   peers take a re-offer of several suites as a reason to change, others refuse it.  A full offer,
   which a re-INVITE without SDP asks for (RFC 3261 section 14.2), lists the other suites behind it,
   because the far end behind a server may by then be another one;
@@ -106,6 +107,13 @@ class KeyPlan:
         """The agreement in force, None while the stream is not SRTP."""
         return self._state.agreement if self._state else None
 
+    def use(self, suites: Sequence[CryptoSuite]) -> None:
+        """Offer and accept these from now on; the next offer gives an active one up that is none.
+
+        So does a server that has another take over, such as one that plays music.
+        """
+        self._suites = tuple(suites)
+
     def offer(
         self, *, full: bool = False, direction: Direction = Direction.SENDRECV
     ) -> tuple[Crypto, ...]:
@@ -114,7 +122,7 @@ class KeyPlan:
         `direction` is the one offered.  Raises ConfigurationError when there is no suite.
         """
         self._before = self._state
-        if self._state is None:
+        if self._state is None or self._state.agreement.suite not in self._suites:
             self._offered = make_offer(self._suites, entropy=self._entropy)
             return self._offered
         active = self._state.agreement.local

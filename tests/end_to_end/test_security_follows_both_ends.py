@@ -4,6 +4,7 @@ makes of it."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import pytest
 
@@ -14,6 +15,7 @@ from softphone.media.endpoints import ToneSource
 from softphone.media.port import PcmBlock
 from softphone.phone import Phone
 from softphone.security import (
+    CryptoSuite,
     OnDrop,
     Scope,
     SecurityLevel,
@@ -71,6 +73,41 @@ async def test_music_in_clear_takes_the_lock_away_and_resuming_brings_it_back(la
         await until(each, lambda state: state.lock)
     call.audio.play(ToneSource(660.0))
     assert await level_heard(other, 660.0) > AUDIBLE
+
+
+@pytest.mark.parametrize(
+    "suite", [CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AES_CM_128_HMAC_SHA1_32]
+)
+async def test_music_of_another_suite_is_heard_under_the_lock_and_talk_comes_back(
+    tmp_path, phone, suite
+):
+    async with LabServer(tmp_path / "lab", LabConfig(music_suite=suite)) as lab:
+        _, call, other = await secure_call(lab, phone)
+        gcm = CryptoSuite.AEAD_AES_256_GCM
+        assert [each.security.media[0].suite for each in (call, other)] == [gcm, gcm]
+        keys = [sent_with(other)]
+        for _ in range(2):
+            await call.hold()
+            await until(other, lambda state: state.media[0].suite is suite)
+            assert max([await level_heard(other, hz) for hz in (261.63, 329.63, 392.0)]) > AUDIBLE
+            assert other.security.lock
+            assert call.security.media[0].suite is gcm
+            keys.append(sent_with(other))
+            await call.resume()
+            await until(other, lambda state: state.media[0].suite is gcm)
+            keys.append(sent_with(other))
+            call.audio.play(ToneSource(660.0))
+            assert await level_heard(other, 660.0) > AUDIBLE
+            other.audio.play(ToneSource(880.0))
+            assert await level_heard(call, 880.0) > AUDIBLE
+            assert other.security.lock
+        assert len(set(keys)) == len(keys)
+
+
+def sent_with(call):
+    """A digest of the master key and salt that a call's audio is sent with."""
+    agreement = call._leg.negotiation._row("audio").plan.current
+    return hashlib.sha256(agreement.send_key.reveal()).digest()
 
 
 async def test_the_lock_is_gone_before_the_first_sound_of_the_new_generation(lab, phone):

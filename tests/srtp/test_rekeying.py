@@ -71,6 +71,20 @@ def test_whoever_answered_first_re_offers_its_own_active_key(entropy):
     assert not any((ours.send_renewed, ours.receive_renewed, theirs.send_renewed))
 
 
+def test_another_suite_that_is_to_be_used_makes_a_fresh_offer_of_it_alone(entropy):
+    alice, bob = connected(entropy)
+    before = alice.current
+    music = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    alice.use((music,))
+    ours, theirs = exchange(alice, bob)
+    assert ours.suite is theirs.suite is music
+    assert all((ours.send_renewed, ours.receive_renewed, theirs.send_renewed))
+    alice.use((before.suite,))
+    back, _ = exchange(alice, bob)
+    assert back.suite is before.suite
+    assert not same_key(back.local, before.local)
+
+
 def test_a_full_offer_lists_the_other_suites_behind_the_active_one(entropy):
     alice, _ = connected(entropy, suites=SUITES[2:])
     lines = alice.offer(full=True)

@@ -13,8 +13,11 @@ from softphone.errors import (
     CertificateUnknown,
     IdentityMismatch,
 )
+from softphone.machine import Target, Transport
+from softphone.messaging.starttls import StartTls
+from softphone.net.inspection import inspect
 from softphone.security import Relaxation
-from softphone.trust import TrustStore
+from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.chat import World
 from tests.peers.prosody import DOMAIN
 from tests.peers.prosody.server import xmpp_names
@@ -97,3 +100,20 @@ async def test_each_kind_of_name_counts(prosody_of_its_own, authority, tmp_path,
     tls = replace(config.tls, store=TrustStore((pki.root.certificate,)))
     async with world.messages(replace(config, tls=tls)) as messages:
         assert messages.up
+
+
+@pytest.mark.parametrize("name", [DOMAIN, "other.test"])
+async def test_it_can_be_looked_at_by_starttls(prosody_of_its_own, tmp_path, name):
+    pki = Pki()
+    held = pki.leaf(Shape("x", (x509.DNSName(name),)))
+    server = prosody_of_its_own(certificate=written(held, tmp_path))
+    store = TrustStore((pki.root.certificate,))
+    target = Target(Transport.TLS, *server.starttls, DOMAIN)
+    settings = TlsSettings(store=store, service=Service.XMPP)
+    seen = await inspect(target, settings, preamble=lambda: StartTls(DOMAIN))
+    assert seen.path == (held.certificate, pki.root.certificate)
+    if name == DOMAIN:
+        assert (seen.identity.verdict, seen.refusal) == ("chain", None)
+    else:
+        assert type(seen.refusal) is IdentityMismatch
+    assert "<auth" not in (server.folder / "prosody.log").read_text()

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from softphone.errors import LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import (
     AnswerClassified,
     CallEnded,
@@ -41,7 +41,13 @@ from softphone.media.port import (
 )
 from softphone.media.recording import Recording
 from softphone.media.sound import StreamSound
+from softphone.media.track_source import Track, TrackSound, is_track
+from softphone.media.video import NO_AIORTC, VideoStream
+from softphone.media.video_recording import VideoRecording
 from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
+
+if TYPE_CHECKING:
+    from aiortc.mediastreams import MediaStreamTrack
 
 __all__ = ["Detection", "MediaStream", "StreamOwner", "Talk"]
 
@@ -176,6 +182,34 @@ def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
     return recording
 
 
+def keep_film(owner: StreamOwner, video: VideoStream, film: VideoRecording) -> VideoRecording:
+    """Give a recording the far end's picture and sound, until it is closed or the call ends."""
+
+    def forbidden() -> str:
+        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
+
+    def finish() -> None:
+        with suppress(MediaError):  # RecordingFailed has told of it
+            film.close()
+
+    def detach() -> None:
+        owner.sound.not_at_end(finish)
+        owner.sound.stop_listening(film.ear)
+        video.stop_listening(film)
+
+    loop = asyncio.get_running_loop()
+
+    def tell(reason: str) -> None:
+        # The recording's thread tells of it.
+        loop.call_soon_threadsafe(owner.tell, RecordingFailed(str(film.path), reason))
+
+    film.failed, film.forbidden, film.detach = tell, forbidden, detach
+    owner.sound.listen(film.ear)
+    video.listen(film)
+    owner.sound.at_end(finish)
+    return film
+
+
 class MediaStream:
     """One audio stream of a call.
 
@@ -184,6 +218,7 @@ class MediaStream:
 
     def __init__(self, owner: StreamOwner) -> None:
         self._owner = owner
+        self._track: MediaStreamTrack | None = None
 
     @classmethod
     def of(cls, owner: StreamOwner) -> MediaStream | None:
@@ -229,17 +264,35 @@ class MediaStream:
         """A snapshot; after the call, the last one."""
         return self._owner.statistics
 
-    def play(self, source: Source | None) -> None:
-        """Send what `source` gives from the next frame on; None is silence.
+    def play(self, source: Source | Track | None) -> None:
+        """Send what `source` gives from the next frame on, an aiortc track as well; None: silence.
 
+        Raises ConfigurationError for a track that is not of audio.
         What was written and not yet sent is then never sent.
         """
+        _ = self._row
+        sound = TrackSound(source) if is_track(source) else cast("Source | None", source)
         talk = self._owner.talk
         if talk is not None and talk.said is not None:
             talk.said.flush()
             talk.on_air = False
-        self._owner.sound.play(source)
+        self._owner.sound.play(sound)
         self._owner.playing = source is not None
+
+    @property
+    def track(self) -> MediaStreamTrack:
+        """What is heard, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+
+        It goes beside `read` and `record`.  Raises ConfigurationError where aiortc is missing,
+        LocalProtocolError once the call is over.
+        """
+        try:
+            from softphone.media.track import CallAudioTrack
+        except ImportError as error:
+            raise ConfigurationError(NO_AIORTC) from error
+        if self._track is None or self._track.readyState != "live":
+            self._track = CallAudioTrack(self._owner.sound)
+        return self._track
 
     # Reading and writing samples ------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ class Workshop:
             credentials=credentials,
             policy=self.policy,
             fips=self.fips,
+            tap=self.driver.tap,
             names=self.names,
         )
 

@@ -15,7 +15,7 @@ from softphone.account.standing import Standing
 from softphone.call import LegSetup, MediaSetup
 from softphone.call.name import Names, no_names
 from softphone.call.video import VideoSetup
-from softphone.machine import Entropy, Flow
+from softphone.machine import Entropy, Flow, Tap
 from softphone.media.port import MediaConfig, MediaPort
 from softphone.media.video import VideoPort
 from softphone.personas import StandardPersona
@@ -42,6 +42,7 @@ class LegMaker:
     policy: SecurityPolicy | None
     fips: bool
     names: Names = no_names
+    tap: Tap | None = None
 
     def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
         """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
@@ -81,7 +82,7 @@ class LegMaker:
         config = getattr(self.media, "config", None)
         if not isinstance(config, MediaConfig):
             config = MediaConfig()
-        return VideoSetup(VideoPort(config, entropy=self.entropy), codecs, offer)
+        return VideoSetup(VideoPort(config, entropy=self.entropy, tap=self.tap), codecs, offer)
 
     def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
         """The phone's policy where it has one, else the configuration's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
@@ -13,8 +14,9 @@ from softphone.call.session import PendingReferral, SessionLeg
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
 from softphone.media.video import VideoStream
+from softphone.media.video_recording import VideoRecording
 from softphone.sip import NameAddr, SipUri, parse_uri
-from softphone.streams import MediaStream
+from softphone.streams import MediaStream, keep_film
 
 __all__ = ["Call"]
 
@@ -47,7 +49,25 @@ class Call(Face[SessionLeg]):
     @property
     def video(self) -> VideoStream | None:
         """The video stream; None while the session has none."""
-        return self._leg.negotiation.video
+        video = self._leg.negotiation.video
+        if video is not None:
+            video.sound = self._leg.sound
+        return video
+
+    def record_video(self, path: str | Path | VideoRecording) -> VideoRecording:
+        """Record what is seen and heard of the far end, in lip sync, to a new file.
+
+        .mp4, .mov, .mkv or .webm, its owner's alone (0600); it appears, whole, when it is closed or
+        the call ends, and not at all if no picture came.  `RecordingFailed` tells of a full disk.
+        Raises SecurityShortfall for an encrypted call whose policy forbids recording,
+        LocalProtocolError without video, ConfigurationError for a file that cannot be made.
+        """
+        video, leg = self.video, self._leg
+        if video is None:
+            raise LocalProtocolError("there is no video in this call to record")
+        self._audio.check_recording()
+        film = path if isinstance(path, VideoRecording) else VideoRecording(path)
+        return keep_film(leg, video, film)
 
     @property
     def streams(self) -> tuple[MediaStream, ...]:

@@ -85,6 +85,23 @@ DeviceOption = Annotated[
         "--device", metavar="NAME", help='Talk through a sound card, "default" for the system\'s.'
     ),
 ]
+VideoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--video",
+        metavar="FILE",
+        help='Send this file\'s picture and sound, or a test pattern: "pattern".',
+    ),
+]
+RecordVideoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--record-video",
+        metavar="FILE",
+        help="Record the far end, picture and sound, to a new .mp4, .mkv or .webm; "
+        "sends a test pattern if nothing else.",
+    ),
+]
 DigitsOption = Annotated[
     str | None,
     typer.Option(
@@ -153,6 +170,8 @@ def call(
     record: RecordOption = None,
     record_both: RecordBothOption = None,
     device: DeviceOption = None,
+    video: VideoOption = None,
+    record_video: RecordVideoOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -169,9 +188,10 @@ def call(
     capture: CaptureOption = None,
     capture_keys: CaptureKeysOption = False,
 ) -> None:
-    """Call somebody: play, record, send digits.
+    """Call somebody: play, show, record, send digits.
 
-    Hangs up after --duration, else at the end of --play, else when the far end does or on Ctrl-C.
+    Hangs up after --duration, else at the end of --play or of the --video file, else when the far
+    end does or on Ctrl-C.
     """
 
     async def command(face: Face) -> int:
@@ -179,19 +199,8 @@ def call(
         from softphone.cli.wishes import Wishes
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
-        wishes = Wishes(
-            play,
-            record,
-            digits,
-            duration,
-            srtp,
-            timeout,
-            trusting,
-            capture,
-            capture_keys,
-            record_both,
-            device,
-        )
+        kept = capture, capture_keys, record_both, device, video, record_video
+        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting, *kept)
         return await place_call(face, account, target, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)
@@ -204,6 +213,8 @@ def answer(
     record: RecordOption = None,
     record_both: RecordBothOption = None,
     device: DeviceOption = None,
+    video: VideoOption = None,
+    record_video: RecordVideoOption = None,
     digits: DigitsOption = None,
     duration: DurationOption = None,
     srtp: SrtpOption = None,
@@ -223,7 +234,8 @@ def answer(
 ) -> None:
     """Wait for one call and answer it; the exit code is that of the call.
 
-    Hangs up after --duration, else at the end of --play, else when the far end does or on Ctrl-C.
+    Hangs up after --duration, else at the end of --play or of the --video file, else when the far
+    end does or on Ctrl-C.
     """
 
     async def command(face: Face) -> int:
@@ -231,19 +243,8 @@ def answer(
         from softphone.cli.wishes import Wishes
 
         trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
-        wishes = Wishes(
-            play,
-            record,
-            digits,
-            duration,
-            srtp,
-            timeout,
-            trusting,
-            capture,
-            capture_keys,
-            record_both,
-            device,
-        )
+        kept = capture, capture_keys, record_both, device, video, record_video
+        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting, *kept)
         return await answer_call(face, account, wishes)
 
     _carry_out_call(command, json=json, ladder=ladder)

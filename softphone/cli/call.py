@@ -27,7 +27,7 @@ async def place_call(face: Face, account: Path, target: str, wishes: Wishes) -> 
     direct = prepared.config.server_uri is None
 
     async def connect(line: Account) -> CallEnded:
-        outgoing = line.dial(target)
+        outgoing = line.dial(target, video=prepared.video is not None)
         face.event("calling", f"calling {outgoing.peer.uri}", target=str(outgoing.peer.uri))
         busy = asyncio.ensure_future(conversation.attend(line, lambda _: False))
         try:

@@ -14,7 +14,13 @@ from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.explain import show_findings
 from softphone.cli.face import Face, security_line
-from softphone.cli.summary import Ending, audio_fields, security_fields, sentence
+from softphone.cli.summary import (
+    Ending,
+    audio_fields,
+    security_fields,
+    sentence,
+    video_fields,
+)
 from softphone.cli.telling import tell
 from softphone.cli.unknown import asker, store_of
 from softphone.cli.wishes import Prepared
@@ -25,6 +31,8 @@ from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media.endpoints import SilenceSource
 from softphone.media.port import MediaError
+from softphone.media.video import VideoStream
+from softphone.media.video_file import VideoFileSource
 from softphone.phone import Phone
 from softphone.security import SecurityState
 
@@ -48,7 +56,8 @@ class Conversation:
         self._party: Party | None = None
         self._tellers: set[asyncio.Task[None]] = set()
         self._successor: asyncio.Task[Call | None] | None = None
-        self._both_attached = False
+        self._both_attached = self._film_attached = False
+        self._video: VideoStream | None = None
         self._direct = prepared.config.server_uri is None
 
     async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
@@ -189,7 +198,7 @@ class Conversation:
     def _attach(self, call: Call) -> None:
         try:
             prepared = self._prepared
-            call.audio.play(prepared.source or prepared.device or SilenceSource())
+            call.audio.play(prepared.sound or prepared.device or SilenceSource())
             if prepared.device is not None:
                 call.audio.sound.listen(prepared.device)
             if prepared.sink is not None or prepared.both is not None:
@@ -198,9 +207,23 @@ class Conversation:
             if prepared.both is not None and not self._both_attached:
                 self._both_attached = True
                 call.audio.record_both(prepared.both)
+            self._attach_video(call)
         except LocalProtocolError:
             # It is over already, which is told by its end.
             return
+
+    def _attach_video(self, call: Call) -> None:
+        prepared = self._prepared
+        if prepared.video is None:
+            return
+        self._video = call.video
+        if call.video is None:
+            self._face.event("no_video", "the far end takes no video")
+            return
+        call.video.play(prepared.video)
+        if prepared.film is not None and not self._film_attached:
+            self._film_attached = True
+            call.record_video(prepared.film)
 
     async def _talk(
         self, call: Call, over: asyncio.Future[None], show: Callable[[str], None]
@@ -242,8 +265,10 @@ class Conversation:
             if prepared.duration is not None:
                 spent = asyncio.get_running_loop().time() - started
                 await asyncio.sleep(max(0.0, prepared.duration - spent))
-            elif prepared.source is not None:
+            elif prepared.source is not None or prepared.video_sound is not None:
                 await played
+            elif isinstance(prepared.video, VideoFileSource) and call.video is not None:
+                await call.video.played()
             else:
                 await asyncio.Event().wait()
         finally:
@@ -287,16 +312,18 @@ class Conversation:
         else:
             statistics = StreamStatistics() if party is None else party.statistics
             audio = audio_fields(None, state, statistics)
+        video = None if self._video is None else video_fields(self._video, state)
         line = ""
         if state is not None and state.media:
             line = security_line(state, direct=self._direct)
         self._face.summary(
-            sentence(ending, line, audio),
+            sentence(ending, line, audio, video),
             result=ending.result,
             status=ending.status,
             reason=ending.reason,
             security=security_fields(state, ending.refused),
             audio=audio,
+            video=video,
         )
         return ending.code
 
@@ -309,9 +336,14 @@ class Conversation:
             self._prepared.capture.close()
         if self._prepared.source is not None:
             self._prepared.source.close()
+        self._prepared.close_video()
         if self._prepared.device is not None:
             self._prepared.device.close()
-        files = [each for each in (self._prepared.sink, self._prepared.both) if each is not None]
+        files = [
+            each
+            for each in (self._prepared.sink, self._prepared.both, self._prepared.film)
+            if each is not None
+        ]
         for file in files:
             if up:
                 file.close()
@@ -320,6 +352,9 @@ class Conversation:
         both = self._prepared.both
         if both is not None and both.problem:
             raise MediaError(f"the recording in {both.path} is cut short: {both.problem}")
+        film = self._prepared.film
+        if up and film is not None and not film.pictures:
+            raise MediaError(f"no picture came: {film.path} was not written")
 
 
 def _progress(elapsed: float, statistics: StreamStatistics) -> str:

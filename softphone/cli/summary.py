@@ -13,9 +13,10 @@ from typing import Any, Self
 from softphone.cli.run import DONE, FAILED, INTERRUPTED, REFUSED, exit_code, result_of, status_of
 from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, EndedBy, StreamStatistics
+from softphone.media.video import VideoStream
 from softphone.security import SecurityLevel, SecurityShortfall, SecurityState, Shortfall
 
-__all__ = ["BLANK", "Ending", "audio_fields", "security_fields", "sentence"]
+__all__ = ["BLANK", "Ending", "audio_fields", "security_fields", "sentence", "video_fields"]
 
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
@@ -109,7 +110,29 @@ def audio_fields(
     }
 
 
-def sentence(ending: Ending, security: str, audio: Mapping[str, Any]) -> str:
+def video_fields(video: VideoStream, state: SecurityState | None) -> dict[str, Any]:
+    """How the video went; `suite` as with the audio."""
+    media = () if state is None else state.media
+    suite = next((stream.suite for stream in media if stream.media == "video"), None)
+    statistics = video.statistics
+    return {
+        "codec": video.codec or None,
+        "suite": None if suite is None else suite.value,
+        "frames_sent": video.frames_sent,
+        "frames_received": video.frames_received,
+        "packets_sent": statistics.packets_sent,
+        "packets_received": statistics.packets_received,
+        "packets_lost": statistics.cumulative_lost,
+        "jitter_ms": round(statistics.interarrival_jitter_ms, 3),
+    }
+
+
+def sentence(
+    ending: Ending,
+    security: str,
+    audio: Mapping[str, Any],
+    video: Mapping[str, Any] | None = None,
+) -> str:
     """The same for a person; `security` is the call's line, or ""."""
     said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
     status = "" if said else f" ({ending.status})"
@@ -122,5 +145,10 @@ def sentence(ending: Ending, security: str, audio: Mapping[str, Any]) -> str:
             f"audio {audio['codec']}: sent {audio['packets_sent']} packets, received "
             f"{audio['packets_received']}, lost {audio['packets_lost']}, "
             f"jitter {audio['jitter_ms']:.1f} ms{mos}"
+        )
+    if video is not None:
+        lines.append(
+            f"video {video['codec']}: sent {video['frames_sent']} pictures, received "
+            f"{video['frames_received']}, lost {video['packets_lost']} packets"
         )
     return "\n".join(lines)

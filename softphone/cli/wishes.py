@@ -16,7 +16,11 @@ from softphone.contacts import DirectoryConfig
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.media.device import SoundDevice
+from softphone.media.picture import PatternSource, VideoSource
 from softphone.media.recording import Recording
+from softphone.media.video_codec import VIDEO_CODECS
+from softphone.media.video_file import FileSound, VideoFileSource
+from softphone.media.video_recording import VideoRecording
 from softphone.media.wav import WavSink, WavSource
 from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
@@ -26,6 +30,8 @@ __all__ = ["Prepared", "Wishes", "load_checked", "prepare"]
 
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
+PATTERN = "pattern"
+"""What `--video` says for a test pattern; a file of that name is ./pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Wishes:
     capture_keys: bool = False
     record_both: Path | None = None
     device: str | None = None
+    video: str | None = None
+    record_video: Path | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +68,16 @@ class Prepared:
     both: Recording | None = None
     device: SoundDevice | None = None
     directories: tuple[DirectoryConfig, ...] = ()
+    video: VideoSource | None = None
+    video_sound: FileSound | None = None
+    film: VideoRecording | None = None
+
+    @property
+    def sound(self) -> WavSource | FileSound | None:
+        """What is to be heard: the file that is played, else the sound of the video."""
+        if self.source is None and self.device is None and self.video_sound is not None:
+            return self.video_sound
+        return self.source
 
     def discard(self) -> None:
         """Take away the files that were made, since there will be no call."""
@@ -67,10 +85,20 @@ class Prepared:
             self.sink.discard()
         if self.both is not None:
             self.both.discard()
+        if self.film is not None:
+            self.film.discard()
+        self.close_video()
         if self.device is not None:
             self.device.close()
         if self.capture is not None:
             self.capture.discard()
+
+    def close_video(self) -> None:
+        """Let go of the video file."""
+        if isinstance(self.video, VideoFileSource):
+            self.video.close()
+        if self.video_sound is not None:
+            self.video_sound.close()
 
 
 async def load_checked(face: Face, account: Path, trusting: Trusting) -> AccountConfig:
@@ -85,7 +113,7 @@ async def load_checked(face: Face, account: Path, trusting: Trusting) -> Account
     file = load_account(account)
     enter_mode(file.config.fips, str(account))
     for warning in file.warnings:
-        face.warn(warning)
+        face.warn_once(warning)
     config = await unlocked(face, file.config, trusting)
     persona_named(config.persona).check(config.line)
     settings = tls_settings(config)
@@ -116,19 +144,31 @@ async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
         raise
     prepared = Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
     prepared.directories = directories
-    if wishes.record_both is not None:
-        try:
-            prepared.both = Recording(wishes.record_both)
-        except ConfigurationError:
-            prepared.discard()
-            raise
-    if wishes.device is not None:
-        try:
-            prepared.device = SoundDevice(wishes.device)
-        except SoftphoneError:
-            prepared.discard()
-            raise
+    try:
+        _prepare_more(prepared, wishes)
+    except SoftphoneError:
+        prepared.discard()
+        raise
     return prepared
+
+
+def _prepare_more(prepared: Prepared, wishes: Wishes) -> None:
+    """Both sides' recording, the sound card, and video."""
+    if wishes.record_both is not None:
+        prepared.both = Recording(wishes.record_both)
+    if wishes.device is not None:
+        prepared.device = SoundDevice(wishes.device)
+    if wishes.video is None and wishes.record_video is None:
+        return
+    if not prepared.config.media.video:
+        prepared.config = prepared.config.with_media(video=VIDEO_CODECS)
+    if wishes.video is None or wishes.video == PATTERN:
+        prepared.video = PatternSource(width=640, height=480, rate=15.0)
+    else:
+        file = prepared.video = VideoFileSource(wishes.video)
+        prepared.video_sound = file.sound()
+    if wishes.record_video is not None:
+        prepared.film = VideoRecording(wishes.record_video)
 
 
 def _capture(face: Face, wishes: Wishes) -> Capture | None:

@@ -7,14 +7,14 @@ beside them.  Nothing is decoded while nobody listens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from softphone.errors import LocalProtocolError
 from softphone.media.fan import FanSink
 from softphone.media.overlay import OverlaySource, digit_tones
 from softphone.media.port import LocalMedia, MediaPort, Sink, Source, StreamHandle
 
-__all__ = ["SoundOwner", "StreamSound"]
+__all__ = ["Attached", "SoundOwner", "StreamSound"]
 
 
 class SoundOwner(Protocol):
@@ -27,6 +27,14 @@ class SoundOwner(Protocol):
     @property
     def stream(self) -> LocalMedia | None:
         """The audio row, while there is one."""
+
+
+@runtime_checkable
+class Attached(Protocol):
+    """A source that holds on to something while it is played."""
+
+    def detach(self) -> None:
+        """It is not played any more."""
 
 
 class StreamSound:
@@ -42,6 +50,7 @@ class StreamSound:
         self._monitors: list[Sink] = []
         self._source: Source | None = None
         self._at_end: list[Callable[[], None]] = []
+        self._tracks_began: float | None = None
 
     @property
     def handle(self) -> StreamHandle:
@@ -59,7 +68,9 @@ class StreamSound:
     def play(self, source: Source | None) -> None:
         """Send what `source` gives."""
         self._owner.media_port.play(self.handle, source)
-        self._source = source
+        before, self._source = self._source, source
+        if isinstance(before, Attached) and before is not source:
+            before.detach()
 
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to the application's one sink."""
@@ -111,6 +122,12 @@ class StreamSound:
         if overlay is not source or said_out:
             self.play(overlay)
 
+    def track_time(self, now: float) -> float:
+        """Seconds since a track of the call gave its first frame, which is now if none has."""
+        if self._tracks_began is None:
+            self._tracks_began = now
+        return now - self._tracks_began
+
     # The end
 
     def at_end(self, work: Callable[[], None]) -> None:
@@ -124,6 +141,8 @@ class StreamSound:
 
     def close(self) -> None:
         """The call is over: its rows are closed already."""
+        if isinstance(self._source, Attached):
+            self._source.detach()
         works, self._at_end = self._at_end, []
         for work in works:
             work()

@@ -3,7 +3,7 @@
 The packet path runs in the event loop, between the audio's phases; pictures are read, encoded,
 decoded and delivered in one thread a call, since one of 1280x720 takes longer than a phase.  Video
 stays in the application's process wherever the audio is.
-RFC 3550, 4585, 5104.  Lip sync is by the capture times of both streams, which RTCP tells.
+RFC 3550, 4585, 5104.  Lip sync: pictures are held back until the sound of their time is heard.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction, StreamStatistics
-from softphone.machine import Address, Entropy
+from softphone.machine import Address, Entropy, MediaTap, Tap
+from softphone.media.lip_sync import Ear, LipSync
 from softphone.media.picture import VideoBlock, VideoSink, VideoSource
 from softphone.media.port import (
     EventCallback,
@@ -29,19 +32,25 @@ from softphone.media.port import (
     StreamSpec,
 )
 from softphone.media.reassembly import ReceivedFrame
+from softphone.media.sound import Attached, StreamSound
+from softphone.media.track_source import Track, TrackPictures, is_track
 from softphone.media.video_codec import VideoDecoder, VideoEncoder
-from softphone.media.video_path import CLOCK_RATE_HZ, VideoPath, VideoSpec
+from softphone.media.video_path import CLOCK_RATE_HZ, Overhear, VideoPath, VideoSpec
 from softphone.net.batch import PortPairs
 from softphone.net.pair import DatagramPair
 from softphone.rtp import extend
 from softphone.rtp.payload import EncodedFrame
 
-__all__ = ["VideoPort", "VideoStream"]
+if TYPE_CHECKING:
+    from aiortc.mediastreams import MediaStreamTrack
+
+__all__ = ["NO_AIORTC", "VideoPort", "VideoStream"]
 
 logger = logging.getLogger("softphone.media")
 
 MOST_PENDING = 30
 """Frames that wait for the thread; then it is too slow, and what follows waits for a key frame."""
+NO_AIORTC = "tracks need aiortc, which is not installed: pip install softphone[webrtc]"
 BEHIND = 0.5
 """Seconds after which a source that is behind is not hurried any more."""
 IDLE = 0.1
@@ -61,6 +70,14 @@ class VideoStream:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._sink: VideoSink | None = None
+        self._listeners: list[VideoSink] = []
+        self.lip_sync = LipSync()
+        self.sound: StreamSound | None = None
+        """The call's sound, which pictures wait for; None: they wait for nothing."""
+        self._ear: Ear | None = None
+        self._track: MediaStreamTrack | None = None
+        self._at_end: list[Callable[[], None]] = []
+        self._held: deque[tuple[float, VideoBlock]] = deque()
         self._pending = 0
         self._skipping = False
         self._first: int | None = None
@@ -105,11 +122,19 @@ class VideoStream:
             wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
         )
 
-    def play(self, source: VideoSource | None) -> None:
-        """Send what `source` gives; None stops."""
+    def play(self, source: VideoSource | Track | None) -> None:
+        """Send what `source` gives, an aiortc track as well; None stops.
+
+        Raises ConfigurationError for a track that is not of video.
+        """
+        pictures = TrackPictures(source) if is_track(source) else cast("VideoSource | None", source)
         if self._task is not None:
             self._task.cancel()
-        self._task = None if source is None else self._loop.create_task(self._send(source))
+        self._task = None
+        if pictures is not None:
+            self._task = self._loop.create_task(self._send(pictures))
+            if isinstance(pictures, Attached):
+                self._task.add_done_callback(lambda _: pictures.detach())
 
     async def played(self) -> None:
         """Wait until the source has ended, or is not played any more."""
@@ -117,8 +142,73 @@ class VideoStream:
             await asyncio.wait({self._task})
 
     def record(self, sink: VideoSink | None) -> None:
-        """Deliver what is received to `sink`; None stops."""
-        self._sink = sink
+        """Deliver what is received to the application's one sink; None stops.
+
+        A picture is given when the sound that was captured with it is, as far as RTCP tells of
+        both; it is held back for half a second at most, and sound is never held back for it.
+        """
+        before, self._sink = bool(self._sinks), sink
+        self._follow(before)
+
+    def listen(self, sink: VideoSink) -> None:
+        """Deliver what is received to one more."""
+        before = bool(self._sinks)
+        self._listeners.append(sink)
+        self._follow(before)
+
+    def stop_listening(self, sink: VideoSink) -> None:
+        """One less."""
+        if sink in self._listeners:
+            self._listeners.remove(sink)
+            self._follow(True)
+
+    @property
+    def track(self) -> MediaStreamTrack:
+        """What is received, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+
+        Raises ConfigurationError where aiortc is missing.
+        """
+        try:
+            from softphone.media.track import CallVideoTrack
+        except ImportError as error:
+            raise ConfigurationError(NO_AIORTC) from error
+        if self._track is None or self._track.readyState != "live":
+            self._track = CallVideoTrack(self)
+        return self._track
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have `work` called when the stream ends."""
+        self._at_end.append(work)
+
+    def not_at_end(self, work: Callable[[], None]) -> None:
+        """It is not wanted any more."""
+        if work in self._at_end:
+            self._at_end.remove(work)
+
+    @property
+    def _sinks(self) -> list[VideoSink]:
+        return self._listeners if self._sink is None else [self._sink, *self._listeners]
+
+    def _follow(self, before: bool) -> None:
+        """Begin with a key frame for whoever comes first, `before` being whether anybody was there;
+        and listen to the sound while there is somebody to hold pictures back for."""
+        sound = self.sound
+        if self._sinks and not before and self.frames_received:
+            self._skipping = True
+            self.request_key_frame()
+        if sound is None:
+            return
+        if not self._sinks:
+            if self._ear is not None:
+                sound.stop_listening(self._ear)
+            self._ear = None
+        elif self._ear is None:
+            ear = Ear(self.lip_sync, self._loop.time)
+            try:
+                sound.listen(ear)
+            except LocalProtocolError:
+                return  # the call is over
+            self._ear = ear
 
     def request_key_frame(self) -> None:
         """Ask the far end for a key frame."""
@@ -167,20 +257,30 @@ class VideoStream:
             self._path.receive(data, source, now=now, wall=wall)
 
     def _deliver(self) -> None:
+        now = self._loop.time()
         for codec, received in self._path.take_frames():
             self.frames_received += 1
-            self._skipping &= not received.frame.key
-            sink, spec = self._sink, self._path.spec
-            if sink is None or spec is None or self._skipping:
-                continue
-            if self._pending >= MOST_PENDING:
-                self._skipping = True
-                self._path.request_key_frame()
-                continue
-            self._pending += 1
-            block = self._block(codec, received, spec.security_generation)
-            done = self._loop.run_in_executor(self._pool, self._consume, sink, block)
-            done.add_done_callback(self._consumed)
+            spec = self._path.spec
+            if spec is not None and self._sinks:
+                block = self._block(codec, received, spec.security_generation)
+                due = self.lip_sync.due(block.captured, now=now)
+                self._held.append((due, block))
+        # In order: one that is due waits for those before it.
+        while self._held and self._held[0][0] <= now:
+            self._hand_over(self._held.popleft()[1])
+
+    def _hand_over(self, block: VideoBlock) -> None:
+        self._skipping &= not block.frame.key
+        sinks = self._sinks
+        if not sinks or self._skipping:
+            return
+        if self._pending >= MOST_PENDING:
+            self._skipping = True
+            self._path.request_key_frame()
+            return
+        self._pending += 1
+        done = self._loop.run_in_executor(self._pool, self._consume, tuple(sinks), block)
+        done.add_done_callback(self._consumed)
 
     def _block(self, codec: str, received: ReceivedFrame, generation: int) -> VideoBlock:
         if self._first is None:
@@ -190,21 +290,36 @@ class VideoStream:
         captured = self._path.captured(received.timestamp)
         return VideoBlock(None, received.frame, codec, seconds, captured, generation)
 
-    def _consume(self, sink: VideoSink, block: VideoBlock) -> None:
-        """In the thread: decode a frame for a sink that wants that, and give it."""
-        if not sink.wants_pictures:
-            sink.write(block)
-            return
-        decoder = self._decoders.setdefault(block.codec, VideoDecoder(block.codec))
-        for picture in decoder.decode(block.frame):
-            sink.write(replace(block, picture=picture))
+    def _consume(self, sinks: tuple[VideoSink, ...], block: VideoBlock) -> list[VideoSink]:
+        """In the thread: decode a frame for the sinks that want that, and give it; the sinks that
+        failed."""
+        blocks = [block]
+        if any(sink.wants_pictures for sink in sinks):
+            decoder = self._decoders.setdefault(block.codec, VideoDecoder(block.codec))
+            blocks = [replace(block, picture=picture) for picture in decoder.decode(block.frame)]
+        failed = []
+        for sink in sinks:
+            try:
+                for each in blocks if sink.wants_pictures else [block]:
+                    sink.write(each)
+            except Exception:
+                # The sink is the application's; its fault must not stop the stream.
+                logger.exception("a video sink failed")
+                failed.append(sink)
+        return failed
 
-    def _consumed(self, done: asyncio.Future[None]) -> None:
+    def _consumed(self, done: asyncio.Future[list[VideoSink]]) -> None:
         self._pending -= 1
-        if not done.cancelled() and done.exception() is not None:
-            # The sink is the application's; its fault must not stop the stream.
-            logger.error("a video sink failed", exc_info=done.exception())
-            self._sink = None
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            logger.error("a picture was not decoded", exc_info=error)
+            return
+        for sink in done.result():
+            self.stop_listening(sink)
+            if sink is self._sink:
+                self.record(None)
 
     # The path
 
@@ -243,6 +358,8 @@ class VideoStream:
         if self._timer is not None:
             self._timer.cancel()
         due = path.next_timer()
+        if self._held:
+            due = self._held[0][0] if due is None else min(due, self._held[0][0])
         self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
 
     def taken(self) -> None:
@@ -255,6 +372,11 @@ class VideoStream:
         if pair is None:
             return
         self.play(None)
+        works, self._at_end = self._at_end, []
+        for work in works:
+            work()
+        for listener in list(self._listeners):
+            self.stop_listening(listener)
         self.record(None)
         if self._timer is not None:
             self._timer.cancel()
@@ -276,6 +398,16 @@ def _produce(
     return encoder.encode(given, key=key, bitrate=bitrate)
 
 
+def _overhearer(tap: MediaTap, local: tuple[Address, Address]) -> Overhear:
+    """What tells a tap of packets in clear."""
+    loop = asyncio.get_running_loop()
+
+    def overhear(data: bytes, remote: Address, control: bool, outgoing: bool) -> None:
+        tap.packet(data, local=local[control], remote=remote, outgoing=outgoing, now=loop.time())
+
+    return overhear
+
+
 @dataclass(slots=True)
 class _Entry:
     stream: VideoStream
@@ -285,8 +417,9 @@ class _Entry:
 class VideoPort:
     """Opens the video streams of one call, as `MediaPort` does its audio."""
 
-    def __init__(self, config: MediaConfig, *, entropy: Entropy) -> None:
+    def __init__(self, config: MediaConfig, *, entropy: Entropy, tap: Tap | None = None) -> None:
         self._config = config
+        self._tap = tap
         self._entropy = entropy
         ports = config.ports
         self._pairs = PortPairs(ports.first, ports.last, entropy=entropy)
@@ -309,8 +442,11 @@ class VideoPort:
         ssrc = int.from_bytes(self._entropy(4), "big")
         now = asyncio.get_running_loop().time()
         pool = ThreadPoolExecutor(1, thread_name_prefix="video")
-        stream = VideoStream(VideoPath(ssrc=ssrc, entropy=self._entropy, now=now), pool)
+        path = VideoPath(ssrc=ssrc, entropy=self._entropy, now=now)
+        stream = VideoStream(path, pool)
         pair = DatagramPair(ports, stream.take, stream.taken)
+        if isinstance(self._tap, MediaTap):
+            path.overhear = _overhearer(self._tap, pair.addresses)
         stream.attach(pair)
         handle = StreamHandle(len(self._entries), ssrc)
         self._entries[handle] = _Entry(stream, pool)

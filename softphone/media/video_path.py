@@ -7,8 +7,9 @@ are `softphone.media.video_codec`'s, sockets and the clock `softphone.media.vide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from softphone.events import StreamStatistics
 from softphone.machine import Address, Entropy
@@ -40,7 +41,10 @@ from softphone.rtp.payload import Depacketizer, EncodedFrame, Packetizer
 from softphone.rtp.vp8 import Vp8Depacketizer, Vp8Packetizer
 from softphone.srtp import ReceiveContext, SendContext
 
-__all__ = ["CLOCK_RATE_HZ", "VideoPath", "VideoSpec", "h264_mode"]
+__all__ = ["CLOCK_RATE_HZ", "Overhear", "VideoPath", "VideoSpec", "h264_mode"]
+
+Overhear: TypeAlias = Callable[[bytes, Address, bool, bool], None]
+"""Told of a packet in clear: where it goes to or comes from, whether it is RTCP, and ours."""
 
 CLOCK_RATE_HZ = 90_000
 LOOK_AGAIN = 0.02
@@ -98,6 +102,7 @@ class VideoPath:
         """Whether the far end wants a key frame; whoever makes one sets it to False."""
         self.picture_request = False
         """Whether we want one and RTCP has no way to say so: then INFO is to (RFC 5168)."""
+        self.overhear: Overhear | None = None
         self.clock: RemoteReport | None = None
         """The last report of the far end that had its clock in it."""
         self._entropy = entropy
@@ -190,6 +195,7 @@ class VideoPath:
                     spec.payload_type, self._sequence, timestamp, self.ssrc, payload, marker=last
                 )
             )
+            self._tell(packet, self.remote, control=False, outgoing=True)
             wire = packet if self._sender is None else self._sender.protect(packet)
             if wire is not None and self._pacer.put(wire):
                 self._cache.keep(self._sequence, wire, now=now)
@@ -234,6 +240,7 @@ class VideoPath:
         codec = self._codecs(spec).get(packet.payload_type)
         if codec is None or not spec.direction.receives:
             return
+        self._tell(plain, source, control=False, outgoing=False)
         self._follow(source, packet)
         if codec != self._receiving:
             self._listen_for(codec, now)
@@ -280,7 +287,10 @@ class VideoPath:
             plain = self._receiver.unprotect_rtcp(data)
         else:
             plain = data if source[0] == spec.remote[0] else None
-        report = None if plain is None else self._rtcp.receive(plain, now=now, wall=wall)
+        if plain is None:
+            return
+        self._tell(plain, source, control=True, outgoing=False)
+        report = self._rtcp.receive(plain, now=now, wall=wall)
         if report is not None:
             self._take_report(report, now)
 
@@ -351,7 +361,12 @@ class VideoPath:
         head = (ReceiverReport(self.ssrc), SourceDescription(self.ssrc, cname))
         self._protect(print_compound((*head, packet)))
 
+    def _tell(self, data: bytes, remote: Address | None, *, control: bool, outgoing: bool) -> None:
+        if self.overhear is not None and remote is not None:
+            self.overhear(data, remote, control, outgoing)
+
     def _protect(self, data: bytes) -> None:
+        self._tell(data, self.remote_rtcp, control=True, outgoing=True)
         wire = data if self._sender is None else self._sender.protect_rtcp(data)
         if wire is not None:
             self._control.append(wire)

@@ -26,6 +26,7 @@ PACKAGES = (
     "asterisk",
     "asterisk-modules",
     "baresip-core",
+    "baresip-ffmpeg",
     "kamailio",
     "kamailio-outbound-modules",
     "kamailio-tls-modules",

@@ -13,7 +13,8 @@ Extensions (any endpoint may dial them):
     alice bob carol dave erin frank grace   dials that registered user (and is its hint)
 
 Endpoints without authentication, chosen by the From user: `sdes` (SRTP with the 80-bit tag),
-`sdes32` (offers the 32-bit tag), `plain` (RTP only, 488 to RTP/SAVP), `timer` (session timers,
+`sdes32` (offers the 32-bit tag), `video` (SRTP, H.264 and
+VP8 as well), `plain` (RTP only, 488 to RTP/SAVP), `timer` (session timers,
 90 s), `timer422` (Min-SE 600: a shorter Session-Expires gets 422).
 
 Asterisk checks a client certificate at the transport only and ties it to no user.  It answers no

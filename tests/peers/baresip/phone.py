@@ -122,12 +122,12 @@ class Baresip:
         Raises:
             PeerFailed: none was written within `timeout` seconds.
         """
-        self.command("snapshot_recv", "/mnt")
+        path = self.folder / "seen.png"
+        self.command("snapshot_recv", f"/mnt/{path.name}")
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            for path in self.folder.rglob("*recv*.png"):
-                if path.read_bytes().endswith(b"IEND\xaeB`\x82"):
-                    return path
+            if path.exists() and path.read_bytes().endswith(b"IEND\xaeB`\x82"):
+                return path
             time.sleep(0.1)
         raise PeerFailed(f"no snapshot after {timeout} s\n{self.process.tail()}")
 

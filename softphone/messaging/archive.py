@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.messaging.config import HistoryConfig
+from softphone.messaging.database import check_address
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
 from softphone.trust.at_rest import Sealer, open_sealer
 
@@ -51,6 +52,7 @@ class Archive:
                 "im.archive: expected an address such as sqlite+aiosqlite:///messages.db or"
                 f" postgresql+asyncpg://host/name: {type(exc).__name__}"
             ) from exc
+        check_address(self._url, "im.archive")
         self._sealer: Sealer | None = None
         if config.archive_key is not None:
             self._sealer = open_sealer(config.archive_key)

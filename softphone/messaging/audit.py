@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from softphone.errors import AuditError, ConfigurationError
 from softphone.messaging.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
+from softphone.messaging.database import check_address
 
 __all__ = ["Audit", "AuditRecord", "Verified", "prepare_file", "sqlalchemy_there"]
 
@@ -102,6 +103,7 @@ class Audit:
                 "audit: expected an address such as sqlite+aiosqlite:///audit.db or"
                 f" postgresql+asyncpg://host/name: {type(exc).__name__}"
             ) from exc
+        check_address(self._url, "audit")
         self._table = _table(sa)
         self._turn = asyncio.Lock()
 

@@ -2,7 +2,7 @@
 
 A library that brings TLS of its own is in the list of its kind with the reason why it makes none,
 or with what it makes.  One connection is not ours and not covered: that of asyncpg to a PostgreSQL
-server, whose TLS is chosen by `ssl=` in the address of the archive.
+server, which `softphone.messaging.database` demands to be verified where it is not on this machine.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 Three phones that know their names boot from the lab: trust lists, enrollment, encrypted
 configuration, registration by the certificate that was issued.  Two of them call each other with
-SRTP and hear each other; the call is transferred to the phone that is not secure, and the lock
-goes; it is transferred back, and the lock is back.  What does not hold ends the demo with exit
-code 1.
+SRTP, by a number that is in the directory, and hear each other; the call is transferred to the
+phone that is not secure, and the lock goes; it is transferred back, and the lock is back.  Where
+Prosody is installed, two of them write to each other at last.  What does not hold ends the demo
+with exit code 1.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from pathlib import Path
 from softphone.account import Account
 from softphone.call import Call
 from softphone.cli.demo_boot import boot_from_name, show_boot
+from softphone.cli.demo_people import chat, find, open_directory
 from softphone.cli.face import Face, security_line
+from softphone.cli.lab import has_chat
 from softphone.cli.run import DONE, FAILED
-from softphone.events import SecurityChanged
+from softphone.events import PeerNamed, SecurityChanged
 from softphone.lab import LabConfig, LabServer
 from softphone.media.endpoints import ToneSource
 from softphone.media.pcm_ring import PcmRing
@@ -85,7 +88,7 @@ async def run_demo(face: Face) -> int:
     begun = time.monotonic()
     try:
         with _quiet(), tempfile.TemporaryDirectory(prefix="softphone-demo-") as folder:
-            config = LabConfig(files=True, tvs=True)
+            config = LabConfig(files=True, tvs=True, directory=True, chat=has_chat())
             async with asyncio.timeout(WHOLE_PATIENCE), AsyncExitStack() as stack:
                 lab = await stack.enter_async_context(LabServer(Path(folder) / "lab", config))
                 face.event("step", STORY, step=0)
@@ -104,8 +107,11 @@ async def _story(face: Face, lab: LabServer, stack: AsyncExitStack) -> None:
     face.event("step", "\n1. The phones boot from their bare names", step=1)
     alice, bob, carol = await _boot(face, lab, phone)
 
-    face.event("step", "\n2. alice calls bob: SRTP, keys by SDES", step=2)
-    await _connect(alice, bob)
+    sentence = "\n2. alice finds bob in the directory and calls him: SRTP, keys by SDES"
+    face.event("step", sentence, step=2)
+    await _connect(alice, bob, await _number(face, lab, phone, "bob"))
+    await _names(face, alice, "Bob Example")
+    await _names(face, bob, "Alice Example")
     await _see(face, True, alice, bob)
     await _hear(face, alice, bob)
     await _hear(face, bob, alice)
@@ -122,6 +128,34 @@ async def _story(face: Face, lab: LabServer, stack: AsyncExitStack) -> None:
     _show_statistics(face, alice, bob, carol)
     alice.talk.hangup()
     await asyncio.wait_for(bob.talk.ended(), PATIENCE)
+    if lab.chat is not None:
+        face.event("step", "\n5. alice and bob write to each other, client to client", step=5)
+        wrong = await chat(face, lab)
+        if wrong is not None:
+            raise Expectation(wrong)
+
+
+async def _number(face: Face, lab: LabServer, phone: Phone, word: str) -> str:
+    contact = await find(face, open_directory(lab, phone), word)
+    if contact is None:
+        raise Expectation(f"the directory does not know {word}")
+    return contact.numbers[0].text
+
+
+async def _names(face: Face, party: Party, name: str) -> None:
+    """Wait until a party sees who is at the other end."""
+
+    async def named() -> None:
+        async for event in party.talk.events():
+            if isinstance(event, PeerNamed) and event.name == name:
+                return
+
+    try:
+        await asyncio.wait_for(named(), PATIENCE)
+    except TimeoutError:
+        raise Expectation(f"{party.name} does not see that it is {name}") from None
+    sentence = f"   {party.name:>5} sees the name of the other end: {name}"
+    face.event("name", sentence, user=party.name, name=name)
 
 
 async def _boot(face: Face, lab: LabServer, phone: Phone) -> list[Party]:
@@ -154,10 +188,10 @@ async def _see(face: Face, lock: bool, *parties: Party) -> None:
         _show(face, party)
 
 
-async def _connect(caller: Party, callee: Party) -> None:
+async def _connect(caller: Party, callee: Party, number: str) -> None:
     answering = asyncio.ensure_future(_answer(callee))
     try:
-        outgoing = caller.account.dial(callee.name)
+        outgoing = caller.account.dial(number)
         caller.call = await outgoing.answered(timeout=PATIENCE)
         callee.call = await asyncio.wait_for(answering, PATIENCE)
     finally:

@@ -6,16 +6,23 @@ import asyncio
 import json
 import tempfile
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE
 from softphone.lab import EXTENSIONS, LabConfig, LabServer
+from softphone.lab.chat import DOMAIN, find_prosody
 from softphone.machine import Transport
 from softphone.trust import write_private
 
-__all__ = ["run_lab"]
+__all__ = ["has_chat", "run_lab"]
+
+
+def has_chat() -> bool:
+    """Whether the lab can have a chat: Prosody is there, and so is the extra `im`."""
+    return find_prosody() is not None and find_spec("slixmpp") is not None
 
 
 async def run_lab(face: Face, folder: Path | None) -> int:
@@ -27,7 +34,9 @@ async def run_lab(face: Face, folder: Path | None) -> int:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
-            async with LabServer(folder, LabConfig(files=True, tvs=True, directory=True)) as lab:
+            async with LabServer(
+                folder, LabConfig(files=True, tvs=True, directory=True, chat=has_chat())
+            ) as lab:
                 _ready(face, lab)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -56,10 +65,14 @@ def _ready(face: Face, lab: LabServer) -> None:
         "auth_strings": strings,
         "signer_sha256": signer,
         "directory": str(lab.directory_file or ""),
+        "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
+    chats = told["chats"]
     # For scripts that are started beside it.
     write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
-    face.event("ready", _text(places, accounts, strings, signer, str(lab.directory_file)), **told)
+    face.event(
+        "ready", _text(places, accounts, strings, signer, str(lab.directory_file), chats), **told
+    )
 
 
 def _text(
@@ -68,6 +81,7 @@ def _text(
     strings: dict[str, str],
     signer: str,
     directory: str,
+    chats: dict[str, str],
 ) -> str:
     """The same for a person, in lines that are never cut: paths are there to be copied."""
     first = next(iter(accounts.values()))
@@ -87,6 +101,9 @@ def _text(
         f" or: softphone boot {device} --server http://{places['http']} --store {device}"
         f" --pin {signer} --auth-string {string}",
         f" or: softphone contacts search alice --config {directory}",
-        "Ctrl-C ends it.",
     ]
-    return "\n".join(lines)
+    if chats:
+        user, account = next(iter(chats.items()))
+        other = next(name for name in chats if name != user)
+        lines.append(f" or: softphone im chat {other}@{DOMAIN} --account {account}")
+    return "\n".join([*lines, "Ctrl-C ends it."])

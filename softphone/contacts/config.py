@@ -102,6 +102,9 @@ class LdapConfig:
             )
         if not self.search:
             raise ConfigurationError("search: at least one attribute is needed")
+        self._check_attributes()
+
+    def _check_attributes(self) -> None:
         for kind in self.attributes:
             if kind not in ATTRIBUTES:
                 known = ", ".join(ATTRIBUTES)

@@ -24,6 +24,7 @@ from softphone.lab.conversation import Conversation, level_of
 from softphone.lab.extension import extension
 from softphone.lab.fallback import ClearNegotiation
 from softphone.lab.registrar import StoredBinding
+from softphone.lab.soft_key import SoftKeys
 from softphone.lab.transfer import Transfers
 from softphone.machine import Entropy, Flow
 from softphone.media.port import MediaPort, NoPortFree
@@ -76,6 +77,7 @@ class CallControl:
             dial=self._dial,
             patience=context.config.alerting_patience,
         )
+        self._keys = SoftKeys(change=context.change, transfers=self._transfers)
 
     @property
     def legs(self) -> int:
@@ -115,7 +117,7 @@ class CallControl:
     # Users
 
     def _call_user(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
-        callee = self._context.config.user(name)
+        callee = self._context.config.called(name)
         binding = None if callee is None else self._context.binding_of(callee.name)
         if callee is None or binding is None:
             leg.reject(404 if callee is None else 480)
@@ -266,6 +268,8 @@ class CallControl:
             self._run(self._transfers.carry_out(event, leg), leg)
             return
         known = event.usage is None and self._context.is_device(event.subscription.flow)
+        if known and self._keys.pressed(event):
+            return
         with self._context.change() as now:
             if known and event.refer_to.uri.scheme == "urn":
                 event.subscription.acknowledge(now=now)
@@ -274,7 +278,7 @@ class CallControl:
 
     def _dial(self, name: str, leg: SessionLeg) -> OutgoingLeg | int:
         """Call a user on behalf of the far end of `leg`."""
-        callee = self._context.config.user(name)
+        callee = self._context.config.called(name)
         binding = None if callee is None else self._context.binding_of(callee.name)
         if callee is None or binding is None:
             return 404 if callee is None else 480

@@ -53,17 +53,18 @@ class LabUser:
 class LabConfig:
     """`host` is the loopback address that everything listens at; port 0 is any free one.
 
-    With `capf` it issues certificates, too; with `files` it serves trust lists and configurations,
-    and issues certificates that these can be encrypted to; with `tvs` it says of certificates
-    whether it knows them; with `directory` it has one, as CUCM's UDS. With `delayed_offer`, INVITEs
-    to users carry no session description, as CUCM's do. `vouches` has the registrar say that it
-    speaks for the far ends of calls. A callee is alerted for `alerting_patience` seconds. `nodes`
-    servers stand beside one another, by TLS; with `oauth` there is one more port, for tokens. With
-    `clear_music` what a held phone hears comes from a server without SRTP, and its call is no more
-    secure than that; with `music_suite` from one that knows that crypto suite only.
-    `registration_rate` new connections a second may register, `registration_burst` at once; who
-    comes too early gets 503 and a Retry-After.  The certificates of devices last for
-    `certificate_lifetime` seconds.
+    With `capf` it issues certificates, too; with `files` it serves trust lists and
+    configurations, and issues certificates that these can be encrypted to; with `tvs` it says
+    of certificates whether it knows them; with `directory` it has one, as CUCM's UDS, and calls
+    come from numbers; with `chat` Prosody is started for its users. With `delayed_offer`,
+    INVITEs to users carry no session description, as CUCM's do. `vouches` has the registrar say
+    that it speaks for the far ends of calls. A callee is alerted for `alerting_patience`
+    seconds. `nodes` servers stand beside one another, by TLS; with `oauth` there is one more
+    port, for tokens. With `clear_music` what a held phone hears comes from a server without
+    SRTP, and its call is no more secure than that; with `music_suite` from one that knows that
+    crypto suite only. `registration_rate` new connections a second may register,
+    `registration_burst` at once; who comes too early gets 503 and a Retry-After. The
+    certificates of devices last for `certificate_lifetime` seconds.
     """
 
     host: str = "127.0.0.1"
@@ -83,6 +84,7 @@ class LabConfig:
     tvs_port: int = 0
     directory: bool = False
     directory_port: int = 0
+    chat: bool = False
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
     vouches: bool = True
@@ -112,7 +114,11 @@ class LabConfig:
             )
 
     def user(self, name: str | None) -> LabUser | None:
-        """The user of that name, or of that number."""
+        """The user of that name."""
+        return next((user for user in self.users if user.name == name), None)
+
+    def called(self, name: str) -> LabUser | None:
+        """Who is called by that name, or by that number."""
         wanted = (user for user in self.users if name in (user.name, self.number(user)))
         return next(wanted, None)
 

@@ -21,6 +21,7 @@ from softphone._version import __version__
 from softphone.errors import SoftphoneError, TransportError
 from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.capf import LabCapf
+from softphone.lab.chat import LabChat
 from softphone.lab.cluster import LabCluster
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
@@ -97,6 +98,7 @@ class LabServer:
         self.tvs_address: Address | None = None
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
+        self.chat: LabChat | None = None
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -170,6 +172,10 @@ class LabServer:
             self.tvs_address = await self.tvs.listen(self.config.tvs_port)
         if self.config.directory:
             await self._open_directory()
+        if self.config.chat:
+            names = [user.name for user in self.config.users]
+            self.chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
+            await self._stack.enter_async_context(self.chat)
         if self.config.capf or self.config.files:
             await self._provide()
 

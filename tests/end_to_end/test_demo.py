@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 
+from softphone.cli.lab import has_chat
 from softphone.trust.envelope import can_wrap
 from tests.support.cisco import certificate
 
@@ -21,7 +22,12 @@ def test_the_demo_tells_its_whole_story_within_30_seconds():
     )
     assert ended.returncode == 0, ended.stderr
     events = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [e["step"] for e in events if e["event"] == "step"] == [0, 1, 2, 3, 4]
+    steps = [0, 1, 2, 3, 4, 5] if has_chat() else [0, 1, 2, 3, 4]
+    assert [e["step"] for e in events if e["event"] == "step"] == steps
+    found = [(e["name"], e["number"]) for e in events if e["event"] == "contact"]
+    assert found == [("Bob Example", "1002")]
+    names = [(e["user"], e["name"]) for e in events if e["event"] == "name"]
+    assert names == [("alice", "Bob Example"), ("bob", "Alice Example")]
 
     # The strict provider wraps no key as the format of these files has it.
     encrypts = can_wrap(certificate("device/lsc-csf"), entropy=secrets.token_bytes)

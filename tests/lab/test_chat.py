@@ -1,0 +1,57 @@
+"""The lab's chat: what it says where Prosody is missing or does not start; the rest is in peers."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from softphone.account.im_file import load_messaging
+from softphone.errors import ConfigurationError, TransportError
+from softphone.lab import LabConfig, LabServer, chat
+from softphone.lab.chat import DOMAIN, LabChat, find_prosody
+from softphone.lab.files import LabFiles
+
+
+def lab_chat(folder):
+    files = LabFiles(folder, LabConfig(), entropy=secrets.token_bytes)
+    return LabChat(files, "127.0.0.1", ["alice", "bob"], entropy=secrets.token_bytes)
+
+
+def program(folder, monkeypatch, text):
+    path = folder / "bin" / "prosody"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    return str(path)
+
+
+async def test_without_prosody_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(chat, "find_prosody", lambda: None)
+    with pytest.raises(ConfigurationError, match="apt-get install prosody"):
+        async with LabServer(tmp_path, LabConfig(chat=True)):
+            raise AssertionError("started")
+
+
+async def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
+    path = program(tmp_path, monkeypatch, "echo no lua; exit 1")
+    assert find_prosody() == path
+    with pytest.raises(TransportError, match=r"see .*prosody\.log"):
+        async with lab_chat(tmp_path):
+            raise AssertionError("started")
+    assert "no lua" in (tmp_path / "chat" / "prosody.log").read_text()
+
+
+async def test_what_it_writes_is_its_owner_s_and_can_be_read(tmp_path, monkeypatch):
+    program(tmp_path, monkeypatch, "exit 1")
+    own = lab_chat(tmp_path)
+    with pytest.raises(TransportError):
+        await own.__aenter__()
+    config = load_messaging(own.accounts["alice"]).config
+    assert (config.jid, config.policy.negotiates) == (f"alice@{DOMAIN}", True)
+    assert config.server == f"127.0.0.1:{own.address[1]}"
+    written = list((tmp_path / "chat").rglob("*.dat"))
+    assert sorted(path.stem for path in written) == ["alice", "bob"]
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    assert (tmp_path / "chat").stat().st_mode & 0o777 == 0o700

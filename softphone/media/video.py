@@ -40,6 +40,7 @@ from softphone.net.batch import PortPairs
 from softphone.net.pair import DatagramPair
 from softphone.rtp import extend
 from softphone.rtp.payload import EncodedFrame
+from softphone.trust.fips import Capability, check_allowed
 
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
@@ -125,8 +126,12 @@ class VideoStream:
     def play(self, source: VideoSource | Track | None) -> None:
         """Send what `source` gives, an aiortc track as well; None stops.
 
-        Raises ConfigurationError for a track that is not of video.
+        A source or track that shows a screen says so, by a true `shares_screen`.  Raises
+        ConfigurationError for a track that is not of video, FipsForbidden for a screen in FIPS
+        mode.
         """
+        if getattr(source, "shares_screen", False):
+            check_allowed(Capability.SCREEN_SHARING)
         pictures = TrackPictures(source) if is_track(source) else cast("VideoSource | None", source)
         if self._task is not None:
             self._task.cancel()

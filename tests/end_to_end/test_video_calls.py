@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import socket
 
 import pytest
 
 from softphone.account import AccountConfig
 from softphone.account.config import MediaPreferences
 from softphone.media.picture import PatternSource, VideoBlock, number_of, pattern, psnr
+from softphone.media.port import MediaConfig
 from softphone.phone import Phone
-from softphone.security import SrtpPolicy
+from softphone.security import SecurityLevel, SrtpPolicy
+from tests.peers.phones import Wire
 
 
 class Screen:
@@ -76,3 +80,146 @@ async def test_who_names_no_video_codec_refuses_video_and_takes_the_call() -> No
             call = await answered
             assert call.video is None
             assert far.video is None
+
+
+class Keys:
+    """Counts key frames."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.came = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, block: VideoBlock) -> None:
+        self._loop.call_soon_threadsafe(self._note, block.frame.key)
+
+    def _note(self, key: bool) -> None:
+        self.count += key
+        if key:
+            self.came.set()
+
+    async def another(self) -> None:
+        """Wait for one that comes from now on."""
+        self.came.clear()
+        await self.came.wait()
+
+
+async def test_who_has_no_rtcp_feedback_is_asked_for_a_key_frame_by_info_and_asks_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softphone.call.video.FEEDBACK", ())
+    wire = Wire()
+    async with Phone(tap=wire) as phone, asyncio.timeout(40):
+        alice = await phone.register(account("alice", 0, SrtpPolicy.REQUIRED, "VP8"))
+        bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "VP8"))
+        assert bob.listening is not None
+        async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
+            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            far = await (await anext(bob.incoming())).answer()
+            call = await answered
+            for ours, theirs in ((call, far), (far, call)):
+                assert ours.video is not None
+                assert theirs.video is not None
+                keys = Keys()
+                theirs.video.record(keys)
+                # Key frames of its own come after 10 s and not before: 150 at this rate.
+                ours.video.play(PatternSource(rate=15))
+                await keys.another()
+                before = len(wire.sent("INFO"))
+                theirs.video.request_key_frame()
+                async with asyncio.timeout(8):
+                    await keys.another()
+                asked = wire.sent("INFO")[before:]
+                assert asked
+                assert all("application/media_control+xml" in text for text in asked)
+                assert all("<picture_fast_update/>" in text for text in asked)
+
+
+async def test_video_goes_beside_audio_that_is_in_a_worker() -> None:
+    screen = Screen(10)
+    async with Phone(media=MediaConfig(placement="worker")) as phone, asyncio.timeout(40):
+        alice = await phone.register(account("alice", 0, SrtpPolicy.REQUIRED, "VP8"))
+        bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "VP8"))
+        assert bob.listening is not None
+        async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
+            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            far = await (await anext(bob.incoming())).answer()
+            call = await answered
+            assert call.video is not None
+            assert far.video is not None
+            far.video.record(screen)
+            call.video.play(PatternSource(rate=15))
+            await screen.full.wait()
+    assert all(block.picture is not None for block in screen.blocks)
+
+
+CRYPTO = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.b64encode(bytes(range(30))).decode()
+
+
+def offer_with_video_in_clear(address: tuple[str, int]) -> bytes:
+    """An INVITE whose audio is RTP/SAVP and whose video is RTP/AVP."""
+    body = "\r\n".join(
+        [
+            "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
+            "m=audio 40000 RTP/SAVP 0", CRYPTO,
+            "m=video 40002 RTP/AVP 96", "a=rtpmap:96 VP8/90000", "",
+        ]
+    )  # fmt: skip
+    head = [
+        f"INVITE sip:bob@{address[0]}:{address[1]} SIP/2.0",
+        "Via: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKvideo",
+        "Max-Forwards: 70",
+        "From: <sip:eve@127.0.0.1>;tag=1",
+        f"To: <sip:bob@{address[0]}:{address[1]}>",
+        "Call-ID: video-in-clear",
+        "CSeq: 1 INVITE",
+        "Contact: <sip:eve@127.0.0.1:5999>",
+        "Content-Type: application/sdp",
+        f"Content-Length: {len(body)}",
+    ]
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+@pytest.mark.parametrize("srtp", [SrtpPolicy.REQUIRED, SrtpPolicy.OPTIONAL])
+async def test_encrypted_audio_beside_video_in_clear_is_refused_or_shows_no_lock(
+    srtp: SrtpPolicy,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with Phone() as phone, asyncio.timeout(20):
+        bob = await phone.register(account("bob", 0, srtp, "VP8"))
+        assert bob.listening is not None
+        where = bob.listening[1:]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+            caller.setblocking(False)
+            caller.connect(where)
+            invite = offer_with_video_in_clear(where)
+            await loop.sock_sendall(caller, invite)
+            answering = None
+            if srtp is SrtpPolicy.OPTIONAL:
+                incoming = await anext(bob.incoming())
+                answering = asyncio.ensure_future(incoming.answer())
+            answer = "SIP/2.0 1"
+            while answer.startswith("SIP/2.0 1"):
+                answer = (await loop.sock_recv(caller, 65535)).decode()
+            if answering is None:
+                # Required: not one stream in clear, so the call is none.
+                assert answer.startswith("SIP/2.0 488")
+                assert not bob.calls
+                return
+            assert answer.startswith("SIP/2.0 200")
+            to = next(line for line in answer.split("\r\n") if line.startswith("To:"))
+            head = invite.decode().split("\r\n\r\n")[0].replace("INVITE", "ACK")
+            head = head.replace("z9hG4bKvideo", "z9hG4bKack")
+            lines = [to if line.startswith("To:") else line for line in head.split("\r\n")]
+            lines = [line for line in lines if not line.startswith("Content-")]
+            await loop.sock_sendall(caller, ("\r\n".join(lines) + "\r\n\r\n").encode())
+            call = await answering
+            suites = {stream.media: stream.suite for stream in call.security.media}
+            assert suites["audio"] is not None
+            assert suites.get("video") is None
+            assert not call.security.lock
+            if "video" in suites:
+                assert call.security.level is SecurityLevel.NOT_SECURE
+            call.hangup()

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.events import Direction
 from softphone.media.picture import PatternSource, VideoBlock
-from softphone.media.port import MediaConfig, NoPortFree, PortRange, StaleHandle, StreamSpec
+from softphone.media.port import (
+    MediaConfig,
+    NoPortFree,
+    PcmBlock,
+    PortRange,
+    Sink,
+    SrtpKey,
+    StaleHandle,
+    StreamSpec,
+)
 from softphone.media.video import VideoPort
 from softphone.media.video_path import VideoSpec
+from softphone.security import CryptoSuite, KeyMaterial
+
+if TYPE_CHECKING:
+    from softphone.media.sound import StreamSound
 
 
 def port_of(first: int, last: int) -> VideoPort:
@@ -68,5 +85,126 @@ async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_the
     sent = sender.frames_sent
     await asyncio.sleep(0.1)
     assert sender.frames_sent <= sent + 1
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class FarSound:
+    """The sound of a call, as lip sync needs it: heard 0.4 s after it was captured."""
+
+    def __init__(self) -> None:
+        self.ears: list[Sink] = []
+        self.heard = 0
+
+    def listen(self, sink: Sink) -> None:
+        self.ears.append(sink)
+
+    def stop_listening(self, sink: Sink) -> None:
+        self.ears.remove(sink)
+
+    async def speak(self) -> None:
+        pcm = np.zeros(160, dtype=np.int16)
+        while True:
+            for ear in self.ears:
+                ear.write(PcmBlock(pcm, 8000, 0, 0, False, time.time() - 0.4, True))
+            self.heard += 1
+            await asyncio.sleep(0.02)
+
+
+class Watch:
+    """Keeps how old pictures are by their sender's clock when they are shown."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+        self.numbers: list[float] = []
+        self.enough = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, block: VideoBlock) -> None:
+        self.numbers.append(block.seconds)
+        if block.captured is not None:
+            self.ages.append(time.time() - block.captured)
+        if len(self.ages) >= 20:
+            self._loop.call_soon_threadsafe(self.enough.set)
+
+
+async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -> None:
+    port = port_of(44300, 44399)
+    one, other = port.allocate(), port.allocate()
+    for mine, theirs in ((one, other), (other, one)):
+        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+    sound, watch = FarSound(), Watch()
+    receiver = port.stream(other.handle)
+    receiver.sound = cast("StreamSound", sound)
+    receiver.record(watch)
+    assert len(sound.ears) == 1
+    speaking = asyncio.create_task(sound.speak())
+    port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
+    async with asyncio.timeout(20):
+        await watch.enough.wait()
+    speaking.cancel()
+    # The first report told the clock; from then on nothing is shown before its sound.
+    assert min(watch.ages) > 0.35
+    assert watch.numbers == sorted(watch.numbers)
+    receiver.record(None)
+    assert sound.ears == []
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class Screen(PatternSource):
+    """Somebody's screen."""
+
+    shares_screen = True
+
+
+async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = port_of(44400, 44499)
+    local = port.allocate()
+    stream = port.stream(local.handle)
+    monkeypatch.setattr("softphone.trust.fips.provider.in_force", lambda: True)
+    with pytest.raises(FipsForbidden, match="screens are not shared"):
+        stream.play(Screen())
+    stream.play(PatternSource())
+    monkeypatch.setattr("softphone.trust.fips.provider.in_force", lambda: False)
+    stream.play(Screen())
+    port.close(local.handle)
+
+
+async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() -> None:
+    heard: list[tuple[bool, bytes]] = []
+
+    class Ear:
+        def signaling(self, data: bytes, **_: object) -> None:
+            """There is none here."""
+
+        def datagram(self, data: bytes, **_: object) -> None:
+            """As on the wire: not wanted."""
+
+        def packet(self, data: bytes, *, outgoing: bool, **_: object) -> None:
+            heard.append((outgoing, data))
+
+    config = MediaConfig(ports=PortRange(44500, 44599))
+    port = VideoPort(config, entropy=os.urandom, tap=Ear())
+    one, other = port.allocate(), port.allocate()
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    keys = [SrtpKey(suite, KeyMaterial(bytes([n]) * 30)) for n in (1, 2)]
+    for mine, theirs, (send, receive) in ((one, other, keys), (other, one, keys[::-1])):
+        spec = VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96)
+        port.open(mine.handle, replace(spec, send_key=send, receive_key=receive))
+    sink = Coded()
+    port.stream(other.handle).record(sink)
+    port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
+    async with asyncio.timeout(10):
+        await sink.came.wait()
+    sent = [data for outgoing, data in heard if outgoing]
+    received = [data for outgoing, data in heard if not outgoing]
+    assert received
+    assert received[0] in sent
+    assert sink.blocks[0].frame.data[3:6] in received[0]  # the VP8 frame itself
     for local in (one, other):
         port.close(local.handle)

@@ -225,3 +225,14 @@ def test_hostile_datagrams_never_raise() -> None:
 )
 def test_the_packetization_mode_is_what_the_far_end_asks_for(fmtp: str, mode: int) -> None:
     assert h264_mode(fmtp) == mode
+
+
+def test_the_bandwidth_of_the_description_limits_and_a_new_one_lifts_it() -> None:
+    """RFC 8866 section 5.8: b= is of the whole session, headers included."""
+    film = Film()
+    assert film.alice.spec is not None
+    free = film.alice.bitrate.bitrate
+    film.alice.open(replace(film.alice.spec, bandwidth=200_000), now=film.now)
+    assert 180_000 < film.alice.bitrate.bitrate < 200_000
+    film.alice.open(replace(film.alice.spec, bandwidth=None), now=film.now)
+    assert film.alice.bitrate.bitrate == free

@@ -14,7 +14,7 @@ from tests.load.conftest import eventually
 async def test_a_run_gives_one_result(lab, plan_for, workers):
     told, progress = [], []
     watcher = Watcher(told.append, lambda *of: progress.append(of))
-    result = await conduct(plan_for(lab, "echo", calls=4, duration=1.0, checks=0), workers, watcher)
+    result = await conduct(plan_for(lab, "echo", calls=4, duration=0.6, checks=0), workers, watcher)
     assert (result.total.attempted, result.total.answered) == (4, 4)
     assert result.workers == workers
     assert [second.at for second in result.seconds] == [second.at for second in told]

@@ -28,7 +28,7 @@ def test_the_names_are_those_of_the_manual():
 
 
 async def test_echo_hears_itself(lab, plan_for):
-    total, most = await run(plan_for(lab, "echo", calls=4, duration=2.5))
+    total, most = await run(plan_for(lab, "echo", calls=4, duration=2.0))
     assert (total.attempted, total.answered, most) == (4, 4, 4)
     assert total.suites == {"AEAD_AES_256_GCM": 4}
     assert total.checked == total.heard > 0
@@ -67,9 +67,9 @@ async def test_reinvite_holds_and_takes_back(lab, plan_for, monkeypatch):
 
 async def test_churn_replaces_calls_that_end(lab, plan_for):
     total, most = await run(
-        plan_for(lab, "churn", calls=3, hold="0.2", rate=50.0, duration=1.5, checks=0)
+        plan_for(lab, "churn", calls=3, hold="0.2", rate=50.0, duration=1.0, checks=0)
     )
-    assert total.attempted > 8
+    assert total.attempted > 5
     assert total.answered == total.attempted
     assert most <= 3
 
@@ -84,7 +84,7 @@ async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, 
 
 
 async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan_for):
-    plan = plan_for(lab, "echo", calls=4, duration=2.5, checks=0, faults=FaultSpec(cut_every=0.7))
+    plan = plan_for(lab, "echo", calls=4, duration=1.2, checks=0, faults=FaultSpec(cut_every=0.4))
     total, _ = await run(plan)
     assert total.injected["connection cut"] >= 2
     assert total.answered == 4
@@ -92,7 +92,7 @@ async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan
 
 
 async def test_loss_on_the_wire_is_seen_in_the_figures(lab, plan_for):
-    plan = plan_for(lab, "echo", calls=4, duration=3.0, checks=0, faults=FaultSpec(loss=0.1))
+    plan = plan_for(lab, "echo", calls=4, duration=2.0, checks=0, faults=FaultSpec(loss=0.1))
     total, _ = await run(plan)
     # An echo is lost on the way there or back; what is lost there is a gap that the lab fills.
     assert 4.0 < total.loss_percent < 20.0
@@ -108,9 +108,9 @@ async def test_over_udp_in_clear(tmp_path, plan_for):
 
 async def test_a_storm_gets_503_and_calls_that_are_up_do_not_notice(tmp_path, plan_for):
     """Half the users call; the other half registers at once, which is more than is let in."""
-    settings = {"registration_rate": 5.0, "registration_burst": 6}
+    settings = {"registration_rate": 1.0, "registration_burst": 6}
     async with many_users(tmp_path / "lab", 24, **settings) as lab:
-        calm = plan_for(lab, "echo", users=4, calls=4, duration=3.0, checks=0)
+        calm = plan_for(lab, "echo", users=4, calls=4, duration=2.0, checks=0)
         heard = Tally()
         async with Runner(calm, on_second=lambda s: heard.merge(s.tally)) as calling:
             running = asyncio.ensure_future(calling.run())

@@ -85,11 +85,11 @@ def test_chromium_draws_it(tmp_path):
     """Pixels of each color of the lines and bars are there, and the page has run no script."""
     file, picture = tmp_path / "report.html", tmp_path / "report.png"
     write_report(file, result(), VERDICTS, search=search(), wall=WALL)
-    look(file, tmp_path, "--window-size=480,1400", f"--screenshot={picture}")
+    options = ("--window-size=480,1400", f"--screenshot={picture}", "--dump-dom")
+    dom = look(file, tmp_path, *options).decode()
     colors = pixels(picture.read_bytes())
     for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
         assert colors.get(color, 0) > 100, color
-    dom = look(file, tmp_path, "--dump-dom").decode()
     assert "<title>echo: sip:&lt;img" in dom
     assert dom.count("<svg") == 10
 

@@ -33,7 +33,7 @@ async def test_fifty_calls_over_tls_with_srtp(tmp_path, plan_for):
             users=10,
             calls=50,
             rate=50.0,
-            duration=3.0,
+            duration=2.2,
             base={"srtp": "required", "suites": ("AES_CM_128_HMAC_SHA1_80",)},
         )
         total, seconds, _ = await run(plan)
@@ -51,13 +51,13 @@ async def test_fifty_calls_over_tls_with_srtp(tmp_path, plan_for):
 
 
 async def test_shared_sockets_carry_the_same_calls(lab, plan_for):
-    total, _, _ = await run(plan_for(lab, "echo", calls=6, duration=1.5, sockets="shared"))
+    total, _, _ = await run(plan_for(lab, "echo", calls=6, duration=1.0, sockets="shared"))
     assert total.answered == 6
     assert total.received > 6 * 30
 
 
 async def test_media_may_run_in_a_process_of_its_own(lab, plan_for):
-    total, _, _ = await run(plan_for(lab, "echo", calls=4, duration=2.5, placement="worker"))
+    total, _, _ = await run(plan_for(lab, "echo", calls=4, duration=2.0, placement="worker"))
     assert (total.answered, total.dropped.total()) == (4, 0)
     assert total.received > 4 * 60
     assert total.checked == total.heard > 0

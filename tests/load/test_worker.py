@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from softphone.load.tally import Second
 from softphone.load.wire import LINE, read_line, write_line
+from softphone.load.worker import work
 
 
 class Worker:
@@ -72,16 +73,23 @@ async def test_it_stops_when_its_crew_is_gone(lab, plan_for):
     assert lab.registered == {}
 
 
+async def told(kind, value=None):
+    """The code and the words of a worker in this process that is told one thing."""
+    reader, said = asyncio.StreamReader(), []
+    reader.feed_data(write_line(kind, value))
+    code = await work(reader, lambda *words: said.append(words))
+    return code, said
+
+
 async def test_a_plan_that_cannot_be_is_refused_with_a_sentence(lab, plan_for):
-    async with worker() as one:
-        one.say("plan", plan_for(lab, "nothing").plain())
-        failed = await one.until("failed")
-        assert failed["usage"]
-        assert "unknown" in failed["message"]
-        assert await one.process.wait() == 2
+    code, said = await told("plan", plan_for(lab, "nothing").plain())
+    ((kind, failed),) = said
+    assert (code, kind) == (2, "failed")
+    assert failed["usage"]
+    assert "unknown" in failed["message"]
 
 
 async def test_without_a_plan_there_is_nothing_to_do():
-    async with worker() as one:
-        one.say("go")
-        assert "expected a plan" in (await one.until("failed"))["message"]
+    code, said = await told("go")
+    assert code == 2
+    assert "expected a plan" in said[0][1]["message"]

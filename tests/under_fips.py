@@ -2,8 +2,9 @@
 
 Arguments go to pytest, after the tests that are chosen here.  `--lenient` is the set-up of that
 name: it lets the server's side, which is in the same process in most tests, sign over SHA-1 and
-encrypt for a device.  Tests of what only another provider does (MD5, weak keys) are left out by
-name, each group with its reason.
+encrypt for a device.  With `--peers` chat, directories and audit run against real servers.  Tests
+of what only another provider does (MD5, weak keys) are left out by name, each group with its
+reason.
 """
 
 from __future__ import annotations
@@ -38,11 +39,26 @@ STRICT = (
     "tests/trust/test_trust_list.py",
     "tests/provisioning/test_signed_file.py",
     "tests/messaging",
+    "tests/contacts",
+    "tests/lab/test_directory.py",
+    "tests/end_to_end/test_directory_names.py",
     "tests/net/test_inner_tls.py",
     "tests/srtp/test_aead.py",
     "tests/end_to_end/test_demo.py",
     "tests/end_to_end/test_lab_calls.py",
 )
+PEERS = (
+    "tests/peers/test_postgresql_audit.py",
+    "tests/peers/test_prosody_certificates.py",
+    "tests/peers/test_prosody_external.py",
+    "tests/peers/test_prosody_files.py",
+    "tests/peers/test_prosody_messages.py",
+    "tests/peers/test_prosody_policy.py",
+    "tests/peers/test_slapd_certificates.py",
+    "tests/peers/test_slapd_external.py",
+    "tests/peers/test_slapd_search.py",
+)
+"""With `--peers`, and nothing else then: our side is in FIPS mode, the servers are as they are."""
 OF_OTHER_PROCESSES = ("--ignore-glob=*/test_fips*.py",)
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "they are about MD5, which is not there": (
@@ -78,11 +94,14 @@ def main() -> None:
         sys.exit("this process is in FIPS mode already")
     given = sys.argv[1:]
     lenient = "--lenient" in given
+    peers = "--peers" in given
     left_out = [name for each in LEFT_OUT.values() for name in each]
     left_out += [] if lenient else SERVER_SIDE
     chosen = [*(LENIENT if lenient else STRICT), *(f"--deselect={name}" for name in left_out)]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "softphone", "-p", "no:cacheprovider"]
-    command += [*chosen, *OF_OTHER_PROCESSES, *(each for each in given if each != "--lenient")]
+    own = {"--lenient", "--peers"}
+    command += [*(PEERS if peers else chosen), *OF_OTHER_PROCESSES]
+    command += (each for each in given if each not in own)
     try:
         made = setup(lenient=lenient)
     except pytest.skip.Exception as missing:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from softphone.account import load_account
 from softphone.errors import MessageUndelivered, SignInRefused, TransportError
+from softphone.lab import LabServer
 from softphone.messaging.hook import Deny, Redact
 from softphone.messaging.message import Reach, Show
 from softphone.phone import Phone
@@ -68,20 +70,22 @@ async def test_a_message_has_a_receipt_and_a_lock(prosody, world):
 
 @pytest.mark.feature("XMPP: presence on the phone")
 async def test_presence_says_that_we_are_on_the_phone(prosody, world):
-    class Busy:
-        calls = ("a call",)
-
-        async def close(self):
-            """Nothing is open."""
-
     watching = world.config("user23", prosody.direct, aes=False)
-    async with world.messages(watching) as messages, Phone() as phone:
+    async with (
+        LabServer(world.folder / "lab") as lab,
+        world.messages(watching) as messages,
+        Phone() as phone,
+    ):
         await phone.sign_in(world.config("user24", prosody.direct, aes=False))
         await sees(messages, jid("user24"))
-        phone._accounts.append(Busy())
-        await until(lambda: messages.presence(jid("user24")).show is Show.DND)
-        assert messages.presence(jid("user24")).status == "On the phone"
-        phone._accounts.clear()
+        account = await phone.register(load_account(lab.accounts["alice"]).config)
+        assert messages.presence(jid("user24")).show is Show.AVAILABLE
+        async with account.dial("600") as outgoing:
+            call = await outgoing.answered(timeout=10)
+            await until(lambda: messages.presence(jid("user24")).show is Show.DND)
+            assert messages.presence(jid("user24")).status == "On the phone"
+            call.hangup()
+            await call.ended()
         await until(lambda: messages.presence(jid("user24")).show is Show.AVAILABLE)
 
 

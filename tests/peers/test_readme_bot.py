@@ -1,0 +1,67 @@
+"""The bot of the README: it answers messages, encrypted client to client, and calls."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from softphone.account import load_account
+from softphone.lab import LabServer
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.tones import tone_level
+from softphone.phone import Phone
+from tests.peers.chat import World, heard, jid, sees
+from tests.peers.prosody import PASSWORD
+from tests.test_readme import BLOCK, PROJECT
+
+pytestmark = pytest.mark.peer("prosody")
+
+
+def bot():
+    """The function `bot` of the block that has it."""
+    (source,) = (
+        found[2]
+        for found in BLOCK.finditer((PROJECT / "README.md").read_text())
+        if found[1].strip() == "python" and re.search("^async def bot", found[2], re.M)
+    )
+    names = {}
+    exec(compile(source, "README.md", "exec"), names)
+    return names["bot"]
+
+
+def account_file(lab, world, address):
+    """bob's account in the lab, with his messages."""
+    path = lab.accounts["bob"]
+    certificate = world.certificate("user39")
+    path.write_text(
+        path.read_text() + f'[im]\njid = "{jid("user39")}"\npassword = "{PASSWORD}"\n'
+        f'server = "{address[0]}:{address[1]}"\n'
+        f'[im.tls]\nca = "{world.authority.certificate}"\n'
+        f'certificate = "{certificate.certificate}"\nkey = "{certificate.key}"\n'
+    )
+    return path
+
+
+@pytest.mark.feature("the README's bot answers messages and calls")
+async def test_the_bot_answers_messages_and_calls(prosody, authority, tmp_path):
+    world = World(authority, tmp_path)
+    asking = world.config("user38", prosody.direct)
+    async with LabServer(tmp_path / "lab") as lab, world.messages(asking) as messages:
+        running = asyncio.create_task(bot()(account_file(lab, world, prosody.direct)))
+        try:
+            await sees(messages, jid("user39"), within=20)
+            await messages.send(jid("user39"), "hello?")
+            answer = await heard(messages)
+            assert (answer.body, answer.security.sign) == ("You said: hello?", "key")
+            async with Phone() as phone:
+                account = await phone.register(load_account(lab.accounts["alice"]).config)
+                async with await account.dial("bob").answered(timeout=15) as call:
+                    ring = PcmRing(8000, seconds=2.0)
+                    call.audio.record(ring)
+                    await ring.receive(4000)
+                    assert tone_level(await ring.receive(4000), 440.0, 8000) > -30
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)

@@ -11,6 +11,7 @@ from softphone.call.dialing import DigitMethod, info_body, pause_of, way_of
 from softphone.call.digits import check_digits
 from softphone.call.face import Face
 from softphone.call.session import PendingReferral, SessionLeg
+from softphone.call.soft_key import confer
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
 from softphone.media.video import VideoStream
@@ -166,6 +167,14 @@ class Call(Face[SessionLeg]):
             (("Replaces", replaces),),
         )
         return NameAddr(None, target, ())
+
+    async def confer(self, other: Call) -> None:
+        """Have the call server join `other` to this call: a conference (Cisco's soft key).
+
+        Returns when the server has; it then hangs `other` up.  Raises CallError with the status
+        of the refusal, and both calls go on; LocalProtocolError once one of them is over.
+        """
+        await confer(self._leg, other._leg)
 
     @property
     def transfer_requested(self) -> bool:

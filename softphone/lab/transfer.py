@@ -97,12 +97,29 @@ class Transfers:
         conversation.release(leg)
         return 200
 
+    def confer(self, leg: SessionLeg, consult: SessionLeg) -> int:
+        """Bring the others of the call that `consult` is in into that of `leg`, who stays."""
+        first, second = self.conversation_of(leg), self.conversation_of(consult)
+        if first is None or second is None or first is second:
+            return 481
+        for name, one in second.members_of:
+            if one is not consult:
+                second.release(one)
+                first.add(name, one)
+        second.release(consult)
+        consult.hang_up()
+        first.announce()
+        return 200
+
     def _named(self, replaces: str) -> SessionLeg | None:
         try:
             value = Replaces.parse(replaces)
         except MalformedMessage:
             return None
-        wanted = (value.call_id, value.to_tag, value.from_tag)
+        return self.leg_of((value.call_id, value.to_tag, value.from_tag))
+
+    def leg_of(self, wanted: tuple[str, str, str]) -> SessionLeg | None:
+        """The leg whose dialog it is: Call-ID, our tag, the far end's."""
         for conversation in self.conversations():
             for leg in conversation.legs:
                 dialog = None if leg.usage is None else leg.usage.dialog

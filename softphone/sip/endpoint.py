@@ -314,7 +314,9 @@ class Endpoint:
     def refer(self, refer: ReferRequest, *, now: float) -> Subscription:
         """REFER outside any dialog (RFC 3515)."""
         fields = refer_fields(refer.refer_to, refer.referred_by, subscribe=refer.subscribe)
-        request = initial_request("REFER", refer, layer=self._layer, headers=fields)
+        request = initial_request(
+            "REFER", refer, layer=self._layer, headers=fields, body=refer.body
+        )
         subscription = self._subscription("refer", refer.credentials)
         subscription.subscribe(request, refer, expires=0, now=now)
         return subscription

@@ -76,5 +76,6 @@ class ReferRequest:
     contact: NameAddr | None = None
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    body: Body | None = None
     credentials: Authenticator | None = None
     failover: Failover | None = None

@@ -10,6 +10,7 @@ elements are bounded.  Nothing is carried out here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
@@ -20,11 +21,15 @@ from softphone.sip.multipart import parse_multipart
 __all__ = [
     "REMOTECC_REQUEST",
     "REMOTECC_RESPONSE",
+    "DialogName",
     "RemoteRequest",
+    "dialog_named",
     "first_requests",
     "read_requests",
     "remote_request",
     "remote_response",
+    "response_code",
+    "soft_key",
     "text_parts",
 ]
 
@@ -36,6 +41,10 @@ _LARGEST = 64 * 1024
 _DEEPEST = 16
 _MOST = 500
 _LONGEST = 512
+
+
+DialogName: TypeAlias = tuple[str, str, str]
+"""Call-ID, local tag, remote tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class _Refused(Exception):
 class _Reader:
     """Collects the texts of one document."""
 
+    root: str = _ROOT
     path: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     values: list[tuple[str, str]] = field(default_factory=list)
@@ -86,7 +96,11 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.count += 1
-        if self.count > _MOST or len(self.path) >= _DEEPEST or (not self.path and name != _ROOT):
+        if (
+            self.count > _MOST
+            or len(self.path) >= _DEEPEST
+            or (not self.path and name != self.root)
+        ):
             raise _Refused
         self.path.append(name)
         self.text.clear()
@@ -153,6 +167,47 @@ def first_requests() -> tuple[Body, Body]:
         for one in (lines, options)
     )
     return first, second
+
+
+def soft_key(event: str, dialog: DialogName, consult: DialogName) -> Body:
+    """A soft key that a phone says was pressed in a call, with another call that it concerns.
+
+    Dialogs are named as the phone sees them: Call-ID, its own tag, the far end's.
+    """
+    return Body(
+        REMOTECC_REQUEST,
+        (
+            f"<{_ROOT}><softkeyeventmsg><softkeyevent>{escape(event)}</softkeyevent>"
+            f"{_dialog('dialogid', dialog)}{_dialog('consultdialogid', consult)}"
+            f"</softkeyeventmsg></{_ROOT}>"
+        ).encode(),
+        "session;handling=optional",
+    )
+
+
+def _dialog(element: str, name: DialogName) -> str:
+    parts = zip(("callid", "localtag", "remotetag"), name, strict=True)
+    return f"<{element}>{''.join(f'<{k}>{escape(v)}</{k}>' for k, v in parts)}</{element}>"
+
+
+def dialog_named(request: RemoteRequest, element: str) -> DialogName:
+    """The dialog that an element of a soft key names, in the words of its sender."""
+    return (
+        request.value(f"{element}/callid"),
+        request.value(f"{element}/localtag"),
+        request.value(f"{element}/remotetag"),
+    )
+
+
+def response_code(body: Body | None) -> int | None:
+    """The code of a response document; None where there is none."""
+    for part in () if body is None else _parts(body):
+        if part.media_type == REMOTECC_RESPONSE and len(part.data) <= _LARGEST:
+            found = _Reader(_RESPONSE_ROOT).read(part.data)
+            code = "" if found is None else found.value("code")
+            if code.isascii() and code.isdigit() and len(code) == 3:
+                return int(code)
+    return None
 
 
 def remote_response(code: int, document: str = "") -> Body:

@@ -10,9 +10,12 @@ from softphone.sip.remotecc import (
     REMOTECC_REQUEST,
     REMOTECC_RESPONSE,
     RemoteRequest,
+    dialog_named,
     read_requests,
     remote_request,
     remote_response,
+    response_code,
+    soft_key,
     text_parts,
 )
 
@@ -73,3 +76,20 @@ def test_what_cannot_be_read_is_passed_over(data):
 def test_a_multipart_body_without_boundary_has_no_requests():
     assert read_requests(Body("multipart/mixed", b"--x\r\n")) == ()
     assert text_parts(Body("multipart/mixed", b"--x\r\n")) == ()
+
+
+def test_a_soft_key_names_its_dialogs():
+    body = soft_key("Conference", ("a<b", "l", "r"), ("c2", "l2", "r2"))
+    (key,) = read_requests(body)
+    assert key.value("softkeyevent") == "Conference"
+    assert dialog_named(key, "dialogid") == ("a<b", "l", "r")
+    assert dialog_named(key, "consultdialogid") == ("c2", "l2", "r2")
+    assert dialog_named(key, "joindialogid") == ("", "", "")
+
+
+def test_the_code_of_a_response_is_read_and_nothing_else_is_one():
+    assert response_code(remote_response(202)) == 202
+    assert response_code(None) is None
+    for text in (b"", b"<x/>", b"<x-cisco-remotecc-response><response><code>2x0</code></response>"):
+        assert response_code(Body(REMOTECC_RESPONSE, text)) is None
+    assert response_code(remote_request("response", (("code", "200"),))) is None

@@ -36,7 +36,6 @@ def installed(peer_root, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
 
 
-@pytest.mark.feature("XMPP: the lab's chat, client to client")
 async def test_the_lab_s_users_write_to_each_other(installed, tmp_path):
     folder = tmp_path / "lab"
     async with LabServer(folder, LabConfig(chat=True)) as lab, Phone() as one, Phone() as two:

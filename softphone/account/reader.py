@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from softphone.account.config import TlsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial, TlsVersion
+from softphone.trust import readable_by_others
 
 __all__ = ["Reader", "checked", "password_of", "read_text", "secret_in", "tls_of"]
 
@@ -124,8 +124,9 @@ class Reader:
 
     def warn_if_readable(self, path: Path) -> None:
         """Note a secret that others can read."""
-        if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            self.warnings.append(f"{path} holds a secret and others can read it; chmod 600 {path}")
+        warning = readable_by_others(path)
+        if warning is not None:
+            self.warnings.append(warning)
 
 
 def read_text(path: Path) -> str:

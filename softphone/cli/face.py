@@ -102,6 +102,7 @@ class Face:
         self._blank = summary
         self._status: Status | Live | None = None
         self._ended = False
+        self._told: set[str] = set()
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
         """Tell of something: the sentence to a person, name and fields to a script."""
@@ -163,6 +164,12 @@ class Face:
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
         self._print(self.errors, Text(f"warning: {printable(sentence)}", style="yellow"))
+
+    def warn_once(self, sentence: str) -> None:
+        """A warning of what is so and stays so, however often it is noticed."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.warn(sentence)
 
     def error(self, sentence: str, code: int) -> None:
         """The sentence that explains a failure, on standard error; for scripts an object, too."""

@@ -155,7 +155,7 @@ def _load(face: Face, account: Path) -> ImFile:
     file = load_messaging(account)
     enter_mode(file.fips, str(account))
     for warning in file.warnings:
-        face.warn(warning)
+        face.warn_once(warning)
     return file
 
 

@@ -154,6 +154,9 @@ class _Warnings(logging.Handler):
         if message.startswith("media was"):
             # What follows is for those who embed the engine.
             message = f"{message.partition(':')[0]}: this machine is too busy for it"
-        self._face.warn(message)
+        if getattr(record, "once", False):
+            self._face.warn_once(message)
+        else:
+            self._face.warn(message)
         if record.exc_info is not None:
             self._face.warn(logging.Formatter().formatException(record.exc_info))

@@ -5,6 +5,7 @@ RFC 3261 sections 7.3.1 and 20.  Each class says itself what stands before the p
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar, Self, cast
 
@@ -19,7 +20,7 @@ from softphone.sip.grammar import (
 __all__ = ["Parameterized"]
 
 
-class Parameterized:
+class Parameterized(ABC):
     """A frozen dataclass with `parameters`, values as written."""
 
     __slots__ = ()
@@ -52,9 +53,9 @@ class Parameterized:
             position += 1
 
     @classmethod
+    @abstractmethod
     def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
         """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
-        raise NotImplementedError
 
     def parameter(self, name: str) -> str | None:
         """The unquoted value of a parameter, "" when it has none, None when it is absent."""

@@ -84,7 +84,7 @@ from softphone.trust.identity import Identity, is_encrypted, public_key_of
 from softphone.trust.identity_store import IdentityStore
 from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
 from softphone.trust.pin import Pin
-from softphone.trust.private_file import write_private
+from softphone.trust.private_file import readable_by_others, write_private
 from softphone.trust.question import Ask, Place, UnknownCertificate, question_about
 from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.store import TrustStore
@@ -203,6 +203,7 @@ __all__ = [
     "probe_context",
     "public_key_of",
     "question_about",
+    "readable_by_others",
     "renew",
     "role_names",
     "server_context",

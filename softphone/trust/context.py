@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +35,7 @@ from softphone.provider import in_force
 from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
 from softphone.trust.acceptance import TrustLists
 from softphone.trust.certificate import Service, der_of, load_certificate_file
+from softphone.trust.private_file import readable_by_others
 from softphone.trust.question import Ask
 from softphone.trust.store import TrustStore
 from softphone.trust.vouching import AskTvs, role_of
@@ -282,8 +282,9 @@ def check_credential(credential: Credential, *, wall: datetime | None = None) ->
             f"our certificate {credential.certificate} is not valid before"
             f" {leaf.not_valid_before_utc:%F %R}"
         )
-    if credential.key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        logger.warning("the key %s can be read by others: chmod 600 it", credential.key)
+    warning = readable_by_others(credential.key)
+    if warning is not None:
+        logger.warning("%s", warning, extra={"once": True})
 
 
 def _load_credential(context: ssl.SSLContext, credential: Credential) -> None:

@@ -7,12 +7,13 @@ as a device or a disk image, costs no memory.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["read_whole", "write_private"]
+__all__ = ["read_whole", "readable_by_others", "write_private"]
 
 _LARGEST = 16 << 20
 """Bytes; every certificate authority there is takes far less."""
@@ -37,6 +38,13 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             raise
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def readable_by_others(path: Path) -> str | None:
+    """The warning that a file with a secret deserves when others can read it, else None."""
+    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return f"{path} holds a secret and can be read by others: chmod 600 {path}"
+    return None
 
 
 def read_whole(path: Path, *, most: int = _LARGEST) -> bytes:

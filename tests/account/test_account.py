@@ -20,7 +20,7 @@ from softphone.lab import LabServer
 from softphone.lab.authority import Names, Validity
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall
-from tests.support.calling import answer_one, connect, next_call
+from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.certificates import authority
 
 
@@ -98,8 +98,7 @@ async def test_callers_beyond_what_can_wait_are_busy_and_the_others_wait(phone):
     waiting = [alice.dial(address_of(bob)) for _ in range(MAXIMUM_WAITING)]
     for call in waiting:
         await call.start()
-    while len(bob._waiting) < MAXIMUM_WAITING:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(bob._waiting) == MAXIMUM_WAITING)
     with pytest.raises(Busy):
         await alice.dial(address_of(bob)).answered(timeout=5)
     async for event in bob.events():
@@ -198,8 +197,7 @@ async def test_a_transfer_is_followed_and_reported(phone):
     alice, bob, carol = [await phone.register(clear(n)) for n in ("alice", "bob", "carol")]
     call, other = await connect(alice, bob, address_of(bob))
     moving = asyncio.ensure_future(call.transfer(address_of(carol)))
-    while not other.transfer_requested:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await eventually(lambda: other.transfer_requested)
     answering = asyncio.ensure_future(answer_one(carol))
     outgoing = bob.accept_transfer(other)
     third = await outgoing.answered(timeout=5)

@@ -39,7 +39,8 @@ def outgoing_of(stage, **options):
 async def started(stage, outgoing, **options):
     """A task that waits for the answer, with the INVITE sent."""
     task = asyncio.ensure_future(outgoing.answered(**options))
-    await asyncio.sleep(0.001)
+    while not (stage.alice.endpoint.usages() or task.done()):  # noqa: ASYNC110
+        await asyncio.sleep(0)
     stage.run(0.1)
     return task
 

@@ -132,16 +132,31 @@ def tone(tmp_path):
     return path
 
 
+def both_at_one_port():
+    """A TCP and a UDP socket at one port of loopback, which only one of them may find free."""
+    for _ in range(100):
+        tcp, udp = (
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        )
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+    raise AssertionError("no port is free for both")
+
+
 class Silent:
     """A server's place where nobody answers, and an account that leads there."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.tcp, self.udp = both_at_one_port()
         self.tcp.setblocking(False)
         self.port = self.tcp.getsockname()[1]
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", self.port))
         self.udp.setblocking(False)
         self.authority = Authority("test CA")
         self.authority.write(folder)

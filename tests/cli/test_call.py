@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import stat
+import sys
 import time
 import wave
 
 import pytest
 
+from softphone.account import load_account
 from softphone.cli.summary import BLANK
+from softphone.phone import Phone
 from tests.support import tshark
+from tests.support.calling import next_call
 
 KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
 
@@ -104,13 +109,59 @@ def test_srtp_is_chosen_call_by_call(cli, lab, start):
     assert outcome.summary["security"]["level"] == "not_secure"
 
 
-def test_no_answer_in_time_is_exit_1_and_cancels(cli, lab, start):
+def test_who_only_registers_declines(cli, lab, start):
     callee = start("register", "--account", lab["bob"], "--json")
     callee.until('"registered"')
     outcome = cli("call", "bob", "--account", lab["alice"], "--timeout", 5, "--json")
     assert outcome.code == 1
     assert outcome.summary["status"] == 480
     assert "declined" in callee.until("declined")
+
+
+@pytest.fixture
+async def ringing(tmp_path, lab):
+    """`process, incoming = await ringing("--timeout", "2")`: a call of ours that rings at bob."""
+    started = []
+    async with Phone() as phone:
+        bob = await phone.register(load_account(lab["bob"]).config)
+        options = ("--account", str(lab["alice"]), "--json", "--ladder")
+
+        async def begin(*more):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "softphone", "call", "bob", *options, *more),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            started.append(process)
+            async with asyncio.timeout(20):
+                while b'"calling"' not in (line := await process.stdout.readline()):
+                    assert line, await process.stderr.read()
+            incoming = await next_call(bob)
+            incoming.ring()
+            return process, incoming
+
+        yield begin
+        for process in started:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+
+async def canceled(process, incoming):
+    """How a call ended that was given up: its exit code and its last object."""
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    await asyncio.wait_for(incoming.ended, 10)
+    assert b" CANCEL " in err
+    assert b" 487 " in err
+    return process.returncode, json.loads(out.splitlines()[-1])
+
+
+async def test_no_answer_in_time_is_exit_1_and_cancels(ringing):
+    code, summary = await canceled(*await ringing("--timeout", "2"))
+    assert code == 1
+    assert (summary["event"], summary["result"]) == ("summary", "failed")
+    assert (summary["status"], summary["reason"]) == (408, "nobody answered within 2 seconds")
+    assert summary["audio"] == BLANK["audio"]
 
 
 def grown(sink, octets):
@@ -139,13 +190,12 @@ def test_a_signal_hangs_up_unregisters_and_keeps_the_recording(lab, start, tmp_p
     assert outcome.err.count("REGISTER (") >= 2
 
 
-def test_a_signal_while_it_rings_cancels(lab, start):
-    start("register", "--account", lab["bob"]).until("registered")
-    ringing = start("call", "bob", "--account", lab["alice"], "--json", "--ladder")
-    ringing.until("calling")
-    outcome = ringing.end()
-    assert outcome.code in (1, 130)
-    assert outcome.summary["result"] == "failed"
+async def test_a_signal_while_it_rings_cancels(ringing):
+    process, incoming = await ringing()
+    process.send_signal(signal.SIGTERM)
+    code, summary = await canceled(process, incoming)
+    assert code == 130
+    assert (summary["result"], summary["reason"]) == ("failed", "interrupted")
 
 
 def test_the_recording_is_whole_when_the_far_end_hangs_up(cli, lab, start, tmp_path):

@@ -129,3 +129,15 @@ def test_a_secret_that_others_can_read_is_a_warning(cli, silent, tmp_path):
     assert "warning: " in outcome.err
     assert "chmod 600" in outcome.err
     assert "hunter2" not in outcome.err
+
+
+def test_a_key_that_others_can_read_is_one_warning_and_no_more(cli, lab, tmp_path):
+    key = tmp_path / "alice.key"
+    key.write_bytes((lab["alice"].parent / "alice.key").read_bytes())
+    key.chmod(0o644)
+    text = lab["alice"].read_text().replace('"alice.key"', f'"{key}"')
+    account = lab["alice"].parent / "readable.toml"
+    account.write_text(text)
+    outcome = cli("register", "--account", account, "--once")
+    assert outcome.code == 0
+    assert outcome.err.count("chmod 600") == 1, outcome.err

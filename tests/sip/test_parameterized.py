@@ -6,6 +6,7 @@ import pytest
 
 from softphone.sip.grammar import MalformedMessage
 from softphone.sip.header_values import Via
+from softphone.sip.parameterized import Parameterized
 from softphone.sip.uri import NameAddr
 
 VALUES = {
@@ -43,3 +44,11 @@ def test_parameters_are_found_set_and_dropped_without_case(kind):
     assert kind.parse(str(changed)) == changed
     assert changed.without_parameter("x").without_parameter("flag") == value
     assert value.parameter("x") is None
+
+
+def test_what_cannot_be_read_cannot_be_made():
+    class Unreadable(Parameterized):
+        KIND = "value that nobody reads"
+
+    with pytest.raises(TypeError, match="parse_at"):
+        Unreadable()

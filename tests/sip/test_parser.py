@@ -207,6 +207,19 @@ def test_keep_alives_in_datagrams():
     assert isinstance(parse_datagram(b"\r\n\r\n" + OPTIONS), Request)
 
 
+def test_unless_they_are_set_the_limits_are_64_kib_256_fields_and_lines_of_8_kib():
+    fields = OPTIONS.partition(b"\r\n\r\n")[0].count(b"\r\n")
+    at_most = options(add=b"\r\n".join([b"X-Y: 1"] * (256 - fields)))
+    assert isinstance(parse_datagram(at_most), Request)
+    one_more = options(add=b"\r\n".join([b"X-Y: 1"] * (257 - fields)))
+    assert parse_datagram(one_more).reason == "Too many header fields"
+    assert isinstance(parse_datagram(options(add=b"X-Y: " + b"1" * (8192 - 5))), Request)
+    assert parse_datagram(options(add=b"X-Y: " + b"1" * (8193 - 5))).reason == "Line too long"
+    whole = OPTIONS + b"x" * (65536 - len(OPTIONS))
+    assert isinstance(parse_datagram(whole), Request)
+    assert parse_datagram(whole + b"x").status_hint == 513
+
+
 def test_limits_hold():
     limits = Limits(message=1000, headers=12, line=100)
     assert isinstance(parse_datagram(OPTIONS, limits), Request)

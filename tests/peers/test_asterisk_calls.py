@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
+import sys
 from dataclasses import replace
 
 import pytest
@@ -27,6 +30,7 @@ from softphone.events import (
 from softphone.media.endpoints import ToneSource
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
+from tests.peers.asterisk.pbx import write_tone
 from tests.peers.phones import (
     AUDIBLE_DBM0,
     account,
@@ -46,6 +50,13 @@ CM_32 = CryptoSuite.AES_CM_128_HMAC_SHA1_32
 async def phone():
     async with Phone() as made:
         yield made
+
+
+@pytest.fixture
+def ports():
+    """Media ports of the phone that nobody else has."""
+    first = 57000 + 8 * random.SystemRandom().randrange(400)
+    return first, first + 7
 
 
 @pytest.fixture
@@ -148,15 +159,52 @@ async def test_an_offer_of_gcm_alone_is_a_488_that_is_explained(asterisk, author
 
 @pytest.mark.feature("SRTP required: nothing in clear")
 async def test_required_against_an_endpoint_without_srtp_sends_nothing_in_clear(
-    asterisk, authority, phone, capture
+    asterisk, authority, phone, capture, ports
 ):
-    line = await phone.register(unregistered("plain", asterisk, authority))
+    line = await phone.register(unregistered("plain", asterisk, authority, ports=ports))
     outgoing = line.dial("601")
     with pytest.raises(NotAcceptable) as caught:
         await outgoing.answered(timeout=10)
     assert caught.value.status == 488
     capture.stop()
     assert outgoing.statistics.packets_sent == 0
+    assert capture.on_ports(*range(ports[0], ports[1] + 1)) == []
+
+
+@pytest.mark.feature("softphone call")
+async def test_softphone_call_to_the_echo_over_tls(
+    asterisk, authority, client_certificate, tmp_path
+):
+    certificate, key = client_certificate("dave")
+    host, port = asterisk.mtls
+    account, recording, tone = (tmp_path / name for name in ("dave.toml", "heard.wav", "tone.wav"))
+    account.write_text(
+        f'aor = "sip:dave@127.0.0.1"\nregistrar = "sips:{host}:{port}"\n'
+        '[credentials]\nusername = "dave"\npassword = "davepw"\n'
+        f'[tls]\nca = "{authority.certificate}"\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        '[media]\nsuites = ["AES_CM_128_HMAC_SHA1_80"]\n'
+    )
+    account.chmod(0o600)
+    write_tone(tone, 440, seconds=2)
+    arguments = ["call", "600", "--account", account, "--play", tone, "--record", recording]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "softphone", *map(str, arguments), "--json"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        output, _ = await process.communicate()
+    summary = json.loads(output.splitlines()[-1])
+    print(json.dumps(summary))
+    assert process.returncode == 0
+    assert (summary["event"], summary["result"]) == ("summary", "completed")
+    assert (summary["status"], summary["video"]) == (200, None)
+    expected = {"level": "encrypted", "scope": "hop", "shortfalls": ["far_end_unknown"]}
+    assert summary["security"] == expected
+    audio = summary["audio"]
+    assert (audio["codec"], audio["suite"]) == ("PCMU", "AES_CM_128_HMAC_SHA1_80")
+    assert audio["packets_sent"] > 80
+    assert audio["packets_received"] > 80
+    assert heard(*read_wav(recording), 440) > 1.0
 
 
 @pytest.mark.feature("SRTP optional")

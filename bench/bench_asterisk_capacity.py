@@ -36,7 +36,7 @@ from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, Trial
 from softphone.load.conduct import Watcher
-from softphone.load.plot import bars
+from softphone.load.plot import COLORS, bars
 from softphone.load.report import STYLE
 from softphone.load.search import find_capacity
 from softphone.load.tally import Second
@@ -218,16 +218,17 @@ def draw(found: dict[str, Any]) -> None:
             if one["asterisk_ms_per_call_second"]
         }
         bounds = "; ".join(
-            f"{name}: a lower bound, since {one['ended_by']}"
+            f"{name}: {'a lower bound' if one['calls'] else 'not known'}, since {one['ended_by']}"
             for name, one in mine.items()
             if one["lower_bound"]
         )
-        calls = {name: one["calls"] for name, one in mine.items()}
+        calls = {name: one["calls"] for name, one in mine.items() if one["calls"]}
         parts += [
-            f"<h2>{escape(way.capitalize())}: Asterisk's processor time for a call-second</h2>",
-            bars(cost, label="microseconds a call-second"),
+            f"<h2>{escape(way.capitalize())}: Asterisk's processor time for a call-second, "
+            "in microseconds</h2>",
+            bars(cost, label="microseconds a call-second", color=COLORS[0]),
             f"<h2>{escape(way.capitalize())}: calls that one core was seen to hold</h2>",
-            f'{bars(calls, label="calls")}<p class="note">{escape(bounds)}</p>',
+            f'{bars(calls, label="calls", color=COLORS[0])}<p class="note">{escape(bounds)}</p>',
         ]
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"

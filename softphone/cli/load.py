@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from softphone.cli.face import Face
@@ -71,12 +71,11 @@ async def find(face: Face, options: CapacityOptions) -> int:
             watcher=watcher,
             on_trial=trial,
         )
-    verdicts = () if result is None else judge(result, expectations)
-    shown = result or Result(replace(plan, calls=max(1, search.capacity)))
-    _report(face, options, shown, verdicts, search)
+    verdicts = judge(result, expectations)
+    _report(face, options, result, verdicts, search)
     face.summary(
         search.sentence(),
-        **shown.summary(verdicts),
+        **result.summary(verdicts),
         capacity={
             "calls": search.capacity,
             "confirmed": search.confirmed,

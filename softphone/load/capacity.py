@@ -108,6 +108,11 @@ class CapacitySearch:
         """The outcome in words."""
         times = self._times(self.capacity)
         invalid = next((t for t in self.trials if not t.valid), None)
+        if invalid is not None and not self.capacity:
+            return (
+                f"nothing is known: {invalid.calls} calls could not be judged, since the "
+                f"generator was the bottleneck: {invalid.why}"
+            )
         if invalid is not None:
             return (
                 f"at least {self.capacity} calls; {invalid.calls} could not be judged, since the "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Series", "bars", "lines", "ticks"]
+__all__ = ["COLORS", "Series", "bars", "lines", "ticks"]
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
@@ -133,15 +133,15 @@ def _legend(series: Sequence[Series]) -> str:
     parts, x = [], float(WIDTH - RIGHT)
     for number, one in reversed(list(enumerate(series))):
         color = COLORS[number % len(COLORS)]
-        parts.append(f'<text x="{x:.0f}" y="12" text-anchor="end">{escape(one.name)}</text>')
-        x -= 7.0 * len(one.name) + 18
+        x -= 6.5 * len(one.name) + 16
         parts.append(f'<rect x="{x:.0f}" y="4" width="12" height="8" fill="{color}"/>')
+        parts.append(f'<text x="{x + 16:.0f}" y="12">{escape(one.name)}</text>')
         x -= 14
     return "".join(parts)
 
 
-def bars(counts: Mapping[str, int], *, label: str) -> str:
-    """A bar for each name, the longest first."""
+def bars(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -> str:
+    """A bar for each name, the longest first; red, as failures are, unless `color` is given."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if not rows:
         return _nothing(label)
@@ -153,7 +153,7 @@ def bars(counts: Mapping[str, int], *, label: str) -> str:
         width = max(2.0, (WIDTH - names - 80) * count / most)
         parts.append(
             f'<text x="{names - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{names}" y="{y}" width="{width:.1f}" height="18" fill="{COLORS[1]}"/>'
+            f'<rect x="{names}" y="{y}" width="{width:.1f}" height="18" fill="{color}"/>'
             f'<text x="{names + width + 6:.1f}" y="{y + 14}">{count:,}</text>'
         )
     return _drawing(16 + len(rows) * BAR, label, parts)

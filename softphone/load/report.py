@@ -70,7 +70,7 @@ def page(
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{escape(_when(plan, wall))}</p>',
-        _state(result, verdicts),
+        _state(result, verdicts, search),
         _capacity(search),
         _verdicts(verdicts),
         _figures(result),
@@ -96,7 +96,12 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
     )
 
 
-def _state(result: Result, verdicts: Sequence[Verdict]) -> str:
+def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch | None) -> str:
+    if search is not None and search.capacity and not all(t.valid for t in search.trials):
+        return (
+            '<div class="box bad"><b>A lower bound:</b> the generator was the bottleneck before '
+            "the target was full.</div>"
+        )
     if not result.valid:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.invalid_because)
         return (
@@ -124,6 +129,8 @@ def _capacity(search: CapacitySearch | None) -> str:
     )
     return (
         f"<h2>Capacity</h2><p><b>{escape(search.sentence())}</b></p>"
+        '<p class="note">Verdicts and figures below are those of the last run '
+        f"{'at the capacity' if search.capacity else 'of the search'}.</p>"
         + lines([answered], label="answered, %", across="calls", ceiling=100.0)
         + lines([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
         + lines([setup], label="set-up, 99th percentile, ms", across="calls")

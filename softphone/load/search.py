@@ -23,15 +23,16 @@ async def find_capacity(
     ray: str | None = None,
     watcher: Watcher | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
-) -> Result | None:
-    """Search; gives the last run that was held at the capacity, None when there was none.
+) -> Result:
+    """Search; gives the last run that was held at the capacity, or the last of all if none was.
 
     `plan` is that of every run but for its calls.  Raises what `conduct` does.
     """
     held: dict[int, Result] = {}
+    last = Result(replace(plan, calls=search.first))
     while (calls := search.next) is not None:
         share = min(workers, calls, max(1, len(plan.users) // 2) if len(plan.users) > 1 else calls)
-        result = await conduct(replace(plan, calls=calls), share, watcher, ray=ray)
+        result = last = await conduct(replace(plan, calls=calls), share, watcher, ray=ray)
         trial = trial_of(result, expectations)
         search.tell(trial)
         on_trial(trial)
@@ -39,7 +40,7 @@ async def find_capacity(
             held[calls] = result
         if result.interrupted:
             break
-    return held.get(search.capacity)
+    return held.get(search.capacity, last)
 
 
 def trial_of(result: Result, expectations: Sequence[Expectation]) -> Trial:

@@ -68,5 +68,16 @@ async def test_an_interruption_ends_the_search(monkeypatch):
 
     monkeypatch.setattr("softphone.load.search.conduct", conduct)
     search = CapacitySearch(first=2, most=100)
-    assert await find_capacity(result().plan, search, EXPECTED) is None
+    assert (await find_capacity(result().plan, search, EXPECTED)).interrupted
     assert len(search.trials) == 1
+
+
+async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(monkeypatch):
+    async def conduct(plan, workers, watcher, ray):
+        return Result(plan, invalid_because=["the generator was busy"])
+
+    monkeypatch.setattr("softphone.load.search.conduct", conduct)
+    search = CapacitySearch(first=2, most=100)
+    found = await find_capacity(result().plan, search, EXPECTED)
+    assert (found.plan.calls, found.valid, search.capacity) == (2, False, 0)
+    assert search.sentence().startswith("nothing is known: 2 calls could not be judged")

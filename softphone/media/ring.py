@@ -2,6 +2,9 @@
 
 Frame `i` of a row lives in slot `i mod slots`, so putting in and taking out need no search.  A
 packet that is one frame long is one copy; any other is cut and lands in the frames it touches.
+
+The first `NEAR` octets of the slots stand apart from the rest, so that the pages of the rest are
+never touched, and cost no memory, for the rows whose frames are as short as those of G.711.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pieces", "RingBank", "lines"]
+__all__ = ["NEAR", "Pieces", "RingBank", "lines"]
 
 EMPTY = -(1 << 62)
+
+NEAR = 160
+"""Octets: 20 ms of G.711 or G.722."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,9 @@ class RingBank:
         self.sequence = np.zeros((capacity, slots), dtype=np.int64)
         self.length = np.zeros((capacity, slots), dtype=np.int32)
         self.payload_type = np.zeros((capacity, slots), dtype=np.uint8)
-        self._data = np.zeros((capacity * slots, octets), dtype=np.uint8)
+        near = min(octets, NEAR)
+        self._near = np.zeros((capacity * slots, near), dtype=np.uint8)
+        self._far = np.zeros((capacity * slots, octets - near), dtype=np.uint8)
         self._silence = np.zeros(capacity, dtype=np.uint8)
 
     def open(self, row: int, *, silence: int) -> None:
@@ -97,7 +105,12 @@ class RingBank:
     def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
         # As wide as the longest: what lies beyond a shorter one's length is never read.
         width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
-        lines(self._data, 0, width)[flat] = lines(pieces.data, offset, width)[pieces.source]
+        near = min(width, NEAR)
+        lines(self._near, 0, near)[flat] = lines(pieces.data, offset, near)[pieces.source]
+        if width > near:
+            long = pieces.length > near
+            far = lines(pieces.data, offset + near, width - near)[pieces.source[long]]
+            lines(self._far, 0, width - near)[flat[long]] = far
 
     def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
         """Store payloads that begin within a frame or are not one frame long.
@@ -112,7 +125,10 @@ class RingBank:
         frame = pieces.frame[packet] + nth
         flat = pieces.rows[packet] * self.slots + (frame & (self.slots - 1))
         fresh = self.frame.reshape(-1)[flat] != frame
-        self._data[flat[fresh]] = self._silence[pieces.rows[packet[fresh]], None]
+        silence = self._silence[pieces.rows[packet]]
+        self._near[flat[fresh]] = silence[fresh, None]
+        fresh &= frame_octets[packet] > NEAR
+        self._far[flat[fresh]] = silence[fresh, None]
         self.frame.reshape(-1)[flat] = frame
         self.sequence.reshape(-1)[flat] = pieces.sequence[packet]
         self.length.reshape(-1)[flat] = frame_octets[packet]
@@ -125,15 +141,23 @@ class RingBank:
         at, within = np.divmod(nth + pieces.skip[packet], frame_octets[packet])
         slot = (pieces.frame[packet] + at) & (self.slots - 1)
         octets = pieces.data[pieces.source[packet], pieces.offset[packet] + nth]
-        self._data[pieces.rows[packet] * self.slots + slot, within] = octets
+        flat, near = pieces.rows[packet] * self.slots + slot, within < NEAR
+        self._near[flat[near], within[near]] = octets[near]
+        far = ~near
+        self._far[flat[far], within[far] - NEAR] = octets[far]
 
     def gather(
         self, rows: NDArray[np.integer], slots: NDArray[np.integer], octets: int
     ) -> NDArray[np.uint8]:
         """uint8[k, octets] of the payloads in `slots` of `rows`."""
         flat = rows.astype(np.intp) * self.slots + slots
-        found: NDArray[np.uint8] = lines(self._data, 0, octets)[flat].view(np.uint8)
-        return found.reshape(rows.size, octets)
+        near = min(octets, NEAR)
+        found: NDArray[np.uint8] = lines(self._near, 0, near)[flat].view(np.uint8)
+        found = found.reshape(rows.size, near)
+        if octets == near:
+            return found
+        rest = lines(self._far, 0, octets - near)[flat].view(np.uint8)
+        return np.hstack((found, rest.reshape(rows.size, octets - near)))
 
     def next_frame(
         self, rows: NDArray[np.intp], head: NDArray[np.int64]

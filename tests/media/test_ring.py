@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.ring import Pieces, RingBank, ramp
+from softphone.media.ring import NEAR, Pieces, RingBank, ramp
 
 
 def pieces(
@@ -108,3 +108,32 @@ def test_nothing_to_store_is_nothing() -> None:
 
 def test_a_ramp_counts_up_in_each_stretch() -> None:
     assert ramp(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+
+
+def test_frames_that_reach_beyond_the_near_part_come_out_whole_beside_short_ones():
+    ring = RingBank(2, 8, 2 * NEAR)
+    ring.open(0, silence=7)
+    ring.open(1, silence=9)
+    rng = np.random.default_rng(5)
+    data = rng.integers(0, 256, (2, 3 * NEAR), dtype=np.uint8)
+    rows = np.arange(2)
+    zeros = np.zeros(2, dtype=np.int64)
+    lengths = np.array([NEAR, 2 * NEAR], dtype=np.int64)
+    kinds = np.zeros(2, dtype=np.uint8)
+    ring.store_whole(Pieces(rows, zeros, zeros, zeros, kinds, data, rows, zeros + 12, lengths))
+    assert (ring.gather(rows[:1], rows[:1] * 0, NEAR) == data[:1, 12 : 12 + NEAR]).all()
+    assert (ring.gather(rows[1:], rows[1:] * 0, 2 * NEAR) == data[1:, 12 : 12 + 2 * NEAR]).all()
+
+
+def test_a_cut_frame_is_filled_with_silence_in_both_parts():
+    ring = RingBank(1, 8, 2 * NEAR)
+    ring.open(0, silence=7)
+    data = np.arange(20, dtype=np.uint8)[None, :]
+    one = np.zeros(1, dtype=np.int64)
+    # Ten octets on each side of where the near part ends.
+    skip = one + NEAR - 10
+    pieces = Pieces(one, one, skip, one, one.astype(np.uint8), data, one, one, one + 20)
+    ring.store_cut(pieces, one + 2 * NEAR)
+    expected = np.full(2 * NEAR, 7, dtype=np.uint8)
+    expected[NEAR - 10 : NEAR + 10] = np.arange(20)
+    assert (ring.gather(one, one, 2 * NEAR)[0] == expected).all()

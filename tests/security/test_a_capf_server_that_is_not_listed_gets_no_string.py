@@ -23,6 +23,9 @@ from tests.support.cluster import (
     web,
 )
 
+SENTENCE = r"is in no trust list that is held|as TFTP, and not as CAPF"
+"""What the person in front of it is told."""
+
 STRING = b"87654321"
 NAME = f"{DEVICE}.cnf.xml.sgn"
 AUTH_REQUEST = bytes.fromhex("55 01 00000001 0008 07000103 08000100")
@@ -75,7 +78,7 @@ async def boot(server, folder):
 )
 async def test_it_hears_nothing(tmp_path, issued):
     async with Server(issued(), tmp_path) as server:
-        with pytest.raises(CertificateError):
+        with pytest.raises(CertificateError, match=SENTENCE):
             await boot(server, tmp_path / "store")
     assert bytes(server.heard) == b""
     assert IdentityStore(tmp_path / "store").load(DEVICE) is None

@@ -20,6 +20,9 @@ from tests.support.cluster import (
 )
 from tests.support.http import WebServer
 
+SENTENCE = r"larger than 1048576 bytes: it is not taken"
+"""What the person in front of it is told."""
+
 NAME = f"{DEVICE}.cnf.xml.sgn"
 HUGE = signed(content().text() + b" " * (2 << 20))
 
@@ -47,7 +50,7 @@ async def test_a_redirect(tmp_path, status):
 
 async def test_more_than_is_taken_over_http(tmp_path):
     async with WebServer(**{NAME: HUGE}) as web:
-        with pytest.raises(FileTooLarge):
+        with pytest.raises(FileTooLarge, match=SENTENCE):
             await boot_from(Split(HttpFiles("127.0.0.1", web.port)), tmp_path)
     assert configurations(tmp_path) == {}
 
@@ -56,6 +59,6 @@ async def test_more_than_is_taken_over_tftp(tmp_path):
     server = TftpServer(lambda name: HUGE)
     async with Driver(server, on_event=lambda event: None) as driver:
         host, port = await driver.listen(Transport.UDP)
-        with pytest.raises(FileTooLarge):
+        with pytest.raises(FileTooLarge, match=SENTENCE):
             await boot_from(Split(TftpFiles(host, port)), tmp_path)
     assert configurations(tmp_path) == {}

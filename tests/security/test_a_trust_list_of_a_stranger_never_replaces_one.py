@@ -22,6 +22,11 @@ from softphone.trust import (
 )
 from tests.support.cisco import TIMESTAMP, certificate, der, signer
 
+SENTENCE = (
+    r"whom no list that is held names; if the cluster was rebuilt, reset|serves an old list again"
+)
+"""What the person in front of it is told."""
+
 WALL = datetime(2027, 1, 1, tzinfo=UTC)
 FIRST_USE = Bootstrap(first_use=True)
 ITL, CTL = ListKind.ITL, ListKind.CTL
@@ -44,7 +49,7 @@ def store(tmp_path):
 
 def refused(store, kind, data, **how):
     before = store.held()
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileRefused, match=SENTENCE) as caught:
         store.offer(kind, data, wall=WALL, bootstrap=FIRST_USE, **how)
     assert store.held() == before
     return caught.value

@@ -19,6 +19,12 @@ from softphone.trust import (
 from softphone.trust.tlv import parse_header
 from tests.support.cisco import TIMESTAMP, certificate, signer
 
+SENTENCE = (
+    r"SIGNATURE is missing|signature of CTLFile.tlv is wrong: the file was changed"
+    r"|malformed|not signed"
+)
+"""What the person in front of it is told."""
+
 WALL = datetime(2027, 1, 1, tzinfo=UTC)
 FIRST_USE = Bootstrap(first_use=True)
 FIELDS = [RecordFields(Role.SAST, certificate("keys/sast"))]
@@ -42,7 +48,7 @@ def with_signature(value: bytes) -> bytes:
 
 def refusal(tmp_path, data: bytes) -> Refusal:
     store = TrustListStore(tmp_path / "store")
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileRefused, match=SENTENCE) as caught:
         store.offer(ListKind.CTL, data, wall=WALL, bootstrap=FIRST_USE)
     assert not store.held()
     return caught.value.refusal

@@ -113,14 +113,17 @@ def _labels(label: str, across: str) -> str:
 def _line(one: Series, x_scale: _Scale, y_scale: _Scale, color: str) -> str:
     path, drawn = [], False
     marks = []
-    for x, y in one.points:
+    values = [y for _, y in one.points]
+    for at, (x, y) in enumerate(one.points):
         if y is None:
             drawn = False
             continue
+        # A line needs two points: one that stands alone between gaps would not be seen.
+        alone = not drawn and (at + 1 == len(values) or values[at + 1] is None)
         place = f"{x_scale.at(x):.1f} {y_scale.at(y):.1f}"
         path.append(("L" if drawn else "M") + place)
         drawn = True
-        if one.marks or len(one.points) == 1:
+        if one.marks or alone:
             left, up = place.split()
             marks.append(f'<circle cx="{left}" cy="{up}" r="3.5" fill="{color}"/>')
     return (

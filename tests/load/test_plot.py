@@ -61,3 +61,9 @@ def test_bars_are_sorted_and_escaped():
 def test_nothing_is_said_to_be_nothing():
     assert "nothing to plot" in lines([Series("x", [(1, None)])], label="ms")
     assert "nothing to plot" in bars({}, label="failures")
+
+
+def test_a_point_between_gaps_is_marked_since_no_line_would_show_it():
+    alone = Series("p50", [(0.0, 3.0), (1.0, None), (2.0, 4.0), (3.0, 5.0)])
+    text = lines([alone], label="ms")
+    assert text.count("<circle") == 1

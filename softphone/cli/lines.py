@@ -9,30 +9,45 @@ from collections.abc import AsyncIterator
 __all__ = ["lines"]
 
 _MOST = 1 << 16
+_PIECE = 4096
 
 
 async def lines(handle: int) -> AsyncIterator[str]:
     """Each line, without its end, until the end of input; a longer one is cut at 64 KiB."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    watched = True
-    try:
-        loop.add_reader(handle, ready.set)
-    except PermissionError:
-        watched = False  # a plain file: it is always ready
     data = b""
+    while True:
+        piece = await _read(handle)
+        data += piece
+        while b"\n" in data or len(data) >= _MOST or (not piece and data):
+            line, _, data = data.partition(b"\n")
+            yield line[:_MOST].decode(errors="replace").rstrip("\r")
+        if not piece:
+            return
+
+
+async def _read(handle: int) -> bytes:
+    """What is there, once something is; b"" at the end.
+
+    It is read where the loop says that it is readable and nowhere later: a second call for the
+    same input would find none, and hold the loop until somebody types again.
+    """
+    loop = asyncio.get_running_loop()
+    read: asyncio.Future[bytes] = loop.create_future()
+
+    def readable() -> None:
+        loop.remove_reader(handle)
+        if read.done():
+            return
+        try:
+            read.set_result(os.read(handle, _PIECE))
+        except OSError as error:
+            read.set_exception(error)
+
     try:
-        while True:
-            if watched:
-                await ready.wait()
-                ready.clear()
-            piece = os.read(handle, 4096)
-            data += piece
-            while b"\n" in data or len(data) >= _MOST or (not piece and data):
-                line, _, data = data.partition(b"\n")
-                yield line[:_MOST].decode(errors="replace").rstrip("\r")
-            if not piece:
-                return
+        loop.add_reader(handle, readable)
+    except PermissionError:
+        return os.read(handle, _PIECE)  # a plain file: it is always ready
+    try:
+        return await read
     finally:
-        if watched:
-            loop.remove_reader(handle)
+        loop.remove_reader(handle)

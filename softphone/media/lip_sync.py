@@ -23,6 +23,8 @@ STEP = 0.1
 """A change of the sound's delay that is followed at once: the playout has moved."""
 MOST_SKEW = 1.0
 """Seconds by which clocks and arrivals may differ before the clocks are not believed."""
+ASTRAY = 10.0
+"""Seconds that a piece may lie beside when it came; beyond them its stream begins anew there."""
 
 
 class LipSync:
@@ -107,6 +109,7 @@ class SharedTimeline:
         self._streams: dict[str, _Stream] = {}
         self._origin: float | None = None
         self._shifts: dict[str, float] = {}
+        self._behind = 0.0
         self.by_clock = False
         """Whether the far end's clock decides."""
 
@@ -137,28 +140,30 @@ class SharedTimeline:
         self.by_clock = len(clock) == len(streams) and _agree(clock, arrival)
         self._shifts = clock if self.by_clock else arrival
         self._origin = min(each.first.media + self._shifts[k] for k, each in streams.items())
+        kind, known = next(iter(streams.items()))
+        self._behind = known.first.arrived - known.first.media - self._shifts[kind]
 
     def place(self, kind: str, moment: Moment) -> float:
         """Seconds from the beginning.
 
         Clocks that run apart are followed.  A stream that begins later than the decision is put
-        where it came.
+        where it came, and so is one whose timestamps have jumped: they are the far end's, and
+        nobody waits, or fills a file with silence, for what they claim.
         """
         origin = self._origin
         if origin is None:
             raise ValueError("nothing is decided yet")
+        came = moment.arrived - self._behind - origin
         if self.by_clock and moment.captured is not None:
-            return moment.captured - origin
+            at = moment.captured - origin
+            if abs(at - came) <= ASTRAY:
+                return at
+            self.by_clock = False
         shift = self._shifts.get(kind)
-        if shift is None:
-            shift = self._shifts[kind] = self._late(moment)
+        if shift is None or abs(moment.media + shift - origin - came) > ASTRAY:
+            # As far behind its arrival as the first stream was.
+            shift = self._shifts[kind] = moment.arrived - moment.media - self._behind
         return moment.media + shift - origin
-
-    def _late(self, moment: Moment) -> float:
-        """The shift of a stream that is new: as far behind as the known one is."""
-        kind, known = next(iter(self._streams.items()))
-        behind = known.first.arrived - known.first.media - self._shifts[kind]
-        return moment.arrived - moment.media - behind
 
 
 def _agree(clock: dict[str, float], arrival: dict[str, float]) -> bool:

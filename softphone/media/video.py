@@ -138,6 +138,7 @@ class VideoStream:
         self._task = None
         if pictures is not None:
             self._task = self._loop.create_task(self._send(pictures))
+            self._task.add_done_callback(_sent)
             if isinstance(pictures, Attached):
                 self._task.add_done_callback(lambda _: pictures.detach())
 
@@ -391,6 +392,13 @@ class VideoStream:
                 pair.send(packet, self._path.remote_rtcp, control=True)
         pair.close()
         self._path.close()
+
+
+def _sent(done: asyncio.Task[None]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        # The source is the application's; the stream stays, and sends nothing.
+        logger.error("a video source failed", exc_info=error)
 
 
 def _produce(

@@ -123,11 +123,11 @@ class VideoDecoder:
             self._context.flags |= av.codec.context.Flags.low_delay
             self._context.options = {"max_pixels": str(MOST_PIXELS)}
         try:
-            decoded = self._context.decode(av.Packet(frame.data))
-        except av.FFmpegError:
+            # A picture of two by two can be decoded, and not be brought to a shape of ours.
+            return [self._array(each) for each in self._context.decode(av.Packet(frame.data))]
+        except (av.FFmpegError, ValueError, AssertionError):
             self.failures += 1
             return []
-        return [self._array(picture) for picture in decoded]
 
     @staticmethod
     def _array(picture: av.VideoFrame) -> Picture:

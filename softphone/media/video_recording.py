@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
@@ -38,6 +39,8 @@ KINDS = {
 RATE, CLOCK = 48_000, 90_000
 MOST_WAITING = 400
 """Pieces that may wait for the thread: some seconds of both streams."""
+MOST_SOUND = 3000
+"""Packets of sound that wait for the first picture: about a minute; the oldest goes."""
 TOLERANCE = 0.04
 """Seconds that sound may be beside its place before it is moved there."""
 X264 = {"preset": "veryfast", "crf": "18"}
@@ -231,7 +234,7 @@ class _Film:
         self._codec = video
         self._sound: Any = self._container.add_stream(audio, rate=RATE, layout="mono")
         self._pictures: Any = None
-        self._packets: list[Any] = []
+        self._packets: deque[Any] = deque(maxlen=MOST_SOUND)
         self._position = 0
         self._last = -1
         self._converter: ResampleStream | None = None
@@ -267,7 +270,8 @@ class _Film:
         pcm = self._converter.feed(block.pcm)
         off = place - self._position
         if off > TOLERANCE * RATE:
-            self._say(np.zeros(off, dtype=np.int16))
+            for at in range(0, off, RATE):  # a second at a time: a call may rest for an hour
+                self._say(np.zeros(min(RATE, off - at), dtype=np.int16))
         elif off < -TOLERANCE * RATE:
             pcm = pcm[-off:]
         self._say(pcm)
@@ -284,10 +288,8 @@ class _Film:
     def _mux(self, packets: list[Any]) -> None:
         # The header says how large the film is: what is said before the first picture waits.
         self._packets += packets
-        if self._pictures is not None:
-            for packet in self._packets:
-                self._container.mux(packet)
-            self._packets = []
+        while self._packets and self._pictures is not None:
+            self._container.mux(self._packets.popleft())
 
     def finish(self) -> None:
         """Bring the file to its end."""

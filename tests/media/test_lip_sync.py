@@ -126,3 +126,19 @@ def test_a_stream_that_begins_late_is_put_where_it_came_and_order_is_asked_for()
     line.learn("video", Moment(2.0, None, 102.0))
     assert line.place("audio", Moment(40.0, None, 105.0)) == pytest.approx(5.0)
     assert line.place("audio", Moment(41.0, None, 106.3)) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_timestamps_and_clocks_that_jump_by_days_move_nothing_by_days(told: bool) -> None:
+    line = SharedTimeline(patience=1.0)
+    for n in range(60):
+        at = n * 0.02
+        line.learn("audio", Moment(at, FAR + at if told else None, at))
+        line.learn("video", Moment(at, FAR + at if told else None, at))
+    assert line.by_clock is told
+    jump = 250_000.0
+    captured = FAR + 2.0 + jump if told else None
+    assert line.place("audio", Moment(2.0 + jump, captured, 2.0)) == pytest.approx(2.0)
+    assert line.place("audio", Moment(3.0 + jump, None, 3.0)) == pytest.approx(3.0)
+    assert line.place("video", Moment(3.0, None, 3.0)) == pytest.approx(3.0)
+    assert line.place("audio", Moment(4.0, None, 4.0)) == pytest.approx(4.0)

@@ -160,6 +160,32 @@ class Screen(PatternSource):
     shares_screen = True
 
 
+class Faulty:
+    """A source that fails at its first picture."""
+
+    rate = 15.0
+    ended = False
+
+    def read(self) -> None:
+        raise OSError("the camera is gone")
+
+
+async def test_a_source_that_fails_is_told_and_the_stream_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = port_of(44110, 44119)
+    local = port.allocate()
+    remote = ("127.0.0.1", 44118)
+    port.open(local.handle, VideoSpec(remote, "VP8", 96))
+    stream = port.stream(local.handle)
+    stream.play(Faulty())
+    async with asyncio.timeout(5):
+        await stream.played()
+    assert "a video source failed" in caplog.text
+    stream.play(PatternSource(width=64, height=64, rate=15))
+    port.close(local.handle)
+
+
 async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

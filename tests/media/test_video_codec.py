@@ -78,6 +78,23 @@ def test_hostile_frames_give_no_picture_or_any_but_never_raise(codec: str) -> No
     assert number_of(VideoDecoder(codec).decode(good)[0]) == 0
 
 
+@codecs
+def test_a_picture_too_small_for_any_shape_of_ours_is_a_failure_like_others(codec: str) -> None:
+    encoder, decoder = VideoEncoder(codec, rate=15, bitrate=600_000), VideoDecoder(codec)
+    tiny = encoder.encode(np.zeros((3, 2), dtype=np.uint8), key=True, bitrate=600_000)
+    assert tiny is not None
+    assert decoder.decode(tiny) == []
+    assert decoder.failures == 1
+    assert (
+        len(
+            VideoDecoder(codec).decode(
+                encoded(VideoEncoder(codec, rate=15, bitrate=600_000), 0, key=True)
+            )
+        )
+        == 1
+    )
+
+
 def test_another_codec_and_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="H265"):
         VideoEncoder("H265", rate=15, bitrate=1)

@@ -95,6 +95,18 @@ def test_pictures_are_what_they_were_and_another_size_is_fitted_in(tmp_path: Pat
     assert min(psnr(p, pattern(n, 320, 240)) for n, p in enumerate(pictures[:15])) > 30.0
 
 
+def test_sound_whose_timestamps_jump_by_days_fills_no_file_with_silence(tmp_path: Path) -> None:
+    wall, path = Wall(), tmp_path / "film.mkv"
+    film = VideoRecording(path, wall=wall)
+    feed(film, wall, late=0.1, seconds=8.0)
+    block = PcmBlock(np.ones(160, dtype=np.int16), 8000, 2**31, 0, False, FAR + 268_000.0, True)
+    film.ear.write(block)
+    film.close()
+    assert film.problem == ""
+    with av.open(str(path)) as container:
+        assert float(container.duration or 0) / 1e6 < 10.0
+
+
 def test_without_a_picture_and_when_given_up_no_file_is_left(tmp_path: Path) -> None:
     empty, given_up = VideoRecording(tmp_path / "a.mp4"), VideoRecording(tmp_path / "b.mkv")
     empty.ear.write(PcmBlock(np.zeros(160, dtype=np.int16), 8000, 0, 0))

@@ -111,11 +111,13 @@ def row_of(sample: dict[str, Any]) -> str:
 def plan_of(lab: Lab, options: argparse.Namespace) -> LoadPlan:
     """The main run."""
     pattern = UserSpec("load{n:05}", password_file=f"{lab.folder}/{{user}}.secret")
-    expired = {
-        "certificate": str(lab.folder / "expired.crt"),
-        "key": str(lab.folder / "expired.key"),
-    }
-    faults = FaultSpec(cut_every=2.0, wrong_password=0.05, bad_certificate=0.02, **expired)
+    faults = FaultSpec(
+        cut_every=2.0,
+        wrong_password=0.05,
+        bad_certificate=0.02,
+        certificate=str(lab.folder / "expired.crt"),
+        key=str(lab.folder / "expired.key"),
+    )
     return LoadPlan(
         "churn",
         "600",

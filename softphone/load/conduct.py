@@ -19,6 +19,10 @@ __all__ = ["Watcher", "conduct"]
 
 Made = TypeVar("Made")
 
+MOST_KEPT = 7200
+"""Pieces of time that a run remembers for its report; then two and two become one, so that a run
+of days does not grow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
@@ -41,8 +45,10 @@ async def conduct(
     kept: list[Second] = []
 
     def second(told: Second) -> None:
-        kept.append(told)
         watcher.second(told)
+        kept.append(told)
+        if len(kept) >= MOST_KEPT:
+            _thin(kept)
 
     heard = Watcher(second, watcher.progress)
     if ray is not None:
@@ -57,6 +63,13 @@ async def conduct(
     for told in kept:
         result.take(told)
     return result
+
+
+def _thin(kept: list[Second]) -> None:
+    """Make one piece of time of each two."""
+    for first, second in zip(kept[::2], kept[1::2], strict=False):
+        first.follow(second)
+    del kept[1::2]
 
 
 async def _by_crew(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -39,7 +40,8 @@ class _Hand:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.progress = (0, len(plan.users))
         self.begun: float | None = None
-        self.seconds: list[Second] = []
+        self.seconds: deque[Second] = deque()
+        self.at = 0.0
         self.reasons: list[str] | None = None
         self.lost: str = ""
 
@@ -69,7 +71,6 @@ class Crew:
         self._on_progress = on_progress
         self._find = hire
         self._hands: list[_Hand] = []
-        self._told = 0
         self._stopped = False
 
     @property
@@ -138,6 +139,7 @@ class Crew:
             hand.begun = float(value) - hand.line.offset
         elif kind == "second":
             hand.seconds.append(Second.of(value))
+            hand.at = hand.seconds[-1].at
             self._tell()
         elif kind == "done":
             hand.reasons = list(value)
@@ -150,15 +152,14 @@ class Crew:
     def _tell(self) -> None:
         """Pass on every second that all workers who still speak have told of."""
         while True:
-            have = [hand for hand in self._hands if len(hand.seconds) > self._told]
+            have = [hand for hand in self._hands if hand.seconds]
             waiting = any(not hand.ended for hand in self._hands if hand not in have)
             if not have or waiting:
                 return
-            merged = Second.of(have[0].seconds[self._told].plain())
-            for hand in have[1:]:
-                merged.merge(hand.seconds[self._told])
-                merged.at = max(merged.at, hand.seconds[self._told].at)
-            self._told += 1
+            merged, *others = [hand.seconds.popleft() for hand in have]
+            for second in others:
+                merged.merge(second)
+                merged.at = max(merged.at, second.at)
             self._on_second(merged)
 
     def _result(self, whole: LoadPlan) -> Result:
@@ -166,9 +167,8 @@ class Crew:
         for hand in self._hands:
             name = f"worker {hand.plan.worker + 1}"
             if hand.lost:
-                at = hand.seconds[-1].at if hand.seconds else 0.0
                 share = (
-                    f"{name} was lost after {at:.0f} s ({hand.lost}): its share, "
+                    f"{name} was lost after {hand.at:.0f} s ({hand.lost}): its share, "
                     f"{hand.plan.calls} of {whole.calls} calls, is missing from then on"
                 )
                 result.lost.append(share)

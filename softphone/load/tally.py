@@ -139,6 +139,15 @@ class Second:
         self.cpu = max(self.cpu, other.cpu)
         self.workers += other.workers
 
+    def follow(self, later: Second) -> None:
+        """Become one piece of time with the one after it."""
+        self.at, self.up, self.workers = later.at, later.up, later.workers
+        self.peak = max(self.peak, later.peak)
+        self.tally.merge(later.tally)
+        self.mos_now.merge(later.mos_now)
+        self.jitter_now_ms.merge(later.jitter_now_ms)
+        self.cpu = max(self.cpu, later.cpu)
+
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return {

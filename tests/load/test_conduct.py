@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from softphone.load.conduct import Watcher, conduct
+from softphone.load.tally import Second, Tally
 from tests.load.conftest import eventually
 
 
@@ -48,3 +50,37 @@ async def test_one_that_has_not_begun_is_canceled(lab, plan_for):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert lab.registered == {}
+
+
+async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
+    lab, plan_for, monkeypatch
+):
+    """Alone: the runner is replaced by one that tells ten seconds at once."""
+
+    class Ten:
+        def __init__(self, plan, *, on_second, on_progress):
+            self._tell = on_second
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *exc_info):
+            return None
+
+        async def run(self):
+            for at in range(1, 11):
+                self._tell(Second(float(at), up=at, peak=at, tally=Tally(attempted=1)))
+            return SimpleNamespace(invalid_because=())
+
+        def stop(self):
+            """It ends by itself."""
+
+    monkeypatch.setattr("softphone.load.conduct.Runner", Ten)
+    monkeypatch.setattr("softphone.load.conduct.MOST_KEPT", 4)
+    told = []
+    result = await conduct(plan_for(lab, "echo"), watcher=Watcher(lambda s: told.append(s.at)))
+    assert len(told) == 10
+    assert len(result.seconds) <= 4
+    assert (result.total.attempted, result.most_up) == (10, 10)
+    assert result.seconds[-1].at == 10.0
+    assert sum(second.tally.attempted for second in result.seconds) == 10

@@ -166,6 +166,10 @@ class LabServer:
         )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
+        await self._furnish()
+
+    async def _furnish(self) -> None:
+        """What stands beside the registrar, each where the configuration wants it."""
         if self.config.tvs:
             self.tvs = LabTvs(self.files, self.config)
             await self._stack.enter_async_context(self.tvs.driver)
@@ -173,11 +177,14 @@ class LabServer:
         if self.config.directory:
             await self._open_directory()
         if self.config.chat:
-            names = [user.name for user in self.config.users]
-            self.chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
-            await self._stack.enter_async_context(self.chat)
+            await self._open_chat()
         if self.config.capf or self.config.files:
             await self._provide()
+
+    async def _open_chat(self) -> None:
+        names = [user.name for user in self.config.users]
+        self.chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
+        await self._stack.enter_async_context(self.chat)
 
     async def _open_directory(self) -> None:
         config = self.config

@@ -22,8 +22,10 @@ from softphone.errors import ConfigurationError, SoftphoneError, TransportError
 from softphone.machine import Entropy
 from softphone.messaging.archive import Archive
 from softphone.messaging.clerk import Clerk
+from softphone.messaging.client_session import ClientSession
 from softphone.messaging.compliance import Kind
 from softphone.messaging.config import MessagingConfig
+from softphone.messaging.framing import Frame
 from softphone.messaging.hook import HookChain, MessageHook
 from softphone.messaging.link import Link, Pace
 from softphone.messaging.location import Asks
@@ -90,7 +92,7 @@ class Messages:
                 _client_settings(config),
                 connector.gate,
                 entropy,
-                self._receiver.encrypted,
+                self._encrypted,
                 patience=config.timeout,
             )
             self._peers.on_gone = self._sessions.drop
@@ -116,6 +118,10 @@ class Messages:
             self._sessions.attach(self._stream)
         self._link.on_up = self._came_up
         self._link.on_out = self._signed_out
+
+    def _encrypted(self, session: ClientSession, frame: Frame) -> None:
+        self._peers.proved(session.peer)
+        self._receiver.encrypted(session, frame)
 
     # Being signed in
 

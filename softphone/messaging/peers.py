@@ -87,6 +87,15 @@ class Peers:
         """Whether a client, by its full JID, is there."""
         return jid in self._clients.get(jid.partition("/")[0], {})
 
+    def proved(self, jid: str) -> None:
+        """A client has spoken TLS with us: it is answered so, and need not be asked whether it can.
+
+        Its server cannot hide that any more, nor does its silence.
+        """
+        client = self._clients.get(jid.partition("/")[0], {}).get(jid)
+        if client is not None:
+            client.aes = True
+
     async def add(self, peer: str, *, within: float = 5.0) -> Presence:
         """Ask to see a peer's presence, and wait a little for it."""
         stream = self._stream

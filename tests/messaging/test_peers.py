@@ -75,6 +75,16 @@ async def test_the_best_client_that_encrypts_is_asked_and_remembered(there):
     assert await peers.encrypting_client(BOB) is None
 
 
+async def test_who_has_spoken_tls_with_us_is_not_asked(there):
+    peers, connection = there
+    connection.say(presence("tls"))
+    connection.written = ""
+    peers.proved(f"{BOB}/gone")
+    peers.proved(f"{BOB}/tls")
+    assert await peers.encrypting_client(BOB) == f"{BOB}/tls"
+    assert connection.written == ""
+
+
 async def test_who_is_not_there_has_no_client(there):
     peers, _ = there
     assert await peers.encrypting_client("nobody@x") is None

@@ -9,6 +9,7 @@ from softphone.account import AccountConfig
 from softphone.account.furniture import Workshop
 from softphone.account.machine import AccountMachine
 from softphone.account.standing import Standing
+from softphone.call.name import no_names
 from softphone.machine import Side
 from softphone.net import Resolver
 from softphone.personas import persona_named
@@ -35,6 +36,7 @@ def workshop():
         idle=lambda: True,
         adopt=lambda owner, handler: None,
         tell=lambda event: None,
+        names=no_names,
     )
 
 

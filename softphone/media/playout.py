@@ -27,7 +27,7 @@ __all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
 LONG_LOSS = 5
 """Missing frames in a row after which it is silent, and idle when nothing waits."""
 HYSTERESIS = 0.5
-SHORTFALL = 0.25
+SHORTFALL = 0.03
 """Frames that the delay may be above and below its range before it is moved."""
 COOLDOWN = 5
 PATIENCE = 25

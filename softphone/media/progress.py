@@ -13,7 +13,8 @@ from itertools import pairwise
 
 __all__ = ["ToneFound", "ToneTrack", "is_tone"]
 
-PURE, LONE = 0.9, 0.9
+PURE, LONE = 0.8, 0.8
+"""The share of the power that one or two lines hold, and one line: down to noise 6 dB below."""
 LEAST_LEVEL = -42.0
 STEADY = 0.025
 """Of its frequency, that a tone may wander."""
@@ -39,7 +40,11 @@ class ToneFound:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A tone that is over: `frequency` Hz, its first and last frame, whether it was one line."""
+    """A tone that is over: `frequency` Hz, its first and last frame, whether it was one line.
+
+    Which of two lines is the stronger, noise decides anew from frame to frame: such a tone is
+    none of one line, though each of its frames may look so.
+    """
 
     frequency: float
     first: int
@@ -70,6 +75,7 @@ class ToneTrack:
         self._first = 0
         self._last = -1
         self._lone = 0
+        self._wandered = 0
         self._count = 0
         self._bursts: deque[Burst] = deque(maxlen=4)
         self._told: str = ""
@@ -86,10 +92,14 @@ class ToneTrack:
         found = None
         if is_tone(level, purity):
             steady = abs(frequency - self._frequency) <= max(STEADY * self._frequency, 25.0)
-            if self._count and not steady:
+            both = _within(frequency, PROGRESS) and _within(self._frequency, PROGRESS)
+            if self._count and not steady and not both:
                 found = self._end()
             if not self._count:
-                self._first, self._frequency, self._lone = self._frame, frequency, 0
+                self._first, self._frequency = self._frame, frequency
+                self._lone, self._wandered = 0, 0
+            elif not steady:
+                self._wandered += 1
             self._last = self._frame
             self._count += 1
             self._lone += lone > LONE
@@ -107,7 +117,8 @@ class ToneTrack:
         return None
 
     def _end(self) -> ToneFound | None:
-        burst = Burst(self._frequency, self._first, self._last, self._lone * 4 >= self._count * 3)
+        lone = self._lone * 4 >= self._count * 3 and self._wandered * 8 <= self._count
+        burst = Burst(self._frequency, self._first, self._last, lone)
         solid = self._count * 3 >= (burst.last - burst.first + 1) * 2
         self._count = 0
         if burst.seconds < 0.1 or not solid:

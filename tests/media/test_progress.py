@@ -25,10 +25,13 @@ def test_a_network_is_understood_and_told_once(case):
     assert tones_in(tone(*frequencies, seconds=13.0, rhythm=rhythm)) == [name]
 
 
-@pytest.mark.parametrize("case", ["ringback in Europe", "busy in America"])
-def test_noise_does_not_hide_it(case):
+@pytest.mark.parametrize("ratio", [20, 10])
+@pytest.mark.parametrize("case", NETWORKS)
+def test_noise_does_not_hide_it(case, ratio):
     name, frequencies, rhythm = NETWORKS[case]
-    sound = with_noise(tone(*frequencies, seconds=13.0, rhythm=rhythm), 20, level=-13.0)
+    level = -13.0 if len(frequencies) == 1 else -16.0
+    sound = tone(*frequencies, seconds=13.0, rhythm=rhythm, level=level)
+    sound = with_noise(sound, ratio, level=-13.0)
     assert tones_in(sound) == [name]
 
 

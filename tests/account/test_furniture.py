@@ -22,7 +22,7 @@ def workshop():
     entropy = seeded_entropy(1)
     endpoint = Endpoint(side=Side.CLIENT, entropy=entropy)
     persona = persona_named("standard")
-    driver = SimpleNamespace(change=nullcontext, open=None, look=None, now=7.0)
+    driver = SimpleNamespace(change=nullcontext, open=None, look=None, now=7.0, tap=None)
     return Workshop(
         machine=AccountMachine(endpoint, lambda flow, response: None),
         driver=driver,

@@ -51,6 +51,20 @@ def test_a_wrong_configuration_is_wrong_usage(account, tmp_path, text, words):
     assert words in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("send", "bob@x.test"), "nothing to send"),
+        (("fetch", "https://x.test/a", "--from", "bob@x.test", "--into", "a"), "audit table only"),
+    ],
+)
+def test_what_cannot_be_sent_or_fetched_is_wrong_usage(account, tmp_path, words, sentence):
+    ended = softphone(tmp_path, *words, "--account", str(account))
+    assert ended.returncode == 2, ended.stderr
+    assert sentence in ended.stderr
+    assert not (tmp_path / "a").exists()
+
+
 async def test_the_archive_is_shown_with_its_signs(account, tmp_path):
     history = HistoryConfig(archive=f"sqlite+aiosqlite:///{tmp_path}/im.db")
     async with Archive(history, ALICE) as archive:

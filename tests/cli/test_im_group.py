@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from softphone.cli.im_group import group
 
 
-@pytest.mark.parametrize("command", ["send", "chat", "history"])
+@pytest.mark.parametrize("command", ["send", "chat", "fetch", "history"])
 def test_each_command_says_what_it_takes(command):
     ended = CliRunner().invoke(group, [command, "--help"])
     assert ended.exit_code == 0

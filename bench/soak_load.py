@@ -8,8 +8,8 @@ two seconds one loses its connection.  Beside them a tenth as many calls lose pa
 others late.  Both are runs of the load tool in this process.  Every ten seconds: memory,
 descriptors, tasks and timers, here and at the lab, and the calls that are up.
 
-It fails when, over the second half, something grows by more than GROWTH that has no bound (a call
-that is up takes its share, so tasks, timers and descriptors are compared per call); when, once all
+It fails when, over the second half, something grows by more than GROWTH that has no bound (what
+the calls that are up explain of tasks, timers and descriptors is taken out); when, once all
 is closed and the transactions' 32 s are over, descriptors, tasks or timers are left here, or legs
 or descriptors at the lab; when a call that was attempted has neither an answer nor a cause of
 failure, or one that was answered no cause of its end; or when a live object holds a key.
@@ -32,8 +32,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -188,12 +189,21 @@ async def quiet(soak: Soak) -> dict[str, Any]:
     return soak.sample()
 
 
-def growth(samples: Sequence[dict[str, Any]], name: str, per_call: bool) -> float:
-    """By what share a figure has grown from the third quarter of the time to the fourth."""
-    values = [row[name] / max(1, row["up"]) if per_call else row[name] for row in samples]
-    half = values[len(values) // 2 :]
-    first, second = half[: len(half) // 2], half[len(half) // 2 :]
-    return fmean(second) / fmean(first) - 1.0 if first and second and fmean(first) else 0.0
+def growth(samples: Sequence[dict[str, Any]], name: str) -> float:
+    """By what share a figure has grown from the third quarter of the time to the fourth.
+
+    What the number of calls explains, which goes up and down, is taken out by least squares.
+    """
+    half = samples[len(samples) // 2 :]
+    if len(half) < 4:
+        return 0.0
+    values = np.array([row[name] for row in half], dtype=float)
+    if not name.endswith("memory"):
+        calls = np.array([row["up"] for row in half], dtype=float)
+        a_call = float(np.polyfit(calls, values, 1)[0]) if np.ptp(calls) else 0.0
+        values = values - max(0.0, a_call) * (calls - calls.mean())
+    first, second = values[: len(values) // 2], values[len(values) // 2 :]
+    return float(second.mean() / first.mean() - 1.0) if first.mean() else 0.0
 
 
 def judge(document: dict[str, Any]) -> list[str]:
@@ -225,7 +235,7 @@ def conclude(soak: Soak, before: Any, after: Any, keys: Any, options: Any) -> di
     """The document."""
     total = soak.total
     rates = {
-        name: round(growth(soak.samples, name, per_call=not name.endswith("memory")), 4)
+        name: round(growth(soak.samples, name), 4)
         for name in (*KINDS, *(f"lab_{kind}" for kind in KINDS))
     }
     commit = subprocess.run(
@@ -321,13 +331,13 @@ def main() -> int:
             document = asyncio.run(soaked(lab, options))
         finally:
             lab.close()
+    document["wrong"] = wrong = judge(document)
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     draw(document)
     for name in ("calls_counted", "registrations_failed", "injected", "keys", "growth"):
         print(f"{name}: {json.dumps(document[name])}")
     for name in ("before", "after"):
         print(f"{name:7}{row_of(document[name])}")
-    wrong = judge(document)
     print("\n".join(wrong) or "nothing piles up, and every call has ended with a cause")
     return 1 if wrong else 0
 

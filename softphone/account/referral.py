@@ -21,7 +21,9 @@ class Referrer(Protocol):
     def change(self) -> Callable[[], AbstractContextManager[float]]:
         """Opens a drain of the endpoint."""
 
-    def dial(self, target: str, *, replaces: str | None = None) -> OutgoingCall:
+    def dial(
+        self, target: str, *, replaces: str | None = None, video: bool = False
+    ) -> OutgoingCall:
         """Call somebody."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -38,7 +40,9 @@ def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
     with account.change() as now:
         referral.subscription.accept(now=now)
     try:
-        outgoing = account.dial(referral.refer_to, replaces=referral.replaces)
+        # Who was seen is to be seen by whomever the call goes on with.
+        video = call.video is not None
+        outgoing = account.dial(referral.refer_to, replaces=referral.replaces, video=video)
     except SoftphoneError:
         _progress(account, referral.subscription, 400, "Bad Request")
         raise

@@ -44,7 +44,8 @@ class Referrer:
     def change(self):
         return self.stage.bob.change
 
-    def dial(self, target, *, replaces=None):
+    def dial(self, target, *, replaces=None, video=False):
+        assert not video  # the call that is transferred has none
         if isinstance(self.story, Exception):
             raise self.story
         self.dialed.append((target, replaces))

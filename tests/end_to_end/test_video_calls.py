@@ -10,6 +10,7 @@ import pytest
 
 from softphone.account import AccountConfig
 from softphone.account.config import MediaPreferences
+from softphone.events import TransferRequested
 from softphone.media.picture import PatternSource, VideoBlock, number_of, pattern, psnr
 from softphone.media.port import MediaConfig
 from softphone.phone import Phone
@@ -222,3 +223,35 @@ async def test_video_in_clear_beside_encrypted_audio_is_refused_or_takes_the_loc
                 assert suites["video"] is None
                 assert call.security.level is SecurityLevel.NOT_SECURE
             call.hangup()
+
+
+async def test_a_call_with_video_is_transferred_with_its_video() -> None:
+    async with Phone() as phone, asyncio.timeout(30):
+        alice, bob, carol = [
+            await phone.register(account(name, 0, SrtpPolicy.REQUIRED, "VP8"))
+            for name in ("alice", "bob", "carol")
+        ]
+        assert bob.listening is not None
+        assert carol.listening is not None
+        async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
+            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            theirs = await (await anext(bob.incoming())).answer()
+            call = await answered
+            events = theirs.events()
+            moving = asyncio.ensure_future(
+                call.transfer(f"sip:carol@127.0.0.1:{carol.listening[2]}")
+            )
+            async for event in events:
+                if isinstance(event, TransferRequested):
+                    break
+            async with bob.accept_transfer(theirs) as followed:
+                answered = asyncio.ensure_future(followed.answered(timeout=10))
+                third = await (await anext(carol.incoming())).answer()
+                moved = await answered
+                await moving
+                assert moved.video is not None
+                assert third.video is not None
+                screen = Screen(3)
+                third.video.record(screen)
+                moved.video.play(PatternSource(rate=15))
+                await screen.full.wait()

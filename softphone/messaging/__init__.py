@@ -12,6 +12,8 @@ from softphone.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from softphone.messaging.archive import Archive
+    from softphone.messaging.compliance import CompliancePolicy, Kind
+    from softphone.messaging.compliance_config import ComplianceConfig
     from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
     from softphone.messaging.hook import ALLOW, Allow, Decision, Deny, MessageHook, Question, Redact
     from softphone.messaging.location import TlsMode
@@ -33,11 +35,14 @@ __all__ = [
     "Allow",
     "Approval",
     "Archive",
+    "ComplianceConfig",
+    "CompliancePolicy",
     "Decision",
     "Deny",
     "Direction",
     "EncryptionPolicy",
     "HistoryConfig",
+    "Kind",
     "Message",
     "MessageHook",
     "MessageSecurity",
@@ -55,7 +60,18 @@ __all__ = [
     "TlsMode",
 ]
 
-_ROOMS = ("message", "policy", "location", "hook", "config", "archive", "sending", "messages")
+_ROOMS = (
+    "message",
+    "policy",
+    "location",
+    "hook",
+    "compliance",
+    "compliance_config",
+    "config",
+    "archive",
+    "sending",
+    "messages",
+)
 
 
 def __getattr__(name: str) -> Any:

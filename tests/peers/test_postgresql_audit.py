@@ -8,9 +8,14 @@ import pytest
 
 from softphone.errors import AuditError
 from softphone.messaging.audit import Audit, AuditRecord
+from softphone.messaging.compliance_config import ComplianceConfig
+from softphone.messaging.hook import ALLOW, Deny
+from softphone.messaging.message import Direction
+from softphone.messaging.oversight import Oversight
 from softphone.messaging.transfer import FileTransfer, Slot
-from softphone.net.https import HttpsClient
+from softphone.net.https import HttpsClient, HttpsSurroundings
 from softphone.trust import Service
+from tests.messaging.test_third_party import question
 from tests.peers.postgresql import Postgresql
 from tests.support.certificates import raw_server_context, server, settings
 from tests.support.http import WebServer
@@ -75,3 +80,25 @@ async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_no
         moved = await transfer.send(path, ask, "b@x.test")
         after = await audit.verify(moved.row)
         assert (after.rows, after.head, after.broken) == (4, moved.row, None)
+
+
+async def test_the_third_party_archive_is_there_and_nothing_goes_on_without_it(database):
+    config = ComplianceConfig(database.address, archive=database.address, within=2.0)
+    async with Oversight("a@x", config, HttpsSurroundings()) as own:
+        assert await own.decide(question()) == ALLOW
+        assert await own.decide(question(Direction.RECEIVED, id="2")) == ALLOW
+        database.stop()
+        assert await own.decide(question(id="3")) == Deny("it cannot be written down")
+        await asyncio.to_thread(database.start)
+        assert await own.decide(question(id="4")) == ALLOW
+        archive = own._archive
+        async with archive._engine.connect() as connection:
+            columns = archive._table.c
+            query = archive._table.select().order_by(columns.id)
+            rows = (await connection.execute(query)).all()
+    found = [(row.from_jid, row.to_jid, row.stanza, row.body_text) for row in rows]
+    assert found == [
+        ("a@x", "b@x", "1", "hello"),
+        ("b@x", "a@x", "2", "hello"),
+        ("a@x", "b@x", "4", "hello"),
+    ]

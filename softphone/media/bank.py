@@ -54,6 +54,9 @@ CROWDED_TARGET: Final = 256
 """Rows of a phase before another is begun: the last packet of a phase waits for all others.  Each
 phase has its price, too: from eight on they become fuller first."""
 
+MOST_PAYLOAD: Final = 1488
+"""Octets of the largest payload: what a packet of a batch holds behind its header."""
+
 NO_TYPE: Final = 255
 """No payload type: none is that large."""
 
@@ -92,7 +95,7 @@ class StreamBank:
         self.receive_contexts: dict[int, ReceiveContext] = {}
         self.demultiplexer = Demultiplexer()
         self.feeds = FeedTable(adapt)
-        self.playout = PlayoutBank(capacity, PlayoutConfig(slot_octets=640))
+        self.playout = PlayoutBank(capacity, PlayoutConfig(slot_octets=MOST_PAYLOAD))
         self.reception = ReceptionBank(capacity)
         self.reports: Timers[int] = Timers()
         self.digit_timers: Timers[int] = Timers()

@@ -118,7 +118,7 @@ def _decode_each(
     """int16[k, samples] of rows whose codec remembers, and where there is any, bool[k]; what does
     not follow its last frame is noted in `spliced`."""
     at = audience.at
-    octets = _octets(bank, audience.codec)
+    octets = min(_octets(bank, audience.codec), max(int(frames.length[at].max()), 1))
     data = bank.playout.payload(audience.rows, frames.slot[at], octets)
     pcm = np.zeros((len(at), samples), dtype=np.int16)
     filled = np.zeros(len(at), dtype=np.bool_)
@@ -130,7 +130,11 @@ def _decode_each(
         if stream is None or stream.voice is None:
             continue
         refused = stream.voice.refused
-        frame = stream.voice.play(status, data[place, :length].tobytes(), samples)
+        several: list[bytes] = []
+        if status == FrameStatus.PLAYED:
+            several = bank.playout.take_joined(row, int(frames.slot[at[place]]))
+        payload = data[place, :length].tobytes()
+        frame = stream.voice.play(status, payload, samples, several=several)
         bank.malformed[row] += stream.voice.refused - refused
         if frame.pcm is not None:
             pcm[place], filled[place] = frame.pcm, True

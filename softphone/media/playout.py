@@ -93,7 +93,7 @@ class PlayoutBank:
     ) -> None:
         """Start a row, `afresh` with its counters: frames of `frame_ticks` RTP clock ticks.
 
-        `octets_per_tick` 0 means packets that cannot be cut, each one frame long (Opus);
+        `octets_per_tick` 0 means packets that cannot be cut (Opus); several may share a frame.
         `silence` is the octet that fills what a cut packet leaves open.
         Raises ConfigurationError when a frame does not fit into a slot.
         """
@@ -260,6 +260,12 @@ class PlayoutBank:
         return revived
 
     def _store(self, pieces: Pieces, whole: NDArray[np.bool_], cut: NDArray[np.bool_]) -> None:
+        slot = pieces.frame & (self.config.slots - 1)
+        crowded = whole & (self._ring.frame[pieces.rows, slot] == pieces.frame)
+        if np.count_nonzero(crowded):
+            crowded &= self._line.octets_per_tick[pieces.rows] == 0
+            self._ring.join(pieces.select(crowded))
+            whole = whole & ~crowded
         if np.count_nonzero(whole) == whole.size:
             self._ring.store_whole(pieces)
             self._newest[pieces.rows] = np.maximum(self._newest[pieces.rows], pieces.frame)
@@ -321,7 +327,7 @@ class PlayoutBank:
             unsure -= np.where(paused, head - self._floor[rows], 0)
             self.concealed[rows] += np.maximum(unsure, 0)
             self._unsure[rows] = 0
-        self._last_sequence[rows] = sequence
+        self._last_sequence[rows] = self._ring.last_sequence(rows, slot)
         self._ring.frame[rows, slot] = EMPTY
         self._head[rows] = head + 1
         self._floor[rows] = head + 1
@@ -429,6 +435,11 @@ class PlayoutBank:
     ) -> NDArray[np.uint8]:
         """Gather uint8[k, octets] of rows that `get` has just said to play, for decoding."""
         return self._ring.gather(rows, slots, octets)
+
+    def take_joined(self, row: int, slot: int) -> list[bytes]:
+        """All payloads of a frame that `get` has just said to play, where that is more than one
+        packet; for those that cannot be cut."""
+        return self._ring.take_joined(row, slot)
 
     def quiet(self, rows: NDArray[np.int32], energy: NDArray[np.float32]) -> None:
         """Tell the energy (mean square) of the frames just decoded, float32 a row.

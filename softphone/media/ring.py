@@ -19,6 +19,8 @@ __all__ = ["NEAR", "Pieces", "RingBank", "lines"]
 EMPTY = -(1 << 62)
 
 NEAR = 160
+MOST_JOINED = 8
+"""Packets of 2.5 ms in a frame of 20."""
 """Octets: 20 ms of G.711 or G.722."""
 
 
@@ -70,19 +72,61 @@ class RingBank:
         self.sequence = np.zeros((capacity, slots), dtype=np.int64)
         self.length = np.zeros((capacity, slots), dtype=np.int32)
         self.payload_type = np.zeros((capacity, slots), dtype=np.uint8)
+        # Payloads of several packets in one slot, by row * slots + slot: (sequence, octets).
+        self.joined: dict[int, list[tuple[int, bytes]]] = {}
         near = min(octets, NEAR)
         self._near = np.zeros((capacity * slots, near), dtype=np.uint8)
         self._far = np.zeros((capacity * slots, octets - near), dtype=np.uint8)
         self._silence = np.zeros(capacity, dtype=np.uint8)
 
+    def join(self, pieces: Pieces) -> None:
+        """Put payloads that cannot be cut beside those that their frames hold already: packets
+        that are shorter than a frame.  One beyond MOST_JOINED is dropped."""
+        slots = (pieces.rows * self.slots + (pieces.frame & (self.slots - 1))).tolist()
+        for at, flat in enumerate(slots):
+            row, slot = divmod(flat, self.slots)
+            held = self.joined.get(flat)
+            if held is None:
+                length = int(self.length[row, slot])
+                first = self.gather(np.array([row]), np.array([slot]), max(length, 1))
+                held = [(int(self.sequence[row, slot]), first[0, :length].tobytes())]
+                self.joined[flat] = held
+            if len(held) < MOST_JOINED:
+                begin, source = int(pieces.offset[at]), int(pieces.source[at])
+                octets = pieces.data[source, begin : begin + int(pieces.length[at])].tobytes()
+                held.append((int(pieces.sequence[at]), octets))
+                held.sort()
+                self.sequence[row, slot] = held[0][0]
+
+    def take_joined(self, row: int, slot: int) -> list[bytes]:
+        """The payloads that were joined in a slot, in order, once; empty where there is but one."""
+        return [octets for _, octets in self.joined.pop(row * self.slots + slot, ())]
+
+    def last_sequence(self, rows: NDArray[np.intp], slot: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The sequence numbers of the last packets in slots, int64[k]."""
+        found = self.sequence[rows, slot]
+        if self.joined:
+            for at, flat in enumerate((rows * self.slots + slot).tolist()):
+                held = self.joined.get(flat)
+                if held is not None:
+                    found[at] = held[-1][0]
+        return found
+
+    def _part(self, flat: NDArray[np.integer]) -> None:
+        """What is joined there is over."""
+        for at in flat.tolist() if self.joined else ():
+            self.joined.pop(at, None)
+
     def open(self, row: int, *, silence: int) -> None:
         """Empty a row's ring; holes in cut frames are filled with the octet `silence`."""
-        self.frame[row] = EMPTY
+        self.clear(np.array([row]))
         self._silence[row] = silence
 
     def clear(self, rows: NDArray[np.intp]) -> None:
         """Empty the rings of rows."""
         self.frame[rows] = EMPTY
+        if self.joined:
+            self._part((rows[:, None] * self.slots + np.arange(self.slots)).ravel())
 
     def store_whole(self, pieces: Pieces) -> None:
         """Store payloads that are one frame each (`skip` 0, `length` within a slot)."""
@@ -90,6 +134,7 @@ class RingBank:
             return
         slot = pieces.frame & (self.slots - 1)
         flat = pieces.rows * self.slots + slot
+        self._part(flat)
         first = int(pieces.offset[0])
         if (pieces.offset == first).all():
             self._copy(flat, pieces, first)

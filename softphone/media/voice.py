@@ -7,6 +7,7 @@ noise that the decoder makes of it, for as long as the far end keeps it up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,17 +42,22 @@ class Voice:
     _heard: bool = False
     _missing: int = 0
 
-    def play(self, status: int, data: bytes, samples: int) -> VoicedFrame:
+    def play(
+        self, status: int, data: bytes, samples: int, *, several: Sequence[bytes] = ()
+    ) -> VoicedFrame:
         """The next frame.
 
-        `data` is the payload where `status` is PLAYED; where it is CONCEALED, the packet behind
-        the missing one, or empty.
+        `data` is the payload where `status` is PLAYED, `several` all of them where more than one
+        packet begins in it; where it is CONCEALED, the packet behind the missing one, or empty.
         """
         if status == FrameStatus.PLAYED:
-            fresh = self._decode(data)
-            if fresh is not None:
-                spliced = self._left.size > 0
-                self._left = fresh
+            decoded = [self._decode(each) for each in several or (data,)]
+            parts = [part for part in decoded if part is not None]
+            if parts:
+                # Less than a frame that is left belongs before what begins within this frame.
+                spliced = self._left.size >= samples
+                kept = parts if spliced or not self._left.size else [self._left, *parts]
+                self._left = kept[0] if len(kept) == 1 else np.concatenate(kept)
                 return VoicedFrame(self._take(samples), spliced)
         if self._left.size:
             return VoicedFrame(self._take(samples))

@@ -107,5 +107,6 @@ def test_memory_is_bounded_by_the_capacity_and_not_by_use():
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert before / 64 < 40_000
+    # Of this, 42 kB are room for payloads beyond NEAR octets: pages that nobody has touched.
+    assert before / 64 < 56_000
     assert after - before < 64 * 100

@@ -183,8 +183,12 @@ class LabServer:
 
     async def _open_chat(self) -> None:
         names = [user.name for user in self.config.users]
-        self.chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
-        await self._stack.enter_async_context(self.chat)
+        chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
+        try:
+            self.chat = await self._stack.enter_async_context(chat)
+        except TransportError as error:
+            # Calls and all else are there without it.
+            logger.warning("the lab has no chat: %s", error)
 
     async def _open_directory(self) -> None:
         config = self.config

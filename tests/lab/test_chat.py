@@ -43,6 +43,14 @@ async def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
     assert "no lua" in (tmp_path / "chat" / "prosody.log").read_text()
 
 
+async def test_the_lab_goes_on_without_one_that_does_not_start(tmp_path, monkeypatch, caplog):
+    program(tmp_path, monkeypatch, "exit 1")
+    async with LabServer(tmp_path, LabConfig(chat=True)) as lab:
+        assert lab.chat is None
+        assert lab.addresses
+    assert "the lab has no chat: Prosody did not start" in caplog.text
+
+
 async def test_what_it_writes_is_its_owner_s_and_can_be_read(tmp_path, monkeypatch):
     program(tmp_path, monkeypatch, "exit 1")
     own = lab_chat(tmp_path)

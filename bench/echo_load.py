@@ -20,6 +20,10 @@ from softphone.load import LoadPlan
 from softphone.load.conduct import Watcher, conduct
 from softphone.load.tally import Second, Tally
 
+CHURNED = 0.75
+"""The share of the calls that is up in a second that counts while they come and go: the others are
+being set up, which at 100 a second is a good part of a hundred."""
+
 
 def resident() -> int:
     """Bytes of memory that this process holds."""
@@ -45,7 +49,7 @@ class Observer:
 
     def second(self, second: Second) -> None:
         """Take one."""
-        if second.up < self._calls * (0.9 if self._churns else 1.0):
+        if second.up < self._calls * (CHURNED if self._churns else 1.0):
             return
         if second.tally.attempted and not self._churns:
             return

@@ -105,6 +105,7 @@ class Office:
         self.alice, self.bob, self.frank, self.host = alice, bob, frank, host
         self.done: Counter[str] = Counter()
         self.over = asyncio.Event()
+        self.stalled = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[object, object, None], step: str) -> None:
@@ -124,8 +125,15 @@ class Office:
         """Count a step that failed."""
         name = f"failed {step}: {type(problem).__name__}"
         if not self.done[name]:
-            print(name, problem, file=sys.stderr, flush=True)
+            print(time.strftime("%X"), name, problem, file=sys.stderr, flush=True)
         self.done[name] += 1
+
+    async def watch(self) -> None:
+        """How late a timer of the loop is at worst: a machine that stands still fails calls."""
+        while True:
+            due = time.monotonic() + 0.1
+            await asyncio.sleep(0.1)
+            self.stalled = max(self.stalled, time.monotonic() - due)
 
     async def attend(self, account: Account, name: str) -> None:
         """Answer every call."""
@@ -256,6 +264,7 @@ def count(began: float, office: Office) -> dict[str, object]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "calls": sum(len(one.calls) for one in (office.alice, office.bob, office.frank)),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "stalled_seconds": round(office.stalled, 2),
     }
 
 
@@ -280,11 +289,13 @@ async def soak(minutes: float, calls: int, unread: Unread) -> dict[str, object]:
                 asyncio.create_task(office.attend(account, name))
                 for account, name in ((office.bob, "bob"), (office.frank, "frank"))
             ]
+            attending.append(asyncio.create_task(office.watch()))
             slots = [asyncio.create_task(office.slot(number)) for number in range(calls // 2)]
             began, rows = time.monotonic(), []
             while time.monotonic() - began < 60.0 * minutes:
                 await asyncio.sleep(EVERY)
                 rows.append(count(began, office))
+                office.stalled = 0.0
                 if len(rows) % 6 == 0:
                     print({k: v for k, v in rows[-1].items() if k != "kinds"}, flush=True)
             office.over.set()

@@ -79,8 +79,13 @@ class DialogTable:
         """Whether some dialog's requests go over `flow`."""
         return any(dialog.to == flow for _, dialog in self._owners.values())
 
-    def rebind(self, matches: Callable[[Flow | Target], bool], new: Flow | Target) -> None:
-        """Move every dialog whose flow matches to another (RFC 5626)."""
-        for _, dialog in self._owners.values():
+    def rebind(
+        self, matches: Callable[[Flow | Target], bool], new: Flow | Target
+    ) -> list[DialogOwner]:
+        """Move every dialog whose flow matches to another (RFC 5626); gives whose they are."""
+        moved = []
+        for owner, dialog in self._owners.values():
             if matches(dialog.to):
                 dialog.to = new
+                moved.append(owner)
+        return moved

@@ -20,6 +20,7 @@ from softphone.sip.config import EndpointConfig
 from softphone.sip.contact import contact_for
 from softphone.sip.dialog_table import DialogTable
 from softphone.sip.exchange import Exchange, ServerExchange
+from softphone.sip.hang_up import HangUp
 from softphone.sip.headers import Field
 from softphone.sip.initial_request import complete_request, initial_request
 from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
@@ -194,7 +195,9 @@ class Endpoint:
         A Target as `old` stands for the flows that were opened for it, ended or not.
         """
         stands_for = self._layer.flows.target_of
-        self._table.rebind(lambda to: old in (to, stands_for(to)), new)
+        for owner in self._table.rebind(lambda to: old in (to, stands_for(to)), new):
+            if isinstance(owner, HangUp):
+                owner.moved(now=now)
 
     def flow_of(self, target: Target) -> Flow | None:
         """The open flow that was opened for `target`."""

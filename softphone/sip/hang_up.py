@@ -1,7 +1,12 @@
-"""A BYE, seen through in the background (RFC 3261 section 15.1.1)."""
+"""A BYE, seen through in the background (RFC 3261 section 15.1.1).
+
+One that its connection takes with it is sent again on the connection that follows (RFC 5626), or
+the far end would hold the call until its session timer ends it, if it has one.
+"""
 
 from __future__ import annotations
 
+from softphone.machine import Flow
 from softphone.sip.authenticator import Authenticator
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogTable
@@ -12,6 +17,10 @@ from softphone.sip.server_transaction import ServerTransaction
 from softphone.sip.transaction_layer import TransactionLayer
 
 __all__ = ["HangUp"]
+
+PATIENCE = 32.0
+"""Seconds that the next connection may take: as long as a BYE waits for its answer (64*T1)."""
+CONNECTION_LOST = 503
 
 
 class HangUp:
@@ -29,12 +38,19 @@ class HangUp:
         self._layer = layer
         self._table = table
         self._credentials = credentials
+        self._headers: HeaderFields = ()
+        self._waits = False
+        self._once_more = True
 
     def send(self, headers: HeaderFields, *, now: float) -> None:
         """Send the BYE."""
         self._table.add(self._dialog, self)
+        self._headers = headers
+        self._send(now)
+
+    def _send(self, now: float) -> None:
         Exchange(
-            self._dialog.request("BYE", headers=headers),
+            self._dialog.request("BYE", headers=self._headers),
             to=self._dialog.to,
             layer=self._layer,
             user=self,
@@ -50,7 +66,24 @@ class HangUp:
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No answer: the dialog is over all the same."""
+        """No answer: the dialog is over all the same, once the BYE has had its second chance."""
+        lost = status_hint == CONNECTION_LOST and isinstance(self._dialog.to, Flow)
+        if lost and self._once_more:
+            self._once_more, self._waits = False, True
+            self._layer.timers.set((self, "patience"), now + PATIENCE)
+        else:
+            self._table.remove(self._dialog, self)
+
+    def moved(self, *, now: float) -> None:
+        """The dialog has another connection."""
+        if self._waits:
+            self._waits = False
+            self._layer.timers.cancel((self, "patience"))
+            self._send(now)
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """No connection has come."""
+        self._waits = False
         self._table.remove(self._dialog, self)
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:

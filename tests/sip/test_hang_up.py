@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from softphone.machine import Transport
 from softphone.security import KeyMaterial
 from softphone.sip.digest import Credentials, DigestSession
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
-from tests.support.pair import Pair, kinds
+from tests.support.pair import Pair, kinds, new_flow
 
 
 def confirmed(lone, **changes):
@@ -63,3 +64,50 @@ def test_a_bye_that_nobody_answers_is_given_up():
     assert lone.heard().count("BYE") == 11
     assert len(lone.endpoint._table) == 0
     assert lone.endpoint.next_timer() is None
+
+
+def lost(lone):
+    """A call over TLS, hung up while its connection goes; and the connection that follows."""
+    usage, _ = confirmed(lone)
+    usage.bye(now=lone.now)
+    lone.drain()
+    assert lone.heard() == ["BYE"]
+    lone.endpoint.disconnected(flow=lone.flow, reason="cut", now=lone.now)
+    lone.wait(1.0)
+    following = new_flow(Transport.TLS, ("192.0.2.1", 40000), ("192.0.2.9", 5061))
+    lone.endpoint.connected(flow=following, now=lone.now)
+    return following
+
+
+def test_a_bye_that_its_connection_took_along_is_sent_on_the_next_one_once():
+    lone = Lone(transport=Transport.TLS)
+    following = lost(lone)
+    lone.endpoint.rebind(lone.flow, following, now=lone.now)
+    lone.drain()
+    assert lone.transmits[-1].to == following
+    bye = lone.last()
+    assert lone.heard() == ["BYE"]
+    lone.say(lone.response(bye, 200), flow=following)
+    lone.endpoint.rebind(following, lone.flow, now=lone.now)
+    lone.wait(40)
+    assert lone.heard() == []
+    assert len(lone.endpoint._table) == 0
+
+
+def test_a_second_loss_ends_it():
+    lone = Lone(transport=Transport.TLS)
+    following = lost(lone)
+    lone.endpoint.rebind(lone.flow, following, now=lone.now)
+    lone.drain()
+    lone.endpoint.disconnected(flow=following, reason="cut", now=lone.now)
+    lone.wait(0.1)
+    assert len(lone.endpoint._table) == 0
+
+
+def test_a_connection_that_does_not_come_is_not_waited_for_without_end():
+    lone = Lone(transport=Transport.TLS)
+    lost(lone)
+    assert len(lone.endpoint._table) == 1
+    lone.wait(40)
+    assert lone.heard() == []
+    assert len(lone.endpoint._table) == 0

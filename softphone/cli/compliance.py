@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE, REFUSED
+from softphone.cli.unknown import default_store
 from softphone.errors import ConfigurationError
 from softphone.messaging.audit import Audit
+from softphone.messaging.database_network import DatabaseNetwork
+from softphone.trust import TlsSettings, TrustStore
 
 __all__ = ["verify_audit"]
 
 
-async def verify_audit(face: Face, address: str, head: str | None) -> int:
-    """Say how many rows are good, and which is the first that is not."""
+async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[str] = ()) -> int:
+    """Say how many rows are good, and which is the first that is not.
+
+    `ca` are the authorities that a database server is believed by, beside the usual store.
+    """
     if head is not None and re.fullmatch(r"[0-9a-f]{64}", head) is None:
         raise ConfigurationError("--head: expected the 64 lower-case hex digits of a hash")
     if "://" not in address:
         address = f"sqlite+aiosqlite:///{address}"
-    async with Audit(address, make=False) as audit:
+    network = None if address.startswith("sqlite") else _network(ca)
+    async with Audit(address, network, make=False) as audit:
         with face.waiting("going through the audit table"):
             found = await audit.verify(head)
     fields = {"rows": found.rows, "head": found.head}
@@ -35,3 +43,8 @@ async def verify_audit(face: Face, address: str, head: str | None) -> int:
     face.error(sentence, REFUSED)
     face.summary("", result="refused", status=0, reason=sentence, **fields)
     return REFUSED
+
+
+def _network(ca: Sequence[str]) -> DatabaseNetwork:
+    keep = TrustStore.open(default_store(), make=False)
+    return DatabaseNetwork(TlsSettings(store=TrustStore.of(*ca, keep=keep) if ca else keep))

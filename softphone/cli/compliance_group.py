@@ -34,6 +34,12 @@ def verify(
         str | None,
         typer.Option("--head", metavar="SHA256", help="The newest hash, as it was noted before."),
     ] = None,
+    ca: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ca", metavar="FILE", help='Believe this authority of a database, or "system".'
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
@@ -41,6 +47,6 @@ def verify(
     async def command(face: Face) -> int:
         from softphone.cli.compliance import verify_audit
 
-        return await verify_audit(face, address, head)
+        return await verify_audit(face, address, head, tuple(ca or ()))
 
     carry_out(command, json=json)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from softphone.account.im_file import ImFile, load_messaging
@@ -14,15 +14,17 @@ from softphone.cli.face import Face
 from softphone.cli.fips_mode import enter_mode
 from softphone.cli.lines import lines
 from softphone.cli.run import DONE, FAILED, exit_code, seconds
-from softphone.cli.unknown import Trusting, asker, store_of
+from softphone.cli.unknown import Trusting, asker, default_store, store_of
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging import Archive, Direction, Message, Messages, Show
 from softphone.messaging.compliance import Kind
+from softphone.messaging.database_network import DatabaseNetwork
 from softphone.messaging.oversight import Oversight
 from softphone.net import Resolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.https import HttpsSurroundings
 from softphone.phone import Phone
+from softphone.trust import TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
 
 __all__ = ["SIGN", "Parcel", "Wish", "converse", "fetch_one", "send_one", "show_history"]
@@ -137,7 +139,8 @@ async def show_history(face: Face, account: Path, peer: str | None, last: int) -
         )
     count = 0
     rows = []
-    async with Archive(file.config.history, file.config.jid) as archive:
+    network = DatabaseNetwork(_believing(file.config.tls))
+    async with Archive(file.config.history, file.config.jid, network) as archive:
         async for message in archive.read(peer, last=last):
             count += 1
             if face.json:
@@ -149,6 +152,13 @@ async def show_history(face: Face, account: Path, peer: str | None, last: int) -
         face.table("", ("when", "", "with", "who", "what"), rows)
     face.summary("" if rows else "nothing was said", result="completed", status=0, messages=count)
     return DONE
+
+
+def _believing(tls: TlsSettings) -> TlsSettings:
+    """An account that names nobody believes whom a phone's own store has."""
+    if tls.store.anchors or tls.store.system or tls.store.all_pins:
+        return tls
+    return replace(tls, store=TrustStore.open(default_store(), make=False))
 
 
 def _load(face: Face, account: Path) -> ImFile:

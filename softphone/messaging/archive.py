@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.database import check_address
+from softphone.messaging.database import Database, sqlalchemy_there
+from softphone.messaging.database_network import DatabaseNetwork
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
 from softphone.trust.at_rest import Sealer, open_sealer
 
@@ -26,40 +27,28 @@ __all__ = ["Archive"]
 logger = logging.getLogger("softphone.messaging")
 
 
-def _sqlalchemy() -> Any:
-    try:
-        import sqlalchemy
-        import sqlalchemy.ext.asyncio
-    except ModuleNotFoundError as exc:
-        raise ConfigurationError(
-            "an archive needs SQLAlchemy: install it with pip install 'softphone[im]'"
-        ) from exc
-    return sqlalchemy
-
-
 class Archive:
-    """One account's archive, as an async context."""
+    """One account's archive, as an async context; `network` reaches a server elsewhere."""
 
-    def __init__(self, config: HistoryConfig, owner: str) -> None:
+    def __init__(
+        self, config: HistoryConfig, owner: str, network: DatabaseNetwork | None = None
+    ) -> None:
         """Raises ConfigurationError for an address or a key that is none."""
-        sa = self._sa = _sqlalchemy()
+        sa = self._sa = sqlalchemy_there("an archive")
         self._owner = owner
-        try:
-            self._url = sa.engine.make_url(config.archive or "")
-            self._engine = sa.ext.asyncio.create_async_engine(self._url)
-        except (sa.exc.ArgumentError, sa.exc.InvalidRequestError, ImportError) as exc:
-            raise ConfigurationError(
-                "im.archive: expected an address such as sqlite+aiosqlite:///messages.db or"
-                f" postgresql+asyncpg://host/name: {type(exc).__name__}"
-            ) from exc
-        check_address(self._url, "im.archive")
+        self._database = Database(sa, config.archive or "", "im.archive", network)
+        self._url, self._engine = self._database.url, self._database.engine
         self._sealer: Sealer | None = None
         if config.archive_key is not None:
             self._sealer = open_sealer(config.archive_key)
         self._table = _table(sa)
 
     async def __aenter__(self) -> Self:
-        """Open it, and make its table.  Raises TransportError when it is out of reach."""
+        """Open it, and make its table.
+
+        Raises TransportError when it is out of reach, CertificateError and its kin when its
+        server is not believed.
+        """
         if self._url.get_backend_name() == "sqlite" and self._url.database not in (
             None,
             ":memory:",
@@ -70,9 +59,11 @@ class Archive:
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(self._table.metadata.create_all)
-        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
-            await self._engine.dispose()
-            raise _unreachable(exc) from exc
+        except BaseException as exc:
+            await self._database.close()
+            if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError):
+                raise _unreachable(exc) from exc
+            raise
         return self
 
     async def __aexit__(
@@ -81,10 +72,10 @@ class Archive:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._engine.dispose()
+        await self._database.close()
 
     async def add(self, message: Message) -> None:
-        """Keep a message.  Raises TransportError when it could not be."""
+        """Keep a message.  Raises TransportError, CertificateError when it could not be."""
         body = message.body
         if self._sealer is not None:
             body = self._sealer.seal(body, bound=_bound(self._owner, message.peer, message.id))
@@ -108,7 +99,8 @@ class Archive:
     async def read(self, peer: str | None = None, *, last: int = 100) -> AsyncIterator[Message]:
         """The last messages, with one peer or with everybody, oldest first.
 
-        Raises TransportError, and ConfigurationError for what another key has sealed.
+        Raises TransportError, CertificateError, and ConfigurationError for what another key has
+        sealed.
         """
         columns = self._table.c
         query = self._table.select().where(columns.owner == self._owner)

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from softphone.errors import AuditError, ConfigurationError
+from softphone.errors import AuditError, ConfigurationError, SoftphoneError, TransportError
 from softphone.messaging.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
-from softphone.messaging.database import check_address
+from softphone.messaging.database import Database, cause_of, sqlalchemy_there
+from softphone.messaging.database_network import DatabaseNetwork
 
-__all__ = ["Audit", "AuditRecord", "Verified", "prepare_file", "sqlalchemy_there"]
+__all__ = ["Audit", "AuditRecord", "Verified", "prepare_file"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -79,31 +80,26 @@ class Verified:
 class Audit:
     """An async context over one table; `address` is SQLAlchemy's, with an async driver.
 
-    Raises ConfigurationError for an address that is none, AuditError on entering when the
-    database is out of reach.  `make` has the table made where it is missing.
+    Raises ConfigurationError for an address that is none; on entering AuditError when the
+    database is out of reach, CertificateError and its kin when its server is not believed.
+    `network` reaches a server elsewhere; `make` has the table made where it is missing.
     """
 
     def __init__(
         self,
         address: str,
+        network: DatabaseNetwork | None = None,
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         within: float = 10.0,
         make: bool = True,
     ) -> None:
-        sa = self._sa = sqlalchemy_there()
+        sa = self._sa = sqlalchemy_there("compliance")
         self._wall = wall
         self._within = within
         self._make = make
-        try:
-            self._url = sa.engine.make_url(address)
-            self._engine = sa.ext.asyncio.create_async_engine(self._url, pool_pre_ping=True)
-        except (sa.exc.ArgumentError, sa.exc.InvalidRequestError, ImportError) as exc:
-            raise ConfigurationError(
-                "audit: expected an address such as sqlite+aiosqlite:///audit.db or"
-                f" postgresql+asyncpg://host/name: {type(exc).__name__}"
-            ) from exc
-        check_address(self._url, "audit")
+        self._database = Database(sa, address, "audit", network, pool_pre_ping=True)
+        self._url, self._engine = self._database.url, self._database.engine
         self._table = _table(sa)
         self._turn = asyncio.Lock()
 
@@ -115,13 +111,15 @@ class Audit:
             try:
                 async with asyncio.timeout(self._within), self._engine.begin() as connection:
                     await connection.run_sync(self._table.metadata.create_all)
-            except (self._sa.exc.SQLAlchemyError, OSError) as exc:
-                await self._engine.dispose()
-                raise _unreachable(exc) from exc
+            except BaseException as exc:
+                await self._database.close()
+                if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError | TransportError):
+                    raise _unreachable(exc) from exc
+                raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._engine.dispose()
+        await self._database.close()
 
     async def write(self, record: AuditRecord) -> str:
         """Append a row and commit it; gives its hash.  Raises AuditError: then it is not there.
@@ -136,7 +134,7 @@ class Audit:
                         return await self._append(record)
                 except sa.exc.IntegrityError:
                     continue
-                except (sa.exc.SQLAlchemyError, OSError) as exc:
+                except (sa.exc.SQLAlchemyError, OSError, SoftphoneError) as exc:
                     raise _unreachable(exc) from exc
         raise AuditError("the audit table is written by others faster than we can")
 
@@ -163,12 +161,15 @@ class Audit:
         return row | {"aft_index": index, "file_size": record.file_size}
 
     async def verify(self, head: str | None = None) -> Verified:
-        """Go through all rows; `head` is the newest hash as it was noted.  Raises AuditError."""
+        """Go through all rows; `head` is the newest hash as it was noted.
+
+        Raises AuditError, CertificateError and its kin.
+        """
         query = self._table.select().order_by(self._table.c.aft_index)
         try:
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(query)).mappings().all()
-        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+        except (self._sa.exc.SQLAlchemyError, OSError, TransportError) as exc:
             raise _unreachable(exc) from exc
         return Verified(*verify(rows, head))
 
@@ -201,22 +202,7 @@ def _table(sa: Any) -> Any:
     return sa.Table("aft_log", sa.MetaData(), *columns, *chain)
 
 
-def sqlalchemy_there() -> Any:
-    """SQLAlchemy.  Raises ConfigurationError when it is not installed."""
-    try:
-        import sqlalchemy
-        import sqlalchemy.ext.asyncio
-    except ModuleNotFoundError as exc:
-        raise ConfigurationError(
-            "compliance needs SQLAlchemy: install it with pip install 'softphone[im]'"
-        ) from exc
-    return sqlalchemy
-
-
-def _unreachable(exc: Exception) -> AuditError:
-    # What a driver says may have the address in it, and so a password.
-    origin = getattr(exc, "orig", None) or exc
+def _unreachable(exc: BaseException) -> AuditError:
     return AuditError(
-        f"the audit table cannot be written or read ({type(origin).__name__}): nothing goes on"
-        " without it"
+        f"the audit table cannot be written or read ({cause_of(exc)}): nothing goes on without it"
     )

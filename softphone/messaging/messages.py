@@ -25,6 +25,7 @@ from softphone.messaging.clerk import Clerk
 from softphone.messaging.client_session import ClientSession
 from softphone.messaging.compliance import Kind
 from softphone.messaging.config import MessagingConfig
+from softphone.messaging.database_network import DatabaseNetwork
 from softphone.messaging.framing import Frame
 from softphone.messaging.hook import HookChain, MessageHook
 from softphone.messaging.link import Link, Pace
@@ -134,7 +135,8 @@ class Messages:
         try:
             await self._begin_oversight()
             if self._config.history.archive is not None:
-                archive = Archive(self._config.history, self._config.jid)
+                network = DatabaseNetwork(self._config.tls, self._around.connector)
+                archive = Archive(self._config.history, self._config.jid, network)
                 self._clerk.archive = await archive.__aenter__()
             self._judging = asyncio.get_running_loop().create_task(self._receiver.run())
             await self._link.sign_in()

@@ -18,6 +18,7 @@ from softphone.errors import AuditError
 from softphone.messaging.audit import Audit, AuditRecord
 from softphone.messaging.compliance import Kind, MessageCompliance
 from softphone.messaging.compliance_config import ComplianceConfig
+from softphone.messaging.database_network import network_of
 from softphone.messaging.hook import Decision, Deny, Question, Redact
 from softphone.messaging.message import Direction, Reach
 from softphone.messaging.third_party import ThirdPartyArchive
@@ -34,15 +35,24 @@ CLIENT_TO_CLIENT = "encrypted client to client: not seen"
 class Oversight:
     """An async context, and a `MessageHook`.
 
-    Raises ConfigurationError, and AuditError on entering when a database is out of reach.
+    Raises ConfigurationError; on entering AuditError when a database is out of reach,
+    CertificateError and its kin when its server is not believed.
     """
 
     def __init__(self, own: str, config: ComplianceConfig, around: HttpsSurroundings) -> None:
-        self._audit = Audit(config.audit, wall=around.wall, within=config.within)
+        self._audit = Audit(
+            config.audit,
+            network_of(config.tls, around),
+            wall=around.wall,
+            within=config.within,
+        )
         self._archive: ThirdPartyArchive | None = None
         if config.archive is not None:
             self._archive = ThirdPartyArchive(
-                config.archive, wall=around.wall, within=config.within
+                config.archive,
+                network_of(config.tls, around),
+                wall=around.wall,
+                within=config.within,
             )
         policies = config.policies(around)
         self._messages = MessageCompliance(policies)

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from softphone.errors import AuditError, ConfigurationError
-from softphone.messaging.audit import prepare_file, sqlalchemy_there
+from softphone.errors import AuditError, SoftphoneError, TransportError
+from softphone.messaging.audit import prepare_file
+from softphone.messaging.database import Database, cause_of, sqlalchemy_there
+from softphone.messaging.database_network import DatabaseNetwork
 from softphone.messaging.hook import Question
 from softphone.messaging.message import Direction, Reach
 
@@ -25,28 +27,25 @@ logger = logging.getLogger("softphone.messaging")
 
 
 class ThirdPartyArchive:
-    """An async context.  Raises ConfigurationError for an address that is none, AuditError on
-    entering when the database is out of reach.
+    """An async context; `network` reaches a server elsewhere.
+
+    Raises ConfigurationError for an address that is none; on entering AuditError when the
+    database is out of reach, CertificateError and its kin when its server is not believed.
     """
 
     def __init__(
         self,
         address: str,
+        network: DatabaseNetwork | None = None,
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         within: float = 5.0,
     ) -> None:
-        sa = self._sa = sqlalchemy_there()
+        sa = self._sa = sqlalchemy_there("compliance")
         self._wall = wall
         self._within = within
-        try:
-            self._url = sa.engine.make_url(address)
-            self._engine = sa.ext.asyncio.create_async_engine(self._url, pool_pre_ping=True)
-        except (sa.exc.ArgumentError, sa.exc.InvalidRequestError, ImportError) as exc:
-            raise ConfigurationError(
-                "im.compliance.archive: expected an address such as"
-                f" postgresql+asyncpg://host/name: {type(exc).__name__}"
-            ) from exc
+        self._database = Database(sa, address, "im.compliance.archive", network, pool_pre_ping=True)
+        self._url, self._engine = self._database.url, self._database.engine
         self._table = _table(sa)
 
     async def __aenter__(self) -> Self:
@@ -57,13 +56,15 @@ class ThirdPartyArchive:
         try:
             async with asyncio.timeout(self._within), self._engine.begin() as connection:
                 await connection.run_sync(self._table.metadata.create_all)
-        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
-            await self._engine.dispose()
-            raise _unreachable(exc) from exc
+        except BaseException as exc:
+            await self._database.close()
+            if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError | TransportError):
+                raise _unreachable(exc) from exc
+            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._engine.dispose()
+        await self._database.close()
 
     async def add(self, question: Question, body: str) -> None:
         """Write a clear message as it goes on, and commit it.
@@ -88,7 +89,7 @@ class ThirdPartyArchive:
         try:
             async with asyncio.timeout(self._within), self._engine.begin() as connection:
                 await connection.execute(self._table.insert().values(row))
-        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+        except (self._sa.exc.SQLAlchemyError, OSError, SoftphoneError) as exc:
             raise _unreachable(exc) from exc
 
 
@@ -110,7 +111,5 @@ def _table(sa: Any) -> Any:
     )
 
 
-def _unreachable(exc: Exception) -> AuditError:
-    # What a driver says may have the address in it, and so a password.
-    origin = getattr(exc, "orig", None) or exc
-    return AuditError(f"the third-party archive takes no messages ({type(origin).__name__})")
+def _unreachable(exc: BaseException) -> AuditError:
+    return AuditError(f"the third-party archive takes no messages ({cause_of(exc)})")

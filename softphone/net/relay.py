@@ -32,13 +32,14 @@ _ACCEPT_WITHIN = 10.0
 
 
 class LocalRelay:
-    """An async context; `path` is the socket for the one connection.
+    """An async context; `path` is the socket for the one connection, called `name`.
 
     Entering raises what opening the verified connection raises; `failure` is why it ended.
     """
 
-    def __init__(self, open_verified: OpenVerified) -> None:
+    def __init__(self, open_verified: OpenVerified, name: str = "relay") -> None:
         self._open = open_verified
+        self._name = name
         self._remote: StreamConnection | None = None
         self._listening: socket.socket | None = None
         self._local: socket.socket | None = None
@@ -62,6 +63,11 @@ class LocalRelay:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    async def over(self) -> None:
+        """Wait until either side has gone."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
     async def close(self) -> None:
         """End both connections."""
         if self._task is not None:
@@ -76,7 +82,7 @@ class LocalRelay:
 
     def _listen(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="softphone-"))  # 0700
-        self.path = self._folder / "relay"
+        self.path = self._folder / self._name
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listening.setblocking(False)
         self._listening.bind(str(self.path))

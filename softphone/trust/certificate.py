@@ -54,6 +54,7 @@ class Service(StrEnum):
     SIP = "sip"
     HTTPS = "https"
     LDAP = "ldap"
+    POSTGRESQL = "postgresql"
     XMPP = "xmpp"
     XMPP_USER = "xmpp-user"
     CAPF = "capf"
@@ -62,7 +63,7 @@ class Service(StrEnum):
     @property
     def allows_wildcard(self) -> bool:
         """Whether `*.` may stand for the leftmost label (RFC 5922 section 7.2 forbids it)."""
-        return self in (Service.HTTPS, Service.LDAP, Service.XMPP)
+        return self in (Service.HTTPS, Service.LDAP, Service.POSTGRESQL, Service.XMPP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class _Names:
             )
             better = found + self.dns + self.srv
             return found + self.dns if better else self.common
+        if service is Service.POSTGRESQL:
+            return self.dns if self.alternative else self.common
         return self.dns or self.common
 
 

@@ -10,6 +10,7 @@ from softphone.messaging.archive import Archive
 from softphone.messaging.audit import Audit
 from softphone.messaging.config import HistoryConfig
 from softphone.messaging.database import check_address
+from softphone.messaging.third_party import ThirdPartyArchive
 
 PLACE = "postgresql+asyncpg://"
 
@@ -51,8 +52,40 @@ def test_another_machine_that_nobody_verifies_is_refused(address):
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (PLACE + "/name?dsn=postgres://db.example.test/name", "dsn is not taken"),
+        (PLACE + "localhost/name?service=other", "service is not taken"),
+        (PLACE + "db.example.test/name?ssl=verify-full&direct_tls=1", "direct_tls is not taken"),
+        (PLACE + "db.example.test/name?ssl=verify-full&passfile=/p", "passfile is not taken"),
+        (PLACE + "/name?ssl=verify-full", "needs a host"),
+        ("postgresql+psycopg://db.example.test/name?ssl=verify-full", r"postgresql\+asyncpg: only"),
+    ],
+)
+def test_no_other_way_past_the_check_is_taken(address, told):
+    with pytest.raises(ConfigurationError, match=told):
+        check_address(make_url(address), "audit")
+
+
+@pytest.mark.parametrize(
+    ("usual", "taken"),
+    [("/run/postgresql,localhost:5433", True), ("localhost,db.example.test", False)],
+)
+def test_a_host_in_the_environment_is_looked_at_too(monkeypatch, usual, taken):
+    monkeypatch.setenv("PGHOST", usual)
+    check_address(make_url(PLACE + "localhost/name"), "audit")
+    if taken:
+        check_address(make_url(PLACE + "/name"), "audit")
+        return
+    with pytest.raises(ConfigurationError, match="PGHOST names another machine"):
+        check_address(make_url(PLACE + "/name"), "audit")
+
+
 def test_archive_and_audit_trail_look_at_their_address():
     with pytest.raises(ConfigurationError, match=r"^im\.archive: .*verify-full"):
         Archive(HistoryConfig(archive=PLACE + "db.example.test/name"), "alice")
     with pytest.raises(ConfigurationError, match=r"^audit: .*verify-full"):
         Audit(PLACE + "db.example.test/name")
+    with pytest.raises(ConfigurationError, match=r"^im\.compliance\.archive: .*verify-full"):
+        ThirdPartyArchive(PLACE + "db.example.test/name")

@@ -114,6 +114,23 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(tmp_path):
         await writer.wait_closed()
 
 
+async def test_it_is_over_when_the_library_has_gone_and_its_socket_has_the_name_it_was_given(
+    tmp_path,
+):
+    async with far_end(tmp_path, echo) as address:
+        connector = Connector(settings(tmp_path, None), ConnectorConfig(RevocationFetcher()))
+        target = tls_target(address)
+        async with LocalRelay(lambda owner: connector.open(target, owner), ".s.PGSQL.1") as lent:
+            assert lent.path.name == ".s.PGSQL.1"
+            over = asyncio.ensure_future(lent.over())
+            reader, writer = await asyncio.open_unix_connection(lent.path)
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+            assert not over.done()
+            writer.close()
+            await asyncio.wait_for(over, 10.0)
+
+
 async def test_what_nobody_came_for_is_tidied_up(tmp_path):
     async with far_end(tmp_path, echo) as address:
         async with relay(tmp_path, address) as lent:

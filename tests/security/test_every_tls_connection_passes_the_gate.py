@@ -1,8 +1,7 @@
 """Who could make TLS past the gate: nobody but the rooms that are named here may even name it.
 
 A library that brings TLS of its own is in the list of its kind with the reason why it makes none,
-or with what it makes.  One connection is not ours and not covered: that of asyncpg to a PostgreSQL
-server, which `softphone.messaging.database` demands to be verified where it is not on this machine.
+or with what it makes.
 """
 
 from __future__ import annotations
@@ -36,6 +35,9 @@ BRINGS_TLS = {
     "aiohttp": {
         "softphone/lab/directory.py": "a server that asks for no client certificate",
         "softphone/lab/file_service.py": "a server that asks for no client certificate",
+    },
+    "asyncpg": {
+        "softphone/messaging/database_network.py": "in clear: a private socket, or loopback"
     },
     "bonsai": {"softphone/contacts/ldap_session.py": "in clear over a private pair of sockets"},
     "httpcore": {
@@ -105,6 +107,29 @@ def test_only_those_who_pass_the_gate_have_a_context_made():
 def test_libraries_with_tls_of_their_own_enter_by_named_doors():
     for library, doors in BRINGS_TLS.items():
         assert found(lambda tree, name=library: name in set(imported_in(tree))) == set(doors)
+
+
+def test_every_engine_has_our_connections():
+    """SQLAlchemy would have asyncpg dial by itself: one room makes engines, and gives it ours."""
+    engines = {"create_engine", "create_async_engine", "create_pool"}
+    made = found(lambda tree: engines & {name for name, _ in called_in(tree)})
+    assert made == {"softphone/messaging/database.py"}
+
+
+def test_asyncpg_is_called_with_tls_switched_off():
+    room = dict(trees())["softphone/messaging/database_network.py"]
+    calls = [call for name, call in called_in(room) if name == "connect"]
+    said = [
+        {
+            key.value: value.value
+            for key, value in zip(each.keys, each.values, strict=True)
+            if isinstance(value, ast.Constant)
+        }
+        for each in ast.walk(room)
+        if isinstance(each, ast.Dict) and any(key.value == "ssl" for key in each.keys)
+    ]
+    assert len(calls) == len(said) == 3
+    assert all(each["ssl"] is False for each in said)
 
 
 def test_no_library_that_dials_by_itself_is_used():

@@ -101,6 +101,22 @@ IDENTITIES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("made_of", "accepted"),
+    [
+        (("x", dns(HOST)), True),
+        (("x", dns("*.example.test")), True),
+        ((HOST,), True),
+        ((HOST, dns(OTHER)), False),
+        ((HOST, mail()), False),
+        ((HOST, x509.IPAddress(ipaddress.ip_address("192.0.2.1"))), False),
+        (("x", uri(f"sip:{HOST}")), False),
+    ],
+)
+def test_a_database_is_named_by_dns_and_by_common_name_only_without_others(made_of, accepted):
+    assert identifies(certificate(*made_of), Service.POSTGRESQL, HOST) is accepted
+
+
 @pytest.mark.parametrize("service", [*OWN_RULES, CAPF, Service.TVS])
 @pytest.mark.parametrize(("made_of", "reference", "accepted"), IDENTITIES)
 def test_identity_is_matched_by_the_rules_of_its_service(made_of, reference, accepted, service):

@@ -37,9 +37,7 @@ def compliance_of(
     if values is None:
         return None
     if not isinstance(values, dict):
-        reader.fail(
-            "im", "compliance", "expected a table, [im.compliance]"
-        )
+        reader.fail("im", "compliance", "expected a table, [im.compliance]")
     name = "im.compliance"
     reader.check_keys(name, values)
     audit = reader.text_of(name, values, "audit")

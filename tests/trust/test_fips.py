@@ -128,7 +128,7 @@ def test_a_mode_cannot_be_left_while_the_process_runs():
 @pytest.mark.parametrize("capability", list(Capability))
 def test_what_is_not_available_is_refused_in_fips_mode_only(capability, monkeypatch, tmp_path):
     mode.check_allowed(capability)
-    monkeypatch.setenv(provider.FOLDER, str(tmp_path))
+    monkeypatch.setattr(provider, "_started_with", str(tmp_path))
     with pytest.raises(FipsForbidden, match="in FIPS mode"):
         mode.check_allowed(capability)
 
@@ -139,6 +139,6 @@ def test_random_bytes_come_from_the_provider_s_generator(monkeypatch, tmp_path):
     monkeypatch.setattr("ssl.RAND_bytes", lambda count: drawn.append(count) or bytes(count))
     mode.random_bytes(16)
     assert drawn == []
-    monkeypatch.setenv(provider.FOLDER, str(tmp_path))
+    monkeypatch.setattr(provider, "_started_with", str(tmp_path))
     assert mode.random_bytes(30) == bytes(30)
     assert drawn == [30]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -45,7 +46,7 @@ def is_track(source: object) -> TypeGuard[Track]:
     return isinstance(source, Track) and not hasattr(source, "read")
 
 
-class _Puller:
+class _Puller(ABC):
     """Takes frames off a track until it ends."""
 
     def __init__(self, track: Track, kind: str) -> None:
@@ -69,9 +70,9 @@ class _Puller:
             self.over = True
             self.finish()
 
+    @abstractmethod
     def take(self, frame: Any) -> None:
         """One frame."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """No more will come."""

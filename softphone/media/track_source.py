@@ -74,6 +74,7 @@ class _Puller(ABC):
     def take(self, frame: Any) -> None:
         """One frame."""
 
+    @abstractmethod
     def finish(self) -> None:
         """No more will come."""
 
@@ -154,6 +155,9 @@ class TrackPictures(_Puller):
         """A picture in any of FFmpeg's formats."""
         self.dropped += self._newest is not None
         self._newest = frame
+
+    def finish(self) -> None:
+        """The newest one may still be read."""
 
     def read(self) -> Picture | EncodedFrame | None:
         """The newest picture; None if it was given already."""

@@ -266,7 +266,7 @@ class CryptographyTransform:
         if self._ciphers is None:
             return Status.CLOSED, b""
         header = _header_length(packet)
-        if header is None or len(packet) < header + self._suite.rtp_tag_length:
+        if header is None:
             return Status.MALFORMED, b""
         sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
         source = self._sources.get(ssrc) or _Source()
@@ -274,6 +274,9 @@ class CryptographyTransform:
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
+        # In this order, as libsrtp has it, so that both count the same causes.
+        if len(packet) < header + self._suite.rtp_tag_length:
+            return Status.MALFORMED, b""
         opened = self._open_rtp(self._ciphers[0], packet, header, (ssrc, index))
         if opened is None:
             return Status.AUTHENTICATION_FAILED, b""

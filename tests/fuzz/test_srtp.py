@@ -29,3 +29,14 @@ def test_random_bytes(suite):
         target.check(rng.randbytes(size))
         target.check(b"\x80" + rng.randbytes(size))
     target.check_alive()
+
+
+@pytest.mark.parametrize("suite", list(CryptoSuite))
+def test_copies_cut_short_with_every_count_of_sources_count_alike(suite):
+    target = SrtpTarget(suite)
+    packet = target.corpus[0]
+    target.check(packet)
+    for size in range(1, len(packet)):
+        for first in range(32):  # the extension bit and the CSRC count (RFC 3550 section 5.1)
+            target.check(bytes(((packet[0] & 0xE0) | first,)) + packet[1:size])
+    target.check_alive()

@@ -131,6 +131,11 @@ def _write(face: Face, made: Sequence[_Made], secret: KeyMaterial | None) -> Non
         for path in (each.request, each.key_path):
             if path.exists():
                 raise ConfigurationError(f"{path} exists: nothing was written")
+        folder = each.request.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys will be in it
+        except OSError as exc:
+            raise ConfigurationError(f"{folder} cannot be made: {exc.strerror}") from exc
     for each in made:
         # The key first: a request without its key is of no use to anybody.
         write_key(each.key, each.key_path, password=secret)

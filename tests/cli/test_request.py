@@ -45,6 +45,17 @@ def test_nothing_is_written_over(cli, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_folder_that_is_not_there_is_made_for_its_owner_only(cli, tmp_path):
+    folder = tmp_path / "new" / "requests"
+    assert new(cli, folder).code == 0
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert len(list(folder.iterdir())) == 2
+    (tmp_path / "file").write_text("")
+    refused = new(cli, tmp_path / "file" / "below")
+    assert refused.code == 2
+    assert "cannot be made" in refused.err
+
+
 def test_a_multi_server_request_has_all_names(cli, tmp_path):
     more = ("--domain", "example.com", "--common-name", "im1-ms.example.com")
     assert new(cli, tmp_path, *more, names=(ONE, TWO), service="cup-xmpp").code == 0

@@ -100,8 +100,9 @@ def main() -> None:
     left_out += [] if lenient else SERVER_SIDE
     chosen = [*(LENIENT if lenient else STRICT), *(f"--deselect={name}" for name in left_out)]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "softphone", "-p", "no:cacheprovider"]
-    own = {"--lenient", "--peers"}
-    command += [*(PEERS if peers else chosen), *OF_OTHER_PROCESSES]
+    own = {"--lenient", "--peers", "--only"}
+    if "--only" not in given:
+        command += [*(PEERS if peers else chosen), *OF_OTHER_PROCESSES]
     command += (each for each in given if each not in own)
     try:
         made = setup(lenient=lenient)

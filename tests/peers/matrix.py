@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -38,6 +39,8 @@ PEERS = {
 }
 SEVERITY = ("failed", "skipped", "passed")
 COLUMNS = tuple(dict.fromkeys(PEERS.values()))
+SECOND_TRY = "SOFTPHONE_SECOND_TRY"
+"""Set in the environment of a run of what failed before."""
 START, END = "<!-- interop -->", "<!-- /interop -->"
 
 
@@ -45,7 +48,7 @@ class Recorder:
     """A pytest plugin; with xdist it collects in the controlling process."""
 
     def __init__(self) -> None:
-        self.cells: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self.cells: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -55,13 +58,22 @@ class Recorder:
         found = dict(report.user_properties)
         for feature in found.get("features", ()):
             for peer in found.get("peers", ()):
-                self.cells[feature][peer].append(report.outcome)
+                self.cells[feature][peer][report.nodeid] = report.outcome
 
     @pytest.hookimpl
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write what was seen, once, when anything was; a second look in FIPS mode is not."""
+        """Write what was seen, once, when anything was; a second look in FIPS mode is not.
+
+        A second try of what failed adds to what the first has written.
+        """
         if not self.cells or hasattr(session.config, "workerinput") or provider.in_force():
             return
+        if SECOND_TRY in os.environ and OUTCOME.exists():
+            seen = json.loads(OUTCOME.read_text())
+            for feature, row in self.cells.items():
+                for peer, outcomes in row.items():
+                    seen.setdefault(feature, {}).setdefault(peer, {}).update(outcomes)
+            self.cells = seen
         OUTCOME.parent.mkdir(parents=True, exist_ok=True)
         OUTCOME.write_text(json.dumps(self.cells, indent=1, sort_keys=True) + "\n")
 
@@ -89,11 +101,11 @@ def features() -> set[str]:
     }
 
 
-def table(cells: dict[str, dict[str, list[str]]]) -> str:
+def table(cells: dict[str, dict[str, dict[str, str]]]) -> str:
     """The table in Markdown: a check mark where all tests passed, or what one of them did."""
     lines = ["| feature | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for feature in sorted(cells, key=str.lower):
-        row = [_cell(cells[feature].get(peer, [])) for peer in COLUMNS]
+        row = [_cell(list(cells[feature].get(peer, {}).values())) for peer in COLUMNS]
         lines.append(f"| {feature} | " + " | ".join(row) + " |")
     return "\n".join(lines)
 

@@ -2,32 +2,28 @@
 
 Every block fed gives the block that is due, 3 ms of sound later (at 8,000 Hz).  soxr is better
 than needed for speech and holds back 100 ms at a time, which a conversation cannot afford.
+Many streams are converted at once: those that stand alike, by one product of matrices.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.polyphase import filter_rows, polyphase
 from softphone.media.port import Source
 
-__all__ = ["RateSource", "ResampleStream", "at_rate"]
+__all__ = ["RateSource", "ResampleStream", "at_rate", "convert"]
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
-ZERO_CROSSINGS = 24
-"""Of the sinc on each side, at the lower of the two rates."""
-KAISER_BETA = 8.0
-FEW_PHASES = 16
-"""Up to so many samples between two are filtered a phase at a time."""
-FEW_STEPS = 2
-"""Up to so far apart samples are filtered with those between them, which is quicker."""
-LEAST, MOST = np.float32(-32768.0), np.float32(32767.0)
-CUTOFF = 0.92
-"""Of half the lower rate: 3.4 kHz at 8,000 Hz passes whole, aliases do not."""
+LEAST, MOST = -32768.0, 32767.0
+NOTHING: NDArray[np.int16] = np.zeros(0, dtype=np.int16)
+NOTHING.flags.writeable = False
 
 
 class ResampleStream:
@@ -36,6 +32,11 @@ class ResampleStream:
     Block boundaries leave no trace: feeding a signal in any pieces gives the same samples.
     Raises ConfigurationError for a rate outside 4,000 to 192,000 Hz.
     """
+
+    __slots__ = (
+        "_before", "_fed", "_held", "_past", "_position", "_ratio", "_width", "source_rate_hz",
+        "target_rate_hz",
+    )  # fmt: skip
 
     def __init__(self, source_rate_hz: int, target_rate_hz: int) -> None:
         for rate in (source_rate_hz, target_rate_hz):
@@ -46,14 +47,24 @@ class ResampleStream:
         self.source_rate_hz = source_rate_hz
         self.target_rate_hz = target_rate_hz
         divisor = math.gcd(source_rate_hz, target_rate_hz)
-        self._up, self._down = target_rate_hz // divisor, source_rate_hz // divisor
-        self._taps = polyphase(self._up, self._down)
-        width = self._taps.shape[1]
+        self._ratio = target_rate_hz // divisor, source_rate_hz // divisor
+        self._width = polyphase(*self._ratio).shape[1]
         # The first output stands on the first input: half a filter of silence goes before it.
-        self._held = np.zeros(width // 2 - 1 if self._up != self._down else 0, dtype=np.float32)
+        self._before = self._width // 2 - 1 if self._converts else 0
+        self._held = self._before
+        """How many of the last samples the next ones are still made of."""
+        self._past: NDArray[np.int16] = np.zeros(max(self._held, self._kept), dtype=np.int16)
         self._position = 0
-        self._recent: NDArray[np.int16] = np.zeros(0, dtype=np.int16)
         self._fed = False
+
+    @property
+    def _converts(self) -> bool:
+        return self.source_rate_hz != self.target_rate_hz
+
+    @property
+    def _kept(self) -> int:
+        """Samples of 10 ms, which a converter that goes on after this one is given."""
+        return self.source_rate_hz // 100
 
     def next_rates(
         self, source_rate_hz: int, target_rate_hz: int, *, owed: float = 0.0
@@ -64,28 +75,32 @@ class ResampleStream:
         Raises ConfigurationError.
         """
         lag = self.lag + owed
-        return self.after(self._recent, self.source_rate_hz, source_rate_hz, target_rate_hz, lag)
+        return self.after(self._past, self.source_rate_hz, source_rate_hz, target_rate_hz, lag)
 
     @property
     def lag(self) -> float:
         """Seconds from the next sample that it will give to the end of what it was fed."""
-        before = self._taps.shape[1] // 2 - 1 if self._up != self._down else 0
-        ahead = self._held.size - before - self._position / self._up
+        ahead = self._held - self._before - self._position / self._ratio[0]
         return ahead / self.source_rate_hz
+
+    @property
+    def idle(self) -> bool:
+        """Whether it holds nothing that it was fed: silence follows silence."""
+        return not self._fed
 
     def rest(self) -> NDArray[np.int16]:
         """What the filter holds of what it was fed, int16[n]: silence follows.  Empty when
         nothing was fed since the last time."""
-        if self._up == self._down or not self._fed:
-            return np.zeros(0, dtype=np.int16)
-        converted = self.feed(np.zeros(self._taps.shape[1], dtype=np.int16))
+        if not self._converts or not self._fed:
+            return NOTHING
+        converted = self.feed(np.zeros(self._width, dtype=np.int16))
         self._fed = False
         return converted
 
     @classmethod
     def after(
         cls,
-        heard: NDArray[np.generic],
+        heard: NDArray[np.int16],
         heard_rate_hz: int,
         source_rate_hz: int,
         target_rate_hz: int,
@@ -97,76 +112,99 @@ class ResampleStream:
         if not heard.size:
             return made
         # Where rates are equal nothing is held but what is still owed.
-        before = made._taps.shape[1] // 2 - 1 if made._up != made._down else 0
         ahead = lag * source_rate_hz
-        size = math.ceil(before + ahead - 1e-6)
-        made._position = max(round((size - ahead - before) * made._up), 0)
-        places = np.arange(-size, 0) / source_rate_hz
+        made._held = math.ceil(made._before + ahead - 1e-6)
+        behind = made._held - ahead - made._before
+        made._position = max(round(behind * made._ratio[0]), 0)
+        places = np.arange(-max(made._held, made._kept), 0) / source_rate_hz
         known = np.arange(-heard.size, 0) / heard_rate_hz
-        made._held = np.interp(places, known, heard.astype(np.float64)).astype(np.float32)
-        made._recent = np.rint(np.clip(made._held, LEAST, MOST)).astype(np.int16)
+        past = np.rint(np.interp(places, known, heard.astype(np.float64)))
+        made._past = past.astype(np.int16)
         return made
 
     def feed(self, pcm: NDArray[np.int16], *, last: bool = False) -> NDArray[np.int16]:
         """Convert int16[n] to int16[m]; `last` also gives what the filter still holds."""
-        self._remember(pcm)
-        if self._up == self._down:
-            owed, self._held = self._held, self._held[:0]
-            return np.concatenate((owed.astype(np.int16), pcm)) if owed.size else pcm
-        self._fed |= pcm.size > 0
-        width = self._taps.shape[1]
-        parts = (
-            (self._held, pcm, np.zeros(width // 2, dtype=np.int16)) if last else (self._held, pcm)
-        )
-        held = np.concatenate(parts, dtype=np.float32)
-        # Output k stands at input position (position + k * down) / up.
-        room = (held.size - width + 1) * self._up - self._position
-        count = max(-(-room // self._down), 0)
-        sound = self._filter(held, count)
-        used, self._position = divmod(self._position + self._down * count, self._up)
-        self._held = held[used:]
-        # A long way down can pass the end of what is there: the rest is owed by the next block.
-        self._position += max(used - held.size, 0) * self._up
-        # np.clip costs more than both of these.
-        np.maximum(sound, LEAST, out=sound)
-        np.minimum(sound, MOST, out=sound)
-        return np.rint(sound, out=sound).astype(np.int16)
+        if not self._converts:
+            return self._pass_on(pcm)
+        fed = self._fed or pcm.size > 0
+        if last:
+            pcm = np.concatenate((pcm, np.zeros(self._width // 2, dtype=np.int16)))
+        converted: NDArray[np.int16] = _convert_alike((self,), (pcm,))[0]
+        self._fed = fed
+        return converted
 
-    def _remember(self, pcm: NDArray[np.int16]) -> None:
-        """Keep the last 10 ms of what was fed, for a converter that goes on after this one."""
-        kept = self.source_rate_hz // 100
-        if pcm.size < kept:
-            pcm = np.concatenate((self._recent, pcm))
-        self._recent = pcm[-kept:].copy()
+    def _pass_on(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        owed, self._held = self._held, 0
+        whole = np.concatenate((self._past[self._past.size - owed :], pcm)) if owed else pcm
+        if pcm.size >= self._kept:
+            self._past = pcm[pcm.size - self._kept :].copy()
+        else:
+            self._past = np.concatenate((self._past, pcm))[-self._kept :]
+        return whole
 
-    def _filter(self, held: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-        """The next `count` samples, float32[count]."""
-        width, up, down = self._taps.shape[1], self._up, self._down
-        sound = np.zeros(count, dtype=np.float32)
-        if up > FEW_PHASES and count:
-            windows = np.lib.stride_tricks.sliding_window_view(held, width)
-            places, phases = np.divmod(self._position + down * np.arange(count), up)
-            np.einsum("ij,ij->i", windows[places], self._taps[phases], out=sound)
-            return sound
-        # Every up-th sample has the same phase, and stands `down` further on: no gathering.
-        for first in range(min(up, count)):
-            at, phase = divmod(self._position + down * first, up)
-            wanted = -(-(count - first) // up)
-            piece = held[at : at + (wanted - 1) * down + width]
-            if down <= FEW_STEPS:
-                found = np.correlate(piece, self._taps[phase], "valid")[::down]
-            else:
-                lines = np.lib.stride_tricks.as_strided(
-                    piece, (wanted, width), (4 * down, 4), writeable=False
-                )
-                # Not by BLAS: its threads wait for one another where cores are scarce.
-                found = np.einsum("ij,j->i", lines, self._taps[phase])
-            sound[first::up] = found
-        return sound
+
+def convert(
+    streams: Sequence[ResampleStream], frames: Sequence[NDArray[np.int16]]
+) -> list[NDArray[np.int16]]:
+    """What each of `streams` gives for its frame: what `feed` would give, bit for bit.
+
+    Those that agree in rates and in what they hold, as streams do that have been fed alike, are
+    converted by one operation.  Each stream at most once.
+    """
+    converted = [NOTHING] * len(streams)
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for at, (stream, pcm) in enumerate(zip(streams, frames, strict=True)):
+        if not stream._converts:
+            converted[at] = stream._pass_on(pcm)
+            continue
+        rates = stream.source_rate_hz, stream.target_rate_hz
+        standing = stream._position, stream._held, stream._past.size
+        alike[*rates, *standing, pcm.size].append(at)
+    for places in alike.values():
+        some = _convert_alike([streams[at] for at in places], [frames[at] for at in places])
+        for at, row in zip(places, some, strict=True):
+            converted[at] = row
+    return converted
+
+
+def _convert_alike(
+    streams: Sequence[ResampleStream], frames: Sequence[NDArray[np.int16]]
+) -> NDArray[np.int16]:
+    """int16[k, m] of k streams with the same state, whose frames are of one length."""
+    first, rows = streams[0], len(streams)
+    ratio, position, fed = first._ratio, first._position, frames[0].size
+    up, down = ratio
+    parts = [
+        part for pair in zip(streams, frames, strict=True) for part in (pair[0]._past, pair[1])
+    ]
+    whole = np.concatenate(parts).reshape(rows, -1)
+    held = first._held + fed
+    # Output k stands at input position (position + k * down) / up.
+    room = (held - first._width + 1) * up - position
+    count = max(-(-room // down), 0)
+    sound = filter_rows(
+        whole[:, whole.shape[1] - held :].astype(np.float64), ratio, position, count
+    )
+    used, position = divmod(position + down * count, up)
+    # A long way down can pass the end of what is there: the rest is owed by the next block.
+    position += max(used - held, 0) * up
+    held = max(held - used, 0)
+    past = whole[:, whole.shape[1] - max(held, first._kept) :]
+    for stream, kept in zip(streams, past, strict=True):
+        # A copy: a stream that is not fed for long does not hold on to the others' sound.
+        stream._past = kept.copy()
+        stream._held, stream._position = held, position
+        stream._fed = stream._fed or fed > 0
+    # np.clip costs more than both of these.
+    np.maximum(sound, LEAST, out=sound)
+    np.minimum(sound, MOST, out=sound)
+    return np.rint(sound, out=sound).astype(np.int16)
 
 
 class RateSource:
     """Another source at another rate; it is read no further ahead than the conversion needs."""
+
+    __slots__ = ("_asked", "_converter", "_finished", "_rate", "_ready", "_source")
 
     def __init__(
         self, source: Source, clock_rate_hz: int, *, converter: ResampleStream | None = None
@@ -175,8 +213,9 @@ class RateSource:
         self._source = source
         self._rate = clock_rate_hz
         self._converter = converter or ResampleStream(source.clock_rate_hz, clock_rate_hz)
-        self._ready = np.zeros(0, dtype=np.int16)
+        self._ready = NOTHING
         self._finished = False
+        self._asked = False
 
     @property
     def clock_rate_hz(self) -> int:
@@ -195,21 +234,47 @@ class RateSource:
         """Whether the source has ended and all of it was read."""
         return self._finished and not self._ready.size
 
+    def ask(self, samples: int) -> NDArray[np.int16] | None:
+        """What `converter` is to be fed before `samples` are read, for `answer`; None: nothing.
+
+        So that many sources are converted at once; a source that has too little is done here.
+        """
+        lacking = samples - self._ready.size
+        if lacking <= 0 or self._finished:
+            return None
+        wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
+        pcm = self._source.read(wanted)
+        self._finished = self._source.ended
+        if pcm.size == wanted and not self._finished:
+            return pcm
+        self._asked = pcm.size < wanted
+        if pcm.size or self._finished or not self._converter.idle:
+            self.answer(self._converter.feed(pcm, last=self._finished))
+            if self._asked and not self._finished:
+                # A gap: what the filter still holds belongs before it.
+                self.answer(self._converter.rest())
+        return None
+
+    @property
+    def converter(self) -> ResampleStream:
+        """What it is converted by."""
+        return self._converter
+
+    def answer(self, converted: NDArray[np.int16]) -> None:
+        """Have these samples read next, behind what waits."""
+        ready = self._ready
+        self._ready = np.concatenate((ready, converted)) if ready.size else converted
+
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out at most `samples`; fewer mean that the source has no more now."""
-        while self._ready.size < samples and not self._finished:
-            lacking = samples - self._ready.size
-            wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
-            pcm = self._source.read(wanted)
-            self._finished = self._source.ended
-            converted = self._converter.feed(pcm, last=self._finished)
-            if pcm.size < wanted and not self._finished:
-                # A gap: what the filter still holds belongs before it.
-                converted = np.concatenate((converted, self._converter.rest()))
-            self._ready = np.concatenate((self._ready, converted))
-            if pcm.size < wanted:
-                break
-        taken, self._ready = self._ready[:samples], self._ready[samples:]
+        while self._ready.size < samples and not (self._finished or self._asked):
+            pcm = self.ask(samples)
+            if pcm is not None:
+                self.answer(self._converter.feed(pcm))
+        self._asked = False
+        taken, rest = self._ready[:samples], self._ready[samples:]
+        # A copy: what waits for long does not hold on to all that it was converted with.
+        self._ready = rest.copy() if rest.size else NOTHING
         return taken
 
 
@@ -221,17 +286,3 @@ def at_rate(source: Source, clock_rate_hz: int) -> Source:
     if source.clock_rate_hz == clock_rate_hz:
         return source
     return RateSource(source, clock_rate_hz)
-
-
-@lru_cache(maxsize=32)
-def polyphase(up: int, down: int) -> NDArray[np.float32]:
-    """The filter of a ratio, float32[up, width]: one row for each position between two inputs."""
-    scale = max(1.0, down / up)
-    half = math.ceil(ZERO_CROSSINGS * scale)
-    offset = np.arange(-half + 1, half + 1)[None, :] - np.arange(up)[:, None] / up
-    cutoff = CUTOFF / scale
-    shape = np.i0(KAISER_BETA * np.sqrt(np.clip(1.0 - (offset / half) ** 2, 0.0, 1.0)))
-    taps = cutoff * np.sinc(cutoff * offset) * shape / np.i0(KAISER_BETA)
-    # Every phase passes a constant unchanged.
-    taps /= taps.sum(axis=1, keepdims=True)
-    return taps.astype(np.float32)

@@ -8,7 +8,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.media.endpoints import SilenceSource, ToneSource
 from softphone.media.port import Source
-from softphone.media.resample import RateSource, ResampleStream, at_rate
+from softphone.media.resample import RateSource, ResampleStream, at_rate, convert
 from softphone.media.tones import Cadence, ToneGenerator, power_level, tone_level
 
 RATES = [(8000, 16_000), (8000, 24_000), (8000, 48_000), (16_000, 8000), (24_000, 8000),
@@ -125,3 +125,68 @@ def test_a_source_that_has_nothing_now_is_asked_again_later() -> None:
     assert not source.ended
     sparse.left = 1000
     assert source.read(160).size == 160
+
+
+@pytest.mark.parametrize(("source", "target"), RATES)
+def test_streams_that_are_converted_at_once_give_what_each_gives_alone(
+    source: int, target: int
+) -> None:
+    generator = np.random.default_rng(2)
+    together = [ResampleStream(source, target) for _ in range(7)]
+    alone = [ResampleStream(source, target) for _ in range(7)]
+    for _ in range(20):
+        # Most are fed alike, as the rows of a phase are; some are not.
+        sizes = [source // 50] * 5 + generator.integers(0, 700, 2).tolist()
+        frames = [generator.integers(-32768, 32768, size).astype(np.int16) for size in sizes]
+        given = convert(together, frames)
+        for stream, frame, converted in zip(alone, frames, given, strict=True):
+            assert np.array_equal(stream.feed(frame), converted)
+            assert converted.dtype == np.int16
+        assert [stream.lag for stream in together] == [stream.lag for stream in alone]
+
+
+def test_streams_of_several_rates_are_converted_in_one_call() -> None:
+    pairs = [(16_000, 8000), (8000, 8000), (48_000, 24_000), (16_000, 8000), (8000, 48_000)]
+    together = [ResampleStream(*pair) for pair in pairs]
+    alone = [ResampleStream(*pair) for pair in pairs]
+    frames = [sine(400.0, source, 0.02) for source, _ in pairs]
+    for stream, frame, converted in zip(alone, frames, convert(together, frames), strict=True):
+        assert np.array_equal(stream.feed(frame), converted)
+    assert convert([], []) == []
+
+
+def test_what_a_stream_keeps_does_not_hold_on_to_the_others() -> None:
+    streams = [ResampleStream(16_000, 8000) for _ in range(3)]
+    convert(streams, [np.zeros(320, dtype=np.int16)] * 3)
+    assert all(stream._past.base is None for stream in streams)
+
+
+def test_many_sources_are_asked_first_and_read_then() -> None:
+    def tone() -> RateSource:
+        return RateSource(ToneSource(700.0, 24_000, seconds=0.2), 8000)
+
+    asked, plain = tone(), tone()
+    while not plain.ended:
+        pcm = asked.ask(160)
+        if pcm is not None:
+            (converted,) = convert([asked.converter], [pcm])
+            asked.answer(converted)
+        assert np.array_equal(asked.read(160), plain.read(160))
+    assert asked.ended
+
+
+def test_a_source_that_was_asked_and_had_too_little_is_not_read_twice() -> None:
+    class Empty(SilenceSource):
+        reads = 0
+
+        def read(self, samples: int) -> np.ndarray:
+            self.reads += 1
+            return super().read(0)
+
+    empty = Empty(16_000)
+    source = RateSource(empty, 8000)
+    assert source.ask(160) is None
+    assert source.read(160).size == 0
+    assert empty.reads == 1
+    assert source.read(160).size == 0
+    assert empty.reads == 2

@@ -283,6 +283,15 @@ def lab(
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Where certificates and account files go."),
     ] = None,
+    capf: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capf",
+            metavar="DEVICE=WAY",
+            help="Let a device enroll by string, string:N, null-string, lsc or mic;"
+            " repeated for one device: one after the other.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Run a CUCM-like server on loopback until interrupted."""
@@ -290,7 +299,7 @@ def lab(
     async def command(face: Face) -> int:
         from softphone.cli.lab import run_lab
 
-        return await run_lab(face, folder)
+        return await run_lab(face, folder, capf or ())
 
     from softphone.cli.run import Options, run
 
@@ -416,6 +425,10 @@ def boot(
         typer.Option("--ca", metavar="FILE", help="Believe this authority for https servers."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Register, report, and leave.")] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="End the registration of this device by another client."),
+    ] = False,
     passphrase_fd: PassphraseFdOption = None,
     keyring: KeyringOption = None,
     ask_passphrase: AskPassphraseOption = False,
@@ -433,7 +446,7 @@ def boot(
 
         secret = PassphraseSource(passphrase_fd, keyring, ask_passphrase)
         options = BootOptions(
-            server, store, pin or (), first_use, auth_string, ca or (), once, secret
+            server, store, pin or (), first_use, auth_string, ca or (), once, take_over, secret
         )
         return await boot_device(face, device, options)
 

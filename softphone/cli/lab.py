@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from softphone.cli.face import Face
 from softphone.cli.run import DONE
 from softphone.lab import EXTENSIONS, LabConfig, LabServer
+from softphone.lab.capf_order import CapfWay, read_order
 from softphone.lab.chat import DOMAIN, find_prosody
 from softphone.machine import Transport
 from softphone.trust import write_private
@@ -25,18 +27,24 @@ def has_chat() -> bool:
     return find_prosody() is not None and find_spec("slixmpp") is not None
 
 
-async def run_lab(face: Face, folder: Path | None) -> int:
+async def run_lab(face: Face, folder: Path | None, capf: Sequence[str] = ()) -> int:
     """Run the lab until it is interrupted, which is its good end.
 
-    Without a folder it works in a temporary one.
+    Without a folder it works in a temporary one.  `capf` are orders such as "CSFALICE=lsc".
+    Raises ConfigurationError.
     """
+    config = LabConfig(
+        files=True,
+        tvs=True,
+        directory=True,
+        chat=has_chat(),
+        capf_orders=tuple(read_order(text) for text in capf),
+    )
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
-            async with LabServer(
-                folder, LabConfig(files=True, tvs=True, directory=True, chat=has_chat())
-            ) as lab:
+            async with LabServer(folder, config) as lab:
                 _ready(face, lab)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -56,40 +64,34 @@ def _ready(face: Face, lab: LabServer) -> None:
     if lab.directory is not None:
         places["uds"] = f"{lab.directory.address[0]}:{lab.directory.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
-    strings = dict(lab.capf.strings) if lab.capf is not None else {}
+    strings = {} if lab.capf is None else dict(lab.capf.strings)
+    orders = {} if lab.capf is None else lab.capf.ways
+    mics = {} if lab.capf is None else {name: str(path) for name, path in lab.capf.mics.items()}
     signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
     told: dict[str, Any] = {
         **places,
         "extensions": EXTENSIONS,
         "accounts": accounts,
         "auth_strings": strings,
+        "capf_orders": orders,
+        "mics": mics,
         "signer_sha256": signer,
         "directory": str(lab.directory_file or ""),
         "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
-    chats = told["chats"]
     # For scripts that are started beside it.
     write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
-    face.event(
-        "ready", _text(places, accounts, strings, signer, str(lab.directory_file), chats), **told
-    )
+    face.event("ready", _text(places, told), **told)
 
 
-def _text(
-    places: dict[str, str],
-    accounts: dict[str, str],
-    strings: dict[str, str],
-    signer: str,
-    directory: str,
-    chats: dict[str, str],
-) -> str:
+def _text(places: dict[str, str], told: dict[str, Any]) -> str:
     """The same for a person, in lines that are never cut: paths are there to be copied."""
+    accounts, strings, signer = told["accounts"], told["auth_strings"], told["signer_sha256"]
     first = next(iter(accounts.values()))
-    device, string = next(iter(strings.items()))
     rows = [
         *places.items(),
         ("signer_sha256", signer),
-        *((f"device {name}", f"authentication string {value}") for name, value in strings.items()),
+        *_devices(told),
         *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
         *((f"account {name}", path) for name, path in accounts.items()),
     ]
@@ -97,13 +99,29 @@ def _text(
     lines = ["The lab is ready, on loopback only.", ""]
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
     lines += ["", f"Try: softphone call 600 --account {first} --duration 5"]
+    device = next(iter(told["capf_orders"]))
+    shown = f" --auth-string {strings[device]}" if device in strings else ""
     lines += [
         f" or: softphone boot {device} --server http://{places['http']} --store {device}"
-        f" --pin {signer} --auth-string {string}",
-        f" or: softphone contacts search alice --config {directory}",
+        f" --pin {signer}{shown}",
+        f" or: softphone contacts search alice --config {told['directory']}",
     ]
+    chats = told["chats"]
     if chats:
         user, account = next(iter(chats.items()))
         other = next(name for name in chats if name != user)
         lines.append(f" or: softphone im chat {other}@{DOMAIN} --account {account}")
     return "\n".join([*lines, "Ctrl-C ends it."])
+
+
+def _devices(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How each device may enroll, and what it needs for that."""
+    for name, ways in told["capf_orders"].items():
+        string = told["auth_strings"].get(name)
+        if ways == [CapfWay.STRING]:
+            yield f"device {name}", f"authentication string {string}"
+            continue
+        shown = "" if string is None else f" (string: {string})"
+        yield f"device {name}", f"enrolls by {', then '.join(ways)}{shown}"
+        if name in told["mics"]:
+            yield f"device {name}", f"MIC {told['mics'][name]}"

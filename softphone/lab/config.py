@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
+from softphone.lab.capf_order import CapfOrder
 from softphone.machine import Transport
 from softphone.security import CryptoSuite
 
@@ -53,10 +54,11 @@ class LabUser:
 class LabConfig:
     """`host` is the loopback address that everything listens at; port 0 is any free one.
 
-    With `capf` it issues certificates, too; with `files` it serves trust lists and
-    configurations, and issues certificates that these can be encrypted to; with `tvs` it says
-    of certificates whether it knows them; with `directory` it has one, as CUCM's UDS, and calls
-    come from numbers; with `chat` Prosody is started for its users. With `delayed_offer`,
+    With `capf` it issues certificates, too, to devices as `capf_orders` have it, else to each
+    once and by a string; with `files` it serves trust lists and configurations, and issues
+    certificates that these can be encrypted to; with `tvs` it says of certificates whether it
+    knows them; with `directory` it has one, as CUCM's UDS, and calls come from numbers; with
+    `chat` Prosody is started for its users. With `delayed_offer`,
     INVITEs to users carry no session description, as CUCM's do. `vouches` has the registrar say
     that it speaks for the far ends of calls. A callee is alerted for `alerting_patience`
     seconds. `nodes` servers stand beside one another, by TLS; with `oauth` there is one more
@@ -76,6 +78,7 @@ class LabConfig:
     udp_port: int = 0
     capf: bool = False
     capf_port: int = 0
+    capf_orders: tuple[CapfOrder, ...] = ()
     files: bool = False
     tftp_port: int = 0
     http_port: int = 0
@@ -103,7 +106,7 @@ class LabConfig:
     )
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError: the lab is for this machine only."""
+        """Raises ConfigurationError: the lab is for this machine only, and for its own devices."""
         try:
             loopback = ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -112,6 +115,12 @@ class LabConfig:
             raise ConfigurationError(
                 f"the lab listens at a loopback address only, such as 127.0.0.1, not {self.host!r}"
             )
+        enrolling = [user.device for user in self.users if user.login.certificate]
+        for order in self.capf_orders:
+            if order.device not in enrolling:
+                raise ConfigurationError(
+                    f"{order.device} does not enroll at the lab: {', '.join(enrolling)} do"
+                )
 
     def user(self, name: str | None) -> LabUser | None:
         """The user of that name."""

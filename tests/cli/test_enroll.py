@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from datetime import UTC, datetime
@@ -157,6 +158,27 @@ def test_the_key_is_kept_encrypted_where_there_is_a_passphrase(enroll, capf, tmp
     assert "give its passphrase" in locked.err
     again = enroll("--lsc", "--passphrase-fd", phrase())
     assert again.code == 0, again.err
+
+
+def test_every_way_is_seen_at_one_lab(start, cli, tmp_path):
+    orders = [("--capf", f"CSFALICE={way}") for way in ("null-string", "lsc", "mic", "string:4711")]
+    process = start("lab", "--dir", tmp_path / "lab", "--json", *(o for one in orders for o in one))
+    lab = json.loads(process.until("ready"))
+    place = ("--capf", lab["capf"], "--store", tmp_path / "store")
+    ca = ("--ca", tmp_path / "lab" / "capf.crt")
+    store, seen = IdentityStore(tmp_path / "store"), set()
+    ways = [
+        ("--null-string",),
+        ("--lsc",),
+        ("--mic", lab["mics"][DEVICE]),
+        ("--auth-string", "4711"),
+    ]
+    for way in ways:
+        outcome = cli("enroll", DEVICE, *place, *way, *(ca if not seen else ()))
+        assert outcome.code == 0, (way, outcome.err)
+        seen.add(store.load(DEVICE).der)
+    assert len(seen) == len(ways)
+    assert cli("enroll", DEVICE, *place, "--null-string").code == 1
 
 
 def test_a_wrong_string_is_exit_1_with_advice(enroll, capf):

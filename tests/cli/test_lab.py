@@ -19,7 +19,8 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     ready = json.loads(lab.until("ready"))
     places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https", "uds"}
     more = {"extensions", "accounts", "auth_strings", "signer_sha256", "directory", "chats"}
-    assert set(ready) == {"event", *places, *more}
+    assert set(ready) == {"event", "capf_orders", "mics", *places, *more}
+    assert ready["capf_orders"] == {"CSFALICE": ["string"], "CSFBOB": ["string"]}
     assert set(ready["auth_strings"]) == {"CSFALICE", "CSFBOB"}
     assert len(bytes.fromhex(ready["signer_sha256"])) == 32
     assert all(ready[key].startswith("127.0.0.1:") for key in places)
@@ -47,6 +48,30 @@ def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
     assert "sip_tls" in outcome.out
     assert "softphone boot CSFALICE --server http://127.0.0.1:" in outcome.out
     assert f"softphone call 600 --account {folder}/alice.toml" in outcome.out
+
+
+def test_how_devices_enroll_is_said_by_option(start, tmp_path):
+    orders = ("CSFALICE=null-string", "CSFALICE=mic", "CSFBOB=string:4711", "CSFBOB=lsc")
+    lab = start("lab", "--dir", tmp_path, *(text for one in orders for text in ("--capf", one)))
+    lab.until("Ctrl-C")
+    outcome = lab.end()
+    assert outcome.code == 0
+    said = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    assert "device CSFALICE enrolls by null-string, then mic" in said
+    assert f"device CSFALICE MIC {tmp_path / 'CSFALICE-mic.pem'}" in said
+    assert "device CSFBOB enrolls by string, then lsc (string: 4711)" in said
+    (boot,) = [line for line in said if "softphone boot CSFALICE" in line]
+    assert "--auth-string" not in boot
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [("CSFALICE=sudi", "expected DEVICE=string"), ("CSFDAVE=lsc", "CSFDAVE does not enroll")],
+)
+def test_an_order_that_cannot_be_carried_out_is_a_sentence(cli, tmp_path, order, why):
+    outcome = cli("lab", "--dir", tmp_path, "--capf", order)
+    assert outcome.code == 2
+    assert why in outcome.err
 
 
 def test_without_a_folder_it_cleans_up_after_itself(start, tmp_path):

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import stat
+
 import pytest
 
 from softphone.account import load_account
 from softphone.events import RegistrationState
-from softphone.lab import LabConfig, LabServer
+from softphone.lab import Authority, LabConfig, LabServer
+from softphone.lab.capf_order import read_order
 from softphone.phone import Phone
 from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.security import KeyMaterial
-from softphone.trust import CapfRefused, CapfRequest, IdentityStore, Operation, TrustStore
+from softphone.trust import (
+    CapfRefused,
+    CapfRequest,
+    Identity,
+    IdentityStore,
+    KeyKind,
+    Operation,
+    TrustStore,
+    new_key,
+)
 
 DEVICE = "CSFALICE"
 
@@ -71,3 +83,45 @@ async def test_who_shows_no_certificate_has_no_device(lab):
 async def test_without_being_asked_for_there_is_none(tmp_path):
     async with LabServer(tmp_path / "lab") as server:
         assert (server.capf, server.capf_address) == (None, None)
+
+
+def orders(*texts):
+    return LabConfig(capf=True, capf_orders=tuple(read_order(text) for text in texts))
+
+
+async def test_orders_for_one_device_are_carried_out_one_after_the_other(tmp_path, store):
+    config = orders("CSFALICE=null-string", "CSFALICE=lsc", "CSFALICE=mic", "CSFALICE=string:4711")
+    async with LabServer(tmp_path / "lab", config) as lab:
+        assert lab.capf.ways["CSFALICE"] == ["null-string", "lsc", "mic", "string"]
+        assert lab.capf.ways["CSFBOB"] == ["string"]
+        mic = Identity.load(lab.capf.mics[DEVICE])
+        assert (await enrolled(lab, store)).operation is Operation.INSTALL
+        first = store.load(DEVICE)
+        # Who shows nothing is not let in again, and takes nothing from the queue.
+        with pytest.raises(CapfRefused):
+            await enrolled(lab, store)
+        assert (await enrolled(lab, store, identity=first)).operation is Operation.INSTALL
+        second = store.load(DEVICE)
+        assert (await enrolled(lab, store, identity=mic)).operation is Operation.INSTALL
+        assert len({first.der, second.der, store.load(DEVICE).der}) == 3
+        assert lab.capf.strings[DEVICE] == "4711"
+        assert (await enrolled(lab, store, string=string_of(lab))).operation is Operation.INSTALL
+        assert (await enrolled(lab, store)).operation is Operation.NONE
+
+
+async def test_a_certificate_from_another_maker_does_not_do(tmp_path, store):
+    maker = Authority("another maker").issue_general(
+        f"CP-LAB-{DEVICE}", [], key=new_key(KeyKind.RSA_2048)
+    )
+    async with LabServer(tmp_path / "lab", orders("CSFALICE=mic")) as lab:
+        with pytest.raises(CapfRefused):
+            await enrolled(lab, store, identity=Identity(maker.certificate, maker.key))
+    assert store.load(DEVICE) is None
+
+
+async def test_a_mic_is_made_only_where_an_order_wants_one_and_is_private(lab, tmp_path):
+    assert lab.capf.mics == {}
+    async with LabServer(tmp_path / "another", orders("CSFBOB=mic")) as other:
+        assert set(other.capf.mics) == {"CSFBOB"}
+        assert "CSFBOB" not in other.capf.strings
+        assert stat.S_IMODE(other.capf.mics["CSFBOB"].stat().st_mode) == 0o600

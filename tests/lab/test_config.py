@@ -6,6 +6,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login
+from softphone.lab.capf_order import CapfOrder
 from softphone.machine import Transport
 
 
@@ -18,6 +19,13 @@ def test_a_loopback_address_is_taken(host):
 def test_any_other_host_is_refused_by_name(host):
     with pytest.raises(ConfigurationError, match="loopback"):
         LabConfig(host=host)
+
+
+@pytest.mark.parametrize("device", ["CSFDAVE", "CSFCAROL", "CSFNOBODY"])
+def test_an_order_is_for_a_device_that_enrolls(device):
+    with pytest.raises(ConfigurationError, match=f"{device} does not enroll.*CSFALICE, CSFBOB"):
+        LabConfig(capf_orders=(CapfOrder(device),))
+    assert LabConfig(capf_orders=(CapfOrder("CSFBOB"),)).capf_orders
 
 
 def test_users_are_found_by_name_and_nobody_else_is():

@@ -1,0 +1,59 @@
+"""What an administrator of the lab has set for devices at CAPF, in words: "CSFALICE=lsc".
+
+Several orders for one device stand in a queue: the next is pending once a certificate was issued
+by the one before.  How a certificate is shown is the device's choice, as with CUCM: an order for
+the LSC is carried out for who shows the MIC, too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+
+__all__ = ["CapfOrder", "CapfWay", "read_order"]
+
+_ORDER = re.compile(r"(?P<device>[A-Za-z0-9._-]{1,32})=(?P<way>[a-z-]+)(?::(?P<string>[0-9]+))?")
+
+
+class CapfWay(StrEnum):
+    """How a device has to show that it may enroll, as the command line has it."""
+
+    STRING = "string"
+    NULL_STRING = "null-string"
+    LSC = "lsc"
+    MIC = "mic"
+
+
+@dataclass(frozen=True, slots=True)
+class CapfOrder:
+    """An installation that is to be pending for a device; without a `string` one is made up."""
+
+    device: str
+    way: CapfWay = CapfWay.STRING
+    string: KeyMaterial | None = field(default=None, repr=False)
+
+
+def read_order(text: str) -> CapfOrder:
+    """Read "DEVICE=string", "DEVICE=string:N", "=null-string", "=lsc" or "=mic".
+
+    Raises ConfigurationError.
+    """
+    match = _ORDER.fullmatch(text)
+    way = match["way"] if match else ""
+    string = match["string"] if match else None
+    if match is None or way not in tuple(CapfWay) or (string and way != CapfWay.STRING):
+        raise ConfigurationError(
+            f"--capf {text}: expected DEVICE=string, DEVICE=string:N, DEVICE=null-string,"
+            " DEVICE=lsc or DEVICE=mic"
+        )
+    if string is not None and not 4 <= len(string) <= 10:
+        raise ConfigurationError(
+            f"--capf {match['device']}: a string has 4 to 10 digits, as CUCM's"
+        )
+    return CapfOrder(
+        match["device"], CapfWay(way), None if string is None else KeyMaterial(string.encode())
+    )

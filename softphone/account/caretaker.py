@@ -99,7 +99,7 @@ class Caretaker:
     async def _open(self, booted: Booted) -> None:
         belief = self._belief(booted)
         try:
-            for config in device_accounts(booted, model=self._plan.model):
+            for config in self._lines(booted):
                 self.accounts.append(await self._hands.register(config, belief, self.on_service))
                 self._tell(registered_step(self.accounts[-1]))
         except BaseException:
@@ -107,6 +107,11 @@ class Caretaker:
                 await self._hands.close(account)
             self.accounts.clear()
             raise
+
+    def _lines(self, booted: Booted) -> list[AccountConfig]:
+        """Raises what `device_accounts` raises."""
+        plan = self._plan
+        return device_accounts(booted, model=plan.model, take_over=plan.take_over)
 
     def _belief(self, booted: Booted) -> Belief:
         """The call servers are believed by the trust lists and nothing else."""
@@ -250,7 +255,7 @@ class Caretaker:
         """Have the lines as the configuration says; `anew`: register them anew in any case."""
         known, self._booted = self._known(), booted
         try:
-            wanted = device_accounts(booted, model=self._plan.model)
+            wanted = self._lines(booted)
         except SoftphoneError as exc:
             self._booted = known
             self._say(ConfigurationFetched(self._plan.device, False, str(exc)))

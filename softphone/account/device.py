@@ -6,6 +6,8 @@ issued, and believes the call servers that the trust lists name.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from softphone.account.config import (
     AccountConfig,
     CredentialConfig,
@@ -29,10 +31,11 @@ _UDP = 2
 
 
 def device_accounts(
-    booted: Booted, *, persona: str = PERSONA, model: int = 503
+    booted: Booted, *, persona: str = PERSONA, model: int = 503, take_over: bool = False
 ) -> list[AccountConfig]:
     """What the device's lines are as accounts; `model` is its product number (503: a CSF phone).
 
+    `take_over` is as in `DeviceIdentity`.
     Raises EnrollmentNeeded for a device that needs a certificate and has none, ConfigurationError
     for one that signs in by OAuth, which needs an account file with the token.
     """
@@ -42,7 +45,12 @@ def device_accounts(
             f'{booted.device} registers by OAuth: make an account file with persona = "oauth"'
         )
     tls = _tls(booted)
-    return [_account(booted, line, tls, persona, model) for line in config.lines]
+    accounts = [_account(booted, line, tls, persona, model) for line in config.lines]
+    if not take_over:
+        return accounts
+    return [
+        replace(one, device=one.device and replace(one.device, take_over=True)) for one in accounts
+    ]
 
 
 def _tls(booted: Booted) -> TlsConfig:

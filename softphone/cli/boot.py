@@ -24,7 +24,9 @@ __all__ = ["BootOptions", "boot_device"]
 
 @dataclass(frozen=True, slots=True)
 class BootOptions:
-    """What was given; `once` is to register, report, and leave."""
+    """What was given; `once` is to register, report, and leave, `take_over` to end another
+    client's registration of the device.
+    """
 
     servers: Sequence[str]
     store: Path
@@ -33,6 +35,7 @@ class BootOptions:
     string: str | None = None
     ca: Sequence[Path] = ()
     once: bool = False
+    take_over: bool = False
     passphrase: PassphraseSource = field(default_factory=PassphraseSource)
 
 
@@ -83,6 +86,7 @@ async def _plan(device: str, options: BootOptions) -> BootPlan:
         string=None if options.string is None else KeyMaterial(options.string.encode()),
         passphrase=secret,
         web=web,
+        take_over=options.take_over,
     )
 
 

@@ -100,7 +100,7 @@ _WARNING: Mapping[int, str] = {
 _REGISTRAR: Mapping[str, str] = {
     "registration is active for another client": "the device is signed in elsewhere: sign out "
     "there first, have the administrator reset it, or, where its user agrees, end that "
-    "registration with take_over = true in [device]",
+    "registration: softphone boot --take-over, or take_over = true in an account's [device]",
     "tls authentication failure": "the server does not know our certificate as this device's: "
     "enroll it again (softphone enroll), and compare tls.certificate and device.name",
     "device security mismatch": "the device's security profile and our transport differ: use "

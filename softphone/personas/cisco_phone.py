@@ -27,6 +27,7 @@ from softphone.security import SrtpPolicy
 from softphone.sip import Request
 from softphone.sip.kpml import KPML
 from softphone.sip.multipart import format_multipart
+from softphone.sip.node_registration import INITIALIZED
 from softphone.sip.remotecc import RemoteRequest, first_requests, read_requests, text_parts
 from softphone.sip.service_control import SERVICE_CONTROL, ServiceControl
 
@@ -54,7 +55,7 @@ REFRESH_EARLY = 5.0
 _TAKEN_OVER = 111
 """The alarm of an application that had the device's other registration destroyed."""
 # Why the device was away last, by the numbers of its alarms; an unknown cause has none.
-_ALARMS = {"initialized": 25, "cm-closed-tcp": 14, "reset-reset": 23, "reset-restart": 23}
+_ALARMS = {INITIALIZED: 25, "cm-closed-tcp": 14, "reset-reset": 23, "reset-restart": 23}
 
 
 class CiscoPhonePersona(StandardPersona):
@@ -90,14 +91,18 @@ class CiscoPhonePersona(StandardPersona):
             return RegistrationStyle()
 
         def alarm(cause: str) -> tuple[tuple[str, str], ...]:
-            number = _TAKEN_OVER if device.take_over else _ALARMS.get(cause)
+            # Asked for once, and not again by a client that has itself been taken over: two that
+            # insist would end one another's registrations for ever.
+            insists = device.take_over and cause == INITIALIZED
+            number = _TAKEN_OVER if insists else _ALARMS.get(cause)
             if number is None:
                 return ()
             text = (
                 f"cisco-alarm:{number} Name={device.name} ActiveLoad={device.load} "
                 f"InactiveLoad= Last={cause}"
             )
-            return (("Reason", f'SIP;cause=200;text="{text}"'),)
+            reason = ("Reason", f'SIP;cause=200;text="{text}"')
+            return (reason, ("Supported", DUPLICATE)) if insists else (reason,)
 
         return RegistrationStyle(
             user=device.contact,
@@ -120,8 +125,7 @@ class CiscoPhonePersona(StandardPersona):
 
     def _tags(self, line: Line) -> tuple[str, ...]:
         falls_back = line.srtp is SrtpPolicy.OPTIONAL
-        tags = (*_TAGS, FALLBACK) if falls_back else _TAGS
-        return (*tags, DUPLICATE) if line.device is not None and line.device.take_over else tags
+        return (*_TAGS, FALLBACK) if falls_back else _TAGS
 
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
         """Only where both sides have said that they fall back."""

@@ -62,7 +62,8 @@ class BootPlan:
 
     `store` is the folder of trust lists, identities and configurations; `string` the
     authentication string of an enrollment, `passphrase` what opens the device's key; `model` the
-    product number that TVS hears (503 is a CSF soft phone).
+    product number that TVS hears (503 is a CSF soft phone).  `take_over` is for the registration
+    that follows: it ends another client's of the same device, whose user has been asked.
     """
 
     device: str
@@ -74,6 +75,7 @@ class BootPlan:
     web: WebTrust = field(default_factory=WebTrust)
     """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
     model: int = 503
+    take_over: bool = False
     driver: DriverConfig = field(default_factory=DriverConfig)
     entropy: Entropy = random_bytes
 

@@ -284,7 +284,8 @@ class NodeRegistration:
         if watched is not None:
             watched.stop(now=now, close=False)
         self._active = index
-        self._inner = self._make(index, cause)
+        # Who has registered nowhere yet has not come from another node.
+        self._inner = self._make(index, INITIALIZED if self._home is None else cause)
         self._inner.register(now=now)
 
     def _leave(self, registration: Registration, now: float) -> None:

@@ -45,6 +45,12 @@ def test_a_secure_device(tmp_path):
     assert account.credentials is None
 
 
+def test_another_client_is_ended_only_where_its_user_was_asked(tmp_path):
+    assert not only(tmp_path).device.take_over
+    (account,) = device_accounts(booted(tmp_path), take_over=True)
+    assert account.device == replace(only(tmp_path).device, take_over=True)
+
+
 def test_the_first_three_nodes_in_their_order(tmp_path):
     nodes = tuple(CallManager(n, f"192.0.2.{n}", 5060, 5061) for n in range(5))
     account = only(tmp_path, replace(SECURE, call_managers=nodes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -83,6 +84,35 @@ def test_first_use_is_said(boot, cluster):
     assert "is believed: it is the first, and nobody vouches for it" in outcome.err
     assert "is registered at 127.0.0.1" in outcome.out
     assert "in clear" in outcome.out
+
+
+def test_another_client_of_the_device_is_ended_when_its_user_says_so(start, cli, tmp_path):
+    process = start("lab", "--dir", tmp_path / "lab", "--json")
+    lab = json.loads(process.until("ready"))
+    boot = ("boot", "CSFBOB", "--server", f"http://{lab['http']}", *pin(lab))
+    here, there = (("--store", tmp_path / name) for name in ("here", "there"))
+    there_first = start(*boot, *there, "--auth-string", lab["auth_strings"]["CSFBOB"], "--json")
+    there_first.until('"registered"')
+    # The same device at another desk: its certificate comes along, its installation does not.
+    (tmp_path / "here").mkdir(mode=0o700)
+    shutil.copy(tmp_path / "there" / "CSFBOB.pem", tmp_path / "here")
+    refused = cli(*boot, *here, "--once")
+    assert refused.code == 1
+    assert "Registration is active for another client" in refused.err
+    assert "--take-over" in refused.err
+    start(*boot, *here, "--take-over", "--json").until('"registered"')
+    outcome = there_first.outcome()
+    assert outcome.code == 1
+    assert "Registration is active for another client" in outcome.summary["reason"]
+
+
+def test_a_device_that_enrolls_by_null_string_needs_none(start, cli, tmp_path):
+    process = start("lab", "--dir", tmp_path / "lab", "--json", "--capf", "CSFALICE=null-string")
+    lab = json.loads(process.until("ready"))
+    store = ("--store", tmp_path / "store", "--pin", lab["signer_sha256"], "--once")
+    outcome = cli("boot", "CSFALICE", "--server", f"http://{lab['http']}", *store)
+    assert outcome.code == 0, outcome.err
+    assert "issued our certificate" in outcome.out
 
 
 def test_a_string_that_is_missing_is_asked_for(boot, cluster):

@@ -115,6 +115,15 @@ async def test_another_client_s_registration_is_taken_over_when_its_user_agrees(
     assert second.registration is RegistrationState.REGISTERED
 
 
+async def test_two_clients_that_insist_do_not_end_one_another_for_ever(lab, phone):
+    config = config_of(lab, "alice")
+    devices = [replace(config.device, mac=digit * 12, take_over=True) for digit in "01"]
+    first = await phone.register(replace(config, device=devices[0]))
+    second = await phone.register(replace(config, device=devices[1]))
+    await eventually(lambda: first.registration is RegistrationState.FAILED)
+    assert second.registration is RegistrationState.REGISTERED
+
+
 async def test_the_standby_is_watched_and_its_keep_alives_bind_nothing(lab, phone):
     await register(lab, phone, "alice")
     await eventually(lambda: lab.devices.keep_alives == 1)

@@ -109,9 +109,13 @@ def test_it_asks_for_all_lines_and_for_what_it_can_do_and_no_more():
 def test_a_device_is_taken_over_only_where_that_is_wanted():
     assert "X-cisco-duplicate-reg" not in PERSONA.style(LINE).option_tags
     style = PERSONA.style(Line(device=replace(DEVICE, take_over=True)))
-    assert "X-cisco-duplicate-reg" in style.option_tags
-    ((_, reason),) = style.alarm("initialized")
+    (_, reason), supported = style.alarm("initialized")
     assert "cisco-alarm:111 Name=CSFALICE" in reason
+    assert supported == ("Supported", "X-cisco-duplicate-reg")
+    # Said at the beginning and never again: a client that was taken over itself does not insist.
+    assert "X-cisco-duplicate-reg" not in style.option_tags
+    ((_, reason),) = style.alarm("cm-closed-tcp")
+    assert "cisco-alarm:14 " in reason
 
 
 def test_a_cause_without_number_has_no_alarm():

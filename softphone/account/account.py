@@ -110,7 +110,7 @@ class Account:
             on_event=self._handle,
             tls={"": self._tls},
             tap=setup.tap,
-            config=driver_config(setup.belief, setup.clock, setup.resolver.resolve),
+            config=driver_config(setup.belief, setup.clock, setup.resolver.resolve, setup.source),
         )
         self._mover = Mover(self._machine, self._driver)
         self._owners: dict[object, Callable[[Any], None]] = {}

@@ -100,10 +100,13 @@ def tls_settings(
 
 
 def driver_config(
-    belief: Belief, clock: Callable[[], float] | None, resolve: NameResolver
+    belief: Belief,
+    clock: Callable[[], float] | None,
+    resolve: NameResolver,
+    source: str | None = None,
 ) -> DriverConfig:
     """What the account's driver goes by."""
-    return DriverConfig(clock=clock, resolve=resolve, fetcher=belief.fetcher)
+    return DriverConfig(clock=clock, resolve=resolve, fetcher=belief.fetcher, source=source)
 
 
 def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:

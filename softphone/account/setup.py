@@ -23,7 +23,8 @@ class AccountSetup:
 
     `on_service` is asked when the server wants the device to start anew or to compare versions,
     once no call is up; True says that it has seen to everything.  `names` has whose number a
-    call's other end is told, once it is known.
+    call's other end is told, once it is known.  `source` is the local address that the account's
+    connections, and with them its media, are bound to; None leaves it to the system.
     """
 
     media: MediaPort
@@ -36,3 +37,4 @@ class AccountSetup:
     belief: Belief = NO_BELIEF
     on_service: OnService | None = None
     names: Names = no_names
+    source: str | None = None

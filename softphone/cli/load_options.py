@@ -127,7 +127,15 @@ class LoadOptions:
     ports: Annotated[
         str, _option("--ports", metavar="FIRST-LAST", help="Media ports, two a call.")
     ] = "40000-49999"
-    host: Annotated[str, _option("--host", help="The local address of media.")] = "127.0.0.1"
+    host: Annotated[
+        str | None,
+        _option(
+            "--host",
+            metavar="ADDRESS",
+            help="Our own address, of signaling and media; with {n}, the worker's number; or "
+            "`node`, that of each Ray node.  Else the one that leads to the server.",
+        ),
+    ] = None
     play: Annotated[
         Path | None, _option("--play", metavar="WAV", help="Say this, over and over; else a tone.")
     ] = None

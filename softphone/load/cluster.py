@@ -36,6 +36,11 @@ class Share:
         """This node's wall clock."""
         return time.time()
 
+    async def node(self) -> str:
+        """The address under which Ray knows this node."""
+        ray: Any = import_module("ray")
+        return str(ray.util.get_node_ip_address())
+
     async def work(self) -> int:
         """Do one share; gives the exit code."""
         try:
@@ -59,10 +64,14 @@ class Share:
 
 
 class RayLine:
-    """A worker that is a Ray actor; `offset` is how far its node's clock is ahead of ours."""
+    """A worker that is a Ray actor; `offset` is how far its node's clock is ahead of ours.
 
-    def __init__(self, ray: Any, actor: Any, offset: float) -> None:
+    `node` is its node's address.
+    """
+
+    def __init__(self, ray: Any, actor: Any, offset: float, node: str) -> None:
         self.offset = offset
+        self.node = node
         self._ray = ray
         self._actor = actor
         self._working = actor.work.remote()
@@ -80,13 +89,14 @@ class RayLine:
         try:
             async with asyncio.timeout(HIRE_PATIENCE):
                 offset = await _compare(actor)
+                node = await actor.node.remote()
         except TimeoutError:
             ray.kill(actor)
             raise ConfigurationError(
                 f"the Ray cluster has no free core for a worker within {HIRE_PATIENCE:g} s: "
                 "use fewer --workers, or more nodes"
             ) from None
-        return cls(ray, actor, offset)
+        return cls(ray, actor, offset, node)
 
     def say(self, data: bytes) -> None:
         """See `WorkerLine`."""

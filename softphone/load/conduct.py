@@ -87,7 +87,8 @@ async def _by_crew(
 
 
 async def _alone(plan: LoadPlan, watcher: Watcher) -> Result:
-    async with Runner(plan, on_second=watcher.second, on_progress=watcher.progress) as runner:
+    (share,) = plan.shares(1)
+    async with Runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
         with settled_memory():
             outcome, early = await _to_the_end(runner.run(), runner.stop)
     return Result(plan, invalid_because=list(outcome.invalid_because), interrupted=early)

@@ -86,9 +86,9 @@ class Crew:
         listeners: list[asyncio.Task[None]] = []
         try:
             for plan in self._plans:
-                hand = await self._hire(plan)
-                self._hands.append(hand)
+                self._hands.append(hand := _Hand(plan, await self._find()))
                 listeners.append(asyncio.ensure_future(self._listen(hand)))
+            self._brief(whole)
             await asyncio.gather(*(hand.ready for hand in self._hands))
             if self._stopped:
                 raise asyncio.CancelledError
@@ -107,10 +107,14 @@ class Crew:
         for hand in self._hands:
             hand.say("stop")
 
-    async def _hire(self, plan: LoadPlan) -> _Hand:
-        hand = _Hand(plan, await self._find())
-        hand.say("plan", plan.plain())
-        return hand
+    def _brief(self, whole: LoadPlan) -> None:
+        """Tell everybody its share, now that it is known who shares a machine with whom."""
+        nodes = [hand.line.node for hand in self._hands]
+        if any(nodes):
+            for hand, plan in zip(self._hands, whole.shares(len(nodes), nodes), strict=True):
+                hand.plan = plan
+        for hand in self._hands:
+            hand.say("plan", hand.plan.plain())
 
     async def _listen(self, hand: _Hand) -> None:
         """Take what a worker says until it says no more."""

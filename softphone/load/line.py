@@ -21,6 +21,10 @@ class WorkerLine(Protocol):
     def offset(self) -> float:
         """Seconds that the worker's wall clock is ahead of ours."""
 
+    @property
+    def node(self) -> str:
+        """The address of the machine that it is on; "" for this one."""
+
     def say(self, data: bytes) -> None:
         """Say a line; one that is gone hears nothing."""
 
@@ -41,6 +45,7 @@ class LocalLine:
     """A worker that is a process of this machine, by its pipes."""
 
     offset = 0.0
+    node = ""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

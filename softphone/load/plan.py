@@ -6,8 +6,9 @@ number of calls are cut into shares.  No secret is in a plan: passwords stay in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,10 @@ from softphone.load.arrival import Arrival, Hold, parse_arrival, parse_hold
 from softphone.load.users import UserSpec, config_of
 from softphone.security import CryptoSuite, SrtpPolicy
 
-__all__ = ["BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
+__all__ = ["NODE", "BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
+
+NODE = "node"
+"""Instead of an address: each worker takes that of its own node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class LoadPlan:
 
     `calls` is how many are up at once, at most; `rate` how many begin a second; `duration` the
     seconds that the load lasts once all `calls` have begun.  `hold` None is the scenario's own.
+    `host` is the local address of signaling and media: None is the one that leads to the server,
+    NODE that of the worker's Ray node, and {n} in it is the worker's number from 1 on.
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
     beside the signaling, or in a `worker` process of its own.  This is the share of `worker`
     among `workers`.
@@ -81,7 +87,7 @@ class LoadPlan:
     sockets: str = "per-call"
     placement: str = "inline"
     ports: tuple[int, int] = (40000, 49999)
-    host: str = "127.0.0.1"
+    host: str | None = None
     play: str | None = None
     checks: int = 8
     answer_timeout: float = 32.0
@@ -108,10 +114,11 @@ class LoadPlan:
         """How long calls last.  Raises ConfigurationError."""
         return parse_hold(self.hold or default, seed=self.seed)
 
-    def shares(self, workers: int) -> tuple[LoadPlan, ...]:
+    def shares(self, workers: int, nodes: Sequence[str] = ()) -> tuple[LoadPlan, ...]:
         """The plan cut for `workers`.  Raises ConfigurationError when there is too little to cut.
 
-        Users that are called in pairs stay together.
+        Users that are called in pairs stay together.  `nodes` has the address of each one's
+        machine, where there are several; ports are cut among those that share an address only.
         """
         pairs = [self.users[at : at + 2] for at in range(0, len(self.users), 2)]
         single = len(self.users) == 1
@@ -120,8 +127,9 @@ class LoadPlan:
                 f"{workers} workers: there are {self.calls} calls and {len(self.users)} users, "
                 "and each worker needs a call and a pair of users of its own"
             )
-        first, last = self.ports
-        room = (last - first + 1) // workers & ~1
+        machines = [nodes[number] if nodes else "" for number in range(workers)]
+        hosts = [_host_of(self.host, number + 1, each) for number, each in enumerate(machines)]
+        places = list(zip(machines, hosts, strict=True))
         return tuple(
             replace(
                 self,
@@ -130,11 +138,12 @@ class LoadPlan:
                 else tuple(user for pair in pairs[number::workers] for user in pair),
                 calls=len(range(number, self.calls, workers)),
                 register_rate=self.register_rate / workers,
-                ports=(first + number * room, first + (number + 1) * room - 1),
+                ports=_part(self.ports, places[:number].count(place), places.count(place)),
+                host=place[1],
                 worker=number,
                 workers=workers,
             )
-            for number in range(workers)
+            for number, place in enumerate(places)
         )
 
     def plain(self) -> dict[str, Any]:
@@ -183,6 +192,26 @@ def base_account(plan: LoadPlan) -> AccountConfig:
         changes["codecs"] = tuple(name.upper() for name in spec.codecs)
     # The engine is the run's own, and its ports are the plan's.
     return config.with_media(ports=None, **changes)
+
+
+def _host_of(host: str | None, number: int, node: str) -> str | None:
+    """The local address of one worker.  Raises ConfigurationError for a template that has none."""
+    if host is None or host == NODE:
+        # Without nodes there is one machine, and its address is the one that leads to the server.
+        return None if host is None else node or None
+    try:
+        return str(ip_address(host.format(n=number).strip("[]")))
+    except (ValueError, KeyError, IndexError, AttributeError):
+        raise ConfigurationError(
+            f"--host {host}: expected an address, in which {{n}} is a worker's number, or {NODE}"
+        ) from None
+
+
+def _part(ports: tuple[int, int], number: int, of: int) -> tuple[int, int]:
+    """One of so many parts of a range, each of whole pairs."""
+    first, last = ports
+    room = (last - first + 1) // of & ~1
+    return first + number * room, first + (number + 1) * room - 1
 
 
 def _made(spec: BaseSpec, first: UserSpec) -> AccountConfig:

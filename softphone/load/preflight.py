@@ -15,6 +15,8 @@ SPARE = 64
 """Descriptors for the loop, the files and the screen."""
 ROWS_A_SOCKET = 200
 """Streams that share a pair of sockets."""
+ANY = "0.0.0.0"
+"""Where the server has yet to be asked for, a port is free that no address has taken."""
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -67,15 +69,28 @@ def _check_ports(plan: LoadPlan, needed: int) -> None:
             f"the run needs {needed:,} pairs of media ports, and --ports {first}-{last} has "
             f"{there:,}: give a wider range, or use --sockets shared"
         )
+    host = plan.host or ANY
+    if not _is_ours(host):
+        raise ConfigurationError(f"--host {host}: this machine has no such address")
     free = 0
     for port in range(even, last, 2):
-        free += _is_free(plan.host, port)
+        free += _is_free(host, port)
         if free >= needed:
             return
     raise ConfigurationError(
-        f"the run needs {needed:,} pairs of media ports on {plan.host}, and of --ports "
+        f"the run needs {needed:,} pairs of media ports on {host}, and of --ports "
         f"{first}-{last} only {free:,} are free"
     )
+
+
+def _is_ours(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -119,7 +119,6 @@ class Runner:
     async def _open(self) -> None:
         plan = self.plan
         config = MediaConfig(
-            host=plan.host,
             ports=PortRange(*plan.ports),
             sharing=SocketSharing(plan.sockets),
             capacity=max(64, 4 * plan.calls),
@@ -137,6 +136,7 @@ class Runner:
             resolver=Resolver(entropy=random_bytes),
             entropy=random_bytes,
             fips=mode.on,
+            source=plan.host,
         )
         self._gauge = Gauge(engine)
 

@@ -58,10 +58,16 @@ async def addresses_of(host: str, resolve: Resolver) -> Sequence[str]:
 
 
 class Dialer:
-    """Finds addresses and makes stream connections, without keeping any."""
+    """Finds addresses and makes stream connections, without keeping any.
 
-    def __init__(self, *, limits: Limits, tls: TlsClient, resolve: Resolver) -> None:
+    `source` is the local address that they are made from; None leaves it to the system.
+    """
+
+    def __init__(
+        self, *, limits: Limits, tls: TlsClient, resolve: Resolver, source: str | None = None
+    ) -> None:
         self._limits = limits
+        self.source = source
         self.tls = tls
         self._resolve = resolve
 
@@ -117,7 +123,7 @@ class Dialer:
         failure: SoftphoneError | None = None
         for address in addresses:
             try:
-                return await connect_socket(address, timeout)
+                return await connect_socket(address, timeout, self.source)
             except TransportError as exc:
                 failure = failure or exc
         raise failure or TransportError(f"the name {target.host} has no address")

@@ -82,7 +82,8 @@ class DriverConfig:
 
     `clock()` is the machine's `now`, the loop's own time when None; `wall()` the time of day.
     `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `fetcher`
-    brings CRLs and OCSP answers, over HTTP when None.
+    brings CRLs and OCSP answers, over HTTP when None.  `source` is the local address of all flows
+    that we open; None leaves it to the system.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -90,6 +91,7 @@ class DriverConfig:
     wall: Callable[[], datetime] = _utc
     resolve: Resolver = system_addresses
     fetcher: Fetcher | None = None
+    source: str | None = None
 
 
 class Driver(Generic[E]):
@@ -129,7 +131,7 @@ class Driver(Generic[E]):
             on_bug=self._bug,
             clock=self._clock,
         )
-        dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve)
+        dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve, source=config.source)
         self.tap = tap
         self._board = Switchboard(self._drain, dialer, limits=limits, tap=tap)
         self._listeners: list[Listener] = []

@@ -246,14 +246,21 @@ def _words(exc: OSError) -> str:
     return os.strerror(exc.errno) if exc.errno else str(exc)
 
 
-async def connect_socket(address: Address, within: float) -> socket.socket:
-    """A connected, non-blocking TCP socket.  Raises TransportError, TransportTimeout."""
+async def connect_socket(
+    address: Address, within: float, source: str | None = None
+) -> socket.socket:
+    """A connected, non-blocking TCP socket, from `source` where one is given.
+
+    Raises TransportError, TransportTimeout.
+    """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            sock.bind((source, 0))
         async with asyncio.timeout(within):
             await loop.sock_connect(sock, address)
     except TimeoutError as exc:
@@ -264,7 +271,8 @@ async def connect_socket(address: Address, within: float) -> socket.socket:
     except OSError as exc:
         sock.close()
         raise TransportError(
-            f"{address[0]} port {address[1]} cannot be reached: {_words(exc)}"
+            f"{address[0]} port {address[1]} cannot be reached"
+            f"{'' if source is None else f' from {source}'}: {_words(exc)}"
         ) from exc
     except BaseException:
         sock.close()

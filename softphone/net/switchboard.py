@@ -179,7 +179,7 @@ class Switchboard(Generic[E]):
 
     async def _reach_datagram(self, target: Target) -> tuple[Flow, DatagramSocket]:
         remote = (await self._dialer.addresses(target))[0]
-        local = local_address_for(remote)
+        local = self._dialer.source or local_address_for(remote)
         wildcard = "::" if ":" in remote[0] else "0.0.0.0"
         for candidate in self._sockets:
             if candidate.local[0] in (local, wildcard):

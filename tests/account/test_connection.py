@@ -189,3 +189,5 @@ async def test_all_accounts_share_what_was_fetched():
 
     made = driver_config(Belief(fetcher=fetcher), None, system_addresses)
     assert made.fetcher is fetcher
+    assert made.source is None
+    assert driver_config(Belief(), None, system_addresses, "192.0.2.7").source == "192.0.2.7"

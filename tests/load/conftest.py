@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import os
+import socket
+from collections import defaultdict
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +33,30 @@ async def eventually(condition, *, within=40.0):
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)
+
+
+def media_addresses(ports):
+    """The local addresses of this machine's UDP sockets with ports in a range, and who has them.
+
+    By address: the numbers of the sockets, which `own_sockets` has of this process.
+    """
+    found = defaultdict(set)
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        fields = line.split()
+        address, _, port = fields[1].partition(":")
+        if ports[0] <= int(port, 16) <= ports[1]:
+            place = socket.inet_ntoa(int(address, 16).to_bytes(4, "little"))
+            found[place].add(f"socket:[{fields[9]}]")
+    return found
+
+
+def own_sockets():
+    """The sockets of this process, as /proc names them."""
+    found = set()
+    for each in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found.add(os.readlink(f"/proc/self/fd/{each}"))
+    return found
 
 
 @pytest.fixture

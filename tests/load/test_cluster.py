@@ -18,9 +18,11 @@ import pytest
 
 from softphone.load.cluster import Share
 from softphone.load.wire import read_line, write_line
-from tests.load.conftest import eventually
+from tests.load.conftest import eventually, media_addresses
 
 RAY = Path(sys.executable).parent / "ray"
+FIRST, SECOND = "127.0.0.2", "127.0.0.3"
+"""The nodes' addresses."""
 
 
 async def test_a_share_speaks_as_a_worker_does():
@@ -68,21 +70,22 @@ def kill(process):
 
 @pytest.fixture
 def nodes(tmp_path):
-    """The address of a cluster, and its second node's process."""
+    """The address of a cluster, and its second node's process; each has an address of its own."""
     if find_spec("ray") is None:
         # Of a Python that Ray has wheels for, the test extra brings it.
         pytest.skip("Ray is not installed: pip install '.[test]'")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    with socket.create_server((FIRST, 0)) as probe:
         port = probe.getsockname()[1]
     # Ray's sockets have long names, and a path of theirs may have 107 characters.
     folder = Path("/tmp") / f"ray-{os.getpid()}"
-    local = ("--node-ip-address", "127.0.0.1", "--object-store-memory", 100_000_000)
+    memory = ("--object-store-memory", 100_000_000, "--node-ip-address")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         head = ("--head", "--port", port, "--include-dashboard", "false", "--temp-dir", folder)
-        stack.enter_context(node(tmp_path / "head.log", *head, *local))
-        address = f"127.0.0.1:{port}"
-        second = stack.enter_context(node(tmp_path / "second.log", "--address", address, *local))
+        stack.enter_context(node(tmp_path / "head.log", *head, *memory, FIRST))
+        address = f"{FIRST}:{port}"
+        joins = ("--address", address, *memory, SECOND)
+        second = stack.enter_context(node(tmp_path / "second.log", *joins))
         yield address, second
 
 
@@ -96,7 +99,7 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
         *(sys.executable, "-m", "softphone", "load", "run", "--json", "--ray", address),
         *("--workers", "4", "--calls", "4", "--rate", "4", "--duration", "5", "--checks", "0"),
         *("--account", lab.accounts["load00001"], "--target", "600"),
-        *("--ports", f"{plan.ports[0]}-{plan.ports[1]}"),
+        *("--ports", f"{plan.ports[0]}-{plan.ports[1]}", "--host", "node"),
     ]
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("w") as told, err.open("w") as complained:
@@ -104,6 +107,7 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
         try:
             await eventually(lambda: process.poll() is not None or '"up": 4' in out.read_text())
             assert process.poll() is None, err.read_text()
+            assert media_addresses(plan.ports).keys() >= {FIRST, SECOND}
             kill(second)
             await eventually(lambda: process.poll() is not None)
         finally:

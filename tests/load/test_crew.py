@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.load.crew import Crew, WorkerFailed
-from softphone.load.plan import BaseSpec, LoadPlan
+from softphone.load.plan import NODE, BaseSpec, LoadPlan
 from softphone.load.tally import Second, Tally
 from softphone.load.users import UserSpec
 from softphone.load.wire import read_line, write_line
@@ -30,7 +31,8 @@ class Pretender:
 
     offset = 0.0
 
-    def __init__(self, before, between):
+    def __init__(self, before, between, node=""):
+        self.node = node
         self._before, self._between = before, between
         self._heard: asyncio.Queue = asyncio.Queue()
         self._said: asyncio.Queue[bytes] = asyncio.Queue()
@@ -74,10 +76,10 @@ class Pretender:
         return 0
 
     async def _pretend(self):
-        plan = (await self._heard.get())[1]
-        self.number = plan["worker"]
+        self.plan = (await self._heard.get())[1]
+        self.number = self.plan["worker"]
         await self._before(self, 0)
-        self.tell("progress", [len(plan["users"])] * 2)
+        self.tell("progress", [len(self.plan["users"])] * 2)
         self.tell("ready")
         if (await self._heard.get())[0] != "go":
             return
@@ -95,14 +97,15 @@ def plan(calls=9, users=6):
     return LoadPlan("echo", "600", BaseSpec(server="sip:h"), specs, calls=calls)
 
 
-def crew(before=nothing, between=nothing, workers=3, told=None, progress=None):
-    """A crew of workers that only pretend."""
+def crew(before=nothing, between=nothing, nodes=("", "", ""), told=None, progress=None):
+    """A crew of workers that only pretend, on these nodes."""
+    places = iter(nodes)
 
     async def hire():
-        return Pretender(before, between)
+        return Pretender(before, between, next(places))
 
     return Crew(
-        plan().shares(workers),
+        plan().shares(len(nodes)),
         on_second=(told if told is not None else []).append,
         on_progress=lambda *of: (progress if progress is not None else []).append(of),
         hire=hire,
@@ -124,6 +127,22 @@ async def test_seconds_of_all_workers_are_one_second():
     assert result.invalid_because == ["worker 2: it was busy", "worker 3: it was busy"]
     assert progress[-1] == (6, 6)
     assert result.lost == []
+
+
+async def test_workers_on_machines_of_their_own_take_their_addresses():
+    plans = []
+
+    async def keep(worker, at):
+        plans.append(worker.plan)
+
+    whole = replace(plan(), host=NODE, ports=(40000, 40999))
+    await crew(before=keep, nodes=("192.0.2.1", "192.0.2.2", "192.0.2.1")).run(whole)
+    told = [(each["host"], each["ports"]) for each in plans]
+    assert sorted(told) == [
+        ("192.0.2.1", [40000, 40499]),
+        ("192.0.2.1", [40500, 40999]),
+        ("192.0.2.2", [40000, 40999]),
+    ]
 
 
 async def test_a_lost_worker_is_named_with_its_share_and_the_rest_is_reported():

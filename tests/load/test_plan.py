@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, accounts_of, base_account
+from softphone.load.plan import NODE, BaseSpec, FaultSpec, LoadPlan, accounts_of, base_account
 from softphone.load.users import UserSpec
 from softphone.security import CryptoSuite, SrtpPolicy
 
@@ -39,6 +39,35 @@ def test_shares_add_up_and_nobody_is_in_two():
     ranges = sorted(share.ports for share in shares)
     assert all(last < first for (_, last), (first, _) in pairwise(ranges))
     assert [(share.worker, share.workers) for share in shares] == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_ports_are_cut_among_those_who_share_an_address():
+    whole = plan(host=NODE, ports=(40000, 40999))
+    one, two, three = whole.shares(3, ("192.0.2.1", "192.0.2.2", "192.0.2.1"))
+    assert [share.host for share in (one, two, three)] == ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
+    assert two.ports == (40000, 40999)
+    assert (one.ports, three.ports) == ((40000, 40499), (40500, 40999))
+
+
+def test_a_machine_without_nodes_has_the_address_that_leads_to_the_server():
+    assert [share.host for share in plan(host=NODE).shares(2)] == [None, None]
+    assert [share.host for share in plan().shares(2, ("192.0.2.1", "192.0.2.2"))] == [None, None]
+
+
+def test_an_address_may_have_the_number_of_the_worker():
+    shares = plan(host="192.0.2.{n}", ports=(40000, 40999)).shares(2)
+    assert [share.host for share in shares] == ["192.0.2.1", "192.0.2.2"]
+    assert [share.ports for share in shares] == [(40000, 40999)] * 2
+    assert [share.host for share in plan(host="[2001:db8::{n:x}]").shares(2)] == [
+        "2001:db8::1",
+        "2001:db8::2",
+    ]
+
+
+@pytest.mark.parametrize("host", ["pbx.test", "192.0.2.{m}", "192.0.2.{n.x}", "192.0.2.{", "{}"])
+def test_what_is_no_address_is_refused(host):
+    with pytest.raises(ConfigurationError, match="expected an address"):
+        plan(host=host).shares(1)
 
 
 def test_pairs_of_users_stay_together():

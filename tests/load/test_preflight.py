@@ -28,6 +28,12 @@ def test_a_plan_that_fits_passes(free_ports):
     preflight.check(plan(calls=20, ports=free_ports))
 
 
+def test_an_address_that_this_machine_has_not_is_named(free_ports):
+    preflight.check(plan(calls=20, ports=free_ports, host="127.0.0.3"))
+    with pytest.raises(ConfigurationError, match=r"--host 192\.0\.2\.1: .*no such address"):
+        preflight.check(plan(calls=20, ports=free_ports, host="192.0.2.1"))
+
+
 def test_a_range_that_is_too_small_says_how_much_is_missing():
     with pytest.raises(ConfigurationError, match=r"100 pairs.*40000-40099 has 50.*shared"):
         preflight.check(plan(calls=100, ports=(40000, 40099)))

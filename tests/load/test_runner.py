@@ -11,7 +11,7 @@ import pytest
 from softphone.errors import ConfigurationError, RegistrationError
 from softphone.load import BaseSpec, FaultSpec, LoadPlan, Runner, Scenario, Tally, UserSpec
 from softphone.load.fault import afflicted
-from tests.load.conftest import eventually, many_users
+from tests.load.conftest import eventually, many_users, media_addresses, own_sockets
 
 
 async def run(plan):
@@ -48,6 +48,21 @@ async def test_fifty_calls_over_tls_with_srtp(tmp_path, plan_for):
     assert total.mos.total == 50
     assert total.heard == total.checked > 0
     assert total.cpu_ms_per_call_second > 0
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.3"])
+async def test_signaling_and_media_go_out_from_one_address(lab, plan_for, host):
+    plan = plan_for(lab, "echo", calls=2, duration=60.0, checks=0, host=host)
+    seconds = []
+    async with Runner(plan, on_second=seconds.append) as runner:
+        running = asyncio.ensure_future(runner.run())
+        await eventually(lambda: any(second.tally.received for second in seconds))
+        assert lab.registered["load00001"].flow.remote[0] == (host or "127.0.0.1")
+        ours = own_sockets()
+        found = media_addresses(plan.ports)
+        assert {place for place in found if found[place] & ours} == {host or "127.0.0.1"}
+        runner.stop()
+        await running
 
 
 async def test_shared_sockets_carry_the_same_calls(lab, plan_for):

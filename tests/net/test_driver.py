@@ -53,6 +53,37 @@ async def test_bytes_go_both_ways_over_every_transport(transport, tmp_path):
     assert ours.seen(Down)[-1].reason is None
 
 
+@pytest.mark.parametrize("transport", list(Transport))
+async def test_flows_go_out_from_the_address_that_was_given(transport, tmp_path):
+    _, _, near, far, target = await open_pair(transport, tmp_path)
+    tls = {"": settings(tmp_path, alice(), "alice")}
+    ours = Recorder()
+    config = DriverConfig(LIMITS, source="127.0.0.9")
+    elsewhere = Driver(ours, on_event=ours.on_event, tls=tls, config=config)
+    async with near, far, elsewhere:
+        assert (await near.open(target)).local[0] == "127.0.0.1"
+        flow = await elsewhere.open(target)
+        assert flow.local[0] == "127.0.0.9"
+        with elsewhere.change():
+            ours.send(b"hello", flow)
+        await until(lambda: flow.local in {one.remote for one in far.flows})
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+async def test_an_address_that_is_not_ours_is_named(transport, tmp_path):
+    _, _, near, far, target = await open_pair(transport, tmp_path)
+    tls = {"": settings(tmp_path, alice(), "alice")}
+    ours = Recorder()
+    config = DriverConfig(LIMITS, source="192.0.2.9")
+    async with (
+        near,
+        far,
+        Driver(ours, on_event=ours.on_event, tls=tls, config=config) as elsewhere,
+    ):
+        with pytest.raises(TransportError, match=r"192\.0\.2\.9"):
+            await elsewhere.open(target)
+
+
 async def test_after_exit_no_task_is_left(tmp_path):
     ours, _theirs, near, far, target = await open_pair(Transport.TLS, tmp_path)
     async with near, far:

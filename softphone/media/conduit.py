@@ -27,6 +27,8 @@ HEAD: Final = struct.Struct("=IIqqIId")
 """Samples, clock rate, timestamp, security generation, whether it is concealed, and when it was
 captured by whose clock."""
 
+NOTHING: Final[Pcm] = np.zeros(0, dtype=np.int16)
+
 
 def put_samples(ring: SharedRing, pcm: Pcm) -> None:
     """Put int16[n] into a ring of samples; what does not fit is counted as lost."""
@@ -41,6 +43,7 @@ class RingSource:
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
         self._ring = ring
         self._rate = clock_rate_hz
+        self._held = 2 * round(HELD * clock_rate_hz)
 
     @property
     def clock_rate_hz(self) -> int:
@@ -60,8 +63,10 @@ class RingSource:
         """
         ring = self._ring
         available = ring.available // 2
-        held = 0 if not available else 2 * round(HELD * self._rate)
-        ring.confirm(max(ring.confirmed, ring.taken - held))
+        if not available:
+            ring.confirm(max(ring.confirmed, ring.taken))
+            return NOTHING
+        ring.confirm(max(ring.confirmed, ring.taken - self._held))
         return ring.take(2 * min(samples, available)).view(np.int16)
 
 

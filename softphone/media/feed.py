@@ -15,7 +15,7 @@ import numpy.typing as npt
 from softphone.errors import LocalProtocolError
 from softphone.media.coding import AnyCodec, forgets
 from softphone.media.port import Source
-from softphone.media.resample import RateSource, ResampleStream
+from softphone.media.resample import RateSource, ResampleStream, convert
 
 __all__ = ["Feed", "FeedTable", "Reader", "collect", "read"]
 
@@ -41,20 +41,38 @@ class Reader:
         """Whether the frame at hand is behind the source's last sample."""
         return self.count == 0 and self.source.ended
 
+    def ask(self, number: int) -> npt.NDArray[np.int16] | None:
+        """What its conversion is to be fed before it reads packet `number`; None: nothing."""
+        if number == self.number or not isinstance(self.source, RateSource):
+            return None
+        try:
+            return self.source.ask(self.samples)
+        except Exception:
+            self._fail(number)
+        return None
+
     def read(self, number: int) -> None:
         """Stand at packet `number`; what the source has not got is silence."""
         if number == self.number:
             return
-        self.number = number
         try:
             pcm = self.source.read(self.samples)
         except Exception:
-            # The source is the application's; its fault must not stop other streams' media.
-            logger.exception("a media source failed; silence is sent in its place")
-            pcm = self.pcm[:0]
-        self.count = min(len(pcm), self.samples)
+            self._fail(number)
+            return
+        self._fill(number, pcm)
+
+    def _fail(self, number: int) -> None:
+        # The source is the application's; its fault must not stop other streams' media.
+        logger.exception("a media source failed; silence is sent in its place")
+        self._fill(number, self.pcm[:0])
+
+    def _fill(self, number: int, pcm: npt.NDArray[np.int16]) -> None:
+        self.number = number
+        before, self.count = self.count, min(len(pcm), self.samples)
         self.pcm[: self.count] = pcm[: self.count]
-        self.pcm[self.count :] = 0
+        # A silent source is silent for long.
+        self.pcm[self.count : before] = 0
 
 
 class Feed:
@@ -84,12 +102,31 @@ class Feed:
         return self.silence if self.reader is None else self.reader.pcm
 
 
-def read(feeds: Sequence[Feed], number: int) -> None:
-    """Have `feeds` stand at packet `number`, encoding nothing."""
-    for feed in feeds:
-        if feed.reader is not None:
-            feed.number = number
-            feed.reader.read(number)
+def read(feeds: Sequence[Feed], number: int) -> list[Feed]:
+    """Have `feeds` stand at packet `number`, encoding nothing; which of them did not yet.
+
+    What is of another rate is converted at once for all of them.
+    """
+    stale = [feed for feed in feeds if feed.number != number and feed.reader is not None]
+    readers = [feed.reader for feed in stale if feed.reader is not None]
+    _convert(readers, number)
+    for feed, reader in zip(stale, readers, strict=True):
+        feed.number = number
+        reader.read(number)
+    return stale
+
+
+def _convert(readers: Sequence[Reader], number: int) -> None:
+    sources: list[RateSource] = []
+    frames: list[npt.NDArray[np.int16]] = []
+    for reader in readers:
+        pcm = reader.ask(number)
+        if pcm is not None and isinstance(reader.source, RateSource):
+            sources.append(reader.source)
+            frames.append(pcm)
+    converted = convert([source.converter for source in sources], frames)
+    for source, pcm in zip(sources, converted, strict=True):
+        source.answer(pcm)
 
 
 def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
@@ -98,17 +135,10 @@ def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
 
     uint8[len(feeds), size]; those that others have already asked for are not encoded again.
     """
-    stale: list[Feed] = []
-    frames: list[npt.NDArray[np.int16]] = []
-    for feed in feeds:
-        if feed.reader is not None and feed.number != number:
-            feed.number = number
-            feed.reader.read(number)
-            stale.append(feed)
-            frames.append(feed.reader.pcm)
+    stale = read(feeds, number)
     codec = feeds[0].codec
     if stale and forgets(codec):
-        encoded, _ = codec.encode(np.stack(frames))
+        encoded, _ = codec.encode(np.stack([feed.pcm for feed in stale]))
         for feed, payload in zip(stale, encoded, strict=True):
             feed.payload = payload
         if len(stale) == len(feeds):

@@ -327,25 +327,19 @@ def _note_starved(bank: StreamBank, cohort: Cohort) -> npt.NDArray[np.bool_] | N
 
     None: all of them.
     """
-    hungry = [
-        at
-        for at, feed in enumerate(cohort.feeds)
-        if feed.reader is not None and feed.reader.count < feed.reader.samples
-    ]
-    if not hungry:
-        return None
-    silent = np.zeros(len(cohort.rows), dtype=np.bool_)
-    for at in hungry:
-        members = cohort.which == at
-        reader = cohort.feeds[at].reader
-        if reader is None:
+    starved, empty = [False] * len(cohort.feeds), [False] * len(cohort.feeds)
+    for at, feed in enumerate(cohort.feeds):
+        reader = feed.reader
+        if reader is None or reader.count == reader.samples:
             continue
+        starved[at], empty[at] = not reader.source.ended, reader.count == 0
         if reader.ended:
-            _end_playback(bank, cohort.feeds[at], cohort.rows)
-        elif not reader.source.ended:
-            bank.starved[cohort.rows[members]] += 1
-        if reader.count == 0:
-            silent |= members & cohort.suppressing
+            _end_playback(bank, feed, cohort.rows)
+    if any(starved):
+        bank.starved[cohort.rows[np.array(starved)[cohort.which]]] += 1
+    if not any(empty):
+        return None
+    silent = np.array(empty)[cohort.which] & cohort.suppressing
     if not np.count_nonzero(silent):
         return None
     rows = cohort.rows[silent].tolist()

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from softphone.errors import LocalProtocolError
-from softphone.media.feed import FeedTable, collect, same_rate
+from softphone.media.endpoints import SilenceSource, ToneSource
+from softphone.media.feed import FeedTable, collect, read, same_rate
+from softphone.media.resample import at_rate
 from softphone_codecs import codec
 from tests.support.wire import Tone
 
@@ -86,3 +88,28 @@ def test_a_short_read_is_filled_with_silence_and_the_end_is_seen():
     assert not feed.reader.ended
     collect([feed], 2)
     assert feed.reader.ended
+
+
+def test_sources_of_another_rate_are_converted_together_and_sound_as_they_do_alone(caplog):
+    class Broken(SilenceSource):
+        def read(self, samples):
+            raise OSError("no disk")
+
+    rates = (16000, 24000, 48000, 16000, 8000)
+    table = FeedTable(at_rate)
+    sources = [ToneSource(300.0 + 50 * at, rate) for at, rate in enumerate(rates)]
+    feeds = [table.acquire(source, PCMU, 20) for source in (*sources, Broken(16000))]
+    alone = [at_rate(ToneSource(300.0 + 50 * at, rate), 8000) for at, rate in enumerate(rates)]
+    for number in range(4):
+        payloads = collect(feeds, number)
+        wanted = np.stack([source.read(160) for source in alone] + [np.zeros(160, dtype=np.int16)])
+        assert np.array_equal(payloads, PCMU.encode(wanted)[0])
+    assert caplog.text.count("source failed") == 4
+
+
+def test_those_that_stand_there_already_are_not_read_again():
+    table, tone = FeedTable(), Tone(437.0)
+    feeds = [table.acquire(tone, PCMU, 20), table.acquire(None, PCMU, 20)]
+    assert read(feeds, 3) == feeds[:1]
+    assert read(feeds, 3) == []
+    assert tone.reads == 1

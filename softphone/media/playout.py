@@ -24,6 +24,9 @@ from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
 __all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
 
+# As NumPy's numbers: of an IntEnum it asks the class first, in vain and slowly, how to compute.
+_SILENT, _PLAYED, _CONCEALED = (np.uint8(status) for status in FrameStatus)
+
 LONG_LOSS = 5
 """Missing frames in a row after which it is silent, and idle when nothing waits."""
 HYSTERESIS = 0.5
@@ -290,7 +293,7 @@ class PlayoutBank:
         head = self._head[index]
         slot = head & (self.config.slots - 1)
         have = (self._ring.frame[index, slot] == head) & ~moved
-        status = np.where(have, FrameStatus.PLAYED, FrameStatus.SILENT).astype(np.uint8)
+        status = np.where(have, _PLAYED, _SILENT)
         shown, length = slot.astype(np.int32), self._ring.length[index, slot]
         if np.count_nonzero(have) != have.size:
             shown[~have], length[~have] = -1, 0
@@ -427,7 +430,7 @@ class PlayoutBank:
         self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
         self.concealed[rows] += lost & ~moved
         self._unsure[rows] += dry & ~moved
-        status = np.where(brief, FrameStatus.CONCEALED, FrameStatus.SILENT).astype(np.uint8)
+        status = np.where(brief, _CONCEALED, _SILENT)
         return status, lost & ~moved & (following == head + 1)
 
     def payload(

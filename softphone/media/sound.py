@@ -141,8 +141,10 @@ class StreamSound:
 
     def close(self) -> None:
         """The call is over: its rows are closed already."""
-        if isinstance(self._source, Attached):
-            self._source.detach()
+        source = self._source
+        # Asked second: what has to look for methods is slow, and most calls have no source.
+        if source is not None and isinstance(source, Attached):
+            source.detach()
         works, self._at_end = self._at_end, []
         for work in works:
             work()

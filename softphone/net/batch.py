@@ -62,8 +62,9 @@ CONTROL_BURST: Final = 8
 RTCP_BUFFER: Final = 65_536
 """What is asked of SO_RCVBUF for RTCP, octets."""
 
-SO_RXQ_OVFL: Final = 40
-SO_TIMESTAMPNS: Final = 35
+SO_RXQ_OVFL, SO_TIMESTAMPNS = 40, 35
+# As plain numbers: NumPy asks an IntEnum's class, in vain and slowly, how to compute with it.
+AF_INET, AF_INET6, MSG_TRUNC = int(socket.AF_INET), int(socket.AF_INET6), int(socket.MSG_TRUNC)
 
 MMSGHDR = np.dtype(
     {
@@ -266,10 +267,10 @@ class DatagramBatch:
 
     def _finish(self, used: int, now: float, wall: float) -> None:
         self.length[:used] = self._sizes[:used]
-        cut = self._flags[:used] & socket.MSG_TRUNC
+        cut = self._flags[:used] & MSG_TRUNC
         if np.count_nonzero(cut):
             self.length[:used][cut != 0] = 0
-        near = self._family[:used] == socket.AF_INET
+        near = self._family[:used] == AF_INET
         if np.count_nonzero(near) != used:
             self._wide = True
         if self._wide:
@@ -328,7 +329,7 @@ class DatagramBatch:
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         if LIBRARY is None or 2 * len(begins) > len(keys):
             return self._send_each(ports, start, stop)
-        self._named[start:stop] = np.where(self._family[start:stop] == socket.AF_INET6, 28, 16)
+        self._named[start:stop] = np.where(self._family[start:stop] == AF_INET6, 28, 16)
         self._room[start:stop] = self.length[start:stop]
         ends = np.append(begins[1:], len(keys))
         call, base, sent = LIBRARY.sendmmsg, self._base + start * MMSGHDR.itemsize, 0
@@ -378,7 +379,7 @@ class DatagramBatch:
 
     def _destinations(self, start: int, stop: int) -> list[Address]:
         """The addresses of rows as the socket module wants them, each decoded once."""
-        if (self._family[start:stop] == socket.AF_INET).all():
+        if (self._family[start:stop] == AF_INET).all():
             names: Sequence[object] = self.address.view(np.uint64)[start:stop, 0].tolist()
         else:
             names = [raw.tobytes() for raw in self.address[start:stop]]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
+from softphone.quick import quick
 from softphone.security import SecurityState, Shortfall
 
 __all__ = [
@@ -109,6 +110,7 @@ class EndedBy(StrEnum):
     TRANSPORT = "transport"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StreamStatistics:
     """A snapshot of one stream; names as in RFC 3550 section 6.4.

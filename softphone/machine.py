@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from softphone.quick import quick
+
 __all__ = [
     "Address",
     "Entropy",
@@ -134,6 +136,7 @@ class Target:
     credential: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Transmit:
     """Bytes to be sent.  `close` ends the flow once they have been written.

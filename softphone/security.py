@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
-from functools import total_ordering
 from typing import Self
 
 from softphone.errors import SoftphoneError
+from softphone.quick import quick
 
 __all__ = [
     "CryptoSuite",
@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 
-@total_ordering
 class _Ordered(Enum):
     """An enumeration whose members are ordered as they are written."""
 
@@ -45,9 +44,16 @@ class _Ordered(Enum):
         self._rank = len(type(self).__members__)
 
     def __lt__(self, other: object) -> bool:
-        if not isinstance(other, _Ordered) or type(other) is not type(self):
-            return NotImplemented
-        return self._rank < other._rank
+        return self._rank < other._rank if isinstance(other, type(self)) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self._rank <= other._rank if isinstance(other, type(self)) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self._rank > other._rank if isinstance(other, type(self)) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self._rank >= other._rank if isinstance(other, type(self)) else NotImplemented
 
 
 class SecurityLevel(_Ordered):
@@ -211,6 +217,7 @@ class SecurityShortfall(SoftphoneError):
         self.shortfalls = shortfalls
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SignalingSecurity:
     """The connection that carries the call's signaling.
@@ -235,6 +242,7 @@ class SignalingSecurity:
         return SecurityLevel.ENCRYPTED if self.encrypted else SecurityLevel.AUTHENTICATED
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MediaSecurity:
     """One media stream: its profile and, under SRTP, its suite and key exchange.
@@ -272,6 +280,7 @@ def _far_end_shortfall(far_end: SecurityLevel | None) -> Shortfall | None:
     return None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SecurityState:
     """What a call has.

@@ -48,6 +48,7 @@ from softphone.media.port import (
 )
 from softphone.media.sound import StreamSound
 from softphone.personas import StandardPersona
+from softphone.quick import quick
 from softphone.security import (
     MediaSecurity,
     SecurityShortfall,
@@ -96,6 +97,7 @@ def _say_nothing(_: SecurityState) -> HeaderFields:
     return ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSetup:
     """What a leg needs of its account.

@@ -33,6 +33,7 @@ from softphone.events import Direction
 from softphone.machine import Entropy
 from softphone.media.port import EventCallback, LocalMedia, MediaPort, StreamHandle, StreamSpec
 from softphone.media.video import VideoStream
+from softphone.quick import quick
 from softphone.sdp import (
     AnswerMismatch,
     CryptoLine,
@@ -53,6 +54,7 @@ from softphone.srtp import Agreement, KeyPlan, choose
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
     """What a negotiation works with.
@@ -77,6 +79,7 @@ _MEMORABLE = 128
 """No address is as long as that, with a zone neither; so names cannot fill memory."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A description that could be agreed: `body` is the answer to send, for an offer received.

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.events import Direction, StreamStatistics
 from softphone.machine import Address
+from softphone.quick import quick
 from softphone.security import CryptoSuite, KeyMaterial
 
 __all__ = [
@@ -156,6 +157,7 @@ class MediaConfig:
             raise ConfigurationError("media in a worker needs one worker at least")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SrtpKey:
     """One direction's SRTP key: `key` is the master key followed by the master salt (RFC 4568)."""
@@ -164,6 +166,7 @@ class SrtpKey:
     key: KeyMaterial
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
     """What a stream is, as negotiated.
@@ -245,6 +248,7 @@ class StreamSpec:
 # Names of streams -------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StreamHandle:
     """The name of one stream: its row in the bank, and which use of that row."""
@@ -253,6 +257,7 @@ class StreamHandle:
     generation: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
     """A reserved stream and the local ports that go into the session description."""

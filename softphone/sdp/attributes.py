@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.quick import quick
 from softphone.sdp.description import MalformedDescription, MediaDescription, bounded_number
 from softphone.security import KeyMaterial
 
@@ -38,6 +39,7 @@ _LIFETIME = re.compile(r"(?:2\^([0-9]{1,2})|([0-9]{1,20}))")
 _MKI = re.compile(r"([0-9]{1,38}):([0-9]{1,3})")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Rtpmap:
     """`a=rtpmap` (RFC 8866 section 6.6)."""
@@ -128,6 +130,7 @@ class SsrcAttribute:
         return cls(ssrc, match[2], match[3])
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class KeyParameter:
     """One key parameter of a crypto line (RFC 4568 section 6.1).
@@ -143,6 +146,7 @@ class KeyParameter:
     method: str = "inline"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Crypto:
     """A parsed `a=crypto` line (RFC 4568 section 9.1).
@@ -164,13 +168,13 @@ class Crypto:
         return cls(
             tag=int(match[1]),
             suite_name=match[2],
-            key_params=tuple(_key_parameter(text) for text in match[3].split(";")),
+            key_params=tuple([_key_parameter(text) for text in match[3].split(";")]),
             session_params=tuple(match[4].split()),
         )
 
     def wire(self) -> str:
         """The attribute's value as it is sent, the key in clear."""
-        keys = ";".join(_print_key(parameter) for parameter in self.key_params)
+        keys = ";".join([_print_key(parameter) for parameter in self.key_params])
         return " ".join((str(self.tag), self.suite_name, keys, *self.session_params))
 
 
@@ -188,7 +192,7 @@ CryptoLine: TypeAlias = Crypto | UnreadableCrypto
 
 def read_crypto(media: MediaDescription) -> tuple[CryptoLine, ...]:
     """Every crypto line of `media`, in order, readable or not."""
-    return tuple(_read_one(value) for value in media.values("crypto"))
+    return tuple([_read_one(value) for value in media.values("crypto")])
 
 
 def _read_one(value: str) -> CryptoLine:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
+from softphone.quick import quick
 
 __all__ = [
     "Attribute",
@@ -61,6 +62,7 @@ _SECRET_ATTRIBUTES = frozenset({"crypto", "ice-pwd", "key-mgmt"})
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The `o=` line (RFC 8866 section 5.2)."""
@@ -73,6 +75,7 @@ class Origin:
     address: str = "0.0.0.0"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A `c=` line (RFC 8866 section 5.7); `suffix` is a multicast address's "/ttl/count"."""
@@ -111,6 +114,7 @@ class Time:
     repeats: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, repr=False)
 class Attribute:
     """An `a=` line (RFC 8866 section 5.13); `value` is None for a property attribute."""
@@ -126,6 +130,7 @@ class Attribute:
         return f"Attribute(name={self.name!r}, value={value})"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MediaDescription:
     """An `m=` line and what belongs to it (RFC 8866 section 5.14).
@@ -163,6 +168,7 @@ class MediaDescription:
         return any(attribute.name == name for attribute in self.attributes)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
     """A whole description."""
@@ -198,7 +204,9 @@ class SessionDescription:
 
         Raises LocalProtocolError when a field of ours holds a line end or NUL.
         """
-        lines = [*_session_lines(self), *(text for m in self.media for text in _media_lines(m))]
+        lines = _session_lines(self)
+        for media in self.media:
+            lines += _media_lines(media)
         if _BREAK.search("".join(lines)):
             raise LocalProtocolError("a field of the session description holds a line end or NUL")
         return ("\r\n".join(lines) + "\r\n").encode()
@@ -222,39 +230,39 @@ def _direction_in(attributes: Iterable[Attribute]) -> Direction | None:
 # Printing ---------------------------------------------------------------------------------------
 
 
-def _session_lines(description: SessionDescription) -> Iterator[str]:
+def _session_lines(description: SessionDescription) -> list[str]:
     o = description.origin
-    yield "v=0"
-    yield (
-        f"o={o.username} {o.session_id} {o.session_version}"
-        f" {o.network_type} {o.address_type} {o.address}"
-    )
-    yield f"s={description.session_name}"
+    origin = f"{o.username} {o.session_id} {o.session_version} {o.network_type} {o.address_type}"
+    lines = ["v=0", f"o={origin} {o.address}", f"s={description.session_name}"]
     if description.information is not None:
-        yield f"i={description.information}"
+        lines.append(f"i={description.information}")
     if description.uri is not None:
-        yield f"u={description.uri}"
-    yield from (f"e={email}" for email in description.emails)
-    yield from (f"p={phone}" for phone in description.phones)
+        lines.append(f"u={description.uri}")
+    lines += [f"e={email}" for email in description.emails]
+    lines += [f"p={phone}" for phone in description.phones]
     if description.connection is not None:
-        yield f"c={description.connection}"
-    yield from (f"b={bandwidth}" for bandwidth in description.bandwidth)
+        lines.append(f"c={description.connection}")
+    lines += [f"b={bandwidth}" for bandwidth in description.bandwidth]
     for time in description.times:
-        yield f"t={time.start} {time.stop}"
-        yield from (f"r={repeat}" for repeat in time.repeats)
+        lines.append(f"t={time.start} {time.stop}")
+        lines += [f"r={repeat}" for repeat in time.repeats]
     if description.zone is not None:
-        yield f"z={description.zone}"
-    yield from (f"a={attribute}" for attribute in description.attributes)
+        lines.append(f"z={description.zone}")
+    return lines + _attribute_lines(description.attributes)
 
 
-def _media_lines(media: MediaDescription) -> Iterator[str]:
+def _media_lines(media: MediaDescription) -> list[str]:
     port = str(media.port) if media.port_count == 1 else f"{media.port}/{media.port_count}"
-    yield f"m={media.media} {port} {media.protocol} {' '.join(media.formats)}"
+    lines = [f"m={media.media} {port} {media.protocol} {' '.join(media.formats)}"]
     if media.title is not None:
-        yield f"i={media.title}"
-    yield from (f"c={connection}" for connection in media.connections)
-    yield from (f"b={bandwidth}" for bandwidth in media.bandwidth)
-    yield from (f"a={attribute}" for attribute in media.attributes)
+        lines.append(f"i={media.title}")
+    lines += [f"c={connection}" for connection in media.connections]
+    lines += [f"b={bandwidth}" for bandwidth in media.bandwidth]
+    return lines + _attribute_lines(media.attributes)
+
+
+def _attribute_lines(attributes: tuple[Attribute, ...]) -> list[str]:
+    return [f"a={a.name}" if a.value is None else f"a={a.name}:{a.value}" for a in attributes]
 
 
 # Parsing ----------------------------------------------------------------------------------------
@@ -345,19 +353,11 @@ def _time(value: str) -> Time:
     return Time(start, stop)
 
 
-def _attribute(value: str) -> Attribute:
-    name, colon, rest = value.partition(":")
-    name = name.strip()
-    if not _TOKEN.fullmatch(name):
-        raise MalformedDescription("the a= line has no name")
-    return Attribute(name, rest if colon else None)
-
-
 def _formats(protocol: str, formats: list[str], limits: DescriptionLimits) -> tuple[str, ...]:
     if not formats or len(formats) > limits.formats:
         raise MalformedDescription("the m= line has no format, or too many")
     if "RTP/" in protocol.upper():
-        return tuple(str(bounded_number(text, largest=127, what="a format")) for text in formats)
+        return tuple([str(bounded_number(text, largest=127, what="a format")) for text in formats])
     if not all(_TOKEN.fullmatch(text) for text in formats):
         raise MalformedDescription("the m= line has a format that is no token")
     return tuple(formats)
@@ -401,7 +401,9 @@ class _Reader:
             raise MalformedDescription("it is not a letter of SDP followed by =")
         if not self._session and not (letter == "v" and value.strip() == "0"):
             raise MalformedDescription("a description begins with v=0")
-        if letter == "m":
+        if letter == "a":
+            self._read_attribute(value)
+        elif letter == "m":
             self._begin_media(value)
         elif self._media:
             self._read_media(letter, value)
@@ -415,9 +417,7 @@ class _Reader:
 
     def _read_media(self, letter: str, value: str) -> None:
         media = self._media[-1]
-        if letter == "a":
-            self._bounded(media.attributes).append(_attribute(value))
-        elif letter == "c":
+        if letter == "c":
             media.connections.append(_connection(value))
         elif letter == "b":
             media.bandwidth.append(_bandwidth(value))
@@ -427,9 +427,7 @@ class _Reader:
             raise MalformedDescription(f"{letter}= cannot stand behind an m= line")
 
     def _read_session(self, letter: str, value: str) -> None:
-        if letter == "a":
-            self._bounded(self._attributes).append(_attribute(value))
-        elif letter == "t":
+        if letter == "t":
             self._times.append(_time(value))
         elif letter == "r":
             self._repeat(value)
@@ -445,10 +443,15 @@ class _Reader:
         last = self._times[-1]
         self._times[-1] = Time(last.start, last.stop, (*last.repeats, value))
 
-    def _bounded(self, attributes: list[Attribute]) -> list[Attribute]:
+    def _read_attribute(self, value: str) -> None:
+        attributes = self._media[-1].attributes if self._media else self._attributes
         if len(attributes) == self._limits.attributes:
             raise MalformedDescription(f"there are more than {self._limits.attributes} a= lines")
-        return attributes
+        name, colon, rest = value.partition(":")
+        name = name.strip()
+        if not _TOKEN.fullmatch(name):
+            raise MalformedDescription("the a= line has no name")
+        attributes.append(Attribute(name, rest if colon else None))
 
     def description(self) -> SessionDescription:
         """What was read.  Raises MalformedDescription when an o= line is missing.
@@ -490,10 +493,8 @@ class _MediaLines:
 
     def build(self) -> MediaDescription:
         """The finished description."""
-        return replace(
-            self.head,
-            title=self.title,
-            connections=tuple(self.connections),
-            bandwidth=tuple(self.bandwidth),
-            attributes=tuple(self.attributes),
+        head = self.head
+        more = tuple(self.connections), tuple(self.bandwidth), tuple(self.attributes)
+        return MediaDescription(
+            head.media, head.port, head.protocol, head.formats, head.port_count, self.title, *more
         )

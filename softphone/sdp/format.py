@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from softphone.quick import quick
 from softphone.sdp.attributes import Fmtp, Rtpmap
 from softphone.sdp.description import Attribute, MalformedDescription, MediaDescription
 
@@ -59,6 +60,7 @@ _PROFILE_LEVEL_ID = re.compile(r"[0-9A-Fa-f]{6}")
 CodecKey: TypeAlias = tuple[str, int, int, str]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Codec:
     """A codec that we can send and receive.
@@ -99,6 +101,7 @@ class MediaCapability:
     maxptime_ms: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NegotiatedCodec:
     """A codec both sides have: send with the remote's payload type, receive on ours.
@@ -117,6 +120,7 @@ class NegotiatedCodec:
     feedback: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TelephoneEvent:
     """Named telephone events (RFC 4733) as agreed; `events` as the remote lists them."""
@@ -151,14 +155,17 @@ _REMEMBERED = 64
 
 def read_formats(media: MediaDescription) -> tuple[Format, ...]:
     """The formats of an RTP m-line in its order; those that nothing describes are left out."""
-    said = tuple(attribute for attribute in media.attributes if attribute.name in _DESCRIBING)
+    said = tuple([(a.name, a.value) for a in media.attributes if a.name in _DESCRIBING])
     return _formats(media.formats, said)
 
 
 @lru_cache(_REMEMBERED)
-def _formats(formats: tuple[str, ...], said: tuple[Attribute, ...]) -> tuple[Format, ...]:
-    """What `said`, the attributes that describe formats, makes of them."""
-    media = MediaDescription("", 0, "", formats, attributes=said)
+def _formats(
+    formats: tuple[str, ...], said: tuple[tuple[str, str | None], ...]
+) -> tuple[Format, ...]:
+    """What `said`, names and values of attributes that describe formats, makes of them."""
+    attributes = tuple(Attribute(name, value) for name, value in said)
+    media = MediaDescription("", 0, "", formats, attributes=attributes)
     maps = dict(_STATIC)
     maps.update((rtpmap.payload_type, rtpmap) for rtpmap in _rtpmaps(media))
     fmtps = {fmtp.format: fmtp.parameters for fmtp in _fmtps(media)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from softphone.events import Direction
 from softphone.machine import Address
+from softphone.quick import quick
 from softphone.sdp.attributes import Crypto, CryptoLine, RtcpPort
 from softphone.sdp.description import (
     Attribute,
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
     """Our side of one m-line in an offer or an answer.
@@ -67,6 +69,7 @@ class LocalMedia:
     cname: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferedMedia:
     """One m-line of a received offer that we could answer.
@@ -90,6 +93,7 @@ class OfferedMedia:
         return "SAVP" in self.profile
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NegotiatedMedia:
     """One m-line as agreed; port 0 lines are not in the list of them.

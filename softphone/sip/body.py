@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softphone.quick import quick
+
 __all__ = ["Body", "BodyRole"]
 
 
@@ -15,6 +17,7 @@ class BodyRole(StrEnum):
     ANSWER = "answer"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Body:
     """A body and its type; `sip` never looks into `data`.

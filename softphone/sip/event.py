@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from softphone.machine import Flow, Target
+from softphone.quick import quick
 from softphone.sip.body import Body, BodyRole
 from softphone.sip.message import Request, Response
 from softphone.sip.uri import NameAddr
@@ -149,6 +150,7 @@ class Provisional(Generic[U]):
     reliable: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[U]):
     """A 2xx to our INVITE came.  If `role` is OFFER, `usage.acknowledge(answer)` must follow."""
@@ -174,6 +176,7 @@ class Rejected(Generic[U]):
     canceled: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[U]):
     """A usage that had been confirmed, or was about to be, is over.
@@ -188,6 +191,7 @@ class Ended(Generic[U]):
     request: Request | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class InviteReceived(Generic[U]):
     """A call comes in.  `role` None means that the caller wants our offer.
@@ -213,6 +217,7 @@ class Canceled(Generic[U]):
     reason: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Generic[U]):
     """The ACK to our 2xx came, with the answer if the offer was ours.

@@ -66,9 +66,13 @@ class FlowTable:
 
     def resolve(self, to: Flow | Target) -> Flow | None:
         """The open flow that `to` is or stands for, or None."""
-        to = self.forward(to)
         if isinstance(to, Flow):
-            return to if to in self._open else None
+            # Asked with every message of a dialog: nearly always the flow itself is open.
+            if to in self._open:
+                return to
+            to = self._former.get(to, to)
+            if isinstance(to, Flow):
+                return None
         return self._by_target.get(to)
 
     def open(self, target: Target) -> None:

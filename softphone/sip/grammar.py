@@ -148,7 +148,7 @@ def parse_parameters(text: str) -> Parameters:
     if not text:
         return ()
     # No value is empty, so what findall gives for an absent one is not ambiguous.
-    found = tuple((name, value or None) for name, value in _PARAMETER.findall(text))
+    found = tuple([(name, value or None) for name, value in _PARAMETER.findall(text)])
     return unique_parameters(found) if len(found) > 1 else found
 
 
@@ -178,11 +178,17 @@ def set_parameter(parameters: Parameters, name: str, value: str | None) -> Param
     if value is not None and _UNQUOTED_VALUE.fullmatch(value) is None:
         value = quote(value)
     lowered = name.lower()
-    if find_parameter(parameters, lowered) is None:
-        return (*parameters, (name, value))
-    kept = drop_parameter(parameters, lowered)
-    position = next(i for i, (key, _) in enumerate(parameters) if key.lower() == lowered)
-    return (*kept[:position], (name, value), *kept[position:])
+    changed: list[tuple[str, str | None]] = []
+    placed = False
+    for item in parameters:
+        if item[0].lower() != lowered:
+            changed.append(item)
+        elif not placed:
+            placed = True
+            changed.append((name, value))
+    if not placed:
+        changed.append((name, value))
+    return tuple(changed)
 
 
 def drop_parameter(parameters: Parameters, name: str) -> Parameters:
@@ -195,4 +201,4 @@ def format_parameters(parameters: Parameters) -> str:
     """`;name=value;name`, or the empty text."""
     if not parameters:
         return ""
-    return "".join(f";{k}" if v is None else f";{k}={v}" for k, v in parameters)
+    return "".join([f";{k}" if v is None else f";{k}={v}" for k, v in parameters])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Self
 
+from softphone.quick import quick
 from softphone.sip.grammar import (
     HOST,
     PARAMETERS,
@@ -75,6 +76,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Via(Parameterized):
     """One Via value (RFC 3261 section 20.42; RFC 3581).
@@ -134,6 +136,7 @@ class Via(Parameterized):
         return self.parameter("rport") == ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CSeq:
     """A CSeq value (RFC 3261 section 20.16): number below 2^31, and method."""
@@ -247,6 +250,7 @@ class Replaces:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early_only}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SessionExpires:
     """A Session-Expires value (RFC 4028 section 4): seconds, and "uac", "uas" or None."""
@@ -355,6 +359,7 @@ class RetryAfter:
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ContentType:
     """A Content-Type value (RFC 3261 section 20.15); type and subtype in lower case."""

@@ -175,13 +175,19 @@ class Headers:
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
         """Raises LocalProtocolError for a name that is no token or a value with a line break."""
-        self._items = tuple(
-            item if item[0] in _SPELLED else (canonical_name(item[0]), item[1]) for item in items
-        )
-        for name, value in self._items:
+        taken: list[Field] = []
+        for item in items:
+            name, value = item
             # What the table spells is a token: most names cost one look-up.
-            if (name not in _SPELLED and not is_token(name)) or "\r" in value or "\n" in value:
+            if name not in _SPELLED:
+                name = canonical_name(name)
+                item = name, value
+                if name not in _SPELLED and not is_token(name):
+                    raise LocalProtocolError(f"{name!r} cannot be sent as a header field")
+            if "\r" in value or "\n" in value:
                 raise LocalProtocolError(f"{name!r} cannot be sent as a header field")
+            taken.append(item)
+        self._items = tuple(taken)
         self._index: dict[str, list[str]] | None = None
 
     @classmethod
@@ -247,7 +253,7 @@ class Headers:
         fields: list[Field] = []
         placed = False
         for item in self._items:
-            if field_key(item[0]) != key:
+            if (_KEYS.get(item[0]) or field_key(item[0])) != key:
                 fields.append(item)
             elif not placed:
                 placed = True

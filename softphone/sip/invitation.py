@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softphone.machine import Flow, Target
+from softphone.quick import quick
 from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body
 from softphone.sip.location import Failover
@@ -13,6 +14,7 @@ from softphone.sip.uri import NameAddr, Uri
 __all__ = ["Invitation", "ReferRequest", "SubscribeRequest"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """What an INVITE is made of.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
+from softphone.quick import quick
 from softphone.sip.body import Body
 from softphone.sip.field_access import FieldAccess
 from softphone.sip.grammar import is_token
@@ -59,6 +60,7 @@ class _MessageParts(FieldAccess):
             raise LocalProtocolError("text that is not Unicode in a header field") from error
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Request(_MessageParts):
     """A request: method (case-sensitive), Request-URI, header fields, body."""
@@ -157,6 +159,7 @@ class Request(_MessageParts):
         return Response(status, phrase, Headers(fields), _body_data(body))
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Response(_MessageParts):
     """A response: status 100 to 699, reason phrase, header fields, body."""

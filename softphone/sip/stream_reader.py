@@ -27,6 +27,7 @@ class StreamReader:
         self._table = table
         self._framer = StreamFramer(layer.config.limits)
         self._heard = now
+        self._pending = (self, "pending")
         self._watch(now)
 
     def _watch(self, since: float) -> None:
@@ -37,9 +38,10 @@ class StreamReader:
     def feed(self, data: bytes, *, now: float) -> list[Received]:
         """Take a piece of the stream; give what is complete."""
         items = self._framer.feed(data)
-        if any(not isinstance(item, KeepAlive) for item in items):
-            self._heard = now
-        key = (self, "pending")
+        for item in items:
+            if not isinstance(item, KeepAlive):
+                self._heard = now
+        key = self._pending
         if not self._framer.pending:
             self._layer.timers.cancel(key)
         elif items or key not in self._layer.timers:
@@ -52,7 +54,7 @@ class StreamReader:
 
     def stop(self) -> None:
         """The flow has ended."""
-        self._layer.timers.cancel((self, "pending"))
+        self._layer.timers.cancel(self._pending)
         self._layer.timers.cancel((self, "idle"))
 
     def handle_timer(self, name: object, *, now: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import ClassVar, Self, TypeAlias
 
+from softphone.quick import quick
 from softphone.sip.grammar import (
     HOST,
     PARAMETERS,
@@ -118,6 +119,7 @@ def format_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SipUri:
     """A SIP or SIPS URI (RFC 3261 section 19.1).
@@ -265,6 +267,7 @@ def _parse_uri(text: str) -> Uri:
 _remembered = lru_cache(_REMEMBERED)(_parse_uri)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NameAddr(Parameterized):
     """A display name, a URI and header parameters (name-addr / addr-spec, RFC 3261 section 20.10).

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.machine import Address, Entropy
+from softphone.quick import quick
 from softphone.sdp.attributes import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.sdes import (
@@ -43,6 +44,7 @@ __all__ = ["Agreement", "KeyPlan"]
 _UNSPECIFIED = ("0.0.0.0", "::")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """Keys in both directions, and whether each differs from before (then: a new context).

@@ -14,6 +14,7 @@ from enum import Enum, StrEnum
 
 from softphone.errors import ConfigurationError
 from softphone.machine import Entropy
+from softphone.quick import quick
 from softphone.sdp.attributes import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.suite import parameters, suite_named
@@ -69,6 +70,7 @@ class Preference(Enum):
     THEIRS = "theirs"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The verdict on offered lines: the one to answer (None: none), and those passed over."""

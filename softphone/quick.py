@@ -1,0 +1,68 @@
+"""Frozen dataclasses whose instances are made in half the time.
+
+A frozen dataclass sets each of its fields through `object.__setattr__`, which looks the field up
+by its name.  `quick` gives the class an `__init__` of the same signature that calls the setters of
+its slots, which it has looked up once.  It is for the values that every message makes by the
+dozen; whatever else a frozen dataclass does, it does as before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, fields
+from types import MemberDescriptorType
+from typing import Any, TypeVar
+
+__all__ = ["quick"]
+
+T = TypeVar("T")
+
+_TO_BE_MADE: Any = object()
+"""The default of a field that has a factory."""
+
+
+def quick(cls: type[T]) -> type[T]:
+    """Give a frozen dataclass with slots an `__init__` that is twice as fast.
+
+        @quick
+        @dataclass(frozen=True, slots=True)
+        class Point: ...
+
+    Raises TypeError for a class whose fields are no slots, or are not all set by `__init__`.
+    """
+    known: dict[str, Any] = {"_TO_BE_MADE": _TO_BE_MADE}
+    written, body = ["self"], []
+    for field in fields(cls):  # type: ignore[arg-type]
+        slot = getattr(cls, field.name, None)
+        if not isinstance(slot, MemberDescriptorType) or not field.init:
+            raise TypeError(f"{cls.__name__}.{field.name} is no slot that __init__ sets")
+        known[f"_set_{field.name}"] = slot.__set__
+        if field.kw_only and "*" not in written:
+            written.append("*")
+        written.append(_parameter(field, known))
+        body.append(f" _set_{field.name}(self, {_value(field, known)})")
+    if hasattr(cls, "__post_init__"):
+        body.append(" self.__post_init__()")
+    # The text holds names of fields and nothing else: what they are set to is in `known`.
+    exec(f"def __init__({', '.join(written)}):\n" + "\n".join(body or [" pass"]), known)
+    made, before = known["__init__"], cls.__init__
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__module__ = cls.__module__
+    made.__annotations__ = before.__annotations__
+    cls.__init__ = made  # type: ignore[method-assign]
+    return cls
+
+
+def _parameter(field: Field[Any], known: dict[str, Any]) -> str:
+    if field.default_factory is not MISSING:
+        return f"{field.name}=_TO_BE_MADE"
+    if field.default is MISSING:
+        return field.name
+    known[f"_default_{field.name}"] = field.default
+    return f"{field.name}=_default_{field.name}"
+
+
+def _value(field: Field[Any], known: dict[str, Any]) -> str:
+    if field.default_factory is MISSING:
+        return field.name
+    known[f"_make_{field.name}"] = field.default_factory
+    return f"_make_{field.name}() if {field.name} is _TO_BE_MADE else {field.name}"

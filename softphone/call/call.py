@@ -121,8 +121,10 @@ class Call(Face[SessionLeg]):
             self._audio.send_digits(digits, duration_ms=duration_ms)
         elif way is DigitMethod.INBAND:
             self._leg.sound.send_tones(digits, duration_ms=duration_ms)
+        held = duration_ms / 1000
         for digit in digits:
-            if digit != "," and not self._leg.digits.press(digit) and way is DigitMethod.INFO:
+            told = digit != "," and self._leg.digits.press(digit, held=held)
+            if digit != "," and not told and way is DigitMethod.INFO:
                 usage = self._leg.active_usage
                 with self._leg.setup.change() as now:
                     usage.info(info_body(digit, duration_ms), now=now)

@@ -1,7 +1,8 @@
 """Digits that somebody else wants to hear of: KPML subscriptions in a call's dialog (RFC 4730).
 
 CUCM subscribes while a call of ours still collects digits.  Each digit that the application sends
-is reported to whoever waits for it, whatever else it is sent by.
+is reported to whoever waits for it, whatever else it is sent by; those that nobody has heard of
+are kept, the newest of them, for a subscription that wants them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.sip import Body, Request, ServerSubscription
-from softphone.sip.kpml import KPML, KpmlWatch
+from softphone.sip.kpml import KPML, DigitBuffer, KeyPress, KpmlWatch
 
 __all__ = ["DigitWatches", "check_digits"]
 
@@ -49,6 +50,7 @@ class DigitWatches:
         self._call_later = call_later
         self._timer: _Timer | None = None
         self._watches: dict[ServerSubscription, KpmlWatch] = {}
+        self._unheard = DigitBuffer()
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -59,6 +61,7 @@ class DigitWatches:
         event = request.event
         digits = event is not None and event.package.lower() == KPML
         watch = KpmlWatch.parse(request.body) if digits else None
+        taken = False
         with self._command() as now:
             if watch is None or len(self._watches) >= MAXIMUM:
                 status = 486 if watch is not None else 400 if digits else 489
@@ -67,8 +70,10 @@ class DigitWatches:
             subscription.accept(now=now)
             subscription.notify(None, now=now)
             self._watches[subscription] = watch
-            return True
-        return False
+            taken = True
+            self._tell(subscription, watch, watch.begin(self._unheard, now=now), now)
+        self._set_timer()
+        return taken
 
     def refresh(self, subscription: ServerSubscription, request: Request) -> None:
         """It was refreshed, perhaps for other digits."""
@@ -79,13 +84,14 @@ class DigitWatches:
             if before is not None:
                 watch = asked or before
                 self._watches[subscription] = watch
-                reports = watch.refreshed(before if asked else None, now=now)
-                self._tell(subscription, watch, reports, now)
+                self._tell(subscription, watch, watch.begin(before.left, now=now), now)
         self._set_timer()
 
-    def press(self, digit: str) -> bool:
-        """A digit was pressed; whether anybody listens."""
-        listening = self._each(lambda watch, now: watch.press(digit, now=now))
+    def press(self, digit: str, *, held: float = 0.0) -> bool:
+        """A key was pressed, and `held` for so many seconds; whether anybody listens."""
+        listening = self._each(lambda watch, now: watch.press(digit, held=held, now=now))
+        if not listening:
+            self._unheard.add(KeyPress(digit.upper(), held))
         self._forget_ended()
         return listening
 
@@ -134,6 +140,9 @@ class DigitWatches:
         self._watches.clear()
 
     def _forget_ended(self) -> None:
+        for subscription, watch in self._watches.items():
+            if subscription.over:
+                self._unheard.inherit(watch.left)
         self._watches = {s: w for s, w in self._watches.items() if not s.over}
 
     @contextmanager

@@ -3,15 +3,17 @@
 `KpmlWatch` takes the digits that are pressed, and the time, and gives response bodies.  Where more
 digits could follow it waits: the inter-digit timer ends a pattern that is not complete (423), the
 critical timer one that is and could be longer, and the extra-digit timer waits for the enter key
-after one that could not.  A one-shot pattern is reported once, a persistent one each time, and
-after single-notify digits are kept until the subscription is refreshed.  Digits from before the
-subscription are not known here, and long presses are like others.
+after one that could not; an enter key too early is told (402).  A one-shot pattern is reported
+once, a persistent one each time, and after single-notify digits are kept until the subscription is
+refreshed.  Digits that nobody has heard of wait for a watch that does not flush them; where they
+were too many, the oldest are gone and the next report says so.  What `pre` asks for, that digits
+are held back from the media, is not done, and no report says that it was.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
@@ -26,7 +28,16 @@ from softphone.sip.kpml_pattern import (
     read_pattern,
 )
 
-__all__ = ["KPML", "KPML_REQUEST", "KPML_RESPONSE", "KpmlRule", "KpmlWatch", "kpml_request"]
+__all__ = [
+    "KPML",
+    "KPML_REQUEST",
+    "KPML_RESPONSE",
+    "DigitBuffer",
+    "KeyPress",
+    "KpmlRule",
+    "KpmlWatch",
+    "kpml_request",
+]
 
 KPML = "kpml"
 """The event package."""
@@ -42,10 +53,46 @@ ONE_SHOT, SINGLE_NOTIFY = "one-shot", "single-notify"
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPress:
+    """One key, and for how many seconds it was held down."""
+
+    digit: str
+    held: float = 0.0
+
+
+class DigitBuffer:
+    """Keys that nobody has heard of yet, the newest of them; `lost` once there were too many."""
+
+    def __init__(self, presses: Iterable[KeyPress] = ()) -> None:
+        self.presses: deque[KeyPress] = deque(maxlen=MOST_DIGITS)
+        self.lost = False
+        self.add(*presses)
+
+    def add(self, *presses: KeyPress) -> None:
+        """Put keys behind those that wait."""
+        self.lost = self.lost or len(self.presses) + len(presses) > MOST_DIGITS
+        self.presses.extend(presses)
+
+    def inherit(self, other: DigitBuffer) -> None:
+        """Put all that waits in another buffer behind; there nothing waits any more."""
+        lost = other.lost
+        self.add(*other.take())
+        self.lost = self.lost or lost
+
+    def take(self) -> tuple[KeyPress, ...]:
+        """All of them; none is left."""
+        taken = tuple(self.presses)
+        self.presses.clear()
+        self.lost = False
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
 class KpmlRule:
     """The attributes of a pattern element; timers in seconds.
 
-    An `interdigit` of 0 waits for ever; the others, of 0, do not wait.
+    An `interdigit` of 0 waits for ever; the others, of 0, do not wait.  A key is held once that
+    takes `long`, and with `long_repeat` it counts again after each further `long`.
     """
 
     persist: str = ONE_SHOT
@@ -56,7 +103,9 @@ class KpmlRule:
     partial: bool = True
     """Whether the digits of a pattern that was not completed in time are reported."""
     flush: bool = True
-    """Whether digits that were kept after a single-notify are forgotten."""
+    """Whether digits that have waited for a watch are forgotten."""
+    long: float = 2.5
+    long_repeat: bool = False
 
     @classmethod
     def of(cls, attributes: dict[str, str]) -> KpmlRule:
@@ -67,8 +116,20 @@ class KpmlRule:
             critical=_milliseconds(attributes.get("criticaldigittimer"), 1000),
             extra=_milliseconds(attributes.get("extradigittimer"), 500),
             enter_key=attributes.get("enterkey", "").strip().upper()[:1],
-            partial=attributes.get("nopartial", "no").strip().lower() not in ("yes", "true", "1"),
+            partial=not _is_true(attributes.get("nopartial", "")),
+            long=_milliseconds(attributes.get("long"), 2500) or 2.5,
+            long_repeat=_is_true(attributes.get("longrepeat", "")),
         )
+
+    def presses(self, press: KeyPress) -> list[tuple[str, bool]]:
+        """As which digits a key counts, and whether as long ones."""
+        times = int(press.held / self.long + 1e-9)
+        repeats = max(1, min(times, MOST_DIGITS)) if self.long_repeat else 1
+        return [(press.digit, times > 0)] * repeats
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in ("yes", "true", "1")
 
 
 def _milliseconds(text: str | None, default: int) -> float:
@@ -108,6 +169,8 @@ class _Document:
             self.rule = KpmlRule.of(attributes)
         elif _local(name) == "flush":
             self._into = self.flush
+        elif _local(name) == "pre":
+            self._into = None
         elif _local(name) == "regex":
             if len(self.texts) >= _MOST_PATTERNS:
                 raise ValueError("too many patterns")
@@ -117,6 +180,8 @@ class _Document:
     def _end(self, name: str) -> None:
         if _local(name) in ("regex", "flush"):
             self._into = None
+        elif _local(name) == "pre" and self.texts:
+            self._into = self.texts[-1][1]
 
     def _text(self, text: str) -> None:
         if self._into is not None:
@@ -140,12 +205,14 @@ class KpmlWatch:
         self._patterns = tuple(patterns)
         self._rule = rule
         self._reading = Reading(self._patterns)
+        self._taken: list[tuple[str, bool]] = []
         self._digits = ""
         self._found = ""
         """The longest beginning of the digits that matches."""
         self._tag = ""
-        self._kept = ""
-        """Digits that came after a single-notify."""
+        self.left = DigitBuffer()
+        """Keys that came after its last report, and belong to no later one yet."""
+        self._gap = False
         self._quiet = False
         self.over = False
         self.next_timer: float | None = None
@@ -170,25 +237,34 @@ class KpmlWatch:
         rule = replace(document.rule, flush=not keeps)
         return cls(patterns, rule=rule) if patterns else None
 
-    def press(self, digit: str, *, now: float) -> list[Body]:
-        """A digit was pressed: the reports that it leads to."""
-        digit = digit.upper()
+    def press(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
+        """A key was pressed, and `held` for so many seconds: the reports that it leads to."""
+        press = KeyPress(digit.upper(), held)
         if self.over:
             return []
         if self._quiet:
-            self._kept = (self._kept + digit)[-MOST_DIGITS:]
+            self.left.add(press)
             return []
-        if self._found == self._digits and self._found and digit == self._rule.enter_key:
-            return [self._matched()]
-        return self._take(digit, now=now)
+        if press.digit == self._rule.enter_key and self._digits:
+            if self._found == self._digits:
+                return [self._matched()]
+            if not self._reading.goes_on(press.digit):
+                return [self._ended(402, "User Terminated Without Match")]
+        return self._take(press, now=now)
 
-    def refreshed(self, before: KpmlWatch | None, *, now: float) -> list[Body]:
-        """The subscription was refreshed, in the place of `before` or as it was."""
-        kept = self._kept if before is None else before._kept
-        self._quiet, self._kept = False, ""
+    def begin(self, waiting: DigitBuffer, *, now: float) -> list[Body]:
+        """The subscription has begun, or was refreshed: keys that waited for it are its own.
+
+        They are taken out in any case, and heard of unless it flushes them.
+        """
+        self._quiet, self._gap = False, waiting.lost and not self._rule.flush
+        presses = waiting.take()
         reports: list[Body] = []
-        for digit in "" if self._rule.flush else kept:
-            reports += self.press(digit, now=now)
+        for press in () if self._rule.flush else presses:
+            if self.over:
+                self.left.add(press)
+            else:
+                reports += self.press(press.digit, held=press.held, now=now)
         return reports
 
     def expire(self, *, now: float) -> list[Body]:
@@ -197,10 +273,7 @@ class KpmlWatch:
             return []
         if self._found == self._digits:
             return [self._matched()]
-        digits = self._digits
-        self._forget()
-        self._reported()
-        return [_report(423, "Timer Expired", digits=digits if self._rule.partial else "")]
+        return [self._ended(423, "Timer Expired")]
 
     def end(self) -> Body:
         """The last report: the subscription has run out, or the call is over."""
@@ -208,26 +281,28 @@ class KpmlWatch:
         self.next_timer = None
         return _report(487, "Subscription Expired")
 
-    def _take(self, digit: str, *, now: float) -> list[Body]:
+    def _take(self, press: KeyPress, *, now: float) -> list[Body]:
         reports: list[Body] = []
-        coming = deque(digit)
+        coming = deque(self._rule.presses(press))
         while coming and not self.over and not self._quiet:
-            digits = self._digits + coming.popleft()
-            state = self._reading.take(digits[-1])
-            if len(digits) <= MOST_DIGITS and (state.whole or state.open):
-                self._digits = digits
+            digit, long = coming.popleft()
+            state = self._reading.take(digit, long=long)
+            taken = self._taken
+            taken.append((digit, long))
+            if len(taken) <= MOST_DIGITS and (state.whole or state.open):
+                self._digits += digit
                 reports += self._wait(state, now=now)
                 continue
             if self._found:
                 # No pattern goes on like this: what was complete counts, and the rest is new.
-                rest = digits[len(self._found) :]
+                rest = taken[len(self._found) :]
                 reports.append(self._matched())
             else:
                 # Patterns are looked for among the digits: the oldest begins none.
-                rest = digits[1:]
+                rest = taken[1:]
                 self._forget()
             coming.extendleft(reversed(rest))
-        self._kept = "".join(coming) if self._quiet else ""
+        self.left.add(*(KeyPress(digit, self._rule.long * long) for digit, long in coming))
         return reports
 
     def _wait(self, state: Match, *, now: float) -> list[Body]:
@@ -245,21 +320,31 @@ class KpmlWatch:
     def _matched(self) -> Body:
         digits, tag = self._found, self._tag
         self._forget()
-        self._reported()
-        return _report(200, "OK", digits=digits, tag=tag)
+        return self._reported(200, "OK", digits, tag)
 
-    def _reported(self) -> None:
+    def _ended(self, code: int, text: str) -> Body:
+        """Collecting has come to its end without a match."""
+        digits = self._digits if self._rule.partial else ""
+        self._forget()
+        return self._reported(code, text, digits)
+
+    def _reported(self, code: int, text: str, digits: str, tag: str = "") -> Body:
         self.over = self._rule.persist == ONE_SHOT
         self._quiet = self._rule.persist == SINGLE_NOTIFY
+        gap, self._gap = self._gap, False
+        return _report(code, text, digits=digits, tag=tag, gap=gap)
 
     def _forget(self) -> None:
         self._reading = Reading(self._patterns)
         self._digits = self._found = self._tag = ""
+        self._taken = []
         self.next_timer = None
 
 
-def _report(code: int, text: str, *, digits: str = "", tag: str = "") -> Body:
+def _report(code: int, text: str, *, digits: str = "", tag: str = "", gap: bool = False) -> Body:
     attributes = f'version="1.0" code="{code}" text={quoteattr(text)}'
+    if gap:
+        attributes += ' forced_flush="true"'
     if digits:
         attributes += f" digits={quoteattr(digits)}"
     if tag:

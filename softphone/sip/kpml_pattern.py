@@ -1,7 +1,9 @@
 """Digit patterns: DRegex of key press markup (RFC 4730 section 5.1).
 
-Digits, `x`, `[1-3*#]`, `[^1]`, `.`, `L` (which is passed over), `{m,n}`, and alternatives.  Beside
-whether digits match, a pattern says whether more digits could: that is what its timers depend on.
+Digits, `x`, `[1-3*#]`, `[^1]`, `.`, `{m,n}`, alternatives, and `L` before a digit that is to be
+held down.  A key that was held is such a digit where a pattern can go on with one, else a digit
+like others.  Beside whether digits match, a pattern says whether more digits could: that is what
+its timers depend on.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ _MOST_VARIABLE = 2
 """Parts of one pattern that may repeat differently often: each more would multiply the work."""
 _ALL = "0123456789*#+ABCD"
 _ATOM = re.compile(
-    r"(?:(?P<one>[0-9*#A-Da-dxXLl+])|\[(?P<set>\^?[0-9*#A-Da-d+xX-]{1,32})\])"
+    r"(?P<long>[Ll])?(?:(?P<one>[0-9*#A-Da-dxX+])|\[(?P<set>\^?[0-9*#A-Da-d+xX-]{1,32})\])"
     r"(?:(?P<any>\.)|\{(?P<least>[0-9]{1,2})(?P<range>,(?P<most>[0-9]{0,2}))?\})?"
 )
 
@@ -37,6 +39,7 @@ class _Atom:
     digits: frozenset[str]
     least: int
     most: int
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,42 +68,55 @@ def _settle(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
     return reached
 
 
+_Path = tuple[KpmlPattern, tuple[_Atom, ...], set[_State]]
+
+
 class Reading:
     """Digits on their way through some patterns; once neither `whole` nor `open`, it is spent."""
 
     def __init__(self, patterns: Sequence[KpmlPattern]) -> None:
-        self._paths = [
+        self._paths: list[_Path] = [
             (pattern, atoms, _settle(atoms, [(0, 0)]))
             for pattern in patterns
             for atoms in pattern.alternatives
         ]
 
-    def take(self, digit: str) -> Match:
-        """Take one more digit: what those that were taken are by now."""
-        paths = []
+    def take(self, digit: str, *, long: bool = False) -> Match:
+        """Take one more digit, perhaps a `long` one: what those that were taken are by now."""
+        self._paths = (self._after(digit, long=True) if long else []) or self._after(digit)
         tag: str | None = None
         goes_on = False
-        for pattern, atoms, states in self._paths:
-            after = _settle(atoms, _steps(atoms, states, digit))
-            if not after:
-                continue
-            paths.append((pattern, atoms, after))
+        for pattern, atoms, after in self._paths:
             if tag is None and (len(atoms), 0) in after:
                 tag = pattern.tag
             goes_on = goes_on or any(_has_room(atoms, state) for state in after)
-        self._paths = paths
         return Match(tag is not None, goes_on, tag or "")
+
+    def goes_on(self, digit: str) -> bool:
+        """Whether any pattern could take this digit next."""
+        return bool(self._after(digit))
+
+    def _after(self, digit: str, *, long: bool = False) -> list[_Path]:
+        found = (
+            (pattern, atoms, _settle(atoms, _steps(atoms, states, digit, long=long)))
+            for pattern, atoms, states in self._paths
+        )
+        return [path for path in found if path[2]]
 
 
 def _has_room(atoms: Sequence[_Atom], state: _State) -> bool:
     return state[0] < len(atoms) and state[1] < atoms[state[0]].most
 
 
-def _steps(atoms: Sequence[_Atom], states: Iterable[_State], digit: str) -> list[_State]:
+def _steps(
+    atoms: Sequence[_Atom], states: Iterable[_State], digit: str, *, long: bool
+) -> list[_State]:
     return [
         (index, count + 1)
         for index, count in states
-        if _has_room(atoms, (index, count)) and digit in atoms[index].digits
+        if _has_room(atoms, (index, count))
+        and digit in atoms[index].digits
+        and atoms[index].long is long
     ]
 
 
@@ -136,22 +152,20 @@ def _atom(match: re.Match[str]) -> _Atom | None:
     digits = _members(match["set"].upper()) if match["set"] else _named(one)
     if digits is None:
         return None
+    long = match["long"] is not None
     if match["any"]:
-        return _Atom(digits, 0, MOST_DIGITS)
+        return _Atom(digits, 0, MOST_DIGITS, long)
     if match["least"] is None:
-        return _Atom(digits, 1, 1)
+        return _Atom(digits, 1, 1, long)
     least = int(match["least"])
     most = least
     if match["range"]:
         most = int(match["most"]) if match["most"] else max(least, MOST_DIGITS)
-    return _Atom(digits, least, most) if least <= most else None
+    return _Atom(digits, least, most, long) if least <= most else None
 
 
 def _named(one: str) -> frozenset[str]:
-    if one == "X":
-        return frozenset("0123456789")
-    # L asks for a long press, which is none that we can tell from others.
-    return frozenset() if one == "L" else frozenset(one)
+    return frozenset("0123456789") if one == "X" else frozenset(one)
 
 
 def _members(text: str) -> frozenset[str] | None:

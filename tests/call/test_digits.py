@@ -55,7 +55,7 @@ class Collector:
     @property
     def digits(self):
         self.stage.run(0.1)
-        found = [re.search(rb'digits="(.)"', request.body) for request in self.reports]
+        found = [re.search(rb'digits="([^"]*)"', request.body) for request in self.reports]
         return b"".join(match[1] for match in found if match).decode()
 
 
@@ -120,6 +120,41 @@ async def test_digits_after_a_single_notify_come_with_the_refresh():
     assert collector.digits == "1"
     collector.subscribe(body)
     assert collector.digits == "12"
+
+
+@pytest.mark.parametrize(("flush", "heard"), [(False, "12"), (True, "")])
+async def test_digits_from_before_are_for_a_watcher_that_wants_them(flush, heard):
+    collector = Collector()
+    for digit in "12":
+        assert not collector.caller.digits.press(digit)
+    collector.subscribe(kpml_request("x", flush=flush))
+    assert collector.digits == heard
+    # They are heard once.
+    collector.subscribe(kpml_request("x", flush=False), "kpml;id=2")
+    assert collector.digits == heard
+
+
+async def test_a_one_shot_may_be_over_at_once_and_leaves_the_rest_to_the_next():
+    collector = Collector()
+    for digit in "123":
+        collector.caller.digits.press(digit)
+    body = kpml_request("xx", persist="one-shot", flush=False)
+    assert collector.subscribe(body) == 200
+    assert collector.digits == "12"
+    assert collector.reports[-1].subscription_state.state == "terminated"
+    collector.caller.digits.press("4")
+    assert collector.subscribe(body, "kpml;id=2") == 200
+    assert collector.digits == "1234"
+
+
+async def test_how_long_a_key_was_held_is_told():
+    collector = Collector()
+    collector.subscribe(kpml_request("L#", long="20"))
+    call = Call.of(collector.caller)
+    await call.send_digits("#", duration_ms=10)
+    assert collector.digits == ""
+    await call.send_digits("#", duration_ms=20)
+    assert collector.digits == "#"
 
 
 async def test_nothing_is_timed_after_the_call():

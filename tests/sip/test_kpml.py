@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from softphone.sip.kpml import KpmlWatch, kpml_request
+from softphone.sip.kpml import DigitBuffer, KeyPress, KpmlWatch, kpml_request
+from softphone.sip.kpml_pattern import MOST_DIGITS
 
 
 def watch(regex, **options):
@@ -125,17 +126,91 @@ def test_the_enter_key_ends_a_pattern_and_is_not_reported():
     assert press(watching, "12345", at=3.0) == [(200, "1234")]
 
 
+def test_an_enter_key_before_a_pattern_is_complete_is_told_with_402():
+    watching = watch("xxx", enterkey="#")
+    assert press(watching, "12#") == [(402, "12")]
+    assert press(watching, "#123#") == [(200, "123")]
+    assert press(watch("xxx", enterkey="#", nopartial="true"), "1#") == [(402, "")]
+    # Where the pattern itself has that digit, it is one.
+    assert press(watch("xx#", enterkey="#"), "12##") == [(200, "12#")]
+
+
 def test_after_a_single_notify_digits_wait_for_the_refresh():
     for flush, reported in ((False, [(200, "2")]), (True, [])):
         watching = watch("x", persist="single-notify")
         assert press(watching, "12") == [(200, "1")]
         again = watch("x", persist="single-notify", flush=flush)
-        assert told(again.refreshed(watching, now=1.0)) == reported
+        assert told(again.begin(watching.left, now=1.0)) == reported
         assert not again.over
     same = watch("x", persist="single-notify", flush=False)
     press(same, "123")
-    assert told(same.refreshed(None, now=1.0)) == [(200, "2")]
-    assert told(same.refreshed(None, now=1.0)) == [(200, "3")]
+    assert told(same.begin(same.left, now=1.0)) == [(200, "2")]
+    assert told(same.begin(same.left, now=1.0)) == [(200, "3")]
+
+
+def waiting(digits):
+    return DigitBuffer(KeyPress(digit) for digit in digits)
+
+
+@pytest.mark.parametrize(("flush", "reported"), [(True, []), (False, [(200, "12"), (200, "34")])])
+def test_digits_from_before_are_heard_of_where_they_are_not_flushed(flush, reported):
+    before = waiting("12345")
+    assert told(watch("xx", flush=flush).begin(before, now=0.0)) == reported
+    assert before.take() == ()
+
+
+def test_what_a_one_shot_leaves_waits_for_the_next():
+    first = watch("xx", persist="one-shot", flush=False)
+    assert told(first.begin(waiting("1234"), now=0.0)) == [(200, "12")]
+    assert first.over
+    assert [press.digit for press in first.left.take()] == ["3", "4"]
+
+
+def test_digits_that_were_too_many_are_gone_and_that_is_said_once():
+    watching = watch("x{4}", flush=False)
+    first, *more = watching.begin(waiting("9" * 6 + "1" * MOST_DIGITS), now=0.0)
+    assert told([first]) == [(200, "1111")]
+    assert b'forced_flush="true"' in first.data
+    assert len(more) == MOST_DIGITS // 4 - 1
+    assert not any(b"forced_flush" in report.data for report in more)
+    (report,) = watch("x", flush=False).begin(waiting("1"), now=0.0)
+    assert b"forced_flush" not in report.data
+
+
+def test_a_buffer_takes_over_what_waits_in_another():
+    full, ours = waiting("1" * (MOST_DIGITS + 1)), waiting("2")
+    assert (full.lost, ours.lost) == (True, False)
+    ours.inherit(full)
+    assert (full.lost, ours.lost) == (False, True)
+    assert [press.digit for press in ours.take()] == ["1"] * MOST_DIGITS
+    assert not ours.lost
+
+
+def hold(watching, digit, held):
+    return told(watching.press(digit, held=held, now=0.0))
+
+
+def test_a_key_is_held_after_two_and_a_half_seconds_or_as_was_asked():
+    assert hold(watch("L#"), "#", 2.4) == []
+    assert hold(watch("L#"), "#", 2.5) == [(200, "#")]
+    assert hold(watch("L#", long="1000"), "#", 1.0) == [(200, "#")]
+    assert hold(watch("L#", long="0"), "#", 1.0) == []
+    # It counts once, however long; or again each time, where that was asked for.
+    assert hold(watch("L#", long="500"), "#", 1.7) == [(200, "#")]
+    assert hold(watch("L#", long="500", longrepeat="true"), "#", 1.7) == [(200, "#")] * 3
+    assert len(hold(watch("L#", long="1", longrepeat="true"), "#", 1e6)) == MOST_DIGITS
+    assert hold(watch("x", longrepeat="true"), "1", 0.1) == [(200, "1")]
+
+
+def test_a_key_that_was_held_while_nobody_listened_is_one_for_who_comes():
+    before = DigitBuffer([KeyPress("#", 3.0)])
+    assert told(watch("L#", flush=False).begin(before, now=0.0)) == [(200, "#")]
+
+
+def test_what_is_to_be_held_back_is_no_part_of_the_pattern():
+    body = kpml_request("x<pre>#</pre>x")
+    assert press(KpmlWatch.parse(body.data), "12") == [(200, "12")]
+    assert KpmlWatch.parse(kpml_request("<pre>x</pre>").data) is None
 
 
 @pytest.mark.parametrize("text", ["-1", "abc", "", "9" * 30, "1.5"])

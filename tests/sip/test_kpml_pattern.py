@@ -32,7 +32,7 @@ def match(text, digits):
         ("[^1]", "1", False, False),
         ("[^1]", "#", True, False),
         ("[x*]", "7", True, False),
-        ("Lx", "7", True, False),
+        ("Lx", "7", False, False),
         ("0|011x.", "0", True, True),
         ("0|011x.", "01", False, True),
         (" 1 2 ", "12", True, False),
@@ -64,3 +64,36 @@ def test_the_first_pattern_names_the_match():
     reading = Reading(patterns)
     assert reading.take("1").tag == "two"
     assert reading.take("1").tag == "one"
+
+
+def held(text, *digits):
+    reading = Reading([read_pattern("tag", text)])
+    return [(m.whole, m.open) for m in (reading.take(one, long=long) for one, long in digits)][-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "digits", "whole", "goes_on"),
+    [
+        ("L#", [("#", True)], True, False),
+        ("L#", [("#", False)], False, False),
+        ("xL#", [("1", False), ("#", True)], True, False),
+        ("L[1-3]", [("2", True)], True, False),
+        ("Lx{2}", [("2", True)], False, True),
+        ("Lx{2}", [("2", True), ("3", False)], False, False),
+        # Where nothing asks for it, a key that was held is a digit like others.
+        ("xx", [("1", True), ("2", True)], True, False),
+        ("#x|L#", [("#", True)], True, False),
+        ("#x|L#", [("#", False)], False, True),
+    ],
+)
+def test_a_key_that_is_held_is_a_digit_of_its_own_where_one_is_asked_for(
+    text, digits, whole, goes_on
+):
+    assert held(text, *digits) == (whole, goes_on)
+
+
+def test_whether_a_digit_would_go_on_changes_nothing():
+    reading = Reading([read_pattern("tag", "12")])
+    assert (reading.goes_on("1"), reading.goes_on("2")) == (True, False)
+    assert reading.take("1").open
+    assert (reading.goes_on("1"), reading.goes_on("2")) == (False, True)

@@ -316,7 +316,14 @@ class SecurityState:
 
     @property
     def lock(self) -> bool:
-        """Whether the lock may be shown: ENCRYPTED and END_TO_END, nothing less."""
+        """Whether the lock may be shown: ENCRYPTED and END_TO_END, nothing less.
+
+        No packet of theirs is waited for: what we say goes out under our key before one comes,
+        what does not authenticate under theirs is never played, and a far end that is on hold, or
+        has nothing to say, would have no lock, or one that comes and goes with its voice.  Who
+        wants their key proved asks the stream's statistics: `packets_received` counts under SRTP
+        what was authenticated, and nothing else.
+        """
         return self.level is SecurityLevel.ENCRYPTED and self.scope is Scope.END_TO_END
 
     @property

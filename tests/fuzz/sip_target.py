@@ -12,7 +12,8 @@ from softphone.sip.multipart import find_part
 from softphone.sip.parser import KeepAlive, Rejected, StreamFramer, parse_datagram
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
-CORPUS = [path.read_bytes() for path in sorted(DATA.glob("*.dat"))]
+NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}
+CORPUS = list(NAMED.values())
 ACCESSORS = [name for name, kind in vars(FieldAccess).items() if isinstance(kind, property | Lazy)]
 
 

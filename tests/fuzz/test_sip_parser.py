@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -8,16 +9,17 @@ from softphone.sip.message import Request, Response
 from softphone.sip.parser import KeepAlive, Limits, Rejected, StreamFramer, parse_datagram
 from softphone.sip.rejection import answer
 from tests.fuzz.mutation import mutated, prefixes, replaced
-from tests.fuzz.sip_target import ACCESSORS, CORPUS, check_datagram, check_stream
+from tests.fuzz.sip_target import ACCESSORS, CORPUS, NAMED, check_datagram, check_stream
 
 SHORT = sorted(CORPUS, key=len)[:6]
 TORTUOUS = next(data for data in CORPUS if b"wsinv" in data)
 
 
-def test_nasty_bytes_at_each_position():
-    for data in (*SHORT, TORTUOUS):
-        for mutation in replaced(data):
-            check_datagram(mutation)
+@pytest.mark.parametrize("name", NAMED)
+def test_nasty_bytes_at_each_position_and_every_prefix(name):
+    data = NAMED[name]
+    for mutation in itertools.chain(replaced(data), prefixes(data)):
+        check_datagram(mutation)
 
 
 def test_every_prefix_of_a_stream():

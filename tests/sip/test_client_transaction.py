@@ -61,7 +61,10 @@ def test_timer_e_is_t2_once_a_provisional_is_there():
     assert sending_times(lone, 10) == [0.5, 4.5, 8.5]
 
 
-@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+RELIABLE = (Transport.TCP, Transport.TLS)
+
+
+@pytest.mark.parametrize("transport", RELIABLE)
 def test_nothing_is_sent_twice_over_a_reliable_transport(transport):
     lone = Lone(transport=transport)
     call(lone)
@@ -70,6 +73,51 @@ def test_nothing_is_sent_twice_over_a_reliable_transport(transport):
     assert lone.heard() == ["INVITE", "OPTIONS"]
     lone.wait(31)
     assert lone.heard() == []
+
+
+@pytest.mark.parametrize("transport", RELIABLE)
+def test_timers_b_and_f_end_a_silent_request_over_a_reliable_transport_too(transport):
+    lone = Lone(transport=transport)
+    call(lone)
+    options(lone)
+    lone.drain()
+    lone.wait(31.9)
+    assert not lone.events
+    lone.wait(0.2)
+    assert lone.take("Rejected").status == 408
+    assert lone.take("RequestFailed").status_hint == 408
+    assert lone.endpoint.next_timer() is None
+
+
+@pytest.mark.parametrize("request_of", [call, options])
+@pytest.mark.parametrize("transport", RELIABLE)
+def test_timers_d_and_k_are_zero_over_a_reliable_transport(transport, request_of):
+    lone = Lone(transport=transport)
+    request_of(lone)
+    lone.drain()
+    failure = lone.response(lone.last(), 486)
+    lone.say(failure)
+    assert lone.endpoint.next_timer() is None
+    lone.heard()
+    lone.events.clear()
+    lone.say(failure)
+    assert lone.heard() == []
+    assert lone.take("MessageRejected").status_hint == 481
+
+
+def test_timer_k_absorbs_copies_of_a_final_response_for_t4():
+    lone = Lone()
+    options(lone)
+    lone.drain()
+    final = lone.response(lone.last(), 200)
+    lone.say(final)
+    lone.take("ResponseReceived")
+    lone.wait(4.9)
+    lone.say(final)
+    assert not lone.events
+    lone.wait(0.2)
+    lone.say(final)
+    assert lone.take("MessageRejected").status_hint == 481
 
 
 def test_a_provisional_stops_timers_a_and_b_of_an_invite():

@@ -62,7 +62,10 @@ def test_the_ack_of_a_failure_stops_timer_g_and_copies_are_absorbed():
     assert lone.endpoint.next_timer() is None
 
 
-@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+RELIABLE = (Transport.TCP, Transport.TLS)
+
+
+@pytest.mark.parametrize("transport", RELIABLE)
 def test_a_reliable_transport_repeats_no_failure(transport):
     lone = Lone(transport=transport)
     _, usage = ringing(lone)
@@ -79,12 +82,60 @@ def test_a_copy_of_an_answered_request_gets_the_same_answer_until_timer_j():
     options = lone.request("OPTIONS")
     lone.say(options)
     first = lone.last()
+    lone.wait(31.9)
     lone.say(options)
     assert lone.last() == first
-    lone.wait(33)
-    lone.heard()
+    lone.wait(0.2)
     lone.say(options)
     assert lone.last() != first
+
+
+@pytest.mark.parametrize("transport", RELIABLE)
+def test_timer_j_is_zero_over_a_reliable_transport(transport):
+    lone = Lone(transport=transport)
+    options = lone.request("OPTIONS")
+    lone.say(options)
+    first = lone.last()
+    assert lone.endpoint.next_timer() is None
+    lone.say(options)
+    assert lone.last() != first
+
+
+@pytest.mark.parametrize("transport", RELIABLE)
+def test_timer_i_is_zero_over_a_reliable_transport(transport):
+    lone = Lone(transport=transport)
+    _, usage = ringing(lone, branch="z9hG4bKone")
+    usage.reject(486, now=lone.now)
+    lone.drain()
+    assert lone.endpoint._layer.server_count == 1
+    lone.say(lone.request("ACK", branch="z9hG4bKone", to_tag=lone.last().to.tag))
+    assert lone.endpoint._layer.server_count == 0
+    assert lone.endpoint.next_timer() is None
+
+
+@pytest.mark.parametrize("transport", Transport)
+def test_timer_h_ends_a_failure_without_ack_after_64_t1_and_is_no_matter(transport):
+    lone = Lone(transport=transport)
+    _, usage = ringing(lone)
+    usage.reject(486, now=lone.now)
+    lone.wait(31.9)
+    assert lone.endpoint._layer.server_count == 1
+    lone.wait(0.2)
+    assert lone.endpoint._layer.server_count == 0
+    assert not lone.events
+
+
+@pytest.mark.parametrize("transport", Transport)
+def test_timer_l_ends_the_accepted_state_after_64_t1(transport):
+    lone = Lone(transport=transport)
+    _, usage = ringing(lone)
+    usage.accept(ANSWER, now=lone.now)
+    lone.drain()
+    lone.say(lone.request("ACK", to_tag=lone.last().to.tag))
+    lone.wait(31.9)
+    assert lone.endpoint._layer.server_count == 1
+    lone.wait(0.2)
+    assert lone.endpoint._layer.server_count == 0
 
 
 def test_a_copy_of_an_accepted_invite_is_absorbed():

@@ -129,6 +129,64 @@ def test_a_caller_without_timer_gets_none_asked_of_it():
     assert lone.last().session_expires is None
 
 
+def accepted(lone, *headers, **changes):
+    """Our 2xx to an INVITE with these headers, acknowledged."""
+    lone.say(lone.request("INVITE", body=SDP, headers=headers))
+    usage = lone.take("InviteReceived").usage
+    for name, value in changes.items():
+        setattr(usage.session_timer, name, value)
+    usage.accept(ANSWER, now=lone.now)
+    lone.drain()
+    success = lone.last()
+    lone.say(lone.request("ACK", to_tag=success.to.tag))
+    lone.heard()
+    return success
+
+
+@pytest.mark.parametrize("asked", ["180", "180;refresher=uac"])
+def test_a_caller_that_is_to_refresh_is_told_that_it_must_know_timers(asked):
+    lone = Lone()
+    success = accepted(lone, f"Session-Expires: {asked}", "Supported: timer", "Allow: UPDATE")
+    assert (success.session_expires.delta, success.session_expires.refresher) == (180, "uac")
+    assert success.requires("timer")
+    lone.wait(147.9)
+    assert lone.heard() == []
+    lone.wait(0.2)
+    assert lone.heard() == ["BYE"]
+
+
+def test_for_a_caller_without_timers_that_a_proxy_gave_one_we_refresh():
+    """RFC 4028 section 9, table 2: without "timer" in Supported the refresher is the UAS."""
+    lone = Lone()
+    success = accepted(lone, "Session-Expires: 60;refresher=uac", "Allow: UPDATE")
+    assert (success.session_expires.delta, success.session_expires.refresher) == (60, "uas")
+    assert not success.requires("timer")
+    lone.wait(31)
+    assert lone.heard()[0] == "UPDATE"
+
+
+def test_an_interval_of_our_own_wish_is_no_less_than_the_callers_minimum():
+    success = accepted(Lone(), "Min-SE: 3600", "Supported: timer", wanted=1800.0)
+    assert success.session_expires.delta == 3600
+    success = accepted(Lone(), "Supported: timer", wanted=1800.0)
+    assert (success.session_expires.delta, success.session_expires.refresher) == (1800, "uas")
+
+
+def test_a_2xx_without_a_timer_ends_the_timer():
+    lone = Lone()
+    usage, invite = call(lone, session_timer=200.0)
+    answer = ("Session-Expires: 200;refresher=uac", "Allow: UPDATE")
+    lone.say(lone.response(invite, 200, body=SDP, headers=answer))
+    lone.wait(101)
+    assert lone.last().method == "UPDATE"
+    lone.say(lone.response(lone.last(), 200))
+    assert usage.session_timer.interval is None
+    lone.heard()
+    lone.wait(1000)
+    assert lone.heard() == []
+    assert lone.endpoint.usages() == (usage,)
+
+
 class Nobody:
     """A usage that wants nothing."""
 

@@ -80,11 +80,17 @@ async def find(face: Face, options: CapacityOptions) -> int:
             "calls": search.capacity,
             "confirmed": search.confirmed,
             "confidence": round(search.confidence, 3),
+            "lower_bound": search.limit is None or search.bound is not None,
             "not_held": search.limit,
-            "trials": [{"calls": t.calls, "held": t.held, "why": t.why} for t in search.trials],
+            "trials": [
+                {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
+                for t in search.trials
+            ],
         },
     )
-    return DONE if search.confirmed and all(t.valid for t in search.trials) else FAILED
+    if search.interrupted:
+        return INTERRUPTED
+    return DONE if search.confirmed and search.bound is None else FAILED
 
 
 def _check(options: LoadOptions) -> None:

@@ -1,9 +1,10 @@
 """The search for the most calls that a target holds: doubling, then bisecting, then confirming.
 
 `CapacitySearch` is pure: it says how many calls to try next, and is told how that went.  A number
-counts as held when it held `confirm` times out of as many; one trial that was not held rules a
-number out, and an invalid trial (the generator was the bottleneck) ends the search, since what
-lies above it cannot be known from here.
+counts as held when it held `confirm` times out of as many, and one trial that was not held rules a
+number out.  A trial that is invalid (the generator was the bottleneck) may have met somebody
+else's work: it is made again, once.  A number that cannot be judged then is the end of what can be
+known from here, and the search goes on below it: what it finds is a lower bound.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 __all__ = ["CapacitySearch", "Trial"]
+
+ATTEMPTS = 2
+"""Invalid trials of a number after which it cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Trial:
     mos_p5: float | None = None
     setup_p99_ms: float | None = None
     loss_percent: float = 0.0
+    interrupted: bool = False
 
 
 @dataclass(slots=True)
@@ -46,9 +51,12 @@ class CapacitySearch:
     @property
     def next(self) -> int | None:
         """How many calls to try now; None when the search is over."""
-        if any(not trial.valid for trial in self.trials):
+        last = self.trials[-1] if self.trials else None
+        if last is not None and last.interrupted:
             return None
-        low, high = self._held(), self._refused()
+        if last is not None and not last.valid and self._unjudged(last.calls) < ATTEMPTS:
+            return last.calls
+        low, high = self._held(), self._end()
         if high is None:
             if low == 0:
                 return min(self.first, self.most)
@@ -68,9 +76,17 @@ class CapacitySearch:
         """The fewest calls that were not held."""
         return min((t.calls for t in self.trials if t.valid and not t.held), default=None)
 
+    def _end(self) -> int | None:
+        """The fewest calls that were not held, or could not be judged."""
+        bound = self.bound
+        return self._refused() if bound is None else bound.calls
+
+    def _unjudged(self, calls: int) -> int:
+        return sum(not t.valid for t in self.trials if t.calls == calls)
+
     def _held(self) -> int:
         """The most calls that were always held, below any that were not."""
-        limit = self._refused()
+        limit = self._end()
         numbers = (t.calls for t in self.trials if t.held and t.valid)
         return max((n for n in numbers if limit is None or n < limit), default=0)
 
@@ -96,6 +112,27 @@ class CapacitySearch:
         return self._refused()
 
     @property
+    def bound(self) -> Trial | None:
+        """The trial that could not be judged and lies below all that were not held, if there is.
+
+        The capacity is a lower bound then.
+        """
+        limit = self._refused()
+        ends = (
+            trial
+            for trial in self.trials
+            if not trial.valid
+            and self._unjudged(trial.calls) >= ATTEMPTS
+            and (limit is None or trial.calls < limit)
+        )
+        return min(ends, key=lambda trial: trial.calls, default=None)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended it early."""
+        return any(trial.interrupted for trial in self.trials)
+
+    @property
     def confidence(self) -> float:
         """How sure we can be that at least half of all runs at the capacity hold, 0.0 to 1.0.
 
@@ -107,7 +144,9 @@ class CapacitySearch:
     def sentence(self) -> str:
         """The outcome in words."""
         times = self._times(self.capacity)
-        invalid = next((t for t in self.trials if not t.valid), None)
+        invalid = self.bound
+        if self.interrupted:
+            return f"interrupted: {self.capacity} calls were held {times} times until then"
         if invalid is not None and not self.capacity:
             return (
                 f"nothing is known: {invalid.calls} calls could not be judged, since the "
@@ -115,7 +154,8 @@ class CapacitySearch:
             )
         if invalid is not None:
             return (
-                f"at least {self.capacity} calls; {invalid.calls} could not be judged, since the "
+                f"at least {self.capacity} calls, held {times} times out of {times}; "
+                f"{invalid.calls} could not be judged, since the "
                 f"generator was the bottleneck: {invalid.why}"
             )
         if not self.capacity:

@@ -97,7 +97,7 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
 
 
 def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch | None) -> str:
-    if search is not None and search.capacity and not all(t.valid for t in search.trials):
+    if search is not None and search.capacity and search.bound is not None:
         return (
             '<div class="box bad"><b>A lower bound:</b> the generator was the bottleneck before '
             "the target was full.</div>"

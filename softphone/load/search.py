@@ -38,8 +38,6 @@ async def find_capacity(
         on_trial(trial)
         if trial.held:
             held[calls] = result
-        if result.interrupted:
-            break
     return held.get(search.capacity, last)
 
 
@@ -64,4 +62,5 @@ def trial_of(result: Result, expectations: Sequence[Expectation]) -> Trial:
         mos_p5=total.mos.quantile(0.05),
         setup_p99_ms=total.setup_ms.quantile(0.99),
         loss_percent=total.loss_percent,
+        interrupted=result.interrupted,
     )

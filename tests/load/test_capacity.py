@@ -70,10 +70,45 @@ def test_a_target_on_the_edge_never_counts_as_held_what_it_refused_once():
     assert search.confirmed
 
 
-def test_a_generator_at_its_end_ends_the_search():
-    search = CapacitySearch(first=10, most=1000, confirm=1)
+BUSY = "the generator used 97% of a core"
+
+
+def test_a_number_that_cannot_be_judged_is_tried_again_once():
+    search = CapacitySearch(first=10, most=20, confirm=1)
     search.tell(Trial(10, held=True))
-    search.tell(Trial(20, held=False, valid=False, why="the generator used 97% of a core"))
+    search.tell(Trial(20, held=False, valid=False, why=BUSY))
+    assert search.next == 20
+    search.tell(Trial(20, held=True))
+    assert (search.next, search.bound, search.capacity) == (None, None, 20)
+
+
+def test_a_generator_at_its_end_gives_the_lower_bound_that_it_can():
+    search = CapacitySearch(first=10, most=1000, precision=0.05, confirm=2)
+    tried = []
+    while (calls := search.next) is not None:
+        tried.append(calls)
+        valid = calls <= 133
+        search.tell(Trial(calls, held=valid, valid=valid, why="" if valid else BUSY))
+    assert tried[:7] == [10, 20, 40, 80, 160, 160, 120]
+    assert 126 <= search.capacity <= 133 < search.bound.calls
+    assert search.confirmed
+    assert search.limit is None
+    assert search.sentence().startswith(f"at least {search.capacity} calls, held 2 times")
+    assert BUSY in search.sentence()
+
+
+def test_what_is_above_a_number_that_was_refused_is_no_bound():
+    search = CapacitySearch(first=10, most=1000)
+    for _ in range(2):
+        search.tell(Trial(20, held=False, valid=False, why=BUSY))
+    search.tell(Trial(10, held=False, why="mos_p5>=4.0: 3.1"))
+    assert (search.bound, search.limit) == (None, 10)
+
+
+def test_one_that_is_interrupted_ends_with_what_it_has():
+    search = CapacitySearch(first=10, most=1000)
+    search.tell(Trial(10, held=True))
+    search.tell(Trial(20, held=False, valid=False, why="interrupted", interrupted=True))
     assert search.next is None
-    assert search.capacity == 10
-    assert "generator" in search.sentence()
+    assert search.interrupted
+    assert search.sentence() == "interrupted: 10 calls were held 1 times until then"

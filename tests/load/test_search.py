@@ -70,6 +70,7 @@ async def test_an_interruption_ends_the_search(monkeypatch):
     search = CapacitySearch(first=2, most=100)
     assert (await find_capacity(result().plan, search, EXPECTED)).interrupted
     assert len(search.trials) == 1
+    assert search.interrupted
 
 
 async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(monkeypatch):
@@ -79,5 +80,6 @@ async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(mon
     monkeypatch.setattr("softphone.load.search.conduct", conduct)
     search = CapacitySearch(first=2, most=100)
     found = await find_capacity(result().plan, search, EXPECTED)
-    assert (found.plan.calls, found.valid, search.capacity) == (2, False, 0)
-    assert search.sentence().startswith("nothing is known: 2 calls could not be judged")
+    assert [trial.calls for trial in search.trials] == [2, 2, 1, 1]
+    assert (found.plan.calls, found.valid, search.capacity) == (1, False, 0)
+    assert search.sentence().startswith("nothing is known: 1 calls could not be judged")

@@ -36,18 +36,18 @@ CONFERENCE = "Conference"
 class _Answer:
     """What the server says."""
 
-    done: asyncio.Future[int] = field(
+    done: asyncio.Future[tuple[int, str]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
     def handle(self, event: object) -> None:
-        code: int | None = None
+        code, reason = None, ""
         if isinstance(event, NotifyReceived):
             code = response_code(event.body)
         elif isinstance(event, SubscriptionTerminated):
-            code = event.status or 500
+            code, reason = event.status or 500, event.reason
         if code is not None and not self.done.done():
-            self.done.set_result(code)
+            self.done.set_result((code, reason))
 
 
 async def confer(leg: SessionLeg, other: SessionLeg) -> None:
@@ -63,13 +63,13 @@ async def confer(leg: SessionLeg, other: SessionLeg) -> None:
     with leg.setup.change() as now:
         subscription = leg.setup.endpoint.refer(_refer(usage, body, flow), now=now)
         leg.setup.adopt(subscription, answer.handle)
-    code = await _patiently(answer, subscription)
+    code, reason = await _patiently(answer, subscription)
     if not 200 <= code <= 299:
-        message = f"the server did not join the calls: {code}"
-        raise CallError(message, status=code, reason="")
+        message = f"the server did not join the calls: {code} {reason}".rstrip()
+        raise CallError(message, status=code, reason=reason)
 
 
-async def _patiently(answer: _Answer, subscription: Subscription) -> int:
+async def _patiently(answer: _Answer, subscription: Subscription) -> tuple[int, str]:
     try:
         async with asyncio.timeout(PATIENCE):
             return await answer.done

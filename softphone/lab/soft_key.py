@@ -1,7 +1,8 @@
-"""Soft keys that phones say were pressed: Conference (Cisco's remote call control).
+"""Soft keys that phones say were pressed: Conference and Join (Cisco's remote call control).
 
 The phone names its own two dialogs in a REFER outside of calls.  It gets 202, and a NOTIFY with
-how it went; other keys are accepted and lead to nothing.
+how it went.  Other keys, such as Park or ConfList, the lab has not: they are refused, and the
+Warning says so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from softphone.sip.remotecc import (
 
 __all__ = ["SoftKeys"]
 
-CONFERENCE = "conference"
+_OTHER = {"conference": "consultdialogid", "join": "joindialogid"}
+"""Where each key has the dialog that is brought into the first."""
+_KNOWN = frozenset(
+    {
+        *("ConfList", "ConfDetails", "RmLastConf", "Park", "ParkMonitor", "IDivert", "HLog"),
+        *("CallBack", "MCID", "QRT", "StartRecording", "StopRecording"),
+        *("Select", "Unselect", "Cancel"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +51,24 @@ class SoftKeys:
         if key is None:
             return False
         subscription, flow = event.subscription, event.subscription.flow
-        if key.value("softkeyevent").lower() != CONFERENCE:
+        pressed = key.value("softkeyevent")
+        other = _OTHER.get(pressed.lower())
+        if other is None:
             with self.change() as now:
-                subscription.acknowledge(now=now)
+                why = _refusal(pressed)
+                warning = ("Warning", f'399 lab "{why}"')
+                subscription.reject(501, now=now, reason=why, headers=(warning,))
             return True
         with self.change() as now:
             subscription.accept(now=now)
-        code = self._confer(key, flow)
+        code = self._confer(key, other, flow)
         with self.change() as now:
             if not subscription.over:
                 subscription.terminate(now=now, body=remote_response(code))
         return True
 
-    def _confer(self, key: RemoteRequest, flow: Flow | None) -> int:
-        leg, consult = self._leg(key, "dialogid", flow), self._leg(key, "consultdialogid", flow)
+    def _confer(self, key: RemoteRequest, other: str, flow: Flow | None) -> int:
+        leg, consult = self._leg(key, "dialogid", flow), self._leg(key, other, flow)
         return 481 if leg is None or consult is None else self.transfers.confer(leg, consult)
 
     def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> SessionLeg | None:
@@ -63,3 +76,9 @@ class SoftKeys:
         call_id, theirs, ours = dialog_named(key, element)
         leg = self.transfers.leg_of((call_id, ours, theirs))
         return leg if leg is not None and flow is not None and leg.flow == flow else None
+
+
+def _refusal(key: str) -> str:
+    """Why a key was refused; one that nobody knows is not repeated."""
+    name = next((one for one in _KNOWN if one.lower() == key.lower()), "such")
+    return f"The lab has no {name} key"

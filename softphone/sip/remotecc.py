@@ -169,16 +169,21 @@ def first_requests() -> tuple[Body, Body]:
     return first, second
 
 
+_OTHER = {"join": "joindialogid"}
+
+
 def soft_key(event: str, dialog: DialogName, consult: DialogName) -> Body:
     """A soft key that a phone says was pressed in a call, with another call that it concerns.
 
+    With Conference that is the one in which the third was asked, with Join one that was selected.
     Dialogs are named as the phone sees them: Call-ID, its own tag, the far end's.
     """
     return Body(
         REMOTECC_REQUEST,
         (
             f"<{_ROOT}><softkeyeventmsg><softkeyevent>{escape(event)}</softkeyevent>"
-            f"{_dialog('dialogid', dialog)}{_dialog('consultdialogid', consult)}"
+            f"{_dialog('dialogid', dialog)}"
+            f"{_dialog(_OTHER.get(event.lower(), 'consultdialogid'), consult)}"
             f"</softkeyeventmsg></{_ROOT}>"
         ).encode(),
         "session;handling=optional",

@@ -1,4 +1,4 @@
-"""The Conference soft key: three phones in one call, as secure as the least of them."""
+"""Soft keys at the lab: three phones in one call, as secure as the least of them."""
 
 from __future__ import annotations
 
@@ -90,4 +90,33 @@ async def test_nobody_joins_the_calls_of_others(lab, phone, monkeypatch):
     monkeypatch.setattr("softphone.call.soft_key._name", lambda usage: next(names))
     with pytest.raises(CallError, match="481"):
         await erins.confer(erins)
+    assert all(one.state is CallState.CONFIRMED for one in (first, bobs, second, erins))
+
+
+async def test_join_brings_a_selected_call_into_another_as_conference_does(lab, phone, monkeypatch):
+    first, bobs, second, erins = await two_calls(lab, phone, "erin")
+    monkeypatch.setattr("softphone.call.soft_key.CONFERENCE", "Join")
+    await first.confer(second)
+    await asyncio.wait_for(second.ended(), 5)
+    erins.audio.play(ToneSource(660.0))
+    for ear in (first, bobs):
+        assert await level_heard(ear, 660.0) > AUDIBLE
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("Park", "The lab has no Park key"),
+        ("conflist", "The lab has no ConfList key"),
+        ('"Nonsense"', "The lab has no such key"),
+    ],
+)
+async def test_a_key_that_the_lab_has_not_is_refused_and_that_is_said(
+    lab, phone, monkeypatch, key, why
+):
+    first, bobs, second, erins = await two_calls(lab, phone, "erin")
+    monkeypatch.setattr("softphone.call.soft_key.CONFERENCE", key)
+    with pytest.raises(CallError, match=why) as caught:
+        await first.confer(second)
+    assert (caught.value.status, caught.value.reason) == (501, why)
     assert all(one.state is CallState.CONFIRMED for one in (first, bobs, second, erins))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from softphone.rtp.extended_report import (
+    DelaySinceLastReceiverReport,
+    ReceiverReferenceTime,
+    VoipMetrics,
+)
 from softphone.rtp.feedback import (
     BitrateLimit,
     FullIntraRequest,
@@ -25,7 +30,6 @@ from softphone.rtp.rtcp import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
-    VoipMetrics,
     ntp_from_wall,
     parse_compound,
     print_compound,
@@ -54,6 +58,7 @@ __all__ = [
     "Arrival",
     "BitrateLimit",
     "Bye",
+    "DelaySinceLastReceiverReport",
     "EventPacket",
     "EventPayload",
     "EventReceiver",
@@ -65,6 +70,7 @@ __all__ = [
     "Nack",
     "PictureLossIndication",
     "ReceivedDigit",
+    "ReceiverReferenceTime",
     "ReceiverReport",
     "Reception",
     "ReceptionSnapshot",

@@ -1,16 +1,25 @@
 """RTCP packets: reports, descriptions, goodbyes and feedback, read and written.
 
-RFC 3550 section 6 (SR, RR, SDES, BYE, APP), RFC 3611 section 4.7 (XR VoIP metrics); feedback
-(RFC 4585, 5104) is read by `softphone.rtp.feedback`.  When to send them is
-`softphone.rtp.rtcp_session`'s.
+RFC 3550 section 6 (SR, RR, SDES, BYE, APP); extended reports (RFC 3611) are read by
+`softphone.rtp.extended_report` and feedback (RFC 4585, 5104) by `softphone.rtp.feedback`.  When to
+send them is `softphone.rtp.rtcp_session`'s.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
+from softphone.rtp.extended_report import (
+    XR,
+    DelaySinceLastReceiverReport,
+    ReceiverReferenceTime,
+    VoipMetrics,
+    parse_extended_report,
+    print_extended_report,
+)
 from softphone.rtp.feedback import (
     FullIntraRequest,
     Nack,
@@ -30,7 +39,6 @@ __all__ = [
     "RtcpPacket",
     "SenderReport",
     "SourceDescription",
-    "VoipMetrics",
     "ntp_from_wall",
     "parse_compound",
     "print_compound",
@@ -38,8 +46,7 @@ __all__ = [
     "wall_from_ntp",
 ]
 
-SR, RR, SDES, BYE, APP, XR = 200, 201, 202, 203, 204, 207
-VOIP_METRICS_BLOCK = 7
+SR, RR, SDES, BYE, APP = 200, 201, 202, 203, 204
 CNAME_ITEM = 1
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905 figure 4)."""
@@ -52,7 +59,6 @@ MOST_ITEMS = 16
 HEADER = struct.Struct("!BBH")
 SENDER = struct.Struct("!IQIII")
 BLOCK = struct.Struct("!IBBHIIII")
-METRICS = struct.Struct("!IBBBBHHHHbbBBBBBBBxHHH")
 WORD = struct.Struct("!I")
 
 
@@ -120,34 +126,6 @@ class App:
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class VoipMetrics:
-    """XR block 7 (RFC 3611 section 4.7), fields as on the wire; 127 is "unavailable"."""
-
-    sender_ssrc: int
-    ssrc: int
-    loss_rate: int
-    discard_rate: int
-    burst_density: int = 0
-    gap_density: int = 0
-    burst_duration_ms: int = 0
-    gap_duration_ms: int = 0
-    round_trip_delay_ms: int = 0
-    end_system_delay_ms: int = 0
-    signal_level_dbm: int = 127
-    noise_level_dbm: int = 127
-    residual_echo_return_loss_db: int = 127
-    gap_threshold: int = 16
-    r_factor: int = 127
-    external_r_factor: int = 127
-    mos_listening: int = 127
-    mos_conversational: int = 127
-    receiver_configuration: int = 0
-    jitter_buffer_nominal_ms: int = 0
-    jitter_buffer_maximum_ms: int = 0
-    jitter_buffer_absolute_maximum_ms: int = 0
-
-
 RtcpPacket: TypeAlias = (
     SenderReport
     | ReceiverReport
@@ -160,6 +138,8 @@ RtcpPacket: TypeAlias = (
     | TemporaryBitrateRequest
     | TemporaryBitrateNotification
     | VoipMetrics
+    | ReceiverReferenceTime
+    | DelaySinceLastReceiverReport
 )
 
 
@@ -227,7 +207,7 @@ def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
                 told = parse_feedback(kind, count, body)
                 return [] if told is None else [told]
             case 207:
-                return parse_extended_report(body)
+                return list(parse_extended_report(body))
     except struct.error as error:
         raise MalformedPacket(f"an RTCP packet of type {kind} is too short") from error
     return []
@@ -295,32 +275,11 @@ def parse_bye(count: int, body: bytes) -> Bye:
     return Bye(ssrcs, reason)
 
 
-def parse_extended_report(body: bytes) -> list[RtcpPacket]:
-    """The VoIP metrics blocks of an XR; other blocks are skipped (RFC 3611 section 3).
-
-    Raises MalformedPacket and struct.error.
-    """
-    (sender,) = WORD.unpack_from(body)
-    found: list[RtcpPacket] = []
-    at = WORD.size
-    while at < len(body):
-        kind, _, words = HEADER.unpack_from(body, at)
-        end = at + 4 * (words + 1)
-        if end > len(body):
-            raise MalformedPacket("an XR block runs beyond its packet")
-        if kind == VOIP_METRICS_BLOCK:
-            if end - at != HEADER.size + METRICS.size:
-                raise MalformedPacket("a VoIP metrics block has another length than 8 words")
-            found.append(VoipMetrics(sender, *METRICS.unpack_from(body, at + HEADER.size)))
-        at = end
-    return found
-
-
 # Writing ----------------------------------------------------------------------------------------
 
 
 def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = False) -> bytes:
-    """Write packets as one datagram.
+    """Write packets as one datagram; extended blocks of one sender in a row are one XR.
 
     Raises ValueError unless it begins with SR or RR (but for `reduced_size`, RFC 5506), and for a
     field that does not fit.
@@ -328,9 +287,29 @@ def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = Fals
     if not packets or not (reduced_size or isinstance(packets[0], SenderReport | ReceiverReport)):
         raise ValueError("a compound packet begins with SR or RR")
     try:
-        return b"".join(print_packet(packet) for packet in packets)
+        return b"".join(print_run(tuple(run)) for _, run in groupby(packets, key=reporter_of))
     except struct.error as error:
         raise ValueError(f"a field of an RTCP packet is out of range: {error}") from error
+
+
+def reporter_of(packet: RtcpPacket) -> int | None:
+    """Who sends an extended block; None for every other packet."""
+    match packet:
+        case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+            return packet.sender_ssrc
+    return None
+
+
+def print_run(packets: tuple[RtcpPacket, ...]) -> bytes:
+    """Packets in a row that are one XR, or none of them is.  Raises ValueError, struct.error."""
+    blocks = [
+        packet
+        for packet in packets
+        if isinstance(packet, VoipMetrics | ReceiverReferenceTime | DelaySinceLastReceiverReport)
+    ]
+    if blocks:
+        return frame(XR, 0, print_extended_report(blocks))
+    return b"".join(print_packet(packet) for packet in packets)
 
 
 def print_packet(packet: RtcpPacket) -> bytes:
@@ -352,10 +331,8 @@ def print_packet(packet: RtcpPacket) -> bytes:
             if len(name) != 4 or len(data) % 4:
                 raise ValueError("an APP packet has a name of 4 octets and whole words of data")
             return frame(APP, subtype, WORD.pack(ssrc) + name + data)
-        case VoipMetrics():
-            fields = [getattr(packet, name) for name in VoipMetrics.__slots__]
-            block = HEADER.pack(VOIP_METRICS_BLOCK, 0, METRICS.size // 4)
-            return frame(XR, 0, WORD.pack(fields[0]) + block + METRICS.pack(*fields[1:]))
+        case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+            return print_run((packet,))
         case _:
             return frame(*print_feedback(packet))
 
@@ -418,15 +395,22 @@ def wall_from_ntp(ntp: int) -> float:
     return ntp / (1 << 32) - NTP_EPOCH
 
 
-def round_trip_time(block: ReportBlock, *, wall: float) -> float | None:
+def round_trip_time(
+    block: ReportBlock | DelaySinceLastReceiverReport, *, wall: float
+) -> float | None:
     """Seconds of round trip by a report on us that came at `wall`.
 
-    None without LSR, and for a result that no honest report gives (RFC 3550 section 6.4.1).
+    None without LSR or LRR, and for a result that no honest report gives (RFC 3550 section 6.4.1,
+    RFC 3611 section 4.5).
     """
-    if not block.last_sr:
+    if isinstance(block, ReportBlock):
+        last, delay = block.last_sr, block.delay_since_last_sr
+    else:
+        last, delay = block.last_rr, block.delay_since_last_rr
+    if not last:
         return None
     arrival = ntp_from_wall(wall) >> 16 & 0xFFFFFFFF
-    trip = (arrival - block.last_sr - block.delay_since_last_sr) & 0xFFFFFFFF
+    trip = (arrival - last - delay) & 0xFFFFFFFF
     # Clocks that are read a moment apart may make it negative by a little.
     if trip & 0x80000000:
         return 0.0 if trip > 0xFFFFFFFF - 655 else None

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from softphone.machine import Entropy
+from softphone.rtp.extended_report import (
+    DelaySinceLastReceiverReport,
+    ExtendedBlock,
+    ReceiverReferenceTime,
+    VoipMetrics,
+)
 from softphone.rtp.feedback import (
     BitrateLimit,
     FullIntraRequest,
@@ -27,7 +34,6 @@ from softphone.rtp.rtcp import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
-    VoipMetrics,
     ntp_from_wall,
     parse_compound,
     print_compound,
@@ -45,6 +51,8 @@ LOWER_LAYERS = 28
 """Octets of UDP and IP that count with each packet (6.2)."""
 TIMEOUT_INTERVALS = 5
 MOST_MEMBERS = 64
+MOST_ANSWERS = 4
+"""Reference times that one report answers: two parties have one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +104,16 @@ class RemoteReport:
 
 @dataclass(slots=True)
 class Member:
-    """Another SSRC: when it was last heard, its last SR and the number of its last FIR."""
+    """Another SSRC: when it was last heard, its last SR, its last receiver reference time and the
+    number of its last FIR."""
 
     heard: float
     command: int | None = None
     sender: bool = False
     last_sr: int = 0
     last_sr_arrival: float = 0.0
+    last_rr: int = 0
+    last_rr_arrival: float = 0.0
 
 
 class RtcpSession:
@@ -162,13 +173,17 @@ class RtcpSession:
         sent: SenderInformation | None,
         received: tuple[ReportBlock, ...] = (),
         metrics: VoipMetrics | None = None,
+        receiver_rtt: bool = False,
     ) -> bytes:
         """The compound packet of this interval: SR (`sent`) or RR, SDES, XR; arms the next.
 
-        `last_sr` and `delay_since_last_sr` of the blocks are filled in here.
+        `last_sr` and `delay_since_last_sr` of the blocks are filled in here.  With `receiver_rtt`
+        an RR comes with our reference time, and theirs are answered (RFC 3611 4.4, 4.5).
         Raises ValueError for a field that does not fit.
         """
         packets = self._compound(now, wall, sent, received)
+        if receiver_rtt:
+            packets += self._reference_times(now, None if sent is not None else wall)
         if metrics is not None:
             packets = (*packets, metrics)
         data = print_compound(packets)
@@ -226,14 +241,24 @@ class RtcpSession:
             )
         return (first, SourceDescription(self.ssrc, self._cname))
 
+    def _reference_times(self, now: float, wall: float | None) -> tuple[RtcpPacket, ...]:
+        """Our reference time at `wall`, if there is to be one, and answers to those of others."""
+        own = () if wall is None else (ReceiverReferenceTime(self.ssrc, ntp_from_wall(wall)),)
+        answers = (
+            DelaySinceLastReceiverReport(
+                self.ssrc, ssrc, member.last_rr, _delay_since(member.last_rr_arrival, now)
+            )
+            for ssrc, member in self._members.items()
+            if member.last_rr
+        )
+        return (*own, *islice(answers, MOST_ANSWERS))
+
     def _with_last_sr(self, block: ReportBlock, now: float) -> ReportBlock:
         member = self._members.get(block.ssrc)
         if member is None or not member.last_sr:
             return block
-        delay = round((now - member.last_sr_arrival) * 65536.0)
-        return replace(
-            block, last_sr=member.last_sr, delay_since_last_sr=max(0, min(delay, 0xFFFFFFFF))
-        )
+        delay = _delay_since(member.last_sr_arrival, now)
+        return replace(block, last_sr=member.last_sr, delay_since_last_sr=delay)
 
     def _interval(self) -> float:
         """A randomized interval in seconds (6.3.1, A.7)."""
@@ -279,10 +304,26 @@ class RtcpSession:
             case Bye(ssrcs, reason):
                 self._leave(ssrcs, now)
                 return replace(told, bye=reason)
-            case VoipMetrics():
-                return replace(told, voip_metrics=packet) if packet.ssrc == self.ssrc else told
+            case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+                return self._take_extended(packet, told, now, wall)
             case _:
                 return self._take_feedback(packet, told, now)
+        return told
+
+    def _take_extended(
+        self, packet: ExtendedBlock, told: RemoteReport, now: float, wall: float
+    ) -> RemoteReport:
+        match packet:
+            case VoipMetrics(ssrc=ssrc) if ssrc == self.ssrc:
+                return replace(told, voip_metrics=packet)
+            case ReceiverReferenceTime(ssrc, ntp):
+                member = self._member(ssrc, now)
+                if member is not None:
+                    member.last_rr = ntp >> 16 & 0xFFFFFFFF
+                    member.last_rr_arrival = now
+            case DelaySinceLastReceiverReport(_, ssrc) if ssrc == self.ssrc:
+                trip = round_trip_time(packet, wall=wall)
+                return told if trip is None else replace(told, round_trip_time=trip)
         return told
 
     def _take_sender(
@@ -358,3 +399,8 @@ class RtcpSession:
         if share < 1.0:
             self._next = now + share * max(self._next - now, 0.0)
             self._previous = now - share * (now - self._previous)
+
+
+def _delay_since(then: float, now: float) -> int:
+    """The time since `then` in 1/65536 s, as reports have it."""
+    return max(0, min(round((now - then) * 65536.0), 0xFFFFFFFF))

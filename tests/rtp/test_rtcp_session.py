@@ -10,9 +10,11 @@ import pytest
 from softphone.machine import Entropy
 from softphone.rtp import (
     BitrateLimit,
+    DelaySinceLastReceiverReport,
     FullIntraRequest,
     Nack,
     PictureLossIndication,
+    ReceiverReferenceTime,
     ReceiverReport,
     ReportBlock,
     RtcpSession,
@@ -22,6 +24,7 @@ from softphone.rtp import (
     TemporaryBitrateNotification,
     TemporaryBitrateRequest,
     VoipMetrics,
+    ntp_from_wall,
     parse_compound,
     print_compound,
 )
@@ -128,6 +131,40 @@ def test_metrics_on_us_are_told(session: RtcpSession) -> None:
     told = session.receive(print_compound((ReceiverReport(2), metrics)), now=0.0, wall=0.0)
     assert told is not None
     assert told.voip_metrics == metrics
+
+
+def test_a_receiver_learns_the_round_trip_by_its_reference_time(
+    session: RtcpSession, entropy: Entropy
+) -> None:
+    far = RtcpSession(ssrc=2, cname="bob@example.test", entropy=entropy, now=0.0)
+    report = session.report(now=10.0, wall=1000.0, sent=None, receiver_rtt=True)
+    packets = parse_compound(report)
+    assert packets[2] == ReceiverReferenceTime(1, ntp_from_wall(1000.0))
+    assert far.receive(report, now=20.0, wall=1000.05) is not None
+    answer = far.report(now=23.0, wall=1003.05, sent=SENT, receiver_rtt=True)
+    # Who sends has SR for that, and needs no reference time.
+    assert [type(packet) for packet in parse_compound(answer)[2:]] == [DelaySinceLastReceiverReport]
+    told = session.receive(answer, now=13.1, wall=1003.1)
+    assert told is not None
+    assert told.round_trip_time == pytest.approx(0.1, abs=1e-3)
+
+
+def test_answers_to_others_and_without_a_time_tell_no_round_trip(session: RtcpSession) -> None:
+    for block in (
+        DelaySinceLastReceiverReport(2, 7, 1 << 16, 0),
+        DelaySinceLastReceiverReport(2, 1, 0, 0),
+    ):
+        told = session.receive(print_compound((ReceiverReport(2), block)), now=0.0, wall=0.0)
+        assert told is not None
+        assert told.round_trip_time is None
+
+
+def test_of_many_reference_times_few_are_answered(session: RtcpSession) -> None:
+    for ssrc in range(2, 30):
+        hear(session, ReceiverReferenceTime(ssrc, 1 << 40))
+    report = session.report(now=1.0, wall=1.0, sent=SENT, receiver_rtt=True)
+    answers = [p for p in parse_compound(report) if isinstance(p, DelaySinceLastReceiverReport)]
+    assert len(answers) == 4
 
 
 def test_what_is_malformed_is_counted_and_changes_nothing(session: RtcpSession) -> None:

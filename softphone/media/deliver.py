@@ -7,7 +7,7 @@ generation, so that whoever reads it can drop what was received at another level
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from softphone.media.coding import AnyCodec, forgets, geometry, remembers
 from softphone.media.hush import fill
 from softphone.media.playout import Frames, FrameStatus
 from softphone.media.port import PcmBlock, Sink
+from softphone.media.resample import ConvertingSink, ResampleStream, convert, converting
 
 __all__ = ["Audience", "deliver", "make_audiences"]
 
@@ -31,16 +32,18 @@ logger = logging.getLogger("softphone.media")
 class Audience:
     """Rows of one phase with a sink and the same codec, k of them.
 
-    `at` intp[k] is where they are among the receiving rows of the phase.
+    `at` intp[k] is where they are among the receiving rows of the phase; `converting` are the
+    sinks whose blocks are converted together, None in the place of the others.
     """
 
     codec: AnyCodec
-    rows: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.intp]
     at: npt.NDArray[np.intp]
     sinks: tuple[Sink, ...]
+    converting: tuple[ConvertingSink | None, ...]
 
 
-def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.int32]) -> tuple[Audience, ...]:
+def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.intp]) -> tuple[Audience, ...]:
     """Sort the rows that have a sink by codec."""
     groups: dict[tuple[str, int], list[tuple[int, int, AnyCodec, Sink]]] = defaultdict(list)
     for at, row in enumerate(receiving.tolist()):
@@ -49,20 +52,25 @@ def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.int32]) -> tuple[
             continue
         key = stream.receive_codec.name, stream.receive_codec.clock_rate
         groups[key].append((at, row, stream.receive_codec, stream.sink))
-    return tuple(
-        Audience(
-            codec=members[0][2],
-            rows=np.array([row for _, row, _, _ in members], dtype=np.int32),
-            at=np.array([at for at, _, _, _ in members], dtype=np.intp),
-            sinks=tuple(sink for _, _, _, sink in members),
-        )
-        for members in groups.values()
+    return tuple(_make_audience(members) for members in groups.values())
+
+
+def _make_audience(members: list[tuple[int, int, AnyCodec, Sink]]) -> Audience:
+    sinks = tuple(sink for _, _, _, sink in members)
+    # One that hears several rows takes their blocks in turn.
+    several = Counter(map(id, sinks))
+    return Audience(
+        codec=members[0][2],
+        rows=np.array([row for _, row, _, _ in members], dtype=np.intp),
+        at=np.array([at for at, _, _, _ in members], dtype=np.intp),
+        sinks=sinks,
+        converting=tuple(converting(sink) if several[id(sink)] == 1 else None for sink in sinks),
     )
 
 
 def deliver(
     bank: StreamBank,
-    receiving: npt.NDArray[np.int32],
+    receiving: npt.NDArray[np.intp],
     audiences: Sequence[Audience],
     frame: int,
     *,
@@ -180,35 +188,77 @@ def _give(
     position = (frame - bank.opened_frame[batch.row]) * samples
     concealed = batch.status == FrameStatus.CONCEALED
     fields = zip(
-        audience.sinks,
         batch.pcm,
         position.tolist(),
         bank.security_generation[batch.row].tolist(),
         concealed.tolist(),
-        (bank.playout.due(batch.row) + since_1970).tolist(),
+        _captures(bank, batch.row, since_1970),
         strict=True,
     )
-    for at, (sink, pcm, timestamp, generation, hidden, due) in enumerate(fields):
-        captured, by_sender = _captured(bank, int(batch.row[at]), due)
+    blocks = [
+        PcmBlock(pcm, rate, timestamp, generation, hidden, *captured)
+        for pcm, timestamp, generation, hidden, captured in fields
+    ]
+    for at in _write(audience, blocks):
+        _take_off(bank, int(batch.row[at]), audience.sinks[at])
+
+
+def _write(audience: Audience, blocks: Sequence[PcmBlock]) -> list[int]:
+    """Give each sink its block, those that convert all at once; which of them failed."""
+    failed: list[int] = []
+    ready: list[tuple[int, ConvertingSink]] = []
+    converters: list[ResampleStream] = []
+    for at, (sink, taking) in enumerate(zip(audience.sinks, audience.converting, strict=True)):
         try:
-            sink.write(PcmBlock(pcm, rate, timestamp, generation, hidden, captured, by_sender))
+            if taking is None:
+                sink.write(blocks[at])
+                continue
+            converter = taking.prepare(blocks[at])
         except Exception:
-            # The sink is the application's; its fault must not stop other streams' media.
-            logger.exception("a media sink failed; it is taken off its stream")
-            _take_off(bank, int(batch.row[at]), sink)
+            _note_failure(failed, at)
+            continue
+        if converter is not None:
+            ready.append((at, taking))
+            converters.append(converter)
+    converted = convert(converters, [blocks[at].pcm for at, _ in ready])
+    for (at, taking), pcm in zip(ready, converted, strict=True):
+        try:
+            taking.take(blocks[at], pcm)
+        except Exception:
+            _note_failure(failed, at)
+    return failed
 
 
-def _captured(bank: StreamBank, row: int, due: float) -> tuple[float, bool]:
-    """When the far end captured the frame just played, and whether that is its own word."""
-    if not bank.heard[row]:
-        return 0.0, False
-    stream = bank.streams[row]
-    if stream is None or stream.sender_clock is None or stream.receive_codec is None:
-        return due, False
-    clock = stream.sender_clock
-    if clock.ssrc != bank.playout.ssrc[row]:
-        return due, False
-    return clock.at(bank.playout.timestamp(row), stream.receive_codec.clock_rate), True
+def _note_failure(failed: list[int], at: int) -> None:
+    # The sink is the application's; its fault must not stop other streams' media.
+    logger.exception("a media sink failed; it is taken off its stream")
+    failed.append(at)
+
+
+def _captures(
+    bank: StreamBank, rows: npt.NDArray[np.intp], since_1970: float
+) -> list[tuple[float, bool]]:
+    """When the far ends captured the frames just played, and whether that is their own word."""
+    playout = bank.playout
+    fields = zip(
+        rows.tolist(),
+        bank.heard[rows].tolist(),
+        (playout.due(rows) + since_1970).tolist(),
+        playout.ssrc[rows].tolist(),
+        strict=True,
+    )
+    captures: list[tuple[float, bool]] = []
+    for row, heard, due, ssrc in fields:
+        stream = bank.streams[row]
+        if not heard or stream is None:
+            captures.append((0.0, False))
+            continue
+        clock, codec = stream.sender_clock, stream.receive_codec
+        if clock is None or codec is None or clock.ssrc != ssrc:
+            captures.append((due, False))
+        else:
+            captures.append((clock.at(playout.timestamp(row), codec.clock_rate), True))
+    return captures
 
 
 def _take_off(bank: StreamBank, row: int, sink: Sink) -> None:

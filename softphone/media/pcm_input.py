@@ -77,6 +77,7 @@ class PcmInput:
         self._closed = False
         self._converter: ResampleStream | None = None
         self._expected: int | None = None
+        self._lag = 0.0
         self._position = 0
         self._waiters: dict[asyncio.Future[None], None] = {}
 
@@ -99,46 +100,48 @@ class PcmInput:
 
     def write(self, block: PcmBlock) -> None:
         """Take a block; older sound of a higher security level is dropped before it."""
+        converter = self.prepare(block)
+        if converter is not None:
+            self.take(block, converter.feed(block.pcm))
+
+    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+        """What it is converted by; None: nothing is taken."""
         if self._closed:
-            return
+            return None
         if block.security_generation < self._generation:
             self._dropped += block.pcm.size
-            return
+            return None
         if block.security_generation > self._generation:
             self._generation = block.security_generation
             self._converter = None
             self._drop_to(0)
-        self._put(self._convert(block))
-        self._drop_to(self._most)
-        self._wake()
-
-    def _convert(self, block: PcmBlock) -> HeardPcm:
-        rates = block.clock_rate_hz, self._rate
-        gap = block.timestamp != self._expected
-        if self._converter is None:
-            self._converter = ResampleStream(*rates)
-        elif self._converter.source_rate_hz != block.clock_rate_hz:
-            self._converter = self._converter.next_rates(*rates)
-        lag = self._converter.lag
-        if gap:
+        converter = self._converter
+        if converter is None:
+            converter = self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+        elif converter.source_rate_hz != block.clock_rate_hz:
+            converter = converter.next_rates(block.clock_rate_hz, self._rate)
+            self._converter = converter
+        lag = self._lag = converter.lag
+        if block.timestamp != self._expected:
+            # A gap.
             self._position = round((block.timestamp / block.clock_rate_hz - lag) * self._rate)
         self._expected = block.timestamp + block.pcm.size
-        pcm = self._converter.feed(block.pcm)
-        heard = HeardPcm(
-            pcm,
-            self._rate,
-            self._position,
-            block.captured - lag if block.captured else 0.0,
-            "rtcp" if block.captured_by_sender else "arrival",
-            block.concealed,
-        )
-        self._position += pcm.size
-        return heard
+        return converter
 
-    def _put(self, heard: HeardPcm) -> None:
-        if len(heard):
-            self._chunks.append(heard)
-            self._count += len(heard)
+    def take(self, block: PcmBlock, pcm: Pcm) -> None:
+        """Have it read, converted to `pcm`."""
+        if pcm.size:
+            captured = block.captured - self._lag if block.captured else 0.0
+            whose = "rtcp" if block.captured_by_sender else "arrival"
+            self._chunks.append(
+                HeardPcm(pcm, self._rate, self._position, captured, whose, block.concealed)
+            )
+            self._position += pcm.size
+            self._count += pcm.size
+        if self._count > self._most:
+            self._drop_to(self._most)
+        if self._waiters:
+            self._wake()
 
     def _drop_to(self, samples: int) -> None:
         while self._count > samples:

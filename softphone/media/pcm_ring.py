@@ -73,10 +73,16 @@ class PcmRing:
         A block of a newer security generation drops all older samples first; one of an older
         generation is dropped itself.
         """
+        converter = self.prepare(block)
+        if converter is not None:
+            self.send(converter.feed(block.pcm))
+
+    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+        """What it is converted by; None: nothing is taken."""
         if block.security_generation != self._generation:
             if block.security_generation < self._generation:
                 self._dropped += block.pcm.size
-                return
+                return None
             self._generation = block.security_generation
             self._dropped += self.flush()
             self._converter = None
@@ -85,7 +91,11 @@ class PcmRing:
             self._converter = ResampleStream(*rates)
         elif self._converter.source_rate_hz != block.clock_rate_hz:
             self._converter = self._converter.next_rates(*rates)
-        self.send(self._converter.feed(block.pcm))
+        return self._converter
+
+    def take(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
+        """Have it read, converted to `pcm`."""
+        self.send(pcm)
 
     def send(self, pcm: NDArray[np.int16]) -> None:
         """Put in int16[n] at the ring's rate; the oldest samples make room.

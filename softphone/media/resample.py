@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.polyphase import filter_rows, polyphase
-from softphone.media.port import Source
+from softphone.media.port import PcmBlock, Sink, Source
 
-__all__ = ["RateSource", "ResampleStream", "at_rate", "convert"]
+__all__ = ["ConvertingSink", "RateSource", "ResampleStream", "at_rate", "convert", "converting"]
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
 LEAST, MOST = -32768.0, 32767.0
@@ -199,6 +200,30 @@ def _convert_alike(
     np.maximum(sound, LEAST, out=sound)
     np.minimum(sound, MOST, out=sound)
     return np.rint(sound, out=sound).astype(np.int16)
+
+
+@runtime_checkable
+class ConvertingSink(Protocol):
+    """A sink whose blocks can be converted together with those of others."""
+
+    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+        """What the block is to be converted by, before `take`; None: it is not wanted."""
+
+    def take(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
+        """Take the block that was prepared last, converted to `pcm`."""
+
+
+def converting(sink: Sink) -> ConvertingSink | None:
+    """The sink, if it may be given its blocks converted; not if a class of the application's has
+    put a `write` of its own before that which converts."""
+    if not isinstance(sink, ConvertingSink):
+        return None
+    for kind in type(sink).__mro__:
+        if "prepare" in vars(kind):
+            return sink
+        if "write" in vars(kind):
+            break
+    return None
 
 
 class RateSource:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.media.endpoints import SilenceSource, ToneSource
-from softphone.media.port import Source
-from softphone.media.resample import RateSource, ResampleStream, at_rate, convert
+from softphone.media.endpoints import SilenceSource, TeeSink, ToneSource
+from softphone.media.pcm_input import PcmInput
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.port import PcmBlock, Source
+from softphone.media.resample import RateSource, ResampleStream, at_rate, convert, converting
 from softphone.media.tones import Cadence, ToneGenerator, power_level, tone_level
 
 RATES = [(8000, 16_000), (8000, 24_000), (8000, 48_000), (16_000, 8000), (24_000, 8000),
@@ -190,3 +192,18 @@ def test_a_source_that_was_asked_and_had_too_little_is_not_read_twice() -> None:
     assert empty.reads == 1
     assert source.read(160).size == 0
     assert empty.reads == 2
+
+
+def test_a_sink_whose_write_is_the_applications_own_is_written_to() -> None:
+    class Counting(PcmInput):
+        def write(self, block: PcmBlock) -> None:
+            super().write(block)
+
+    class Quiet(PcmRing):
+        def take(self, block: PcmBlock, pcm: np.ndarray) -> None:
+            super().take(block, pcm)
+
+    for sink in (PcmInput(), PcmRing(), Quiet()):
+        assert converting(sink) is sink
+    assert converting(Counting()) is None
+    assert converting(TeeSink()) is None

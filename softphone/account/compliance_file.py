@@ -20,6 +20,7 @@ COMPLIANCE_KEYS = (
     "domains",
     "types",
     "largest",
+    "handover",
     "files",
     "captures",
     "timeout",
@@ -45,7 +46,7 @@ def compliance_of(
         reader.fail("im", "compliance", "audit is missing: the table that decisions are kept in")
     archive = reader.text_of(name, values, "archive")
     folder = reader.path.parent
-    numbers = {key: _number(reader, values, key) for key in ("largest", "timeout")}
+    numbers = {key: _number(reader, values, key) for key in ("largest", "handover", "timeout")}
     return checked(
         reader,
         name,
@@ -57,6 +58,7 @@ def compliance_of(
             domains=_words(reader, values, "domains"),
             types=_words(reader, values, "types"),
             largest=int(numbers["largest"] or LARGEST),
+            handover=int(numbers["handover"] or 0),
             files=_flag(reader, values, "files"),
             captures=_flag(reader, values, "captures"),
             within=float(numbers["timeout"] or 5.0),
@@ -83,7 +85,7 @@ def _number(reader: Reader, values: Mapping[str, Any], key: str) -> float | None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
-        what = "bytes" if key == "largest" else "seconds"
+        what = "seconds" if key == "timeout" else "bytes"
         reader.fail("im.compliance", key, f"expected a number of {what}, more than 0")
     return float(value)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from softphone.messaging.hook import ALLOW, Allow, Decision, Deny, Question, Redact
 from softphone.messaging.message import Direction
@@ -21,6 +21,7 @@ __all__ = [
     "Captures",
     "ComplianceEvent",
     "CompliancePolicy",
+    "Content",
     "Domains",
     "Files",
     "Kind",
@@ -41,12 +42,18 @@ class Kind(StrEnum):
     CAPTURE = "capture"
 
 
+Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
+"""The bytes of a file, from its beginning each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComplianceEvent:
     """What policies are asked about.
 
     `own` is our bare JID, `peer` the other's or the room's.  `type` is what the content is,
-    `name` what the file is called.  `body` is a message's text, None client to client.
+    `name` what the file is called.  `body` is a message's text, None client to client; `content`
+    gives a file's bytes, piece by piece, and raises TransferError once they are not those that
+    `size` and `sha256` are of.
     """
 
     kind: Kind
@@ -59,6 +66,7 @@ class ComplianceEvent:
     sha256: str = ""
     room: bool = False
     body: str | None = field(default=None, repr=False)
+    content: Content | None = field(default=None, repr=False, compare=False)
 
 
 class CompliancePolicy(Protocol):

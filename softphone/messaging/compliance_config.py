@@ -13,7 +13,7 @@ from softphone.messaging.compliance import (
     Sizes,
     Types,
 )
-from softphone.messaging.compliance_server import ComplianceServer
+from softphone.messaging.compliance_server import ComplianceServer, Handover
 from softphone.net.https import HttpsSurroundings, https_target
 from softphone.trust import Service, TlsSettings
 
@@ -30,7 +30,9 @@ class ComplianceConfig:
     `archive` (the third-party archive), before it leaves or is shown.  `domains` and media
     `types`, None for any, are the only ones allowed; files have `largest` bytes at most.
     `server` is asked besides, at an https: address, and shown the certificate of `tls`, which has
-    `within` seconds to answer.  `file_within` bounds the seconds of one file.
+    `within` seconds to answer; files of up to `handover` bytes are given to it, and larger ones
+    denied, unless that is 0: then it is told of files only.  `file_within` bounds the seconds of
+    one file, on its way to the file server and to that one.
     """
 
     audit: str
@@ -40,6 +42,7 @@ class ComplianceConfig:
     domains: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
     largest: int = LARGEST
+    handover: int = 0
     files: bool = True
     captures: bool = True
     within: float = 5.0
@@ -50,6 +53,8 @@ class ComplianceConfig:
             raise ConfigurationError("im.compliance.tls: the settings are those of another service")
         if self.largest < 1:
             raise ConfigurationError("im.compliance.largest: expected a number of bytes")
+        if self.handover and self.server is None:
+            raise ConfigurationError("im.compliance.handover: there is no server to give files to")
         if self.server is not None:
             https_target(self.server)
             if self.tls.credential is None:
@@ -70,5 +75,10 @@ class ComplianceConfig:
         if self.domains is not None:
             found.append(Domains(self.domains))
         if self.server is not None:
-            found.append(ComplianceServer(self.server, self.tls, within=self.within, around=around))
+            given = Handover(self.handover, self.file_within) if self.handover else None
+            found.append(
+                ComplianceServer(
+                    self.server, self.tls, within=self.within, around=around, handover=given
+                )
+            )
         return tuple(found)

@@ -62,7 +62,8 @@ class Oversight:
             HttpsLimits(config.largest, config.file_within),
             around,
         )
-        self.files = FileTransfer(own, client, self._audit, policies)
+        patience = max(10.0, config.within, config.file_within if config.handover else 0.0)
+        self.files = FileTransfer(own, client, self._audit, policies, within=patience)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

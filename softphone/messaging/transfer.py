@@ -56,12 +56,26 @@ class Moved:
     row: str
 
 
+_Measured: TypeAlias = tuple[int, bytes, str]
+"""A file's size, its first bytes, and its SHA-256."""
+
+
 class FileTransfer:
-    """Sends and fetches files of one user, one after the other or side by side."""
+    """Sends and fetches files of one user, one after the other or side by side.
+
+    Each policy has `within` seconds for a file, which it may have to read whole.
+    """
 
     def __init__(
-        self, own: str, client: HttpsClient, audit: Audit, policies: Sequence[CompliancePolicy]
+        self,
+        own: str,
+        client: HttpsClient,
+        audit: Audit,
+        policies: Sequence[CompliancePolicy],
+        *,
+        within: float = 10.0,
     ) -> None:
+        self._within = within
         self._own = own
         self._client = client
         self._audit = audit
@@ -75,12 +89,10 @@ class FileTransfer:
         does not arrive.
         """
         with await asyncio.to_thread(_opened, path) as file:
-            size, head, digest = await asyncio.to_thread(_measured, file)
-            event = ComplianceEvent(
-                kind, Direction.SENT, self._own, to, size, path.name, type_of(head), digest
-            )
-            await self._judge(event, "")
-            slot = await ask(event.name, size, event.type)
+            measured = await asyncio.to_thread(_measured, file)
+            event = self._event(kind, Direction.SENT, to, path.name, measured)
+            await self._judge(event, "", file)
+            slot = await ask(event.name, event.size, event.type)
             _require_https(slot)
             record = _record(event, slot.get)
             await self._audit.write(record)
@@ -89,14 +101,14 @@ class FileTransfer:
                 for name, value in slot.headers
                 if name.lower() in _ALLOWED_HEADERS and not {"\r", "\n"} & set(value)
             )
-            content = _pieces(file, size, digest)
+            content = _pieces(file, event.size, event.sha256)
             headers += (("Content-Type", event.type),)
-            request = HttpsRequest(slot.put, "PUT", headers, content, size)
+            request = HttpsRequest(slot.put, "PUT", headers, content, event.size)
             answer = await self._client.request(request)
         if answer.status not in (200, 201):
             raise TransferError(f"the file server answered {answer.status}: {path.name} is not up")
         row = await self._audit.write(replace(record, verdict="done"))
-        return Moved(slot.get, size, event.type, digest, row)
+        return Moved(slot.get, event.size, event.type, event.sha256, row)
 
     async def fetch(self, url: str, into: Path, sender: str, kind: Kind = Kind.FILE) -> Moved:
         """Download what somebody has sent, to the new file `into` (0600).
@@ -115,18 +127,16 @@ class FileTransfer:
                 )
                 if answer.status != 200:
                     raise TransferError(f"the file server answered {answer.status}")
-                size, head, digest = await asyncio.to_thread(_measured, file)
+                measured = await asyncio.to_thread(_measured, file)
                 await asyncio.to_thread(os.fsync, file.fileno())
-            event = ComplianceEvent(
-                kind, Direction.RECEIVED, self._own, sender, size, into.name, type_of(head), digest
-            )
-            record = _record(event, url)
-            await self._judge(event, url)
+                event = self._event(kind, Direction.RECEIVED, sender, into.name, measured)
+                record = _record(event, url)
+                await self._judge(event, url, file)
             await self._audit.write(record)
             row = await self._kept(aside, into, record)
         finally:
             await asyncio.to_thread(aside.unlink, missing_ok=True)
-        return Moved(url, size, event.type, digest, row)
+        return Moved(url, event.size, event.type, event.sha256, row)
 
     async def _kept(self, aside: Path, into: Path, record: AuditRecord) -> str:
         """Give the file its name, on the disk, and only then say that it is done.
@@ -141,8 +151,15 @@ class FileTransfer:
             _forget(into)
             raise
 
-    async def _judge(self, event: ComplianceEvent, url: str) -> None:
-        decision = await decide(self._policies, event)
+    def _event(
+        self, kind: Kind, direction: Direction, peer: str, name: str, measured: _Measured
+    ) -> ComplianceEvent:
+        size, head, digest = measured
+        return ComplianceEvent(kind, direction, self._own, peer, size, name, type_of(head), digest)
+
+    async def _judge(self, event: ComplianceEvent, url: str, file: BinaryIO) -> None:
+        seen = replace(event, content=lambda: _pieces(file, event.size, event.sha256))
+        decision = await decide(self._policies, seen, within=self._within)
         if isinstance(decision, Allow):
             return
         reason = decision.reason if isinstance(decision, Deny) else "a file cannot be redacted"
@@ -189,7 +206,7 @@ def _write(file: BinaryIO, piece: bytes) -> None:
     file.write(piece)
 
 
-def _measured(file: BinaryIO) -> tuple[int, bytes, str]:
+def _measured(file: BinaryIO) -> _Measured:
     """Size, first bytes and SHA-256 of a file, from its beginning."""
     file.seek(0)
     size, digest, head = 0, hashlib.sha256(), b""

@@ -20,11 +20,12 @@ def test_everything_can_be_said(read, tmp_path):
         f"{TLS}{ALONE}[im.compliance]\n"
         'audit = "audit.db"\narchive = "postgresql+asyncpg://h/n"\nserver = "https://c.test/ask"\n'
         'domains = ["x.test"]\ntypes = ["image/*"]\nlargest = 1000\nfiles = false\n'
-        "captures = false\ntimeout = 2\n"
+        "captures = false\ntimeout = 2\nhandover = 500\n"
     ).config.compliance
     assert config.audit == f"sqlite+aiosqlite:///{tmp_path}/audit.db"
     assert (config.archive, config.server) == ("postgresql+asyncpg://h/n", "https://c.test/ask")
     assert (config.domains, config.types, config.largest) == (("x.test",), ("image/*",), 1000)
+    assert config.handover == 500
     assert (config.files, config.captures, config.within) == (False, False, 2.0)
     assert (config.tls.service, config.tls.pin) == (Service.HTTPS, None)
     assert config.tls.credential is not None
@@ -37,6 +38,8 @@ def test_everything_can_be_said(read, tmp_path):
         ('audit = "a.db"\naudits = "b"', "audits"),
         ('audit = "a.db"\nlargest = "much"', "number of bytes"),
         ('audit = "a.db"\ntimeout = true', "number of seconds"),
+        ('audit = "a.db"\nhandover = true', "number of bytes"),
+        ('audit = "a.db"\nhandover = 500', "no server to give files to"),
         ('audit = "a.db"\ndomains = "x.test"', "list of texts"),
         ('audit = "a.db"\nfiles = "no"', "true or false"),
         ('audit = "a.db"\nserver = "https://c.test/"', "client certificate"),

@@ -19,6 +19,7 @@ from softphone.errors import (
 )
 from softphone.messaging.audit import Audit
 from softphone.messaging.compliance import Domains, Sizes, Types
+from softphone.messaging.hook import ALLOW
 from softphone.messaging.transfer import FileTransfer, Slot
 from softphone.net.https import HttpsClient
 from softphone.trust import Service
@@ -201,3 +202,42 @@ async def test_only_https_is_an_address_of_a_file(tmp_path, picture):
             await transfer.send(picture, in_clear, "b@x.test")
         with pytest.raises(ConfigurationError):
             await transfer.fetch("file:///etc/passwd", tmp_path / "got", "b@x.test")
+
+
+class Reader:
+    """A policy that reads files whole, twice."""
+
+    def __init__(self, decision=ALLOW):
+        self.decision = decision
+        self.seen = []
+
+    async def decide(self, event):
+        for _ in range(2):
+            self.seen.append(b"".join([piece async for piece in event.content()]))
+        return self.decision
+
+
+async def test_a_policy_may_read_a_file_before_it_leaves_and_before_it_is_kept(tmp_path, picture):
+    reader = Reader()
+    async with world(tmp_path, (reader,)) as (web, transfer):
+        web.status = "201 Created"
+        await transfer.send(picture, slot(web), "b@x.test")
+        web.status = "200 OK"
+        into = tmp_path / "in.png"
+        await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test")
+    assert reader.seen == [PNG] * 4
+    assert into.read_bytes() == PNG
+    assert web.requests[0].endswith(PNG)
+
+
+async def test_a_file_that_changes_while_a_policy_reads_it_goes_nowhere(tmp_path, picture):
+    class Changer(Reader):
+        async def decide(self, event):
+            picture.write_bytes(PNG[:-1] + b"!")
+            return await super().decide(event)
+
+    async with world(tmp_path, (Changer(),)) as (web, transfer):
+        with pytest.raises(TransferRefused, match="did not decide"):
+            await transfer.send(picture, slot(web), "b@x.test")
+    assert web.requests == []
+    assert [row[1] for row in rows(tmp_path)] == ["deny"]

@@ -201,14 +201,16 @@ class Timers(Generic[K]):
 
     A key has at most one deadline.  `set` and `cancel` are O(log n) and O(1); `next` is O(1)
     amortized: entries that were replaced or canceled are dropped when they surface, and the heap
-    is rebuilt when they outnumber the live ones.
+    is rebuilt when they outnumber the live ones.  The heap holds numbers only: what a canceled
+    key belongs to is let go at once.
     """
 
-    __slots__ = ("_count", "_deadlines", "_heap")
+    __slots__ = ("_count", "_deadlines", "_heap", "_keys")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, K]] = []
+        self._heap: list[tuple[float, int]] = []
         self._deadlines: dict[K, tuple[float, int]] = {}
+        self._keys: dict[int, K] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -219,22 +221,27 @@ class Timers(Generic[K]):
 
     def set(self, key: K, deadline: float) -> None:
         """Set or replace the deadline of `key`."""
+        self.cancel(key)
         self._count += 1
-        self._deadlines[key] = (deadline, self._count)
-        heapq.heappush(self._heap, (deadline, self._count, key))
+        entry = (deadline, self._count)
+        self._deadlines[key] = entry
+        self._keys[self._count] = key
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 64 and len(self._heap) > 4 * len(self._deadlines):
-            self._heap = [(at, n, k) for k, (at, n) in self._deadlines.items()]
+            self._heap = list(self._deadlines.values())
             heapq.heapify(self._heap)
 
     def cancel(self, key: K) -> None:
         """Forget the deadline of `key`, if there is one."""
-        self._deadlines.pop(key, None)
+        entry = self._deadlines.pop(key, None)
+        if entry is not None:
+            del self._keys[entry[1]]
 
     def next(self) -> float | None:
         """The earliest deadline, or None."""
         while self._heap:
-            deadline, count, key = self._heap[0]
-            if self._deadlines.get(key) == (deadline, count):
+            deadline, count = self._heap[0]
+            if count in self._keys:
                 return deadline
             heapq.heappop(self._heap)
         return None
@@ -244,6 +251,7 @@ class Timers(Generic[K]):
         deadline = self.next()
         if deadline is None or deadline > now:
             return None
-        _, _, key = heapq.heappop(self._heap)
+        _, count = heapq.heappop(self._heap)
+        key = self._keys.pop(count)
         del self._deadlines[key]
         return key

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import random
+from weakref import ref
 
 from softphone.machine import Flow, Target, Timers, Transport
+
+
+class Owner:
+    """What a deadline belongs to."""
 
 
 def test_timers_give_the_earliest_deadline_first():
@@ -49,6 +54,19 @@ def test_the_heap_does_not_grow_with_replaced_deadlines():
     for turn in range(10_000):
         timers.set(turn % 10, float(turn))
     assert len(timers._heap) <= 65
+
+
+def test_what_a_canceled_deadline_belongs_to_is_let_go_at_once():
+    timers: Timers[Owner] = Timers()
+    keys = [Owner() for _ in range(3)]
+    gone = [ref(key) for key in keys]
+    for key in keys:
+        timers.set(key, 1e6)
+    timers.set(keys[0], 1.0)
+    assert timers.pop_due(1.0) is keys[0]
+    timers.cancel(keys[1])
+    del key, keys
+    assert [each() is None for each in gone] == [True, True, False]
 
 
 def test_timers_agree_with_a_plain_dictionary():

@@ -18,7 +18,14 @@ from softphone.sip.transaction import (
 )
 from softphone.sip.uri import SipUri
 
-__all__ = ["ClientKey", "ClientTransaction", "ClientUser", "acknowledgment", "for_another_flow"]
+__all__ = [
+    "NOBODY",
+    "ClientKey",
+    "ClientTransaction",
+    "ClientUser",
+    "acknowledgment",
+    "for_another_flow",
+]
 
 ClientKey: TypeAlias = tuple[str, str]
 """Branch and the method of CSeq (RFC 3261 section 17.1.3)."""
@@ -42,6 +49,24 @@ class ClientUser(Protocol):
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
         """No final response: 408 after timer B or F, 503 when the flow died or did not open."""
+
+
+class _Nobody:
+    """Nothing depends on what it hears."""
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, *, now: float
+    ) -> None:
+        """It is no matter."""
+
+    def request_failed(
+        self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """It is no matter."""
+
+
+NOBODY = _Nobody()
+"""The user of a transaction that nothing depends on, or that has ended: it keeps nobody."""
 
 
 def acknowledgment(request: Request, response: Response) -> Request:
@@ -175,6 +200,7 @@ class ClientTransaction:
         self._stop()
         self.state = State.TERMINATED
         self.carrier.forget(self)
+        self.user = NOBODY
 
     def _feed(
         self, given: Input, *, now: float, response: Response | None = None, reason: str = ""
@@ -188,6 +214,8 @@ class ClientTransaction:
         if self.state is not before:
             self._entered()
         self._tell(actions, now=now, response=response, reason=reason)
+        if self.state is State.TERMINATED:
+            self.user = NOBODY
 
     def _run(self, action: Action, *, now: float, response: Response | None) -> None:
         if action is Action.SEND and self.flow is not None:

@@ -91,10 +91,10 @@ class Exchange:
         self._layer = layer
         self._user = user
         self._credentials = credentials
-        self._take_sequence = take_sequence or self._next_sequence
+        self._take_sequence = take_sequence
         self._transaction: ClientTransaction | None = None
         self._detour = Detour(None)
-        self._renewal = Renewal(layer, again=self._send_again, final=self._answered)
+        self._renewal = Renewal(layer)
 
     @property
     def flow(self) -> Flow | None:
@@ -140,10 +140,12 @@ class Exchange:
             self.request if self._transaction is None else self._transaction.request,
             response,
             credentials=self._credentials,
-            take_sequence=self._take_sequence,
+            take_sequence=self._take_sequence or self._next_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(again, response, now=now)
+            return self._renewal.begin(
+                again, response, again=self._send_again, final=self._answered, now=now
+            )
         if again is None:
             return False
         self.request = again

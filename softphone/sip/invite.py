@@ -18,10 +18,7 @@ from softphone.sip.body import Body
 from softphone.sip.conversation import Conversation
 from softphone.sip.dialog import Dialog
 from softphone.sip.dialog_table import DialogOwner, DialogTable
-from softphone.sip.event import (
-    Cause,
-    Ended,
-)
+from softphone.sip.event import Cause, Ended
 from softphone.sip.exchange import Exchange
 from softphone.sip.hang_up import HangUp
 from softphone.sip.header_values import Reason, Replaces
@@ -86,9 +83,10 @@ class InviteUsage:
         """Who takes the requests within our dialogs: an `InviteDispatch`."""
         self.sharers: list[DialogSharer] = []
         self.held_bye: HeaderFields | None = None
-        self._conversation = Conversation(host=self)
         self._legs: list[Leg] = []
         self._silent = False
+        self._invite: Request | None = None
+        self._invite_flow: Flow | None = None
 
     # What is known -------------------------------------------------------------------------------
 
@@ -96,9 +94,10 @@ class InviteUsage:
     def request(self) -> Request:
         """The initial INVITE, as it was last sent or as it came."""
         part = self.client or self.server
-        if part is None:
+        request = part.request if part is not None else self._invite
+        if request is None:
             raise LocalProtocolError("the usage has no INVITE yet")
-        return part.request
+        return request
 
     @property
     def call_id(self) -> str:
@@ -137,7 +136,7 @@ class InviteUsage:
         part = self.client or self.server
         if self.leg is not None:
             return self.layer.flows.resolve(self.leg.dialog.to)
-        return part.flow if part is not None else None
+        return part.flow if part is not None else self._invite_flow
 
     @property
     def answered(self) -> bool:
@@ -312,7 +311,8 @@ class InviteUsage:
         """Any other request within the dialog; ResponseReceived or RequestFailed follows."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog")
-        return self._conversation.request(method, body, leg=self.leg, now=now, headers=headers)
+        conversation = Conversation(host=self)
+        return conversation.request(method, body, leg=self.leg, now=now, headers=headers)
 
     def bye(self, *, now: float, headers: HeaderFields = ()) -> None:
         """End the call: BYE once confirmed (after an ACK that is still owed), CANCEL before.
@@ -426,7 +426,7 @@ class InviteUsage:
         """The usage is over; Ended is reported."""
         self._silence(Ended(self, cause, status, reason, request))
         self._stop_timers(now=now)
-        self.leave()
+        self.leave(now=now)
 
     def _silence(self, last: object) -> None:
         self.emit(last)
@@ -440,13 +440,21 @@ class InviteUsage:
         for sharer in tuple(self.sharers):
             sharer.dialog_ended(now=now)
 
-    def leave(self) -> None:
-        """The usage is over and its dialogs are gone; the event is the caller's."""
+    def leave(self, *, now: float) -> None:
+        """The usage is over and its dialogs are gone; the event is the caller's.
+
+        What it is made of is let go of: the transactions of the INVITE keep who hears of them.
+        """
         self.state = InviteState.TERMINATED
         self.session_timer.stop()
+        self.modification.stop()
         if self.server is not None:
-            self.server.stop()
+            self.server.stop(now=now)
         self._drop_legs()
+        part = self.client or self.server
+        if part is not None:
+            self._invite, self._invite_flow = part.request, part.flow
+        self.client = self.server = self.owner = None
 
     def be_replaced(self, *, now: float) -> None:
         """Another call takes our place (RFC 3891 section 3): BYE, or CANCEL before the answer."""

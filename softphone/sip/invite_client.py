@@ -10,7 +10,7 @@ from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
 from softphone.sip.authenticator import AuthenticationRefused
 from softphone.sip.body import Body, BodyRole
-from softphone.sip.client_transaction import ClientTransaction, for_another_flow
+from softphone.sip.client_transaction import NOBODY, ClientTransaction, for_another_flow
 from softphone.sip.detour import Detour
 from softphone.sip.dialog import Dialog
 from softphone.sip.event import Answered, Provisional, Rejected
@@ -53,7 +53,7 @@ class InviteClient:
         self._over = False
         self._unanswered = False
         self._detour = Detour(None)
-        self._renewal = Renewal(host.layer, again=self._send_again, final=self._give_up)
+        self._renewal = Renewal(host.layer)
         self.request = request
         """As it was last sent, without Via."""
 
@@ -82,7 +82,7 @@ class InviteClient:
         self._canceling = headers
         if self._renewal.waiting:
             # It has been answered: there is nothing to cancel, only nothing to send again.
-            self._reject(487, "Request Terminated", None)
+            self._reject(487, "Request Terminated", None, now=now)
         elif self._provisional:
             self._send_cancel(now=now)
 
@@ -134,7 +134,7 @@ class InviteClient:
         if transaction is not self._transaction or self._over:
             return
         if not self._go_elsewhere(None, now=now):
-            self._reject(status_hint, reason, None)
+            self._reject(status_hint, reason, None, now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Timer C: nobody has decided for too long; or 64*T1 after CANCEL: it counts as canceled.
@@ -150,7 +150,7 @@ class InviteClient:
                 self.cancel(now=now, headers=(("Reason", str(reason)),))
         else:
             self._transaction.abandon()
-            self._reject(487, "Request Terminated", None)
+            self._reject(487, "Request Terminated", None, now=now)
 
     def _watch(self, response: Response, *, now: float) -> None:
         """Start timer C with the first provisional response; each but 100 starts it anew (16.7)."""
@@ -280,7 +280,7 @@ class InviteClient:
         self._acknowledge(leg, tag, None, now=now)
         self._host.hang_up(leg, now=now)
         if not self._over:
-            self._reject(487, "Request Terminated", None)
+            self._reject(487, "Request Terminated", None, now=now)
 
     def _acknowledge(self, leg: Leg, tag: str, body: Body | None, *, now: float) -> None:
         request = self._transaction.request if self._transaction is not None else self.request
@@ -305,7 +305,7 @@ class InviteClient:
         self._give_up(response, now)
 
     def _give_up(self, response: Response, now: float) -> None:
-        self._reject(response.status, response.reason, response)
+        self._reject(response.status, response.reason, response, now=now)
 
     def _send_again(self, response: Response, now: float) -> None:
         """There are new credentials."""
@@ -322,7 +322,9 @@ class InviteClient:
             take_sequence=self._next_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(again, response, now=now)
+            return self._renewal.begin(
+                again, response, again=self._send_again, final=self._give_up, now=now
+            )
         timer = self._host.session_timer
         if again is None and response.status == 422 and timer.note_too_small(response):
             again = self.request.with_header("CSeq", str(CSeq(self._next_sequence(), "INVITE")))
@@ -357,7 +359,7 @@ class InviteClient:
     def _next_sequence(self) -> int:
         return self.request.cseq.number + 1
 
-    def _reject(self, status: int, reason: str, response: Response | None) -> None:
+    def _reject(self, status: int, reason: str, response: Response | None, *, now: float) -> None:
         self._over = True
         self._renewal.stop()
         for timer in ("cancel", "timer C"):
@@ -366,7 +368,7 @@ class InviteClient:
         if self._unanswered:
             status, reason, response, canceled = 408, "Request Timeout", None, False
         contacts = response.contacts if response is not None and status // 100 == 3 else ()
-        self._host.leave()
+        self._host.leave(now=now)
         self._host.emit(Rejected(self._host, status, reason, response, contacts, canceled))
 
     # CANCEL --------------------------------------------------------------------------------------
@@ -391,22 +393,9 @@ class InviteClient:
         self._layer.request(
             cancel,
             to=transaction.flow or self._to,
-            user=_Unheard(),
+            # Its INVITE's final response tells all (RFC 3261 section 9.1).
+            user=NOBODY,
             now=now,
             branch=transaction.branch,
         )
         self._layer.timers.set((self, "cancel"), now + self._layer.timing.timeout)
-
-
-class _Unheard:
-    """The user of a CANCEL: its INVITE's final response tells all (RFC 3261 section 9.1)."""
-
-    def response_received(
-        self, transaction: ClientTransaction, response: Response, *, now: float
-    ) -> None:
-        """Nothing depends on it."""
-
-    def request_failed(
-        self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
-    ) -> None:
-        """Nothing depends on it."""

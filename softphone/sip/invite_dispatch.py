@@ -22,16 +22,6 @@ class InviteDispatch:
 
     def __init__(self, usage: InviteUsage) -> None:
         self.usage = usage
-        self._routes = {
-            "BYE": self._bye,
-            "INVITE": self._invite,
-            "UPDATE": self._update,
-            "PRACK": self._prack,
-            "REFER": self._refer,
-            "NOTIFY": self._notify,
-            "SUBSCRIBE": self._subscribe,
-            "OPTIONS": self._options,
-        }
         usage.owner = self
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
@@ -43,7 +33,8 @@ class InviteDispatch:
         elif not leg.dialog.accepts(request):
             transaction.respond(500, now=now, reason="CSeq out of order")
         else:
-            self._routes.get(request.method, self._other)(transaction, leg, now=now)
+            route = _ROUTES.get(request.method, InviteDispatch._other)
+            route(self, transaction, leg, now=now)
 
     def ack_received(self, request: Request, *, now: float) -> None:
         """The ACK of our 2xx to the INVITE or a re-INVITE; a copy changes nothing."""
@@ -51,7 +42,7 @@ class InviteDispatch:
         if usage.server is not None and usage.server.ack_received(request, now=now):
             if usage.held_bye is not None and usage.leg is not None:
                 usage.hang_up(usage.leg, now=now, headers=usage.held_bye)
-                usage.leave()
+                usage.leave(now=now)
             return
         usage.remote_modification.ack_received(request, now=now)
 
@@ -162,3 +153,15 @@ class InviteDispatch:
         usage = self.usage
         exchange = ServerExchange(transaction, layer=usage.layer, now=now)
         usage.emit(InDialogRequestReceived(usage, exchange, transaction.request))
+
+
+_ROUTES = {
+    "BYE": InviteDispatch._bye,
+    "INVITE": InviteDispatch._invite,
+    "UPDATE": InviteDispatch._update,
+    "PRACK": InviteDispatch._prack,
+    "REFER": InviteDispatch._refer,
+    "NOTIFY": InviteDispatch._notify,
+    "SUBSCRIBE": InviteDispatch._subscribe,
+    "OPTIONS": InviteDispatch._options,
+}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
+from weakref import ref
 
+from softphone.errors import LocalProtocolError
 from softphone.machine import Flow, Target
 from softphone.sip.authenticator import Authenticator
 from softphone.sip.body import Body, BodyRole
@@ -20,7 +22,15 @@ from softphone.sip.session_timer import SessionTimer
 from softphone.sip.transaction_layer import TransactionLayer
 from softphone.sip.uri import NameAddr
 
-__all__ = ["HeaderFields", "InviteHost", "InviteState", "sent", "session_body", "taken"]
+__all__ = [
+    "HeaderFields",
+    "InviteHost",
+    "InvitePart",
+    "InviteState",
+    "sent",
+    "session_body",
+    "taken",
+]
 
 HeaderFields = Sequence[Field]
 
@@ -68,11 +78,30 @@ class InviteHost(Protocol):
     ) -> None:
         """The usage is over; Ended is reported."""
 
-    def leave(self) -> None:
+    def leave(self, *, now: float) -> None:
         """The usage is over before it began; the event is the caller's."""
 
     def hang_up(self, leg: Leg, *, now: float, headers: HeaderFields = ()) -> None:
         """Send BYE on a leg and see it through in the background."""
+
+
+class InvitePart:
+    """A part of a usage that lives as long as the usage, which it knows and does not keep.
+
+    Else the two were a ring, and each call that has ended would stay until a collector comes by.
+    What must not lose the usage, an INVITE under way, keeps it and is let go at the end instead.
+    """
+
+    def __init__(self, host: InviteHost) -> None:
+        self._usage = ref(host)
+
+    @property
+    def _host(self) -> InviteHost:
+        """The usage.  Raises LocalProtocolError once it is gone."""
+        host = self._usage()
+        if host is None:
+            raise LocalProtocolError("the call is over")
+        return host
 
 
 def session_body(message: Request | Response, layer: TransactionLayer) -> Body | None:

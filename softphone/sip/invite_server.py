@@ -169,7 +169,7 @@ class InviteServer:
             raise LocalProtocolError(f"{status} is no failure status")
         self._quiet()
         self._transaction.respond(status, now=now, reason=reason, headers=headers)
-        self._host.leave()
+        self._host.leave(now=now)
 
     def terminate(self, *, now: float) -> None:
         """The caller sent BYE before our answer: the INVITE gets 487 (RFC 3261 15.1.2)."""
@@ -193,7 +193,7 @@ class InviteServer:
             return
         self._quiet()
         self._transaction.respond(487, now=now)
-        self._host.leave()
+        self._host.leave(now=now)
         reason = next(iter(request.reasons), None)
         status = reason.cause or 0 if reason is not None else 0
         text = reason.text if reason is not None else ""
@@ -261,9 +261,12 @@ class InviteServer:
         self._host.emit(Acknowledged(self._host, body if role is not None else None, role))
         return True
 
-    def stop(self) -> None:
-        """The usage is over: nothing is sent again."""
+    def stop(self, *, now: float) -> None:
+        """The usage is over: nothing is sent again, and a PRACK that waits is answered 487."""
         self._quiet()
+        if self._pracking is not None:
+            self._pracking.respond(487, now=now)
+            self._pracking = None
         if self._success is not None:
             self._success.stop()
             self._success = None
@@ -290,7 +293,7 @@ class InviteServer:
         """The flow died before our answer; no ACK to a failure is no matter."""
         if transaction.last_status < 200:
             self._quiet()
-            self._host.leave()
+            self._host.leave(now=now)
             self._host.emit(Ended(self._host, Cause.TRANSPORT, 503, reason))
 
     def handle_timer(self, name: object, *, now: float) -> None:
@@ -308,5 +311,5 @@ class InviteServer:
     def _abort(self, status: int, cause: Cause, reason: str, *, now: float) -> None:
         self._quiet()
         self._transaction.respond(status, now=now)
-        self._host.leave()
+        self._host.leave(now=now)
         self._host.emit(Ended(self._host, cause, status, reason))

@@ -14,7 +14,14 @@ from softphone.sip.client_transaction import ClientTransaction
 from softphone.sip.event import Cause, ModificationAnswered, ModificationFailed, SessionRefreshed
 from softphone.sip.exchange import authorized
 from softphone.sip.headers import Field
-from softphone.sip.invite_host import HeaderFields, InviteHost, sent, session_body, taken
+from softphone.sip.invite_host import (
+    HeaderFields,
+    InviteHost,
+    InvitePart,
+    sent,
+    session_body,
+    taken,
+)
 from softphone.sip.leg import Leg
 from softphone.sip.message import Request, Response
 from softphone.sip.offer_answer import Turn
@@ -27,11 +34,11 @@ MAXIMUM_ATTEMPTS = 8
 """How often one modification is sent before its refusal is final."""
 
 
-class Modification:
+class Modification(InvitePart):
     """One modification at a time; it sends itself again until there is a final word."""
 
     def __init__(self, *, host: InviteHost, side: Side) -> None:
-        self._host = host
+        super().__init__(host)
         self._layer = host.layer
         self._side = side
         self._leg: Leg | None = None
@@ -44,10 +51,7 @@ class Modification:
         self._transaction: ClientTransaction | None = None
         self._waits_for_ack: int | None = None
         self._acknowledgments: dict[int, Acknowledgment] = {}
-        self._renewal = self._new_renewal()
-
-    def _new_renewal(self) -> Renewal:
-        return Renewal(self._layer, again=self._renewed, final=self._refused)
+        self._renewal = Renewal(self._layer)
 
     @property
     def pending(self) -> bool:
@@ -95,7 +99,7 @@ class Modification:
             raise LocalProtocolError("an offer is open: a new one has to wait for its answer")
         self._leg, self._method, self._body = leg, method, body
         self._headers, self._refresh, self._attempts = headers, refresh, 0
-        self._renewal = self._new_renewal()
+        self._renewal = Renewal(self._layer)
         self._send(now=now)
 
     def _send(self, *, now: float) -> None:
@@ -218,7 +222,9 @@ class Modification:
             take_sequence=leg.dialog.take_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(again, response, now=now)
+            return self._renewal.begin(
+                again, response, again=self._renewed, final=self._refused, now=now
+            )
         if again is not None:
             sent(leg, self._body)
             self._attempts += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
+from weakref import ref
 
 from softphone.machine import Timers
 from softphone.sip.header_values import RAck
@@ -48,7 +49,10 @@ class ReliableUser(Protocol):
 
 
 class ReliableSender:
-    """Our reliable provisional responses to one INVITE (RFC 3262 section 3)."""
+    """Our reliable provisional responses to one INVITE (RFC 3262 section 3).
+
+    `user` is known and not kept: it keeps the sender.
+    """
 
     __slots__ = ("_queue", "_rseq", "_sequence", "_t1", "_timers", "_user", "interval", "waiting")
 
@@ -61,7 +65,7 @@ class ReliableSender:
         first: int,
         sequence: int,
     ) -> None:
-        self._user = user
+        self._user = ref(user)
         self._timers = timers
         self._t1 = t1
         self._rseq = first
@@ -86,7 +90,12 @@ class ReliableSender:
         self.interval = self._t1
         self._timers.set((self, "resend"), now + self.interval)
         self._timers.set((self, "give up"), now + 64 * self._t1)
-        self._user.send_reliable(self.waiting, now=now)
+        self._put_out(self.waiting, now=now)
+
+    def _put_out(self, response: Response, *, now: float) -> None:
+        user = self._user()
+        if user is not None:
+            user.send_reliable(response, now=now)
 
     def acknowledges(self, rack: RAck, *, now: float) -> bool:
         """Whether a PRACK names the response that waits; if so it is done (else: 481)."""
@@ -120,8 +129,10 @@ class ReliableSender:
             return
         if name == "give up":
             self.stop()
-            self._user.reliable_failed(now=now)
+            user = self._user()
+            if user is not None:
+                user.reliable_failed(now=now)
             return
         self.interval *= 2
         self._timers.set((self, "resend"), now + self.interval)
-        self._user.send_reliable(self.waiting, now=now)
+        self._put_out(self.waiting, now=now)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from softphone.errors import LocalProtocolError
 from softphone.sip.body import Body, BodyRole
 from softphone.sip.event import Acknowledged, Cause, ModificationReceived, SessionRefreshed
-from softphone.sip.invite_host import HeaderFields, InviteHost, sent, session_body, taken
+from softphone.sip.invite_host import (
+    HeaderFields,
+    InviteHost,
+    InvitePart,
+    sent,
+    session_body,
+    taken,
+)
 from softphone.sip.leg import Leg
 from softphone.sip.message import Request
 from softphone.sip.offer_answer import OfferState, Turn
@@ -15,11 +22,11 @@ from softphone.sip.success import Success
 __all__ = ["RemoteModification"]
 
 
-class RemoteModification:
+class RemoteModification(InvitePart):
     """One modification by the far end at a time."""
 
     def __init__(self, *, host: InviteHost) -> None:
-        self._host = host
+        super().__init__(host)
         self._layer = host.layer
         self._transaction: ServerTransaction | None = None
         self._leg: Leg | None = None

@@ -7,6 +7,7 @@ that were refused with them wait meanwhile, each with a `Renewal`.  It fetches n
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from softphone.sip.authenticator import AuthenticationRefused, WaitingRoom
 from softphone.sip.message import Response
@@ -17,41 +18,54 @@ __all__ = ["Renewal"]
 PATIENCE = 45.0
 """Seconds that new credentials may take; whoever keeps them gives up sooner, and says so."""
 
+Then: TypeAlias = Callable[[Response, float], None]
+
+
+class _Waits(NamedTuple):
+    """The challenge, and what may follow."""
+
+    response: Response
+    again: Then
+    final: Then
+
 
 class Renewal:
     """The wait of one request, which happens once; equality is identity.
 
-    `again` is called when there are new credentials, `final` when the refusal stands, both with
-    the challenge and the time.
+    It knows its request only while that waits: the two are no ring that stays when both are over.
     """
 
-    __slots__ = ("_again", "_final", "_layer", "_response", "_room", "_used")
+    __slots__ = ("_layer", "_room", "_used", "_waits")
 
-    def __init__(
-        self,
-        layer: TransactionLayer,
-        *,
-        again: Callable[[Response, float], None],
-        final: Callable[[Response, float], None],
-    ) -> None:
+    def __init__(self, layer: TransactionLayer) -> None:
         self._layer = layer
-        self._again = again
-        self._final = final
         self._room: WaitingRoom | None = None
-        self._response: Response | None = None
+        self._waits: _Waits | None = None
         self._used = False
 
     @property
     def waiting(self) -> bool:
         """Whether the request waits now."""
-        return self._response is not None
+        return self._waits is not None
 
-    def begin(self, refusal: AuthenticationRefused, response: Response, *, now: float) -> bool:
-        """Wait, if new credentials are on the way; False the second time."""
+    def begin(
+        self,
+        refusal: AuthenticationRefused,
+        response: Response,
+        *,
+        again: Then,
+        final: Then,
+        now: float,
+    ) -> bool:
+        """Wait, if new credentials are on the way; False the second time.
+
+        `again` is called when there are new credentials, `final` when the refusal stands, both
+        with the challenge and the time.
+        """
         if self._used or refusal.renewal is None:
             return False
         self._used = True
-        self._room, self._response = refusal.renewal, response
+        self._room, self._waits = refusal.renewal, _Waits(response, again, final)
         self._room.enter(self)
         self._layer.waiting.add(self)
         self._layer.timers.set((self, "patience"), now + PATIENCE)
@@ -59,15 +73,15 @@ class Renewal:
 
     def renewed(self, *, now: float) -> None:
         """There are new credentials."""
-        response = self._take_out()
-        if response is not None:
-            self._again(response, now)
+        waits = self._take_out()
+        if waits is not None:
+            waits.again(waits.response, now)
 
     def lost(self, *, now: float) -> None:
         """There will be none."""
-        response = self._take_out()
-        if response is not None:
-            self._final(response, now)
+        waits = self._take_out()
+        if waits is not None:
+            waits.final(waits.response, now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """It has taken too long."""
@@ -77,10 +91,10 @@ class Renewal:
         """The request is not wanted any more."""
         self._take_out()
 
-    def _take_out(self) -> Response | None:
+    def _take_out(self) -> _Waits | None:
         if self._room is not None:
             self._room.leave(self)
         self._layer.waiting.discard(self)
         self._layer.timers.cancel((self, "patience"))
-        response, self._response = self._response, None
-        return response
+        waits, self._waits = self._waits, None
+        return waits

@@ -33,6 +33,9 @@ ServerKey: TypeAlias = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
 
+_SETTLED = (State.ACCEPTED, State.TERMINATED)
+"""Nothing that a user could do anything about can happen any more: it is let go."""
+
 _INPUT_OF_CLASS = {1: Input.SEND_1XX, 2: Input.SEND_2XX}
 
 
@@ -197,6 +200,8 @@ class ServerTransaction:
                 self.carrier.settle(self)
         if (Action.FAIL in actions or Action.TIMEOUT in actions) and self.user is not None:
             self.user.transaction_failed(self, reason, now=now)
+        if self.state in _SETTLED:
+            self.user = None
 
     def _run(self, action: Action, *, now: float) -> None:
         if action is Action.SEND:

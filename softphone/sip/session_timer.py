@@ -6,6 +6,7 @@ It keeps the numbers and the deadlines of one usage; the requests are sent by `m
 from __future__ import annotations
 
 from typing import Protocol
+from weakref import ref
 
 from softphone.machine import Timers
 from softphone.sip.header_values import SessionExpires
@@ -27,7 +28,7 @@ class SessionTimerUser(Protocol):
 
 
 class SessionTimer:
-    """The session timer of one INVITE usage.
+    """The session timer of one INVITE usage, `user`, which it knows and does not keep.
 
     `wanted` is the interval that we ask for in seconds, None for no timer of our own wish;
     `interval` the one agreed, None when there is none; `ours` says who refreshes.  Not `enabled`,
@@ -45,7 +46,7 @@ class SessionTimer:
         min_se: float,
         enabled: bool = True,
     ) -> None:
-        self._user = user
+        self._user = ref(user)
         self._timers = timers
         self.wanted = wanted
         self.min_se = min_se
@@ -132,7 +133,10 @@ class SessionTimer:
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Refresh, or give the session up."""
+        user = self._user()
+        if user is None:
+            return
         if name == "refresh":
-            self._user.refresh_due(now=now)
+            user.refresh_due(now=now)
         else:
-            self._user.session_expired(now=now)
+            user.session_expired(now=now)

@@ -27,7 +27,6 @@ class StreamReader:
         self._table = table
         self._framer = StreamFramer(layer.config.limits)
         self._heard = now
-        self._pending = (self, "pending")
         self._watch(now)
 
     def _watch(self, since: float) -> None:
@@ -41,7 +40,7 @@ class StreamReader:
         for item in items:
             if not isinstance(item, KeepAlive):
                 self._heard = now
-        key = self._pending
+        key = (self, "pending")
         if not self._framer.pending:
             self._layer.timers.cancel(key)
         elif items or key not in self._layer.timers:
@@ -54,7 +53,7 @@ class StreamReader:
 
     def stop(self) -> None:
         """The flow has ended."""
-        self._layer.timers.cancel(self._pending)
+        self._layer.timers.cancel((self, "pending"))
         self._layer.timers.cancel((self, "idle"))
 
     def handle_timer(self, name: object, *, now: float) -> None:

@@ -356,6 +356,7 @@ class Subscription:
         self.state = SubscriptionState.TERMINATED
         if self._exchange is not None:
             self._exchange.drop()
+            self._exchange = None
         for name in ("refresh", "notify", "expire"):
             self._layer.timers.cancel((self, name))
         if self._request is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Side
+from softphone.machine import Side, Transport
 from softphone.sip.event import Cause
 from softphone.sip.invite import MAXIMUM_SHARERS, InviteState
 from softphone.sip.uri import NameAddr
+from tests.support.leavings import no_collector, rings
 from tests.support.lone import SDP, Lone
-from tests.support.pair import ANSWER, OFFER_2, Pair, kinds
+from tests.support.pair import ANSWER, OFFER, OFFER_2, Pair, kinds
 
 TARGET = NameAddr.parse("<sip:carol@192.0.2.3>")
 
@@ -114,3 +117,79 @@ def test_what_shares_a_dialog_is_bounded():
     pair.run(0.05)
     assert kinds(pair.events["bob"]).count("ReferReceived") == MAXIMUM_SHARERS
     assert pair.sent("bob").count("503") == 5
+
+
+def ended_by_bye(pair):
+    mine, _ = pair.answered(body=OFFER, session_timer=1800.0)
+    mine.reinvite(OFFER_2, now=pair.now)
+    pair.run(0.1)
+    pair.take("bob", "ModificationReceived").usage.answer_modification(ANSWER, now=pair.now)
+    pair.run(0.1)
+    mine.info(None, now=pair.now)
+    mine.refer(TARGET, now=pair.now)
+    pair.run(0.1)
+    pair.take("bob", "ReferReceived").subscription.reject(603, now=pair.now)
+    pair.run(0.1)
+    mine.bye(now=pair.now)
+
+
+def ended_by_refusal(pair):
+    pair.alice.invite(pair.invitation(), now=pair.now)
+    pair.run(0.05)
+    usage = pair.take("bob", "InviteReceived").usage
+    usage.ring(now=pair.now, reliable=True)
+    pair.run(0.3)
+    usage.reject(486, now=pair.now)
+
+
+def ended_by_cancel(pair):
+    mine = pair.alice.invite(pair.invitation(), now=pair.now)
+    pair.run(0.05)
+    mine.cancel(now=pair.now)
+
+
+def ended_by_silence(pair):
+    pair.alice.invite(pair.invitation(), now=pair.now)
+    pair.cut()
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TLS])
+@pytest.mark.parametrize("end", [ended_by_bye, ended_by_refusal, ended_by_cancel, ended_by_silence])
+def test_a_call_that_is_over_leaves_nothing_to_the_collector(transport, end):
+    pair = Pair(transport=transport)
+    with no_collector():
+        for _ in range(3):
+            end(pair)
+            pair.run(0.2)
+            for events in pair.events.values():
+                events.clear()
+            pair.connect()
+        pair.run(240.0)
+        assert rings() == {}
+
+
+def test_a_call_that_is_over_is_kept_by_its_last_transaction_only():
+    pair = Pair(transport=Transport.TLS)
+    with no_collector():
+        mine, theirs = (ref(usage) for usage in pair.answered())
+        mine().bye(now=pair.now)
+        pair.run(0.2)
+        for events in pair.events.values():
+            events.clear()
+        # Copies of the 2xx are acknowledged for 32 s more; who has sent it is done.
+        assert mine() is not None
+        assert theirs() is None
+        pair.run(32.0)
+        assert mine() is None
+
+
+def test_what_a_call_was_is_known_after_its_end():
+    pair = Pair()
+    mine, theirs = pair.answered()
+    before = [(usage.call_id, usage.remote, usage.flow, usage.request) for usage in (mine, theirs)]
+    mine.bye(now=pair.now)
+    pair.run(40.0)
+    after = [(usage.call_id, usage.remote, usage.flow, usage.request) for usage in (mine, theirs)]
+    assert after == before
+    assert mine.answered
+    assert theirs.answered

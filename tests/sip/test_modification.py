@@ -158,7 +158,7 @@ def test_a_modification_while_one_is_open_is_our_own_mistake():
 def test_481_to_a_reinvite_ends_the_call():
     pair = Pair()
     mine, theirs = pair.answered()
-    theirs.leave()
+    theirs.leave(now=pair.now)
     mine.reinvite(OFFER_2, now=pair.now)
     pair.run(0.1)
     assert kinds(pair.events["alice"]) == ["ModificationFailed", "Ended"]

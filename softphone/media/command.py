@@ -14,7 +14,6 @@ import numpy as np
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
-from softphone.media.address import same_source
 from softphone.media.bank import FRAME_MS, NO_TYPE, StreamBank
 from softphone.media.change import play_codec
 from softphone.media.coding import AnyCodec, find_codec, remembers
@@ -209,9 +208,10 @@ def retarget(bank: StreamBank, handle: StreamHandle, far_end: FarEnd) -> None:
     """Send elsewhere, unless that is where the stream was already said to go."""
     bank.opened(handle)
     row = handle.row
-    remote = np.frombuffer(far_end.rtp, dtype=np.uint8)
-    if not same_source(remote[None], bank.signaled[row][None])[0]:
-        bank.signaled[row] = bank.remote[row] = remote
+    # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
+    # price of arrays.
+    if bank.signaled[row, :24].tobytes() != far_end.rtp[:24]:
+        bank.signaled[row] = bank.remote[row] = np.frombuffer(far_end.rtp, dtype=np.uint8)
         bank.remote_rtcp[row] = np.frombuffer(far_end.rtcp, dtype=np.uint8)
         bank.latched[row] = False
     bank.replan(row)

@@ -133,11 +133,11 @@ class PlayoutBank:
     def close(self, row: int) -> None:
         """Empty a row; packets for it are ignored until it is opened again."""
         self._line.close(row)
-        self._ring.clear(np.array([row]))
-        self._begin(np.array([row]))
+        self._ring.clear_row(row)
+        self._begin(row)
         self._pending[row] = False
 
-    def _begin(self, rows: NDArray[np.intp]) -> None:
+    def _begin(self, rows: int | NDArray[np.intp]) -> None:
         """Forget where to play: frame 0 will be that of the next packet."""
         self._head[rows] = 0
         self._floor[rows] = EMPTY + 1

@@ -6,7 +6,7 @@ The numbers are in `softphone.media.bank`, as arrays; these are touched on deman
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from softphone.media.coding import AnyCodec
 from softphone.media.feed import Feed
@@ -67,5 +67,6 @@ class Stream:
 
 
 def _sum(one: FailureCounts, other: FailureCounts) -> FailureCounts:
-    names = [each.name for each in fields(FailureCounts)]
-    return FailureCounts(**{name: getattr(one, name) + getattr(other, name) for name in names})
+    return FailureCounts(
+        *[getattr(one, name) + getattr(other, name) for name in FailureCounts.__slots__]
+    )

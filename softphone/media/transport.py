@@ -194,11 +194,14 @@ class MediaTransport:
     def _plan_visits(self, phase: int) -> list[DatagramPort]:
         phases = range(phase, self._bank.phases, VISITS) if phase < VISITS else (phase,)
         spans = [self._bank.span(each) for each in phases]
+        rows = self._rows
         pairs = [
-            self._rows[row]
+            rows[row]
             for span in spans
-            for row in range(span.start, span.stop)
-            if row in self._rows
+            for row in (
+                range(span.start, span.stop) if len(rows) > self._bank.phase_rows else sorted(rows)
+            )
+            if row in rows and span.start <= row < span.stop
         ]
         return [pair.rtp for pair in pairs if not pair.shared]
 

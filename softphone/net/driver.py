@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -248,11 +248,9 @@ class Driver(Generic[E]):
         """
         return self._board.failure(of)
 
-    @contextmanager
-    def change(self) -> Iterator[float]:
+    def change(self) -> AbstractContextManager[float]:
         """Give commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
-        with self._drain.change() as now:
-            yield now
+        return self._drain.change()
 
     def poke(self) -> None:
         """Drain the machine after commands that were given without `change`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from softphone.sip.authentication_value import AuthValue
@@ -296,9 +297,24 @@ def _lenient(name: str, parse: Callable[[str], T]) -> Callable[[Headers], T | No
     return parse_field
 
 
+_REMEMBERED = 1024
+"""Addresses that are kept read: those of one dialog come back in each of its messages."""
+_MEMORABLE = 128
+"""The longest of them, so that strangers cannot fill memory with theirs."""
+
+
+def _parse_list(text: str) -> tuple[NameAddr, ...]:
+    return tuple(NameAddr.parse_list(text))
+
+
+_remembered = lru_cache(_REMEMBERED)(NameAddr.parse)
+_remembered_list = lru_cache(_REMEMBERED)(_parse_list)
+
+
 def _parse_addresses(values: tuple[str, ...]) -> tuple[NameAddr, ...]:
     if len(values) == 1:
-        return tuple(NameAddr.parse_list(values[0]))
+        value = values[0]
+        return _remembered_list(value) if len(value) <= _MEMORABLE else _parse_list(value)
     return tuple(address for value in values for address in NameAddr.parse_list(value))
 
 
@@ -360,7 +376,7 @@ def parse_to(headers: Headers) -> NameAddr:
 def _address(headers: Headers, name: str) -> NameAddr:
     value = _mandatory(headers, name)
     try:
-        return NameAddr.parse(value)
+        return _remembered(value) if len(value) <= _MEMORABLE else NameAddr.parse(value)
     except MalformedMessage as error:
         raise MalformedMessage(f"Malformed {name} header field") from error
 

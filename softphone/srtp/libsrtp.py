@@ -13,6 +13,7 @@ import ctypes
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ import pylibsrtp
 
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, Status, Transform
+from softphone.srtp.suite import parameters
 
 __all__ = [
     "Batch",
@@ -102,7 +104,13 @@ def transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> Transform:
     return LibsrtpTransform(suite, key, sending=sending, binding=binding)
 
 
-def _policy(suite: CryptoSuite, key: bytes, *, sending: bool) -> pylibsrtp.Policy:
+@cache
+def _template(suite: CryptoSuite, sending: bool) -> pylibsrtp.Policy:
+    """A policy without a key, to be copied."""
+    return _policy(suite, None, sending=sending)
+
+
+def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrtp.Policy:
     policy = pylibsrtp.Policy(
         key=key,
         ssrc_type=(
@@ -121,10 +129,17 @@ class LibsrtpTransform:
     """
 
     def __init__(self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: Binding) -> None:
+        if len(key) < parameters(suite).material_length:
+            # libsrtp is told no length: it would read on behind the key.
+            raise ValueError("the key is shorter than its suite demands")
         self._binding = binding
-        self._policy: pylibsrtp.Policy | None = _policy(suite, key, sending=sending)
-        owner = binding.ffi.new("srtp_t *")
-        code = binding.lib.srtp_create(owner, self._policy._policy)
+        ffi = binding.ffi
+        # Ours to wipe: what libsrtp keeps of it, it wipes itself.
+        self._key: Any = ffi.new("unsigned char[]", key)
+        self._policy: Any = ffi.new("srtp_policy_t *", _template(suite, sending)._policy[0])
+        self._policy.key = self._key
+        owner = ffi.new("srtp_t *")
+        code = binding.lib.srtp_create(owner, self._policy)
         if code:
             raise RuntimeError(f"libsrtp refused to make a session (status {code})")
         self._owner = binding.ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
@@ -179,9 +194,9 @@ class LibsrtpTransform:
         if self.handle is None or self._policy is None or self._binding.set_roc is None:
             return False
         if self.roc(ssrc) is None:
-            self._policy.ssrc_type = pylibsrtp.Policy.SSRC_SPECIFIC
-            self._policy.ssrc_value = ssrc
-            if self._binding.lib.srtp_add_stream(self.handle, self._policy._policy):
+            self._policy.ssrc.type = pylibsrtp.Policy.SSRC_SPECIFIC
+            self._policy.ssrc.value = ssrc
+            if self._binding.lib.srtp_add_stream(self.handle, self._policy):
                 return False
         return self._binding.set_roc(self._address(), ssrc, roc) == 0
 
@@ -189,9 +204,7 @@ class LibsrtpTransform:
         """Wipe our copy of the key and free libsrtp's."""
         if self._policy is None:
             return
-        # A buffer over libsrtp's policy, though it is typed as bytes.
-        key: Any = self._policy.key
-        key[:] = bytes(len(key))
+        self._binding.ffi.memmove(self._key, bytes(len(self._key)), len(self._key))
         self._policy = None
         self.handle = None
         self._binding.ffi.release(self._owner)

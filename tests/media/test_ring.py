@@ -44,6 +44,18 @@ def test_a_whole_frame_is_found_in_its_slot() -> None:
     assert bank.payload_type[0, 5] == 1
 
 
+def test_one_row_is_emptied_and_no_other() -> None:
+    bank = RingBank(2, 8, 8)
+    bank.store_whole(pieces([0, 1], [3, 3], [b"abcd", b"efgh"]))
+    joined = pieces([0, 1], [3, 3], [b"ijkl", b"mnop"])
+    bank.join(joined)
+    bank.clear_row(0)
+    assert bank.frame[0, 3] < 0
+    assert bank.frame[1, 3] == 3
+    assert bank.take_joined(0, 3) == []
+    assert bank.take_joined(1, 3) == [b"efgh", b"mnop"]
+
+
 def test_payloads_at_different_offsets_go_in_together() -> None:
     bank = RingBank(2, 8, 4)
     both = pieces([0, 1], [0, 0], [b"abcd", b"efgh"])

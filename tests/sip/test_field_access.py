@@ -228,3 +228,15 @@ def test_the_wildcard_contact_stands_alone():
     assert message(("Contact", "*")).contacts == ()
     with pytest.raises(MalformedMessage):
         _ = message(("Contact", "*"), ("Contact", "<sip:a@b>")).contacts
+
+
+@pytest.mark.parametrize("length", [10, 200])
+def test_an_address_that_comes_again_reads_the_same(length):
+    """Short ones are kept read, and what was malformed once stays so."""
+    good, bad = f"<sip:a@b>;tag={'1' * length}", f"<sip:a@b;tag={'1' * length}"
+    for _ in range(2):
+        assert message(("From", good)).from_.tag == "1" * length
+        assert [each.tag for each in message(("Contact", good)).contacts] == ["1" * length]
+        for name, attribute in (("From", "from_"), ("To", "to"), ("Contact", "contacts")):
+            with pytest.raises(MalformedMessage, match="Malformed"):
+                getattr(message((name, bad)), attribute)

@@ -336,3 +336,21 @@ def test_a_result_that_outgrows_its_row_is_refused(monkeypatch):
     context = Growing()
     assert block.batch.protect([0], [context], block.lengths) == [Status.TOO_LONG]
     assert (block.lengths[0], context.refused) == (0, [Status.TOO_LONG])
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_key_that_is_too_short_never_reaches_libsrtp(suite, way):
+    with pytest.raises(ValueError, match="key"):
+        transform(suite, key(suite).reveal()[:-1], sending=True)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_contexts_of_one_suite_share_no_key(suite):
+    one = transform(suite, key(suite).reveal(), sending=True)
+    other = transform(suite, bytes(len(key(suite))), sending=True)
+    packet = rtp(1)
+    assert one.protect(packet)[1] != other.protect(packet)[1]
+    other.close()
+    assert other.protect(packet)[0] is Status.CLOSED
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    assert receive.unprotect(one.protect(rtp(2))[1])[0] is Status.OK

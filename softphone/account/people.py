@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from softphone.account.connection import Belief
 from softphone.contacts import Contact, Contacts, DirectoryConfig, open_directories
+from softphone.contacts.contact import dialed
 from softphone.errors import ConfigurationError
 from softphone.sip import NameAddr, SipUri
 
-__all__ = ["number_of", "open_contacts", "tell_name"]
+__all__ = ["known_by", "open_contacts", "tell_name"]
 
 
 def open_contacts(configs: Iterable[DirectoryConfig], belief: Belief, *, fips: bool) -> Contacts:
@@ -36,16 +37,17 @@ def _believing(config: DirectoryConfig, belief: Belief, *, fips: bool) -> Direct
 
 def tell_name(contacts: Contacts, peer: NameAddr, told: Callable[[Contact], None]) -> None:
     """Have the name of a call's peer told once it is known."""
-    number = number_of(peer)
-    if number is not None:
-        contacts.tell(number, told)
+    key = known_by(peer)
+    if key is not None:
+        contacts.tell(key, told)
 
 
-def number_of(peer: NameAddr) -> str | None:
-    """What a directory may know a peer by: the user part, or the number of a tel: URI."""
+def known_by(peer: NameAddr) -> str | None:
+    """What a directory may know a peer by: a number, or the address of a person."""
     uri = peer.uri
-    if isinstance(uri, SipUri):
-        return uri.user
-    if uri.scheme == "tel":
-        return uri.rest.partition(";")[0]
-    return None
+    if not isinstance(uri, SipUri):
+        return uri.rest.partition(";")[0] if uri.scheme == "tel" else None
+    if uri.user is None:
+        return None
+    # The host beside a number is that of some call server.
+    return dialed(uri.user) or f"{uri.user}@{uri.host}"

@@ -22,8 +22,8 @@ class AccountSetup:
     """What an account needs of its phone.
 
     `on_service` is asked when the server wants the device to start anew or to compare versions,
-    once no call is up; True says that it has seen to everything.  `names` has whose number a
-    call's other end is told, once it is known.  `source` is the local address that the account's
+    once no call is up; True says that it has seen to everything.  `names` tells
+    who a call's other end is, once that is known.  `source` is the local address that the account's
     connections, and with them its media, are bound to; None leaves it to the system.
     """
 

@@ -34,7 +34,7 @@ class Face(Generic[L]):
 
     @property
     def contact(self) -> Contact | None:
-        """Whose number that is, as far as directories have said until now; `PeerNamed` tells."""
+        """Who that is, as far as directories have said until now; `PeerNamed` tells."""
         return self._leg.name.contact
 
     @property

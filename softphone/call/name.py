@@ -23,7 +23,7 @@ def no_names(peer: NameAddr, told: Callable[[Contact], None]) -> None:
 
 
 class NameTag:
-    """Whose number the other end of one call is; `contact` is None as long as nobody knows."""
+    """Who the other end of one call is; `contact` is None as long as nobody knows."""
 
     def __init__(self, names: Names, mailbox: Mailbox[CallEvent]) -> None:
         self._names = names

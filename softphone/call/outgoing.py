@@ -340,7 +340,7 @@ class OutgoingCall:
 
     @property
     def contact(self) -> Contact | None:
-        """Whose number we call, as far as directories have said until now."""
+        """Whom we call, as far as directories have said until now."""
         return None if self._started is None else self._started.name.contact
 
     @property

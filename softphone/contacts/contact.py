@@ -1,19 +1,25 @@
 """A contact, and when two entries of directories are one person.
 
 Numbers are compared by what is dialed: spaces, dots, dashes and brackets say nothing, and one
-number may be written with more of its prefixes (E.164) than another.
+number may be written with more of its prefixes (E.164) than another.  Addresses, of SIP or of
+mail, are compared without their scheme, and capitals make no difference.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Contact", "Number", "dialed", "merged", "same_number"]
+__all__ = ["Contact", "Number", "addressed", "dialed", "merged", "same_number"]
 
 _SAYS_NOTHING = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _DIALED = re.compile(r"\+?[0-9*#]{2,32}")
+_PART = r"[^\s@:;?<>\"\[\]]"
+_ADDRESS = re.compile(
+    rf"(?:(?:sips?|im|xmpp|mailto):)?({_PART}{{1,64}}@{_PART}{{1,253}})(?:[:;?].*)?", re.IGNORECASE
+)
 _SUBSCRIBER = 7
 """So many digits at the end of two numbers, and one has the longer prefix: they are one."""
 
@@ -22,6 +28,27 @@ def dialed(text: str) -> str | None:
     """A number as it is dialed, or None for what is none."""
     number = _SAYS_NOTHING.sub("", text)
     return number if _DIALED.fullmatch(number) else None
+
+
+def addressed(text: str) -> str | None:
+    """The address of a person, user@domain in small letters, or None for what is none.
+
+    Who stands behind an IP address is in no directory, and nobody behind .invalid (RFC 3323).
+    """
+    match = _ADDRESS.fullmatch(text.strip())
+    if match is None:
+        return None
+    address = match[1].casefold()
+    host = address.rpartition("@")[2].rstrip(".")
+    return None if host.endswith(".invalid") or _is_ip(host) else address
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def same_number(one: str, other: str) -> bool:
@@ -64,6 +91,10 @@ class Contact:
         """Whether this (dialed) number is one of the contact's."""
         own = (each.dialed for each in self.numbers)
         return any(same_number(number, each) for each in own if each is not None)
+
+    def has_address(self, address: str) -> bool:
+        """Whether this address, as `addressed` gives it, is the contact's for calls or for mail."""
+        return address in (addressed(self.uri), addressed(self.email))
 
 
 def merged(groups: Iterable[Sequence[Contact]], limit: int) -> tuple[Contact, ...]:

@@ -1,4 +1,4 @@
-"""All directories together: one search, and the name that belongs to a number.
+"""All directories together: one search, and the name that belongs to a number or an address.
 
 Directories are asked side by side; one that fails, or is slow, takes nothing from the others.  A
 call never waits: `known` answers at once from what is remembered, and has the rest looked up.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from softphone.contacts.contact import Contact, dialed, merged
+from softphone.contacts.contact import Contact, addressed, dialed, merged
 from softphone.errors import SoftphoneError
 
 __all__ = ["CacheLimits", "Contacts", "Directory", "Found"]
@@ -35,15 +35,18 @@ class Directory(Protocol):
     async def by_number(self, number: str) -> Contact | None:
         """Whose number this (dialed) one is, if the directory knows."""
 
+    async def by_address(self, address: str) -> Contact | None:
+        """Whose address this one is, as `addressed` gives it, if the directory knows."""
+
     async def close(self) -> None:
         """End its connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
-    """What is remembered of numbers: `entries` at most, `keep` seconds long.
+    """What is remembered of numbers and addresses: `entries` at most, `keep` seconds long.
 
-    That nobody has a number is remembered for `keep_nobody`, a failure for `keep_failure`.  At
+    That nobody has one is remembered for `keep_nobody`, a failure for `keep_failure`.  At
     most `looking` look-ups go on at a time; a call beyond them is shown without a name.
     """
 
@@ -123,12 +126,12 @@ class Contacts:
                 groups.append(outcome)
         return Found(merged(groups, limit), tuple(failures))
 
-    def known(self, number: str) -> Contact | None:
-        """Whose number it is, as far as is remembered now; else somebody begins to look it up.
+    def known(self, text: str) -> Contact | None:
+        """Whose number or address it is, as far as is remembered now; else a look-up begins.
 
-        `number` may be any user part of a URI; what is no number belongs to nobody.
+        `text` may be any user part or address of a URI; what is neither belongs to nobody.
         """
-        wanted = dialed(number)
+        wanted = _wanted(text)
         if wanted is None or not self._directories:
             return None
         until, contact = self._names.get(wanted, (0.0, None))
@@ -138,22 +141,28 @@ class Contacts:
         self._names.move_to_end(wanted)
         return contact
 
-    def tell(self, number: str, told: Callable[[Contact], None]) -> None:
-        """Have `told` called with whose number it is: now if that is remembered, else once known.
+    def tell(self, text: str, told: Callable[[Contact], None]) -> None:
+        """Have `told` called with whose it is: now if that is remembered, else once known.
 
-        It is called once at most, and never if nobody has the number.
+        It is called once at most, and never if it is nobody's.
         """
-        contact = self.known(number)
+        contact = self.known(text)
         if contact is not None:
             told(contact)
             return
-        task = self._looking.get(dialed(number) or "")
+        task = self._looking.get(_wanted(text) or "")
         if task is not None:
             task.add_done_callback(lambda done: _pass_on(done, told))
 
     async def by_number(self, number: str) -> Contact | None:
         """Whose number it is; waits for the directories."""
-        wanted = dialed(number)
+        return await self._owner(dialed(number))
+
+    async def by_address(self, address: str) -> Contact | None:
+        """Whose address it is, of SIP or of mail; waits for the directories."""
+        return await self._owner(addressed(address))
+
+    async def _owner(self, wanted: str | None) -> Contact | None:
         if wanted is None:
             return None
         until, contact = self._names.get(wanted, (0.0, None))
@@ -162,38 +171,44 @@ class Contacts:
         task = self._begin(wanted)
         return contact if task is None else await asyncio.shield(task)
 
-    def _begin(self, number: str) -> asyncio.Task[Contact | None] | None:
-        """Look a number up, together with whoever wants the same."""
-        task = self._looking.get(number)
+    def _begin(self, wanted: str) -> asyncio.Task[Contact | None] | None:
+        """Look a number or an address up, together with whoever wants the same."""
+        task = self._looking.get(wanted)
         if task is None:
             if len(self._looking) >= self._limits.looking:
                 return None
-            task = asyncio.get_running_loop().create_task(self._look_up(number))
-            self._looking[number] = task
-            task.add_done_callback(lambda _: self._looking.pop(number, None))
+            task = asyncio.get_running_loop().create_task(self._look_up(wanted))
+            self._looking[wanted] = task
+            task.add_done_callback(lambda _: self._looking.pop(wanted, None))
         return task
 
-    async def _look_up(self, number: str) -> Contact | None:
+    async def _look_up(self, wanted: str) -> Contact | None:
         failed = False
         for directory in self._directories:
+            ask = directory.by_address if "@" in wanted else directory.by_number
             try:
-                contact = await directory.by_number(number)
+                contact = await ask(wanted)
             except SoftphoneError as exc:
                 failed = True
-                logger.info("%s does not say whose number it is: %s", directory.name, exc)
+                logger.info("%s does not say who that is: %s", directory.name, exc)
                 continue
             if contact is not None:
-                self._keep(number, contact, self._limits.keep)
+                self._keep(wanted, contact, self._limits.keep)
                 return contact
         limits = self._limits
-        self._keep(number, None, limits.keep_failure if failed else limits.keep_nobody)
+        self._keep(wanted, None, limits.keep_failure if failed else limits.keep_nobody)
         return None
 
-    def _keep(self, number: str, contact: Contact | None, seconds: float) -> None:
-        self._names[number] = (self._clock() + seconds, contact)
-        self._names.move_to_end(number)
+    def _keep(self, wanted: str, contact: Contact | None, seconds: float) -> None:
+        self._names[wanted] = (self._clock() + seconds, contact)
+        self._names.move_to_end(wanted)
         while len(self._names) > self._limits.entries:
             self._names.popitem(last=False)
+
+
+def _wanted(text: str) -> str | None:
+    """What a directory is asked about: a number as it is dialed, or an address."""
+    return dialed(text) or addressed(text)
 
 
 def _pass_on(done: asyncio.Task[Contact | None], told: Callable[[Contact], None]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from softphone.contacts.config import LdapConfig
 from softphone.contacts.contact import Contact, Number
-from softphone.contacts.ldap_filter import number_filter, word_filter
+from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
 from softphone.machine import Target, Transport
 from softphone.net.connector import Connector, ConnectorConfig
@@ -89,6 +89,16 @@ class LdapDirectory:
         wanted = number_filter(number, config.number_attributes, config.filter)
         found = (self._contact(each) for each in await self._entries(wanted, config.bounds.most))
         return next((each for each in found if each is not None and each.has_number(number)), None)
+
+    async def by_address(self, address: str) -> Contact | None:
+        """Whose address it is.  Raises as `search` does."""
+        config = self._config
+        uris, mails = (config.attributes.get(kind, ()) for kind in ("uri", "email"))
+        if not uris and not mails:
+            return None
+        wanted = address_filter(address, uris, mails, config.filter)
+        found = (self._contact(each) for each in await self._entries(wanted, config.bounds.most))
+        return next((one for one in found if one is not None and one.has_address(address)), None)
 
     async def close(self) -> None:
         """End the connection."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from softphone.contacts.contact import dialed
 
-__all__ = ["escaped", "number_filter", "word_filter"]
+__all__ = ["address_filter", "escaped", "number_filter", "word_filter"]
 
 _SPECIAL = frozenset("\\*()\0")
 _MOST_WORDS = 4
@@ -37,6 +37,17 @@ def number_filter(number: str, numbers: Sequence[str], also: str) -> str:
     The last digits, with anything between them: who gets the entries compares the numbers.
     """
     return f"(&{also}{_any(numbers, _ending(number))})"
+
+
+def address_filter(address: str, uris: Sequence[str], mails: Sequence[str], also: str) -> str:
+    """Entries with this address: those of SIP stand in directories with their scheme or without.
+
+    Active Directory's proxyAddresses have many schemes, and may be among `uris`.
+    """
+    text = escaped(address)
+    tests = [_any(uris, f"{scheme}{text}") for scheme in ("sip:", "") if uris]
+    tests += [_any(mails, text)] if mails else []
+    return f"(&{also}(|{''.join(tests)}))"
 
 
 def _ending(number: str) -> str:

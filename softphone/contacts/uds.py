@@ -66,6 +66,19 @@ class UdsDirectory:
         found = await self._users("number", number, self._config.bounds.page)
         return next((each for each in found if each.has_number(number)), None)
 
+    async def by_address(self, address: str) -> Contact | None:
+        """Whose address it is.  Raises as `search` does.
+
+        Users are found by their mail; one whose SIP address is another, by the name before it.
+        """
+        user = address.partition("@")[0]
+        for field, value in (("email", address), ("username", user)):
+            found = await self._users(field, value, self._config.bounds.page)
+            owner = next((each for each in found if each.has_address(address)), None)
+            if owner is not None:
+                return owner
+        return None
+
     async def home_cluster(self, username: str) -> HomeCluster:
         """Which cluster a user is at home at.  Raises as `search` does."""
         return parse_home_cluster(

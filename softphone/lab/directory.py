@@ -41,6 +41,7 @@ class Person:
     last: str
     number: str
     email: str = ""
+    uri: str = ""
     home: str | None = None
 
 
@@ -179,6 +180,7 @@ def _xml(person: Person, base: str) -> str:
         "displayName": f"{person.first} {person.last}",
         "phoneNumber": person.number,
         "email": person.email,
+        "directoryUri": person.uri,
     }
     inner = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in fields.items() if value)
     return f"<user uri={quoteattr(f'{base}/user/{person.username}')}>{inner}</user>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.contacts.contact import Contact, Number, dialed, merged, same_number
+from softphone.contacts.contact import Contact, Number, addressed, dialed, merged, same_number
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,35 @@ def test_no_more_than_the_limit_and_a_twin_does_not_count():
     found = merged((crowd, [person("twin", "1001", email="1@x.test")]), 3)
     assert [each.name for each in found] == ["0", "1", "2"]
     assert found[1].numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("anna@x.test", "anna@x.test"),
+        ("sip:Anna@X.test", "anna@x.test"),
+        ("SIPS:anna@x.test:5061;transport=tls?subject=a", "anna@x.test"),
+        (" mailto:anna@x.test ", "anna@x.test"),
+        ("anna", None),
+        ("1001", None),
+        ("@x.test", None),
+        ("anna@", None),
+        ("an na@x.test", None),
+        ("anna@x.test b@y.test", None),
+        ("tel:+49301234", None),
+        ("anna@192.0.2.1", None),
+        ("anna@[2001:db8::1]", None),
+        ("anonymous@anonymous.invalid", None),
+        ("a" * 65 + "@x.test", None),
+    ],
+)
+def test_what_is_the_address_of_a_person(text, address):
+    assert addressed(text) == address
+
+
+def test_a_contact_has_the_addresses_of_its_calls_and_of_its_mail():
+    anna = Contact("Anna", email="Anna.Adler@x.test", uri="sip:anna@x.test")
+    assert [anna.has_address(f"{one}@x.test") for one in ("anna", "anna.adler", "bert")] == [
+        *(True, True, False)
+    ]
+    assert not Contact("Bert").has_address("bert@x.test")

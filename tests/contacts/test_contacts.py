@@ -38,6 +38,10 @@ class Fake:
         people = await self._answer(number)
         return next((each for each in people if each.has_number(number)), None)
 
+    async def by_address(self, address):
+        people = await self._answer(address)
+        return next((each for each in people if each.has_address(address)), None)
+
     async def close(self):
         self.closed = True
 
@@ -86,11 +90,28 @@ async def test_a_call_does_not_wait_and_a_directory_is_asked_once():
     assert slow.asked == ["1001"]
 
 
-async def test_what_is_no_number_is_not_looked_up():
+async def test_a_person_is_known_by_an_address_as_by_a_number():
+    own = Fake("one", ANNA, BERT)
+    async with Contacts((own,)) as contacts:
+        assert await contacts.by_address("sip:A@X.test;transport=tls") == ANNA
+        assert contacts.known("a@x.test") == ANNA
+        told = []
+        contacts.tell("b@x.test", told.append)
+        contacts.tell("c@x.test", told.append)
+        await settle(contacts)
+        assert told == [BERT]
+        assert contacts.known("c@x.test") is None
+        assert await contacts.by_address("1001") is None
+    assert own.asked == ["a@x.test", "b@x.test", "c@x.test"]
+
+
+async def test_what_is_neither_number_nor_address_is_not_looked_up():
     own = Fake("one", ANNA)
     async with Contacts((own,)) as contacts:
         assert contacts.known("alice") is None
         assert await contacts.by_number("") is None
+        assert contacts.known("anonymous@anonymous.invalid") is None
+        assert await contacts.by_address("alice@127.0.0.1") is None
     assert own.asked == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softphone.contacts.ldap_filter import escaped, number_filter, word_filter
+from softphone.contacts.ldap_filter import address_filter, escaped, number_filter, word_filter
 from tests.support.bonsai import need_bonsai
 
 
@@ -62,3 +62,19 @@ def test_a_number_is_looked_for_however_it_is_written():
 
 def test_more_words_than_anybody_types_do_not_make_a_longer_filter():
     assert len(word_filter("a " * 1000, ("cn",), (), "(a=b)")) < 100
+
+
+@pytest.mark.parametrize(
+    ("uris", "mails", "text"),
+    [
+        (("u",), ("mail",), "(&(a=b)(|(u=sip:x@y)(u=x@y)(mail=x@y)))"),
+        (("u", "v"), (), "(&(a=b)(|(|(u=sip:x@y)(v=sip:x@y))(|(u=x@y)(v=x@y))))"),
+        ((), ("mail",), "(&(a=b)(|(mail=x@y)))"),
+    ],
+)
+def test_an_address_is_looked_for_with_its_scheme_and_without(uris, mails, text):
+    assert address_filter("x@y", uris, mails, "(a=b)") == text
+
+
+def test_an_address_is_text_in_its_filter():
+    assert address_filter("*)(x@y", (), ("m",), "(a=b)") == r"(&(a=b)(|(m=\2a\29\28x@y)))"

@@ -115,6 +115,19 @@ async def test_whose_number_it_is_goes_by_the_whole_number(tmp_path):
         assert await own.by_number("100") is None
 
 
+async def test_whose_address_it_is_goes_by_mail_and_by_the_user_s_name(tmp_path):
+    people = (
+        Person("anna", "Anna", "Adler", "1001", "anna.adler@x.test", "anna@sip.test"),
+        Person("annabel", "Annabel", "Baum", "1002", "annabel@x.test"),
+    )
+    async with running(tmp_path, people=people) as lab:
+        own = directory(lab)
+        assert (await own.by_address("anna.adler@x.test")).name == "Anna Adler"
+        assert (await own.by_address("anna@sip.test")).name == "Anna Adler"
+        assert await own.by_address("anna@elsewhere.test") is None
+        assert await own.by_address("ann@x.test") is None
+
+
 async def test_the_home_cluster_of_a_user(tmp_path):
     async with running(tmp_path) as lab:
         own = directory(lab)

@@ -91,6 +91,15 @@ async def test_a_contact_has_what_the_directory_says(slapd, pki):
     assert again == anna
 
 
+async def test_a_person_is_found_by_the_address_that_calls(slapd, pki):
+    attributes = {"name": ("cn",), "uri": ("mail",)}
+    for more in ({}, {"attributes": attributes}):
+        async with Contacts((directory(slapd, pki, **more),)) as contacts:
+            anna = await contacts.by_address("sips:Anna@example.test:5061")
+            nobody = await contacts.by_address("sip:*@example.test")
+        assert (anna.name, nobody) == ("Anna Adler", None)
+
+
 async def test_attributes_are_those_of_the_configuration(slapd, pki):
     attributes = {"name": ("sn",), "email": ("uid",)}
     async with Contacts((directory(slapd, pki, attributes=attributes),)) as contacts:

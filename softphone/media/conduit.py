@@ -55,6 +55,11 @@ class RingSource:
         """Whether the source has ended and everything was read."""
         return self._ring.ended and self._ring.available < 2
 
+    @property
+    def flushes(self) -> int:
+        """How often what waited was flushed."""
+        return self._ring.flushes
+
     def read(self, samples: int) -> Pcm:
         """Take out at most `samples` that are there now.
 

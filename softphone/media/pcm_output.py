@@ -90,6 +90,11 @@ class PcmOutput:
         """Whether it was closed and everything was read."""
         return self._source.ended
 
+    @property
+    def flushes(self) -> int:
+        """How often it was flushed: what a conversion of rates still holds goes, too."""
+        return self._source.flushes
+
     def read(self, samples: int) -> Pcm:
         """Take out at most `samples`, at once."""
         pcm = self._source.read(samples)

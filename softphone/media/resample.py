@@ -226,10 +226,28 @@ def converting(sink: Sink) -> ConvertingSink | None:
     return None
 
 
+@runtime_checkable
+class FlushedSource(Protocol):
+    """A source whose application can have it fall silent at once."""
+
+    @property
+    def flushes(self) -> int:
+        """How often that has been done."""
+
+
 class RateSource:
     """Another source at another rate; it is read no further ahead than the conversion needs."""
 
-    __slots__ = ("_asked", "_converter", "_finished", "_rate", "_ready", "_source")
+    __slots__ = (
+        "_asked",
+        "_converter",
+        "_finished",
+        "_flushed",
+        "_flushes",
+        "_rate",
+        "_ready",
+        "_source",
+    )
 
     def __init__(
         self, source: Source, clock_rate_hz: int, *, converter: ResampleStream | None = None
@@ -241,6 +259,8 @@ class RateSource:
         self._ready = NOTHING
         self._finished = False
         self._asked = False
+        self._flushed = source if isinstance(source, FlushedSource) else None
+        self._flushes = 0 if self._flushed is None else self._flushed.flushes
 
     @property
     def clock_rate_hz(self) -> int:
@@ -264,6 +284,8 @@ class RateSource:
 
         So that many sources are converted at once; a source that has too little is done here.
         """
+        if self._flushed is not None and self._flushed.flushes != self._flushes:
+            self._fall_silent(self._flushed.flushes)
         lacking = samples - self._ready.size
         if lacking <= 0 or self._finished:
             return None
@@ -280,6 +302,12 @@ class RateSource:
                 self.answer(self._converter.rest())
         return None
 
+    def _fall_silent(self, flushes: int) -> None:
+        """Forget what was converted, and what the filter holds: it was flushed with the rest."""
+        self._flushes = flushes
+        self._ready = NOTHING
+        self._converter = ResampleStream(self._source.clock_rate_hz, self._rate)
+
     @property
     def converter(self) -> ResampleStream:
         """What it is converted by."""
@@ -292,10 +320,11 @@ class RateSource:
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out at most `samples`; fewer mean that the source has no more now."""
-        while self._ready.size < samples and not (self._finished or self._asked):
+        while not self._asked:
             pcm = self.ask(samples)
-            if pcm is not None:
-                self.answer(self._converter.feed(pcm))
+            if pcm is None:
+                break
+            self.answer(self._converter.feed(pcm))
         self._asked = False
         taken, rest = self._ready[:samples], self._ready[samples:]
         # A copy: what waits for long does not hold on to all that it was converted with.

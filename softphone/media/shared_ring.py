@@ -21,7 +21,7 @@ __all__ = ["HEADER", "SharedRing", "map_memory", "shared_memory"]
 HEADER: Final = 64
 """Octets before the ring itself: eight words of 64 bits."""
 
-WRITTEN, TAKEN, ENDED, DROPPED, FLUSHED, CONFIRMED = range(6)
+WRITTEN, TAKEN, ENDED, DROPPED, FLUSHED, CONFIRMED, FLUSHES = range(7)
 
 Octets: TypeAlias = npt.NDArray[np.uint8]
 Words: TypeAlias = npt.NDArray[np.int64] | list[int]
@@ -120,7 +120,13 @@ class SharedRing:
         left = self.available
         self._fence()
         self._words[FLUSHED] = self._words[WRITTEN]
+        self._words[FLUSHES] += 1
         return left
+
+    @property
+    def flushes(self) -> int:
+        """How often it was flushed."""
+        return int(self._words[FLUSHES])
 
     @property
     def room(self) -> int:

@@ -196,3 +196,24 @@ async def test_what_is_no_sound_is_refused():
         await output.write(np.zeros(10))
     with pytest.raises(ConfigurationError):
         PcmOutput(seconds=0.0)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_what_a_conversion_holds_is_flushed_with_the_rest(shared):
+    said = PcmOutput(24_000)
+    if shared:
+        os.close(said.share())
+    source = at_rate(said, 8000)
+    loud = np.full(24_000, 9000, dtype=np.int16)
+    await said.write(loud)
+    assert np.abs(source.read(160)[40:]).min() > 8000
+    assert said.flush() > 20_000
+    assert source.read(160).size == 0
+    # It is begun anew: what is written now has nothing of what was before it.
+    await said.write(np.zeros(2400, dtype=np.int16))
+    assert not source.read(160).any()
+    # What waited for its last samples is gone, too, where nothing else waited.
+    await said.write(loud[:480])
+    source.read(160)
+    said.flush()
+    assert source.read(160).size == 0

@@ -14,9 +14,10 @@ that of a whole one.  That it is Asterisk's limit is seen in the row: how full i
 often it was held back, how full our own core was.  Where the generator was the bottleneck for all
 that, or no cgroup can be written, the row says `generator-bound`, and its number is a lower bound.
 
-What a call-second takes, on either side, is the mean over the steady seconds of all trials.  The
-first trial of a row is small and only says where to look; two thirds of the calls of each trial
-come quickly, the others slowly, so that set-ups are not what is measured.
+What a call-second takes, on either side, is the mean over the steady seconds of the trials that
+were held: where packets are lost, less is done.  The first trial of a row is small and only says
+where to look; two thirds of the calls of each trial come quickly, the others slowly, so that
+set-ups are not what is measured.
 
 Results go to results/asterisk_capacity.json, plots to results/asterisk_capacity.html.  All six
 take at most `--seconds` (540).  `--media clear` (or a suite) and `--way echo` or `bridge` measure
@@ -273,7 +274,8 @@ def measure(far: FarEnd, plan: LoadPlan, name: str, options: Any, until: float) 
     def one(calls: int) -> Trial:
         trial, used = asyncio.run(attempt(far, plan, calls))
         rows.append((trial, used))
-        steady.add(used)
+        if trial.held:
+            steady.add(used)
         word = "held" if trial.held else "not held" if trial.valid else "cannot be judged"
         said = used.plain()
         print(

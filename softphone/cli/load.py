@@ -76,21 +76,26 @@ async def find(face: Face, options: CapacityOptions) -> int:
     face.summary(
         search.sentence(),
         **result.summary(verdicts),
-        capacity={
-            "calls": search.capacity,
-            "confirmed": search.confirmed,
-            "confidence": round(search.confidence, 3),
-            "lower_bound": search.limit is None or search.bound is not None,
-            "not_held": search.limit,
-            "trials": [
-                {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
-                for t in search.trials
-            ],
-        },
+        capacity=_capacity(search),
     )
     if search.interrupted:
         return INTERRUPTED
     return DONE if search.confirmed and search.bound is None else FAILED
+
+
+def _capacity(search: CapacitySearch) -> dict[str, object]:
+    """What a search came to, for scripts."""
+    return {
+        "calls": search.capacity,
+        "confirmed": search.confirmed,
+        "confidence": round(search.confidence, 3),
+        "lower_bound": search.limit is None or search.bound is not None,
+        "not_held": search.limit,
+        "trials": [
+            {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
+            for t in search.trials
+        ],
+    }
 
 
 def _check(options: LoadOptions) -> None:

@@ -271,10 +271,10 @@ class StreamBank:
         """Say that what `row` sends, or to whom it is delivered, has changed."""
         self.plans[self.phase_of(row)] = None
 
-    def rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-        """The rows of `phase` where `flag` is set, int32[k]."""
+    def rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """The rows of `phase` where `flag` is set, intp[k]."""
         span = self.span(phase)
-        rows: npt.NDArray[np.int32] = np.flatnonzero(flag[span]).astype(np.int32)
+        rows: npt.NDArray[np.intp] = np.flatnonzero(flag[span])
         rows += span.start
         return rows
 

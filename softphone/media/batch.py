@@ -24,7 +24,7 @@ class PacketBatch:
 
     `data` uint8[capacity, width]; `length` int32[capacity], octets used; `port` int32[capacity],
     the key of the socket; `address` uint8[capacity, 32], the far end as a padded socket address;
-    `arrival` float64[capacity], seconds; `row` int32[capacity], the stream's row or -1.
+    `arrival` float64[capacity], seconds; `row` intp[capacity], the stream's row or -1.
     `media` counts the leading packets that are RTP in a batch to be sent; RTCP follows.
     """
 
@@ -47,7 +47,7 @@ class PacketBatch:
         self.port = port
         self.address = address
         self.arrival = arrival
-        self.row = np.full(self.capacity, -1, dtype=np.int32)
+        self.row = np.full(self.capacity, -1, dtype=np.intp)
         self.count = 0
         self.media = 0
         self._cipher: Batch | None = None
@@ -101,8 +101,8 @@ class PacketBatch:
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Decoded frames: `row` int32[n], `pcm` int16[n, samples], `status` uint8[n] (FrameStatus)."""
+    """Decoded frames: `row` intp[n], `pcm` int16[n, samples], `status` uint8[n] (FrameStatus)."""
 
-    row: npt.NDArray[np.int32]
+    row: npt.NDArray[np.intp]
     pcm: npt.NDArray[np.int16]
     status: npt.NDArray[np.uint8]

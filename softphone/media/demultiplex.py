@@ -24,18 +24,21 @@ class Demultiplexer:
     """
 
     def __init__(self) -> None:
-        self._row = np.full(1024, NOBODY, dtype=np.int32)
+        self._row = np.full(1024, NOBODY, dtype=np.intp)
         self.control = np.zeros(1024, dtype=np.bool_)
         self._shared: dict[tuple[int, int], int] = {}
         self._names: dict[int, list[tuple[int, int]]] = {}
-        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]] | None = None
+        # The shared names once more, in order, and whose they are: changed one by one, since calls
+        # come and go while thousands of others are looked up.
+        self._order = np.zeros(0, dtype=np.uint64)
+        self._owners = np.zeros(0, dtype=np.intp)
 
     def _grow(self, key: int) -> None:
         size = len(self._row)
         if key < size:
             return
         more = max(size, key + 1 - size)
-        self._row = np.concatenate((self._row, np.full(more, NOBODY, dtype=np.int32)))
+        self._row = np.concatenate((self._row, np.full(more, NOBODY, dtype=np.intp)))
         self.control = np.concatenate((self.control, np.zeros(more, dtype=np.bool_)))
 
     def bind(self, key: int, row: int | None, *, control: bool) -> None:
@@ -53,40 +56,49 @@ class Demultiplexer:
         name = (key, int(address.view(np.uint64)[0]))
         if self._shared.setdefault(name, row) != row:
             return False
-        self._names.setdefault(row, []).append(name)
-        self._sorted = None
+        held = self._names.setdefault(row, [])
+        if name not in held:
+            held.append(name)
+            mixed = np.uint64(_mix(*name))
+            at = int(np.searchsorted(self._order, mixed))
+            self._order = np.insert(self._order, at, mixed)
+            self._owners = np.insert(self._owners, at, row)
         return True
 
     def remove(self, row: int) -> None:
         """Forget the far ends of `row` on shared sockets."""
         for name in self._names.pop(row, ()):
-            self._shared.pop(name, None)
-            self._sorted = None
+            del self._shared[name]
+            at = int(np.searchsorted(self._order, np.uint64(_mix(*name))))
+            while self._owners[at] != row:
+                at += 1  # a socket whose key differs above KEY_BITS only
+            self._order = np.delete(self._order, at)
+            self._owners = np.delete(self._owners, at)
 
     def assign(self, packets: PacketBatch) -> None:
         """Fill in `packets.row`; NOBODY (-1) where nobody is known."""
         count = packets.count
         rows = packets.row[:count]
         np.take(self._row, packets.port[:count], out=rows, mode="clip")
-        shared = np.flatnonzero(rows == SHARED)
-        if len(shared):
-            rows[shared] = self._by_address(packets, shared)
+        shared = rows == SHARED
+        many = np.count_nonzero(shared)
+        if many == count:
+            rows[:] = self._by_address(packets, slice(count))
+        elif many:
+            index = np.flatnonzero(shared)
+            rows[index] = self._by_address(packets, index)
 
     def _by_address(
-        self, packets: PacketBatch, index: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.int32]:
-        if not self._shared:
-            return np.full(len(index), NOBODY, dtype=np.int32)
-        if self._sorted is None:
-            names = np.array([_mix(*name) for name in self._shared], dtype=np.uint64)
-            order = np.argsort(names)
-            owners = np.fromiter(self._shared.values(), dtype=np.int32, count=len(names))
-            self._sorted = names[order], owners[order]
-        names, owners = self._sorted
-        words = packets.address.view(np.uint64)[index, 0]
-        asked = (words & ADDRESS_BITS) | packets.port[index].astype(np.uint64) & KEY_BITS
-        at = np.minimum(np.searchsorted(names, asked), len(names) - 1)
-        return np.where(names[at] == asked, owners[at], NOBODY).astype(np.int32)
+        self, packets: PacketBatch, at: npt.NDArray[np.intp] | slice
+    ) -> npt.NDArray[np.intp]:
+        asked = packets.address.view(np.uint64)[at, 0] & ADDRESS_BITS
+        asked |= packets.port[at].astype(np.uint64) & KEY_BITS
+        if not len(self._order):
+            return np.full(len(asked), NOBODY, dtype=np.intp)
+        found = np.searchsorted(self._order, asked)
+        rows = self._owners.take(found, mode="clip")
+        rows[self._order.take(found, mode="clip") != asked] = NOBODY
+        return rows
 
 
 KEY_BITS = np.uint64(0xFFFF)

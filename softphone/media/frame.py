@@ -50,14 +50,14 @@ class PlayoutConfig:
 class Arrivals:
     """Valid RTP packets to be put into the rings, in order of arrival; n of them.
 
-    `row` int32[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
+    `row` intp[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
     uint8[n]; the payload of packet i is data[i, offset[i] : offset[i] + length[i]] with `data`
     uint8[n, width], `offset` and `length` int32[n]; `arrival` float64[n] in seconds on the clock
     of `now`.  A packet of length 0 (one that is not sound, as a telephone-event) only counts in
     the sequence.
     """
 
-    row: NDArray[np.int32]
+    row: NDArray[np.intp]
     sequence: NDArray[np.uint16]
     timestamp: NDArray[np.uint32]
     ssrc: NDArray[np.uint32]

@@ -53,7 +53,7 @@ def hush(bank: StreamBank, row: int, data: bytes) -> bool:
 
 def fill(
     bank: StreamBank,
-    rows: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.intp],
     pcm: npt.NDArray[np.int16],
     played: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -68,5 +68,5 @@ def fill(
     bank.hushed[rows[played]] = 0
     bank.hushed[rows[filled]] = GOES_ON
     if np.count_nonzero(filled):
-        pcm[filled] = bank.noise(pcm.shape[1]).take(rows[filled].astype(np.intp))
+        pcm[filled] = bank.noise(pcm.shape[1]).take(rows[filled])
     return filled, edge

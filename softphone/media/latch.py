@@ -19,26 +19,28 @@ from softphone.media.port import RemoteLatched
 __all__ = ["accept_source", "follow_control", "follow_source"]
 
 
-def accept_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> Headers:
-    """Drop, and count, what comes in clear from elsewhere than its stream's far end."""
+def accept_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> tuple[Headers, bool]:
+    """Drop, and count, what comes in clear from elsewhere than its stream's far end; whether there
+    is anything from elsewhere, which `follow_source` is to be asked about."""
     row = headers.row
-    address = packets.address[headers.index]
-    same = same_source(address, bank.remote[row])
+    address = packets.address[headers.at]
+    same = same_source(address, bank.remote.take(row, axis=0))
     if np.count_nonzero(same) == same.size:
-        return headers
+        return headers, False
     # Before it has latched, a clear stream may hear any port of the signaled host; afterwards
     # only the port that it has latched to.
-    near = same_host(address, bank.signaled[row]) & ~bank.latched[row]
+    near = same_host(address, bank.signaled.take(row, axis=0)) & ~bank.latched[row]
     keep = same | near | bank.secure[row]
     if np.count_nonzero(keep) != keep.size:
         np.add.at(bank.wrong_source, row[~keep], 1)
-    return headers.take(keep)
+    return headers.take(keep), True
 
 
 def follow_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> None:
     """Let symmetric streams follow these valid (under SRTP: authenticated) packets' sources."""
     row = headers.row
-    moved = ~same_source(packets.address[headers.index], bank.remote[row]) & bank.symmetric[row]
+    moved = ~same_source(packets.address[headers.at], bank.remote.take(row, axis=0))
+    moved &= bank.symmetric[row]
     if not np.count_nonzero(moved):
         return
     for at in np.flatnonzero(moved).tolist():

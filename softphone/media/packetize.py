@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from softphone.media.batch import PacketBatch
 
-__all__ = ["HEADER_OCTETS", "Headers", "read_headers", "read_payload_lengths", "write_headers"]
+__all__ = [
+    "HEADER_OCTETS",
+    "Headers",
+    "places",
+    "read_headers",
+    "read_payload_lengths",
+    "write_headers",
+]
 
 HEADER_OCTETS = 12
 """Octets of the fixed header."""
@@ -25,12 +32,14 @@ Index = npt.NDArray[np.intp]
 class Headers:
     """The headers of n packets: `index` intp[n] into their batch, and a field each.
 
+    `at` is `index` again, as a slice where they are neighbors: then nothing needs to be gathered.
     `offset` int32[n] is where the payload begins; `padded` bool[n] whether its last octet counts
     padding.
     """
 
     index: Index
-    row: npt.NDArray[np.int32]
+    at: Index | slice
+    row: npt.NDArray[np.intp]
     payload_type: npt.NDArray[np.uint8]
     sequence: npt.NDArray[np.uint16]
     timestamp: npt.NDArray[np.uint32]
@@ -45,8 +54,10 @@ class Headers:
         """The headers where `keep` bool[n] says so; the same object where it says so everywhere."""
         if np.count_nonzero(keep) == keep.size:
             return self
+        index = self.index[keep]
         return Headers(
-            self.index[keep],
+            index,
+            places(index),
             self.row[keep],
             self.payload_type[keep],
             self.sequence[keep],
@@ -55,6 +66,14 @@ class Headers:
             self.offset[keep],
             self.padded[keep],
         )
+
+
+def places(index: Index) -> Index | slice:
+    """The ascending `index` as a slice where it has no gap."""
+    if not len(index):
+        return slice(0)
+    first, stop = int(index[0]), int(index[-1]) + 1
+    return slice(first, stop) if stop - first == len(index) else index
 
 
 def _extension_octets(packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]) -> None:
@@ -83,11 +102,15 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
 
     The `Headers` hold the sound ones only.
     """
-    data, length = packets.data, packets.length[index]
-    first = data[index, 0]
-    valid = (length >= HEADER_OCTETS) & (first >> 6 == 2)
-    offset = HEADER_OCTETS + 4 * (first & 0x0F).astype(np.int32)
-    if np.count_nonzero(first != 0x80):
+    at, data = places(index), packets.data
+    length, first = packets.length[at], data[at, 0]
+    valid = length >= HEADER_OCTETS
+    offset = np.full(len(index), HEADER_OCTETS, dtype=np.int32)
+    padded = first != 0x80
+    if np.count_nonzero(padded):
+        valid &= first >> 6 == 2
+        offset += 4 * (first & 0x0F)
+        padded = (first & 0x20) != 0
         valid &= ~_truncated_extension(packets, index, offset)
         sound = np.flatnonzero(valid)
         part = offset[sound]
@@ -95,24 +118,26 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
         offset[sound] = part
         valid &= offset <= length
     if np.count_nonzero(valid) != valid.size:
-        index, offset, first = index[valid], offset[valid], first[valid]
+        index, offset, padded = index[valid], offset[valid], padded[valid]
+        at = places(index)
     words = data.view(">u4")
     headers = Headers(
         index=index,
-        row=packets.row[index],
-        payload_type=data[index, 1] & 0x7F,
-        sequence=data.view(">u2")[index, 1].astype(np.uint16),
-        timestamp=words[index, 1].astype(np.uint32),
-        ssrc=words[index, 2].astype(np.uint32),
+        at=at,
+        row=packets.row[at],
+        payload_type=data[at, 1] & np.uint8(0x7F),
+        sequence=data.view(">u2")[at, 1].astype(np.uint16),
+        timestamp=words[at, 1].astype(np.uint32),
+        ssrc=words[at, 2].astype(np.uint32),
         offset=offset,
-        padded=(first & 0x20) != 0,
+        padded=padded,
     )
     return headers, valid
 
 
 def read_payload_lengths(packets: PacketBatch, headers: Headers) -> npt.NDArray[np.int32]:
     """Octets of payload, int32[n], once SRTP is off; -1 where offset or padding do not fit."""
-    length: npt.NDArray[np.int32] = packets.length[headers.index] - headers.offset
+    length: npt.NDArray[np.int32] = packets.length[headers.at] - headers.offset
     if np.count_nonzero(headers.padded):
         padded = np.flatnonzero(headers.padded & (length > 0))
         index = headers.index[padded]

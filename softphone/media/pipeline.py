@@ -46,7 +46,7 @@ class Plan:
     """What a phase does tick after tick, until a command changes it."""
 
     cohorts: tuple[Cohort, ...]
-    receiving: npt.NDArray[np.int32]
+    receiving: npt.NDArray[np.intp]
     audiences: tuple[Audience, ...]
 
 

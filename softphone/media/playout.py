@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.burst import BurstBank
 from softphone.media.delay import DelayBank
 from softphone.media.frame import Arrivals, Frames, FrameStatus, PlayoutConfig
-from softphone.media.ring import EMPTY, Pieces, RingBank
+from softphone.media.ring import EMPTY, Pieces, RingBank, numbers
 from softphone.media.rounds import Rounds
 from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
@@ -45,7 +46,8 @@ class PlayoutBank:
 
     Counters are int64[capacity], read-only to others: `played`, `concealed`, `late` (came after
     their time), `duplicates`, `resynchronized` (SSRC or timestamp jumps), `inserted` and `dropped`
-    (frames, to move the delay).  `ssrc` uint32[capacity] is the source played now.
+    (frames, to move the delay).  `ssrc` uint32[capacity] is the source played now.  `bursts` is
+    None until a row is to be measured.
     """
 
     def __init__(self, capacity: int, config: PlayoutConfig | None = None) -> None:
@@ -56,6 +58,7 @@ class PlayoutBank:
         self._ring = RingBank(capacity, self.config.slots, self.config.slot_octets)
         self._line = TimelineBank(capacity)
         self._rounds = Rounds(capacity)
+        self.bursts: BurstBank | None = None
         self.ssrc = self._line.ssrc
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
@@ -125,10 +128,19 @@ class PlayoutBank:
         if afresh:
             for counter in (self.played, self.concealed, self.late, self.inserted, self.dropped):
                 counter[row] = 0
+            self.measure(row, False)
         self._begin(np.array([row]))
         self._pending[row] = False
         self._loud[row] = False
         self._energy[row] = 0.0
+
+    def measure(self, row: int, wanted: bool = True) -> None:
+        """Count the bursts and gaps of a row from now on, or no longer."""
+        if wanted:
+            self.bursts = self.bursts or BurstBank(self.played.size)
+            self.bursts.begin(row, int(self.played[row]))
+        elif self.bursts is not None:
+            self.bursts.end(row)
 
     def close(self, row: int) -> None:
         """Empty a row; packets for it are ignored until it is opened again."""
@@ -155,19 +167,19 @@ class PlayoutBank:
 
     def insert(self, arrivals: Arrivals) -> None:
         """Put packets into the rings; what is late or double is counted and dropped."""
-        row = arrivals.row.astype(np.intp)
+        row = arrivals.row
         opened = self._line.opened[row]
-        index = (
-            np.arange(row.size)
-            if np.count_nonzero(opened) == opened.size
-            else np.flatnonzero(opened)
-        )
+        if np.count_nonzero(opened) == opened.size:
+            for part in self._rounds.cut(row):
+                self._insert_one_each(row[part], arrivals, part)
+            return
+        index = np.flatnonzero(opened)
         chosen = row[index]
         for part in self._rounds.cut(chosen):
             self._insert_one_each(chosen[part], arrivals, index[part])
 
     def _insert_one_each(
-        self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp]
+        self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp] | slice
     ) -> None:
         arrival = arrivals.arrival[source]
         empty = (self._newest[rows] < self._head[rows]) & ~self._pending[rows]
@@ -192,15 +204,16 @@ class PlayoutBank:
             self._begin(begun)
             self._last_sequence[begun] = verdicts.sequence[started] - 1
         if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
-            taken = verdicts.taken
-            rows, source, arrival, idle = rows[taken], source[taken], arrival[taken], idle[taken]
+            taken, source = verdicts.taken, numbers(source)[verdicts.taken]
+            rows, arrival, idle = rows[taken], arrival[taken], idle[taken]
             verdicts = verdicts.select(taken)
         length = arrivals.length[source].astype(np.int64)
         sound = length > 0
         if np.count_nonzero(sound) != sound.size:
             self._void[rows[~sound]] += 1
-            rows, source, arrival, idle = rows[sound], source[sound], arrival[sound], idle[sound]
+            rows, arrival, idle = rows[sound], arrival[sound], idle[sound]
             length, verdicts = length[sound], verdicts.select(sound)
+            source = numbers(source)[sound]
         self._delay.observe(rows, arrival - verdicts.media_time, arrival)
         self._place(rows, verdicts, idle, arrivals, source, length)
 
@@ -210,7 +223,7 @@ class PlayoutBank:
         verdicts: Verdicts,
         idle: NDArray[np.bool_],
         arrivals: Arrivals,
-        source: NDArray[np.intp],
+        source: NDArray[np.intp] | slice,
         length: NDArray[np.int64],
     ) -> None:
         """Decide which packets still have a time to be played at, and store those."""
@@ -285,7 +298,7 @@ class PlayoutBank:
 
     # Out -----------------------------------------------------------------------------------------
 
-    def get(self, rows: slice | NDArray[np.int32], *, now: float) -> Frames:
+    def get(self, rows: slice | NDArray[np.intp], *, now: float) -> Frames:
         """Advance each of `rows` by one frame, whose time is `now`; each row at most once."""
         index = self._index(rows)
         self._anchor_pending(index, now)
@@ -306,10 +319,10 @@ class PlayoutBank:
         self._play(index, have, slot, head)
         return Frames(status, shown, length, self._ring.payload_type[index, shown], spliced)
 
-    def _index(self, rows: slice | NDArray[np.int32]) -> NDArray[np.intp]:
+    def _index(self, rows: slice | NDArray[np.intp]) -> NDArray[np.intp]:
         if isinstance(rows, slice):
             return np.arange(*rows.indices(self.played.size))
-        return rows.astype(np.intp)
+        return rows
 
     def _play(
         self,
@@ -328,7 +341,7 @@ class PlayoutBank:
             # What the sequence does not lack was a pause, as long as RTP time says it was.
             paused = sequence <= self._last_sequence[rows] + 1
             unsure -= np.where(paused, head - self._floor[rows], 0)
-            self.concealed[rows] += np.maximum(unsure, 0)
+            self._miss(rows, np.maximum(unsure, 0))
             self._unsure[rows] = 0
         self._last_sequence[rows] = self._ring.last_sequence(rows, slot)
         self._ring.frame[rows, slot] = EMPTY
@@ -337,6 +350,13 @@ class PlayoutBank:
         self._missing[rows] = 0
         self._spliced[rows] = False
         self.played[rows] += 1
+
+    def _miss(self, rows: NDArray[np.intp], frames: NDArray[np.int64]) -> None:
+        """So many frames of each of `rows` did not come, or came too late."""
+        self.concealed[rows] += frames
+        if self.bursts is not None and np.count_nonzero(frames):
+            lacking = frames > 0
+            self.bursts.lose(rows[lacking], frames[lacking], self.played[rows[lacking]])
 
     def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
         """The frame that is due at `now` with a delay of the target, or less than a frame more."""
@@ -428,13 +448,13 @@ class PlayoutBank:
         steps[moved] = 0
         self._head[rows] = head + steps
         self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
-        self.concealed[rows] += lost & ~moved
+        self._miss(rows, (lost & ~moved).astype(np.int64))
         self._unsure[rows] += dry & ~moved
         status = np.where(brief, _CONCEALED, _SILENT)
         return status, lost & ~moved & (following == head + 1)
 
     def payload(
-        self, rows: NDArray[np.int32], slots: NDArray[np.int32], octets: int
+        self, rows: NDArray[np.intp], slots: NDArray[np.int32], octets: int
     ) -> NDArray[np.uint8]:
         """Gather uint8[k, octets] of rows that `get` has just said to play, for decoding."""
         return self._ring.gather(rows, slots, octets)
@@ -444,7 +464,7 @@ class PlayoutBank:
         packet; for those that cannot be cut."""
         return self._ring.take_joined(row, slot)
 
-    def quiet(self, rows: NDArray[np.int32], energy: NDArray[np.float32]) -> None:
+    def quiet(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
         """Tell the energy (mean square) of the frames just decoded, float32 a row.
 
         The delay is then moved in quiet moments; rows of which nothing is told move at once.
@@ -452,23 +472,24 @@ class PlayoutBank:
         mean = self._energy[rows]
         self._loud[rows] = (energy > QUIET_ENERGY) & (energy > QUIET_SHARE * mean)
         self._energy[rows] = np.maximum(0.95 * mean + 0.05 * energy, 0.0)
+        if self.bursts is not None:
+            self.bursts.hear(rows, energy)
 
-    def playout_delay(self, rows: slice | NDArray[np.int32]) -> NDArray[np.float64]:
+    def playout_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Seconds that a packet of least transit waited at the last frame, float64 a row."""
         return np.maximum(self._wait[rows], 0.0)
 
-    def due(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    def due(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """When the frame just played would have come on the quickest way lately: seconds on the
         clock of `now`, float64 a row."""
-        index = rows.astype(np.intp)
-        media_time = self._line.time_of(index, self._head[index] - 1)
-        due: NDArray[np.float64] = self._delay.baseline[index] + media_time
+        media_time = self._line.time_of(rows, self._head[rows] - 1)
+        due: NDArray[np.float64] = self._delay.baseline[rows] + media_time
         return due
 
     def timestamp(self, row: int) -> int:
         """The RTP timestamp of the frame just played."""
         return self._line.timestamp_of(row, int(self._head[row]) - 1)
 
-    def target_delay(self, rows: slice | NDArray[np.int32]) -> NDArray[np.float64]:
+    def target_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Seconds that the buffer aims at, float64 a row."""
         return self._delay.target[rows]

@@ -20,7 +20,7 @@ from softphone.media.batch import PacketBatch
 from softphone.media.change import change_received
 from softphone.media.hush import hush, is_noise
 from softphone.media.latch import accept_source, follow_source
-from softphone.media.packetize import Headers, read_headers, read_payload_lengths
+from softphone.media.packetize import Headers, places, read_headers, read_payload_lengths
 from softphone.media.playout import Arrivals
 from softphone.media.port import (
     DigitDetected,
@@ -43,11 +43,12 @@ def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
     row = packets.row[: packets.count]
     known = np.flatnonzero((row >= 0) & bank.active[row])
     bank.unclaimed += packets.count - len(known)
-    control = bank.demultiplexer.control[packets.port[known]]
-    mux = bank.mux[row[known]]
+    at = places(known)
+    control = bank.demultiplexer.control.take(packets.port[at])
+    mux = bank.mux[row[at]]
     if np.count_nonzero(mux):
-        second = packets.data[known, 1]
-        control = control | mux & (second >= 192) & (second <= 223)
+        second = packets.data[at, 1]
+        control |= mux & (second >= 192) & (second <= 223)
     if not np.count_nonzero(control):
         return known, known[:0]
     return known[~control], known[control]
@@ -58,25 +59,28 @@ def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float)
     if not len(index):
         return
     headers, valid = read_headers(packets, index)
-    _count(bank.malformed, packets.row[index[~valid]])
-    headers = accept_source(bank, packets, headers)
+    if len(headers) != len(index):
+        _count(bank.malformed, packets.row[index[~valid]])
+    headers, elsewhere = accept_source(bank, packets, headers)
     headers = _authenticate(bank, packets, headers)
     if bank.overhear is not None:
         for at in headers.index.tolist():
             bank.overhear(packets.packet(at), int(packets.port[at]), packets.address[at], False)
     length = read_payload_lengths(packets, headers)
     sound = length >= 0
-    _count(bank.malformed, headers.row[~sound])
-    headers, length = headers.take(sound), length[sound]
+    if np.count_nonzero(sound) != sound.size:
+        _count(bank.malformed, headers.row[~sound])
+        headers, length = headers.take(sound), length[sound]
     keep = _check_ssrc(bank, packets, headers)
     if np.count_nonzero(keep) != keep.size:
         headers, length = headers.take(keep), length[keep]
     if len(headers):
-        follow_source(bank, packets, headers)
+        if elsewhere:
+            follow_source(bank, packets, headers)
         _account(bank, packets, headers, length, now=now)
 
 
-def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.int32]) -> None:
+def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
     if len(rows):
         np.add.at(counter, rows, 1)
 
@@ -86,14 +90,13 @@ def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> H
     secure = bank.secure[headers.row]
     if not np.count_nonzero(secure):
         return headers
-    everything = bool(secure.all())
+    everything = np.count_nonzero(secure) == secure.size
     index = headers.index if everything else headers.index[secure]
     rows = headers.row if everything else headers.row[secure]
-    contexts = bank.receive_contexts
-    chosen = [contexts[row] for row in rows.tolist()]
-    first, stop = int(index[0]), int(index[-1]) + 1
-    places = range(first, stop) if stop - first == len(index) else index.tolist()
-    verdicts = packets.cipher.unprotect(places, chosen, packets.length)
+    chosen = list(map(bank.receive_contexts.__getitem__, rows.tolist()))
+    at = headers.at if everything else places(index)
+    numbers = range(at.start, at.stop) if isinstance(at, slice) else at.tolist()
+    verdicts = packets.cipher.unprotect(numbers, chosen, packets.length)
     if not any(verdicts):
         return headers
     status = np.array(verdicts, dtype=np.uint8)
@@ -190,7 +193,7 @@ def _account(
 ) -> None:
     """Count, keep reception statistics, and hand sound and digits on."""
     row = headers.row
-    arrival = packets.arrival[headers.index]
+    arrival = packets.arrival[headers.at]
     np.add.at(bank.packets_received, row, 1)
     np.add.at(bank.octets_received, row, length)
     bank.last_received[row] = now
@@ -205,6 +208,9 @@ def _account(
     noise = None
     if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
         noise = _take_others(bank, packets, headers, length, (wanted, sound, event))
+    if np.count_nonzero(sound) == sound.size:
+        _play(bank, packets, headers, length, arrival)
+        return
     # Events go in without their octets, so that their sequence numbers are not taken for losses.
     heard = sound | (event & wanted)
     if noise is not None:
@@ -264,12 +270,11 @@ def _play(
     length: npt.NDArray[np.int32],
     arrival: npt.NDArray[np.float64],
 ) -> None:
-    index = headers.index
-    if len(index) == index[-1] - index[0] + 1:
-        data = packets.data[index[0] : index[-1] + 1]
+    if isinstance(headers.at, slice):
+        data = packets.data[headers.at]
     else:
         width = int((headers.offset + length).max(initial=1))
-        data = packets.data[: index[-1] + 1, :width][index]
+        data = packets.data[: headers.at[-1] + 1, :width][headers.at]
     bank.playout.insert(
         Arrivals(
             row=headers.row,

@@ -56,14 +56,13 @@ class ReceptionBank:
 
     def update(
         self,
-        row: NDArray[np.int32],
+        rows: NDArray[np.intp],
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
         arrival: NDArray[np.float64],
     ) -> None:
         """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
-        rows = row.astype(np.intp)
         for part in self._rounds.cut(rows):
             self._update_one_each(
                 rows[part], sequence[part], timestamp[part], ssrc[part], arrival[part]
@@ -77,16 +76,18 @@ class ReceptionBank:
         ssrc: NDArray[np.uint32],
         arrival: NDArray[np.float64],
     ) -> None:
-        highest = self._highest[rows]
-        ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
-        known = (ahead == 1) & (ssrc == self.ssrc[rows]) & (self._counted[rows] != 0)
-        if np.count_nonzero(known) == rows.size:
+        highest, so_far = self._highest[rows], self._counted[rows]
+        following = highest + 1
+        known = sequence == following.astype(np.uint16)
+        known &= ssrc == self.ssrc[rows]
+        if np.count_nonzero(known) == rows.size and np.count_nonzero(so_far) == rows.size:
             self.received[rows] += 1
-            self._counted[rows] += 1
-            self._highest[rows] = highest + 1
+            self._counted[rows] = so_far + 1
+            self._highest[rows] = following
             self._measure_steady(rows, timestamp, arrival)
             return
-        fresh = (self._counted[rows] == 0) | (ssrc != self.ssrc[rows])
+        ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        fresh = (so_far == 0) | (ssrc != self.ssrc[rows])
         wild = np.abs(ahead) > MAX_DROPOUT
         if np.count_nonzero(wild):
             # A.1: a very large jump counts only once the next packet confirms it.
@@ -147,12 +148,12 @@ class ReceptionBank:
         self._transit[rows] = np.where(used, came, self._transit[rows])
         self._timestamp[rows] = np.where(used, timestamp, self._timestamp[rows])
 
-    def cumulative_lost(self, rows: slice | NDArray[np.int32]) -> NDArray[np.int64]:
+    def cumulative_lost(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
         """Packets expected minus received, int64 a row; negative with duplicates."""
         lost: NDArray[np.int64] = self.expected(rows) - self._counted[rows]
         return lost
 
-    def expected(self, rows: slice | NDArray[np.int32]) -> NDArray[np.int64]:
+    def expected(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
         """Packets that the source has sent, by its sequence numbers, int64 a row."""
         counted = self._counted[rows]
         span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEAR", "Pieces", "RingBank", "lines"]
+__all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
 
 EMPTY = -(1 << 62)
 
@@ -39,11 +39,11 @@ class Pieces:
     sequence: NDArray[np.int64]
     payload_type: NDArray[np.uint8]
     data: NDArray[np.uint8]
-    source: NDArray[np.intp]
+    source: NDArray[np.intp] | slice
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
 
-    def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pieces:
+    def select(self, chosen: NDArray[np.bool_]) -> Pieces:
         """Some of them."""
         return Pieces(
             self.rows[chosen],
@@ -52,7 +52,7 @@ class Pieces:
             self.sequence[chosen],
             self.payload_type[chosen],
             self.data,
-            self.source[chosen],
+            numbers(self.source)[chosen],
             self.offset[chosen],
             self.length[chosen],
         )
@@ -83,6 +83,7 @@ class RingBank:
         """Put payloads that cannot be cut beside those that their frames hold already: packets
         that are shorter than a frame.  One beyond MOST_JOINED is dropped."""
         slots = (pieces.rows * self.slots + (pieces.frame & (self.slots - 1))).tolist()
+        sources = numbers(pieces.source)
         for at, flat in enumerate(slots):
             row, slot = divmod(flat, self.slots)
             held = self.joined.get(flat)
@@ -92,7 +93,7 @@ class RingBank:
                 held = [(int(self.sequence[row, slot]), first[0, :length].tobytes())]
                 self.joined[flat] = held
             if len(held) < MOST_JOINED:
-                begin, source = int(pieces.offset[at]), int(pieces.source[at])
+                begin, source = int(pieces.offset[at]), int(sources[at])
                 octets = pieces.data[source, begin : begin + int(pieces.length[at])].tobytes()
                 held.append((int(pieces.sequence[at]), octets))
                 held.sort()
@@ -160,7 +161,7 @@ class RingBank:
         lines(self._near, 0, near)[flat] = lines(pieces.data, offset, near)[pieces.source]
         if width > near:
             long = pieces.length > near
-            far = lines(pieces.data, offset + near, width - near)[pieces.source[long]]
+            far = lines(pieces.data, offset + near, width - near)[numbers(pieces.source)[long]]
             lines(self._far, 0, width - near)[flat[long]] = far
 
     def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
@@ -191,7 +192,7 @@ class RingBank:
         nth = ramp(pieces.length)
         at, within = np.divmod(nth + pieces.skip[packet], frame_octets[packet])
         slot = (pieces.frame[packet] + at) & (self.slots - 1)
-        octets = pieces.data[pieces.source[packet], pieces.offset[packet] + nth]
+        octets = pieces.data[numbers(pieces.source)[packet], pieces.offset[packet] + nth]
         flat, near = pieces.rows[packet] * self.slots + slot, within < NEAR
         self._near[flat[near], within[near]] = octets[near]
         far = ~near
@@ -222,6 +223,11 @@ class RingBank:
         slot = np.argmin(waiting, axis=1)
         every = np.arange(rows.size)
         return waiting[every, slot], self.sequence[rows, slot]
+
+
+def numbers(source: NDArray[np.intp] | slice) -> NDArray[np.intp]:
+    """What an index, or a slice in the place of one without a gap, names."""
+    return np.arange(source.start or 0, source.stop) if isinstance(source, slice) else source
 
 
 def lines(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:

@@ -18,10 +18,11 @@ class Rounds:
         self._places = np.arange(capacity)
         self._places.flags.writeable = False
 
-    def cut(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    def cut(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp] | slice]:
         """Indices into `rows`, in order; the packets of a row stay in order from round to round.
 
-        Nearly always that is one round with everything.
+        Nearly always that is one round with everything, and then it is a slice, so that nothing is
+        gathered.
         """
         if rows.size > self._places.size:
             self._places = np.arange(rows.size)
@@ -33,7 +34,7 @@ class Rounds:
             self._first[chosen[::-1]] = places[::-1]
             first = self._first[chosen] == places
             if np.count_nonzero(first) == first.size:
-                yield remaining
+                yield remaining if chosen is not rows else slice(rows.size)
                 return
             yield remaining[first]
             remaining = remaining[~first]

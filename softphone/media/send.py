@@ -28,7 +28,7 @@ from softphone_codecs.stateful import RowEncoder
 
 __all__ = ["Cohort", "make_cohorts", "media_position", "packets_due", "send"]
 
-Rows: TypeAlias = npt.NDArray[np.int32]
+Rows: TypeAlias = npt.NDArray[np.intp]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 
 NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
@@ -131,7 +131,7 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
     if spec.secure and len(contexts) != len(members):
         raise RuntimeError("an SRTP stream has no context")
     place = {identity: at for at, identity in enumerate(feeds)}
-    rows = np.array(members, dtype=np.int32)
+    rows = np.array(members, dtype=np.intp)
     return Cohort(
         codec=codec,
         ptime_ms=spec.ptime_ms,

@@ -57,3 +57,21 @@ def test_one_far_end_of_a_shared_socket_is_one_streams():
     found.remove(1)
     assert found.add(5, raw("10.0.0.1", 4000), 2)
     assert assign(found, (5, "10.0.0.1", 4000)) == [2]
+
+
+def test_far_ends_come_and_go_and_the_others_stay_known():
+    found = Demultiplexer()
+    found.bind(5, None, control=False)
+    found.bind(5 + 0x10000, None, control=False)
+    ports = [4000 + 2 * (7 * at % 11) for at in range(11)]
+    for row, port in enumerate(ports):
+        assert found.add(5, raw("10.0.0.1", port), row)
+    # The same far end on a socket whose key has the same lower bits goes without taking it along.
+    assert found.add(5 + 0x10000, raw("10.0.0.1", ports[3]), 30)
+    found.remove(30)
+    for row in (10, 0, 4):
+        found.remove(row)
+    asked = [(5, "10.0.0.1", port) for port in ports]
+    batches = asked[:8], asked[8:]
+    rows = [row for batch in batches for row in assign(found, *batch)]
+    assert rows == [-1, 1, 2, 3, -1, 5, 6, 7, 8, 9, -1]

@@ -32,7 +32,8 @@ def arrive(wire, *sources, first=100):
 def test_in_clear_another_host_is_dropped_and_under_srtp_authentication_will_decide(suite):
     wire = Wire(suite=suite)
     headers = arrive(wire, SIGNALED, ELSEWHERE, NEAR)
-    kept = accept_source(wire.b.bank, wire.b.incoming, headers)
+    kept, elsewhere = accept_source(wire.b.bank, wire.b.incoming, headers)
+    assert elsewhere
     assert kept.index.tolist() == ([0, 2] if suite is None else [0, 1, 2])
     assert wire.b.bank.wrong_source[wire.b.row] == (suite is None)
 
@@ -43,7 +44,7 @@ def test_in_clear_a_stream_that_has_latched_hears_no_other_port():
     follow_source(wire.b.bank, wire.b.incoming, headers)
     assert wire.b.bank.take_events() == [RemoteLatched(wire.b.handle, NEAR)]
     headers = arrive(wire, NEAR, SIGNALED, ("10.0.0.1", 6001))
-    assert accept_source(wire.b.bank, wire.b.incoming, headers).index.tolist() == [0]
+    assert accept_source(wire.b.bank, wire.b.incoming, headers)[0].index.tolist() == [0]
     follow_source(wire.b.bank, wire.b.incoming, headers)
     assert wire.b.bank.take_events() == []
 

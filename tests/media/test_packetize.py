@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softphone.media.batch import PacketBatch
-from softphone.media.packetize import read_headers, read_payload_lengths, write_headers
+from softphone.media.packetize import places, read_headers, read_payload_lengths, write_headers
 from softphone.rtp import ExtensionElement, HeaderExtension, MalformedPacket, RtpPacket
 
 NOWHERE = np.zeros(32, dtype=np.uint8)
@@ -126,3 +126,9 @@ def test_a_batch_of_nothing_sound_has_no_headers(size):
     headers, valid = read_headers(batch_of(bytes(size)), np.arange(1))
     assert len(headers) == 0
     assert not valid.any()
+
+
+def test_neighbors_are_a_slice_and_others_are_not():
+    assert places(np.arange(3, 7)) == slice(3, 7)
+    assert places(np.zeros(0, dtype=np.intp)) == slice(0)
+    assert places(np.array([1, 2, 4])).tolist() == [1, 2, 4]

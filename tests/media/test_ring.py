@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.ring import NEAR, Pieces, RingBank, ramp
+from softphone.media.ring import NEAR, Pieces, RingBank, numbers, ramp
 
 
 def pieces(
@@ -149,3 +149,9 @@ def test_a_cut_frame_is_filled_with_silence_in_both_parts():
     expected = np.full(2 * NEAR, 7, dtype=np.uint8)
     expected[NEAR - 10 : NEAR + 10] = np.arange(20)
     assert (ring.gather(one, one, 2 * NEAR)[0] == expected).all()
+
+
+def test_a_slice_names_numbers_as_an_index_does():
+    assert numbers(slice(2, 5)).tolist() == [2, 3, 4]
+    assert numbers(slice(3)).tolist() == [0, 1, 2]
+    assert numbers(np.array([4, 1])).tolist() == [4, 1]

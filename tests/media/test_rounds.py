@@ -14,7 +14,7 @@ ROUNDS = Rounds(10)
 @given(st.lists(st.integers(0, 9), max_size=40))
 def test_every_packet_is_in_one_round_and_its_row_in_order(rows: list[int]) -> None:
     array = np.array(rows, dtype=np.intp)
-    rounds = [part.tolist() for part in ROUNDS.cut(array)]
+    rounds = [np.arange(array.size)[part].tolist() for part in ROUNDS.cut(array)]
     assert sorted(index for part in rounds for index in part) == list(range(len(rows)))
     for part in rounds:
         assert part == sorted(part)
@@ -25,7 +25,7 @@ def test_every_packet_is_in_one_round_and_its_row_in_order(rows: list[int]) -> N
 
 
 def test_distinct_rows_are_one_round() -> None:
-    assert [part.tolist() for part in ROUNDS.cut(np.array([3, 1, 2]))] == [[0, 1, 2]]
+    assert list(ROUNDS.cut(np.array([3, 1, 2]))) == [slice(3)]
 
 
 def test_nothing_is_no_round() -> None:

@@ -49,6 +49,7 @@ __all__ = [
     "ToneDetected",
     "TransferProgressed",
     "TransferRequested",
+    "VoiceQuality",
     "VoiceStarted",
     "VoiceStopped",
 ]
@@ -112,12 +113,49 @@ class EndedBy(StrEnum):
 
 @quick
 @dataclass(frozen=True, slots=True)
+class VoiceQuality:
+    """The VoIP metrics of what one end hears (RFC 3611 section 4.7); None: it does not say.
+
+    Rates and densities are 0.0 to 1.0, levels dBm0, times milliseconds.  `discard_rate` is what
+    came too late to be played.  `r_factor` and `mos_conversational` reckon with the delay,
+    `mos_listening` does not.  `concealment` is 0 (unknown), 1 (silence), 2 (enhanced) or 3
+    (standard), `adaptation` of the jitter buffer 0 (unknown), 2 (none) or 3 (adaptive).
+    """
+
+    loss_rate: float = 0.0
+    discard_rate: float = 0.0
+    burst_density: float = 0.0
+    gap_density: float = 0.0
+    burst_duration_ms: float = 0.0
+    gap_duration_ms: float = 0.0
+    gap_threshold: int = 16
+    round_trip_ms: float | None = None
+    end_system_delay_ms: float = 0.0
+    signal_level_dbm0: float | None = None
+    noise_level_dbm0: float | None = None
+    residual_echo_return_loss_db: float | None = None
+    r_factor: float | None = None
+    external_r_factor: float | None = None
+    mos_listening: float | None = None
+    mos_conversational: float | None = None
+    concealment: int = 0
+    adaptation: int = 0
+    adjustment_rate: int = 0
+    jitter_buffer_nominal_ms: float = 0.0
+    jitter_buffer_maximum_ms: float = 0.0
+    jitter_buffer_absolute_maximum_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatistics:
     """A snapshot of one stream; names as in RFC 3550 section 6.4.
 
     Jitter and times are in milliseconds; `lateness` is a histogram of our own sending, counts of
     packets by how many milliseconds after their deadline they left, its upper bounds in
     `lateness_bounds_ms`.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
+    `remote_mos` is that of what the far end hears: its own word in `remote_quality`, what it told
+    in extended reports, or else what its plain reports let expect; None before any.  `quality` is
+    the same of what we hear, where it is measured.
     """
 
     packets_sent: int = 0
@@ -141,6 +179,10 @@ class StreamStatistics:
     remote_fraction_lost: float | None = None
     remote_jitter_ms: float | None = None
     mos: float | None = None
+    remote_mos: float | None = None
+    remote_ssrc: int | None = None
+    quality: VoiceQuality | None = None
+    remote_quality: VoiceQuality | None = None
     lateness_bounds_ms: tuple[float, ...] = ()
     lateness: tuple[int, ...] = ()
 
@@ -309,7 +351,7 @@ class EarlyMediaStarted:
 
 @dataclass(frozen=True, slots=True)
 class PeerNamed:
-    """A directory knows whose number the other end's is; `sources` are the directories' names."""
+    """A directory knows who the other end is; `sources` are the directories' names."""
 
     name: str
     sources: tuple[str, ...] = ()

@@ -148,6 +148,7 @@ def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
     bank.symmetric[row] = spec.symmetric
     bank.mux[row] = spec.rtcp_mux
     bank.security_generation[row] = spec.security_generation
+    bank.playout.measure(row, spec.measured or "voip-metrics" in spec.extended_reports)
 
 
 # Keys -------------------------------------------------------------------------------------------

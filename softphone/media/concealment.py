@@ -8,6 +8,7 @@ stream's quietest moments, and what follows a gap is cross-faded in, so that no 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ class Concealment:
         self._gap[row] = 0
         self._floor[row] = 0.0
         self._joints.discard(row)
+
+    def noise_energy(self, row: int) -> float:
+        """The mean square of a row's quietest moments; NaN where they are louder than is told."""
+        floor = float(self._floor[row])
+        return floor * floor if floor < LOUDEST_NOISE else math.nan
 
     def follow(self, row: int, other: Concealment) -> None:
         """Go on where another one, of frames of another rate, has been: `row` fades from there."""

@@ -1,4 +1,4 @@
-"""RTCP of a bank: who reports now, and what the far ends report (RFC 3550 section 6).
+"""RTCP of a bank: who reports now, and what the far ends report (RFC 3550 section 6, RFC 3611).
 
 When to report is each stream's `RtcpSession`'s to say; the deadlines of all are in one heap.
 Under SRTP everything here is SRTCP (RFC 3711 section 3.4), and what does not authenticate changes
@@ -13,9 +13,11 @@ import numpy.typing as npt
 from softphone.media.bank import StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.latch import follow_control
+from softphone.media.metrics import voip_metrics
 from softphone.media.port import RtcpByeReceived
+from softphone.media.statistics import snapshot
 from softphone.media.stream import Stream
-from softphone.rtp import RemoteReport, RtcpSession, SenderInformation
+from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
 
 __all__ = ["farewell", "receive_control", "send_control", "start_control"]
 
@@ -77,8 +79,26 @@ def _report(
     sent = _sent(bank, stream, frame_ms)
     stream.reported_packets = int(bank.packets_sent[row])
     block = bank.reception.report(row)
-    received = () if block is None else (block,)
-    return _protect(bank, stream, session.report(now=now, wall=wall, sent=sent, received=received))
+    wanted = () if stream.spec is None else stream.spec.extended_reports
+    report = session.report(
+        now=now,
+        wall=wall,
+        sent=sent,
+        received=() if block is None else (block,),
+        metrics=_metrics(bank, stream) if block is not None and "voip-metrics" in wanted else None,
+        receiver_rtt="rcvr-rtt" in wanted,
+    )
+    return _protect(bank, stream, report)
+
+
+def _metrics(bank: StreamBank, stream: Stream) -> VoipMetrics | None:
+    """What an XR tells of the source that is heard (RFC 3611 section 4.7)."""
+    row = stream.handle.row
+    quality = snapshot(bank, stream.handle).quality
+    if quality is None:
+        return None
+    heard = int(bank.reception.ssrc[row])
+    return voip_metrics(quality, sender_ssrc=int(bank.ssrc[row]), ssrc=heard)
 
 
 def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation | None:
@@ -155,6 +175,8 @@ def _note(stream: Stream, report: RemoteReport) -> None:
     if report.fraction_lost is not None:
         stream.remote_report = report
         _expect_loss(stream, report.fraction_lost)
+    if report.voip_metrics is not None:
+        stream.remote_metrics = report.voip_metrics
     if report.sender_clock is not None:
         stream.sender_clock = report.sender_clock
     if report.round_trip_time is not None:

@@ -141,7 +141,7 @@ def read_spec(message: Message) -> StreamSpec:
     given: Fields = dict(message.fields["spec"])
     for name in ("remote", "remote_rtcp"):
         given[name] = None if given[name] is None else (given[name][0], given[name][1])
-    for name in ("other_payload_types", "other_codecs"):
+    for name in ("other_payload_types", "other_codecs", "extended_reports"):
         given[name] = tuple(given[name])
     given["direction"] = Direction(given["direction"])
     return StreamSpec(**given, send_key=message.send_key, receive_key=message.receive_key)

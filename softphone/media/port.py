@@ -193,6 +193,8 @@ class StreamSpec:
     address; SRTP moves again after each authenticated packet from a new source.
 
     With `silence_suppression`, nothing is sent while the source has nothing; else silence is.
+    `measured` keeps account of bursts and gaps; `extended_reports` are those that go with RTCP, by
+    their names in RFC 3611 section 5.1 ("voip-metrics", which is measured, too, "rcvr-rtt").
 
     Raises ConfigurationError when only one key is given, or a number is out of its range.
     """
@@ -218,6 +220,8 @@ class StreamSpec:
     symmetric: bool = True
     cname: str = "softphone"
     silence_suppression: bool = False
+    measured: bool = False
+    extended_reports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.send_key is None) is not (self.receive_key is None):

@@ -1,4 +1,4 @@
-"""A stream's statistics, read from the bank (RFC 3550 section 6.4, ITU-T G.107).
+"""A stream's statistics, read from the bank (RFC 3550 section 6.4, RFC 3611 4.7, ITU-T G.107).
 
 `fill_numbers` and `fill_reports` write them into rows of an array, which may lie in memory that
 another process reads; `read` makes a `StreamStatistics` of such a row.
@@ -7,16 +7,21 @@ another process reads; `read` makes a `StreamStatistics` of such a row.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import IntEnum, auto
 
 import numpy as np
 import numpy.typing as npt
 
-from softphone.events import StreamStatistics
-from softphone.media.bank import FRAME, LATENESS_BOUNDS_MS, StreamBank
+from softphone.events import StreamStatistics, VoiceQuality
+from softphone.media.bank import FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
+from softphone.media.coding import remembers
+from softphone.media.frame import PlayoutConfig
+from softphone.media.metrics import Counted, Measurement, quality_of, voice_quality
 from softphone.media.port import StreamHandle
 from softphone.media.quality import mean_opinion_score
 from softphone.media.stream import Stream
+from softphone.rtp import VoipMetrics
 
 __all__ = ["COLUMNS", "Column", "fill_numbers", "fill_reports", "read", "snapshot"]
 
@@ -43,6 +48,18 @@ class Column(IntEnum):
     MALFORMED = auto()
     WRONG_SOURCE = auto()
     STARVED = auto()
+    REMOTE_SSRC = auto()
+    # What is counted of bursts and gaps; NaN in the first for a row that is not measured.
+    FRAMES = auto()
+    MISSED = auto()
+    STRETCHES = auto()
+    BURSTS = auto()
+    BURST_MISSED = auto()
+    BURST_FRAMES = auto()
+    IN_BURST = auto()
+    EXPECTED = auto()
+    TARGET_DELAY = auto()
+    SPEECH = auto()
     # From here on they are a stream's objects', not the bank's arrays'.
     NOT_AUTHENTIC = auto()
     REPLAYED = auto()
@@ -51,9 +68,17 @@ class Column(IntEnum):
     ROUND_TRIP_TIME = auto()
     REMOTE_FRACTION_LOST = auto()
     REMOTE_JITTER_MS = auto()
+    REMOTE_LOST = auto()
+    NOISE = auto()
+    ENHANCED = auto()
+    PACKET_TIME = auto()
 
 
-COLUMNS = len(Column) + len(LATENESS_BOUNDS_MS) + 1
+REMOTE_METRICS = VoipMetrics.__slots__[2:]
+"""What extended reports of the far end say, in columns after the named ones; all NaN: nothing."""
+
+LATENESS = len(Column) + len(REMOTE_METRICS)
+COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
 """How many numbers there are of a stream."""
 
 
@@ -73,10 +98,26 @@ def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
         (Column.MALFORMED, bank.malformed[rows]),
         (Column.WRONG_SOURCE, bank.wrong_source[rows]),
         (Column.STARVED, bank.starved[rows]),
+        (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
     )
     for column, values in fields:
         table[:, column] = values
-    table[:, len(Column) :] = bank.lateness[rows]
+    table[:, LATENESS:] = bank.lateness[rows]
+    _fill_bursts(bank, rows, table)
+
+
+def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
+    bursts = bank.playout.bursts
+    if bursts is None or not np.count_nonzero(bursts.measured[rows]):
+        table[:, Column.FRAMES] = math.nan
+        return
+    first, stop = Column.FRAMES, Column.IN_BURST + 1
+    counted = bursts.numbers(rows, bank.playout.played[rows])
+    table[:, first:stop] = np.stack(counted, axis=1)
+    table[~bursts.measured[rows], first] = math.nan
+    table[:, Column.EXPECTED] = bank.reception.expected(rows)
+    table[:, Column.TARGET_DELAY] = bank.playout.target_delay(rows)
+    table[:, Column.SPEECH] = bursts.speech[rows]
 
 
 def fill_reports(bank: StreamBank, stream: Stream, values: Table) -> None:
@@ -91,10 +132,28 @@ def fill_reports(bank: StreamBank, stream: Stream, values: Table) -> None:
         stream.round_trip_time,
         None if remote is None else remote.fraction_lost,
         None if remote is None or remote.jitter is None else remote.jitter / rate * 1e3,
+        None if remote is None else remote.cumulative_lost,
     )
-    values[Column.NOT_AUTHENTIC : len(Column)] = [
+    values[Column.NOT_AUTHENTIC : Column.NOISE] = [
         math.nan if value is None else value for value in told
     ]
+    if not math.isnan(values[Column.FRAMES]):
+        values[Column.NOISE : len(Column)] = _heard(bank, stream)
+    metrics = stream.remote_metrics
+    values[len(Column) : LATENESS] = (
+        math.nan if metrics is None else [getattr(metrics, name) for name in REMOTE_METRICS]
+    )
+
+
+def _heard(bank: StreamBank, stream: Stream) -> tuple[float, float, float]:
+    """The energy of the noise, whether the codec conceals, and the time of a packet."""
+    floor, enhanced, codec = math.nan, False, stream.receive_codec
+    if codec is not None and stream.sink is not None:
+        concealment = bank.concealment(codec.sample_rate * FRAME_MS // 1000)
+        floor = concealment.noise_energy(stream.handle.row)
+        enhanced = remembers(codec) and codec.conceals
+    spec = stream.spec
+    return floor, enhanced, FRAME if spec is None else spec.ptime_ms / 1e3
 
 
 def snapshot(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
@@ -110,11 +169,12 @@ def read(values: Table) -> StreamStatistics:
     """The statistics that float64[COLUMNS] say."""
     numbers = values.tolist()
 
-    # In the order of `Column`: one is made at the end of every call.
+    # In the order of `Column`, names for those that all have: one is made at the end of every call.
     sent, octets_sent, received, octets, lost, jitter, delay, concealed, late = numbers[:9]
     duplicates, malformed, wrong_source, starved = numbers[9:13]
-    not_authentic, replayed, not_srtp, dropped = numbers[13:17]
-    round_trip, remote_lost, remote_jitter = map(_told, numbers[17 : len(Column)])
+    not_authentic, replayed, not_srtp, dropped = numbers[_OBJECTS : _OBJECTS + 4]
+    round_trip, remote_lost, remote_jitter = map(_told, numbers[_OBJECTS + 4 : _OBJECTS + 7])
+    remote_quality = _remote_quality(numbers[len(Column) : LATENESS])
     if not received:
         lost = delay = 0.0
     return StreamStatistics(
@@ -139,9 +199,62 @@ def read(values: Table) -> StreamStatistics:
         remote_fraction_lost=remote_lost,
         remote_jitter_ms=remote_jitter,
         mos=_opinion(int(received), int(lost + late), round_trip, delay),
+        remote_mos=_remote_opinion(numbers, remote_quality),
+        remote_ssrc=int(numbers[Column.REMOTE_SSRC]) if received else None,
+        quality=_quality(numbers, remote_quality),
+        remote_quality=remote_quality,
         lateness_bounds_ms=LATENESS_BOUNDS_MS,
-        lateness=tuple(map(int, numbers[len(Column) :])),
+        lateness=tuple(map(int, numbers[LATENESS:])),
     )
+
+
+_OBJECTS = Column.NOT_AUTHENTIC
+
+
+def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQuality | None:
+    """The metrics of a row that is measured and has received something."""
+    if math.isnan(numbers[Column.FRAMES]) or not numbers[Column.PACKETS_RECEIVED]:
+        return None
+    counted = Counted(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
+    return voice_quality(
+        Measurement(
+            int(numbers[Column.EXPECTED]),
+            int(numbers[Column.LOST]),
+            int(numbers[Column.LATE]),
+            counted,
+            round_trip=_told(numbers[Column.ROUND_TRIP_TIME]),
+            far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
+            playout_delay=numbers[Column.PLAYOUT_DELAY],
+            target_delay=numbers[Column.TARGET_DELAY],
+            maximum_delay=PlayoutConfig().maximum_delay,
+            packet_time=numbers[Column.PACKET_TIME],
+            energy=numbers[Column.SPEECH],
+            noise=_told(numbers[Column.NOISE]),
+            enhanced=bool(numbers[Column.ENHANCED]),
+        )
+    )
+
+
+def _remote_quality(values: Sequence[float]) -> VoiceQuality | None:
+    if math.isnan(values[0]):
+        return None
+    return quality_of(VoipMetrics(0, 0, *map(int, values)))
+
+
+def _remote_opinion(numbers: Sequence[float], told: VoiceQuality | None) -> float | None:
+    """MOS of what the far end hears: what it says, or what its plain reports let expect.
+
+    Those say nothing of its buffer, which is taken for two jitters and a frame.
+    """
+    if told is not None and told.mos_conversational is not None:
+        return told.mos_conversational
+    lost, sent = _told(numbers[Column.REMOTE_LOST]), numbers[Column.PACKETS_SENT]
+    if lost is None or not sent:
+        return None
+    round_trip = _told(numbers[Column.ROUND_TRIP_TIME]) or 0.0
+    jitter = (_told(numbers[Column.REMOTE_JITTER_MS]) or 0.0) / 1e3
+    one_way = round_trip / 2 + 2 * jitter + 2 * FRAME
+    return float(mean_opinion_score(one_way, max(lost, 0.0) / sent))
 
 
 def _told(value: float) -> float | None:

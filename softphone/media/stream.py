@@ -12,7 +12,14 @@ from softphone.media.coding import AnyCodec
 from softphone.media.feed import Feed
 from softphone.media.port import MediaEvent, Sink, Source, StreamHandle, StreamSpec
 from softphone.media.voice import Voice
-from softphone.rtp import EventReceiver, EventSender, RemoteReport, RtcpSession, SenderClock
+from softphone.rtp import (
+    EventReceiver,
+    EventSender,
+    RemoteReport,
+    RtcpSession,
+    SenderClock,
+    VoipMetrics,
+)
 from softphone.srtp import FailureCounts, ReceiveContext, SendContext
 from softphone_codecs.stateful import RowEncoder
 
@@ -44,6 +51,7 @@ class Stream:
     event_sender: EventSender | None = None
     event_receiver: EventReceiver | None = None
     remote_report: RemoteReport | None = None
+    remote_metrics: VoipMetrics | None = None
     round_trip_time: float | None = None
     reported_packets: int = 0
     restart_reports: bool = False

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from softphone.events import Direction
 from softphone.media.control import farewell, send_control
 from softphone.media.statistics import snapshot
 from softphone.rtp import (
@@ -13,6 +14,7 @@ from softphone.rtp import (
     ReceiverReport,
     SenderReport,
     SourceDescription,
+    VoipMetrics,
     parse_compound,
     wall_from_ntp,
 )
@@ -50,8 +52,6 @@ def test_a_sender_reports_what_it_sent_and_what_it_heard():
 
 
 def test_who_sends_nothing_reports_as_a_receiver():
-    from softphone.events import Direction
-
     wire = Wire(direction=Direction.RECVONLY)
     _, datagram = reports_of(wire)[0]
     assert isinstance(parse_compound(datagram.data)[0], ReceiverReport)
@@ -115,3 +115,61 @@ def test_a_released_row_reports_no_more():
     out.count = 0
     send_control(wire.a.bank, out, 0, now=1e6, wall=WALL)
     assert out.count == 0
+
+
+XR = ("voip-metrics", "rcvr-rtt")
+
+
+def lossy(frame, datagram):
+    """Two bursts of three losses, and one loss alone."""
+    lost = datagram.is_rtp and frame in (100, 102, 104, 160, 210, 211, 215)
+    return [] if lost else [datagram]
+
+
+@pytest.mark.parametrize("suite", [None, GCM])
+def test_who_is_asked_to_tells_its_voip_metrics(suite):
+    wire = Wire(suite=suite, extended_reports=XR)
+    wire.run(600, to_b=lossy)
+    heard, told = (snapshot(end.bank, end.handle) for end in (wire.b, wire.a))
+    assert heard.quality is not None
+    assert heard.quality.burst_duration_ms == pytest.approx(20 * (5 + 6) / 2)
+    assert heard.quality.burst_density == pytest.approx(6 / 11)
+    # What b measured of what a sends is what a has been told.
+    assert told.remote_quality is not None
+    assert told.remote_quality.burst_duration_ms == 110.0
+    assert told.remote_quality.burst_density == pytest.approx(6 / 11, abs=1 / 256)
+    assert told.remote_quality.loss_rate == pytest.approx(7 / 600, abs=1 / 128)
+    assert told.remote_mos == told.remote_quality.mos_conversational
+    assert told.quality is not None
+    assert told.quality.loss_rate == 0.0
+    assert told.remote_ssrc == int(wire.b.bank.ssrc[wire.b.row])
+
+
+def test_metrics_come_with_the_report_on_their_source():
+    wire = Wire(extended_reports=XR)
+    _, datagram = reports_of(wire)[0]
+    packets = parse_compound(datagram.data)
+    assert [type(packet) for packet in packets] == [SenderReport, SourceDescription, VoipMetrics]
+    assert packets[2].ssrc == packets[0].reports[0].ssrc
+    assert packets[2].sender_ssrc == packets[0].ssrc
+
+
+def test_a_receiver_learns_the_round_trip_by_reference_times():
+    wire = Wire(extended_reports=("rcvr-rtt",), direction=Direction.RECVONLY)
+    wire.run(1200)
+    assert snapshot(wire.a.bank, wire.a.handle).round_trip_time_ms == pytest.approx(0.0, abs=45.0)
+    plain = Wire(direction=Direction.RECVONLY)
+    plain.run(1200)
+    assert snapshot(plain.a.bank, plain.a.handle).round_trip_time_ms is None
+
+
+def test_who_is_not_asked_sends_and_counts_nothing():
+    wire = Wire()
+    for _, datagram in reports_of(wire):
+        assert not any(isinstance(p, VoipMetrics) for p in parse_compound(datagram.data))
+    assert wire.a.bank.playout.bursts is None
+    seen = snapshot(wire.a.bank, wire.a.handle)
+    assert seen.quality is seen.remote_quality is None
+    # Plain reports let expect something, too.
+    assert seen.remote_mos is not None
+    assert 4.0 < seen.remote_mos <= 4.5

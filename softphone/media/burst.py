@@ -1,0 +1,108 @@
+"""Bursts and gaps of what was lost or came too late, and the level of what is heard, a whole bank.
+
+RFC 3611 section 4.7.2: a burst begins and ends with a loss, and holds no run of `GMIN` or more
+frames that were played; a loss with as many on both sides of it belongs to a gap.  Frames of 20 ms
+are counted, as the jitter buffers see them: nothing is done for a frame that is played, and a loss
+looks only at how many were played since the last one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["GMIN", "BurstBank"]
+
+GMIN: Final = 16
+"""The gap threshold that RFC 3611 section 4.7.2 recommends."""
+
+SPEECH_ENERGY: Final = 2500.0
+"""Mean square from which on a frame counts as speech: about -50 dBm0."""
+FOLLOWING: Final = 0.05
+"""Share by which a frame of speech moves the level."""
+
+
+class BurstBank:
+    """What was lost of `capacity` rows, each row counted from `begin` on.
+
+    Read-only to others: `measured` bool[capacity], the rows that are counted, and `speech`
+    float64[capacity], the mean square of what was heard of speech lately; 0 for none.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.measured = np.zeros(capacity, dtype=np.bool_)
+        self.speech = np.zeros(capacity)
+        counters = np.zeros((9, capacity), dtype=np.int64)
+        self._counters = counters
+        # Since when a row is counted, and when its last loss was, both in frames played.
+        self._since, self._mark = counters[:2]
+        # The burst that is not over: its losses, and its frames from the first to the last loss.
+        self._run, self._span = counters[2:4]
+        self._lost, self._stretches = counters[4:6]
+        self._bursts, self._burst_lost, self._burst_frames = counters[6:]
+
+    def begin(self, row: int, played: int) -> None:
+        """Count a row from now on, when it has played so many frames; one that is counted goes
+        on."""
+        if not self.measured[row]:
+            self._counters[:, row] = 0
+            self._since[row] = self._mark[row] = played
+            self.speech[row] = 0.0
+            self.measured[row] = True
+
+    def end(self, row: int) -> None:
+        """Count a row no longer."""
+        self.measured[row] = False
+
+    def lose(
+        self, rows: NDArray[np.intp], count: int | NDArray[np.int64], played: NDArray[np.int64]
+    ) -> None:
+        """`count` frames in a row were missed by each of `rows` (each at most once), which have
+        played so many, int64 a row."""
+        good = played - self._mark[rows]
+        self._mark[rows] = played
+        run = self._run[rows]
+        fresh = (good >= GMIN) | (run == 0)
+        ended = rows[fresh]
+        if ended.size:
+            self._settle(ended)
+        self._lost[rows] += count
+        self._stretches[rows] += (good > 0) | (run == 0)
+        self._run[rows] = np.where(fresh, 0, run) + count
+        self._span[rows] = np.where(fresh, 0, self._span[rows] + good) + count
+
+    def _settle(self, rows: NDArray[np.intp]) -> None:
+        """The last burst of `rows` is over; one loss alone is none."""
+        burst = self._run[rows] > 1
+        self._bursts[rows] += burst
+        self._burst_lost[rows] += np.where(burst, self._run[rows], 0)
+        self._burst_frames[rows] += np.where(burst, self._span[rows], 0)
+
+    def hear(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
+        """Take the energy (mean square) of the frames just decoded, a row each."""
+        before = self.speech[rows]
+        moved = before + np.where(before > 0.0, FOLLOWING, 1.0) * (energy - before)
+        self.speech[rows] = np.where(energy > SPEECH_ENERGY, moved, before)
+
+    def numbers(
+        self, rows: slice | NDArray[np.intp], played: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], ...]:
+        """What there is to say of `rows` that have `played` so many frames, int64 a row each:
+
+        frames expected, frames lost, stretches of them without a frame between, bursts, frames
+        lost in bursts, frames of bursts, and whether the last burst is still on.  As the RFC has
+        it, what follows now is taken to be received.
+        """
+        run, lost = self._run[rows], self._lost[rows]
+        burst = run > 1
+        return (
+            played - self._since[rows] + lost,
+            lost,
+            self._stretches[rows],
+            self._bursts[rows] + burst,
+            self._burst_lost[rows] + np.where(burst, run, 0),
+            self._burst_frames[rows] + np.where(burst, self._span[rows], 0),
+            (burst & (played == self._mark[rows])).astype(np.int64),
+        )

@@ -239,7 +239,8 @@ class VideoStream:
             if encoder is None or encoder[:2] != (spec.codec, spec.fmtp):
                 made = VideoEncoder(spec.codec, fmtp=spec.fmtp, rate=source.rate, bitrate=bitrate)
                 encoder = (spec.codec, spec.fmtp, made)
-            key, captured = self._path.key_frame_asked, self._loop.time()
+            # When it was due, not when the loop got to it: steps are as regular as the source's.
+            key, captured = self._path.key_frame_asked, due
             frame = await self._loop.run_in_executor(
                 self._pool, _produce, source, encoder[2], key, bitrate
             )
@@ -392,6 +393,7 @@ class VideoStream:
                 pair.send(packet, self._path.remote_rtcp, control=True)
         pair.close()
         self._path.close()
+        self.ask_by_signaling = None
 
 
 def _sent(done: asyncio.Task[None]) -> None:

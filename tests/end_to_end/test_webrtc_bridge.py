@@ -53,6 +53,32 @@ class Pattern(VideoStreamTrack):
         return frame
 
 
+class Written(VideoStreamTrack):
+    """Pictures of another track; says when the first is written: then the second is asked for."""
+
+    def __init__(self, track: MediaStreamTrack) -> None:
+        super().__init__()
+        self._track, self._asked, self.first = track, 0, asyncio.Event()
+
+    async def recv(self) -> av.VideoFrame:
+        self._asked += 1
+        if self._asked == 2:
+            self.first.set()
+        return await self._track.recv()
+
+
+class Behind(AudioStreamTrack):
+    """Sound of another track, none of it before an event."""
+
+    def __init__(self, track: MediaStreamTrack, event: asyncio.Event) -> None:
+        super().__init__()
+        self._track, self._event = track, event
+
+    async def recv(self) -> av.AudioFrame:
+        await self._event.wait()
+        return await self._track.recv()
+
+
 @pytest.fixture
 def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """ICE leaves loopback out, and tests do not leave it."""
@@ -177,9 +203,9 @@ async def test_a_media_player_is_sent_and_a_media_recorder_records(tmp_path) -> 
             far.video.record(screen)
             await screen.full.wait()
             # MediaRecorder has to see a picture before any sound: it writes its header then.
-            recorder = MediaRecorder(target)
-            recorder.addTrack(seen)
-            recorder.addTrack(far.audio.track)
+            recorder, shown = MediaRecorder(target), Written(seen)
+            recorder.addTrack(shown)
+            recorder.addTrack(Behind(far.audio.track, shown.first))
             await recorder.start()
             await call.audio.played()
             await call.video.played()

@@ -32,6 +32,7 @@ from softphone.media.port import (
     StreamSpec,
 )
 from softphone.security import CryptoSuite
+from tests.support.ports import free_ports
 from tests.support.wire import Tone, loudest_hertz, srtp_key
 
 CM = CryptoSuite.AES_CM_128_HMAC_SHA1_80
@@ -176,11 +177,12 @@ async def test_commands_check_the_handle_and_the_state(placement):
 async def test_allocation_needs_the_engine_entered_and_ends_with_the_ports(placement):
     with pytest.raises(LocalProtocolError, match="entered"):
         make_engine(small(placement)).allocate()
-    config = MediaConfig(ports=PortRange(42990, 42993), capacity=64, placement=placement)
+    ports = free_ports(2)
+    config = MediaConfig(ports=ports, capacity=64, placement=placement)
     async with make_engine(config) as engine:
         engine.allocate()
         last = engine.allocate()
-        with pytest.raises(NoPortFree, match="42990-42993"):
+        with pytest.raises(NoPortFree, match=f"{ports.first}-{ports.last}"):
             engine.allocate()
         with pytest.raises(NoPortFree, match="bound"):
             engine.allocate(host="192.0.2.1")

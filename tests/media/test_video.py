@@ -13,7 +13,7 @@ import pytest
 
 from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.events import Direction
-from softphone.media.picture import PatternSource, VideoBlock
+from softphone.media.picture import PatternSource, Picture, VideoBlock
 from softphone.media.port import (
     MediaConfig,
     NoPortFree,
@@ -26,20 +26,23 @@ from softphone.media.port import (
 )
 from softphone.media.video import VideoPort
 from softphone.media.video_path import VideoSpec
+from softphone.rtp.payload import EncodedFrame
 from softphone.security import CryptoSuite, KeyMaterial
+from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
     from softphone.media.sound import StreamSound
 
 
-def port_of(first: int, last: int) -> VideoPort:
-    return VideoPort(MediaConfig(ports=PortRange(first, last)), entropy=os.urandom)
+def port_of(ports: PortRange | None = None) -> VideoPort:
+    return VideoPort(MediaConfig(ports=ports or free_ports()), entropy=os.urandom)
 
 
 async def test_a_closed_stream_is_named_no_more_and_its_ports_are_free_again() -> None:
-    port = port_of(44100, 44101)
+    ports = free_ports(1)
+    port = port_of(ports)
     local = port.allocate()
-    assert (local.rtp_port, local.rtcp_port) == (44100, 44101)
+    assert (local.rtp_port, local.rtcp_port) == (ports.first, ports.last)
     with pytest.raises(NoPortFree):
         port.allocate()
     with pytest.raises(ConfigurationError):
@@ -68,7 +71,7 @@ class Coded:
 
 
 async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_them() -> None:
-    port = port_of(44200, 44299)
+    port = port_of()
     one, other = port.allocate(), port.allocate()
     for mine, theirs in ((one, other), (other, one)):
         port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
@@ -85,6 +88,40 @@ async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_the
     sent = sender.frames_sent
     await asyncio.sleep(0.1)
     assert sender.frames_sent <= sent + 1
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class Hiccup(PatternSource):
+    """After every third picture its application keeps the loop busy beyond the next."""
+
+    def __init__(self) -> None:
+        super().__init__(width=64, height=64, rate=50.0, frames=30)
+        self._loop, self.read_so_far = asyncio.get_running_loop(), 0
+
+    def read(self) -> Picture | EncodedFrame | None:
+        self.read_so_far += 1
+        if self.read_so_far % 3 == 0:
+            self._loop.call_soon_threadsafe(time.sleep, 0.03)
+        return super().read()
+
+
+async def test_timestamps_are_as_regular_as_the_source_however_late_the_loop_is() -> None:
+    port = port_of()
+    one, other = port.allocate(), port.allocate()
+    for mine, theirs in ((one, other), (other, one)):
+        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+    sink = Coded()
+    port.stream(other.handle).record(sink)
+    sender = port.stream(one.handle)
+    sender.play(Hiccup())
+    async with asyncio.timeout(20):
+        await sender.played()
+        while len(sink.blocks) < 20:
+            sink.came.clear()
+            await sink.came.wait()
+    seconds = [block.seconds for block in sink.blocks]
+    assert min(np.diff(seconds)) > 0.0199
     for local in (one, other):
         port.close(local.handle)
 
@@ -131,7 +168,7 @@ class Watch:
 
 
 async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -> None:
-    port = port_of(44300, 44399)
+    port = port_of()
     one, other = port.allocate(), port.allocate()
     for mine, theirs in ((one, other), (other, one)):
         port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
@@ -173,9 +210,9 @@ class Faulty:
 async def test_a_source_that_fails_is_told_and_the_stream_stays(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    port = port_of(44110, 44119)
+    port = port_of()
     local = port.allocate()
-    remote = ("127.0.0.1", 44118)
+    remote = ("127.0.0.1", 9)
     port.open(local.handle, VideoSpec(remote, "VP8", 96))
     stream = port.stream(local.handle)
     stream.play(Faulty())
@@ -189,7 +226,7 @@ async def test_a_source_that_fails_is_told_and_the_stream_stays(
 async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port = port_of(44400, 44499)
+    port = port_of()
     local = port.allocate()
     stream = port.stream(local.handle)
     monkeypatch.setattr("softphone.trust.fips.provider.in_force", lambda: True)
@@ -214,7 +251,7 @@ async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() ->
         def packet(self, data: bytes, *, outgoing: bool, **_: object) -> None:
             heard.append((outgoing, data))
 
-    config = MediaConfig(ports=PortRange(44500, 44599))
+    config = MediaConfig(ports=free_ports())
     port = VideoPort(config, entropy=os.urandom, tap=Ear())
     one, other = port.allocate(), port.allocate()
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80

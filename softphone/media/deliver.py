@@ -6,7 +6,6 @@ generation, so that whoever reads it can drop what was received at another level
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from softphone.media.bank import FRAME_MS, StreamBank
 from softphone.media.batch import FrameBatch
 from softphone.media.change import follow_playing
 from softphone.media.coding import AnyCodec, forgets, geometry, remembers
+from softphone.media.fan import write_all
 from softphone.media.hush import fill
 from softphone.media.playout import Frames, FrameStatus
 from softphone.media.port import PcmBlock, Sink
-from softphone.media.resample import ConvertingSink, ResampleStream, convert, converting
+from softphone.media.resample import ConvertingSink, converting
 
 __all__ = ["Audience", "deliver", "make_audiences"]
-
-logger = logging.getLogger("softphone.media")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,40 +197,8 @@ def _give(
         PcmBlock(pcm, rate, timestamp, generation, hidden, *captured)
         for pcm, timestamp, generation, hidden, captured in fields
     ]
-    for at in _write(audience, blocks):
+    for at in write_all(audience.sinks, audience.converting, blocks):
         _take_off(bank, int(batch.row[at]), audience.sinks[at])
-
-
-def _write(audience: Audience, blocks: Sequence[PcmBlock]) -> list[int]:
-    """Give each sink its block, those that convert all at once; which of them failed."""
-    failed: list[int] = []
-    ready: list[tuple[int, ConvertingSink]] = []
-    converters: list[ResampleStream] = []
-    for at, (sink, taking) in enumerate(zip(audience.sinks, audience.converting, strict=True)):
-        try:
-            if taking is None:
-                sink.write(blocks[at])
-                continue
-            converter = taking.prepare(blocks[at])
-        except Exception:
-            _note_failure(failed, at)
-            continue
-        if converter is not None:
-            ready.append((at, taking))
-            converters.append(converter)
-    converted = convert(converters, [blocks[at].pcm for at, _ in ready])
-    for (at, taking), pcm in zip(ready, converted, strict=True):
-        try:
-            taking.take(blocks[at], pcm)
-        except Exception:
-            _note_failure(failed, at)
-    return failed
-
-
-def _note_failure(failed: list[int], at: int) -> None:
-    # The sink is the application's; its fault must not stop other streams' media.
-    logger.exception("a media sink failed; it is taken off its stream")
-    failed.append(at)
 
 
 def _captures(

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from softphone.media.conduit import BLOCKS, SAMPLES, put_samples, take_blocks
+from softphone.media.fan import write_all
 from softphone.media.pcm_output import PcmOutput
-from softphone.media.port import Sink, Source
+from softphone.media.port import PcmBlock, Sink, Source
+from softphone.media.resample import ConvertingSink, converting
 from softphone.media.shared_ring import SharedRing
 
 __all__ = ["Ear", "Mouth", "Pump", "give"]
@@ -54,7 +56,19 @@ class Ear:
     ring: SharedRing
     generation: Callable[[], int]
     failed: Callable[[], None]
+    converting: ConvertingSink | None = None
+    """The sink, where its blocks are converted together with those of others."""
     dropped: int = 0
+
+    def take(self) -> list[PcmBlock]:
+        """What has come, but for what is of a generation that was left behind."""
+        generation, blocks = self.generation(), []
+        for block in take_blocks(self.ring):
+            if block.security_generation < generation:
+                self.dropped += block.pcm.size
+            else:
+                blocks.append(block)
+        return blocks
 
 
 class Pump:
@@ -98,7 +112,8 @@ class Pump:
         """The ear of a sink, and the descriptor of its ring, to be sent and closed.
         Raises OSError."""
         ring, descriptor = SharedRing.create(BLOCKS)
-        ear = Ear(sink, ring, generation, failed)
+        shared = any(ear.sink is sink for ear in self._ears)
+        ear = Ear(sink, ring, generation, failed, None if shared else converting(sink))
         self._ears.append(ear)
         self._start()
         return ear, descriptor
@@ -125,27 +140,39 @@ class Pump:
 
     def _visit(self) -> None:
         self._timer = None
-        for ear in list(self._ears):
+        for ear in [ear for ear in self._ears if ear.converting is None]:
             self._drain(ear)
+        self._drain_together([ear for ear in self._ears if ear.converting is not None])
         for mouth in list(self._mouths.values()):
             self._fill(mouth)
         if self._ears or self._mouths:
             self._start()
 
     def _drain(self, ear: Ear) -> None:
-        for block in take_blocks(ear.ring):
+        for block in ear.take():
             if block.security_generation < ear.generation():
+                # What was written before it has ended that generation.
                 ear.dropped += block.pcm.size
-                continue
-            try:
-                ear.sink.write(block)
-            except Exception:
-                # The sink is the application's; its fault must not stop other streams' media.
-                logger.exception("a media sink failed; it is taken off its stream")
-                if ear in self._ears:
-                    self._ears.remove(ear)
-                ear.failed()
+            elif write_all([ear.sink], [None], [block]):
+                self._lose(ear)
                 return
+
+    def _drain_together(self, ears: list[Ear]) -> None:
+        """The first block of each, then the second, and so on: nearly always there is one."""
+        waiting = [(ear, ear.take()) for ear in ears]
+        while waiting := [(ear, blocks) for ear, blocks in waiting if blocks]:
+            sinks = [ear.sink for ear, _ in waiting]
+            takers = [ear.converting for ear, _ in waiting]
+            failed = write_all(sinks, takers, [blocks.pop(0) for _, blocks in waiting])
+            for at in failed:
+                ear, blocks = waiting[at]
+                blocks.clear()
+                self._lose(ear)
+
+    def _lose(self, ear: Ear) -> None:
+        if ear in self._ears:
+            self._ears.remove(ear)
+        ear.failed()
 
     def _fill(self, mouth: Mouth) -> None:
         ring, source = mouth.ring, mouth.source

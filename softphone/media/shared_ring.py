@@ -24,7 +24,6 @@ HEADER: Final = 64
 WRITTEN, TAKEN, ENDED, DROPPED, FLUSHED, CONFIRMED, FLUSHES = range(7)
 
 Octets: TypeAlias = npt.NDArray[np.uint8]
-Words: TypeAlias = npt.NDArray[np.int64] | list[int]
 
 
 def shared_memory(octets: int) -> int:
@@ -53,18 +52,19 @@ class SharedRing:
     `confirmed` the reader's word of what has had its effect, as octets since the beginning.
     """
 
-    def __init__(self, memory: int | bytearray) -> None:
+    def __init__(self, memory: int | Octets) -> None:
         """`memory` is a descriptor, or zeros of one's own, for both ends in one thread."""
+        # Looked at several times a frame: as Python's own numbers, at a tenth of what NumPy takes.
+        self._words: memoryview[int] | list[int]
         self._lock: threading.Lock | None = None
         if isinstance(memory, int):
             mapped = map_memory(memory)
-            self._words: Words = np.frombuffer(mapped, dtype=np.int64, count=8)
+            self._words = memoryview(mapped)[:HEADER].cast("q")
             self._data: Octets = np.frombuffer(mapped, dtype=np.uint8, offset=HEADER)
             self._lock = threading.Lock()
         else:
-            # Numbers of Python's own: looked at several times a frame, they cost a tenth.
-            self._words = [0] * 8
-            self._data = np.frombuffer(memory, dtype=np.uint8, offset=HEADER)
+            self._words = [0] * (HEADER // 8)
+            self._data = memory
 
     @classmethod
     def create(cls, octets: int) -> tuple[Self, int]:
@@ -75,7 +75,8 @@ class SharedRing:
     @classmethod
     def local(cls, octets: int) -> Self:
         """A new ring for both ends in this thread."""
-        return cls(bytearray(HEADER + octets))
+        # Memory that was never written to takes none.
+        return cls(np.zeros(octets, dtype=np.uint8))
 
     def _fence(self) -> None:
         # What was stored before is seen before what is stored afterwards, on every processor:
@@ -90,22 +91,22 @@ class SharedRing:
     @property
     def available(self) -> int:
         """Octets that can be taken."""
-        return int(self._words[WRITTEN] - max(self._words[TAKEN], self._words[FLUSHED]))
+        return self._words[WRITTEN] - max(self._words[TAKEN], self._words[FLUSHED])
 
     @property
     def written(self) -> int:
         """Octets put in since the beginning."""
-        return int(self._words[WRITTEN])
+        return self._words[WRITTEN]
 
     @property
     def taken(self) -> int:
         """Octets taken out, or flushed, since the beginning."""
-        return int(max(self._words[TAKEN], self._words[FLUSHED]))
+        return max(self._words[TAKEN], self._words[FLUSHED])
 
     @property
     def confirmed(self) -> int:
         """Octets whose effect the reader has told of."""
-        return int(self._words[CONFIRMED])
+        return self._words[CONFIRMED]
 
     def confirm(self, octets: int) -> None:
         """Say that so many octets since the beginning have had their effect."""
@@ -126,13 +127,13 @@ class SharedRing:
     @property
     def flushes(self) -> int:
         """How often it was flushed."""
-        return int(self._words[FLUSHES])
+        return self._words[FLUSHES]
 
     @property
     def room(self) -> int:
         """Octets that can be put in."""
         # What is flushed stays in its place until the reader has passed over it.
-        return self._data.size - int(self._words[WRITTEN] - self._words[TAKEN])
+        return self._data.size - (self._words[WRITTEN] - self._words[TAKEN])
 
     @property
     def ended(self) -> bool:
@@ -142,7 +143,7 @@ class SharedRing:
     @property
     def dropped(self) -> int:
         """What the writer counted as lost."""
-        return int(self._words[DROPPED])
+        return self._words[DROPPED]
 
     def end(self) -> None:
         """Say that nothing more will be put in."""
@@ -157,7 +158,7 @@ class SharedRing:
         """Put in all of uint8[n] arrays, or nothing and give False where there is no room."""
         if sum(part.size for part in parts) > self.room:
             return False
-        at = int(self._words[WRITTEN])
+        at = self._words[WRITTEN]
         for part in parts:
             start = at % self._data.size
             first = min(part.size, self._data.size - start)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from softphone.media.fan import FanSink
+from softphone.media.fan import FanSink, write_all
+from softphone.media.pcm_input import PcmInput
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import PcmBlock, Sink
 
@@ -39,3 +40,18 @@ def test_one_that_fails_is_taken_off_and_the_others_go_on(caplog):
     assert len(ring) == 320
     assert fan.sinks == (ring,)
     assert caplog.text.count("a media sink failed") == 1
+
+
+def test_each_sink_is_given_its_block_and_those_that_fail_are_named(caplog):
+    class Broken(PcmRing):
+        def write(self, block):
+            raise OSError("disk full")
+
+    sinks = [PcmRing(16_000), Broken(), PcmRing(24_000), PcmRing(16_000), PcmInput(8000)]
+    takers = [sinks[0], None, None, sinks[3], sinks[4]]
+    assert write_all(sinks, takers, [block()] * 5) == [1]
+    assert [len(sinks[0]), len(sinks[2])] == [272, 408]
+    assert np.array_equal(sinks[0].read(400), sinks[3].read(400))
+    assert sinks[4].waiting_samples == 160
+    assert "sink failed" in caplog.text
+    assert write_all([], [], []) == []

@@ -130,6 +130,34 @@ async def test_what_came_before_a_sink_is_taken_off_is_still_given_to_it(pump):
     assert len(ring) == 160
 
 
+async def test_what_several_hear_is_converted_together_as_it_is_alone(pump):
+    class Rude(PcmRing):
+        def take(self, block, pcm):
+            raise RuntimeError("the application's own")
+
+    failed, now = [], [0]
+    rings, alone = [PcmRing(16_000), PcmRing(16_000), PcmRing(24_000)], PcmRing(16_000)
+    options = {"generation": lambda: now[0], "failed": lambda: failed.append(1)}
+    ends = [sink_of(pump, ring, **options) for ring in rings]
+    _, rude = sink_of(pump, Rude(16_000), **options)
+    _, twice = sink_of(pump, rings[2], **options)
+    for value in (3, 4):
+        alone.write(block(value, 0))
+        for _, far in ends[:2]:
+            far.write(block(value, 0))
+        rude.write(block(value, 0))
+    twice.write(block(5, 0))
+    await until(lambda: len(rings[1]) == len(alone) and len(rings[2]) > 400)
+    wanted = alone.read(1000)
+    assert np.array_equal(rings[0].read(1000), wanted)
+    assert np.array_equal(rings[1].read(1000), wanted)
+    assert failed == [1]
+    now[0] = 1
+    ends[0][1].write(block(6, 0))
+    await until(lambda: ends[0][0].dropped == 160)
+    assert len(rings[0]) == 0
+
+
 def test_a_descriptor_is_closed_once_it_is_given():
     read, write = os.pipe()
     os.close(write)

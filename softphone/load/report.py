@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
 
 from softphone._version import __version__
 from softphone.errors import ConfigurationError
-from softphone.load.capacity import CapacitySearch
+from softphone.load.capacity import CapacitySearch, Trial
 from softphone.load.histogram import Histogram
 from softphone.load.plan import LoadPlan
 from softphone.load.plot import Series, bars, lines
@@ -118,10 +118,9 @@ def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch |
 def _capacity(search: CapacitySearch | None) -> str:
     if search is None:
         return ""
-    trials = sorted(search.trials, key=lambda trial: trial.calls)
-    answered = Series("answered %", [(t.calls, 100 * t.answered) for t in trials], marks=True)
-    mos = Series("MOS p5", [(t.calls, t.mos_p5) for t in trials], marks=True)
-    setup = Series("set-up p99", [(t.calls, t.setup_p99_ms) for t in trials], marks=True)
+    answered = _curve("answered %", search, lambda trial: 100 * trial.answered, min)
+    mos = _curve("MOS p5", search, lambda trial: trial.mos_p5, min)
+    setup = _curve("set-up p99", search, lambda trial: trial.setup_p99_ms, max)
     rows = "".join(
         f'<tr><td class="n">{trial.calls:,}</td><td>{_held(trial.held, trial.valid)}</td>'
         f"<td>{escape(trial.why)}</td></tr>"
@@ -130,12 +129,29 @@ def _capacity(search: CapacitySearch | None) -> str:
     return (
         f"<h2>Capacity</h2><p><b>{escape(search.sentence())}</b></p>"
         '<p class="note">Verdicts and figures below are those of the last run '
-        f"{'at the capacity' if search.capacity else 'of the search'}.</p>"
+        f"{'at the capacity' if search.capacity else 'of the search'}; the curves have the worst "
+        "trial of each number, and none that was invalid.</p>"
         + lines([answered], label="answered, %", across="calls", ceiling=100.0)
         + lines([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
         + lines([setup], label="set-up, 99th percentile, ms", across="calls")
         + f"<table><tr><th>calls</th><th></th><th>why not</th></tr>{rows}</table>"
     )
+
+
+def _curve(
+    name: str,
+    search: CapacitySearch,
+    value: Callable[[Trial], float | None],
+    worst: Callable[[list[float]], float],
+) -> Series:
+    """A figure by the number of calls, the worst of its trials; an invalid one tells nothing."""
+    found: dict[float, list[float]] = {}
+    for trial in search.trials:
+        measured = value(trial) if trial.valid else None
+        if measured is not None:
+            found.setdefault(trial.calls, []).append(measured)
+    points = [(calls, worst(values)) for calls, values in sorted(found.items())]
+    return Series(name, points, marks=True)
 
 
 def _held(held: bool, valid: bool) -> str:

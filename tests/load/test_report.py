@@ -80,6 +80,24 @@ def test_a_search_that_ended_early_is_not_shown_as_a_success():
     assert "<b>Valid</b>" not in text
 
 
+def test_the_curve_has_the_worst_of_each_number_and_nothing_that_is_invalid():
+    found = CapacitySearch(first=100, most=1000)
+    for calls, mos, valid in (
+        (100, 4.4, True),
+        (200, 4.1, True),
+        (200, 3.1, True),
+        (400, 1.0, False),
+    ):
+        found.tell(Trial(calls, valid, valid=valid, mos_p5=mos, setup_p99_ms=30.0))
+    text = page(result(), VERDICTS[:1], search=found, wall=WALL)
+    drawing = next(part for part in text.split("<svg")[1:] if "MOS, 5th percentile" in part)
+    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
+    assert len(places) == 2
+    assert places[1] == max(places), "the scale ends with what was judged"
+    heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawing)]
+    assert heights[1] > heights[0], "the worse of the two, further down"
+
+
 def test_it_is_written_whole_or_not_at_all(tmp_path):
     file = tmp_path / "report.html"
     file.write_text("before")

@@ -63,10 +63,10 @@ def calling(sipp, called, scenario: str, **more: Any):
 
 @asynccontextmanager
 async def dialing(
-    sipp, line, scenario: str, *, transport: str = "udp", **options: Any
+    sipp, line, scenario: str, *, transport: str = "udp", retransmits: bool = True, **options: Any
 ) -> AsyncIterator[tuple[Any, Any]]:
     """A line calls a scenario, which goes to its end: gives the scenario's run and the call."""
-    with sipp.run(scenario, transport=transport) as run:
+    with sipp.run(scenario, transport=transport, retransmits=retransmits) as run:
         async with line.dial(run.uri(transport=transport), **options) as outgoing:
             yield run, outgoing
         await finished(run)

@@ -62,7 +62,7 @@ async def test_ringing_is_reliable_where_the_caller_requires_it(sipp, line):
 
 @pytest.mark.feature("PRACK")
 async def test_a_reliable_response_is_sent_again_until_its_prack(sipp, line):
-    with calling(sipp, line, "uac_prack_lost") as run:
+    with calling(sipp, line, "uac_prack_lost", retransmits=False) as run:
         incoming = await next_call(line)
         incoming.ring()
         await until(lambda: run.sent("PRACK"))
@@ -156,6 +156,7 @@ async def test_a_caller_without_offer_gets_ours_in_the_200(sipp, line):
     with calling(sipp, line, "uac_delayed_offer") as run:
         call = await answered_call(line)
         await sending(call)
+        run.go_on()
         await left_by_far_end(call)
         await finished(run)
 
@@ -186,6 +187,7 @@ async def test_a_cancel_after_our_200_changes_nothing(sipp, line):
     with calling(sipp, line, "uac_late_cancel") as run:
         call = await answered_call(line)
         await sending(call)
+        run.go_on()
         await left_by_far_end(call)
         await finished(run)
 
@@ -211,7 +213,7 @@ async def test_an_invite_that_comes_twice_is_one_call(sipp, line):
 
 @pytest.mark.feature("retransmissions")
 async def test_our_200_is_sent_again_until_its_ack(sipp, line):
-    with calling(sipp, line, "uac_late_ack") as run:
+    with calling(sipp, line, "uac_late_ack", retransmits=False) as run:
         await left_by_far_end(await answered_call(line))
         await finished(run)
     copies = [one for one in run.received("SIP/2.0 200") if "1 INVITE" in one]

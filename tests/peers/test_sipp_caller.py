@@ -49,11 +49,12 @@ async def test_a_busy_peer_is_busy(sipp, line):
 
 @pytest.mark.feature("early media")
 async def test_early_media_is_heard_before_the_answer(sipp, line):
-    async with dialing(sipp, line, "uas_early_media") as (_, outgoing):
+    async with dialing(sipp, line, "uas_early_media") as (run, outgoing):
         await next_event(outgoing, EarlyMediaStarted)
         assert outgoing.state is CallState.EARLY
         assert await tone_level_of(outgoing.early_audio, TONE_HZ) > AUDIBLE_DBM0
         assert outgoing.state is CallState.EARLY
+        run.go_on()
         call = await outgoing.answered(timeout=10)
         assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
 
@@ -75,7 +76,7 @@ async def test_reliable_responses_are_acknowledged_one_by_one(sipp, line):
 
 @pytest.mark.feature("PRACK")
 async def test_a_lost_prack_is_sent_again(sipp, line):
-    async with dialing(sipp, line, "uas_prack_lost") as (run, outgoing):
+    async with dialing(sipp, line, "uas_prack_lost", retransmits=False) as (run, outgoing):
         await outgoing.answered(timeout=10)
     sent = run.received("PRACK")
     assert len(sent) >= 2  # timer E
@@ -137,6 +138,8 @@ async def test_one_fork_answers_and_the_other_gets_ack_and_bye(sipp, line):
     async with dialing(sipp, line, "uas_forking") as (run, outgoing):
         call = await outgoing.answered(timeout=10)
         await sending(call)
+        await until(lambda: any("BYE" in answer for answer in run.sent("SIP/2.0 200")))
+        run.go_on()
         ended = await call.ended()
         assert ended.by is EndedBy.REMOTE
     assert [bye.count("tag=sipp-one") for bye in run.received("BYE")] == [1]
@@ -177,7 +180,7 @@ async def test_a_200_that_crosses_our_cancel_gets_ack_and_bye(sipp, line):
 
 @pytest.mark.feature("retransmissions")
 async def test_an_invite_without_answer_is_sent_again_and_makes_one_call(sipp, line):
-    async with dialing(sipp, line, "uas_no_100") as (run, outgoing):
+    async with dialing(sipp, line, "uas_no_100", retransmits=False) as (run, outgoing):
         await outgoing.answered(timeout=10)
     invites = run.received("INVITE")
     assert len(invites) == 3  # at 0, 0.5 and 1.5 s: timer A
@@ -195,6 +198,6 @@ async def test_every_copy_of_the_200_gets_an_ack(sipp, line):
 
 @pytest.mark.feature("retransmissions")
 async def test_a_bye_without_answer_is_sent_again(sipp, line):
-    async with dialing(sipp, line, "uas_bye_lost") as (run, outgoing):
+    async with dialing(sipp, line, "uas_bye_lost", retransmits=False) as (run, outgoing):
         await outgoing.answered(timeout=10)
     assert len(run.received("BYE")) >= 2  # timer E

@@ -109,7 +109,7 @@ async def test_an_answer_in_clear_in_a_reliable_183_gets_prack_and_then_cancel(
 
 @pytest.mark.feature("SRTP required: RTP/AVP answer")
 async def test_an_answer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, line, ports):
-    async with dialing(sipp, line, "uas_answer") as (run, outgoing):
+    async with dialing(sipp, line, "uas_answer_refused") as (run, outgoing):
         with pytest.raises(SecurityShortfall) as caught:
             await outgoing.answered(timeout=10)
         assert shortfall_codes(caught.value.shortfalls) == {ShortfallCode.SRTP_REQUIRED}
@@ -147,12 +147,15 @@ async def test_an_answer_in_clear_in_the_ack_ends_the_call(sipp, capture, line, 
 async def test_a_reinvite_in_clear_gets_488_and_the_call_goes_on(sipp, capture, line, ports):
     with calling(sipp, line, "uac_reinvite_refused") as run:
         call = await answered_call(line)
+        run.go_on()
         refused = await next_event(call, SecurityRefused)
         assert shortfall_codes(refused.shortfalls) == {ShortfallCode.SRTP_REQUIRED}
         assert call.state is CallState.CONFIRMED
         assert call.audio.security.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
         before = call.audio.statistics.packets_sent
-        await until(lambda: call.audio.statistics.packets_sent > before)
+        await until(lambda: call.audio.statistics.packets_sent > before + 5)
+        await until(lambda: len(run.sent("ACK")) == 2)
+        run.go_on()
         await left_by_far_end(call)
         await finished(run)
     encrypted_only(capture, ports)
@@ -182,6 +185,8 @@ async def test_an_offer_in_clear_in_a_reliable_183_is_canceled(sipp, capture, li
 async def test_an_update_in_clear_gets_488_and_the_call_goes_on(sipp, capture, line, ports):
     with calling(sipp, line, "uac_update_refused") as run:
         call = await answered_call(line)
+        await sending(call)
+        run.go_on()
         await next_event(call, SecurityRefused)
         assert call.state is CallState.CONFIRMED
         await left_by_far_end(call)
@@ -193,6 +198,8 @@ async def test_an_update_in_clear_gets_488_and_the_call_goes_on(sipp, capture, l
 async def test_an_answer_in_clear_to_a_new_offer_ends_the_call(sipp, capture, line, ports):
     with calling(sipp, line, "uac_delayed_reinvite_refused") as run:
         call = await answered_call(line)
+        await sending(call)
+        run.go_on()
         ended = await call.ended()
         assert (ended.by, ended.status) == (EndedBy.POLICY, 488)
         await finished(run)
@@ -206,6 +213,8 @@ async def test_keys_under_the_clear_profile_are_srtp(sipp, capture, line, ports)
     with calling(sipp, line, "uac_avp_crypto") as run:
         call = await answered_call(line)
         assert call.audio.security.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
+        await sending(call)
+        run.go_on()
         await left_by_far_end(call)
         await finished(run)
     encrypted_only(capture, ports)

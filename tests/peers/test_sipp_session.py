@@ -129,9 +129,11 @@ async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
 
 @pytest.mark.feature("session timers")
 async def test_the_far_end_refreshes_the_session(sipp, line):
-    async with dialing(sipp, line, "uas_refresh") as (_, outgoing):
+    async with dialing(sipp, line, "uas_refresh") as (run, outgoing):
         call = await outgoing.answered(timeout=10)
         await sending(call)
+        await until(lambda: run.received("ACK"))
+        run.go_on()
         await left_by_far_end(call)
 
 

@@ -4,6 +4,11 @@
 The first comment of each file says what it shows.  Media is plain RTP (PCMU).  SIPp echoes what it
 hears as it came, its SSRC included, so that the phone takes that for a loop of its own (RFC 3550
 section 8.2) and hears nothing; scenarios that are to be heard play `TONE_HZ` by `rtp_stream`.
+
+SIPp ends a call at a message that it does not wait for, and between one that it has read and the
+next step it may read another: a scenario never has `send`, `nop` or `pause` between two messages
+that the phone sends in one go.  Where a scenario is to wait for the test it reads an OPTIONS,
+which is `go_on`; a pause is for what only time tells.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,6 +74,21 @@ class SippRun:
     def uri(self, user: str = "sipp", transport: str = "udp") -> str:
         """The SIP URI under which the phone reaches a waiting scenario."""
         return f"sip:{user}@{self.address[0]}:{self.address[1]};transport={transport}"
+
+    def go_on(self) -> None:
+        """Let a scenario over UDP that waits for the test's OPTIONS go on; it is not answered."""
+        (call, *_) = re.findall(r"(?m)^Call-ID: *(.*?)\r?$", self.messages)
+        lines = (
+            "OPTIONS sip:sipp@127.0.0.1 SIP/2.0",
+            "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKtest",
+            "From: <sip:test@127.0.0.1>;tag=test",
+            "To: <sip:sipp@127.0.0.1>",
+            f"Call-ID: {call}",
+            "CSeq: 1 OPTIONS",
+            "Content-Length: 0",
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto("\r\n".join((*lines, "", "")).encode(), self.address)
 
     def wait(self, timeout: float = 45.0) -> None:
         """Wait until the scenario has ended as it should; blocks, so use a thread in a loop.

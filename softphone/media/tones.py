@@ -32,6 +32,8 @@ FULL_SCALE = 32767.0
 FULL_SCALE_DBM0 = 3.14
 EDGE = 0.002
 """Seconds over which a tone rises and falls, so that it does not click."""
+LONGEST_PERIOD = 8000
+"""Samples after which a tone must begin anew for them to be kept: 16 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,24 @@ class ToneGenerator:
         self._position = 0
         self._amplitude = amplitude_of(cadence.level_dbm0)
         self._edges = np.cumsum(np.asarray((0.0, *cadence.rhythm)))
+        self._length = _period(cadence, clock_rate_hz)
+        self._period: NDArray[np.int16] | None = None
 
     def generate(self, samples: int) -> NDArray[np.int16]:
         """The next int16[samples]."""
-        time = np.arange(self._position, self._position + samples) / self._rate
+        start = self._position
         self._position += samples
+        if not self._length:
+            return self._make(start, samples)
+        if self._period is None:
+            self._period = self._make(0, self._length)
+        start %= self._length
+        if start + samples <= self._length:
+            return self._period[start : start + samples].copy()
+        return self._period.take(np.arange(start, start + samples), mode="wrap")
+
+    def _make(self, start: int, samples: int) -> NDArray[np.int16]:
+        time = np.arange(start, start + samples) / self._rate
         sound = np.zeros(samples)
         for frequency in self.cadence.frequencies:
             # Whole turns are taken off before the sine, which stays exact however long it lasts.
@@ -109,6 +124,15 @@ class ToneGenerator:
             nearest = np.minimum(within - start, end - within)
             envelope = np.maximum(envelope, np.clip(nearest / EDGE, 0.0, 1.0))
         return envelope
+
+
+def _period(cadence: Cadence, clock_rate_hz: int) -> int:
+    """Samples after which a continuous tone begins anew, 0 where that is never, or late."""
+    whole = all(frequency.is_integer() for frequency in map(float, cadence.frequencies))
+    if cadence.rhythm or not whole:
+        return 0
+    period = clock_rate_hz // math.gcd(clock_rate_hz, *map(int, cadence.frequencies))
+    return period if period <= LONGEST_PERIOD else 0
 
 
 class NoiseGenerator:

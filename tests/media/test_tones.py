@@ -57,6 +57,27 @@ def test_a_tone_is_exact_after_an_hour() -> None:
     assert np.array_equal(generator.generate(80)[:80], first)
 
 
+@pytest.mark.parametrize("frequencies", [(404.0,), (350.0, 440.0), (1000.0,), (7.0,)])
+def test_a_tone_that_repeats_is_the_one_that_its_formula_gives(
+    frequencies: tuple[float, ...],
+) -> None:
+    rate, level = 8000, -13.0
+    made = ToneGenerator(Cadence(frequencies, (), level), rate)
+    sizes = [160, 7, 8000, 1, 20001, 160, 160]
+    heard = np.concatenate([made.generate(size) for size in sizes])
+    turns = np.arange(heard.size)[:, None] * np.array(frequencies) / rate
+    amplitude = 32767.0 * 10.0 ** ((level - 3.14) / 20.0)
+    wanted = amplitude * np.sin(2.0 * np.pi * np.mod(turns, 1.0)).sum(axis=1)
+    assert np.abs(heard - wanted).max() < 0.51
+
+
+def test_what_a_reader_does_to_a_tone_stays_with_the_reader() -> None:
+    made, other = (ToneGenerator(Cadence((404.0,)), 8000) for _ in range(2))
+    made.generate(2000)[:] = 0
+    other.generate(2000)
+    assert np.array_equal(made.generate(2000), other.generate(2000))
+
+
 @pytest.mark.parametrize("digit", list(DTMF))
 def test_a_digit_has_its_two_frequencies_and_no_other(digit: str) -> None:
     pcm = ToneGenerator(dtmf(digit, on=0.5, off=0.1), RATE).generate(RATE // 2)

@@ -1,4 +1,4 @@
-"""`softphone compliance verify`: whether an audit table is as it was written."""
+"""`softphone compliance`: whether an audit table is as it was written; how one is set up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from softphone.cli.face import Face
 from softphone.cli.run import DONE, REFUSED
 from softphone.cli.unknown import default_store
 from softphone.errors import ConfigurationError
-from softphone.messaging.audit import Audit
+from softphone.messaging.audit import Audit, audit_table
+from softphone.messaging.audit_guard import setup_script
+from softphone.messaging.database import sqlalchemy_there
 from softphone.messaging.database_network import DatabaseNetwork
 from softphone.trust import TlsSettings, TrustStore
 
-__all__ = ["verify_audit"]
+__all__ = ["print_setup", "verify_audit"]
 
 
 async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[str] = ()) -> int:
@@ -43,6 +45,15 @@ async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[
     face.error(sentence, REFUSED)
     face.summary("", result="refused", status=0, reason=sentence, **fields)
     return REFUSED
+
+
+async def print_setup(face: Face, writer: str) -> int:
+    """Print the SQL by which the owner of a PostgreSQL database sets the audit table up."""
+    sa = sqlalchemy_there("compliance")
+    script = setup_script(sa, audit_table(sa), writer)
+    face.event("script", script.rstrip(), sql=script)
+    face.summary("", result="completed", status=0, reason="")
+    return DONE
 
 
 def _network(ca: Sequence[str]) -> DatabaseNetwork:

@@ -50,3 +50,20 @@ def verify(
         return await verify_audit(face, address, head, tuple(ca or ()))
 
     carry_out(command, json=json)
+
+
+@group.command()
+def setup(
+    writer: Annotated[
+        str, typer.Option("--writer", metavar="ROLE", help="Who writes the table, and no more.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Print SQL for the owner of a PostgreSQL database: a table that its writer only adds to."""
+
+    async def command(face: Face) -> int:
+        from softphone.cli.compliance import print_setup
+
+        return await print_setup(face, writer)
+
+    carry_out(command, json=json)

@@ -1,6 +1,7 @@
 """The audit table: append-only, one row a decision or a transfer, chained by hashes.
 
-SQLAlchemy on SQLite or PostgreSQL.  A row counts once it is committed, and only then may what it
+SQLAlchemy on SQLite or PostgreSQL.  Nothing in it is changed or deleted: the database itself
+refuses that (`audit_guard`).  A row counts once it is committed, and only then may what it
 tells of be reported as done; what cannot be written is an AuditError, and nothing goes on.
 """
 
@@ -11,15 +12,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
-from softphone.errors import AuditError, ConfigurationError, SoftphoneError, TransportError
+from softphone.errors import AuditError, TransportError
 from softphone.messaging.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
+from softphone.messaging.audit_guard import guard
 from softphone.messaging.database import Database, cause_of, sqlalchemy_there
 from softphone.messaging.database_network import DatabaseNetwork
+from softphone.messaging.database_table import DatabaseTable
 
-__all__ = ["Audit", "AuditRecord", "Verified", "prepare_file"]
+__all__ = ["Audit", "AuditRecord", "Verified", "audit_table"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -96,59 +98,43 @@ class Audit:
     ) -> None:
         sa = self._sa = sqlalchemy_there("compliance")
         self._wall = wall
-        self._within = within
         self._make = make
-        self._database = Database(sa, address, "audit", network, pool_pre_ping=True)
-        self._url, self._engine = self._database.url, self._database.engine
-        self._table = _table(sa)
+        database = Database(sa, address, "audit", network, pool_pre_ping=True)
+        self._engine = database.engine
+        self._table = audit_table(sa)
+        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        database = self._url.database
-        if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
-            prepare_file(Path(database), make=self._make)
-        if self._make:
-            try:
-                async with asyncio.timeout(self._within), self._engine.begin() as connection:
-                    await connection.run_sync(self._table.metadata.create_all)
-            except BaseException as exc:
-                await self._database.close()
-                if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError | TransportError):
-                    raise _unreachable(exc) from exc
-                raise
+        await self._place.open(make=self._make)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._database.close()
+        await self._place.close()
 
     async def write(self, record: AuditRecord) -> str:
         """Append a row and commit it; gives its hash.  Raises AuditError: then it is not there.
 
         Several processes may write: who finds its place taken takes the next one.
         """
-        sa = self._sa
+        taken = self._sa.exc.IntegrityError
         async with self._turn:
             for _ in range(_ATTEMPTS):
                 try:
-                    async with asyncio.timeout(self._within):
-                        return await self._append(record)
-                except sa.exc.IntegrityError:
+                    async with self._place.change(passes=taken) as connection:
+                        return await self._append(connection, record)
+                except taken:
                     continue
-                except (sa.exc.SQLAlchemyError, OSError, SoftphoneError) as exc:
-                    raise _unreachable(exc) from exc
         raise AuditError("the audit table is written by others faster than we can")
 
-    async def _append(self, record: AuditRecord) -> str:
+    async def _append(self, connection: Any, record: AuditRecord) -> str:
         table, sa = self._table, self._sa
-        async with self._engine.begin() as connection:
-            newest = sa.select(table.c.aft_index, table.c.row_hash).order_by(
-                table.c.aft_index.desc()
-            )
-            last = (await connection.execute(newest.limit(1))).first()
-            index, previous = (0, GENESIS) if last is None else (last[0], last[1])
-            row = self._row(record, index + 1)
-            row |= {"previous_hash": previous, "row_hash": row_hash(row, previous)}
-            await connection.execute(table.insert().values(row))
+        newest = sa.select(table.c.aft_index, table.c.row_hash).order_by(table.c.aft_index.desc())
+        last = (await connection.execute(newest.limit(1))).first()
+        index, previous = (0, GENESIS) if last is None else (last[0], last[1])
+        row = self._row(record, index + 1)
+        row |= {"previous_hash": previous, "row_hash": row_hash(row, previous)}
+        await connection.execute(table.insert().values(row))
         return str(row["row_hash"])
 
     def _row(self, record: AuditRecord, index: int) -> dict[str, Any]:
@@ -174,18 +160,8 @@ class Audit:
         return Verified(*verify(rows, head))
 
 
-def prepare_file(path: Path, *, make: bool) -> None:
-    """A file of SQLite is its owner's only.  Raises ConfigurationError, AuditError."""
-    if make:
-        try:
-            path.touch(mode=0o600)
-        except OSError as exc:
-            raise AuditError(f"{path} cannot be made: {exc.strerror}") from exc
-    elif not path.exists():
-        raise ConfigurationError(f"there is no audit table in {path}")
-
-
-def _table(sa: Any) -> Any:
+def audit_table(sa: Any) -> Any:
+    """The table as SQLAlchemy has it."""
     texts = {
         name: sa.Column(name, sa.String(size), nullable=False) for name, size in _TEXTS.items()
     }
@@ -199,7 +175,9 @@ def _table(sa: Any) -> Any:
         sa.Column("previous_hash", sa.String(64), nullable=False, unique=True),
         sa.Column("row_hash", sa.String(64), nullable=False),
     ]
-    return sa.Table("aft_log", sa.MetaData(), *columns, *chain)
+    table = sa.Table("aft_log", sa.MetaData(), *columns, *chain)
+    guard(sa, table)
+    return table
 
 
 def _unreachable(exc: BaseException) -> AuditError:

@@ -7,17 +7,15 @@ encrypted client to client never gets here.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
-from softphone.errors import AuditError, SoftphoneError, TransportError
-from softphone.messaging.audit import prepare_file
+from softphone.errors import AuditError
 from softphone.messaging.database import Database, cause_of, sqlalchemy_there
 from softphone.messaging.database_network import DatabaseNetwork
+from softphone.messaging.database_table import DatabaseTable
 from softphone.messaging.hook import Question
 from softphone.messaging.message import Direction, Reach
 
@@ -41,30 +39,20 @@ class ThirdPartyArchive:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         within: float = 5.0,
     ) -> None:
-        sa = self._sa = sqlalchemy_there("compliance")
+        sa = sqlalchemy_there("compliance")
         self._wall = wall
-        self._within = within
-        self._database = Database(sa, address, "im.compliance.archive", network, pool_pre_ping=True)
-        self._url, self._engine = self._database.url, self._database.engine
+        database = Database(sa, address, "im.compliance.archive", network, pool_pre_ping=True)
+        self._engine = database.engine
         self._table = _table(sa)
+        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
 
     async def __aenter__(self) -> Self:
-        database = self._url.database
-        if self._url.get_backend_name() == "sqlite" and database not in (None, "", ":memory:"):
-            prepare_file(Path(database), make=True)
+        await self._place.open()
         logger.warning("a third-party archive holds messages in clear")
-        try:
-            async with asyncio.timeout(self._within), self._engine.begin() as connection:
-                await connection.run_sync(self._table.metadata.create_all)
-        except BaseException as exc:
-            await self._database.close()
-            if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError | TransportError):
-                raise _unreachable(exc) from exc
-            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._database.close()
+        await self._place.close()
 
     async def add(self, question: Question, body: str) -> None:
         """Write a clear message as it goes on, and commit it.
@@ -86,11 +74,8 @@ class ThirdPartyArchive:
             "body_len": question.size if body == question.body else len(body.encode()),
             "body_text": body.replace("\0", "?"),
         }
-        try:
-            async with asyncio.timeout(self._within), self._engine.begin() as connection:
-                await connection.execute(self._table.insert().values(row))
-        except (self._sa.exc.SQLAlchemyError, OSError, SoftphoneError) as exc:
-            raise _unreachable(exc) from exc
+        async with self._place.change() as connection:
+            await connection.execute(self._table.insert().values(row))
 
 
 def _table(sa: Any) -> Any:

@@ -1,13 +1,13 @@
-"""`softphone compliance verify`."""
+"""`softphone compliance verify` and `setup`."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
 import pytest
 
 from softphone.messaging.audit import Audit, AuditRecord
+from tests.support.audit import forge
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def test_a_good_table_is_told_with_its_newest_hash(cli, table):
 
 def test_a_forged_row_is_named_and_exit_code_3(cli, table):
     path, _ = table
-    with sqlite3.connect(path) as database:
-        database.execute("update aft_log set to_jid = 'c@x' where aft_index = 2")
-    database.close()
+    forge(path, "update aft_log set to_jid = 'c@x' where aft_index = 2")
     ended = cli("compliance", "verify", path, "--json")
     assert ended.code == 3
     assert [event["index"] for event in ended.events if event["event"] == "broken"] == [2]
@@ -43,8 +41,17 @@ def test_a_forged_row_is_named_and_exit_code_3(cli, table):
 
 def test_rows_that_are_gone_at_the_end_are_missed_by_the_noted_hash(cli, table):
     path, head = table
-    with sqlite3.connect(path) as database:
-        database.execute("delete from aft_log where aft_index = 3")
-    database.close()
+    forge(path, "delete from aft_log where aft_index = 3")
     assert cli("compliance", "verify", path).code == 0
     assert cli("compliance", "verify", path, "--head", head).code == 3
+
+
+def test_what_an_owner_runs_is_printed_as_it_is_run(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    ended = cli("compliance", "setup", "--writer", "chat")
+    assert ended.code == 0
+    script = cli("compliance", "setup", "--writer", "chat", "--json").events[0]["sql"]
+    assert ended.out == script
+    assert 'GRANT SELECT, INSERT ON aft_log TO "chat";' in script
+    wrong = cli("compliance", "setup", "--writer", "a b")
+    assert (wrong.code, wrong.out) == (2, "")

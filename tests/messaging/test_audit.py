@@ -10,6 +10,7 @@ import pytest
 
 from softphone.errors import AuditError, ConfigurationError
 from softphone.messaging.audit import Audit, AuditRecord
+from tests.support.audit import forge
 
 
 def record(**more):
@@ -66,9 +67,7 @@ async def test_a_forged_row_is_found(tmp_path, statement, index):
     async with Audit(address(path)) as audit:
         for _ in range(4):
             await audit.write(record())
-        with sqlite3.connect(path) as database:
-            database.execute(statement)
-        database.close()
+        forge(path, statement)
         assert (await audit.verify()).broken.index == index
 
 

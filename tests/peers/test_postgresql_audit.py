@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import sqlalchemy as sa
+import sqlalchemy.ext.asyncio
 
 from softphone.errors import AuditError
-from softphone.messaging.audit import Audit, AuditRecord
+from softphone.messaging.audit import Audit, AuditRecord, audit_table
+from softphone.messaging.audit_guard import setup_script
 from softphone.messaging.compliance_config import ComplianceConfig
 from softphone.messaging.hook import ALLOW, Deny
 from softphone.messaging.message import Direction
@@ -36,10 +39,45 @@ async def test_rows_are_chained_by_several_writers_and_a_forged_one_is_found(dat
         await asyncio.gather(*(each.write(RECORD) for _ in range(5) for each in (one, two)))
         assert (await one.verify()).rows == 10
         assert (await one.verify()).broken is None
+        change = one._table.update().where(one._table.c.aft_index == 4)
+        forged = change.values(jid="mallory@x.test")
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+            async with one._engine.begin() as connection:
+                await connection.execute(forged)
         async with one._engine.begin() as connection:
-            change = one._table.update().where(one._table.c.aft_index == 4)
-            await connection.execute(change.values(jid="mallory@x.test"))
+            # The owner of the table may take its guard away, and is found.
+            await connection.execute(sa.text("ALTER TABLE aft_log DISABLE TRIGGER USER"))
+            await connection.execute(forged)
         assert (await two.verify()).broken.index == 4
+
+
+async def test_a_role_that_only_writes_changes_nothing_and_cannot_take_the_guard_away(database):
+    owner = sa.ext.asyncio.create_async_engine(database.address)
+    script = setup_script(sa, audit_table(sa), "chat-writer")
+    script = script.partition("\n")[2].rstrip(";\n")
+    async with owner.begin() as connection:
+        await connection.execute(sa.text('CREATE ROLE "chat-writer" LOGIN'))
+        for statement in script.split(";\n"):
+            await connection.exec_driver_sql(statement)
+    writer = sa.engine.make_url(database.address).set(username="chat-writer")
+    address = writer.render_as_string(hide_password=False)
+    async with Audit(address) as audit:
+        head = [await audit.write(RECORD) for _ in range(3)][-1]
+        for statement in (
+            "UPDATE aft_log SET verdict = 'deny'",
+            "DELETE FROM aft_log WHERE aft_index = 3",
+            "TRUNCATE aft_log",
+            "DROP TABLE aft_log",
+            "DROP TRIGGER aft_log_append_only ON aft_log",
+            "ALTER TABLE aft_log DISABLE TRIGGER USER",
+            "DROP FUNCTION aft_log_append_only() CASCADE",
+        ):
+            with pytest.raises(sa.exc.DBAPIError, match=r"permission denied|must be owner"):
+                async with audit._engine.begin() as connection:
+                    await connection.exec_driver_sql(statement)
+        found = await audit.verify(head)
+    await owner.dispose()
+    assert (found.rows, found.broken) == (3, None)
 
 
 async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_nothing(

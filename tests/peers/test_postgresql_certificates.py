@@ -120,8 +120,8 @@ async def test_several_connections_of_a_pool_are_each_judged_and_write(world, ki
                 encrypted, version = (await each.execute(query)).one()
                 assert encrypted
                 assert version in ("TLSv1.2", "TLSv1.3")
-        assert len(one._database._network._keepers) == 2
-    assert one._database._network._keepers == set()
+        assert len(one._place._database._network._keepers) == 2
+    assert one._place._database._network._keepers == set()
     assert server.startups >= 3
     assert len(world.web.requests) >= 1
 

@@ -1,0 +1,69 @@
+"""What keeps an audit table append-only in its database: triggers, and on PostgreSQL rights.
+
+The triggers are made with the table, and stop everybody who does not take them away first: on
+SQLite that is who may write the file, on PostgreSQL the table's owner.  So on PostgreSQL the table
+is best made by somebody else than who writes it: `setup_script` is for that owner, and has all
+that the writer may do.  What neither stops, the chain of hashes shows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from softphone.errors import ConfigurationError
+
+__all__ = ["guard", "setup_script"]
+
+_REFUSAL = "the audit table is append-only"
+_ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
+_HEAD = (
+    "-- Run by the owner of the database, who is not the role that writes: psql -f FILE DATABASE\n"
+)
+# A row that is there is not replaced, either: SQLite asks no trigger for the deletion in that.
+_SQLITE = tuple(
+    f"CREATE TRIGGER aft_log_{name} BEFORE {event} ON aft_log {when}"
+    f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+    for name, event, when in (
+        ("kept", "UPDATE", ""),
+        ("whole", "DELETE", ""),
+        (
+            "added",
+            "INSERT",
+            "WHEN EXISTS (SELECT 1 FROM aft_log WHERE aft_index = NEW.aft_index"
+            " OR previous_hash = NEW.previous_hash) ",
+        ),
+    )
+)
+_POSTGRESQL = (
+    "CREATE OR REPLACE FUNCTION aft_log_append_only() RETURNS trigger LANGUAGE plpgsql AS $$"
+    f" BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'insufficient_privilege'; END $$",
+    "CREATE TRIGGER aft_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON aft_log"
+    " FOR EACH STATEMENT EXECUTE FUNCTION aft_log_append_only()",
+)
+
+
+def guard(sa: Any, table: Any) -> None:
+    """Have the triggers made wherever this (SQLAlchemy) table is made."""
+    for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
+        for statement in statements:
+            made = sa.DDL(statement).execute_if(dialect=dialect)
+            sa.event.listen(table, "after_create", made)
+
+
+def setup_script(sa: Any, table: Any, writer: str) -> str:
+    """What the owner of a PostgreSQL database runs: the table, and a role that only adds to it.
+
+    Raises ConfigurationError for what is no name of a role.
+    """
+    if _ROLE.fullmatch(writer) is None:
+        raise ConfigurationError(f"{writer!r} is no name of a role: letters, digits, _ $ and -")
+    dialect = sa.dialects.registry.load("postgresql")()
+    create = str(sa.schema.CreateTable(table).compile(dialect=dialect)).strip().expandtabs(4)
+    lines = [
+        "\n".join(line.rstrip() for line in create.splitlines()),
+        *_POSTGRESQL,
+        "REVOKE ALL ON aft_log FROM PUBLIC",
+        f'GRANT SELECT, INSERT ON aft_log TO "{writer}"',
+    ]
+    return _HEAD + "".join(f"{line};\n" for line in lines)

@@ -9,6 +9,7 @@ from softphone.account.config import (
     MediaPreferences,
     OAuthConfig,
     PolicyConfig,
+    QualityConfig,
     TlsConfig,
 )
 from softphone.account.file import AccountFile, load_account
@@ -22,6 +23,7 @@ __all__ = [
     "MediaPreferences",
     "OAuthConfig",
     "PolicyConfig",
+    "QualityConfig",
     "TlsConfig",
     "load_account",
 ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypeAlias
 
 from softphone.call.dialing import DigitMethod
+from softphone.call.reporting import ReportMode
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.personas.line import DeviceIdentity, Line
@@ -37,12 +38,14 @@ __all__ = [
     "MediaPreferences",
     "OAuthConfig",
     "PolicyConfig",
+    "QualityConfig",
     "TlsConfig",
     "parse_sip_uri",
 ]
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_NODES = 5
+LEAST_INTERVAL = 10
 VIDEO_CODECS = ("H264", "VP8")
 CODECS = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
@@ -133,7 +136,8 @@ class MediaPreferences:
     what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.  `dtmf` is
     how digits are sent; with `INBAND` tones are listened for, too.
     `video` are the video codecs ("H264", "VP8") with which an offered picture is answered, and
-    ours offered where a call asks for it; with none, video is refused.
+    ours offered where a call asks for it; with none, video is refused.  `reports` is when VoIP
+    metrics (RFC 3611) go to far ends.
     """
 
     srtp: SrtpPolicy | None = None
@@ -143,6 +147,7 @@ class MediaPreferences:
     comfort_noise: bool = False
     dtmf: DigitMethod = DigitMethod.AUTO
     video: tuple[str, ...] = ()
+    reports: ReportMode = ReportMode.NEGOTIATED
 
     def __post_init__(self) -> None:
         if not self.suites:
@@ -170,6 +175,24 @@ class MediaPreferences:
             raise ConfigurationError(
                 f"media.ports: {low}-{high} is too few; a call takes two ports a stream, "
                 "and a transfer or a second call as many again: give at least 4"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class QualityConfig:
+    """Where a report of each call's quality goes at its end (RFC 6035), and each `interval`
+    seconds of it; 0: at its end only."""
+
+    collector: str
+    interval: int = 0
+
+    def __post_init__(self) -> None:
+        uri = parse_sip_uri(self.collector, what="quality.collector")
+        if uri.headers:
+            raise ConfigurationError("quality.collector: a collector's URI has no headers")
+        if self.interval != 0 and not LEAST_INTERVAL <= self.interval <= 86400:
+            raise ConfigurationError(
+                f"quality.interval: {self.interval} is neither 0 nor {LEAST_INTERVAL} to 86400 s"
             )
 
 
@@ -219,7 +242,8 @@ class AccountConfig:
     `fips` is a bootstrap setting (`softphone.trust.fips`); None leaves it to the others.
     `accept_from` are addresses or networks beside the registrar's own that may bring new requests
     over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
-    without a word (RFC 3261 section 16.6; 0: none does).
+    without a word (RFC 3261 section 16.6; 0: none does).  `quality` says who is
+    told how calls were.
     """
 
     aor: str
@@ -241,6 +265,7 @@ class AccountConfig:
     tls: TlsConfig = field(default_factory=TlsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     media: MediaPreferences = field(default_factory=MediaPreferences)
+    quality: QualityConfig | None = None
 
     def __post_init__(self) -> None:
         if self.nodes:

@@ -21,10 +21,12 @@ from softphone.account.config import (
     MediaPreferences,
     OAuthConfig,
     PolicyConfig,
+    QualityConfig,
 )
 from softphone.account.im_file import IM_KEYS
 from softphone.account.reader import Reader, checked, password_of, read_text, tls_of
 from softphone.call.dialing import DigitMethod
+from softphone.call.reporting import ReportMode
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.security import (
@@ -60,6 +62,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "tls",
         "policy",
         "media",
+        "quality",
         "directory",
         "im",
     ),
@@ -78,7 +81,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "policy": ("minimum", "scope", "on_drop", "revocation", "allow", "record_secure"),
     "im": IM_KEYS,
-    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf", "video"),
+    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf", "video", "reports"),
+    "quality": ("collector", "interval"),
 }
 
 
@@ -148,6 +152,7 @@ def _account(
             tls=tls,
             policy=policy,
             media=media,
+            quality=checked(reader, "quality", lambda: _quality(reader, values.get("quality"))),
         ),
     )
 
@@ -243,7 +248,17 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
         comfort_noise=_switch(reader, "media", "comfort_noise", values, default=False),
         video=tuple(codec.upper() for codec in video),
         dtmf=reader.choice_of("media", values, "dtmf", DigitMethod) or defaults.dtmf,
+        reports=reader.choice_of("media", values, "reports", ReportMode) or defaults.reports,
     )
+
+
+def _quality(reader: Reader, values: Mapping[str, Any] | None) -> QualityConfig | None:
+    if values is None:
+        return None
+    collector = reader.text_of("quality", values, "collector")
+    if collector is None:
+        reader.fail("", "quality", "a collector is missing; it is the SIP URI that reports go to")
+    return QualityConfig(collector, reader.number_of(values, "interval", 0, table="quality"))
 
 
 def _switch(

@@ -14,6 +14,7 @@ from softphone.account.route import FirstHop
 from softphone.account.standing import Standing
 from softphone.call import LegSetup, MediaSetup
 from softphone.call.name import Names, no_names
+from softphone.call.reporting import ReportDemand
 from softphone.call.video import VideoSetup
 from softphone.machine import Entropy, Flow, Tap
 from softphone.media.port import MediaConfig, MediaPort
@@ -64,6 +65,9 @@ class LegMaker:
                 cname=f"{self.entropy(6).hex()}@softphone",
                 fallback=fallback,
                 video=self._video(offer=video),
+                reports=ReportDemand(
+                    self.config.media.reports, measured=self.config.quality is not None
+                ),
             ),
             persona=self.persona,
             vouched=self.standing.vouches,

@@ -15,20 +15,26 @@ __all__ = ["capabilities"]
 
 
 def capabilities(
-    codecs: tuple[str, ...], comfort_noise: bool, video: VideoSetup | None
+    codecs: tuple[str, ...],
+    comfort_noise: bool,
+    video: VideoSetup | None,
+    extended_reports: str = "",
 ) -> list[MediaCapability]:
-    """Audio, and video where a call may have it."""
-    audio = _capability(codecs, comfort_noise)
+    """Audio, with the extended reports that we would like, and video where a call may have it."""
+    audio = _capability(codecs, comfort_noise, extended_reports)
     return [audio] if video is None else [audio, video_capability(video.codecs)]
 
 
 @lru_cache(64)
-def _capability(codecs: tuple[str, ...], comfort_noise: bool) -> MediaCapability:
+def _capability(
+    codecs: tuple[str, ...], comfort_noise: bool, extended_reports: str
+) -> MediaCapability:
     return MediaCapability(
         "audio",
         tuple(_described(name) for name in codecs),
         telephone_event=True,
         comfort_noise=comfort_noise,
+        extended_reports=extended_reports,
     )
 
 

@@ -26,6 +26,7 @@ from softphone.call.refusal import (
     read_description,
     sentences,
 )
+from softphone.call.reporting import AS_ASKED, ReportDemand
 from softphone.call.row import MediaRow, security_of
 from softphone.call.video import VideoSetup
 from softphone.errors import LocalProtocolError
@@ -73,6 +74,7 @@ class MediaSetup:
     fallback: bool = True
     comfort_noise: bool = False
     video: VideoSetup | None = None
+    reports: ReportDemand = AS_ASKED
 
 
 _MEMORABLE = 128
@@ -131,7 +133,9 @@ class Negotiation:
         self.setup = setup
         self._on_event = on_event or setup.on_event
         self._session = Session(
-            capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video),
+            capabilities(
+                tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports.attribute
+            ),
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
@@ -474,6 +478,7 @@ class Negotiation:
                 local,
                 KeyPlan(setup.policy.suites, entropy=setup.entropy),
                 cname=setup.cname,
+                reports=setup.reports,
                 reachable=lambda host: self._unreachable(host) is None,
             )
         return self._rows[media]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from softphone.call.reporting import AS_ASKED, ReportDemand
 from softphone.call.video import video_spec
 from softphone.events import Direction
 from softphone.machine import Address
@@ -51,6 +52,7 @@ class MediaRow:
         plan: KeyPlan,
         *,
         cname: str,
+        reports: ReportDemand = AS_ASKED,
         reachable: Callable[[str], bool],
     ) -> None:
         self.local = local
@@ -59,6 +61,7 @@ class MediaRow:
         self.security: MediaSecurity | None = None
         self._port = port
         self._cname = cname
+        self._reports = reports
         self._reachable = reachable
         self._codecs: tuple[NegotiatedCodec, ...] = ()
         self.closed = False
@@ -160,6 +163,8 @@ class MediaRow:
             receive_key=receive,
             security_generation=generation,
             cname=self._cname,
+            measured=self._reports.measured,
+            extended_reports=self._reports.sent(media.extended_reports),
         )
 
     def _remote(self, media: NegotiatedMedia) -> tuple[Address, Address]:

@@ -29,6 +29,7 @@ BLANK: Mapping[str, Any] = MappingProxyType(
             "packets_lost": 0,
             "jitter_ms": 0.0,
             "mos": None,
+            "mos_far": None,
         },
         "video": None,
     }
@@ -107,6 +108,7 @@ def audio_fields(
         "packets_lost": statistics.cumulative_lost,
         "jitter_ms": round(statistics.interarrival_jitter_ms, 3),
         "mos": None if statistics.mos is None else round(statistics.mos, 2),
+        "mos_far": None if statistics.remote_mos is None else round(statistics.remote_mos, 2),
     }
 
 
@@ -141,6 +143,8 @@ def sentence(
         lines.append(security)
     if audio["packets_sent"] or audio["packets_received"]:
         mos = "" if audio["mos"] is None else f", MOS {audio['mos']}"
+        if audio["mos_far"] is not None:
+            mos += f" (there {audio['mos_far']})"
         lines.append(
             f"audio {audio['codec']}: sent {audio['packets_sent']} packets, received "
             f"{audio['packets_received']}, lost {audio['packets_lost']}, "

@@ -90,6 +90,7 @@ class MediaCapability:
     `profiles` are those that we accept; `ptimes_ms` are packet times that we can send, the
     preferred one first (it is also the one that we ask for); `maxptime_ms` is the most that we
     can receive, None leaves it unsaid.  `comfort_noise` says that we send it (RFC 3389).
+    `extended_reports` are those that we would like to get, as `a=rtcp-xr` has them (RFC 3611 5.1).
     """
 
     media: str
@@ -99,6 +100,7 @@ class MediaCapability:
     comfort_noise: bool = False
     ptimes_ms: tuple[int, ...] = (20,)
     maxptime_ms: int | None = None
+    extended_reports: str = ""
 
 
 @quick

@@ -42,6 +42,7 @@ __all__ = [
     "remote_address",
     "remote_bandwidth",
     "remote_direction",
+    "remote_reports",
     "remote_rtcp",
     "stream_attributes",
 ]
@@ -102,7 +103,8 @@ class NegotiatedMedia:
     `codec` is what we send; `codecs` all that may arrive, `codec` first.  `local_crypto` are the
     lines that we printed, `remote_crypto` those received.  `remote_hold` says that the other side
     does not want to receive.  `comfort_noise` is its payload type where both have it.
-    `bandwidth` is what the remote's `b=` line lets us send, in bits a second.
+    `bandwidth` is what the remote's `b=` line lets us send, in bits a second; `extended_reports`
+    names those that it would like to get (RFC 3611 section 5.1), in lower case.
     """
 
     index: int
@@ -122,6 +124,7 @@ class NegotiatedMedia:
     remote_crypto: tuple[CryptoLine, ...] = ()
     remote_hold: bool = False
     bandwidth: int | None = None
+    extended_reports: tuple[str, ...] = ()
 
 
 # The remote's word ------------------------------------------------------------------------------
@@ -160,6 +163,21 @@ def remote_bandwidth(media: MediaDescription) -> int | None:
     factors = {"TIAS": 1, "AS": 1000}
     given = [line for line in media.bandwidth if line.type in factors]
     return min((line.value * factors[line.type] for line in given), default=None)
+
+
+def remote_reports(description: SessionDescription, media: MediaDescription) -> tuple[str, ...]:
+    """The names of the extended reports that the remote asks for (RFC 3611 section 5.1).
+
+    What the m-line says takes the place of what the session says; an empty list asks for none.
+    """
+    lines = [one for one in media.attributes if one.name == "rtcp-xr"]
+    lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
+    words = [word for line in lines[:1] for word in (line.value or "").lower().split()]
+    return tuple(dict.fromkeys(word.partition("=")[0] for word in words[:MOST_REPORTS]))
+
+
+MOST_REPORTS = 16
+"""Formats of one list that are read: RFC 3611 has seven."""
 
 
 def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Address:
@@ -222,6 +240,8 @@ def stream_attributes(
         lines.append(Attribute("rtcp", str(local.rtcp_port)))
     if mux:
         lines.append(Attribute("rtcp-mux"))
+    if capability.extended_reports:
+        lines.append(Attribute("rtcp-xr", capability.extended_reports))
     if local.ssrc is not None and local.cname is not None:
         lines.append(Attribute("ssrc", f"{local.ssrc} cname:{local.cname}"))
     lines.append(Attribute(direction.value))

@@ -51,6 +51,7 @@ from softphone.sdp.line import (
     remote_address,
     remote_bandwidth,
     remote_direction,
+    remote_reports,
     remote_rtcp,
     stream_attributes,
 )
@@ -471,6 +472,7 @@ class Session:
             remote_crypto=read_crypto(theirs),
             remote_hold=not remote_direction(description, theirs).receives,
             bandwidth=remote_bandwidth(theirs),
+            extended_reports=remote_reports(description, theirs),
         )
 
     def _commit(

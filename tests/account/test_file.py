@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from softphone.account.config import QualityConfig
 from softphone.account.file import load_account
 from softphone.call.dialing import DigitMethod
+from softphone.call.reporting import ReportMode
 from softphone.errors import ConfigurationError
 from softphone.machine import Transport
 from softphone.personas import DeviceIdentity
@@ -361,3 +363,30 @@ def test_digits_and_recordings_are_as_the_file_says(folder):
 def test_a_list_of_servers_is_one_of_equals(folder, text, said):
     with pytest.raises(ConfigurationError, match=said):
         load(folder, 'aor = "sip:a@b"\n' + text)
+
+
+def test_who_is_told_how_calls_were_is_read(folder):
+    account = 'aor = "sip:a@b"\nregistrar = "sips:b"\n'
+    config = load(folder, account).config
+    assert config.quality is None
+    assert config.media.reports is ReportMode.NEGOTIATED
+    chosen = '[media]\nreports = "always"\n[quality]\ncollector = "sip:vq@b"\ninterval = 60\n'
+    config = load(folder, account + chosen).config
+    assert config.media.reports is ReportMode.ALWAYS
+    assert config.quality == QualityConfig("sip:vq@b", 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[media]\nreports = "maybe"\n', r":4: media\.reports"),
+        ("[quality]\n", r":3: quality: a collector is missing"),
+        ('[quality]\ncollector = "vq"\n', r":4: quality\.collector"),
+        ('[quality]\ncollector = "sip:vq@b?a=b"\n', r":4: quality\.collector.*no headers"),
+        ('[quality]\ncollector = "sip:vq@b"\ninterval = 5\n', r":5: quality\.interval"),
+        ('[quality]\ncollector = "sip:vq@b"\ninterval = "5"\n', r":5: quality\.interval"),
+    ],
+)
+def test_what_is_wrong_with_a_collector_is_said_by_line(folder, text, said):
+    with pytest.raises(ConfigurationError, match=said):
+        load(folder, 'aor = "sip:a@b"\nregistrar = "sips:b"\n' + text)

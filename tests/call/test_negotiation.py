@@ -7,6 +7,7 @@ import random
 import pytest
 
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal, Unacceptable
+from softphone.call.reporting import ReportDemand, ReportMode
 from softphone.events import Direction
 from softphone.security import CryptoSuite, SecurityPolicy, ShortfallCode
 from softphone.sip import Body
@@ -282,3 +283,25 @@ def test_digits_and_payload_types_are_taken_from_each_side():
     assert (spec.codec, spec.payload_type, spec.telephone_event) == ("PCMA", 8, 101)
     assert spec.remote == ("127.0.0.1", 5004)
     assert spec.remote_rtcp == ("127.0.0.1", 5005)
+
+
+def test_both_sides_send_the_extended_reports_that_the_other_asks_for():
+    caller, callee = party(seed=1), party(seed=2)
+    assert b"a=rtcp-xr:rcvr-rtt=all voip-metrics\r\n" in caller.offer().data
+    caller.rollback()
+    agree(caller, callee)
+    for end in (caller, callee):
+        assert end.spec.extended_reports == ("rcvr-rtt", "voip-metrics")
+        assert not end.spec.measured
+
+
+@pytest.mark.parametrize("mode", [ReportMode.OFF, ReportMode.ALWAYS])
+def test_extended_reports_may_be_off_or_sent_unasked(mode):
+    reports = ReportDemand(mode, measured=True)
+    end = party(OFF, reports=reports)
+    answer = end.receive_offer(offer_of())
+    assert (b"rtcp-xr" in answer.body.data) is (mode is ReportMode.ALWAYS)
+    end.commit(0)
+    wanted = ("voip-metrics",) if mode is ReportMode.ALWAYS else ()
+    assert end.spec.extended_reports == wanted
+    assert end.spec.measured

@@ -15,6 +15,7 @@ from softphone.sdp.line import (
     refused,
     remote_address,
     remote_direction,
+    remote_reports,
     remote_rtcp,
     stream_attributes,
 )
@@ -75,6 +76,23 @@ def test_where_rtcp_goes(attribute, mux, expected):
     assert remote_rtcp(media, ("10.0.0.1", 4000), mux=mux) == expected
 
 
+@pytest.mark.parametrize(
+    ("session", "media", "asked"),
+    [
+        ((), (), ()),
+        ((), ("a=rtcp-xr:rcvr-rtt=all:1500 Voip-Metrics",), ("rcvr-rtt", "voip-metrics")),
+        (("a=rtcp-xr:voip-metrics",), (), ("voip-metrics",)),
+        (("a=rtcp-xr:voip-metrics",), ("a=rtcp-xr:",), ()),
+        (("a=rtcp-xr:voip-metrics",), ("a=rtcp-xr:rcvr-rtt=sender",), ("rcvr-rtt",)),
+        ((), ("a=rtcp-xr",), ()),
+        ((), ("a=rtcp-xr:" + "pkt-loss-rle " * 100,), ("pkt-loss-rle",)),
+    ],
+)
+def test_extended_reports_are_asked_for_by_line_or_by_session(session, media, asked):
+    description = remote(*session, "m=audio 4000 RTP/AVP 0", *media)
+    assert remote_reports(description, description.media[0]) == asked
+
+
 def test_the_last_port_has_no_next_one():
     media = remote("m=audio 65535 RTP/AVP 0").media[0]
     assert remote_rtcp(media, ("10.0.0.1", 65535), mux=False) == ("10.0.0.1", 65535)
@@ -100,7 +118,9 @@ def test_an_answer_may_have_less_of_a_profile_and_never_more(offered, answered, 
 
 def test_our_line_says_what_belongs_to_the_stream():
     local = LocalMedia("audio", 4000, rtcp_port=4005, rtcp_mux=True, ssrc=7, cname="me")
-    capability = MediaCapability("audio", CAPABILITY.codecs, maxptime_ms=60)
+    capability = MediaCapability(
+        "audio", CAPABILITY.codecs, maxptime_ms=60, extended_reports="voip-metrics"
+    )
     rest = stream_attributes(local, capability, Direction.SENDONLY, mux=True)
     codecs = [(CAPABILITY.codecs[0], 0), (event_codec(8000), 101)]
     media = media_line(local, "RTP/AVP", codecs, rest)
@@ -113,6 +133,7 @@ def test_our_line_says_what_belongs_to_the_stream():
         "maxptime:60",
         "rtcp:4005",
         "rtcp-mux",
+        "rtcp-xr:voip-metrics",
         "ssrc:7 cname:me",
         "sendonly",
     ]

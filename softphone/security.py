@@ -302,7 +302,10 @@ class SecurityState:
         """The lowest level of our own leg's parts; NOT_SECURE while there is no media."""
         if not self.media:
             return SecurityLevel.NOT_SECURE
-        return min(self.signaling.level, *(stream.level for stream in self.media))
+        lowest = self.signaling.level
+        for stream in self.media:
+            lowest = min(lowest, stream.level)
+        return lowest
 
     @property
     def level(self) -> SecurityLevel:

@@ -150,7 +150,7 @@ class Negotiation:
     @property
     def media(self) -> tuple[MediaSecurity, ...]:
         """The security of every stream in force."""
-        return tuple(r.security for r in self._rows.values() if r.security is not None)
+        return tuple([r.security for r in self._rows.values() if r.security is not None])
 
     @property
     def audio(self) -> LocalMedia | None:

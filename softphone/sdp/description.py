@@ -161,7 +161,7 @@ class MediaDescription:
 
     def values(self, name: str) -> Iterator[str]:
         """The values of its attributes of that name, in order."""
-        return (a.value for a in self.attributes if a.name == name and a.value is not None)
+        return iter([a.value for a in self.attributes if a.name == name and a.value is not None])
 
     def has(self, name: str) -> bool:
         """Whether it has an attribute of that name."""
@@ -308,7 +308,7 @@ def _address(address_type: str, address: str, *, what: str) -> str:
 def _origin(value: str) -> Origin:
     # Some peers put spaces into the user name; the five fields behind it never hold any.
     fields = value.rsplit(maxsplit=5)
-    if len(fields) != 6 or not all(_VISIBLE.fullmatch(field) for field in fields[1:]):
+    if len(fields) != 6 or not _VISIBLE.fullmatch("".join(fields[1:])):
         raise MalformedDescription("the o= line has not its six fields")
     username, session_id, version, network_type, address_type, address = fields
     return Origin(
@@ -323,7 +323,7 @@ def _origin(value: str) -> Origin:
 
 def _connection(value: str) -> Connection:
     fields = value.split()
-    if len(fields) != 3 or not all(_VISIBLE.fullmatch(field) for field in fields):
+    if len(fields) != 3 or not _VISIBLE.fullmatch("".join(fields)):
         raise MalformedDescription("the c= line has not its three fields")
     network_type, address_type, rest = fields
     if network_type != "IN":

@@ -374,7 +374,9 @@ def parse_to(headers: Headers) -> NameAddr:
 
 
 def _address(headers: Headers, name: str) -> NameAddr:
-    value = _mandatory(headers, name)
+    value = headers.get(name)
+    if value is None:
+        raise MalformedMessage(f"Missing {name} header field")
     try:
         return _remembered(value) if len(value) <= _MEMORABLE else NameAddr.parse(value)
     except MalformedMessage as error:

@@ -6,7 +6,6 @@ end.  PyAV is loaded for the files that need it.
 
 from __future__ import annotations
 
-import os
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.port import MediaError
-from softphone.media.wav import give_name
+from softphone.media.part_file import PartFile
 
 __all__ = ["RecordingFile"]
 
@@ -91,18 +89,12 @@ class RecordingFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
         suffix = self.path.suffix.lower()
         if suffix not in (".wav", *CODECS):
             known = " ".join(sorted((".wav", *CODECS)))
             raise ConfigurationError(f"{self.path}: a recording's name ends in one of {known}")
-        if os.path.lexists(self.path):
-            raise ConfigurationError(f"{self.path} exists already: it is not overwritten")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            self._file: IO[bytes] = os.fdopen(os.open(self.part, flags, 0o600), "wb")
-        except OSError as error:
-            raise ConfigurationError(f"{self.part} cannot be made: {error.strerror}") from error
+        self._own = PartFile(self.path)
+        self.part, self._file = self._own.part, self._own.file
         self._encoder: _Encoder | None = None
         self._closed = False
 
@@ -131,18 +123,12 @@ class RecordingFile:
         if self._closed:
             return
         self._closed = True
-        try:
-            if self._encoder is None:
-                self._encoder = self._make(self.rate or 8000)
-            self._encoder.finish()
-            self._file.close()
-        except OSError as error:
-            with suppress(OSError):  # the first error is the one that is told
-                self._file.close()
-            raise MediaError(
-                f"the recording in {self.part} is cut short: {error.strerror or error}"
-            ) from error
-        give_name(self.part, self.path)
+        self._own.finish(self._end)
+
+    def _end(self) -> None:
+        if self._encoder is None:
+            self._encoder = self._make(self.rate or 8000)
+        self._encoder.finish()
 
     def discard(self) -> None:
         """No file is left.  After `close` this does nothing."""
@@ -152,6 +138,4 @@ class RecordingFile:
         with suppress(OSError):  # a full disk may complain once more
             if self._encoder is not None:
                 self._encoder.finish()
-        with suppress(OSError):
-            self._file.close()
-        self.part.unlink(missing_ok=True)
+        self._own.discard()

@@ -8,7 +8,6 @@ counted.  The file is made beside its name (".part"), for its owner only.  PyAV 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,10 +20,10 @@ import numpy as np
 
 from softphone.errors import ConfigurationError
 from softphone.media.lip_sync import Moment, SharedTimeline
+from softphone.media.part_file import PartFile
 from softphone.media.picture import VideoBlock
-from softphone.media.port import MediaError, Pcm, PcmBlock
+from softphone.media.port import Pcm, PcmBlock
 from softphone.media.resample import ResampleStream
-from softphone.media.wav import give_name
 
 __all__ = ["VideoRecording"]
 
@@ -70,17 +69,11 @@ class VideoRecording:
 
     def __init__(self, path: str | Path, *, wall: Callable[[], float] = time.time) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
         if self.path.suffix.lower() not in KINDS:
             known = " ".join(sorted(KINDS))
             raise ConfigurationError(f"{path}: a video recording's name ends in one of {known}")
-        if os.path.lexists(self.path):
-            raise ConfigurationError(f"{path} exists already: it is not overwritten")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            self._file = os.fdopen(os.open(self.part, flags, 0o600), "w+b")
-        except OSError as error:
-            raise ConfigurationError(f"{self.part} cannot be made: {error.strerror}") from error
+        self._own = PartFile(self.path)
+        self.part, self._file = self._own.part, self._own.file
         self.ear = _Ear(self._take_sound)
         self.lost = 0
         self.pictures = 0
@@ -196,11 +189,11 @@ class VideoRecording:
         self._worked(last)
         self._end()
         if self._reason:
-            raise MediaError(f"the recording in {self.part} is cut short: {self._reason}")
+            raise self._own.cut_short(self._reason)
         if self.pictures:
-            give_name(self.part, self.path)
+            self._own.give_name()
         else:
-            self.part.unlink(missing_ok=True)
+            self._own.discard()
 
     def discard(self) -> None:
         """Give it up: no file is left.  After `close` this does nothing."""
@@ -210,7 +203,7 @@ class VideoRecording:
         self._closed = True
         self._pool.shutdown(cancel_futures=True)
         self._end()
-        self.part.unlink(missing_ok=True)
+        self._own.discard()
 
     def _end(self) -> None:
         try:

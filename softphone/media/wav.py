@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.port import MediaError, PcmBlock
+from softphone.media.part_file import PartFile
+from softphone.media.port import PcmBlock
 from softphone.media.resample import ResampleStream
 
 __all__ = ["WavSink", "WavSource"]
@@ -143,10 +142,8 @@ class WavSink:
     """
 
     def __init__(self, path: str | Path, clock_rate_hz: int = 0, *, secure: bool = True) -> None:
-        self._path = Path(path)
-        self._part = self._path.with_name(self._path.name + ".part")
-        if os.path.lexists(self._path):
-            raise ConfigurationError(f"{self._path} exists already: it is not overwritten")
+        self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
+        self._file = self._own.file
         self._rate = clock_rate_hz
         self._converter: ResampleStream | None = None
         self._writer: wave.Wave_write | None = None
@@ -154,15 +151,6 @@ class WavSink:
         self._unwritten = 0
         self._dropped = 0
         self._closed = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            self._file = os.fdopen(os.open(self._part, flags, 0o600 if secure else 0o644), "wb")
-        except FileExistsError as error:
-            raise ConfigurationError(
-                f"{self._part} exists already: a recording is under way or was cut off"
-            ) from error
-        except OSError as error:
-            raise ConfigurationError(f"{self._path} cannot be written: {error.strerror}") from error
 
     @property
     def clock_rate_hz(self) -> int:
@@ -205,7 +193,7 @@ class WavSink:
                 self._unwritten = 0
         except OSError as error:
             if not self._dropped:
-                logger.warning("recording to %s stopped: %s", self._path, error.strerror)
+                logger.warning("recording to %s stopped: %s", self._own.path, error.strerror)
             self._dropped += pcm.size
 
     def _begin(self) -> wave.Wave_write:
@@ -224,22 +212,16 @@ class WavSink:
         if self._closed:
             return
         self._closed = True
+        self._own.finish(self._end)
+
+    def _end(self) -> None:
         self._rate = self._rate or 8000
-        try:
-            if self._converter is not None:
-                self._append(self._converter.feed(np.zeros(0, dtype=np.int16), last=True))
-            if self._writer is None:
-                self._writer = self._begin()
-                self._writer.writeframes(b"")
-            self._writer.close()
-            self._file.close()
-        except OSError as error:
-            with suppress(OSError):  # the first error is the one that is told
-                self._file.close()
-            raise MediaError(
-                f"the recording in {self._part} is cut short: {error.strerror}"
-            ) from error
-        give_name(self._part, self._path)
+        if self._converter is not None:
+            self._append(self._converter.feed(np.zeros(0, dtype=np.int16), last=True))
+        if self._writer is None:
+            self._writer = self._begin()
+            self._writer.writeframes(b"")
+        self._writer.close()
 
     def discard(self) -> None:
         """Give the recording up: no file is left.  After `close` this does nothing."""
@@ -249,21 +231,4 @@ class WavSink:
         with suppress(OSError, wave.Error):  # what cannot be finished is thrown away just so
             if self._writer is not None:
                 self._writer.close()
-        with suppress(OSError):  # a full disk may complain once more
-            self._file.close()
-        self._part.unlink(missing_ok=True)
-
-
-def give_name(part: Path, path: Path) -> None:
-    """Move a finished file to its name without overwriting another.  Raises MediaError."""
-    try:
-        os.link(part, path)
-    except FileExistsError as error:
-        raise MediaError(f"{path} exists by now; the recording is in {part}") from error
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
-            raise MediaError(f"the recording stays in {part}: {error.strerror}") from error
-        # A file system without hard links: the name was free when we began.
-        os.rename(part, path)
-        return
-    os.unlink(part)
+        self._own.discard()

@@ -66,7 +66,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(tmp_path):
     (tmp_path / "call.wav").write_bytes(b"old")
     with pytest.raises(ConfigurationError, match="not overwritten"):
         RecordingFile(tmp_path / "call.wav")
-    with pytest.raises(ConfigurationError, match="cannot be made"):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
         RecordingFile(tmp_path / "nowhere" / "call.wav")
 
 

@@ -124,7 +124,7 @@ def test_a_name_that_is_taken_or_unknown_is_refused(tmp_path: Path) -> None:
     for path, words in (
         (taken, "exists already"),
         (tmp_path / "film.avi", "ends in one of .mkv .mov .mp4 .webm"),
-        (tmp_path / "none" / "film.mp4", "cannot be made"),
+        (tmp_path / "none" / "film.mp4", "cannot be written"),
     ):
         with pytest.raises(ConfigurationError, match=words):
             VideoRecording(path)

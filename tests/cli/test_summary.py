@@ -75,6 +75,15 @@ def test_a_refused_call_is_not_secure_and_says_why():
     assert list(fields) == list(BLANK["security"])
 
 
+def test_the_names_are_those_that_scripts_depend_on():
+    assert list(BLANK) == ["security", "audio", "video"]
+    assert list(BLANK["security"]) == ["level", "scope", "shortfalls"]
+    # Others may come; these stay.
+    promised = {"codec", "suite", "packets_sent", "packets_received", "packets_lost"}
+    assert promised | {"jitter_ms", "mos"} <= set(BLANK["audio"])
+    assert BLANK["video"] is None
+
+
 def test_audio_without_a_call_is_as_blank_as_promised():
     assert audio_fields(None, None, StreamStatistics()) == BLANK["audio"]
     state = SecurityState(TLS, (AUDIO,), None)

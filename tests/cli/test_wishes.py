@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import wave
+
 import pytest
 
 from softphone.lab import Validity
@@ -12,11 +14,23 @@ USAGE = 2
 def refused(outcome, silent, *words):
     assert outcome.code == USAGE
     assert silent.saw_nothing()
+    assert outcome.out == ""
     lines = outcome.err.splitlines()
     assert len(lines) == 1, outcome.err
     assert lines[0].startswith("error: ")
     for word in words:
         assert word in lines[0]
+    return True
+
+
+def refused_by(command, outcome, silent, *words):
+    """As `refused`; the doctor tells it as the first of its steps."""
+    if command != ("doctor",):
+        return refused(outcome, silent, *words)
+    assert outcome.code == USAGE
+    assert silent.saw_nothing()
+    for word in words:
+        assert word in outcome.err + outcome.out
     return True
 
 
@@ -27,6 +41,7 @@ def refused(outcome, silent, *words):
         (("--play", "{0}/none.wav"), ("none.wav",)),
         (("--play", "{0}/empty.wav"), ("empty.wav", "empty")),
         (("--play", "{0}/text.wav"), ("text.wav", "not a WAV file")),
+        (("--play", "{0}/mute.wav"), ("mute.wav", "without a single sample")),
         (("--play", "{0}"), ("cannot be read",)),
         (("--record", "{0}/text.wav"), ("exists",)),
         (("--record", "{0}/none/x.wav"), ("cannot be written",)),
@@ -45,6 +60,8 @@ def refused(outcome, silent, *words):
 def test_a_wrong_option(cli, silent, tmp_path, command, options, words):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("this is no sound at all, only text")
+    with wave.open(str(tmp_path / "mute.wav"), "wb") as mute:
+        mute.setparams((1, 2, 8000, 0, "NONE", ""))
     account = silent.account()
     given = [option.format(tmp_path) for option in options]
     assert refused(cli(*command, "--account", account, *given), silent, *words)
@@ -76,10 +93,7 @@ def test_a_target_that_is_no_uri(cli, silent, tmp_path, target):
 @pytest.mark.parametrize("command", [("call", "bob"), ("answer",), ("register",), ("doctor",)])
 def test_a_wrong_account_file(cli, silent, command, tables, top, words):
     outcome = cli(*command, "--account", silent.account(*tables, top=top))
-    assert outcome.code == USAGE
-    assert silent.saw_nothing()
-    for word in words:
-        assert word in outcome.err + outcome.out
+    assert refused_by(command, outcome, silent, *words)
 
 
 @pytest.mark.parametrize("command", [("call", "bob"), ("answer",), ("register",)])
@@ -93,9 +107,7 @@ def test_a_key_that_does_not_match_its_certificate(cli, silent, tmp_path, comman
     silent.authority.client("sip:bob@127.0.0.1").write(tmp_path, "bob")
     (tmp_path / "bob.key").replace(tmp_path / "alice.key")
     outcome = cli(*command, "--account", account)
-    assert outcome.code == USAGE
-    assert "does not match" in outcome.err + outcome.out
-    assert silent.saw_nothing()
+    assert refused_by(command, outcome, silent, "does not match")
 
 
 @pytest.mark.parametrize("command", [("call", "bob"), ("answer",), ("register",), ("doctor",)])
@@ -104,9 +116,7 @@ def test_an_expired_certificate_of_our_own(cli, silent, tmp_path, command):
     validity = Validity.expired()
     silent.authority.client("sip:alice@127.0.0.1", validity=validity).write(tmp_path, "alice")
     outcome = cli(*command, "--account", account)
-    assert outcome.code == USAGE
-    assert "expired" in outcome.err + outcome.out
-    assert silent.saw_nothing()
+    assert refused_by(command, outcome, silent, "expired")
 
 
 def test_with_json_usage_errors_are_an_object_and_a_whole_summary(cli, silent):

@@ -139,4 +139,5 @@ async def test_comfort_noise_is_sent_to_whoever_agrees_to_it():
         assert call.audio.statistics.packets_sent - before < 15
         volume = 20 * np.log10(np.sqrt(np.mean(heard.pcm.astype(float) ** 2)) / 32768)
         assert -76 < volume < -66
-        assert other.audio.statistics.concealed == 0
+        # A late packet may cost a frame; a pause taken for loss would cost some forty.
+        assert other.audio.statistics.concealed < 10

@@ -13,8 +13,10 @@ library, no jitter buffer, codec, statistics or RTCP; without a C compiler, soft
 take its place) and the obvious asyncio design (a task a stream), which cannot carry 1,000 and is
 therefore also shown with 200.
 
+The floor is shown on shared sockets, too, where it sends and receives many packets a system call.
+
 Then the number of streams grows by steps until 1 % of the packets are more than 5 ms late, and the
-floor is run with the last number, with 2,500 and with 4,000.
+floors are run with 2,500 and with 4,000.
 
 The measured process is pinned to one core, the far end of the signaling to another.  Garbage
 collection is as usual, but what is there after the set-up is collected and frozen, as a load
@@ -68,6 +70,8 @@ RATE = 50.0
 
 STEPS = (1200, 1400, 1600, 1800, 2000, 2500)
 """Streams in the search for the most that hold."""
+
+SHARED_FLOOR = "floor: C, shared sockets, mmsg calls"
 
 HOLDS = 0.01
 """The share of packets that may be more than 5 ms late."""
@@ -158,6 +162,8 @@ def run_part(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         if options.part == "c":
             return media_rivals.c_floor(Path(folder), suite, options.streams, options.seconds)
+        if options.part == "shared":
+            return media_rivals.shared_floor(Path(folder), suite, options.streams, options.seconds)
         if options.part == "python":
             return media_rivals.python_floor(suite, options.streams, options.seconds)
     return asyncio.run(media_rivals.obvious(suite, options.streams, options.seconds))
@@ -228,6 +234,11 @@ def print_table(results: dict[str, dict[str, Any]], floor: str) -> None:
             f"{one['ms_per_call_second'] / base:9.2f}   {one['p50_late_ms']:6.1f} /"
             f"{one['p99_late_ms']:5.1f}   {one['share_over_5_ms']:9.2%} {one['pushed_off']:11}"
         )
+    ours = results["softphone, shared sockets"]
+    like = results.get(f"{SHARED_FLOOR}, {ours['streams']:,}")
+    if like:
+        times = ours["ms_per_call_second"] / like["ms_per_call_second"]
+        print(f"\nsoftphone on shared sockets: {times:.2f} times the floor on shared sockets")
 
 
 def most_that_hold(results: dict[str, dict[str, Any]]) -> int:
@@ -282,7 +293,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--suite", default=CryptoSuite.AES_CM_128_HMAC_SHA1_80.value)
-    parser.add_argument("--part", choices=["engine", "c", "python", "obvious", "peer"])
+    parser.add_argument("--part", choices=["engine", "c", "shared", "python", "obvious", "peer"])
     parser.add_argument("--sharing", default="per-call")
     parser.add_argument("--priority", action="store_true")
     parser.add_argument("--rate", type=float, default=RATE)
@@ -309,6 +320,9 @@ def main() -> None:
         results[floor] = compiled
         for streams in (2500, 4000):
             results[f"{floor}, {streams:,}"] = child("c", options, streams=streams, seconds=3.0)
+        for streams in (options.streams, 2500, 4000):
+            one = child("shared", options, streams=streams, seconds=3.0)
+            results[f"{SHARED_FLOOR}, {streams:,}"] = one
     results[batches] = child("python", options, seconds=5.0)
     results["asyncio, a task a stream, 200"] = child("obvious", options, streams=200, seconds=5.0)
     results["asyncio, a task a stream"] = child("obvious", options, seconds=5.0)

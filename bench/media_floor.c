@@ -2,7 +2,8 @@
 
    Two-way G.711-sized SRTP on a pair of sockets a call, epoll, one protect and one sendto, one
    recv and one unprotect a packet: no codec, no jitter buffer, no statistics, no RTCP.  The SRTP
-   functions and contexts are handed in by the benchmark, so that both use the same library. */
+   functions and contexts are handed in by the benchmark, so that both use the same library.
+   `shared_floor` is the same on sockets that many calls share, with sendmmsg and recvmmsg. */
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <stdint.h>
@@ -79,6 +80,105 @@ int64_t media_floor(int rows, int phases, int frames, const int *fds,
             int64_t late = (monotonic() - deadline) / BIN_NS;
             counts[late < BINS ? (late < 0 ? 0 : late) : BINS]++;
         }
+    }
+    return received;
+}
+
+/* Shared sockets ------------------------------------------------------------------------------ */
+
+enum { ROOM = 2048, BATCH = 64 };
+
+/* What `shared_floor` works on.  Row i sends to row i ^ 1 by socket `of[i]`; `order` has the rows
+   of each phase, neighbors by socket.  A source port is that of socket `by_port[port]`, and
+   `owner[to * sockets + from]` the row whose packets come in that way. */
+struct shared {
+    int rows, phases, frames, sockets;
+    const int *fds, *of, *order, *owner;
+    const uint16_t *by_port;
+    const struct sockaddr_in *remote;
+    void **sending, **receiving;
+    transform protect, unprotect;
+};
+
+struct burst {
+    uint8_t data[BATCH][ROOM] __attribute__((aligned(8)));
+    struct sockaddr_in name[BATCH];
+    struct iovec part[BATCH];
+    struct mmsghdr head[BATCH];
+};
+
+static void prepare(struct burst *b) {
+    for (int i = 0; i < BATCH; i++) {
+        b->part[i] = (struct iovec){b->data[i], ROOM};
+        b->head[i].msg_hdr = (struct msghdr){.msg_name = &b->name[i],
+                                             .msg_namelen = sizeof b->name[i],
+                                             .msg_iov = &b->part[i],
+                                             .msg_iovlen = 1};
+    }
+}
+
+static int64_t receive_shared(const struct shared *s, int poll, struct epoll_event *events) {
+    static struct burst b;
+    int64_t good = 0;
+    int ready = epoll_wait(poll, events, s->sockets, 0);
+    for (int i = 0; i < ready; i++) {
+        int to = (int)events[i].data.u32, count;
+        do {
+            prepare(&b);
+            count = recvmmsg(s->fds[to], b.head, BATCH, MSG_DONTWAIT, 0);
+            for (int k = 0; k < count; k++) {
+                int length = (int)b.head[k].msg_len;
+                int from = s->by_port[ntohs(b.name[k].sin_port)];
+                void *context = s->receiving[s->owner[to * s->sockets + from]];
+                if (s->unprotect(context, b.data[k], &length) == 0) good++;
+            }
+        } while (count == BATCH);
+    }
+    return good;
+}
+
+static void note(int64_t *counts, int64_t deadline, int packets) {
+    int64_t late = (monotonic() - deadline) / BIN_NS;
+    counts[late < BINS ? (late < 0 ? 0 : late) : BINS] += packets;
+}
+
+static void send_shared(const struct shared *s, int64_t tick, int64_t deadline, int64_t *counts) {
+    static struct burst b;
+    int phase = (int)(tick % s->phases), used = 0;
+    uint32_t frame = (uint32_t)(tick / s->phases);
+    int begin = phase * s->rows / s->phases, end = (phase + 1) * s->rows / s->phases;
+    prepare(&b);
+    for (int at = begin; at < end; at++) {
+        int row = s->order[at], length = HEADER + PAYLOAD;
+        write_header(b.data[used], frame, (uint32_t)row + 1);
+        memset(b.data[used] + HEADER, 0xFF, PAYLOAD);
+        if (s->protect(s->sending[row], b.data[used], &length) == 0) {
+            b.name[used] = s->remote[row];
+            b.part[used++].iov_len = (size_t)length;
+        }
+        if (used && (used == BATCH || at + 1 == end || s->of[s->order[at + 1]] != s->of[row])) {
+            sendmmsg(s->fds[s->of[row]], b.head, (unsigned)used, 0);
+            note(counts, deadline, used);
+            used = 0;
+        }
+    }
+}
+
+int64_t shared_floor(const struct shared *s, int64_t *counts) {
+    static struct epoll_event events[4096];
+    int poll = epoll_create1(0);
+    for (int i = 0; i < s->sockets; i++) {
+        struct epoll_event event = {.events = EPOLLIN};
+        event.data.u32 = (uint32_t)i;
+        epoll_ctl(poll, EPOLL_CTL_ADD, s->fds[i], &event);
+    }
+    int64_t epoch = monotonic() + FRAME_NS, received = 0;
+    for (int64_t tick = 0; tick < (int64_t)s->frames * s->phases; tick++) {
+        int64_t deadline = epoch + tick * FRAME_NS / s->phases;
+        struct timespec until = {deadline / 1000000000, deadline % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0);
+        received += receive_shared(s, poll, events);
+        send_shared(s, tick, deadline, counts);
     }
     return received;
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import math
 import secrets
 import shutil
 import socket
@@ -18,6 +19,7 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pylibsrtp
@@ -69,31 +71,64 @@ def sessions(
     return sending, receiving
 
 
-def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
-    """The C program, in this process, on the SRTP functions that pylibsrtp uses."""
+class Shared(ctypes.Structure):
+    """`struct shared` of media_floor.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("rows", "phases", "frames", "sockets")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in (
+                "fds", "of", "order", "owner", "by_port", "remote", "sending", "receiving",
+                "protect", "unprotect",
+            )
+        ),
+    )  # fmt: skip
+
+
+def compiled(folder: Path) -> ctypes.CDLL | None:
+    """The C program as a library; None without a compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
-        return {}
+        return None
     library = folder / "media_floor.so"
     source = Path(__file__).with_name("media_floor.c")
     subprocess.run(
         [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(source)], check=True
     )
-    run = ctypes.CDLL(str(library)).media_floor
-    run.restype = ctypes.c_int64
-    srtp = ctypes.CDLL(_binding.__file__)
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(streams)]
+    return ctypes.CDLL(str(library))
+
+
+def bind(count: int, receive_buffer: int) -> list[socket.socket]:
+    """So many sockets on 127.0.0.1, each with a port of its own."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
     for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         one.bind(("127.0.0.1", 0))
         one.setblocking(False)
-    remote = b"".join(encode_address(sockets[at ^ 1].getsockname())[:16] for at in range(streams))
-    pools = sessions(suite, streams)
-    pointers = [
-        (ctypes.c_void_p * streams)(
-            *(int(_binding.ffi.cast("uintptr_t", one._srtp[0])) for one in pool)
-        )
+    return sockets
+
+
+def pointers(pools: tuple[list[pylibsrtp.Session], ...]) -> list[Any]:
+    """Arrays of libsrtp's sessions."""
+    cast = _binding.ffi.cast
+    return [
+        (ctypes.c_void_p * len(pool))(*(int(cast("uintptr_t", one._srtp[0])) for one in pool))
         for pool in pools
     ]
+
+
+def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
+    """The C program, in this process, on the SRTP functions that pylibsrtp uses."""
+    library = compiled(folder)
+    if library is None:
+        return {}
+    run = library.media_floor
+    run.restype = ctypes.c_int64
+    srtp = ctypes.CDLL(_binding.__file__)
+    sockets = bind(streams, 1 << 18)
+    remote = b"".join(encode_address(sockets[at ^ 1].getsockname())[:16] for at in range(streams))
+    pools = sessions(suite, streams)
     counts = (ctypes.c_int64 * 251)()
     frames = int(seconds / FRAME)
     begun = time.process_time()
@@ -103,11 +138,51 @@ def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> d
         frames,
         (ctypes.c_int * streams)(*(one.fileno() for one in sockets)),
         remote,
-        *pointers,
+        *pointers(pools),
         ctypes.cast(srtp.srtp_protect, ctypes.c_void_p),
         ctypes.cast(srtp.srtp_unprotect, ctypes.c_void_p),
         counts,
     )
+    cpu = time.process_time() - begun
+    for one in sockets:
+        one.close()
+    return report(streams, frames * FRAME, cpu, Lateness(list(counts)), received)
+
+
+def shared_floor(
+    folder: Path, suite: CryptoSuite, streams: int, seconds: float
+) -> dict[str, float]:
+    """The C program on as many shared sockets as the engine has in this bench: the two ends of a
+    pair are a place in a grid of sockets, so that a source address tells streams apart."""
+    library = compiled(folder)
+    if library is None:
+        return {}
+    library.shared_floor.restype = ctypes.c_int64
+    srtp, side, phases = ctypes.CDLL(_binding.__file__), math.ceil(math.sqrt(streams / 2)), 8
+    sockets = bind(2 * side, 1 << 21)
+    row = np.arange(streams)
+    of = np.where(row & 1, side + row // 2 % side, row // 2 // side).astype(np.intc)
+    owner = np.zeros((2 * side, 2 * side), dtype=np.intc)
+    owner[of, of[row ^ 1]] = row
+    # Phase p has the pairs p, p + 8, ..., as the engine spreads what is opened one by one.
+    order = np.lexsort((of, row // 2 % phases)).astype(np.intc)
+    by_port = np.zeros(1 << 16, dtype=np.uint16)
+    by_port[[one.getsockname()[1] for one in sockets]] = np.arange(2 * side)
+    names = [encode_address(one.getsockname())[:16] for one in sockets]
+    remote = b"".join(names[at] for at in of[row ^ 1].tolist())
+    fds = np.array([one.fileno() for one in sockets], dtype=np.intc)
+    pools = sessions(suite, streams)
+    frames = int(seconds / FRAME)
+    work = Shared(
+        *(streams, phases, frames, 2 * side),
+        *(array.ctypes.data for array in (fds, of, order, owner, by_port)),
+        ctypes.cast(ctypes.c_char_p(remote), ctypes.c_void_p),
+        *(ctypes.cast(each, ctypes.c_void_p) for each in pointers(pools)),
+        *(ctypes.cast(each, ctypes.c_void_p) for each in (srtp.srtp_protect, srtp.srtp_unprotect)),
+    )
+    counts = (ctypes.c_int64 * 251)()
+    begun = time.process_time()
+    received = library.shared_floor(ctypes.byref(work), counts)
     cpu = time.process_time() - begun
     for one in sockets:
         one.close()

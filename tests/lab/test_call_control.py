@@ -21,6 +21,7 @@ from tests.support.calling import (
     next_call,
     until,
 )
+from tests.support.ports import free_ports
 
 AUDIBLE_DBM0 = -30.0
 """A tone with the gaps that a busy machine may make; silence is far below."""
@@ -178,7 +179,8 @@ async def test_the_music_on_hold_plays_and_the_silence_does_not(lab, phone):
 
 
 async def test_no_port_left_is_503_and_harms_nobody_else(tmp_path, caplog):
-    config = LabConfig(media_ports=(39000, 39003))
+    ports = free_ports(2)
+    config = LabConfig(media_ports=(ports.first, ports.last))
     async with LabServer(tmp_path, config) as lab, Phone() as phone:
         alice = await account_of(lab, phone, "alice")
         held = [await alice.dial("601").answered(timeout=5) for _ in range(2)]

@@ -15,9 +15,10 @@ from pathlib import Path
 from tests.peers.root import Root
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(21_000, 32_000, 4)
-"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them; four
-apart, since some peers take the next ones too, for TLS or a second stream."""
+PORTS = range(21_000, 30_000, 4)
+"""Below Linux's own range of ephemeral ports, so that no outgoing socket takes one of them, and
+below the media ports of a lab, which other tests run; four apart, since some peers take the next
+ones too, for TLS or a second stream."""
 
 SHARES = 8
 """Test processes that draw from shares of their own: what is free at a draw is so at its use."""
@@ -178,11 +179,19 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return  # it ended by itself in between
 
 
+def _entries(folder: str) -> list[Path]:
+    """What a folder of /proc holds; nothing when its process has ended."""
+    try:
+        return [Path(folder, name) for name in os.listdir(folder)]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+    for task in _entries(f"/proc/{pid}/task"):
         try:
-            found += [int(child) for child in task.read_text().split()]
+            found += [int(child) for child in (task / "children").read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread ended while we looked
     return found
@@ -200,7 +209,7 @@ def sockets_of(pids: list[int]) -> list[tuple[str, str, int]]:
     """`(protocol, address, port)` of the TCP listeners and UDP sockets that these hold."""
     inodes: set[str] = set()
     for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").glob("*"):
+        for link in _entries(f"/proc/{pid}/fd"):
             try:
                 target = os.readlink(link)
             except FileNotFoundError:

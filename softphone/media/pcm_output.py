@@ -60,8 +60,8 @@ class Mark:
 class PcmOutput:
     """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
 
-    `flushed_samples` counts what was written and never sent; `ring` is the media room's.  For one
-    event loop.
+    `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
+    `ring` is the media room's.  For one event loop.
     Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or 48,000 Hz.
     """
 
@@ -77,6 +77,7 @@ class PcmOutput:
         self._waiters: set[asyncio.Future[None]] = set()
         self._closed = False
         self.flushed_samples = 0
+        self.flushes = 0
 
     # The media loop's ---------------------------------------------------------------------------
 
@@ -89,11 +90,6 @@ class PcmOutput:
     def ended(self) -> bool:
         """Whether it was closed and everything was read."""
         return self._source.ended
-
-    @property
-    def flushes(self) -> int:
-        """How often it was flushed: what a conversion of rates still holds goes, too."""
-        return self._source.flushes
 
     def read(self, samples: int) -> Pcm:
         """Take out at most `samples`, at once."""
@@ -180,6 +176,7 @@ class PcmOutput:
         """
         taken = self.ring.taken // 2
         left = self.ring.flush() // 2
+        self.flushes += 1
         self._half = b""
         self.flushed_samples += left
         kept = [mark for mark in self._marks if mark.position <= taken]

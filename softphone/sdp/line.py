@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from softphone.events import Direction
 from softphone.machine import Address
@@ -217,6 +218,7 @@ def may_answer(offered: str, answered: str) -> bool:
 # Our word ---------------------------------------------------------------------------------------
 
 
+@lru_cache(16)
 def event_codec(clock_rate: int) -> Codec:
     """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
     # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.

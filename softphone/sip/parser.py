@@ -207,6 +207,8 @@ class StreamFramer:
 
     def _next(self) -> Received | None:
         if self._head is None:
+            if not self._buffer:
+                return None
             item = self._line_ends() or self._read()
             if item is not None or self._head is None:
                 return item

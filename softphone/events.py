@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
-from softphone.quick import quick
 from softphone.security import SecurityState, Shortfall
 
 __all__ = [
@@ -111,15 +110,13 @@ class EndedBy(StrEnum):
     TRANSPORT = "transport"
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class VoiceQuality:
     """The VoIP metrics of what one end hears (RFC 3611 section 4.7); None: it does not say.
 
-    Rates and densities are 0.0 to 1.0, levels dBm0, times milliseconds.  `discard_rate` is what
-    came too late to be played.  `r_factor` and `mos_conversational` reckon with the delay,
-    `mos_listening` does not.  `concealment` is 0 (unknown), 1 (silence), 2 (enhanced) or 3
-    (standard), `adaptation` of the jitter buffer 0 (unknown), 2 (none) or 3 (adaptive).
+    Rates and densities are 0.0 to 1.0, levels dBm0, times milliseconds; `discard_rate` is of what
+    came too late.  `mos_conversational` and `r_factor` reckon with the delay.  `concealment` is 0
+    (unknown), 1 (silence), 2 (enhanced) or 3 (standard), `adaptation` 0, 2 (none) or 3 (adaptive).
     """
 
     loss_rate: float = 0.0
@@ -153,9 +150,8 @@ class StreamStatistics:
     Jitter and times are in milliseconds; `lateness` is a histogram of our own sending, counts of
     packets by how many milliseconds after their deadline they left, its upper bounds in
     `lateness_bounds_ms`.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
-    `remote_mos` is that of what the far end hears: its own word in `remote_quality`, what it told
-    in extended reports, or else what its plain reports let expect; None before any.  `quality` is
-    the same of what we hear, where it is measured.
+    `remote_mos` is that of what the far end hears: its own word, of extended reports, which
+    `remote_quality` holds, or else what its plain ones let expect.  `quality` is what we hear.
     """
 
     packets_sent: int = 0

@@ -40,7 +40,7 @@ async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[
     face.event("broken", index=broken.index, reason=broken.reason)
     sentence = (
         f"the audit table was changed: row {broken.index}: {broken.reason}"
-        f" ({found.rows} rows before it are good)"
+        f" ({found.rows} before it {'is' if found.rows == 1 else 'are'} good)"
     )
     face.error(sentence, REFUSED)
     face.summary("", result="refused", status=0, reason=sentence, **fields)

@@ -27,13 +27,27 @@ from softphone.trust import (
 )
 from softphone.trust.tlv import parse_header
 
-__all__ = ["FileQuestion", "decrypt_one", "masked", "show_file", "verify_one"]
+__all__ = ["FileQuestion", "decrypt_one", "masked", "show_file", "stored", "verify_one"]
 
 _LARGEST = 1 << 20
 _SECRET = re.compile(
     rb"(<(?P<name>[A-Za-z0-9]*(?:[Pp]assword|[Ss]ecret|[Pp]in|[Kk]ey)[A-Za-z0-9]*)\b[^<>]*>)"
     rb"[^<]+(?=</(?P=name)\s*>)"
 )
+
+
+_ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
+
+
+def stored(file: Path, store: Path) -> Path:
+    """The file that is meant: for a device's name the configuration that the store has of it.
+
+    The encrypted one comes first: it is the whole one.
+    """
+    if file.name != str(file) or file.exists():
+        return file
+    found = (store / f"{file.name}{ending}" for ending in _ENDINGS)
+    return next((one for one in found if one.is_file()), file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,10 @@ group = typer.Typer(
 )
 
 FileArgument = Annotated[
-    Path, typer.Argument(help="A .cnf.xml, .cnf.xml.sgn or .cnf.xml.enc.sgn file.")
+    Path,
+    typer.Argument(
+        help="A .cnf.xml, .cnf.xml.sgn or .cnf.xml.enc.sgn file, or a device that the store knows."
+    ),
 ]
 NameOption = Annotated[
     str | None,
@@ -48,10 +51,10 @@ def _question(
     device: str | None,
     secret: tuple[int | None, str | None, bool],
 ) -> FileQuestion:
-    from softphone.cli.config_file import FileQuestion
+    from softphone.cli.config_file import FileQuestion, stored
     from softphone.cli.passphrase import PassphraseSource
 
-    return FileQuestion(file, store, name, device, PassphraseSource(*secret))
+    return FileQuestion(stored(file, store), store, name, device, PassphraseSource(*secret))
 
 
 @group.command()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from softphone.contacts.config import UdsConfig, place_of
-from softphone.contacts.contact import Contact, dialed
+from softphone.contacts.contact import Contact, addressed, dialed
 from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
 from softphone.errors import DirectoryError, DirectoryRefused
 from softphone.net.https import (
@@ -47,7 +47,7 @@ class UdsDirectory:
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
-        """Users that a name begins with; a number finds its owner.
+        """Users that a name begins with; a number, or an address of mail, finds its owner.
 
         Raises DirectoryError and its kin, TransportError, CertificateError.
         """
@@ -59,6 +59,8 @@ class UdsDirectory:
         number = dialed(word)
         if number is not None and len(found) < most:
             found += await self._users("number", number, most - len(found))
+        if addressed(word) is not None and len(found) < most:
+            found += await self._users("email", word, most - len(found))
         return tuple(dict.fromkeys(found))
 
     async def by_number(self, number: str) -> Contact | None:

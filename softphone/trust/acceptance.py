@@ -210,12 +210,15 @@ def _first(
 
 def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap) -> FileRefused:
     if held == TrustLists():
-        why = "the pin is another one" if bootstrap.pins else "nothing says yet whom to believe"
+        why, instead = "the pin is another one", ""
+        if not bootstrap.pins:
+            why = "nothing says yet whom to believe"
+            instead = ", or trust on first use (--trust-on-first-use)"
         return FileRefused(
             Refusal.NO_ANCHOR,
             f"{why}: {new.header.filename} is signed by"
             f" {new.header.signer.subject} with the SHA-256 fingerprint {signer}; compare it with"
-            " what the administrator of the cluster says, and pin it, or trust on first use",
+            f" what the administrator of the cluster says, and pin it (--pin){instead}",
             fingerprint=signer,
         )
     return FileRefused(

@@ -63,7 +63,7 @@ def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, 
     outcome = boot("CSFBOB")
     assert outcome.code == 3
     assert f"SHA-256 of the signer: {cluster['signer_sha256']}" in outcome.out
-    assert "compare it with" in outcome.err
+    assert "pin it (--pin), or trust on first use (--trust-on-first-use)" in outcome.err
     outcome = boot("CSFBOB", "--json")
     assert outcome.code == 3
     (event,) = [event for event in outcome.events if event["event"] == "unknown_signer"]
@@ -74,6 +74,7 @@ def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, 
 def test_another_pin_is_refused(boot, tmp_path):
     outcome = boot("CSFBOB", "--pin", "00" * 32)
     assert outcome.code == 3
+    assert "first use" not in outcome.err
     assert TrustListStore(tmp_path / "store").held().ctl is None
 
 

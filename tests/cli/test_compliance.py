@@ -36,7 +36,7 @@ def test_a_forged_row_is_named_and_exit_code_3(cli, table):
     ended = cli("compliance", "verify", path, "--json")
     assert ended.code == 3
     assert [event["index"] for event in ended.events if event["event"] == "broken"] == [2]
-    assert "row 2: what it says is not what was written" in ended.err
+    assert "row 2: what it says is not what was written (1 before it is good)" in ended.err
 
 
 def test_rows_that_are_gone_at_the_end_are_missed_by_the_noted_hash(cli, table):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from softphone.cli.config_file import masked
+from softphone.cli.config_file import masked, stored
 from softphone.provisioning.config_store import ConfigStore
 from softphone.trust import Bootstrap, IdentityStore, ListKind, TrustListStore
 from tests.support.cluster import (
@@ -161,3 +162,18 @@ def test_what_cannot_be_read(config, cli, store, tmp_path):
 )
 def test_secrets_are_blotted_out(text, expected):
     assert masked(text) == expected
+
+
+def test_a_device_s_name_stands_for_what_the_store_has_of_it(cli, store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nothing = cli("config", "show", DEVICE, "--store", store)
+    assert (nothing.code, f"{DEVICE} cannot be read" in nothing.err) == (2, True)
+    for name, made in ((NAME, signed), (SEALED, sealed)):
+        ConfigStore(store).accept(name, made(SECRET.text()))
+        outcome = cli("config", "show", DEVICE, "--store", store)
+        assert outcome.code == 0, outcome.err
+        assert f"{name} is good" in outcome.out
+    # A file of that name is that file, and so is what has a folder.
+    (tmp_path / DEVICE).write_bytes(b"")
+    for file in (Path(DEVICE), Path("elsewhere", DEVICE), store / NAME):
+        assert stored(file, store) == file

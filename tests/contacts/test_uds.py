@@ -126,6 +126,7 @@ async def test_whose_address_it_is_goes_by_mail_and_by_the_user_s_name(tmp_path)
         assert (await own.by_address("anna@sip.test")).name == "Anna Adler"
         assert await own.by_address("anna@elsewhere.test") is None
         assert await own.by_address("ann@x.test") is None
+        assert [one.name for one in await own.search("anna.adler@x.test", 20)] == ["Anna Adler"]
 
 
 async def test_the_home_cluster_of_a_user(tmp_path):

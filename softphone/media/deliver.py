@@ -6,7 +6,7 @@ generation, so that whoever reads it can drop what was received at another level
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,14 +55,12 @@ def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.intp]) -> tuple[A
 
 def _make_audience(members: list[tuple[int, int, AnyCodec, Sink]]) -> Audience:
     sinks = tuple(sink for _, _, _, sink in members)
-    # One that hears several rows takes their blocks in turn.
-    several = Counter(map(id, sinks))
     return Audience(
         codec=members[0][2],
         rows=np.array([row for _, row, _, _ in members], dtype=np.intp),
         at=np.array([at for at, _, _, _ in members], dtype=np.intp),
         sinks=sinks,
-        converting=tuple(converting(sink) if several[id(sink)] == 1 else None for sink in sinks),
+        converting=tuple(converting(sink) for sink in sinks),
     )
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from softphone.media.port import PcmBlock, Sink
-from softphone.media.resample import ConvertingSink, ResampleStream, convert
+from softphone.media.resample import ConvertingSink, ResampleStream, convert, converting
 
 __all__ = ["FanSink", "write_all"]
 
@@ -19,6 +19,7 @@ class FanSink:
 
     def __init__(self, *sinks: Sink) -> None:
         self.sinks = sinks
+        self._takers = {id(sink): converting(sink) for sink in sinks}
 
     @property
     def clock_rate_hz(self) -> int:
@@ -32,49 +33,86 @@ class FanSink:
 
     def write(self, block: PcmBlock) -> None:
         """Take one block."""
+        write_all([self], [None], [block])
+
+    def offer(self, block: PcmBlock, round_: Round) -> None:
+        """Have it written to each in this round."""
         for sink in self.sinks:
-            try:
+            round_.offer(sink, self._takers.get(id(sink)), block, self)
+
+    def lose(self, sink: Sink) -> None:
+        """One that failed is not written to any more."""
+        self.sinks = tuple(each for each in self.sinks if each is not sink)
+
+
+class Round:
+    """Blocks for many sinks, of which those that convert are converted for at once."""
+
+    def __init__(self) -> None:
+        self.failed: list[Sink] = []
+        """Those that failed and are in no fan."""
+        self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, FanSink | None]] = []
+        self._converters: list[ResampleStream] = []
+        self._prepared: set[int] = set()
+        self._later: list[tuple[Sink, PcmBlock, FanSink | None]] = []
+
+    def offer(
+        self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: FanSink | None
+    ) -> None:
+        """Write a block, or have it written by `finish`; `taking` is the sink if it converts."""
+        try:
+            if taking is None:
                 sink.write(block)
+            elif id(sink) in self._prepared:
+                # It hears several streams: in turn.
+                self._later.append((sink, block, fan))
+            else:
+                converter = taking.prepare(block)
+                if converter is not None:
+                    self._prepared.add(id(sink))
+                    self._ready.append((taking, sink, block, fan))
+                    self._converters.append(converter)
+        except Exception:
+            self._lose(sink, fan)
+
+    def finish(self) -> None:
+        """Convert, and write what is left."""
+        converted = convert(self._converters, [block.pcm for _, _, block, _ in self._ready])
+        for (taking, sink, block, fan), pcm in zip(self._ready, converted, strict=True):
+            try:
+                taking.take(block, pcm)
             except Exception:
-                # The sink is the application's; its fault must not stop the other listeners.
-                logger.exception("a media sink failed; it is taken off its stream")
-                self.sinks = tuple(each for each in self.sinks if each is not sink)
+                self._lose(sink, fan)
+        for sink, block, fan in self._later:
+            self.offer(sink, None, block, fan)
+
+    def _lose(self, sink: Sink, fan: FanSink | None) -> None:
+        # The sink is the application's; its fault must not stop other streams' media.
+        logger.exception("a media sink failed; it is taken off its stream")
+        if fan is None:
+            self.failed.append(sink)
+        else:
+            fan.lose(sink)
 
 
 def write_all(
     sinks: Sequence[Sink],
-    converting: Sequence[ConvertingSink | None],
+    takers: Sequence[ConvertingSink | None],
     blocks: Sequence[PcmBlock],
 ) -> list[int]:
     """Give each sink its block; which of them failed.
 
-    Those that stand in `converting`, each but once, are converted for at once.
+    `takers` are those that convert, None in the place of the others: all are converted for at
+    once, those within fans, too.
     """
-    failed: list[int] = []
-    ready: list[tuple[int, ConvertingSink]] = []
-    converters: list[ResampleStream] = []
-    for at, (sink, taking) in enumerate(zip(sinks, converting, strict=True)):
-        try:
-            if taking is None:
-                sink.write(blocks[at])
-                continue
-            converter = taking.prepare(blocks[at])
-        except Exception:
-            _note_failure(failed, at)
-            continue
-        if converter is not None:
-            ready.append((at, taking))
-            converters.append(converter)
-    converted = convert(converters, [blocks[at].pcm for at, _ in ready])
-    for (at, taking), pcm in zip(ready, converted, strict=True):
-        try:
-            taking.take(blocks[at], pcm)
-        except Exception:
-            _note_failure(failed, at)
-    return failed
-
-
-def _note_failure(failed: list[int], at: int) -> None:
-    # The sink is the application's; its fault must not stop other streams' media.
-    logger.exception("a media sink failed; it is taken off its stream")
-    failed.append(at)
+    round_ = Round()
+    for sink, taking, block in zip(sinks, takers, blocks, strict=True):
+        if isinstance(sink, FanSink):
+            sink.offer(block, round_)
+        else:
+            round_.offer(sink, taking, block, None)
+    round_.finish()
+    if not round_.failed:
+        return []
+    lost = {id(sink) for sink in round_.failed}
+    return [at for at, sink in enumerate(sinks) if id(sink) in lost]

@@ -112,8 +112,7 @@ class Pump:
         """The ear of a sink, and the descriptor of its ring, to be sent and closed.
         Raises OSError."""
         ring, descriptor = SharedRing.create(BLOCKS)
-        shared = any(ear.sink is sink for ear in self._ears)
-        ear = Ear(sink, ring, generation, failed, None if shared else converting(sink))
+        ear = Ear(sink, ring, generation, failed, converting(sink))
         self._ears.append(ear)
         self._start()
         return ear, descriptor

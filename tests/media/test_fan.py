@@ -55,3 +55,30 @@ def test_each_sink_is_given_its_block_and_those_that_fail_are_named(caplog):
     assert sinks[4].waiting_samples == 160
     assert "sink failed" in caplog.text
     assert write_all([], [], []) == []
+
+
+def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(caplog):
+    class Rude(PcmRing):
+        def take(self, block, pcm):
+            raise OSError("not now")
+
+    alone, own = PcmRing(16_000), PcmRing(16_000)
+    rings, rude = [PcmRing(16_000) for _ in range(2)], Rude(16_000)
+    fans = [FanSink(rings[0], PcmRing(24_000)), FanSink(rude, rings[1])]
+    for _ in range(3):
+        alone.write(block())
+        assert write_all([*fans, own], [None, None, own], [block()] * 3) == []
+    wanted = alone.read(2000)
+    assert wanted.size > 900
+    for ring in (*rings, own):
+        assert np.array_equal(ring.read(2000), wanted)
+    assert fans[1].sinks == (rings[1],)
+    assert caplog.text.count("sink failed") == 1
+
+
+def test_one_that_hears_two_streams_hears_them_in_turn():
+    both, alone = PcmRing(16_000), PcmRing(16_000)
+    assert write_all([both, FanSink(both)], [both, None], [block(), block()]) == []
+    alone.write(block())
+    alone.write(block())
+    assert np.array_equal(both.read(2000), alone.read(2000))

@@ -3,19 +3,23 @@
 `softphone load` calls a light echo (`peers/echo.py`) on another core, over TLS and with SRTP
 AES_CM_128_HMAC_SHA1_80: jitter buffers, RTCP, statistics and signaling as in any call.  The number
 of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are lost,
-twice in a row; without a reader, and with one in every call, so that each packet is decoded.  Then
-the same with a churn of 100 calls a second at so many calls, media in the loop and in a process of
-its own: it holds while the 99th percentile of lateness is under 5 ms.  At last, with the number
-that held: a worker, AES-GCM, a socket a call.  Each row is of the seconds in which its calls were
-up.  The echo's processor time is told apart; where its core was full first the row says
-`peer-bound`.  What a call costs at each number is a curve in results/load_echo.html.
+twice in a row; then the number between the last two is tried.  From the number that held, others go
+down until theirs does: a reader in every call, so that each packet is decoded; a churn of 100 calls
+a second, media in the loop and in a process of its own, which holds while the 99th percentile of
+lateness is under 5 ms.  At last, with the number that held: a worker, AES-GCM, a socket a call.
+Each row is of the seconds in which its calls were up.  The echo's processor time is told apart;
+where its core was full first the row says `peer-bound`.  What a call costs at each number is a
+curve in results/load_echo.html; what it takes of memory is the slope over all rows without a
+reader, so that what a process has anyway is not counted.  Start-up is from the start of a row's
+process to its first call.
 
-In the same run baresip answers a few calls of ours: what it takes for a call-second, beside ours
-for as many.  pjsua is in no package of Debian and is named as missing.
+In the same run baresip answers calls of ours: what it takes for a call-second, beside ours for as
+many.  pjsua is in no package of Debian and is named as missing.
 
 Results go to results/load_echo.json.  `--steps 100,500` for others, `--priority` as in
-bench_media_tick.  `--part steps`, `readers`, `churn`, `others` or `peers` measures one part and
-keeps what is known of the rest.
+bench_media_tick.  After a third of `--seconds` (450) the climb tries nothing twice.
+`--part steps`, `readers`, `churn`, `others` or `peers` measures one part and keeps what is known of
+the rest.
 """
 
 from __future__ import annotations
@@ -24,15 +28,17 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from load_rivals import baresip
 
 from softphone._version import __version__
@@ -42,7 +48,7 @@ from softphone.load.report import STYLE
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "load_echo.json"
-STEPS = (100, 250, 500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000)
+STEPS = (100, 250, 500, 750, 1000, 1500, 2000, 2500, 3000, 4000)
 RATE = 150.0
 """Calls a second while a row is filled."""
 HOLDS = 0.01
@@ -55,8 +61,14 @@ CHURN = 100.0
 """Calls a second that come and go."""
 FULL = 0.93
 PLAIN, READ, CHURNED = "inline, no reader", "inline, a reader", "churn of 100 a second"
-BESIDE = 40
+LOWER = (1.0, 0.75, 0.5, 0.25)
+"""Of the number that held plainly: what is tried in other ways, until it holds."""
+BESIDE = 100
 """Calls that baresip answers."""
+
+
+Way: TypeAlias = tuple[str, Callable[[int], dict[str, Any]], bool]
+"""What its rows are called, what its plans have, and whether calls come and go."""
 
 
 class Echo:
@@ -151,20 +163,44 @@ def measured(
     return row
 
 
-def steps(
-    echo: Echo, folder: Path, options: Any, name: str, changes: Any, churns: bool = False
-) -> dict[str, Any]:
-    """More and more calls, until they do not hold."""
+def climb(echo: Echo, folder: Path, options: Any) -> dict[str, Any]:
+    """More and more calls until they do not hold, and the number between the last two."""
     rows: dict[str, Any] = {}
+    held = 0
     for calls in options.steps:
+        if not attempt(echo, folder, options, calls, rows):
+            between = (held + calls) // 2
+            if held and time.monotonic() < options.until:
+                attempt(echo, folder, options, between, rows)
+            break
+        held = calls
+    return rows
+
+
+def attempt(echo: Echo, folder: Path, options: Any, calls: int, rows: dict[str, Any]) -> bool:
+    """One number without a reader, again if it did not hold and there is time."""
+    title = f"{calls:,} calls, {PLAIN}"
+    for _ in range(TRIES):
+        rows[title] = measured(echo, echo.plan(calls), folder, options)
+        show(title, rows[title])
+        if rows[title]["holds"] or time.monotonic() > options.until:
+            break
+    return bool(rows[title]["holds"])
+
+
+def descend(echo: Echo, folder: Path, options: Any, way: Way, top: int) -> dict[str, Any]:
+    """The calls that hold plainly in another way, and fewer until it holds."""
+    name, changes, churns = way
+    rows: dict[str, Any] = {}
+    numbers = [round(top * part) for part in LOWER]
+    if not churns:
+        numbers.insert(0, options.steps[0])
+    for calls in dict.fromkeys(numbers):
         title = f"{calls:,} calls, {name}"
         plan = replace(echo.plan(calls), **changes(calls))
-        for _ in range(TRIES):
-            rows[title] = measured(echo, plan, folder, options, churns=churns)
-            show(title, rows[title])
-            if rows[title]["holds"]:
-                break
-        else:
+        rows[title] = measured(echo, plan, folder, options, churns=churns)
+        show(title, rows[title])
+        if rows[title]["holds"] and calls != options.steps[0]:
             break
     return rows
 
@@ -196,14 +232,13 @@ def others(echo: Echo, calls: int, folder: Path, options: Any) -> dict[str, Any]
     return rows
 
 
-PARTS = {
-    "steps": ((PLAIN, lambda calls: {}, False),),
+PARTS: dict[str, tuple[Way, ...]] = {
     "readers": ((READ, lambda calls: {"scenario": f"{HERE / 'reading.py'}:reader"}, False),),
     "churn": tuple(
         (f"{placement}, {CHURNED}", churning(placement), True) for placement in ("inline", "worker")
     ),
 }
-"""By part: what its rows are called, what its plans have, and whether calls come and go."""
+"""By part: the ways that go down from the number that holds plainly."""
 
 
 def most_of(rows: dict[str, Any], name: str) -> int:
@@ -248,6 +283,21 @@ def show(name: str, row: dict[str, Any]) -> None:
     )
 
 
+def memory_of(rows: dict[str, Any]) -> float | None:
+    """Kilobytes a call: the slope of memory over the number of calls, without a reader."""
+    plain = [r for title, r in rows.items() if title.endswith(PLAIN) and "megabytes" in r]
+    if len({row["calls"] for row in plain}) < 2:
+        return None
+    calls, resident = ([float(row[name]) for row in plain] for name in ("calls", "megabytes"))
+    return round(float(np.polyfit(calls, resident, 1)[0]) * 1024, 1)
+
+
+def start_up_of(rows: dict[str, Any]) -> float | None:
+    """Seconds from the start of a process to its first call: the median, so with a warm cache."""
+    found = [row["start_up_s"] for row in rows.values() if "start_up_s" in row]
+    return statistics.median(found) if found else None
+
+
 def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
     """Write the results down with what they were measured on."""
     commit = subprocess.run(
@@ -260,6 +310,8 @@ def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
             name: most_of(rows, name)
             for name in (PLAIN, READ, f"inline, {CHURNED}", f"worker, {CHURNED}")
         },
+        "kilobytes_a_call": memory_of(rows),
+        "start_up_s": start_up_of(rows),
         "results": rows,
         "peers": rivals,
         "softphone": __version__,
@@ -278,8 +330,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--steps", type=lambda text: [int(part) for part in text.split(",")], default=STEPS
     )
     parser.add_argument("--priority", action="store_true")
-    parser.add_argument("--part", choices=[*PARTS, "others", "peers"])
-    return parser.parse_args(arguments)
+    parser.add_argument("--seconds", type=float, default=450.0)
+    parser.add_argument("--part", choices=["steps", *PARTS, "others", "peers"])
+    options = parser.parse_args(arguments)
+    # What goes down from the number that holds takes about as long as what led up to it.
+    options.until = time.monotonic() + options.seconds / 3
+    return options
+
+
+def without(rows: dict[str, Any], name: str) -> dict[str, Any]:
+    """The rows of other names."""
+    return {title: row for title, row in rows.items() if not title.endswith(name)}
 
 
 def main() -> None:
@@ -294,11 +355,13 @@ def main() -> None:
         folder = Path(name)
         echo = Echo(folder / "echo")
         try:
+            if options.part in (None, "steps"):
+                rows = without(rows, PLAIN) | climb(echo, folder, options)
+                most = most_of(rows, PLAIN)
             for part in [options.part] if options.part else PARTS:
-                for name, changes, churns in PARTS.get(part, ()):
-                    rows = {title: row for title, row in rows.items() if not title.endswith(name)}
-                    rows |= steps(echo, folder, options, name, changes, churns)
-            most = most_of(rows, PLAIN)
+                for way in PARTS.get(part, ()):
+                    top = most or options.steps[0]
+                    rows = without(rows, way[0]) | descend(echo, folder, options, way, top)
             if most and options.part in (None, "others"):
                 rows |= others(echo, most, folder, options)
         finally:
@@ -308,6 +371,7 @@ def main() -> None:
     for name in (PLAIN, READ, f"inline, {CHURNED}", f"worker, {CHURNED}"):
         costs = ", ".join(f"{calls:,.0f}: {cost:.2f}" for calls, cost in curve(rows, name))
         print(f"most calls that hold, {name}: {most_of(rows, name):,}; ms a call-second: {costs}")
+    print(f"memory a call: {memory_of(rows)} kB; start-up, warm: {start_up_of(rows)} s")
     for peer, found in rivals.items():
         print(f"{peer}: {found if isinstance(found, str) else json.dumps(found)}")
     record(rows, most, rivals)

@@ -4,7 +4,7 @@
 
 Pinned to the last core (with `placement: worker`, whose media process is to have a core too, to
 the first and the last).  Prints one JSON object: what the seconds in which all calls were up were
-like, and how much memory and how many descriptors a call took.
+like, how much memory and how many descriptors a call took, and how long it was to the first call.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def age() -> float:
+    """Seconds since this process was started."""
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
+
+
 class Observer:
     """Tells steady seconds from others: all calls were up, none came or went."""
 
@@ -46,9 +53,12 @@ class Observer:
         self.cpu: list[float] = []
         self.before = (resident(), descriptors())
         self.with_calls = self.before
+        self.start_up: float | None = None
 
     def second(self, second: Second) -> None:
         """Take one."""
+        if self.start_up is None:
+            self.start_up = age() - second.at
         if second.up < self._calls * (CHURNED if self._churns else 1.0):
             return
         if second.tally.attempted and not self._churns:
@@ -77,6 +87,8 @@ class Observer:
             "kilobytes_a_call": round(
                 (self.with_calls[0] - self.before[0]) / 1024 / self._calls, 1
             ),
+            "megabytes": round(self.with_calls[0] / 1024**2, 1),
+            "start_up_s": round(self.start_up or 0.0, 2),
             "descriptors_a_call": round((self.with_calls[1] - self.before[1]) / self._calls, 2),
         }
 

@@ -36,8 +36,8 @@ def baresip(folder: Path, calls: int) -> dict[str, Any]:
     class Busy(Baresip):
         """Takes as many calls as are asked of it."""
 
-        def _write_configuration(self, authority: Any, player: str) -> None:
-            super()._write_configuration(authority, player)
+        def _write_configuration(self, *given: Any) -> None:
+            super()._write_configuration(*given)
             file = self.folder / "config"
             text = file.read_text().replace("call_max_calls          4", f"call_max_calls {calls}")
             # Its usual range is for the few calls of a test.

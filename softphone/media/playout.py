@@ -305,18 +305,22 @@ class PlayoutBank:
         moved = self._adapt(index, now)
         head = self._head[index]
         slot = head & (self.config.slots - 1)
-        have = (self._ring.frame[index, slot] == head) & ~moved
+        flat = index * self.config.slots + slot
+        have = (self._ring.frames[flat] == head) & ~moved
+        shown, length = slot.astype(np.int32), self._ring.lengths[flat]
         status = np.where(have, _PLAYED, _SILENT)
-        shown, length = slot.astype(np.int32), self._ring.length[index, slot]
-        if np.count_nonzero(have) != have.size:
-            shown[~have], length[~have] = -1, 0
-            lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
-            status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
-            near = lacking[behind]
-            shown[near] = (slot[near] + 1) & (self.config.slots - 1)
-            length[near] = self._ring.length[index[near], shown[near]]
+        if np.count_nonzero(have) == have.size:
+            spliced = self._spliced[index]
+            self._play(index, flat, head)
+            return Frames(status, shown, length, self._ring.types[flat], spliced)
+        shown[~have], length[~have] = -1, 0
+        lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
+        status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
+        near = lacking[behind]
+        shown[near] = (slot[near] + 1) & (self.config.slots - 1)
+        length[near] = self._ring.length[index[near], shown[near]]
         spliced = have & self._spliced[index]
-        self._play(index, have, slot, head)
+        self._play(index[have], flat[have], head[have])
         return Frames(status, shown, length, self._ring.payload_type[index, shown], spliced)
 
     def _index(self, rows: slice | NDArray[np.intp]) -> NDArray[np.intp]:
@@ -325,17 +329,10 @@ class PlayoutBank:
         return rows
 
     def _play(
-        self,
-        index: NDArray[np.intp],
-        have: NDArray[np.bool_],
-        slot: NDArray[np.int64],
-        head: NDArray[np.int64],
+        self, rows: NDArray[np.intp], flat: NDArray[np.int64], head: NDArray[np.int64]
     ) -> None:
-        if np.count_nonzero(have) == have.size:
-            rows = index
-        else:
-            rows, slot, head = index[have], slot[have], head[have]
-        sequence = self._ring.sequence[rows, slot]
+        """Take out the frames `head` of `rows`, which are in the slots `flat` of the ring."""
+        sequence = self._ring.sequences[flat]
         unsure = self._unsure[rows]
         if np.count_nonzero(unsure):
             # What the sequence does not lack was a pause, as long as RTP time says it was.
@@ -343,10 +340,9 @@ class PlayoutBank:
             unsure -= np.where(paused, head - self._floor[rows], 0)
             self._miss(rows, np.maximum(unsure, 0))
             self._unsure[rows] = 0
-        self._last_sequence[rows] = self._ring.last_sequence(rows, slot)
-        self._ring.frame[rows, slot] = EMPTY
-        self._head[rows] = head + 1
-        self._floor[rows] = head + 1
+        self._last_sequence[rows] = self._ring.last_sequence(flat, sequence)
+        self._ring.frames[flat] = EMPTY
+        self._head[rows] = self._floor[rows] = head + 1
         self._missing[rows] = 0
         self._spliced[rows] = False
         self.played[rows] += 1
@@ -364,7 +360,9 @@ class PlayoutBank:
         return self._line.frame_at(rows, position)
 
     def _anchor_pending(self, index: NDArray[np.intp], now: float) -> None:
-        pending = self._pending[index] & (self._newest[index] >= self._floor[index])
+        pending = self._pending[index]
+        if np.count_nonzero(pending):
+            pending &= self._newest[index] >= self._floor[index]
         if not np.count_nonzero(pending):
             return
         rows = index[pending]
@@ -382,12 +380,16 @@ class PlayoutBank:
         head = self._head[index]
         target = self._delay.target[index]
         wait = now - self._delay.baseline[index] - line.time_of(index, head)
-        self._wait[index] = np.where(self._missing[index] < LONG_LOSS, wait, self._wait[index])
+        idle = self._missing[index] >= LONG_LOSS
+        known = np.where(idle, self._wait[index], wait) if np.count_nonzero(idle) else wait
+        self._wait[index] = known
         over = wait > target + (1.0 + HYSTERESIS) * frame
         under = wait < target - SHORTFALL * frame
         rested = self._rested[index] + 1
         self._rested[index] = rested
-        off = (over | under) & (self._newest[index] >= head) & ~self._pending[index]
+        off = over | under
+        if np.count_nonzero(off):
+            off &= (self._newest[index] >= head) & ~self._pending[index]
         loud = self._loud[index]
         self._loud[index] = False
         if not np.count_nonzero(off):

@@ -62,7 +62,8 @@ class RingBank:
     """The rings of `capacity` rows.
 
     Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds; `sequence`
-    int64, extended, of the packet it came in; `length` int32; `payload_type` uint8.
+    int64, extended, of the packet it came in; `length` int32; `payload_type` uint8.  `frames`,
+    `sequences`, `lengths` and `types` are the same, flat, by row * slots + slot.
     """
 
     def __init__(self, capacity: int, slots: int, octets: int) -> None:
@@ -72,6 +73,9 @@ class RingBank:
         self.sequence = np.zeros((capacity, slots), dtype=np.int64)
         self.length = np.zeros((capacity, slots), dtype=np.int32)
         self.payload_type = np.zeros((capacity, slots), dtype=np.uint8)
+        # The same by row * slots + slot.
+        self.frames, self.sequences = self.frame.reshape(-1), self.sequence.reshape(-1)
+        self.lengths, self.types = self.length.reshape(-1), self.payload_type.reshape(-1)
         # Payloads of several packets in one slot, by row * slots + slot: (sequence, octets).
         self.joined: dict[int, list[tuple[int, bytes]]] = {}
         near = min(octets, NEAR)
@@ -103,14 +107,16 @@ class RingBank:
         """The payloads that were joined in a slot, in order, once; empty where there is but one."""
         return [octets for _, octets in self.joined.pop(row * self.slots + slot, ())]
 
-    def last_sequence(self, rows: NDArray[np.intp], slot: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The sequence numbers of the last packets in slots, int64[k]."""
-        found = self.sequence[rows, slot]
-        if self.joined:
-            for at, flat in enumerate((rows * self.slots + slot).tolist()):
-                held = self.joined.get(flat)
-                if held is not None:
-                    found[at] = held[-1][0]
+    def last_sequence(self, flat: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The sequence numbers of the last packets in the slots `flat`, whose first ones have
+        `first`; int64[k]."""
+        if not self.joined:
+            return first
+        found = first.copy()
+        for at, slot in enumerate(flat.tolist()):
+            held = self.joined.get(slot)
+            if held is not None:
+                found[at] = held[-1][0]
         return found
 
     def _part(self, flat: NDArray[np.integer]) -> None:
@@ -149,10 +155,10 @@ class RingBank:
             for offset in np.unique(pieces.offset):
                 same = pieces.offset == offset
                 self._copy(flat[same], pieces.select(same), int(offset))
-        self.frame.reshape(-1)[flat] = pieces.frame
-        self.sequence.reshape(-1)[flat] = pieces.sequence
-        self.length.reshape(-1)[flat] = pieces.length
-        self.payload_type.reshape(-1)[flat] = pieces.payload_type
+        self.frames[flat] = pieces.frame
+        self.sequences[flat] = pieces.sequence
+        self.lengths[flat] = pieces.length
+        self.types[flat] = pieces.payload_type
 
     def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
         # As wide as the longest: what lies beyond a shorter one's length is never read.
@@ -176,15 +182,15 @@ class RingBank:
         nth = ramp(touched)
         frame = pieces.frame[packet] + nth
         flat = pieces.rows[packet] * self.slots + (frame & (self.slots - 1))
-        fresh = self.frame.reshape(-1)[flat] != frame
+        fresh = self.frames[flat] != frame
         silence = self._silence[pieces.rows[packet]]
         self._near[flat[fresh]] = silence[fresh, None]
         fresh &= frame_octets[packet] > NEAR
         self._far[flat[fresh]] = silence[fresh, None]
-        self.frame.reshape(-1)[flat] = frame
-        self.sequence.reshape(-1)[flat] = pieces.sequence[packet]
-        self.length.reshape(-1)[flat] = frame_octets[packet]
-        self.payload_type.reshape(-1)[flat] = pieces.payload_type[packet]
+        self.frames[flat] = frame
+        self.sequences[flat] = pieces.sequence[packet]
+        self.lengths[flat] = frame_octets[packet]
+        self.types[flat] = pieces.payload_type[packet]
         self._scatter(pieces, frame_octets)
 
     def _scatter(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:

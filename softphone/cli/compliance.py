@@ -33,7 +33,8 @@ async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[
             found = await audit.verify(head)
     fields = {"rows": found.rows, "head": found.head}
     if found.broken is None:
-        sentence = f"{found.rows} rows, each as it was written; the newest hash is {found.head}"
+        rows = "1 row" if found.rows == 1 else f"{found.rows} rows, each"
+        sentence = f"{rows} as it was written; the newest hash is {found.head}"
         face.summary(sentence, result="completed", status=0, reason="", **fields)
         return DONE
     broken = found.broken

@@ -68,6 +68,14 @@ class Parts:
     sessions: Sessions | None
 
 
+_MEANT = {
+    # A server says no more of it, lest it tell who exists (RFC 6121 section 8.5).
+    "service-unavailable": "most often: nobody of that name is signed in, and the server keeps"
+    " nothing for later",
+}
+"""What an error means where the server has not said it."""
+
+
 class Sender:
     """Sends over one stream, as the user `own`."""
 
@@ -250,7 +258,8 @@ class Sender:
             self._outbox.acknowledged(stanza["id"])
 
     def _returned(self, stanza: Any) -> None:
-        condition, text = stanza["error"]["condition"], stanza["error"]["text"]
+        condition = stanza["error"]["condition"]
+        text = stanza["error"]["text"] or _MEANT.get(condition, "")
         error = MessageUndelivered(
             f"{stanza['from'].bare} did not get the message: {condition}"
             + (f" ({text[:200]})" if text else "")

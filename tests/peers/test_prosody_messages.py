@@ -63,7 +63,9 @@ async def test_a_message_has_a_receipt_and_a_lock(prosody, world):
         assert message.security.reach is Reach.CLIENT_TO_SERVER
         assert await sent.delivered(within=10)
         assert [each.body for each in one.history(jid("user22"))] == [message.body]
-        with pytest.raises(MessageUndelivered, match="service-unavailable"):
+        with pytest.raises(
+            MessageUndelivered, match=r"service-unavailable \(most often: nobody of that name"
+        ):
             await one.send(f"nobody@{DOMAIN}", "hello?")
     assert one.history(jid("user22")) == ()
 

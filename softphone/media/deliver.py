@@ -209,10 +209,11 @@ def _captures(
         bank.heard[rows].tolist(),
         (playout.due(rows) + since_1970).tolist(),
         playout.ssrc[rows].tolist(),
+        playout.timestamps(rows).tolist(),
         strict=True,
     )
     captures: list[tuple[float, bool]] = []
-    for row, heard, due, ssrc in fields:
+    for row, heard, due, ssrc, timestamp in fields:
         stream = bank.streams[row]
         if not heard or stream is None:
             captures.append((0.0, False))
@@ -221,7 +222,7 @@ def _captures(
         if clock is None or codec is None or clock.ssrc != ssrc:
             captures.append((due, False))
         else:
-            captures.append((clock.at(playout.timestamp(row), codec.clock_rate), True))
+            captures.append((clock.at(timestamp, codec.clock_rate), True))
     return captures
 
 

@@ -488,9 +488,9 @@ class PlayoutBank:
         due: NDArray[np.float64] = self._delay.baseline[rows] + media_time
         return due
 
-    def timestamp(self, row: int) -> int:
-        """The RTP timestamp of the frame just played."""
-        return self._line.timestamp_of(row, int(self._head[row]) - 1)
+    def timestamps(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The RTP timestamps of the frames just played, int64 a row."""
+        return self._line.timestamps_of(rows, self._head[rows] - 1)
 
     def target_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Seconds that the buffer aims at, float64 a row."""

@@ -267,6 +267,7 @@ class TimelineBank:
         shift = self._frame_origin[rows] - self._clock_origin[rows]
         return (frame * self.frame_ticks[rows] + shift) / self._rate[rows]
 
-    def timestamp_of(self, row: int, frame: int) -> int:
-        """The RTP timestamp at which a frame of a row begins."""
-        return int(self._frame_origin[row] + frame * self.frame_ticks[row]) & 0xFFFFFFFF
+    def timestamps_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The RTP timestamps at which a frame of each row begins."""
+        begins: NDArray[np.int64] = self._frame_origin[rows] + frame * self.frame_ticks[rows]
+        return begins & 0xFFFFFFFF

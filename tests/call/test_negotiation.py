@@ -154,6 +154,18 @@ def test_off_refuses_savp_since_it_cannot_be_answered_in_clear():
     assert "SRTP is off" in refusal.explanation
 
 
+def test_off_answers_avp_in_clear_whatever_keys_it_brings():
+    line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY
+    negotiation = party(OFF)
+    result = negotiation.receive_offer(offer_of("RTP/AVP", line))
+    assert isinstance(result, Proposal)
+    assert result.media[0].suite is None
+    assert "a=crypto" not in result.body.data.decode()
+    negotiation.commit(0)
+    (spec,) = specs(negotiation)
+    assert spec.send_key is spec.receive_key is None
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

@@ -86,7 +86,6 @@ UNREGISTER_PATIENCE = 2.0
 MAXIMUM_WAITING = 64
 """Incoming calls that may wait for the application; further ones are busy."""
 
-
 _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 
 
@@ -149,6 +148,7 @@ class Account:
             adopt=self._adopt,
             tell=self.tell,
             names=setup.names,
+            spawn=self._chores.spawn,
         )
 
     def _furnish(self, config: AccountConfig) -> Furniture:
@@ -356,7 +356,7 @@ class Account:
                 invitation = self._rooms.legs.invitation(uri, hop)
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
-            leg = OutgoingLeg(setup, place, delayed=delayed_offer)
+            leg = self._rooms.reporter.follow(OutgoingLeg(setup, place, delayed=delayed_offer))
             leg.start()
             return leg
 
@@ -430,7 +430,7 @@ class Account:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
-        leg = IncomingLeg(self._rooms.legs.setup(event.flow), event)
+        leg = self._rooms.reporter.follow(IncomingLeg(self._rooms.legs.setup(event.flow), event))
         if leg.begin():
             self._alert(leg, event.replaces)
             return

@@ -5,7 +5,7 @@ The connection, the SIP endpoint and the calls are not here: they stay (`softpho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from softphone.account.config import AccountConfig
 from softphone.account.desk import Desk
 from softphone.account.leg_maker import LegMaker
 from softphone.account.machine import AccountMachine, SignalingEvent
+from softphone.account.quality import QualityReporter
 from softphone.account.registrar import RegistrationMaker
 from softphone.account.route import Route
 from softphone.account.standing import Standing
@@ -38,6 +39,7 @@ class Furniture:
     route: Route
     legs: LegMaker
     desk: Desk
+    reporter: QualityReporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class Workshop:
     """What of an account does not change; `idle` says that no call is up.
 
     `change` opens a drain of the endpoint, `adopt` takes a call's leg in, `tell` tells the
-    application; `policy` takes the place of what configurations demand.
+    application, `spawn` runs what is done beside; `policy` takes the place of what
+    configurations demand.
     """
 
     machine: AccountMachine
@@ -61,6 +64,7 @@ class Workshop:
     adopt: Callable[[object, Callable[[Any], None]], None]
     tell: Callable[[AccountEvent], None]
     names: Names
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
 
     @property
     def change(self) -> Callable[[], AbstractContextManager[float]]:
@@ -69,12 +73,14 @@ class Workshop:
 
     def furnish(self, config: AccountConfig, credentials: Authenticator | None) -> Furniture:
         """The rooms of a configuration; `credentials` answer challenges."""
+        route = self._route(config)
         return Furniture(
             config,
             self._registrar(config, credentials),
-            self._route(config),
+            route,
             self._legs(config, credentials),
             self._desk(config),
+            self._reporter(config, route, credentials),
         )
 
     def _registrar(
@@ -114,6 +120,18 @@ class Workshop:
             fips=self.fips,
             tap=self.driver.tap,
             names=self.names,
+        )
+
+    def _reporter(
+        self, config: AccountConfig, route: Route, credentials: Authenticator | None
+    ) -> QualityReporter:
+        return QualityReporter(
+            config=config,
+            publisher=self.machine.publisher,
+            route=route,
+            change=self.change,
+            spawn=self.spawn,
+            credentials=credentials,
         )
 
     def _desk(self, config: AccountConfig) -> Desk:

@@ -1,4 +1,4 @@
-"""An account's signaling as one machine: its SIP endpoint and its registration, side by side.
+"""An account's signaling as one machine: its SIP endpoint, its registration and what it publishes.
 
 Sans IO: `softphone.net.driver` runs it.  The registration sees every event of the endpoint first;
 what is not its own goes to the account.  RFC 3261, RFC 5626.
@@ -20,6 +20,7 @@ from softphone.sip import (
     SipEvent,
 )
 from softphone.sip.node_registration import NodeRegistration, NodeRegistrationEvent
+from softphone.sip.publication import Publisher
 
 __all__ = ["AccountMachine", "AnyRegistration", "SignalingEvent"]
 
@@ -39,6 +40,7 @@ class AccountMachine:
     ) -> None:
         self.endpoint = endpoint
         self.registration: AnyRegistration | None = None
+        self.publisher = Publisher(endpoint)
         self._on_registered = on_registered
         self._events: deque[SignalingEvent] = deque()
         self._now = 0.0
@@ -87,7 +89,9 @@ class AccountMachine:
         while (event := self.endpoint.next_event()) is not None:
             self._note(event)
             registration = self.registration
-            if registration is None or not registration.handle(event, now=self._now):
+            if registration is not None and registration.handle(event, now=self._now):
+                continue
+            if not self.publisher.handle(event, now=self._now):
                 self._events.append(event)
         if self.registration is not None:
             while (change := self.registration.next_event()) is not None:

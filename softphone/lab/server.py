@@ -23,6 +23,7 @@ from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.capf import LabCapf
 from softphone.lab.chat import LabChat
 from softphone.lab.cluster import LabCluster
+from softphone.lab.collector import Collector
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
 from softphone.lab.device_service import DeviceService
@@ -99,6 +100,8 @@ class LabServer:
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
         self.chat: LabChat | None = None
+        self.collector = Collector(entropy)
+        """The voice quality reports that phones have sent."""
 
     async def __aenter__(self) -> Self:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
@@ -318,6 +321,8 @@ class LabServer:
             answer = self._register(event)
         elif event.request.method == "OPTIONS":
             answer = Answer(200)
+        elif event.request.method == "PUBLISH":
+            answer = self._publish(event)
         if isinstance(answer, Silence):
             if answer is Silence.RESET:
                 self._driver.close_flow(event.flow, TransportError("reset by the lab"))
@@ -346,6 +351,16 @@ class LabServer:
         if isinstance(answer, Answer) and answer.status == 200:
             self._endpoint.keep(event.flow)
         return answer
+
+    def _publish(self, event: RequestReceived[ServerExchange]) -> Answer:
+        """A report of a user of ours, who proves it as he does when he calls."""
+        uri = event.request.from_.uri
+        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
+        if user is None:
+            return Answer(403)
+        now = self._driver.now
+        refusal = self._gatekeeper.identify(user, event.request, flow=event.flow, now=now)
+        return self.collector.publish(event.request) if refusal is None else refusal
 
     def _binding_at(self, flow: Flow) -> StoredBinding | None:
         return next((one for one in self.registered.values() if one.flow == flow), None)
@@ -385,7 +400,7 @@ def _endpoint_config() -> EndpointConfig:
     # At this rate the requests of 32 s and the burst just fill the transaction table.
     return EndpointConfig(
         user_agent=f"softphone-lab/{__version__}",
-        allow=(*EndpointConfig().allow, "REGISTER"),
+        allow=(*EndpointConfig().allow, "REGISTER", "PUBLISH"),
         admission_rate=500.0,
         admission_burst=4000.0,
         idle_timeout=300.0,

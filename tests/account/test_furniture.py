@@ -37,6 +37,7 @@ def workshop():
         adopt=lambda owner, handler: None,
         tell=lambda event: None,
         names=no_names,
+        spawn=lambda work: work.close(),
     )
 
 
@@ -51,6 +52,7 @@ def test_every_room_has_the_configuration_and_the_next_ones_have_the_next():
     for rooms, name in zip(made, ("alice", "bob"), strict=True):
         configs = (rooms.registrar.config, rooms.route.config, rooms.legs.config, rooms.desk.config)
         assert {config.aor for config in configs} == {f"sip:{name}@example.test"}
-        assert rooms.config is rooms.registrar.config
+        assert rooms.config is rooms.registrar.config is rooms.reporter.config
+        assert rooms.reporter.publisher is shop.machine.publisher
     assert made[0].legs.machine is made[1].legs.machine is shop.machine
     assert made[0].route.clock() == 7.0

@@ -1,0 +1,134 @@
+"""Reports on calls: what they say, and when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from softphone.account import AccountConfig, QualityConfig
+from softphone.account.quality import QualityReporter, voice_report
+from softphone.call import IncomingLeg, OutgoingLeg
+from softphone.events import StreamStatistics, VoiceQuality
+from softphone.media.port import LocalMedia, StreamHandle, StreamSpec
+from softphone.sip import NameAddr
+from softphone.sip.voice_report import ReportKind, parse_voice_report, print_voice_report
+
+BEGAN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+QUALITY = VoiceQuality(
+    loss_rate=0.0123, discard_rate=0.004, burst_density=0.5, gap_density=0.001,
+    burst_duration_ms=120.0, gap_duration_ms=70_000.0, round_trip_ms=80.0,
+    end_system_delay_ms=40.0, signal_level_dbm0=-20.4, r_factor=91.2, mos_listening=4.38,
+    mos_conversational=4.31, concealment=3, adaptation=3, adjustment_rate=3,
+    jitter_buffer_nominal_ms=40.0, jitter_buffer_maximum_ms=200.0,
+    jitter_buffer_absolute_maximum_ms=200.0,
+)  # fmt: skip
+
+
+def leg_of(kind, **statistics):
+    """A leg as a reporter sees it."""
+    leg = kind.__new__(kind)
+    leg.usage = SimpleNamespace(
+        call_id="abc@host",
+        local=NameAddr.parse("<sip:alice@example.test>;tag=mine"),
+        remote=NameAddr.parse('"Bob" <sip:bob@example.test>;tag=theirs'),
+    )
+    leg.negotiation = SimpleNamespace(
+        audio=LocalMedia(StreamHandle(0, 0), "192.0.2.1", 4000, 4001, 7),
+        spec=StreamSpec(remote=("192.0.2.2", 5000)),
+    )
+    leg.final_statistics = StreamStatistics(**statistics)
+    return leg
+
+
+def test_everything_that_was_measured_is_told():
+    far = VoiceQuality(end_system_delay_ms=60.0, mos_conversational=3.9)
+    leg = leg_of(OutgoingLeg, quality=QUALITY, remote_quality=far, remote_ssrc=9,
+                 interarrival_jitter_ms=1.6, remote_jitter_ms=2.4)  # fmt: skip
+    report = voice_report(leg, BEGAN, NOW, final=True)
+    assert report is not None
+    assert parse_voice_report(print_voice_report(report)) == report
+    assert report.session == {
+        "CallID": "abc@host",
+        "LocalID": "<sip:alice@example.test>",
+        "RemoteID": '"Bob" <sip:bob@example.test>',
+        "OrigID": "<sip:alice@example.test>",
+        "LocalAddr": "IP=192.0.2.1 PORT=4000 SSRC=0x00000007",
+        "RemoteAddr": "IP=192.0.2.2 PORT=5000 SSRC=0x00000009",
+    }
+    lines = report.local.lines
+    assert lines["Timestamps"] == {"START": "2026-01-01T00:00:00Z", "STOP": "2026-01-01T00:01:00Z"}
+    assert lines["PacketLoss"] == {"NLR": "1.23", "JDR": "0.40"}
+    assert lines["BurstGapLoss"] == {
+        "BLD": "50.00", "BD": "120", "GLD": "0.10", "GD": "65535", "GMIN": "16"
+    }  # fmt: skip
+    assert lines["Delay"] == {"RTD": "80", "ESD": "40", "SOWD": "90", "IAJ": "2"}
+    assert lines["Signal"] == {"SL": "-20"}
+    assert lines["QualityEst"] == {
+        "RCQ": "91", "MOSLQ": "4.4", "MOSCQ": "4.3", "QoEEstAlg": "G.107"
+    }  # fmt: skip
+    assert report.remote is not None
+    assert report.remote.get("Delay", "IAJ") == "2"
+    assert report.remote.get("Delay", "SOWD") is None
+    assert report.remote.get("QualityEst", "MOSCQ") == "3.9"
+    assert "Signal" not in report.remote.lines
+
+
+def test_who_called_is_said_and_what_was_not_heard_is_not():
+    report = voice_report(leg_of(IncomingLeg), BEGAN, NOW, final=False)
+    assert report is not None
+    assert (report.kind, report.final) == (ReportKind.INTERVAL, False)
+    assert report.session["OrigID"] == report.session["RemoteID"]
+    assert report.remote is None
+    assert report.local.lines.keys() == {"Timestamps", "SessionDesc"}
+    assert report.session["RemoteAddr"].endswith("SSRC=0x00000000")
+    assert parse_voice_report(print_voice_report(report)) == report
+
+
+@pytest.mark.parametrize("missing", ["usage", "negotiation"])
+def test_a_call_without_sound_has_no_report(missing):
+    leg = leg_of(OutgoingLeg)
+    if missing == "usage":
+        leg.usage = None
+    else:
+        leg.negotiation = SimpleNamespace(audio=None, spec=None)
+    assert voice_report(leg, BEGAN, NOW, final=True) is None
+
+
+@pytest.mark.parametrize("quality", [None, QualityConfig("sip:vq@example.test")])
+async def test_a_call_is_followed_where_there_is_a_collector(quality):
+    config = AccountConfig("sip:alice@example.test", "sip:example.test", quality=quality)
+    spawned = []
+    reporter = QualityReporter(
+        config=config, publisher=None, route=None, change=None, spawn=spawned.append,
+        wall=lambda: BEGAN,
+    )  # fmt: skip
+    loop = asyncio.get_running_loop()
+    up, never = leg_of(OutgoingLeg), leg_of(OutgoingLeg)
+    for leg in (up, never):
+        leg.confirmed, leg.over = loop.create_future(), loop.create_future()
+        assert reporter.follow(leg) is leg
+    up.confirmed.set_result(None)
+    never.confirmed.cancel()
+    await asyncio.sleep(0)
+    for leg in (up, never):
+        leg.over.set_result(None)
+    await asyncio.sleep(0)
+    assert len(spawned) == (0 if quality is None else 1)
+    for work in spawned:
+        work.close()
+
+
+def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):
+    leg = leg_of(OutgoingLeg, quality=QUALITY)
+    leg.usage.call_id = "x" * 2000
+    spawned = []
+    reporter = QualityReporter(
+        config=AccountConfig("sip:alice@example.test", "sip:example.test"),
+        publisher=None, route=None, change=None, spawn=spawned.append,
+    )  # fmt: skip
+    reporter._report(leg, BEGAN, final=True)
+    assert not spawned
+    assert "cannot be reported" in caplog.text

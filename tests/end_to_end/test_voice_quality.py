@@ -1,0 +1,111 @@
+"""How a call was, from the far end's RTCP to the collector's report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from softphone.account import QualityConfig, load_account
+from softphone.call.reporting import ReportMode
+from softphone.events import CallEnded
+from softphone.lab.device_registrar import Answer
+from softphone.media.endpoints import ToneSource
+from softphone.media.pcm_ring import PcmRing
+from softphone.media.port import MediaConfig
+from softphone.phone import Phone
+from softphone.sip.voice_report import ReportKind
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+async def phone():
+    async with Phone(media=MediaConfig(rtcp_interval=0.3)) as made:
+        yield made
+
+
+async def register(lab, phone, name, *, interval=0, reports=ReportMode.NEGOTIATED, collector=None):
+    config = load_account(lab.accounts[name]).config.with_media(reports=reports)
+    where = collector or f"sip:collector@{lab.config.host}"
+    return await phone.register(replace(config, quality=QualityConfig(where, interval)))
+
+
+async def waited_for(condition):
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
+
+
+async def talk(account, target="600"):
+    """Call the echo until both have told of each other, and hang up."""
+    async with account.dial(target) as outgoing:
+        call = await outgoing.answered(timeout=PATIENCE)
+        call.audio.play(ToneSource(440.0))
+        call.audio.record(PcmRing(8000, seconds=1.0))
+        await waited_for(lambda: call.audio.statistics.remote_quality is not None)
+        return call
+
+
+@pytest.mark.parametrize("name", ["alice", "dave", "carol"])
+async def test_a_call_is_reported_at_its_end(lab, phone, name):
+    """By certificate, by digest over TLS, and by digest over UDP."""
+    account = await register(lab, phone, name)
+    call = await talk(account)
+    await waited_for(lambda: lab.collector.reports)
+    (report,) = lab.collector.reports
+    assert (report.kind, report.final) == (ReportKind.SESSION, True)
+    assert report.session["OrigID"] == report.session["LocalID"]
+    assert f"sip:{name}@" in report.session["LocalID"]
+    assert "600" in report.session["RemoteID"]
+    assert report.local.get("QualityEst", "QoEEstAlg") == "G.107"
+    assert 1.0 < float(report.local.get("QualityEst", "MOSLQ")) <= 4.5
+    assert report.local.get("BurstGapLoss", "GMIN") == "16"
+    assert report.local.get("SessionDesc", "PD") == "PCMU"
+    # The tone that came back was heard, and is about -9 dBm0.
+    assert -20 < int(report.local.get("Signal", "SL")) < 0
+    assert report.remote is not None
+    assert 1.0 < float(report.remote.get("QualityEst", "MOSCQ")) <= 4.5
+    seen = call.audio.statistics
+    assert seen.remote_mos == seen.remote_quality.mos_conversational
+
+
+async def test_a_long_call_is_reported_while_it_lasts(lab, phone):
+    account = await register(lab, phone, "alice", interval=10)
+    # No file may say so little.
+    object.__setattr__(account.config.quality, "interval", 0.3)
+    async with account.dial("600") as outgoing:
+        await outgoing.answered(timeout=PATIENCE)
+        await waited_for(lambda: len(lab.collector.reports) >= 2)
+    assert {report.kind for report in lab.collector.reports} == {ReportKind.INTERVAL}
+    await waited_for(lambda: lab.collector.reports[-1].final)
+
+
+async def test_a_call_that_ends_with_its_account_is_reported(lab, phone):
+    account = await register(lab, phone, "alice")
+    outgoing = account.dial("600")
+    await outgoing.answered(timeout=PATIENCE)
+    await account.close()
+    await waited_for(lambda: lab.collector.reports)
+
+
+async def test_a_collector_that_refuses_or_is_not_there_harms_no_call(lab, phone, caplog):
+    lab.collector.publish = lambda request: Answer(404)
+    caplog.set_level(logging.INFO, logger="softphone.account")
+    account = await register(lab, phone, "alice", collector="sip:nobody@127.0.0.1")
+    call = await talk(account)
+    assert isinstance(await call.ended(), CallEnded)
+    await waited_for(lambda: "the collector of reports on calls said 404" in caplog.text)
+
+
+async def test_who_turns_extended_reports_off_gets_none(lab, phone):
+    account = await register(lab, phone, "alice", reports=ReportMode.OFF)
+    async with account.dial("600") as outgoing:
+        call = await outgoing.answered(timeout=PATIENCE)
+        await waited_for(lambda: call.audio.statistics.remote_fraction_lost is not None)
+        seen = call.audio.statistics
+        assert seen.remote_quality is None
+        assert seen.remote_mos is not None
+        assert seen.quality is not None

@@ -69,7 +69,7 @@ async def test_a_reliable_response_is_sent_again_until_its_prack(sipp, line):
         await left_by_far_end(await incoming.answer())
         await finished(run)
     copies = run.received("SIP/2.0 180")
-    assert len(copies) == 3  # at 0, 0.5 and 1.5 s
+    assert len(copies) >= 3  # at 0, 0.5 and 1.5 s, and then it gets the PRACK
     assert len(set(copies)) == 1
 
 

@@ -227,5 +227,5 @@ def _user_sections(user: User) -> str:
     lines += [f"[{name}]", "type=auth", "auth_type=digest"]
     lines += [f"username={name}", f"password={user.password}"]
     lines.append(f"supported_algorithms_uas={','.join(user.algorithms)}")
-    lines += [f"[{name}]", "type=aor", "max_contacts=5", "remove_existing=yes"]
+    lines += [f"[{name}]", "type=aor", "max_contacts=50", "remove_existing=yes"]
     return "\n".join([*lines, ""])

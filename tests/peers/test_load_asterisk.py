@@ -109,6 +109,9 @@ async def test_a_search_ends_with_what_was_confirmed(asterisk, authority, free_p
     made = plan(asterisk, authority, free_ports, rate=20.0, duration=1.0, checks=0)
     search = CapacitySearch(first=2, most=4, confirm=2)
     await find_capacity(made, search, EXPECTED[:1])
-    if all(trial.valid for trial in search.trials):
-        assert (search.capacity, search.confirmed, search.limit) == (4, True, None)
-    assert [trial.calls for trial in search.trials][:2] == [2, 4][: len(search.trials)]
+    assert search.trials[0].calls == 2
+    assert search.limit is None, "what it cannot judge on a busy machine, it does not refuse"
+    if search.bound is None:
+        assert (search.capacity, search.confirmed) == (4, True)
+    else:
+        assert search.capacity < search.bound.calls

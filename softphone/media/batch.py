@@ -89,10 +89,10 @@ class PacketBatch:
 
     def drop_empty(self) -> None:
         """Close up over packets of length 0, which must not be sent."""
-        keep = np.flatnonzero(self.length[: self.count])
-        if len(keep) == self.count:
+        kept = int(np.count_nonzero(self.length[: self.count]))
+        if kept == self.count:
             return
-        kept = len(keep)
+        keep = np.flatnonzero(self.length[: self.count])
         for array in (self.data, self.length, self.port, self.address, self.arrival, self.row):
             array[:kept] = array[keep]
         self.media = int(np.searchsorted(keep, self.media))

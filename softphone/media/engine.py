@@ -327,7 +327,8 @@ class MediaEngine:
             self._sockets.send(start, stop)
             late_ms = (self._clock() - moment.now) * 1e3
             self.lateness.add(late_ms, stop - start)
-            self._bank.lateness[out.row[start:stop], bisect_left(LATENESS_BOUNDS_MS, late_ms)] += 1
+            column = self._bank.lateness[:, bisect_left(LATENESS_BOUNDS_MS, late_ms)]
+            column[out.row[start:stop]] += 1
         if out.count > out.media:
             self._sockets.send(out.media, out.count)
 

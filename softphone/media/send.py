@@ -246,7 +246,7 @@ def _put(
         if any(statuses):
             # A refused packet has length 0 now; pipeline.tick closes up over it.
             sent = np.where(np.array(statuses) == 0, sent, 0)
-    bank.packets_sent[rows] += sent > 0
+    bank.packets_sent[rows] += 1 if np.count_nonzero(sent) == count else sent > 0
     bank.octets_sent[rows] += sent
 
 
@@ -262,10 +262,10 @@ def _write(
     timestamp = media_position(milliseconds, bank.clock_rate[rows])
     timestamp += bank.timestamp_base[rows]
     if other is None:
-        kind: npt.NDArray[np.uint8] = (~bank.talking[rows]).astype(np.uint8)
-        kind *= np.uint8(0x80)
-        kind |= bank.payload_type[rows]
-        bank.talking[rows] = True
+        kind, talking = bank.payload_type[rows], bank.talking[rows]
+        if np.count_nonzero(talking) != talking.size:
+            kind[~talking] |= 0x80
+            bank.talking[rows] = True
     else:
         kind = other[: len(rows)]
     sequence = bank.sequence[rows]

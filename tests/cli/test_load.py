@@ -116,3 +116,19 @@ def test_prometheus_is_served_while_it_runs_and_ctrl_c_keeps_the_figures(start, 
     assert ended.code == 130
     assert ended.summary["interrupted"] is True
     assert ended.summary["calls"]["ended"] == {"local": 3}
+
+
+def test_ctrl_c_ends_a_search_with_what_it_has(start, lab, worker_id):
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 8
+    first = 52000 + number % 9 * 200
+    process = start(
+        *("load", "find-capacity", "--target", "600", "--rate", "40", "--calls", "2", "--json"),
+        *("--duration", "600", "--expect", "answered>=99%", "--checks", "0"),
+        *("--account", lab["alice"], "--ports", f"{first}-{first + 199}"),
+    )
+    process.until('"up": 2')
+    ended = process.end(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.summary["capacity"]["calls"] == 0
+    assert [trial["why"] for trial in ended.summary["capacity"]["trials"]] == ["interrupted"]
+    assert ended.summary["interrupted"] is True

@@ -17,6 +17,7 @@ from softphone.lab import EXTENSIONS, LabConfig, LabServer
 from softphone.lab.capf_order import CapfWay, read_order
 from softphone.lab.chat import DOMAIN, find_prosody
 from softphone.machine import Transport
+from softphone.sip.voice_report import VoiceReport
 from softphone.trust import write_private
 
 __all__ = ["has_chat", "run_lab"]
@@ -46,6 +47,7 @@ async def run_lab(face: Face, folder: Path | None, capf: Sequence[str] = ()) -> 
         try:
             async with LabServer(folder, config) as lab:
                 _ready(face, lab)
+                lab.collector.on_report = lambda report: _reported(face, report)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
             return DONE
@@ -82,6 +84,21 @@ def _ready(face: Face, lab: LabServer) -> None:
     # For scripts that are started beside it.
     write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
     face.event("ready", _text(places, told), **told)
+
+
+def _reported(face: Face, report: VoiceReport) -> None:
+    """A phone has told how a call was."""
+    told = {
+        "mos": report.local.get("QualityEst", "MOSCQ"),
+        "mos_far": None if report.remote is None else report.remote.get("QualityEst", "MOSCQ"),
+        "loss": report.local.get("PacketLoss", "NLR"),
+        "round_trip_ms": report.local.get("Delay", "RTD"),
+    }
+    said = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+    ours, theirs = report.session["LocalID"], report.session["RemoteID"]
+    text = f"{report.kind} of {ours} with {theirs}: {said or 'nothing was heard'}"
+    identity = {"call_id": report.session["CallID"], "local": ours, "remote": theirs}
+    face.event("voice_report", text, report=report.kind.value, **identity, **told)
 
 
 def _text(places: dict[str, str], told: dict[str, Any]) -> str:

@@ -88,3 +88,19 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(cli, tmp_path):
     assert outcome.code == 2
     assert outcome.err.startswith("error: ")
     assert outcome.names() == ["error"]
+
+
+def test_a_report_on_a_call_is_shown(start, tmp_path):
+    lab = start("lab", "--dir", tmp_path, "--json")
+    json.loads(lab.until("ready"))
+    account = tmp_path / "alice.toml"
+    quality = '[quality]\ncollector = "sip:collector@127.0.0.1"\n'
+    account.write_text(account.read_text() + quality)
+    call = start("call", "600", "--account", account, "--duration", "1", "--json")
+    call.until("completed")
+    told = json.loads(lab.until("voice_report"))
+    lab.end()
+    assert told["report"] == "VQSessionReport"
+    assert "alice" in told["local"]
+    assert "600" in told["remote"]
+    assert {"mos", "mos_far", "loss", "round_trip_ms", "call_id"} < told.keys()

@@ -14,7 +14,18 @@ from softphone.diagnostics.pcapng import (
     section,
     udp_frame,
 )
+from softphone.events import VoiceQuality
 from softphone.machine import Transport
+from softphone.media.metrics import voip_metrics
+from softphone.rtp import (
+    DelaySinceLastReceiverReport,
+    ReceiverReferenceTime,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    SourceDescription,
+    print_compound,
+)
 from tests.support import tshark
 
 ONE, OTHER = ("127.0.0.1", 4000), ("192.0.2.9", 5000)
@@ -91,3 +102,29 @@ def test_a_message_goes_to_its_dissector(transport, tmp_path):
 def test_what_is_no_address_is_refused():
     with pytest.raises(ValueError, match="does not appear"):
         udp_frame(b"", source=("host.example", 1), destination=ONE)
+
+
+@pytest.mark.parametrize("sending", [True, False])
+def test_extended_reports_are_well_formed_to_tshark(sending, tmp_path):
+    block = ReportBlock(2, 3, 4, 5, 6, 7, 8)
+    report = SenderReport(1, 1 << 60, 160, 10, 1600, (block,))
+    quality = VoiceQuality(burst_duration_ms=100.0, r_factor=93.2, mos_listening=4.4)
+    blocks = [
+        DelaySinceLastReceiverReport(1, 2, 77, 88),
+        voip_metrics(quality, sender_ssrc=1, ssrc=2),
+    ]
+    if not sending:
+        blocks.insert(0, ReceiverReferenceTime(1, 1 << 61))
+    first = report if sending else ReceiverReport(1, (block,))
+    data = print_compound((first, SourceDescription(1, "a@example.test"), *blocks))
+    file = tmp_path / "x.pcapng"
+    frame = udp_frame(data, source=(ONE[0], 4001), destination=(OTHER[0], 5001))
+    file.write_bytes(
+        section("t") + interface(LinkType.RAW_IP, "m") + enhanced_packet(0, frame, at=0.0)
+    )
+    shown = tshark.read(file, "-d", "udp.port==5001,rtcp", "-V")
+    assert "Extended report (RFC 3611)" in shown
+    assert "R Factor: 93" in shown
+    assert "MOS - Listening Quality: 4.4" in shown
+    assert f"RTCP frame length check: OK - {len(data)} bytes" in shown
+    assert "alformed" not in shown

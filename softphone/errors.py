@@ -45,6 +45,8 @@ Every one of them carries a sentence that says what was wrong, where, and what t
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 __all__ = [
     "AuditError",
     "AuthenticationFailed",
@@ -84,7 +86,11 @@ __all__ = [
     "TransportError",
     "TransportTimeout",
     "TrustRefused",
+    "anew",
 ]
+
+
+E = TypeVar("E", bound="SoftphoneError")
 
 
 class SoftphoneError(Exception):
@@ -253,3 +259,15 @@ class Redirected(CallError):
 
 class CallFailed(CallError):
     """The call failed for another reason."""
+
+
+def anew(error: E) -> E:
+    """The same error, to be raised once more.
+
+    One that was raised holds the frames that it went through: who keeps one for those who will ask
+    for it later raises another, or would be held by what he keeps.
+    """
+    fresh = type(error).__new__(type(error), *error.args)
+    vars(fresh).update(vars(error))
+    fresh.__cause__ = error.__cause__
+    return fresh

@@ -8,10 +8,11 @@ import re
 import pytest
 
 from softphone import errors
-from softphone.errors import CallError, Redirected, RegistrationError
-from softphone.security import SecurityShortfall
+from softphone.errors import Busy, CallError, Redirected, RegistrationError, anew
+from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 
-CLASSES = [getattr(errors, name) for name in errors.__all__]
+NAMED = {name: getattr(errors, name) for name in errors.__all__}
+CLASSES = [value for value in NAMED.values() if isinstance(value, type)]
 
 
 def drawn() -> dict[str, str | None]:
@@ -39,7 +40,7 @@ def test_every_exception_of_the_file_is_exported():
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, Exception)
     }
-    assert defined == set(errors.__all__)
+    assert defined == {kind.__name__ for kind in CLASSES}
 
 
 def test_none_of_them_is_caught_as_an_exception_of_the_system():
@@ -72,3 +73,22 @@ def test_a_redirection_names_the_contacts():
     assert error.contacts == ("sip:bob@b.example.test",)
     assert pickle.loads(pickle.dumps(error)).contacts == error.contacts
     assert Redirected("moved").contacts == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Busy("486 Busy Here", status=486, reason="Busy Here"),
+        Redirected("elsewhere", status=302, contacts=("sip:carol@example.com",)),
+        SecurityShortfall((Shortfall(ShortfallCode.SRTP_REQUIRED, "in clear"),)),
+    ],
+)
+def test_an_error_that_is_kept_is_raised_anew_and_holds_nobody(error):
+    def ask():
+        raise anew(error)
+
+    with pytest.raises(type(error)) as caught:
+        ask()
+    assert caught.value is not error
+    assert (str(caught.value), vars(caught.value)) == (str(error), vars(error))
+    assert error.__traceback__ is None

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
+from weakref import ReferenceType, ref
 
 from softphone.account.chores import Chores
 from softphone.account.config import AccountConfig
@@ -115,8 +116,8 @@ class Account:
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
         self._events: Mailbox[AccountEvent] = Mailbox()
-        self._incoming: Mailbox[IncomingCall] = Mailbox(MAXIMUM_WAITING)
-        self._waiting: set[IncomingLeg] = set()
+        self._incoming: Mailbox[ReferenceType[IncomingCall]] = Mailbox(MAXIMUM_WAITING)
+        self._waiting: dict[IncomingLeg, IncomingCall] = {}
         self._settled: asyncio.Event = asyncio.Event()
         self._closing = asyncio.Lock()
         self._closed = False
@@ -191,9 +192,10 @@ class Account:
 
         At most `MAXIMUM_WAITING` wait for an answer or a refusal; whoever calls then gets 486.
         """
-        async for call in self._incoming.events():
-            if call.unanswered:
+        async for reference in self._incoming.events():
+            if (call := reference()) is not None and call.unanswered:
                 yield call
+            del call  # The next one may be long in coming.
 
     @property
     def change(self) -> Callable[[], AbstractContextManager[float]]:
@@ -438,12 +440,12 @@ class Account:
         self._events.put(CallRefused(peer, status, leg.explanation, leg.refused))
 
     def _alert(self, leg: IncomingLeg, replaces: InviteUsage | None) -> None:
-        self._waiting.add(leg)
-        for done in (leg.over, leg.confirmed):
-            done.add_done_callback(lambda _: self._waiting.discard(leg))
         replaced = None if replaces is None else self._legs.get(replaces)
-        call = IncomingCall(leg, replaces=None if replaced is None else Call.of(replaced))
-        self._incoming.put(call)
+        replaced_call = None if replaced is None else Call.of(replaced)
+        call = self._waiting[leg] = IncomingCall(leg, replaces=replaced_call)
+        for done in (leg.over, leg.confirmed):
+            done.add_done_callback(lambda _: self._waiting.pop(leg, None))
+        self._incoming.put(ref(call))
 
     def tell(self, event: AccountEvent) -> None:
         """Tell the application of what the server wants, and do what is the account's to do."""

@@ -38,9 +38,10 @@ class Call(Face[SessionLeg]):
     @classmethod
     def of(cls, leg: SessionLeg) -> Call:
         """The one Call of a leg."""
-        if not isinstance(leg.face, cls):
-            leg.face = cls(leg)
-        return leg.face
+        face = leg.face
+        if not isinstance(face, cls):
+            face = leg.face = cls(leg)
+        return face
 
     @property
     def audio(self) -> MediaStream:

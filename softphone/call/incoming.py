@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
@@ -13,7 +12,7 @@ from softphone.call.leg import LegSetup
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
 from softphone.call.session import SessionLeg
-from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError
+from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, anew
 from softphone.events import (
     CallAnswered,
     CallEnded,
@@ -22,7 +21,7 @@ from softphone.events import (
     SecurityRefused,
     StreamStatistics,
 )
-from softphone.media.port import MediaError
+from softphone.media.port import EventCallback, MediaError
 from softphone.security import SecurityShortfall, ShortfallCode
 from softphone.sip import (
     Body,
@@ -78,13 +77,13 @@ class IncomingLeg(SessionLeg):
             outcome = unmet(shortfalls)
         self._turn_down(488, outcome)
 
-    def renew(self, make: Callable[[MediaSetup], Negotiation]) -> None:
+    def renew(self, make: Callable[[MediaSetup, EventCallback], Negotiation]) -> None:
         """Judge the offer again with another negotiation, before the answer.
 
         A server does so when the other side of the call turns out to be less secure.
         """
         self.negotiation.close()
-        self.negotiation = make(replace(self.setup.media, on_event=self._media_event))
+        self.negotiation = make(self.setup.media, self._media_event)
         self.policy = self.negotiation.setup.policy
         if self._offered:
             outcome = self.negotiation.receive_offer(self._body)
@@ -245,7 +244,7 @@ class IncomingCall(Face[IncomingLeg]):
             raise
         if leg.over.done():
             if leg.failure is not None:
-                raise leg.failure
+                raise anew(leg.failure)
             ended = leg.over.result()
             message = f"the call ended before it was up: {ended.status} {ended.reason}"
             raise CallFailed(message, status=ended.status, reason=ended.reason)

@@ -11,10 +11,8 @@ offers and answers in both directions, the level of the whole call is judged by 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from softphone.call.capability import capabilities
 from softphone.call.refusal import (
@@ -25,6 +23,7 @@ from softphone.call.refusal import (
     not_agreed,
     read_description,
     sentences,
+    unreachable,
 )
 from softphone.call.reporting import AS_ASKED, ReportDemand
 from softphone.call.row import MediaRow, security_of
@@ -55,6 +54,10 @@ from softphone.srtp import Agreement, KeyPlan, choose
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
 
 
+def _nothing() -> None:
+    """Nobody can be asked for a picture."""
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
@@ -75,10 +78,6 @@ class MediaSetup:
     comfort_noise: bool = False
     video: VideoSetup | None = None
     reports: ReportDemand = AS_ASKED
-
-
-_MEMORABLE = 128
-"""No address is as long as that, with a zone neither; so names cannot fill memory."""
 
 
 @quick
@@ -141,7 +140,7 @@ class Negotiation:
         )
         self._rows: dict[str, MediaRow] = {}
         self._pending = _Pending()
-        self.ask_for_picture: Callable[[], None] = lambda: None
+        self.ask_for_picture: Callable[[], None] = _nothing
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
 
@@ -254,8 +253,8 @@ class Negotiation:
         pending = _Pending(final=final)
         notes: list[str] = []
         for media in negotiated:
-            unreachable = self._unreachable(media.remote_address[0])
-            candidate = unreachable or self._judge_answer(media, notes, final=final)
+            away = unreachable(media.remote_address[0], self.setup.host)
+            candidate = away or self._judge_answer(media, notes, final=final)
             if isinstance(candidate, Unacceptable):
                 return candidate
             pending.candidates.append(candidate)
@@ -306,7 +305,8 @@ class Negotiation:
             return Unacceptable(399, "an offer waits for its answer already")
         offered = self._session.receive_offer(description)
         chosen = self._session.choose(offered, worth=self._worth)
-        refusal = next(filter(None, (self._unreachable(c.remote_address[0]) for c in chosen)), None)
+        host = self.setup.host
+        refusal = next(filter(None, (unreachable(c.remote_address[0], host) for c in chosen)), None)
         if refusal is None and not any(line.media == "audio" for line in chosen):
             refusal = self._explain(offered)
         if refusal is not None:
@@ -336,17 +336,6 @@ class Negotiation:
             candidate = _Candidate(row, media, agreements.get(media.index), answered=True)
             self._pending.candidates.append(candidate)
         return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
-
-    def _unreachable(self, host: str) -> Unacceptable | None:
-        """Media goes to numeric addresses of our own family only: nobody is looked up for it."""
-        version = _version_of(host)
-        if version is None:
-            return Unacceptable(301, f"the media address {host[:64]} is a name, not an address")
-        if "%" in host:
-            return Unacceptable(301, "the media address has a zone, which means nothing here")
-        if version != _version_of(self.setup.host):
-            return Unacceptable(301, f"the media address {host} is not of our own address family")
-        return None
 
     def _answer_direction(self, most: Direction) -> Direction:
         if not self.held:
@@ -458,9 +447,10 @@ class Negotiation:
             row.plan.rollback()
 
     def close(self) -> None:
-        """Close every row."""
+        """Close every row; whoever was told of them is let go, since he keeps us."""
         for row in self._rows.values():
             row.close()
+        self._on_event, self.ask_for_picture = None, _nothing
 
     # Parts
 
@@ -479,7 +469,7 @@ class Negotiation:
                 KeyPlan(setup.policy.suites, entropy=setup.entropy),
                 cname=setup.cname,
                 reports=setup.reports,
-                reachable=lambda host: self._unreachable(host) is None,
+                host=setup.host,
             )
         return self._rows[media]
 
@@ -490,16 +480,3 @@ class Negotiation:
         )
         media = tuple(candidate.security for candidate in candidates)
         return Proposal(media, direction, body, tuple(notes))
-
-
-def _version_of(host: str) -> int | None:
-    """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
-    return _remembered_version(host) if len(host) <= _MEMORABLE else None
-
-
-@lru_cache(1024)
-def _remembered_version(host: str) -> int | None:
-    try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return None

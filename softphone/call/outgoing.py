@@ -32,6 +32,7 @@ from softphone.errors import (
     NotFound,
     Redirected,
     SoftphoneError,
+    anew,
 )
 from softphone.events import (
     CallAnswered,
@@ -386,8 +387,10 @@ class OutgoingCall:
         far end's refusal, SecurityShortfall when we refused what it answered, NoAnswer on
         time-out, Canceled when the call was given up.
         """
+        limit = asyncio.timeout(timeout)
+        late = False
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 await self.start()
                 leg = self._leg
                 try:
@@ -397,17 +400,23 @@ class OutgoingCall:
                     # Both a time-out and our own cancellation give the call up.
                     leg.cancel(480, "not answered in time" if limit.expired() else "")
                     raise
-        except TimeoutError as error:
-            if not limit.expired():
+        except TimeoutError:
+            late = limit.expired()
+            if not late:
                 raise
-            raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408) from error
+        finally:
+            # It holds its task, which an error of ours would be held by, and the error this frame.
+            del limit
+        if late:
+            raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
+        leg = self._leg
         if leg.over.done():
             raise self._failure(leg.over.result())
         return Call.of(leg)
 
     def _failure(self, ended: CallEnded) -> SoftphoneError:
         if self._leg.failure is not None:
-            return self._leg.failure
+            return anew(self._leg.failure)
         if ended.by is EndedBy.LOCAL:
             return Canceled("the call was given up", status=487)
         message = f"the call ended before it was up: {ended.status} {ended.reason}"

@@ -5,8 +5,10 @@ RFC 3261 section 20.43 (warn-codes), RFC 4568.  No key ever gets into a sentence
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from softphone.sdp import MalformedDescription, SessionDescription
 from softphone.security import Shortfall, ShortfallCode
@@ -23,6 +25,7 @@ __all__ = [
     "reason_header",
     "sentences",
     "unmet",
+    "unreachable",
     "warning_header",
 ]
 
@@ -87,6 +90,35 @@ def not_agreed(what: str, profile: str, media: str) -> Unacceptable:
 def unmet(shortfalls: tuple[Shortfall, ...]) -> Unacceptable:
     """A description that the policy of the call forbids."""
     return Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls)
+
+
+_MEMORABLE = 128
+"""No address is as long as that, with a zone neither; so names cannot fill memory."""
+
+
+def unreachable(host: str, ours: str) -> Unacceptable | None:
+    """Media goes to numeric addresses of our own family only: nobody is looked up for it."""
+    version = _version_of(host)
+    if version is None:
+        return Unacceptable(301, f"the media address {host[:64]} is a name, not an address")
+    if "%" in host:
+        return Unacceptable(301, "the media address has a zone, which means nothing here")
+    if version != _version_of(ours):
+        return Unacceptable(301, f"the media address {host} is not of our own address family")
+    return None
+
+
+def _version_of(host: str) -> int | None:
+    """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
+    return _remembered_version(host) if len(host) <= _MEMORABLE else None
+
+
+@lru_cache(1024)
+def _remembered_version(host: str) -> int | None:
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
 
 
 def _printable(text: str, most: int) -> str:

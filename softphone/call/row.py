@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from softphone.call.refusal import unreachable
 from softphone.call.reporting import AS_ASKED, ReportDemand
 from softphone.call.video import video_spec
 from softphone.events import Direction
@@ -42,7 +43,7 @@ def security_of(media: NegotiatedMedia, agreement: Agreement | None) -> MediaSec
 class MediaRow:
     """A row and its keys.  `spec` is how it was opened last, None before.
 
-    `reachable` says whether media can be sent to a host.
+    `host` is our own address, of whose family the far end's must be.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class MediaRow:
         *,
         cname: str,
         reports: ReportDemand = AS_ASKED,
-        reachable: Callable[[str], bool],
+        host: str,
     ) -> None:
         self.local = local
         self.plan = plan
@@ -62,7 +63,7 @@ class MediaRow:
         self._port = port
         self._cname = cname
         self._reports = reports
-        self._reachable = reachable
+        self._host = host
         self._codecs: tuple[NegotiatedCodec, ...] = ()
         self.closed = False
         self._silent = False
@@ -178,7 +179,7 @@ class MediaRow:
             spec = self.spec
             return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
         rtcp_host, rtcp_port = media.remote_rtcp
-        return (host, port), (rtcp_host if self._reachable(rtcp_host) else host, rtcp_port)
+        return (host, port), (host if unreachable(rtcp_host, self._host) else rtcp_host, rtcp_port)
 
 
 def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:

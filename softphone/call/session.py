@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from weakref import ReferenceType, ref
 
 from softphone.call.dialing import read_info
 from softphone.call.digits import DigitWatches
@@ -123,14 +124,26 @@ class SessionLeg(Leg):
         self.referral: PendingReferral | None = None
         self.transfers = 0
         """How many the far ends have asked for, of this call and of those that it came from."""
-        self.face: object = None
-        """What the application holds of this leg, made once."""
+        self._face: object = None
+        self._last_face: ReferenceType[object] | None = None
         self._change: _Change | None = None
         self._hold_task: asyncio.Task[None] | None = None
         self._transfer: asyncio.Future[None] | None = None
         self._transfer_subscription: Subscription | None = None
         self._early_answer: Body | None = None
         self.digits = DigitWatches(setup.change, setup.call_later)
+
+    @property
+    def face(self) -> object:
+        """What the application holds of this leg, made once; kept here until the end only."""
+        if self._face is None and self._last_face is not None:
+            return self._last_face()
+        return self._face
+
+    @face.setter
+    def face(self, face: object) -> None:
+        self._last_face = ref(face)
+        self._face = None if self.over.done() else face
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
@@ -178,7 +191,11 @@ class SessionLeg(Leg):
         self._change = change
         if not self.command(lambda now: usage.reinvite(body, now=now, headers=headers)):
             self._change_failed(CallError(_PENDING, status=491, reason="Request Pending"))
-        await asyncio.shield(change.done)
+        try:
+            await asyncio.shield(change.done)
+        finally:
+            # An error of it would hold this frame, and this frame it, and the call with it.
+            del change
 
     def _take_back(self) -> None:
         """What was held for falling below the policy may go on if it is above it again."""
@@ -404,7 +421,10 @@ class SessionLeg(Leg):
             subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
             self._transfer_subscription = subscription
             self.setup.adopt(subscription, self.handle)
-        await self._transfer
+        try:
+            await self._transfer
+        finally:
+            self._transfer = None
 
     def _notified(self, event: NotifyReceived[Subscription]) -> None:
         if event.subscription is not self._transfer_subscription or not event.status:
@@ -450,6 +470,7 @@ class SessionLeg(Leg):
         """The call is over, and with it whatever was asked for within it."""
         self.digits.close()
         super().finish(ended, error)
+        self._face = None
         self._change_done(CallFailed("the call ended before the change was made"))
         _settle(self._transfer, CallFailed("the call ended before the transfer was made"))
 

@@ -345,8 +345,9 @@ class _CalleeLeg(OutgoingLeg):
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A negotiation that falls back where the call is not secure."""
-        plain = super().make_negotiation(media)
-        return ClearNegotiation(plain.setup) if self._clear else plain
+        if self._clear:
+            return ClearNegotiation(media, self._media_event)
+        return super().make_negotiation(media)
 
 
 async def _up(leg: SessionLeg) -> bool:

@@ -172,6 +172,8 @@ class Conversation:
         for task in (member.telling, member.following):
             if task is not None:
                 task.cancel()
+        # What a task was canceled with holds its frames, and these the member.
+        member.telling = member.following = None
 
     def _leave(self, member: _Member) -> None:
         """A member has left; the last one is hung up."""

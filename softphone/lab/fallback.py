@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal, Unacceptable
+from softphone.media.port import EventCallback
 from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy
 from softphone.sip import Body
@@ -19,8 +20,8 @@ __all__ = ["ClearNegotiation"]
 class ClearNegotiation(Negotiation):
     """Answers every audio offer in clear, RTP/SAVP with RTP/AVP."""
 
-    def __init__(self, setup: MediaSetup) -> None:
-        super().__init__(replace(setup, policy=SecurityPolicy.clear()))
+    def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
+        super().__init__(replace(setup, policy=SecurityPolicy.clear()), on_event)
 
     def _worth(self, line: OfferedMedia) -> int | None:
         return 1 if line.media == "audio" else None

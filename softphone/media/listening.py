@@ -23,6 +23,11 @@ logger = logging.getLogger("softphone.media")
 Tell = Callable[[Found | AnswerVerdict, float], None]
 """Takes what was found, and the media time at which that was known, in seconds."""
 
+
+def _tell_nobody(found: Found | AnswerVerdict, now: float) -> None:
+    """The listener is closed."""
+
+
 _HUBS: WeakKeyDictionary[MediaPort, _Hub] = WeakKeyDictionary()
 
 
@@ -78,6 +83,8 @@ class Listener:
         if not self._closed:
             self._closed = True
             self._hub.leave(self)
+            # Who was told keeps us, as a rule: here he is let go.
+            self.tell = _tell_nobody
 
 
 class _Hub:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
+from weakref import ref
 
 from softphone.errors import LocalProtocolError
 from softphone.media.fan import FanSink
@@ -38,13 +39,13 @@ class Attached(Protocol):
 
 
 class StreamSound:
-    """The sound of one stream, both ways.
+    """The sound of one stream, both ways, of a call that it knows and does not keep.
 
     Every method but `stop_...` and `close` raises LocalProtocolError once the call is over.
     """
 
     def __init__(self, owner: SoundOwner) -> None:
-        self._owner = owner
+        self._call = ref(owner)
         self._sink: Sink | None = None
         self._listeners: list[Sink] = []
         self._monitors: list[Sink] = []
@@ -55,10 +56,22 @@ class StreamSound:
     @property
     def handle(self) -> StreamHandle:
         """The row's name."""
-        row = self._owner.stream
+        row = self._row
         if row is None:
             raise LocalProtocolError("the stream is closed: the call is over")
         return row.handle
+
+    @property
+    def _owner(self) -> SoundOwner:
+        owner = self._call()
+        if owner is None:
+            raise LocalProtocolError("the stream is closed: the call is over")
+        return owner
+
+    @property
+    def _row(self) -> LocalMedia | None:
+        owner = self._call()
+        return None if owner is None else owner.stream
 
     @property
     def source(self) -> Source | None:
@@ -87,8 +100,9 @@ class StreamSound:
         """One less."""
         if sink in self._listeners:
             self._listeners.remove(sink)
-            if self._owner.stream is not None:
-                self._hear(self._owner.stream.handle)
+            row = self._row
+            if row is not None:
+                self._hear(row.handle)
 
     def monitor(self, sink: Sink) -> None:
         """Deliver what is sent to one more."""
@@ -100,9 +114,9 @@ class StreamSound:
         """One less."""
         if sink in self._monitors:
             self._monitors.remove(sink)
-            if self._owner.stream is not None:
-                handle = self._owner.stream.handle
-                self._owner.media_port.monitor(handle, _joined(self._monitors))
+            row = self._row
+            if row is not None:
+                self._owner.media_port.monitor(row.handle, _joined(self._monitors))
 
     def _hear(self, handle: StreamHandle) -> None:
         sinks = self._listeners if self._sink is None else [self._sink, *self._listeners]

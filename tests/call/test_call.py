@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -59,6 +60,16 @@ async def test_there_is_one_call_for_a_leg():
     assert call.state is CallState.CONFIRMED
     assert call.streams == (call.audio,)
     assert str(call.peer.uri) == "sip:bob@192.0.2.2"
+    leg = call._leg
+    call.hangup()
+    assert Call.of(leg) is call
+    gone = ref(call)
+    del call
+    # The end is the application's to keep; who asks then is told of it all the same.
+    assert gone() is None
+    late = Call.of(leg)
+    assert late.state is CallState.TERMINATED
+    assert Call.of(leg) is late
 
 
 async def test_hold_and_resume_do_nothing_twice():

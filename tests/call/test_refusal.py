@@ -12,6 +12,7 @@ from softphone.call.refusal import (
     read_description,
     reason_header,
     unmet,
+    unreachable,
     warning_header,
 )
 from softphone.sdp import SessionDescription
@@ -69,3 +70,18 @@ def test_a_fallback_that_nobody_agreed_to_is_a_security_matter():
     refusal = not_agreed("answer", "RTP/AVP", "audio")
     assert refusal.shortfalls[0].code is ShortfallCode.SRTP_REQUIRED
     assert "RTP/AVP" in refusal.explanation
+
+
+@pytest.mark.parametrize(
+    ("host", "ours", "said"),
+    [
+        ("198.51.100.1", "192.0.2.1", None),
+        ("2001:db8::2", "2001:db8::1", None),
+        ("media.example.com", "192.0.2.1", "is a name"),
+        ("fe80::1%eth0", "fe80::2", "has a zone"),
+        ("2001:db8::2", "192.0.2.1", "is not of our own address family"),
+    ],
+)
+def test_media_goes_to_addresses_of_our_own_family(host, ours, said):
+    refusal = unreachable(host, ours)
+    assert (refusal is None) if said is None else (said in refusal.explanation)

@@ -36,7 +36,7 @@ def row_of(port):
         port.allocate(),
         plan,
         cname="us",
-        reachable=lambda host: host.replace(".", "").isdigit(),
+        host="192.0.2.1",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 
 from softphone.errors import LocalProtocolError
@@ -87,3 +89,18 @@ def test_after_the_call_nothing_is_done_and_its_end_is_told_once():
     for command in (lambda: sound.play(None), lambda: sound.listen(ring), lambda: sound.handle):
         with pytest.raises(LocalProtocolError):
             command()
+
+
+def test_it_keeps_no_call_and_does_nothing_once_that_is_gone():
+    owner = Owner()
+    sound, ring = StreamSound(owner), PcmRing()
+    sound.listen(ring)
+    sound.monitor(ring)
+    gone = ref(owner)
+    del owner
+    assert gone() is None
+    sound.stop_listening(ring)
+    sound.stop_monitoring(ring)
+    for command in (sound.play, sound.record):
+        with pytest.raises(LocalProtocolError):
+            command(None)

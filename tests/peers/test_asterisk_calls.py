@@ -405,12 +405,12 @@ async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
 ):
     path = await relay(asterisk.mtls)
     config = account(
-        "alice",
+        "nina",
         path.address,
         "tls",
         ca=authority.certificate,
-        client=client_certificate("alice"),
-        password="alicepw",
+        client=client_certificate("nina"),
+        password="ninapw",
     )
     line = await phone.register(config)
     call = await line.dial("601").answered(timeout=10)

@@ -70,15 +70,18 @@ class Relay:
         """Take new connections again."""
         self._admits = True
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if not self._admits:
             _reset(writer)
             return
+        # A task of our own: Python 3.11 reports one that asyncio.streams has made, and that is
+        # canceled, as an exception that nobody has read.
+        task = asyncio.create_task(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self.target)
         self._writers |= {writer, far_writer}
         try:

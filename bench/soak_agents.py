@@ -7,11 +7,14 @@ RFC 4733, INFO and as tones in turn and have to be heard, Bob is held and taken 
 transferred to Frank, blind and attended in turn, who talks with him until Bob hangs up.
 
 Once every ten seconds memory (RSS), objects that the collector knows, those of ours by type, tasks,
-timers and descriptors are counted.  Whatever nobody reads is caught: exceptions of tasks and of
-callbacks, of finalizers, errors that are logged and warnings of Python; what softphone itself
-warns of is counted.  Prints a summary, writes
+timers and descriptors are counted.  Of each minute, two rounds of every slot, the least of the
+counts is judged: calls come and go, and what waits for the collector, an application's own or the
+standard library's, only ever adds to what is held.  Whatever nobody
+reads is caught: exceptions of tasks and of callbacks, of finalizers, errors that are logged and
+warnings of Python; what softphone itself warns of is counted.  Prints a summary, writes
 results/soak_agents.json, and with matplotlib results/soak_agents.png; fails when memory or objects
-grow after the first quarter, when an exception was unread, or a step has failed.
+grow after the first quarter, when something of a call is left after the last one (no collector is
+run before that is counted), when an exception was unread, or a step has failed.
 
     python bench/soak_agents.py [MINUTES] [CALLS]
 """
@@ -40,7 +43,9 @@ import numpy as np
 from softphone._version import __version__
 from softphone.account import load_account
 from softphone.account.account import Account
-from softphone.call import Call, IncomingCall
+from softphone.call import Call, IncomingCall, OutgoingCall
+from softphone.call.leg import Leg
+from softphone.call.negotiation import Negotiation
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, DigitReceived
 from softphone.lab import LabConfig, LabServer
@@ -48,6 +53,8 @@ from softphone.lab.config import LabUser, Login
 from softphone.machine import Transport
 from softphone.media.port import Pcm
 from softphone.phone import Phone
+from softphone.sdp import Session
+from softphone.srtp import KeyPlan
 
 MINUTES, CALLS = 60.0, 50
 EVERY = 10.0
@@ -61,7 +68,11 @@ METHODS = ("rtp", "info", "inband")
 DIGITS = "1#"
 GROWTH = 0.03
 """Share by which memory or objects may have grown in an hour, by a straight line through the last
-three quarters of the counts."""
+three quarters of the minima."""
+WINDOW = 2 * CYCLE
+"""Seconds of which the least count is taken."""
+OF_A_CALL = (Call, IncomingCall, OutgoingCall, Leg, Negotiation, KeyPlan, Session)
+"""Of these nothing may be left when all calls are over."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -301,21 +312,26 @@ async def soak(minutes: float, calls: int, unread: Unread) -> dict[str, object]:
             office.over.set()
             await asyncio.gather(*slots)
             await asyncio.sleep(LINGER)
-            gc.collect()
             quiet = count(began, office)
+            left = Counter(
+                type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, OF_A_CALL)
+            )
             for task in attending:
                 task.cancel()
             await asyncio.gather(*attending, return_exceptions=True)
     gc.collect()
-    return {"done": dict(office.done), "rows": rows, "quiet": quiet}
+    return {"done": dict(office.done), "rows": rows, "quiet": quiet, "left": dict(left)}
 
 
 def growth(rows: list[dict[str, object]], name: str) -> float:
     """The share by which a count grows in an hour, by a straight line through its last part."""
     kept = rows[len(rows) // 4 :]
-    if len(kept) < 3:
+    size = round(WINDOW / EVERY)
+    windows = [kept[at : at + size] for at in range(0, len(kept) - size + 1, size)]
+    if len(windows) < 3:
         return 0.0
-    places, values = ([float(row[key]) for row in kept] for key in ("seconds", name))
+    least = [min(window, key=lambda row: float(row[name])) for window in windows]
+    places, values = ([float(row[key]) for row in least] for key in ("seconds", name))
     return statistics.linear_regression(places, values).slope * 3600.0 / statistics.mean(values)
 
 
@@ -376,7 +392,7 @@ def main() -> int:
     folder = RESULTS if minutes >= MINUTES else Path(tempfile.gettempdir())
     (folder / "soak_agents.json").write_text(json.dumps(record) + "\n")
     draw(rows, folder / "soak_agents.png")
-    bad = bool(unread.found) or bool(failures) or lost != 0
+    bad = bool(unread.found) or bool(failures) or bool(found["left"]) or lost != 0
     return 1 if bad or max(grown.values()) > GROWTH else 0
 
 

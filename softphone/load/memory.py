@@ -1,11 +1,10 @@
 """Garbage collection while a process makes load.
 
 What is there before the load begins stays to its end, so it is not looked through again.  A call
-that is over is a ring of some 330 objects (its usage, its transactions, its offers) that only the
-collector frees, so it must come by: seldom enough that young calls are not looked through over and
-over, often enough that the oldest collection finds thousands of dead calls and not hundreds of
-thousands, which would take hundreds of megabytes and stop the media for as long.  It is the whole
-process's setting for as long as a run lasts, and is undone.
+that is over is freed by its references alone; what a scenario leaves in rings, or a transport of
+asyncio's, which keeps a method of its own, only the collector frees.  So it must come by, but
+seldom: thousands of live calls are otherwise looked through over and over, and media waits as
+long.  It is the whole process's setting for as long as a run lasts, and is undone.
 """
 
 from __future__ import annotations

@@ -152,6 +152,7 @@ class Office:
         async for incoming in account.incoming():
             rate = RATES[next(numbers) % len(RATES)]
             self.spawn(self.answer(incoming, name, rate), name)
+            del incoming  # Else the last one was kept here, for want of a next.
 
     async def answer(self, incoming: IncomingCall, name: str, rate: int) -> None:
         """A callee's side of one call."""

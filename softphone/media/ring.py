@@ -19,9 +19,9 @@ __all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
 EMPTY = -(1 << 62)
 
 NEAR = 160
+"""Octets: 20 ms of G.711 or G.722."""
 MOST_JOINED = 8
 """Packets of 2.5 ms in a frame of 20."""
-"""Octets: 20 ms of G.711 or G.722."""
 
 
 @dataclass(frozen=True, slots=True)

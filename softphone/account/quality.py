@@ -36,6 +36,9 @@ __all__ = ["QualityReporter", "voice_report"]
 
 logger = logging.getLogger("softphone.account")
 
+LONGEST_DURATION_MS = 3_600_000
+"""The longest burst or gap that a report has room for (RFC 6035 section 4.6.1)."""
+
 AnyLeg: TypeAlias = IncomingLeg | OutgoingLeg
 Followed = TypeVar("Followed", IncomingLeg, OutgoingLeg)
 
@@ -140,6 +143,8 @@ def voice_report(leg: AnyLeg, began: datetime, now: datetime, *, final: bool) ->
         "OrigID": ours if isinstance(leg, OutgoingLeg) else theirs,
         "LocalAddr": _address(local.host, local.rtp_port, local.ssrc),
         "RemoteAddr": _address(*spec.remote, seen.remote_ssrc or 0),
+        "LocalGroup": _group(usage.local),
+        "RemoteGroup": _group(usage.remote),
     }
     times = {"START": _stamp(began), "STOP": _stamp(now)}
     remote = seen.remote_quality
@@ -154,6 +159,11 @@ def voice_report(leg: AnyLeg, began: datetime, now: datetime, *, final: bool) ->
 
 def _address(host: str, port: int, ssrc: int) -> str:
     return f"IP={host} PORT={port} SSRC=0x{ssrc:08x}"
+
+
+def _group(end: NameAddr) -> str:
+    """What a collector adds reports up by: the domain, for we know of no other group."""
+    return end.uri.host if isinstance(end.uri, SipUri) else end.uri.scheme
 
 
 def _stamp(moment: datetime) -> str:
@@ -206,9 +216,9 @@ def _measured(
         "PacketLoss": {"NLR": _share(quality.loss_rate), "JDR": _share(quality.discard_rate)},
         "BurstGapLoss": {
             "BLD": _share(quality.burst_density),
-            "BD": _whole(quality.burst_duration_ms),
+            "BD": _whole(quality.burst_duration_ms, most=LONGEST_DURATION_MS),
             "GLD": _share(quality.gap_density),
-            "GD": _whole(quality.gap_duration_ms),
+            "GD": _whole(quality.gap_duration_ms, most=LONGEST_DURATION_MS),
             "GMIN": str(quality.gap_threshold),
         },
         "Delay": {
@@ -218,13 +228,13 @@ def _measured(
             "IAJ": _whole(jitter_ms),
         },
         "Signal": {
-            "SL": _level(quality.signal_level_dbm0),
-            "NL": _level(quality.noise_level_dbm0),
-            "RERL": _level(quality.residual_echo_return_loss_db),
+            "SL": _rounded(quality.signal_level_dbm0, least=-99, most=99),
+            "NL": _rounded(quality.noise_level_dbm0, least=-99, most=99),
+            "RERL": _rounded(quality.residual_echo_return_loss_db, most=126),
         },
         "QualityEst": {
-            "RCQ": _level(quality.r_factor),
-            "EXTRI": _level(quality.external_r_factor),
+            "RCQ": _rounded(quality.r_factor),
+            "EXTRI": _rounded(quality.external_r_factor),
             "MOSLQ": _score(quality.mos_listening),
             "MOSCQ": _score(quality.mos_conversational),
             "QoEEstAlg": "G.107",
@@ -238,12 +248,13 @@ def _said(keys: dict[str, str | None]) -> dict[str, str]:
     return {key: value for key, value in keys.items() if value is not None}
 
 
-def _whole(value: float | None) -> str | None:
-    return None if value is None else str(max(0, min(65535, round(value))))
+def _rounded(value: float | None, *, least: int = 0, most: int = 120) -> str | None:
+    """A whole number, in the range that the grammar has."""
+    return None if value is None else str(max(least, min(most, round(value))))
 
 
-def _level(value: float | None) -> str | None:
-    return None if value is None else str(round(value))
+def _whole(value: float | None, *, most: int = 65535) -> str | None:
+    return _rounded(value, most=most)
 
 
 def _share(value: float) -> str:

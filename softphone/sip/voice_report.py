@@ -7,14 +7,16 @@
     Timestamps:START=2004-10-10T18:23:43Z STOP=2004-10-10T18:26:02Z
 
 A report is lines of a name and a value, of which those of metrics hold KEY=value; every known key
-is checked by the grammar.  As the RFC's own examples do, lines may be folded, in any order within
-their part, and an SSRC may lack its 0x.  Extensions are kept nowhere.
+is checked by the grammar, and an unknown one, or a word, is an extension, kept nowhere.  Read is
+what the RFC's own examples and phones do: folded lines, any order within a part, an SSRC without
+its 0x, "Metrics" for those of this end, no groups, remote metrics without their times.  Written is
+the grammar, in its order.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -71,24 +73,25 @@ class VoiceReport:
 
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~()<>:\\/\[\]?{},@;=]+"
 _NUMBER = r"[0-9]{1,5}"
+_DURATION = r"[0-9]{1,7}"
 _SHARE = r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)"
 _MOS = r"[0-5](?:\.[0-9]{1,3})?"
 _LEVEL = r"-?[0-9]{1,3}"
 _DATE, _CLOCK = r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
 _TIME = rf"{_DATE}T{_CLOCK}(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"
 _QUOTED = r'"[^"\r\n]{0,256}"'
-_R = r"(?:1[0-2][0-9]|[0-9]{1,2})"
+_R = r"(?:120|1[01][0-9]|[0-9]{1,2})"
 
 METRIC_LINES: Mapping[str, Mapping[str, str]] = {
     "Timestamps": {"START": _TIME, "STOP": _TIME},
     "SessionDesc": {
         "PT": r"(?:1[01][0-9]|12[0-7]|[0-9]{1,2})",
         "PD": rf"(?:{_WORD}|{_QUOTED})",
-        "SR": r"[0-9]{1,6}",
-        "FD": _NUMBER,
-        "FO": _NUMBER,
-        "FPP": _NUMBER,
+        "SR": r"[0-9]{1,6}(?:;[0-9]{1,6}){0,7}",
         "PPS": _NUMBER,
+        "FD": r"[0-9]{1,4}",
+        "FO": _NUMBER,
+        "FPP": r"[0-9]{1,2}",
         "FMTP": _QUOTED,
         "PLC": r"[0-3]",
         "SSUP": r"(?:on|off)",
@@ -101,24 +104,29 @@ METRIC_LINES: Mapping[str, Mapping[str, str]] = {
         "JBX": _NUMBER,
     },
     "PacketLoss": {"NLR": _SHARE, "JDR": _SHARE},
-    "BurstGapLoss": {"BLD": _SHARE, "BD": _NUMBER, "GLD": _SHARE, "GD": _NUMBER, "GMIN": _NUMBER},
+    "BurstGapLoss": {
+        "BLD": _SHARE,
+        "BD": _DURATION,
+        "GLD": _SHARE,
+        "GD": _DURATION,
+        "GMIN": r"[0-9]{1,3}",
+    },
     "Delay": dict.fromkeys(("RTD", "ESD", "OWD", "SOWD", "IAJ", "MAJ"), _NUMBER),
     "Signal": {"SL": _LEVEL, "NL": _LEVEL, "RERL": r"[0-9]{1,3}"},
     "QualityEst": {
-        **dict.fromkeys(("RLQ", "RCQ", "EXTRI", "EXTRO"), _R),
-        **dict.fromkeys(("MOSLQ", "MOSCQ"), _MOS),
-        **dict.fromkeys(
-            (
-                "RLQEstAlg",
-                "RCQEstAlg",
-                "ExtRIEstAlg",
-                "ExtROEstAlg",
-                "MOSLQEstAlg",
-                "MOSCQEstAlg",
-                "QoEEstAlg",
-            ),
-            _WORD,
-        ),
+        "RLQ": _R,
+        "RLQEstAlg": _WORD,
+        "RCQ": _R,
+        "RCQEstAlg": _WORD,
+        "EXTRI": _R,
+        "ExtRIEstAlg": _WORD,
+        "EXTRO": _R,
+        "ExtROEstAlg": _WORD,
+        "MOSLQ": _MOS,
+        "MOSLQEstAlg": _WORD,
+        "MOSCQ": _MOS,
+        "MOSCQEstAlg": _WORD,
+        "QoEEstAlg": _WORD,
     },
 }
 _ADDRESS = re.compile(
@@ -139,18 +147,23 @@ SESSION_LINES: Mapping[str, re.Pattern[str]] = {
     "RemoteMAC": _MAC,
 }
 REQUIRED = ("CallID", "LocalID", "RemoteID", "OrigID", "LocalAddr", "RemoteAddr")
+GROUPS = ("LocalGroup", "RemoteGroup")
+"""Written in each report, as the grammar has it; phones leave them out."""
 _ALERT = {
     "TYPE": _WORD,
     "SEVERITY": r"(?:Warning|Critical|Clear)",
     "DIR": r"(?:local|remote)",
 }
-_PARAMETER = re.compile(rf"([A-Za-z0-9\-]{{1,32}})=({_QUOTED}|[^ \t\"]{{1,256}})")
+_ALERT_NAMES = ("Type", "Severity", "Dir")
+_KEY = r"([A-Za-z0-9\-]{1,32})[ \t]*+=[ \t]*+"
+_PARAMETER = re.compile(rf'{_KEY}({_QUOTED}|[^ \t"]{{1,256}})')
+_EXTENSION = re.compile(rf'(?!{_KEY})[^ \t"]{{1,256}}')
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9\-]{0,63}")
 _LOCAL, _REMOTE, _DIALOG = "LocalMetrics", "RemoteMetrics", "DialogID"
 _KNOWN = {
     name.lower(): name
     for name in (*ReportKind, *SESSION_LINES, *METRIC_LINES, _LOCAL, _REMOTE, _DIALOG)
-}
+} | {"metrics": _LOCAL}
 _KEYS = {
     line: {key.upper(): (key, re.compile(form, re.IGNORECASE)) for key, form in keys.items()}
     for line, keys in METRIC_LINES.items()
@@ -190,7 +203,7 @@ def parse_voice_report(data: bytes) -> VoiceReport:
         raise _wrong("has LocalMetrics")
     remote = _metrics(parts[_REMOTE]) if _REMOTE in parts else None
     final, alert = _subject(kind, lines[0][1])
-    local = _metrics(parts[_LOCAL])
+    local = _timed(_metrics(parts[_LOCAL]))
     return VoiceReport(kind, _session(parts[""]), local, remote, final, dialog, alert)
 
 
@@ -251,19 +264,24 @@ def _metrics(lines: Mapping[str, str]) -> ReportMetrics:
             if key in keys or form.fullmatch(text) is None:
                 raise _wrong(f"has {key} once, in its form, in {line}")
             keys[key] = text
-    if not {"START", "STOP"} <= found.get("Timestamps", {}).keys():
-        raise _wrong("says from when to when its metrics are")
     return ReportMetrics(found)
 
 
+def _timed(metrics: ReportMetrics) -> ReportMetrics:
+    if not {"START", "STOP"} <= metrics.lines.get("Timestamps", {}).keys():
+        raise _wrong("says from when to when its metrics are")
+    return metrics
+
+
 def _parameters(value: str) -> Iterator[tuple[str, str]]:
+    """The keys and their values; an extension that is but a word has no key."""
     at = count = 0
     while at < len(value):
-        match = _PARAMETER.match(value, at)
+        match = _PARAMETER.match(value, at) or _EXTENSION.match(value, at)
         count += 1
         if match is None or count > MOST_KEYS:
             raise _wrong("has KEY=value in a line of metrics")
-        yield match[1], match[2]
+        yield (match[1], match[2]) if match.re is _PARAMETER else ("", match[0])
         rest = value[match.end() :].lstrip(" \t")
         at = len(value) - len(rest)
         if rest and at == match.end():
@@ -276,23 +294,26 @@ def _parameters(value: str) -> Iterator[tuple[str, str]]:
 def print_voice_report(report: VoiceReport) -> bytes:
     """Write a report, in the order of the grammar.
 
-    Raises MalformedMessage for one that `parse_voice_report` would refuse.
+    Raises MalformedMessage for one that `parse_voice_report` would refuse, or the grammar.
     """
+    missing = [name for name in GROUPS if name not in report.session]
+    if missing:
+        raise _wrong(f"is written with {missing[0]}")
     head = report.kind.value
     if report.final:
         head += ": CallTerm"
     if report.alert:
-        alert = dict(zip(("Type", "Severity", "Dir"), report.alert.values(), strict=True))
-        head += ": " + _keys(alert)
+        said = {name: report.alert.get(name.upper(), "") for name in _ALERT_NAMES}
+        head += ": " + _keys(said, _ALERT_NAMES)
     lines = [head]
     lines += [f"{name}: {report.session[name]}" for name in SESSION_LINES if name in report.session]
     for name, metrics in ((_LOCAL, report.local), (_REMOTE, report.remote)):
         if metrics is not None:
             lines.append(f"{name}:")
             lines += [
-                f"{line}: {_keys(metrics.lines[line])}"
-                for line in METRIC_LINES
-                if metrics.lines.get(line)
+                f"{line}: {_keys(metrics.lines[line], order)}"
+                for line, order in METRIC_LINES.items()
+                if _timed(metrics).lines.get(line)
             ]
     if report.dialog is not None:
         lines.append(f"{_DIALOG}: {report.dialog}")
@@ -302,5 +323,5 @@ def print_voice_report(report: VoiceReport) -> bytes:
     return data
 
 
-def _keys(keys: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in keys.items())
+def _keys(keys: Mapping[str, str], order: Iterable[str]) -> str:
+    return " ".join(f"{key}={keys[key]}" for key in order if key in keys)

@@ -57,12 +57,14 @@ def test_everything_that_was_measured_is_told():
         "OrigID": "<sip:alice@example.test>",
         "LocalAddr": "IP=192.0.2.1 PORT=4000 SSRC=0x00000007",
         "RemoteAddr": "IP=192.0.2.2 PORT=5000 SSRC=0x00000009",
+        "LocalGroup": "example.test",
+        "RemoteGroup": "example.test",
     }
     lines = report.local.lines
     assert lines["Timestamps"] == {"START": "2026-01-01T00:00:00Z", "STOP": "2026-01-01T00:01:00Z"}
     assert lines["PacketLoss"] == {"NLR": "1.23", "JDR": "0.40"}
     assert lines["BurstGapLoss"] == {
-        "BLD": "50.00", "BD": "120", "GLD": "0.10", "GD": "65535", "GMIN": "16"
+        "BLD": "50.00", "BD": "120", "GLD": "0.10", "GD": "70000", "GMIN": "16"
     }  # fmt: skip
     assert lines["Delay"] == {"RTD": "80", "ESD": "40", "SOWD": "90", "IAJ": "2"}
     assert lines["Signal"] == {"SL": "-20"}
@@ -74,6 +76,29 @@ def test_everything_that_was_measured_is_told():
     assert report.remote.get("Delay", "SOWD") is None
     assert report.remote.get("QualityEst", "MOSCQ") == "3.9"
     assert "Signal" not in report.remote.lines
+
+
+def test_numbers_stay_in_the_ranges_of_the_grammar():
+    loud = VoiceQuality(
+        gap_duration_ms=1e9, burst_duration_ms=1e9, signal_level_dbm0=-120.0,
+        noise_level_dbm0=-126.0, residual_echo_return_loss_db=126.0, jitter_buffer_nominal_ms=1e9,
+    )  # fmt: skip
+    report = voice_report(leg_of(OutgoingLeg, quality=loud), BEGAN, NOW, final=True)
+    assert report is not None
+    lines = report.local.lines
+    assert (lines["BurstGapLoss"]["BD"], lines["BurstGapLoss"]["GD"]) == ("3600000", "3600000")
+    assert lines["Signal"] == {"SL": "-99", "NL": "-99", "RERL": "126"}
+    assert lines["JitterBuffer"]["JBN"] == "65535"
+    assert parse_voice_report(print_voice_report(report)) == report
+
+
+def test_the_group_of_a_telephone_number_is_its_scheme():
+    leg = leg_of(IncomingLeg)
+    leg.usage.remote = NameAddr.parse("<tel:+15551234>;tag=theirs")
+    report = voice_report(leg, BEGAN, NOW, final=True)
+    assert report is not None
+    assert report.session["RemoteGroup"] == "tel"
+    assert parse_voice_report(print_voice_report(report)) == report
 
 
 def test_who_called_is_said_and_what_was_not_heard_is_not():

@@ -87,8 +87,49 @@ def test_an_interval_may_end_the_call_or_not() -> None:
 
 
 def test_what_extends_the_grammar_is_passed_over() -> None:
-    extended = END.replace("Delay:RTD", "x-Wifi: a=b\nDelay:XYZ=4 RTD")
+    extended = END.replace("Delay:RTD", "x-Wifi: a=b\nDelay:XYZ=4 and more RTD")
     assert parse_voice_report(extended.encode()) == parse_voice_report(END.encode())
+
+
+def test_white_space_may_stand_around_an_equals_sign() -> None:
+    spaced = END.replace("NLR=5.0 JDR=2.0", "NLR = 5.0\tJDR =2.0")
+    assert parse_voice_report(spaced.encode()) == parse_voice_report(END.encode())
+
+
+def test_numbers_are_as_large_as_the_grammar_has_them() -> None:
+    large = END.replace("BD=0 GLD=2.0 GD=500", "BD=3600000 GLD=2.0 GD=3600000")
+    large = large.replace("RLQ=90", "RLQ=120").replace("SR=8000", "SR=8000;16000")
+    report = parse_voice_report(large.encode())
+    assert report.local.get("BurstGapLoss", "GD") == "3600000"
+    assert report.local.get("QualityEst", "RLQ") == "120"
+    assert report.local.get("SessionDesc", "SR") == "8000;16000"
+    assert parse_voice_report(print_voice_report(report)) == report
+
+
+def test_what_the_examples_and_phones_leave_out_or_rename_is_read() -> None:
+    """The last example of section 4.7 has "Metrics"; phones send no groups, and one START."""
+    last = END.replace("LocalMetrics:", "Metrics:").replace("EXTRI=90", "EXTR=90")
+    report = parse_voice_report(last.encode())
+    assert report.local.get("QualityEst", "MOSCQ") == "4.3"
+    lines = [one for one in END.splitlines() if "Group:" not in one]
+    del lines[lines.index("RemoteMetrics:") + 1]
+    phone = parse_voice_report("\n".join(lines).encode())
+    assert phone.remote is not None
+    assert phone.remote.get("Delay", "RTD") == "200"
+    assert "LocalGroup" not in phone.session
+
+
+def test_a_report_is_written_in_the_order_of_the_grammar() -> None:
+    text = print_voice_report(parse_voice_report(END.encode())).decode()
+    head = [line.partition(":")[0] for line in text.splitlines()]
+    assert head[:12] == [
+        "VQSessionReport", "CallID", "LocalID", "RemoteID", "OrigID", "LocalAddr", "RemoteAddr",
+        "LocalGroup", "RemoteGroup", "LocalMAC", "RemoteMAC", "LocalMetrics",
+    ]  # fmt: skip
+    assert 'PT=18 PD=G729 SR=8000 PPS=50 FD=20 FO=20 FPP=2 FMTP="annexb=no" PLC=3 SSUP=on' in text
+    alert = parse_voice_report(ALERT.encode())
+    turned = replace(alert, alert=dict(reversed(alert.alert.items())))
+    assert print_voice_report(turned) == print_voice_report(alert)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +156,12 @@ def test_what_extends_the_grammar_is_passed_over() -> None:
         ("PT=18", "PT=128"),
         ("NLR=5.0", "NLR=500"),
         ("NLR=5.0 JDR", "NLR=5.0 NLR=5.0 JDR"),
-        ("NLR=5.0 JDR=2.0", "much"),
+        ("NLR=5.0 JDR=2.0", "NLR="),
+        ("NLR=5.0 JDR=2.0", 'NLR="5'),
+        ("BD=0 GLD", "BD=10000000 GLD"),
+        ("RLQ=90", "RLQ=121"),
+        ("SR=8000", "SR=8000;"),
+        ("FPP=2", "FPP=100"),
         ("SSUP=on", "SSUP=maybe"),
         ('FMTP="annexb=no"', 'FMTP="annexb=no"PLC=3'),
         ("MOSLQ=4.2", "MOSLQ=42"),
@@ -150,7 +196,7 @@ def test_no_octets_raise_anything_else(tail: bytes) -> None:
 def test_what_would_not_be_read_is_not_written() -> None:
     session = dict.fromkeys(("CallID", "LocalID", "RemoteID", "OrigID"), "x")
     address = "IP=::1 PORT=5000 SSRC=0x0000000a"
-    session |= {"LocalAddr": address, "RemoteAddr": address}
+    session |= {"LocalAddr": address, "RemoteAddr": address, "LocalGroup": "a", "RemoteGroup": "b"}
     times = {"START": "2026-01-01T00:00:00Z", "STOP": "2026-01-01T00:01:00Z"}
     report = VoiceReport(ReportKind.SESSION, session, ReportMetrics({"Timestamps": times}))
     assert parse_voice_report(print_voice_report(report)) == report
@@ -158,6 +204,9 @@ def test_what_would_not_be_read_is_not_written() -> None:
         replace(report, session=session | {"CallID": "a\r\nOrigID: b"}),
         replace(report, local=ReportMetrics({"Timestamps": times, "Delay": {"RTD": "1 ESD=2"}})),
         replace(report, dialog="a\r\nx: b"),
+        replace(report, session={k: v for k, v in session.items() if k != "RemoteGroup"}),
+        replace(report, remote=ReportMetrics({"Delay": {"RTD": "1"}})),
+        replace(report, kind=ReportKind.ALERT, alert={"TYPE": "NLR"}),
     ):
         with pytest.raises(MalformedMessage):
             print_voice_report(wrong)

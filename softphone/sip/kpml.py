@@ -49,6 +49,9 @@ _MOST_PATTERNS = 16
 _MOST_ALTERNATIVES = 48
 _MOST_ELEMENTS = 100
 _LONGEST_TIMER = 3_600_000
+_SHORTEST_REPEAT = 0.5
+"""Seconds after which a key that is held counts again at the earliest: who subscribes names the
+interval, and with one of 1 ms each key that is pressed were a hundred digits."""
 ONE_SHOT, SINGLE_NOTIFY = "one-shot", "single-notify"
 
 
@@ -92,7 +95,8 @@ class KpmlRule:
     """The attributes of a pattern element; timers in seconds.
 
     An `interdigit` of 0 waits for ever; the others, of 0, do not wait.  A key is held once that
-    takes `long`, and with `long_repeat` it counts again after each further `long`.
+    takes `long`, and with `long_repeat` it counts again after each further `long`, but no sooner
+    than half a second later.
     """
 
     persist: str = ONE_SHOT
@@ -123,9 +127,11 @@ class KpmlRule:
 
     def presses(self, press: KeyPress) -> list[tuple[str, bool]]:
         """As which digits a key counts, and whether as long ones."""
-        times = int(press.held / self.long + 1e-9)
-        repeats = max(1, min(times, MOST_DIGITS)) if self.long_repeat else 1
-        return [(press.digit, times > 0)] * repeats
+        further = press.held - self.long + 1e-9
+        times = 1
+        if self.long_repeat and further > 0:
+            times += min(int(further / max(self.long, _SHORTEST_REPEAT)), MOST_DIGITS - 1)
+        return [(press.digit, further > 0)] * times
 
 
 def _is_true(text: str) -> bool:

@@ -202,6 +202,11 @@ def test_a_key_is_held_after_two_and_a_half_seconds_or_as_was_asked():
     assert hold(watch("x", longrepeat="true"), "1", 0.1) == [(200, "1")]
 
 
+def test_an_interval_of_a_millisecond_makes_no_hundred_digits_of_one_key():
+    assert hold(watch("L#", long="1", longrepeat="true"), "#", 0.1) == [(200, "#")]
+    assert hold(watch("L#", long="1", longrepeat="true"), "#", 1.1) == [(200, "#")] * 3
+
+
 def test_a_key_that_was_held_while_nobody_listened_is_one_for_who_comes():
     before = DigitBuffer([KeyPress("#", 3.0)])
     assert told(watch("L#", flush=False).begin(before, now=0.0)) == [(200, "#")]

@@ -194,12 +194,16 @@ class FipsForbidden(SoftphoneError):
 
 
 class RegistrationError(SoftphoneError):
-    """A registration did not come about.  `status` is the SIP status, or 0."""
+    """A registration did not come about.  `status` is the SIP status, or 0; `retry_after` are the
+    seconds for which the registrar wants peace, 0 if it said none."""
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", retry_after: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.retry_after = retry_after
 
 
 class RegistrationRefused(RegistrationError):

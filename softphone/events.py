@@ -95,9 +95,8 @@ class Direction(StrEnum):
     @property
     def reversed(self) -> Direction:
         """The same direction as the other side sees it."""
-        return {Direction.SENDONLY: Direction.RECVONLY, Direction.RECVONLY: Direction.SENDONLY}.get(
-            self, self
-        )
+        turned = {Direction.SENDONLY: Direction.RECVONLY, Direction.RECVONLY: Direction.SENDONLY}
+        return turned.get(self, self)
 
 
 class EndedBy(StrEnum):
@@ -188,12 +187,13 @@ class StreamStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationChanged:
-    """The registration has a new state; `status` and `reason` are the registrar's, if any."""
+    """A new state; `status`, `reason` and `retry_after` (seconds; 0: none) are the registrar's."""
 
     state: RegistrationState
     status: int = 0
     reason: str = ""
     expires: float | None = None
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

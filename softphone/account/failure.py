@@ -34,4 +34,5 @@ def registration_failure(
     advice = explain_registrar(reason)
     if advice:
         message += f": {advice}"
-    return RegistrationRefused(message, status=status, reason=reason)
+    wait = 0.0 if change is None else change.retry_after
+    return RegistrationRefused(message, status=status, reason=reason, retry_after=wait)

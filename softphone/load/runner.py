@@ -178,13 +178,12 @@ class Runner:
         async def one(user: LoadUser, at: float) -> None:
             nonlocal done
             await asyncio.sleep(max(0.0, at - self._clock()))
-            async with gate:
-                try:
-                    await user.register(tries=TRIES)
-                except SoftphoneError as error:
-                    failures.append(error)
-                done += 1
-                self._on_progress(done, len(self._users))
+            try:
+                await user.register(tries=TRIES, gate=gate)
+            except SoftphoneError as error:
+                failures.append(error)
+            done += 1
+            self._on_progress(done, len(self._users))
 
         begun = self._clock()
         rate = self.plan.register_rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from softphone.account import Account, AccountConfig, AccountSetup
 from softphone.errors import LocalProtocolError, RegistrationError, SoftphoneError
@@ -14,7 +15,11 @@ __all__ = ["LoadUser"]
 
 TRIES = 4
 """Times that a registrar is asked that says 503: it asks for patience, not for silence."""
+INVITED = 3
+"""So many times as often it is asked where it has said when (Retry-After)."""
 FIRST_WAIT = 1.0
+LONGEST_WAIT = 300.0
+"""A registrar that wants more seconds of peace has them: it is not asked again."""
 
 
 class LoadUser:
@@ -55,19 +60,38 @@ class LoadUser:
         """Its address."""
         return self.account.aor
 
-    async def register(self, *, tries: int = 1) -> None:
-        """Connect and register; a registrar that says 503 is asked `tries` times in all.
+    async def register(
+        self, *, tries: int = 1, gate: AbstractAsyncContextManager[object] | None = None
+    ) -> None:
+        """Connect and register; a registrar that says 503 is asked `tries` times in all, not before
+        its Retry-After is over.  No attempt begins but through `gate`, which no wait keeps shut.
 
         Raises what `Phone.register` does.
         """
-        for attempt in range(1, tries + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                await self._register()
+                async with gate or nullcontext():
+                    await self._register()
                 return
             except RegistrationError as error:
-                if error.status != 503 or attempt == tries:
+                wait = self._wait(error, attempt, tries)
+                if wait is None:
                     raise
-            await asyncio.sleep(FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + self.number % 8 / 8))
+            await asyncio.sleep(wait)
+
+    def _wait(self, error: RegistrationError, attempt: int, tries: int) -> float | None:
+        """Seconds until it is asked again; None: it is not."""
+        asked = error.retry_after
+        most = tries * INVITED if asked and tries > 1 else tries
+        if error.status != 503 or attempt >= most or asked > LONGEST_WAIT:
+            return None
+        # Users that were turned away together come back one after the other.
+        share = self.number % 8 / 8
+        if asked:
+            return asked + FIRST_WAIT * share
+        return FIRST_WAIT * 2.0 ** (attempt - 1) * (0.5 + share)
 
     async def _register(self) -> None:
         begun = self._clock()

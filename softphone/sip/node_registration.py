@@ -340,7 +340,7 @@ class NodeRegistration:
         self._drop_return(now)
         if 400 <= event.status < 500 and event.status != 408:
             # It has answered for all of them, and has said when to come back.
-            self._change(RegistrationState.RECOVERING, event.status, event.reason, again=True)
+            self._report(replace(event, state=RegistrationState.RECOVERING))
             return
         self._failed.add(self._active)
         if self._state is RegistrationState.REGISTERED:
@@ -357,7 +357,7 @@ class NodeRegistration:
         wait = backoff.wait(self._rounds, entropy=self._entropy)
         retry = self._inner.next_timer()
         self._timers.set(_Due.ROUND, max(now + wait, retry or 0.0))
-        self._change(RegistrationState.RECOVERING, event.status, event.reason, again=True)
+        self._report(replace(event, state=RegistrationState.RECOVERING))
 
     def _report_loss(self, reason: str) -> None:
         if not self._loss_reported and self._home is not None:
@@ -370,12 +370,14 @@ class NodeRegistration:
         status: int = 0,
         reason: str = "",
         expires: float | None = None,
-        *,
-        again: bool = False,
     ) -> None:
-        if state is not self._state or again:
-            self._state = state
-            self._events.append(RegistrationChanged(state, status, reason, expires))
+        if state is not self._state:
+            self._report(RegistrationChanged(state, status, reason, expires))
+
+    def _report(self, event: RegistrationChanged) -> None:
+        """Enter a state, though it may be the one that we are in."""
+        self._state = event.state
+        self._events.append(event)
 
     # Watching the others, and going back
 
@@ -458,7 +460,7 @@ class NodeRegistration:
         self._lingering = before
         self._timers.set(_Due.LINGER, now + LINGER)
         self._settle(event, now)
-        self._change(event.state, event.status, event.reason, event.expires, again=True)
+        self._report(event)
         self._moving = False
         self._events.append(MoveEnded(True, event.status, event.reason))
 

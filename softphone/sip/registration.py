@@ -466,7 +466,9 @@ class Registration:
         wait = self._patience.after_failure(retry_after)
         self._timers.cancel(_Timer.REFRESH)
         self._timers.set(_Timer.RETRY, now + wait)
-        self._change(RegistrationState.RECOVERING, status, reason, again=True)
+        self._state = RegistrationState.RECOVERING
+        changed = RegistrationChanged(self._state, status, reason, retry_after=retry_after or 0.0)
+        self._events.append(changed)
         return wait
 
     # Probes
@@ -491,10 +493,8 @@ class Registration:
         status: int = 0,
         reason: str = "",
         expires: float | None = None,
-        *,
-        again: bool = False,
     ) -> None:
-        """Enter a state and report it; `again` reports one that was there already too."""
-        if state is not self._state or again:
+        """Enter a state and report it, unless it was there already."""
+        if state is not self._state:
             self._state = state
             self._events.append(RegistrationChanged(state, status, reason, expires))

@@ -21,6 +21,14 @@ def changed(status, reason=""):
     return RegistrationChanged(RegistrationState.FAILED, status, reason)
 
 
+def test_when_to_come_back_is_told():
+    change = RegistrationChanged(RegistrationState.RECOVERING, 503, "Busy", retry_after=35.0)
+    error = registration_failure(change, None, TARGET)
+    assert isinstance(error, RegistrationRefused)
+    assert error.retry_after == 35.0
+    assert registration_failure(changed(503), None, TARGET).retry_after == 0.0
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

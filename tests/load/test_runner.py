@@ -185,6 +185,20 @@ async def test_users_that_only_call_do_not_register(lab, plan_for):
         await runner.run()
 
 
+async def test_a_storm_of_registrations_comes_in_as_fast_as_the_registrar_lets_it(
+    tmp_path, plan_for
+):
+    """Who was turned away comes back when it was told to, and most often is let in then."""
+    settings = {"registration_rate": 6.0, "registration_burst": 2}
+    async with many_users(tmp_path / "lab", 12, **settings) as lab:
+        plan = plan_for(lab, "echo", users=12, calls=1, duration=0.1, checks=0, register_rate=200.0)
+        total, _, _ = await run(plan)
+    assert total.registered == 12
+    turned_away = total.registrations_failed["503 Service Unavailable"]
+    assert total.registrations_failed.total() == turned_away
+    assert 1 <= turned_away <= 24
+
+
 def test_a_plan_for_one_direct_call_needs_no_account():
     plan = LoadPlan(
         "echo",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
@@ -11,7 +14,8 @@ from softphone.load.user import LoadUser
 
 
 class Account:
-    """An account whose registrar gives these answers, one a start; "" is a welcome."""
+    """An account whose registrar gives these answers, one a start; 0 is a welcome, and a pair has a
+    Retry-After."""
 
     def __init__(self, config, answers):
         self.config = config
@@ -20,9 +24,10 @@ class Account:
         self.closed = False
 
     async def start(self):
-        status = self.answers.pop(0)
+        answer = self.answers.pop(0)
+        status, retry_after = answer if isinstance(answer, tuple) else (answer, 0.0)
         if status:
-            raise RegistrationRefused("no", status=status)
+            raise RegistrationRefused("no", status=status, retry_after=retry_after)
 
     async def close(self):
         self.closed = True
@@ -82,6 +87,56 @@ async def test_but_not_for_ever(user):
     with pytest.raises(RegistrationRefused):
         await made.register(tries=2)
     assert tally.registrations == 2
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The waits, none of which takes any time."""
+    kept = []
+
+    async def sleep(seconds):
+        kept.append(seconds)
+
+    monkeypatch.setattr(room, "asyncio", SimpleNamespace(sleep=sleep))
+    return kept
+
+
+async def test_a_registrar_is_not_asked_before_its_retry_after_is_over(user, waits):
+    made, tally = user(*[(503, 7.0)] * 5, 503, 0)
+    await made.register(tries=7)
+    assert made.ready
+    assert waits[:5] == pytest.approx([7.0 + 0.001 / 8] * 5)
+    assert waits[5] == pytest.approx(0.001 * 2**5 * (0.5 + 1 / 8))
+    assert tally.registrations_failed == {"503 Service Unavailable": 6}
+
+
+async def test_one_that_says_when_is_asked_more_often_and_not_for_ever(user, waits):
+    made, tally = user(*[(503, 1.0)] * 9)
+    with pytest.raises(RegistrationRefused):
+        await made.register(tries=3)
+    assert (tally.registrations, len(waits)) == (9, 8)
+
+
+@pytest.mark.parametrize(("answer", "tries"), [((503, 301.0), 4), ((503, 1.0), 1), ((403, 1.0), 4)])
+async def test_one_that_wants_long_peace_has_it(user, waits, answer, tries):
+    made, _ = user(answer)
+    with pytest.raises(RegistrationRefused):
+        await made.register(tries=tries)
+    assert waits == []
+
+
+async def test_a_user_that_waits_lets_others_through_the_gate(user, monkeypatch):
+    gate = asyncio.Semaphore(1)
+    free = []
+
+    async def sleep(_):
+        free.append(not gate.locked())
+
+    monkeypatch.setattr(room, "asyncio", SimpleNamespace(sleep=sleep))
+    made, _ = user((503, 1.0), 503, 0)
+    await made.register(tries=4, gate=gate)
+    assert free == [True, True]
+    assert not gate.locked()
 
 
 async def test_a_certificate_of_ours_that_is_no_good_is_counted_too(user):

@@ -167,6 +167,8 @@ def test_a_retry_after_is_honored_up_to_an_hour():
     times = world.register_times()
     assert times[1] - times[0] == pytest.approx(200.0)
     assert times[2] - times[1] == pytest.approx(3600.0)
+    refused = [event for event in world.events if event.status == 503]
+    assert [event.retry_after for event in refused] == [200.0, 4e9]
 
 
 def test_a_connection_that_is_refused_is_tried_again():

@@ -25,7 +25,8 @@ import numpy as np
 import pylibsrtp
 from pylibsrtp import _binding
 
-from softphone.net.batch import DatagramBatch, DatagramPort, DatagramPorts, encode_address
+from softphone.net.batch import DatagramBatch, DatagramPort, DatagramPorts
+from softphone.net.socket_address import encode_address
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import Batch, ReceiveContext, SendContext
 

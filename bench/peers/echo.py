@@ -34,13 +34,8 @@ from softphone.load.memory import settled_memory
 from softphone.machine import Address, Side, Transport
 from softphone.media.port import LocalMedia, StreamHandle, StreamSpec
 from softphone.net import Driver, DriverConfig, Limits
-from softphone.net.batch import (
-    DatagramBatch,
-    DatagramPort,
-    DatagramPorts,
-    PortPairs,
-    encode_address,
-)
+from softphone.net.batch import DatagramBatch, DatagramPort, DatagramPorts, PortPairs
+from softphone.net.socket_address import encode_address
 from softphone.sdp import SessionDescription
 from softphone.security import SecurityLevel, SecurityPolicy, SrtpPolicy
 from softphone.sip import Endpoint, EndpointConfig, InviteReceived, SipEvent

@@ -48,7 +48,7 @@ from softphone.media.port import (
 from softphone.media.resample import at_rate
 from softphone.media.statistics import snapshot
 from softphone.media.transport import MediaTransport, find_far_end
-from softphone.net.batch import decode_address
+from softphone.net.socket_address import decode_address
 from softphone.trust.fips import random_bytes
 
 __all__ = ["CATCH_UP", "MediaEngine"]

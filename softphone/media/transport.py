@@ -25,8 +25,8 @@ from softphone.net.batch import (
     DatagramPort,
     DatagramPorts,
     PortPairs,
-    encode_address,
 )
+from softphone.net.socket_address import encode_address
 
 __all__ = ["MediaTransport", "find_far_end"]
 

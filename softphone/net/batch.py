@@ -15,34 +15,28 @@ import ctypes
 import errno
 import select
 import socket
-import struct
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
 from softphone.machine import Address, Entropy
+from softphone.net.socket_address import SOCKADDR, KnownAddresses, encode_address
 
 __all__ = [
     "BATCHED",
     "BURST",
     "CONTROL_BURST",
     "SLOT",
-    "SOCKADDR",
     "DatagramBatch",
     "DatagramPort",
     "DatagramPorts",
     "PortPairs",
-    "decode_address",
-    "encode_address",
 ]
 
 SLOT: Final = 1536
 """Octets of room for one datagram; longer ones are truncated and marked."""
-
-SOCKADDR: Final = 32
-"""Octets kept for one socket address: sockaddr_in6 has 28, padded to whole words."""
 
 CONTROL: Final = 64
 """Octets for ancillary data: one SCM_TIMESTAMPNS (32) and one SO_RXQ_OVFL (24)."""
@@ -52,9 +46,6 @@ STAMP: Final = 32
 
 BURST: Final = 64
 """The most datagrams that one visit takes from a socket that serves a single stream."""
-
-MOST_DECODED: Final = 16_384
-"""Far ends whose addresses are kept decoded."""
 
 CONTROL_BURST: Final = 8
 """Datagrams that one visit takes from an RTCP socket; a stream is sent one in some seconds."""
@@ -97,41 +88,6 @@ LIBRARY = _bind_system_calls()
 
 BATCHED: Final = LIBRARY is not None
 """Whether the batched system calls are there."""
-
-
-def encode_address(address: Address) -> bytes:
-    """The socket address of a numeric host and port, padded to SOCKADDR octets.
-
-    Raises ValueError for a host that is not numeric.
-    """
-    host, port = address
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port {port} is out of range")
-    try:
-        if ":" in host:
-            plain, _, zone = host.partition("%")
-            scope = (
-                (socket.if_nametoindex(zone) if not zone.isdigit() else int(zone)) if zone else 0
-            )
-            raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0)
-            raw += socket.inet_pton(socket.AF_INET6, plain) + struct.pack("=I", scope)
-        else:
-            raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H", port)
-            raw += socket.inet_pton(socket.AF_INET, host)
-    except OSError as error:
-        raise ValueError(f"{host[:64]!r} is not a numeric address") from error
-    return raw.ljust(SOCKADDR, b"\0")
-
-
-def decode_address(raw: bytes) -> Address:
-    """The host and port of a padded socket address; ("", 0) for one that is neither v4 nor v6."""
-    (family,) = struct.unpack_from("=H", raw)
-    (port,) = struct.unpack_from("!H", raw, 2)
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, raw[4:8]), port
-    if family == socket.AF_INET6:
-        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), port
-    return "", 0
 
 
 class DatagramPort:
@@ -219,7 +175,7 @@ class DatagramBatch:
         self._kinds, self._words = self._control.view(np.int32), self._control.view(np.int64)
         self._dirty = capacity
         self._views = [self.data[row].data for row in range(capacity)]
-        self._decoded: dict[object, Address] = {}
+        self._known = KnownAddresses()
 
     # Receiving ----------------------------------------------------------------------------------
 
@@ -378,18 +334,12 @@ class DatagramBatch:
         return sent
 
     def _destinations(self, start: int, stop: int) -> list[Address]:
-        """The addresses of rows as the socket module wants them, each decoded once."""
+        """The addresses of rows as the socket module wants them."""
         if (self._family[start:stop] == AF_INET).all():
-            names: Sequence[object] = self.address.view(np.uint64)[start:stop, 0].tolist()
+            names: Sequence[Hashable] = self.address.view(np.uint64)[start:stop, 0].tolist()
         else:
             names = [raw.tobytes() for raw in self.address[start:stop]]
-        known = self._decoded
-        for row, name in enumerate(names, start):
-            if name not in known:
-                if len(known) >= MOST_DECODED:
-                    known.clear()
-                known[name] = decode_address(self.address[row].tobytes())
-        return [known[name] for name in names]
+        return self._known.decoded(names, self.address[start:stop])
 
 
 class DatagramPorts:

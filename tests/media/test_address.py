@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softphone.media.address import print_address, same_host, same_source
-from softphone.net.batch import encode_address
+from softphone.net.socket_address import encode_address
 
 ADDRESSES = [
     ("192.0.2.1", 4000),

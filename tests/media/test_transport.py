@@ -13,7 +13,7 @@ from softphone.media.bank import StreamBank
 from softphone.media.command import FarEnd
 from softphone.media.port import MediaConfig, NoPortFree, PortRange, SocketSharing
 from softphone.media.transport import SHARING, VISITS, MediaTransport
-from softphone.net.batch import encode_address
+from softphone.net.socket_address import encode_address
 
 HOST = "127.0.0.1"
 

@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 
 from softphone.net import batch as module
-from softphone.net.batch import (
-    BURST,
-    SLOT,
-    SOCKADDR,
-    DatagramBatch,
-    DatagramPort,
-    DatagramPorts,
-    PortPairs,
-    decode_address,
-    encode_address,
-)
+from softphone.net.batch import BURST, SLOT, DatagramBatch, DatagramPort, DatagramPorts, PortPairs
+from softphone.net.socket_address import decode_address, encode_address
 
 HOST = "127.0.0.1"
 
@@ -227,22 +218,3 @@ def test_pairs_are_even_then_odd_and_busy_ones_are_passed_over():
 def test_another_trouble_than_a_busy_port_is_told():
     with pytest.raises(OSError, match="assign"):
         PortPairs(40020, 40029, entropy=bytes).bind("192.0.2.1", receive_buffer=4096)
-
-
-@pytest.mark.parametrize("address", [("127.0.0.1", 5000), ("2001:db8::7", 65535), ("0.0.0.0", 0)])
-def test_addresses_go_to_octets_and_back(address):
-    raw = encode_address(address)
-    assert len(raw) == SOCKADDR
-    assert decode_address(raw) == address
-
-
-@pytest.mark.parametrize(
-    "address", [("example.test", 1), ("1.2.3", 1), ("1.2.3.4", 65536), ("", 1)]
-)
-def test_what_is_no_numeric_address_is_refused(address):
-    with pytest.raises(ValueError, match=r"numeric|range"):
-        encode_address(address)
-
-
-def test_octets_of_no_family_have_no_address():
-    assert decode_address(bytes(SOCKADDR)) == ("", 0)

@@ -15,7 +15,7 @@ from softphone.lab import LabConfig, LabServer
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.tones import tone_level
 from softphone.media.transport import MediaTransport
-from softphone.net.batch import decode_address
+from softphone.net.socket_address import decode_address
 from softphone.phone import Phone
 from tests.support.recorder import until
 

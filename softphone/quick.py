@@ -9,6 +9,7 @@ dozen; whatever else a frozen dataclass does, it does as before.
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
+from inspect import signature
 from types import MemberDescriptorType
 from typing import Any, TypeVar
 
@@ -27,11 +28,12 @@ def quick(cls: type[T]) -> type[T]:
         @dataclass(frozen=True, slots=True)
         class Point: ...
 
-    Raises TypeError for a class whose fields are no slots, or are not all set by `__init__`.
+    Raises TypeError for a class whose fields are no slots, or are not all that `__init__` sets.
     """
     known: dict[str, Any] = {"_TO_BE_MADE": _TO_BE_MADE}
     written, body = ["self"], []
-    for field in fields(cls):  # type: ignore[arg-type]
+    given = sorted(fields(cls), key=_by_name_only)  # type: ignore[arg-type]
+    for field in given:
         slot = getattr(cls, field.name, None)
         if not isinstance(slot, MemberDescriptorType) or not field.init:
             raise TypeError(f"{cls.__name__}.{field.name} is no slot that __init__ sets")
@@ -40,6 +42,8 @@ def quick(cls: type[T]) -> type[T]:
             written.append("*")
         written.append(_parameter(field, known))
         body.append(f" _set_{field.name}(self, {_value(field, known)})")
+    if len(given) != len(signature(cls).parameters):
+        raise TypeError(f"{cls.__name__} has parameters that are no fields")
     if hasattr(cls, "__post_init__"):
         body.append(" self.__post_init__()")
     # The text holds names of fields and nothing else: what they are set to is in `known`.
@@ -50,6 +54,11 @@ def quick(cls: type[T]) -> type[T]:
     made.__annotations__ = before.__annotations__
     cls.__init__ = made  # type: ignore[method-assign]
     return cls
+
+
+def _by_name_only(field: Field[Any]) -> bool:
+    """What goes behind the others in a signature, wherever it stands among the fields."""
+    return bool(field.kw_only)
 
 
 def _parameter(field: Field[Any], known: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field, replace
 
 import pytest
 
@@ -127,6 +127,30 @@ def test_fields_that_init_does_not_set_are_refused() -> None:
         @dataclass(frozen=True, slots=True)
         class Hidden:
             number: int = field(default=1, init=False)
+
+
+def test_a_field_by_name_only_may_stand_before_others() -> None:
+    @quick
+    @dataclass(frozen=True, slots=True)
+    class Mixed:
+        last: int = field(kw_only=True)
+        first: int
+
+    made = Mixed(1, last=2)
+    assert (made.first, made.last) == (1, 2)
+
+
+def test_parameters_that_are_no_fields_are_refused() -> None:
+    with pytest.raises(TypeError, match="no fields"):
+
+        @quick
+        @dataclass(frozen=True, slots=True)
+        class Derived:
+            number: int
+            factor: InitVar[int]
+
+            def __post_init__(self, factor: int) -> None:
+                object.__setattr__(self, "number", self.number * factor)
 
 
 def test_the_values_of_messages_are_made_so() -> None:

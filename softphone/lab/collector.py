@@ -20,6 +20,7 @@ __all__ = ["MOST_KEPT", "Collector"]
 MOST_KEPT = 1000
 """Reports that are kept; older ones go."""
 LIFETIME = 3600
+"""Seconds that a report is said to be kept, unless whoever sends it wants fewer."""
 
 
 def _nobody(_: VoiceReport) -> None:
@@ -51,4 +52,6 @@ class Collector:
         self.reports.append(report)
         self.on_report(report)
         tag = ("SIP-ETag", self._entropy(8).hex())
-        return Answer(200, "", (tag, ("Expires", str(LIFETIME))))
+        asked = request.expires
+        expires = LIFETIME if asked is None else min(asked, LIFETIME)
+        return Answer(200, "", (tag, ("Expires", str(expires))))

@@ -49,6 +49,12 @@ def test_what_is_none_of_its_business_is_refused(request_, status):
     assert not collector.reports
 
 
+@pytest.mark.parametrize(("asked", "given"), [("60", "60"), ("0", "0"), ("86400", "3600")])
+def test_it_promises_no_longer_life_than_was_asked_for(asked, given):
+    answer = Collector(seeded_entropy(1)).publish(publish(Expires=asked))
+    assert dict(answer.headers)["Expires"] == given
+
+
 def test_old_reports_make_room():
     collector = Collector(seeded_entropy(1))
     for _ in range(MOST_KEPT + 2):

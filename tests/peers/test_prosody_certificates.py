@@ -37,7 +37,7 @@ def written(held, folder):
 
 async def refused(kind, server, world, root, mode, *, allow=frozenset()):
     address = server.direct if mode == "direct" else server.starttls
-    config = world.config("user00", address, aes=False, mode=mode)
+    config = world.config("user56", address, aes=False, mode=mode)
     tls = replace(config.tls, store=TrustStore((root,)), allow=allow)
     config = replace(config, tls=tls)
     with pytest.raises(kind) as told:
@@ -96,7 +96,7 @@ async def test_each_kind_of_name_counts(prosody_of_its_own, authority, tmp_path,
     pki = Pki()
     server = prosody_of_its_own(certificate=written(pki.leaf(Shape(DOMAIN, names)), tmp_path))
     world = World(authority, tmp_path)
-    config = world.config("user00", server.direct, aes=False)
+    config = world.config("user56", server.direct, aes=False)
     tls = replace(config.tls, store=TrustStore((pki.root.certificate,)))
     async with world.messages(replace(config, tls=tls)) as messages:
         assert messages.up

@@ -23,17 +23,17 @@ def world(authority, tmp_path):
 async def test_the_certificate_says_who_we_are(prosody_of_its_own, world, mode):
     server = prosody_of_its_own(shape=Shape(certificates=True))
     address = server.direct if mode == "direct" else server.starttls
-    config = replace(world.config("user01", address, mode=mode), password=None)
+    config = replace(world.config("user57", address, mode=mode), password=None)
     async with world.messages(config) as messages:
         assert messages.up
         assert messages._stream.plugin_of("feature_mechanisms").mech.name == "EXTERNAL"
-        assert messages._stream.boundjid.bare == jid("user01")
+        assert messages._stream.boundjid.bare == jid("user57")
 
 
 async def test_another_one_s_certificate_is_not_enough(prosody_of_its_own, world):
     server = prosody_of_its_own(shape=Shape(certificates=True))
-    strange = world.certificate("user01", "mallory@elsewhere.test")
-    config = world.config("user01", server.direct, credential=strange)
+    strange = world.certificate("user57", "mallory@elsewhere.test")
+    config = world.config("user57", server.direct, credential=strange)
     # Prosody offers it no mechanism at all.
     with pytest.raises((SignInRefused, TransportError), match=r"ended the stream|none that"):
         async with world.messages(replace(config, password=None)):

@@ -48,18 +48,18 @@ ARCHIVE = "select from_jid, to_jid, body_text from jm order by id"
 
 @pytest.mark.feature("XMPP: files by slots, with policy and audit (XEP-0363)")
 async def test_a_file_goes_to_its_slot_and_comes_from_there(prosody, world, compliance):
-    ann = world.config("user05", prosody.direct, aes=False, compliance=compliance("ann"))
-    bob = world.config("user06", prosody.direct, aes=False, compliance=compliance("bob"))
+    ann = world.config("user45", prosody.direct, aes=False, compliance=compliance("ann"))
+    bob = world.config("user46", prosody.direct, aes=False, compliance=compliance("bob"))
     picture, into = world.folder / "holi day.png", world.folder / "got.png"
     picture.write_bytes(PNG)
     async with world.messages(ann) as one, world.messages(bob) as other:
-        sent = await one.send_file(jid("user06"), picture)
+        sent = await one.send_file(jid("user46"), picture)
         message = await heard(other)
         assert message.file == sent.message.file == message.body
         assert (message.security.sign, sent.message.security.sign) == ("lock", "lock")
         moved = await other.fetch_file(message, into)
         assert (into.read_bytes(), moved.type) == (PNG, "image/png")
-        await one.send_file(jid("user06"), picture, kind=Kind.CAPTURE)
+        await one.send_file(jid("user46"), picture, kind=Kind.CAPTURE)
     size = len(message.file)
     assert rows(world, "ann.audit", AUDIT) == [
         ("POST", "allow", "file", "sent", len(PNG)),
@@ -79,17 +79,17 @@ async def test_a_file_goes_to_its_slot_and_comes_from_there(prosody, world, comp
 
 async def test_what_is_too_large_or_forbidden_does_not_leave(prosody, world, compliance):
     policy = compliance("ann", types=("image/*",), captures=False, largest=400_000)
-    ann = world.config("user07", prosody.direct, aes=False, compliance=policy)
+    ann = world.config("user47", prosody.direct, aes=False, compliance=policy)
     large, script = world.folder / "large.png", world.folder / "script.png"
     large.write_bytes(PNG + bytes(250_000))
     script.write_bytes(b"#!/bin/sh")
     async with world.messages(ann) as one:
         with pytest.raises(TransferError, match="takes files of 300000 bytes at most"):
-            await one.send_file(jid("user08"), large)
+            await one.send_file(jid("user48"), large)
         with pytest.raises(TransferRefused, match="text/x-script"):
-            await one.send_file(jid("user08"), script)
+            await one.send_file(jid("user48"), script)
         with pytest.raises(TransferRefused, match="switched off"):
-            await one.send_file(jid("user08"), large, kind=Kind.CAPTURE)
+            await one.send_file(jid("user48"), large, kind=Kind.CAPTURE)
     assert [row[:3] for row in rows(world, "ann.audit", AUDIT)] == [
         ("POST", "deny", "file"),
         ("POST", "deny", "capture"),
@@ -97,35 +97,35 @@ async def test_what_is_too_large_or_forbidden_does_not_leave(prosody, world, com
 
 
 async def test_no_file_goes_where_a_server_may_read_nothing(prosody, world, compliance):
-    ann = world.config("user09", prosody.direct, clear=False, compliance=compliance("ann"))
+    ann = world.config("user49", prosody.direct, clear=False, compliance=compliance("ann"))
     path = world.folder / "a.txt"
     path.write_text("text")
     async with world.messages(ann) as one:
         with pytest.raises(MessageRefused, match="would lie at a server"):
-            await one.send_file(jid("user10"), path)
+            await one.send_file(jid("user50"), path)
     assert rows(world, "ann.audit", AUDIT) == []
 
 
 @pytest.mark.feature("XMPP: clear messages in audit and third-party archive, others never")
 async def test_only_what_is_clear_is_archived_for_others(prosody, world, compliance):
-    ann = world.config("user11", prosody.direct, compliance=compliance("ann"))
-    bob = world.config("user12", prosody.direct, compliance=compliance("bob"))
-    carl = world.config("user13", prosody.direct, aes=False)
+    ann = world.config("user51", prosody.direct, compliance=compliance("ann"))
+    bob = world.config("user52", prosody.direct, compliance=compliance("bob"))
+    carl = world.config("user53", prosody.direct, aes=False)
     async with (
         world.messages(ann) as one,
         world.messages(bob) as other,
         world.messages(carl) as third,
     ):
-        await sees(one, jid("user12"))
-        assert (await one.send(jid("user12"), "a secret")).message.security.sign == "key"
+        await sees(one, jid("user52"))
+        assert (await one.send(jid("user52"), "a secret")).message.security.sign == "key"
         await heard(other)
-        await one.send(jid("user13"), "in clear")
+        await one.send(jid("user53"), "in clear")
         await heard(third)
-        await third.send(jid("user11"), "as clear")
+        await third.send(jid("user51"), "as clear")
         await heard(one)
     assert rows(world, "ann.archive", ARCHIVE) == [
-        (jid("user11"), jid("user13"), "in clear"),
-        (jid("user13"), jid("user11"), "as clear"),
+        (jid("user51"), jid("user53"), "in clear"),
+        (jid("user53"), jid("user51"), "as clear"),
     ]
     assert rows(world, "bob.archive", ARCHIVE) == []
     told = "select direction, reason, length(sha256) from aft_log order by aft_index"
@@ -142,9 +142,9 @@ async def test_only_what_is_clear_is_archived_for_others(prosody, world, complia
 
 async def test_a_wall_denies_and_says_why(prosody, world, compliance):
     walled = compliance("ann", domains=("elsewhere.test",))
-    ann = world.config("user14", prosody.direct, aes=False, compliance=walled)
+    ann = world.config("user54", prosody.direct, aes=False, compliance=walled)
     async with world.messages(ann) as one:
         with pytest.raises(MessageRefused, match="a wall between us"):
-            await one.send(jid("user15"), "hello")
+            await one.send(jid("user55"), "hello")
     assert [row[1] for row in rows(world, "ann.audit", AUDIT)] == ["deny"]
     assert rows(world, "ann.archive", ARCHIVE) == []

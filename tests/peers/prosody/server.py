@@ -20,7 +20,8 @@ from tests.peers.root import Root
 TEMPLATE = Path(__file__).with_name("prosody.cfg.lua")
 MODULE = Path(__file__).with_name("mod_auth_certificate.lua")
 DOMAIN, ROOMS = "chat.example.test", "rooms.chat.example.test"
-USERS = tuple(f"user{number:02}" for number in range(40))
+USERS = tuple(f"user{number:02}" for number in range(60))
+"""Each test has some of its own: who is signed in elsewhere, too, is written to there."""
 PASSWORD = "a long enough password"
 _AES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 

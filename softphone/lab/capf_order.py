@@ -46,9 +46,10 @@ def read_order(text: str) -> CapfOrder:
     way = match["way"] if match else ""
     string = match["string"] if match else None
     if match is None or way not in tuple(CapfWay) or (string and way != CapfWay.STRING):
+        # What stands behind the device may be, or hold, a string: it is not repeated.
         raise ConfigurationError(
-            f"--capf {text}: expected DEVICE=string, DEVICE=string:N, DEVICE=null-string,"
-            " DEVICE=lsc or DEVICE=mic"
+            f"--capf {text.partition('=')[0]}: expected DEVICE=string, DEVICE=string:N,"
+            " DEVICE=null-string, DEVICE=lsc or DEVICE=mic"
         )
     if string is not None and not 4 <= len(string) <= 10:
         raise ConfigurationError(

@@ -42,6 +42,13 @@ def test_what_is_no_order_is_said(text, why):
         read_order(text)
 
 
+@pytest.mark.parametrize("way", ["lsc:", "sting:", "", "string:12345678"])
+def test_no_refusal_repeats_a_string(way):
+    with pytest.raises(ConfigurationError, match="CSFALICE") as refused:
+        read_order(f"CSFALICE={way}47114711")
+    assert "4711" not in str(refused.value)
+
+
 def test_a_string_is_in_no_repr():
     assert "4711" not in repr(read_order("CSFALICE=string:4711"))
     assert CapfOrder("CSFALICE").way is CapfWay.STRING

@@ -2,7 +2,8 @@
 
 CUCM subscribes while a call of ours still collects digits.  Each digit that the application sends
 is reported to whoever waits for it, whatever else it is sent by; those that nobody has heard of
-are kept, the newest of them, for a subscription that wants them.
+are kept, the newest of them, for a subscription that does not flush them.  Who subscribes is the
+far end of the dialog, to whom they were sent: what came before is kept from others (section 3.5).
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ critical timer one that is and could be longer, and the extra-digit timer waits 
 after one that could not; an enter key too early is told (402).  A one-shot pattern is reported
 once, a persistent one each time, and after single-notify digits are kept until the subscription is
 refreshed.  Digits that nobody has heard of wait for a watch that does not flush them; where they
-were too many, the oldest are gone and the next report says so.  What `pre` asks for, that digits
-are held back from the media, is not done, and no report says that it was.
+were too many, the oldest are gone and the next report says so.  A key that no pattern goes on with
+takes all before it along; only complete matches (`nopartial`) are looked for among other digits.
+What `pre` asks for, that digits are held back from the media, is not done, and reports say so.
 """
 
 from __future__ import annotations
@@ -44,15 +45,13 @@ KPML = "kpml"
 KPML_REQUEST = "application/kpml-request+xml"
 KPML_RESPONSE = "application/kpml-response+xml"
 
+_RESPONSE = "urn:ietf:params:xml:ns:kpml-response"
 _LARGEST = 8192
 _MOST_PATTERNS = 16
 _MOST_ALTERNATIVES = 48
 _MOST_ELEMENTS = 100
 _LONGEST_TIMER = 3_600_000
-_SHORTEST_REPEAT = 0.5
-"""Seconds after which a key that is held counts again at the earliest: who subscribes names the
-interval, and with one of 1 ms each key that is pressed were a hundred digits."""
-ONE_SHOT, SINGLE_NOTIFY = "one-shot", "single-notify"
+ONE_SHOT, PERSIST, SINGLE_NOTIFY = "one-shot", "persist", "single-notify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,9 @@ class DigitBuffer:
 class KpmlRule:
     """The attributes of a pattern element; timers in seconds.
 
-    An `interdigit` of 0 waits for ever; the others, of 0, do not wait.  A key is held once that
-    takes `long`, and with `long_repeat` it counts again after each further `long`, but no sooner
-    than half a second later.
+    An `interdigit` of 0 waits for ever, for without a wait no two keys would ever match; the
+    others, of 0, do not wait.  (The RFC gives 0 no meaning of its own.)  A key is held once that
+    takes `long`.  `longrepeat`, by which several presses may be one that was long, is not heeded.
     """
 
     persist: str = ONE_SHOT
@@ -106,32 +105,27 @@ class KpmlRule:
     enter_key: str = ""
     partial: bool = True
     """Whether the digits of a pattern that was not completed in time are reported."""
-    flush: bool = True
+    flush: bool = False
     """Whether digits that have waited for a watch are forgotten."""
     long: float = 2.5
-    long_repeat: bool = False
 
     @classmethod
     def of(cls, attributes: dict[str, str]) -> KpmlRule:
         """Read them; what is malformed counts as not there."""
+        persist = attributes.get("persist", "")
         return cls(
-            persist=attributes.get("persist", ONE_SHOT).strip().lower(),
+            persist=persist if persist in (PERSIST, SINGLE_NOTIFY) else ONE_SHOT,
             interdigit=_milliseconds(attributes.get("interdigittimer"), 4000),
             critical=_milliseconds(attributes.get("criticaldigittimer"), 1000),
             extra=_milliseconds(attributes.get("extradigittimer"), 500),
-            enter_key=attributes.get("enterkey", "").strip().upper()[:1],
+            enter_key=attributes.get("enterkey", "").strip().upper(),
             partial=not _is_true(attributes.get("nopartial", "")),
             long=_milliseconds(attributes.get("long"), 2500) or 2.5,
-            long_repeat=_is_true(attributes.get("longrepeat", "")),
         )
 
-    def presses(self, press: KeyPress) -> list[tuple[str, bool]]:
-        """As which digits a key counts, and whether as long ones."""
-        further = press.held - self.long + 1e-9
-        times = 1
-        if self.long_repeat and further > 0:
-            times += min(int(further / max(self.long, _SHORTEST_REPEAT)), MOST_DIGITS - 1)
-        return [(press.digit, further > 0)] * times
+    def is_long(self, press: KeyPress) -> bool:
+        """Whether a key was held."""
+        return press.held + 1e-9 >= self.long
 
 
 def _is_true(text: str) -> bool:
@@ -175,8 +169,6 @@ class _Document:
             self.rule = KpmlRule.of(attributes)
         elif _local(name) == "flush":
             self._into = self.flush
-        elif _local(name) == "pre":
-            self._into = None
         elif _local(name) == "regex":
             if len(self.texts) >= _MOST_PATTERNS:
                 raise ValueError("too many patterns")
@@ -186,8 +178,6 @@ class _Document:
     def _end(self, name: str) -> None:
         if _local(name) in ("regex", "flush"):
             self._into = None
-        elif _local(name) == "pre" and self.texts:
-            self._into = self.texts[-1][1]
 
     def _text(self, text: str) -> None:
         if self._into is not None:
@@ -239,8 +229,10 @@ class KpmlWatch:
                 patterns.append(pattern)
         if sum(len(one.alternatives) for one in patterns) > _MOST_ALTERNATIVES:
             return None
-        keeps = "".join(document.flush).strip().lower() in ("no", "false", "0")
-        rule = replace(document.rule, flush=not keeps)
+        if len(document.rule.enter_key) > 1:
+            return None  # a sequence of keys
+        flush = "".join(document.flush).strip().lower() == "yes"
+        rule = replace(document.rule, flush=flush)
         return cls(patterns, rule=rule) if patterns else None
 
     def press(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
@@ -285,11 +277,12 @@ class KpmlWatch:
         """The last report: the subscription has run out, or the call is over."""
         self.over = True
         self.next_timer = None
-        return _report(487, "Subscription Expired")
+        digits = self._digits if self._rule.partial else ""
+        return _report(487, "Subscription Expired", digits=digits)
 
     def _take(self, press: KeyPress, *, now: float) -> list[Body]:
         reports: list[Body] = []
-        coming = deque(self._rule.presses(press))
+        coming = deque([(press.digit, self._rule.is_long(press))])
         while coming and not self.over and not self._quiet:
             digit, long = coming.popleft()
             state = self._reading.take(digit, long=long)
@@ -304,8 +297,9 @@ class KpmlWatch:
                 rest = taken[len(self._found) :]
                 reports.append(self._matched())
             else:
-                # Patterns are looked for among the digits: the oldest begins none.
-                rest = taken[1:]
+                # The oldest begins no match: with it go the others, this one included, unless
+                # matches are looked for among the digits (section 3.5).
+                rest = [] if self._rule.partial else taken[1:]
                 self._forget()
             coming.extendleft(reversed(rest))
         self.left.add(*(KeyPress(digit, self._rule.long * long) for digit, long in coming))
@@ -348,9 +342,8 @@ class KpmlWatch:
 
 
 def _report(code: int, text: str, *, digits: str = "", tag: str = "", gap: bool = False) -> Body:
-    attributes = f'version="1.0" code="{code}" text={quoteattr(text)}'
-    if gap:
-        attributes += ' forced_flush="true"'
+    attributes = f'xmlns="{_RESPONSE}" version="1.0" code="{code}" text={quoteattr(text)}'
+    attributes += f' suppressed="false" forced_flush="{str(gap).lower()}"'
     if digits:
         attributes += f" digits={quoteattr(digits)}"
     if tag:
@@ -360,15 +353,15 @@ def _report(code: int, text: str, *, digits: str = "", tag: str = "", gap: bool 
 
 
 def kpml_request(
-    regex: str, *, tag: str = "", persist: str = "persist", flush: bool = True, **timers: str
+    regex: str, *, tag: str = "", persist: str = "persist", flush: bool = False, **timers: str
 ) -> Body:
     """A request as a server writes it; `timers` are further attributes of the pattern."""
     more = "".join(f" {name}={quoteattr(text)}" for name, text in timers.items())
-    kept = "" if flush else "<flush>no</flush>"
+    flushed = "<flush>yes</flush>" if flush else ""
     document = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<kpml-request xmlns="urn:ietf:params:xml:ns:kpml-request" version="1.0">'
-        f'<pattern persist="{persist}"{more}>{kept}'
+        f'<pattern persist="{persist}"{more}>{flushed}'
         f"<regex tag={quoteattr(tag)}>{regex}</regex></pattern>"
         "</kpml-request>"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -115,6 +116,12 @@ def test_patterns_are_found_among_other_digits():
     assert press(watch("*1"), "12*3*1") == [(200, "*1")]
 
 
+@pytest.mark.parametrize(("nopartial", "reported"), [("false", []), ("true", [(200, "*1")])])
+def test_a_key_that_matches_nothing_takes_those_before_it_along(nopartial, reported):
+    """Unless matches are looked for in a window that rolls (section 3.5)."""
+    assert press(watch("*1", nopartial=nopartial), "**1") == reported
+
+
 def test_the_enter_key_ends_a_pattern_and_is_not_reported():
     watching = watch("x{2,4}", enterkey="#")
     assert press(watching, "12#") == [(200, "12")]
@@ -172,9 +179,9 @@ def test_digits_that_were_too_many_are_gone_and_that_is_said_once():
     assert told([first]) == [(200, "1111")]
     assert b'forced_flush="true"' in first.data
     assert len(more) == MOST_DIGITS // 4 - 1
-    assert not any(b"forced_flush" in report.data for report in more)
+    assert all(b'forced_flush="false"' in report.data for report in more)
     (report,) = watch("x", flush=False).begin(waiting("1"), now=0.0)
-    assert b"forced_flush" not in report.data
+    assert b'forced_flush="false"' in report.data
 
 
 def test_a_buffer_takes_over_what_waits_in_another():
@@ -195,16 +202,9 @@ def test_a_key_is_held_after_two_and_a_half_seconds_or_as_was_asked():
     assert hold(watch("L#"), "#", 2.5) == [(200, "#")]
     assert hold(watch("L#", long="1000"), "#", 1.0) == [(200, "#")]
     assert hold(watch("L#", long="0"), "#", 1.0) == []
-    # It counts once, however long; or again each time, where that was asked for.
-    assert hold(watch("L#", long="500"), "#", 1.7) == [(200, "#")]
-    assert hold(watch("L#", long="500", longrepeat="true"), "#", 1.7) == [(200, "#")] * 3
-    assert len(hold(watch("L#", long="1", longrepeat="true"), "#", 1e6)) == MOST_DIGITS
-    assert hold(watch("x", longrepeat="true"), "1", 0.1) == [(200, "1")]
-
-
-def test_an_interval_of_a_millisecond_makes_no_hundred_digits_of_one_key():
-    assert hold(watch("L#", long="1", longrepeat="true"), "#", 0.1) == [(200, "#")]
-    assert hold(watch("L#", long="1", longrepeat="true"), "#", 1.1) == [(200, "#")] * 3
+    # It counts once, however long, though presses in a row might count as one that was long.
+    assert hold(watch("L#", long="500", longrepeat="true"), "#", 1.7) == [(200, "#")]
+    assert press(watch("L#", long="500", longrepeat="true"), "###") == []
 
 
 def test_a_key_that_was_held_while_nobody_listened_is_one_for_who_comes():
@@ -212,10 +212,38 @@ def test_a_key_that_was_held_while_nobody_listened_is_one_for_who_comes():
     assert told(watch("L#", flush=False).begin(before, now=0.0)) == [(200, "#")]
 
 
-def test_what_is_to_be_held_back_is_no_part_of_the_pattern():
-    body = kpml_request("x<pre>#</pre>x")
-    assert press(KpmlWatch.parse(body.data), "12") == [(200, "12")]
-    assert KpmlWatch.parse(kpml_request("<pre>x</pre>").data) is None
+def test_what_is_to_be_held_back_is_the_beginning_of_the_pattern_and_is_not_held_back():
+    """RFC 4730 section 3.4: who cannot suppress matches both, one behind the other."""
+    watching = KpmlWatch.parse(kpml_request("<pre>*8</pre>xx[2-9]").data)
+    assert press(watching, "*8401") == []
+    (report,) = [one for digit in "*8402" for one in watching.press(digit, now=0.0)]
+    assert digits_of(report) == "*8402"
+    assert b'suppressed="false"' in report.data
+
+
+def test_a_report_is_in_the_namespace_of_its_schema():
+    root = ElementTree.fromstring(watch("x").press("1", now=0.0)[0].data)
+    assert root.tag == "{urn:ietf:params:xml:ns:kpml-response}kpml-response"
+    assert (root.get("version"), root.get("text")) == ("1.0", "OK")
+
+
+@pytest.mark.parametrize(
+    ("flush", "reported"),
+    [("", [(200, "1")]), ("no", [(200, "1")]), ("later", [(200, "1")]), ("yes", []), (" Yes ", [])],
+)
+def test_only_yes_flushes(flush, reported):
+    data = kpml_request("x").data.replace(b"<regex", f"<flush>{flush}</flush><regex".encode())
+    assert told(KpmlWatch.parse(data).begin(waiting("1"), now=0.0)) == reported
+
+
+@pytest.mark.parametrize(
+    ("persist", "over"),
+    [("persist", False), ("single-notify", False), ("Persist", True), ("for-ever", True)],
+)
+def test_a_pattern_is_for_one_report_unless_it_says_otherwise_in_so_many_letters(persist, over):
+    watching = watch("x", persist=persist)
+    press(watching, "1")
+    assert watching.over is over
 
 
 @pytest.mark.parametrize("text", ["-1", "abc", "", "9" * 30, "1.5"])
@@ -225,10 +253,14 @@ def test_a_timer_that_is_malformed_is_the_default(text):
     assert watching.next_timer == 4.0
 
 
-def test_the_end_is_told():
+def test_the_end_is_told_with_what_was_collected():
     watching = watch("x")
-    assert b'code="487"' in watching.end().data
+    assert told([watching.end()]) == [(487, "")]
     assert watching.over
+    for nopartial, digits in (("false", "12"), ("true", "")):
+        watching = watch("xxx", nopartial=nopartial)
+        press(watching, "12")
+        assert told([watching.end()]) == [(487, digits)]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +270,7 @@ def test_the_end_is_told():
         b"<kpml-response/>",
         b"<kpml-request/>",
         kpml_request("bs").data,
+        kpml_request("xx", enterkey="**").data,
         kpml_request("[9-1]").data,
         kpml_request("x{5,2}").data,
         kpml_request("[1--3]").data,

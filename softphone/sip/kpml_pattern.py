@@ -1,9 +1,9 @@
 """Digit patterns: DRegex of key press markup (RFC 4730 section 5.1).
 
-Digits, `x`, `[1-3*#]`, `[^1]`, `.`, `{m,n}`, alternatives, and `L` before a digit that is to be
-held down.  A key that was held is such a digit where a pattern can go on with one, else a digit
-like others.  Beside whether digits match, a pattern says whether more digits could: that is what
-its timers depend on.
+Digits, `x`, `[1-3A-C*#]`, `[^1]` (the other digits, and no key that is none), `.`, `{m,n}`, `{,n}`,
+alternatives as CUCM writes them, and `L` before a digit that is to be held down.  A key that was
+held is such a digit where a pattern can go on with one, else a digit like others.  Beside whether
+digits match, a pattern says whether more digits could: that is what its timers depend on.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ LONGEST_PATTERN = 256
 MOST_DIGITS = 64
 _MOST_VARIABLE = 2
 """Parts of one pattern that may repeat differently often: each more would multiply the work."""
-_ALL = "0123456789*#+ABCD"
+_RANGES = "0123456789", "ABCD"
 _ATOM = re.compile(
-    r"(?P<long>[Ll])?(?:(?P<one>[0-9*#A-Da-dxX+])|\[(?P<set>\^?[0-9*#A-Da-d+xX-]{1,32})\])"
-    r"(?:(?P<any>\.)|\{(?P<least>[0-9]{1,2})(?P<range>,(?P<most>[0-9]{0,2}))?\})?"
+    r"(?P<long>[Ll])?(?:(?P<one>[0-9*#A-DRa-drxX+])|\[(?P<set>\^?[0-9*#A-DRa-dr+xX-]{1,32})\])"
+    r"(?:(?P<any>\.)|\{(?=,?[0-9])(?P<least>[0-9]{0,2})(?P<range>,(?P<most>[0-9]{0,2}))?\})?"
 )
 
 
@@ -157,7 +157,7 @@ def _atom(match: re.Match[str]) -> _Atom | None:
         return _Atom(digits, 0, MOST_DIGITS, long)
     if match["least"] is None:
         return _Atom(digits, 1, 1, long)
-    least = int(match["least"])
+    least = int(match["least"] or 0)
     most = least
     if match["range"]:
         most = int(match["most"]) if match["most"] else max(least, MOST_DIGITS)
@@ -169,7 +169,7 @@ def _named(one: str) -> frozenset[str]:
 
 
 def _members(text: str) -> frozenset[str] | None:
-    """The digits of a set such as "1-3*#" or "^1"."""
+    """The digits of a set such as "1-3A-C*#" or "^1"."""
     body = text.removeprefix("^").replace("X", "0-9")
     found: set[str] = set()
     position = 0
@@ -179,11 +179,12 @@ def _members(text: str) -> frozenset[str] | None:
             return None
         if body[position + 1 : position + 2] == "-":
             last = body[position + 2 : position + 3]
-            if not (first.isdigit() and last.isdigit() and first <= last):
+            within = [keys for keys in _RANGES if last and first in keys and last in keys]
+            if not within or first > last:
                 return None
-            found |= {str(digit) for digit in range(int(first), int(last) + 1)}
+            found |= {key for key in within[0] if first <= key <= last}
             position += 3
         else:
             found.add(first)
             position += 1
-    return frozenset(_ALL) - found if text.startswith("^") else frozenset(found)
+    return frozenset(_RANGES[0]) - found if text.startswith("^") else frozenset(found)

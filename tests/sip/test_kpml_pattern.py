@@ -30,7 +30,16 @@ def match(text, digits):
         ("x{1,2}", "12", True, False),
         ("[1-3*]#", "*", False, True),
         ("[^1]", "1", False, False),
-        ("[^1]", "#", True, False),
+        ("[^1]", "2", True, False),
+        ("[^1]", "#", False, False),
+        ("[^*]", "0", True, False),
+        ("[02-46-9A-D]", "C", True, False),
+        ("[02-46-9A-D]", "5", False, False),
+        ("[b-c]", "D", False, False),
+        ("R", "R", True, False),
+        ("x{,2}#", "#", True, False),
+        ("x{,2}#", "12", False, True),
+        ("x{,2}#", "123", False, False),
         ("[x*]", "7", True, False),
         ("Lx", "7", False, False),
         ("0|011x.", "0", True, True),
@@ -45,7 +54,25 @@ def test_what_digits_are_to_a_pattern(text, digits, whole, goes_on):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "bs", "[9-1]", "[-1]", "[1-]", "[1-x]", "x{5,2}", "x.x.x.", "L", "x{0}", "(1)"]
+    "text",
+    [
+        "",
+        "bs",
+        "[9-1]",
+        "[-1]",
+        "[1-]",
+        "[1-x]",
+        "x{5,2}",
+        "x.x.x.",
+        "L",
+        "x{0}",
+        "(1)",
+        "x{}",
+        "x{,}",
+        "[1-D]",
+        "[*-#]",
+        "[D-A]",
+    ],
 )
 def test_what_is_no_pattern(text):
     assert read_pattern("t", text) is None

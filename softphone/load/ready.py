@@ -5,6 +5,7 @@ from __future__ import annotations
 from softphone.call import IncomingCall
 from softphone.errors import SoftphoneError
 from softphone.load.scenario import Scenario, Turn
+from softphone.load.user import TRIES
 
 __all__ = ["READY"]
 
@@ -26,9 +27,9 @@ async def answer(turn: Turn, incoming: IncomingCall) -> None:
 
 
 async def register_storm(turn: Turn) -> None:
-    """Register, stay for the time of a call, and leave."""
+    """Register, stay for the time of a call, and leave; who is turned away comes back."""
     try:
-        await turn.register()
+        await turn.register(tries=TRIES)
     except SoftphoneError:
         return  # it has been counted, with its cause
     await turn.pause(turn.left if turn.left is not None else float("inf"))

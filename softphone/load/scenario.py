@@ -45,9 +45,13 @@ class Turn:
         self._seconds = stage.hold.of(number)
         self._begun = stage.clock()
 
-    async def register(self) -> None:
-        """Connect and register.  Raises what `Phone.register` does; it is counted."""
-        await self.user.register()
+    async def register(self, *, tries: int = 1) -> None:
+        """Connect and register.  Raises what `Phone.register` does; it is counted.
+
+        With more `tries` a registrar that says 503 is asked again, when it has said, until the end
+        of the run.
+        """
+        await self.user.register(tries=tries, pause=self._pause)
 
     async def unregister(self) -> None:
         """Take the binding away and close the connection."""
@@ -115,11 +119,16 @@ class Turn:
 
     async def pause(self, seconds: float) -> None:
         """Wait, at most to the end of the run."""
+        await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Whether the run goes on after it."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stage.over.wait()
         except TimeoutError:
-            return
+            return True
+        return False
 
 
 Play: TypeAlias = Callable[[Turn], Awaitable[None]]

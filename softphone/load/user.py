@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from softphone.account import Account, AccountConfig, AccountSetup
@@ -20,6 +20,11 @@ INVITED = 3
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
 """A registrar that wants more seconds of peace has them: it is not asked again."""
+
+
+async def _sleep(seconds: float) -> bool:
+    await asyncio.sleep(seconds)
+    return True
 
 
 class LoadUser:
@@ -61,10 +66,15 @@ class LoadUser:
         return self.account.aor
 
     async def register(
-        self, *, tries: int = 1, gate: AbstractAsyncContextManager[object] | None = None
+        self,
+        *,
+        tries: int = 1,
+        gate: AbstractAsyncContextManager[object] | None = None,
+        pause: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
         """Connect and register; a registrar that says 503 is asked `tries` times in all, not before
-        its Retry-After is over.  No attempt begins but through `gate`, which no wait keeps shut.
+        its Retry-After is over.  No attempt begins but through `gate`, which no wait keeps shut;
+        `pause` waits so many seconds, and says whether it is still worth while.
 
         Raises what `Phone.register` does.
         """
@@ -77,9 +87,8 @@ class LoadUser:
                 return
             except RegistrationError as error:
                 wait = self._wait(error, attempt, tries)
-                if wait is None:
+                if wait is None or not await (pause or _sleep)(wait):
                     raise
-            await asyncio.sleep(wait)
 
     def _wait(self, error: RegistrationError, attempt: int, tries: int) -> float | None:
         """Seconds until it is asked again; None: it is not."""

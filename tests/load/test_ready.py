@@ -48,6 +48,17 @@ async def test_a_storm_registers_everybody_once(lab, plan_for):
     assert total.registration_ms.total == 8
 
 
+async def test_who_is_turned_away_from_a_storm_comes_back_while_the_run_goes_on(tmp_path, plan_for):
+    settings = {"registration_rate": 4.0, "registration_burst": 4}
+    async with many_users(tmp_path / "lab", 8, **settings) as lab:
+        storm = plan_for(lab, "register-storm", calls=8, duration=4.0, rate=500.0)
+        total, _ = await run(storm)
+    assert total.registered == 8
+    turned_away = {"503 Service Unavailable": total.registrations - 8}
+    assert total.registrations_failed == turned_away
+    assert 1 <= total.registrations - 8 <= 12
+
+
 async def test_reinvite_holds_and_takes_back(lab, plan_for, monkeypatch):
     monkeypatch.setattr("softphone.load.ready.REINVITE_EVERY", 0.1)
     done = []

@@ -139,6 +139,20 @@ async def test_a_user_that_waits_lets_others_through_the_gate(user, monkeypatch)
     assert not gate.locked()
 
 
+async def test_once_it_is_not_worth_while_any_more_it_is_not_asked(user):
+    made, tally = user((503, 2.0), 0)
+    waited = []
+
+    async def pause(seconds):
+        waited.append(seconds)
+        return False
+
+    with pytest.raises(RegistrationRefused):
+        await made.register(tries=4, pause=pause)
+    assert waited == pytest.approx([2.0 + 0.001 / 8])
+    assert (made.ready, tally.registrations) == (False, 1)
+
+
 async def test_a_certificate_of_ours_that_is_no_good_is_counted_too(user):
     def broken():
         raise ConfigurationError("our certificate expired")

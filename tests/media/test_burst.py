@@ -55,6 +55,11 @@ def defined(history: str) -> tuple[int, ...]:
         ("." * 20 + "x" + "." * 16 + "x" + "." * 20, (58, 2, 2, 0, 0, 0, 0)),
         ("." * 20 + "xxx", (23, 3, 1, 1, 3, 3, 1)),
         ("xx" + "." * 20, (22, 2, 1, 1, 2, 2, 0)),
+        # The example of section 4.7.2: a burst of 12 packets, of which 4 are missing.
+        (
+            "....x" + "." * 18 + "x...x.x....x" + "." * 18 + "x" + "." * 9,
+            (63, 6, 6, 1, 4, 12, 0),
+        ),
     ],
 )
 def test_known_histories(history: str, expected: tuple[int, ...]) -> None:

@@ -55,6 +55,21 @@ def test_reference_times_are_laid_out_as_in_sections_4_4_and_4_5() -> None:
     assert data[1] == XR
 
 
+def test_voip_metrics_are_laid_out_as_in_section_4_7() -> None:
+    """With the numbers of the example in section 4.7.2."""
+    block = VoipMetrics(
+        1, 2, 12, 12, 84, 10, 120, 520, 300, 40, -18, -60, 45, 16, 91, 127, 43, 41, 0xF3,
+        60, 80, 200,
+    )  # fmt: skip
+    octets = bytes.fromhex(
+        "00000001 07000008 00000002 0c0c540a 00780208 012c0028 eec42d10 5b7f2b29 f300003c 005000c8"
+    )
+    assert print_extended_report([block]) == octets
+    reserved = bytearray(octets)
+    reserved[5] = reserved[33] = 0xFF
+    assert parse_extended_report(bytes(reserved)) == [block]
+
+
 def test_blocks_of_several_senders_are_packets_of_their_own() -> None:
     written = (ReceiverReport(1), VoipMetrics(1, 2, 0, 0), VoipMetrics(3, 2, 0, 0))
     assert parse_compound(print_compound(written)) == written

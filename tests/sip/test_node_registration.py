@@ -106,6 +106,7 @@ def test_a_node_that_forbids_for_a_time_is_asked_again_after_it():
     world.registration.register(now=world.now)
     world.run(30.0)
     assert world.registration.state is RegistrationState.RECOVERING
+    assert world.events[-1].retry_after == 35.0
     assert not world.sent(1)
     world.run(90.0)
     assert world.registration.state is RegistrationState.REGISTERED

@@ -448,6 +448,7 @@ class InviteUsage:
         self.state = InviteState.TERMINATED
         self.session_timer.stop()
         self.modification.stop()
+        self.remote_modification.stop(now=now)
         if self.server is not None:
             self.server.stop(now=now)
         self._drop_legs()

@@ -9,7 +9,7 @@ from softphone.sip.body import BodyRole
 from softphone.sip.event import Cause
 from softphone.sip.offer_answer import OfferState
 from tests.support.lone import SDP, Lone
-from tests.support.pair import ANSWER, ANSWER_2, OFFER
+from tests.support.pair import ANSWER, ANSWER_2, OFFER, Pair
 
 
 def confirmed(lone):
@@ -88,6 +88,21 @@ def test_what_the_application_does_not_answer_gets_488():
     lone.say(lone.request("UPDATE", cseq=2, to_tag=tag, body=SDP))
     lone.wait(33)
     assert 488 in lone.heard()
+
+
+def test_an_update_that_is_open_when_the_invite_is_refused_is_answered_487():
+    pair = Pair()
+    pair.alice.invite(pair.invitation(body=None), now=pair.now)
+    pair.run(0.05)
+    theirs = pair.take("bob", "InviteReceived").usage
+    theirs.ring(now=pair.now)
+    pair.run(0.05)
+    theirs.update(OFFER, now=pair.now)
+    pair.run(0.05)
+    assert pair.take("alice", "ModificationReceived").usage.remote_modification.pending
+    theirs.reject(486, now=pair.now)
+    pair.run(0.05)
+    assert pair.sent("alice") == ["INVITE", "ACK", "487"]
 
 
 def test_bye_with_a_reinvite_open_answers_it_487():

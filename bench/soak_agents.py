@@ -22,6 +22,7 @@ run before that is counted), when an exception was unread, or a step has failed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import itertools
 import json
@@ -250,6 +251,7 @@ class Office:
             self.done["seconds heard"] += heard.seconds
 
 
+@functools.cache
 def noise(rate: int, seconds: float) -> Pcm:
     """White noise, int16[n]."""
     drawn = np.random.default_rng(1).normal(0, 3000, round(rate * seconds))

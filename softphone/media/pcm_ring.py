@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.pages import zeros
 from softphone.media.port import PcmBlock
 from softphone.media.resample import ResampleStream
 
@@ -33,7 +34,7 @@ class PcmRing:
                 "and 4,000 to 192,000 Hz"
             )
         self._rate = clock_rate_hz
-        self._buffer = np.zeros(round(clock_rate_hz * seconds), dtype=np.int16)
+        self._buffer = zeros(2 * round(clock_rate_hz * seconds)).view(np.int16)
         self._start = 0
         self._count = 0
         self._dropped = 0

@@ -16,6 +16,8 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.pages import zeros
+
 __all__ = ["HEADER", "SharedRing", "map_memory", "shared_memory"]
 
 HEADER: Final = 64
@@ -76,7 +78,7 @@ class SharedRing:
     def local(cls, octets: int) -> Self:
         """A new ring for both ends in this thread."""
         # Memory that was never written to takes none.
-        return cls(np.zeros(octets, dtype=np.uint8))
+        return cls(zeros(octets))
 
     def _fence(self) -> None:
         # What was stored before is seen before what is stored afterwards, on every processor:

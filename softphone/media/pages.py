@@ -1,0 +1,30 @@
+"""Memory for what is large and lives as long as a call: whole pages of the system's.
+
+The C library keeps large pieces that are freed for later ones of their size.  Where calls come
+and go, with rings of a megabyte each and small things between them, it keeps ever more of them.
+These pages go back to the system when their array does.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LARGE", "zeros"]
+
+LARGE: Final = 65_536
+"""Octets from which pages of their own are worth a call to the system."""
+
+
+def zeros(octets: int) -> NDArray[np.uint8]:
+    """`octets` zeros, uint8[octets]; pages of them that are never touched take no memory."""
+    if octets < LARGE:
+        return np.zeros(octets, dtype=np.uint8)
+    if hasattr(mmap, "MAP_PRIVATE"):
+        memory = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    else:
+        memory = mmap.mmap(-1, octets)
+    return np.frombuffer(memory, dtype=np.uint8)

@@ -416,15 +416,18 @@ class SessionLeg(Leg):
         usage = self.active_usage
         if self._transfer is not None and not self._transfer.done():
             raise LocalProtocolError("another transfer is under way")
-        self._transfer = _result()
-        with self.setup.change() as now:
-            subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
-            self._transfer_subscription = subscription
-            self.setup.adopt(subscription, self.handle)
+        result = self._transfer = _result()
         try:
-            await self._transfer
+            with self.setup.change() as now:
+                subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
+                self._transfer_subscription = subscription
+                self.setup.adopt(subscription, self.handle)
+            await result
         finally:
-            self._transfer = None
+            # The next one may have begun before it was our turn.
+            if self._transfer is result:
+                self._transfer = None
+            del result
 
     def _notified(self, event: NotifyReceived[Subscription]) -> None:
         if event.subscription is not self._transfer_subscription or not event.status:

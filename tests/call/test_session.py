@@ -243,6 +243,23 @@ async def test_a_refused_transfer_says_so_and_the_call_goes_on(status):
     assert caller.state is CallState.CONFIRMED
 
 
+async def test_who_tries_again_before_the_first_transfer_was_heard_of_is_answered_too():
+    stage = Stage()
+    caller, callee = stage.answered()
+    first = asyncio.ensure_future(caller.transfer(TO_CAROL))
+    await asyncio.sleep(0)
+    stage.run(0.1)
+    # Its turn comes before that of whoever waits for the first.
+    again = asyncio.ensure_future(caller.transfer(TO_CAROL))
+    for asked in (first, again):
+        with stage.bob.change() as now:
+            callee.referral.subscription.reject(486, now=now)
+        stage.run(0.1)
+        with pytest.raises(CallError, match="486"):
+            await asyncio.wait_for(asked, 2)
+        stage.run(0.1)
+
+
 async def test_a_second_refer_waits_for_the_first_but_not_for_ever():
     stage = Stage()
     caller, callee = stage.answered()

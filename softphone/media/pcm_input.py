@@ -16,7 +16,7 @@ import numpy as np
 from softphone.errors import ConfigurationError
 from softphone.media.pcm_output import check_rate
 from softphone.media.port import Pcm, PcmBlock
-from softphone.media.resample import ResampleStream
+from softphone.media.resample import ConvertingSink, ResampleStream
 
 __all__ = ["HeardPcm", "PcmInput"]
 
@@ -58,7 +58,7 @@ class HeardPcm:
         return replace(self, pcm=self.pcm[:samples]), rest
 
 
-class PcmInput:
+class PcmInput(ConvertingSink):
     """The far end's sound at `clock_rate_hz`, at most `seconds` of it waiting.
 
     For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or

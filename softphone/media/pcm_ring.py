@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from softphone.errors import ConfigurationError
 from softphone.media.pages import zeros
 from softphone.media.port import PcmBlock
-from softphone.media.resample import ResampleStream
+from softphone.media.resample import ConvertingSink, ResampleStream
 
 __all__ = ["PcmRing"]
 
 
-class PcmRing:
+class PcmRing(ConvertingSink):
     """A bounded ring of mono samples at one rate, `seconds` long.
 
     It is a `Sink` (the media loop writes blocks, the application awaits `receive`) or a `Source`

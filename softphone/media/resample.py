@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,9 +202,9 @@ def _convert_alike(
     return np.rint(sound, out=sound).astype(np.int16)
 
 
-@runtime_checkable
 class ConvertingSink(Protocol):
-    """A sink whose blocks can be converted together with those of others."""
+    """A sink whose blocks can be converted together with those of others: a class of ours that
+    names this one, since a sink of the application's may have methods of these names, too."""
 
     def prepare(self, block: PcmBlock) -> ResampleStream | None:
         """What the block is to be converted by, before `take`; None: it is not wanted."""
@@ -216,11 +216,12 @@ class ConvertingSink(Protocol):
 def converting(sink: Sink) -> ConvertingSink | None:
     """The sink, if it may be given its blocks converted; not if a class of the application's has
     put a `write` of its own before that which converts."""
-    if not isinstance(sink, ConvertingSink):
+    kinds = type(sink).__mro__
+    if ConvertingSink not in kinds:
         return None
-    for kind in type(sink).__mro__:
+    for kind in kinds:
         if "prepare" in vars(kind):
-            return sink
+            return cast("ConvertingSink", sink)
         if "write" in vars(kind):
             break
     return None

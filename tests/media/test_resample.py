@@ -207,3 +207,15 @@ def test_a_sink_whose_write_is_the_applications_own_is_written_to() -> None:
         assert converting(sink) is sink
     assert converting(Counting()) is None
     assert converting(TeeSink()) is None
+
+
+def test_a_sink_of_the_applications_with_methods_of_the_same_names_is_written_to() -> None:
+    class Studio(TeeSink):
+        def prepare(self) -> None:
+            """Tidy up."""
+
+        def take(self) -> int:
+            """The number of this take."""
+            return 2
+
+    assert converting(Studio()) is None

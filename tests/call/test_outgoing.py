@@ -9,8 +9,8 @@ import pytest
 
 from softphone.call import Call, OutgoingCall
 from softphone.errors import Busy, Canceled, LocalProtocolError, NoAnswer, NotAcceptable, Redirected
-from softphone.events import CallState, EndedBy
-from softphone.media.port import NoPortFree
+from softphone.events import AnswerClassified, CallState, EndedBy, ToneDetected
+from softphone.media.port import NoPortFree, PcmBlock
 from softphone.security import (
     Scope,
     SecurityLevel,
@@ -20,6 +20,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.sip import EndpointConfig, NameAddr
+from tests.support.sounds import samples, silence, tone
 from tests.support.stage import Stage, edit_body, first_line
 from tests.support.stage import without_keys as strip_keys
 
@@ -81,6 +82,32 @@ async def test_early_media_is_judged_opened_and_told(reliable):
     keys = {spec.send_key.key.reveal() for spec in stage.alice.port.specs}
     assert len(keys) == 1
     assert caller.security.level is SecurityLevel.ENCRYPTED
+
+
+async def test_what_is_heard_before_the_answer_is_detected_too():
+    stage = Stage()
+    stage.bob.rings = False
+    outgoing = outgoing_of(stage)
+    task = await started(stage, outgoing)
+    assert outgoing.early_audio is None
+    early(stage, reliable=False)
+    outgoing.early_audio.detect(tones=True, answer=True)
+    listener = stage.alice.port.commands[-1][2]
+    sit = [tone(frequency, seconds=0.33) for frequency in (950.0, 1400.0, 1800.0)]
+    pcm = samples(silence(0.3), *sit, silence(1.0))
+    for at in range(0, pcm.size, 160):
+        listener.write(PcmBlock(pcm[at : at + 160], 8000, at, 0))
+        await asyncio.sleep(0)
+    heard = [e for e in stage.alice.events if isinstance(e, ToneDetected)]
+    assert [event.tone for event in heard] == ["sit"]
+    (judged,) = [e for e in stage.alice.events if isinstance(e, AnswerClassified)]
+    assert judged.kind == "machine"
+    assert judged.confidence > 0.9
+    assert "special information tones" in judged.reasons[0]
+    assert not task.done()
+    stage.bob.leg.accept()
+    stage.run(0.3)
+    assert (await task).state is CallState.CONFIRMED
 
 
 async def test_an_offer_in_a_reliable_183_is_answered_in_the_prack():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import stat
 import sys
@@ -276,6 +277,24 @@ def test_a_capture_shows_signaling_and_media_in_clear(cli, lab, tmp_path):
     sound = tshark.read(file, "-Y", "rtp.p_type == 0", "-T", "fields", "-e", "ip.src").split()
     assert len(sound) > 20
     assert tshark.read(file, "-Y", "rtcp.pt == 203") != ""
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_keys_are_in_a_capture_only_when_they_are_asked_for_and_that_is_said(
+    cli, lab, tmp_path, asked
+):
+    file = tmp_path / "call.pcapng"
+    arguments = ("call", "600", "--account", lab["alice"], "--duration", 0.2, "--capture", file)
+    outcome = cli(*arguments, *(("--capture-keys",) if asked else ()), "--json")
+    assert outcome.code == 0, outcome
+    warning = " ".join(outcome.err.split())
+    assert "warning:" in warning
+    assert "will hold the whole call in clear" in warning
+    assert ("every key and password in it" in warning) is asked
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    keys = re.findall(rb"inline:([A-Za-z0-9+/=]{40,})", file.read_bytes())
+    assert keys
+    assert {set(key) == {ord("A")} for key in keys} == {not asked}
 
 
 def test_a_capture_is_a_new_file_or_nothing_is_sent(cli, lab, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from softphone.media.conduit import RingSource
 from softphone.media.pcm_output import RATES, PcmOutput, check_rate
 from softphone.media.resample import at_rate
 from softphone.media.shared_ring import SharedRing
+from tests.support.sounds import signal_to_error, sweep
 
 
 def ramp(count: int, start: int = 0) -> np.ndarray:
@@ -21,7 +23,7 @@ class Inline:
     """The media loop in the same process."""
 
     def __init__(self, output: PcmOutput) -> None:
-        self.output = output
+        self.output = self.source = output
 
     def read(self, samples: int) -> np.ndarray:
         return self.output.read(samples)
@@ -169,6 +171,26 @@ async def test_a_writer_that_waits_does_not_outlast_the_call():
     assert not output.ended
     output.read(800)
     assert output.ended
+
+
+@placements
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("wire", [8000, 16000, 48000])
+async def test_a_sweep_in_pieces_of_any_size_goes_out_clean_whatever_the_rates(
+    placement, rate, wire
+):
+    """From 100 Hz to 85 % of the lower half rate: at least 70 dB of signal over what is wrong."""
+    seconds, top = 2.0, 0.85 * min(rate, wire) / 2
+    output = PcmOutput(rate)
+    source = at_rate(placement(output).source, wire)
+    pcm, sizes, at = sweep(rate, seconds, top).astype(np.int16), cycle((1, 7, 160, 333, 4000)), 0
+    while at < pcm.size:
+        size = next(sizes)
+        await output.write(pcm[at : at + size])
+        at += size
+    got = np.concatenate([source.read(wire // 50) for _ in range(int(seconds * 50))]).astype(float)
+    assert got.size > 1.9 * wire
+    assert signal_to_error(got, sweep(wire, seconds, top), wire) > 70.0
 
 
 async def test_the_end_of_a_phrase_is_not_held_back_by_the_conversion():

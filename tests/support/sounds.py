@@ -50,6 +50,19 @@ def samples(*parts):
     return np.clip(np.rint(np.concatenate(parts)), -32768, 32767).astype(np.int16)
 
 
+def sweep(rate, seconds, top):
+    """From 100 Hz to `top`, at any rate, float64."""
+    time = np.arange(round(rate * seconds)) / rate
+    return 12000 * np.sin(2 * np.pi * (100 * time + (top - 100) / (2 * seconds) * time**2))
+
+
+def signal_to_error(got, wanted, rate):
+    """In dB, without the first and the last 50 ms, where filters begin and end."""
+    inner = slice(rate // 20, min(got.size, wanted.size) - rate // 20)
+    error = got[inner] - wanted[inner]
+    return 10 * np.log10(np.sum(wanted[inner] ** 2) / np.sum(error**2))
+
+
 def found_in(*parts, wanted=EVERYTHING, block=160):
     """Everything that is found."""
     bank, pcm, found = DetectorBank(4), samples(*parts), []

@@ -10,11 +10,15 @@ import stat
 import sys
 import time
 import wave
+from types import SimpleNamespace
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from softphone.account import load_account
 from softphone.cli.summary import BLANK
+from softphone.media.tones import Cadence, ToneGenerator, tone_level
 from softphone.phone import Phone
 from tests.support import tshark
 from tests.support.calling import next_call
@@ -277,6 +281,48 @@ def test_a_capture_shows_signaling_and_media_in_clear(cli, lab, tmp_path):
     sound = tshark.read(file, "-Y", "rtp.p_type == 0", "-T", "fields", "-e", "ip.src").split()
     assert len(sound) > 20
     assert tshark.read(file, "-Y", "rtcp.pt == 203") != ""
+
+
+class Card:
+    """A sound card: 440 Hz at the microphone; what the loudspeaker says is kept."""
+
+    made: ClassVar[list[Card]] = []
+
+    def __init__(self, **options):
+        self.device, self.rate = options["device"], options["samplerate"]
+        self.read_available = self.write_available = self.rate
+        self.tone = ToneGenerator(Cadence((440.0,), (), -10.0), self.rate)
+        self.played, self.closed = [], False
+        self.made.append(self)
+
+    def start(self):
+        pass
+
+    def read(self, frames):
+        return self.tone.generate(frames).reshape(-1, 1), False
+
+    def write(self, pcm):
+        self.played.append(pcm[:, 0])
+
+    def close(self):
+        self.closed = True
+
+
+def test_with_a_device_one_talks_and_hears(cli, lab, monkeypatch):
+    """The far end's Echo says what the microphone heard."""
+    monkeypatch.setattr(Card, "made", [])
+    module = SimpleNamespace(Stream=Card, PortAudioError=OSError)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    outcome = cli(
+        "call", "600", "--account", lab["alice"], "--device", "default", "--duration", 1.2, "--json"
+    )
+    assert outcome.code == 0, outcome
+    (card,) = Card.made
+    assert card.device is None  # the system's own
+    assert card.closed
+    heard = np.concatenate(card.played)
+    assert heard.size > 0.8 * card.rate
+    assert tone_level(heard[-card.rate // 2 :], 440.0, card.rate) > -20.0
 
 
 @pytest.mark.parametrize("asked", [False, True])

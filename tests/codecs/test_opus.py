@@ -75,6 +75,34 @@ def test_every_frame_length_of_the_rfc(samples: int) -> None:
     assert OPUS.decoder().decode(packet).size == samples
 
 
+TABLE_2 = [10, 20, 40, 60] * 3 + [10, 20] * 2 + [2.5, 5, 10, 20] * 4
+"""Milliseconds of a frame by configuration: RFC 6716 section 3.1."""
+SILENT = bytes(24)
+
+
+@pytest.mark.parametrize("configuration", range(32))
+def test_packets_of_every_configuration_and_code_are_as_long_as_the_rfc_says(configuration) -> None:
+    """RFC 6716 sections 3.1 and 3.2: one frame, two, two of two lengths, and a count of frames."""
+    frame = TABLE_2[configuration]
+    for code, rest, count in [(0, b"", 1), (1, b"", 2), (2, b"\x04", 2), (3, b"\x02", 2)]:
+        packet = bytes([configuration << 3 | code]) + rest + SILENT
+        assert OPUS.decoder().decode(packet).size == frame * count * 48
+    four = bytes([configuration << 3 | 3, 4]) + SILENT
+    if frame > 30:  # 120 ms are the most
+        with pytest.raises(PayloadRefused):
+            OPUS.decoder().decode(four)
+    else:
+        assert OPUS.decoder().decode(four).size == frame * 4 * 48
+
+
+def test_what_we_send_says_mono_and_20_ms_and_a_known_packet_is_silence() -> None:
+    for each in frames(voice(FRAME * 20)):
+        contents = OPUS.encoder().encode(each)[0]
+        assert contents & 7 == 0  # mono, one frame
+        assert TABLE_2[contents >> 3] == 20
+    assert not OPUS.decoder().decode(bytes.fromhex("f8fffe")).any()
+
+
 def test_any_octets_are_decoded_or_refused_and_the_stream_goes_on() -> None:
     random = np.random.default_rng(6716)
     decoder, encoder = OPUS.decoder(), OPUS.encoder()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from softphone.media.command import FarEnd, open_stream, play, record
@@ -105,6 +107,21 @@ async def test_what_is_converted_together_is_heard_as_it_is_alone():
             assert np.array_equal(one.pcm, other.pcm)
             assert (one.timestamp, one.captured) == (other.timestamp, other.captured)
     assert max(np.abs(block.pcm).max() for block in heard[0].blocks) > 7000
+
+
+async def test_a_reader_that_is_stuck_costs_the_others_nothing():
+    wire = Wire()
+    stuck, brisk = PcmInput(16000, seconds=0.5), PcmInput(16000, seconds=0.5)
+    for stream, sink in zip(opened(wire, 2), (stuck, brisk), strict=True):
+        record(wire.b.bank, stream, sink)
+    heard = []
+    for _ in range(100):
+        wire.run(1)
+        heard.append(await brisk.read())
+    assert all(after.timestamp == one.timestamp + len(one) for one, after in pairwise(heard))
+    assert brisk.dropped_samples == brisk.waiting_samples == 0
+    assert stuck.waiting_samples <= 8000
+    assert stuck.dropped_samples > 100 * 320 - 8000 - 320
 
 
 def test_one_that_hears_several_rows_takes_them_in_turn():

@@ -321,8 +321,9 @@ def test_with_a_device_one_talks_and_hears(cli, lab, monkeypatch):
     assert card.device is None  # the system's own
     assert card.closed
     heard = np.concatenate(card.played)
-    assert heard.size > 0.8 * card.rate
-    assert tone_level(heard[-card.rate // 2 :], 440.0, card.rate) > -20.0
+    tenths = np.split(heard[heard.size % 4800 :], heard.size // 4800)
+    assert len(tenths) > 3  # a busy machine may drop some
+    assert max(tone_level(tenth, 440.0, card.rate) for tenth in tenths) > -12.0
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -1,5 +1,7 @@
 """Fixtures that any test may ask for: a seeded entropy and nothing else that is global.
 
+Every log is searched for every key: tests/support/log_search.py.
+
 Real peers have their own fixtures, in tests/peers/conftest.py.
 """
 
@@ -12,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from softphone.machine import Entropy
+
+pytest_plugins = ("tests.support.log_search",)
 
 
 @pytest.fixture

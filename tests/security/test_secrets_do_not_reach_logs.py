@@ -7,6 +7,7 @@ under SRTP, a hold, a refusal.  What is secret is read off the wire and out of t
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import re
 
@@ -18,6 +19,7 @@ from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.security import KeyMaterial, SrtpPolicy
+from tests.support.log_search import SEARCH, LogSearch
 
 KEY = re.compile(rb"inline:([A-Za-z0-9+/=]+)")
 RESPONSE = re.compile(rb'[ ,]response="?([0-9a-f]{32,})')
@@ -98,3 +100,23 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
     )
     for secret in (*tap.secrets, password, guess):
         assert secret not in said
+
+
+@pytest.mark.parametrize("shown", ["inline:{base64}|2^31", "key {hex}", "none {other}"])
+def test_a_log_that_shows_a_key_is_found_by_the_search_of_every_test(entropy, shown):
+    search, key, other = LogSearch(), entropy(30), entropy(30)
+    search.see(key)
+    search.see(bytes(30))
+    line = shown.format(
+        base64=base64.b64encode(key).decode(), hex=key.hex(), other=base64.b64encode(other).decode()
+    )
+    for text in (line, "A" * 40):
+        search.emit(logging.LogRecord("x", logging.WARNING, "x", 1, "%s", (text,), None))
+    assert search.found() == ([] if "other" in shown else [line])
+    assert search.found() == []
+
+
+def test_every_test_searches_its_log_for_the_keys_it_made(entropy):
+    key = KeyMaterial(entropy(30))
+    logging.getLogger("softphone.test").warning("%s", key.reveal().hex())
+    assert len(SEARCH.found()) == 1

@@ -315,6 +315,13 @@ async def test_hold_and_resume(line_of):
         assert call.audio.statistics.authentication_failures == 0
 
 
+async def bridged(call, theirs) -> None:
+    """Wait until Asterisk has joined both legs: before that it answers a REFER with 400."""
+    theirs.audio.play(ToneSource(660.0))
+    assert await hears_soon(call, 660.0)
+    theirs.audio.play(None)
+
+
 @pytest.mark.feature("blind transfer")
 async def test_a_blind_transfer(asterisk, line_of):
     judy, alice = await line_of("judy"), await line_of("alice")
@@ -325,6 +332,7 @@ async def test_a_blind_transfer(asterisk, line_of):
         incoming = await answering
         theirs = await incoming.answer()
         call = await waiting
+        await bridged(call, theirs)
         await call.transfer("sip:601@127.0.0.1")
         assert call.state is CallState.TERMINATED
         assert await hears_soon(theirs, 440.0)
@@ -340,6 +348,7 @@ async def test_an_attended_transfer(line_of):
         waiting = asyncio.create_task(outgoing.answered(timeout=15))
         theirs = await (await answering).answer()
         call = await waiting
+        await bridged(call, theirs)
         consultation = await alice.dial("600").answered(timeout=10)
         await call.transfer(consultation)
         theirs.audio.play(ToneSource(440.0))  # the echo says that it is connected there

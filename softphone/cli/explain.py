@@ -8,7 +8,7 @@ from pathlib import Path
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE, FAILED
-from softphone.diagnostics.dissect import LARGEST, Finding, dissect
+from softphone.diagnostics.dissect import LARGEST, Finding, dissect, is_readable
 from softphone.errors import ConfigurationError
 
 __all__ = ["explain_file", "show_findings"]
@@ -16,11 +16,17 @@ __all__ = ["explain_file", "show_findings"]
 
 async def explain_file(face: Face, path: Path | None) -> int:
     """Explain what a file holds, or standard input.  Raises ConfigurationError."""
-    findings = dissect(_read(path))
+    text = _read(path)
+    findings = dissect(text)
     show_findings(face, findings)
     if findings:
         face.summary("", result="completed", status=0, reason="explained")
         return DONE
+    if not is_readable(text):
+        raise ConfigurationError(
+            "there is neither a SIP message, a ladder, a session description nor a command's"
+            f" --json in {path or 'standard input'}"
+        )
     sentence = "nothing in it speaks against the call"
     return face.failed(sentence, FAILED, result="failed")
 

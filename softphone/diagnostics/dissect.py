@@ -1,7 +1,8 @@
 """Why a call was refused, from what was written down of it: which m-line, which crypto line.
 
-Takes SIP messages (raw, or a ladder's transcript), bare session descriptions, or a command's JSON
-lines, and judges offer against answer by the rules that the phone goes by (RFC 3264, RFC 4568).
+Takes SIP messages (raw, or a ladder's transcript), a ladder as it is drawn, bare session
+descriptions, or a command's JSON lines, and judges offer against answer by the rules that the phone
+goes by (RFC 3264, RFC 4568).
 A key that was masked is judged by everything but itself.
 """
 
@@ -29,11 +30,14 @@ from softphone.sip.parser import parse_datagram
 from softphone.srtp import Refusal, check_answer, choose
 from softphone.srtp.suite import parameters, suite_named
 
-__all__ = ["Finding", "dissect"]
+__all__ = ["Finding", "dissect", "is_readable"]
 
 LARGEST = 4 << 20
 """Characters that are read."""
 _BEGIN = re.compile(r"^(?:[A-Z]{3,16} [^ \n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}(?: [^\n]*)?)$", re.M)
+_DRAWN = re.compile(r"^ {0,9}\d{1,7}\.\d{3}  (\|[^\n]{1,1000}\|)[ |]{0,400}$", re.M)
+"""A row of a ladder: the time, and arrows between bars."""
+_REFUSED = re.compile(r"([3-6]\d\d) (.+)")
 _BREAK = re.compile(r"^--- [^\n]*$", re.M)
 _MASKED = re.compile(r"^(a=crypto:\d{1,9} ([A-Z0-9_]{1,64}) inline:)\*{3,}", re.M)
 _SECURE = {"RTP/SAVP": "RTP/AVP", "RTP/SAVPF": "RTP/AVPF"}
@@ -68,7 +72,15 @@ def dissect(text: str) -> list[Finding]:
     text = _unmasked(text)
     chunks = list(_messages(text))
     found = list(_from_messages(chunks)) if chunks else list(_from_descriptions(text))
+    found = found or list(_from_ladder(text))
     return [Finding(each.place, each.line, mask(each.rule)) for each in found]
+
+
+def is_readable(text: str) -> bool:
+    """Whether anything is in the text that `dissect` judges."""
+    text = text[:LARGEST].replace("\r\n", "\n")
+    signs = (_BEGIN, _DRAWN, re.compile(r"^v=0$|^\{.{0,99}\"event\"", re.M))
+    return any(sign.search(text) for sign in signs)
 
 
 # A command's JSON lines -------------------------------------------------------------------------
@@ -162,6 +174,16 @@ def _from_descriptions(text: str) -> Iterator[Finding]:
         yield from _judge_pair(*good)
     elif good:
         yield from _judge_offer(good[0])
+
+
+def _from_ladder(text: str) -> Iterator[Finding]:
+    """A drawn ladder has no more of a refusal than its status, phrase and request."""
+    for row in _DRAWN.findall(text):
+        refused = _REFUSED.match(row.strip("| ").strip("<>- "))
+        if refused:
+            reason, _, request = refused[2].partition(" (")
+            place = f"ladder, {request.partition(')')[0]}" if request else "ladder"
+            yield Finding(place, "", explain_response(Response(int(refused[1]), reason)))
 
 
 # Offer and answer -------------------------------------------------------------------------------

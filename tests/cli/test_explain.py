@@ -29,6 +29,10 @@ def test_nothing_found_is_1_and_no_file_is_2(cli, tmp_path):
     path = tmp_path / "call.txt"
     path.write_text(OFFER + sdp(crypto=[f"1 {CM_80} inline:{OTHER}"]))
     assert cli("explain", str(path)).code == 1
+    path.write_text("hello\n")
+    outcome = cli("explain", str(path))
+    assert outcome.code == 2
+    assert f"nor a command's --json in {path}" in " ".join(outcome.err.split())
     outcome = cli("explain", str(tmp_path / "none"))
     assert outcome.code == 2
     assert "cannot be read" in outcome.err

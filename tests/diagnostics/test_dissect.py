@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from softphone.diagnostics.dissect import dissect
+from softphone.diagnostics.dissect import dissect, is_readable
+from softphone.diagnostics.ladder import Ladder
+from softphone.machine import Flow, Transport
 
 KEY = base64.b64encode(bytes(range(30))).decode()
 OTHER = base64.b64encode(bytes(range(1, 31))).decode()
@@ -123,7 +125,49 @@ def test_a_json_log_gives_its_own_reason():
     assert dissect(json.dumps({"event": "summary", "result": "completed", "reason": "done"})) == []
 
 
-@pytest.mark.parametrize("text", ["", "hello", "v=0", "v=0\n" * 1000, "SIP/2.0 200\n" * 20000])
+def test_a_drawn_ladder_tells_of_its_refusals():
+    ladder = Ladder()
+    flow = Flow(1, Transport.TLS, ("192.0.2.1", 5061), ("192.0.2.9", 5061))
+    for data, outgoing in (
+        (INVITE, True),
+        (message("SIP/2.0 180 Ringing", "", "a@lab", "1 INVITE"), False),
+        (message("SIP/2.0 488 Not Acceptable Here", "", "a@lab", "1 INVITE"), False),
+    ):
+        raw = data.replace("\n", "\r\n").encode()
+        ladder.signaling(raw, flow=flow, outgoing=outgoing, now=1.0)
+    (found,) = dissect(ladder.text())
+    assert found.place == "ladder, 1 INVITE"
+    assert found.rule.startswith("488 Not Acceptable Here: the far end does not accept")
+    assert is_readable(ladder.text())
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        (OFFER, True),
+        (INVITE, True),
+        ('{"event": "registered"}', True),
+        ("hello", False),
+        ("", False),
+        ('{"a": 1}', False),
+    ],
+)
+def test_what_can_be_judged_is_told_from_what_cannot(text, readable):
+    assert is_readable(text) is readable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        ("   0.001  |" + "-" * 300 + "\n") * 9999,
+        "1.000  |" * 99999,
+        "v=0",
+        "v=0\n" * 1000,
+        "SIP/2.0 200\n" * 20000,
+    ],
+)
 def test_nothing_that_is_read_breaks_it(text):
     begun = time.process_time()
     dissect(text)

@@ -31,7 +31,7 @@ def registration_failure(
         message = f"{place} did not answer our REGISTER{': ' + reason if reason else ''}"
         return RegistrationTimeout(message, status=status, reason=reason)
     message = f"{place} refused our registration: {status} {reason}".rstrip()
-    advice = explain_registrar(reason)
+    advice = explain_registrar(reason, status)
     if advice:
         message += f": {advice}"
     wait = 0.0 if change is None else change.retry_after

@@ -38,19 +38,20 @@ class Reader:
     warnings: list[str] = field(default_factory=list)
 
     def line_of(self, table: str, key: str) -> int:
-        """The line that sets `key` of `table` (1 when it cannot be found)."""
-        current = ""
+        """The line that sets `key` of `table`; else where the table begins, else 1."""
+        current, begin = "", 1
         dotted = rf"\s*{re.escape(table)}\s*\.\s*{re.escape(key)}\s*="
         plain = rf"\s*[\"']?{re.escape(key)}[\"']?\s*="
         for number, line in enumerate(self.text.splitlines(), 1):
             header = re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]", line)
             if header:
                 current = header[1]
+                begin = number if current == table else begin
                 if current == (f"{table}.{key}" if table else key):
                     return number
             elif (current == table and re.match(plain, line)) or (table and re.match(dotted, line)):
                 return number
-        return 1
+        return begin
 
     def fail(self, table: str, key: str, message: str) -> NoReturn:
         """Raise ConfigurationError for a key, with its line."""

@@ -183,10 +183,14 @@ def explain_response(response: Response, *, offered_suites: Sequence[str] = ()) 
     return "; ".join(sentences)
 
 
-def explain_registrar(text: str) -> str:
-    """What to do about a registrar's words, as a Warning holds them; "" when they are not known."""
+def explain_registrar(text: str, status: int = 0) -> str:
+    """What to do about a registrar's words, as a Warning holds them, or else about its status.
+
+    "" when neither is known, and for 503, which is also said of a connection that was lost.
+    """
     lowered = text.lower()
-    return next((advice for words, advice in _REGISTRAR.items() if words in lowered), "")
+    known = (advice for words, advice in _REGISTRAR.items() if words in lowered)
+    return next(known, "" if status == 503 else _STATUS.get(status, ""))
 
 
 def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:

@@ -49,6 +49,10 @@ def test_the_status_decides(change, kind):
         assert error.status == change.status
 
 
+def test_a_user_that_is_unknown_comes_with_advice():
+    assert "check the address" in str(registration_failure(changed(404), None, TARGET))
+
+
 @pytest.mark.parametrize("change", [None, changed(0), changed(503)])
 def test_a_connection_that_was_not_made_is_the_cause(change):
     cause = CertificateUntrusted("nobody vouches for it")

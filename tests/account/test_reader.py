@@ -34,7 +34,8 @@ def reader(tmp_path, text=TEXT):
         ("outer.inner.attributes", "third", 8),
         ("outer.inner", "attributes", 7),
         ("outer", "inner", 3),
-        ("outer.inner", "missing", 1),
+        ("outer.inner", "missing", 3),
+        ("nowhere", "missing", 1),
     ],
 )
 def test_the_line_of_a_key(tmp_path, table, key, line):

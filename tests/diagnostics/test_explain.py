@@ -109,6 +109,8 @@ def test_no_shortfall_is_said_so():
 def test_what_cucm_says_of_a_registration_comes_with_advice(words, advice):
     assert advice in explain_registrar(f"Forbidden ({words})")
     assert bool(explain_registrar(words)) is bool(advice)
+    assert (advice or "client certificate belongs to it") in explain_registrar(words, 403)
+    assert bool(explain_registrar(words, 503)) is bool(advice)
     explained = explain_response(response(403, ("Warning", f'399 cucm "{words}"')))
     assert words in explained
     assert advice in explained

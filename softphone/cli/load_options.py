@@ -154,7 +154,8 @@ class LoadOptions:
         ),
     ] = None
     workers: Annotated[
-        int, _option("--workers", help="Processes on this machine; one a core is the most.")
+        int,
+        _option("--workers", help="Processes on this machine; more than its cores gain nothing."),
     ] = 1
     ray: Annotated[
         str | None,

@@ -132,7 +132,7 @@ def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
         if kind == "ramp":
             span, _, seconds = rest.partition(":")
             first, last = _span(span)
-            return Ramp(first, _above_zero(last), _above_zero(float(seconds)))
+            return Ramp(first, _above_zero(last), _above_zero(_number(seconds)))
         if kind == "step":
             return Steps(tuple(_step(part) for part in rest.split(",")))
     except ValueError as error:
@@ -140,6 +140,13 @@ def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
     if kind == "trace" and rest:
         return _trace(Path(rest))
     raise ConfigurationError(f"arrival {text!r}: give {ARRIVALS}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None
 
 
 def _above_zero(value: float) -> float:
@@ -152,7 +159,7 @@ def _span(text: str) -> tuple[float, float]:
     first, dash, last = text.partition("-")
     if not dash:
         raise ValueError(f"{text!r} is not of the form FROM-TO")
-    low, high = float(first), float(last)
+    low, high = _number(first), _number(last)
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high < 0:
         raise ValueError(f"{text!r} is not two numbers of 0 or more")
     return low, high
@@ -160,7 +167,7 @@ def _span(text: str) -> tuple[float, float]:
 
 def _step(text: str) -> tuple[float, float]:
     rate, _, seconds = text.partition(":")
-    return _above_zero(float(rate)), _above_zero(float(seconds or "1"))
+    return _above_zero(_number(rate)), _above_zero(_number(seconds or "1"))
 
 
 def _trace(path: Path) -> Trace:
@@ -224,10 +231,12 @@ def parse_hold(text: str, *, seed: int) -> Hold:
                 raise ValueError(f"{low:g} is more than {high:g}")
             return Hold("uniform", low, high, seed)
         if kind == "exponential":
-            return Hold("exponential", _above_zero(float(rest)), seed=seed)
+            return Hold("exponential", _above_zero(_number(rest)), seed=seed)
         if kind == "lognormal":
             median, _, sigma = rest.partition(":")
-            return Hold("lognormal", _above_zero(float(median)), _above_zero(float(sigma)), seed)
-        return Hold("fixed", _above_zero(float(text.removeprefix("fixed:"))))
+            return Hold(
+                "lognormal", _above_zero(_number(median)), _above_zero(_number(sigma)), seed
+            )
+        return Hold("fixed", _above_zero(_number(text.removeprefix("fixed:"))))
     except ValueError as error:
         raise ConfigurationError(f"hold {text!r}: {error}; give {HOLDS}") from error

@@ -107,7 +107,10 @@ def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509
             return tuple(x509.load_pem_x509_certificates(data))
         return (x509.load_der_x509_certificate(data),)
     except (ValueError, x509.InvalidVersion) as exc:
-        raise ConfigurationError(f"{source} holds no certificate that can be read: {exc}") from exc
+        found = "a key, and " if b"PRIVATE KEY-----" in data else ""
+        raise ConfigurationError(
+            f"{source} holds {found}no certificate in PEM or DER that can be read"
+        ) from exc
 
 
 def load_certificate_file(path: Path) -> tuple[x509.Certificate, ...]:

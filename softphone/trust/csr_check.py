@@ -55,7 +55,9 @@ def read_request(data: bytes, *, source: str = "request") -> Request:
         parsed = x509.load_pem_x509_csr(data) if armored else x509.load_der_x509_csr(data)
         subject = _subject_of(parsed.subject)
     except ValueError as exc:
-        raise ConfigurationError(f"{source} is no certificate request: {exc}") from exc
+        raise ConfigurationError(
+            f"{source} is no certificate request in PEM or DER, or it is damaged"
+        ) from exc
     problems = [] if _is_signed(parsed) else ["its signature is not that of its key"]
     try:
         extensions = parsed.extensions

@@ -215,6 +215,11 @@ def test_what_is_no_certificate_is_named(data):
         load_certificates(data, source="ca.crt")
 
 
+def test_a_key_in_the_place_of_a_certificate_is_called_so():
+    with pytest.raises(ConfigurationError, match="holds a key, and no certificate in PEM or DER"):
+        load_certificates(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"gone\.crt cannot be read: No such file"):
         load_certificate_file(tmp_path / "gone.crt")

@@ -83,6 +83,7 @@ class Phone:
         self._contacts: Contacts | None = None
         self._telling: asyncio.Task[None] | None = None
         self._caretakers: list[Caretaker] = []
+        self._left = False
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -97,8 +98,9 @@ class Phone:
     async def register(self, config: AccountConfig) -> Account:
         """Start an account: connect and register, or listen; gives it once that is done.
 
-        Raises ConfigurationError before anything is sent, and FipsUnavailable for an account that
-        wants another mode than the process is in; TransportError, CertificateError and
+        Raises LocalProtocolError for a phone that was left, ConfigurationError before anything is
+        sent, and FipsUnavailable for an account that wants another mode than the process is in;
+        TransportError, CertificateError and
         their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
         """
         return await self._register(config, self._belief)
@@ -117,6 +119,7 @@ class Phone:
         fetched again when its server says so: `accounts` are then its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line is left registered.
         """
+        self._check_open()
         require(self.fips)
         hands = Hands(self._register, self.close, self._belief.fetcher)
         caretaker = Caretaker(plan, hands, tell=tell, times=renewal)
@@ -127,6 +130,7 @@ class Phone:
     async def _register(
         self, config: AccountConfig, belief: Belief, on_service: OnService | None = None
     ) -> Account:
+        self._check_open()
         mode = decide(self._fips, config.fips)
         require(mode)
         setup = AccountSetup(
@@ -143,6 +147,9 @@ class Phone:
         )
         account = Account(config, setup)
         await account.start()
+        if self._left:  # meanwhile: nobody else would close it
+            await account.close()
+            self._check_open()
         self._accounts.append(account)
         return account
 
@@ -189,11 +196,12 @@ class Phone:
         """Sign in to a chat server, and stay so as long as the phone is open.
 
         `hook` is asked before a message leaves and before one is shown.  Presence says when an
-        account has a call.  Raises what `Messages.__aenter__` does, and ConfigurationError where
-        the extra `im` is not installed.
+        account has a call.  Raises what `Messages.__aenter__` does, LocalProtocolError for a phone
+        that was left, and ConfigurationError where the extra `im` is not installed.
         """
         from softphone.account.chat import ChatSetup, sign_in, tell_of_calls
 
+        self._check_open()
         require(self.fips)
         if self._messages is not None:
             raise LocalProtocolError("this phone is signed in to a chat server already")
@@ -240,6 +248,13 @@ class Phone:
             self._engines[chosen] = engine
         return self._engines[chosen]
 
+    def _check_open(self) -> None:
+        """Raise LocalProtocolError once the phone was left: nothing would close what is begun."""
+        if self._left:
+            raise LocalProtocolError(
+                "the phone was left, and is closed: make and enter another one"
+            )
+
     async def __aenter__(self) -> Self:
         """Raise FipsUnavailable when the process is not in the mode that was decided on."""
         require(self.fips)
@@ -251,6 +266,7 @@ class Phone:
         caretakers, self._caretakers = self._caretakers, []
         for caretaker in caretakers:
             await caretaker.close()
+        self._left = True
         accounts, self._accounts = self._accounts, []
         try:
             closed = await _close_all(accounts)

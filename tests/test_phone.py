@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from softphone.account import Account, AccountConfig
-from softphone.errors import ConfigurationError, FipsUnavailable, TransportError
+from softphone.errors import ConfigurationError, FipsUnavailable, LocalProtocolError, TransportError
 from softphone.media.port import MediaConfig, PortRange
 from softphone.phone import Phone
 from softphone.security import SecurityPolicy
@@ -24,6 +26,41 @@ async def test_accounts_are_those_that_were_started_and_not_closed():
         await phone.close(alice)
         await phone.close(alice)
         assert phone.accounts == (bob,)
+    assert phone.accounts == ()
+
+
+async def test_a_phone_that_was_left_begins_nothing():
+    async with Phone() as phone:
+        pass
+    with pytest.raises(LocalProtocolError, match="make and enter another one"):
+        await phone.register(listening("alice"))
+    with pytest.raises(LocalProtocolError, match="make and enter another one"):
+        await phone.sign_in(None)
+
+
+async def test_an_account_that_starts_while_the_phone_is_left_is_closed(monkeypatch):
+    closed = []
+    start, close = Account.start, Account.close
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    async def slow(self):
+        await start(self)
+        begun.set()
+        await left.wait()
+
+    async def noted(self):
+        closed.append(self.aor)
+        await close(self)
+
+    monkeypatch.setattr(Account, "start", slow)
+    monkeypatch.setattr(Account, "close", noted)
+    async with Phone() as phone:
+        late = asyncio.create_task(phone.register(listening("alice")))
+        await begun.wait()
+    left.set()
+    with pytest.raises(LocalProtocolError, match="the phone was left"):
+        await late
+    assert len(closed) == 1
     assert phone.accounts == ()
 
 

@@ -112,7 +112,10 @@ def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneEr
         hint = " (is that a port for TLS?)" if reason in _NOT_TLS else ""
         return TransportError(f"no TLS with {peer}: {detail}{hint}")
     if isinstance(exc, TimeoutError | ConnectionAbortedError):
-        return TransportTimeout(f"the TLS handshake with {peer} took longer than {timeout:g} s")
+        return TransportTimeout(
+            f"the TLS handshake with {peer} took longer than {timeout:g} s"
+            " (is that a port for TLS?)"
+        )
     return TransportError(f"{peer} closed the connection during the TLS handshake")
 
 

@@ -47,8 +47,8 @@ WHOLE_PATIENCE = 55.0
 
 STORY = (
     "A call server and three phones in this process, talking over real sockets on loopback.\n"
-    "All that a phone knows is its name, the file server, and who signs the trust lists; alice\n"
-    "and bob have a string to enroll with, too.  carol is not a secure device."
+    "All that a phone knows is its name, the file server, and who signs the trust lists; "
+    "alice and bob have a string to enroll with, too.  carol is not a secure device."
 )
 
 

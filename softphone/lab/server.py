@@ -22,6 +22,7 @@ from softphone.errors import SoftphoneError, TransportError
 from softphone.lab.call_control import CallControl, LabContext
 from softphone.lab.capf import LabCapf
 from softphone.lab.chat import LabChat
+from softphone.lab.claim import claimed
 from softphone.lab.cluster import LabCluster
 from softphone.lab.collector import Collector
 from softphone.lab.config import LabConfig, LabUser
@@ -104,6 +105,18 @@ class LabServer:
         """The voice quality reports that phones have sent."""
 
     async def __aenter__(self) -> Self:
+        """Raises ConfigurationError, TransportError, and LocalProtocolError while another lab runs
+        in the folder."""
+        try:
+            self._stack.enter_context(claimed(self._folder))
+            self._prepare()
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    def _prepare(self) -> None:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
         self._registrar = Registrar(
             RegistrarConfig(
@@ -120,12 +133,6 @@ class LabServer:
         self._gatekeeper = Gatekeeper(
             self.config, self._registrar, self.devices, verifier, self.tokens
         )
-        try:
-            await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
 
     async def _start(self) -> None:
         endpoint = Endpoint(

@@ -90,6 +90,19 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(cli, tmp_path):
     assert outcome.names() == ["error"]
 
 
+def test_a_second_lab_in_the_folder_of_one_that_runs_is_refused(start, cli, tmp_path):
+    lab = start("lab", "--dir", tmp_path, "--json")
+    lab.until("ready")
+    written = (tmp_path / "lab.json").read_bytes()
+    outcome = cli("lab", "--dir", tmp_path)
+    assert outcome.code == 1
+    number = lab.process.pid
+    said = f"error: another lab (process {number}) runs in {tmp_path}: end it first, or take"
+    assert " ".join(outcome.err.split()).startswith(said)
+    assert (tmp_path / "lab.json").read_bytes() == written
+    assert lab.end().code == 0
+
+
 def test_a_report_on_a_call_is_shown(start, tmp_path):
     lab = start("lab", "--dir", tmp_path, "--json")
     json.loads(lab.until("ready"))

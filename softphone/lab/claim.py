@@ -1,0 +1,60 @@
+"""A folder that one lab has to itself: a lock file that says who runs in it.
+
+The kernel gives the lock back when the process dies; the file stays there.  What a second lab
+would write are other keys and ports than those of the one that answers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from softphone.errors import ConfigurationError, LocalProtocolError
+
+__all__ = ["claimed"]
+
+_NAME = ".lab.lock"
+_DIGITS = 20
+"""More than any process number has."""
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a lab's folder, which is made if it is missing.
+
+    Raises LocalProtocolError while another lab holds it, ConfigurationError when it cannot be
+    made or written to.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / _NAME, flags, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from error
+    try:
+        _lock(handle, folder)
+        try:
+            yield
+        finally:
+            # Before the lock goes: whoever reads a number there reads that of a holder.
+            os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+    except BlockingIOError as error:
+        number = os.pread(handle, _DIGITS, 0).strip().decode("ascii", "replace")
+        who = f" (process {number})" if number.isdecimal() else ""
+        raise LocalProtocolError(
+            f"another lab{who} runs in {folder}: end it first, or take another folder"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be locked: {error.strerror}") from error

@@ -12,6 +12,7 @@ from softphone.cli.face import Face
 from softphone.cli.passphrase import PassphraseSource
 from softphone.cli.register import stay
 from softphone.cli.run import DONE
+from softphone.errors import SoftphoneError
 from softphone.phone import Phone
 from softphone.provisioning import BootPlan, BootStep, StepKind, server_places
 from softphone.provisioning.file_server import file_server
@@ -57,17 +58,18 @@ async def boot_device(face: Face, device: str, options: BootOptions) -> int:
 async def _booted(
     face: Face, phone: Phone, plan: BootPlan, update: Callable[[str], None]
 ) -> Sequence[Account]:
-    def tell(step: BootStep) -> None:
-        update(step.sentence)
-        _show(face, step)
-
+    steps = _Steps(face, update)
     try:
-        return await phone.boot(plan, tell=tell)
-    except FileRefused as exc:
-        if exc.fingerprint:
-            sentence = f"SHA-256 of the signer: {exc.fingerprint}"
-            face.event("unknown_signer", sentence, sha256=exc.fingerprint)
+        lines = await phone.boot(plan, tell=steps.tell)
+    except SoftphoneError as exc:
+        signer = exc.fingerprint if isinstance(exc, FileRefused) else ""
+        steps.settle(str(exc), signer)
+        if signer:
+            sentence = f"SHA-256 of the signer: {signer}"
+            face.event("unknown_signer", sentence, sha256=signer)
         raise
+    steps.settle()
+    return lines
 
 
 async def _plan(device: str, options: BootOptions) -> BootPlan:
@@ -90,8 +92,37 @@ async def _plan(device: str, options: BootOptions) -> BootPlan:
     )
 
 
+class _Steps:
+    """One line a step; what a person should look at is a warning.
+
+    A list that was refused waits for the next step: it may be what the boot ends with, and that
+    is said as the error.
+    """
+
+    def __init__(self, face: Face, update: Callable[[str], None]) -> None:
+        self._face = face
+        self._update = update
+        self._refused: list[BootStep] = []
+
+    def tell(self, step: BootStep) -> None:
+        """A step was taken."""
+        self._update(step.sentence)
+        if step.kind is StepKind.LIST_REFUSED:
+            self._refused.append(step)
+        else:
+            self.settle()
+        _show(self._face, step)
+
+    def settle(self, said: str = "", signer: str = "") -> None:
+        """Warn of the lists that were refused, but of none whose cause is `said`, or who it is
+        that signed it."""
+        refused, self._refused = self._refused, []
+        for step in refused:
+            if step.sentence != said and (not signer or step.by != signer):
+                self._face.warn(step.sentence)
+
+
 def _show(face: Face, step: BootStep) -> None:
-    """One line a step; what a person should look at is a warning."""
     if step.kind is StepKind.ENROLLMENT_PROGRESS:
         face.event("progress", step.sentence, message=step.sentence)
         return
@@ -106,7 +137,7 @@ def _show(face: Face, step: BootStep) -> None:
         basis=step.basis,
         notes=step.notes,
     )
-    if step.kind.worrying:
+    if step.kind.worrying and step.kind is not StepKind.LIST_REFUSED:
         face.warn(step.sentence)
     for note in step.notes:
         face.warn(f"{step.file or step.place}: {note}")

@@ -78,8 +78,8 @@ class ListRenewal:
                 if self.bootstrap == Bootstrap() and exc.refusal is Refusal.NO_ANCHOR:
                     raise  # no list that is still to come could be the first either
                 refused = refused or exc
-                place = fetched.place
-                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), fetched.name, place))
+                name, place, by = fetched.name, fetched.place, exc.fingerprint
+                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
         held = self.store.held()
         if held == TrustLists():
             self._check_none(refused)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from softphone.trust import TrustListStore
+from softphone.trust import ListKind, TrustListStore
+from tests.support.cluster import DEVICE, pin, trust_list
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,13 @@ def boot(cli, cluster, tmp_path):
     return run
 
 
-def pin(cluster):
+def named(cluster):
     return ("--pin", cluster["signer_sha256"])
 
 
 def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
     string = cluster["auth_strings"]["CSFALICE"]
-    outcome = boot("CSFALICE", *pin(cluster), "--auth-string", string, "--json")
+    outcome = boot("CSFALICE", *named(cluster), "--auth-string", string, "--json")
     assert outcome.code == 0
     steps = [event for event in outcome.events if event["event"] == "step"]
     assert [step["step"] for step in steps][-3:] == [
@@ -71,11 +74,75 @@ def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, 
     assert outcome.summary["result"] == "refused"
 
 
-def test_another_pin_is_refused(boot, tmp_path):
+def test_another_pin_is_refused_and_that_is_said_once(boot, cluster, tmp_path):
     outcome = boot("CSFBOB", "--pin", "00" * 32)
     assert outcome.code == 3
     assert "first use" not in outcome.err
     assert TrustListStore(tmp_path / "store").held().ctl is None
+    assert outcome.err.startswith("error: the pin is another one: CTLFile.tlv")
+    assert outcome.err.count("the pin is another one") == 1
+    outcome = boot("CSFBOB", "--pin", "00" * 32, "--json")
+    assert outcome.names() == ["step", "step", "unknown_signer", "error", "summary"]
+    assert {step["signer_sha256"] for step in outcome.events[:2]} == {cluster["signer_sha256"]}
+    assert outcome.err.count("the pin is another one") == 1
+
+
+class Crooked(BaseHTTPRequestHandler):
+    """A file server whose trust lists are none, or whose CTL is none and whose ITL is good."""
+
+    itl = None
+
+    def do_GET(self):
+        """Send a file."""
+        name = self.path.lstrip("/")
+        if not name.endswith(".tlv"):
+            self.send_error(404)
+            return
+        data = self.itl if name.startswith("ITL") and self.itl else f"no list: {name}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def crooked(cli, tmp_path):
+    """Boots from such a server."""
+    server = HTTPServer(("127.0.0.1", 0), type("OfThisTest", (Crooked,), {}))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+
+    def run(itl, *options):
+        server.RequestHandlerClass.itl = itl
+        place = f"http://127.0.0.1:{server.server_port}"
+        return cli("boot", DEVICE, "--server", place, "--store", tmp_path / "store", *options)
+
+    yield run
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_list_that_was_refused_is_a_warning_where_another_is_what_the_boot_ends_with(crooked):
+    outcome = crooked(None, "--trust-on-first-use")
+    assert outcome.code == 3
+    lines = outcome.err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["error"]
+    outcome = crooked(trust_list(ListKind.ITL), "--pin", "00" * 32)
+    assert outcome.code == 3
+    lines = outcome.err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["warning", "error"]
+    assert "the pin is another one: ITLFile.tlv" in lines[0]
+
+
+def test_a_list_that_was_refused_is_a_warning_where_the_boot_goes_on(crooked):
+    outcome = crooked(trust_list(ListKind.ITL), "--pin", pin())
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.err.splitlines() if "malformed" in line]
+    assert line.startswith("warning: ")
 
 
 def test_first_use_is_said(boot, cluster):
@@ -90,7 +157,7 @@ def test_first_use_is_said(boot, cluster):
 def test_another_client_of_the_device_is_ended_when_its_user_says_so(start, cli, tmp_path):
     process = start("lab", "--dir", tmp_path / "lab", "--json")
     lab = json.loads(process.until("ready"))
-    boot = ("boot", "CSFBOB", "--server", f"http://{lab['http']}", *pin(lab))
+    boot = ("boot", "CSFBOB", "--server", f"http://{lab['http']}", *named(lab))
     here, there = (("--store", tmp_path / name) for name in ("here", "there"))
     there_first = start(*boot, *there, "--auth-string", lab["auth_strings"]["CSFBOB"], "--json")
     there_first.until('"registered"')
@@ -117,28 +184,28 @@ def test_a_device_that_enrolls_by_null_string_needs_none(start, cli, tmp_path):
 
 
 def test_a_string_that_is_missing_is_asked_for(boot, cluster):
-    outcome = boot("CSFBOB", *pin(cluster))
+    outcome = boot("CSFBOB", *named(cluster))
     assert outcome.code == 1
     assert "give it with --auth-string" in outcome.err
 
 
 def test_a_wrong_string_is_refused(boot, cluster, tmp_path):
-    outcome = boot("CSFBOB", *pin(cluster), "--auth-string", "1234")
+    outcome = boot("CSFBOB", *named(cluster), "--auth-string", "1234")
     assert outcome.code == 1
     assert "1234" not in outcome.out + outcome.err
     assert not (tmp_path / "store" / "CSFBOB.pem").exists()
 
 
 def test_a_device_that_is_not_there(boot, cluster):
-    outcome = boot("CSFNOBODY", *pin(cluster))
+    outcome = boot("CSFNOBODY", *named(cluster))
     assert outcome.code == 1
     assert "whether the device CSFNOBODY exists" in outcome.err
 
 
 def test_https_needs_somebody_who_vouches_for_the_server(boot, cluster, tmp_path):
-    assert boot("CSFCAROL", *pin(cluster), scheme="https").code == 3
+    assert boot("CSFCAROL", *named(cluster), scheme="https").code == 3
     authority = cluster["accounts"]["alice"].replace("alice.toml", "ca.crt")
-    assert boot("CSFCAROL", *pin(cluster), "--ca", authority, scheme="https").code == 0
+    assert boot("CSFCAROL", *named(cluster), "--ca", authority, scheme="https").code == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +233,7 @@ def test_it_stays_registered_until_it_is_interrupted(start, cluster, tmp_path):
     server = f"http://{cluster['http']}"
     running = start(
         *("boot", "CSFCAROL", "--server", server, "--store", tmp_path / "store", "--json"),
-        *pin(cluster),
+        *named(cluster),
     )
     running.until('"registered"')
     outcome = running.end(signal.SIGINT)

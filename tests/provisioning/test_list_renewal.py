@@ -112,6 +112,13 @@ async def test_a_refused_list_is_told_and_replaces_nothing(phone, bad, words):
     assert words in phone.steps[0].sentence
 
 
+async def test_a_refused_list_is_told_with_its_signer(phone):
+    with pytest.raises(FileRefused):
+        await phone.renew(Shelf(lists_on_shelf()), Bootstrap(frozenset({"00" * 32})))
+    assert phone.kinds == [StepKind.LIST_REFUSED] * 2
+    assert [step.by for step in phone.steps] == [pin()] * 2
+
+
 async def test_a_list_that_is_vouched_for_is_taken(phone):
     await phone.renew(Shelf(lists_on_shelf()), PINNED)
     newer = trust_list(ListKind.CTL, minutes=5)

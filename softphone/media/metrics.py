@@ -93,7 +93,7 @@ def voice_quality(seen: Measurement) -> VoiceQuality:
     one_way = ((seen.round_trip or 0.0) + own + far) / 2.0
     count = seen.counted
     share, burst_ratio = min(loss + discard, 1.0), _burst_ratio(count)
-    rating = float(r_factor(one_way, share, burst_ratio))
+    rating = r_factor(one_way, share, burst_ratio)
     gap_frames, gaps = count.frames - count.burst_frames, count.bursts + 1 - count.in_burst
     gap_missed = count.missed - count.burst_missed
     return VoiceQuality(
@@ -109,8 +109,8 @@ def voice_quality(seen: Measurement) -> VoiceQuality:
         signal_level_dbm0=level_dbm0(seen.energy),
         noise_level_dbm0=None if seen.noise is None else level_dbm0(seen.noise),
         r_factor=rating,
-        mos_listening=float(mos_from_r(r_factor(0.0, share, burst_ratio))),
-        mos_conversational=float(mos_from_r(rating)),
+        mos_listening=mos_from_r(r_factor(0.0, share, burst_ratio)),
+        mos_conversational=mos_from_r(rating),
         concealment=ENHANCED if seen.enhanced else STANDARD,
         adaptation=ADAPTIVE,
         adjustment_rate=ADJUSTMENT_RATE,

@@ -1,13 +1,15 @@
-"""Listening and conversational quality by the E-model (ITU-T G.107), vectorized.
+"""Listening and conversational quality by the E-model (ITU-T G.107).
 
 The default values of G.107 (12/2011) table 2 for everything but delay and loss; Ie and Bpl of
 G.711 with packet loss concealment from G.113 Appendix I.  A planning model, not a measurement.
+
+One stream at a time: each call that ends is judged, and for one number alone arrays take ten
+times as long.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
 
 __all__ = ["mean_opinion_score", "mos_from_r", "r_factor"]
 
@@ -18,51 +20,42 @@ NOTICEABLE_DELAY = 100.0
 
 
 def r_factor(
-    one_way_delay: NDArray[np.float64] | float,
-    loss: NDArray[np.float64] | float,
-    burst_ratio: NDArray[np.float64] | float = 1.0,
+    one_way_delay: float,
+    loss: float,
+    burst_ratio: float = 1.0,
     *,
     equipment_impairment: float = 0.0,
     loss_robustness: float = 25.1,
-) -> NDArray[np.float64]:
+) -> float:
     """The transmission rating R, 0 to 93.2.
 
     `one_way_delay` is mouth to ear in seconds, `loss` the share of packets lost or discarded (0 to
     1), `burst_ratio` BurstR (1: random loss); `equipment_impairment` Ie and `loss_robustness` Bpl
     default to G.711 with concealment.
     """
-    percent = 100.0 * np.clip(np.asarray(loss, dtype=np.float64), 0.0, 1.0)
-    burst = np.maximum(np.asarray(burst_ratio, dtype=np.float64), 1.0)
+    percent = 100.0 * min(max(loss, 0.0), 1.0)
     # Clause 7.5, with Ie,eff running from Ie without loss to 95.
     effective = equipment_impairment + (95.0 - equipment_impairment) * percent / (
-        percent / burst + loss_robustness
+        percent / max(burst_ratio, 1.0) + loss_robustness
     )
     rating = BASIC_RATING - delay_impairment(one_way_delay) - effective
-    return np.clip(rating, 0.0, BASIC_RATING)
+    return min(max(rating, 0.0), BASIC_RATING)
 
 
-def delay_impairment(one_way_delay: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def delay_impairment(one_way_delay: float) -> float:
     """Idd, the impairment by absolute delay (G.107 clause 7.4), of a delay in seconds."""
-    milliseconds = 1000.0 * np.asarray(one_way_delay, dtype=np.float64)
-    x = np.log2(np.maximum(milliseconds, NOTICEABLE_DELAY) / NOTICEABLE_DELAY)
-    impairment: NDArray[np.float64] = 25.0 * (
-        (1.0 + x**6) ** (1.0 / 6.0) - 3.0 * (1.0 + (x / 3.0) ** 6) ** (1.0 / 6.0) + 2.0
-    )
-    return impairment
+    x = math.log2(max(1000.0 * one_way_delay, NOTICEABLE_DELAY) / NOTICEABLE_DELAY)
+    return 25.0 * ((1.0 + x**6) ** (1.0 / 6.0) - 3.0 * (1.0 + (x / 3.0) ** 6) ** (1.0 / 6.0) + 2.0)
 
 
-def mos_from_r(r: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def mos_from_r(r: float) -> float:
     """The mean opinion score of a rating, 1.0 to 4.5 (G.107 Annex B)."""
-    rating = np.clip(np.asarray(r, dtype=np.float64), 0.0, 100.0)
+    rating = min(max(r, 0.0), 100.0)
     score = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
     # Between 0 and 6.5 the polynomial dips below 1, which no score does.
-    return np.clip(score, 1.0, 4.5)
+    return min(max(score, 1.0), 4.5)
 
 
-def mean_opinion_score(
-    one_way_delay: NDArray[np.float64] | float,
-    loss: NDArray[np.float64] | float,
-    burst_ratio: NDArray[np.float64] | float = 1.0,
-) -> NDArray[np.float64]:
+def mean_opinion_score(one_way_delay: float, loss: float, burst_ratio: float = 1.0) -> float:
     """The mean opinion score of G.711 with concealment, 1.0 to 4.5; arguments of `r_factor`."""
     return mos_from_r(r_factor(one_way_delay, loss, burst_ratio))

@@ -254,7 +254,7 @@ def _remote_opinion(numbers: Sequence[float], told: VoiceQuality | None) -> floa
     round_trip = _told(numbers[Column.ROUND_TRIP_TIME]) or 0.0
     jitter = (_told(numbers[Column.REMOTE_JITTER_MS]) or 0.0) / 1e3
     one_way = round_trip / 2 + 2 * jitter + 2 * FRAME
-    return float(mean_opinion_score(one_way, max(lost, 0.0) / sent))
+    return mean_opinion_score(one_way, max(lost, 0.0) / sent)
 
 
 def _told(value: float) -> float | None:
@@ -268,4 +268,4 @@ def _opinion(
     if not received:
         return None
     one_way = (round_trip or 0.0) / 2 + playout_delay + FRAME
-    return float(mean_opinion_score(one_way, missing / (received + missing)))
+    return mean_opinion_score(one_way, missing / (received + missing))

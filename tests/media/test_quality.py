@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from softphone.media.quality import mean_opinion_score, mos_from_r, r_factor
@@ -14,19 +13,19 @@ from softphone.media.quality import mean_opinion_score, mos_from_r, r_factor
     [(90.0, 4.34), (80.0, 4.03), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)],
 )
 def test_a_rating_gives_the_score_of_annex_b(r: float, mos: float) -> None:
-    assert float(mos_from_r(r)) == pytest.approx(mos, abs=0.01)
+    assert mos_from_r(r) == pytest.approx(mos, abs=0.01)
 
 
 def test_the_default_connection_is_rated_93_2_and_4_41() -> None:
-    assert float(r_factor(0.0, 0.0)) == pytest.approx(93.2)
-    assert float(mean_opinion_score(0.0, 0.0)) == pytest.approx(4.41, abs=0.005)
+    assert r_factor(0.0, 0.0) == pytest.approx(93.2)
+    assert mean_opinion_score(0.0, 0.0) == pytest.approx(4.41, abs=0.005)
 
 
 def test_scores_are_bounded() -> None:
-    scores = mos_from_r(np.linspace(-50.0, 150.0, 400))
-    assert scores.min() == 1.0
-    assert scores.max() == 4.5
-    assert np.all(np.diff(scores) >= 0.0)
+    scores = [mos_from_r(0.5 * half) for half in range(-100, 301)]
+    assert scores[0] == min(scores) == 1.0
+    assert scores[-1] == max(scores) == 4.5
+    assert scores == sorted(scores)
 
 
 @pytest.mark.parametrize(
@@ -35,13 +34,13 @@ def test_scores_are_bounded() -> None:
     [(0.01, 3.64), (0.02, 7.01), (0.05, 15.78), (0.1, 27.07), (0.2, 42.13)],
 )
 def test_random_loss_impairs_g711_as_g113_says(loss: float, effective: float) -> None:
-    assert 93.2 - float(r_factor(0.0, loss)) == pytest.approx(effective, abs=0.01)
+    assert 93.2 - r_factor(0.0, loss) == pytest.approx(effective, abs=0.01)
 
 
 def test_bursty_loss_is_worse_than_random_loss() -> None:
-    assert float(r_factor(0.0, 0.05, 2.0)) < float(r_factor(0.0, 0.05))
+    assert r_factor(0.0, 0.05, 2.0) < r_factor(0.0, 0.05)
     # Less bursty than random does not exist here.
-    assert float(r_factor(0.0, 0.05, 0.5)) == float(r_factor(0.0, 0.05))
+    assert r_factor(0.0, 0.05, 0.5) == r_factor(0.0, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -50,23 +49,20 @@ def test_bursty_loss_is_worse_than_random_loss() -> None:
     [(0.0, 0.0), (0.1, 0.0), (0.2, 3.04), (0.3, 14.76), (0.4, 24.07)],
 )
 def test_delay_impairs_as_clause_7_4_says(delay: float, idd: float) -> None:
-    assert 93.2 - float(r_factor(delay, 0.0)) == pytest.approx(idd, abs=0.02)
+    assert 93.2 - r_factor(delay, 0.0) == pytest.approx(idd, abs=0.02)
 
 
-def test_everything_is_vectorized_over_rows() -> None:
-    score = mean_opinion_score(np.array([0.05, 0.3]), np.array([0.0, 0.1]))
-    assert score.shape == (2,)
-    assert score[0] > 4.3
-    assert score[1] < 3.0
+def test_delay_and_loss_together_lower_the_score() -> None:
+    assert mean_opinion_score(0.05, 0.0) > 4.3
+    assert mean_opinion_score(0.3, 0.1) < 3.0
 
 
 def test_an_impaired_codec_starts_lower() -> None:
     # G.729A: Ie 11, Bpl 19.
-    assert float(
-        r_factor(0.0, 0.0, equipment_impairment=11.0, loss_robustness=19.0)
-    ) == pytest.approx(82.2)
+    rating = r_factor(0.0, 0.0, equipment_impairment=11.0, loss_robustness=19.0)
+    assert rating == pytest.approx(82.2)
 
 
 def test_a_share_outside_0_to_1_is_taken_as_the_nearest() -> None:
-    assert float(r_factor(0.0, -0.5)) == pytest.approx(93.2)
-    assert float(r_factor(0.0, 7.0)) == float(r_factor(0.0, 1.0))
+    assert r_factor(0.0, -0.5) == pytest.approx(93.2)
+    assert r_factor(0.0, 7.0) == r_factor(0.0, 1.0)

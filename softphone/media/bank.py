@@ -138,6 +138,8 @@ class StreamBank:
         self.talking, self.heard, self.timed_out = self._flags[5:8]
         self.latched, self.symmetric, self.mux = self._flags[8:]
         self._counters = np.zeros((11, capacity), dtype=np.int64)
+        # What statistics tell of these, in the order of their columns.
+        self.told = self._counters[:7]
         # What we send.
         self.sequence = np.zeros(capacity, dtype=np.uint16)
         self.timestamp_base, self.ssrc = words(), words()

@@ -88,21 +88,22 @@ class BurstBank:
 
     def numbers(
         self, rows: slice | NDArray[np.intp], played: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], ...]:
-        """What there is to say of `rows` that have `played` so many frames, int64 a row each:
+    ) -> NDArray[np.int64]:
+        """What there is to say of `rows`, k that have `played` so many frames, int64[7, k]:
 
         frames expected, frames lost, stretches of them without a frame between, bursts, frames
         lost in bursts, frames of bursts, and whether the last burst is still on.  As the RFC has
         it, what follows now is taken to be received.
         """
-        run, lost = self._run[rows], self._lost[rows]
+        counters = self._counters[:, rows]
+        since, mark, run, span, lost = counters[:5]
+        told = np.zeros((7, lost.size), dtype=np.int64)
+        told[0] = played - since + lost
+        told[1:6] = counters[4:]
         burst = run > 1
-        return (
-            played - self._since[rows] + lost,
-            lost,
-            self._stretches[rows],
-            self._bursts[rows] + burst,
-            self._burst_lost[rows] + np.where(burst, run, 0),
-            self._burst_frames[rows] + np.where(burst, self._span[rows], 0),
-            (burst & (played == self._mark[rows])).astype(np.int64),
-        )
+        if np.count_nonzero(burst):
+            told[3] += burst
+            told[4] += burst * run
+            told[5] += burst * span
+            told[6] = burst & (played == mark)
+        return told

@@ -62,11 +62,8 @@ class PlayoutBank:
         self.ssrc = self._line.ssrc
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
-        self.played = np.zeros(capacity, dtype=np.int64)
-        self.concealed = np.zeros(capacity, dtype=np.int64)
-        self.late = np.zeros(capacity, dtype=np.int64)
-        self.inserted = np.zeros(capacity, dtype=np.int64)
-        self.dropped = np.zeros(capacity, dtype=np.int64)
+        self._counters = np.zeros((5, capacity), dtype=np.int64)
+        self.played, self.concealed, self.late, self.inserted, self.dropped = self._counters
         # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
         # first that was never played, `newest` the last that is in the ring.
         self._head = np.zeros(capacity, dtype=np.int64)
@@ -126,10 +123,9 @@ class PlayoutBank:
             afresh=afresh,
         )
         if afresh:
-            for counter in (self.played, self.concealed, self.late, self.inserted, self.dropped):
-                counter[row] = 0
+            self._counters[:, row] = 0
             self.measure(row, False)
-        self._begin(np.array([row]))
+        self._begin(row)
         self._pending[row] = False
         self._loud[row] = False
         self._energy[row] = 0.0

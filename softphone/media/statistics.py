@@ -35,19 +35,21 @@ class Column(IntEnum):
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
         return count
 
+    # The bank's counters, in its order.
     PACKETS_SENT = auto()
     OCTETS_SENT = auto()
+    STARVED = auto()
     PACKETS_RECEIVED = auto()
     OCTETS_RECEIVED = auto()
+    MALFORMED = auto()
+    WRONG_SOURCE = auto()
+    # What is asked of others, or worked out.
     LOST = auto()
     JITTER_MS = auto()
     PLAYOUT_DELAY = auto()
     CONCEALED = auto()
     LATE = auto()
     DUPLICATES = auto()
-    MALFORMED = auto()
-    WRONG_SOURCE = auto()
-    STARVED = auto()
     REMOTE_SSRC = auto()
     # What is counted of bursts and gaps; NaN in the first for a row that is not measured.
     FRAMES = auto()
@@ -85,21 +87,15 @@ COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
 def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
     """Write what the bank counts of `rows`, k of them, into `table` float64[k, COLUMNS]."""
     fields = (
-        (Column.PACKETS_SENT, bank.packets_sent[rows]),
-        (Column.OCTETS_SENT, bank.octets_sent[rows]),
-        (Column.PACKETS_RECEIVED, bank.packets_received[rows]),
-        (Column.OCTETS_RECEIVED, bank.octets_received[rows]),
         (Column.LOST, np.maximum(bank.reception.cumulative_lost(rows), 0)),
         (Column.JITTER_MS, bank.reception.jitter[rows] / bank.clock_rate[rows] * 1e3),
         (Column.PLAYOUT_DELAY, bank.playout.playout_delay(rows)),
         (Column.CONCEALED, bank.playout.concealed[rows]),
         (Column.LATE, bank.playout.late[rows]),
         (Column.DUPLICATES, bank.playout.duplicates[rows]),
-        (Column.MALFORMED, bank.malformed[rows]),
-        (Column.WRONG_SOURCE, bank.wrong_source[rows]),
-        (Column.STARVED, bank.starved[rows]),
         (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
     )
+    table[:, : Column.LOST] = bank.told[:, rows].T
     for column, values in fields:
         table[:, column] = values
     table[:, LATENESS:] = bank.lateness[rows]
@@ -112,8 +108,7 @@ def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
         table[:, Column.FRAMES] = math.nan
         return
     first, stop = Column.FRAMES, Column.IN_BURST + 1
-    counted = bursts.numbers(rows, bank.playout.played[rows])
-    table[:, first:stop] = np.stack(counted, axis=1)
+    table[:, first:stop] = bursts.numbers(rows, bank.playout.played[rows]).T
     table[~bursts.measured[rows], first] = math.nan
     table[:, Column.EXPECTED] = bank.reception.expected(rows)
     table[:, Column.TARGET_DELAY] = bank.playout.target_delay(rows)
@@ -170,8 +165,8 @@ def read(values: Table) -> StreamStatistics:
     numbers = values.tolist()
 
     # In the order of `Column`, names for those that all have: one is made at the end of every call.
-    sent, octets_sent, received, octets, lost, jitter, delay, concealed, late = numbers[:9]
-    duplicates, malformed, wrong_source, starved = numbers[9:13]
+    sent, octets_sent, starved, received, octets, malformed, wrong_source = numbers[:7]
+    lost, jitter, delay, concealed, late, duplicates = numbers[7:13]
     not_authentic, replayed, not_srtp, dropped = numbers[_OBJECTS : _OBJECTS + 4]
     round_trip, remote_lost, remote_jitter = map(_told, numbers[_OBJECTS + 4 : _OBJECTS + 7])
     remote_quality = _remote_quality(numbers[len(Column) : LATENESS])

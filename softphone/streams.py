@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -25,7 +25,9 @@ from softphone.events import (
     VoiceStopped,
 )
 from softphone.media.answering import AnswerVerdict
+from softphone.media.coding import find_codec
 from softphone.media.detect import Found, Wanted
+from softphone.media.given import is_path, sink_of, sound_of
 from softphone.media.listening import listen
 from softphone.media.pcm_input import HeardPcm, PcmInput
 from softphone.media.pcm_output import Mark, PcmOutput, check_rate
@@ -41,7 +43,7 @@ from softphone.media.port import (
 )
 from softphone.media.recording import Recording
 from softphone.media.sound import StreamSound
-from softphone.media.track_source import Track, TrackSound, is_track
+from softphone.media.track_source import Track
 from softphone.media.video import NO_AIORTC, VideoStream
 from softphone.media.video_recording import VideoRecording
 from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
@@ -264,14 +266,15 @@ class MediaStream:
         """A snapshot; after the call, the last one."""
         return self._owner.statistics
 
-    def play(self, source: Source | Track | None) -> None:
-        """Send what `source` gives from the next frame on, an aiortc track as well; None: silence.
+    def play(self, source: Source | Track | str | os.PathLike[str] | None) -> None:
+        """Send what `source` gives from the next frame on; None: silence.
 
-        Raises ConfigurationError for a track that is not of audio.
+        An aiortc track may be given as well, or a WAV file by its path.  Raises ConfigurationError
+        for a track that is not of audio, or a file that cannot be played.
         What was written and not yet sent is then never sent.
         """
         _ = self._row
-        sound = TrackSound(source) if is_track(source) else cast("Source | None", source)
+        sound = sound_of(source, find_codec(self.codec).sample_rate)
         talk = self._owner.talk
         if talk is not None and talk.said is not None:
             talk.said.flush()
@@ -403,9 +406,21 @@ class MediaStream:
         finally:
             self._owner.media_listeners.remove(listen)
 
-    def record(self, sink: Sink | None) -> None:
-        """Deliver what is received to `sink`; None stops."""
-        self._owner.sound.record(sink)
+    def record(self, sink: Sink | str | os.PathLike[str] | None) -> None:
+        """Deliver what is received to `sink`; None stops.
+
+        Given the path of a new WAV file, record to that: it is its owner's alone (0600) and
+        appears, whole, when something else is recorded to or the call ends; `RecordingFailed`
+        tells of a full disk.  For a path, raises SecurityShortfall for an encrypted call whose
+        policy forbids it, ConfigurationError for a file that cannot be made.
+        """
+        owner = self._owner
+        if is_path(sink):
+            self.check_recording()
+            _ = self._row
+            path = os.fspath(sink)
+            sink = sink_of(sink, lambda reason: owner.tell(RecordingFailed(path, reason)))
+        owner.sound.record(cast("Sink | None", sink))
 
     def check_recording(self) -> None:
         """Raise SecurityShortfall where the call is encrypted and its policy forbids recording."""
@@ -413,7 +428,7 @@ class MediaStream:
         if shortfalls:
             raise SecurityShortfall(shortfalls)
 
-    def record_both(self, path: str | Path | Recording) -> Recording:
+    def record_both(self, path: str | os.PathLike[str] | Recording) -> Recording:
         """Record both sides to a new file: ours left, theirs right, aligned by media time.
 
         WAV, or by its name .ogg, .opus, .webm, .mka, .mkv, .mp4, .m4a, .flac or .mp3 (PyAV); it is

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
+import typing
 from pathlib import Path
 
 import pytest
+
+import softphone
 
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGES = sorted(
@@ -66,3 +70,30 @@ def test_all_is_complete_unique_and_in_order(package):
 def test_every_exported_name_can_be_imported(package):
     module = importlib.import_module(package)
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def paths_wanted(name: str) -> set[str]:
+    """The parameters of an exported name, and of its methods, for which only a `Path` will do."""
+    given = getattr(softphone, name)
+    methods = {"": given}
+    if inspect.isclass(given):
+        shown = inspect.getmembers(given, inspect.isroutine)
+        methods = {label: each for label, each in shown if not label.startswith("_")}
+        methods["__init__"] = given.__init__
+    wanted = set()
+    for label, each in methods.items():
+        if not inspect.isroutine(each):
+            continue
+        try:
+            hints = typing.get_type_hints(each)
+        except (NameError, AttributeError):  # a name for type checkers, or none of ours
+            hints = getattr(each, "__annotations__", {})
+        for parameter, hint in hints.items():
+            if parameter != "return" and re.search(r"\bPath\b", str(hint)):
+                wanted.add(f"{name}.{label}.{parameter}")
+    return wanted
+
+
+def test_every_path_of_the_public_interface_may_be_text():
+    wanted = set().union(*map(paths_wanted, softphone.__all__))
+    assert wanted == {"AccountFile.__init__.path"}  # what `load_account` tells

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import wave
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from softphone.errors import LocalProtocolError
+from softphone.call import Call
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
-from softphone.media.port import PlaybackEnded
-from softphone.security import CryptoSuite
+from softphone.media.given import KeptWav, OpenedWav
+from softphone.media.port import PcmBlock, PlaybackEnded
+from softphone.security import CryptoSuite, SecurityShortfall
 from softphone.streams import MediaStream
 from tests.support.stage import Stage
 
@@ -110,3 +115,42 @@ async def test_a_canceled_wait_leaves_no_listener():
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert caller.media_listeners == []
+
+
+@pytest.mark.parametrize("form", [str, lambda path: path])
+async def test_files_are_played_and_recorded_by_their_paths(tmp_path, form):
+    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32000))
+    stage = Stage()
+    caller, _ = stage.answered()
+    stream, handle = MediaStream(caller), caller.stream.handle
+    stage.alice.port.commands.clear()
+    stream.play(form(tmp_path / "said.wav"))
+    stream.record(form(tmp_path / "heard.wav"))
+    (_, _, source), (_, _, sink) = stage.alice.port.commands
+    assert isinstance(source, OpenedWav)
+    assert source.clock_rate_hz == 8000  # PCMU
+    assert isinstance(sink, KeptWav)
+    sink.write(PcmBlock(np.ones(160, dtype=np.int16), 8000, 0, 0))
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        stream.play(form(tmp_path / "missing.wav"))
+    assert stage.alice.port.commands[-1] == ("record", handle, sink)
+    Call.of(caller).hangup()
+    stage.run(0.5)
+    assert source.read(160).size == 0
+    with wave.open(str(tmp_path / "heard.wav"), "rb") as file:
+        assert file.getnframes() == 160
+    with pytest.raises(LocalProtocolError):
+        stream.record(form(tmp_path / "late.wav"))
+    assert not list(tmp_path.glob("late*"))
+
+
+async def test_no_file_is_recorded_to_where_policy_forbids_it(tmp_path):
+    stage = Stage()
+    stage.alice.policy = replace(stage.alice.policy, record_secure=False)
+    caller, _ = stage.answered()
+    stream = MediaStream(caller)
+    with pytest.raises(SecurityShortfall):
+        stream.record(tmp_path / "heard.wav")
+    assert not list(tmp_path.iterdir())

@@ -6,11 +6,11 @@ checked when it is made: what is wrong raises ConfigurationError before anything
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from typing import Self, TypeAlias
 
 from softphone.call.dialing import DigitMethod
@@ -90,15 +90,15 @@ class TlsConfig:
     key; `store` is the folder where certificates are kept that were accepted when asked.
     """
 
-    ca: tuple[Path, ...] = ()
+    ca: tuple[str | os.PathLike[str], ...] = ()
     system: bool = False
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: str | os.PathLike[str] | None = None
+    key: str | os.PathLike[str] | None = None
     pin: str | None = None
     server_name: str | None = None
     minimum: TlsVersion = TlsVersion.TLS_1_2
     passphrase: KeyMaterial | None = None
-    store: Path | None = None
+    store: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
@@ -209,7 +209,7 @@ class OAuthConfig:
     seconds, holds where nothing else says how long a token lasts.
     """
 
-    token_file: Path | None = None
+    token_file: str | os.PathLike[str] | None = None
     command: tuple[str, ...] | None = field(default=None, repr=False)
     fetch: FetchToken | None = field(default=None, repr=False)
     expires_in: int | None = None

@@ -201,7 +201,7 @@ class TokenKeeper:
         except TimeoutError:
             message = f"no token was given within {PATIENCE:.0f} s"
             raise AuthenticationFailed(message, status=407) from None
-        return _read(config.token_file or Path())
+        return _read(Path(config.token_file or ""))
 
 
 def token_keeper(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import os
 from typing import Self
 from urllib.parse import quote
 
@@ -56,7 +56,7 @@ class Call(Face[SessionLeg]):
             video.sound = self._leg.sound
         return video
 
-    def record_video(self, path: str | Path | VideoRecording) -> VideoRecording:
+    def record_video(self, path: str | os.PathLike[str] | VideoRecording) -> VideoRecording:
         """Record what is seen and heard of the far end, in lip sync, to a new file.
 
         .mp4, .mov, .mkv or .webm, its owner's alone (0600); it appears, whole, when it is closed or

@@ -11,6 +11,7 @@ member, and says so to all: `security_level`, and `ConferenceChanged` in `events
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from softphone.call.call import Call
 from softphone.call.mailbox import Mailbox
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, SecurityChanged
+from softphone.media.given import sound_of
 from softphone.media.mixer import Bridge, Member
 from softphone.media.port import Source
 from softphone.media.resample import at_rate
+from softphone.media.sound import let_go
 from softphone.security import SecurityLevel, SecurityShortfall, Shortfall, ShortfallCode
 
 __all__ = ["Conference", "ConferenceChanged"]
@@ -43,6 +46,7 @@ class ConferenceChanged:
 class _Seat:
     member: Member
     watch: asyncio.Task[None]
+    whispered: Source | None = None
 
 
 class Conference:
@@ -60,6 +64,7 @@ class Conference:
         self._mailbox: Mailbox[ConferenceChanged] = Mailbox()
         self._timer: asyncio.TimerHandle | None = None
         self._mixed = 0
+        self._announced: Source | None = None
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -106,6 +111,7 @@ class Conference:
         seat.watch.cancel()
         with suppress(LocalProtocolError):  # a member that has left in the same moment
             self._bridge.part(seat.member)
+        let_go(seat.whispered)
         call.audio.sound.stop_listening(seat.member)
         if call.state is not CallState.TERMINATED and call.audio.sound.source is seat.member:
             asyncio.get_running_loop().call_later(2 * FRAME, self._silence, call, seat.member)
@@ -121,15 +127,30 @@ class Conference:
         """Let nobody hear a member, who goes on hearing.  Raises LocalProtocolError."""
         self._seat(call).member.muted = muted
 
-    def announce(self, source: Source | None) -> None:
-        """Play something to all, beside what they say; None stops it."""
-        adapted = None if source is None else at_rate(source, self._bridge.clock_rate_hz)
-        self._bridge.announce(adapted)
+    def announce(self, source: Source | str | os.PathLike[str] | None) -> None:
+        """Play something to all, beside what they say; None stops it.
 
-    def whisper(self, call: Call, source: Source | None) -> None:
-        """Play something to one that the others do not hear.  Raises LocalProtocolError."""
-        adapted = None if source is None else at_rate(source, self._bridge.clock_rate_hz)
-        self._seat(call).member.whisper = adapted
+        A WAV file may be given by its path.  Raises ConfigurationError for one that cannot be
+        played.
+        """
+        sound = sound_of(source, self._bridge.clock_rate_hz)
+        self._bridge.announce(self._adapted(sound))
+        let_go(self._announced, sound)
+        self._announced = sound
+
+    def whisper(self, call: Call, source: Source | str | os.PathLike[str] | None) -> None:
+        """Play something to one that the others do not hear, a WAV file by its path as well.
+
+        Raises LocalProtocolError, and ConfigurationError for a file that cannot be played.
+        """
+        seat = self._seat(call)
+        sound = sound_of(source, self._bridge.clock_rate_hz)
+        seat.member.whisper = self._adapted(sound)
+        let_go(seat.whispered, sound)
+        seat.whispered = sound
+
+    def _adapted(self, source: Source | None) -> Source | None:
+        return None if source is None else at_rate(source, self._bridge.clock_rate_hz)
 
     def _seat(self, call: Call) -> _Seat:
         seat = self._seats.get(call)
@@ -171,6 +192,7 @@ class Conference:
         """Part all."""
         for call in self.calls:
             self.part(call)
+        self.announce(None)
         if self._timer is not None:
             self._timer.cancel()
         self._mailbox.close()

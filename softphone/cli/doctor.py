@@ -122,7 +122,9 @@ class _Examination:
             return "none needed without TLS"
         client_context(settings)
         given = self.config.tls.certificate
-        return "no client certificate is configured" if given is None else f"{given.name} is usable"
+        if given is None:
+            return "no client certificate is configured"
+        return f"{Path(given).name} is usable"
 
     async def locate(self) -> str:
         server = self.config.server_uri

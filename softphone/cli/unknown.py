@@ -124,7 +124,7 @@ async def unlocked(face: Face, config: AccountConfig, trusting: Trusting) -> Acc
     Raises ConfigurationError when there is none.
     """
     key = config.tls.key
-    if key is None or config.tls.passphrase is not None or not _is_locked(key):
+    if key is None or config.tls.passphrase is not None or not _is_locked(Path(key)):
         return config
     with face.asking():
         passphrase = await trusting.passphrase.read(str(key))

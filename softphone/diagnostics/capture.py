@@ -71,9 +71,13 @@ class Capture:
     """
 
     def __init__(
-        self, path: Path, *, keys: bool = False, wall: Callable[[], float] = time.time
+        self,
+        path: str | os.PathLike[str],
+        *,
+        keys: bool = False,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self.path = path
+        path = self.path = Path(path)
         self.packets = 0
         self._keys = keys
         self._wall = wall

@@ -10,6 +10,7 @@ and a few extensions.  Everything listens on one loopback address.  RFC 3261, RF
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -77,7 +78,7 @@ class LabServer:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | os.PathLike[str],
         config: LabConfig | None = None,
         *,
         entropy: Entropy = random_bytes,
@@ -86,7 +87,7 @@ class LabServer:
         self.config = config or LabConfig()
         self._entropy = entropy
         self._tap = tap
-        self._folder = folder
+        self._folder = Path(folder)
         self._stack = AsyncExitStack()
         self._owners: dict[object, Callable[[Any], None]] = {}
         self.addresses: dict[Transport, Address] = {}

@@ -8,6 +8,7 @@ slow disk harms the recording only.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Recording:
     Raises ConfigurationError for a file that cannot be made.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.file = RecordingFile(path)
         self.near, self.far = _Ear(Side.NEAR, self._take), _Ear(Side.FAR, self._take)
         self.lost_blocks = 0

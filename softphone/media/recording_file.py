@@ -6,6 +6,7 @@ end.  PyAV is loaded for the files that need it.
 
 from __future__ import annotations
 
+import os
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -87,7 +88,7 @@ class RecordingFile:
     Raises ConfigurationError when it exists, cannot be written, or its kind is not known.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         suffix = self.path.suffix.lower()
         if suffix not in (".wav", *CODECS):

@@ -6,8 +6,9 @@ beside them.  Nothing is decoded while nobody listens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 from weakref import ref
 
 from softphone.errors import LocalProtocolError
@@ -15,7 +16,7 @@ from softphone.media.fan import FanSink
 from softphone.media.overlay import OverlaySource, digit_tones
 from softphone.media.port import LocalMedia, MediaPort, Sink, Source, StreamHandle
 
-__all__ = ["Attached", "SoundOwner", "StreamSound"]
+__all__ = ["Attached", "SoundOwner", "StreamSound", "let_go"]
 
 
 class SoundOwner(Protocol):
@@ -30,12 +31,22 @@ class SoundOwner(Protocol):
         """The audio row, while there is one."""
 
 
-@runtime_checkable
-class Attached(Protocol):
-    """A source that holds on to something while it is played."""
+class Attached(ABC):
+    """A source or a sink that holds on to something while it is played or recorded to: a class of
+    ours that names this one, since one of the application's may have a method of this name, too."""
 
+    @abstractmethod
     def detach(self) -> None:
-        """It is not played any more."""
+        """It is not used any more."""
+
+
+def let_go(before: Source | Sink | None, now: Source | Sink | None = None) -> None:
+    """Something else is used in the place of `before`; digits may be said over it."""
+    held, still = (
+        each.source if isinstance(each, OverlaySource) else each for each in (before, now)
+    )
+    if isinstance(held, Attached) and held is not still:
+        held.detach()
 
 
 class StreamSound:
@@ -82,13 +93,13 @@ class StreamSound:
         """Send what `source` gives."""
         self._owner.media_port.play(self.handle, source)
         before, self._source = self._source, source
-        if isinstance(before, Attached) and before is not source:
-            before.detach()
+        let_go(before, source)
 
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to the application's one sink."""
-        handle, self._sink = self.handle, sink
+        handle, before, self._sink = self.handle, self._sink, sink
         self._hear(handle)
+        let_go(before, sink)
 
     def listen(self, sink: Sink) -> None:
         """Deliver what is received to one more."""
@@ -155,10 +166,8 @@ class StreamSound:
 
     def close(self) -> None:
         """The call is over: its rows are closed already."""
-        source = self._source
-        # Asked second: what has to look for methods is slow, and most calls have no source.
-        if source is not None and isinstance(source, Attached):
-            source.detach()
+        let_go(self._source)
+        let_go(self._sink)
         works, self._at_end = self._at_end, []
         for work in works:
             work()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -18,6 +18,7 @@ from softphone.errors import ConfigurationError
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.picture import Picture
 from softphone.media.port import Pcm
+from softphone.media.sound import Attached
 from softphone.media.video_file import picture_of
 from softphone.rtp.payload import EncodedFrame
 
@@ -46,7 +47,7 @@ def is_track(source: object) -> TypeGuard[Track]:
     return isinstance(source, Track) and not hasattr(source, "read")
 
 
-class _Puller(ABC):
+class _Puller(Attached):
     """Takes frames off a track until it ends."""
 
     def __init__(self, track: Track, kind: str) -> None:

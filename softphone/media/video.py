@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction, StreamStatistics
 from softphone.machine import Address, Entropy, MediaTap, Tap
+from softphone.media.given import pictures_of
 from softphone.media.lip_sync import Ear, LipSync
 from softphone.media.picture import VideoBlock, VideoSink, VideoSource
 from softphone.media.port import (
@@ -33,7 +35,7 @@ from softphone.media.port import (
 )
 from softphone.media.reassembly import ReceivedFrame
 from softphone.media.sound import Attached, StreamSound
-from softphone.media.track_source import Track, TrackPictures, is_track
+from softphone.media.track_source import Track
 from softphone.media.video_codec import VideoDecoder, VideoEncoder
 from softphone.media.video_path import CLOCK_RATE_HZ, Overhear, VideoPath, VideoSpec
 from softphone.net.batch import PortPairs
@@ -123,16 +125,16 @@ class VideoStream:
             wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
         )
 
-    def play(self, source: VideoSource | Track | None) -> None:
-        """Send what `source` gives, an aiortc track as well; None stops.
+    def play(self, source: VideoSource | Track | str | os.PathLike[str] | None) -> None:
+        """Send what `source` gives, an aiortc track or a file by its path as well; None stops.
 
         A source or track that shows a screen says so, by a true `shares_screen`.  Raises
-        ConfigurationError for a track that is not of video, FipsForbidden for a screen in FIPS
-        mode.
+        ConfigurationError for a track that is not of video or a file without pictures,
+        FipsForbidden for a screen in FIPS mode.
         """
         if getattr(source, "shares_screen", False):
             check_allowed(Capability.SCREEN_SHARING)
-        pictures = TrackPictures(source) if is_track(source) else cast("VideoSource | None", source)
+        pictures = pictures_of(source)
         if self._task is not None:
             self._task.cancel()
         self._task = None

@@ -7,6 +7,7 @@ is loaded by the first use.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ class VideoFileSource:
     decoded from.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._file, self._container, stream = _open(self.path, "video")
         stream.thread_count = 1
@@ -145,7 +146,7 @@ class FileSound:
     Raises ConfigurationError for a file without sound.
     """
 
-    def __init__(self, path: str | Path, clock_rate_hz: int = 16000) -> None:
+    def __init__(self, path: str | os.PathLike[str], clock_rate_hz: int = 16000) -> None:
         import av
 
         self.path = Path(path)

@@ -8,6 +8,7 @@ counted.  The file is made beside its name (".part"), for its owner only.  PyAV 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -67,7 +68,9 @@ class VideoRecording:
 
     wants_pictures = True
 
-    def __init__(self, path: str | Path, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, wall: Callable[[], float] = time.time
+    ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in KINDS:
             known = " ".join(sorted(KINDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,9 @@ class WavSource:
     Raises ConfigurationError when the file is missing, empty, not a WAV file, or not linear PCM.
     """
 
-    def __init__(self, path: str | Path, clock_rate_hz: int = 8000, *, loop: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], clock_rate_hz: int = 8000, *, loop: bool = False
+    ) -> None:
         self._path = Path(path)
         self._rate = clock_rate_hz
         self._loop = loop
@@ -141,7 +144,9 @@ class WavSink:
     Raises ConfigurationError when `path` exists or cannot be written.
     """
 
-    def __init__(self, path: str | Path, clock_rate_hz: int = 0, *, secure: bool = True) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], clock_rate_hz: int = 0, *, secure: bool = True
+    ) -> None:
         self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
         self._file = self._own.file
         self._rate = clock_rate_hz

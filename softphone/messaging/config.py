@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance_config import ComplianceConfig
@@ -39,7 +39,7 @@ class HistoryConfig:
 
     disable_history: bool = False
     archive: str | None = None
-    archive_key: Path | None = None
+    archive_key: str | os.PathLike[str] | None = None
     archive_client_to_client: bool = False
     limit: int = 10_000
 

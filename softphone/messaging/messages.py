@@ -10,6 +10,7 @@ Whom it speaks with, and how, is in `policy`, `peers`, `sessions`, `sending` and
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -216,7 +217,9 @@ class Messages:
                 to, body, within=self._config.timeout if within is None else within
             )
 
-    async def send_file(self, to: str, path: Path, *, kind: Kind = Kind.FILE) -> Sent:
+    async def send_file(
+        self, to: str, path: str | os.PathLike[str], *, kind: Kind = Kind.FILE
+    ) -> Sent:
         """Send a file, or a capture of the screen: upload it, and tell where it is.
 
         It lies at a server, so it has a lock and never a key.  Raises ConfigurationError without
@@ -225,13 +228,13 @@ class Messages:
         """
         files = self._files()
         self._sender.check_file(to)
-        moved = await files.send(path, self._upload.slot, to, kind)
+        moved = await files.send(Path(path), self._upload.slot, to, kind)
         with self._receiver.inbox.sending():
             return await self._sender.send(
                 to, moved.url, within=self._config.timeout, file=moved.url
             )
 
-    async def fetch_file(self, message: Message, into: Path) -> Moved:
+    async def fetch_file(self, message: Message, into: str | os.PathLike[str]) -> Moved:
         """Fetch the file that a message is about, to the new file `into` (0600).
 
         Raises ConfigurationError without an audit table, or for a message without a file;
@@ -239,7 +242,7 @@ class Messages:
         """
         if not message.file:
             raise ConfigurationError("the message is not about a file")
-        return await self._files().fetch(message.file, into, message.peer)
+        return await self._files().fetch(message.file, Path(into), message.peer)
 
     def _files(self) -> FileTransfer:
         if self._oversight is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ class ResolverConfig:
     maximum_ttl: float = 3600.0
     negative_ttl: float = 30.0
     capacity: int = 1024
-    hosts_file: Path = Path("/etc/hosts")
+    hosts_file: str | os.PathLike[str] = "/etc/hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ class Resolver:
 
     def _hosts_entries(self) -> dict[str, tuple[str, ...]]:
         """The hosts file by name, read again when it has changed; {} when there is none."""
-        path = self._config.hosts_file
+        path = Path(self._config.hosts_file)
         try:
             status = path.stat()
             stamp = (status.st_mtime_ns, status.st_size)

@@ -8,6 +8,7 @@ anywhere is simply run again.  Registration is above (`Phone.boot`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,7 +69,7 @@ class BootPlan:
 
     device: str
     servers: Sequence[FileServer]
-    store: Path
+    store: str | os.PathLike[str]
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     string: KeyMaterial | None = None
     passphrase: KeyMaterial | None = None
@@ -144,7 +145,7 @@ class _Boot:
             found,
             lists,
             identity,
-            plan.store,
+            Path(plan.store),
             tvs,
             plan.passphrase,
             self._configs.installation(plan.device, plan.entropy),

@@ -7,6 +7,7 @@ server can be reached; `DEVICE.installation` tells this phone from another of th
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -25,7 +26,7 @@ _DIGITS = re.compile(r"[0-9A-F]{12}")
 class ConfigStore:
     """The configuration files in a folder, which is made (0700) with the first of them."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
     def accepted(self, name: str) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -50,11 +51,12 @@ class Sealer:
             ) from exc
 
 
-def open_sealer(path: Path, *, entropy: Entropy = random_bytes) -> Sealer:
+def open_sealer(path: str | os.PathLike[str], *, entropy: Entropy = random_bytes) -> Sealer:
     """The sealer of a key file, which is made (0600) when there is none.
 
     Raises ConfigurationError for a file that is no key.
     """
+    path = Path(path)
     if not path.exists():
         write_private(path, entropy(_KEY))
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -113,9 +114,10 @@ def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509
         ) from exc
 
 
-def load_certificate_file(path: Path) -> tuple[x509.Certificate, ...]:
+def load_certificate_file(path: str | os.PathLike[str]) -> tuple[x509.Certificate, ...]:
     """`load_certificates` of a file.  Raises ConfigurationError."""
-    return load_certificates(read_whole(path), source=str(path))
+    where = Path(path)
+    return load_certificates(read_whole(where), source=str(where))
 
 
 def der_of(certificate: x509.Certificate) -> bytes:

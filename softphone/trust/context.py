@@ -10,6 +10,7 @@ gate applies the strict rules by anchor, since OpenSSL has one flag for a whole 
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -74,8 +75,8 @@ _UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
 class Credential:
     """Our own certificate (PEM, its chain after it) and private key."""
 
-    certificate: Path
-    key: Path
+    certificate: str | os.PathLike[str]
+    key: str | os.PathLike[str]
     password: KeyMaterial | None = None
 
 
@@ -258,7 +259,7 @@ def check_credential(credential: Credential, *, wall: datetime | None = None) ->
     leaf = load_certificate_file(credential.certificate)[0]
     password = credential.password.reveal() if credential.password is not None else None
     try:
-        key = load_pem_private_key(credential.key.read_bytes(), password)
+        key = load_pem_private_key(Path(credential.key).read_bytes(), password)
     except OSError as exc:
         raise ConfigurationError(f"{credential.key} cannot be read: {exc.strerror}") from exc
     except TypeError as exc:
@@ -282,7 +283,7 @@ def check_credential(credential: Credential, *, wall: datetime | None = None) ->
             f"our certificate {credential.certificate} is not valid before"
             f" {leaf.not_valid_before_utc:%F %R}"
         )
-    warning = readable_by_others(credential.key)
+    warning = readable_by_others(Path(credential.key))
     if warning is not None:
         logger.warning("%s", warning, extra={"once": True})
 

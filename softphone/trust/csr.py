@@ -7,6 +7,7 @@ Issuing is the authority's work (`softphone.lab.authority` in tests).
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from enum import Flag, StrEnum, auto
@@ -215,12 +216,15 @@ def _provided_key(kind: KeyKind) -> PrivateKey:
     return key
 
 
-def write_key(key: PrivateKey, path: Path, *, password: KeyMaterial | None = None) -> None:
+def write_key(
+    key: PrivateKey, path: str | os.PathLike[str], *, password: KeyMaterial | None = None
+) -> None:
     """Write the key as PKCS#8 PEM (0600) at one stroke, encrypted when there is a password.
 
     Raises ConfigurationError when the file exists, or the folder cannot be written: a key is
     never overwritten.
     """
+    path = Path(path)
     if path.exists():
         raise ConfigurationError(f"{path} exists: a private key is never overwritten")
     protection: KeySerializationEncryption = NoEncryption()

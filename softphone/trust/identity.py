@@ -6,6 +6,7 @@ encrypted (PKCS#8, RFC 5958).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,6 +92,9 @@ class Identity:
         return cls(certificate, key)
 
     @classmethod
-    def load(cls, path: Path, *, passphrase: KeyMaterial | None = None) -> Identity:
+    def load(
+        cls, path: str | os.PathLike[str], *, passphrase: KeyMaterial | None = None
+    ) -> Identity:
         """The same from a file.  Raises ConfigurationError."""
-        return cls.of_pem(read_whole(path), source=str(path), passphrase=passphrase)
+        where = Path(path)
+        return cls.of_pem(read_whole(where), source=str(where), passphrase=passphrase)

@@ -33,7 +33,9 @@ class IdentityStore:
     With a `passphrase` keys are written encrypted; those that are there in clear are still read.
     """
 
-    def __init__(self, folder: str | Path, *, passphrase: KeyMaterial | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, passphrase: KeyMaterial | None = None
+    ) -> None:
         """Raises ConfigurationError when the folder cannot be made."""
         self.folder = Path(folder)
         self.passphrase = passphrase

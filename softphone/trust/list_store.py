@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class TrustListStore:
     signs so is exempt there.
     """
 
-    def __init__(self, folder: str | Path, *, policy: ListPolicy | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, policy: ListPolicy | None = None) -> None:
         self.folder = Path(folder)
         self._policy = policy or ListPolicy()
 

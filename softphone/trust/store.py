@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,7 @@ class TrustStore:
         self.system = system
 
     @classmethod
-    def of(cls, *sources: str | Path, keep: TrustStore | None = None) -> TrustStore:
+    def of(cls, *sources: str | os.PathLike[str], keep: TrustStore | None = None) -> TrustStore:
         """Anchors from files or folders of PEM; the word "system" adds the system's store.
 
         Raises ConfigurationError when a source is missing or holds no certificate.
@@ -73,7 +74,7 @@ class TrustStore:
         return cls(anchors, system=_SYSTEM in sources, keep=keep)
 
     @classmethod
-    def open(cls, path: str | Path, *, make: bool = True) -> TrustStore:
+    def open(cls, path: str | os.PathLike[str], *, make: bool = True) -> TrustStore:
         """The store kept in the folder `path`, made (0700) when it is missing.
 
         Without `make` that is done by the first change.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 
 import pytest
 
 from softphone.call import Call, Conference, ConferenceChanged
-from softphone.errors import LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import CallEnded
+from softphone.media.given import OpenedWav
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall
 from tests.support.stage import Stage
 
@@ -56,3 +58,35 @@ async def test_one_below_the_minimum_is_not_let_in_and_strangers_are_refused():
     with pytest.raises(LocalProtocolError):
         Conference().join(plain)
     conference.close()
+
+
+@pytest.mark.parametrize("form", [str, lambda path: path])
+async def test_files_are_announced_and_whispered_by_their_paths(tmp_path, form, monkeypatch):
+    opened = []
+    monkeypatch.setattr(OpenedWav, "detach", lambda self: opened.remove(self) or self.close())
+    made = OpenedWav.__init__
+    monkeypatch.setattr(
+        OpenedWav, "__init__", lambda self, *given: (made(self, *given), opened.append(self))[0]
+    )
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+    stage = Stage()
+    call, _ = [Call.of(leg) for leg in stage.answered()]
+    conference = Conference()
+    conference.join(call)
+    conference.announce(form(path))
+    conference.whisper(call, form(path))
+    assert [source.clock_rate_hz for source in opened] == [16000, 16000]
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        conference.announce(form(tmp_path / "missing.wav"))
+    conference.announce(None)
+    assert len(opened) == 1
+    conference.whisper(call, form(path))
+    assert len(opened) == 1
+    conference.part(call)
+    assert opened == []
+    conference.announce(form(path))
+    conference.close()
+    assert opened == []

@@ -108,6 +108,12 @@ def test_the_end_that_cannot_be_written_is_said(tmp_path, caplog):
     assert "was not written: No space left on device" in caplog.text
 
 
+def test_a_path_may_be_text(tmp_path):
+    capture = Capture(str(tmp_path / "a.pcapng"))
+    capture.close()
+    assert capture.path == tmp_path / "a.pcapng"
+
+
 def test_discarding_takes_the_file_away(tmp_path):
     capture = Capture(tmp_path / "x.pcapng")
     capture.discard()

@@ -10,7 +10,7 @@ from softphone.errors import LocalProtocolError
 from softphone.media.endpoints import PcmRing, ToneSource
 from softphone.media.fan import FanSink
 from softphone.media.overlay import OverlaySource
-from softphone.media.sound import StreamSound
+from softphone.media.sound import Attached, StreamSound, let_go
 from tests.support.media_port import RecordingPort
 
 
@@ -104,3 +104,67 @@ def test_it_keeps_no_call_and_does_nothing_once_that_is_gone():
     for command in (sound.play, sound.record):
         with pytest.raises(LocalProtocolError):
             command(None)
+
+
+class Held(ToneSource, Attached):
+    def __init__(self):
+        super().__init__(440.0)
+        self.let_go = 0
+
+    def detach(self):
+        self.let_go += 1
+
+
+class HeldRing(PcmRing, Attached):
+    let_go = 0
+
+    def detach(self):
+        self.let_go += 1
+
+
+def test_what_is_held_is_let_go_when_something_else_takes_its_place():
+    owner = Owner()
+    sound, source, sink = StreamSound(owner), Held(), HeldRing()
+    sound.play(source)
+    sound.play(source)
+    sound.record(sink)
+    sound.record(sink)
+    assert (source.let_go, sink.let_go) == (0, 0)
+    sound.play(None)
+    sound.record(None)
+    assert (source.let_go, sink.let_go) == (1, 1)
+
+
+def test_what_is_held_is_let_go_at_the_end():
+    owner = Owner()
+    sound, source, sink = StreamSound(owner), Held(), HeldRing()
+    sound.play(source)
+    sound.record(sink)
+    sound.close()
+    assert (source.let_go, sink.let_go) == (1, 1)
+
+
+def test_digits_over_a_source_do_not_let_it_go():
+    owner = Owner()
+    sound, source = StreamSound(owner), Held()
+    sound.play(source)
+    sound.send_tones("1", duration_ms=100)
+    assert source.let_go == 0
+    sound.play(source)
+    assert source.let_go == 0
+    sound.send_tones("1", duration_ms=100)
+    sound.play(None)
+    assert source.let_go == 1
+
+
+def test_a_source_of_the_applications_with_a_method_of_that_name_is_left_alone():
+    class Cable(ToneSource):
+        def detach(self):
+            """Pull the plug."""
+            raise AssertionError
+
+    owner = Owner()
+    sound = StreamSound(owner)
+    sound.play(Cable(440.0))
+    sound.play(None)
+    let_go(Cable(440.0))

@@ -143,6 +143,11 @@ def test_a_missing_file_is_named(tmp_path):
             check_credential(wrong)
 
 
+def test_paths_may_be_text(tmp_path):
+    ours = credential(tmp_path)
+    check_credential(Credential(str(ours.certificate), str(ours.key)))
+
+
 def test_a_file_that_is_no_key_is_named(tmp_path):
     ours = credential(tmp_path)
     with pytest.raises(ConfigurationError, match=r"own\.crt is no PEM private key"):

@@ -77,7 +77,7 @@ class Runner:
         self._on_progress = on_progress
         self._clock = clock
         self._stack = AsyncExitStack()
-        self._watch = Watch()
+        self._watch = Watch(shared=plan.sockets == "shared")
         self._users: list[LoadUser] = []
         self._turns: set[asyncio.Task[None]] = set()
         self._attending: set[asyncio.Task[None]] = set()

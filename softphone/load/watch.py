@@ -20,6 +20,9 @@ MOST_TOO_LATE = 0.01
 BUSY = 0.9
 """The share of a core above which lateness rises steeply."""
 BUSY_SECONDS = 5
+"""Seconds over which the share is taken; a run that is shorter is judged as a whole."""
+OURS = 0.5
+"""The share of a core below which it was others who kept us from running."""
 MOST_OVERFLOWS = 0.001
 SILENT_SECONDS = 1.0
 BEHIND = 1.0
@@ -27,17 +30,24 @@ BEHIND = 1.0
 
 
 class Watch:
-    """Looks at every second of one worker, and says at the end what was wrong with it."""
+    """Looks at every second of one worker, and says at the end what was wrong with it.
 
-    def __init__(self) -> None:
+    `shared` says that calls share sockets already, so that it is not advised.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._cpu: deque[float] = deque(maxlen=BUSY_SECONDS)
         self._busiest = 0.0
+        self._used = self._at = 0.0
         self._total = Tally()
         self._behind = 0.0
         self._starved: set[str] = set()
 
     def second(self, second: Second) -> None:
         """Take a second of the run."""
+        self._used += second.cpu * (second.at - self._at)
+        self._at = second.at
         self._cpu.append(second.cpu)
         if len(self._cpu) == BUSY_SECONDS:
             self._busiest = max(self._busiest, sum(self._cpu) / BUSY_SECONDS)
@@ -51,20 +61,37 @@ class Watch:
         """A call could not be made for want of something of ours: a port, a descriptor."""
         self._starved.add(what)
 
+    @property
+    def _share(self) -> float:
+        """The share of a core that the whole run took."""
+        return self._used / self._at if self._at else 0.0
+
+    def _cure(self, alternative: str = "") -> str:
+        """What to change where we came too late; `alternative` is what helps in that case only."""
+        if self._share < OURS:
+            return (
+                f"the generator itself used {self._share:.0%} of a core, so something else had the "
+                "processor (or a scenario of your own blocks): end it, or use another machine"
+            )
+        sockets = "" if self._shared else "--sockets shared, "
+        return f"use more --workers on free cores, {sockets}{alternative}or fewer calls"
+
     def reasons(self) -> tuple[str, ...]:
         """Why the run is invalid, each with what to change; () when it is valid."""
         total = self._total
         found = []
-        if self._busiest > BUSY:
+        short = len(self._cpu) < BUSY_SECONDS
+        busiest, seconds = (self._share, self._at) if short else (self._busiest, BUSY_SECONDS)
+        if busiest > BUSY:
             found.append(
-                f"the generator used {self._busiest:.0%} of a core for {BUSY_SECONDS} s: "
+                f"the generator used {busiest:.0%} of a core for {seconds:.0f} s: "
                 "give it more cores (--workers), or fewer calls"
             )
         too_late = total.lateness_ms.share_above(TOO_LATE_MS)
         if too_late > MOST_TOO_LATE:
             found.append(
                 f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late: "
-                "use more --workers, --sockets shared, or a machine with less to do"
+                + self._cure()
             )
         if total.call_seconds > SILENT_SECONDS and not total.sent:
             found.append(
@@ -72,8 +99,8 @@ class Watch:
             )
         if total.jumps:
             found.append(
-                f"media time jumped over {total.jumps} frames: this machine stood still for more "
-                "than 200 ms; use more --workers, or a machine with less to do"
+                f"media time jumped over {total.jumps} frames, since nothing ran for more than "
+                f"200 ms: {self._cure()}"
             )
         if total.overflows > MOST_OVERFLOWS * max(1, total.received):
             found.append(
@@ -83,7 +110,7 @@ class Watch:
         if self._behind > BEHIND:
             found.append(
                 f"calls began up to {self._behind:.1f} s after their time: "
-                "the generator could not keep --rate; use more --workers, or a lower rate"
+                + self._cure("a lower --rate, ")
             )
         found += [f"the generator ran out of {what}" for what in sorted(self._starved)]
         return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -65,14 +66,37 @@ async def test_signaling_and_media_go_out_from_one_address(lab, plan_for, host):
         await running
 
 
-async def test_shared_sockets_carry_the_same_calls(lab, plan_for):
-    total, _, _ = await run(plan_for(lab, "echo", calls=6, duration=1.0, sockets="shared"))
-    assert total.answered == 6
-    assert total.received > 6 * 30
+@pytest.mark.parametrize(("sockets", "open_ports"), [("shared", 2), ("per-call", 12)])
+async def test_calls_have_sockets_of_their_own_or_share_them(lab, plan_for, sockets, open_ports):
+    plan = plan_for(lab, "echo", calls=6, duration=60.0, checks=0, sockets=sockets)
+    seconds = []
+    async with Runner(plan, on_second=seconds.append) as runner:
+        running = asyncio.ensure_future(runner.run())
+        await eventually(lambda: sum(s.tally.received for s in seconds) > 6 * 30)
+        ours = own_sockets()
+        found = media_addresses(plan.ports)
+        assert sum(len(each & ours) for each in found.values()) == open_ports
+        assert seconds[-1].up == 6
+        runner.stop()
+        await running
 
 
 async def test_media_may_run_in_a_process_of_its_own(lab, plan_for):
-    total, _, _ = await run(plan_for(lab, "echo", calls=4, duration=2.0, placement="worker"))
+    plan = plan_for(lab, "echo", calls=4, duration=2.0, placement="worker")
+    seconds, elsewhere = [], []
+
+    def look(second):
+        seconds.append(second)
+        found = media_addresses(plan.ports)
+        elsewhere.append({place for place in found if found[place] - own_sockets()})
+        assert not any(found[place] & own_sockets() for place in found)
+
+    async with Runner(plan, on_second=look) as runner:
+        await runner.run()
+    total = Tally()
+    for second in seconds:
+        total.merge(second.tally)
+    assert elsewhere[0] == {"127.0.0.1"}
     assert (total.answered, total.dropped.total()) == (4, 0)
     assert total.received > 4 * 60
     assert total.checked == total.heard > 0
@@ -90,10 +114,18 @@ async def test_a_trace_is_followed_to_its_end(tmp_path, lab, plan_for):
 
 
 async def test_a_share_of_a_schedule_is_every_other_call(lab, plan_for):
-    plan = plan_for(lab, "echo", calls=6, rate=10.0, duration=0.3, checks=0)
-    for share in plan.shares(2):
-        total, _, _ = await run(share)
-        assert total.attempted == 3
+    plan = plan_for(lab, "echo", calls=6, rate=10.0, duration=0.1, checks=0)
+    for share, wanted in zip(plan.shares(2), ([0, 2, 4], [1, 3, 5]), strict=True):
+        numbers = []
+
+        async def note(turn, numbers=numbers):
+            numbers.append(turn.number)
+            await turn.pause(60.0)
+
+        async with Runner(share, on_second=lambda second: None) as runner:
+            runner.scenario = Scenario("note", note)
+            await runner.run()
+        assert numbers == wanted
 
 
 async def test_calls_that_are_not_answered_have_causes(lab, plan_for):
@@ -135,6 +167,25 @@ async def test_a_run_is_invalid_when_its_ports_run_out(lab, plan_for):
     async with runner:
         outcome = await runner.run()
     assert any("ran out of media ports" in reason for reason in outcome.invalid_because)
+
+
+async def test_a_run_is_invalid_when_its_calls_begin_late(lab, plan_for):
+    """As if the machine had stood still for two seconds."""
+    plan = plan_for(lab, "echo", calls=4, rate=20.0, duration=0.2, checks=0)
+    gone = [0.0]
+
+    async def stand_still(turn):
+        gone[0] = 2.0
+        await turn.pause(60.0)
+
+    def clock():
+        return time.monotonic() + gone[0]
+
+    async with Runner(plan, on_second=lambda second: None, clock=clock) as runner:
+        runner.scenario = Scenario("mine", stand_still)
+        outcome = await runner.run()
+    (reason,) = (each for each in outcome.invalid_because if "after their time" in each)
+    assert reason.startswith(("calls began up to 1.9 s", "calls began up to 2.0 s"))
 
 
 async def test_if_nobody_can_register_there_is_no_run(lab, plan_for):

@@ -8,8 +8,8 @@ from softphone.load.tally import Second, Tally
 from softphone.load.watch import Watch
 
 
-def watched(*, cpu=(0.5,) * 10, **counts):
-    watch = Watch()
+def watched(*, cpu=(0.6,) * 10, shared=False, **counts):
+    watch = Watch(shared=shared)
     tally = Tally(sent=50_000, received=50_000, call_seconds=1000.0)
     tally.lateness_ms.add(1.0, 50_000)
     for name, value in counts.items():
@@ -31,6 +31,29 @@ def test_five_busy_seconds_in_a_row_are_too_many_and_four_are_not():
     assert "--workers" in reason
 
 
+def test_a_run_that_is_shorter_is_judged_as_a_whole():
+    short = Watch()
+    for at, share in ((1.0, 0.99), (2.0, 0.98), (2.4, 0.4)):
+        short.second(Second(at, cpu=share))
+    assert short.reasons() == ()
+    short.second(Second(4.4, cpu=0.99))
+    (reason,) = short.reasons()
+    assert "93% of a core for 4 s" in reason
+
+
+def test_what_to_change_depends_on_who_had_the_processor():
+    (others,) = watched(cpu=(0.1,) * 10, jumps=12).reasons()
+    assert "itself used 9% of a core" in others
+    assert "another machine" in others
+    assert "--workers" not in others
+    (ours,) = watched(jumps=12).reasons()
+    assert "--workers" in ours
+    assert "--sockets shared" in ours
+    (ours,) = watched(jumps=12, shared=True).reasons()
+    assert "--workers" in ours
+    assert "--sockets" not in ours
+
+
 def test_packets_a_frame_late_spoil_the_run():
     watch = watched()
     late = Tally(sent=1000)
@@ -50,7 +73,7 @@ def test_a_few_late_packets_do_not():
 @pytest.mark.parametrize(
     ("counts", "advice"),
     [
-        ({"jumps": 12}, "stood still"),
+        ({"jumps": 12}, "jumped over 12 frames"),
         ({"overflows": 51}, "net.core.rmem_max"),
         ({"sent": 0}, "not one packet left"),
     ],
@@ -73,4 +96,5 @@ def test_calls_that_begin_late_and_ports_that_run_out_are_named():
     watch.starved("media ports: give a wider --ports")
     late, ports = watch.reasons()
     assert "2.5 s after" in late
+    assert "--rate" in late
     assert "ran out of media ports" in ports

@@ -13,9 +13,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from softphone.load import cluster
 from softphone.load.cluster import Share
 from softphone.load.wire import read_line, write_line
 from tests.load.conftest import eventually, media_addresses
@@ -33,6 +35,40 @@ async def test_a_share_speaks_as_a_worker_does():
     assert await share.work() == 2
     assert read_line(await share.hear())[1]["usage"]
     assert await share.hear() == b""
+
+
+class Actor:
+    """A worker's actor as Ray shows it, on a node whose clock is ahead; answers take their time."""
+
+    def __init__(self, clock, ahead):
+        self._clock, self._ahead = clock, ahead
+        self._ways = [(0.0, 4.0), (0.5, 0.5), (2.0, 0.0), (9.0, 1.0), (0.0, 3.0)]
+        for name in ("now", "node", "work"):
+            setattr(self, name, SimpleNamespace(remote=getattr(self, f"_{name}")))
+
+    async def _now(self):
+        there, back = self._ways.pop()
+        self._clock.now += there
+        told = self._clock.now + self._ahead
+        self._clock.now += back
+        return told
+
+    async def _node(self):
+        return "10.0.0.7"
+
+    async def _work(self):
+        return 0
+
+
+async def test_clocks_are_compared_by_the_quickest_answer(monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(cluster, "time", SimpleNamespace(time=lambda: clock.now))
+    actor = Actor(clock, ahead=120.0)
+    hiring = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: actor))
+    line = await cluster.RayLine.hire(SimpleNamespace(remote=lambda kind: hiring))
+    assert line.offset == pytest.approx(120.0), "there and back it took half a second each"
+    assert line.node == "10.0.0.7"
+    assert await line.ended() == "ended with code 0"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -29,10 +30,9 @@ async def nothing(pretender, at):
 class Pretender:
     """A worker without a process or a call: it says what one says, and can misbehave."""
 
-    offset = 0.0
-
-    def __init__(self, before, between, node=""):
+    def __init__(self, before, between, node="", offset=0.0):
         self.node = node
+        self.offset = offset
         self._before, self._between = before, between
         self._heard: asyncio.Queue = asyncio.Queue()
         self._said: asyncio.Queue[bytes] = asyncio.Queue()
@@ -81,9 +81,10 @@ class Pretender:
         await self._before(self, 0)
         self.tell("progress", [len(self.plan["users"])] * 2)
         self.tell("ready")
-        if (await self._heard.get())[0] != "go":
+        word, self.begin = await self._heard.get()
+        if word != "go":
             return
-        self.tell("begun", 100.0 + self.number * 0.25)
+        self.tell("begun", self.begin + self.number * 0.25)
         for at in (1, 2, 3):
             tally = Tally(attempted=10, answered=10)
             tally.setup_ms.add(1.0 if self.number else 1000.0, 10)
@@ -97,12 +98,19 @@ def plan(calls=9, users=6):
     return LoadPlan("echo", "600", BaseSpec(server="sip:h"), specs, calls=calls)
 
 
-def crew(before=nothing, between=nothing, nodes=("", "", ""), told=None, progress=None):
-    """A crew of workers that only pretend, on these nodes."""
-    places = iter(nodes)
+def crew(
+    before=nothing,
+    between=nothing,
+    nodes=("", "", ""),
+    offsets=(0.0, 0.0, 0.0),
+    told=None,
+    progress=None,
+):
+    """A crew of workers that only pretend, on these nodes, whose clocks are so far ahead."""
+    places = zip(nodes, offsets, strict=True)
 
     async def hire():
-        return Pretender(before, between, next(places))
+        return Pretender(before, between, *next(places))
 
     return Crew(
         plan().shares(len(nodes)),
@@ -123,10 +131,21 @@ async def test_seconds_of_all_workers_are_one_second():
     setup = told[0].tally.setup_ms
     assert (setup.total, setup.quantile(0.5)) == (30, 1.0)
     assert setup.quantile(0.99) == pytest.approx(1000.0, rel=0.001)
-    assert result.begun_apart == 0.5
+    assert result.begun_apart == pytest.approx(0.5)
     assert result.invalid_because == ["worker 2: it was busy", "worker 3: it was busy"]
     assert progress[-1] == (6, 6)
     assert result.lost == []
+
+
+async def test_each_begins_by_its_own_clock_and_starts_are_compared_by_ours():
+    made = crew(offsets=(0.0, 3600.0, -50.0))
+    before = time.time()
+    result = await made.run(plan())
+    first, ahead, behind = (line.begin for line in made.lines)
+    assert before < first < before + 10
+    assert ahead - first == pytest.approx(3600.0)
+    assert behind - first == pytest.approx(-50.0)
+    assert result.begun_apart == pytest.approx(0.5)
 
 
 async def test_workers_on_machines_of_their_own_take_their_addresses():

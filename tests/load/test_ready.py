@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import wave
+from collections import defaultdict
 from dataclasses import replace
+
+import numpy as np
+import pytest
 
 from softphone.load import READY, FaultSpec, Runner, Tally, Turn
 from softphone.load.fault import afflicted
 from softphone.machine import Transport
-from tests.load.conftest import many_users
+from tests.load.conftest import eventually, many_users
 
 
 async def run(plan):
@@ -33,6 +38,22 @@ async def test_echo_hears_itself(lab, plan_for):
     assert total.suites == {"AEAD_AES_256_GCM": 4}
     assert total.checked == total.heard > 0
     assert total.received > 200
+
+
+@pytest.mark.parametrize("file", [False, True])
+@pytest.mark.parametrize(("target", "comes_back"), [("600", True), ("601", False)])
+async def test_what_comes_back_is_listened_to(tmp_path, lab, plan_for, file, target, comes_back):
+    """600 is an echo, 601 says a tone of its own."""
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as speech:
+        speech.setparams((1, 2, 8000, 0, "NONE", ""))
+        noise = np.random.default_rng(7).normal(0, 3000, 16000)
+        speech.writeframes(noise.astype(np.int16).tobytes())
+    play = str(path) if file else None
+    plan = plan_for(lab, "echo", target=target, calls=3, duration=2.5, play=play)
+    total, _ = await run(plan)
+    assert total.checked == 3
+    assert total.heard == (3 if comes_back else 0)
 
 
 async def test_a_pair_has_both_ends_here(lab, plan_for):
@@ -95,10 +116,21 @@ async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, 
 
 
 async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan_for):
-    plan = plan_for(lab, "echo", calls=4, duration=1.2, checks=0, faults=FaultSpec(cut_every=0.4))
-    total, _ = await run(plan)
+    plan = plan_for(lab, "echo", calls=8, duration=600.0, checks=0, faults=FaultSpec(cut_every=0.3))
+    total, ports = Tally(), defaultdict(set)
+
+    def again():
+        for name, binding in lab.registered.items():
+            ports[name].add(binding.flow.remote[1])
+        return sum(len(each) > 1 for each in ports.values()) >= 2
+
+    async with Runner(plan, on_second=lambda second: total.merge(second.tally)) as runner:
+        running = asyncio.ensure_future(runner.run())
+        await eventually(lambda: again() and total.answered == 8)
+        runner.stop()
+        await running
     assert total.injected["connection cut"] >= 2
-    assert total.answered == 4
+    assert total.ended["local"] == 8
     assert total.dropped.total() == 0
 
 

@@ -3,11 +3,15 @@
 The C library keeps large pieces that are freed for later ones of their size.  Where calls come
 and go, with rings of a megabyte each and small things between them, it keeps ever more of them.
 These pages go back to the system when their array does.
+
+Where memory is large and only some of it is ever touched, the pages are small ones: NumPy asks for
+those of 2 MB from 4 MB on, and then one row of a bank takes the room of hundreds.
 """
 
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -27,4 +31,7 @@ def zeros(octets: int) -> NDArray[np.uint8]:
         memory = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     else:
         memory = mmap.mmap(-1, octets)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):  # a system that has no large pages refuses to do without them
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, dtype=np.uint8)

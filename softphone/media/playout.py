@@ -65,8 +65,9 @@ class PlayoutBank:
         self._counters = np.zeros((5, capacity), dtype=np.int64)
         self.played, self.concealed, self.late, self.inserted, self.dropped = self._counters
         # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
-        # first that was never played, `newest` the last that is in the ring.
-        self._head = np.zeros(capacity, dtype=np.int64)
+        # first that was never played, `newest` the last that is in the ring.  One that was never
+        # opened asks for frame 1, which its ring does not hold.
+        self._head = np.ones(capacity, dtype=np.int64)
         self._floor = np.zeros(capacity, dtype=np.int64)
         self._newest = np.full(capacity, EMPTY, dtype=np.int64)
         # `pending`: where to play is decided anew at the next frame.

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.pages import zeros
+
 __all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
 
 EMPTY = -(1 << 62)
@@ -61,26 +63,29 @@ class Pieces:
 class RingBank:
     """The rings of `capacity` rows.
 
-    Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds; `sequence`
-    int64, extended, of the packet it came in; `length` int32; `payload_type` uint8.  `frames`,
-    `sequences`, `lengths` and `types` are the same, flat, by row * slots + slot.
+    Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds (frame 0 in
+    a row that was never opened); `sequence` int64, extended, of the packet it came in; `length`
+    int32; `payload_type` uint8.  `frames`, `sequences`, `lengths` and `types` are the same, flat,
+    by row * slots + slot.
     """
 
     def __init__(self, capacity: int, slots: int, octets: int) -> None:
         self.slots = slots
         self.octets = octets
-        self.frame = np.full((capacity, slots), EMPTY, dtype=np.int64)
-        self.sequence = np.zeros((capacity, slots), dtype=np.int64)
-        self.length = np.zeros((capacity, slots), dtype=np.int32)
-        self.payload_type = np.zeros((capacity, slots), dtype=np.uint8)
+        cells = capacity * slots
+        # Zero until a row is opened, so that no page is touched for rows that never are.
+        self.frame = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
+        self.sequence = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
+        self.length = zeros(4 * cells).view(np.int32).reshape(capacity, slots)
+        self.payload_type = zeros(cells).reshape(capacity, slots)
         # The same by row * slots + slot.
         self.frames, self.sequences = self.frame.reshape(-1), self.sequence.reshape(-1)
         self.lengths, self.types = self.length.reshape(-1), self.payload_type.reshape(-1)
         # Payloads of several packets in one slot, by row * slots + slot: (sequence, octets).
         self.joined: dict[int, list[tuple[int, bytes]]] = {}
         near = min(octets, NEAR)
-        self._near = np.zeros((capacity * slots, near), dtype=np.uint8)
-        self._far = np.zeros((capacity * slots, octets - near), dtype=np.uint8)
+        self._near = zeros(cells * near).reshape(cells, near)
+        self._far = zeros(cells * (octets - near)).reshape(cells, octets - near)
         self._silence = np.zeros(capacity, dtype=np.uint8)
 
     def join(self, pieces: Pieces) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -94,6 +97,8 @@ def test_two_cut_payloads_make_up_a_frame() -> None:
 
 def test_the_next_frame_is_the_first_at_or_after_the_head() -> None:
     bank = RingBank(2, 8, 4)
+    for row in (0, 1):
+        bank.open(row, silence=0)
     for frame in (3, 6, 12):
         bank.store_whole(pieces([0], [frame], [b"abcd"]))
     rows = np.array([0, 0, 0, 1])
@@ -112,6 +117,7 @@ def test_a_cleared_ring_is_empty() -> None:
 
 def test_nothing_to_store_is_nothing() -> None:
     bank = RingBank(1, 8, 4)
+    bank.open(0, silence=0)
     none = pieces([0], [3], [b"abcd"]).select(np.array([False]))
     bank.store_whole(none)
     bank.store_cut(none, np.zeros(0, dtype=np.int64))
@@ -155,3 +161,20 @@ def test_a_slice_names_numbers_as_an_index_does():
     assert numbers(slice(2, 5)).tolist() == [2, 3, 4]
     assert numbers(slice(3)).tolist() == [0, 1, 2]
     assert numbers(np.array([4, 1])).tolist() == [4, 1]
+
+
+STATM = Path("/proc/self/statm")
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="there is no /proc here")
+def test_only_the_rows_in_use_take_memory():
+    def resident() -> int:
+        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+
+    before = resident()
+    bank = RingBank(8192, 32, 1488)
+    for row in range(0, 8192, 128):
+        bank.open(row, silence=0)
+        for frame in range(32):
+            bank.store_whole(pieces([row], [frame], [b"x" * NEAR]))
+    assert resident() - before < 4 << 20

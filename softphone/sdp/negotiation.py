@@ -282,7 +282,9 @@ class Session:
             what = "a codec that we offered" if remote else "a c= line that holds for it"
             raise AnswerMismatch(f"m-line {index} of the answer has not {what}")
         direction = both(local.direction, remote_direction(description, theirs).reversed)
-        offered = OfferedMedia(index, theirs.media, theirs.protocol, remote, direction, codecs)
+        offered = OfferedMedia(
+            index, theirs.media, theirs.protocol, remote, direction, codecs, read_crypto(theirs)
+        )
         return self._agreed(offered, theirs, local, description)
 
     # Answering ----------------------------------------------------------------------------------
@@ -469,7 +471,7 @@ class Session:
             ptime_ms=packet_time(self._capabilities[line.media], theirs),
             rtcp_mux=mux,
             local_crypto=local.crypto,
-            remote_crypto=read_crypto(theirs),
+            remote_crypto=line.crypto,
             remote_hold=not remote_direction(description, theirs).receives,
             bandwidth=remote_bandwidth(theirs),
             extended_reports=remote_reports(description, theirs),

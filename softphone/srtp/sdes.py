@@ -139,8 +139,10 @@ def choose(
 
 
 def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
-    counts = Counter(line.tag for line in lines if line.tag is not None)
-    return {tag for tag, count in counts.items() if count > 1}
+    tags = [line.tag for line in lines if line.tag is not None]
+    if len(set(tags)) == len(tags):
+        return set()
+    return {tag for tag, count in Counter(tags).items() if count > 1}
 
 
 def _judge(

@@ -112,6 +112,10 @@ class StreamBank:
             for phase in range(self.phases)
         ]
         self._used = [0] * self.phases
+        bits = self.phases.bit_length() - 1
+        self._offsets = [
+            FRAME * int(f"{phase:0{bits}b}"[::-1], 2) / self.phases for phase in range(self.phases)
+        ]
         self._make_arrays(capacity)
 
     def _make_arrays(self, capacity: int) -> None:
@@ -183,9 +187,7 @@ class StreamBank:
 
     def offset(self, phase: int) -> float:
         """Seconds from the beginning of a frame to that of `phase`."""
-        bits = self.phases.bit_length() - 1
-        reversed_bits = int(f"{phase:0{bits}b}"[::-1], 2) if bits else 0
-        return FRAME * reversed_bits / self.phases
+        return self._offsets[phase]
 
     def _choose_phase(self) -> int:
         """The emptiest of as many phases as the number of streams calls for."""
@@ -218,10 +220,10 @@ class StreamBank:
         self.remote[row] = self.remote_rtcp[row] = self.signaled[row] = 0
         self.remote_ssrc[row] = 0
         # RFC 3711 3.3.1 and 3550 5.1: random, the sequence number in the lower half.
-        sequence, timestamp = self.entropy(2), self.entropy(4)
-        self.sequence[row] = int.from_bytes(sequence, "big") & 0x7FFF
-        self.timestamp_base[row] = int.from_bytes(timestamp, "big")
-        self.ssrc[row] = int.from_bytes(self.entropy(4), "big") or 1
+        drawn = self.entropy(10)
+        self.sequence[row] = int.from_bytes(drawn[:2], "big") & 0x7FFF
+        self.timestamp_base[row] = int.from_bytes(drawn[2:6], "big")
+        self.ssrc[row] = int.from_bytes(drawn[6:], "big") or 1
 
     def change_ssrc(self, row: int) -> None:
         """Send as another source from now on (RFC 3550 section 8.2)."""

@@ -8,7 +8,7 @@ RFC 3264 section 6.1, RFC 7160.
 from __future__ import annotations
 
 from softphone.media.bank import FRAME_MS, StreamBank
-from softphone.media.coding import AnyCodec, find_codec, geometry, remembers, silent_octet
+from softphone.media.coding import AnyCodec, find_codec, geometry, remembers
 from softphone.media.port import PayloadTypeChanged
 from softphone.media.stream import Stream
 from softphone.media.voice import Voice
@@ -32,7 +32,7 @@ def play_codec(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_type:
         clock_rate_hz=rate,
         frame_ticks=rate * FRAME_MS // 1000,
         octets_per_tick=chosen.octets_per_tick,
-        silence=silent_octet(chosen),
+        silence=bank.feeds.silent_octet(chosen),
         afresh=before is None,
     )
     bank.reception.open(row, clock_rate_hz=rate, afresh=before is None)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias, TypeGuard
 
-import numpy as np
-
 from softphone.errors import ConfigurationError
 from softphone_codecs import Codec, UnknownCodec, codec, codec_names
 from softphone_codecs.stateful import StatefulCodec, stateful_codec, stateful_codec_names
@@ -17,7 +15,6 @@ __all__ = [
     "forgets",
     "geometry",
     "remembers",
-    "silent_octet",
 ]
 
 AnyCodec: TypeAlias = Codec | StatefulCodec
@@ -58,11 +55,3 @@ def find_codec(name: str) -> AnyCodec:
         raise ConfigurationError(
             f"there is no codec {name[:64]!r} here; there are {known}"
         ) from error
-
-
-def silent_octet(chosen: AnyCodec) -> int:
-    """The octet that fills what a cut packet leaves open."""
-    if forgets(chosen):
-        payload, _ = chosen.encode(np.zeros((1, 1), dtype=np.int16))
-        return int(payload[0, 0])
-    return 0

@@ -168,7 +168,10 @@ def resume(reader: Reader, clock_rate_hz: int) -> Source:
 
 
 class FeedTable:
-    """The feeds in use; one that nobody uses any more is forgotten."""
+    """The feeds in use; one that nobody uses any more is forgotten, but for silence.
+
+    Every call begins with that, and there is one for each codec and packet time.
+    """
 
     def __init__(self, adapt: Callable[[Source, int], Source] = same_rate) -> None:
         """`adapt` gives a source at another rate; by default none may have one."""
@@ -177,7 +180,7 @@ class FeedTable:
         self._readers: dict[int, tuple[Reader, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._feeds)
+        return sum(feed.users > 0 for feed in self._feeds.values())
 
     def acquire(
         self,
@@ -209,9 +212,11 @@ class FeedTable:
         """Silence in `codec`, for one who does not keep it."""
         feed = self.acquire(None, codec, ptime_ms)
         feed.users -= 1
-        if not feed.users:
-            del self._feeds[feed.key]
         return feed
+
+    def silent_octet(self, codec: AnyCodec) -> int:
+        """The octet that fills what a cut packet leaves open."""
+        return int(self.silence(codec, codec.ptime).payload[0]) if forgets(codec) else 0
 
     def _reader(self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool) -> Reader:
         reader, users = self._readers.get(id(source), (None, 0))
@@ -231,11 +236,10 @@ class FeedTable:
     def release(self, feed: Feed) -> None:
         """One user less."""
         feed.users -= 1
-        if feed.users:
+        if feed.users or feed.reader is None:
             return
         del self._feeds[feed.key]
-        if feed.reader is not None:
-            identity = id(feed.reader.origin)
-            reader, users = self._readers.pop(identity)
-            if users > 1:
-                self._readers[identity] = reader, users - 1
+        identity = id(feed.reader.origin)
+        reader, users = self._readers.pop(identity)
+        if users > 1:
+            self._readers[identity] = reader, users - 1

@@ -7,6 +7,7 @@ A stream has a pair of sockets of its own, or shares one pair with at most `SHAR
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +27,7 @@ from softphone.net.batch import (
     DatagramPorts,
     PortPairs,
 )
-from softphone.net.socket_address import encode_address
+from softphone.net.socket_address import decode_address, encode_address
 
 __all__ = ["MediaTransport", "find_far_end"]
 
@@ -210,12 +211,11 @@ class MediaTransport:
         return self._sent.send(self._ports, start, stop)
 
     def send_control(self, row: int, data: bytes) -> None:
-        """Send one RTCP datagram at once."""
-        batch = self.outgoing
-        batch.count = 0
-        port = int(self._bank.rtcp_port[row])
-        if batch.append(row, port, self._bank.remote_rtcp[row], data):
-            self.send(0, 1)
+        """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""
+        port = self._ports[int(self._bank.rtcp_port[row])]
+        far_end = decode_address(self._bank.remote_rtcp[row].tobytes())
+        with suppress(OSError):
+            port.socket.sendto(data, far_end)
 
     def local(self, key: int) -> Address:
         """The local address of socket `key`."""

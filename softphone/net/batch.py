@@ -282,9 +282,10 @@ class DatagramBatch:
         keys = self.port[start:stop]
         if len(keys) == 0:
             return 0
-        begins = np.flatnonzero(np.diff(keys, prepend=-1))
-        if LIBRARY is None or 2 * len(begins) > len(keys):
+        changes = keys[1:] != keys[:-1]
+        if LIBRARY is None or 2 * (1 + np.count_nonzero(changes)) > len(keys):
             return self._send_each(ports, start, stop)
+        begins = np.append(0, np.flatnonzero(changes) + 1)
         self._named[start:stop] = np.where(self._family[start:stop] == AF_INET6, 28, 16)
         self._room[start:stop] = self.length[start:stop]
         ends = np.append(begins[1:], len(keys))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from softphone.errors import LocalProtocolError
+from softphone.media.coding import find_codec
 from softphone.media.endpoints import SilenceSource, ToneSource
 from softphone.media.feed import FeedTable, collect, read, same_rate
 from softphone.media.resample import at_rate
@@ -56,14 +57,27 @@ def test_a_feed_that_nobody_uses_is_forgotten():
     table.acquire(tone, PCMU, 40)
 
 
-def test_silence_is_kept_only_while_it_is_used():
+def test_silence_is_one_for_all_and_is_kept_for_the_next():
     table = FeedTable()
     passing = table.silence(PCMU, 20)
     assert set(collect([passing], 0)[0].tolist()) == {0xFF}
     assert len(table) == 0
-    kept = table.acquire(None, PCMU, 20)
-    assert table.silence(PCMU, 20) is kept
+    used = table.acquire(None, PCMU, 20)
+    assert used is passing
     assert len(table) == 1
+    table.release(used)
+    assert len(table) == 0
+    assert table.acquire(None, PCMU, 20) is passing
+    assert table.silence(PCMU, 40) is not passing
+
+
+def test_what_a_cut_packet_leaves_open_is_silence_in_its_own_code():
+    table, zero = FeedTable(), np.zeros((1, 1), dtype=np.int16)
+    for each in (PCMU, PCMA):
+        assert table.silent_octet(each) == each.encode(zero)[0][0, 0]
+        assert abs(int(each.decode(*each.encode(zero))[0, 0])) <= 8
+    assert table.silent_octet(find_codec("G722")) == 0
+    assert len(table) == 0
 
 
 def test_feeds_are_gathered_in_order_with_the_fresh_ones_encoded_together():

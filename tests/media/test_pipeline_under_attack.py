@@ -104,7 +104,8 @@ def test_an_unauthenticated_packet_never_latches():
     evil = ("10.6.6.6", 6666)
 
     def attack(frame, datagram):
-        forged = replace(datagram, source=evil, data=datagram.data[:-1] + b"\0")
+        altered = datagram.data[:-1] + bytes([datagram.data[-1] ^ 1])
+        forged = replace(datagram, source=evil, data=altered)
         replayed = replace(datagram, source=evil)
         return [forged, datagram, replayed]
 

@@ -36,6 +36,7 @@
     |   |-- Canceled                  487
     |   |-- Redirected                3xx, with the contacts
     |   `-- CallFailed                anything else
+    |       `-- NoConnection          no response came: a connection was lost, or not made
     |-- FipsUnavailable               FIPS mode is asked for and not in effect, or cannot be left
     |-- FipsForbidden                 FIPS mode rules out what was asked for
     `-- SecurityShortfall             (in softphone.security) less security than was demanded
@@ -72,6 +73,7 @@ __all__ = [
     "MessageUndelivered",
     "MessagingError",
     "NoAnswer",
+    "NoConnection",
     "NotAcceptable",
     "NotFound",
     "Redirected",
@@ -263,6 +265,10 @@ class Redirected(CallError):
 
 class CallFailed(CallError):
     """The call failed for another reason."""
+
+
+class NoConnection(CallFailed):
+    """The connection was lost before a response came, or could not be made: nobody has refused."""
 
 
 def anew(error: E) -> E:

@@ -187,13 +187,15 @@ class StreamStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationChanged:
-    """A new state; `status`, `reason` and `retry_after` (seconds; 0: none) are the registrar's."""
+    """A new state; `status`, `reason` and `retry_after` (seconds; 0: none) are the registrar's, or
+    our own 408 or 503 (RFC 3261 section 8.1.3.1) where it was `unanswered`."""
 
     state: RegistrationState
     status: int = 0
     reason: str = ""
     expires: float | None = None
     retry_after: float = 0.0
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +265,8 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class CallRefused:
-    """A call that came in was refused before anybody was alerted.
-
-    `shortfalls` is not empty when that was on security grounds.
-    """
+    """A call that came in was refused before anybody was alerted; on security grounds where
+    `shortfalls` is not empty."""
 
     peer: str
     status: int

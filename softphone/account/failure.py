@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from softphone.diagnostics.explain import explain_registrar
+from softphone.diagnostics.explain import explain_registrar, no_answer
 from softphone.errors import (
     AuthenticationFailed,
     RegistrationRefused,
     RegistrationTimeout,
     SoftphoneError,
+    TransportError,
 )
 from softphone.events import RegistrationChanged
 from softphone.machine import Target
@@ -22,8 +23,12 @@ def registration_failure(
     status = 0 if change is None else change.status
     reason = "" if change is None else change.reason
     place = f"{target.transport}:{target.host}:{target.port}"
-    if connection is not None and status in (0, 503):
+    unanswered = change is None or status == 0 or change.unanswered
+    if unanswered and connection is not None and status in (0, 503):
         return connection
+    if unanswered and status == 503:
+        # Our own (RFC 3261 section 8.1.3.1): the registrar has refused nothing.
+        return TransportError(f"{place}: no answer to our REGISTER: {no_answer(reason)}")
     if status in (401, 407):
         message = f"{place} did not accept our credentials: {reason or status}"
         return AuthenticationFailed(message, status=status, reason=reason)

@@ -53,7 +53,12 @@ class Mover:
             self._moves += 1
             return
         target = replace(registration.target, credential=credential)
-        change = RegistrationChanged(RegistrationState.FAILED, outcome.status, outcome.reason)
+        change = RegistrationChanged(
+            RegistrationState.FAILED,
+            outcome.status,
+            outcome.reason,
+            unanswered=outcome.unanswered,
+        )
         raise registration_failure(change, self._driver.failure(target), target)
 
     def ended(self, event: MoveEnded) -> None:

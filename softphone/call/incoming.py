@@ -12,6 +12,7 @@ from softphone.call.leg import LegSetup
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
 from softphone.call.session import SessionLeg
+from softphone.diagnostics.explain import explain_early_end
 from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, anew
 from softphone.events import (
     CallAnswered,
@@ -246,8 +247,7 @@ class IncomingCall(Face[IncomingLeg]):
             if leg.failure is not None:
                 raise anew(leg.failure)
             ended = leg.over.result()
-            message = f"the call ended before it was up: {ended.status} {ended.reason}"
-            raise CallFailed(message, status=ended.status, reason=ended.reason)
+            raise CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
         return Call.of(leg)
 
     def reject(self, status: int = 486, reason: str = "") -> None:

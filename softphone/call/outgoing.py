@@ -19,7 +19,7 @@ from softphone.call.leg import FAR_END_PATIENCE, LegSetup, TimerHandle
 from softphone.call.refusal import Unacceptable
 from softphone.call.session import SessionLeg
 from softphone.contacts.contact import Contact
-from softphone.diagnostics.explain import explain_response
+from softphone.diagnostics.explain import explain_early_end, explain_response, no_answer
 from softphone.errors import (
     Busy,
     CallError,
@@ -28,6 +28,7 @@ from softphone.errors import (
     Declined,
     LocalProtocolError,
     NoAnswer,
+    NoConnection,
     NotAcceptable,
     NotFound,
     Redirected,
@@ -68,6 +69,9 @@ __all__ = ["OutgoingCall", "OutgoingLeg"]
 
 EARLY_PATIENCE = 180.0
 """Seconds that a server may take before the answer to say what the far end of early media is."""
+
+NO_CONNECTION = 503
+"""Without a response it is our own (RFC 3261 section 8.1.3.1)."""
 
 _BY_STATUS: Mapping[int, type[CallError]] = {
     486: Busy,
@@ -244,7 +248,9 @@ class OutgoingLeg(SessionLeg):
         if self._retry_in_clear(event):
             return
         status = 487 if event.canceled else event.status
-        by = EndedBy.REMOTE if event.response is not None else EndedBy.TIMEOUT
+        by = EndedBy.REMOTE
+        if event.response is None:
+            by = EndedBy.TRANSPORT if status == NO_CONNECTION else EndedBy.TIMEOUT
         if event.canceled or self._canceled:
             by = EndedBy.LOCAL
         self.finish(CallEnded(by, event.status, event.reason), self._cause(event, status))
@@ -258,6 +264,9 @@ class OutgoingLeg(SessionLeg):
         explanation = f"{status} {reason}".strip()
         if event.response is not None:
             explanation = explain_response(event.response)
+        elif status == NO_CONNECTION:
+            self.explanation = f"no answer to our INVITE: {no_answer(reason)}"
+            return NoConnection(self.explanation, reason=reason)
         self.explanation = explanation
         kind = _BY_STATUS.get(status, CallFailed)
         return kind(explanation, status=status, reason=reason)
@@ -419,8 +428,7 @@ class OutgoingCall:
             return anew(self._leg.failure)
         if ended.by is EndedBy.LOCAL:
             return Canceled("the call was given up", status=487)
-        message = f"the call ended before it was up: {ended.status} {ended.reason}"
-        return CallFailed(message, status=ended.status, reason=ended.reason)
+        return CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
 
     def send_digits(self, digits: str) -> None:
         """Dial on: tell the server of digits that it still collects (RFC 4730).

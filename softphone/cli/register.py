@@ -11,6 +11,7 @@ from softphone.cli.face import Face
 from softphone.cli.run import DONE, seconds
 from softphone.cli.unknown import Trusting, asker, store_of
 from softphone.cli.wishes import load_checked
+from softphone.diagnostics.explain import no_answer
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (
     AccountEvent,
@@ -110,6 +111,7 @@ def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
             status=event.status,
             reason=event.reason,
             expires=event.expires,
+            unanswered=event.unanswered,
         )
     elif isinstance(event, FlowLost):
         sentence = f"connection lost ({event.reason}); trying again in {event.retry_in:.1f} s"
@@ -162,7 +164,8 @@ def _tell_of_device(face: Face, event: AccountEvent) -> None:
 def _registration(line: Account, event: RegistrationChanged) -> str:
     sentence = f"{line.aor}: {event.state.value}"
     if event.status:
-        sentence += f" ({f'{event.status} {event.reason}'.rstrip()})"
+        answer = f"{event.status} {event.reason}".rstrip()
+        sentence += f" ({no_answer(event.reason) if event.unanswered else answer})"
     if event.expires:
         sentence += f", for {event.expires:.0f} s"
     return sentence

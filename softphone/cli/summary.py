@@ -55,6 +55,8 @@ class Ending:
     reason: str
     refused: tuple[Shortfall, ...] = ()
     completed: bool = False
+    unanswered: bool = False
+    """Whether `status` is none that the far end has given."""
 
     @property
     def result(self) -> str:
@@ -68,7 +70,8 @@ class Ending:
             return cls(REFUSED, 488, explanation or _WORDS[EndedBy.POLICY], refused)
         reason = ended.reason or _WORDS[ended.by]
         if ended.by in _STATUS:
-            return cls(FAILED, ended.status or _STATUS[ended.by], reason)
+            status = ended.status or _STATUS[ended.by]
+            return cls(FAILED, status, reason, unanswered=True)
         return cls(DONE, 200, reason, completed=True)
 
     @classmethod
@@ -137,7 +140,7 @@ def sentence(
 ) -> str:
     """The same for a person; `security` is the call's line, or ""."""
     said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
-    status = "" if said else f" ({ending.status})"
+    status = "" if said or ending.unanswered else f" ({ending.status})"
     lines = [f"{ending.result}{status}: {ending.reason}"]
     if security:
         lines.append(security)

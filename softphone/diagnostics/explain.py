@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from softphone.diagnostics.mask import mask
+from softphone.events import CallEnded, EndedBy
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.message import Response
 
-__all__ = ["explain_registrar", "explain_response", "explain_shortfalls"]
+__all__ = [
+    "explain_early_end",
+    "explain_registrar",
+    "explain_response",
+    "explain_shortfalls",
+    "no_answer",
+]
 
 _STATUS: Mapping[int, str] = {
     400: "the server calls our request malformed; its phrase says which part",
@@ -191,6 +198,21 @@ def explain_registrar(text: str, status: int = 0) -> str:
     lowered = text.lower()
     known = (advice for words, advice in _REGISTRAR.items() if words in lowered)
     return next(known, "" if status == 503 else _STATUS.get(status, ""))
+
+
+def no_answer(reason: str) -> str:
+    """What happened where a request was given up without a response, by its `reason`."""
+    if not reason:
+        return "the connection was closed, or could not be made"
+    return reason if reason[1:2].isupper() else reason[:1].lower() + reason[1:]
+
+
+def explain_early_end(ended: CallEnded) -> str:
+    """How a call ended before it was up."""
+    how = f"{ended.status} {ended.reason}".strip()
+    if ended.by is EndedBy.TRANSPORT:
+        how = no_answer(ended.reason)
+    return f"the call ended before it was up: {how}"
 
 
 def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:

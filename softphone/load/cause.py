@@ -7,11 +7,12 @@ from softphone.errors import (
     CertificateError,
     ConfigurationError,
     NoAnswer,
+    NoConnection,
     RegistrationError,
     SoftphoneError,
     TransportError,
 )
-from softphone.events import CallEnded
+from softphone.events import CallEnded, EndedBy
 from softphone.media.port import NoPortFree
 from softphone.security import SecurityShortfall
 from softphone.sip.status import REASON_PHRASES
@@ -25,6 +26,8 @@ def cause_of(error: Exception) -> str:
         return f"refused by us: {error.shortfalls[0].code.value}"
     if isinstance(error, NoAnswer) and error.reason == "":
         return "no answer in time"
+    if isinstance(error, NoConnection):
+        return "no connection"
     if isinstance(error, CallError | RegistrationError) and error.status:
         return _status(error.status)
     if isinstance(error, NoPortFree):
@@ -39,7 +42,9 @@ def cause_of(error: Exception) -> str:
 
 
 def end_of(ended: CallEnded) -> str:
-    """Who ended a call, and the status if there is one."""
+    """Who ended a call, and the status if there is one; a lost connection has none."""
+    if ended.by is EndedBy.TRANSPORT:
+        return ended.by.value
     return f"{ended.by.value} {_status(ended.status)}" if ended.status else ended.by.value
 
 

@@ -37,11 +37,13 @@ __all__ = ["MoveEnded", "NodeRegistration", "NodeRegistrationEvent", "NodeSetup"
 
 @dataclass(frozen=True, slots=True)
 class MoveEnded:
-    """A move to another connection has worked, or has not: `status` and `reason` say why."""
+    """A move to another connection has worked, or has not: `status` and `reason` say why, which are
+    our own where it was `unanswered`."""
 
     moved: bool
     status: int = 0
     reason: str = ""
+    unanswered: bool = False
 
 
 NodeRegistrationEvent: TypeAlias = RegistrationEvent | NodeChanged | MoveEnded
@@ -345,7 +347,7 @@ class NodeRegistration:
         self._failed.add(self._active)
         if self._state is RegistrationState.REGISTERED:
             self._report_loss(event.reason)
-            self._change(RegistrationState.RECOVERING, event.status, event.reason)
+            self._report(replace(event, state=RegistrationState.RECOVERING))
         order = [i for i in range(len(self._nodes)) if i not in self._failed]
         if order:
             self._go(order[0], CLOSED, now)
@@ -476,5 +478,6 @@ class NodeRegistration:
             self._returning = None
         if self._moving:
             self._moving = False
-            status, reason = (0, "") if why is None else (why.status, why.reason)
-            self._events.append(MoveEnded(False, status, reason or "the registration was lost"))
+            why = why or RegistrationChanged(self._state)
+            reason = why.reason or "the registration was lost"
+            self._events.append(MoveEnded(False, why.status, reason, why.unanswered))

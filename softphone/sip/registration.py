@@ -455,7 +455,8 @@ class Registration:
         `retry_after` None: nobody answered.
         """
         self._patience.flow_ended(now=now)
-        self._failover.failed(self._target, now=now, retry_after=retry_after or 0.0)
+        asked, unanswered = retry_after or 0.0, retry_after is None
+        self._failover.failed(self._target, now=now, retry_after=asked)
         following = self._failover.choose(now=now)
         if following is not None:
             self._target = following
@@ -466,9 +467,8 @@ class Registration:
         wait = self._patience.after_failure(retry_after)
         self._timers.cancel(_Timer.REFRESH)
         self._timers.set(_Timer.RETRY, now + wait)
-        self._state = RegistrationState.RECOVERING
-        changed = RegistrationChanged(self._state, status, reason, retry_after=retry_after or 0.0)
-        self._events.append(changed)
+        state = self._state = RegistrationState.RECOVERING
+        self._events.append(RegistrationChanged(state, status, reason, None, asked, unanswered))
         return wait
 
     # Probes

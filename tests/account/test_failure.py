@@ -10,6 +10,7 @@ from softphone.errors import (
     CertificateUntrusted,
     RegistrationRefused,
     RegistrationTimeout,
+    TransportError,
 )
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.machine import Target, Transport
@@ -17,8 +18,9 @@ from softphone.machine import Target, Transport
 TARGET = Target(Transport.TLS, "pbx.example.test", 5061)
 
 
-def changed(status, reason=""):
-    return RegistrationChanged(RegistrationState.FAILED, status, reason)
+def changed(status, reason="", *, unanswered=False):
+    state = RegistrationState.FAILED
+    return RegistrationChanged(state, status, reason, unanswered=unanswered)
 
 
 def test_when_to_come_back_is_told():
@@ -53,10 +55,30 @@ def test_a_user_that_is_unknown_comes_with_advice():
     assert "check the address" in str(registration_failure(changed(404), None, TARGET))
 
 
-@pytest.mark.parametrize("change", [None, changed(0), changed(503)])
+@pytest.mark.parametrize("change", [None, changed(0), changed(503, unanswered=True)])
 def test_a_connection_that_was_not_made_is_the_cause(change):
     cause = CertificateUntrusted("nobody vouches for it")
     assert registration_failure(change, cause, TARGET) is cause
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("The connection was closed", "the connection was closed"),
+        ("", "the connection was closed, or could not be made"),
+        ("TLS alert", "TLS alert"),
+    ],
+)
+def test_a_503_of_our_own_refuses_nothing(reason, said):
+    error = registration_failure(changed(503, reason, unanswered=True), None, TARGET)
+    assert type(error) is TransportError
+    assert str(error) == f"tls:pbx.example.test:5061: no answer to our REGISTER: {said}"
+
+
+def test_a_503_of_the_registrars_stays_its_own():
+    error = registration_failure(changed(503, "Service Unavailable"), TransportError("old"), TARGET)
+    assert str(error).endswith("refused our registration: 503 Service Unavailable")
+    assert error.status == 503
 
 
 def test_an_answer_of_the_registrar_is_worth_more_than_an_old_connection_error():

@@ -71,7 +71,7 @@ async def test_a_refusal_and_a_connection_that_failed_are_told_apart():
         await moved(mover, TlsSettings(), MoveEnded(False, 403, "Forbidden"))
     driver.cause = ServerClosed("closed after the handshake")
     with pytest.raises(ServerClosed):
-        await moved(mover, TlsSettings(), MoveEnded(False, 503, "closed"))
+        await moved(mover, TlsSettings(), MoveEnded(False, 503, "closed", True))
     assert registration.moves == ["renewed-0"] * 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import pytest
 
@@ -45,6 +46,25 @@ def test_a_wrong_password_is_exit_1(cli, lab, tmp_path):
     assert outcome.code == 1
     assert outcome.summary["result"] == "failed"
     assert outcome.summary["status"] in (401, 403)
+
+
+def test_a_registrar_that_closes_the_connection_has_refused_nothing(cli, silent):
+    def close():
+        with silent.tcp.accept()[0] as connection:
+            connection.recv(65536)
+
+    silent.tcp.setblocking(True)
+    closer = threading.Thread(target=close)
+    closer.start()
+    account = silent.account(tls=False)
+    text = account.read_text()
+    account.write_text(text.replace(str(silent.port), f"{silent.port};transport=tcp"))
+    outcome = cli("register", "--account", account, "--once", "--json")
+    closer.join()
+    assert outcome.code == 1
+    assert "no answer to our REGISTER: the connection was closed" in outcome.summary["reason"]
+    assert "503" not in outcome.err
+    assert outcome.summary["status"] == 0
 
 
 def test_an_account_without_a_registrar_has_nothing_to_register_with(cli, tmp_path):

@@ -6,7 +6,14 @@ import pytest
 
 from softphone.cli.run import DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from softphone.cli.summary import BLANK, Ending, audio_fields, security_fields, sentence
-from softphone.errors import Busy, CertificateUntrusted, ConfigurationError, TransportError
+from softphone.errors import (
+    Busy,
+    CallFailed,
+    CertificateUntrusted,
+    ConfigurationError,
+    NoConnection,
+    TransportError,
+)
 from softphone.events import CallEnded, EndedBy, StreamStatistics
 from softphone.security import (
     CryptoSuite,
@@ -38,6 +45,15 @@ def test_a_call_that_was_up_ends_by_somebody(by, code, result, status):
     ending = Ending.of_call(CallEnded(by, 0, ""), (), "")
     assert (ending.code, ending.result, ending.status) == (code, result, status)
     assert ending.reason
+
+
+def test_a_status_of_our_own_is_not_shown_as_the_far_ends():
+    ending = Ending.of_call(CallEnded(EndedBy.TRANSPORT, 0, ""), (), "")
+    assert sentence(ending, "", BLANK["audio"]) == "failed: the connection was lost"
+    refused = Ending.of_error(CallFailed("the server is full", status=503))
+    assert sentence(refused, "", BLANK["audio"]) == "failed (503): the server is full"
+    lost = Ending.of_error(NoConnection("no answer to our INVITE: the connection was closed"))
+    assert lost.status == 0
 
 
 def test_a_call_that_fell_below_its_policy_was_refused():

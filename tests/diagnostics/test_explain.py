@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.diagnostics.explain import explain_registrar, explain_response, explain_shortfalls
+from softphone.diagnostics.explain import (
+    explain_early_end,
+    explain_registrar,
+    explain_response,
+    explain_shortfalls,
+    no_answer,
+)
+from softphone.events import CallEnded, EndedBy
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.headers import Headers
 from softphone.sip.message import Response
@@ -114,3 +121,15 @@ def test_what_cucm_says_of_a_registration_comes_with_advice(words, advice):
     explained = explain_response(response(403, ("Warning", f'399 cucm "{words}"')))
     assert words in explained
     assert advice in explained
+
+
+def test_what_was_given_up_without_a_response_says_what_happened():
+    assert no_answer("The connection was closed") == "the connection was closed"
+    assert no_answer("TLS alert: bad certificate") == "TLS alert: bad certificate"
+    assert no_answer("") == "the connection was closed, or could not be made"
+
+
+def test_how_a_call_ended_before_it_was_up():
+    lost = CallEnded(EndedBy.TRANSPORT, 503, "The connection was closed")
+    assert explain_early_end(lost) == ("the call ended before it was up: the connection was closed")
+    assert explain_early_end(CallEnded(EndedBy.REMOTE, 500, "Oops")).endswith(": 500 Oops")

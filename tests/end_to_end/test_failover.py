@@ -9,15 +9,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from softphone.account import AccountConfig
-from softphone.errors import Busy, CallFailed
+from softphone.errors import Busy, CallFailed, NoConnection, TransportError
+from softphone.events import CallEnded, EndedBy
 from softphone.machine import Side, Target, Transport
 from softphone.net import Driver, Resolver
 from softphone.phone import Phone
 from softphone.sip import Endpoint, InviteReceived
 
+CLOSES = 0
+
 
 class Server:
-    """Answers every INVITE with one status."""
+    """Answers every INVITE with one status, or closes the connection."""
 
     def __init__(self, status, headers=()):
         self.status, self.headers = status, headers
@@ -28,6 +31,9 @@ class Server:
     def _handle(self, event):
         if isinstance(event, InviteReceived):
             self.invites += 1
+            if self.status == CLOSES:
+                self.driver.close_flow(event.flow, TransportError("closed"))
+                return
             with self.driver.change() as now:
                 event.usage.reject(self.status, now=now, headers=self.headers)
 
@@ -80,3 +86,14 @@ async def test_the_last_server_s_answer_is_the_call_s():
                 await outgoing.answered(timeout=5)
     assert caught.value.status == 503
     assert [server.invites for server in servers] == [1, 1]
+
+
+async def test_a_connection_that_is_closed_before_an_answer_is_not_told_as_a_server_s_503():
+    server = Server(CLOSES)
+    async with farm(Transport.TCP, server) as account, account.dial("sip:b@pbx.test") as outgoing:
+        with pytest.raises(NoConnection) as caught:
+            await outgoing.answered(timeout=5)
+        told = [event async for event in outgoing.events() if isinstance(event, CallEnded)]
+    assert str(caught.value).startswith("no answer to our INVITE: the connection was closed")
+    assert caught.value.status == 0
+    assert [event.by for event in told] == [EndedBy.TRANSPORT]

@@ -10,6 +10,7 @@ from softphone.errors import (
     CertificateExpired,
     ConfigurationError,
     NoAnswer,
+    NoConnection,
     RegistrationRefused,
     SoftphoneError,
     TransportTimeout,
@@ -25,6 +26,7 @@ from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
     [
         (Busy("x", status=486, reason="anything at all"), "486 Busy Here"),
         (CallFailed("x", status=599, reason="made up"), "599"),
+        (NoConnection("x"), "no connection"),
         (NoAnswer("x", status=408), "no answer in time"),
         (
             NoAnswer("x", status=480, reason="Temporarily Unavailable"),
@@ -49,4 +51,5 @@ def test_an_error_has_a_cause(error, cause):
 
 def test_an_end_says_who_and_with_what_status():
     assert end_of(CallEnded(EndedBy.REMOTE)) == "remote"
+    assert end_of(CallEnded(EndedBy.TRANSPORT, 503, "The connection was closed")) == "transport"
     assert end_of(CallEnded(EndedBy.TIMEOUT, 408, "whatever")) == "timeout 408 Request Timeout"

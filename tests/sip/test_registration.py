@@ -169,6 +169,7 @@ def test_a_retry_after_is_honored_up_to_an_hour():
     assert times[2] - times[1] == pytest.approx(3600.0)
     refused = [event for event in world.events if event.status == 503]
     assert [event.retry_after for event in refused] == [200.0, 4e9]
+    assert not any(event.unanswered for event in refused)
 
 
 def test_a_connection_that_is_refused_is_tried_again():
@@ -176,7 +177,8 @@ def test_a_connection_that_is_refused_is_tried_again():
     world.servers["192.0.2.100"].up = False
     world.registration.register(now=world.now)
     world.run(0.9)
-    assert world.events[-1] == RegistrationChanged(State.RECOVERING, 503, "connection refused")
+    told = RegistrationChanged(State.RECOVERING, 503, "connection refused", unanswered=True)
+    assert world.events[-1] == told
     assert len(world.opens) == 1
     world.servers["192.0.2.100"].up = True
     world.run(2.0)

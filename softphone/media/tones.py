@@ -32,6 +32,8 @@ FULL_SCALE = 32767.0
 FULL_SCALE_DBM0 = 3.14
 EDGE = 0.002
 """Seconds over which a tone rises and falls, so that it does not click."""
+BLOCK = 1024
+"""Samples made at once: what is needed meanwhile stays small, however long the tone."""
 LONGEST_PERIOD = 8000
 """Samples after which a tone must begin anew for them to be kept: 16 kB."""
 
@@ -107,6 +109,12 @@ class ToneGenerator:
         return self._period.take(np.arange(start, start + samples), mode="wrap")
 
     def _make(self, start: int, samples: int) -> NDArray[np.int16]:
+        sound = np.empty(samples, dtype=np.int16)
+        for at in range(0, samples, BLOCK):
+            sound[at : at + BLOCK] = self._block(start + at, min(BLOCK, samples - at))
+        return sound
+
+    def _block(self, start: int, samples: int) -> NDArray[np.int16]:
         time = np.arange(start, start + samples) / self._rate
         sound = np.zeros(samples)
         for frequency in self.cadence.frequencies:

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -21,6 +22,22 @@ from softphone.net.limits import Limits
 __all__ = ["StreamConnection", "StreamOwner", "address_of", "alert_of", "connect_socket"]
 
 _ALERT = re.compile(r"ALERT_([A-Z_]+)")
+ROOM = 1 << 16
+"""Octets that are read at once, of any connection."""
+
+
+class _Room(threading.local):
+    """Where a thread's connections read into, one after the other.
+
+    Without it asyncio asks for 256 KiB a read and keeps the front of them as the message: what
+    lives longer than its neighbours then cuts the C library's heap into pieces, for good.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(ROOM))
+
+
+_room = _Room()
 
 
 class StreamOwner(Protocol):
@@ -55,7 +72,7 @@ def alert_of(exc: BaseException | None) -> str | None:
     return match[1].lower().replace("_", " ") if match else None
 
 
-class StreamConnection(asyncio.Protocol):
+class StreamConnection(asyncio.BufferedProtocol):
     """One connection.  `credential` tells, on a client, whether it showed a certificate."""
 
     def __init__(
@@ -161,12 +178,23 @@ class StreamConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # asyncio.Protocol -------------------------------------------------------------------------
+    # asyncio.BufferedProtocol -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the gate: nothing is read, nothing is written."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where to read into, until `buffer_updated`."""
+        return _room.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on what was read; the room keeps none of it, there may be keys in it."""
+        view = _room.view
+        data = bytes(view[:nbytes])
+        view[:nbytes] = bytes(nbytes)
+        self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on."""
@@ -174,7 +202,7 @@ class StreamConnection(asyncio.Protocol):
             self._heard = True
             self._disarm()
         if self._flow is not None and not self._closing:
-            self._owner.received(self._flow, bytes(data))
+            self._owner.received(self._flow, data)
 
     def pause_writing(self) -> None:
         """The far end is slow; it has `write_timeout` to take something."""

@@ -22,6 +22,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ from softphone.media import command
 from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, StreamBank
 from softphone.media.batch import PacketBatch
 from softphone.media.control import farewell
-from softphone.media.lateness import LatenessHistogram
+from softphone.media.lateness import LatenessHistogram, LatenessNotice
 from softphone.media.pipeline import Moment, hear, skip, speak
 from softphone.media.port import (
     EventCallback,
@@ -62,7 +63,10 @@ CHUNK: Final = 128
 """Packets between two looks at the clock while sending."""
 
 WARN_LATE: Final = 0.02
-"""Seconds of delay of a timer that are worth a warning, at most one a minute."""
+"""Seconds of delay of a timer that are worth a warning."""
+
+_notices: WeakKeyDictionary[asyncio.AbstractEventLoop, LatenessNotice] = WeakKeyDictionary()
+"""One a loop: what keeps one engine of it waiting keeps all of them waiting."""
 
 
 class MediaEngine:
@@ -106,7 +110,6 @@ class MediaEngine:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._frames = [0] * self._bank.phases
         self._epoch = 0.0
-        self._warned = -math.inf
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -370,12 +373,13 @@ class MediaEngine:
             )
 
     def _warn(self, behind: float, now: float) -> None:
-        if now - self._warned < 60:
+        if self._loop is None:
             return
-        self._warned = now
-        logger.warning(
-            "media was %.0f ms late: the event loop, or this process's other threads, kept the "
-            "media loop from running; move that work into a process of its own, or shorten "
-            "sys.setswitchinterval()",
-            behind * 1e3,
-        )
+        words = _notices.setdefault(self._loop, LatenessNotice()).late(behind, now=now)
+        if words:
+            logger.warning(
+                "media was %s: the event loop, or this process's other threads, kept the "
+                "media loop from running; move that work into a process of its own, or shorten "
+                "sys.setswitchinterval()",
+                words,
+            )

@@ -1,17 +1,22 @@
-"""How late packets left, as a histogram.
+"""How late packets left, as a histogram; and how often a log is told of it.
 
 Bins are 0.1 ms wide up to 25 ms; what is later shares the last bin.  The largest is kept.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINS", "LatenessHistogram"]
+__all__ = ["BINS", "LatenessHistogram", "LatenessNotice"]
 
 BIN_MS = 0.1
 BINS = 250
+
+PAUSE = 60.0
+"""Seconds between two notices."""
 
 
 class LatenessHistogram:
@@ -52,3 +57,26 @@ class LatenessHistogram:
         """Begin again."""
         self.counts[:] = 0
         self.maximum_ms = 0.0
+
+
+class LatenessNotice:
+    """What there is to say of timers that ran late: at once the first time, then at most once in
+    `pause` seconds, the worst and the number of those that were kept back included."""
+
+    def __init__(self, pause: float = PAUSE) -> None:
+        self._pause = pause
+        self._said = -math.inf
+        self._worst = 0.0
+        self._count = 0
+
+    def late(self, seconds: float, *, now: float) -> str:
+        """A timer ran so late; the words for it, or "" for now."""
+        self._worst = max(self._worst, seconds)
+        self._count += 1
+        if now - self._said < self._pause:
+            return ""
+        words = f"{self._worst * 1e3:.0f} ms late"
+        if self._count > 1:
+            words = f"up to {words}, {self._count} times in {now - self._said:.0f} s"
+        self._said, self._worst, self._count = now, 0.0, 0
+        return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import socket
 import sys
 
@@ -387,6 +388,23 @@ async def test_a_longer_stall_lets_media_time_jump_and_the_jump_is_counted(clock
     assert sent + engine.jumps == 101
     assert "late" in caplog.text
     assert "process of its own" in caplog.text
+
+
+async def test_engines_of_one_loop_say_together_that_media_is_late(clocked, caplog):
+    loop, _, _ = clocked
+    clock = {"clock": lambda: loop.now, "wall": lambda: 1e9 + loop.now}
+    async with MediaEngine(small(), entropy=random.Random(6).randbytes, **clock) as other:
+        other.open(other.allocate().handle, StreamSpec(("127.0.0.1", 9)))
+        for second in range(51, 61):
+            loop.advance(second)
+            loop.now = second + 0.1
+        assert caplog.text.count("media was") == 1
+        loop.advance(112.0)
+        loop.now = 112.2
+        loop.advance(113.0)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("media was 80 ms late: ")
+    assert re.match(r"media was up to 1\d\d ms late, \d\d times in 61 s: ", second)
 
 
 async def test_an_engine_without_streams_sets_no_timer(clocked):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.media.lateness import LatenessHistogram
+from softphone.media.lateness import LatenessHistogram, LatenessNotice
 
 
 def test_an_empty_histogram_says_nothing():
@@ -36,3 +36,14 @@ def test_a_packet_that_is_early_is_not_late_and_no_packets_move_nothing():
     assert seen.maximum_ms == 0.0
     seen.clear()
     assert seen.total == 0
+
+
+def test_lateness_is_said_at_once_and_then_with_what_was_kept_back():
+    notice = LatenessNotice(pause=60.0)
+    assert notice.late(0.023, now=100.0) == "23 ms late"
+    said = [notice.late(0.02 + n / 1000, now=101.0 + n) for n in range(20)]
+    assert said == [""] * 20
+    assert notice.late(0.03, now=160.0) == "up to 39 ms late, 21 times in 60 s"
+    assert notice.late(0.05, now=219.9) == ""
+    assert notice.late(0.02, now=400.0) == "up to 50 ms late, 2 times in 240 s"
+    assert notice.late(0.02, now=1000.0) == "20 ms late"

@@ -92,7 +92,7 @@ class Dialer:
         it raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
         """
         if target.transport is Transport.TCP:
-            sock = await self._dial(target)
+            sock = await self._dial(target, "TCP")
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection, None
@@ -100,7 +100,8 @@ class Dialer:
 
     async def dial(self, target: Target, prepare: Prepare | None = None) -> socket.socket:
         """A socket to `target` that is ready for TLS.  Raises TransportError, TransportTimeout."""
-        sock = await self._dial(target)
+        # What is said before TLS is said in clear.
+        sock = await self._dial(target, "TLS" if prepare is None else "TCP")
         if prepare is None:
             return sock
         try:
@@ -117,7 +118,7 @@ class Dialer:
             raise
         return sock
 
-    async def _dial(self, target: Target) -> socket.socket:
+    async def _dial(self, target: Target, protocol: str) -> socket.socket:
         addresses = await self.addresses(target)
         timeout = max(1.0, self._limits.connect_timeout / len(addresses))
         failure: SoftphoneError | None = None
@@ -125,5 +126,15 @@ class Dialer:
             try:
                 return await connect_socket(address, timeout, self.source)
             except TransportError as exc:
-                failure = failure or exc
+                failure = failure or _advised(exc, protocol)
         raise failure or TransportError(f"the name {target.host} has no address")
+
+
+def _advised(error: TransportError, protocol: str) -> TransportError:
+    """The error, with what to look at where nobody listens."""
+    if not isinstance(error.__cause__, ConnectionRefusedError):
+        return error
+    advice = f"is the server running, and is that its port for {protocol}?"
+    advised = TransportError(f"{error}; {advice}")
+    advised.__cause__ = error.__cause__
+    return advised

@@ -364,3 +364,17 @@ def test_without_a_call_there_is_no_capture(cli, lab, tmp_path):
         arguments = ("call", target, "--account", lab["alice"], "--capture", file, *more)
         assert cli(*arguments, "--json").code == 2
         assert not file.exists()
+
+
+@pytest.mark.parametrize("command", ["call", "load"])
+def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(cli, silent, command):
+    account = silent.account()
+    silent.tcp.close()
+    arguments = ("call", "600", "--account", account)
+    if command == "load":
+        arguments = ("load", "run", "--account", account, "--target", "600", "--duration", "1")
+    outcome = cli(*arguments)
+    assert outcome.code == 1
+    place = f"127.0.0.1 port {silent.port} cannot be reached: Connection refused"
+    advice = "is the server running, and is that its port for TLS?"
+    assert f"{place}; {advice}" in " ".join((outcome.out + outcome.err).split())

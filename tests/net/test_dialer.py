@@ -88,3 +88,27 @@ async def test_the_system_s_resolver_is_asked_through_the_loop(monkeypatch):
     assert await system_addresses("pbx.example.test") == ["192.0.2.7"]
     with pytest.raises(TransportError, match="not known"):
         await system_addresses("nowhere.test")
+
+
+@pytest.mark.parametrize(
+    ("transport", "prepare", "protocol"),
+    [
+        (Transport.TCP, None, "TCP"),
+        (Transport.TLS, None, "TLS"),
+        (Transport.TLS, lambda sock: asyncio.sleep(0), "TCP"),
+    ],
+)
+async def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(
+    unused_tcp_port, transport, prepare, protocol
+):
+    place = Target(transport, "127.0.0.1", unused_tcp_port)
+    made = dialer(nobody)
+    opening = (
+        made.dial(place, prepare) if transport is Transport.TLS else made.open(place, Recorder)
+    )
+    with pytest.raises(TransportError) as caught:
+        await opening
+    assert str(caught.value) == (
+        f"127.0.0.1 port {unused_tcp_port} cannot be reached: Connection refused;"
+        f" is the server running, and is that its port for {protocol}?"
+    )

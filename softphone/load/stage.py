@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from softphone.load.tally import Tally
 from softphone.load.verdict import CLEAR
 from softphone.media.port import NoPortFree
 
-__all__ = ["LOOK_EVERY", "Live", "Stage"]
+__all__ = ["LOOK_EVERY", "Curtain", "Live", "Stage"]
 
 SAMPLED = 4
 """Calls that one look takes in; where more are up, each has its turn."""
@@ -48,6 +48,35 @@ class Live:
     ending: bool = False
 
 
+class Curtain(asyncio.Event):
+    """The end of the run, and of what is awaited until then.
+
+    A call waits for its own end and for that of the run in one task: another for each would take
+    as much memory as the call's turn itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pauses: set[asyncio.Timeout] = set()
+
+    def set(self) -> None:
+        """The run is over."""
+        super().set()
+        for pause in self._pauses:
+            if not pause.expired():
+                pause.reschedule(0.0)
+
+    async def cut(self, work: Awaitable[object], seconds: float | None) -> None:
+        """Await something for so many seconds (None: for ever), at most to the end of the run."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0 if self.is_set() else seconds) as pause:
+                self._pauses.add(pause)
+                try:
+                    await work
+                finally:
+                    self._pauses.discard(pause)
+
+
 class Stage:
     """`tally` is that of the current second; whoever takes it puts a new one in its place.
 
@@ -70,7 +99,7 @@ class Stage:
         self.target = target
         self.hold = hold
         self.clock = clock
-        self.over = asyncio.Event()
+        self.over = Curtain()
         self.tally = Tally()
         self._sounds = sounds
         self._starved = starved
@@ -261,12 +290,7 @@ class Stage:
     async def _wait(self, call: Call, seconds: float | None) -> None:
         if seconds is not None and seconds <= 0:
             return
-        ends = {asyncio.ensure_future(call.ended()), asyncio.ensure_future(self.over.wait())}
-        try:
-            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
+        await self.over.cut(call.ended(), seconds)
 
 
 def _patient(seconds: float | None) -> bool:

@@ -12,7 +12,7 @@ from softphone.events import CallEnded, CallState, EndedBy, StreamStatistics
 from softphone.load.arrival import parse_hold
 from softphone.load.histogram import Histogram
 from softphone.load.sound import Sounds
-from softphone.load.stage import Stage
+from softphone.load.stage import Curtain, Stage
 from softphone.media.port import NoPortFree
 from softphone.security import (
     CryptoSuite,
@@ -194,6 +194,34 @@ async def test_many_calls_are_looked_at_in_turn(world):
     assert mos.total == jitter.total == 5
     for each in entered:
         await each.__aexit__(None, None, None)
+
+
+async def test_what_is_awaited_is_cut_at_its_time_or_with_the_run_and_leaves_nothing():
+    curtain, tasks = Curtain(), asyncio.all_tasks()
+    never = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(1):
+        await curtain.cut(never, 0.01)
+        never = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(curtain.cut(never, None))
+        # Its time has come in the very moment in which the run ends.
+        late = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), 0.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        curtain.set()
+        await asyncio.gather(waiting, late)
+        await curtain.cut(asyncio.sleep(60), None)
+    assert asyncio.all_tasks() == tasks
+    curtain.set()
+
+
+async def test_who_is_canceled_while_waiting_is_not_merely_cut():
+    curtain = Curtain()
+    waiting = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    curtain.set()
 
 
 async def test_talking_ends_with_the_run(world):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.events import Direction, StreamStatistics
-from softphone.load.plan import FaultSpec
+from softphone.load.plan import FaultSpec, LoadPlan
 from softphone.load.users import UserSpec
 from softphone.machine import Address
 from softphone.media.port import (
@@ -31,7 +32,7 @@ from softphone.media.port import (
     StreamSpec,
 )
 
-__all__ = ["ImpairedPort", "afflicted", "parse_fault"]
+__all__ = ["ImpairedPort", "afflicted", "injected_users", "parse_fault"]
 
 FAULTS = (
     "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), wrong-password=5%, "
@@ -91,19 +92,31 @@ def afflicted(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[UserSpec,
     return tuple(found)
 
 
+def injected_users(plan: LoadPlan) -> Counter[str]:
+    """How many users of a plan have what fault."""
+    found = Counter({"user with a wrong password": sum(each.wrong_password for each in plan.users)})
+    if plan.faults.bad_certificate:
+        shown = sum(each.certificate == plan.faults.certificate for each in plan.users)
+        found["user with another certificate"] = shown
+    return +found
+
+
 def _every(share: float) -> Callable[[int], bool]:
     """Whether the n-th is one of `share`: the whole part of n * share grows there."""
     return lambda at: int(at * share + 1e-9) > int((at - 1) * share + 1e-9)
 
 
 class _Relay:
-    """One socket between a stream and its far end, for packets both ways."""
+    """One socket between a stream and its far end, for packets both ways; `injected` counts."""
 
-    def __init__(self, near: Address, far: Address, faults: FaultSpec, seed: int) -> None:
+    def __init__(
+        self, near: Address, far: Address, faults: FaultSpec, seed: int, injected: Counter[str]
+    ) -> None:
         family = socket.AF_INET6 if ":" in near[0] else socket.AF_INET
         self.far = far
         self._near = near
         self._faults = faults
+        self._injected = injected
         self._chance = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -127,10 +140,12 @@ class _Relay:
                 continue  # an ICMP error of an earlier datagram
             to = self.far if tuple(source[:2]) == self._near else self._near
             if self._chance.random() < self._faults.loss:
+                self._injected["packet lost"] += 1
                 continue
             if not self._faults.delay:
                 self._send(data, to)
                 continue
+            self._injected["packet delayed"] += 1
             timer: list[asyncio.TimerHandle] = []
             timer.append(self._loop.call_later(self._faults.delay, self._late, timer, data, to))
             self._timers.add(timer[0])
@@ -153,12 +168,16 @@ class _Relay:
 
 
 class ImpairedPort:
-    """A `MediaPort` whose streams go through relays; see the module's docstring."""
+    """A `MediaPort` whose streams go through relays; see the module's docstring.
+
+    `injected` counts what was done to packets.
+    """
 
     def __init__(self, port: MediaPort, faults: FaultSpec, *, seed: int) -> None:
         self._port = port
         self._faults = faults
         self._seed = seed
+        self.injected: Counter[str] = Counter()
         self._locals: dict[StreamHandle, LocalMedia] = {}
         self._relays: dict[StreamHandle, _Relay] = {}
 
@@ -184,7 +203,8 @@ class ImpairedPort:
         if relay is None:
             local = self._locals[handle]
             seed = self._seed * 1_000_003 + local.ssrc
-            relay = _Relay((local.host, local.rtp_port), far, self._faults, seed)
+            near = (local.host, local.rtp_port)
+            relay = _Relay(near, far, self._faults, seed, self.injected)
             self._relays[handle] = relay
         relay.far = far
         return relay

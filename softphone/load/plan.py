@@ -59,6 +59,17 @@ class FaultSpec:
     certificate: str | None = None
     key: str | None = None
 
+    def words(self) -> str:
+        """What goes wrong, for a person; "" if nothing does."""
+        found = (
+            (self.loss, f"loss {100 * self.loss:g} %"),
+            (self.delay, f"delay {self.delay * 1e3:g} ms"),
+            (self.cut_every, f"a connection cut every {self.cut_every:g} s"),
+            (self.wrong_password, f"wrong password {100 * self.wrong_password:g} %"),
+            (self.bad_certificate, f"another certificate {100 * self.bad_certificate:g} %"),
+        )
+        return ", ".join(text for value, text in found if value)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:

@@ -89,10 +89,13 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
+    faults = plan.faults.words()
     return (
         f"softphone {__version__} on {machine}, {wall:%Y-%m-%d %H:%M:%S %Z}; "
         f"{plan.calls} calls, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
-        f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users"
+        f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
+        f"{plan.sockets} sockets, media {plan.placement}"
+        + (f"; faults on purpose: {faults}" if faults else "")
     )
 
 

@@ -95,6 +95,7 @@ def _fields(total: Tally) -> dict[str, Any]:
         "registrations": {
             "attempted": total.registrations,
             "registered": total.registered,
+            "retried": total.retried,
             "failed": dict(total.registrations_failed),
             "ms": _quantiles(total.registration_ms, (50, 95, 99), 1),
         },
@@ -154,7 +155,7 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("failed", f"{total.failed.total():,}"),
         ("dropped", f"{total.dropped.total():,}"),
         ("most calls up", f"{result.most_up:,}"),
-        ("users registered", f"{total.registered:,} of {total.registrations:,}"),
+        ("users registered", _registered(total)),
         ("set-up p50 / p95 / p99, ms", ranks(total.setup_ms, 0.5, 0.95, 0.99)),
         ("MOS p5 / p50", ranks(total.mos, 0.05, 0.5)),
         ("jitter p50 / p95 / p99, ms", ranks(total.jitter_ms, 0.5, 0.95, 0.99)),
@@ -164,9 +165,20 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("suites", suites or "-"),
         ("calls that heard what they said", f"{total.heard} of {total.checked} listened to"),
         ("our processor time, ms a call-second", f"{total.cpu_ms_per_call_second:.3f}"),
-        ("faults injected", ", ".join(f"{n} {c}" for n, c in total.injected.items()) or "none"),
+        ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
     ]
+
+
+def _registered(total: Tally) -> str:
+    text = f"{total.registered:,} of {total.registrations - total.retried:,}"
+    return f"{text}, asked again {total.retried:,} times" if total.retried else text
+
+
+def _injected(result: Result) -> str:
+    """What was asked for, and how often it was done."""
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.total.injected.items())
+    return "; ".join(part for part in (result.plan.faults.words(), counts) if part) or "none"
 
 
 def ranks(histogram: Histogram, *shares: float) -> str:

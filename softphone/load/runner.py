@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from softphone.account import AccountSetup
 from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.load.cause import cause_of
-from softphone.load.fault import ImpairedPort
+from softphone.load.fault import ImpairedPort, injected_users
 from softphone.load.gauge import Gauge
 from softphone.load.plan import LoadPlan, base_account
 from softphone.load.preflight import check
@@ -82,6 +83,7 @@ class Runner:
         self._turns: set[asyncio.Task[None]] = set()
         self._attending: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(plan.calls)
+        self._injected: Counter[str] = Counter()
         self._begun = 0.0
         self._complained = False
         _check_sides(plan, self.scenario)
@@ -130,7 +132,8 @@ class Runner:
         await self._stack.enter_async_context(engine)
         port: MediaPort = engine
         if plan.faults.loss or plan.faults.delay:
-            port = ImpairedPort(port, plan.faults, seed=plan.seed)
+            port = impaired = ImpairedPort(port, plan.faults, seed=plan.seed)
+            self._injected = impaired.injected
         self._setup = AccountSetup(
             media=port,
             resolver=Resolver(entropy=random_bytes),
@@ -199,6 +202,7 @@ class Runner:
         """Run to the end; gives why the run is invalid, if it is."""
         self._begun = self._clock()
         self._gauge.start()
+        self._stage.tally.injected.update(injected_users(self.plan))
         self._attend()
         helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())]
         if self.plan.faults.cut_every:
@@ -349,6 +353,8 @@ class Runner:
             at=self._clock() - self._begun, up=self._stage.up, peak=self._stage.take_peak()
         )
         second.tally = self._stage.take()
+        second.tally.injected.update(self._injected)
+        self._injected.clear()
         self._gauge.read(second)
         self._stage.quality(second.mos_now, second.jitter_now_ms)
         self._watch.second(second)

@@ -30,8 +30,10 @@ class Tally:
 
     `failed` are calls that were not answered, by cause; `dropped` those that were answered and
     ended before we ended them; `ended` all that were answered, by who ended them.  `late` are
-    packets that we sent more than 5 ms after their time.  `mos`, `jitter_ms` and `loss` (percent)
-    are of whole calls, one value each.  `lateness_ms` has one value a packet sent.
+    packets that we sent more than 5 ms after their time.  `registrations` are attempts; `retried`
+    of them were turned away and made again, so that the others are of one user each.  `mos`,
+    `jitter_ms` and `loss` (percent) are of whole calls, one value each.  `lateness_ms` has one
+    value a packet sent.
     """
 
     attempted: int = 0
@@ -44,6 +46,7 @@ class Tally:
     setup_ms: Histogram = field(default_factory=_milliseconds)
     registrations: int = 0
     registered: int = 0
+    retried: int = 0
     registrations_failed: Counter[str] = field(default_factory=Counter)
     registration_ms: Histogram = field(default_factory=_milliseconds)
     sent: int = 0

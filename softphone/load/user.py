@@ -89,6 +89,7 @@ class LoadUser:
                 wait = self._wait(error, attempt, tries)
                 if wait is None or not await (pause or _sleep)(wait):
                     raise
+                self._tally().retried += 1
 
     def _wait(self, error: RegistrationError, attempt: int, tries: int) -> float | None:
         """Seconds until it is asked again; None: it is not."""

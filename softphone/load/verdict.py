@@ -39,12 +39,12 @@ _SHARES: Mapping[str, Callable[[Tally], float | None]] = {
     "answered": lambda t: _share(t.answered, t.attempted),
     "failed": lambda t: _share(t.failed.total(), t.attempted),
     "dropped": lambda t: _share(t.dropped.total(), t.answered),
-    "registered": lambda t: _share(t.registered, t.registrations),
+    "registered": lambda t: _share(t.registered, t.registrations - t.retried),
     "loss": lambda t: _share(t.lost, t.received + t.lost),
     "late": lambda t: _share(t.late, t.sent),
     "audio": lambda t: _share(t.heard, t.checked),
 }
-"""In percent."""
+"""In percent.  A registration that was turned away and made again is judged by how it ended."""
 
 _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "mos": ("", lambda t: t.mos),

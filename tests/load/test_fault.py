@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from dataclasses import replace
 
 import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.events import Direction
-from softphone.load.fault import ImpairedPort, afflicted, parse_fault
-from softphone.load.plan import FaultSpec
+from softphone.load.fault import ImpairedPort, afflicted, injected_users, parse_fault
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan
 from softphone.load.users import UserSpec
 from softphone.media.port import LocalMedia, StreamHandle, StreamSpec
+from tests.load.conftest import eventually
 
 
 def faults(*texts):
@@ -73,6 +75,22 @@ def test_shares_of_the_users_are_exact_and_spread():
     assert 0 < len(shown) <= 4
 
 
+def test_users_with_a_fault_are_counted(tmp_path):
+    for name in ("old.crt", "old.key"):
+        (tmp_path / name).touch()
+    files = (str(tmp_path / "old.crt"), str(tmp_path / "old.key"))
+    users = tuple(UserSpec(f"sip:u{n}@h", None, None, *files) for n in range(8))
+    faults = parse_fault("wrong-password=25%", FaultSpec())
+    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), afflicted(users, faults))
+    assert injected_users(plan) == {"user with a wrong password": 2}
+    faults = parse_fault(f"certificate=50%:{files[0]}:{files[1]}", FaultSpec())
+    users = tuple(UserSpec(f"sip:u{n}@h") for n in range(8))
+    assert injected_users(replace(plan, users=users)) == {}
+    afflicted_users = afflicted(users, faults)
+    both = replace(plan, users=afflicted_users, faults=faults)
+    assert injected_users(both) == {"user with another certificate": 4}
+
+
 class Port:
     """A media port with one stream, whose RTP socket is `near`."""
 
@@ -101,7 +119,7 @@ def ends():
 
 
 async def through(ends, fault, count):
-    """Send `count` packets each way; gives what came, and the times they took."""
+    """Send `count` packets each way; gives what came with the times it took, and what was done."""
     near, far = ends
     port = Port(near)
     impaired = ImpairedPort(port, fault, seed=5)
@@ -129,16 +147,19 @@ async def through(ends, fault, count):
                         break
                     quiet = 0
     impaired.close(local.handle)
-    return came
+    return came, impaired.injected
 
 
 async def test_loss_takes_its_share_both_ways(ends):
-    for got in await through(ends, FaultSpec(loss=0.2), 200):
-        assert 130 < len(got) < 190
+    came, injected = await through(ends, FaultSpec(loss=0.2), 200)
+    assert all(130 < len(got) < 190 for got in came)
+    assert injected == {"packet lost": 400 - sum(map(len, came))}
 
 
 async def test_without_loss_everything_arrives_and_delay_makes_it_wait(ends):
-    for got, letter in zip(await through(ends, FaultSpec(delay=0.08), 20), "nf", strict=True):
+    came, injected = await through(ends, FaultSpec(delay=0.08), 20)
+    assert injected == {"packet delayed": 40}
+    for got, letter in zip(came, "nf", strict=True):
         assert [data for data, _ in got] == [b"%s%d" % (letter.encode(), n) for n in range(20)]
         assert min(at for _, at in got) >= 0.08
 
@@ -149,7 +170,7 @@ async def test_a_closed_stream_leaves_no_socket_and_no_timer(ends):
     local = impaired.allocate()
     impaired.open(local.handle, StreamSpec(remote=far.getsockname()))
     near.sendto(b"late", impaired._relays[local.handle].address)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: impaired.injected["packet delayed"])
     impaired.close(local.handle)
     loop = asyncio.get_running_loop()
     assert all(timer.cancelled() for timer in loop._scheduled if timer.when() > loop.time() + 30)

@@ -76,6 +76,15 @@ def test_pairs_of_users_stay_together():
         assert [a + 1 for a in numbers[::2]] == numbers[1::2]
 
 
+def test_faults_are_told_in_words():
+    assert FaultSpec().words() == ""
+    faults = FaultSpec(0.015, 0.05, 10.0, 0.25, 0.01, "c", "k")
+    assert faults.words() == (
+        "loss 1.5 %, delay 50 ms, a connection cut every 10 s, wrong password 25 %, "
+        "another certificate 1 %"
+    )
+
+
 def test_one_user_may_call_from_every_worker():
     made = plan(users=(UserSpec("sip:one@pbx.test"),))
     assert [len(share.users) for share in made.shares(4)] == [1, 1, 1, 1]

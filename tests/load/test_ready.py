@@ -111,6 +111,7 @@ async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, 
     users = afflicted(plan.users, FaultSpec(wrong_password=0.5))
     total, _ = await run(replace(plan, users=users))
     assert total.registered == 4
+    assert total.injected == {"user with a wrong password": 4}
     assert total.registrations_failed == {"401 Unauthorized": 4}
     assert total.answered == 4
 
@@ -137,6 +138,8 @@ async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan
 async def test_loss_on_the_wire_is_seen_in_the_figures(lab, plan_for):
     plan = plan_for(lab, "echo", calls=4, duration=2.0, checks=0, faults=FaultSpec(loss=0.1))
     total, _ = await run(plan)
+    assert total.injected.keys() == {"packet lost"}
+    assert total.injected["packet lost"] > 0.05 * total.sent
     # An echo is lost on the way there or back; what is lost there is a gap that the lab fills.
     assert 4.0 < total.loss_percent < 20.0
     assert total.mos.quantile(0.5) < 4.3

@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.load.capacity import CapacitySearch, Trial
-from softphone.load.plan import BaseSpec, LoadPlan
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan
 from softphone.load.report import page, write_report
 from softphone.load.result import Result
 from softphone.load.tally import Second, Tally
@@ -57,6 +58,14 @@ def test_everything_is_in_the_one_file():
     assert text.count("<svg") == 10
     for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
         assert words in text
+
+
+def test_faults_on_purpose_are_told_at_its_head():
+    made = result()
+    assert "on purpose" not in page(made, [], wall=WALL)
+    made.plan = replace(made.plan, faults=FaultSpec(loss=0.1))
+    text = page(made, [], wall=WALL)
+    assert text.index("faults on purpose: loss 10 %") < text.index("Figures")
 
 
 def test_what_came_over_the_wire_is_escaped():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from softphone.load.plan import BaseSpec, LoadPlan
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan
 from softphone.load.result import BLANK, Result, causes, figures, judge, ranks, second_fields
 from softphone.load.tally import Second, Tally
 from softphone.load.users import UserSpec
@@ -67,6 +68,15 @@ def test_verdicts_are_in_the_summary():
     assert told[0] == {"expected": "answered>=95%", "met": False, "measured": "90%"}
 
 
+def test_users_are_told_apart_from_their_attempts():
+    made = result()
+    made.total.registrations, made.total.registered, made.total.retried = 58, 24, 18
+    assert dict(figures(made))["users registered"] == "24 of 40, asked again 18 times"
+    told = made.summary(judge(made, [parse_expectation("registered>=60%")]))
+    assert (told["registrations"]["attempted"], told["registrations"]["retried"]) == (58, 18)
+    assert told["verdicts"][0] == {"expected": "registered>=60%", "met": True, "measured": "60%"}
+
+
 def test_an_invalid_run_says_so():
     made = result()
     made.invalid_because.append("it was me")
@@ -93,4 +103,11 @@ def test_people_get_words():
         "dropped: remote": 2,
         "register: 403 Forbidden": 1,
     }
+    assert told["faults injected"] == "none"
+    made.plan = replace(made.plan, faults=FaultSpec(loss=0.05, cut_every=2.0))
+    made.total.injected.update({"packet lost": 1200, "connection cut": 3})
+    told = dict(figures(made))
+    assert told["faults injected"] == (
+        "loss 5 %, a connection cut every 2 s; packet lost 1,200, connection cut 3"
+    )
     assert ranks(made.total.jitter_ms, 0.5, 0.9) == "- / -"

@@ -78,7 +78,7 @@ async def test_a_busy_registrar_is_asked_again(user):
     await made.register(tries=4)
     assert made.ready
     assert made.refusal == ""
-    assert (tally.registrations, tally.registered) == (3, 1)
+    assert (tally.registrations, tally.registered, tally.retried) == (3, 1, 2)
     assert tally.registrations_failed == {"503 Service Unavailable": 2}
 
 
@@ -86,7 +86,7 @@ async def test_but_not_for_ever(user):
     made, tally = user(503, 503, 503)
     with pytest.raises(RegistrationRefused):
         await made.register(tries=2)
-    assert tally.registrations == 2
+    assert (tally.registrations, tally.retried) == (2, 1), "the last attempt is the user's failure"
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_once_it_is_not_worth_while_any_more_it_is_not_asked(user):
     with pytest.raises(RegistrationRefused):
         await made.register(tries=4, pause=pause)
     assert waited == pytest.approx([2.0 + 0.001 / 8])
-    assert (made.ready, tally.registrations) == (False, 1)
+    assert (made.ready, tally.registrations, tally.retried) == (False, 1, 0)
 
 
 async def test_a_certificate_of_ours_that_is_no_good_is_counted_too(user):

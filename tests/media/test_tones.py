@@ -9,6 +9,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.tones import (
+    BLOCK,
     BUSY,
     DIAL,
     DTMF,
@@ -69,6 +70,14 @@ def test_a_tone_that_repeats_is_the_one_that_its_formula_gives(
     amplitude = 32767.0 * 10.0 ** ((level - 3.14) / 20.0)
     wanted = amplitude * np.sin(2.0 * np.pi * np.mod(turns, 1.0)).sum(axis=1)
     assert np.abs(heard - wanted).max() < 0.51
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_a_long_tone_is_the_same_as_its_samples_one_by_one(size: int) -> None:
+    cadence = dtmf("5", on=0.05, off=0.06)
+    ones = ToneGenerator(cadence, RATE)
+    expected = [int(ones.generate(1)[0]) for _ in range(size)]
+    assert ToneGenerator(cadence, RATE).generate(size).tolist() == expected
 
 
 def test_what_a_reader_does_to_a_tone_stays_with_the_reader() -> None:

@@ -8,7 +8,9 @@ import pytest
 from softphone.errors import ServerClosed, TransportError, TransportTimeout
 from softphone.machine import Flow, Transport
 from softphone.net import Limits
-from softphone.net.stream import StreamConnection, address_of, alert_of, connect_socket
+from softphone.net.stream import ROOM, StreamConnection, address_of, alert_of, connect_socket
+from tests.support.certificates import raw_server_context
+from tests.support.certificates import server as certificate
 from tests.support.recorder import until
 
 FLOW = Flow(1, Transport.TCP, ("127.0.0.1", 1), ("127.0.0.1", 2))
@@ -68,14 +70,61 @@ def connected(*, client=True, secure=False, credential=False, attach=True, **lim
     return owner, wire, connection
 
 
+def arrive(connection, data):
+    """As a transport of asyncio reads."""
+    connection.get_buffer(-1)[: len(data)] = data
+    connection.buffer_updated(len(data))
+
+
+async def test_what_was_read_is_wiped_from_the_room_and_stays_with_its_owner():
+    owner, _, connection = connected()
+    other, _, beside = connected()
+    arrive(connection, b"a=crypto:1 ... inline:secret")
+    assert not any(connection.get_buffer(-1))
+    arrive(beside, b"another's")
+    assert owner.pieces == [b"a=crypto:1 ... inline:secret"]
+    assert other.pieces == [b"another's"]
+
+
+async def test_more_than_the_room_comes_in_order_over_tcp_and_tls(tmp_path):
+    sent = bytes(range(256)) * 2048
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    secure = raw_server_context(certificate().write(tmp_path, "server"))
+    for server, client in ((None, None), (secure, trusting)):
+        owner = Owner()
+        connections = []
+
+        def accept(owner=owner, connections=connections):
+            connections.append(StreamConnection(owner, Limits(), client=False))
+            return connections[-1]
+
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(accept, "127.0.0.1", 0, ssl=server)
+        port = listener.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=client, server_hostname="localhost" if client else None
+        )
+        await until(lambda made=connections: made and made[0].made)
+        connections[0].attach(FLOW)
+        writer.write(sent)
+        await until(lambda to=owner: sum(map(len, to.pieces)) == len(sent))
+        assert b"".join(owner.pieces) == sent
+        assert max(map(len, owner.pieces)) <= ROOM
+        writer.close()
+        await until(lambda to=owner: to.endings)
+        listener.close()
+        await listener.wait_closed()
+
+
 async def test_nothing_is_read_before_the_flow_is_attached():
     owner, wire, connection = connected(attach=False)
     assert not wire.reading
-    connection.data_received(b"too early")
+    arrive(connection, b"too early")
     assert owner.pieces == []
     connection.attach(FLOW)
     assert wire.reading
-    connection.data_received(b"now")
+    arrive(connection, b"now")
     assert owner.pieces == [b"now"]
 
 
@@ -96,7 +145,7 @@ async def test_closing_writes_first_and_then_takes_no_more():
     connection.write(b"last")
     connection.close()
     connection.write(b"too late")
-    connection.data_received(b"too late")
+    arrive(connection, b"too late")
     connection.flush()
     assert wire.writes == [b"last"]
     assert wire.closed
@@ -129,7 +178,7 @@ async def test_a_flow_that_drains_in_time_lives():
 
 async def test_the_first_byte_ends_the_wait_for_it():
     _, wire, connection = connected(client=False, first_byte_timeout=0.01)
-    connection.data_received(b"x")
+    arrive(connection, b"x")
     await asyncio.sleep(0.03)
     assert not wire.aborted
 
@@ -147,7 +196,7 @@ async def test_the_first_byte_ends_the_wait_for_it():
 async def test_an_end_is_told_with_its_cause(secure, heard, exc, expected):
     owner, _, connection = connected(secure=secure)
     if heard:
-        connection.data_received(b"x")
+        arrive(connection, b"x")
     connection.connection_lost(exc)
     ((_, error),) = owner.endings
     assert (None if error is None else str(error)) == expected

@@ -260,9 +260,10 @@ def noise(rate: int, seconds: float) -> Pcm:
 
 def count(began: float, office: Office) -> dict[str, object]:
     """What is held now."""
+    known = gc.get_objects()
     kinds = Counter(
         f"{type(thing).__module__}.{type(thing).__qualname__}"
-        for thing in gc.get_objects()
+        for thing in known
         if str(type(thing).__module__).startswith("softphone")
     )
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -270,7 +271,7 @@ def count(began: float, office: Office) -> dict[str, object]:
     return {
         "seconds": round(time.monotonic() - began, 1),
         "rss_mb": round(pages * resource.getpagesize() / 1e6, 2),
-        "objects": len(gc.get_objects()),
+        "objects": len(known),
         "ours": kinds.total(),
         "kinds": dict(kinds.most_common(12)),
         "tasks": len(asyncio.all_tasks()),

@@ -107,3 +107,13 @@ class BurstBank:
             told[5] += burst * span
             told[6] = burst & (played == mark)
         return told
+
+    def row_numbers(self, row: int, played: int) -> tuple[int, ...]:
+        """The same of one row."""
+        since, mark, run, span, lost, *rest = self._counters[:, row].tolist()
+        stretches, bursts, burst_lost, burst_frames = rest
+        frames = played - since + lost
+        if run <= 1:
+            return frames, lost, stretches, bursts, burst_lost, burst_frames, 0
+        burst_lost, burst_frames = burst_lost + run, burst_frames + span
+        return frames, lost, stretches, bursts + 1, burst_lost, burst_frames, int(played == mark)

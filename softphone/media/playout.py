@@ -492,3 +492,7 @@ class PlayoutBank:
     def target_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Seconds that the buffer aims at, float64 a row."""
         return self._delay.target[rows]
+
+    def row_delays(self, row: int) -> tuple[float, float]:
+        """`playout_delay` and `target_delay` of one row."""
+        return max(self._wait.item(row), 0.0), self._delay.target.item(row)

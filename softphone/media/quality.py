@@ -44,7 +44,10 @@ def r_factor(
 
 def delay_impairment(one_way_delay: float) -> float:
     """Idd, the impairment by absolute delay (G.107 clause 7.4), of a delay in seconds."""
-    x = math.log2(max(1000.0 * one_way_delay, NOTICEABLE_DELAY) / NOTICEABLE_DELAY)
+    milliseconds = 1000.0 * one_way_delay
+    if milliseconds <= NOTICEABLE_DELAY:
+        return 0.0
+    x = math.log2(milliseconds / NOTICEABLE_DELAY)
     return 25.0 * (
         math.pow(1.0 + x**6, 1.0 / 6.0) - 3.0 * math.pow(1.0 + (x / 3.0) ** 6, 1.0 / 6.0) + 2.0
     )

@@ -159,6 +159,12 @@ class ReceptionBank:
         span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1
         return np.where(counted > 0, span, 0)
 
+    def row_numbers(self, row: int) -> tuple[int, int]:
+        """`expected` and `cumulative_lost` of one row."""
+        counted = self._counted.item(row)
+        expected = self._highest.item(row) - self._base.item(row) + 1 if counted else 0
+        return expected, expected - counted
+
     def report(self, row: int) -> ReportBlock | None:
         """The report block of a row, None before its first packet; begins its next reporting
         interval (A.3)."""

@@ -26,6 +26,21 @@ def test_a_row_of_the_board_says_what_the_snapshot_says():
     assert read(board.rows[handle.row]).packets_received > 50
 
 
+def test_a_row_that_has_lost_packets_and_is_measured_says_the_same_in_both_ways():
+    wire = Wire()
+    bank, handle = wire.b.bank, wire.b.handle
+    bank.playout.measure(handle.row)
+    wire.run(120, to_b=lambda f, d: [] if f % 40 in (7, 8, 9, 11, 30) else [d] * (1 + (f == 2)))
+    board = board_of(bank)
+    show(board, bank, bank.phase_of(handle.row), 121)
+    seen = snapshot(bank, handle)
+    assert read(board.rows[handle.row]) == seen
+    # A copy counts as received (RFC 3550 section 6.4.1).
+    assert (seen.cumulative_lost, seen.duplicates) == (14, 1)
+    assert seen.quality is not None
+    assert seen.quality.burst_density > 0.0
+
+
 def test_phases_with_many_streams_show_every_few_frames(monkeypatch):
     wire = Wire()
     wire.run(10)

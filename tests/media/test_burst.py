@@ -21,7 +21,9 @@ def count(history: str) -> tuple[int, ...]:
             played += 1
         else:
             bank.lose(ROW, 1, np.array([played]))
-    return tuple(int(values[0]) for values in bank.numbers(ROW, np.array([played])))
+    told = tuple(int(values[0]) for values in bank.numbers(ROW, np.array([played])))
+    assert bank.row_numbers(1, played) == told
+    return told
 
 
 def defined(history: str) -> tuple[int, ...]:

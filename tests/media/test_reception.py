@@ -47,6 +47,7 @@ def test_loss_is_counted_in_all_and_by_interval() -> None:
     report = bank.report(0)
     assert (report.fraction_lost, report.cumulative_lost) == (64, 25)
     assert bank.expected(slice(0, 1)).tolist() == [200]
+    assert bank.row_numbers(0) == (200, 25)
     feed(bank, list(range(200, 300)))
     report = bank.report(0)
     assert (report.fraction_lost, report.cumulative_lost) == (0, 25)

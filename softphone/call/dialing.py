@@ -6,7 +6,6 @@ RFC 4733 (telephone-event), INFO with `application/dtmf-relay` and `application/
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,6 +17,8 @@ __all__ = ["DigitInbox", "DigitMethod", "info_body", "pause_of", "read_info", "w
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 SAME = 1.0
 """Seconds within which a digit that comes by another way is the same one."""
+MOST_SEEN = 32
+"""Digits of late that are kept."""
 _SIGNAL = re.compile(rb"(?im)^[ \t]*signal[ \t]*=[ \t]*(1[0-5]|[0-9*#a-d])[ \t]*\r?$")
 _DURATION = re.compile(rb"(?im)^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*\r?$")
 _LONE = re.compile(rb"(?i)[ \t\r\n]*(1[0-5]|[0-9*#a-d])[ \t\r\n]*")
@@ -107,15 +108,17 @@ class DigitInbox:
     """The digits of late; each may come once by each way."""
 
     def __init__(self) -> None:
-        self._seen: deque[_Seen] = deque(maxlen=32)
+        self._seen: list[_Seen] = []
 
     def take(self, digit: str, via: str, now: float) -> bool:
         """A digit has come; whether it is a new one."""
         while self._seen and now - self._seen[0].at > SAME:
-            self._seen.popleft()
+            del self._seen[0]
         for seen in self._seen:
             if seen.digit == digit and via not in seen.ways:
                 seen.ways.add(via)
                 return False
+        if len(self._seen) == MOST_SEEN:
+            del self._seen[0]
         self._seen.append(_Seen(digit, now, {via}))
         return True

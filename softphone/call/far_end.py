@@ -34,7 +34,7 @@ class FarEnds:
         self._vouched = vouched
         self._direct = direct
         self._words: dict[str, SecurityLevel | None] = {}
-        self._told: set[str] = set()
+        self._told: tuple[str, ...] = ()
 
     @property
     def level(self) -> SecurityLevel | None:
@@ -69,7 +69,8 @@ class FarEnds:
         if word.spoken:
             if not only_lower or _is_lower(word.level, self._words.get(speaker)):
                 self._words[speaker] = word.level
-                self._told.add(speaker)
+                if speaker not in self._told:
+                    self._told = (*self._told, speaker)
         elif direct is not None:
             self._words.setdefault(speaker, direct)
 

@@ -8,7 +8,6 @@ missed: after `close`, iteration ends once the rest has been read.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
@@ -21,9 +20,12 @@ class Mailbox(Generic[E]):
     """Events for whoever iterates."""
 
     def __init__(self, capacity: int = 256) -> None:
-        self._events: deque[E] = deque(maxlen=capacity)
+        # A list and a dictionary: empty ones take a seventh of what a deque and a set do, and every
+        # call has a mailbox.
+        self._events: list[E] = []
+        self._capacity = capacity
         self._written = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], None] = {}
         self._closed = False
         self.missed = 0
 
@@ -36,6 +38,8 @@ class Mailbox(Generic[E]):
         """Write one event; after `close` it is dropped."""
         if self._closed:
             return
+        if len(self._events) == self._capacity:
+            del self._events[0]
         self._events.append(event)
         self._written += 1
         self._wake()
@@ -70,8 +74,8 @@ class Mailbox(Generic[E]):
 
     async def _wait(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)

@@ -175,7 +175,7 @@ def _reflected(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int
     if address in stream.conflicts:
         return not bank.secure[row]
     if len(stream.conflicts) < 16:
-        stream.conflicts.add(address)
+        stream.conflicts = (*stream.conflicts, address)
         bank.change_ssrc(row)
     return False
 

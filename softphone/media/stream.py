@@ -59,7 +59,7 @@ class Stream:
     changed_at: int | None = None
     told_type: int | None = None
     spent: FailureCounts = field(default_factory=FailureCounts)
-    conflicts: set[bytes] = field(default_factory=set)
+    conflicts: tuple[bytes, ...] = ()
     send_fingerprint: bytes = b""
     receive_fingerprint: bytes = b""
 

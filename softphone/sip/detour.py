@@ -20,7 +20,7 @@ class Detour:
 
     def __init__(self, failover: Failover | None) -> None:
         self._failover = failover
-        self._tried: set[Target] = set()
+        self._tried: tuple[Target, ...] = ()
 
     def after(
         self, place: Target | None, *, now: float, response: Response | None = None
@@ -34,7 +34,7 @@ class Detour:
         if place is not None:
             wait = None if response is None else response.retry_after
             self._failover.failed(place, now=now, retry_after=0.0 if wait is None else wait.delta)
-            self._tried.add(place)
+            self._tried = (*self._tried, place)
         following = self._failover.choose(now=now)
         return None if following in self._tried else following
 

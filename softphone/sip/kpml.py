@@ -66,14 +66,14 @@ class DigitBuffer:
     """Keys that nobody has heard of yet, the newest of them; `lost` once there were too many."""
 
     def __init__(self, presses: Iterable[KeyPress] = ()) -> None:
-        self.presses: deque[KeyPress] = deque(maxlen=MOST_DIGITS)
+        self.presses: tuple[KeyPress, ...] = ()
         self.lost = False
         self.add(*presses)
 
     def add(self, *presses: KeyPress) -> None:
         """Put keys behind those that wait."""
         self.lost = self.lost or len(self.presses) + len(presses) > MOST_DIGITS
-        self.presses.extend(presses)
+        self.presses = (*self.presses, *presses)[-MOST_DIGITS:]
 
     def inherit(self, other: DigitBuffer) -> None:
         """Put all that waits in another buffer behind; there nothing waits any more."""
@@ -83,8 +83,7 @@ class DigitBuffer:
 
     def take(self) -> tuple[KeyPress, ...]:
         """All of them; none is left."""
-        taken = tuple(self.presses)
-        self.presses.clear()
+        taken, self.presses = self.presses, ()
         self.lost = False
         return taken
 

@@ -176,7 +176,7 @@ class ReceiveContext:
         self._transform = _transform(suite, key, backend, sending=False)
         self.handle: Any = getattr(self._transform, "handle", None)
         self.word = -1
-        self._heard: set[int] = set()
+        self._heard: tuple[int, ...] = ()
         self._candidates = {
             ssrc: tuple(dict.fromkeys((roc, 0, (roc + 1) & 0xFFFF_FFFF)))
             for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]
@@ -203,9 +203,13 @@ class ReceiveContext:
         else:
             status, result = self._transform.unprotect(packet)
         if status is Status.OK:
-            self._heard.add(ssrc)
+            self._hear(ssrc)
             self.word = int.from_bytes(packet[8:12], sys.byteorder)
         return status, result
+
+    def _hear(self, ssrc: int) -> None:
+        if ssrc not in self._heard:
+            self._heard = (*self._heard, ssrc)
 
     def _full(self, ssrc: int) -> bool:
         return len(self._heard) >= MAXIMUM_SOURCES and ssrc not in self._heard
@@ -240,7 +244,7 @@ class ReceiveContext:
             return Status.TOO_MANY_SOURCES, b""
         status, result = self._transform.unprotect_rtcp(packet)
         if status is Status.OK:
-            self._heard.add(ssrc)
+            self._hear(ssrc)
         return status, result
 
     def rollover(self) -> Mapping[int, int]:

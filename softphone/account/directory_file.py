@@ -72,7 +72,8 @@ def load_directories(
     Raises ConfigurationError with file, line and key.
     """
     where = Path(path)
-    reader = Reader(where, read_text(where), {})
+    making = "its tables [directory.NAME] are in the README, under Directories"
+    reader = Reader(where, read_text(where, "file of directories", making), {})
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:

@@ -86,6 +86,12 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_MAKING = (
+    'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER" (the rest is in the'
+    " README), or softphone lab --dir lab, which writes lab/alice.toml for itself"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AccountFile:
     """An account as read from `path`, and what its reader should know."""
@@ -100,7 +106,7 @@ def load_account(
 ) -> AccountFile:
     """Read an account file.  Raises ConfigurationError with file, line and key."""
     where = Path(path)
-    reader = Reader(where, read_text(where), _KEYS)
+    reader = Reader(where, read_text(where, "account file", _MAKING), _KEYS)
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:

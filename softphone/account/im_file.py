@@ -70,7 +70,8 @@ def load_messaging(
 ) -> ImFile:
     """Read the `[im]` table of a file.  Raises ConfigurationError with file, line and key."""
     where = Path(path)
-    reader = Reader(where, read_text(where), _KEYS)
+    making = "its table [im] is in the README, under Instant messages"
+    reader = Reader(where, read_text(where, "account file", making), _KEYS)
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:

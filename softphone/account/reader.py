@@ -130,11 +130,18 @@ class Reader:
             self.warnings.append(warning)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file of reasonable size.  Raises ConfigurationError."""
+def read_text(path: Path, what: str = "file", making: str = "") -> str:
+    """The text of a file of reasonable size; `what` it is, and how one comes by it.
+
+    Raises ConfigurationError.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_MAXIMUM_SIZE + 1)
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path}: there is no such {what}{f': {making}' if making else ''}"
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
     if len(data) > _MAXIMUM_SIZE:

@@ -120,3 +120,8 @@ def test_an_account_file_may_have_directories(load, tmp_path):
     text = f"{account}\n{UDS}\n{TLS}"
     assert [each.name for each in load(text, "alice.toml").directories] == ["cucm"]
     assert load_account(tmp_path / "alice.toml").config.aor == "sip:alice@example.test"
+
+
+def test_a_missing_file_says_where_its_tables_are_described(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"there is no such .* under Directories"):
+        load_directories(tmp_path / "none.toml")

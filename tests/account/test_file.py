@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from softphone.account.config import QualityConfig
@@ -183,9 +185,22 @@ def test_a_file_that_is_no_account_is_refused(folder, text, message):
         load(folder, text)
 
 
-def test_a_missing_file_is_a_sentence(tmp_path):
-    with pytest.raises(ConfigurationError, match="No such file"):
-        load_account(tmp_path / "none.toml")
+def test_a_missing_file_is_a_sentence_that_says_what_is_missing_and_how_to_make_one(tmp_path):
+    missing = tmp_path / "none.toml"
+    with pytest.raises(ConfigurationError) as caught:
+        load_account(missing)
+    said = str(caught.value)
+    assert said.startswith(f"{missing}: there is no such account file: two lines make one, ")
+    assert "softphone lab --dir lab" in said
+    lines = re.findall(r'\w+ = "\S+"', said)
+    missing.write_text("\n".join(lines))
+    config = load_account(missing).config
+    assert (config.aor, config.registrar) == ("sip:USER@DOMAIN", "sips:SERVER")
+
+
+def test_a_folder_is_no_account_file(tmp_path):
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        load_account(tmp_path)
 
 
 def test_the_password_may_come_from_the_environment(folder):

@@ -100,3 +100,8 @@ def test_it_lies_in_an_account_s_file_and_may_have_tls_of_its_own(read, tmp_path
 def test_what_is_wrong_is_named_with_its_line(read, text, words):
     with pytest.raises(ConfigurationError, match=words):
         read(text)
+
+
+def test_a_missing_file_says_where_its_tables_are_described(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"there is no such .* under Instant messages"):
+        load_messaging(tmp_path / "none.toml")

@@ -312,6 +312,7 @@ class Runner:
             return
         except Exception as error:
             self._stage.tally.dropped[cause_of(error)] += 1
+            self._watch.broken(self.scenario.name, error)
             if not self._complained:
                 self._complained = True
                 logger.exception("the scenario %s has failed", self.scenario.name)

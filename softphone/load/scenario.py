@@ -28,7 +28,11 @@ from softphone.errors import ConfigurationError
 from softphone.load.stage import Stage
 from softphone.load.user import LoadUser
 
-__all__ = ["Attend", "Play", "Scenario", "Turn", "load_scenario"]
+__all__ = ["Attend", "Play", "Scenario", "ScenarioMistake", "Turn", "load_scenario"]
+
+
+class ScenarioMistake(Exception):
+    """A scenario asks for what cannot be: it is to be mended, and the far end has no part in it."""
 
 
 class Turn:
@@ -62,10 +66,13 @@ class Turn:
         """Call `target`, or the run's; the block is entered when it is answered.
 
         Raises CallError and its kin, by cause, when it is not; that is counted.
+        Raises ScenarioMistake when there is nobody to call, or to call with.
         """
         where = target or self.partner or self._stage.target
         if not where:
-            raise ConfigurationError("this scenario calls somebody: give --target")
+            raise ScenarioMistake("it calls somebody: give --target")
+        if not self.user.ready:
+            raise ScenarioMistake("it dials before `turn.register()`, or after `turn.unregister()`")
         async with self._stage.dialed(self.user.account.dial(where), self.number) as call:
             # What a call lasts counts from its answer.
             self._begun = self._stage.clock()

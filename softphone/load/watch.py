@@ -1,7 +1,8 @@
 """Whether the generator itself was the bottleneck: then its figures say nothing of the target.
 
 Processor, lateness of packets, arrivals that began too late, receive buffers that overflowed,
-ports and descriptors that ran out: each has a limit, and what to change.  No clock here.
+ports and descriptors that ran out, a scenario that is broken: each has a limit, and what to
+change.  No clock here.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Watch:
         self._total = Tally()
         self._behind = 0.0
         self._starved: set[str] = set()
+        self._broken = ""
+        self._breaks = 0
 
     def second(self, second: Second) -> None:
         """Take a second of the run."""
@@ -60,6 +63,13 @@ class Watch:
     def starved(self, what: str) -> None:
         """A call could not be made for want of something of ours: a port, a descriptor."""
         self._starved.add(what)
+
+    def broken(self, scenario: str, error: Exception) -> None:
+        """A turn of the scenario has failed by a mistake in it."""
+        self._breaks += 1
+        if not self._broken:
+            told = f": {error}" if str(error) else ""
+            self._broken = f"the scenario {scenario} is to be mended: {type(error).__name__}{told}"
 
     @property
     def _share(self) -> float:
@@ -112,5 +122,7 @@ class Watch:
                 f"calls began up to {self._behind:.1f} s after their time: "
                 + self._cure("a lower --rate, ")
             )
+        if self._broken:
+            found.append(f"{self._broken} ({self._breaks} times; the log has where)")
         found += [f"the generator ran out of {what}" for what in sorted(self._starved)]
         return tuple(found)

@@ -28,6 +28,11 @@ async def broken(turn: Turn):
     async with turn.dial() as call:
         1 / 0
 
+async def early(turn: Turn):
+    async with turn.dial() as call:
+        await turn.talk(call, 0.1)
+
+hasty = Scenario("hasty", early, registers=False)
 whole = Scenario("whole", steps, hold="2")
 number = 5
 """
@@ -68,10 +73,15 @@ def test_a_file_that_fails_is_named(tmp_path):
         load_scenario(f"{file}:x", READY)
 
 
-async def run(plan):
+async def judged(plan):
     total = Tally()
     async with Runner(plan, on_second=lambda second: total.merge(second.tally)) as runner:
-        await runner.run()
+        outcome = await runner.run()
+    return total, outcome.invalid_because
+
+
+async def run(plan):
+    total, _ = await judged(plan)
     return total
 
 
@@ -83,13 +93,25 @@ async def test_a_user_dials_talks_sends_digits_holds_and_hangs_up(own, lab, plan
 
 
 async def test_a_scenario_with_a_bug_ends_its_calls_and_is_counted(own, lab, plan_for, caplog):
-    total = await run(plan_for(lab, f"{own}:broken", calls=2))
+    total, reasons = await judged(plan_for(lab, f"{own}:broken", calls=2))
+    assert any("broken is to be mended: ZeroDivisionError" in reason for reason in reasons)
     assert total.answered == 2
     assert total.dropped == {"scenario: ZeroDivisionError": 2}
     assert total.ended == {"local": 2}
     assert [record.message for record in caplog.records].count(
         "the scenario broken has failed"
     ) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "mistake"),
+    [({}, "before `turn.register()`"), ({"target": None}, "give --target")],
+)
+async def test_a_scenario_that_cannot_call_is_not_passed_over(own, lab, plan_for, changes, mistake):
+    """It would be a run without a call, and nothing said."""
+    total, reasons = await judged(plan_for(lab, f"{own}:hasty", calls=2, **changes))
+    assert any(mistake in reason for reason in reasons)
+    assert total.attempted == 0
 
 
 async def test_what_a_far_end_refuses_in_a_call_is_counted_and_the_call_ended(

@@ -87,6 +87,16 @@ def test_a_drop_in_a_thousand_is_borne():
     assert watched(overflows=50).reasons() == ()
 
 
+def test_a_broken_scenario_is_no_measurement():
+    watch = watched()
+    for error in (ZeroDivisionError("division by zero"), ValueError()):
+        watch.broken("mine", error)
+    assert watch.reasons() == (
+        "the scenario mine is to be mended: ZeroDivisionError: division by zero "
+        "(2 times; the log has where)",
+    )
+
+
 def test_calls_that_begin_late_and_ports_that_run_out_are_named():
     watch = watched()
     watch.behind(0.9)

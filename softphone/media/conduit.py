@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from softphone.media.port import Pcm, PcmBlock
+from softphone.media.resample import FlushedSource
 from softphone.media.shared_ring import SharedRing
 
 __all__ = ["BLOCKS", "SAMPLES", "RingSink", "RingSource", "put_samples", "take_blocks"]
@@ -37,7 +38,7 @@ def put_samples(ring: SharedRing, pcm: Pcm) -> None:
     ring.drop(pcm.size - fitting.size)
 
 
-class RingSource:
+class RingSource(FlushedSource):
     """The worker's end of a ring of samples: a `Source`."""
 
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from softphone.errors import ConfigurationError
 from softphone.media.conduit import RingSource
 from softphone.media.port import Pcm
+from softphone.media.resample import FlushedSource
 from softphone.media.shared_ring import SharedRing
 
 __all__ = ["RATES", "Mark", "PcmOutput", "check_rate"]
@@ -57,7 +58,7 @@ class Mark:
             self._reached.set_result(played)
 
 
-class PcmOutput:
+class PcmOutput(FlushedSource):
     """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
 
     `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
@@ -77,7 +78,7 @@ class PcmOutput:
         self._waiters: set[asyncio.Future[None]] = set()
         self._closed = False
         self.flushed_samples = 0
-        self.flushes = 0
+        self._flushes = 0
 
     # The media loop's ---------------------------------------------------------------------------
 
@@ -85,6 +86,11 @@ class PcmOutput:
     def clock_rate_hz(self) -> int:
         """The rate of its samples."""
         return self._rate
+
+    @property
+    def flushes(self) -> int:
+        """How often it was flushed."""
+        return self._flushes
 
     @property
     def ended(self) -> bool:
@@ -176,7 +182,7 @@ class PcmOutput:
         """
         taken = self.ring.taken // 2
         left = self.ring.flush() // 2
-        self.flushes += 1
+        self._flushes += 1
         self._half = b""
         self.flushed_samples += left
         kept = [mark for mark in self._marks if mark.position <= taken]

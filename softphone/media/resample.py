@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,16 @@ from softphone.errors import ConfigurationError
 from softphone.media.polyphase import filter_rows, polyphase
 from softphone.media.port import PcmBlock, Sink, Source
 
-__all__ = ["ConvertingSink", "RateSource", "ResampleStream", "at_rate", "convert", "converting"]
+__all__ = [
+    "ConvertingSink",
+    "FlushedSource",
+    "RateSource",
+    "ResampleStream",
+    "at_rate",
+    "convert",
+    "converting",
+    "flushed",
+]
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
 LEAST, MOST = -32768.0, 32767.0
@@ -227,13 +236,18 @@ def converting(sink: Sink) -> ConvertingSink | None:
     return None
 
 
-@runtime_checkable
 class FlushedSource(Protocol):
-    """A source whose application can have it fall silent at once."""
+    """A source whose application can have it fall silent at once: a class of ours that names this
+    one, since a source of the application's may have something of this name, too."""
 
     @property
     def flushes(self) -> int:
         """How often that has been done."""
+
+
+def flushed(source: Source) -> FlushedSource | None:
+    """The source, if it is one that is flushed."""
+    return cast("FlushedSource", source) if FlushedSource in type(source).__mro__ else None
 
 
 class RateSource:
@@ -260,7 +274,7 @@ class RateSource:
         self._ready = NOTHING
         self._finished = False
         self._asked = False
-        self._flushed = source if isinstance(source, FlushedSource) else None
+        self._flushed = flushed(source)
         self._flushes = 0 if self._flushed is None else self._flushed.flushes
 
     @property

@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
+from softphone.media.conduit import RingSource
 from softphone.media.endpoints import SilenceSource, TeeSink, ToneSource
 from softphone.media.pcm_input import PcmInput
+from softphone.media.pcm_output import PcmOutput
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import PcmBlock, Source
-from softphone.media.resample import RateSource, ResampleStream, at_rate, convert, converting
+from softphone.media.resample import (
+    RateSource,
+    ResampleStream,
+    at_rate,
+    convert,
+    converting,
+    flushed,
+)
+from softphone.media.shared_ring import SharedRing
 from softphone.media.tones import Cadence, ToneGenerator, power_level, tone_level
 
 RATES = [(8000, 16_000), (8000, 24_000), (8000, 48_000), (16_000, 8000), (24_000, 8000),
@@ -219,3 +229,27 @@ def test_a_sink_of_the_applications_with_methods_of_the_same_names_is_written_to
             return 2
 
     assert converting(Studio()) is None
+
+
+def test_a_source_of_the_applications_that_counts_flushes_of_its_own_does_not_fall_silent() -> None:
+    class Cistern(ToneSource):
+        flushes = 0
+
+        def read(self, samples: int) -> np.ndarray:
+            self.flushes += 1
+            return super().read(samples)
+
+    source = Cistern(440.0, clock_rate_hz=16000)
+    converted, plain = at_rate(source, 8000), at_rate(ToneSource(440.0, clock_rate_hz=16000), 8000)
+    for _ in range(20):
+        assert converted.read(160).tolist() == plain.read(160).tolist()
+    assert flushed(source) is None
+
+
+def test_sources_of_ours_that_are_flushed_are_known() -> None:
+    class Mine(PcmOutput):
+        """An application's own."""
+
+    for source in (Mine(8000), RingSource(SharedRing.local(1024), 8000)):
+        assert flushed(source) is source
+        assert source.flushes == 0

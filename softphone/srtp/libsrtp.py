@@ -136,13 +136,18 @@ class LibsrtpTransform:
         ffi = binding.ffi
         # Ours to wipe: what libsrtp keeps of it, it wipes itself.
         self._key: Any = ffi.new("unsigned char[]", key)
-        self._policy: Any = ffi.new("srtp_policy_t *", _template(suite, sending)._policy[0])
-        self._policy.key = self._key
-        owner = ffi.new("srtp_t *")
-        code = binding.lib.srtp_create(owner, self._policy)
-        if code:
-            raise RuntimeError(f"libsrtp refused to make a session (status {code})")
-        self._owner = binding.ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
+        self._owner: Any = None
+        try:
+            self._policy: Any = ffi.new("srtp_policy_t *", _template(suite, sending)._policy[0])
+            self._policy.key = self._key
+            owner = ffi.new("srtp_t *")
+            code = binding.lib.srtp_create(owner, self._policy)
+            if code:
+                raise RuntimeError(f"libsrtp refused to make a session (status {code})")
+            self._owner = ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
+        finally:
+            if self._owner is None:
+                self._wipe()
         self.handle: Any = owner[0]
 
     def _call(self, function: Any, packet: bytes) -> tuple[Status, bytes]:
@@ -200,11 +205,14 @@ class LibsrtpTransform:
                 return False
         return self._binding.set_roc(self._address(), ssrc, roc) == 0
 
+    def _wipe(self) -> None:
+        self._binding.ffi.memmove(self._key, bytes(len(self._key)), len(self._key))
+
     def close(self) -> None:
         """Wipe our copy of the key and free libsrtp's."""
         if self._policy is None:
             return
-        self._binding.ffi.memmove(self._key, bytes(len(self._key)), len(self._key))
+        self._wipe()
         self._policy = None
         self.handle = None
         self._binding.ffi.release(self._owner)

@@ -144,6 +144,35 @@ def test_the_public_interface_has_no_counter():
     assert made.roc(SSRC) is None
 
 
+@pytest.mark.parametrize("error", [None, MemoryError])
+def test_the_key_is_wiped_where_no_session_can_be_made(error):
+    suite = CryptoSuite.AEAD_AES_256_GCM
+    material, ffi = key(suite, 1).reveal(), pylibsrtp._binding.ffi
+    kept = []
+
+    class Library:
+        """cffi's, whose memory is held on to."""
+
+        def __getattr__(self, name):
+            return getattr(ffi, name)
+
+        def new(self, *given):
+            kept.append(ffi.new(*given))
+            return kept[-1]
+
+    def create(_, policy):
+        assert bytes(ffi.buffer(policy.key, len(material))) == material
+        if error is not None:
+            raise error
+        return 5
+
+    lib = SimpleNamespace(srtp_create=create)
+    broken = libsrtp.Binding(Library(), lib, None, None)
+    with pytest.raises(error or RuntimeError):
+        LibsrtpTransform(suite, material, sending=True, binding=broken)
+    assert bytes(ffi.buffer(kept[0])).strip(b"\0") == b""
+
+
 def test_a_session_that_cannot_be_made_is_a_fault_of_ours(monkeypatch):
     refusing = SimpleNamespace(srtp_create=lambda *_: 5)
     suite = CryptoSuite.AEAD_AES_128_GCM

@@ -178,7 +178,21 @@ def _sentence(result: Result, verdicts: Sequence[Verdict]) -> str:
     lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
     if result.interrupted:
         lines.append("interrupted: the figures are of what there was")
-    return "\n".join(lines) or "valid" + (", every verdict met" if verdicts else "")
+    if not lines:
+        lines.append(
+            f"valid, every verdict met: {_came_about(result)}"
+            if verdicts
+            else f"valid, and no verdict was asked for (--expect): {_came_about(result)}"
+        )
+    return "\n".join(lines)
+
+
+def _came_about(result: Result) -> str:
+    """Whether anything did: a valid run may be one in which no call was answered."""
+    total = result.total
+    if total.attempted:
+        return f"{total.answered:,} of {total.attempted:,} calls were answered"
+    return f"{total.registered:,} of {len(result.plan.users):,} users registered"
 
 
 def _code(result: Result, verdicts: Sequence[Verdict]) -> int:

@@ -141,6 +141,14 @@ class CapacitySearch:
         times = self._times(self.capacity)
         return 1.0 - 0.5**times if times else 0.0
 
+    def _nothing(self) -> str:
+        """What is said where not one trial was held."""
+        least = min(self.trials, key=lambda trial: trial.calls, default=None)
+        if least is None:
+            return "nothing was tried"
+        word = "call is" if least.calls == 1 else "calls are"
+        return f"not even {least.calls} {word} held: {least.why}"
+
     def sentence(self) -> str:
         """The outcome in words."""
         times = self._times(self.capacity)
@@ -159,7 +167,7 @@ class CapacitySearch:
                 f"generator was the bottleneck: {invalid.why}"
             )
         if not self.capacity:
-            return f"not even {self.trials[0].calls if self.trials else self.first} calls are held"
+            return self._nothing()
         tail = f"held {times} times out of {times} ({self.confidence:.1%} sure that most runs hold)"
         if self.limit is None:
             return f"at least {self.capacity} calls, {tail}; more were not tried"

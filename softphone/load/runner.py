@@ -242,7 +242,9 @@ class Runner:
             if self._slots.locked():
                 waited = self._clock()
                 await self._slot_or_end()
-                begun += self._clock() - waited
+                held_back = self._clock() - waited
+                self._stage.tally.held_back += held_back
+                begun += held_back
             else:
                 await self._slots.acquire()
             if over.is_set():

@@ -33,11 +33,13 @@ class Tally:
     packets that we sent more than 5 ms after their time.  `registrations` are attempts; `retried`
     of them were turned away and made again, so that the others are of one user each.  `mos`,
     `jitter_ms` and `loss` (percent) are of whole calls, one value each.  `lateness_ms` has one
-    value a packet sent.
+    value a packet sent.  `held_back` are the seconds that calls began later than the schedule has
+    it, since as many as may be were up.
     """
 
     attempted: int = 0
     answered: int = 0
+    held_back: float = 0.0
     failed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)

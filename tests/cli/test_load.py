@@ -44,6 +44,19 @@ def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_reason(run):
     assert "not met: setup_p99<=0.01ms (measured: " in ended.out
     assert "not met: answered" not in ended.out
     assert "calls attempted" in ended.out
+    assert "valid" not in ended.out.replace("INVALID", "")
+
+
+def test_a_valid_run_says_what_came_about(run, monkeypatch):
+    monkeypatch.setattr("softphone.load.runner.Watch.reasons", lambda watch: ())
+    ended = run("--expect", "answered>=99%")
+    assert ended.code == 0
+    assert "valid, every verdict met: 3 of 3 calls were answered" in ended.out
+    ended = run("--target", "nobody")
+    assert ended.code == 0
+    assert "no verdict was asked for (--expect): 0 of 3 calls were answered" in ended.out
+    ended = run("--scenario", "register-storm", "--rate", "20")
+    assert "(--expect): 1 of 1 users registered" in ended.out
 
 
 def test_an_invalid_run_is_exit_code_1_whatever_the_verdicts(run, monkeypatch):

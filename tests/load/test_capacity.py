@@ -50,7 +50,7 @@ def test_a_target_that_holds_nothing():
     assert run(search, lambda calls: False) == [4, 2, 1]
     assert search.capacity == 0
     assert not search.confirmed
-    assert "not even" in search.sentence()
+    assert search.sentence() == "not even 1 call is held: mos_p5>=4.0: 3.1"
 
 
 def test_a_number_that_fails_when_confirmed_is_ruled_out():

@@ -102,6 +102,7 @@ async def test_churn_replaces_calls_that_end(lab, plan_for):
         plan_for(lab, "churn", calls=3, hold="0.2", rate=50.0, duration=1.0, checks=0)
     )
     assert total.attempted > 5
+    assert total.held_back > 0.3, "fifty a second are not to be had of three calls of 0.2 s"
     assert total.answered == total.attempted
     assert most <= 3
 

@@ -63,6 +63,8 @@ class Screen:
             ("set-ups a second", f"{now.answered:,}"),
             ("attempted", f"{total.attempted:,}"),
             ("answered", f"{total.answered:,}"),
+            ("users registered", f"{total.registered:,} of {len(self._plan.users):,}"),
+            ("turned away", f"{total.registrations_failed.total():,}"),
             ("failed", f"{total.failed.total():,}"),
             ("dropped", f"{total.dropped.total():,}"),
             ("set-up p50 / p99, ms", ranks(total.setup_ms, 0.5, 0.99)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -32,7 +33,7 @@ class WorkerLine(Protocol):
         """The next line that it says; b"" when it will say no more."""
 
     async def ended(self) -> str:
-        """Wait for its end; gives how it ended, as in "ended with code 1"."""
+        """Wait for its end; gives how, as in "ended with code 1"."""
 
     def dismiss(self) -> None:
         """Let it hang up and leave."""
@@ -79,7 +80,10 @@ class LocalLine:
 
     async def ended(self) -> str:
         """See `WorkerLine`."""
-        return f"ended with code {await self._process.wait()}"
+        code = await self._process.wait()
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"ended with code {code}"
 
     def dismiss(self) -> None:
         """See `WorkerLine`."""

@@ -58,15 +58,17 @@ def lines(
     across: str = "seconds",
     floor: float = 0.0,
     ceiling: float | None = None,
+    end: float | None = None,
 ) -> str:
     """A line for each series; `label` is the unit upwards, `across` the one to the right.
 
-    `floor` and `ceiling` are the least that the scale upwards spans; across it begins at 0.
+    `floor` and `ceiling` are the least that the scale upwards spans; across it goes from 0 to
+    `end` at least, so that plots of one time lie under one another.
     """
     points = [(x, y) for one in series for x, y in one.points if y is not None]
     if not points:
         return _nothing(label)
-    x_scale = _scale([x for x, _ in points], LEFT, WIDTH - RIGHT, 0.0, None)
+    x_scale = _scale([x for x, _ in points], LEFT, WIDTH - RIGHT, 0.0, end)
     y_scale = _scale([y for _, y in points], HEIGHT - BOTTOM, TOP, floor, ceiling)
     parts = [_grid(x_scale, y_scale), _labels(label, across)]
     for number, one in enumerate(series):

@@ -108,8 +108,8 @@ def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch |
     if not result.valid:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.invalid_because)
         return (
-            '<div class="box bad"><b>Invalid: the generator was the bottleneck.</b> These figures '
-            f"say nothing about the target.<ul>{reasons}</ul></div>"
+            '<div class="box bad"><b>Invalid: these figures say nothing about the target.</b>'
+            f"<ul>{reasons}</ul></div>"
         )
     unmet = sum(not verdict.met for verdict in verdicts)
     if unmet:
@@ -193,27 +193,36 @@ def _plots(result: Result) -> list[str]:
     def ranks(of: Sequence[Histogram], share: float) -> list[float | None]:
         return [histogram.quantile(share) for histogram in of]
 
+    end = at[-1] if at else None
+
+    def drawn(
+        what: Sequence[Series], label: str, floor: float = 0.0, ceiling: float | None = None
+    ) -> str:
+        return lines(what, label=label, floor=floor, ceiling=ceiling, end=end)
+
     setup = [second.tally.setup_ms for second in seconds]
     mos = [second.mos_now for second in seconds]
     jitter = [second.jitter_now_ms for second in seconds]
+    late = [second.tally.lateness_ms for second in seconds]
     return [
-        "<h2>Calls up</h2>" + lines([over("calls", [s.up for s in seconds])], label="calls"),
+        "<h2>Calls up</h2>" + drawn([over("calls", [s.up for s in seconds])], "calls"),
         "<h2>Set-up latency</h2>"
-        + lines([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], label="ms"),
+        + drawn([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], "ms"),
         "<h2>MOS</h2>"
-        + lines(
+        + drawn(
             [over("p50", ranks(mos, 0.5)), over("p5", ranks(mos, 0.05))],
-            label="MOS (ITU-T G.107)",
+            "MOS (ITU-T G.107)",
             floor=1.0,
             ceiling=4.5,
         ),
-        "<h2>Loss</h2>" + lines([over("lost", [_loss(s) for s in seconds])], label="%"),
+        "<h2>Loss</h2>" + drawn([over("lost", [_loss(s) for s in seconds])], "%"),
         "<h2>Jitter</h2>"
-        + lines([over("p50", ranks(jitter, 0.5)), over("p95", ranks(jitter, 0.95))], label="ms"),
+        + drawn([over("p50", ranks(jitter, 0.5)), over("p95", ranks(jitter, 0.95))], "ms"),
         "<h2>Failures by cause</h2>"
         + bars(causes(result.total), label="calls and registrations that failed"),
         "<h2>The generator itself</h2>"
-        + lines([over("processor", [100.0 * s.cpu for s in seconds])], label="% of a core"),
+        + drawn([over("processor", [100.0 * s.cpu for s in seconds])], "% of a core")
+        + drawn([over("p99", ranks(late, 0.99))], "packets left so late, ms"),
     ]
 
 

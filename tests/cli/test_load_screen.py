@@ -27,6 +27,7 @@ def shown(made, width=100):
 def busy(at=5.0):
     tally = Tally(attempted=50, answered=48, sent=2500, received=2400, lost=100)
     tally.failed["486 Busy Here"] = 2
+    tally.registered = 7
     tally.registrations_failed["401 [red]Unauthorized"] = 1
     tally.setup_ms.add(12.0, 48)
     second = Second(at, up=480, tally=tally, cpu=0.97)
@@ -55,6 +56,7 @@ def test_everything_that_the_manual_names_is_there():
         "97% of a core",
         "own lateness",
         "jitter",
+        "7 of 8",
     ):
         assert words in text, words
     assert "registering" not in text

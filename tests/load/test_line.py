@@ -32,5 +32,5 @@ async def test_lines_go_both_ways_until_it_is_dismissed(line):
 async def test_one_that_is_killed_says_so(line):
     line.kill()
     assert await line.hear() == b""
-    assert await line.ended() == "ended with code -9"
+    assert await line.ended() == "killed by SIGKILL"
     assert line.offset == 0.0

@@ -52,6 +52,18 @@ def test_a_flat_line_and_a_single_point_are_drawn():
     assert list(drawn(lines([Series("x", [(1, 5.0)])], label="%")).iter("circle"))
 
 
+def test_plots_of_one_time_lie_under_one_another():
+    short, long = Series("x", [(1, 5.0), (2, 5.0)]), Series("x", [(1, 5.0), (30, 5.0)])
+
+    def place(series):
+        svg = drawn(lines([series], label="ms", end=30.0))
+        (path,) = [each for each in svg.iter("path") if each.get("class") == "line"]
+        return path.get("d").split()[0]
+
+    assert place(short) == place(long)
+    assert "30" in texts(lines([short], label="ms", end=30.0))
+
+
 def test_bars_are_sorted_and_escaped():
     svg = bars({"<script>": 2, "486 Busy Here": 40}, label="failed & more")
     assert texts(svg) == ["486 Busy Here", "40", "<script>", "2"]

@@ -36,6 +36,7 @@ def result(invalid=()):
         tally.setup_ms.add(20.0 + at, 48)
         tally.setup_ms.add(200.0)
         tally.mos.add(4.2)
+        tally.lateness_ms.add(2.0 + at)
         second = Second(float(at), up=50 * at, tally=tally, cpu=0.01 * at)
         second.mos_now.add(4.4 - at * 0.02)
         second.jitter_now_ms.add(1.5)
@@ -55,7 +56,7 @@ def search():
 def test_everything_is_in_the_one_file():
     text = page(result(), VERDICTS, search=search(), wall=WALL)
     assert not re.search(r'(src|href)="|url\(|@import|<script|https?:', text)
-    assert text.count("<svg") == 10
+    assert text.count("<svg") == 11
     for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
         assert words in text
 
@@ -78,6 +79,17 @@ def test_an_invalid_run_is_said_to_be_in_the_first_place():
     text = page(result(invalid=["the generator used 97% of a core"]), [], wall=WALL)
     assert text.index("Invalid") < text.index("Figures")
     assert "97% of a core" in text
+    text = page(result(invalid=["worker 1 was lost"]), [], wall=WALL)
+    assert "bottleneck" not in text, "there are other reasons"
+
+
+def test_all_plots_over_time_have_the_time_of_the_run():
+    made = result()
+    for second in made.seconds[3:]:
+        second.tally.setup_ms = Tally().setup_ms
+    text = page(made, [], wall=WALL)
+    drawing = next(part for part in text.split("<h2>") if part.startswith("Set-up latency"))
+    assert re.search(r'text-anchor="middle">30<', drawing)
 
 
 def test_a_search_that_ended_early_is_not_shown_as_a_success():
@@ -127,7 +139,7 @@ def test_chromium_draws_it(tmp_path):
     for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
         assert colors.get(color, 0) > 100, color
     assert "<title>echo: sip:&lt;img" in dom
-    assert dom.count("<svg") == 10
+    assert dom.count("<svg") == 11
 
 
 def pixels(png):

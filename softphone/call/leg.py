@@ -125,40 +125,40 @@ class LegSetup:
 
 
 class Leg:
-    """The parts of a call that callers and callees share."""
+    """What both sides share.  Few calls set all: 30 attributes take a fifth of the room of 40."""
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {}
+    usage: InviteUsage | None = None
+    failure: SoftphoneError | None = None
+    refused: tuple[Shortfall, ...] = ()
+    explanation = ""
+    final_statistics: StreamStatistics | None = None
+    final_security: SecurityState | None = None
+    held_by_policy = False
+    """Whether the call has fallen below its policy and its media is stopped for that."""
+    playing = False
+    talk: Talk | None = None
+    _seen: Flow | None = None
+    _generation = 0
+    _shown: SecurityState | None = None
+    _patience: TimerHandle | None = None
+    _waiting: Proposal | None = None
 
     def __init__(self, setup: LegSetup) -> None:
         self.setup = setup
         self.policy = setup.media.policy
         self.negotiation = self.make_negotiation(setup.media)
-        self.usage: InviteUsage | None = None
         self.state = CallState.TRYING
         self.mailbox: Mailbox[CallEvent] = Mailbox()
         self.name = NameTag(setup.names, self.mailbox)
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[CallEnded] = loop.create_future()
-        self.failure: SoftphoneError | None = None
-        self.refused: tuple[Shortfall, ...] = ()
-        self.explanation = ""
-        self.final_statistics: StreamStatistics | None = None
-        self.final_security: SecurityState | None = None
-        self.held_by_policy = False
-        """Whether the call has fallen below its policy and its media is stopped for that."""
-        self.playing = False
-        self.talk: Talk | None = None
         self.sound = StreamSound(self)
         self._digits_seen = DigitInbox()
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
-        self._seen: Flow | None = None
         self.far_ends = FarEnds(setup.persona, setup.vouched, direct=setup.direct)
-        self._generation = 0
-        self._shown: SecurityState | None = None
-        self._patience: TimerHandle | None = None
-        self._waiting: Proposal | None = None
         self._once_open: Callable[[], None] = _nothing
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:

@@ -91,12 +91,21 @@ _BY_STATUS: Mapping[int, type[CallError]] = {
 }
 
 
+def _placed(_: Body | None) -> Invitation:
+    """The INVITE of a call that has been answered, whose way there is forgotten."""
+    raise LocalProtocolError("the call has been answered")
+
+
 class OutgoingLeg(SessionLeg):
     """The caller's side of a call; `place` makes the INVITE for a body.
 
     With `delayed` the INVITE has no session description: the far end offers in its 200 and our
     answer goes into the ACK (RFC 3264 section 4, RFC 3261 section 13.2.1).
     """
+
+    _retried_in_clear = False
+    _canceled = False
+    _early_bound: TimerHandle | None = None
 
     def __init__(
         self,
@@ -108,10 +117,7 @@ class OutgoingLeg(SessionLeg):
         super().__init__(setup)
         self._place = place
         self._delayed = delayed
-        self._retried_in_clear = False
-        self._canceled = False
         self._early_answers: dict[str, Body] = {}
-        self._early_bound: TimerHandle | None = None
 
     def start(self) -> None:
         """Send the INVITE.  Raises NoPortFree."""
@@ -187,6 +193,7 @@ class OutgoingLeg(SessionLeg):
 
     def _answered(self, event: Answered[InviteUsage]) -> None:
         self.state = CallState.CONFIRMED
+        self._place = _placed
         tag = event.response.to.tag or ""
         self.listen_to(tag)
         if event.role is BodyRole.OFFER:

@@ -119,18 +119,19 @@ def _settle(future: asyncio.Future[None] | None, error: CallError | None) -> Non
 class SessionLeg(Leg):
     """A leg whose session can change."""
 
+    referral: PendingReferral | None = None
+    transfers = 0
+    """How many the far ends have asked for, of this call and of those that it came from."""
+    _face: object = None
+    _last_face: ReferenceType[object] | None = None
+    _change: _Change | None = None
+    _hold_task: asyncio.Task[None] | None = None
+    _transfer: asyncio.Future[None] | None = None
+    _transfer_subscription: Subscription | None = None
+    _early_answer: Body | None = None
+
     def __init__(self, setup: LegSetup) -> None:
         super().__init__(setup)
-        self.referral: PendingReferral | None = None
-        self.transfers = 0
-        """How many the far ends have asked for, of this call and of those that it came from."""
-        self._face: object = None
-        self._last_face: ReferenceType[object] | None = None
-        self._change: _Change | None = None
-        self._hold_task: asyncio.Task[None] | None = None
-        self._transfer: asyncio.Future[None] | None = None
-        self._transfer_subscription: Subscription | None = None
-        self._early_answer: Body | None = None
         self.digits = DigitWatches(setup.change, setup.call_later)
 
     @property

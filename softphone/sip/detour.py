@@ -10,7 +10,7 @@ from softphone.machine import Target
 from softphone.sip.location import Failover
 from softphone.sip.message import Response
 
-__all__ = ["Detour"]
+__all__ = ["STRAIGHT", "Detour"]
 
 
 class Detour:
@@ -42,3 +42,7 @@ class Detour:
         """`place` has taken the request: it is the one to stay with."""
         if self._failover is not None and place is not None:
             self._failover.succeeded(place)
+
+
+STRAIGHT = Detour(None)
+"""That of a request which has nowhere else to go, or has arrived: it remembers nothing."""

@@ -14,7 +14,7 @@ from softphone.machine import Flow, Target
 from softphone.sip.authenticator import AuthenticationRefused, Authenticator
 from softphone.sip.body import Body
 from softphone.sip.client_transaction import ClientTransaction, for_another_flow
-from softphone.sip.detour import Detour
+from softphone.sip.detour import STRAIGHT, Detour
 from softphone.sip.header_values import CSeq
 from softphone.sip.location import Failover
 from softphone.sip.message import Request, Response
@@ -93,7 +93,7 @@ class Exchange:
         self._credentials = credentials
         self._take_sequence = take_sequence
         self._transaction: ClientTransaction | None = None
-        self._detour = Detour(None)
+        self._detour = STRAIGHT
         self._renewal = Renewal(layer)
 
     @property

@@ -11,7 +11,7 @@ from softphone.machine import Flow, Target
 from softphone.sip.authenticator import AuthenticationRefused
 from softphone.sip.body import Body, BodyRole
 from softphone.sip.client_transaction import NOBODY, ClientTransaction, for_another_flow
-from softphone.sip.detour import Detour
+from softphone.sip.detour import STRAIGHT, Detour
 from softphone.sip.dialog import Dialog
 from softphone.sip.event import Answered, Provisional, Rejected
 from softphone.sip.exchange import Exchange, authorized
@@ -52,7 +52,7 @@ class InviteClient:
         self._alerted = False
         self._over = False
         self._unanswered = False
-        self._detour = Detour(None)
+        self._detour = STRAIGHT
         self._renewal = Renewal(host.layer)
         self.request = request
         """As it was last sent, without Via."""
@@ -265,6 +265,7 @@ class InviteClient:
         role = None if settled else taken(leg.offer_answer, body)
         self._acknowledgments[tag] = None
         self._legs = {tag: leg}
+        self._detour = STRAIGHT
         self._host.session_timer.learn(response, now=now)
         self._host.confirm(leg, now=now)
         if role is not BodyRole.OFFER:

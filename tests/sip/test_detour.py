@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.machine import Target, Transport
-from softphone.sip.detour import Detour
+from softphone.sip.detour import STRAIGHT, Detour
 from softphone.sip.invitation import ReferRequest, SubscribeRequest
 from softphone.sip.location import Failover
 from softphone.sip.message import Request
@@ -196,3 +196,9 @@ def test_a_gruu_stays_and_a_flows_own_contact_does_not():
         farm.answer(503)
         farm.open(PLACES[1])
         assert (farm.lone.last().headers.get("Contact") == str(contact)) is kept
+
+
+def test_a_request_that_has_nowhere_else_to_go_remembers_no_place():
+    assert STRAIGHT.after(PLACES[0], now=0.0) is None
+    STRAIGHT.served(PLACES[0])
+    assert STRAIGHT._tried == ()

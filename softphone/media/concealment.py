@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.frame import FrameStatus
+from softphone.media.frame import PLAYED
 from softphone.media.ring import lines
 
 __all__ = ["Concealment"]
@@ -79,7 +79,7 @@ class Concealment:
         and overwritten.  `spliced` bool[k] (None: none): the frame does not follow the last one,
         though nothing is missing.  Each row at most once.
         """
-        played = status == FrameStatus.PLAYED
+        played = status == PLAYED
         gap = self._gap[rows]
         missing = np.flatnonzero(~played)
         if missing.size:

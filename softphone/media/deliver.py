@@ -18,8 +18,8 @@ from softphone.media.batch import FrameBatch
 from softphone.media.change import follow_playing
 from softphone.media.coding import AnyCodec, forgets, geometry, remembers
 from softphone.media.fan import write_all
+from softphone.media.frame import CONCEALED, PLAYED, Frames
 from softphone.media.hush import fill
-from softphone.media.playout import Frames, FrameStatus
 from softphone.media.port import PcmBlock, Sink
 from softphone.media.resample import ConvertingSink, converting
 
@@ -80,9 +80,7 @@ def deliver(
     if not len(receiving):
         return
     frames = bank.playout.get(receiving, now=now)
-    odd = (frames.payload_type != bank.playing_type[receiving]) & (
-        frames.status == FrameStatus.PLAYED
-    )
+    odd = (frames.payload_type != bank.playing_type[receiving]) & (frames.status == PLAYED)
     if np.count_nonzero(odd):
         for at in np.flatnonzero(odd).tolist():
             follow_playing(bank, int(receiving[at]), int(frames.payload_type[at]))
@@ -96,7 +94,7 @@ def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
     codec, at = audience.codec, audience.at
     samples = codec.sample_rate * FRAME_MS // 1000
     status, spliced = frames.status[at], frames.spliced[at]
-    played = status == FrameStatus.PLAYED
+    played = status == PLAYED
     if remembers(codec):
         pcm, filled = _decode_each(bank, audience, frames, samples, spliced)
     else:
@@ -106,7 +104,7 @@ def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
         noisy, edge = fill(bank, audience.rows, pcm, played)
         spliced |= edge
         filled = filled | noisy
-    known = np.where(filled, np.uint8(FrameStatus.PLAYED), status)
+    known = np.where(filled, PLAYED, status)
     energy = bank.concealment(samples).apply(audience.rows, pcm, known, spliced)
     bank.playout.quiet(audience.rows, energy)
     return FrameBatch(audience.rows, pcm, status)
@@ -135,7 +133,7 @@ def _decode_each(
             continue
         refused = stream.voice.refused
         several: list[bytes] = []
-        if status == FrameStatus.PLAYED:
+        if status == PLAYED:
             several = bank.playout.take_joined(row, int(frames.slot[at[place]]))
         payload = data[place, :length].tobytes()
         frame = stream.voice.play(status, payload, samples, several=several)
@@ -182,7 +180,7 @@ def _give(
     rate = audience.codec.sample_rate
     samples = batch.pcm.shape[1]
     position = (frame - bank.opened_frame[batch.row]) * samples
-    concealed = batch.status == FrameStatus.CONCEALED
+    concealed = batch.status == CONCEALED
     fields = zip(
         batch.pcm,
         position.tolist(),

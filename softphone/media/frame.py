@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutConfig"]
+__all__ = [
+    "CONCEALED",
+    "PLAYED",
+    "SILENT",
+    "Arrivals",
+    "FrameStatus",
+    "Frames",
+    "PlayoutConfig",
+]
 
 
 class FrameStatus(IntEnum):
@@ -22,6 +30,11 @@ class FrameStatus(IntEnum):
     """The payload in `Frames.slot`."""
     CONCEALED = 2
     """A frame is missing: repeat and fade."""
+
+
+SILENT, PLAYED, CONCEALED = (np.uint8(status) for status in FrameStatus)
+"""The same for arrays: of a member of an enum NumPy asks the class first, in vain and slowly, how
+to compute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 from softphone.errors import ConfigurationError
 from softphone.media.burst import BurstBank
 from softphone.media.delay import DelayBank
-from softphone.media.frame import Arrivals, Frames, FrameStatus, PlayoutConfig
-from softphone.media.ring import EMPTY, Pieces, RingBank, numbers
+from softphone.media.frame import CONCEALED, PLAYED, SILENT, Arrivals, Frames, PlayoutConfig
+from softphone.media.ring import EMPTY, NO_FRAME, Pieces, RingBank, numbers
 from softphone.media.rounds import Rounds
 from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
-__all__ = ["Arrivals", "FrameStatus", "Frames", "PlayoutBank", "PlayoutConfig"]
-
-# As NumPy's numbers: of an IntEnum it asks the class first, in vain and slowly, how to compute.
-_SILENT, _PLAYED, _CONCEALED = (np.uint8(status) for status in FrameStatus)
+__all__ = ["Arrivals", "Frames", "PlayoutBank", "PlayoutConfig"]
 
 LONG_LOSS = 5
 """Missing frames in a row after which it is silent, and idle when nothing waits."""
@@ -305,7 +302,7 @@ class PlayoutBank:
         flat = index * self.config.slots + slot
         have = (self._ring.frames[flat] == head) & ~moved
         shown, length = slot.astype(np.int32), self._ring.lengths[flat]
-        status = np.where(have, _PLAYED, _SILENT)
+        status = np.where(have, PLAYED, SILENT)
         if np.count_nonzero(have) == have.size:
             spliced = self._spliced[index]
             self._play(index, flat, head)
@@ -421,7 +418,7 @@ class PlayoutBank:
         self._spliced[rows] = True
         # What was skipped is not a loss: the next frame to be played is taken as contiguous.
         first, sequence = self._ring.next_frame(rows, head)
-        found = first < np.iinfo(np.int64).max
+        found = first < NO_FRAME
         self._last_sequence[rows[found]] = sequence[found] - 1
 
     def _bridge(
@@ -449,7 +446,7 @@ class PlayoutBank:
         self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
         self._miss(rows, (lost & ~moved).astype(np.int64))
         self._unsure[rows] += dry & ~moved
-        status = np.where(brief, _CONCEALED, _SILENT)
+        status = np.where(brief, CONCEALED, SILENT)
         return status, lost & ~moved & (following == head + 1)
 
     def payload(

@@ -19,6 +19,8 @@ from softphone.media.pages import zeros
 __all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
 
 EMPTY = -(1 << 62)
+NO_FRAME = int(np.iinfo(np.int64).max)
+"""Behind every frame."""
 
 NEAR = 160
 """Octets: 20 ms of G.711 or G.722."""
@@ -227,10 +229,10 @@ class RingBank:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The first frame at or after `head` that each of `rows` holds, and its sequence number.
 
-        Where there is none the frame is the greatest int64.
+        Where there is none the frame is NO_FRAME.
         """
         frames = self.frame[rows]
-        waiting = np.where(frames >= head[:, None], frames, np.iinfo(np.int64).max)
+        waiting = np.where(frames >= head[:, None], frames, NO_FRAME)
         slot = np.argmin(waiting, axis=1)
         every = np.arange(rows.size)
         return waiting[every, slot], self.sequence[rows, slot]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.media.frame import FrameStatus, PlayoutConfig
+from softphone.media.frame import CONCEALED, PLAYED, SILENT, FrameStatus, PlayoutConfig
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,10 @@ def test_the_default_bounds_are_one_frame_and_200_milliseconds() -> None:
 
 def test_silence_is_what_a_fresh_array_of_states_says() -> None:
     assert FrameStatus.SILENT == 0
+
+
+def test_for_arrays_there_is_each_status_as_a_number_of_their_kind():
+    assert list(FrameStatus) == [SILENT, PLAYED, CONCEALED]
+    status = np.array([1, 2, 0, 1], dtype=np.uint8)
+    assert (status == PLAYED).tolist() == [True, False, False, True]
+    assert np.where(status == CONCEALED, SILENT, status).dtype == np.uint8

@@ -10,7 +10,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.delay import REFRESH
-from softphone.media.playout import FrameStatus, PlayoutBank, PlayoutConfig
+from softphone.media.frame import FrameStatus
+from softphone.media.playout import PlayoutBank, PlayoutConfig
 from tests.support.trace import (
     FRAME,
     Sent,

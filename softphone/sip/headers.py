@@ -211,6 +211,11 @@ class Headers:
             self._index = index
         return index
 
+    def settle(self) -> None:
+        """Nobody will look here soon: what makes looking quick takes more than the fields do, and
+        is made anew when somebody does."""
+        self._index = None
+
     def keys(self) -> KeysView[str]:
         """The names that are there, in lower case."""
         return self._by_key().keys()

@@ -256,6 +256,8 @@ class InviteClient:
         if self._host.credentials is not None:
             self._host.credentials.confirm(transaction.request, response)
         self._confirm(leg, tag, response, now=now)
+        for request in (self.request, transaction.request):
+            request.headers.settle()
 
     def _confirm(self, leg: Leg, tag: str, response: Response, *, now: float) -> None:
         body = session_body(response, self._layer)

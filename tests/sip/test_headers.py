@@ -104,3 +104,13 @@ def test_an_open_quote_in_a_list_is_malformed():
 
 def test_the_repr_shows_no_value():
     assert repr(Headers([("Authorization", "Digest secret")])) == "Headers(Authorization)"
+
+
+def test_settled_fields_are_found_as_before():
+    made = Headers([("Via", "a"), ("Route", "b"), ("Via", "c")])
+    read = Headers.from_wire((("Via", "a"),), {"via": ["a"]})
+    for headers in (made, read):
+        keys = set(headers.keys())
+        headers.settle()
+        assert (set(headers.keys()), headers.get("v")) == (keys, "a")
+    assert made.get_all("VIA") == ("a", "c")

@@ -60,6 +60,12 @@ _PROFILE_LEVEL_ID = re.compile(r"[0-9A-Fa-f]{6}")
 CodecKey: TypeAlias = tuple[str, int, int, str]
 
 
+@lru_cache(256)
+def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> CodecKey:
+    """One object for all sessions, which keep it."""
+    return (name.lower(), clock_rate, channels, fmtp or "")
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class Codec:
@@ -80,7 +86,7 @@ class Codec:
     @property
     def key(self) -> CodecKey:
         """What makes it another codec than its neighbor."""
-        return (self.name.lower(), self.clock_rate, self.channels, self.fmtp or "")
+        return _codec_key(self.name, self.clock_rate, self.channels, self.fmtp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,17 +293,19 @@ class PayloadTypes:
 
         None when every number of the session is taken.
         """
+        key = codec.key
         for candidate in self._candidates(codec, offered):
-            if self._codecs.setdefault(candidate, codec.key) == codec.key:
-                self._current[codec.key] = candidate
+            if self._codecs.setdefault(candidate, key) == key:
+                self._current[key] = candidate
                 return candidate
         return None
 
     def _candidates(self, codec: Codec, offered: int | None) -> Iterator[int]:
         if offered is not None:
             yield offered
-        if codec.key in self._current:
-            yield self._current[codec.key]
+        current = self._current.get(codec.key)
+        if current is not None:
+            yield current
         if codec.payload_type is not None:
             yield codec.payload_type
         yield from _DYNAMIC

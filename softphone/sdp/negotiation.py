@@ -94,10 +94,8 @@ class _TheirOffer:
     usable: Mapping[int, OfferedMedia]
 
 
-_Agreed: TypeAlias = tuple[
-    SessionDescription | None, SessionDescription | None, tuple[NegotiatedMedia, ...]
-]
-"""Our description, the remote's, and the streams of a completed exchange."""
+_Agreed: TypeAlias = tuple[SessionDescription | None, tuple[NegotiatedMedia, ...]]
+"""Our description and the streams of a completed exchange; the remote's is not kept."""
 
 
 class Session:
@@ -123,7 +121,6 @@ class Session:
         self._session_name = session_name
         self._sent: SessionDescription | None = None
         self._local: SessionDescription | None = None
-        self._remote: SessionDescription | None = None
         self._negotiated: tuple[NegotiatedMedia, ...] = ()
         self._before: _Agreed | None = None
         self._pending: _OwnOffer | _TheirOffer | None = None
@@ -137,11 +134,6 @@ class Session:
     def local(self) -> SessionDescription | None:
         """Our description of the last completed exchange."""
         return self._local
-
-    @property
-    def remote(self) -> SessionDescription | None:
-        """The remote's description of the last completed exchange."""
-        return self._remote
 
     @property
     def offer_pending(self) -> bool:
@@ -160,7 +152,7 @@ class Session:
         self._demand_idle()
         if self._before is None:
             raise LocalProtocolError("there is no exchange to take back")
-        (self._local, self._remote, self._negotiated), self._before = self._before, None
+        (self._local, self._negotiated), self._before = self._before, None
 
     # Offering -----------------------------------------------------------------------------------
 
@@ -264,7 +256,7 @@ class Session:
             if theirs.port:
                 agreed.append(self._match(index, offer, description))
         if final:
-            self._commit(offer.description, description, agreed)
+            self._commit(offer.description, agreed)
         return tuple(agreed)
 
     def _match(
@@ -368,7 +360,7 @@ class Session:
             for index, theirs in enumerate(offer.description.media)
         ]
         description = self._describe(lines)
-        self._commit(description, offer.description, list(agreed.values()))
+        self._commit(description, list(agreed.values()))
         return description
 
     def _answer_line(self, agreed: NegotiatedMedia, local: LocalMedia) -> MediaDescription:
@@ -477,12 +469,7 @@ class Session:
             extended_reports=remote_reports(description, theirs),
         )
 
-    def _commit(
-        self,
-        local: SessionDescription,
-        remote: SessionDescription,
-        agreed: Sequence[NegotiatedMedia],
-    ) -> None:
-        self._before = (self._local, self._remote, self._negotiated)
-        self._local, self._remote, self._negotiated = local, remote, tuple(agreed)
+    def _commit(self, local: SessionDescription, agreed: Sequence[NegotiatedMedia]) -> None:
+        self._before = (self._local, self._negotiated)
+        self._local, self._negotiated = local, tuple(agreed)
         self._pending = None

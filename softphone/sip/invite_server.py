@@ -251,6 +251,7 @@ class InviteServer:
             return False
         self._success.stop()
         self._success = None
+        self.request.headers.settle()
         body = session_body(request, self._layer)
         role = None
         if self.leg.offer_answer.state is OfferState.LOCAL_OFFER:

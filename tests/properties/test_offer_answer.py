@@ -81,7 +81,6 @@ def test_streams_are_mirrored_through_any_run_of_exchanges(mine, theirs, video, 
         if one.local is not None:
             assert len(one.local.media) == len(other.local.media) >= lines
             lines = len(one.local.media)
-            assert (one.local, one.remote) == (other.remote, other.local)
 
 
 @settings(max_examples=60, deadline=None)

@@ -52,7 +52,7 @@ READY: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario("echo", echo),
-        Scenario("pair", echo, answer, echoes=False),
+        Scenario("pair", echo, answer),
         Scenario("register-storm", register_storm, registers=False, once=True),
         Scenario("reinvite", reinvite),
         Scenario("churn", echo, hold="exponential:5"),

@@ -165,7 +165,7 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("packets lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
         ("packets that we sent more than 5 ms late", f"{total.late:,}"),
         ("suites", suites or "-"),
-        ("calls that heard what they said", f"{total.heard} of {total.checked} listened to"),
+        ("calls that heard what they should", f"{total.heard} of {total.checked} listened to"),
         ("our processor time, ms a call-second", f"{total.cpu_ms_per_call_second:.3f}"),
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),

@@ -96,7 +96,6 @@ class Runner:
             hold=plan.holds(self.scenario.hold),
             sounds=Sounds(plan.play),
             starved=self._watch.starved,
-            echoes=self.scenario.echoes,
             checks=plan.checks,
             answer_timeout=plan.answer_timeout,
             clock=self._clock,
@@ -291,7 +290,7 @@ class Runner:
 
     def _start(self, who: tuple[LoadUser, str], number: int) -> None:
         user, partner = who
-        turn = Turn(user, self._stage, number, partner=partner)
+        turn = self._turn(user, number, partner)
 
         async def play() -> None:
             try:
@@ -300,6 +299,13 @@ class Runner:
                 self._slots.release()
 
         self._spawn(play(), self._turns)
+
+    def _turn(self, user: LoadUser, number: int, partner: str = "") -> Turn:
+        """A turn; in a pair each of the two says the tone of its own number."""
+        two = self.scenario.callee is not None
+        says = user.number if two else number
+        hears = (says ^ 1 if two else says) if self.scenario.echoes else None
+        return Turn(user, self._stage, number, partner=partner, says=says, hears=hears)
 
     def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)
@@ -334,7 +340,7 @@ class Runner:
     async def _answer(self, user: LoadUser, incoming: IncomingCall) -> None:
         callee = self.scenario.callee
         if callee is not None:
-            await self._contained(callee(Turn(user, self._stage, user.number), incoming))
+            await self._contained(callee(self._turn(user, user.number), incoming))
 
     # Seconds ------------------------------------------------------------------------------------
 

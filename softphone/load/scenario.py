@@ -38,11 +38,23 @@ class ScenarioMistake(Exception):
 class Turn:
     """One run of a scenario by one user; `number` is that of its arrival.
 
-    `partner` is the address of the user that is called, in scenarios with two sides.
+    `partner` is the address of the user that is called, in scenarios with two sides.  `says` and
+    `hears` are the numbers of what is said and what should come back, None where nobody knows.
     """
 
-    def __init__(self, user: LoadUser, stage: Stage, number: int, *, partner: str = "") -> None:
+    def __init__(
+        self,
+        user: LoadUser,
+        stage: Stage,
+        number: int,
+        *,
+        partner: str = "",
+        says: int | None = None,
+        hears: int | None = None,
+    ) -> None:
         self.user = user
+        self._says = number if says is None else says
+        self._hears = hears
         self.number = number
         self.partner = partner
         self._stage = stage
@@ -73,7 +85,9 @@ class Turn:
             raise ScenarioMistake("it calls somebody: give --target")
         if not self.user.ready:
             raise ScenarioMistake("it dials before `turn.register()`, or after `turn.unregister()`")
-        async with self._stage.dialed(self.user.account.dial(where), self.number) as call:
+        hears = self._hears if where == self.partner or not self.partner else None
+        outgoing = self.user.account.dial(where)
+        async with self._stage.dialed(outgoing, self._says, hears) as call:
             # What a call lasts counts from its answer.
             self._begun = self._stage.clock()
             yield call
@@ -81,7 +95,7 @@ class Turn:
     @asynccontextmanager
     async def answer(self, incoming: IncomingCall) -> AsyncIterator[Call]:
         """Answer a call that came in; the block is entered when it is up."""
-        async with self._stage.attended(incoming, self.number) as call:
+        async with self._stage.attended(incoming, self._says, self._hears) as call:
             yield call
 
     async def talk(self, call: Call, seconds: float | None = None) -> None:
@@ -148,8 +162,9 @@ class Scenario:
 
     With a callee every second user is one, and each caller calls the user after it.  With
     `registers` off, users are not registered before calls begin.  With `once` every user has one
-    turn.  `echoes` says that a caller hears what it says.  `hold` is how long calls last where
-    nobody says otherwise.
+    turn.  `echoes` says that it is known what comes back: to a caller what it says, and where there
+    is a callee, to each side what the other says.  `hold` is how long calls last where nobody says
+    otherwise.
     """
 
     name: str

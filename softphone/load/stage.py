@@ -41,7 +41,8 @@ class Live:
     """A call that is up: what was counted of it last, and whether we are ending it."""
 
     call: Call
-    number: int
+    says: int
+    hears: int | None
     since: float
     caller: bool = True
     last: StreamStatistics = field(default_factory=StreamStatistics)
@@ -80,8 +81,9 @@ class Curtain(asyncio.Event):
 class Stage:
     """`tally` is that of the current second; whoever takes it puts a new one in its place.
 
-    `starved` is told of a resource of ours that has run out; `echoes` that callers hear
-    themselves; `checks` how many calls are listened to at once.
+    `starved` is told of a resource of ours that has run out; `checks` is how many calls are
+    listened to at once.  What a call says, and should hear, are numbers of `sounds`; None is what
+    nobody knows.
     """
 
     def __init__(
@@ -91,7 +93,6 @@ class Stage:
         hold: Hold,
         sounds: Sounds,
         starved: Callable[[str], None],
-        echoes: bool = True,
         checks: int = 8,
         answer_timeout: float = 32.0,
         clock: Callable[[], float] = time.monotonic,
@@ -103,7 +104,6 @@ class Stage:
         self.tally = Tally()
         self._sounds = sounds
         self._starved = starved
-        self._echoes = echoes
         self._checks = checks
         self._answer_timeout = answer_timeout
         self._live: dict[Call, Live] = {}
@@ -137,7 +137,9 @@ class Stage:
     # Calls --------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def dialed(self, outgoing: OutgoingCall, number: int) -> AsyncIterator[Call]:
+    async def dialed(
+        self, outgoing: OutgoingCall, says: int, hears: int | None = None
+    ) -> AsyncIterator[Call]:
         """Place a call, measured.  Raises its failure, counted."""
         self.tally.attempted += 1
         begun = self.clock()
@@ -156,14 +158,16 @@ class Stage:
             media = call.security.media
             suite = media[0].suite if media else None
             tally.suites[CLEAR if suite is None else suite.value] += 1
-            async with self._followed(Live(call, number, self.clock())):
+            async with self._followed(Live(call, says, hears, self.clock())):
                 yield call
 
     @asynccontextmanager
-    async def attended(self, incoming: IncomingCall, number: int) -> AsyncIterator[Call]:
+    async def attended(
+        self, incoming: IncomingCall, says: int, hears: int | None = None
+    ) -> AsyncIterator[Call]:
         """Answer a call; its packets count, its set-up is the caller's to count."""
         call = await incoming.answer()
-        async with self._followed(Live(call, number, self.clock(), caller=False)):
+        async with self._followed(Live(call, says, hears, self.clock(), caller=False)):
             yield call
 
     def _fail(self, error: SoftphoneError) -> None:
@@ -180,7 +184,7 @@ class Stage:
         self._live[call] = live
         self._up += live.caller
         self._peak = max(self._peak, self._up)
-        call.audio.play(self._sounds.source(live.number))
+        call.audio.play(self._sounds.source(live.says))
         try:
             yield
         except SoftphoneError as error:
@@ -261,16 +265,17 @@ class Stage:
     async def talk(self, call: Call, seconds: float | None) -> None:
         """Be in the call for `seconds` (None: until the run is over), or until it ends."""
         live = self._live.get(call)
-        if live is not None and self._checks > 0 and self._echoes and _patient(seconds):
+        hears = None if live is None else live.hears
+        if live is not None and hears is not None and self._checks > 0 and _patient(seconds):
             begun = self.clock()
             await self._wait(call, CHECK_AFTER)
-            await self._check(live)
+            await self._check(live, hears)
             if seconds is not None:
                 seconds -= self.clock() - begun
         await self._wait(call, seconds)
 
-    async def _check(self, live: Live) -> None:
-        """Listen to a call for a moment, and count whether it heard itself."""
+    async def _check(self, live: Live, hears: int) -> None:
+        """Listen to a call for a moment, and count whether it heard what it should."""
         if self.over.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
             return
         listener = Listener()
@@ -280,7 +285,7 @@ class Stage:
             await self._wait(live.call, 1.2)
             if listener.complete:
                 self.tally.checked += 1
-                self.tally.heard += self._sounds.heard(listener, live.number)
+                self.tally.heard += self._sounds.heard(listener, hears)
         finally:
             self._checks += 1
             with suppress(LocalProtocolError):

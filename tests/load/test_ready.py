@@ -57,10 +57,19 @@ async def test_what_comes_back_is_listened_to(tmp_path, lab, plan_for, file, tar
 
 
 async def test_a_pair_has_both_ends_here(lab, plan_for):
-    total, most = await run(plan_for(lab, "pair", calls=6, duration=1.5))
+    total, most = await run(plan_for(lab, "pair", calls=6, duration=2.5))
     assert (total.attempted, total.answered, most) == (6, 6, 6)
     assert total.mos.total == 12, "both ends of each call are judged"
     assert total.registered == 8
+    assert total.checked == total.heard == 8, "each end hears what the other says"
+
+
+async def test_a_pair_that_hears_itself_is_not_one(lab, plan_for, monkeypatch):
+    """As a server would have it that sends media back to where it comes from."""
+    wanted = property(lambda turn: "600", lambda turn, value: None)
+    monkeypatch.setattr(Turn, "partner", wanted, raising=False)
+    total, _ = await run(plan_for(lab, "pair", calls=2, duration=2.5))
+    assert (total.answered, total.checked, total.heard) == (2, 2, 0)
 
 
 async def test_a_storm_registers_everybody_once(lab, plan_for):

@@ -310,6 +310,7 @@ class Account:
             leg.hang_up()
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
+                await self._rooms.reporter.sent()
                 # What was asked while registering may still be granted: it is taken away, too.
                 await self._leave()
                 while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event

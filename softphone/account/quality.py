@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -35,6 +35,9 @@ from softphone.sip.voice_report import (
 __all__ = ["QualityReporter", "voice_report"]
 
 logger = logging.getLogger("softphone.account")
+
+LAST_PATIENCE = 1.0
+"""Seconds that an account which closes gives its last reports to find their way."""
 
 LONGEST_DURATION_MS = 3_600_000
 """The longest burst or gap that a report has room for (RFC 6035 section 4.6.1)."""
@@ -61,6 +64,7 @@ class QualityReporter:
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     credentials: Authenticator | None = None
     wall: Callable[[], datetime] = _now
+    _unsent: set[asyncio.Future[None]] = field(default_factory=set)
 
     def follow(self, leg: Followed) -> Followed:
         """Tell the collector of this call, once it is up, and at its end; gives it back."""
@@ -92,7 +96,28 @@ class QualityReporter:
         except MalformedMessage as error:
             logger.warning("%s: a call cannot be reported: %s", self.config.aor, error)
             return
-        self.spawn(self._publish(data))
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unsent.add(sent)
+        sent.add_done_callback(self._unsent.discard)
+        self.spawn(self._send(data, sent))
+
+    async def sent(self) -> None:
+        """Wait, for a moment, until the reports on calls that have ended are on their way."""
+        await asyncio.sleep(0)  # who has just hung up is reported on in this turn of the loop
+        if self._unsent:
+            _, late = await asyncio.wait(self._unsent, timeout=LAST_PATIENCE)
+            if late:
+                logger.warning(
+                    "%s: the collector was not reached in time: %d reports on calls are lost",
+                    self.config.aor,
+                    len(late),
+                )
+
+    async def _send(self, data: bytes, sent: asyncio.Future[None]) -> None:
+        try:
+            await self._publish(data)
+        finally:
+            sent.set_result(None)
 
     async def _publish(self, data: bytes) -> None:
         quality = self.config.quality

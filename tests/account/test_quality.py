@@ -11,6 +11,7 @@ import pytest
 from softphone.account import AccountConfig, QualityConfig
 from softphone.account.quality import QualityReporter, voice_report
 from softphone.call import IncomingLeg, OutgoingLeg
+from softphone.errors import TransportError
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media.port import LocalMedia, StreamHandle, StreamSpec
 from softphone.sip import NameAddr
@@ -144,6 +145,36 @@ async def test_a_call_is_followed_where_there_is_a_collector(quality):
     assert len(spawned) == (0 if quality is None else 1)
     for work in spawned:
         work.close()
+
+
+async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatch, caplog):
+    monkeypatch.setattr("softphone.account.quality.LAST_PATIENCE", 0.01)
+    waits, tasks, asked = asyncio.Event(), [], []
+
+    class Way:
+        async def first_hop(self, uri):
+            asked.append(uri)
+            await waits.wait()
+            raise TransportError("no way there")
+
+    reporter = QualityReporter(
+        config=AccountConfig("sip:a@example.test", "sip:example.test",
+                             quality=QualityConfig("sip:vq@example.test")),
+        publisher=None, route=Way(), change=None,
+        spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
+    )  # fmt: skip
+    await reporter.sent()
+    reporter._report(leg_of(OutgoingLeg, quality=QUALITY), BEGAN, final=True)
+    await reporter.sent()
+    assert len(asked) == 1
+    assert "1 reports on calls are lost" in caplog.text
+    waits.set()
+    await reporter.sent()
+    assert tasks[0].done()
+    assert isinstance(tasks[0].exception(), TransportError)
+    caplog.clear()
+    await reporter.sent()
+    assert caplog.text == ""
 
 
 def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):

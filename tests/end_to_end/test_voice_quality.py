@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from dataclasses import replace
 
 import pytest
 
-from softphone.account import QualityConfig, load_account
+from softphone.account import AccountConfig, QualityConfig, load_account
 from softphone.call.reporting import ReportMode
 from softphone.events import CallEnded
 from softphone.lab.device_registrar import Answer
+from softphone.machine import Side, Transport
 from softphone.media.endpoints import ToneSource
 from softphone.media.pcm_ring import PcmRing
 from softphone.media.port import MediaConfig
+from softphone.net import Driver
 from softphone.phone import Phone
-from softphone.sip.voice_report import ReportKind
+from softphone.sip import Endpoint, EndpointConfig, RequestReceived
+from softphone.sip.voice_report import ReportKind, parse_voice_report
+from tests.support.calling import answer_one
 
 PATIENCE = 10.0
 
@@ -98,6 +103,46 @@ async def test_a_collector_that_refuses_or_is_not_there_harms_no_call(lab, phone
     call = await talk(account)
     assert isinstance(await call.ended(), CallEnded)
     await waited_for(lambda: "the collector of reports on calls said 404" in caplog.text)
+
+
+class Collector:
+    """Takes reports over TCP, and nothing else."""
+
+    def __init__(self):
+        self.reports = []
+        self.endpoint = Endpoint(
+            side=Side.SERVER,
+            entropy=secrets.token_bytes,
+            config=EndpointConfig(allow=("PUBLISH",)),
+        )
+        self.driver = Driver(self.endpoint, on_event=self._handle)
+
+    def _handle(self, event):
+        if isinstance(event, RequestReceived):
+            self.reports.append(parse_voice_report(event.request.body))
+            with self.driver.change() as now:
+                self.endpoint.respond(event.exchange, 200, now=now)
+
+
+async def test_an_account_without_a_server_reports_on_the_calls_that_end_with_it():
+    collector = Collector()
+    async with collector.driver, Phone() as phone:
+        _, port = await collector.driver.listen(Transport.TCP)
+        quality = QualityConfig(f"sip:vq@127.0.0.1:{port};transport=tcp")
+        listen = "udp:127.0.0.1:0"
+        bob = await phone.register(AccountConfig("sip:bob@127.0.0.1", listen=listen))
+        place = bob.listening
+        alice = await phone.register(
+            AccountConfig("sip:alice@127.0.0.1", listen=listen, quality=quality)
+        )
+        answering = asyncio.ensure_future(answer_one(bob))
+        outgoing = alice.dial(f"sip:bob@127.0.0.1:{place[2]}")
+        call = await outgoing.answered(timeout=PATIENCE)
+        await answering
+        await alice.close()
+        (report,) = collector.reports
+    assert report.final
+    assert report.session["CallID"] == call.id
 
 
 async def test_who_turns_extended_reports_off_gets_none(lab, phone):

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from softphone.account.config import AccountConfig
 from softphone.account.route import Route
 from softphone.call import IncomingLeg, OutgoingLeg
+from softphone.diagnostics.explain import no_answer
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media.port import StreamSpec
 from softphone.sip import Body, MalformedMessage, NameAddr, SipUri
@@ -142,13 +143,12 @@ class QualityReporter:
                            self.config.aor)  # fmt: skip
 
     def _published(self, publication: Publication) -> None:
-        if not publication.accepted:
-            logger.warning(
-                "%s: the collector of reports on calls said %d %s",
-                self.config.aor,
-                publication.status,
-                publication.reason,
-            )
+        if publication.accepted:
+            return
+        said = f"said {publication.status} {publication.reason}"
+        if not publication.answered:
+            said = f"did not answer: {no_answer(publication.reason)}"
+        logger.warning("%s: the collector of reports on calls %s", self.config.aor, said)
 
 
 # The report -------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class PublishRequest:
 @dataclass(slots=True, eq=False)
 class Publication:
     """One publication: `status` is 0 until it is over, then the final one, or 408 or 503 when
-    nobody answered; `entity_tag` is what the far end calls it."""
+    nobody `answered`; `entity_tag` is what the far end calls it."""
 
     said: PublishRequest
     on_done: Callable[[Publication], None] = field(repr=False)
@@ -73,6 +73,7 @@ class Publication:
     reason: str = ""
     entity_tag: str = ""
     expires: int | None = None
+    answered: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -151,6 +152,7 @@ class Publisher:
             self._send(publication, now)
             return
         publication.entity_tag = response.headers.get("SIP-ETag") or ""
+        publication.answered = True
         self._finish(exchange, publication, response.status, response.reason)
 
     def _finish(

@@ -15,6 +15,7 @@ from softphone.errors import TransportError
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media.port import LocalMedia, StreamHandle, StreamSpec
 from softphone.sip import NameAddr
+from softphone.sip.publication import Publication
 from softphone.sip.voice_report import ReportKind, parse_voice_report, print_voice_report
 
 BEGAN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
@@ -175,6 +176,20 @@ async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatc
     caplog.clear()
     await reporter.sent()
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [(True, "said 503 Busy"), (False, "did not answer: the connection was closed")],
+)
+def test_a_503_of_our_own_is_not_told_as_the_collectors(answered, said, caplog):
+    reporter = QualityReporter(
+        config=AccountConfig("sip:alice@example.test", "sip:example.test"),
+        publisher=None, route=None, change=None, spawn=None,
+    )  # fmt: skip
+    reason = "Busy" if answered else "The connection was closed"
+    reporter._published(Publication(None, reporter._published, 503, reason, answered=answered))
+    assert f"the collector of reports on calls {said}" in caplog.text
 
 
 def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):

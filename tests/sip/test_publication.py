@@ -88,13 +88,14 @@ def test_a_refusal_is_told(status):
     reporter.run()
     reporter.answer(status)
     assert [(done.status, done.accepted) for done in reporter.done] == [(status, False)]
+    assert reporter.done[0].answered
 
 
 def test_who_does_not_answer_is_given_up():
     reporter = Reporter()
     reporter.publish()
     reporter.run(40.0)
-    assert [done.status for done in reporter.done] == [408]
+    assert [(done.status, done.answered) for done in reporter.done] == [(408, False)]
 
 
 def test_a_connection_that_is_lost_ends_it():
@@ -107,7 +108,7 @@ def test_a_connection_that_is_lost_ends_it():
     reporter.pair.drain()
     for event in reporter.pair.events["alice"]:
         reporter.publisher.handle(event, now=reporter.pair.now)
-    assert [done.status for done in reporter.done] == [503]
+    assert [(done.status, done.answered) for done in reporter.done] == [(503, False)]
 
 
 def test_few_are_under_way_at_a_time():

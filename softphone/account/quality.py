@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,6 +26,7 @@ from softphone.sip.authenticator import Authenticator
 from softphone.sip.publication import Publication, Publisher, PublishRequest
 from softphone.sip.voice_report import (
     EVENT_PACKAGE,
+    LONGEST_VALUE,
     REPORT_TYPE,
     ReportKind,
     ReportMetrics,
@@ -36,6 +37,9 @@ from softphone.sip.voice_report import (
 __all__ = ["QualityReporter", "voice_report"]
 
 logger = logging.getLogger("softphone.account")
+
+NOBODY = "<sip:anonymous@anonymous.invalid>"
+"""Who has a name that is too long (RFC 3323 section 4.1.1.3)."""
 
 LAST_PATIENCE = 1.0
 """Seconds that an account which closes gives its last reports to find their way."""
@@ -160,9 +164,9 @@ def voice_report(leg: AnyLeg, began: datetime, now: datetime, *, final: bool) ->
     if usage is None or spec is None or local is None:
         return None
     seen = leg.statistics
-    ours, theirs = (str(end.without_parameter("tag")) for end in (usage.local, usage.remote))
+    ours, theirs = _party(usage.local), _party(usage.remote)
     session = {
-        "CallID": usage.call_id,
+        "CallID": usage.call_id[:LONGEST_VALUE],
         "LocalID": ours,
         "RemoteID": theirs,
         "OrigID": ours if isinstance(leg, OutgoingLeg) else theirs,
@@ -186,9 +190,22 @@ def _address(host: str, port: int, ssrc: int) -> str:
     return f"IP={host} PORT={port} SSRC=0x{ssrc:08x}"
 
 
+def _party(end: NameAddr) -> str:
+    """An end of the call, as it names itself: with no more than there is room for in a report, so
+    that nobody keeps his calls from being reported."""
+    uri = end.uri
+    named = [str(end.without_parameter("tag")), str(NameAddr(None, uri, ()))]
+    if isinstance(uri, SipUri):
+        bare = replace(uri, password=None, parameters=(), headers=())
+        named += [str(NameAddr(None, one, ())) for one in (bare, replace(bare, user=None))]
+    short = (one for one in named if len(one) <= LONGEST_VALUE and one.isprintable())
+    return next(short, NOBODY)
+
+
 def _group(end: NameAddr) -> str:
     """What a collector adds reports up by: the domain, for we know of no other group."""
-    return end.uri.host if isinstance(end.uri, SipUri) else end.uri.scheme
+    group = end.uri.host if isinstance(end.uri, SipUri) else end.uri.scheme
+    return group[:LONGEST_VALUE]
 
 
 def _stamp(moment: datetime) -> str:

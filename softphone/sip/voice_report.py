@@ -24,6 +24,7 @@ from softphone.sip.grammar import MalformedMessage
 
 __all__ = [
     "EVENT_PACKAGE",
+    "LONGEST_VALUE",
     "REPORT_TYPE",
     "ReportKind",
     "ReportMetrics",
@@ -34,6 +35,8 @@ __all__ = [
 
 EVENT_PACKAGE, REPORT_TYPE = "vq-rtcpxr", "application/vq-rtcpxr"
 LONGEST, MOST_LINES, MOST_KEYS = 16_384, 128, 32
+LONGEST_VALUE = 1024
+"""Characters of a line about the session."""
 
 
 class ReportKind(StrEnum):
@@ -132,7 +135,7 @@ METRIC_LINES: Mapping[str, Mapping[str, str]] = {
 _ADDRESS = re.compile(
     r"IP=[0-9A-Fa-f.:\[\]]{2,45} +PORT=[0-9]{1,5} +SSRC=(?:0x)?[0-9A-Fa-f]{1,8}", re.IGNORECASE
 )
-_ANY = re.compile(r".{1,1024}")
+_ANY = re.compile(rf".{{1,{LONGEST_VALUE}}}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:\-][0-9A-Fa-f]{2}){5}")
 SESSION_LINES: Mapping[str, re.Pattern[str]] = {
     "CallID": _ANY,

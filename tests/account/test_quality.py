@@ -192,9 +192,37 @@ def test_a_503_of_our_own_is_not_told_as_the_collectors(answered, said, caplog):
     assert f"the collector of reports on calls {said}" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ('"%s" <sip:bob@example.test;a=b>' % ("x" * 1100), "<sip:bob@example.test;a=b>"),
+        ('"a\\\x01b" <sip:bob@example.test>', "<sip:bob@example.test>"),
+        (f"<sip:bob@example.test;a={'x' * 1100}>", "<sip:bob@example.test>"),
+        (f"<sip:bob@example.test?a={'x' * 1100}>", "<sip:bob@example.test>"),
+        (f"<sip:bob:{'x' * 1100}@example.test>", "<sip:bob@example.test>"),
+        (f"<sip:{'x' * 1100}@example.test>", "<sip:example.test>"),
+        (f"<tel:+1;a={'x' * 1100}>", "<sip:anonymous@anonymous.invalid>"),
+        (f"<sip:bob@{'.'.join(['x' * 60] * 40)}>", "<sip:anonymous@anonymous.invalid>"),
+        ('"%s" <sip:bob@example.test>' % ("\U0001f600" * 990), None),
+    ],
+    ids=["name", "control", "parameters", "headers", "password", "user", "tel", "host", "wide"],
+)
+@pytest.mark.parametrize("kind", [IncomingLeg, OutgoingLeg])
+def test_a_far_end_with_a_very_long_name_is_reported_on_all_the_same(kind, theirs, said):
+    leg = leg_of(kind, quality=QUALITY, remote_quality=QUALITY)
+    leg.usage.remote = NameAddr.parse(f"{theirs};tag=theirs")
+    leg.usage.call_id = "x" * 2000
+    report = voice_report(leg, BEGAN, NOW, final=True)
+    assert report is not None
+    assert parse_voice_report(print_voice_report(report)) == report
+    assert report.session["RemoteID"] == (said or theirs)
+    assert report.session["OrigID"] in (said or theirs, report.session["LocalID"])
+    assert report.session["CallID"] == "x" * 1024
+
+
 def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):
     leg = leg_of(OutgoingLeg, quality=QUALITY)
-    leg.usage.call_id = "x" * 2000
+    leg.usage.call_id = ""
     spawned = []
     reporter = QualityReporter(
         config=AccountConfig("sip:alice@example.test", "sip:example.test"),

@@ -133,15 +133,14 @@ class LibsrtpTransform:
             # libsrtp is told no length: it would read on behind the key.
             raise ValueError("the key is shorter than its suite demands")
         self._binding = binding
+        self._template = _template(suite, sending)
         ffi = binding.ffi
         # Ours to wipe: what libsrtp keeps of it, it wipes itself.
         self._key: Any = ffi.new("unsigned char[]", key)
         self._owner: Any = None
         try:
-            self._policy: Any = ffi.new("srtp_policy_t *", _template(suite, sending)._policy[0])
-            self._policy.key = self._key
             owner = ffi.new("srtp_t *")
-            code = binding.lib.srtp_create(owner, self._policy)
+            code = binding.lib.srtp_create(owner, self._policy())
             if code:
                 raise RuntimeError(f"libsrtp refused to make a session (status {code})")
             self._owner = ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
@@ -149,6 +148,12 @@ class LibsrtpTransform:
             if self._owner is None:
                 self._wipe()
         self.handle: Any = owner[0]
+
+    def _policy(self) -> Any:
+        """What this session is, for libsrtp, which keeps nothing of it."""
+        policy = self._binding.ffi.new("srtp_policy_t *", self._template._policy[0])
+        policy.key = self._key
+        return policy
 
     def _call(self, function: Any, packet: bytes) -> tuple[Status, bytes]:
         if self.handle is None:
@@ -196,12 +201,13 @@ class LibsrtpTransform:
 
         libsrtp does this only for a stream that it already has, so one is added for `ssrc`.
         """
-        if self.handle is None or self._policy is None or self._binding.set_roc is None:
+        if self.handle is None or self._binding.set_roc is None:
             return False
         if self.roc(ssrc) is None:
-            self._policy.ssrc.type = pylibsrtp.Policy.SSRC_SPECIFIC
-            self._policy.ssrc.value = ssrc
-            if self._binding.lib.srtp_add_stream(self.handle, self._policy):
+            policy = self._policy()
+            policy.ssrc.type = pylibsrtp.Policy.SSRC_SPECIFIC
+            policy.ssrc.value = ssrc
+            if self._binding.lib.srtp_add_stream(self.handle, policy):
                 return False
         return self._binding.set_roc(self._address(), ssrc, roc) == 0
 
@@ -210,10 +216,9 @@ class LibsrtpTransform:
 
     def close(self) -> None:
         """Wipe our copy of the key and free libsrtp's."""
-        if self._policy is None:
+        if self.handle is None:
             return
         self._wipe()
-        self._policy = None
         self.handle = None
         self._binding.ffi.release(self._owner)
 

@@ -122,11 +122,13 @@ def test_a_shown_block_names_targets_that_exist(source):
 
 
 def test_results_that_are_named_are_there():
-    named = re.findall(r"`bench/results/([\w.]+)`", README.read_text())
+    named = re.findall(r"`bench/results/([\w.]+)`", (PROJECT / "README.md").read_text())
     assert "conversion.json" in named
     assert [name for name in named if not (PROJECT / "bench" / "results" / name).is_file()] == []
 
 
 def test_how_clean_a_conversion_is_is_what_was_measured():
     record = json.loads((PROJECT / "bench" / "results" / "conversion.json").read_text())
-    assert f"at least {record['worst']} dB above what is wrong" in README.read_text()
+    assert (
+        f"at least {record['worst']} dB above what is wrong" in (PROJECT / "README.md").read_text()
+    )

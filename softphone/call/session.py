@@ -17,6 +17,7 @@ from softphone.call.leg import HeaderFields, Leg, LegSetup
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
 from softphone.call.video import MEDIA_CONTROL, asks_for_picture, picture_request
+from softphone.diagnostics.explain import explain_change
 from softphone.errors import (
     CallError,
     CallFailed,
@@ -225,7 +226,7 @@ class SessionLeg(Leg):
 
     def _modification_failed(self, event: ModificationFailed[InviteUsage]) -> None:
         kind = NotAcceptable if event.status in (488, 606, 415) else CallError
-        message = f"the far end refused the change: {event.status} {event.reason}"
+        message = explain_change(event.status, event.reason, answered=event.response is not None)
         self._change_failed(kind(message, status=event.status, reason=event.reason))
 
     def _change_failed(self, error: CallError) -> None:

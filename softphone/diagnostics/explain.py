@@ -14,6 +14,7 @@ from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.message import Response
 
 __all__ = [
+    "explain_change",
     "explain_early_end",
     "explain_registrar",
     "explain_response",
@@ -205,6 +206,13 @@ def no_answer(reason: str) -> str:
     if not reason:
         return "the connection was closed, or could not be made"
     return reason if reason[1:2].isupper() else reason[:1].lower() + reason[1:]
+
+
+def explain_change(status: int, reason: str, *, answered: bool) -> str:
+    """Why a change of the session was not made; not `answered`: the status is our own."""
+    if answered:
+        return f"the far end refused the change: {status} {reason}"
+    return f"the far end did not answer the change: {no_answer(reason)}"
 
 
 def explain_early_end(ended: CallEnded) -> str:

@@ -102,6 +102,18 @@ async def test_a_hold_ends_with_the_call():
         await asked
 
 
+async def test_a_hold_that_its_connection_takes_along_was_not_refused():
+    stage = Stage()
+    caller, _ = stage.answered()
+    asked = asyncio.ensure_future(caller.renegotiate(held=True))
+    await asyncio.sleep(0)
+    stage.cut()
+    with pytest.raises(CallError, match="did not answer the change: reset") as caught:
+        await asked
+    assert "refused" not in str(caught.value)
+    assert not caller.negotiation.held
+
+
 async def test_only_one_change_at_a_time():
     stage = Stage()
     caller, _ = stage.answered()

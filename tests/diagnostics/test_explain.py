@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.diagnostics.explain import (
+    explain_change,
     explain_early_end,
     explain_registrar,
     explain_response,
@@ -127,6 +128,14 @@ def test_what_was_given_up_without_a_response_says_what_happened():
     assert no_answer("The connection was closed") == "the connection was closed"
     assert no_answer("TLS alert: bad certificate") == "TLS alert: bad certificate"
     assert no_answer("") == "the connection was closed, or could not be made"
+
+
+def test_a_change_that_nobody_answered_was_not_refused():
+    closed = "The connection was closed"
+    assert explain_change(503, closed, answered=False) == (
+        "the far end did not answer the change: the connection was closed"
+    )
+    assert explain_change(503, "Busy", answered=True).endswith("refused the change: 503 Busy")
 
 
 def test_how_a_call_ended_before_it_was_up():

@@ -174,8 +174,15 @@ class DatagramBatch:
         self._room = self._vector["length"]
         self._kinds, self._words = self._control.view(np.int32), self._control.view(np.int64)
         self._dirty = capacity
-        self._views = [self.data[row].data for row in range(capacity)]
+        self._views: list[memoryview] = []
         self._known = KnownAddresses()
+
+    def _rows(self, count: int) -> list[memoryview]:
+        """Views of at least the first `count` rows, each made once: few batches need them all."""
+        made = len(self._views)
+        if made < count:
+            self._views += [self.data[row].data for row in range(made, count)]
+        return self._views
 
     # Receiving ----------------------------------------------------------------------------------
 
@@ -251,11 +258,11 @@ class DatagramBatch:
         return found
 
     def _receive_plain(self, ports: Iterable[DatagramPort], *, now: float) -> int:
-        used = 0
+        used, views = 0, self._rows(self.capacity)
         for port in ports:
             for _ in range(min(port.burst, self.capacity - used)):
                 try:
-                    length, source = port.socket.recvfrom_into(self._views[used])
+                    length, source = port.socket.recvfrom_into(views[used])
                 except BlockingIOError:
                     break
                 except OSError:
@@ -318,7 +325,7 @@ class DatagramBatch:
     def _send_each(self, ports: DatagramPorts, start: int, stop: int) -> int:
         senders = ports.senders
         fields = zip(
-            self._views[start:stop],
+            self._rows(stop)[start:stop],
             self.length[start:stop].tolist(),
             self.port[start:stop].tolist(),
             self._destinations(start, stop),

@@ -24,7 +24,7 @@ group = typer.Typer(
 
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met or the run was invalid, "
-    "2 wrong usage and nothing sent, 130 interrupted."
+    "2 wrong usage and nothing sent, 3 the server is not who it should be, 130 interrupted."
 )
 
 

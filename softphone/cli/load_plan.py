@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from softphone.account import load_account
 from softphone.account.config import parse_sip_uri
@@ -12,7 +13,7 @@ from softphone.load.fault import afflicted, parse_fault
 from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, base_account
 from softphone.load.ready import READY
 from softphone.load.scenario import Scenario, load_scenario
-from softphone.load.users import UserSpec, read_users, users_of_template
+from softphone.load.users import FIELDS, UserSpec, read_users, users_of_template
 from softphone.load.verdict import Expectation, parse_expectation
 from softphone.sip import SipUri
 
@@ -68,8 +69,10 @@ def plan_of(options: LoadOptions) -> LoadPlan:
 
 def _base(options: LoadOptions) -> BaseSpec:
     server, registers = options.registrar, options.register
-    if options.account is not None and server is not None:
-        raise ConfigurationError("--registrar: the account file names the server; give one of them")
+    if options.account is not None:
+        _refuse(options, ("registrar",), "the account file names the server; give one of them")
+        trusting = ("ca", "pin", "server_name")
+        _refuse(options, trusting, "the account file says whom to believe; write it there")
     if options.account is None and server is None:
         server, registers = _server_of(options.target), False
     return BaseSpec(
@@ -83,6 +86,13 @@ def _base(options: LoadOptions) -> BaseSpec:
         suites=tuple(options.suite or ()),
         codecs=tuple(options.codec or ()),
     )
+
+
+def _refuse(options: LoadOptions, names: Sequence[str], why: str) -> None:
+    """What would not be looked at is not taken.  Raises ConfigurationError."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ConfigurationError(f"--{name.replace('_', '-')}: {why}")
 
 
 def _server_of(target: str | None) -> str:
@@ -108,6 +118,7 @@ def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
     if len(given) > 1:
         raise ConfigurationError(f"{given[1]}: {given[0]} says who calls already")
     if options.users is not None:
+        _refuse(options, FIELDS[1:], f"{options.users} says it of each user; write it there")
         return read_users(options.users)
     if options.user_template is not None:
         count = options.user_count or options.calls * (2 if scenario.callee is not None else 1)
@@ -116,8 +127,8 @@ def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
             aor = f"sip:{aor}@{_domain(options)}"
         return users_of_template(_pattern(options, aor), count)
     if options.account is not None and options.aor is None:
-        # The rest is the account's own.
-        return (UserSpec(load_account(options.account).config.aor),)
+        # What is not given is the account's own.
+        return users_of_template(_pattern(options, load_account(options.account).config.aor), 1)
     return users_of_template(_pattern(options, options.aor or f"sip:load@{_domain(options)}"), 1)
 
 

@@ -127,7 +127,8 @@ def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
     kind, _, rest = text.partition(":")
     try:
         if kind in ("constant", "poisson") and not rest:
-            _above_zero(rate)
+            if not math.isfinite(rate) or rate <= 0:
+                raise ConfigurationError(f"a rate of {rate:g} calls a second: expected more than 0")
             return Constant(rate) if kind == "constant" else Poisson(rate, seed)
         if kind == "ramp":
             span, _, seconds = rest.partition(":")

@@ -114,6 +114,10 @@ class LoadPlan:
             raise ConfigurationError(f"a duration of {self.duration:g} s: expected more than 0")
         if not 0 < self.register_rate < 1e6:
             raise ConfigurationError("the rate of registrations is a number above 0")
+        if not 0 < self.answer_timeout < 1e6:
+            raise ConfigurationError(f"{self.answer_timeout:g} s to answer: expected more than 0")
+        if self.checks < 0:
+            raise ConfigurationError(f"{self.checks} calls to listen to: expected 0 or more")
         if not self.users:
             raise ConfigurationError("there is no user to call with")
 

@@ -38,10 +38,10 @@ class PrometheusPage:
             self._server = await asyncio.start_server(
                 self._serve, self._host, self._port, limit=LONGEST_REQUEST
             )
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or error
             raise ConfigurationError(
-                f"the Prometheus page cannot be served at {self._host}:{self._port}: "
-                f"{error.strerror or error}"
+                f"the Prometheus page cannot be served at {self._host}:{self._port}: {reason}"
             ) from error
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from softphone.cli.load_options import LoadOptions
@@ -81,7 +83,10 @@ def test_expectations_are_read():
         ({"target": "sip:a@h", "srtp": "maybe"}, "maybe"),
         ({"target": "sip:a@h", "hold": "long"}, "hold"),
         ({"target": "sip:a@h", "arrival": "often"}, "arrival"),
-        ({"target": "sip:a@h", "rate": 0.0}, "more than 0"),
+        ({"target": "sip:a@h", "rate": 0.0}, "a rate of 0 calls"),
+        ({"target": "sip:a@h", "rate": float("nan")}, "a rate of nan calls"),
+        ({"target": "sip:a@h", "answer_timeout": -5.0}, "to answer"),
+        ({"target": "sip:a@h", "checks": -1}, "to listen to"),
         ({"target": "sip:a@h", "fault": ["fire"]}, "fault"),
         ({"target": "sip:a@h", "user_template": "u", "calls": 2}, "template"),
         ({"target": "sip:@", "registrar": "sip:h"}, "target"),
@@ -95,3 +100,27 @@ def test_what_does_not_fit_is_said(given, message):
 def test_a_registrar_beside_an_account_file_is_one_too_many(account):
     with pytest.raises(ConfigurationError, match="give one of them"):
         plan(account=account, target="600", registrar="sip:h")
+
+
+@pytest.mark.parametrize(("name", "value"), [("ca", ["a"]), ("pin", "a"), ("server_name", "a")])
+def test_what_the_account_file_says_is_not_asked_for_twice(account, name, value):
+    with pytest.raises(ConfigurationError, match="whom to believe"):
+        plan(account=account, target="600", **{name: value})
+
+
+def test_a_file_of_users_has_all_that_is_theirs(tmp_path):
+    users = tmp_path / "users.csv"
+    users.write_text("aor\nsip:a@h\n")
+    for name in ("username", "password_file", "certificate", "key"):
+        with pytest.raises(ConfigurationError, match=r"users\.csv says it of each user"):
+            plan(target="sip:b@h", users=users, **{name: "x"})
+
+
+def test_an_accounts_own_user_may_have_another_certificate(account, tmp_path):
+    files = {name: str(tmp_path / name) for name in ("certificate", "key", "password_file")}
+    for file in files.values():
+        Path(file).touch()
+    (user,) = plan(account=account, target="600", username="u", **files).users
+    assert (user.aor, user.username) == ("sip:a@pbx.test", "u")
+    assert (user.certificate, user.key) == (files["certificate"], files["key"])
+    assert user.password_file == files["password_file"]

@@ -87,3 +87,5 @@ async def test_a_taken_port_is_said_to_be():
     async with PrometheusPage(0) as page:
         with pytest.raises(ConfigurationError, match=str(page.port)):
             await PrometheusPage(page.port).__aenter__()
+    with pytest.raises(ConfigurationError, match="80000"):
+        await PrometheusPage(80000).__aenter__()

@@ -137,10 +137,12 @@ class LoadPlan:
         """
         pairs = [self.users[at : at + 2] for at in range(0, len(self.users), 2)]
         single = len(self.users) == 1
-        if workers < 1 or self.calls < workers or (not single and len(pairs) < workers):
+        most = self.calls if single else min(self.calls, len(pairs))
+        if not 1 <= workers <= most:
+            need = "a call" if single else "a call and a pair of users"
             raise ConfigurationError(
-                f"{workers} workers: there are {self.calls} calls and {len(self.users)} users, "
-                "and each worker needs a call and a pair of users of its own"
+                f"--workers {workers}: each needs {need} of its own, and there are "
+                f"{self.calls} calls and {len(self.users)} users: give 1 to {most}"
             )
         machines = [nodes[number] if nodes else "" for number in range(workers)]
         hosts = [_host_of(self.host, number + 1, each) for number, each in enumerate(machines)]

@@ -98,8 +98,13 @@ def test_workers_share_one_schedule():
 
 @pytest.mark.parametrize("workers", [0, 5, 11])
 def test_too_many_workers_are_refused(workers):
-    with pytest.raises(ConfigurationError, match="workers"):
+    with pytest.raises(ConfigurationError, match=f"--workers {workers}: .*: give 1 to 4"):
         plan().shares(workers)
+
+
+def test_one_user_in_too_many_workers_lacks_calls():
+    with pytest.raises(ConfigurationError, match="a call of its own.*give 1 to 10"):
+        plan(users=(UserSpec("sip:one@pbx.test"),)).shares(11)
 
 
 @pytest.mark.parametrize(

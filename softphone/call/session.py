@@ -17,7 +17,7 @@ from softphone.call.leg import HeaderFields, Leg, LegSetup
 from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
 from softphone.call.refusal import Unacceptable, unmet, warning_header
 from softphone.call.video import MEDIA_CONTROL, asks_for_picture, picture_request
-from softphone.diagnostics.explain import explain_change
+from softphone.diagnostics.explain import explain_change, explain_transfer
 from softphone.errors import (
     CallError,
     CallFailed,
@@ -441,12 +441,12 @@ class SessionLeg(Leg):
 
     def _subscription_ended(self, event: SubscriptionTerminated[Subscription]) -> None:
         if event.subscription is self._transfer_subscription:
-            self._transfer_done(event.status or 500, event.reason)
+            self._transfer_done(event.status or 500, event.reason, answered=event.answered)
 
-    def _transfer_done(self, status: int, reason: str) -> None:
+    def _transfer_done(self, status: int, reason: str, *, answered: bool = True) -> None:
         error = None
         if status >= 300:
-            message = f"the transfer was refused: {status} {reason}"
+            message = explain_transfer(status, reason, answered=answered)
             error = CallError(message, status=status, reason=reason)
         _settle(self._transfer, error)
 

@@ -19,6 +19,7 @@ __all__ = [
     "explain_registrar",
     "explain_response",
     "explain_shortfalls",
+    "explain_transfer",
     "no_answer",
 ]
 
@@ -213,6 +214,13 @@ def explain_change(status: int, reason: str, *, answered: bool) -> str:
     if answered:
         return f"the far end refused the change: {status} {reason}"
     return f"the far end did not answer the change: {no_answer(reason)}"
+
+
+def explain_transfer(status: int, reason: str, *, answered: bool) -> str:
+    """Why a transfer was not made, or is not known to be; not `answered`: the status is ours."""
+    if answered:
+        return f"the transfer was refused: {status} {reason}"
+    return f"the far end did not say what became of the transfer: {no_answer(reason)}"
 
 
 def explain_early_end(ended: CallEnded) -> str:

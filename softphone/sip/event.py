@@ -348,13 +348,15 @@ class SubscriptionTerminated(Generic[S]):
     """A subscription is over, on either side.
 
     `reason` is that of Subscription-State (RFC 6665 section 4.1.3) or of the failure; `status`
-    the response that ended it, if one did; `retry_after` the seconds asked of us, if any.
+    the response that ended it, if one did, or our own where nothing was `answered`; `retry_after`
+    the seconds asked of us, if any.
     """
 
     subscription: S
     status: int
     reason: str
     retry_after: float | None = None
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,7 @@ class Subscription:
         if status_hint == 503 and self.expires_at is not None and not self._shared:
             self._layer.timers.set((self, "refresh"), now + 5.0)
             return
-        self._terminate(status_hint, reason)
+        self._terminate(status_hint, reason, answered=False)
 
     # NOTIFY (DialogOwner, DialogSharer) ----------------------------------------------------------
 
@@ -348,11 +348,18 @@ class Subscription:
         if name == "refresh" and self.dialog is not None:
             self._resubscribe(self._expires, now=now)
         elif name == "notify":
-            self._terminate(408, "No NOTIFY came")
+            self._terminate(408, "No NOTIFY came", answered=False)
         elif name == "expire":
-            self._terminate(408, "The subscription has expired")
+            self._terminate(408, "The subscription has expired", answered=False)
 
-    def _terminate(self, status: int, reason: str, retry_after: float | None = None) -> None:
+    def _terminate(
+        self,
+        status: int,
+        reason: str,
+        retry_after: float | None = None,
+        *,
+        answered: bool = True,
+    ) -> None:
         self.state = SubscriptionState.TERMINATED
         if self._exchange is not None:
             self._exchange.drop()
@@ -363,7 +370,7 @@ class Subscription:
             self._table.remove_half(self._request.call_id, self._request.from_.tag or "", self)
         if self.dialog is not None:
             self._table.remove(self.dialog, self)
-        self._layer.emit(SubscriptionTerminated(self, status, reason, retry_after))
+        self._layer.emit(SubscriptionTerminated(self, status, reason, retry_after, answered))
 
 
 def refer_fields(

@@ -224,6 +224,16 @@ async def test_a_transfer_ends_when_the_call_does():
         await asked
 
 
+async def test_a_transfer_that_its_connection_takes_along_was_not_refused():
+    stage = Stage()
+    caller, _ = stage.answered()
+    asked = asyncio.ensure_future(caller.transfer(TO_CAROL))
+    await asyncio.sleep(0)
+    stage.cut()
+    with pytest.raises(CallError, match="did not say what became of the transfer: reset"):
+        await asked
+
+
 async def test_a_transferee_that_leaves_has_taken_the_transfer():
     stage = Stage()
     caller, callee = stage.answered()

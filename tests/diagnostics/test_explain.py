@@ -8,6 +8,7 @@ from softphone.diagnostics.explain import (
     explain_registrar,
     explain_response,
     explain_shortfalls,
+    explain_transfer,
     no_answer,
 )
 from softphone.events import CallEnded, EndedBy
@@ -136,6 +137,10 @@ def test_a_change_that_nobody_answered_was_not_refused():
         "the far end did not answer the change: the connection was closed"
     )
     assert explain_change(503, "Busy", answered=True).endswith("refused the change: 503 Busy")
+    assert explain_transfer(503, closed, answered=False) == (
+        "the far end did not say what became of the transfer: the connection was closed"
+    )
+    assert explain_transfer(603, "No", answered=True) == "the transfer was refused: 603 No"
 
 
 def test_how_a_call_ended_before_it_was_up():

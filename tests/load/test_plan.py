@@ -103,7 +103,7 @@ def test_too_many_workers_are_refused(workers):
 
 
 def test_one_user_in_too_many_workers_lacks_calls():
-    with pytest.raises(ConfigurationError, match="a call of its own.*give 1 to 10"):
+    with pytest.raises(ConfigurationError, match=r"a call of its own.*give 1 to 10"):
         plan(users=(UserSpec("sip:one@pbx.test"),)).shares(11)
 
 

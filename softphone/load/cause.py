@@ -5,6 +5,7 @@ from __future__ import annotations
 from softphone.errors import (
     CallError,
     CertificateError,
+    CertificateExpired,
     ConfigurationError,
     NoAnswer,
     NoConnection,
@@ -35,7 +36,8 @@ def cause_of(error: Exception) -> str:
     if isinstance(error, CertificateError | TransportError):
         return _words(type(error).__name__)
     if isinstance(error, ConfigurationError):
-        return "own configuration"
+        expired = isinstance(error.__cause__, CertificateExpired)
+        return "own certificate out of date" if expired else "own configuration"
     if isinstance(error, SoftphoneError):
         return _words(type(error).__name__)
     return f"scenario: {type(error).__name__}"

@@ -277,12 +277,12 @@ def check_credential(credential: Credential, *, wall: datetime | None = None) ->
     if now > leaf.not_valid_after_utc:
         raise ConfigurationError(
             f"our certificate {credential.certificate} expired on {leaf.not_valid_after_utc:%F %R}"
-        )
+        ) from CertificateExpired("ours")
     if now < leaf.not_valid_before_utc:
         raise ConfigurationError(
             f"our certificate {credential.certificate} is not valid before"
             f" {leaf.not_valid_before_utc:%F %R}"
-        )
+        ) from CertificateExpired("ours")
     warning = readable_by_others(Path(credential.key))
     if warning is not None:
         logger.warning("%s", warning, extra={"once": True})

@@ -49,6 +49,12 @@ def test_an_error_has_a_cause(error, cause):
     assert cause_of(error) == cause
 
 
+def test_a_certificate_of_ours_out_of_date_is_told_from_other_mistakes():
+    error = ConfigurationError("our certificate a.crt expired")
+    error.__cause__ = CertificateExpired("ours")
+    assert cause_of(error) == "own certificate out of date"
+
+
 def test_an_end_says_who_and_with_what_status():
     assert end_of(CallEnded(EndedBy.REMOTE)) == "remote"
     assert end_of(CallEnded(EndedBy.TRANSPORT, 503, "The connection was closed")) == "transport"

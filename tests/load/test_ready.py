@@ -10,10 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from softphone.lab.authority import Validity
 from softphone.load import READY, FaultSpec, Runner, Tally, Turn
-from softphone.load.fault import afflicted
+from softphone.load.fault import afflicted, parse_fault
 from softphone.machine import Transport
 from tests.load.conftest import eventually, many_users
+from tests.support.certificates import authority
 
 
 async def run(plan):
@@ -123,6 +125,20 @@ async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, 
     assert total.registered == 4
     assert total.injected == {"user with a wrong password": 4}
     assert total.registrations_failed == {"401 Unauthorized": 4}
+    assert total.answered == 4
+
+
+async def test_users_with_an_expired_certificate_are_counted_and_the_others_call(
+    tmp_path, lab, plan_for
+):
+    old = authority().client("sip:load@127.0.0.1", validity=Validity.expired())
+    shown = old.write(tmp_path, "old")
+    fault = parse_fault(f"certificate=25%:{shown.certificate}:{shown.key}", FaultSpec())
+    plan = plan_for(lab, "echo", calls=4, duration=0.5, checks=0, faults=fault)
+    total, _ = await run(replace(plan, users=afflicted(plan.users, fault)))
+    assert total.registered == 6
+    assert total.registrations_failed == {"own certificate out of date": 2}
+    assert total.injected == {"user with another certificate": 2}
     assert total.answered == 4
 
 

@@ -129,8 +129,9 @@ def test_a_key_of_another_certificate_is_an_error_that_names_both(tmp_path):
 )
 def test_a_certificate_of_ours_out_of_date_is_an_error(tmp_path, validity, words):
     old = authority().client("sip:alice@example.test", validity=validity)
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=words) as raised:
         client_context(settings(tmp_path, old))
+    assert isinstance(raised.value.__cause__, CertificateExpired), "what a count of causes goes by"
 
 
 def test_a_missing_file_is_named(tmp_path):

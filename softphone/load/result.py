@@ -156,7 +156,7 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("failed", f"{total.failed.total():,}"),
         ("dropped", f"{total.dropped.total():,}"),
         ("most calls up", f"{result.most_up:,}"),
-        ("seconds that --calls held the rate back", f"{total.held_back:.1f}"),
+        ("held back by --calls, s", f"{total.held_back:.1f}"),
         ("users registered", _registered(total)),
         ("set-up p50 / p95 / p99, ms", ranks(total.setup_ms, 0.5, 0.95, 0.99)),
         ("MOS p5 / p50", ranks(total.mos, 0.05, 0.5)),

@@ -98,7 +98,7 @@ def test_people_get_words():
     made.total.registrations_failed["403 Forbidden"] = 1
     told = dict(figures(made))
     made.total.held_back = 6.25
-    assert dict(figures(made))["seconds that --calls held the rate back"] == "6.2"
+    assert dict(figures(made))["held back by --calls, s"] == "6.2"
     assert made.summary()["calls"]["held_back_s"] == 6.25
     assert told["packets lost"] == "2 (0.200 %)"
     assert causes(made.total) == {

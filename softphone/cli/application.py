@@ -292,6 +292,18 @@ def lab(
             " repeated for one device: one after the other.",
         ),
     ] = None,
+    users: Annotated[
+        int,
+        typer.Option(
+            "--users", help="So many more users, load00001 and on, each with a password in DIR."
+        ),
+    ] = 0,
+    register_rate: Annotated[
+        int,
+        typer.Option(
+            "--register-rate", help="New connections a second that may register; the others wait."
+        ),
+    ] = 100,
     json: JsonOption = False,
 ) -> None:
     """Run a CUCM-like server on loopback until interrupted."""
@@ -299,7 +311,7 @@ def lab(
     async def command(face: Face) -> int:
         from softphone.cli.lab import run_lab
 
-        return await run_lab(face, folder, capf or ())
+        return await run_lab(face, folder, capf or (), users, register_rate)
 
     from softphone.cli.run import Options, run
 

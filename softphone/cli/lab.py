@@ -13,9 +13,11 @@ from typing import Any
 
 from softphone.cli.face import Face
 from softphone.cli.run import DONE
+from softphone.errors import ConfigurationError
 from softphone.lab import EXTENSIONS, LabConfig, LabServer
 from softphone.lab.capf_order import CapfWay, read_order
 from softphone.lab.chat import DOMAIN, find_prosody
+from softphone.lab.config import crowd
 from softphone.machine import Transport
 from softphone.sip.voice_report import VoiceReport
 from softphone.trust import write_private
@@ -28,13 +30,26 @@ def has_chat() -> bool:
     return find_prosody() is not None and find_spec("slixmpp") is not None
 
 
-async def run_lab(face: Face, folder: Path | None, capf: Sequence[str] = ()) -> int:
+async def run_lab(
+    face: Face,
+    folder: Path | None,
+    capf: Sequence[str] = (),
+    users: int = 0,
+    register_rate: int = 100,
+) -> int:
     """Run the lab until it is interrupted, which is its good end.
 
-    Without a folder it works in a temporary one.  `capf` are orders such as "CSFALICE=lsc".
+    Without a folder it works in a temporary one.  `capf` are orders such as "CSFALICE=lsc";
+    `users` is how many there are besides its own, of whom `register_rate` register in a second,
+    and four times as many at once.
     Raises ConfigurationError.
     """
+    if not 1 <= register_rate <= 100_000:
+        raise ConfigurationError(f"--register-rate {register_rate}: expected 1 to 100,000")
     config = LabConfig(
+        users=LabConfig().users + crowd(users),
+        registration_rate=float(register_rate),
+        registration_burst=4 * register_rate,
         files=True,
         tvs=True,
         directory=True,
@@ -110,7 +125,7 @@ def _text(places: dict[str, str], told: dict[str, Any]) -> str:
         ("signer_sha256", signer),
         *_devices(told),
         *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
-        *((f"account {name}", path) for name, path in accounts.items()),
+        *_accounts(accounts),
     ]
     width = max(len(name) for name, _ in rows) + 2
     lines = ["The lab is ready, on loopback only.", ""]
@@ -129,6 +144,17 @@ def _text(places: dict[str, str], told: dict[str, Any]) -> str:
         other = next(name for name in chats if name != user)
         lines.append(f" or: softphone im chat {other}@{DOMAIN} --account {account}")
     return "\n".join([*lines, "Ctrl-C ends it."])
+
+
+def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A line for each of the lab's own users, and one for a crowd."""
+    many = [name for name in accounts if name.startswith("load")]
+    yield from (
+        (f"account {name}", path) for name, path in accounts.items() if not name.startswith("load")
+    )
+    if many:
+        folder = Path(accounts[many[0]]).parent
+        yield "users", f"{many[0]} to {many[-1]}, --password-file '{folder}/{{user}}.secret'"
 
 
 def _devices(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

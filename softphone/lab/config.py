@@ -10,7 +10,9 @@ from softphone.lab.capf_order import CapfOrder
 from softphone.machine import Transport
 from softphone.security import CryptoSuite
 
-__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login"]
+__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "crowd"]
+
+MOST_OF_A_CROWD = 10_000
 
 EXTENSIONS = {
     "600": "echo: hear yourself",
@@ -20,6 +22,7 @@ EXTENSIONS = {
     "*5USER": "join USER's call as a third party",
 }
 """What the lab answers itself."""
+FIRST_NUMBER = 1001
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,28 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LabUser:
-    """One user of the lab; `persona` is what its account file says it speaks like."""
+    """One user of the lab; `persona` is what its account file says it speaks like.
+
+    One of a `crowd` has an account and nothing else: no chat, no place in the directory.
+    """
 
     name: str
     login: Login
     persona: str = "standard"
+    crowd: bool = False
 
     @property
     def device(self) -> str:
         """The name of the user's device: that of a Jabber."""
         return f"CSF{self.name.upper()}"
+
+
+def crowd(count: int) -> tuple[LabUser, ...]:
+    """Users load00001 and on, each with a password, over TLS.  Raises ConfigurationError."""
+    if not 0 <= count <= MOST_OF_A_CROWD:
+        raise ConfigurationError(f"--users {count}: expected 0 to {MOST_OF_A_CROWD:,}")
+    login = Login(Transport.TLS)
+    return tuple(LabUser(f"load{n:05}", login, crowd=True) for n in range(1, count + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +143,12 @@ class LabConfig:
 
     def called(self, name: str) -> LabUser | None:
         """Who is called by that name, or by that number."""
-        wanted = (user for user in self.users if name in (user.name, self.number(user)))
-        return next(wanted, None)
+        numbered = enumerate(self.users, FIRST_NUMBER)
+        return next((user for n, user in numbered if name in (user.name, str(n))), None)
 
     def number(self, user: LabUser) -> str:
         """A user's number, which the directory has: 1001 and on, in the order of the users."""
-        return str(1001 + self.users.index(user))
+        return str(FIRST_NUMBER + self.users.index(user))
 
     def user_of(self, device: str) -> LabUser | None:
         """The user of a device; who shows a password over TLS has none, as with CUCM."""

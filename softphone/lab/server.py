@@ -193,7 +193,7 @@ class LabServer:
             await self._provide()
 
     async def _open_chat(self) -> None:
-        names = [user.name for user in self.config.users]
+        names = [user.name for user in self.config.users if not user.crowd]
         chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
         try:
             self.chat = await self._stack.enter_async_context(chat)
@@ -204,7 +204,7 @@ class LabServer:
     async def _open_directory(self) -> None:
         config = self.config
         self.directory = LabDirectory(
-            lab_people({user.name: config.number(user) for user in config.users}),
+            lab_people({one.name: config.number(one) for one in config.users if not one.crowd}),
             self.files.passwords,
             self.files.server,
             config.host,

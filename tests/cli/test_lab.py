@@ -117,3 +117,33 @@ def test_a_report_on_a_call_is_shown(start, tmp_path):
     assert "alice" in told["local"]
     assert "600" in told["remote"]
     assert {"mos", "mos_far", "loss", "round_trip_ms", "call_id"} < told.keys()
+
+
+def test_it_has_as_many_users_as_a_load_needs_and_a_storm_has_to_wait(start, cli, tmp_path):
+    folder = tmp_path / "lab"
+    lab = start("lab", "--dir", folder, "--users", "8", "--register-rate", "1")
+    lab.until("Ctrl-C")
+    server = json.loads((folder / "lab.json").read_text())["sip_tls"]
+    storm = cli(
+        *("load", "run", "--registrar", f"sips:{server}", "--ca", folder / "ca.crt", "--json"),
+        *("--user-template", "load{n:05}", "--password-file", f"{folder}/{{user}}.secret"),
+        *("--scenario", "register-storm", "--user-count", "8", "--calls", "8", "--rate", "500"),
+        *("--duration", "0.5"),
+    )
+    registrations = storm.summary["registrations"]
+    assert 4 <= registrations["registered"] <= 6
+    assert registrations["failed"]["503 Service Unavailable"] >= 2
+    outcome = lab.end()
+    assert outcome.code == 0
+    assert f"load00001 to load00008, --password-file '{folder}/{{user}}.secret'" in outcome.out
+    assert "account load" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    "options", [("--users", "-1"), ("--users", "10001"), ("--register-rate", "0")]
+)
+def test_a_crowd_has_limits(cli, tmp_path, options):
+    ended = cli("lab", "--dir", tmp_path / "lab", *options)
+    assert ended.code == 2
+    assert options[0] in ended.err
+    assert not (tmp_path / "lab").exists()

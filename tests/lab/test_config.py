@@ -7,6 +7,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login
 from softphone.lab.capf_order import CapfOrder
+from softphone.lab.config import crowd
 from softphone.machine import Transport
 
 
@@ -42,3 +43,15 @@ def test_only_a_login_over_tls_may_carry_srtp(transport, secure):
 
 def test_every_extension_says_what_it_is():
     assert list(EXTENSIONS) == ["600", "601", "602", "603", "*5USER"]
+
+
+def test_a_crowd_comes_after_the_labs_own_users():
+    config = LabConfig(users=LabConfig().users + crowd(3))
+    assert [user.name for user in config.users[4:]] == ["load00001", "load00002", "load00003"]
+    assert all(user.crowd and user.login.secure for user in config.users[4:])
+    last = config.users[-1]
+    assert config.number(last) == "1007"
+    assert config.called("1007") is config.called("load00003") is last
+    assert config.called("1008") is None
+    with pytest.raises(ConfigurationError, match="0 to 10,000"):
+        crowd(10_001)

@@ -13,6 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.rounds import Runs
+
 __all__ = ["DelayBank"]
 
 BIN = 0.005
@@ -60,31 +62,69 @@ class DelayBank:
         self._window_end[rows] = 0.0
 
     def observe(
-        self, rows: NDArray[np.intp], transit: NDArray[np.float64], arrival: NDArray[np.float64]
+        self,
+        rows: NDArray[np.intp],
+        runs: Runs | None,
+        transit: NDArray[np.float64],
+        arrival: NDArray[np.float64],
     ) -> None:
-        """Take the transit of one packet of each of `rows` (each at most once)."""
+        """Take the transit of one packet of each of `rows` (each at most once), or of `runs`."""
+        if runs is not None:
+            self._observe_runs(rows, runs, transit, arrival)
+            return
         self._move_windows(rows, arrival)
         current = np.minimum(self._current[rows], transit)
         self._current[rows] = current
         baseline = np.minimum(current, self._previous[rows])
         self.baseline[rows] = baseline
-        bins = ((transit - baseline) / BIN).astype(np.intp)
-        np.minimum(bins, self._histogram.shape[1] - 1, out=bins)
         weight = self._weight[rows]
-        self._flat[rows * self._histogram.shape[1] + bins] += weight
+        self._flat[self._places(rows, transit - baseline)] += weight
         # New packets weigh more instead of old ones less: one element a packet, not a whole row.
         weight *= 1.0 + 1.0 / MEMORY
         self._weight[rows] = weight
-        heavy = weight > HEAVIEST
-        if np.count_nonzero(heavy):
-            worn = rows[heavy]
-            self._histogram[worn] /= weight[heavy, None]
-            self._weight[worn] = 1.0
+        self._wear(rows, weight)
         count = self._count[rows] + 1
         self._count[rows] = count
         due = (((count + rows) & (REFRESH - 1)) == 0) | (count < REFRESH)
         if np.count_nonzero(due):
             self._refresh(rows[due])
+
+    def _observe_runs(
+        self,
+        rows: NDArray[np.intp],
+        runs: Runs,
+        transit: NDArray[np.float64],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """The same, packet after packet, but that the windows of a row move once for all."""
+        every, nth = rows[runs.ends], runs.nth
+        self._move_windows(every, arrival[runs.ends])
+        current = np.minimum(self._current[rows], runs.lowest(transit))
+        self._current[every] = current[runs.ends]
+        baseline = np.minimum(current, self._previous[rows])
+        self.baseline[every] = baseline[runs.ends]
+        weight = self._weight[rows] * (1.0 + 1.0 / MEMORY) ** nth
+        np.add.at(self._flat, self._places(rows, transit - baseline), weight)
+        heaviest = weight[runs.ends] * (1.0 + 1.0 / MEMORY)
+        self._weight[every] = heaviest
+        self._wear(every, heaviest)
+        self._count[every] += runs.lengths
+        self._refresh(every)
+
+    def _places(self, rows: NDArray[np.intp], above: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Where in the flat histogram what took so long above the baseline goes."""
+        bins = (above / BIN).astype(np.intp)
+        np.minimum(bins, self._histogram.shape[1] - 1, out=bins)
+        bins += rows * self._histogram.shape[1]
+        return bins
+
+    def _wear(self, rows: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+        """Make the weights of distinct `rows` light again before they are too heavy."""
+        heavy = weight > HEAVIEST
+        if np.count_nonzero(heavy):
+            worn = rows[heavy]
+            self._histogram[worn] /= weight[heavy, None]
+            self._weight[worn] = 1.0
 
     def _move_windows(self, rows: NDArray[np.intp], arrival: NDArray[np.float64]) -> None:
         overdue = arrival - self._window_end[rows]

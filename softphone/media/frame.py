@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -79,6 +79,10 @@ class Arrivals:
     offset: NDArray[np.int32]
     length: NDArray[np.int32]
     arrival: NDArray[np.float64]
+
+    def take(self, chosen: NDArray[np.intp]) -> Arrivals:
+        """Some of them, copied."""
+        return Arrivals(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from softphone.media.burst import BurstBank
 from softphone.media.delay import DelayBank
 from softphone.media.frame import CONCEALED, PLAYED, SILENT, Arrivals, Frames, PlayoutConfig
 from softphone.media.ring import EMPTY, NO_FRAME, Pieces, RingBank, numbers
-from softphone.media.rounds import Rounds
+from softphone.media.rounds import Rounds, Runs
 from softphone.media.timeline import Claims, TimelineBank, Verdicts
 
 __all__ = ["Arrivals", "Frames", "PlayoutBank", "PlayoutConfig"]
@@ -161,35 +161,67 @@ class PlayoutBank:
 
     def insert(self, arrivals: Arrivals) -> None:
         """Put packets into the rings; what is late or double is counted and dropped."""
-        row = arrivals.row
-        opened = self._line.opened[row]
-        if np.count_nonzero(opened) == opened.size:
-            for part in self._rounds.cut(row):
-                self._insert_one_each(row[part], arrivals, part)
-            return
-        index = np.flatnonzero(opened)
-        chosen = row[index]
-        for part in self._rounds.cut(chosen):
-            self._insert_one_each(chosen[part], arrivals, index[part])
-
-    def _insert_one_each(
-        self, rows: NDArray[np.intp], arrivals: Arrivals, source: NDArray[np.intp] | slice
-    ) -> None:
-        arrival = arrivals.arrival[source]
-        empty = (self._newest[rows] < self._head[rows]) & ~self._pending[rows]
-        idle = empty & (self._missing[rows] >= LONG_LOSS)
-        verdicts = self._line.judge(
+        opened = self._line.opened[arrivals.row]
+        if np.count_nonzero(opened) != opened.size:
+            arrivals = arrivals.take(np.flatnonzero(opened))
+        rows = arrivals.row
+        left = self._rounds.serve(
             rows,
-            Claims(
-                arrivals.sequence[source],
-                arrivals.timestamp[source],
-                arrivals.ssrc[source],
-                arrival,
-                arrivals.length[source] > 0,
-            ),
-            expected=self._delay.baseline[rows],
-            idle=idle,
+            lambda part: self._insert(rows[part], None, arrivals, part),
+            lambda part: self._insert_runs(arrivals, part),
         )
+        if left.size:
+            np.add.at(self.late, rows[left], 1)
+
+    def _insert_runs(self, arrivals: Arrivals, source: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Put in, in order of sequence, those packets that only go on with their row's source;
+        which they are."""
+        rows = arrivals.row[source]
+        baseline, idle = self._delay.baseline[rows], self._idle(rows)
+        claims = Claims.of(arrivals, source)
+        order = self._line.going_on(rows, claims, expected=baseline, idle=idle)
+        taken = np.zeros(source.size, dtype=np.bool_)
+        taken[order] = True
+        if order.size:
+            rows = rows[order]
+            self._insert(rows, Runs(rows), arrivals, source[order])
+        return taken
+
+    def _idle(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        idle: NDArray[np.bool_] = (self._newest[rows] < self._head[rows]) & ~self._pending[rows]
+        idle &= self._missing[rows] >= LONG_LOSS
+        return idle
+
+    def _insert(
+        self,
+        rows: NDArray[np.intp],
+        runs: Runs | None,
+        arrivals: Arrivals,
+        source: NDArray[np.intp] | slice,
+    ) -> None:
+        """Put in one packet of each row, or `runs` of them that go on with their source."""
+        claims = Claims.of(arrivals, source)
+        if runs is None:
+            idle, expected = self._idle(rows), self._delay.baseline[rows]
+            verdicts = self._line.judge(rows, claims, expected=expected, idle=idle)
+            self._start(rows, verdicts)
+        else:
+            verdicts = self._line.judge_runs(rows, runs, claims)
+        arrival, sound = claims.arrival, claims.sound
+        if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
+            taken, source = verdicts.taken, numbers(source)[verdicts.taken]
+            rows, arrival, sound = rows[taken], arrival[taken], sound[taken]
+            runs, verdicts = runs and Runs(rows), verdicts.select(taken)
+        number = verdicts.sequence - self._void[rows]
+        if np.count_nonzero(sound) != sound.size:
+            np.add.at(self._void, rows[~sound], 1)
+            number = number[sound] if runs is None else (number - runs.so_far(~sound))[sound]
+            rows, arrival, source = rows[sound], arrival[sound], numbers(source)[sound]
+            runs, verdicts = runs and Runs(rows), verdicts.select(sound)
+        self._delay.observe(rows, runs, arrival - verdicts.media_time, arrival)
+        self._place(rows, runs, verdicts, number, arrivals, source)
+
+    def _start(self, rows: NDArray[np.intp], verdicts: Verdicts) -> None:
         started = verdicts.started
         if np.count_nonzero(started):
             begun = rows[started]
@@ -197,65 +229,52 @@ class PlayoutBank:
             self._ring.clear(begun)
             self._begin(begun)
             self._last_sequence[begun] = verdicts.sequence[started] - 1
-        if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
-            taken, source = verdicts.taken, numbers(source)[verdicts.taken]
-            rows, arrival, idle = rows[taken], arrival[taken], idle[taken]
-            verdicts = verdicts.select(taken)
-        length = arrivals.length[source].astype(np.int64)
-        sound = length > 0
-        if np.count_nonzero(sound) != sound.size:
-            self._void[rows[~sound]] += 1
-            rows, arrival, idle = rows[sound], arrival[sound], idle[sound]
-            length, verdicts = length[sound], verdicts.select(sound)
-            source = numbers(source)[sound]
-        self._delay.observe(rows, arrival - verdicts.media_time, arrival)
-        self._place(rows, verdicts, idle, arrivals, source, length)
 
     def _place(
         self,
         rows: NDArray[np.intp],
+        runs: Runs | None,
         verdicts: Verdicts,
-        idle: NDArray[np.bool_],
+        number: NDArray[np.int64],
         arrivals: Arrivals,
         source: NDArray[np.intp] | slice,
-        length: NDArray[np.int64],
     ) -> None:
         """Decide which packets still have a time to be played at, and store those."""
-        line = self._line
+        line, length = self._line, arrivals.length[source].astype(np.int64)
         head = self._head[rows]
-        resuming = verdicts.forward & (self._newest[rows] < head)
+        empty = self._newest[rows] < np.where(self._pending[rows], self._floor[rows], head)
+        resuming = verdicts.forward & empty
+        if runs is not None:
+            resuming &= runs.so_far(resuming) == 1
         frame, rest = line.locate(rows, verdicts.timestamp, resuming)
         timely = frame >= head
-        if np.count_nonzero(idle) or not timely.all():
-            timely |= self._revive(rows, frame, resuming, idle, timely)
+        if np.count_nonzero(empty & (self._missing[rows] >= LONG_LOSS)) or not timely.all():
+            timely |= self._revive(rows, frame, resuming, timely)
         unit, octets = line.octets_per_tick[rows], line.frame_octets[rows]
-        exact = (rest == 0) & (length == octets)
+        exact, last = (rest == 0) & (length == octets), frame
         if np.count_nonzero(exact) != exact.size:
             single = unit == 0
             exact |= single
             limit = np.where(single, self.config.slot_octets, octets * (self.config.slots // 2))
             timely &= length <= limit
+            last = frame + np.where(exact, 0, (rest * unit + length - 1) // octets)
         if np.count_nonzero(timely) != timely.size:
-            self.late[rows[~timely]] += 1
+            np.add.at(self.late, rows[~timely], 1)
+        np.maximum.at(self._newest, rows[timely], last[timely])
+        if runs is not None:
+            # What the ring has no place for beside the newest would be overwritten by it.
+            timely &= frame > self._newest[rows] - self.config.slots
+        kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
         pieces = Pieces(
-            rows,
-            frame,
-            rest * unit,
-            verdicts.sequence - self._void[rows],
-            arrivals.payload_type[source],
-            arrivals.data,
-            source,
-            arrivals.offset[source].astype(np.int64),
-            length,
+            rows, frame, rest * unit, number, kind, arrivals.data, source, offset, length
         )
-        self._store(pieces, exact & timely, ~exact & timely)
+        self._ring.store(pieces, timely, exact, unit == 0, octets)
 
     def _revive(
         self,
         rows: NDArray[np.intp],
         frame: NDArray[np.int64],
         resuming: NDArray[np.bool_],
-        idle: NDArray[np.bool_],
         timely: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
         """Which packets have a time after all, since where their row plays is decided anew.
@@ -265,30 +284,9 @@ class PlayoutBank:
         frame_time = self._line.frame_time[rows]
         short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * frame_time
         dry = ~timely & (self._missing[rows] > 0) & short
-        self._pending[rows[resuming & (idle | dry)]] = True
+        self._pending[rows[resuming & (self._idle(rows) | dry)]] = True
         revived: NDArray[np.bool_] = self._pending[rows] & (frame >= self._floor[rows])
         return revived
-
-    def _store(self, pieces: Pieces, whole: NDArray[np.bool_], cut: NDArray[np.bool_]) -> None:
-        slot = pieces.frame & (self.config.slots - 1)
-        crowded = whole & (self._ring.frame[pieces.rows, slot] == pieces.frame)
-        if np.count_nonzero(crowded):
-            crowded &= self._line.octets_per_tick[pieces.rows] == 0
-            self._ring.join(pieces.select(crowded))
-            whole = whole & ~crowded
-        if np.count_nonzero(whole) == whole.size:
-            self._ring.store_whole(pieces)
-            self._newest[pieces.rows] = np.maximum(self._newest[pieces.rows], pieces.frame)
-            return
-        chosen = pieces.select(whole)
-        self._ring.store_whole(chosen)
-        self._newest[chosen.rows] = np.maximum(self._newest[chosen.rows], chosen.frame)
-        if np.count_nonzero(cut):
-            chosen = pieces.select(cut)
-            frame_octets = self._line.frame_octets[chosen.rows]
-            self._ring.store_cut(chosen, frame_octets)
-            last = chosen.frame + (chosen.skip + chosen.length - 1) // frame_octets
-            self._newest[chosen.rows] = np.maximum(self._newest[chosen.rows], last)
 
     # Out -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.rounds import Rounds
+from softphone.media.rounds import Rounds, Runs
 from softphone.rtp import ReportBlock
 
 __all__ = ["ReceptionBank"]
@@ -63,10 +63,58 @@ class ReceptionBank:
         arrival: NDArray[np.float64],
     ) -> None:
         """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
-        for part in self._rounds.cut(rows):
+
+        def one_each(part: NDArray[np.intp] | slice) -> None:
             self._update_one_each(
                 rows[part], sequence[part], timestamp[part], ssrc[part], arrival[part]
             )
+
+        def in_runs(part: NDArray[np.intp]) -> NDArray[np.bool_]:
+            order = rows[part].argsort(kind="stable")
+            at = part[order]
+            taken = np.zeros(part.size, dtype=np.bool_)
+            taken[order] = near = self._near(rows[at], sequence[at], ssrc[at])
+            if np.count_nonzero(near):
+                at = at[near]
+                self._update_runs(rows[at], sequence[at], timestamp[at], arrival[at])
+            return taken
+
+        left = self._rounds.serve(rows, one_each, in_runs)
+        if left.size:
+            np.add.at(self.received, rows[left], 1)
+
+    def _near(
+        self, rows: NDArray[np.intp], sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]
+    ) -> NDArray[np.bool_]:
+        """Which packets, n of them sorted by row, are of their row's source and so near to it that
+        none can be a jump, in whatever order; up to the first of each row that is not."""
+        ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
+        near = (ssrc == self.ssrc[rows]) & (self._counted[rows] > 0)
+        near &= (ahead > -MAX_DROPOUT // 2) & (ahead < MAX_DROPOUT // 2)
+        return Runs(rows).leading(near)
+
+    def _update_runs(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """Take packets that are near, as `_near` says."""
+        runs = Runs(rows)
+        every, lengths = rows[runs.ends], runs.lengths
+        ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
+        self.received[every] += lengths
+        self._counted[every] += lengths
+        self._highest[every] += np.maximum(np.maximum.reduceat(ahead, runs.starts), 0)
+        came = arrival * self._rate[rows]
+        ticks = (timestamp - runs.before(timestamp, self._timestamp[rows])).view(np.int32)
+        variation = np.abs(came - runs.before(came, self._transit[rows]) - ticks)
+        # A.8 over a whole run: each packet moves the estimate by a sixteenth of the rest.
+        left = lengths.repeat(lengths) - runs.nth
+        moved = np.add.reduceat(variation * (15.0 / 16.0) ** (left - 1), runs.starts) / 16.0
+        self.jitter[every] = self.jitter[every] * (15.0 / 16.0) ** lengths + moved
+        self._transit[every], self._timestamp[every] = came[runs.ends], timestamp[runs.ends]
 
     def _update_one_each(
         self,

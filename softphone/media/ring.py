@@ -148,6 +148,36 @@ class RingBank:
         if self.joined:
             self._part((rows[:, None] * self.slots + np.arange(self.slots)).ravel())
 
+    def store(
+        self,
+        pieces: Pieces,
+        timely: NDArray[np.bool_],
+        exact: NDArray[np.bool_],
+        single: NDArray[np.bool_],
+        frame_octets: NDArray[np.int64],
+    ) -> None:
+        """Store the `timely` of these payloads: those that are `exact` whole, the others cut into
+        frames of `frame_octets`.
+
+        One that is `single`, which cannot be cut, joins what its frame holds already.  A row may
+        have many payloads, in order, if no two of its frames share a slot.
+        """
+        whole, joining = exact & timely, single & exact & timely
+        if np.count_nonzero(joining):
+            flat = pieces.rows * self.slots + (pieces.frame & (self.slots - 1))
+            again = np.append(False, (flat[1:] == flat[:-1]) & joining[:-1])
+            joining &= again | (self.frames[flat] == pieces.frame)
+            whole &= ~joining
+        if np.count_nonzero(whole) == whole.size:
+            self.store_whole(pieces)
+            return
+        self.store_whole(pieces.select(whole))
+        if np.count_nonzero(joining):
+            self.join(pieces.select(joining))
+        cut = timely & ~exact
+        if np.count_nonzero(cut):
+            self.store_cut(pieces.select(cut), frame_octets[cut])
+
     def store_whole(self, pieces: Pieces) -> None:
         """Store payloads that are one frame each (`skip` 0, `length` within a slot)."""
         if not pieces.rows.size:

@@ -7,10 +7,14 @@ one has followed it in sequence, so that a stray packet disturbs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from softphone.media.frame import Arrivals
+from softphone.media.rounds import Runs
 
 __all__ = ["Claims", "TimelineBank", "Verdicts"]
 
@@ -20,6 +24,13 @@ JUMP_IN_PAUSE = 0.1
 """Seconds of change in transit after which the sender's clock must have jumped."""
 REMEMBERED = 64
 """Sequence numbers that a packet may be behind: as far back duplicates are known."""
+
+
+Place: TypeAlias = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
+]
+"""Where packets are by what they claim: ahead of the highest in sequence and moved from its
+timestamp; sequence and timestamp extended; seconds since the row's origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,21 @@ class Claims:
     ssrc: NDArray[np.uint32]
     arrival: NDArray[np.float64]
     sound: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, arrivals: Arrivals, source: NDArray[np.intp] | slice) -> Claims:
+        """What some of `arrivals` say."""
+        return cls(
+            arrivals.sequence[source],
+            arrivals.timestamp[source],
+            arrivals.ssrc[source],
+            arrivals.arrival[source],
+            arrivals.length[source] > 0,
+        )
+
+    def take(self, chosen: NDArray[np.intp]) -> Claims:
+        """Some of them."""
+        return Claims(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +160,9 @@ class TimelineBank:
         `expected` is the row's least transit lately; an `idle` row takes a new source at once.
         """
         sequence, timestamp, ssrc = claims.sequence, claims.timestamp, claims.ssrc
-        top = self._top_sequence[rows]
-        ahead = (sequence - top.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        place = self._read(rows, claims)
+        ahead, moved, number, ticks, media_time = place
         last = self._top_timestamp[rows]
-        moved = (timestamp - last.astype(np.uint32)).astype(np.int32).astype(np.int64)
-        number, ticks = top + ahead, last + moved
-        media_time = (ticks - self._clock_origin[rows]) / self._rate[rows]
         heard = self._heard[rows]
         drift = np.abs(claims.arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
@@ -148,7 +171,7 @@ class TimelineBank:
         foreign |= claims.sound & (ahead > 0) & jumped
         foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
         if np.count_nonzero((ahead == 1) & ~foreign) == rows.size:
-            return self._advance(rows, claims, (number, ticks, media_time), foreign)
+            return self._advance(rows, claims, place, foreign)
         started = foreign.copy()
         if np.count_nonzero(foreign):
             started[foreign] = self._believe(
@@ -167,16 +190,90 @@ class TimelineBank:
         self._top_timestamp[rows] = np.where(forward & claims.sound, ticks, last)
         return Verdicts(fresh, started, forward, number, ticks, media_time)
 
+    def going_on(
+        self,
+        rows: NDArray[np.intp],
+        claims: Claims,
+        *,
+        expected: NDArray[np.float64],
+        idle: NDArray[np.bool_],
+    ) -> NDArray[np.intp]:
+        """The places of the packets, any number of each row, that only go on with their row's
+        source; sorted by row, and in each by sequence.
+
+        They are those of which `judge`, asked for one packet after the other in that order, would
+        find none foreign, and none is of an idle row.  A stranger's packet, or one whose clock has
+        jumped, ends it for its row.
+        """
+        ahead = self._ahead(rows, claims.sequence)
+        own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows] & ~idle
+        own &= (ahead > -REMEMBERED) & (ahead <= MAX_DROPOUT)
+        order = rows.argsort(kind="stable")
+        if np.count_nonzero(own) != own.size:
+            order = order[Runs(rows[order]).leading(own[order])]
+        order = order[np.lexsort((ahead[order], rows[order]))]
+        rows, claims, expected = rows[order], claims.take(order), expected[order]
+        return order[self._steady(rows, Runs(rows), claims, expected)]
+
+    def _steady(
+        self, rows: NDArray[np.intp], runs: Runs, claims: Claims, expected: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Which packets of runs in order of sequence come before the first whose clock jumps."""
+        ahead, moved, _, _, media_time = self._read(rows, claims)
+        transit = claims.arrival - media_time
+        least = np.minimum(runs.before(runs.lowest(transit), np.inf), expected)
+        guiding = claims.sound & (ahead > 0)
+        highest = -runs.lowest(np.where(guiding, -moved, 0))
+        jumped = (np.abs(transit - least) > JUMP) | (moved < runs.before(highest, 0))
+        return runs.leading(~(guiding & jumped))
+
+    def _ahead(self, rows: NDArray[np.intp], sequence: NDArray[np.uint16]) -> NDArray[np.int64]:
+        """How far each packet is ahead of the highest in sequence of its row, int64[n]."""
+        top = self._top_sequence[rows].astype(np.uint16)
+        return (sequence - top).astype(np.int16).astype(np.int64)
+
+    def _read(self, rows: NDArray[np.intp], claims: Claims) -> Place:
+        ahead = self._ahead(rows, claims.sequence)
+        last = self._top_timestamp[rows]
+        moved = (claims.timestamp - last.astype(np.uint32)).astype(np.int32).astype(np.int64)
+        number, ticks = self._top_sequence[rows] + ahead, last + moved
+        return ahead, moved, number, ticks, (ticks - self._clock_origin[rows]) / self._rate[rows]
+
+    def judge_runs(self, rows: NDArray[np.intp], runs: Runs, claims: Claims) -> Verdicts:
+        """Judge runs that go on with their source, as `going_on` says."""
+        ahead, moved, number, ticks, media_time = self._read(rows, claims)
+        seen, every = self._seen[rows], rows[runs.ends]
+        bits = np.uint64(1) << np.maximum(-ahead, 0).astype(np.uint64)
+        double = (ahead == runs.before(ahead, -REMEMBERED)) | ((ahead <= 0) & (seen & bits != 0))
+        np.add.at(self.duplicates, rows[double], 1)
+        fresh = ~double
+        forward = fresh & (ahead > 0)
+        self._remember_runs(every, runs, ahead)
+        self._top_sequence[every] += np.maximum(ahead[runs.ends], 0)
+        guiding = np.where(forward & claims.sound, moved, 0)
+        self._top_timestamp[every] += np.maximum.reduceat(guiding, runs.starts)
+        self._doubted[every] = False
+        return Verdicts(fresh, np.zeros_like(fresh), forward, number, ticks, media_time)
+
+    def _remember_runs(self, rows: NDArray[np.intp], runs: Runs, ahead: NDArray[np.int64]) -> None:
+        """Note the runs of k `rows` in their windows of sequence numbers."""
+        climb = np.maximum(ahead[runs.ends], 0)
+        behind = climb.repeat(runs.lengths) - ahead
+        # NumPy shifts by more than there are bits to nothing.
+        bits = np.uint64(1) << behind.astype(np.uint64)
+        kept = self._seen[rows] << climb.astype(np.uint64)
+        self._seen[rows] = kept | np.bitwise_or.reduceat(bits, runs.starts)
+
     def _advance(
         self,
         rows: NDArray[np.intp],
         claims: Claims,
-        place: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]],
+        place: Place,
         foreign: NDArray[np.bool_],
     ) -> Verdicts:
         """The verdicts where each packet is the next one of its source; `place` says where it is
         in sequence, in ticks and in seconds, `foreign` is nowhere true."""
-        number, ticks, media_time = place
+        _, _, number, ticks, media_time = place
         self._doubted[rows] = False
         self._seen[rows] = self._seen[rows] << np.uint64(1) | np.uint64(1)
         self._top_sequence[rows] = number
@@ -249,9 +346,10 @@ class TimelineBank:
         frame, rest = np.divmod(ticks, self.frame_ticks[rows])
         off = movable & (rest != 0)
         if np.count_nonzero(off):
+            # A row's other packets are seen from its new grid, too.
             self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
-            frame[off] += 1
-            rest[off] = 0
+            ticks = timestamp - self._frame_origin[rows]
+            frame, rest = np.divmod(ticks, self.frame_ticks[rows])
         return frame, rest
 
     def frame_at(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.delay import HEAVIEST, DelayBank
+from softphone.media.delay import HEAVIEST, REFRESH, DelayBank
+from softphone.media.rounds import Runs
 
 ROW = np.array([0])
 
@@ -19,7 +20,7 @@ def opened(percentile: float = 0.95) -> DelayBank:
 def observe(bank: DelayBank, transits: np.ndarray, start: float = 0.0) -> None:
     for number, transit in enumerate(transits.tolist()):
         arrival = start + 0.02 * number + transit
-        bank.observe(ROW, np.array([transit]), np.array([arrival]))
+        bank.observe(ROW, None, np.array([transit]), np.array([arrival]))
 
 
 def test_without_variation_the_target_is_the_minimum() -> None:
@@ -82,7 +83,7 @@ def test_weights_stay_bounded_for_ever() -> None:
     bank = opened()
     rows = np.arange(1)
     for number in range(8000):
-        bank.observe(rows, np.array([0.001 * (number % 30)]), np.array([0.02 * number]))
+        bank.observe(rows, None, np.array([0.001 * (number % 30)]), np.array([0.02 * number]))
     assert bank._weight[0] <= HEAVIEST * 1.01
     assert np.isfinite(bank._histogram).all()
     assert bank.target[0] == pytest.approx(0.03, abs=0.006)
@@ -95,3 +96,43 @@ def test_opening_a_row_starts_it_afresh() -> None:
     assert bank.target[0] == 0.03
     observe(bank, np.full(30, 5.0))
     assert bank.target[0] == 0.03
+
+
+def test_runs_are_observed_as_one_packet_after_the_other() -> None:
+    generator = np.random.default_rng(5)
+    together, single = (DelayBank(3, maximum=0.2, percentile=0.9) for _ in range(2))
+    for bank in (together, single):
+        for row in range(3):
+            bank.open(row, minimum=0.02)
+    for second in range(6):
+        counts = generator.integers(1, 40, 3)
+        rows = np.repeat(np.arange(3), counts)
+        # All have come at once: the first have taken longest.
+        transit = 0.02 * np.concatenate([np.arange(count, 0, -1) for count in counts])
+        transit += generator.uniform(0.0, 0.1, rows.size)
+        arrival = np.full(rows.size, float(second))
+        together.observe(rows, Runs(rows), transit, arrival)
+        for at in range(rows.size):
+            one = slice(at, at + 1)
+            single.observe(rows[one], None, transit[one], arrival[one])
+        assert together.baseline.tolist() == single.baseline.tolist()
+    assert together._histogram == pytest.approx(single._histogram)
+    assert together._weight == pytest.approx(single._weight)
+    assert together._count.tolist() == single._count.tolist()
+    # Of one packet at a time the target is computed now and then; of a run at its end.
+    for row in range(3):
+        while (single._count[row] + row) % REFRESH:
+            for bank in (together, single):
+                bank.observe(np.array([row]), None, np.array([9.0]), np.array([6.0]))
+    assert together.target.tolist() == single.target.tolist()
+
+
+def test_weights_of_runs_stay_bounded_too() -> None:
+    bank = opened()
+    rows = np.zeros(400, dtype=np.intp)
+    for number in range(20):
+        transit = np.tile(0.001 * np.arange(20), 20)
+        bank.observe(rows, Runs(rows), transit, np.full(400, 8.0 * number))
+    assert bank._weight[0] <= HEAVIEST * 10
+    assert np.isfinite(bank._histogram).all()
+    assert bank.target[0] == pytest.approx(0.02, abs=0.006)

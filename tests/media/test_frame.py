@@ -9,6 +9,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.frame import CONCEALED, PLAYED, SILENT, FrameStatus, PlayoutConfig
+from tests.support.trace import Sent, arrivals
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,11 @@ def test_for_arrays_there_is_each_status_as_a_number_of_their_kind():
     status = np.array([1, 2, 0, 1], dtype=np.uint8)
     assert (status == PLAYED).tolist() == [True, False, False, True]
     assert np.where(status == CONCEALED, SILENT, status).dtype == np.uint8
+
+
+def test_some_arrivals_are_taken_with_their_payloads() -> None:
+    packets = [Sent(0.02 * at, at, 160 * at, mark=at) for at in range(4)]
+    chosen = arrivals([0, 1, 2, 3], packets).take(np.array([1, 3]))
+    assert chosen.row.tolist() == chosen.sequence.tolist() == [1, 3]
+    assert chosen.data[:, chosen.offset[0]].tolist() == [1, 3]
+    assert chosen.arrival.tolist() == [0.02, 0.06]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -128,3 +129,46 @@ def test_another_codec_that_was_agreed_is_told_once_and_an_unknown_one_never():
     assert bank.unknown_type[row] == 1
     hear(wire, voice(7, payload_type=0))
     assert PayloadTypeChanged(wire.b.handle, 0) in bank.take_events()
+
+
+def calls_of(work):
+    """How many functions, Python's and others', `work` calls."""
+    counted = 0
+
+    def count(frame, event, argument):
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+@pytest.mark.parametrize("order", ["in order", "backwards", "every other first"])
+def test_a_backlog_of_many_packets_of_a_stream_costs_little_more_than_one(order):
+    """A far end that is loaded beyond what it holds serves its calls by turns: each then has all
+    that it owes come at once.  The work on arrays must not be done once a packet."""
+
+    def cost(depth):
+        wire = Wire()
+        hear(wire, voice(1), voice(2))
+        backlog = [voice(sequence) for sequence in range(3, 3 + depth)]
+        if order == "backwards":
+            backlog.reverse()
+        elif order != "in order":
+            backlog = backlog[::2] + backlog[1::2]
+        media, _ = arrive(wire, *backlog)
+        bank = wire.b.bank
+        counted = calls_of(lambda: receive(bank, wire.b.incoming, media, now=0.5))
+        assert bank.packets_received[wire.b.row] == 2 + depth
+        assert bank.reception.cumulative_lost(slice(0, 1))[0] == 0
+        return counted
+
+    cost(1)  # what is made once
+    # Done once a packet it would be 60 times as much.
+    assert cost(60) <= 5 * cost(1)
+    assert cost(60) <= 1.5 * cost(10)

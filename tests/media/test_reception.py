@@ -1,10 +1,14 @@
-"""Reception statistics of a bank; compared with the scalar ones in tests/rfc/test_rfc3550.py."""
+"""Reception statistics of a bank; compared with the scalar ones in tests/rfc/test_rfc3550.py,
+and here where many packets of a row come at once."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from softphone.media.reception import ReceptionBank
+from softphone.media.rounds import MOST_ROUNDS
+from softphone.rtp.sequence import Reception
 
 
 def opened(rows: int = 1) -> ReceptionBank:
@@ -117,3 +121,50 @@ def test_an_empty_batch_is_nothing() -> None:
     bank = opened()
     feed(bank, [])
     assert bank.received[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_backlog_counts_as_its_packets_one_by_one(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    single = [Reception(clock_rate_hz=8000, trusted=True) for _ in range(4)]
+    bank = opened(4)
+    for batch in range(12):
+        rows, numbers = [], []
+        for row in range(4):
+            # Lost, doubled and out of order.
+            come = 65_400 + 50 * batch + generator.integers(0, 50, generator.integers(1, 40))
+            rows += [row] * come.size
+            numbers += come.tolist()
+        shuffled = generator.permutation(len(rows))
+        row_of, number = np.array(rows)[shuffled], np.array(numbers)[shuffled]
+        arrival = float(batch) + np.sort(generator.random(len(rows)) * 0.01)
+        bank.update(
+            row_of,
+            (number % (1 << 16)).astype(np.uint16),
+            (number * 160).astype(np.uint32),
+            np.full(number.size, 9, dtype=np.uint32),
+            arrival,
+        )
+        for row, given, came in zip(
+            row_of.tolist(), number.tolist(), arrival.tolist(), strict=True
+        ):
+            single[row].update(given % (1 << 16), given * 160, now=came)
+    for row, reception in enumerate(single):
+        block, report = bank.report(row), reception.report()
+        assert block.highest_sequence == report.highest_sequence
+        assert block.cumulative_lost == report.cumulative_lost
+        assert bank.jitter[row] == pytest.approx(reception.jitter)
+
+
+def test_a_source_that_changes_with_every_packet_is_not_followed_for_ever() -> None:
+    bank = opened()
+    count = 100
+    bank.update(
+        np.zeros(count, dtype=np.intp),
+        np.arange(count, dtype=np.uint16),
+        np.arange(count, dtype=np.uint32),
+        np.arange(count, dtype=np.uint32),
+        np.zeros(count),
+    )
+    assert bank.ssrc[0] == MOST_ROUNDS - 1
+    assert bank.received[0] == count

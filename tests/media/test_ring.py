@@ -178,3 +178,33 @@ def test_only_the_rows_in_use_take_memory():
         for frame in range(32):
             bank.store_whole(pieces([row], [frame], [b"x" * NEAR]))
     assert resident() - before < 4 << 20
+
+
+def test_each_payload_is_stored_as_it_fits_in() -> None:
+    bank = RingBank(4, 8, 4)
+    for row in range(4):
+        bank.open(row, silence=0)
+    bank.store_whole(pieces([2], [7], [b"old"]))
+    given = pieces([0, 1, 1, 2, 3], [5, 5, 6, 7, 1], [b"abcd", b"ef", b"ghij", b"new", b"late"])
+    timely = np.array([True, True, True, True, False])
+    exact = np.array([True, False, True, True, True])
+    single = np.array([False, False, False, True, False])
+    bank.store(given, timely, exact, single, np.full(5, 4))
+    assert read(bank, 0, 5, 4) == b"abcd"
+    assert read(bank, 1, 5, 4) == b"ef\0\0"
+    assert read(bank, 1, 6, 4) == b"ghij"
+    assert bank.take_joined(2, 7) == [b"old", b"new"]
+    assert bank.frame[3, 1] < 0
+
+
+def test_payloads_that_cannot_be_cut_join_the_one_that_came_with_them() -> None:
+    bank = RingBank(2, 8, 4)
+    for row in range(2):
+        bank.open(row, silence=0)
+    given = pieces([0, 0, 0, 1], [3, 3, 4, 3], [b"ab", b"cd", b"ef", b"gh"])
+    every = np.ones(4, dtype=np.bool_)
+    bank.store(given, every, every, every, np.ones(4, dtype=np.int64))
+    assert bank.take_joined(0, 3) == [b"ab", b"cd"]
+    assert bank.take_joined(0, 4) == bank.take_joined(1, 3) == []
+    assert read(bank, 0, 4, 2) == b"ef"
+    assert read(bank, 1, 3, 2) == b"gh"

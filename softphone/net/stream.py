@@ -194,10 +194,6 @@ class StreamConnection(asyncio.BufferedProtocol):
         view = _room.view
         data = bytes(view[:nbytes])
         view[:nbytes] = bytes(nbytes)
-        self.data_received(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Pass bytes on."""
         if not self._heard:
             self._heard = True
             self._disarm()

@@ -38,6 +38,7 @@ class _Room(threading.local):
 
 
 _room = _Room()
+_nobody = asyncio.BufferedProtocol()
 
 
 class StreamOwner(Protocol):
@@ -216,6 +217,9 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._disarm()
         self._wake()
         self._pending.clear()
+        if self._transport is not None:
+            # asyncio's TLS keeps the methods of whom it read for, and us with them.
+            self._transport.set_protocol(_nobody)
         if self.on_end is not None:
             self.on_end()
         if not self.finished.done():

@@ -42,6 +42,9 @@ class Wire(asyncio.Transport):
         self.reading = True
         self.closed = self.aborted = False
 
+    def set_protocol(self, protocol):
+        self.protocol = protocol
+
     def pause_reading(self):
         self.reading = False
 

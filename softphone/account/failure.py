@@ -33,7 +33,8 @@ def registration_failure(
         message = f"{place} did not accept our credentials: {reason or status}"
         return AuthenticationFailed(message, status=status, reason=reason)
     if status in (0, 408):
-        message = f"{place} did not answer our REGISTER{': ' + reason if reason else ''}"
+        why = _silence(target) if unanswered else reason
+        message = f"{place} did not answer our REGISTER{': ' + why if why else ''}"
         return RegistrationTimeout(message, status=status, reason=reason)
     message = f"{place} refused our registration: {status} {reason}".rstrip()
     advice = explain_registrar(reason, status)
@@ -41,3 +42,11 @@ def registration_failure(
         message += f": {advice}"
     wait = 0.0 if change is None else change.retry_after
     return RegistrationRefused(message, status=status, reason=reason, retry_after=wait)
+
+
+def _silence(target: Target) -> str:
+    """What to look at when nobody has said a word; over UDP nobody refuses a connection either."""
+    return (
+        "is that the server's address and port, and do firewalls let "
+        f"{target.transport.upper()} through?"
+    )

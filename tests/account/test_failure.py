@@ -91,3 +91,15 @@ def test_the_words_of_a_registrar_that_are_known_come_with_advice():
     error = registration_failure(changed(403, words), None, TARGET)
     assert "security profile" in str(error)
     assert error.reason == words
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_silence_comes_with_advice_and_a_408_of_the_server_does_not(transport):
+    place = Target(transport, "pbx.example.test", 5060)
+    silent = str(
+        registration_failure(changed(408, "Request Timeout", unanswered=True), None, place)
+    )
+    assert f"firewalls let {transport.upper()} through" in silent
+    assert "Request Timeout" not in silent
+    told = str(registration_failure(changed(408, "Too slow"), None, place))
+    assert told.endswith("did not answer our REGISTER: Too slow")

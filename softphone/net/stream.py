@@ -24,6 +24,7 @@ __all__ = ["StreamConnection", "StreamOwner", "address_of", "alert_of", "connect
 _ALERT = re.compile(r"ALERT_([A-Z_]+)")
 ROOM = 1 << 16
 """Octets that are read at once, of any connection."""
+_BLANK = bytes(ROOM)
 
 
 class _Room(threading.local):
@@ -167,7 +168,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         """End the connection once everything has been written."""
         self.flush()
         self._closing = True
-        if self._transport is not None:
+        # asyncio's TLS forgets itself at a second `close`, and its end is then told to nobody.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self, failure: SoftphoneError | None = None) -> None:
@@ -217,15 +219,17 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._disarm()
         self._wake()
         self._pending.clear()
-        if self._transport is not None:
-            # asyncio's TLS keeps the methods of whom it read for, and us with them.
-            self._transport.set_protocol(_nobody)
+        # TLS that broke off in the middle of a read has left there what came before.
+        _room.view[:] = _BLANK
         if self.on_end is not None:
             self.on_end()
         if not self.finished.done():
             self.finished.set_result(None)
         if self._flow is not None:
             self._owner.ended(self._flow, self._reason(exc))
+        if self._transport is not None:
+            # asyncio's TLS keeps the methods of whom it read for, and us with them.
+            self._transport.set_protocol(_nobody)
 
     def _disarm(self) -> None:
         if self._timer is not None:

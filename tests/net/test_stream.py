@@ -57,6 +57,9 @@ class Wire(asyncio.Transport):
     def write(self, data):
         self.writes.append(data)
 
+    def is_closing(self):
+        return self.closed or self.aborted
+
     def close(self):
         self.closed = True
 

@@ -4,6 +4,7 @@
     |-- ConfigurationError            what you gave us is wrong: a file, a key, an option
     |-- LocalProtocolError            a command that the state does not allow: our own misuse
     |-- TransportError                a connection could not be made or was lost
+    |   |-- ConnectionLost            one that had been made is gone
     |   |-- TransportTimeout
     |   `-- ServerClosed              closed right after the handshake: it probably refused us
     |-- CertificateError              the far end's certificate was not accepted
@@ -62,6 +63,7 @@ __all__ = [
     "CertificateUntrusted",
     "CipherRefused",
     "ConfigurationError",
+    "ConnectionLost",
     "Declined",
     "DirectoryError",
     "DirectoryRefused",
@@ -109,6 +111,10 @@ class LocalProtocolError(SoftphoneError):
 
 class TransportError(SoftphoneError):
     """A connection could not be made, or was lost."""
+
+
+class ConnectionLost(TransportError):
+    """A connection that had been made is gone, before what was asked over it was answered."""
 
 
 class TransportTimeout(TransportError):

@@ -7,14 +7,20 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from softphone.account import Account, AccountConfig, AccountSetup
-from softphone.errors import LocalProtocolError, RegistrationError, SoftphoneError
+from softphone.errors import (
+    ConnectionLost,
+    LocalProtocolError,
+    RegistrationError,
+    SoftphoneError,
+)
 from softphone.load.cause import cause_of
 from softphone.load.tally import Tally
 
 __all__ = ["LoadUser"]
 
 TRIES = 4
-"""Times that a registrar is asked that says 503: it asks for patience, not for silence."""
+"""Times that a registrar is asked that says 503, or loses the connection: it asks for patience, not
+for silence."""
 INVITED = 3
 """So many times as often it is asked where it has said when (Retry-After)."""
 FIRST_WAIT = 1.0
@@ -72,9 +78,10 @@ class LoadUser:
         gate: AbstractAsyncContextManager[object] | None = None,
         pause: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
-        """Connect and register; a registrar that says 503 is asked `tries` times in all, not before
-        its Retry-After is over.  No attempt begins but through `gate`, which no wait keeps shut;
-        `pause` waits so many seconds, and says whether it is still worth while.
+        """Connect and register; a registrar that says 503, or loses the connection before it has
+        answered, is asked `tries` times in all, not before its Retry-After is over.  No attempt
+        begins but through `gate`, which no wait keeps shut; `pause` waits so many seconds, and says
+        whether it is still worth while.
 
         Raises what `Phone.register` does.
         """
@@ -85,17 +92,21 @@ class LoadUser:
                 async with gate or nullcontext():
                     await self._register()
                 return
-            except RegistrationError as error:
+            except (RegistrationError, ConnectionLost) as error:
                 wait = self._wait(error, attempt, tries)
                 if wait is None or not await (pause or _sleep)(wait):
                     raise
                 self._tally().retried += 1
 
-    def _wait(self, error: RegistrationError, attempt: int, tries: int) -> float | None:
+    def _wait(
+        self, error: RegistrationError | ConnectionLost, attempt: int, tries: int
+    ) -> float | None:
         """Seconds until it is asked again; None: it is not."""
-        asked = error.retry_after
+        busy, asked = True, 0.0
+        if isinstance(error, RegistrationError):
+            busy, asked = error.status == 503, error.retry_after
         most = tries * INVITED if asked and tries > 1 else tries
-        if error.status != 503 or attempt >= most or asked > LONGEST_WAIT:
+        if not busy or attempt >= most or asked > LONGEST_WAIT:
             return None
         # Users that were turned away together come back one after the other.
         share = self.number % 8 / 8

@@ -15,7 +15,13 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from softphone.errors import ServerClosed, SoftphoneError, TransportError, TransportTimeout
+from softphone.errors import (
+    ConnectionLost,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
 from softphone.machine import Address, Flow
 from softphone.net.limits import Limits
 
@@ -259,7 +265,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             return _server_closed(exc, credential=self._credential)
         if exc is None:
             return None
-        return TransportError(f"the connection was lost: {exc}")
+        return ConnectionLost(f"the connection was lost: {exc}")
 
 
 def _server_closed(exc: Exception | None, *, credential: bool) -> ServerClosed:

@@ -8,6 +8,7 @@ from softphone.account.failure import registration_failure
 from softphone.errors import (
     AuthenticationFailed,
     CertificateUntrusted,
+    ConnectionLost,
     RegistrationRefused,
     RegistrationTimeout,
     TransportError,
@@ -71,7 +72,7 @@ def test_a_connection_that_was_not_made_is_the_cause(change):
 )
 def test_a_503_of_our_own_refuses_nothing(reason, said):
     error = registration_failure(changed(503, reason, unanswered=True), None, TARGET)
-    assert type(error) is TransportError
+    assert type(error) is ConnectionLost
     assert str(error) == f"tls:pbx.example.test:5061: no answer to our REGISTER: {said}"
 
 

@@ -7,15 +7,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
+from softphone.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    LocalProtocolError,
+    RegistrationRefused,
+    TransportError,
+)
 from softphone.load import user as room
 from softphone.load.tally import Tally
 from softphone.load.user import LoadUser
 
 
 class Account:
-    """An account whose registrar gives these answers, one a start; 0 is a welcome, and a pair has a
-    Retry-After."""
+    """An account whose registrar gives these answers, one a start; 0 is a welcome, a pair has a
+    Retry-After, and an exception is raised."""
 
     def __init__(self, config, answers):
         self.config = config
@@ -25,6 +31,8 @@ class Account:
 
     async def start(self):
         answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
         status, retry_after = answer if isinstance(answer, tuple) else (answer, 0.0)
         if status:
             raise RegistrationRefused("no", status=status, retry_after=retry_after)
@@ -80,6 +88,25 @@ async def test_a_busy_registrar_is_asked_again(user):
     assert made.refusal == ""
     assert (tally.registrations, tally.registered, tally.retried) == (3, 1, 2)
     assert tally.registrations_failed == {"503 Service Unavailable": 2}
+
+
+async def test_one_that_loses_the_connection_is_asked_again(user):
+    lost = ConnectionLost("no answer to our REGISTER")
+    made, tally = user(lost, lost, 0)
+    await made.register(tries=4)
+    assert (tally.registrations, tally.registered, tally.retried) == (3, 1, 2)
+    assert tally.registrations_failed == {"connection lost": 2}
+    made, tally = user(lost, lost)
+    with pytest.raises(ConnectionLost):
+        await made.register(tries=2)
+    assert (tally.registrations, tally.retried) == (2, 1)
+
+
+async def test_one_that_cannot_be_reached_is_not(user):
+    made, tally = user(TransportError("cannot be reached"))
+    with pytest.raises(TransportError):
+        await made.register(tries=4)
+    assert (tally.registrations, tally.retried) == (1, 0)
 
 
 async def test_but_not_for_ever(user):

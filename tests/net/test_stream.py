@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from softphone.errors import ServerClosed, TransportError, TransportTimeout
+from softphone.errors import ConnectionLost, ServerClosed, TransportError, TransportTimeout
 from softphone.machine import Flow, Transport
 from softphone.net import Limits
 from softphone.net.stream import ROOM, StreamConnection, address_of, alert_of, connect_socket
@@ -206,6 +206,7 @@ async def test_an_end_is_told_with_its_cause(secure, heard, exc, expected):
     connection.connection_lost(exc)
     ((_, error),) = owner.endings
     assert (None if error is None else str(error)) == expected
+    assert error is None or type(error) is ConnectionLost
     assert connection.finished.done()
 
 

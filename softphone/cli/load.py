@@ -34,9 +34,9 @@ async def run_load(face: Face, options: LoadOptions) -> int:
     async with _watched(face, options, plan) as watcher:
         result = await conduct(plan, options.workers, watcher, ray=options.ray)
     verdicts = judge(result, expectations)
-    _report(face, options, result, verdicts, None)
+    written = _report(face, options, result, verdicts, None)
     _tell(face, result, verdicts)
-    return _code(result, verdicts)
+    return _code(result, verdicts) or (DONE if written else FAILED)
 
 
 async def find(face: Face, options: CapacityOptions) -> int:
@@ -72,7 +72,7 @@ async def find(face: Face, options: CapacityOptions) -> int:
             on_trial=trial,
         )
     verdicts = judge(result, expectations)
-    _report(face, options, result, verdicts, search)
+    written = _report(face, options, result, verdicts, search)
     face.summary(
         search.sentence(),
         **result.summary(verdicts),
@@ -80,7 +80,7 @@ async def find(face: Face, options: CapacityOptions) -> int:
     )
     if search.interrupted:
         return INTERRUPTED
-    return DONE if search.confirmed and search.bound is None else FAILED
+    return DONE if written and search.confirmed and search.bound is None else FAILED
 
 
 def _capacity(search: CapacitySearch) -> dict[str, object]:
@@ -102,8 +102,11 @@ def _check(options: LoadOptions) -> None:
     """What would be found out only at the end is found out now.  Raises ConfigurationError."""
     if options.workers < 1:
         raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
-    if options.report is not None and not options.report.absolute().parent.is_dir():
-        raise ConfigurationError(f"--report {options.report}: there is no such folder")
+    report = options.report
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigurationError(f"--report {report}: there is no such folder")
+    if report is not None and report.is_dir():
+        raise ConfigurationError(f"--report {report}: that is a folder; name a file in it")
 
 
 @dataclass(slots=True)
@@ -154,11 +157,19 @@ def _report(
     result: Result,
     verdicts: Sequence[Verdict],
     search: CapacitySearch | None,
-) -> None:
-    if options.report is not None:
-        wall = datetime.now().astimezone()
+) -> bool:
+    """Write the report, if one is asked for; False: it could not be, and the figures are told all
+    the same."""
+    if options.report is None:
+        return True
+    wall = datetime.now().astimezone()
+    try:
         write_report(options.report, result, verdicts, search=search, wall=wall)
-        face.event("report", f"the report is {options.report}", path=str(options.report))
+    except ConfigurationError as error:
+        face.error(str(error), FAILED)
+        return False
+    face.event("report", f"the report is {options.report}", path=str(options.report))
+    return True
 
 
 def _tell(face: Face, result: Result, verdicts: Sequence[Verdict]) -> None:

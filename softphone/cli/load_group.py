@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -31,9 +32,22 @@ EXIT_CODES = (
 def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool) -> None:
     """Run a command; however it ends, the fields of its summary are there."""
     from softphone.cli.run import Options, run
-    from softphone.load.result import BLANK
+    from softphone.errors import SoftphoneError
+    from softphone.load.result import BLANK, NO_RESULT
 
-    sys.exit(run(Options(json, summary=BLANK), command))
+    summary = dict(BLANK)
+
+    async def told(face: Face) -> int:
+        try:
+            return await command(face)
+        except SoftphoneError as error:
+            summary["invalid_because"] = [f"{NO_RESULT}: {error}"]
+            raise
+        except asyncio.CancelledError:
+            summary["interrupted"] = True
+            raise
+
+    sys.exit(run(Options(json, summary=summary), told))
 
 
 @group.command(epilog=EXIT_CODES)

@@ -12,7 +12,7 @@ from softphone.load.plan import LoadPlan
 from softphone.load.tally import Second, Tally
 from softphone.load.verdict import Expectation, Verdict
 
-__all__ = ["BLANK", "Result", "causes", "figures", "judge", "ranks", "second_fields"]
+__all__ = ["BLANK", "NO_RESULT", "Result", "causes", "figures", "judge", "ranks", "second_fields"]
 
 
 @dataclass(slots=True)
@@ -197,10 +197,11 @@ def causes(total: Tally) -> dict[str, int]:
     return found
 
 
+NO_RESULT = "the run came to no result"
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
         "valid": False,
-        "invalid_because": ["the run did not come to its end"],
+        "invalid_because": [NO_RESULT],
         "interrupted": False,
         **_fields(Tally()),
         "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},

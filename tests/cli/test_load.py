@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from softphone.errors import ConfigurationError
+
 RUN = ("load", "run", "--target", "600", "--calls", "3", "--rate", "20", "--duration", "1")
 
 
@@ -84,6 +86,32 @@ def test_a_report_is_written(run, tmp_path):
     assert f"the report is {file}" in ended.out
     assert "AEAD_AES_256_GCM 3" in file.read_text()
     assert run("--report", tmp_path / "none" / "r.html").code == 2
+    ended = run("--report", tmp_path)
+    assert ended.code == 2
+    assert "that is a folder" in ended.err
+
+
+def test_a_report_that_cannot_be_written_in_the_end_does_not_take_the_figures_with_it(
+    run, monkeypatch
+):
+    def full(*_, **__):
+        raise ConfigurationError("r.html cannot be written: No space left on device")
+
+    monkeypatch.setattr("softphone.cli.load.write_report", full)
+    monkeypatch.setattr("softphone.load.runner.Watch.reasons", lambda watch: ())
+    ended = run("--report", "r.html", "--json")
+    assert ended.code == 1
+    assert "No space left" in ended.err
+    assert ended.summary["calls"]["answered"] == 3
+    assert ended.summary["valid"]
+
+
+def test_a_run_that_is_refused_is_invalid_for_the_reason_that_is_told(run):
+    ended = run("--workers", "9", "--json")
+    assert ended.code == 2
+    (reason,) = ended.summary["invalid_because"]
+    assert reason == f"the run came to no result: {ended.summary['reason']}"
+    assert "--workers 9: each needs a call" in reason
 
 
 def test_workers_share_the_run(run):

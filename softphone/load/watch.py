@@ -76,51 +76,55 @@ class Watch:
         """The share of a core that the whole run took."""
         return self._used / self._at if self._at else 0.0
 
-    def _cure(self, alternative: str = "") -> str:
-        """What to change where we came too late; `alternative` is what helps in that case only."""
-        if self._share < OURS:
+    def _slow(self) -> str:
+        """How it shows that we came too late, and once, what to change; "" where we did not."""
+        total = self._total
+        short = len(self._cpu) < BUSY_SECONDS
+        busiest, seconds = (self._share, self._at) if short else (self._busiest, BUSY_SECONDS)
+        busy = busiest > BUSY
+        too_late = total.lateness_ms.share_above(TOO_LATE_MS)
+        signs = (
+            (busy, f"the generator used {busiest:.0%} of a core for {seconds:.0f} s"),
+            (
+                too_late > MOST_TOO_LATE,
+                f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late",
+            ),
+            (
+                total.jumps > 0,
+                f"media time jumped over {total.jumps} frames, since nothing ran for more than "
+                "200 ms",
+            ),
+            (
+                self._behind > BEHIND,
+                f"calls began up to {self._behind:.1f} s after their time",
+            ),
+        )
+        seen = [sign for shown, sign in signs if shown]
+        return f"{'; '.join(seen)}: {self._cure(busy=busy)}" if seen else ""
+
+    def _cure(self, *, busy: bool) -> str:
+        if not busy and self._share < OURS:
             return (
                 f"the generator itself used {self._share:.0%} of a core, so something else had the "
                 "processor (or a scenario of your own blocks): end it, or use another machine"
             )
         sockets = "" if self._shared else "--sockets shared, "
-        return f"use more --workers on free cores, {sockets}{alternative}or fewer calls"
+        slower = "a lower --rate, " if self._behind > BEHIND else ""
+        return f"use more --workers on free cores, {sockets}{slower}or fewer calls"
 
     def reasons(self) -> tuple[str, ...]:
         """Why the run is invalid, each with what to change; () when it is valid."""
         total = self._total
-        found = []
-        short = len(self._cpu) < BUSY_SECONDS
-        busiest, seconds = (self._share, self._at) if short else (self._busiest, BUSY_SECONDS)
-        if busiest > BUSY:
-            found.append(
-                f"the generator used {busiest:.0%} of a core for {seconds:.0f} s: "
-                "give it more cores (--workers), or fewer calls"
-            )
-        too_late = total.lateness_ms.share_above(TOO_LATE_MS)
-        if too_late > MOST_TOO_LATE:
-            found.append(
-                f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late: "
-                + self._cure()
-            )
+        slow = self._slow()
+        found = [slow] if slow else []
         if total.call_seconds > SILENT_SECONDS and not total.sent:
             found.append(
                 "not one packet left though calls were up: the log says what the media engine met"
-            )
-        if total.jumps:
-            found.append(
-                f"media time jumped over {total.jumps} frames, since nothing ran for more than "
-                f"200 ms: {self._cure()}"
             )
         if total.overflows > MOST_OVERFLOWS * max(1, total.received):
             found.append(
                 f"{total.overflows} packets were dropped in our own receive buffers: "
                 "raise net.core.rmem_max, or use more --workers"
-            )
-        if self._behind > BEHIND:
-            found.append(
-                f"calls began up to {self._behind:.1f} s after their time: "
-                + self._cure("a lower --rate, ")
             )
         if self._broken:
             found.append(f"{self._broken} ({self._breaks} times; the log has where)")

@@ -54,6 +54,34 @@ def test_what_to_change_depends_on_who_had_the_processor():
     assert "--sockets" not in ours
 
 
+def slow(cpu, **more):
+    """A run in which packets left late, media time jumped and calls began late."""
+    watch = watched(cpu=cpu, jumps=12, **more)
+    late = Tally(sent=50_000)
+    late.lateness_ms.add(25.0, 50_000)
+    watch.second(Second(len(cpu) + 2.0, cpu=cpu[-1], tally=late))
+    watch.behind(2.5)
+    return watch
+
+
+@pytest.mark.parametrize("cpu", [(0.05,) * 10, (0.6,) * 10, (0.97,) * 10])
+def test_what_to_change_is_said_once_for_all_that_shows_it(cpu):
+    (reason,) = slow(cpu).reasons()
+    for sign in ("50.0% of our packets", "jumped over 12 frames", "2.5 s after their time"):
+        assert sign in reason
+    assert ("97% of a core for 5 s" in reason) == (cpu[0] == 0.97)
+    assert reason.count("another machine") == (cpu[0] == 0.05)
+    assert reason.count("--workers") == reason.count("lower --rate") == (cpu[0] > 0.05)
+
+
+def test_who_was_busy_for_a_while_is_not_told_that_others_were():
+    watch = slow((*(0.97,) * 5, *(0.01,) * 95))
+    (reason,) = watch.reasons()
+    assert "97% of a core for 5 s" in reason
+    assert "--workers" in reason
+    assert "something else" not in reason
+
+
 def test_packets_a_frame_late_spoil_the_run():
     watch = watched()
     late = Tally(sent=1000)

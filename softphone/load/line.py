@@ -81,9 +81,12 @@ class LocalLine:
     async def ended(self) -> str:
         """See `WorkerLine`."""
         code = await self._process.wait()
-        if code < 0:
+        if code >= 0:
+            return f"ended with code {code}"
+        try:
             return f"killed by {signal.Signals(-code).name}"
-        return f"ended with code {code}"
+        except ValueError:  # most real-time signals have no name
+            return f"killed by signal {-code}"
 
     def dismiss(self) -> None:
         """See `WorkerLine`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -34,3 +35,10 @@ async def test_one_that_is_killed_says_so(line):
     assert await line.hear() == b""
     assert await line.ended() == "killed by SIGKILL"
     assert line.offset == 0.0
+
+
+async def test_a_signal_without_a_name_ends_a_worker_like_any_other():
+    number = signal.SIGRTMIN + 3
+    ends = f"import os; os.kill(os.getpid(), {number})"
+    line = await LocalLine.hire((sys.executable, "-c", ends))
+    assert await line.ended() == f"killed by signal {number}"

@@ -96,8 +96,10 @@ class Face:
             if reconfigure is not None:
                 reconfigure(errors="replace")
         # Lines are left whole for pipes, and broken between words for people.
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        self.errors = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        # What is said is said as it is: in an address ":a:" is no emoji.
+        as_it_is: Any = {"highlight": False, "emoji": False}
+        self.console = Console(**as_it_is, soft_wrap=not sys.stdout.isatty())
+        self.errors = Console(**as_it_is, stderr=True, soft_wrap=not sys.stderr.isatty())
         self.ladder = _ladder() if ladder else None
         self._blank = summary
         self._status: Status | Live | None = None
@@ -228,7 +230,7 @@ class Face:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(printable(title)) if title else None, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -69,6 +69,18 @@ def test_what_steers_a_terminal_is_taken_out(capsys):
     assert printable("a\nb") == "a\nb"
 
 
+def test_an_address_is_shown_as_it_is(capsys):
+    face = Face(json=False)
+    face.event("x", "sip:[fe80::a:b:1]:5060")
+    face.warn("ab:cd:ef")
+    face.table("\x1b[2J[/b].tlv", ("a",), [("fe80::a:b:1",)])
+    seen = capsys.readouterr()
+    assert seen.out.startswith("sip:[fe80::a:b:1]:5060\n")
+    assert "?[2J[/b].tlv" in seen.out
+    assert "fe80::a:b:1" in seen.out
+    assert seen.err == "warning: ab:cd:ef\n"
+
+
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_table_cuts_nothing_off(width):
     face = Face(json=False)

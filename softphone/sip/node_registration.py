@@ -192,7 +192,7 @@ class NodeRegistration:
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._failed.clear()
             self._rounds = 0
-            self._change(RegistrationState.REGISTERING)
+            self._change(RegistrationChanged(RegistrationState.REGISTERING))
             self._go(0, INITIALIZED, now)
             self._pump(now)
 
@@ -320,7 +320,7 @@ class NodeRegistration:
         elif event.state is not RegistrationState.REGISTERING:
             self._stop_watching(now)
             self._drop_return(now)
-            self._change(event.state, event.status, event.reason)
+            self._change(event)
 
     def _settle(self, event: RegistrationChanged, now: float) -> None:
         self._failed.clear()
@@ -332,7 +332,7 @@ class NodeRegistration:
             self._events.append(NodeChanged(self._name(self._active), self._name(self._home)))
         self._home = self._active
         self._watch(now)
-        self._change(event.state, event.status, event.reason, event.expires)
+        self._change(event)
 
     def _name(self, index: int) -> str:
         return str(self._nodes[index].config.registrar)
@@ -366,15 +366,9 @@ class NodeRegistration:
             self._loss_reported = True
             self._events.append(FlowLost(reason, 0.0))
 
-    def _change(
-        self,
-        state: RegistrationState,
-        status: int = 0,
-        reason: str = "",
-        expires: float | None = None,
-    ) -> None:
-        if state is not self._state:
-            self._report(RegistrationChanged(state, status, reason, expires))
+    def _change(self, event: RegistrationChanged) -> None:
+        if event.state is not self._state:
+            self._report(event)
 
     def _report(self, event: RegistrationChanged) -> None:
         """Enter a state, though it may be the one that we are in."""

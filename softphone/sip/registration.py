@@ -147,7 +147,7 @@ class Registration:
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._leaving = False
             self._patience.start_anew()
-            self._change(RegistrationState.REGISTERING)
+            self._change(RegistrationChanged(RegistrationState.REGISTERING))
             self._attempt(now)
 
     def refresh(self, *, now: float) -> None:
@@ -203,7 +203,8 @@ class Registration:
             if timer is _Timer.EXPIRY:
                 self._binding = None
                 if self._state is RegistrationState.REGISTERED:
-                    self._change(RegistrationState.RECOVERING, 0, "the binding has expired")
+                    state, reason = RegistrationState.RECOVERING, "the binding has expired"
+                    self._change(RegistrationChanged(state, 0, reason))
             else:
                 self._attempt(now)
         while self._keepalive is not None:
@@ -339,9 +340,9 @@ class Registration:
         if self._loss_reported:
             self._loss_reported = False
             self._events.append(FlowRestored())
-        self._change(
-            RegistrationState.REGISTERED, response.status, response.reason, binding.expires
-        )
+        state = RegistrationState.REGISTERED
+        told = RegistrationChanged(state, response.status, response.reason, binding.expires)
+        self._change(told)
 
     def _adjust(self, outcome: Outcome, response: Response, now: float) -> None:
         """Ask for more time, or without outbound, if that is what the registrar wants."""
@@ -361,7 +362,7 @@ class Registration:
         self._binding = None
         self._keepalive = None
         self._adjustments = 0
-        self._change(RegistrationState.FAILED, status, reason)
+        self._change(RegistrationChanged(RegistrationState.FAILED, status, reason))
 
     def _leave(self, exchange: Exchange, response: Response, now: float) -> None:
         """The answer before, or to, the REGISTER that takes the binding away."""
@@ -370,14 +371,15 @@ class Registration:
         else:
             self._send(self._flow, now, leaving=True)
 
-    def _left(self, status: int, reason: str) -> None:
+    def _left(self, status: int, reason: str, *, unanswered: bool = False) -> None:
         self._stop_timers()
         self._leaving = False
         self._binding = None
         self._keepalive = None
         self._lost_flow = None
         self._loss_reported = False
-        self._change(RegistrationState.UNREGISTERED, status, reason)
+        state = RegistrationState.UNREGISTERED
+        self._change(RegistrationChanged(state, status, reason, unanswered=unanswered))
 
     # Failures
 
@@ -392,7 +394,7 @@ class Registration:
         self._exchange = None
         self._writer.used(exchange.request)
         if self._leaving:
-            self._left(status, reason)
+            self._left(status, reason, unanswered=True)
             return True
         lost = self._abandon_flow(now)
         wait = self._failed(status, reason, now)
@@ -445,7 +447,7 @@ class Registration:
         wait = self._patience.after_loss(now=now)
         self._timers.set(_Timer.RETRY, now + wait)
         self._report_loss(reason, wait)
-        self._change(RegistrationState.RECOVERING, 0, reason)
+        self._change(RegistrationChanged(RegistrationState.RECOVERING, 0, reason))
 
     def _failed(
         self, status: int, reason: str, now: float, *, retry_after: float | None = None
@@ -487,14 +489,8 @@ class Registration:
         for timer in _Timer:
             self._timers.cancel(timer)
 
-    def _change(
-        self,
-        state: RegistrationState,
-        status: int = 0,
-        reason: str = "",
-        expires: float | None = None,
-    ) -> None:
+    def _change(self, told: RegistrationChanged) -> None:
         """Enter a state and report it, unless it was there already."""
-        if state is not self._state:
-            self._state = state
-            self._events.append(RegistrationChanged(state, status, reason, expires))
+        if told.state is not self._state:
+            self._state = told.state
+            self._events.append(told)

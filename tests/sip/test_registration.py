@@ -250,7 +250,9 @@ def test_unregistering_ends_whatever_the_answer(speaks):
     world.registration.unregister(now=world.now)
     world.registration.unregister(now=world.now)
     world.run(40.0)
-    assert states(world) == [State.UNREGISTERED]
+    (told,) = (event for event in world.events if isinstance(event, RegistrationChanged))
+    assert (told.state, told.unanswered) == (State.UNREGISTERED, not speaks)
+    assert told.status == (500 if speaks else 408)
     assert len(world.registers()) == 1
 
 

@@ -143,7 +143,8 @@ class CapacitySearch:
 
     def _nothing(self) -> str:
         """What is said where not one trial was held."""
-        least = min(self.trials, key=lambda trial: trial.calls, default=None)
+        judged = (trial for trial in self.trials if trial.valid)
+        least = min(judged, key=lambda trial: trial.calls, default=None)
         if least is None:
             return "nothing was tried"
         word = "call is" if least.calls == 1 else "calls are"
@@ -156,20 +157,22 @@ class CapacitySearch:
         if self.interrupted:
             return f"interrupted: {self.capacity} calls were held {times} times until then"
         if invalid is not None and not self.capacity:
-            return (
-                f"nothing is known: {invalid.calls} calls could not be judged, since the "
-                f"generator was the bottleneck: {invalid.why}"
-            )
+            return f"nothing is known: {_unjudged(invalid)}"
         if invalid is not None:
             return (
                 f"at least {self.capacity} calls, held {times} times out of {times}; "
-                f"{invalid.calls} could not be judged, since the "
-                f"generator was the bottleneck: {invalid.why}"
+                f"{_unjudged(invalid)}"
             )
         if not self.capacity:
             return self._nothing()
         tail = f"held {times} times out of {times} ({self.confidence:.1%} sure that most runs hold)"
         if self.limit is None:
             return f"at least {self.capacity} calls, {tail}; more were not tried"
-        why = next(t.why for t in self.trials if t.calls == self.limit and not t.held)
+        why = next(t.why for t in self.trials if t.calls == self.limit and t.valid and not t.held)
         return f"{self.capacity} calls, {tail}; {self.limit} are not: {why}"
+
+
+def _unjudged(trial: Trial) -> str:
+    """A number of calls that nothing is known about, and why."""
+    word = "call" if trial.calls == 1 else "calls"
+    return f"{trial.calls} {word} could not be judged, since the run was invalid: {trial.why}"

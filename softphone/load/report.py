@@ -102,8 +102,8 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
 def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch | None) -> str:
     if search is not None and search.capacity and search.bound is not None:
         return (
-            '<div class="box bad"><b>A lower bound:</b> the generator was the bottleneck before '
-            "the target was full.</div>"
+            '<div class="box bad"><b>A lower bound:</b> more calls could not be judged: '
+            f"{escape(search.bound.why)}</div>"
         )
     if not result.valid:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.invalid_because)

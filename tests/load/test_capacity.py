@@ -105,6 +105,28 @@ def test_what_is_above_a_number_that_was_refused_is_no_bound():
     assert (search.bound, search.limit) == (None, 10)
 
 
+def test_a_run_that_was_no_measurement_does_not_say_why_the_target_was_full():
+    search = CapacitySearch(first=10, most=20, precision=0.9, confirm=1)
+    search.tell(Trial(10, held=True))
+    search.tell(Trial(20, held=False, valid=False, why=BUSY))
+    search.tell(Trial(20, held=False, why="mos_p5>=4.0: 3.1"))
+    assert search.sentence().endswith("20 are not: mos_p5>=4.0: 3.1")
+    search = CapacitySearch(first=1, most=20)
+    search.tell(Trial(1, held=False, valid=False, why=BUSY))
+    search.tell(Trial(1, held=False, why="mos_p5>=4.0: 3.1"))
+    assert search.sentence() == "not even 1 call is held: mos_p5>=4.0: 3.1"
+
+
+def test_a_broken_scenario_is_not_told_as_a_generator_at_its_end():
+    search = CapacitySearch(first=10, most=20)
+    for _ in range(2):
+        search.tell(Trial(10, held=False, valid=False, why="the scenario is to be mended"))
+    assert search.sentence() == (
+        "nothing is known: 10 calls could not be judged, since the run was invalid: "
+        "the scenario is to be mended"
+    )
+
+
 def test_one_that_is_interrupted_ends_with_what_it_has():
     search = CapacitySearch(first=10, most=1000)
     search.tell(Trial(10, held=True))

@@ -82,4 +82,4 @@ async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(mon
     found = await find_capacity(result().plan, search, EXPECTED)
     assert [trial.calls for trial in search.trials] == [2, 2, 1, 1]
     assert (found.plan.calls, found.valid, search.capacity) == (1, False, 0)
-    assert search.sentence().startswith("nothing is known: 1 calls could not be judged")
+    assert search.sentence().startswith("nothing is known: 1 call could not be judged")

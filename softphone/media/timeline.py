@@ -202,12 +202,14 @@ class TimelineBank:
         source; sorted by row, and in each by sequence.
 
         They are those of which `judge`, asked for one packet after the other in that order, would
-        find none foreign, and none is of an idle row.  A stranger's packet, or one whose clock has
-        jumped, ends it for its row.
+        find none foreign, and none wakes an idle row: that begins anew with its first new sound.
+        A stranger's packet, or one whose clock has jumped, ends it for its row.
         """
         ahead = self._ahead(rows, claims.sequence)
-        own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows] & ~idle
+        own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows]
         own &= (ahead > -REMEMBERED) & (ahead <= MAX_DROPOUT)
+        # A digit dialed in a pause, or what is sent once more, is many packets too.
+        own &= ~idle | ~claims.sound | (ahead <= 0)
         order = rows.argsort(kind="stable")
         if np.count_nonzero(own) != own.size:
             order = order[Runs(rows[order]).leading(own[order])]

@@ -111,6 +111,30 @@ def test_a_source_that_changes_with_every_packet_costs_a_bounded_number_of_round
     assert bank.ssrc[0] == 7
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_digits_or_repeats_before_the_sound_of_a_backlog_cost_none_of_it(again: bool) -> None:
+    """The row is in a pause, in which each of them would be judged for itself."""
+    bank = opened()
+    for packet in talk(50):
+        bank.insert(arrivals(0, [packet]))
+        bank.get(slice(0, 1), now=packet.arrival + 0.005)
+    for tick in range(50, 60):
+        bank.get(slice(0, 1), now=tick * FRAME + 0.005)
+    # Where it begins: at what is sent once more, the last 30 of the 50; or a digit of 30 packets.
+    first = [replace(packet, arrival=1.2) for packet in (talk(50)[20:] if again else ())]
+    first += [Sent(1.2, 50 + k, 160 * 50, size=0) for k in range(0 if again else 30)]
+    sequence = 50 if again else 80
+    sound = talk(20, sequence=sequence, timestamp=160 * 60)
+    sound = [replace(packet, arrival=1.2) for packet in sound]
+    bank.insert(arrivals(0, [*first, *sound]))
+    assert not bank.late.any()
+    assert bank.duplicates[0] == (30 if again else 0)
+    heard = [sound_of(bank, bank.get(slice(0, 1), now=1.205 + FRAME * tick)) for tick in range(25)]
+    marks = [int(each[0]) for each in heard if each.size]
+    assert marks[-1] == sequence + 19
+    assert len(marks) >= 20 - bank.dropped[0]
+
+
 def test_packets_shorter_than_a_frame_have_no_hole_after_a_pause() -> None:
     """The row starts anew where the first of them is, and the others are whole frames with it."""
     bank = opened()

@@ -260,6 +260,14 @@ def test_a_backlog_of_more_than_a_second_is_no_jump() -> None:
     assert places.size == 150
 
 
+def test_an_idle_row_goes_on_until_its_first_new_sound() -> None:
+    bank = begun()
+    again = talk(1)
+    digit = [replace(packet, size=0) for packet in talk(9)[2:]]
+    sound = talk(14)[9:]
+    assert going_on(bank, arrivals(0, [*again, *digit, *sound]), idle=True) == list(range(8))
+
+
 def test_no_idle_row_goes_on_and_none_that_has_heard_nothing() -> None:
     came = arrivals(0, talk(4)[1:])
     assert going_on(begun(), came, idle=True) == []

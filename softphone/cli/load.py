@@ -23,7 +23,7 @@ from softphone.load.search import find_capacity
 from softphone.load.tally import Second
 from softphone.load.verdict import Verdict
 
-__all__ = ["find", "run_load"]
+__all__ = ["blank_capacity", "find", "run_load"]
 
 
 async def run_load(face: Face, options: LoadOptions) -> int:
@@ -96,6 +96,11 @@ def _capacity(search: CapacitySearch) -> dict[str, object]:
             for t in search.trials
         ],
     }
+
+
+def blank_capacity() -> dict[str, object]:
+    """The same of a search that never was."""
+    return _capacity(CapacitySearch(1, 1))
 
 
 def _check(options: LoadOptions) -> None:

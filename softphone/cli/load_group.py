@@ -29,13 +29,13 @@ EXIT_CODES = (
 )
 
 
-def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool) -> None:
-    """Run a command; however it ends, the fields of its summary are there."""
+def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, **blank: object) -> None:
+    """Run a command; however it ends, the fields of its summary are there, and those of `blank`."""
     from softphone.cli.run import Options, run
     from softphone.errors import SoftphoneError
     from softphone.load.result import BLANK, NO_RESULT
 
-    summary = dict(BLANK)
+    summary = {**BLANK, **blank}
 
     async def told(face: Face) -> int:
         try:
@@ -68,9 +68,9 @@ def run(options: LoadOptions) -> None:
 def find_capacity(options: CapacityOptions) -> None:
     """Find the most calls that a target holds within the verdicts."""
 
-    async def command(face: Face) -> int:
-        from softphone.cli.load import find
+    from softphone.cli.load import blank_capacity, find
 
+    async def command(face: Face) -> int:
         return await find(face, options)
 
-    _carry_out(command, json=options.json)
+    _carry_out(command, json=options.json, capacity=blank_capacity())

@@ -136,7 +136,10 @@ def test_a_search_finds_what_the_lab_holds(run, tmp_path):
     if all(trial["valid"] for trial in trials):
         assert (ended.code, capacity["calls"], capacity["confirmed"]) == (0, 2, True)
     assert "Capacity" in file.read_text()
-    assert run("--json", scenario=scenario).code == 2, "without a verdict there is no capacity"
+    refused = run("--json", scenario=scenario)
+    assert refused.code == 2, "without a verdict there is no capacity"
+    assert list(refused.summary["capacity"]) == list(capacity)
+    assert (refused.summary["capacity"]["calls"], refused.summary["capacity"]["trials"]) == (0, [])
     assert run("--expect", "answered>=9%", "--most", "1", scenario=scenario).code == 2
 
 

@@ -119,15 +119,14 @@ class LoadUser:
         config: AccountConfig | None = None
         try:
             config = self._make()
-            self._account = account = Account(config, self._setup)
+            account = Account(config, self._setup)
             await account.start()
         except SoftphoneError as error:
-            self._account = None
             self.refusal = cause_of(error)
             self._tally().registrations += 1
             self._tally().registrations_failed[self.refusal] += 1
             raise
-        self.refusal = ""
+        self._account, self.refusal = account, ""
         if config.registrar is not None:
             tally = self._tally()
             tally.registrations += 1

@@ -71,6 +71,18 @@ async def test_a_registration_is_counted_and_timed(user):
     assert not made.ready
 
 
+async def test_a_user_that_is_registering_cannot_call_yet(user, monkeypatch):
+    made, _ = user(0)
+    ready = []
+
+    async def start(_):
+        ready.append(made.ready)
+
+    monkeypatch.setattr(Account, "start", start)
+    await made.register()
+    assert (ready, made.ready) == ([False], True)
+
+
 async def test_a_refusal_is_counted_by_cause(user):
     made, tally = user(403)
     with pytest.raises(RegistrationRefused):

@@ -102,7 +102,8 @@ def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
     """Run a command to its end; gives the exit code."""
     face = Face(json=options.json, ladder=options.ladder, summary=options.summary)
     handler = _Warnings(face)
-    logger = logging.getLogger("softphone")
+    # The libraries' as well: what they say may be a far end's own words.
+    logger = logging.getLogger()
     logger.addHandler(handler)
     try:
         if not options.any_mode:
@@ -142,7 +143,7 @@ async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) 
 
 
 class _Warnings(logging.Handler):
-    """What the engine warns of, as the command line says it."""
+    """What the engine, or a library, warns of, as the command line says it."""
 
     def __init__(self, face: Face) -> None:
         super().__init__(logging.WARNING)

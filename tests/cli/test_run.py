@@ -122,7 +122,16 @@ def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
 
     assert run(Options(json=False), command) == 0
     assert capsys.readouterr().err == "warning: the disk is full\n"
-    assert not logging.getLogger("softphone").handlers
+    assert not any(type(each).__name__ == "_Warnings" for each in logging.getLogger().handlers)
+
+
+def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):
+    async def command(face):
+        logging.getLogger("some.library").error("from the far end: \x9b2J\x1b]0;owned\x07")
+        return 0
+
+    assert run(Options(json=False), command) == 0
+    assert capsys.readouterr().err == "warning: from the far end: ?2J?]0;owned?\n"
 
 
 def test_late_media_is_told_without_advice_for_programmers(capsys):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -36,6 +37,10 @@ __all__ = [
     "send_digits",
     "set_direction",
 ]
+
+
+MOST_OCTETS: Final = 1440
+"""Octets of sound in a packet: with its headers, and the tag of SRTP, it fits into Ethernet's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ def open_stream(
     stream = bank.stream(handle)
     row, first = handle.row, stream.spec is None
     chosen = find_codec(spec.codec)
+    _check_size(chosen, spec)
     before = "" if stream.spec is None else stream.spec.fmtp
     encoder = stream.encoder
     if stream.codec is not chosen or before != spec.fmtp:
@@ -95,6 +101,15 @@ def open_stream(
     bank.active[row] = True
     if stream.rtcp is None:
         start_control(bank, row, now=now)
+
+
+def _check_size(chosen: AnyCodec, spec: StreamSpec) -> None:
+    octets = chosen.octets_per_tick * chosen.clock_rate * spec.ptime_ms // 1000
+    if octets > MOST_OCTETS:
+        raise ConfigurationError(
+            f"{spec.ptime_ms} ms of {spec.codec[:64]} are {octets} octets, more than the "
+            f"{MOST_OCTETS} that a packet holds"
+        )
 
 
 def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:

@@ -448,7 +448,8 @@ class MediaPort(Protocol):
 
         Sequence numbers, timestamps and SSRC go on; SRTP contexts are kept where the key is the
         same bytes, and are new where it is not (RFC 4568 section 7.1.4).
-        Raises ConfigurationError for an unknown codec or a key of the wrong length.
+        Raises ConfigurationError for an unknown codec, packets longer than Ethernet's, or a key of
+        the wrong length.
         """
 
     def rekey(

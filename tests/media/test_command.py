@@ -77,6 +77,17 @@ def test_an_unknown_codec_is_refused_and_nothing_was_opened():
     assert len(station.bank.feeds) == 0
 
 
+def test_packets_that_would_be_too_long_are_refused_and_the_stream_goes_on():
+    wire = Wire(codec="L16/16000", payload_type=97, ptime_ms=40)
+    wire.run(4)
+    before = wire.a.bank.stream(wire.a.handle).spec
+    with pytest.raises(ConfigurationError, match="60 ms of L16/16000 are 1920 octets"):
+        wire.a.open(StreamSpec(FAR, codec="L16/16000", payload_type=97, ptime_ms=60))
+    assert wire.a.bank.stream(wire.a.handle).spec is before
+    wire.run(4)
+    assert wire.b.bank.packets_received[wire.b.row] == 4
+
+
 def test_source_and_sink_may_be_set_before_the_stream_is_opened():
     wire = Wire()
     station, tone, tape = Station("10.0.0.1", seed=9), Tone(), Tape()

@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_nobody():
 
 
 def test_a_lax_path_is_accepted_under_our_own_anchor_and_said():
-    lax = Authority("lax", key_identifiers=False)
+    lax = Authority("lax", wall=NOW, key_identifiers=False)
     chain = chain_of(lax.server(HOST), lax.certificate)
     verdict = judged(chain, gate=rules(lax.certificate))
     assert any("authority key identifier" in each for each in verdict.relaxations)
@@ -142,7 +142,7 @@ def test_a_verdict_stands_as_long_as_its_certificates():
 
 
 def test_a_verdict_stands_as_long_as_the_answer_it_rests_on_and_not_on_silence():
-    declared = Authority("declaring CA", crl_url="http://pki.example.test/crl")
+    declared = Authority("declaring CA", wall=NOW, crl_url="http://pki.example.test/crl")
     chain = chain_of(declared.server(HOST), declared.certificate)
     gate = GateRules(anchors=frozenset(chain[1:]))
     examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)

@@ -4,6 +4,11 @@ The transit of a packet is its arrival less its RTP time, in seconds; only diffe
 anything.  The baseline is the least transit of the last two windows, so it follows the drift
 between the two clocks.  What a packet took above the baseline goes into a histogram with
 exponential forgetting, whose percentile is the target delay.
+
+Where a row begins anew, after a pause or another source, its baseline is the first packet's, until
+a quicker one shows how late that was: the first of what a sender has held back, and sends all at
+once, is its latest.  So a packet that is quicker than all before it tells of the first one, not of
+itself.  Not so where the row was opened: what comes then may have waited for us.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ MEMORY = 200
 REFRESH = 16
 """The target of a row is computed anew at every sixteenth packet, and at each of the first ones."""
 HEAVIEST = 1e6
+NONE_YET = 1e300
+"""Seconds: the least transit of the window before the row was opened."""
 
 
 class DelayBank:
@@ -41,6 +48,8 @@ class DelayBank:
         self._minimum = np.zeros(capacity)
         self._current = np.full(capacity, np.inf)
         self._previous = np.full(capacity, np.inf)
+        # The transit of the first packet of a window that has none before it.
+        self._first = np.zeros(capacity)
         self._window_end = np.zeros(capacity)
         self._count = np.zeros(capacity, dtype=np.int64)
         self._weight = np.ones(capacity)
@@ -54,6 +63,7 @@ class DelayBank:
         self._weight[row] = 1.0
         self._histogram[row] = 0.0
         self._current[row] = self._previous[row] = np.inf
+        self._window_end[row] = 0.0
 
     def rebase(self, rows: NDArray[np.intp]) -> None:
         """Forget the baseline: the RTP clock of these rows has jumped."""
@@ -73,12 +83,14 @@ class DelayBank:
             self._observe_runs(rows, runs, transit, arrival)
             return
         self._move_windows(rows, arrival)
-        current = np.minimum(self._current[rows], transit)
+        before, previous = self._current[rows], self._previous[rows]
+        current = np.minimum(before, transit)
         self._current[rows] = current
-        baseline = np.minimum(current, self._previous[rows])
+        baseline = np.minimum(current, previous)
         self.baseline[rows] = baseline
         weight = self._weight[rows]
-        self._flat[self._places(rows, transit - baseline)] += weight
+        above = self._above(rows, transit, baseline, before, previous)
+        self._flat[self._places(rows, above)] += weight
         # New packets weigh more instead of old ones less: one element a packet, not a whole row.
         weight *= 1.0 + 1.0 / MEMORY
         self._weight[rows] = weight
@@ -99,17 +111,47 @@ class DelayBank:
         """The same, packet after packet, but that the windows of a row move once for all."""
         every, nth = rows[runs.ends], runs.nth
         self._move_windows(every, arrival[runs.ends])
-        current = np.minimum(self._current[rows], runs.lowest(transit))
+        before, previous = self._current[rows], self._previous[rows]
+        lowest = runs.lowest(transit)
+        current = np.minimum(before, lowest)
         self._current[every] = current[runs.ends]
-        baseline = np.minimum(current, self._previous[rows])
+        baseline = np.minimum(current, previous)
         self.baseline[every] = baseline[runs.ends]
         weight = self._weight[rows] * (1.0 + 1.0 / MEMORY) ** nth
-        np.add.at(self._flat, self._places(rows, transit - baseline), weight)
+        before = np.minimum(before, runs.before(lowest, np.inf))
+        above = self._above(rows, transit, baseline, before, previous)
+        np.add.at(self._flat, self._places(rows, above), weight)
         heaviest = weight[runs.ends] * (1.0 + 1.0 / MEMORY)
         self._weight[every] = heaviest
         self._wear(every, heaviest)
         self._count[every] += runs.lengths
         self._refresh(every)
+
+    def _above(
+        self,
+        rows: NDArray[np.intp],
+        transit: NDArray[np.float64],
+        baseline: NDArray[np.float64],
+        before: NDArray[np.float64],
+        previous: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """What is learned from each packet, seconds: what it took above the baseline; or, in the
+        first window after a row has begun anew, what the first packet took above this one, if it
+        is quicker by a bin than all before it.
+
+        `before` is the least transit of the window so far, `previous` that of the window before,
+        infinite where there is none; both float64[n], as all else.
+        """
+        above = transit - baseline
+        fresh = np.isinf(previous)
+        if np.count_nonzero(fresh):
+            fresh &= transit < before - BIN
+            quicker = np.flatnonzero(fresh)
+            told, took = rows[quicker], transit[quicker]
+            opening = np.isinf(before[quicker])
+            self._first[told[opening]] = took[opening]
+            above[quicker] = self._first[told] - took
+        return above
 
     def _places(self, rows: NDArray[np.intp], above: NDArray[np.float64]) -> NDArray[np.intp]:
         """Where in the flat histogram what took so long above the baseline goes."""
@@ -132,7 +174,9 @@ class DelayBank:
             return
         moved = overdue >= 0.0
         ended = rows[moved]
-        self._previous[ended] = np.where(overdue[moved] < WINDOW, self._current[ended], np.inf)
+        least = np.where(overdue[moved] < WINDOW, self._current[ended], np.inf)
+        least[self._count[ended] == 0] = NONE_YET
+        self._previous[ended] = least
         self._current[ended] = np.inf
         self._window_end[ended] = arrival[moved] + WINDOW
 

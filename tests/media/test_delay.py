@@ -71,6 +71,39 @@ def test_a_jump_forgets_the_baseline_and_keeps_the_target() -> None:
     assert bank.target[0] == pytest.approx(target, abs=0.01)
 
 
+HELD = np.arange(9, -1, -1) * 0.02
+"""The transits of ten packets that were held back and have come together."""
+
+
+def test_after_a_jump_what_comes_at_once_tells_how_late_its_first_packets_were() -> None:
+    bank = opened()
+    observe(bank, np.full(200, 1.0))
+    assert bank.target[0] == 0.02
+    for nth in range(3):
+        bank.rebase(ROW)
+        rows = np.zeros(10, dtype=np.intp)
+        bank.observe(rows, Runs(rows), 7.0 + HELD, np.full(10, 12.0 + 0.2 * nth))
+        assert bank.baseline[0] == 7.0
+    assert bank.target[0] >= 0.14
+
+
+def test_what_has_waited_for_the_row_to_be_opened_tells_nothing() -> None:
+    bank = opened()
+    for begin in (0.0, 0.5):
+        bank.open(0, minimum=0.02)
+        observe(bank, 7.0 + HELD, start=begin)
+        assert bank.target[0] == 0.02
+        assert bank.baseline[0] == 7.0
+
+
+def test_a_late_packet_after_a_jump_counts_once() -> None:
+    bank = opened()
+    observe(bank, np.full(100, 1.0))
+    bank.rebase(ROW)
+    observe(bank, np.append(7.1, np.linspace(7.002, 7.0, 99)), start=10.0)
+    assert bank.target[0] == 0.02
+
+
 def test_old_variation_is_forgotten() -> None:
     bank = opened()
     observe(bank, np.random.default_rng(3).uniform(0.0, 0.15, 500))
@@ -104,7 +137,10 @@ def test_runs_are_observed_as_one_packet_after_the_other() -> None:
     for bank in (together, single):
         for row in range(3):
             bank.open(row, minimum=0.02)
-    for second in range(6):
+    for second in range(9):
+        if second in {3, 7, 8}:
+            for bank in (together, single):
+                bank.rebase(np.arange(second % 3, 3))
         counts = generator.integers(1, 40, 3)
         rows = np.repeat(np.arange(3), counts)
         # All have come at once: the first have taken longest.
@@ -123,7 +159,7 @@ def test_runs_are_observed_as_one_packet_after_the_other() -> None:
     for row in range(3):
         while (single._count[row] + row) % REFRESH:
             for bank in (together, single):
-                bank.observe(np.array([row]), None, np.array([9.0]), np.array([6.0]))
+                bank.observe(np.array([row]), None, np.array([9.0]), np.array([9.0]))
     assert together.target.tolist() == single.target.tolist()
 
 

@@ -1,4 +1,5 @@
-"""baresip beside bench_load_echo: it answers our calls, and its processor time is read.
+"""baresip beside bench_load_echo and bench_call_memory: it answers our calls, and its processor
+time and memory are read.
 
 It is the one of the tests' peers.  It plays a tone, decodes what it hears and throws that away.
 """
@@ -18,7 +19,7 @@ from call_peers import spare_root
 
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 
-__all__ = ["baresip", "processor_seconds"]
+__all__ = ["baresip", "processor_seconds", "resident_bytes"]
 
 MISSING = {"pjsua": "missing: PJSIP is not in Debian, and no wheel brings it"}
 SECONDS = 6.0
@@ -91,6 +92,7 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
         before, begun = processor_seconds(pids()), time.monotonic()
         time.sleep(SECONDS - 2.0)
         used, elapsed = processor_seconds(pids()) - before, time.monotonic() - begun
+        held = resident_bytes(pids())
         said, trouble = ours.communicate(timeout=60)
     if ours.returncode:
         return f"our own load failed: {trouble[-400:]}"
@@ -103,6 +105,7 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
         "ours_for_as_many": row["ms_per_call_second"],
         "ours_by_theirs": round(row["ms_per_call_second"] / theirs, 3) if theirs else None,
         "lost": row["packets"]["lost"],
+        "megabytes": round(held / 1024**2, 1),
     }
 
 
@@ -113,3 +116,9 @@ def processor_seconds(pids: list[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pids: list[int]) -> int:
+    """The memory that some processes hold."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -31,6 +30,8 @@ EXIT_CODES = (
 
 def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, **blank: object) -> None:
     """Run a command; however it ends, the fields of its summary are there, and those of `blank`."""
+    import asyncio
+
     from softphone.cli.run import Options, run
     from softphone.errors import SoftphoneError
     from softphone.load.result import BLANK, NO_RESULT

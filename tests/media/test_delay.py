@@ -172,3 +172,25 @@ def test_weights_of_runs_stay_bounded_too() -> None:
     assert bank._weight[0] <= HEAVIEST * 10
     assert np.isfinite(bank._histogram).all()
     assert bank.target[0] == pytest.approx(0.02, abs=0.006)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_row_whose_clock_says_anything_learns_nothing_for_another(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wild = np.array([0.0, 1e-3, -1e-3, 0.19, -5.0, 1e6, -1e6, 1e9, -1e9])
+    together = DelayBank(2, maximum=0.2, percentile=0.95)
+    alone = DelayBank(1, maximum=0.2, percentile=0.95)
+    for bank, rows in ((together, 2), (alone, 1)):
+        for row in range(rows):
+            bank.open(row, minimum=0.02)
+    now = 1.0
+    for _ in range(300):
+        transit = np.array([rng.normal(0.0, 0.01), rng.choice(wild) + rng.normal(0.0, 0.01)])
+        if rng.random() < 0.05:
+            together.rebase(np.array([1]))
+        together.observe(np.arange(2), None, transit, np.full(2, now))
+        alone.observe(np.arange(1), None, transit[:1], np.full(1, now))
+        assert together.target[0] == alone.target[0]
+        assert 0.02 <= together.target[1] <= 0.2
+        assert np.isfinite(together.baseline).all()
+        now += rng.choice([0.0, 0.02, 0.2, 3.0, 4000.0])

@@ -63,6 +63,7 @@ class World:
             entropy=seeded_entropy(seed + 1),
             credentials=credentials,
         )
+        self._ports = itertools.count(10_000)
         self.flows: dict[Flow, Server] = {}
         self.requests: list[tuple[float, str, Request]] = []
         self.pings: list[float] = []
@@ -138,9 +139,8 @@ class World:
         if not server.up:
             self.endpoint.disconnected(flow=target, reason="connection refused", now=self.now)
             return
-        number = next(_ids)
-        local = ("192.0.2.1", number)
-        flow = Flow(number, target.transport, local, (target.host, target.port))
+        local = ("192.0.2.1", next(self._ports))
+        flow = Flow(next(_ids), target.transport, local, (target.host, target.port))
         self.flows[flow] = server
         self.endpoint.connected(flow=flow, target=target, now=self.now)
 

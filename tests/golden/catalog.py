@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import registrations, sip_calls, sip_faults
+from tests.golden import calls, registrations, sip_calls, sip_faults
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
@@ -13,6 +13,7 @@ TRANSCRIPTS: dict[str, Callable[[], str]] = {
     **sip_calls.TRANSCRIPTS,
     **sip_faults.TRANSCRIPTS,
     **registrations.TRANSCRIPTS,
+    **calls.TRANSCRIPTS,
 }
 
 

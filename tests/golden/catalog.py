@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import calls, registrations, sip_calls, sip_faults
+from tests.golden import calls, media, registrations, sip_calls, sip_faults
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
@@ -14,6 +14,7 @@ TRANSCRIPTS: dict[str, Callable[[], str]] = {
     **sip_faults.TRANSCRIPTS,
     **registrations.TRANSCRIPTS,
     **calls.TRANSCRIPTS,
+    **media.TRANSCRIPTS,
 }
 
 

@@ -50,7 +50,7 @@ def samples(values: np.ndarray) -> str:
     """An array: dtype, shape and digest of its octets in little-endian order."""
     little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"))
     shape = "x".join(str(size) for size in values.shape)
-    return f"{values.dtype.name}[{shape}] sha256 {digest(little.tobytes())}"
+    return f"{values.dtype.name}[{shape}] {digest(little.tobytes())}"
 
 
 def message_lines(data: bytes) -> list[str]:

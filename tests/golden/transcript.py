@@ -72,6 +72,7 @@ class Recording:
         self.transcript = transcript
         self.name = name
         self.text = text
+        self.sent: set[bytes] = set()
 
     def received(self, data: bytes, flow: Flow, now: float) -> None:
         """What it was given: the sender's side has it in full."""
@@ -86,15 +87,19 @@ class Recording:
         return f"{len(data)} octets sha256 {digest(data)} {first}"
 
     def transmitted(self, transmit: Transmit) -> None:
-        """What it sends, in full."""
+        """What it sends: in full, but for what it has sent before."""
         transcript = self.transcript
         close = " close" if transmit.close else ""
         to = transcript.dump.value(transmit.to)
         if not self.text or len(transmit.data) < 8:
             transcript.write(self.name, f"send {to}{close} {octets(transmit.data)}")
             return
-        transcript.write(self.name, f"send {to}{close} {len(transmit.data)} octets")
-        transcript.message(transmit.data)
+        again = transmit.data in self.sent
+        shown = f"again {self.summary(transmit.data)}" if again else f"{len(transmit.data)} octets"
+        transcript.write(self.name, f"send {to}{close} {shown}")
+        if not again:
+            self.sent.add(transmit.data)
+            transcript.message(transmit.data)
 
 
 def record(machine: M, transcript: Transcript, name: str, *, text: bool = True) -> M:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import calls, media, registrations, sip_calls, sip_faults
+from tests.golden import boot, calls, media, registrations, sip_calls, sip_faults
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
@@ -15,6 +15,7 @@ TRANSCRIPTS: dict[str, Callable[[], str]] = {
     **registrations.TRANSCRIPTS,
     **calls.TRANSCRIPTS,
     **media.TRANSCRIPTS,
+    **boot.TRANSCRIPTS,
 }
 
 

@@ -11,6 +11,8 @@ from tests.golden.dump import Dump, digest, message_lines, octets, seconds
 
 M = TypeVar("M", bound=Machine[object])
 T = TypeVar("T")
+LONG = 400
+"""Characters of a line above which it is written once only."""
 
 
 class Transcript:
@@ -21,6 +23,7 @@ class Transcript:
         self.dump = Dump()
         self.probes: list[Callable[[], None]] = []
         self._lines: list[str] = []
+        self._long: set[str] = set()
         self._deadlines: dict[str, float | None] = {}
 
     @property
@@ -33,7 +36,12 @@ class Transcript:
         self._lines.append(f"# {text}")
 
     def write(self, who: str, text: str, *, at: float | None = None) -> None:
-        """One line."""
+        """One line; a long text that was written before is only named."""
+        if len(text) > LONG:
+            if text in self._long:
+                text = f"{text[:60]} ... again {digest(text.encode())}"
+            else:
+                self._long.add(text)
         self._lines.append(f"{seconds(self.clock() if at is None else at)} {who} {text}")
 
     def message(self, data: bytes) -> None:

@@ -24,7 +24,8 @@ def main() -> int:
         FOLDER.mkdir(parents=True, exist_ok=True)
         if not options.names:
             for path in FOLDER.glob("*.txt"):
-                path.unlink()
+                if path.stem not in TRANSCRIPTS:
+                    path.unlink()
     differing = 0
     for name in names:
         text = build(name)

@@ -30,7 +30,6 @@ from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
     FileRefused,
-    Identity,
     IdentityStore,
     Operation,
     TrustLists,
@@ -45,7 +44,7 @@ from softphone.trust.tvs import TvsClient, TvsServer
 from softphone.trust.tvs_message import TvsAnswer
 from tests.golden.dump import digest, octets
 from tests.golden.transcript import Transcript, record
-from tests.support.capf import FLOW, WALL, message_of, transcript
+from tests.support.capf import FLOW, WALL, device_identity, message_of, transcript
 from tests.support.cisco import DATA, LISTS, SIGNED, certificate, der, vector
 from tests.support.clock import seeded_entropy
 from tests.support.cluster import Shelf
@@ -268,7 +267,7 @@ def _judge(written: Transcript, path: str, held: TrustLists) -> None:
     if not verified.encrypted:
         return
     for key in sorted((DATA / "device").glob("lsc-*.pem")):
-        identity = Identity.load(key)
+        identity = device_identity(key.stem)
         try:
             text = decrypt_file(verified, identity.key)
         except (FileRefused, TypeError, AttributeError) as refusal:
@@ -359,9 +358,8 @@ async def boots() -> str:
         written.title(f"{device}, {kind}, {key or 'no certificate'}")
         with tempfile.TemporaryDirectory() as folder:
             if key:
-                identity = Identity.load(DATA / "device" / f"{key}.pem")
-                IdentityStore(folder).replace(device, identity)
-            for string in (None, KeyMaterial(b"4711")):
+                IdentityStore(folder).replace(device, device_identity(key))
+            for string in (None,) if key else (None, KeyMaterial(b"4711")):
                 await _boot(written, device, shelf, Path(folder), string)
     return written.text
 

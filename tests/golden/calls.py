@@ -20,6 +20,7 @@ from softphone.sip import (
 from softphone.sip.kpml import kpml_request
 from softphone.sip.remotecc import remote_response
 from tests.golden.legs import awaited, done, finish, recorded_stage, turn
+from tests.golden.transcript import Transcript
 from tests.support.stage import (
     Stage,
     Tamper,
@@ -178,6 +179,11 @@ async def early_media() -> str:
     with stage.bob.change() as now:
         callee.usage.accept(None, now=now)
     stage.run(0.3)
+    _answers(stage, transcript)
+    return finish(stage, transcript)
+
+
+def _answers(stage: Stage, transcript: Transcript) -> None:
     transcript.title("a delayed offer, made in the 200; then busy, elsewhere, given up")
     stage.dial(delayed=True)
     stage.run(0.1)
@@ -198,7 +204,6 @@ async def early_media() -> str:
         else:
             leg.cancel()
         stage.run(1)
-    return finish(stage, transcript)
 
 
 async def refusals() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import boot, calls, media, registrations, sip_calls, sip_faults
+from tests.golden import accounts, boot, calls, media, registrations, sip_calls, sip_faults
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
@@ -16,6 +16,7 @@ TRANSCRIPTS: dict[str, Callable[[], str]] = {
     **calls.TRANSCRIPTS,
     **media.TRANSCRIPTS,
     **boot.TRANSCRIPTS,
+    **accounts.TRANSCRIPTS,
 }
 
 

@@ -15,7 +15,7 @@ from enum import Enum, Flag
 import numpy as np
 from cryptography import x509
 
-from softphone.machine import Flow
+from softphone.machine import Flow, Target
 from softphone.security import KeyMaterial
 from softphone.sip.message import Request, Response
 from softphone.sip.uri import NameAddr, SipUri
@@ -99,6 +99,7 @@ class Dump:
             (KeyMaterial, lambda value: f"{type(value).__name__} {value.reveal().hex()}"),
             (x509.Certificate, _certificate),
             (Flow, self.flow),
+            (Target, _target),
             ((Request, Response), _message),
             ((NameAddr, SipUri), lambda value: f"{type(value).__name__} {json.dumps(str(value))}"),
             (BaseException, lambda value: f"{type(value).__name__} {json.dumps(str(value))}"),
@@ -147,6 +148,11 @@ def _enumerated(value: Enum) -> str:
     if isinstance(value, Flag):
         return f"{type(value).__name__} {value.value}"
     return f"{type(value).__name__} {value.name}"
+
+
+def _target(target: Target) -> str:
+    more = "".join(f" {each}" for each in (target.server_name, target.credential) if each)
+    return f"Target [{target.transport.value} {target.host}:{target.port}{more}]"
 
 
 def _message(message: Request | Response) -> str:

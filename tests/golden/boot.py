@@ -160,6 +160,7 @@ def tvs() -> str:
     record(server, written, "server", text=False)
     numbers = itertools.count(7001)
     names = ("callmanager", "callmanager", "appserver", "rogue", "capf", "callmanager")
+    names += ("rogue", "rogue", "rogue", "appserver")
     for at, name in enumerate(names):
         now = at * 40.0
         written.title(f"asked about {name}")

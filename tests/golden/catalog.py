@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import accounts, boot, calls, media, registrations, sip_calls, sip_faults
+from tests.golden import (
+    accounts,
+    boot,
+    calls,
+    media,
+    media_parts,
+    registrations,
+    sip_calls,
+    sip_faults,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
@@ -15,6 +24,7 @@ TRANSCRIPTS: dict[str, Callable[[], str]] = {
     **registrations.TRANSCRIPTS,
     **calls.TRANSCRIPTS,
     **media.TRANSCRIPTS,
+    **media_parts.TRANSCRIPTS,
     **boot.TRANSCRIPTS,
     **accounts.TRANSCRIPTS,
 }

@@ -39,6 +39,7 @@ from softphone.trust import (
 from softphone.trust.capf import CapfClient
 from softphone.trust.capf_message import CapfMessage, CapfTag
 from softphone.trust.capf_session import CapfRequest
+from softphone.trust.envelope import device_key
 from softphone.trust.trust_list import Role, verify_trust_list
 from softphone.trust.tvs import TvsClient, TvsServer
 from softphone.trust.tvs_message import TvsAnswer
@@ -252,8 +253,8 @@ def files() -> str:
         held = TrustLists(ctl=lists[f"CTLFile-{kind}.tlv"], itl=lists[f"ITLFile-{kind}.tlv"])
         for path in SIGNED:
             _judge(written, path, held)
-    for path in sorted((DATA / "config" / "plain").iterdir()):
-        written.write(path.name, written.dump.value(parse_device_config(path.read_bytes())))
+    for plain in sorted((DATA / "config" / "plain").iterdir()):
+        written.write(plain.name, written.dump.value(parse_device_config(plain.read_bytes())))
     return written.text
 
 
@@ -268,11 +269,13 @@ def _judge(written: Transcript, path: str, held: TrustLists) -> None:
     if not verified.encrypted:
         return
     for key in sorted((DATA / "device").glob("lsc-*.pem")):
-        identity = device_identity(key.stem)
+        private = device_key(device_identity(key.stem).key)
+        if private is None:
+            continue
         try:
-            text = decrypt_file(verified, identity.key)
-        except (FileRefused, TypeError, AttributeError) as refusal:
-            written.write(path, f"{key.name} {type(refusal).__name__}")
+            text = decrypt_file(verified, private)
+        except FileRefused as refusal:
+            written.write(path, f"{key.name} refused {written.dump.value(refusal.refusal)}")
         else:
             written.write(path, f"{key.name} {octets(text)}")
 

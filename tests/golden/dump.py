@@ -71,7 +71,7 @@ class Dump:
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[type, int] = {}
         self._kept: list[object] = []
         self._flows: dict[int, str] = {}
 
@@ -130,18 +130,19 @@ class Dump:
         name = type(value).__name__
         if id(value) not in self._numbers:
             self._kept.append(value)
-            self._counts[name] = self._counts.get(name, 0) + 1
-            self._numbers[id(value)] = self._counts[name]
+            self._counts[type(value)] = self._counts.get(type(value), 0) + 1
+            self._numbers[id(value)] = self._counts[type(value)]
         return f"{name} #{self._numbers[id(value)]}"
 
     def flow(self, flow: Flow) -> str:
         """A flow by its number in this transcript; with its addresses at its first appearance."""
+        name = type(flow).__name__
         if flow.id not in self._flows:
             self._flows[flow.id] = f"#{len(self._flows) + 1}"
             identity = "" if flow.identity is None else f" {self.value(flow.identity)}"
             ends = f"{flow.local[0]}:{flow.local[1]} {flow.remote[0]}:{flow.remote[1]}"
-            return f"Flow {self._flows[flow.id]} [{flow.transport.value} {ends}{identity}]"
-        return f"Flow {self._flows[flow.id]}"
+            return f"{name} {self._flows[flow.id]} [{flow.transport.value} {ends}{identity}]"
+        return f"{name} {self._flows[flow.id]}"
 
 
 def _enumerated(value: Enum) -> str:
@@ -152,7 +153,7 @@ def _enumerated(value: Enum) -> str:
 
 def _target(target: Target) -> str:
     more = "".join(f" {each}" for each in (target.server_name, target.credential) if each)
-    return f"Target [{target.transport.value} {target.host}:{target.port}{more}]"
+    return f"{type(target).__name__} [{target.transport.value} {target.host}:{target.port}{more}]"
 
 
 def _message(message: Request | Response) -> str:

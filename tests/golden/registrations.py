@@ -12,6 +12,7 @@ from softphone.sip.digest_verifier import DigestVerifier, Verified, VerifierConf
 from softphone.sip.headers import Field
 from softphone.sip.keepalive import KeepAliveConfig
 from softphone.sip.message import Request
+from softphone.sip.node_registration import NodeRegistration
 from tests.golden.transcript import Transcript, Watch, record
 from tests.support.clock import seeded_entropy
 from tests.support.node_world import NodeWorld
@@ -148,10 +149,12 @@ def nodes() -> str:
     world.back(0)
     world.run(400)
     transcript.title("a move to another credential; one that is refused")
-    world.registration.move("renewed", now=world.now)
+    registration = world.registration
+    assert isinstance(registration, NodeRegistration)
+    registration.move("renewed", now=world.now)
     world.run(60)
     world.script.append((403, []))
-    world.registration.move("again", now=world.now)
+    registration.move("again", now=world.now)
     world.run(60)
     transcript.title("all nodes are away; then unregister")
     for index in range(3):

@@ -22,7 +22,7 @@ fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full
 
 bench: $(VENV)/installed-test
-	@set -e; for claim in $(wildcard bench/bench_*.py bench/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done
+	@set -e; for claim in $(wildcard bench/*/bench_*.py bench/*/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done
 
 clean:
 	rm -rf .venv .venv-* build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,11 +15,13 @@ from softphone._version import __version__
 
 if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
     # Before anything can load `cryptography`: see the module.
-    import_module("softphone.provider").enter()
+    import_module("softphone.openssl_provider").enter()
 
 if TYPE_CHECKING:
-    from softphone.account import (
-        Account,
+    from softphone.account import Account
+    from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
+    from softphone.call.audio_stream import MediaStream
+    from softphone.config import (
         AccountConfig,
         AccountFile,
         CredentialConfig,
@@ -29,15 +31,14 @@ if TYPE_CHECKING:
         TlsConfig,
         load_account,
     )
-    from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
     from softphone.errors import SoftphoneError
     from softphone.events import CallState, Direction, RegistrationState, StreamStatistics
-    from softphone.media.endpoints import EchoSource, SilenceSource, TeeSink, ToneSource
-    from softphone.media.pcm_ring import PcmRing
-    from softphone.media.port import MediaConfig, PcmBlock, PortRange, Sink, Source
-    from softphone.media.wav import WavSink, WavSource
+    from softphone.media.audio.pcm_ring import PcmRing
+    from softphone.media.audio.sources import EchoSource, SilenceSource, TeeSink, ToneSource
+    from softphone.media.audio.wav import WavSink, WavSource
+    from softphone.media.interface import MediaConfig, PcmBlock, PortRange, Sink, Source
     from softphone.personas import DeviceIdentity
-    from softphone.phone import Phone
+    from softphone.phone.phone import Phone
     from softphone.security import (
         CryptoSuite,
         KeyMaterial,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
         SrtpPolicy,
         TlsVersion,
     )
-    from softphone.streams import MediaStream
     from softphone.trust import TrustStore, UnknownCertificate
 
 __all__ = [
@@ -111,27 +111,28 @@ __all__ = [
     "load_account",
 ]
 
-_ROOMS = (
+_MODULES = (
     "softphone.security",
     "softphone.events",
     "softphone.errors",
-    "softphone.media.port",
-    "softphone.media.pcm_ring",
-    "softphone.media.endpoints",
-    "softphone.media.wav",
-    "softphone.streams",
+    "softphone.media.interface",
+    "softphone.media.audio.pcm_ring",
+    "softphone.media.audio.sources",
+    "softphone.media.audio.wav",
+    "softphone.call.audio_stream",
     "softphone.call",
     "softphone.account",
+    "softphone.config",
     "softphone.personas",
-    "softphone.phone",
+    "softphone.phone.phone",
     "softphone.trust",
 )
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in _ROOMS:
-            module = import_module(room)
+        for each in _MODULES:
+            module = import_module(each)
             if name in getattr(module, "__all__", ()):
                 value = globals()[name] = getattr(module, name)
                 return value

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum
 from typing import Self
 
 from softphone.errors import SoftphoneError
-from softphone.quick import quick
+from softphone.fast_dataclass import quick
 
 __all__ = [
     "CryptoSuite",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from softphone.machine import Entropy
+from softphone.sans_io import Entropy
 
 pytest_plugins = ("tests.support.log_search",)
 

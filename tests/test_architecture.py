@@ -76,7 +76,8 @@ def test_no_file_has_a_forbidden_name():
 
 
 def mirror_of(source: str) -> str:
-    """Where the tests of a source file are: `softphone/sip/uri.py` -> `tests/sip/test_uri.py`."""
+    """Where the tests of a source file are: `softphone/sip/message/uri.py` ->
+    `tests/sip/message/test_uri.py`."""
     inner = Path(source.replace("codecs/softphone_codecs", "softphone/codecs", 1))
     room = inner.relative_to("softphone").parent
     return COVERED_BY.get(

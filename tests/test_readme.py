@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 
 PROJECT = Path(__file__).resolve().parent.parent
 KINDS = {"python", "sh", "toml", "json", "shell", "text"}

@@ -14,18 +14,18 @@ import sys
 
 import pytest
 
-from softphone import provider
+from softphone import openssl_provider
 from tests.support.fips import fips_environment, setup
 
 LENIENT = (
     "tests/trust",
     "tests/provisioning",
     "tests/lab/test_authority.py",
-    "tests/lab/test_capf.py",
-    "tests/lab/test_cluster.py",
-    "tests/lab/test_cluster_files.py",
-    "tests/lab/test_tvs.py",
-    "tests/net/test_handshake.py",
+    "tests/lab/cucm/test_capf.py",
+    "tests/lab/cucm/test_cluster.py",
+    "tests/lab/cucm/test_files.py",
+    "tests/lab/cucm/test_tvs.py",
+    "tests/net/stream/test_tls_handshake.py",
     "tests/security/test_a_revoked_peer_sees_no_data.py",
     "tests/security/test_capf_attacks.py",
     "tests/security/test_forged_signed_files.py",
@@ -34,16 +34,16 @@ LENIENT = (
     "tests/end_to_end/test_boot.py",
 )
 STRICT = (
-    "tests/trust/test_capf.py",
-    "tests/trust/test_envelope.py",
-    "tests/trust/test_trust_list.py",
+    "tests/trust/capf/test_client.py",
+    "tests/trust/lists/test_file_crypto.py",
+    "tests/trust/lists/test_trust_list.py",
     "tests/provisioning/test_signed_file.py",
     "tests/messaging",
     "tests/contacts",
-    "tests/lab/test_directory.py",
+    "tests/lab/test_uds_directory.py",
     "tests/end_to_end/test_directory_names.py",
-    "tests/net/test_inner_tls.py",
-    "tests/srtp/test_aead.py",
+    "tests/net/stream/test_inner_tls.py",
+    "tests/srtp/test_cryptography_backend.py",
     "tests/end_to_end/test_demo.py",
     "tests/end_to_end/test_lab_calls.py",
 )
@@ -63,35 +63,35 @@ PEERS = (
 OF_OTHER_PROCESSES = ("--ignore-glob=*/test_fips*.py",)
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "they are about MD5, which is not there": (
-        "tests/lab/test_cluster.py::test_a_device_is_asked_to_enroll_until_it_has",
+        "tests/lab/cucm/test_cluster.py::test_a_device_is_asked_to_enroll_until_it_has",
         "tests/provisioning/test_device_config.py::test_a_stub_announces_the_encrypted_file",
-        "tests/provisioning/test_enrollment_rule.py::test_the_hash_of_a_certificate_is_its_md5",
+        "tests/provisioning/test_enrollment_decision.py::test_the_hash_of_a_certificate_is_its_md5",
     ),
     "they sign with keys that the provider signs with no more": (
-        "tests/trust/test_csr_check.py::test_others_keys_and_hashes_are_judged",
-        "tests/trust/test_path.py::test_weak_keys_are_refused_wherever_they_are",
-        "tests/trust/test_path.py::test_weak_signatures_and_keys_pass_where_settings_say_so",
+        "tests/trust/csr/test_check.py::test_others_keys_and_hashes_are_judged",
+        "tests/trust/certificate/test_path_checks.py::test_weak_keys_are_refused_wherever_they_are",
+        "tests/trust/certificate/test_path_checks.py::test_weak_signatures_and_keys_pass_where_settings_say_so",
     ),
     "they are about settings and ciphers that FIPS mode rules out": (
-        "tests/net/test_handshake.py::test_a_forged_answer_counts_as_none_where_a_setting",
-        "tests/trust/test_context.py::test_no_weak_cipher_is_spoken[False]",
-        "tests/trust/test_context.py::test_openssl_s_level_is_lowered_by_settings_only",
+        "tests/net/stream/test_tls_handshake.py::test_a_forged_answer_counts_as_none_where_a_setting",
+        "tests/trust/test_tls_settings.py::test_no_weak_cipher_is_spoken[False]",
+        "tests/trust/test_tls_settings.py::test_openssl_s_level_is_lowered_by_settings_only",
     ),
 }
 SERVER_SIDE = (
     "tests/provisioning/test_signed_file.py::test_what_is_encrypted_and_signed_is_opened",
-    "tests/trust/test_trust_list.py::test_a_vector_is_made_again_byte_for_byte",
-    "tests/trust/test_envelope.py::test_every_failure_to_open_says_the_same",
-    "tests/trust/test_envelope.py::test_no_padding_is_taken_at_its_word",
-    "tests/trust/test_envelope.py::test_signing_again_gives_every_vector_byte_for_byte",
-    "tests/trust/test_envelope.py::test_what_is_sealed_opens_again",
+    "tests/trust/lists/test_trust_list.py::test_a_vector_is_made_again_byte_for_byte",
+    "tests/trust/lists/test_file_crypto.py::test_every_failure_to_open_says_the_same",
+    "tests/trust/lists/test_file_crypto.py::test_no_padding_is_taken_at_its_word",
+    "tests/trust/lists/test_file_crypto.py::test_signing_again_gives_every_vector_byte_for_byte",
+    "tests/trust/lists/test_file_crypto.py::test_what_is_sealed_opens_again",
 )
 """What the strict set-up does not let a server do."""
 
 
 def main() -> None:
     """Run pytest in FIPS mode and leave with its exit status."""
-    if provider.in_force():
+    if openssl_provider.in_force():
         sys.exit("this process is in FIPS mode already")
     given = sys.argv[1:]
     lenient = "--lenient" in given

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone_codecs.base import Pcm
+from softphone_codecs.codec import Pcm
 
 __all__ = ["MAX_ORDER", "PAYLOAD_TYPE", "Noise", "NoiseSource", "measure", "pack", "unpack"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from softphone_codecs.base import Bytes, Lengths, Pcm
+from softphone_codecs.codec import Bytes, Lengths, Pcm
 
 __all__ = ["G711", "PCMA", "PCMU"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softphone_codecs.base import Bytes, Lengths, Pcm
+from softphone_codecs.codec import Bytes, Lengths, Pcm
 
 __all__ = ["L16", "L16_8000", "L16_16000"]
 

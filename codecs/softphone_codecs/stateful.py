@@ -1,7 +1,7 @@
 """Codecs that remember: one encoder and one decoder object a stream, and a registry by name.
 
 G.722 and Opus predict each sample from those before it, so they cannot serve a whole bank from
-one object as `softphone_codecs.base` has it.  The caller keeps the objects beside its row.
+one object as `softphone_codecs.codec` has it.  The caller keeps the objects beside its row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone_codecs.base import UnknownCodec
+from softphone_codecs.codec import UnknownCodec
 
 __all__ = [
     "CodecUnavailable",

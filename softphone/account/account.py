@@ -14,29 +14,28 @@ from dataclasses import replace
 from typing import Any, Self
 from weakref import ReferenceType, ref
 
-from softphone.account.chores import Chores
-from softphone.account.config import AccountConfig
-from softphone.account.connection import (
+from softphone.account.components import Furniture, Workshop
+from softphone.account.dependencies import AccountSetup
+from softphone.account.inbox import (
+    refuse_invite,
+    refuse_stranger,
+    refuse_subscription,
+)
+from softphone.account.oauth_token import token_keeper
+from softphone.account.referral import follow_referral
+from softphone.account.registration_failure import registration_failure
+from softphone.account.registration_migration import Mover
+from softphone.account.server_agreements import Standing
+from softphone.account.service_control import ServiceCarrier
+from softphone.account.signaling import AccountMachine, SignalingEvent
+from softphone.account.stack_settings import (
     Belief,
     digest_session,
     driver_config,
     endpoint_config,
     tls_settings,
 )
-from softphone.account.failure import registration_failure
-from softphone.account.furniture import Furniture, Workshop
-from softphone.account.inbox import (
-    refuse_invite,
-    refuse_stranger,
-    refuse_subscription,
-)
-from softphone.account.machine import AccountMachine, SignalingEvent
-from softphone.account.mover import Mover
-from softphone.account.referral import follow_referral
-from softphone.account.service import ServiceCarrier
-from softphone.account.setup import AccountSetup
-from softphone.account.standing import Standing
-from softphone.account.token import token_keeper
+from softphone.account.tasks import Chores
 from softphone.call import (
     Call,
     IncomingCall,
@@ -45,7 +44,8 @@ from softphone.call import (
     OutgoingCall,
     OutgoingLeg,
 )
-from softphone.call.security import unfit
+from softphone.call.leg import unfit
+from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError, TransportError
 from softphone.events import (
     AccountEvent,
@@ -57,9 +57,9 @@ from softphone.events import (
     RegistrationState,
     ServiceRequested,
 )
-from softphone.machine import Flow, Side, Transport
 from softphone.net import Driver
 from softphone.personas import persona_named
+from softphone.sans_io import Flow, Side, Transport
 from softphone.security import SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
@@ -74,7 +74,7 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
-from softphone.sip.node_registration import MoveEnded
+from softphone.sip.registration import MoveEnded
 from softphone.trust import TlsSettings
 
 __all__ = ["Account", "AccountSetup"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from softphone.call.audio_stream import MediaStream
 from softphone.call.call import Call
 from softphone.call.conference import Conference, ConferenceChanged
 from softphone.call.incoming import IncomingCall, IncomingLeg
-from softphone.call.leg import LegSetup
-from softphone.call.mailbox import Mailbox
-from softphone.call.negotiation import MediaSetup
+from softphone.call.leg import LegSetup, Mailbox, MediaSetup
 from softphone.call.outgoing import OutgoingCall, OutgoingLeg
 
 __all__ = [
@@ -19,6 +18,7 @@ __all__ = [
     "LegSetup",
     "Mailbox",
     "MediaSetup",
+    "MediaStream",
     "OutgoingCall",
     "OutgoingLeg",
 ]

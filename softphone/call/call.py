@@ -7,17 +7,23 @@ import os
 from typing import Self
 from urllib.parse import quote
 
-from softphone.call.dialing import DigitMethod, info_body, pause_of, way_of
-from softphone.call.digits import check_digits
-from softphone.call.face import Face
-from softphone.call.session import PendingReferral, SessionLeg
-from softphone.call.soft_key import confer
+from softphone.call.audio_stream import MediaStream, keep_film
+from softphone.call.call_handle import Face
+from softphone.call.cisco_conference import confer
+from softphone.call.leg import (
+    DigitMethod,
+    PendingReferral,
+    SessionLeg,
+    check_digits,
+    info_body,
+    pause_of,
+    way_of,
+)
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
-from softphone.media.video import VideoStream
-from softphone.media.video_recording import VideoRecording
+from softphone.media import VideoStream
+from softphone.media.recording import VideoRecording
 from softphone.sip import NameAddr, SipUri, parse_uri
-from softphone.streams import MediaStream, keep_film
 
 __all__ = ["Call"]
 

@@ -19,14 +19,12 @@ from types import TracebackType
 from typing import Self
 
 from softphone.call.call import Call
-from softphone.call.mailbox import Mailbox
+from softphone.call.leg import Mailbox
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, SecurityChanged
-from softphone.media.given import sound_of
-from softphone.media.mixer import Bridge, Member
-from softphone.media.port import Source
-from softphone.media.resample import at_rate
-from softphone.media.sound import let_go
+from softphone.media import Source
+from softphone.media.audio import Bridge, Member, at_rate, let_go
+from softphone.media.tracks import sound_of
 from softphone.security import SecurityLevel, SecurityShortfall, Shortfall, ShortfallCode
 
 __all__ = ["Conference", "ConferenceChanged"]

@@ -7,12 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
-from softphone.call.face import Face
-from softphone.call.leg import LegSetup
-from softphone.call.negotiation import MediaSetup, Negotiation, Proposal
-from softphone.call.refusal import Unacceptable, unmet, warning_header
-from softphone.call.session import SessionLeg
-from softphone.diagnostics.explain import explain_early_end
+from softphone.call.call_handle import Face
+from softphone.call.leg import (
+    LegSetup,
+    MediaSetup,
+    Negotiation,
+    Proposal,
+    SessionLeg,
+    Unacceptable,
+    unmet,
+    warning_header,
+)
+from softphone.diagnostics.refusal_text import explain_early_end
 from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, anew
 from softphone.events import (
     CallAnswered,
@@ -22,7 +28,7 @@ from softphone.events import (
     SecurityRefused,
     StreamStatistics,
 )
-from softphone.media.port import EventCallback, MediaError
+from softphone.media import EventCallback, MediaError
 from softphone.security import SecurityShortfall, ShortfallCode
 from softphone.sip import (
     Body,

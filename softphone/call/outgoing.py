@@ -13,13 +13,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from softphone.call.audio_stream import MediaStream
 from softphone.call.call import Call
-from softphone.call.digits import check_digits
-from softphone.call.leg import FAR_END_PATIENCE, LegSetup, TimerHandle
-from softphone.call.refusal import Unacceptable
-from softphone.call.session import SessionLeg
-from softphone.contacts.contact import Contact
-from softphone.diagnostics.explain import explain_early_end, explain_response, no_answer
+from softphone.call.leg import (
+    FAR_END_PATIENCE,
+    LegSetup,
+    SessionLeg,
+    TimerHandle,
+    Unacceptable,
+    check_digits,
+)
+from softphone.contacts import Contact
+from softphone.diagnostics import explain_response
+from softphone.diagnostics.refusal_text import explain_early_end, no_answer
 from softphone.errors import (
     Busy,
     CallError,
@@ -45,7 +51,7 @@ from softphone.events import (
     EndedBy,
     StreamStatistics,
 )
-from softphone.media.port import MediaError
+from softphone.media import MediaError
 from softphone.security import (
     MediaSecurity,
     SecurityState,
@@ -63,7 +69,6 @@ from softphone.sip import (
     Provisional,
     Rejected,
 )
-from softphone.streams import MediaStream
 
 __all__ = ["OutgoingCall", "OutgoingLeg"]
 

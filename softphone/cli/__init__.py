@@ -6,6 +6,6 @@ Only this floor knows typer and rich.
 
 from __future__ import annotations
 
-from softphone.cli.application import main
+from softphone.cli.commands import main
 
 __all__ = ["main"]

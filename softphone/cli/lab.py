@@ -11,15 +11,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.face import Face
-from softphone.cli.run import DONE
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE
 from softphone.errors import ConfigurationError
-from softphone.lab import EXTENSIONS, LabConfig, LabServer
-from softphone.lab.capf_order import CapfWay, read_order
-from softphone.lab.chat import DOMAIN, find_prosody
-from softphone.lab.config import crowd
-from softphone.machine import Transport
-from softphone.sip.voice_report import VoiceReport
+from softphone.lab import (
+    DOMAIN,
+    EXTENSIONS,
+    CapfWay,
+    LabConfig,
+    LabServer,
+    crowd,
+    find_prosody,
+    read_order,
+)
+from softphone.sans_io import Transport
+from softphone.sip.event_packages import VoiceReport
 from softphone.trust import write_private
 
 __all__ = ["has_chat", "run_lab"]

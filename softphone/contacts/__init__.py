@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from softphone.contacts.config import (
-    ATTRIBUTES,
-    Bounds,
-    DirectoryConfig,
-    LdapConfig,
-    UdsConfig,
-)
-from softphone.contacts.contact import Contact, Number
-from softphone.contacts.contacts import CacheLimits, Contacts, Directory, Found
-from softphone.net.answers import Fetcher
+from softphone.contacts.config import ATTRIBUTES, Bounds, DirectoryConfig, LdapConfig, UdsConfig
+from softphone.contacts.contact import Contact, Number, dialed
+from softphone.contacts.directories import CacheLimits, Contacts, Directory, Found
+from softphone.net.stream import Fetcher
 
 __all__ = [
     "ATTRIBUTES",
@@ -27,6 +21,7 @@ __all__ = [
     "LdapConfig",
     "Number",
     "UdsConfig",
+    "dialed",
     "open_directories",
 ]
 
@@ -42,10 +37,10 @@ def open_directories(configs: Iterable[DirectoryConfig], fetcher: Fetcher) -> tu
 def _opened(config: DirectoryConfig, fetcher: Fetcher) -> Directory:
     if isinstance(config, LdapConfig):
         from softphone.contacts.ldap import LdapDirectory
-        from softphone.net.connector import ConnectorConfig
+        from softphone.net.verified import ConnectorConfig
 
         return LdapDirectory(config, ConnectorConfig(fetcher))
     from softphone.contacts.uds import UdsDirectory
-    from softphone.net.https import HttpsSurroundings
+    from softphone.net.http import HttpsSurroundings
 
     return UdsDirectory(config, HttpsSurroundings(fetcher=fetcher))

@@ -18,10 +18,9 @@ from softphone.contacts.config import LdapConfig
 from softphone.contacts.contact import Contact, Number
 from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
-from softphone.machine import Target, Transport
-from softphone.net.connector import Connector, ConnectorConfig
-from softphone.net.relay import LocalRelay
 from softphone.net.stream import StreamConnection, StreamOwner
+from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
+from softphone.sans_io import Target, Transport
 
 if TYPE_CHECKING:
     from softphone.contacts.ldap_session import Entry, LdapSession

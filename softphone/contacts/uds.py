@@ -15,13 +15,7 @@ from softphone.contacts.config import UdsConfig, place_of
 from softphone.contacts.contact import Contact, addressed, dialed
 from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
 from softphone.errors import DirectoryError, DirectoryRefused
-from softphone.net.https import (
-    HttpsClient,
-    HttpsLimits,
-    HttpsRequest,
-    HttpsSurroundings,
-    basic,
-)
+from softphone.net.http import HttpsClient, HttpsLimits, HttpsRequest, HttpsSurroundings, basic
 
 __all__ = ["UdsDirectory"]
 

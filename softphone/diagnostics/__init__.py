@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from softphone.diagnostics.explain import explain_registrar, explain_response, explain_shortfalls
 from softphone.diagnostics.ladder import Ladder
-from softphone.diagnostics.mask import mask
+from softphone.diagnostics.redact import mask
+from softphone.diagnostics.refusal_text import (
+    explain_registrar,
+    explain_response,
+    explain_shortfalls,
+)
+from softphone.diagnostics.tap_tee import joined
 
-__all__ = ["Ladder", "explain_registrar", "explain_response", "explain_shortfalls", "mask"]
+__all__ = [
+    "Ladder",
+    "explain_registrar",
+    "explain_response",
+    "explain_shortfalls",
+    "joined",
+    "mask",
+]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from softphone._version import __version__
-from softphone.diagnostics.mask import mask_evenly
 from softphone.diagnostics.pcapng import (
     LinkType,
     enhanced_packet,
@@ -28,9 +27,10 @@ from softphone.diagnostics.pcapng import (
     section,
     udp_frame,
 )
+from softphone.diagnostics.redact import mask_evenly
 from softphone.errors import ConfigurationError
-from softphone.machine import Address, Flow, Transport
-from softphone.sip.parser import KeepAlive, Rejected, StreamFramer
+from softphone.sans_io import Address, Flow, Transport
+from softphone.sip.message import KeepAlive, Rejected, StreamFramer
 
 __all__ = ["Capture"]
 

@@ -1,6 +1,6 @@
 """A SIP ladder as text: who sent what to whom, one line a message.
 
-A Ladder is a `softphone.machine.Tap`: give it to whatever drives the flows.  It keeps masked text
+A Ladder is a `softphone.sans_io.Tap`: give it to whatever drives the flows.  It keeps masked text
 only, so that no secret outlives the message it came in, and a bounded number of messages.
 """
 
@@ -10,10 +10,17 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from softphone.diagnostics.mask import mask
-from softphone.machine import Address, Flow, Transport
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import KeepAlive, Received, Rejected, StreamFramer, parse_datagram
+from softphone.diagnostics.redact import mask
+from softphone.sans_io import Address, Flow, Transport
+from softphone.sip.message import (
+    KeepAlive,
+    Received,
+    Rejected,
+    Request,
+    Response,
+    StreamFramer,
+    parse_datagram,
+)
 
 __all__ = ["Ladder", "LadderEntry"]
 
@@ -34,7 +41,7 @@ class LadderEntry:
 
 
 class Ladder:
-    """Records SIP messages and prints them as a ladder; implements `softphone.machine.Tap`.
+    """Records SIP messages and prints them as a ladder; implements `softphone.sans_io.Tap`.
 
     `local` names our own side, `names` any address, ours or another's.  The newest `limit`
     messages are kept; how many were dropped is said in the text.

@@ -11,7 +11,7 @@ import ipaddress
 import struct
 from enum import IntEnum
 
-from softphone.machine import Address, Transport
+from softphone.sans_io import Address, Transport
 
 __all__ = ["LinkType", "enhanced_packet", "exported_message", "interface", "section", "udp_frame"]
 

@@ -6,8 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
-from softphone.lab.capf_order import CapfOrder
-from softphone.machine import Transport
+from softphone.lab.pending_enrollment import CapfOrder
+from softphone.sans_io import Transport
 from softphone.security import CryptoSuite
 
 __all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "crowd"]

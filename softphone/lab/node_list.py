@@ -6,8 +6,8 @@ Each can be stopped, which ends its connections, and started again at its old ad
 from __future__ import annotations
 
 from softphone.errors import TransportError
-from softphone.machine import Address, Transport
 from softphone.net import Driver
+from softphone.sans_io import Address, Transport
 from softphone.sip import SipEvent
 from softphone.trust import TlsSettings
 

@@ -20,29 +20,30 @@ from typing import Any, Self
 
 from softphone._version import __version__
 from softphone.errors import SoftphoneError, TransportError
-from softphone.lab.call_control import CallControl, LabContext
-from softphone.lab.capf import LabCapf
-from softphone.lab.chat import LabChat
-from softphone.lab.claim import claimed
-from softphone.lab.cluster import LabCluster
-from softphone.lab.collector import Collector
+from softphone.lab.account_files import LabFiles
+from softphone.lab.calls import CallControl, LabContext
 from softphone.lab.config import LabConfig, LabUser
-from softphone.lab.device_registrar import Answer, DeviceRegistrar, Silence
-from softphone.lab.device_service import DeviceService
-from softphone.lab.directory import LabDirectory, lab_people
-from softphone.lab.files import LabFiles
-from softphone.lab.gatekeeper import REALM, Gatekeeper
+from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
+from softphone.lab.folder_lock import claimed
 from softphone.lab.node_list import NodeList
+from softphone.lab.prosody import LabChat
 from softphone.lab.registrar import (
+    REALM,
+    Answer,
+    Collector,
+    DeviceRegistrar,
+    DeviceService,
+    Gatekeeper,
     Registrar,
     RegistrarConfig,
+    Silence,
     StoredBinding,
 )
-from softphone.lab.tvs import LabTvs
-from softphone.machine import Address, Entropy, Flow, Side, Tap, Transport
+from softphone.lab.uds_directory import LabDirectory, lab_people
+from softphone.media import MediaConfig, PortRange
 from softphone.media.engine import MediaEngine
-from softphone.media.port import MediaConfig, PortRange
 from softphone.net import Driver, DriverConfig, Limits
+from softphone.sans_io import Address, Entropy, Flow, Side, Tap, Transport
 from softphone.security import KeyMaterial
 from softphone.sip import (
     DigestAlgorithm,
@@ -58,7 +59,7 @@ from softphone.sip import (
     SipUri,
     SubscribeReceived,
 )
-from softphone.sip.digest_verifier import DigestVerifier, VerifierConfig
+from softphone.sip.auth.digest_server import DigestVerifier, VerifierConfig
 from softphone.trust import (
     ClientCertificates,
     ListKind,

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from softphone.load.arrival import Arrival, Hold, parse_arrival, parse_hold
-from softphone.load.histogram import Histogram
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan
-from softphone.load.ready import READY
-from softphone.load.runner import Outcome, Runner
-from softphone.load.scenario import Scenario, Turn
-from softphone.load.tally import Second, Tally
-from softphone.load.users import UserSpec, read_users, users_of_template
-from softphone.load.verdict import Expectation, Verdict, parse_expectation
+from softphone.load.measure import Histogram, Second, Tally
+from softphone.load.plan import (
+    Arrival,
+    BaseSpec,
+    Expectation,
+    FaultSpec,
+    Hold,
+    LoadPlan,
+    UserSpec,
+    Verdict,
+    parse_arrival,
+    parse_expectation,
+    parse_hold,
+    read_users,
+    users_of_template,
+)
+from softphone.load.result import (
+    BLANK,
+    NO_RESULT,
+    Result,
+    causes,
+    figures,
+    judge,
+    ranks,
+    second_fields,
+)
+from softphone.load.run import READY, Outcome, Runner, Scenario, Turn
 
 __all__ = [
+    "BLANK",
+    "NO_RESULT",
     "READY",
     "Arrival",
     "BaseSpec",
@@ -22,6 +42,7 @@ __all__ = [
     "Hold",
     "LoadPlan",
     "Outcome",
+    "Result",
     "Runner",
     "Scenario",
     "Second",
@@ -29,9 +50,14 @@ __all__ = [
     "Turn",
     "UserSpec",
     "Verdict",
+    "causes",
+    "figures",
+    "judge",
     "parse_arrival",
     "parse_expectation",
     "parse_hold",
+    "ranks",
     "read_users",
+    "second_fields",
     "users_of_template",
 ]

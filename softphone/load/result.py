@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from softphone.load.histogram import Histogram
-from softphone.load.plan import LoadPlan
-from softphone.load.tally import Second, Tally
-from softphone.load.verdict import Expectation, Verdict
+from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.tally import Second, Tally
+from softphone.load.plan import Expectation, LoadPlan, Verdict
 
 __all__ = ["BLANK", "NO_RESULT", "Result", "causes", "figures", "judge", "ranks", "second_fields"]
 

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from softphone.media.endpoints import (
-    EchoSource,
-    PcmRing,
-    SilenceSource,
-    TeeSink,
-    ToneSource,
-    WavSink,
-    WavSource,
-    at_rate,
-)
+from softphone.media.audio import EchoSource, SilenceSource, TeeSink, ToneSource
+from softphone.media.audio.sources import PcmRing, WavSink, WavSource, at_rate
 from softphone.media.engine import MediaEngine
-from softphone.media.port import (
+from softphone.media.interface import (
     DigitDetected,
     EventCallback,
     FirstPacketReceived,
@@ -42,8 +34,12 @@ from softphone.media.port import (
     StreamSpec,
     StreamTimedOut,
 )
+from softphone.media.placement import AnyEngine, make_engine
+from softphone.media.video_stream import NO_AIORTC, VideoPort, VideoStream
 
 __all__ = [
+    "NO_AIORTC",
+    "AnyEngine",
     "DigitDetected",
     "EchoSource",
     "EventCallback",
@@ -77,7 +73,10 @@ __all__ = [
     "StreamTimedOut",
     "TeeSink",
     "ToneSource",
+    "VideoPort",
+    "VideoStream",
     "WavSink",
     "WavSource",
     "at_rate",
+    "make_engine",
 ]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
-from softphone.machine import Entropy, Tap
 from softphone.media.engine import MediaEngine
-from softphone.media.port import MediaConfig, Placement
-from softphone.media.remote import RemoteEngine
+from softphone.media.interface import MediaConfig, Placement
+from softphone.media.worker import RemoteEngine
+from softphone.sans_io import Entropy, Tap
 
 __all__ = ["AnyEngine", "make_engine"]
 

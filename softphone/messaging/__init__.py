@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 from softphone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from softphone.messaging.archive import Archive
-    from softphone.messaging.compliance import CompliancePolicy, Kind
-    from softphone.messaging.compliance_config import ComplianceConfig
+    from softphone.messaging.client import Messages, Surroundings
+    from softphone.messaging.compliance import (
+        ALLOW,
+        Allow,
+        ComplianceConfig,
+        CompliancePolicy,
+        Decision,
+        Deny,
+        Kind,
+        MessageHook,
+        Question,
+        Redact,
+    )
     from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
-    from softphone.messaging.hook import ALLOW, Allow, Decision, Deny, MessageHook, Question, Redact
-    from softphone.messaging.location import TlsMode
+    from softphone.messaging.delivery.sender import Sent
+    from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, Row, Sending
     from softphone.messaging.message import (
         Direction,
         Message,
@@ -25,9 +35,8 @@ if TYPE_CHECKING:
         Reach,
         Show,
     )
-    from softphone.messaging.messages import Messages, Surroundings
-    from softphone.messaging.policy import MATRIX, EncryptionPolicy, Row, Sending
-    from softphone.messaging.sending import Sent
+    from softphone.messaging.server_location import TlsMode
+    from softphone.messaging.storage import Archive
 
 __all__ = [
     "ALLOW",
@@ -60,31 +69,31 @@ __all__ = [
     "TlsMode",
 ]
 
-_ROOMS = (
+_MODULES = (
     "message",
-    "policy",
-    "location",
-    "hook",
-    "compliance",
-    "compliance_config",
+    "encryption_policy",
+    "server_location",
+    "compliance.hook",
+    "compliance.policies",
+    "compliance.config",
     "config",
-    "archive",
-    "sending",
-    "messages",
+    "storage.archive",
+    "delivery.sender",
+    "client",
 )
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in _ROOMS:
-            module = _room(room)
+        for each in _MODULES:
+            module = _load(each)
             if name in module.__all__:
                 value = globals()[name] = getattr(module, name)
                 return value
     raise AttributeError(f"module 'softphone.messaging' has no attribute {name!r}")
 
 
-def _room(name: str) -> Any:
+def _load(name: str) -> Any:
     try:
         return import_module(f"softphone.messaging.{name}")
     except ModuleNotFoundError as exc:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from softphone.errors import ConfigurationError
-from softphone.messaging.compliance_config import ComplianceConfig
-from softphone.messaging.location import Place, TlsMode, place_at
-from softphone.messaging.policy import EncryptionPolicy
+from softphone.messaging.compliance import ComplianceConfig
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.server_location import Place, TlsMode, place_at
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 

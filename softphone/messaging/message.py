@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from softphone.machine import PeerIdentity
+from softphone.sans_io import PeerIdentity
 
 __all__ = [
     "Direction",

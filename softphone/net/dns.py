@@ -2,7 +2,7 @@
 
 Numeric hosts are never asked for; "localhost" (RFC 6761 section 6.3) and the hosts file come
 before DNS.  Answers, also negative ones, are kept for their TTL.  What to ask, and what to make of
-it, is `softphone.sip.location`'s.
+it, is `softphone.sip.transport.server_location`'s.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.machine import Address, Entropy, Target
-from softphone.sip.location import (
+from softphone.sans_io import Address, Entropy, Target
+from softphone.sip.message import SipUri
+from softphone.sip.transport import (
     AddressRecord,
     LookupPolicy,
     NaptrRecord,
@@ -30,7 +31,6 @@ from softphone.sip.location import (
     is_numeric,
     locate,
 )
-from softphone.sip.uri import SipUri
 
 if TYPE_CHECKING:
     import dns.asyncresolver

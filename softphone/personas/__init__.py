@@ -10,7 +10,7 @@ import pkgutil
 from importlib import import_module
 
 from softphone.errors import ConfigurationError
-from softphone.personas.line import DeviceIdentity, Line, RegistrationStyle, Reply
+from softphone.personas.persona import DeviceIdentity, Line, RegistrationStyle, Reply
 from softphone.personas.standard import FarEndWord, StandardPersona
 
 __all__ = [
@@ -24,13 +24,13 @@ __all__ = [
     "persona_names",
 ]
 
-_OTHER_ROOMS = frozenset({"line"})
+_NOT_PERSONAS = frozenset({"persona"})
 
 
 def persona_names() -> tuple[str, ...]:
     """Every persona there is."""
     found = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(found - _OTHER_ROOMS))
+    return tuple(sorted(found - _NOT_PERSONAS))
 
 
 def persona_named(name: str) -> StandardPersona:

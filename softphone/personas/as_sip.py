@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from softphone.errors import ConfigurationError
-from softphone.personas.line import Line, RegistrationStyle
+from softphone.personas.persona import Line, RegistrationStyle
 from softphone.personas.standard import StandardPersona
 from softphone.security import SrtpPolicy
 

@@ -20,16 +20,22 @@ from softphone.events import (
     RemoteControlRequested,
     ServiceRequested,
 )
-from softphone.machine import Entropy
-from softphone.personas.line import Line, RegistrationStyle, Reply
+from softphone.personas.persona import Line, RegistrationStyle, Reply
 from softphone.personas.standard import StandardPersona
+from softphone.sans_io import Entropy
 from softphone.security import SrtpPolicy
 from softphone.sip import Request
-from softphone.sip.kpml import KPML
-from softphone.sip.multipart import format_multipart
-from softphone.sip.node_registration import INITIALIZED
-from softphone.sip.remotecc import RemoteRequest, first_requests, read_requests, text_parts
-from softphone.sip.service_control import SERVICE_CONTROL, ServiceControl
+from softphone.sip.event_packages import (
+    KPML,
+    SERVICE_CONTROL,
+    RemoteRequest,
+    ServiceControl,
+    first_requests,
+    read_requests,
+    text_parts,
+)
+from softphone.sip.message import format_multipart
+from softphone.sip.registration import INITIALIZED
 
 __all__ = ["PERSONA", "CiscoPhonePersona"]
 

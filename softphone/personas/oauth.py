@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from softphone.errors import ConfigurationError
 from softphone.personas.cisco_phone import CiscoPhonePersona
-from softphone.personas.line import Line
+from softphone.personas.persona import Line
 
 __all__ = ["PERSONA", "OauthPersona"]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from softphone._version import __version__
-from softphone.machine import Entropy
-from softphone.personas.line import Line, RegistrationStyle, Reply
+from softphone.personas.persona import Line, RegistrationStyle, Reply
+from softphone.sans_io import Entropy
 from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Request, Response
-from softphone.sip.call_info import call_security
+from softphone.sip.message import call_security
 
 __all__ = ["PERSONA", "FarEndWord", "StandardPersona"]
 

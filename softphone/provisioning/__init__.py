@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from softphone.provisioning.boot import Booted, BootPlan, boot_device
-from softphone.provisioning.boot_step import BootStep, StepKind
-from softphone.provisioning.client import Enrollment, EnrollmentPlan, capf_settings, enroll
+from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.capf_enrollment import (
+    CAPF_PORT,
+    Enrollment,
+    EnrollmentPlan,
+    capf_settings,
+    enroll,
+)
+from softphone.provisioning.config_document import decrypted, is_signed, last_accepted, open_plain
+from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import (
     CallManager,
     CapfServer,
@@ -15,13 +23,17 @@ from softphone.provisioning.device_config import (
     TvsServer,
     parse_device_config,
 )
-from softphone.provisioning.file_server import (
+from softphone.provisioning.enrollment_decision import EnrollmentNeeded, certificate_hash
+from softphone.provisioning.file_client import (
     FileServer,
     HttpFiles,
     ServerPlace,
     TftpFiles,
+    file_server,
     server_places,
 )
+from softphone.provisioning.file_name import check_device, plain_name, sealed_name, signed_name
+from softphone.provisioning.listed_tls_settings import WebTrust, listed_settings
 from softphone.provisioning.signed_file import (
     LastAccepted,
     Recipient,
@@ -34,13 +46,16 @@ from softphone.provisioning.signed_file import (
 )
 
 __all__ = [
+    "CAPF_PORT",
     "BootPlan",
     "BootStep",
     "Booted",
     "CallManager",
     "CapfServer",
+    "ConfigStore",
     "DeviceConfig",
     "Enrollment",
+    "EnrollmentNeeded",
     "EnrollmentPlan",
     "FileServer",
     "HttpFiles",
@@ -52,16 +67,29 @@ __all__ = [
     "SignedFilePolicy",
     "SipTimers",
     "StepKind",
+    "Tell",
     "TftpFiles",
     "TvsServer",
     "VerifiedFile",
+    "WebTrust",
     "boot_device",
     "capf_settings",
+    "certificate_hash",
+    "check_device",
     "decrypt_file",
+    "decrypted",
     "encrypt_file",
     "enroll",
+    "file_server",
+    "is_signed",
+    "last_accepted",
+    "listed_settings",
+    "open_plain",
     "parse_device_config",
+    "plain_name",
+    "sealed_name",
     "server_places",
     "sign_file",
+    "signed_name",
     "verify_file",
 ]

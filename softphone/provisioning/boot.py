@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from softphone.machine import Address, Entropy
 from softphone.net import DriverConfig
-from softphone.net.tvs import TvsAsker
+from softphone.net.verified import TvsAsker
 from softphone.provisioning.boot_step import BootStep, StepKind, Tell
-from softphone.provisioning.client import EnrollmentPlan, enroll
+from softphone.provisioning.capf_enrollment import EnrollmentPlan, enroll
+from softphone.provisioning.config_document import Configuration
 from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
 from softphone.provisioning.config_store import ConfigStore
-from softphone.provisioning.configuration import Configuration
 from softphone.provisioning.device_config import DeviceConfig, TvsServer
-from softphone.provisioning.enrollment_rule import (
+from softphone.provisioning.enrollment_decision import (
     Action,
     Decision,
     EnrollmentNeeded,
@@ -31,10 +30,11 @@ from softphone.provisioning.enrollment_rule import (
     certificate_hash,
     decide,
 )
+from softphone.provisioning.file_client import FileServer, FileServers
 from softphone.provisioning.file_name import check_device
-from softphone.provisioning.file_server import FileServer, FileServers
-from softphone.provisioning.list_renewal import ListRenewal
-from softphone.provisioning.list_trust import WebTrust, listed_settings
+from softphone.provisioning.listed_tls_settings import WebTrust, listed_settings
+from softphone.provisioning.trust_list_fetch import ListRenewal
+from softphone.sans_io import Address, Entropy
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
@@ -49,7 +49,7 @@ from softphone.trust import (
     TrustListStore,
 )
 from softphone.trust.fips import random_bytes
-from softphone.trust.vouching import AskTvs
+from softphone.trust.verification import AskTvs
 
 __all__ = ["BootPlan", "Booted", "boot_device"]
 

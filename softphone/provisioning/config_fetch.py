@@ -13,23 +13,23 @@ from dataclasses import dataclass, replace
 
 from softphone.errors import TransportError
 from softphone.provisioning.boot_step import BootStep, StepKind, Tell
-from softphone.provisioning.config_store import ConfigStore
-from softphone.provisioning.configuration import (
+from softphone.provisioning.config_document import (
     Configuration,
     last_accepted,
     open_kept,
     open_plain,
     open_signed,
 )
+from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import DeviceConfig
 from softphone.provisioning.fetch_error import FetchError, FileMissing
+from softphone.provisioning.file_client import Fetched, FileServers
 from softphone.provisioning.file_name import (
     DEFAULT_DEVICE,
     plain_name,
     sealed_name,
     signed_name,
 )
-from softphone.provisioning.file_server import Fetched, FileServers
 from softphone.trust import FileRefused, Identity, Refusal, Role, TrustLists
 
 __all__ = ["ConfigFetch", "plain_is_due"]

@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.machine import Entropy
 from softphone.provisioning.file_name import check_device
+from softphone.sans_io import Entropy
 from softphone.trust import write_private
-from softphone.trust.folder import make_folder, synchronize
+from softphone.trust.disk import make_folder, synchronize
 
 __all__ = ["ConfigStore"]
 

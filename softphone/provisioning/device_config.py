@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from softphone.trust.tlv import FileRefused, Refusal
+from softphone.trust.lists import FileRefused, Refusal
 
 __all__ = [
     "CallManager",

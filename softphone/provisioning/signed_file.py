@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from softphone.machine import Entropy
-from softphone.trust.acceptance import SHA_1_NOTE, Basis, TrustLists
-from softphone.trust.envelope import (
+from softphone.sans_io import Entropy
+from softphone.trust.lists import (
+    SHA_1_NOTE,
+    Basis,
     DeviceCertificate,
     DeviceKey,
+    Digest,
+    FileHeader,
+    FileRefused,
     FileSigner,
+    HeaderFields,
+    Refusal,
+    Role,
+    TrustLists,
+    parse_header,
     read_certificate,
     sign,
     unwrap,
     verify,
     wrap,
 )
-from softphone.trust.tlv import (
-    Digest,
-    FileHeader,
-    FileRefused,
-    HeaderFields,
-    Refusal,
-    parse_header,
-)
-from softphone.trust.trust_list import Role
 
 __all__ = [
     "LastAccepted",

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.rtp.extended_report import (
-    DelaySinceLastReceiverReport,
-    ReceiverReferenceTime,
-    VoipMetrics,
-)
-from softphone.rtp.feedback import (
-    BitrateLimit,
-    FullIntraRequest,
-    Nack,
-    PictureLossIndication,
-    TemporaryBitrateNotification,
-    TemporaryBitrateRequest,
-)
+from softphone.rtp.h264 import H264Depacketizer, H264Packetizer
 from softphone.rtp.packet import (
     ExtensionElement,
     HeaderExtension,
@@ -22,7 +10,17 @@ from softphone.rtp.packet import (
     RtpPacket,
     is_rtcp,
 )
-from softphone.rtp.rtcp import (
+from softphone.rtp.payload_format import LARGEST_PAYLOAD, Depacketizer, EncodedFrame, Packetizer
+from softphone.rtp.reception_statistics import Arrival, Reception, ReceptionSnapshot, extend
+from softphone.rtp.rtcp_feedback import (
+    BitrateLimit,
+    FullIntraRequest,
+    Nack,
+    PictureLossIndication,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
+)
+from softphone.rtp.rtcp_packet import (
     App,
     Bye,
     ReceiverReport,
@@ -36,13 +34,8 @@ from softphone.rtp.rtcp import (
     round_trip_time,
     wall_from_ntp,
 )
-from softphone.rtp.rtcp_session import (
-    RemoteReport,
-    RtcpSession,
-    SenderClock,
-    SenderInformation,
-)
-from softphone.rtp.sequence import Arrival, Reception, ReceptionSnapshot, extend
+from softphone.rtp.rtcp_session import RemoteReport, RtcpSession, SenderClock, SenderInformation
+from softphone.rtp.rtcp_xr import DelaySinceLastReceiverReport, ReceiverReferenceTime, VoipMetrics
 from softphone.rtp.telephone_event import (
     DIGITS,
     EventPacket,
@@ -51,23 +44,30 @@ from softphone.rtp.telephone_event import (
     EventSender,
     ReceivedDigit,
 )
+from softphone.rtp.vp8 import Vp8Depacketizer, Vp8Packetizer
 
 __all__ = [
     "DIGITS",
+    "LARGEST_PAYLOAD",
     "App",
     "Arrival",
     "BitrateLimit",
     "Bye",
     "DelaySinceLastReceiverReport",
+    "Depacketizer",
+    "EncodedFrame",
     "EventPacket",
     "EventPayload",
     "EventReceiver",
     "EventSender",
     "ExtensionElement",
     "FullIntraRequest",
+    "H264Depacketizer",
+    "H264Packetizer",
     "HeaderExtension",
     "MalformedPacket",
     "Nack",
+    "Packetizer",
     "PictureLossIndication",
     "ReceivedDigit",
     "ReceiverReferenceTime",
@@ -86,6 +86,8 @@ __all__ = [
     "TemporaryBitrateNotification",
     "TemporaryBitrateRequest",
     "VoipMetrics",
+    "Vp8Depacketizer",
+    "Vp8Packetizer",
     "extend",
     "is_rtcp",
     "ntp_from_wall",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
-from softphone.rtp.payload import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
+from softphone.rtp.payload_format import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
 
 __all__ = ["H264Depacketizer", "H264Packetizer", "join_nal_units", "split_nal_units"]
 

@@ -1,7 +1,7 @@
 """RTP data packets and their header extensions, one at a time (RFC 3550 section 5, RFC 8285).
 
 Lengths are checked before anything behind them is trusted.  Batches of packets are read and
-written by `softphone.media.packetize`; this is for the scalar path, the lab and tests.
+written by `softphone.media.tick.rtp_headers`; this is for the scalar path, the lab and tests.
 """
 
 from __future__ import annotations

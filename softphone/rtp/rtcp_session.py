@@ -11,14 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from softphone.machine import Entropy
-from softphone.rtp.extended_report import (
-    DelaySinceLastReceiverReport,
-    ExtendedBlock,
-    ReceiverReferenceTime,
-    VoipMetrics,
-)
-from softphone.rtp.feedback import (
+from softphone.rtp.packet import MalformedPacket
+from softphone.rtp.rtcp_feedback import (
     BitrateLimit,
     FullIntraRequest,
     Nack,
@@ -26,8 +20,7 @@ from softphone.rtp.feedback import (
     TemporaryBitrateNotification,
     TemporaryBitrateRequest,
 )
-from softphone.rtp.packet import MalformedPacket
-from softphone.rtp.rtcp import (
+from softphone.rtp.rtcp_packet import (
     Bye,
     ReceiverReport,
     ReportBlock,
@@ -40,6 +33,13 @@ from softphone.rtp.rtcp import (
     round_trip_time,
     wall_from_ntp,
 )
+from softphone.rtp.rtcp_xr import (
+    DelaySinceLastReceiverReport,
+    ExtendedBlock,
+    ReceiverReferenceTime,
+    VoipMetrics,
+)
+from softphone.sans_io import Entropy
 
 __all__ = ["RemoteReport", "RtcpSession", "SenderClock", "SenderInformation"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from softphone.rtp.payload import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
+from softphone.rtp.payload_format import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
 
 __all__ = ["Vp8Depacketizer", "Vp8Descriptor", "Vp8Packetizer"]
 

@@ -11,6 +11,7 @@ from softphone.sdp.attributes import (
     UnreadableCrypto,
     read_crypto,
 )
+from softphone.sdp.codecs import Codec, MediaCapability, NegotiatedCodec, TelephoneEvent
 from softphone.sdp.description import (
     Attribute,
     Bandwidth,
@@ -22,9 +23,8 @@ from softphone.sdp.description import (
     SessionDescription,
     Time,
 )
-from softphone.sdp.format import Codec, MediaCapability, NegotiatedCodec, TelephoneEvent
-from softphone.sdp.line import LocalMedia, NegotiatedMedia, OfferedMedia
-from softphone.sdp.negotiation import AnswerMismatch, Session
+from softphone.sdp.media_line import LocalMedia, NegotiatedMedia, OfferedMedia
+from softphone.sdp.offer_answer import AnswerMismatch, Session
 
 __all__ = [
     "AnswerMismatch",

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from softphone.quick import quick
+from softphone.fast_dataclass import quick
 from softphone.sdp.description import MalformedDescription, MediaDescription, bounded_number
 from softphone.security import KeyMaterial
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
-from softphone.quick import quick
+from softphone.fast_dataclass import quick
 
 __all__ = [
     "Attribute",

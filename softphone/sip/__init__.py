@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from softphone.sip.body import Body, BodyRole
-from softphone.sip.call_info import call_security, security_call_info
-from softphone.sip.config import EndpointConfig, Timing
-from softphone.sip.digest import (
-    AuthenticationRefused,
-    Credentials,
-    DigestSession,
-)
-from softphone.sip.digest_algorithm import DigestAlgorithm
+from softphone.sip.auth import Credentials, DigestAlgorithm, DigestSession
+from softphone.sip.auth.digest_client import AuthenticationRefused
+from softphone.sip.dialog import Invitation, ReferRequest, SubscribeRequest
 from softphone.sip.endpoint import Endpoint, SipEvent
-from softphone.sip.event import (
+from softphone.sip.endpoint_config import EndpointConfig, Timing
+from softphone.sip.events import (
     Acknowledged,
     Answered,
     Canceled,
@@ -41,22 +36,30 @@ from softphone.sip.event import (
     SubscriptionRefreshed,
     SubscriptionTerminated,
 )
-from softphone.sip.exchange import Exchange, ServerExchange
-from softphone.sip.grammar import MalformedMessage
-from softphone.sip.headers import Headers
-from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
-from softphone.sip.invite import InviteState, InviteUsage
-from softphone.sip.location import Failover, LookupPolicy, is_numeric
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import Limits
-from softphone.sip.registration import (
-    Registration,
-    RegistrationConfig,
-    RegistrationEvent,
+from softphone.sip.invite import InviteUsage
+from softphone.sip.invite.usage import InviteState
+from softphone.sip.message import (
+    AbsoluteUri,
+    Body,
+    BodyRole,
+    Headers,
+    Limits,
+    MalformedMessage,
+    NameAddr,
+    Request,
+    Response,
+    SipUri,
+    Uri,
+    call_security,
+    parse_uri,
+    security_call_info,
 )
-from softphone.sip.server_subscription import ServerSubscription
-from softphone.sip.subscription import Subscription
-from softphone.sip.uri import AbsoluteUri, NameAddr, SipUri, Uri, parse_uri
+from softphone.sip.publication import Publication, Publisher, PublishRequest
+from softphone.sip.registration import Registration, RegistrationEvent
+from softphone.sip.registration.registration import RegistrationConfig
+from softphone.sip.subscription import ServerSubscription, Subscription
+from softphone.sip.transaction import Exchange, ServerExchange
+from softphone.sip.transport import Failover, LookupPolicy, is_numeric
 
 __all__ = [
     "AbsoluteUri",
@@ -95,6 +98,9 @@ __all__ = [
     "PongReceived",
     "Pracked",
     "Provisional",
+    "Publication",
+    "PublishRequest",
+    "Publisher",
     "ReferReceived",
     "ReferRequest",
     "Registration",

@@ -12,29 +12,35 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Address, Entropy, Flow, Side, Target, Transmit, Transport
-from softphone.sip import event as events
-from softphone.sip.authenticator import Authenticator
-from softphone.sip.body import Body
-from softphone.sip.config import EndpointConfig
-from softphone.sip.contact import contact_for
-from softphone.sip.dialog_table import DialogTable
-from softphone.sip.exchange import Exchange, ServerExchange
-from softphone.sip.hang_up import HangUp
-from softphone.sip.headers import Field
-from softphone.sip.initial_request import complete_request, initial_request
-from softphone.sip.invitation import Invitation, ReferRequest, SubscribeRequest
-from softphone.sip.invite import InviteUsage
-from softphone.sip.invite_client import InviteClient
-from softphone.sip.location import Failover
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import KeepAlive, Received, Rejected, parse_datagram
-from softphone.sip.reception import Reception
-from softphone.sip.server_subscription import ServerSubscription
-from softphone.sip.stream_reader import StreamReader
-from softphone.sip.subscription import Subscription, refer_fields
-from softphone.sip.transaction_layer import TransactionLayer
-from softphone.sip.uri import NameAddr
+from softphone.sans_io import Address, Entropy, Flow, Side, Target, Transmit, Transport
+from softphone.sip import events
+from softphone.sip.auth import Authenticator
+from softphone.sip.dialog import (
+    DialogTable,
+    Invitation,
+    ReferRequest,
+    SubscribeRequest,
+    complete_request,
+    initial_request,
+)
+from softphone.sip.endpoint_config import EndpointConfig
+from softphone.sip.flow_reader import StreamReader
+from softphone.sip.invite import HangUp, InviteClient, InviteUsage
+from softphone.sip.message import (
+    Body,
+    Field,
+    KeepAlive,
+    NameAddr,
+    Received,
+    Rejected,
+    Request,
+    Response,
+    parse_datagram,
+)
+from softphone.sip.request_router import Reception
+from softphone.sip.subscription import ServerSubscription, Subscription, refer_fields
+from softphone.sip.transaction import Exchange, ServerExchange, TransactionLayer
+from softphone.sip.transport import Failover, contact_for
 
 __all__ = ["Endpoint", "SipEvent"]
 
@@ -69,9 +75,9 @@ SipEvent: TypeAlias = (
 
 
 class Endpoint:
-    """A user agent; implements `softphone.machine.Machine[SipEvent]`.
+    """A user agent; implements `softphone.sans_io.Machine[SipEvent]`.
 
-    Commands follow the drain contract of `softphone.machine`.
+    Commands follow the drain contract of `softphone.sans_io`.
     """
 
     def __init__(

@@ -15,17 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softphone.machine import Flow, Target
-from softphone.sip.authenticator import Authenticator
-from softphone.sip.body import Body
+from softphone.sans_io import Flow, Target
+from softphone.sip.auth import Authenticator
 from softphone.sip.dialog import leading_route
 from softphone.sip.endpoint import Endpoint
-from softphone.sip.event import RequestFailed, ResponseReceived
-from softphone.sip.exchange import Exchange
-from softphone.sip.headers import Field
-from softphone.sip.location import Failover
-from softphone.sip.message import Request, Response
-from softphone.sip.uri import NameAddr, Uri
+from softphone.sip.events import RequestFailed, ResponseReceived
+from softphone.sip.message import Body, Field, NameAddr, Request, Response, Uri
+from softphone.sip.transaction import Exchange
+from softphone.sip.transport import Failover
 
 __all__ = ["MOST_UNDER_WAY", "Publication", "PublishRequest", "Publisher"]
 

@@ -1,13 +1,9 @@
 """Secure RTP: suites, keys in SDP (RFC 4568), contexts (RFC 3711, RFC 7714)."""
 
 from softphone.srtp.backend import REPLAY_WINDOW, Backend, Status
-from softphone.srtp.context import (
-    FIRST_SEQUENCE_LIMIT,
-    FailureCounts,
-    ReceiveContext,
-    SendContext,
-)
-from softphone.srtp.libsrtp import Batch
+from softphone.srtp.context import FIRST_SEQUENCE_LIMIT, FailureCounts, ReceiveContext, SendContext
+from softphone.srtp.crypto_suite import SuiteParameters, parameters, suite_named
+from softphone.srtp.libsrtp_backend import Batch
 from softphone.srtp.rekeying import Agreement, KeyPlan
 from softphone.srtp.sdes import (
     Choice,
@@ -20,7 +16,6 @@ from softphone.srtp.sdes import (
     make_offer,
     same_key,
 )
-from softphone.srtp.suite import SuiteParameters, parameters, suite_named
 
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",

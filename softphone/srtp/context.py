@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from softphone import provider
+from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import libsrtp
-from softphone.srtp.aead import CryptographyTransform
+from softphone.srtp import libsrtp_backend
 from softphone.srtp.backend import Backend, Status, Transform
-from softphone.srtp.suite import parameters
+from softphone.srtp.crypto_suite import parameters
+from softphone.srtp.cryptography_backend import CryptographyTransform
 
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",
@@ -71,7 +71,7 @@ class FailureCounts:
 
 def default_backend() -> Backend:
     """The one that does the work here: libsrtp's, and in FIPS mode that on `cryptography`."""
-    return Backend.CRYPTOGRAPHY if provider.in_force() else Backend.LIBSRTP
+    return Backend.CRYPTOGRAPHY if openssl_provider.in_force() else Backend.LIBSRTP
 
 
 def _transform(
@@ -82,9 +82,9 @@ def _transform(
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
     if backend is Backend.CRYPTOGRAPHY:
         return CryptographyTransform(suite, key.reveal())
-    if provider.in_force():
+    if openssl_provider.in_force():
         raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
-    return libsrtp.transform(suite, key.reveal(), sending=sending)
+    return libsrtp_backend.transform(suite, key.reveal(), sending=sending)
 
 
 def _source(packet: bytes, at: int) -> int:
@@ -169,7 +169,7 @@ class ReceiveContext:
         rollover: Mapping[int, int] | None = None,
     ) -> None:
         backend = backend or default_backend()
-        if rollover and backend is Backend.LIBSRTP and not libsrtp.rollover_settable():
+        if rollover and backend is Backend.LIBSRTP and not libsrtp_backend.rollover_settable():
             backend = Backend.CRYPTOGRAPHY
         self.suite = suite
         self.failures = FailureCounts()

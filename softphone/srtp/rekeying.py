@@ -23,10 +23,11 @@ from dataclasses import dataclass, replace
 
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
-from softphone.machine import Address, Entropy
-from softphone.quick import quick
-from softphone.sdp.attributes import Crypto, CryptoLine
+from softphone.fast_dataclass import quick
+from softphone.sans_io import Address, Entropy
+from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp.crypto_suite import suite_named
 from softphone.srtp.sdes import (
     Choice,
     Preference,
@@ -37,7 +38,6 @@ from softphone.srtp.sdes import (
     make_offer,
     same_key,
 )
-from softphone.srtp.suite import suite_named
 
 __all__ = ["Agreement", "KeyPlan"]
 

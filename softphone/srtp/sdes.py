@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from softphone.errors import ConfigurationError
-from softphone.machine import Entropy
-from softphone.quick import quick
-from softphone.sdp.attributes import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
+from softphone.fast_dataclass import quick
+from softphone.sans_io import Entropy
+from softphone.sdp import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp.suite import parameters, suite_named
+from softphone.srtp.crypto_suite import parameters, suite_named
 
 __all__ = [
     "SHORTEST_LIFETIME",

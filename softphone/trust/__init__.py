@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from softphone.trust.acceptance import (
-    Acceptance,
-    Basis,
-    Bootstrap,
-    ListPolicy,
-    Renewal,
-    TrustLists,
-    accept,
-    renew,
-)
-from softphone.trust.capf import CapfClient
-from softphone.trust.capf_error import (
+from softphone.trust.capf import (
+    Authentication,
     CapfBusy,
     CapfCertificateRejected,
+    CapfClient,
+    CapfDevice,
     CapfError,
+    CapfEvent,
+    CapfFailed,
+    CapfFinished,
     CapfInterrupted,
     CapfKeyRefused,
     CapfMalformed,
     CapfNotStored,
     CapfRefused,
-    CapfUnfinished,
-    CapfUnknownDevice,
-)
-from softphone.trust.capf_server import (
-    Authentication,
-    CapfDevice,
+    CapfRequest,
     CapfServer,
     CapfServerConfig,
     CapfServerEvent,
-    CertificateCommitted,
-    SessionEnded,
-)
-from softphone.trust.capf_session import (
-    CapfEvent,
-    CapfFailed,
-    CapfFinished,
-    CapfRequest,
     CapfState,
     CapfTimes,
+    CapfUnfinished,
+    CapfUnknownDevice,
+    CertificateCommitted,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
     KeyWanted,
     Operation,
+    SessionEnded,
 )
 from softphone.trust.certificate import (
+    Pin,
     Service,
     check_identity,
     der_of,
@@ -60,7 +47,42 @@ from softphone.trust.certificate import (
     peer_identity,
     subject_of,
 )
-from softphone.trust.context import (
+from softphone.trust.csr import KeyKind, RequestNames, Subject, new_key, new_request, write_key
+from softphone.trust.disk import readable_by_others, write_private
+from softphone.trust.keystore import (
+    AcceptedList,
+    Identity,
+    IdentityStore,
+    TrustListStore,
+    bootstrap_of,
+    is_encrypted,
+    public_key_of,
+)
+from softphone.trust.lists import (
+    Acceptance,
+    Basis,
+    Bootstrap,
+    Digest,
+    FileRefused,
+    FileSigner,
+    ListKind,
+    ListPolicy,
+    ListRecord,
+    RecordFields,
+    Refusal,
+    Renewal,
+    Role,
+    TrustList,
+    TrustLists,
+    accept,
+    new_trust_list,
+    parse_trust_list,
+    renew,
+    role_names,
+    verify_trust_list,
+)
+from softphone.trust.store import TrustStore
+from softphone.trust.tls_settings import (
     ClientCertificates,
     Credential,
     TlsSettings,
@@ -70,40 +92,30 @@ from softphone.trust.context import (
     server_context,
     verification_error,
 )
-from softphone.trust.csr import (
-    KeyKind,
-    RequestNames,
-    Subject,
-    new_key,
-    new_request,
-    write_key,
+from softphone.trust.tvs import (
+    TvsAnswer,
+    TvsAnswered,
+    TvsAsked,
+    TvsClient,
+    TvsServer,
+    TvsUnanswered,
 )
-from softphone.trust.envelope import FileSigner
-from softphone.trust.gate import Examination, GateRules, Verdict, examine
-from softphone.trust.identity import Identity, is_encrypted, public_key_of
-from softphone.trust.identity_store import IdentityStore
-from softphone.trust.list_store import AcceptedList, TrustListStore, bootstrap_of
-from softphone.trust.pin import Pin
-from softphone.trust.private_file import readable_by_others, write_private
-from softphone.trust.question import Ask, Place, UnknownCertificate, question_about
-from softphone.trust.revocation import Fetch, FetchFailed, FetchKind, next_update
-from softphone.trust.store import TrustStore
-from softphone.trust.tlv import Digest, FileRefused, Refusal
-from softphone.trust.trust_list import (
-    ListKind,
-    ListRecord,
-    RecordFields,
-    Role,
-    TrustList,
-    new_trust_list,
-    parse_trust_list,
-    role_names,
-    verify_trust_list,
+from softphone.trust.verification import (
+    Ask,
+    AskTvs,
+    Examination,
+    Fetch,
+    FetchFailed,
+    FetchKind,
+    GateRules,
+    Place,
+    UnknownCertificate,
+    Verdict,
+    VerdictCache,
+    examine,
+    next_update,
+    question_about,
 )
-from softphone.trust.tvs import TvsAnswered, TvsAsked, TvsClient, TvsServer, TvsUnanswered
-from softphone.trust.tvs_message import TvsAnswer
-from softphone.trust.verdict_cache import VerdictCache
-from softphone.trust.vouching import AskTvs
 
 __all__ = [
     "Acceptance",

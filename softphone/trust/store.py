@@ -19,10 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
-from softphone.trust.certificate import Service, der_of, load_certificate_file
-from softphone.trust.folder import locked, make_folder, sweep, synchronize
-from softphone.trust.pin import Pin
-from softphone.trust.private_file import write_private
+from softphone.trust.certificate import Pin, Service, der_of, load_certificate_file
+from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
 
 __all__ = ["TrustStore"]
 

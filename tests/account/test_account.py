@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from softphone.account import AccountConfig, TlsConfig, load_account
 from softphone.account.account import MAXIMUM_WAITING
+from softphone.config import AccountConfig, TlsConfig, load_account
 from softphone.errors import (
     Busy,
     Canceled,
@@ -16,8 +16,7 @@ from softphone.errors import (
     TransportError,
 )
 from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
-from softphone.lab import LabServer
-from softphone.lab.authority import Names, Validity
+from softphone.lab import LabServer, Names, Validity
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall
 from tests.support.calling import answer_one, connect, eventually, next_call

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softphone.call import Call
-from softphone.call.dialing import DigitMethod
+from softphone.call.leg import DigitMethod
 from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
 from softphone.events import (
     CallAnswered,
@@ -21,9 +21,9 @@ from softphone.events import (
     VoiceStarted,
     VoiceStopped,
 )
-from softphone.media.endpoints import ToneSource
-from softphone.media.overlay import OverlaySource
-from softphone.media.port import PcmBlock
+from softphone.media import PcmBlock
+from softphone.media.audio import ToneSource
+from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.sip import MalformedMessage, ReferReceived
 from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body

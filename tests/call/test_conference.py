@@ -10,7 +10,7 @@ import pytest
 from softphone.call import Call, Conference, ConferenceChanged
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import CallEnded
-from softphone.media.given import OpenedWav
+from softphone.media.tracks.open_media import OpenedWav
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall
 from tests.support.stage import Stage
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import pytest
 
 from softphone.events import CallState, Direction, EndedBy
-from softphone.media.command import fingerprint, play, record
-from softphone.media.port import SrtpKey
-from softphone.media.statistics import snapshot
+from softphone.media import SrtpKey
+from softphone.media.quality import snapshot
+from softphone.media.tick.stream_commands import fingerprint, play, record
 from softphone.personas import persona_named
 from softphone.security import (
     CryptoSuite,

@@ -10,7 +10,7 @@ import pytest
 from softphone.call import Call, OutgoingCall
 from softphone.errors import Busy, Canceled, LocalProtocolError, NoAnswer, NotAcceptable, Redirected
 from softphone.events import AnswerClassified, CallState, EndedBy, ToneDetected
-from softphone.media.port import NoPortFree, PcmBlock
+from softphone.media import NoPortFree, PcmBlock
 from softphone.security import (
     Scope,
     SecurityLevel,

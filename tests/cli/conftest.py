@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.cli import application
+from softphone.cli import commands
 from softphone.lab import Authority
 
 SOFTPHONE = [sys.executable, "-m", "softphone"]
@@ -56,7 +56,7 @@ def cli(capsys, monkeypatch):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["softphone", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
-            application.main()
+            commands.main()
         seen = capsys.readouterr()
         return Outcome(int(left.value.code or 0), seen.out, seen.err)
 

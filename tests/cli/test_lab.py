@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import pytest
 
-from softphone.media.picture import number_of, pattern, psnr
-from softphone.media.video_file import VideoFileSource
-from tests.media.test_video_file import film, pictures_of
+from softphone.media.video import VideoFileSource
+from softphone.media.video.picture import number_of, pattern, psnr
+from tests.media.video.test_file_source import film, pictures_of
 from tests.support import tshark
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from av import AudioFrame, CodecContext, Packet
 
-from softphone_codecs.comfort_noise import Noise, NoiseSource, measure, pack, unpack
+from softphone_codecs import Noise, NoiseSource, pack, unpack
+from softphone_codecs.comfort_noise import measure
 
 
 def colored(samples: int, level: float = 300.0) -> np.ndarray:

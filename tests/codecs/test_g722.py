@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+from softphone_codecs import CodecUnavailable, PayloadRefused
 from softphone_codecs.g722 import G722
-from softphone_codecs.stateful import CodecUnavailable, PayloadRefused
 from tests.support.g722_reference import decode as reference
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from softphone_codecs import libopus
-from softphone_codecs.stateful import CodecUnavailable
+from softphone_codecs import CodecUnavailable, libopus
 
 
 @pytest.fixture(autouse=True)

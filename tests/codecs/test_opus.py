@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from softphone_codecs import PayloadRefused, RowDecoder
 from softphone_codecs.opus import OPUS, OpusCodec, OpusSettings
-from softphone_codecs.stateful import PayloadRefused, RowDecoder
 from tests.support.voice import voice
 
 FRAME = 960

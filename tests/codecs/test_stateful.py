@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone_codecs import UnknownCodec
-from softphone_codecs.stateful import stateful_codec, stateful_codec_names
+from softphone_codecs import UnknownCodec, stateful_codec, stateful_codec_names
 
 
 @pytest.mark.parametrize("name", ["G722", "g722/8000", "opus", "opus/48000/2", "OPUS"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.contacts.config import ATTRIBUTES, Bounds, LdapConfig, place_of
+from softphone.contacts import ATTRIBUTES, Bounds, LdapConfig
+from softphone.contacts.config import place_of
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import TlsSettings

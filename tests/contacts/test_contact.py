@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.contacts.contact import Contact, Number, addressed, dialed, merged, same_number
+from softphone.contacts import Contact, Number, dialed
+from softphone.contacts.contact import addressed, merged, same_number
 
 
 @pytest.mark.parametrize(

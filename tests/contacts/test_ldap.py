@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from softphone.contacts import LdapConfig, open_directories
-from softphone.contacts.config import ATTRIBUTES
+from softphone.contacts import ATTRIBUTES, LdapConfig, open_directories
 from softphone.contacts.ldap import LdapDirectory, contact_of
 from softphone.errors import ConfigurationError, TransportError
-from softphone.net.connector import ConnectorConfig
 from softphone.net.http import RevocationFetcher
+from softphone.net.verified import ConnectorConfig
 from tests.support.bonsai import need_bonsai
 
 

@@ -16,7 +16,7 @@ from softphone.errors import (
     DirectoryRefused,
     TransportTimeout,
 )
-from softphone.lab.directory import LabDirectory, Person
+from softphone.lab.uds_directory import LabDirectory, Person
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 from tests.support.certificates import authority, foreign, raw_server_context, server, store

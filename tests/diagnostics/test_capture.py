@@ -9,7 +9,7 @@ import pytest
 
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError
-from softphone.machine import Flow, MediaTap, Transport
+from softphone.sans_io import Flow, MediaTap, Transport
 from tests.support import tshark
 
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"

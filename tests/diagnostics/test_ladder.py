@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.diagnostics.ladder import Ladder
-from softphone.machine import Flow, Transport
-from softphone.sip.body import Body
-from softphone.sip.message import Request
-from softphone.sip.uri import parse_uri
+from softphone.diagnostics import Ladder
+from softphone.sans_io import Flow, Transport
+from softphone.sip.message import Body, Request, parse_uri
 
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 SERVER = Flow(1, Transport.TLS, ("127.0.0.1", 40000), ("192.0.2.1", 5061))

@@ -15,8 +15,7 @@ from softphone.diagnostics.pcapng import (
     udp_frame,
 )
 from softphone.events import VoiceQuality
-from softphone.machine import Transport
-from softphone.media.metrics import voip_metrics
+from softphone.media.quality import voip_metrics
 from softphone.rtp import (
     DelaySinceLastReceiverReport,
     ReceiverReferenceTime,
@@ -26,6 +25,7 @@ from softphone.rtp import (
     SourceDescription,
     print_compound,
 )
+from softphone.sans_io import Transport
 from tests.support import tshark
 
 ONE, OTHER = ("127.0.0.1", 4000), ("192.0.2.9", 5000)

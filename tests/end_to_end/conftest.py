@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.lab import LabServer
 from softphone.phone import Phone
 

@@ -10,9 +10,7 @@ from softphone.errors import CertificateError, CertificateUntrusted
 from softphone.events import RegistrationState
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
-from softphone.provisioning import BootPlan, ServerPlace, StepKind
-from softphone.provisioning.file_server import file_server
-from softphone.provisioning.list_trust import WebTrust
+from softphone.provisioning import BootPlan, ServerPlace, StepKind, WebTrust, file_server
 from softphone.security import KeyMaterial, Scope, SecurityLevel
 from softphone.trust import Bootstrap, FileRefused, IdentityStore, Refusal, TrustStore
 from tests.support.calling import connect, until

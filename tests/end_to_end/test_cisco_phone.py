@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.diagnostics import Ladder
 from softphone.errors import NotAcceptable, RegistrationRefused, RegistrationTimeout
 from softphone.events import (
@@ -18,21 +18,20 @@ from softphone.events import (
     RemoteControlRequested,
     ServiceRequested,
 )
-from softphone.lab import LabConfig, LabServer
-from softphone.lab.config import LabUser, Login
-from softphone.lab.device_registrar import (
+from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.lab.registrar import Silence
+from softphone.lab.registrar.device_registrar import (
     ACTIVE_ELSEWHERE,
     SECURITY_MISMATCH,
     TLS_FAILURE,
-    Silence,
     forbidden,
 )
-from softphone.machine import Transport
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from softphone.security import SecurityLevel, SecurityShortfall, SrtpPolicy
 from softphone.sip import Body
-from softphone.sip.remotecc import REMOTECC_RESPONSE, remote_request, remote_response
-from softphone.sip.service_control import ServiceAction
+from softphone.sip.event_packages import ServiceAction, remote_request, remote_response
+from softphone.sip.event_packages.cisco_remotecc import REMOTECC_RESPONSE
 from tests.support.calling import connect, eventually, until
 
 CERTIFICATE = Login(Transport.TLS, certificate=True)

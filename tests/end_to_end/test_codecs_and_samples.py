@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from softphone.account import AccountConfig, MediaPreferences
+from softphone.config import AccountConfig, MediaPreferences
 from softphone.errors import LocalProtocolError
-from softphone.media.port import MediaConfig, Placement
-from softphone.media.tones import tone_level
+from softphone.media import MediaConfig, Placement
+from softphone.media.audio import tone_level
 from softphone.phone import Phone
 
 AUDIBLE_DBM0 = -20.0

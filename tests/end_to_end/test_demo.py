@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from softphone.cli.lab import has_chat
-from softphone.trust.envelope import can_wrap
+from softphone.trust.lists import can_wrap
 from tests.support.cisco import certificate
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import load_account
-from softphone.account.directory_file import load_directories
+from softphone.config import load_account
+from softphone.config.directory_file import load_directories
 from softphone.contacts import Contacts
 from softphone.errors import LocalProtocolError
 from softphone.events import PeerNamed

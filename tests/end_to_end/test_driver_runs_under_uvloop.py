@@ -1,4 +1,4 @@
-"""The scenarios of tests/net/test_driver.py once more, on the other event loop."""
+"""The scenarios of tests/net/driver/test_driver.py once more, on the other event loop."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import inspect
 
 import pytest
 
-from softphone.machine import Transport
-from tests.net import test_driver
+from softphone.sans_io import Transport
+from tests.net.driver import test_driver
 
 uvloop = pytest.importorskip("uvloop")
 

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from softphone.account import AccountConfig
+from softphone.config import AccountConfig
 from softphone.errors import Busy, CallFailed, NoConnection, TransportError
 from softphone.events import CallEnded, EndedBy
-from softphone.machine import Side, Target, Transport
 from softphone.net import Driver, Resolver
 from softphone.phone import Phone
+from softphone.sans_io import Side, Target, Transport
 from softphone.sip import Endpoint, InviteReceived
 
 CLOSES = 0

@@ -48,14 +48,14 @@ MORNING = """
 import asyncio, json, sys
 from pathlib import Path
 import numpy as np
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.endpoints import ToneSource
-from softphone.media.tones import tone_level
-from softphone.phone import Phone
+from softphone.media.audio.pcm_ring import PcmRing
+from softphone.media.audio.sources import ToneSource
+from softphone.media.audio.tones import tone_level
+from softphone.phone.phone import Phone
 from softphone.provisioning import BootPlan, ServerPlace
-from softphone.provisioning.enrollment_rule import certificate_hash
-from softphone.provisioning.file_server import file_server
-from softphone.provisioning.list_trust import WebTrust
+from softphone.provisioning.enrollment_decision import certificate_hash
+from softphone.provisioning.file_client import file_server
+from softphone.provisioning.listed_tls_settings import WebTrust
 from softphone.security import KeyMaterial, SecurityPolicy
 from softphone.trust import Bootstrap, IdentityStore
 

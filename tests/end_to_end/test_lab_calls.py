@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.errors import Busy, CertificateUntrusted, Declined, NoAnswer, NotAcceptable, NotFound
 from softphone.events import (
     CallAnswered,
@@ -21,9 +21,7 @@ from softphone.events import (
     SecurityChanged,
 )
 from softphone.lab import LabConfig, LabServer
-from softphone.media.endpoints import ToneSource
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
+from softphone.media.audio import PcmRing, ToneSource, tone_level
 from softphone.phone import Phone
 from softphone.security import (
     CryptoSuite,

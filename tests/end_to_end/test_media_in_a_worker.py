@@ -9,14 +9,13 @@ import sys
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.errors import SoftphoneError
 from softphone.events import DigitReceived, Direction
-from softphone.media.endpoints import ToneSource, WavSink, WavSource
-from softphone.media.pcm_ring import PcmRing
+from softphone.media import MediaConfig, Placement
+from softphone.media.audio import PcmRing, ToneSource, tone_level
+from softphone.media.audio.sources import WavSink, WavSource
 from softphone.media.placement import RemoteEngine
-from softphone.media.port import MediaConfig, Placement
-from softphone.media.tones import tone_level
 from softphone.phone import Phone
 from softphone.security import SecurityLevel
 

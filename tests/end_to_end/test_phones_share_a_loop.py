@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.lab import LabServer
 from softphone.phone import Phone
 

@@ -11,12 +11,12 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from softphone.cli.wishes import Wishes, prepare
+from softphone.cli.call.call_options import Wishes, prepare
 from softphone.errors import ConfigurationError
 from softphone.events import DigitReceived, ToneDetected
-from softphone.media.endpoints import ToneSource
-from softphone.media.port import MediaConfig, Placement
-from softphone.media.tones import BUSY, tone_level
+from softphone.media import MediaConfig, Placement
+from softphone.media.audio import ToneSource, tone_level
+from softphone.media.audio.tones import BUSY
 from softphone.phone import Phone
 from softphone.security import SecurityPolicy, SecurityShortfall
 from tests.support.calling import account_of, connect

@@ -8,17 +8,17 @@ from datetime import timedelta
 
 import pytest
 
-from softphone.account.expiry import RenewalTimes
+from softphone.device import RenewalTimes
 from softphone.events import (
     CertificateExpiryNeared,
     CertificateKept,
     CertificateRenewed,
     RegistrationState,
 )
-from softphone.lab import LabConfig, LabServer
-from softphone.lab.authority import Validity
-from softphone.lab.device_registrar import TLS_FAILURE, Silence, forbidden
-from softphone.media.endpoints import ToneSource
+from softphone.lab import LabConfig, LabServer, Validity
+from softphone.lab.registrar import Silence
+from softphone.lab.registrar.device_registrar import TLS_FAILURE, forbidden
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.trust import IdentityStore
 from tests.support.booting import event_of, plan_of

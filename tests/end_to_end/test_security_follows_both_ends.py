@@ -8,11 +8,11 @@ import hashlib
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.events import CallState, Direction, EndedBy, SecurityChanged, SecurityRefused
 from softphone.lab import LabConfig, LabServer
-from softphone.media.endpoints import ToneSource
-from softphone.media.port import PcmBlock
+from softphone.media import PcmBlock
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import (
     CryptoSuite,

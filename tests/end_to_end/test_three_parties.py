@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from softphone.call import Conference
-from softphone.media.endpoints import PcmRing, ToneSource
-from softphone.media.port import MediaConfig, Placement
-from softphone.media.tones import tone_level
+from softphone.media import MediaConfig, Placement
+from softphone.media.audio import ToneSource, tone_level
+from softphone.media.audio.sources import PcmRing
 from softphone.phone import Phone
 from softphone.security import SecurityLevel
 from tests.support.calling import account_of, connect

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import OAuthConfig, load_account
+from softphone.config import OAuthConfig, load_account
 from softphone.diagnostics import Ladder
 from softphone.errors import (
     AuthenticationFailed,
@@ -17,10 +17,9 @@ from softphone.errors import (
     RegistrationRefused,
 )
 from softphone.events import RegistrationChanged, RegistrationState
-from softphone.lab import LabConfig, LabServer
-from softphone.lab.config import LabUser, Login
-from softphone.machine import Transport
+from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from softphone.security import KeyMaterial, SrtpPolicy
 from tests.support.calling import account_of, connect, eventually, until
 

@@ -8,11 +8,11 @@ import socket
 
 import pytest
 
-from softphone.account import AccountConfig
-from softphone.account.config import MediaPreferences
+from softphone.config import AccountConfig, MediaPreferences
 from softphone.events import TransferRequested
-from softphone.media.picture import PatternSource, VideoBlock, number_of, pattern, psnr
-from softphone.media.port import MediaConfig
+from softphone.media import MediaConfig
+from softphone.media.video import PatternSource, VideoBlock
+from softphone.media.video.picture import number_of, pattern, psnr
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SrtpPolicy
 from tests.peers.phones import Wire
@@ -110,7 +110,7 @@ class Keys:
 async def test_who_has_no_rtcp_feedback_is_asked_for_a_key_frame_by_info_and_asks_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("softphone.call.video.FEEDBACK", ())
+    monkeypatch.setattr("softphone.call.leg.video_setup.FEEDBACK", ())
     wire = Wire()
     async with Phone(tap=wire) as phone, asyncio.timeout(40):
         alice = await phone.register(account("alice", 0, SrtpPolicy.REQUIRED, "VP8"))

@@ -9,18 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import AccountConfig, QualityConfig, load_account
-from softphone.call.reporting import ReportMode
+from softphone.call.leg import ReportMode
+from softphone.config import AccountConfig, QualityConfig, load_account
 from softphone.events import CallEnded
-from softphone.lab.device_registrar import Answer
-from softphone.machine import Side, Transport
-from softphone.media.endpoints import ToneSource
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.port import MediaConfig
+from softphone.lab.registrar import Answer
+from softphone.media import MediaConfig
+from softphone.media.audio import PcmRing, ToneSource
 from softphone.net import Driver
 from softphone.phone import Phone
+from softphone.sans_io import Side, Transport
 from softphone.sip import Endpoint, EndpointConfig, RequestReceived
-from softphone.sip.voice_report import ReportKind, parse_voice_report
+from softphone.sip.event_packages import ReportKind, parse_voice_report
 from tests.support.calling import answer_one
 
 PATIENCE = 10.0

@@ -18,9 +18,10 @@ from aiortc.contrib.media import MediaBlackhole, MediaPlayer, MediaRecorder
 from aiortc.mediastreams import AudioStreamTrack
 
 from softphone.errors import ConfigurationError
-from softphone.media.endpoints import PcmRing, ToneSource
-from softphone.media.picture import PatternSource, number_of, pattern, psnr
-from softphone.media.tones import tone_level
+from softphone.media.audio import ToneSource, tone_level
+from softphone.media.audio.sources import PcmRing
+from softphone.media.video import PatternSource
+from softphone.media.video.picture import number_of, pattern, psnr
 from softphone.phone import Phone
 from softphone.security import SrtpPolicy
 from tests.end_to_end.test_video_calls import Screen, account

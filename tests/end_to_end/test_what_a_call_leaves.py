@@ -14,19 +14,17 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from softphone.call import Call, IncomingCall, OutgoingCall
-from softphone.call.leg import Leg
-from softphone.call.negotiation import Negotiation
+from softphone.call import Call, IncomingCall, MediaStream, OutgoingCall
+from softphone.call.leg import Negotiation
+from softphone.call.leg.leg import Leg
 from softphone.errors import CallError
-from softphone.lab import LabConfig, LabServer
-from softphone.lab.config import LabUser, Login
-from softphone.machine import Transport
-from softphone.media.pcm_ring import PcmRing
+from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.media.audio import PcmRing
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from softphone.sdp import Session
 from softphone.security import KeyMaterial
 from softphone.srtp import KeyPlan
-from softphone.streams import MediaStream
 from tests.support.calling import account_of, answer_one, connect, eventually, next_call
 from tests.support.leavings import alive, no_collector, rings
 

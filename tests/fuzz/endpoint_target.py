@@ -7,7 +7,7 @@ and the corpus is what it might say next.
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Side
+from softphone.sans_io import Side
 from softphone.sip import (
     Body,
     Invitation,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from softphone.rtp import EventReceiver, MalformedPacket, RtpPacket, parse_compound
-from softphone.rtp.h264 import H264Depacketizer, split_nal_units
-from softphone.rtp.payload import Depacketizer
-from softphone.rtp.vp8 import Vp8Depacketizer
+from softphone.rtp import (
+    Depacketizer,
+    EventReceiver,
+    H264Depacketizer,
+    MalformedPacket,
+    RtpPacket,
+    Vp8Depacketizer,
+    parse_compound,
+)
+from softphone.rtp.h264 import split_nal_units
 
 
 def check_packet(data: bytes) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from softphone.sip.field_access import FieldAccess
-from softphone.sip.grammar import MalformedMessage
-from softphone.sip.lazy import Lazy
-from softphone.sip.message import Request, Response
-from softphone.sip.multipart import find_part
-from softphone.sip.parser import KeepAlive, Rejected, StreamFramer, parse_datagram
+from softphone.sip.message import (
+    KeepAlive,
+    MalformedMessage,
+    Rejected,
+    Request,
+    Response,
+    StreamFramer,
+    find_part,
+    parse_datagram,
+)
+from softphone.sip.message.field_access import FieldAccess
+from softphone.sip.message.lazy import Lazy
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}

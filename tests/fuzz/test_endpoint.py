@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from softphone.machine import Side
+from softphone.sans_io import Side
 from tests.fuzz.endpoint_target import EndpointTarget
 from tests.fuzz.mutation import mutated
 from tests.fuzz.sip_target import CORPUS

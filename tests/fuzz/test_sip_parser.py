@@ -5,9 +5,16 @@ import time
 
 import pytest
 
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import KeepAlive, Limits, Rejected, StreamFramer, parse_datagram
-from softphone.sip.rejection import answer
+from softphone.sip.message import (
+    KeepAlive,
+    Limits,
+    Rejected,
+    Request,
+    Response,
+    StreamFramer,
+    parse_datagram,
+)
+from softphone.sip.message.rejection import answer
 from tests.fuzz.mutation import mutated, prefixes, replaced
 from tests.fuzz.sip_target import ACCESSORS, CORPUS, NAMED, check_datagram, check_stream
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from softphone.provisioning.tftp import DownloadState
-from softphone.provisioning.tftp_packet import (
+from softphone.provisioning.tftp.client import DownloadState
+from softphone.provisioning.tftp.packet import (
     Acknowledgment,
     Data,
     ErrorPacket,
@@ -12,7 +12,7 @@ from softphone.provisioning.tftp_packet import (
     Request,
     parse_packet,
 )
-from softphone.provisioning.tftp_server import TftpServer
+from softphone.provisioning.tftp.server import TftpServer
 from tests.support.tftp import CLIENT, PEER, STRANGER, started
 
 CORPUS = [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from softphone.trust import FileRefused, ListKind, RecordFields, Role, new_trust_list
-from softphone.trust.tlv import parse_header
-from softphone.trust.trust_list import parse_trust_list, verify_trust_list
+from softphone.trust.lists import parse_header, parse_trust_list, verify_trust_list
 from tests.support.cisco import TIMESTAMP, certificate, signer, vector
 
 LIST = new_trust_list(

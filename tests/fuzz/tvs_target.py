@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from softphone.machine import Flow, PeerIdentity, Target, Transport
+from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 from softphone.trust import Role, TvsAnswer, TvsAnswered, TvsClient, TvsServer
-from softphone.trust.tvs_message import (
-    MalformedMessage,
-    TvsFramer,
-    TvsQuestion,
-    read_answer,
-    read_question,
-)
+from softphone.trust.tvs import MalformedMessage, TvsFramer, read_answer
+from softphone.trust.tvs.message import TvsQuestion, read_question
 
 SESSION = 7
 KNOWN = b"certificate of a call server"

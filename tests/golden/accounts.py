@@ -9,24 +9,28 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
-from softphone.account import AccountConfig
 from softphone.account.account import Account
-from softphone.account.config import CredentialConfig, QualityConfig
-from softphone.account.setup import AccountSetup
+from softphone.account.dependencies import AccountSetup
 from softphone.call import Call, IncomingLeg, OutgoingCall, OutgoingLeg
+from softphone.config import AccountConfig
+from softphone.config.account import CredentialConfig, QualityConfig
 from softphone.errors import SoftphoneError
 from softphone.net import Resolver
 from softphone.personas import DeviceIdentity, cisco_phone, persona_named
 from softphone.personas import standard as standard_phone
 from softphone.security import KeyMaterial, SecurityPolicy
 from softphone.sip import Body, Invitation, NameAddr, SipUri
-from softphone.sip.digest_verifier import DigestVerifier, Verified, VerifierConfig
-from softphone.sip.headers import Field
-from softphone.sip.invitation import ReferRequest
-from softphone.sip.message import Request
-from softphone.sip.multipart import format_multipart
-from softphone.sip.remotecc import remote_request
-from softphone.sip.service_control import ServiceAction, ServiceControl, service_control_body
+from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
+from softphone.sip.dialog.invitation import ReferRequest
+from softphone.sip.event_packages.cisco_remotecc import remote_request
+from softphone.sip.event_packages.cisco_service_control import (
+    ServiceAction,
+    ServiceControl,
+    service_control_body,
+)
+from softphone.sip.message.headers import Field
+from softphone.sip.message.message import Request
+from softphone.sip.message.multipart import format_multipart
 from tests.golden.legs import MediaProbe
 from tests.golden.transcript import Transcript, Watch, record
 from tests.golden.virtual import HERE, THERE, Network, granted, run_virtually

@@ -15,17 +15,17 @@ from pathlib import Path
 from unittest.mock import patch
 
 from softphone.errors import SoftphoneError
-from softphone.machine import Flow, PeerIdentity, Target, Transmit, Transport
 from softphone.net import DriverConfig
 from softphone.provisioning import BootPlan, Enrollment, boot_device
 from softphone.provisioning import boot as boot_module
 from softphone.provisioning.boot_step import BootStep, Tell
-from softphone.provisioning.client import EnrollmentPlan, enroll
+from softphone.provisioning.capf_enrollment import EnrollmentPlan, enroll
 from softphone.provisioning.device_config import DeviceConfig, parse_device_config
-from softphone.provisioning.enrollment_rule import Situation, decide
+from softphone.provisioning.enrollment_decision import Situation, decide
 from softphone.provisioning.signed_file import decrypt_file, verify_file
-from softphone.provisioning.tftp import TftpDownload
-from softphone.provisioning.tftp_server import TftpServer
+from softphone.provisioning.tftp.client import TftpDownload
+from softphone.provisioning.tftp.server import TftpServer
+from softphone.sans_io import Flow, PeerIdentity, Target, Transmit, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
@@ -36,13 +36,13 @@ from softphone.trust import (
     fingerprint_of,
     parse_trust_list,
 )
-from softphone.trust.capf import CapfClient
-from softphone.trust.capf_message import CapfMessage, CapfTag
-from softphone.trust.capf_session import CapfRequest
-from softphone.trust.envelope import device_key
-from softphone.trust.trust_list import Role, verify_trust_list
-from softphone.trust.tvs import TvsClient, TvsServer
-from softphone.trust.tvs_message import TvsAnswer
+from softphone.trust.capf.client import CapfClient
+from softphone.trust.capf.message import CapfMessage, CapfTag
+from softphone.trust.capf.session import CapfRequest
+from softphone.trust.lists.file_crypto import device_key
+from softphone.trust.lists.trust_list import Role, verify_trust_list
+from softphone.trust.tvs.message import TvsAnswer
+from softphone.trust.tvs.tvs import TvsClient, TvsServer
 from tests.golden.dump import digest, octets
 from tests.golden.transcript import Transcript, record
 from tests.support.capf import FLOW, WALL, device_identity, message_of, transcript

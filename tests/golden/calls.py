@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from softphone.call import Call, IncomingLeg, OutgoingLeg
-from softphone.media.port import DigitDetected, MediaFailed, PayloadTypeChanged, StreamTimedOut
+from softphone.media.interface import DigitDetected, MediaFailed, PayloadTypeChanged, StreamTimedOut
 from softphone.personas import persona_named
 from softphone.security import Scope, SecurityLevel, SecurityPolicy
 from softphone.sip import (
@@ -17,8 +17,8 @@ from softphone.sip import (
     ReferReceived,
     security_call_info,
 )
-from softphone.sip.kpml import kpml_request
-from softphone.sip.remotecc import remote_response
+from softphone.sip.event_packages.cisco_remotecc import remote_response
+from softphone.sip.event_packages.kpml import kpml_request
 from tests.golden.legs import awaited, done, finish, recorded_stage, turn
 from tests.golden.transcript import Transcript
 from tests.support.stage import (

@@ -15,10 +15,10 @@ from enum import Enum, Flag
 import numpy as np
 from cryptography import x509
 
-from softphone.machine import Flow, Target
+from softphone.sans_io import Flow, Target
 from softphone.security import KeyMaterial
-from softphone.sip.message import Request, Response
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.message.message import Request, Response
+from softphone.sip.message.uri import NameAddr, SipUri
 
 SHORT = 48
 """Octets that are shown in hexadecimal; of more, length and SHA-256 are shown."""

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from softphone.call import IncomingLeg, OutgoingLeg
-from softphone.media.port import StreamHandle, StreamSpec
-from softphone.sip.config import EndpointConfig
+from softphone.media.interface import StreamHandle, StreamSpec
+from softphone.sip.endpoint_config import EndpointConfig
 from tests.golden.transcript import Transcript, Watch, record
 from tests.support.media_port import RecordingPort
 from tests.support.stage import Party, Stage

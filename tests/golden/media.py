@@ -13,8 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 from softphone.events import Direction
-from softphone.media.bank import FRAME
-from softphone.media.command import (
+from softphone.media.bank.stream_bank import FRAME
+from softphone.media.interface import PcmBlock
+from softphone.media.quality.statistics import snapshot
+from softphone.media.tick.rtcp import farewell
+from softphone.media.tick.stream_commands import (
     FarEnd,
     monitor,
     mute,
@@ -25,10 +28,7 @@ from softphone.media.command import (
     send_digits,
     set_direction,
 )
-from softphone.media.control import farewell
-from softphone.media.pipeline import skip
-from softphone.media.port import PcmBlock
-from softphone.media.statistics import snapshot
+from softphone.media.tick.tick import skip
 from softphone.security import CryptoSuite
 from tests.golden.dump import digest, samples, seconds
 from tests.golden.transcript import Transcript

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softphone.machine import Transport
+from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
-from softphone.sip.bearer import BearerSession, bearer_challenge
-from softphone.sip.digest import Credentials, DigestSession
-from softphone.sip.digest_verifier import DigestVerifier, Verified, VerifierConfig
-from softphone.sip.headers import Field
-from softphone.sip.keepalive import KeepAliveConfig
-from softphone.sip.message import Request
-from softphone.sip.node_registration import NodeRegistration
+from softphone.sip.auth.bearer import BearerSession, bearer_challenge
+from softphone.sip.auth.digest_client import Credentials, DigestSession
+from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
+from softphone.sip.message.headers import Field
+from softphone.sip.message.message import Request
+from softphone.sip.registration.node_list import NodeRegistration
+from softphone.sip.transport.keepalive import KeepAliveConfig
 from tests.golden.transcript import Transcript, Watch, record
 from tests.support.clock import seeded_entropy
 from tests.support.node_world import NodeWorld

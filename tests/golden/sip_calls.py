@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softphone.machine import Transport
-from softphone.sip.body import Body
-from softphone.sip.config import EndpointConfig
-from softphone.sip.event import (
+from softphone.sans_io import Transport
+from softphone.sip.dialog.invitation import ReferRequest, SubscribeRequest
+from softphone.sip.endpoint_config import EndpointConfig
+from softphone.sip.events import (
     InDialogRequestReceived,
     InviteReceived,
     ModificationReceived,
@@ -16,12 +16,12 @@ from softphone.sip.event import (
     ReferReceived,
     SubscribeReceived,
 )
-from softphone.sip.invitation import ReferRequest, SubscribeRequest
-from softphone.sip.invite import InviteUsage
-from softphone.sip.message import Request, Response
-from softphone.sip.server_subscription import ServerSubscription
-from softphone.sip.subscription import Subscription
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.invite.usage import InviteUsage
+from softphone.sip.message.body import Body
+from softphone.sip.message.message import Request, Response
+from softphone.sip.message.uri import NameAddr, SipUri
+from softphone.sip.subscription.notifier import ServerSubscription
+from softphone.sip.subscription.subscriber import Subscription
 from tests.golden.transcript import Transcript, record, taken
 from tests.support.link import LinkQuality
 from tests.support.lone import SDP, Lone

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from softphone.machine import Flow, Side, Transport
+from softphone.sans_io import Flow, Side, Transport
 from softphone.security import KeyMaterial
-from softphone.sip.body import Body
-from softphone.sip.digest import Credentials, DigestSession
-from softphone.sip.event import InviteReceived, RequestReceived
-from softphone.sip.invite import InviteUsage
-from softphone.sip.message import Request
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.auth.digest_client import Credentials, DigestSession
+from softphone.sip.events import InviteReceived, RequestReceived
+from softphone.sip.invite.usage import InviteUsage
+from softphone.sip.message.body import Body
+from softphone.sip.message.message import Request
+from softphone.sip.message.uri import NameAddr, SipUri
 from tests.golden.sip_calls import (
     CAROL,
     call_up,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Flow, Machine, Target, Transmit
+from softphone.sans_io import Flow, Machine, Target, Transmit
 from tests.golden.dump import Dump, digest, message_lines, octets, seconds
 
 M = TypeVar("M", bound=Machine[object])

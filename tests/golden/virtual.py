@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from softphone.machine import Address, Flow, PeerIdentity, Target, Transmit, Transport
-from softphone.net.dialer import Dialer, Prepare
-from softphone.net.stream import StreamConnection
-from softphone.sip.config import EndpointConfig
-from softphone.sip.event import RequestReceived
-from softphone.sip.headers import Field
-from softphone.sip.message import Request
+from softphone.net.stream.connection import StreamConnection
+from softphone.net.stream.dialer import Dialer, Prepare
+from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transmit, Transport
+from softphone.sip.endpoint_config import EndpointConfig
+from softphone.sip.events import RequestReceived
+from softphone.sip.message.headers import Field
+from softphone.sip.message.message import Request
 from tests.support.media_port import RecordingPort
 from tests.support.stage import Party, identity_of
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from softphone.lab.authority import Authority, Names, Validity
+from softphone.lab import Authority, Names, Validity
 from softphone.trust import check_credential, load_certificate_file, names_of
 
 WALL = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login
-from softphone.lab.capf_order import CapfOrder
-from softphone.lab.config import crowd
-from softphone.machine import Transport
+from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login, crowd
+from softphone.lab.pending_enrollment import CapfOrder
+from softphone.sans_io import Transport
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])

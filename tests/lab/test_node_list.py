@@ -6,8 +6,8 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.lab import LabConfig, LabServer
-from softphone.machine import Target, Transport
 from softphone.net import Driver
+from softphone.sans_io import Target, Transport
 from softphone.trust import TlsSettings, TrustStore
 from tests.support.calling import eventually
 from tests.support.recorder import Recorder

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.errors import AuthenticationFailed, RegistrationRefused, TransportError
 from softphone.lab import LabConfig, LabServer
-from softphone.machine import Transport
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from tests.support.calling import account_of, level_heard
 

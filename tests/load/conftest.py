@@ -13,7 +13,7 @@ import pytest
 
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
-from softphone.machine import Transport
+from softphone.sans_io import Transport
 
 USERS = 8
 

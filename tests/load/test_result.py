@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan
-from softphone.load.result import BLANK, Result, causes, figures, judge, ranks, second_fields
-from softphone.load.tally import Second, Tally
-from softphone.load.users import UserSpec
-from softphone.load.verdict import parse_expectation
+from softphone.load import BLANK, Result, causes, figures, judge, ranks, second_fields
+from softphone.load.measure import Second, Tally
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, parse_expectation
 
 CONTRACT = {
     "valid": bool,

@@ -7,16 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.media.command import (
-    play,
-    record,
-)
-from softphone.media.port import (
-    FirstPacketReceived,
-    RemoteLatched,
-    RtcpByeReceived,
-)
-from softphone.media.statistics import snapshot
+from softphone.media import FirstPacketReceived, RemoteLatched, RtcpByeReceived
+from softphone.media.quality import snapshot
+from softphone.media.tick.stream_commands import play, record
 from softphone.security import CryptoSuite
 from tests.support.wire import (
     Datagram,
@@ -157,7 +150,7 @@ def test_a_stream_that_is_not_symmetric_sends_where_it_was_told():
 
 
 def test_a_forged_bye_is_not_told_and_an_authentic_one_is():
-    from softphone.media.control import farewell
+    from softphone.media.tick import farewell
 
     wire = Wire(suite=CM)
     wire.run(5)

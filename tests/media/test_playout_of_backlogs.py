@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from softphone.media import delay
-from softphone.media.frame import PLAYED
-from softphone.media.playout import PlayoutBank, PlayoutConfig
-from softphone.media.rounds import MOST_ROUNDS
+from softphone.media.playout import PLAYED, PlayoutBank, target_delay
+from softphone.media.playout.batch_rounds import MOST_ROUNDS
+from softphone.media.playout.jitter_buffer import PlayoutConfig
 from tests.support.trace import FRAME, Sent, arrivals, opened, sound_of, talk
 
 
@@ -40,7 +39,7 @@ def test_a_backlog_is_played_as_if_its_packets_had_come_one_by_one(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     # The target of a run is computed at its end; so compute those of single packets at each.
-    monkeypatch.setattr(delay, "REFRESH", 1)
+    monkeypatch.setattr(target_delay, "REFRESH", 1)
     together, single = opened(rows=3), opened(rows=3)
     for tick, came in enumerate(stalling(np.random.default_rng(seed), 3, 250)):
         rows, packets = [row for row, _ in came], [packet for _, packet in came]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.media.frame import FrameStatus, PlayoutConfig
+from softphone.media.playout import FrameStatus, PlayoutConfig
 from tests.support.trace import FRAME, Played, Sent, delayed, play, talk
 
 MAXIMUM = PlayoutConfig().maximum_delay

@@ -6,8 +6,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.config import HistoryConfig, MessagingConfig
-from softphone.messaging.location import TlsMode
-from softphone.messaging.policy import EncryptionPolicy
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.server_location import TlsMode
 from softphone.security import KeyMaterial
 from softphone.trust import TlsSettings
 from tests.support.certificates import authority

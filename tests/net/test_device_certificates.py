@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from softphone.lab.authority import Authority, Names, Validity
-from softphone.machine import Target, Transport
+from softphone.lab import Authority, Names, Validity
 from softphone.net import Driver
+from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
 from softphone.trust import ClientCertificates, Credential, TlsSettings, TrustStore
 from tests.support.certificates import HOST, server, store

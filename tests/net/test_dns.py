@@ -13,9 +13,10 @@ import dns.rrset
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.machine import Target, Transport
 from softphone.net.dns import Resolver, ResolverConfig
-from softphone.sip.location import (
+from softphone.sans_io import Target, Transport
+from softphone.sip.message import SipUri
+from softphone.sip.transport import (
     AddressRecord,
     LookupPolicy,
     NaptrRecord,
@@ -23,7 +24,6 @@ from softphone.sip.location import (
     RecordType,
     SrvRecord,
 )
-from softphone.sip.uri import SipUri
 
 A, AAAA, SRV, NAPTR = RecordType.A, RecordType.AAAA, RecordType.SRV, RecordType.NAPTR
 ZONE = {

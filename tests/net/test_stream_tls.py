@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from softphone.machine import Flow, Transport
 from softphone.net import Limits
 from softphone.net.stream import StreamConnection
+from softphone.sans_io import Flow, Transport
 from tests.support.certificates import raw_server_context
 from tests.support.certificates import server as certificate
 from tests.support.recorder import until

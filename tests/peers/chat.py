@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softphone.messaging.client import Messages, Surroundings
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.link import Pace
-from softphone.messaging.location import TlsMode
+from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.message import Message
-from softphone.messaging.messages import Messages, Surroundings
-from softphone.messaging.policy import EncryptionPolicy
+from softphone.messaging.server_location import TlsMode
+from softphone.messaging.xmpp.connection import Pace
 from softphone.net import Resolver
-from softphone.net.connector import ConnectorConfig
 from softphone.net.http import RevocationFetcher
+from softphone.net.verified import ConnectorConfig
 from softphone.security import KeyMaterial
 from softphone.trust import Credential, Service, TlsSettings, TrustStore
 from tests.peers.authority import TestAuthority

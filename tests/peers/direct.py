@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from softphone.account import AccountConfig, MediaPreferences
+from softphone.config import AccountConfig, MediaPreferences
 from softphone.events import EndedBy
-from softphone.machine import Side, Target, Transport
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
+from softphone.media.audio import PcmRing, tone_level
 from softphone.net import Driver
+from softphone.sans_io import Side, Target, Transport
 from softphone.sip import Body, Endpoint, EndpointConfig, Invitation, InviteUsage, NameAddr, SipUri
 
 E = TypeVar("E")

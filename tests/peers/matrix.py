@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone import provider
+from softphone import openssl_provider
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOME = PROJECT / ".cache" / "interop.json"
@@ -66,7 +66,7 @@ class Recorder:
 
         A second try of what failed adds to what the first has written.
         """
-        if not self.cells or hasattr(session.config, "workerinput") or provider.in_force():
+        if not self.cells or hasattr(session.config, "workerinput") or openssl_provider.in_force():
             return
         if SECOND_TRY in os.environ and OUTCOME.exists():
             seen = json.loads(OUTCOME.read_text())

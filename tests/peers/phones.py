@@ -6,11 +6,10 @@ import asyncio
 import re
 from pathlib import Path
 
-from softphone.account import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
+from softphone.config import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
 from softphone.events import RegistrationState
-from softphone.machine import Flow
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
+from softphone.media.audio import PcmRing, tone_level
+from softphone.sans_io import Flow
 from softphone.security import KeyMaterial
 
 AUDIBLE_DBM0 = -30.0

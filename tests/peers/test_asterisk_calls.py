@@ -27,7 +27,7 @@ from softphone.events import (
     RegistrationState,
     TransferRequested,
 )
-from softphone.media.endpoints import ToneSource
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
 from tests.peers.asterisk.pbx import write_tone

@@ -11,7 +11,7 @@ import pytest
 
 from softphone.errors import NotAcceptable
 from softphone.events import CallRefused, DigitReceived, Direction, EndedBy, HoldChanged
-from softphone.media.endpoints import ToneSource
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
 from tests.peers.phones import AUDIBLE_DBM0, direct_over_tls, level_heard, next_event

@@ -19,7 +19,7 @@ from softphone.events import (
     FlowRestored,
     RegistrationState,
 )
-from softphone.media.endpoints import ToneSource
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode
 from tests.peers.kamailio import FLOW_TIMER

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from softphone.account.im_file import load_messaging
+from softphone.config.messaging_file import load_messaging
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
 from tests.peers.chat import heard

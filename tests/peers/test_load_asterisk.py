@@ -7,11 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.load import BaseSpec, Expectation, LoadPlan, UserSpec, parse_expectation
+from softphone.load import (
+    BaseSpec,
+    Expectation,
+    LoadPlan,
+    Result,
+    UserSpec,
+    judge,
+    parse_expectation,
+)
 from softphone.load.capacity import CapacitySearch
-from softphone.load.conduct import conduct
-from softphone.load.result import Result, judge
-from softphone.load.search import find_capacity
+from softphone.load.distribute import conduct, find_capacity
 
 pytestmark = pytest.mark.peer("asterisk")
 

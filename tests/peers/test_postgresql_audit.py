@@ -9,16 +9,15 @@ import sqlalchemy as sa
 import sqlalchemy.ext.asyncio
 
 from softphone.errors import AuditError
-from softphone.messaging.audit import Audit, AuditRecord, audit_table
-from softphone.messaging.audit_guard import setup_script
-from softphone.messaging.compliance_config import ComplianceConfig
-from softphone.messaging.hook import ALLOW, Deny
+from softphone.messaging.account_compliance import Oversight
+from softphone.messaging.compliance import ALLOW, ComplianceConfig, Deny
+from softphone.messaging.files import FileTransfer
+from softphone.messaging.files.transfer import Slot
 from softphone.messaging.message import Direction
-from softphone.messaging.oversight import Oversight
-from softphone.messaging.transfer import FileTransfer, Slot
-from softphone.net.https import HttpsClient, HttpsSurroundings
+from softphone.messaging.storage import Audit, AuditRecord, audit_table, setup_script
+from softphone.net.http import HttpsClient, HttpsSurroundings
 from softphone.trust import Service
-from tests.messaging.test_third_party import question
+from tests.messaging.storage.test_third_party_archive import question
 from tests.peers.postgresql import Postgresql
 from tests.support.certificates import raw_server_context, server, settings
 from tests.support.http import WebServer

@@ -22,13 +22,11 @@ from softphone.errors import (
     ConfigurationError,
     IdentityMismatch,
 )
-from softphone.messaging.archive import Archive
-from softphone.messaging.audit import Audit, AuditRecord
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.database_network import DatabaseNetwork
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
-from softphone.net.connector import ConnectorConfig
+from softphone.messaging.storage import Archive, Audit, AuditRecord, DatabaseNetwork
 from softphone.net.http import RevocationFetcher
+from softphone.net.verified import ConnectorConfig
 from softphone.security import Relaxation
 from softphone.trust import TlsSettings, TrustStore
 from tests.peers.postgresql import PASSWORD, Postgresql

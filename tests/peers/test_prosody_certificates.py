@@ -13,9 +13,9 @@ from softphone.errors import (
     CertificateUnknown,
     IdentityMismatch,
 )
-from softphone.machine import Target, Transport
-from softphone.messaging.starttls import StartTls
-from softphone.net.inspection import inspect
+from softphone.messaging.xmpp import StartTls
+from softphone.net.verified import inspect
+from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.chat import World

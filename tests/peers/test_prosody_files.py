@@ -8,9 +8,8 @@ from contextlib import closing
 import pytest
 
 from softphone.errors import MessageRefused, TransferError, TransferRefused
-from softphone.messaging.audit import Audit
-from softphone.messaging.compliance import Kind
-from softphone.messaging.compliance_config import ComplianceConfig
+from softphone.messaging.compliance import ComplianceConfig, Kind
+from softphone.messaging.storage import Audit
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.chat import World, heard, jid, sees
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.errors import MessageUndelivered, SignInRefused, TransportError
 from softphone.lab import LabServer
-from softphone.messaging.hook import Deny, Redact
+from softphone.messaging.compliance import Deny, Redact
 from softphone.messaging.message import Reach, Show
 from softphone.phone import Phone
 from softphone.security import KeyMaterial
-from tests.messaging.test_clerk import Hook
+from tests.messaging.delivery.test_message_processor import Hook
 from tests.peers.chat import World, heard, jid, sees, until
 from tests.peers.prosody import DOMAIN, ROOMS
 from tests.peers.prosody.server import Shape

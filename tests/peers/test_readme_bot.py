@@ -7,10 +7,9 @@ import re
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.lab import LabServer
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
+from softphone.media.audio import PcmRing, tone_level
 from softphone.phone import Phone
 from tests.peers.chat import World, heard, jid, sees
 from tests.peers.prosody import PASSWORD

@@ -18,8 +18,8 @@ from softphone.errors import (
     ConfigurationError,
     IdentityMismatch,
 )
-from softphone.net.connector import ConnectorConfig
 from softphone.net.http import RevocationFetcher
+from softphone.net.verified import ConnectorConfig
 from softphone.security import KeyMaterial, Relaxation
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.slapd.server import BASE, PASSWORD, READER, Slapd

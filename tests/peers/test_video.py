@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from softphone.media.endpoints import ToneSource
-from softphone.media.picture import PatternSource, VideoBlock, number_of, pattern, psnr
+from softphone.media.audio import ToneSource
+from softphone.media.video import PatternSource, VideoBlock
+from softphone.media.video.picture import number_of, pattern, psnr
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, SecurityLevel
 from tests.peers.phones import AUDIBLE_DBM0, account, direct_over_tls, level_heard

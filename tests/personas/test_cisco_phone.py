@@ -12,9 +12,14 @@ from softphone.personas import DeviceIdentity, Line, persona_named
 from softphone.personas.cisco_phone import CiscoPhonePersona
 from softphone.security import SrtpPolicy
 from softphone.sip import Body, Request, SipUri
-from softphone.sip.multipart import format_multipart
-from softphone.sip.remotecc import read_requests, remote_request
-from softphone.sip.service_control import ServiceAction, ServiceControl, service_control_body
+from softphone.sip.event_packages import (
+    ServiceAction,
+    ServiceControl,
+    read_requests,
+    remote_request,
+    service_control_body,
+)
+from softphone.sip.message import format_multipart
 
 PERSONA = CiscoPhonePersona()
 DEVICE = DeviceIdentity("CSFALICE", contact="4a1b-guid", load="softphone-1")

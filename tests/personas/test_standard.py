@@ -15,7 +15,7 @@ from softphone.personas import (
 )
 from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Response, security_call_info
-from softphone.sip.parser import parse_datagram
+from softphone.sip.message import parse_datagram
 
 PERSONA = StandardPersona()
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Transport
-from softphone.sip.invite import InviteState, InviteUsage
-from softphone.sip.uri import NameAddr
+from softphone.sans_io import Transport
+from softphone.sip.invite import InviteUsage
+from softphone.sip.invite.usage import InviteState
+from softphone.sip.message import NameAddr
 from tests.support.link import LinkQuality
 from tests.support.pair import ANSWER, OFFER, OFFER_2, Pair
 

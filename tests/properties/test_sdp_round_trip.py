@@ -21,7 +21,7 @@ from softphone.sdp import (
     UnreadableCrypto,
     read_crypto,
 )
-from softphone.sdp.format import read_formats
+from softphone.sdp.codecs import read_formats
 from softphone.security import KeyMaterial
 
 TOKEN = st.text(string.ascii_letters + string.digits + "!#$%&'*+-.^_`{|}~", min_size=1, max_size=12)

@@ -10,29 +10,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softphone.sip.authentication_value import AuthValue
-from softphone.sip.body import Body
-from softphone.sip.grammar import format_parameters, parse_parameters, quote, unquote
-from softphone.sip.header_values import (
-    ContentType,
+from softphone.sip.message import (
+    AbsoluteUri,
+    AuthValue,
+    Body,
     CSeq,
     EventValue,
+    Headers,
+    KeepAlive,
+    NameAddr,
     RAck,
     Reason,
     Replaces,
-    RetryAfter,
+    Request,
+    Response,
     SessionExpires,
+    SipUri,
+    StreamFramer,
     SubscriptionState,
     Via,
+    format_multipart,
+    parse_datagram,
+    parse_multipart,
+    parse_uri,
+    unescape,
+)
+from softphone.sip.message.grammar import format_parameters, parse_parameters, quote, unquote
+from softphone.sip.message.typed_headers import (
+    ContentType,
+    RetryAfter,
     WarningValue,
     format_date,
     parse_date,
 )
-from softphone.sip.headers import Headers
-from softphone.sip.message import Request, Response
-from softphone.sip.multipart import format_multipart, parse_multipart
-from softphone.sip.parser import KeepAlive, StreamFramer, parse_datagram
-from softphone.sip.uri import AbsoluteUri, NameAddr, SipUri, escape_user, parse_uri, unescape
+from softphone.sip.message.uri import escape_user
 
 TOKEN_CHARS = "abcXYZ0189-.!%*_+`'~"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import CertificateUntrusted, ConfigurationError, TransportError
+from softphone.provisioning import (
+    BootPlan,
+    Enrollment,
+    EnrollmentNeeded,
+    StepKind,
+    WebTrust,
+    boot_device,
+)
 from softphone.provisioning import boot as boot_module
-from softphone.provisioning.boot import BootPlan, boot_device
-from softphone.provisioning.boot_step import StepKind
-from softphone.provisioning.client import Enrollment
-from softphone.provisioning.enrollment_rule import EnrollmentNeeded
-from softphone.provisioning.list_trust import WebTrust
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Basis,

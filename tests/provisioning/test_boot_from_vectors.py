@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.provisioning import BootPlan, Enrollment, boot_device
+from softphone.provisioning import BootPlan, Enrollment, EnrollmentNeeded, boot_device
 from softphone.provisioning import boot as boot_module
-from softphone.provisioning.enrollment_rule import EnrollmentNeeded
 from softphone.trust import (
     Basis,
     Bootstrap,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.provisioning.boot_step import BootStep, StepKind
+from softphone.provisioning import BootStep, StepKind
 
 
 def test_what_a_person_should_look_at():

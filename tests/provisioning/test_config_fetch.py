@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import TransportError
-from softphone.provisioning.boot_step import StepKind
+from softphone.provisioning import ConfigStore, StepKind
 from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
-from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.fetch_error import DownloadRefused, FileMissing
-from softphone.provisioning.file_server import FileServers
+from softphone.provisioning.file_client import FileServers
 from softphone.trust import (
     Bootstrap,
     Digest,

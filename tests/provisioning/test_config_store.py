@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.provisioning.config_store import ConfigStore
+from softphone.provisioning import ConfigStore
 
 NAME = "CSFALICE.cnf.xml.sgn"
 

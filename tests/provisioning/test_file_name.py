@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.provisioning.file_name import (
-    check_device,
-    list_names,
-    plain_name,
-    sealed_name,
-    signed_name,
-)
+from softphone.provisioning import check_device, plain_name, sealed_name, signed_name
+from softphone.provisioning.file_name import list_names
 from softphone.trust import ListKind
 
 

@@ -16,8 +16,7 @@ from softphone.provisioning import (
     verify_file,
 )
 from softphone.trust import Basis, Digest, FileRefused, Refusal, TrustLists, parse_trust_list
-from softphone.trust.envelope import sign
-from softphone.trust.tlv import HeaderFields
+from softphone.trust.lists import HeaderFields, sign
 from tests.support.cisco import (
     SIGNED,
     TIMESTAMP,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sip.dialog import Dialog, leading_route
-from softphone.sip.parser import parse_datagram
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.message import NameAddr, SipUri, parse_datagram
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, Pair
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from softphone.media.reception import ReceptionBank
+from softphone.media.bank.reception import ReceptionBank
 from softphone.rtp import (
     Reception,
     ReportBlock,
@@ -17,7 +17,7 @@ from softphone.rtp import (
     parse_compound,
     round_trip_time,
 )
-from softphone.rtp.sequence import MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL
+from softphone.rtp.reception_statistics import MAX_DROPOUT, MAX_MISORDER, MIN_SEQUENTIAL
 
 
 def test_a1_has_the_constants_of_the_appendix() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.machine import Transport
-from softphone.sip.message import Request
-from softphone.sip.uri import NameAddr
+from softphone.sans_io import Transport
+from softphone.sip.message import NameAddr, Request
 from tests.support.pair import ANSWER, ANSWER_2, OFFER, OFFER_2, Pair, kinds
 
 TRANSPORTS = [Transport.UDP, Transport.TCP, Transport.TLS]

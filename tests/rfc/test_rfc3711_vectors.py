@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import Backend, ReceiveContext, SendContext, libsrtp
-from softphone.srtp.aead import derive, keystream
+from softphone.srtp import Backend, ReceiveContext, SendContext, libsrtp_backend
+from softphone.srtp.cryptography_backend import derive, keystream
 from tests.support.srtp import vector
 
 
@@ -34,7 +34,7 @@ def test_key_derivation(name):
 @pytest.fixture(params=["libsrtp", "cryptography", "public"])
 def backend(request, monkeypatch) -> Backend:
     if request.param == "public":
-        monkeypatch.setattr(libsrtp, "binding", None)
+        monkeypatch.setattr(libsrtp_backend, "binding", None)
         return Backend.LIBSRTP
     return Backend(request.param)
 

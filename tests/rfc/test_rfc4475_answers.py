@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.machine import Side, Transport
+from softphone.sans_io import Side, Transport
 from tests.support.lone import Lone
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"

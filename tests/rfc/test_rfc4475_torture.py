@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from softphone.account.inbox import answer_request
-from softphone.machine import Flow, Side, Transport
+from softphone.sans_io import Flow, Side, Transport
 from softphone.sip import Endpoint, InviteReceived, RequestReceived
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import KeepAlive, Rejected, StreamFramer, parse_datagram
-from softphone.sip.uri import AbsoluteUri
+from softphone.sip.message import (
+    AbsoluteUri,
+    KeepAlive,
+    Rejected,
+    Request,
+    Response,
+    StreamFramer,
+    parse_datagram,
+)
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 MANIFEST = json.loads((DATA / "manifest.json").read_text())

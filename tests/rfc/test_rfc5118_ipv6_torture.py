@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.message import Request
-from softphone.sip.parser import Rejected, parse_datagram
-from softphone.sip.uri import SipUri
+from softphone.sip.message import Rejected, Request, SipUri, parse_datagram
 
 
 def message(

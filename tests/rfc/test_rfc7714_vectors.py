@@ -10,7 +10,7 @@ import pytest
 
 from softphone.security import CryptoSuite
 from softphone.srtp import Status
-from softphone.srtp.aead import CryptographyTransform, SessionKeys
+from softphone.srtp.cryptography_backend import CryptographyTransform, SessionKeys
 from tests.support.srtp import vector
 
 CASES = [

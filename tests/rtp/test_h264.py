@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softphone.rtp.h264 import (
-    H264Depacketizer,
-    H264Packetizer,
-    join_nal_units,
-    split_nal_units,
-)
-from softphone.rtp.payload import EncodedFrame
+from softphone.rtp import EncodedFrame, H264Depacketizer, H264Packetizer
+from softphone.rtp.h264 import join_nal_units, split_nal_units
 
 SPS = base64.b64decode("Z0IACpZTBYmI")
 PPS = base64.b64decode("aMljiA==")

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softphone.rtp.packet import (
-    ExtensionElement,
-    HeaderExtension,
-    MalformedPacket,
-    RtpPacket,
-    is_rtcp,
-)
+from softphone.rtp import ExtensionElement, HeaderExtension, MalformedPacket, RtpPacket, is_rtcp
 
 PLAIN = bytes.fromhex("8000 1234 0000 00a0 cafe babe") + b"payload"
 u16 = st.integers(0, 0xFFFF)

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from softphone.machine import Entropy
 from softphone.rtp import (
     BitrateLimit,
     DelaySinceLastReceiverReport,
@@ -16,7 +15,9 @@ from softphone.rtp import (
     PictureLossIndication,
     ReceiverReferenceTime,
     ReceiverReport,
+    RemoteReport,
     ReportBlock,
+    RtcpPacket,
     RtcpSession,
     SenderInformation,
     SenderReport,
@@ -28,8 +29,8 @@ from softphone.rtp import (
     parse_compound,
     print_compound,
 )
-from softphone.rtp.rtcp import RtcpPacket
-from softphone.rtp.rtcp_session import MOST_MEMBERS, RemoteReport
+from softphone.rtp.rtcp_session import MOST_MEMBERS
+from softphone.sans_io import Entropy
 
 SENT = SenderInformation(160, 1, 160)
 

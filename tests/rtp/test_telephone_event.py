@@ -6,13 +6,13 @@ import random
 
 import pytest
 
-from softphone.rtp.packet import MalformedPacket
-from softphone.rtp.telephone_event import (
+from softphone.rtp import (
     DIGITS,
     EventPacket,
     EventPayload,
     EventReceiver,
     EventSender,
+    MalformedPacket,
     ReceivedDigit,
 )
 

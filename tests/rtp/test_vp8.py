@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softphone.rtp.payload import EncodedFrame
-from softphone.rtp.vp8 import Vp8Depacketizer, Vp8Descriptor, Vp8Packetizer
+from softphone.rtp import EncodedFrame, Vp8Depacketizer, Vp8Packetizer
+from softphone.rtp.vp8 import Vp8Descriptor
 
 descriptors = st.builds(
     Vp8Descriptor,

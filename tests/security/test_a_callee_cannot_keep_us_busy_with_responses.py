@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from softphone.security import KeyMaterial
-from softphone.sip.digest import MAXIMUM_ROUNDS, Credentials, DigestSession
+from softphone.sip.auth import Credentials, DigestSession
+from softphone.sip.auth.digest_client import MAXIMUM_ROUNDS
 from softphone.sip.message import Request
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from softphone.errors import CertificateUntrusted, ConfigurationError
 from softphone.lab import Authority
 from softphone.trust import GateRules, Service, examine, load_certificates
-from softphone.trust.capf_certificate import parse_certificate
+from softphone.trust.capf.issued_certificate import parse_certificate
 
 # [0] EXPLICIT INTEGER 2 is version 3 (RFC 5280 section 4.1.2.1); 9 is none.
 VERSION = bytes.fromhex("a003020102")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.device import device_accounts
+from softphone.device.accounts import device_accounts
 from softphone.errors import ConfigurationError
 from softphone.provisioning import parse_device_config
 from softphone.trust import Bootstrap

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from softphone.provisioning import ConfigStore
 from softphone.provisioning.config_fetch import ConfigFetch
-from softphone.provisioning.config_store import ConfigStore
-from softphone.provisioning.file_server import FileServers
+from softphone.provisioning.file_client import FileServers
 from softphone.trust import Bootstrap, FileRefused, ListKind, TrustLists, renew
 from tests.support.cluster import (
     DEVICE,

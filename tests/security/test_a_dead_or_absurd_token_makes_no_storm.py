@@ -11,8 +11,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from softphone.account import OAuthConfig
-from softphone.account.token import TokenKeeper, read_token
+from softphone.account.oauth_token import TokenKeeper, read_token
+from softphone.config import OAuthConfig
 from softphone.errors import AuthenticationFailed
 
 

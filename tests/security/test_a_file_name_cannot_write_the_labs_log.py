@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from softphone.lab import Authority
-from softphone.lab.file_service import FileService
+from softphone.lab.cucm.file_service import FileService
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.provisioning.file_server import FileServers, TftpFiles
+from softphone.provisioning import TftpFiles
+from softphone.provisioning.file_client import FileServers
 from tests.support.cluster import DEVICE, boot_from, full_shelf
 
 NAME = f"{DEVICE}.cnf.xml.sgn"

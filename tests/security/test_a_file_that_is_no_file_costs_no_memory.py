@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account.reader import read_text
+from softphone.config.toml_reader import read_text
 from softphone.errors import ConfigurationError
 from softphone.trust import Identity, TrustStore, load_certificate_file
-from softphone.trust.private_file import read_whole
+from softphone.trust.disk import read_whole
 
 ENDLESS = Path("/dev/zero")
 

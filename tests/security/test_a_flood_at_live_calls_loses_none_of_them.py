@@ -1,7 +1,7 @@
 """Live secure calls beside 10,000 malformed messages and a flood at their media: all go on.
 
-Real sockets, the server in a loop of its own with the phone.  `bench/bench_hostile_load.py` is the
-same at a million datagrams a minute.
+Real sockets, the server in a loop of its own with the phone.  `bench/call/bench_hostile_load.py` is
+the same at a million datagrams a minute.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import socket
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.events import CallState
 from softphone.lab import LabConfig, LabServer
-from softphone.machine import Transport
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from tests.support.hostile import Eavesdropper, malformed, variations
 from tests.support.recorder import until
 

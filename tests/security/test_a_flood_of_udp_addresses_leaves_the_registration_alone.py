@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from softphone.machine import Flow, Transport
-from softphone.net.datagram import DatagramSocket
+from softphone.net.driver.udp import DatagramSocket
+from softphone.sans_io import Flow, Transport
 
 LIMIT = 8
 

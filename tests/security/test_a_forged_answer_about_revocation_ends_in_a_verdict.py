@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.errors import CertificateUntrusted
-from softphone.lab.authority import Authority
-from softphone.net.handshake import Gate
+from softphone.lab import Authority
 from softphone.net.http import RevocationFetcher
 from softphone.net.limits import Limits
-from softphone.net.slots import Slots
+from softphone.net.stream import Gate, Slots
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
     Fetch,
@@ -27,7 +26,8 @@ from softphone.trust import (
     TlsSettings,
     der_of,
 )
-from softphone.trust.revocation import judge, next_update, wanted_for
+from softphone.trust.verification import next_update
+from softphone.trust.verification.revocation import judge, wanted_for
 from tests.support.http import WebServer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

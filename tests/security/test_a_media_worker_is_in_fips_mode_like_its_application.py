@@ -8,9 +8,9 @@ START = """
     import asyncio
     import os
     from pathlib import Path
-    from softphone.media import link as module
-    from softphone.media.link import Link
-    from softphone.media.port import MediaConfig, MediaError
+    from softphone.media.worker import process_link as module
+    from softphone.media.worker.process_link import Link
+    from softphone.media.interface import MediaConfig, MediaError
 
     class Owner:
         def told(self, link, message): ...

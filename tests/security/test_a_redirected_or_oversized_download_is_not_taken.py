@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.machine import Transport
 from softphone.net import Driver
+from softphone.provisioning import HttpFiles, TftpFiles
 from softphone.provisioning.fetch_error import DownloadRefused, FileTooLarge
-from softphone.provisioning.file_server import HttpFiles, TftpFiles
-from softphone.provisioning.tftp_server import TftpServer
+from softphone.provisioning.tftp.server import TftpServer
+from softphone.sans_io import Transport
 from tests.support.cluster import (
     DEVICE,
     Shelf,

@@ -11,14 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.events import RemoteControlRequested, ServiceRequested
-from softphone.lab import LabConfig, LabServer
-from softphone.lab.config import LabUser, Login
-from softphone.machine import Transport
+from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.phone import Phone
-from softphone.sip.remotecc import remote_request
-from softphone.sip.service_control import ServiceAction
+from softphone.sans_io import Transport
+from softphone.sip.event_packages import ServiceAction, remote_request
 from tests.support.calling import eventually
 
 USERS = (LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone"),)

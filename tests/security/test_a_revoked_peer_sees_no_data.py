@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
-from softphone.lab.authority import Authority
-from softphone.machine import Transport
+from softphone.lab import Authority
 from softphone.net import Driver, DriverConfig
 from softphone.net.http import RevocationFetcher
+from softphone.sans_io import Transport
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import TlsSettings
 from tests.support.certificates import HOST, store, tls_target

@@ -8,7 +8,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.trust import IdentityStore, TrustListStore, TrustStore
-from softphone.trust.folder import locked, make_folder
+from softphone.trust.disk import locked, make_folder
 from tests.support.certificates import authority
 from tests.support.cluster import boot_from, full_shelf
 

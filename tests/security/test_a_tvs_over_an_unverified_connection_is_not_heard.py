@@ -10,9 +10,9 @@ import asyncio
 import pytest
 
 from softphone.errors import CertificateUntrusted
-from softphone.lab.authority import Authority
-from softphone.machine import Target, Transport
-from softphone.net.tvs import TvsAsker
+from softphone.lab import Authority
+from softphone.net.verified import TvsAsker
+from softphone.sans_io import Target, Transport
 from softphone.trust import Role, TlsSettings, TrustStore, TvsAnswer
 from tests.support import listed
 from tests.support.certificates import raw_server_context

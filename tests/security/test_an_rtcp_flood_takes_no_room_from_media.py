@@ -8,10 +8,10 @@ import socket
 
 import pytest
 
+from softphone.media import MediaConfig, PortRange, SocketSharing
 from softphone.media.bank import StreamBank
-from softphone.media.port import MediaConfig, PortRange, SocketSharing
-from softphone.media.transport import INCOMING, SHARED_CONTROL_BURST, MediaTransport
-from softphone.net.batch import CONTROL_BURST
+from softphone.media.engine.sockets import INCOMING, SHARED_CONTROL_BURST, MediaTransport
+from softphone.net.datagrams import CONTROL_BURST
 
 HOST = "127.0.0.1"
 ROWS = 32

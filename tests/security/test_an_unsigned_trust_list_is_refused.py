@@ -16,7 +16,7 @@ from softphone.trust import (
     TrustListStore,
     new_trust_list,
 )
-from softphone.trust.tlv import parse_header
+from softphone.trust.lists import parse_header
 from tests.support.cisco import TIMESTAMP, certificate, signer
 
 SENTENCE = (

@@ -11,21 +11,22 @@ import time
 import pytest
 from cryptography import x509
 
-from softphone.lab.authority import Authority
-from softphone.machine import Flow, Transport
+from softphone.lab import Authority
+from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
-from softphone.trust.capf_error import CapfCertificateRejected, CapfError, CapfMalformed
-from softphone.trust.capf_message import CapfCommand, CapfTag, certificate_element
-from softphone.trust.capf_server import Authentication
-from softphone.trust.capf_session import (
+from softphone.trust.capf import (
+    Authentication,
+    CapfCertificateRejected,
+    CapfError,
     CapfFailed,
     CapfFinished,
+    CapfMalformed,
     CapfRequest,
     CertificateIssued,
     Operation,
 )
-from softphone.trust.identity import Identity, public_key_of
-from softphone.trust.identity_store import IdentityStore
+from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_element
+from softphone.trust.keystore import Identity, IdentityStore, public_key_of
 from tests.support.capf import (
     DEVICE,
     FLOW,

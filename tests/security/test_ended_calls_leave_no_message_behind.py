@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from softphone.sip.body import Body
+from softphone.sip.message import Body
 from tests.support.lone import SDP, Lone
 
 CALLS = 5

@@ -11,40 +11,40 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 MAKERS = {"SSLContext", "create_default_context", "_create_unverified_context"}
-MAKES_CONTEXTS = {"softphone/trust/context.py"}
+MAKES_CONTEXTS = {"softphone/trust/tls_settings.py"}
 SPEAKERS = {"wrap_socket", "wrap_bio", "start_tls"}
 SPEAKS = {
-    "softphone/net/inner_tls.py": "wrap_bio, with the gate's word before the first byte is read",
-    "softphone/net/http.py": "start_tls, which refuses",
-    "softphone/net/http_backend.py": "start_tls, which refuses",
+    "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
+    "softphone/net/http/revocation_fetcher.py": "start_tls, which refuses",
+    "softphone/net/http/backend.py": "start_tls, which refuses",
 }
-GIVES_CONTEXT = {"softphone/net/handshake.py": "the gate"}
+GIVES_CONTEXT = {"softphone/net/stream/tls_handshake.py": "the gate"}
 """Who passes `ssl=` to asyncio."""
 CONTEXTS = {"client_context", "server_context", "probe_context"}
 TAKES_CONTEXTS = {
-    "softphone/net/handshake.py": "the gate",
-    "softphone/net/inner_tls.py": "the gate judges before it is read",
-    "softphone/net/inspection.py": "looks, and says nothing",
-    "softphone/cli/doctor.py": "only to see whether one can be made",
-    "softphone/cli/wishes.py": "only to see whether one can be made",
-    "softphone/messaging/messages.py": "slixmpp wants one, and dials nothing",
-    "softphone/lab/directory.py": "a server that asks for no client certificate",
-    "softphone/lab/file_service.py": "a server that asks for no client certificate",
+    "softphone/net/stream/tls_handshake.py": "the gate",
+    "softphone/net/stream/inner_tls.py": "the gate judges before it is read",
+    "softphone/net/verified/inspection.py": "looks, and says nothing",
+    "softphone/cli/diagnose/doctor.py": "only to see whether one can be made",
+    "softphone/cli/call/call_options.py": "only to see whether one can be made",
+    "softphone/messaging/client.py": "slixmpp wants one, and dials nothing",
+    "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
+    "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
 }
 BRINGS_TLS = {
     "aiohttp": {
-        "softphone/lab/directory.py": "a server that asks for no client certificate",
-        "softphone/lab/file_service.py": "a server that asks for no client certificate",
+        "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
+        "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
     },
     "asyncpg": {
-        "softphone/messaging/database_network.py": "in clear: a private socket, or loopback"
+        "softphone/messaging/storage/postgres_connection.py": "a private socket, or loopback"
     },
     "bonsai": {"softphone/contacts/ldap_session.py": "in clear over a private pair of sockets"},
     "httpcore": {
-        "softphone/net/download.py": "its network is ours",
-        "softphone/net/http.py": "http: only; its network is ours",
-        "softphone/net/http_backend.py": "our network",
-        "softphone/net/https.py": "its network is ours",
+        "softphone/net/http/download.py": "its network is ours",
+        "softphone/net/http/revocation_fetcher.py": "http: only; its network is ours",
+        "softphone/net/http/backend.py": "our network",
+        "softphone/net/http/client.py": "its network is ours",
     },
 }
 
@@ -113,11 +113,11 @@ def test_every_engine_has_our_connections():
     """SQLAlchemy would have asyncpg dial by itself: one room makes engines, and gives it ours."""
     engines = {"create_engine", "create_async_engine", "create_pool"}
     made = found(lambda tree: engines & {name for name, _ in called_in(tree)})
-    assert made == {"softphone/messaging/database.py"}
+    assert made == {"softphone/messaging/storage/database.py"}
 
 
 def test_asyncpg_is_called_with_tls_switched_off():
-    room = dict(trees())["softphone/messaging/database_network.py"]
+    room = dict(trees())["softphone/messaging/storage/postgres_connection.py"]
     calls = [call for name, call in called_in(room) if name == "connect"]
     said = [
         {

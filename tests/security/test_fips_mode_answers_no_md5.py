@@ -6,11 +6,11 @@ from tests.support import fips
 
 BOTH_SIDES = """
 import random
-from tests.sip.test_digest import challenged, digest, make_session, request
+from tests.sip.auth.test_digest_client import challenged, digest, make_session, request
 from softphone.security import KeyMaterial
 from softphone.sip import DigestAlgorithm
-from softphone.sip.digest_algorithm import DigestUnavailable, ha1
-from softphone.sip.digest_verifier import DigestVerifier, VerifierConfig
+from softphone.sip.auth.digest_algorithm import DigestUnavailable, ha1
+from softphone.sip.auth.digest_server import DigestVerifier, VerifierConfig
 
 print([algorithm.value for algorithm in DigestAlgorithm if not algorithm.available])
 try:

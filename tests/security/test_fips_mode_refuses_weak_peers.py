@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 
 CLIENT = """
 import asyncio, json, sys
-from softphone.machine import Target, Transport
+from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
 from softphone.trust import TlsSettings, TrustStore
 from tests.support.recorder import Recorder, client_driver

@@ -9,13 +9,12 @@ import socket
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.events import CallEnded, CallState, DigitReceived, EndedBy
 from softphone.lab import LabConfig, LabServer
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
-from softphone.media.transport import MediaTransport
-from softphone.net.socket_address import decode_address
+from softphone.media.audio import PcmRing, tone_level
+from softphone.media.engine.sockets import MediaTransport
+from softphone.net.datagrams import decode_address
 from softphone.phone import Phone
 from tests.support.recorder import until
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import TransportError
+from softphone.provisioning import HttpFiles
 from softphone.provisioning.fetch_error import DownloadRefused
-from softphone.provisioning.file_server import HttpFiles
 from softphone.trust import Bootstrap, FileRefused, Refusal
 from tests.support.cluster import DEVICE, Shelf, boot_from, insecure, stored
 from tests.support.http import WebServer

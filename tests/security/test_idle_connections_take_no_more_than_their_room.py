@@ -8,8 +8,8 @@ import os
 import ssl
 from contextlib import suppress
 
-from softphone.machine import Transport
 from softphone.net import Driver, DriverConfig, Limits
+from softphone.sans_io import Transport
 from softphone.trust import ClientCertificates
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.sip.config import EndpointConfig
+from softphone.sip import EndpointConfig
 from tests.support.lone import Lone
 
 LIMIT = 1_000_000

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from softphone.sip.parser import Limits, Rejected, parse_datagram
+from softphone.sip.message import Limits, Rejected, parse_datagram
 
 UNBOUNDED = Limits(message=1 << 26, line=1 << 26)
 UNITS = ['"\\', '"', "\\", '"\x01', "<", "(", ";a=", "a ", ',"', "\\\x01", ' "a'.strip()]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.errors import SoftphoneError
 from softphone.lab import LabServer
-from softphone.media.endpoints import ToneSource
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.machine import PeerIdentity, Side, Transport
-from softphone.sip.event import Cause
-from softphone.sip.invite import InviteState
+from softphone.sans_io import PeerIdentity, Side, Transport
+from softphone.sip import Cause
+from softphone.sip.invite.usage import InviteState
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, new_flow
 

@@ -10,8 +10,15 @@ import traceback
 import pytest
 
 from softphone.events import Direction
-from softphone.sdp import LocalMedia, MalformedDescription, Session, SessionDescription, read_crypto
-from softphone.sdp.format import Codec, MediaCapability
+from softphone.sdp import (
+    Codec,
+    LocalMedia,
+    MalformedDescription,
+    MediaCapability,
+    Session,
+    SessionDescription,
+    read_crypto,
+)
 from softphone.security import CryptoSuite
 from softphone.srtp import (
     Backend,

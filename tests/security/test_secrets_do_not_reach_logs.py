@@ -13,7 +13,7 @@ import re
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.diagnostics import Ladder
 from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.lab import LabServer

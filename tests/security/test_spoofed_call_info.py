@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.standing import Standing
-from softphone.call.security import direct_far_end
-from softphone.machine import Flow, PeerIdentity, Transport
+from softphone.account.server_agreements import Standing
+from softphone.call.leg.security import direct_far_end
 from softphone.personas import StandardPersona
+from softphone.sans_io import Flow, PeerIdentity, Transport
 from softphone.security import Scope, SecurityLevel
 from softphone.sip import NameAddr, SipUri, security_call_info
-from softphone.sip.parser import parse_datagram
+from softphone.sip.message import parse_datagram
 from tests.support.stage import Stage, first_line, with_header
 
 CAROL = NameAddr(None, SipUri.parse("sip:carol@192.0.2.99"), ())

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from softphone.account import load_account
+from softphone.config import load_account
 from softphone.events import MessageReceived
 from softphone.lab import LabServer
 from softphone.phone import Phone

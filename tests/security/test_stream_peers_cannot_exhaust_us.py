@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.machine import Target, Transport
 from softphone.net import Driver, DriverConfig, Limits
+from softphone.sans_io import Target, Transport
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 

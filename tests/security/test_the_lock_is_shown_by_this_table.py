@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.machine import Transport
+from softphone.sans_io import Transport
 from softphone.security import Scope, SecurityLevel, SecurityPolicy, ShortfallCode
 from softphone.sip import security_call_info
 from tests.support.stage import Stage, first_line, with_header

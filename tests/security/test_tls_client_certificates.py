@@ -10,9 +10,9 @@ import subprocess
 import pytest
 
 from softphone.errors import CertificateError, ServerClosed, TransportError
-from softphone.lab.authority import Validity
-from softphone.machine import Transport
+from softphone.lab import Validity
 from softphone.net import Driver
+from softphone.sans_io import Transport
 from softphone.trust import ClientCertificates, TlsSettings, TrustStore
 from tests.support.certificates import (
     HOST,

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import TransportError
-from softphone.machine import Transport
 from softphone.net import Driver
+from softphone.sans_io import Transport
 from tests.support.certificates import (
     HOST,
     alice,

@@ -13,9 +13,9 @@ from softphone.errors import (
     CertificateUntrusted,
     IdentityMismatch,
 )
-from softphone.lab.authority import Authority, Validity
+from softphone.lab import Authority, Validity
 from softphone.trust import Pin, Service, TrustStore, der_of, fingerprint_of
-from tests.net.test_handshake import refused, stranger
+from tests.net.stream.test_tls_handshake import refused, stranger
 from tests.support.certificates import HOST, alice, authority, foreign, settings, tls_target
 from tests.support.recorder import Recorder, client_driver, until
 

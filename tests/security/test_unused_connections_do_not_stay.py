@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.machine import Target, Transport
-from softphone.sip.body import Body
-from softphone.sip.config import EndpointConfig
+from softphone.sans_io import Target, Transport
+from softphone.sip import EndpointConfig
+from softphone.sip.message import Body
 from tests.support.lone import SDP, Lone
 from tests.support.pair import new_flow
 

@@ -7,11 +7,10 @@ import random
 import pytest
 
 from softphone.errors import LocalProtocolError
-from softphone.machine import Target, Transport
-from softphone.sip.config import EndpointConfig
-from softphone.sip.invite import InviteState
-from softphone.sip.message import Request
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sans_io import Target, Transport
+from softphone.sip import EndpointConfig
+from softphone.sip.invite.usage import InviteState
+from softphone.sip.message import NameAddr, Request, SipUri
 from tests.support.link import LinkQuality
 from tests.support.lone import Lone
 from tests.support.pair import ANSWER, ANSWER_2, OFFER_2, Pair, kinds, new_flow

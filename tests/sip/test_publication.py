@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.machine import Transport
-from softphone.sip import Body, EndpointConfig, NameAddr, SipUri
-from softphone.sip.publication import MOST_UNDER_WAY, Publication, Publisher, PublishRequest
+from softphone.sans_io import Transport
+from softphone.sip import (
+    Body,
+    EndpointConfig,
+    NameAddr,
+    Publication,
+    Publisher,
+    PublishRequest,
+    SipUri,
+)
+from softphone.sip.publication import MOST_UNDER_WAY
 from tests.support.pair import Pair, kinds
 
 BODY = Body("application/vq-rtcpxr", b"VQSessionReport\r\n")

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
-from softphone.machine import Transport
-from softphone.sip.keepalive import Probe
+from softphone.sans_io import Transport
+from softphone.sip.transport import Probe
 from tests.support.registrar_world import World
 
 State = RegistrationState

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from softphone.security import CryptoSuite
 from softphone.srtp import REPLAY_WINDOW, Backend, Status
-from softphone.srtp.aead import CryptographyTransform
-from softphone.srtp.libsrtp import transform
+from softphone.srtp.cryptography_backend import CryptographyTransform
+from softphone.srtp.libsrtp_backend import transform
 from tests.support.srtp import key
 
 

@@ -14,7 +14,7 @@ from softphone.srtp import (
     ReceiveContext,
     SendContext,
     Status,
-    libsrtp,
+    libsrtp_backend,
 )
 from softphone.srtp.context import MAXIMUM_SOURCES
 from tests.support.srtp import SSRC, key, rtcp, rtp
@@ -26,7 +26,7 @@ SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 def backend(request, monkeypatch) -> Backend:
     """Each backend, and libsrtp without its private binding."""
     if request.param == "public":
-        monkeypatch.setattr(libsrtp, "binding", None)
+        monkeypatch.setattr(libsrtp_backend, "binding", None)
         return Backend.LIBSRTP
     return Backend(request.param)
 
@@ -197,7 +197,7 @@ def test_other_sources_start_at_zero_beside_a_kept_one(backend):
 
 
 def test_where_the_counter_cannot_be_set_the_second_backend_takes_the_stream(monkeypatch):
-    monkeypatch.setattr(libsrtp, "binding", None)
+    monkeypatch.setattr(libsrtp_backend, "binding", None)
     assert ReceiveContext(SUITE, key(SUITE), rollover={}).handle is None
     receive = ReceiveContext(SUITE, key(SUITE, 99), rollover={SSRC: 2})
     assert type(receive._transform).__name__ == "CryptographyTransform"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.provisioning import BootPlan, ServerPlace
-from softphone.provisioning.file_server import file_server
-from softphone.provisioning.list_trust import WebTrust
+from softphone.provisioning import BootPlan, ServerPlace, WebTrust, file_server
 from softphone.security import KeyMaterial
 from softphone.trust import Bootstrap, TrustStore
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.account import load_account
-from softphone.media.pcm_ring import PcmRing
-from softphone.media.tones import tone_level
+from softphone.config import load_account
+from softphone.media.audio import PcmRing, tone_level
 
 PATIENCE = 5.0
 

@@ -10,22 +10,24 @@ from pathlib import Path
 
 from cryptography import x509
 
-from softphone.lab.authority import Authority
-from softphone.machine import Flow, Transport
+from softphone.lab import Authority
+from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
-from softphone.trust.capf import CapfClient
-from softphone.trust.capf_message import CapfMessage, CapfReader
-from softphone.trust.capf_server import CapfDevice, CapfServer, CapfServerConfig
-from softphone.trust.capf_session import (
+from softphone.trust.capf import (
+    CapfClient,
+    CapfDevice,
     CapfRequest,
+    CapfServer,
+    CapfServerConfig,
     CertificateIssued,
     DeletionWanted,
     KeyWanted,
     Operation,
 )
+from softphone.trust.capf.message import CapfMessage, CapfReader
 from softphone.trust.certificate import load_certificate_file
 from softphone.trust.csr import KeyKind, new_key
-from softphone.trust.identity import Identity, public_key_of
+from softphone.trust.keystore import Identity, public_key_of
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "cisco"
 WALL = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)

@@ -6,8 +6,8 @@ import ssl
 from functools import cache
 from pathlib import Path
 
-from softphone.lab.authority import Authority, Issued, Names
-from softphone.machine import Target, Transport
+from softphone.lab import Authority, Issued, Names
+from softphone.sans_io import Target, Transport
 from softphone.trust import Credential, TlsSettings, TrustStore
 
 HOST = "pbx.example.test"

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from softphone.lab.authority import Authority, Issued, Names
-from softphone.machine import Flow, PeerIdentity, Transport
+from softphone.lab import Authority, Issued, Names
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.policy import EncryptionPolicy
-from softphone.messaging.stream import XmppStream
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.xmpp.stream import XmppStream
+from softphone.sans_io import Flow, PeerIdentity, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings, client_context
 from tests.support.certificates import settings

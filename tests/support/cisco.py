@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from softphone.trust.certificate import der_of
-from softphone.trust.envelope import FileSigner
+from softphone.trust.lists import FileSigner
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "cisco"
 LISTS = sorted(path.name for path in (DATA / "trust").iterdir())

@@ -8,13 +8,19 @@ from functools import cache
 
 from cryptography import x509
 
-from softphone.lab.authority import Authority, Issued, Names
-from softphone.lab.cluster_files import new_file_signer
-from softphone.lab.device_file import DeviceFile, LabNode
-from softphone.machine import Transport
-from softphone.provisioning import BootPlan, Recipient, boot_device, encrypt_file, sign_file
-from softphone.provisioning.enrollment_rule import certificate_hash
+from softphone.lab import Authority, Issued, Names
+from softphone.lab.cucm.device_file import DeviceFile, LabNode
+from softphone.lab.cucm.files import new_file_signer
+from softphone.provisioning import (
+    BootPlan,
+    Recipient,
+    boot_device,
+    certificate_hash,
+    encrypt_file,
+    sign_file,
+)
 from softphone.provisioning.fetch_error import FileMissing
+from softphone.sans_io import Transport
 from softphone.trust import (
     Bootstrap,
     Digest,

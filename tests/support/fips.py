@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from softphone import provider
+from softphone import openssl_provider
 from softphone.errors import FipsUnavailable
 from softphone.trust.fips import Decider, FipsMode, environment
-from softphone.trust.fips_setup import FipsSetup, find_module, find_setup, make_setup
+from softphone.trust.fips.setup import FipsSetup, find_module, find_setup, make_setup
 from tests.peers.root import fetch_file
 
 PACKAGE = "openssl-provider-fips"
@@ -123,7 +123,9 @@ def python(
 
 def in_fips_mode(program: str, *arguments: str) -> str:
     """Run a program in FIPS mode, the self-check first; gives what it printed, stripped."""
-    checked = "import softphone\nfrom softphone.trust.fips_check import check\ncheck().require()\n"
+    checked = (
+        "import softphone\nfrom softphone.trust.fips.self_check import check\ncheck().require()\n"
+    )
     ended = python(
         checked + textwrap.dedent(program), env=fips_environment(setup()), arguments=arguments
     )
@@ -145,7 +147,7 @@ def softphone(*arguments: object, **variables: str) -> subprocess.CompletedProce
 
 
 if __name__ == "__main__":
-    if provider.in_force():
+    if openssl_provider.in_force():
         sys.exit("this is not done in FIPS mode")
     install()
     print(installed())

@@ -6,7 +6,7 @@ import random
 import struct
 from collections.abc import Iterator
 
-from softphone.machine import Address, Flow
+from softphone.sans_io import Address, Flow
 from tests.fuzz.mutation import SPLICES
 from tests.fuzz.sip_target import CORPUS
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from softphone.lab.authority import Authority, Issued, Validity
-from softphone.machine import Address, Transport
+from softphone.lab import Authority, Issued, Validity
 from softphone.net import Driver
+from softphone.sans_io import Address, Transport
 from softphone.trust import (
     ClientCertificates,
     FileSigner,

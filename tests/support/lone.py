@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import itertools
 
-from softphone.machine import Flow, Side, Transport
-from softphone.sip.config import EndpointConfig
-from softphone.sip.endpoint import Endpoint
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import parse_datagram
+from softphone.sans_io import Flow, Side, Transport
+from softphone.sip import Endpoint, EndpointConfig
+from softphone.sip.message import Request, Response, parse_datagram
 from tests.support.clock import Clock, seeded_entropy
 from tests.support.pair import new_flow
 

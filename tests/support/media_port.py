@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.events import StreamStatistics
-from softphone.media.port import LocalMedia, NoPortFree, StreamHandle
+from softphone.media import LocalMedia, NoPortFree, StreamHandle
 
 
 class RecordingPort:

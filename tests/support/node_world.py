@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from softphone.sip.node_monitor import Node
-from softphone.sip.node_registration import NodeRegistration, NodeSetup
-from softphone.sip.uri import SipUri
+from softphone.sip.message import SipUri
+from softphone.sip.registration import Node, NodeRegistration, NodeSetup
 from tests.support.clock import seeded_entropy
 from tests.support.registrar_world import CONFIG, World
 

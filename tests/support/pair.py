@@ -14,14 +14,10 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-from softphone.machine import Flow, Side, Target, Transport
-from softphone.sip.body import Body
-from softphone.sip.config import EndpointConfig
-from softphone.sip.endpoint import Endpoint
-from softphone.sip.invitation import Invitation
-from softphone.sip.message import Request, Response
-from softphone.sip.parser import parse_datagram
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sans_io import Flow, Side, Target, Transport
+from softphone.sip import Endpoint, EndpointConfig
+from softphone.sip.dialog import Invitation
+from softphone.sip.message import Body, NameAddr, Request, Response, SipUri, parse_datagram
 from tests.support.clock import Clock, seeded_entropy
 from tests.support.link import Link, LinkQuality
 

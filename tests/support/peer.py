@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from softphone.errors import SoftphoneError
-from softphone.machine import PeerIdentity, Target, Transport
-from softphone.net.download import Downloader
+from softphone.net.http import Downloader
+from softphone.sans_io import PeerIdentity, Target, Transport
 from softphone.trust import Service, TlsSettings
 from tests.support.recorder import Down, Recorder, client_driver, until
 

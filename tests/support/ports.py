@@ -7,7 +7,7 @@ import random
 import socket
 from contextlib import ExitStack
 
-from softphone.media.port import PortRange
+from softphone.media import PortRange
 
 __all__ = ["free_ports"]
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softphone.machine import Flow, Target, Transmit
 from softphone.net import Driver, DriverConfig
+from softphone.sans_io import Flow, Target, Transmit
 from softphone.trust import TlsSettings
 
 

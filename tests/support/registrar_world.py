@@ -13,13 +13,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 
-from softphone.machine import Flow, Side, Target, Transport
-from softphone.sip.endpoint import Endpoint
-from softphone.sip.message import Request
-from softphone.sip.parser import parse_datagram
+from softphone.sans_io import Flow, Side, Target, Transport
+from softphone.sip import Endpoint
+from softphone.sip.message import NameAddr, Request, SipUri, parse_datagram
 from softphone.sip.registration import Registration
-from softphone.sip.registration_config import RegistrationConfig
-from softphone.sip.uri import NameAddr, SipUri
+from softphone.sip.registration.config import RegistrationConfig
 from tests.support.clock import Clock, seeded_entropy
 
 CONFIG = RegistrationConfig(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from softphone.media.detect import DetectorBank, Found, Wanted
-from softphone.media.tones import Cadence, ToneGenerator, amplitude_of, dtmf, power_level
+from softphone.media.audio import Cadence, ToneGenerator
+from softphone.media.audio.tones import amplitude_of, dtmf, power_level
+from softphone.media.detection import DetectorBank, Found, Wanted
 from tests.support.voice import voice
 
 EVERYTHING = Wanted.DIGITS | Wanted.VOICE | Wanted.TONES | Wanted.ANSWER

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
-from softphone.call.dialing import DigitMethod
-from softphone.machine import Flow, PeerIdentity, Side, Target, Transport
+from softphone.call.leg import DigitMethod
 from softphone.personas import StandardPersona
+from softphone.sans_io import Flow, PeerIdentity, Side, Target, Transport
 from softphone.security import SecurityPolicy
 from softphone.sip import (
     Endpoint,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from softphone.machine import Flow, Target, Transport
 from softphone.provisioning.tftp import TftpDownload
-from softphone.provisioning.tftp_packet import parse_packet
-from softphone.provisioning.tftp_server import TftpServer
+from softphone.provisioning.tftp.packet import parse_packet
+from softphone.provisioning.tftp.server import TftpServer
+from softphone.sans_io import Flow, Target, Transport
 from tests.support.clock import Clock
 from tests.support.link import Link, LinkQuality
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.frame import FrameStatus
-from softphone.media.playout import Arrivals, Frames, PlayoutBank, PlayoutConfig
+from softphone.media.playout import FrameStatus, PlayoutBank
+from softphone.media.playout.jitter_buffer import Arrivals, Frames, PlayoutConfig
 
 FRAME = 0.02
 HEADER = 12

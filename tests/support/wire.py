@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softphone.media.bank import FRAME, StreamBank
-from softphone.media.batch import PacketBatch
-from softphone.media.command import FarEnd, open_stream
-from softphone.media.pipeline import Moment, tick
-from softphone.media.port import MediaEvent, PcmBlock, SrtpKey, StreamHandle, StreamSpec
+from softphone.media import MediaEvent, PcmBlock, SrtpKey, StreamHandle, StreamSpec
+from softphone.media.bank import FRAME, PacketBatch, StreamBank
+from softphone.media.tick import FarEnd, Moment
+from softphone.media.tick.stream_commands import open_stream
+from softphone.media.tick.tick import tick
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import parameters
 
@@ -26,7 +26,8 @@ WALL = 1_790_000_000.0
 
 
 def raw_address(host: str, port: int) -> bytes:
-    """A padded IPv4 socket address (family 2), as `softphone.net.batch` writes it."""
+    """A padded IPv4 socket address (family 2), as `softphone.net.datagrams.batched_udp` writes
+    it."""
     octets = bytes(int(part) for part in host.split("."))
     return (struct.pack("=H", 2) + struct.pack("!H", port) + octets).ljust(32, b"\0")
 

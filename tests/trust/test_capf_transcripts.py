@@ -11,29 +11,28 @@ from dataclasses import dataclass
 import pytest
 
 from softphone.security import KeyMaterial
-from softphone.trust.capf import CapfClient
-from softphone.trust.capf_certificate import parse_certificate
-from softphone.trust.capf_error import CapfRefused, CapfUnknownDevice
-from softphone.trust.capf_message import CapfCommand, CapfTag, certificate_of
-from softphone.trust.capf_proof import check_proof
-from softphone.trust.capf_server import (
+from softphone.trust.capf import (
     Authentication,
+    CapfClient,
     CapfDevice,
-    CapfServer,
-    CapfServerConfig,
-    CertificateCommitted,
-    SessionEnded,
-)
-from softphone.trust.capf_session import (
     CapfFailed,
     CapfFinished,
+    CapfRefused,
     CapfRequest,
+    CapfServer,
+    CapfServerConfig,
+    CapfUnknownDevice,
+    CertificateCommitted,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
     KeyWanted,
     Operation,
+    SessionEnded,
 )
+from softphone.trust.capf.issued_certificate import parse_certificate
+from softphone.trust.capf.key_proof import check_proof
+from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_of
 from softphone.trust.csr import KeyKind
 from tests.support.capf import (
     DATA,

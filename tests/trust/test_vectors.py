@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from softphone.trust import fingerprint_of
-from softphone.trust.envelope import name_text
+from softphone.trust.lists.file_crypto import name_text
 from tests.support.cisco import DATA, certificate
 
 MANIFEST = json.loads((DATA / "manifest.json").read_text())

@@ -1,0 +1,82 @@
+"""What it costs to begin: `python bench/cli/bench_start_up.py`.
+
+Each row is a fresh interpreter, several times over, best and median; the floor beside it is an
+interpreter that does nothing.  The claim: `import softphone` and `softphone --help` within 0.3 s
+above that floor, with neither av, aiortc nor aiohttp loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from softphone._version import __version__
+
+RESULTS = Path(__file__).parents[1] / "results" / "start_up.json"
+ROUNDS = 7
+CASES = {
+    "floor: an empty program": ["-c", "pass"],
+    "import softphone": ["-c", "import softphone"],
+    "from softphone import Phone": ["-c", "from softphone import Phone"],
+    "softphone --help": ["-m", "softphone", "--help"],
+    "softphone call --help": ["-m", "softphone", "call", "--help"],
+}
+LOADED = "import sys; print([m for m in ('av', 'aiortc', 'aiohttp') if m in sys.modules])"
+
+
+def seconds(arguments: list[str]) -> float:
+    """One run of a fresh interpreter."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """Best and median of every case; the cases take turns, so that load hits all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in CASES}
+    for _ in range(ROUNDS):
+        for name, arguments in CASES.items():
+            taken[name].append(seconds(arguments))
+    return {
+        name: {"best_s": round(min(times), 4), "median_s": round(statistics.median(times), 4)}
+        for name, times in taken.items()
+    }
+
+
+def commit() -> str:
+    """The commit that was measured."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    seconds(CASES["softphone call --help"])  # the byte code is compiled before anything counts
+    rows = measure()
+    code = f"import softphone.phone.phone; {LOADED}"
+    heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    print(f"{'what':32} {'best':>8} {'median':>8}   seconds")
+    for name, row in rows.items():
+        print(f"{name:32} {row['best_s']:8.3f} {row['median_s']:8.3f}")
+    print(f"of av, aiortc and aiohttp a whole phone loads {heavy.stdout.strip()}")
+    found = {
+        "bench": "start_up",
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "softphone": __version__,
+        "commit": commit(),
+        "loaded_of_av_aiortc_aiohttp": heavy.stdout.strip(),
+        "results": rows,
+    }
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Thousands of idle TLS connections at the lab: `python bench/lab/bench_idle_connections.py`.
+
+A process of its own opens `--connections` (5,000) TLS connections to a lab, as fast as this lets
+them in, and says nothing on any; the lab has room for 4,096 (`softphone.net.Limits`).  Meanwhile
+calls are up that began before.  Told are how many are in, how many were shut out or wait, what the
+lab takes of memory and processor for each, how the calls fare, and that all are gone, descriptors
+and tasks too, after the time that the lab gives a connection to say its first word (60 s).
+
+Fails where more get in than there is room for, a call is lost, or something is left.  Results go to
+results/idle_connections.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import resource
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.lab.lab_process import Lab
+from softphone._version import __version__
+from softphone.config import load_account
+from softphone.events import CallState
+from softphone.net import Limits
+from softphone.phone import Phone
+
+RESULTS = Path(__file__).parents[1] / "results" / "idle_connections.json"
+CALLS = 10
+AT_ONCE = 8
+PATIENCE = 20.0
+"""Seconds that a client waits to be let in."""
+
+
+async def crowd(address: tuple[str, int], count: int) -> None:
+    """Connect so many times, print how many are in, and stay until standard input closes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    gate = asyncio.Semaphore(AT_ONCE)
+    inside: list[Any] = []
+
+    async def one() -> None:
+        async with gate:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    inside.append(await asyncio.open_connection(*address, ssl=context))
+            except (OSError, TimeoutError):
+                return
+
+    begun = time.monotonic()
+    await asyncio.gather(*(one() for _ in range(count)))
+    print(json.dumps([len(inside), round(time.monotonic() - begun, 1)]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    os._exit(0)  # farewells would be work for the lab; a crowd that vanishes is the harder case
+
+
+async def run(lab: Lab, connections: int) -> dict[str, Any]:
+    """Calls up, the crowd comes, stays, and is gone."""
+    found: dict[str, Any] = {"asked": connections, "room": Limits().connections}
+    async with Phone() as phone:
+        account = await phone.register(load_account(lab.account("load00001")).config)
+        calls = [await account.dial("600").answered(timeout=20) for _ in range(CALLS)]
+        before = lab.held()
+        command = [sys.executable, __file__, "--crowd", json.dumps(lab.address)]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *("--connections", str(connections)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("the crowd has no pipes")
+        most = before
+        said = asyncio.ensure_future(process.stdout.readline())
+        while not said.done():
+            await asyncio.sleep(0.5)
+            most = max(most, lab.held(), key=lambda held: int(held["descriptors"]))
+        found["in_by_their_count"], found["seconds"] = json.loads(await said)
+        inside = int(most["descriptors"]) - int(before["descriptors"])
+        found["inside_at_most"] = inside
+        found["kilobytes_each"] = round((most["memory"] - before["memory"]) / 1024 / inside, 1)
+        used = lab.held()["processor"] - before["processor"]
+        found["lab_ms_each_to_let_in"] = round(1e3 * used / found["in_by_their_count"], 2)
+        deadline = time.monotonic() + Limits().first_byte_timeout + 30.0
+        while lab.held()["descriptors"] > before["descriptors"] + 2:
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(1.0)
+        after = lab.held()
+        process.stdin.close()
+        await process.wait()
+        found["left"] = {
+            name: after[name] - before[name] for name in ("descriptors", "tasks", "legs")
+        }
+        found["calls_up"] = sum(call.state is CallState.CONFIRMED for call in calls)
+        found["packets_lost"] = sum(call.audio.statistics.cumulative_lost for call in calls)
+    return found
+
+
+def main() -> int:
+    """Measure, print, write down, judge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--connections", type=int, default=5000)
+    parser.add_argument("--crowd", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if options.crowd:
+        host, port = json.loads(options.crowd)
+        asyncio.run(crowd((host, port), options.connections))
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        lab = Lab(Path(name) / "lab", 1)
+        try:
+            found = asyncio.run(run(lab, options.connections))
+        finally:
+            lab.close()
+    for title, value in found.items():
+        print(f"{title:28}{value}")
+    document = {
+        "bench": "idle_connections",
+        "results": found,
+        "softphone": __version__,
+        "python": sys.version.split()[0],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    spared = found["calls_up"] == CALLS and found["inside_at_most"] <= found["room"] + 2
+    return 0 if spared and max(found["left"].values()) <= 2 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The lab in a process of its own, for benches that put load on it.
+
+    python bench/lab/lab_process.py FOLDER USERS
+
+It has USERS users, load00001 and so on, each with a password and over TLS, and one, `expired`,
+whose certificate ended yesterday.  The first line of output says where it is; each line of input
+is answered by what it holds: memory, descriptors, tasks, timers, connections, legs of calls, and
+its processor seconds.  It ends with its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from softphone.lab import LabConfig, LabServer, LabUser, Login, Validity
+from softphone.load.run import settled_memory
+from softphone.sans_io import Transport
+
+__all__ = ["Lab", "held", "resident"]
+
+PORTS = (50_000, 59_999)
+REGISTRATIONS = 400.0
+
+
+def resident(pid: int | str = "self") -> int:
+    """Bytes of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def held() -> dict[str, int]:
+    """What this process holds: memory, descriptors, tasks, and timers that will still ring."""
+    loop = asyncio.get_running_loop()
+    scheduled = tuple(getattr(loop, "_scheduled", ()))
+    return {
+        "memory": resident(),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "tasks": len(asyncio.all_tasks()),
+        "timers": sum(not timer.cancelled() for timer in scheduled),
+    }
+
+
+class Lab:
+    """The process, from the outside."""
+
+    def __init__(self, folder: Path, users: int) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(folder), str(users)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.address: list[Any] = self._read()
+
+    def _read(self) -> Any:
+        line = "" if self.process.stdout is None else self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the lab has ended")
+        return json.loads(line)
+
+    def held(self) -> dict[str, Any]:
+        """What it holds now."""
+        if self.process.stdin is None:
+            raise SystemExit("the lab has no input")
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        found: dict[str, Any] = self._read()
+        return found
+
+    def account(self, name: str) -> str:
+        """A user's account file."""
+        return str(self.folder / f"{name}.toml")
+
+    def close(self) -> None:
+        """End it."""
+        if self.process.stdin is not None and self.process.stdout is not None:
+            self.process.stdin.close()
+            self.process.wait(20)
+            self.process.stdout.close()
+
+
+async def serve(folder: Path, count: int) -> None:
+    """Be the lab until standard input closes."""
+    login = Login(Transport.TLS)
+    users = tuple(LabUser(f"load{number:05}", login) for number in range(1, count + 1))
+    config = LabConfig(
+        users=users,
+        media_ports=PORTS,
+        registration_rate=REGISTRATIONS,
+        registration_burst=2 * count,
+        registration_expires=600,
+    )
+    loop = asyncio.get_running_loop()
+    async with LabServer(folder, config) as lab:
+        outdated = lab.files.authority.client(
+            "sip:load00001@127.0.0.1", validity=Validity.expired()
+        )
+        outdated.write(folder, "expired")
+        with settled_memory():
+            print(json.dumps(list(lab.addresses[Transport.TLS])), flush=True)
+            while await loop.run_in_executor(None, sys.stdin.readline):
+                found = held() | {"legs": lab.calls, "processor": time.process_time()}
+                print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(range(os.cpu_count() or 1))})
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

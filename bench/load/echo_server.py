@@ -1,0 +1,257 @@
+"""A light far end for load: answers every call over TLS and echoes its media under SRTP.
+
+    python bench/load/echo_server.py FOLDER
+
+Started by the benches.  The first line of output has its port and the file of its authority; each
+line of input is answered by its processor seconds and the packets that it has echoed, and it ends
+with its input.  An echoed packet is decrypted, gets the echo's own SSRC and is encrypted under the
+echo's key, since a phone takes its own SSRC for a loop (RFC 3550 section 8.2).  There is no jitter
+buffer, no codec, no RTCP: a visit every 4 ms, in batches.
+
+Calls are spread over many sockets, so that no receive buffer overflows; two calls from one source
+address never share one, so that sockets may be shared at the other end, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softphone.call.leg import MediaSetup, Negotiation, Proposal
+from softphone.events import Direction, StreamStatistics
+from softphone.lab import LabConfig
+from softphone.lab.account_files import LabFiles
+from softphone.load.run import settled_memory
+from softphone.media import LocalMedia, StreamHandle, StreamSpec
+from softphone.net import Driver, DriverConfig, Limits
+from softphone.net.datagrams import (
+    DatagramBatch,
+    DatagramPort,
+    DatagramPorts,
+    PortPairs,
+    encode_address,
+)
+from softphone.sans_io import Address, Side, Transport
+from softphone.sdp import SessionDescription
+from softphone.security import SecurityLevel, SecurityPolicy, SrtpPolicy
+from softphone.sip import Endpoint, EndpointConfig, InviteReceived, SipEvent
+from softphone.srtp import Batch, ReceiveContext, SendContext
+from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.trust.fips import random_bytes
+
+HOST = "127.0.0.1"
+SOCKETS = 256
+VISIT = 0.004
+ROOM = 8192
+"""Packets of one visit: 4 ms of 5,000 calls are 1,000."""
+USED, TRAILER = 512, 16
+"""Octets of a packet that are echoed: 20 ms of G.711 are 172; and those of its tag."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One call's media."""
+
+    port: DatagramPort
+    source: Address
+    ssrc: int
+    sending: SendContext | None = None
+    receiving: ReceiveContext | None = None
+
+
+class EchoPort:
+    """As much of a `MediaPort` as an answered call needs; `expect` says who the next one is for."""
+
+    def __init__(self) -> None:
+        pairs = PortPairs(50_000, 59_999, entropy=random_bytes)
+        self._ports = DatagramPorts()
+        self._sockets: list[DatagramPort] = []
+        for _ in range(SOCKETS):
+            found = pairs.bind(HOST, receive_buffer=1 << 20, burst=256)
+            if found is None:
+                raise SystemExit("there are not enough ports for the echo")
+            for port, watched in zip(found, (True, False), strict=True):
+                self._ports.add(port, watch=watched)
+            self._sockets.append(found[0])
+        self._rows: dict[int, Row] = {}
+        self._taken: dict[Address, set[int]] = defaultdict(set)
+        self._by_source: dict[tuple[int, int], Row] = {}
+        self._next = 0
+        self._source: Address = ("", 0)
+        self._came, self._out = DatagramBatch(ROOM), DatagramBatch(ROOM)
+        self._ciphers = [
+            Batch(batch.data.ctypes.data, batch.data.shape[1], ROOM)
+            for batch in (self._came, self._out)
+        ]
+        self.echoed = 0
+
+    # The commands that a negotiation gives ------------------------------------------------------
+
+    def expect(self, source: Address) -> None:
+        """The next row is for media from there."""
+        self._source = source
+
+    def allocate(self, *, host: str | None = None, on_event: Any = None) -> LocalMedia:
+        """A socket that no other call from that source uses."""
+        taken = self._taken[self._source]
+        for _ in self._sockets:
+            self._next = (self._next + 1) % SOCKETS
+            if self._next not in taken:
+                break
+        taken.add(self._next)
+        handle = StreamHandle(int.from_bytes(random_bytes(5), "big"), self._next)
+        port = self._sockets[self._next]
+        ssrc = int.from_bytes(random_bytes(4), "big")
+        self._rows[handle.row] = Row(port, self._source, ssrc)
+        return LocalMedia(handle, HOST, port.address[1], port.address[1] + 1, ssrc)
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Echo from now on."""
+        row = self._rows[handle.row]
+        if spec.send_key is not None and spec.receive_key is not None:
+            row.sending = SendContext(spec.send_key.suite, spec.send_key.key)
+            row.receiving = ReceiveContext(spec.receive_key.suite, spec.receive_key.key)
+        self._by_source[row.port.key, _name(row.source)] = row
+
+    def close(self, handle: StreamHandle) -> None:
+        """Echo no more."""
+        row = self._rows.pop(handle.row, None)
+        if row is None:
+            return
+        self._by_source.pop((row.port.key, _name(row.source)), None)
+        self._taken[row.source].discard(handle.generation)
+        if not self._taken[row.source]:
+            del self._taken[row.source]
+        for context in (row.sending, row.receiving):
+            if context is not None:
+                context.close()
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """An echo is as silent as its far end."""
+
+    def statistics(self, handle: StreamHandle) -> StreamStatistics:
+        """Nothing is measured here."""
+        return StreamStatistics()
+
+    # Media --------------------------------------------------------------------------------------
+
+    def visit(self) -> None:
+        """Send back what has come."""
+        came, out = self._came, self._out
+        count = came.receive(self._ports.readable(), now=0.0, wall=0.0)
+        names = came.address.view(np.uint64)[:count, 0].tolist()
+        keys = zip(came.port[:count].tolist(), names, strict=True)
+        found = [(at, row) for at, key in enumerate(keys) if (row := self._by_source.get(key))]
+        good = self._decrypted(found)
+        if not good:
+            return
+        chosen, count = [at for at, _ in good], len(good)
+        for mine, theirs in ((out.port, came.port), (out.address, came.address)):
+            mine[:count] = theirs[chosen]
+        out.length[:count] = came.length[chosen]
+        out.data[:count, :USED] = came.data[chosen, :USED]
+        out.data.view(">u4")[:count, 2] = [row.ssrc for _, row in good]
+        sending = [row.sending for _, row in good if row.sending is not None]
+        if len(sending) == count:
+            self._ciphers[1].protect(range(count), sending, out.length)
+        self.echoed += out.send(self._ports, 0, count)
+
+    def _decrypted(self, found: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
+        """The packets that are genuine; those of calls in clear are so unlooked at."""
+        secure = [(at, row.receiving) for at, row in found if row.receiving is not None]
+        rows, contexts = [at for at, _ in secure], [context for _, context in secure]
+        self._ciphers[0].unprotect(rows, contexts, self._came.length)
+        sizes = self._came.length
+        return [(at, row) for at, row in found if 12 <= sizes[at] <= USED - TRAILER]
+
+
+def _name(address: Address) -> int:
+    """An IPv4 address and port as the first word of a socket address."""
+    return int.from_bytes(encode_address(address)[:8], sys.byteorder)
+
+
+class Echo:
+    """The signaling: whoever calls is answered at once."""
+
+    def __init__(self) -> None:
+        self.port = EchoPort()
+        config = EndpointConfig(user_agent="echo", max_transactions=200_000)
+        self._endpoint = Endpoint(side=Side.SERVER, entropy=random_bytes, config=config)
+        self.driver: Driver[SipEvent] = Driver(
+            self._endpoint,
+            on_event=self._handle,
+            config=DriverConfig(limits=Limits(connections_per_source=Limits().connections)),
+        )
+        self._calls: dict[object, Negotiation] = {}
+        self._setup = MediaSetup(
+            port=self.port,  # type: ignore[arg-type]
+            policy=SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OPTIONAL),
+            entropy=random_bytes,
+            host=HOST,
+        )
+
+    def _handle(self, event: SipEvent) -> None:
+        if isinstance(event, InviteReceived):
+            self._answer(event)
+        elif type(event).__name__ == "Ended":
+            negotiation = self._calls.pop(getattr(event, "usage", None), None)
+            if negotiation is not None:
+                negotiation.close()
+
+    def _answer(self, event: InviteReceived[Any]) -> None:
+        body = event.request.content
+        negotiation = Negotiation(self._setup)
+        status = 488
+        if body is not None:
+            offer = SessionDescription.parse(body.data)
+            line = offer.media[0]
+            connection = offer.connection_of(line)
+            self.port.expect((connection.address if connection else "", line.port))
+            outcome = negotiation.receive_offer(body)
+            status = 200 if isinstance(outcome, Proposal) else 488
+        with self.driver.change() as now:
+            if status != 200 or not isinstance(outcome, Proposal) or outcome.body is None:
+                event.usage.reject(status, now=now)
+                return
+            negotiation.commit(0)
+            self._calls[event.usage] = negotiation
+            event.usage.accept(outcome.body, now=now)
+
+
+async def serve(folder: Path) -> None:
+    """Be the echo until standard input closes."""
+    files = LabFiles(folder, LabConfig(users=()), entropy=random_bytes)
+    tls = TlsSettings(
+        store=TrustStore.of(str(files.ca)),
+        credential=files.server,
+        client_certificates=ClientCertificates.NONE,
+    )
+    echo, loop = Echo(), asyncio.get_running_loop()
+    async with echo.driver:
+        address = await echo.driver.listen(Transport.TLS, HOST, 0, tls=tls)
+
+        def visit() -> None:
+            echo.port.visit()
+            loop.call_later(VISIT, visit)
+
+        visit()
+        with settled_memory():
+            print(json.dumps([address[1], str(files.ca)]), flush=True)
+            while await loop.run_in_executor(None, sys.stdin.readline):
+                print(json.dumps([time.process_time(), echo.port.echoed]), flush=True)
+
+
+if __name__ == "__main__":
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if cores:
+        os.sched_setaffinity(0, {cores[0]})
+    asyncio.run(serve(Path(sys.argv[1])))

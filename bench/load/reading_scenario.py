@@ -1,0 +1,31 @@
+"""A scenario for bench_load_echo: `echo`, but every call has a reader, who takes all it hears."""
+
+from __future__ import annotations
+
+from softphone.load import Scenario, Turn
+from softphone.media import PcmBlock
+
+__all__ = ["reader"]
+
+
+class Reader:
+    """A sink that counts the samples: so every packet of its call is played out and decoded."""
+
+    clock_rate_hz = 8000
+    dropped_samples = 0
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def write(self, block: PcmBlock) -> None:
+        """See `Sink`."""
+        self.samples += block.pcm.size
+
+
+async def _read(turn: Turn) -> None:
+    async with turn.dial() as call:
+        call.audio.record(Reader())
+        await turn.talk(call)
+
+
+reader = Scenario("reader", _read)

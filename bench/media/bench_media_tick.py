@@ -1,0 +1,336 @@
+"""1,000 two-way SRTP streams on one core, on time, beside signaling: `python
+bench/media/bench_media_tick.py`.
+
+The engine is softphone's own, whole: SRTP, jitter buffers, reception statistics, RTCP under SRTCP,
+RTP headers, G.711 payloads of one shared source, over loopback sockets.  Its streams are pairs
+that send to each other, so that each sends and receives 50 packets a second.  In the same loop 50
+calls a second are set up and torn down over TLS (`media_signaling`).  A packet is late by the time
+between its phase's deadline and the moment at which the call that sent it has returned (looked at
+every 64 packets).
+
+In the same run, without signaling: the floor (a C program with the same sockets and the same SRTP
+library, no jitter buffer, codec, statistics or RTCP; without a C compiler, softphone's own batches
+take its place) and the obvious asyncio design (a task a stream), which cannot carry 1,000 and is
+therefore also shown with 200.
+
+The floor is shown on shared sockets, too, where it sends and receives many packets a system call.
+
+Then the number of streams grows by steps until 1 % of the packets are more than 5 ms late, and the
+floors are run with 2,500 and with 4,000.
+
+The measured process is pinned to one core, the far end of the signaling to another.  Garbage
+collection is as usual, but what is there after the set-up is collected and frozen, as a load
+generator would, and measuring begins a second later: that one collection stops the loop for
+30 ms, which is not a matter of ticks.
+`--priority` gives every measured process the highest nice level (it needs the right to), for a
+machine on which others work at the same time; `pushed_off` counts how often one lost its core.
+`--streams`, `--seconds`, `--suite`; results go to bench/results/media_tick.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import math
+import os
+import platform
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.media import rival_designs, signaling_load
+from softphone._version import __version__
+from softphone.media import (
+    LocalMedia,
+    MediaConfig,
+    MediaEngine,
+    PortRange,
+    SocketSharing,
+    SrtpKey,
+    StreamSpec,
+)
+from softphone.media.audio import ToneSource
+from softphone.security import CryptoSuite, KeyMaterial
+
+RESULTS = Path(__file__).parents[1] / "results" / "media_tick.json"
+RATE = 50.0
+"""Calls a second of the signaling."""
+
+STEPS = (1200, 1400, 1600, 1800, 2000, 2500)
+"""Streams in the search for the most that hold."""
+
+SHARED_FLOOR = "floor: C, shared sockets, mmsg calls"
+
+HOLDS = 0.01
+"""The share of packets that may be more than 5 ms late."""
+
+
+def pin(core: int) -> None:
+    """Stay on one core, where the system can do that and has it."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+def allocate(engine: MediaEngine, pair: int, side: int) -> tuple[LocalMedia, LocalMedia]:
+    """Both ends of a pair.  Shared sockets tell streams apart by their far end's address, so the
+    two sides form a grid of loopback addresses, `side` wide: no two pairs have both in common."""
+    if not side:
+        return engine.allocate(), engine.allocate()
+    row, column = divmod(pair, side)
+    return (
+        engine.allocate(host=f"127.0.1.{1 + row}"),
+        engine.allocate(host=f"127.0.2.{1 + column}"),
+    )
+
+
+def open_pairs(engine: MediaEngine, suite: CryptoSuite, streams: int, shared: bool) -> None:
+    """Open `streams` streams in pairs, all playing one tone."""
+    tone = ToneSource(440.0)
+    side = math.ceil(math.sqrt(streams / 2)) if shared else 0
+    for pair in range(streams // 2):
+        one, two = allocate(engine, pair, side)
+        size = rival_designs.KEY_LENGTH[suite]
+        keys = [SrtpKey(suite, KeyMaterial(secrets.token_bytes(size))) for _ in range(2)]
+        for here, there, (send, receive) in ((one, two, keys), (two, one, keys[::-1])):
+            spec = StreamSpec(
+                (there.host, there.rtp_port), send_key=send, receive_key=receive, cname="bench"
+            )
+            engine.open(here.handle, spec)
+            engine.play(here.handle, tone)
+
+
+async def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
+    """One run of the engine with signaling beside it."""
+    shared = options.sharing == "shared"
+    config = MediaConfig(
+        ports=PortRange(20000, 29999),
+        sharing=SocketSharing.SHARED if shared else SocketSharing.PER_CALL,
+    )
+    suite = CryptoSuite(options.suite)
+    async with MediaEngine(config) as engine:
+        open_pairs(engine, suite, options.streams, shared)
+        transport, caller = await signaling_load.connect(options.port, options.pem, options.rate)
+        await asyncio.sleep(2.5)
+        gc.collect()
+        gc.freeze()
+        await asyncio.sleep(1.0)
+        engine.lateness.clear()
+        answered, jumps, received = caller.answered, engine.jumps, engine.packets_received
+        begun, at = time.process_time(), time.monotonic()
+        await asyncio.sleep(options.seconds)
+        cpu, seconds = time.process_time() - begun, time.monotonic() - at
+        figures: dict[str, Any] = rival_designs.report(
+            options.streams,
+            seconds,
+            cpu,
+            rival_designs.Lateness(engine.lateness.counts.tolist()),
+            engine.packets_received - received,
+        )
+        figures |= {
+            "max_late_ms": engine.lateness.maximum_ms,
+            "calls_per_second": (caller.answered - answered) / seconds,
+            "media_time_jumps": engine.jumps - jumps,
+            "dropped_by_the_system": engine.overflows,
+            "signaling_calls_per_second": options.rate,
+            "lateness_0.1_ms": engine.lateness.counts.tolist(),
+        }
+        transport.close()
+    return figures
+
+
+def run_part(options: argparse.Namespace) -> dict[str, Any]:
+    """What a child process does."""
+    suite = CryptoSuite(options.suite)
+    pin(-1)
+    if options.priority:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    if options.part == "engine":
+        return asyncio.run(measure_engine(options))
+    with tempfile.TemporaryDirectory() as folder:
+        if options.part == "c":
+            return rival_designs.c_floor(Path(folder), suite, options.streams, options.seconds)
+        if options.part == "shared":
+            return rival_designs.shared_floor(Path(folder), suite, options.streams, options.seconds)
+        if options.part == "python":
+            return rival_designs.python_floor(suite, options.streams, options.seconds)
+    return asyncio.run(rival_designs.obvious(suite, options.streams, options.seconds))
+
+
+def child(part: str, options: argparse.Namespace, **extra: Any) -> dict[str, Any]:
+    """Run a part in a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nivcsw
+    command = [sys.executable, __file__, "--part", part]
+    fields = {"suite": options.suite, "streams": options.streams, "seconds": options.seconds}
+    for name, value in (fields | extra).items():
+        command += [f"--{name}", str(value)]
+    command += ["--priority"] * options.priority
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{part} failed:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if result:
+        result["pushed_off"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nivcsw - before
+    return result
+
+
+def engine_runs(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The engine with shared sockets and with a pair of sockets a stream, and the search."""
+    with tempfile.TemporaryDirectory() as folder:
+        pem = signaling_load.make_certificate(Path(folder))
+        peer = subprocess.Popen(
+            [sys.executable, __file__, "--part", "peer", "--pem", str(pem)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if peer.stdin is None or peer.stdout is None:
+            raise SystemExit("the far end of the signaling has no pipes")
+        port = int(peer.stdout.readline())
+        run = partial(child, "engine", options, port=port, pem=str(pem))
+        try:
+            results = {
+                f"softphone, {name}": run(sharing=sharing, suite=suite, rate=rate)
+                for name, sharing, suite, rate in (
+                    ("shared sockets", "shared", options.suite, RATE),
+                    ("shared sockets, no signaling", "shared", options.suite, 0.0),
+                    ("shared sockets, AEAD_AES_128_GCM", "shared", "AEAD_AES_128_GCM", RATE),
+                    ("a pair of sockets a stream", "per-call", options.suite, RATE),
+                )
+            }
+            for streams in STEPS:
+                one = run(sharing="shared", rate=RATE, streams=streams, seconds=4.0)
+                results[f"softphone, shared sockets, {streams:,}"] = one
+                if one["share_over_5_ms"] >= HOLDS:
+                    break
+            return results
+        finally:
+            peer.stdin.close()
+            peer.wait(10)
+            peer.stdout.close()
+
+
+def print_table(results: dict[str, dict[str, Any]], floor: str) -> None:
+    """The table, with each design's price as a multiple of the floor's."""
+    base = results[floor]["ms_per_call_second"]
+    holding = most_that_hold(results)
+    print(f"Most streams with under {HOLDS:.0%} of packets more than 5 ms late: {holding:,}\n")
+    print(f"{'':48}streams  CPU   ms/call-s  x floor  p50/p99 late, ms  over 5 ms  pushed off")
+    for name, one in results.items():
+        print(
+            f"{name:48}{one['streams']:6}{one['cpu_share']:7.0%}{one['ms_per_call_second']:10.3f}"
+            f"{one['ms_per_call_second'] / base:9.2f}   {one['p50_late_ms']:6.1f} /"
+            f"{one['p99_late_ms']:5.1f}   {one['share_over_5_ms']:9.2%} {one['pushed_off']:11}"
+        )
+    ours = results["softphone, shared sockets"]
+    like = results.get(f"{SHARED_FLOOR}, {ours['streams']:,}")
+    if like:
+        times = ours["ms_per_call_second"] / like["ms_per_call_second"]
+        print(f"\nsoftphone on shared sockets: {times:.2f} times the floor on shared sockets")
+
+
+def most_that_hold(results: dict[str, dict[str, Any]]) -> int:
+    """The most streams that the engine on shared sockets carried on time, 0 for none."""
+    return max(
+        (
+            one["streams"]
+            for one in results.values()
+            if one.get("signaling_calls_per_second") and one["share_over_5_ms"] < HOLDS
+        ),
+        default=0,
+    )
+
+
+def print_histogram(name: str, counts: list[int]) -> None:
+    """How late packets left, in half milliseconds."""
+    print(f"\n{name}: packets by lateness")
+    halves = np.array(counts[:250]).reshape(50, 5).sum(axis=1)
+    last = int(np.flatnonzero(halves).max(initial=0))
+    for at in range(last + 1):
+        print(f"  {at / 2:4.1f} ms {halves[at]:8} {'#' * int(60 * halves[at] / halves.max())}")
+    print(f"  above 25 {counts[250]:5}")
+
+
+def record(results: dict[str, dict[str, Any]], floor: str, options: argparse.Namespace) -> None:
+    """Write the results down with what they were measured on."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    names = ("numpy", "pylibsrtp", "cryptography")
+    document = {
+        "bench": "media_tick",
+        "suite": options.suite,
+        "raised_priority": options.priority,
+        "signaling_calls_per_second": RATE,
+        "most_streams_that_hold": most_that_hold(results),
+        "floor": floor,
+        "results": results,
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "versions": {name: metadata.version(name) for name in names},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--suite", default=CryptoSuite.AES_CM_128_HMAC_SHA1_80.value)
+    parser.add_argument("--part", choices=["engine", "c", "shared", "python", "obvious", "peer"])
+    parser.add_argument("--sharing", default="per-call")
+    parser.add_argument("--priority", action="store_true")
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--pem")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    options = parse()
+    if options.part == "peer":
+        pin(0)
+        asyncio.run(signaling_load.serve(options.pem))
+        return
+    if options.part is not None:
+        print(json.dumps(run_part(options)))
+        return
+    results = engine_runs(options)
+    compiled = child("c", options, seconds=5.0)
+    floor = batches = "softphone's batches alone, SRTP and UDP only"
+    if compiled:
+        floor = "floor: C, a socket a stream, SRTP and UDP only"
+        results[floor] = compiled
+        for streams in (2500, 4000):
+            results[f"{floor}, {streams:,}"] = child("c", options, streams=streams, seconds=3.0)
+        for streams in (options.streams, 2500, 4000):
+            one = child("shared", options, streams=streams, seconds=3.0)
+            results[f"{SHARED_FLOOR}, {streams:,}"] = one
+    results[batches] = child("python", options, seconds=5.0)
+    results["asyncio, a task a stream, 200"] = child("obvious", options, streams=200, seconds=5.0)
+    results["asyncio, a task a stream"] = child("obvious", options, seconds=5.0)
+    print_table(results, floor)
+    for name, one in results.items():
+        if "lateness_0.1_ms" in one and one["streams"] == options.streams:
+            print_histogram(name, one["lateness_0.1_ms"])
+    record(results, floor, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""How soon samples are on the wire, are read and are silenced:
+`python bench/media/bench_pcm_latency.py`.
+
+200 calls in one loop (100 pairs that call each other, G.711), one of which has a reader that is
+stuck; written and read at 8, 16, 24 and 48 kHz, and written at 24 and read at 16 kHz.  The bounds:
+from `write` to the wire one frame and 5 ms, from the wire to `read` the playout delay and one
+frame, from `flush` to silence 20 ms.  Packets are timed as they are handed to the sockets.  Beside
+it what of a core silent calls take that nobody reads, and then with the application's 200 tasks
+that do; and the time from `dial` to the first sound, of calls made one after another.
+
+`--priority` asks Linux for nice -15, for the session as well: where each session is a group of its
+own (sched_autogroup), nice alone counts for nothing against other sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from softphone._version import __version__
+from softphone.config import AccountConfig, MediaPreferences
+from softphone.media import MediaConfig, MediaEngine, StreamSpec
+from softphone.media.audio import PcmInput, PcmOutput
+from softphone.phone import Phone
+
+RESULTS = Path(__file__).parents[1] / "results" / "pcm_latency.json"
+CALLS, ROUNDS = 200, 8
+RATES = {
+    "at 8 kHz": (8000, 8000),
+    "at 16 kHz": (16000, 16000),
+    "at 24 kHz": (24000, 24000),
+    "at 48 kHz": (48000, 48000),
+    "written at 24 kHz, read at 16 kHz": (24000, 16000),
+}
+PRIORITY = -15
+SET_UPS = 30
+LOUDNESS = bytes(octet & 0x7F for octet in range(256))
+BOUNDS = {"write to wire": 25.0, "wire to read beyond playout": 20.0, "flush to silence": 20.0}
+
+
+def loud(rate: int) -> np.ndarray:
+    """Two seconds of a tone."""
+    return (9000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 500 / rate)).astype(np.int16)
+
+
+class Wire:
+    """When each port last began to be loud, and was loud last."""
+
+    def __init__(self) -> None:
+        self.began: dict[int, float] = {}
+        self.last: dict[int, float] = {}
+        self._was: dict[int, bool] = {}
+
+    def datagram(self, data: bytes, *, local, remote, outgoing: bool, now: float) -> None:
+        """Look at a packet."""
+        if not outgoing or len(data) != 172:
+            return
+        port = local[1]
+        # Octets of mu-law whose sound is below about -50 dBm0 are 0x5B and up, in either sign.
+        is_loud = min(data[12::3].translate(LOUDNESS)) < 0x50
+        if is_loud:
+            self.last[port] = time.monotonic()
+            if not self._was.get(port):
+                self.began[port] = self.last[port]
+        self._was[port] = is_loud
+
+
+class Side:
+    """One call as its application has it."""
+
+    def __init__(self, engine: MediaEngine, rates: tuple[int, int]) -> None:
+        self.engine = engine
+        self.loud = loud(rates[0])
+        self.local = engine.allocate()
+        self.said, self.heard = PcmOutput(rates[0]), PcmInput(rates[1])
+        self.heard_at = 0.0
+
+    def open(self, other: Side) -> None:
+        """Connect it."""
+        self.engine.open(self.local.handle, StreamSpec((other.local.host, other.local.rtp_port)))
+        self.engine.play(self.local.handle, self.said)
+        self.engine.record(self.local.handle, self.heard)
+
+    async def listen(self, *, stuck: bool) -> None:
+        """Read all that comes, and note when it begins to be loud."""
+        was = False
+        while len(chunk := await self.heard.read()):
+            is_loud = int(np.abs(chunk.pcm).max()) > 2000
+            if is_loud and not was:
+                self.heard_at = time.monotonic()
+            was = is_loud
+            if stuck:
+                await asyncio.Event().wait()
+
+
+async def measure(rates: tuple[int, int]) -> dict[str, list[float]]:
+    """Milliseconds of each kind."""
+    found: dict[str, list[float]] = {name: [] for name in BOUNDS}
+    wire = Wire()
+    async with MediaEngine(MediaConfig(), tap=wire) as engine:
+        sides = [Side(engine, rates) for _ in range(CALLS)]
+        pairs = list(zip(sides[::2], sides[1::2], strict=True))
+        for one, other in pairs:
+            one.open(other)
+            other.open(one)
+        readers = [asyncio.create_task(side.listen(stuck=at == 1)) for at, side in enumerate(sides)]
+        await asyncio.sleep(2.0)
+        for _ in range(ROUNDS):
+            await asyncio.gather(
+                *(talk(at, one, other, wire, found) for at, (one, other) in enumerate(pairs))
+            )
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        late = engine.lateness
+        found["packets late"] = [late.quantile_ms(0.5), late.quantile_ms(0.99)]
+        found["dropped unread"] = [side.heard.dropped_samples for side in sides[:4]]
+    return found
+
+
+async def talk(at: int, one: Side, other: Side, wire: Wire, found: dict[str, list[float]]) -> None:
+    """One side speaks, is heard, and is silenced."""
+    port = one.local.rtp_port
+    await asyncio.sleep(0.011 * at % 0.5)
+    begin = time.monotonic()
+    await one.said.write(one.loud)
+    await asyncio.sleep(0.4)
+    sent = wire.began.get(port, 0.0)
+    if sent < begin:
+        raise RuntimeError("what was written was not sent")
+    found["write to wire"].append(1e3 * (sent - begin))
+    if at:  # the first pair's other side is the one that is stuck
+        playout = one.engine.statistics(other.local.handle).playout_delay_ms
+        delay = 1e3 * (other.heard_at - sent)
+        found["wire to read beyond playout"].append(delay - playout)
+    begin = time.monotonic()
+    if not one.said.flush():
+        raise RuntimeError("there was nothing to flush")
+    await asyncio.sleep(0.3)
+    found["flush to silence"].append(max(0.0, 1e3 * (wire.last[port] - begin)))
+
+
+async def silent_share(rates: tuple[int, int], *, read: bool) -> float:
+    """What of a core all the calls take while nothing is said."""
+    async with MediaEngine(MediaConfig()) as engine:
+        sides = [Side(engine, rates) for _ in range(CALLS)]
+        for one, other in zip(sides[::2], sides[1::2], strict=True):
+            one.open(other)
+            other.open(one)
+        heard = sides if read else []
+        readers = [asyncio.create_task(side.listen(stuck=False)) for side in heard]
+        await asyncio.sleep(1.0)
+        begun = time.process_time(), time.monotonic()
+        await asyncio.sleep(4.0)
+        used = (time.process_time() - begun[0]) / (time.monotonic() - begun[1])
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+    return used
+
+
+async def set_up() -> list[float]:
+    """Milliseconds from `dial` to the first sound of the far end that is read."""
+    took = []
+
+    def account(name: str) -> AccountConfig:
+        return AccountConfig(
+            aor=f"sip:{name}@127.0.0.1", listen="udp:127.0.0.1:0", media=MediaPreferences()
+        )
+
+    async def attend(account) -> None:
+        async for incoming in account.incoming():
+            call = await incoming.answer()
+            await call.audio.write(loud(16000))
+
+    async with Phone() as phone:
+        alice, bob = await phone.register(account("alice")), await phone.register(account("bob"))
+        attending = asyncio.create_task(attend(bob))
+        _, host, port = bob.listening
+        for _ in range(SET_UPS):
+            begin = time.monotonic()
+            async with alice.dial(f"sip:bob@{host}:{port}") as outgoing:
+                call = await outgoing.answered(timeout=10)
+                async for heard in call.audio:
+                    if np.abs(heard.pcm).max() > 2000:
+                        break
+                took.append(1e3 * (time.monotonic() - begin))
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
+    return took
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """p50, p99 and the worst, in ms."""
+    found = np.percentile(values, (50, 99, 100))
+    return dict(zip(("p50", "p99", "worst"), (round(float(v), 2) for v in found), strict=True))
+
+
+def judge(rates: tuple[int, int]) -> dict[str, object]:
+    """What was measured at these rates, beside its bounds."""
+    begun = time.process_time(), time.monotonic()
+    found = asyncio.run(measure(rates))
+    used = (time.process_time() - begun[0]) / (time.monotonic() - begun[1])
+    results: dict[str, object] = {
+        name: summary(found[name]) | {"bound": bound, "measured": len(found[name])}
+        for name, bound in BOUNDS.items()
+    }
+    results["packets sent late, p50 and p99"] = [round(v, 2) for v in found["packets late"]]
+    results["samples dropped unread, the second call's reader is stuck"] = found["dropped unread"]
+    results["share of a core"] = round(used, 3)
+    results["share of a core in silence, without and with the application's tasks"] = [
+        round(asyncio.run(silent_share(rates, read=read)), 3) for read in (False, True)
+    ]
+    return results
+
+
+def ask_for_priority() -> None:
+    """Come before other work on this machine.  Raises OSError where that is not allowed."""
+    os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    group = Path("/proc/self/autogroup")
+    if group.exists():
+        group.write_text(str(PRIORITY))
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    if "--priority" in sys.argv[1:]:
+        again = [sys.executable, __file__, "--first"]
+        sys.exit(subprocess.run(again, start_new_session=True, check=False).returncode)
+    if "--first" in sys.argv[1:]:
+        ask_for_priority()
+    results: dict[str, object] = {}
+    for name, rates in RATES.items():
+        results[name] = judge(rates)
+    results["dial to first sound"] = summary(asyncio.run(set_up())) | {"measured": SET_UPS}
+    for name, value in results.items():
+        print(f"{name}: {value}")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    record = {
+        "bench": "pcm_latency",
+        "unit": "ms",
+        "calls": CALLS,
+        "results": results,
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+        "cores": os.cpu_count(),
+        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+    }
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What a busy Python thread in the application does to media, inline and in a worker: `python
+bench/media/bench_placement.py`.
+
+Two streams, or `--streams`, send to each other under SRTP while the application idles, and while
+one of its threads computes without a pause.  Lateness is that of a packet behind its phase's
+deadline, measured where it is sent.  Inline, `sys.setswitchinterval(0.0002)` is shown too: it is
+the other cure, and the application's to choose.  Also here: how long a worker takes to start.
+
+Results go to bench/results/placement.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from softphone._version import __version__
+from softphone.media import (
+    AnyEngine,
+    MediaConfig,
+    PortRange,
+    SrtpKey,
+    StreamSpec,
+    ToneSource,
+    make_engine,
+)
+from softphone.media.tick import LatenessHistogram
+from softphone.security import CryptoSuite, KeyMaterial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESULTS = Path(__file__).parents[1] / "results" / "placement.json"
+SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+BRIEF = 0.0002
+
+
+@contextmanager
+def busy_thread(busy: bool) -> Iterator[None]:
+    """A thread that computes all the time, if `busy`."""
+    over = threading.Event()
+
+    def compute() -> None:
+        total = 0
+        while not over.is_set():
+            for number in range(10_000):
+                total += number * number
+
+    thread = threading.Thread(target=compute)
+    if busy:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if busy:
+            thread.join()
+
+
+def connect(engine: AnyEngine, streams: int) -> None:
+    """Open the streams in pairs."""
+    tone = ToneSource(440.0)
+    for _ in range(streams // 2):
+        one, two = engine.allocate(), engine.allocate()
+        keys = [SrtpKey(SUITE, KeyMaterial(os.urandom(30))) for _ in range(2)]
+        for here, there, (send, receive) in ((one, two, keys), (two, one, keys[::-1])):
+            far = (there.host, there.rtp_port)
+            engine.open(here.handle, StreamSpec(far, send_key=send, receive_key=receive))
+            engine.play(here.handle, tone)
+
+
+async def measure(placement: str, busy: bool, options: argparse.Namespace) -> dict[str, Any]:
+    """One run."""
+    config = MediaConfig(ports=PortRange(20000, 29999), placement=placement)
+    begun = time.perf_counter()
+    async with make_engine(config) as engine:
+        start = time.perf_counter() - begun
+        connect(engine, options.streams)
+        with busy_thread(busy):
+            await asyncio.sleep(1.0)
+            before = engine.lateness.counts.copy()
+            await asyncio.sleep(options.seconds)
+            late = LatenessHistogram(engine.lateness.counts - before)
+    late.maximum_ms = float(np.flatnonzero(late.counts).max(initial=0) + 1) / 10
+    return {
+        "packets": late.total,
+        "p50_late_ms": late.quantile_ms(0.5),
+        "p99_late_ms": late.quantile_ms(0.99),
+        "share_over_5_ms": late.share_above(5.0),
+        "start_ms": 1e3 * start,
+    }
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--streams", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    options, usual = parse(), sys.getswitchinterval()
+    runs = (
+        ("inline, idle", "inline", False, usual),
+        ("inline, a busy thread", "inline", True, usual),
+        ("inline, a busy thread, brief switch interval", "inline", True, BRIEF),
+        ("worker, idle", "worker", False, usual),
+        ("worker, a busy thread", "worker", True, usual),
+    )
+    results = {}
+    print(f"{'':46}p50/p99 late, ms  over 5 ms  start, ms")
+    for name, placement, busy, interval in runs:
+        sys.setswitchinterval(interval)
+        one = results[name] = asyncio.run(measure(placement, busy, options))
+        print(
+            f"{name:46}{one['p50_late_ms']:6.1f} /{one['p99_late_ms']:6.1f}"
+            f"{one['share_over_5_ms']:12.2%}{one['start_ms']:11.1f}"
+        )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    document = {
+        "bench": "placement",
+        "streams": options.streams,
+        "switch_interval_s": usual,
+        "results": results,
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What SRTP costs a packet, each way it can be done: `python bench/srtp/bench_srtp_protect.py`.
+
+172-byte RTP packets (20 ms of G.711), 512 streams, protected and unprotected in turn.  "batch" is
+what the media loop does: in place, through pointers made once; "context" makes a bytes object of
+every packet; "pylibsrtp" is `Session.protect` and `unprotect` as its documentation shows them;
+"second backend" is the one on `cryptography`, for FIPS mode and as the oracle.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from pylibsrtp import Policy, Session
+
+from softphone._version import __version__
+from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp import Backend, Batch, ReceiveContext, SendContext, parameters
+
+RESULTS = Path(__file__).parents[1] / "results" / "srtp_protect.json"
+STREAMS, ROUNDS, SIZE, STRIDE = 512, 40, 172, 1500
+PROFILES = {
+    CryptoSuite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+    CryptoSuite.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_32: Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+}
+
+
+def packets(sequence: int) -> list[bytes]:
+    """One packet for each stream."""
+    return [
+        struct.pack(">BBHII", 0x80, 0, sequence, sequence * 160, ssrc) + bytes(SIZE - 12)
+        for ssrc in range(STREAMS)
+    ]
+
+
+def key(suite: CryptoSuite) -> KeyMaterial:
+    """The same key for every stream: nothing here depends on its bits."""
+    return KeyMaterial(bytes(range(parameters(suite).material_length)))
+
+
+def batch(suite: CryptoSuite) -> tuple[float, float]:
+    """Microseconds a packet, protected and unprotected, as the media loop does it."""
+    data, lengths = np.zeros((STREAMS, STRIDE), np.uint8), np.zeros(STREAMS, np.int32)
+    block, rows = Batch(data.ctypes.data, STRIDE, STREAMS), list(range(STREAMS))
+    senders = [SendContext(suite, key(suite)) for _ in rows]
+    receivers = [ReceiveContext(suite, key(suite)) for _ in rows]
+    best = [float("inf"), float("inf")]
+    for sequence in range(ROUNDS):
+        data[:, :SIZE] = np.frombuffer(b"".join(packets(sequence)), np.uint8).reshape(-1, SIZE)
+        lengths[:] = SIZE
+        started = time.process_time()
+        failed = any(block.protect(rows, senders, lengths))
+        between = time.process_time()
+        failed |= any(block.unprotect(rows, receivers, lengths))
+        ended = time.process_time()
+        if failed:
+            raise SystemExit("a packet was refused")
+        if sequence:  # the first packet of a stream takes another path
+            best = [min(best[0], between - started), min(best[1], ended - between)]
+    return best[0] / STREAMS * 1e6, best[1] / STREAMS * 1e6
+
+
+Scalar = tuple[list[Callable[[bytes], bytes | None]], list[Callable[[bytes], bytes | None]]]
+
+
+def scalar(ways: Scalar) -> tuple[float, float]:
+    """The same, a bytes object a packet."""
+    protects, unprotects = ways
+    best = [float("inf"), float("inf")]
+    for sequence in range(ROUNDS):
+        clear = packets(sequence)
+        started = time.process_time()
+        sealed = [protect(packet) for protect, packet in zip(protects, clear, strict=True)]
+        between = time.process_time()
+        opened = [
+            unprotect(packet or b"") for unprotect, packet in zip(unprotects, sealed, strict=True)
+        ]
+        ended = time.process_time()
+        if opened != clear:
+            raise SystemExit("a packet was refused")
+        best = [min(best[0], between - started), min(best[1], ended - between)]
+    return best[0] / STREAMS * 1e6, best[1] / STREAMS * 1e6
+
+
+def contexts(suite: CryptoSuite, backend: Backend) -> Scalar:
+    """Our contexts, packet by packet."""
+    return (
+        [SendContext(suite, key(suite), backend=backend).protect for _ in range(STREAMS)],
+        [ReceiveContext(suite, key(suite), backend=backend).unprotect for _ in range(STREAMS)],
+    )
+
+
+def sessions(suite: CryptoSuite) -> Scalar:
+    """pylibsrtp's own sessions."""
+
+    def made(kind: int) -> Session:
+        return Session(
+            Policy(key=key(suite).reveal(), ssrc_type=kind, srtp_profile=PROFILES[suite])
+        )
+
+    return (
+        [made(Policy.SSRC_ANY_OUTBOUND).protect for _ in range(STREAMS)],
+        [made(Policy.SSRC_ANY_INBOUND).unprotect for _ in range(STREAMS)],
+    )
+
+
+def measure(suite: CryptoSuite) -> dict[str, tuple[float, float]]:
+    """Every way for one suite."""
+    return {
+        "batch": batch(suite),
+        "context": scalar(contexts(suite, Backend.LIBSRTP)),
+        "pylibsrtp": scalar(sessions(suite)),
+        "second backend": scalar(contexts(suite, Backend.CRYPTOGRAPHY)),
+    }
+
+
+def environment() -> dict[str, str]:
+    """Machine, versions and commit."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    model = next((line for line in lines if line.startswith("model name")), "")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "machine": model.partition(":")[2].strip() or platform.machine(),
+        "python": platform.python_version(),
+        "softphone": __version__,
+        "pylibsrtp": metadata.version("pylibsrtp"),
+        "cryptography": metadata.version("cryptography"),
+        "commit": commit,
+    }
+
+
+def main() -> int:
+    """Measure, print the table, write the results."""
+    print("µs a packet, protect / unprotect (process time, best of rounds)")
+    table = {suite.value: measure(suite) for suite in CryptoSuite}
+    ways = next(iter(table.values()))
+    print(f"{'':26}" + "".join(f"{way:>18}" for way in ways))
+    for name, row in table.items():
+        cells = (f"{sent:.2f} / {received:.2f}" for sent, received in row.values())
+        print(f"{name:26}" + "".join(f"{cell:>18}" for cell in cells))
+    result = {
+        **environment(),
+        "unit": "microseconds a packet of 172 bytes: protect, unprotect",
+        "streams": STREAMS,
+        "us": {
+            name: {way: [round(value, 2) for value in pair] for way, pair in row.items()}
+            for name, row in table.items()
+        },
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""What an account is made with, beside its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from softphone.account.service_control import OnService
+from softphone.account.stack_settings import NO_BELIEF, Belief
+from softphone.call.leg import Names, no_names
+from softphone.media import MediaPort
+from softphone.net import Resolver
+from softphone.openssl_provider import in_force
+from softphone.sans_io import Entropy, Tap
+from softphone.security import SecurityPolicy
+
+__all__ = ["AccountSetup"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSetup:
+    """What an account needs of its phone.
+
+    `on_service` is asked when the server wants the device to start anew or to compare versions,
+    once no call is up; True says that it has seen to everything.  `names` tells
+    who a call's other end is, once that is known.  `source` is the local address that the account's
+    connections, and with them its media, are bound to; None leaves it to the system.
+    """
+
+    media: MediaPort
+    resolver: Resolver
+    entropy: Entropy
+    tap: Tap | None = None
+    fips: bool = field(default_factory=in_force)
+    clock: Callable[[], float] | None = None
+    policy: SecurityPolicy | None = None
+    belief: Belief = NO_BELIEF
+    on_service: OnService | None = None
+    names: Names = no_names
+    source: str | None = None

@@ -1,0 +1,158 @@
+"""Where an account's requests go first, and by which route (RFC 3261 8.1.2, RFC 3263, RFC 3608)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from softphone.account.signaling import AnyRegistration
+from softphone.config import AccountConfig
+from softphone.errors import CertificateError, TransportError
+from softphone.net import Resolver
+from softphone.sans_io import Flow, Target, Transport
+from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
+
+__all__ = ["FirstHop", "Route"]
+
+logger = logging.getLogger("softphone.account")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstHop:
+    """Where a request goes, by which Route, and the places to go to if it is not served there."""
+
+    flow: Flow
+    route_set: tuple[NameAddr, ...]
+    failover: Failover | None
+
+
+@dataclass(slots=True)
+class Route:
+    """The way of one account's requests.
+
+    `open` makes, or finds, the flow to a target; `look` only settles whether it is believed;
+    `registration` gives the account's, if it has one; `clock` the endpoint's time.
+    """
+
+    config: AccountConfig
+    resolver: Resolver
+    open: Callable[[Target], Awaitable[Flow]]
+    look: Callable[[Target], Awaitable[None]]
+    registration: Callable[[], AnyRegistration | None]
+    clock: Callable[[], float]
+    servers: set[str] = field(default_factory=set, init=False)
+    """The hosts that we have been registered at."""
+    _known: Failover | None = field(default=None, init=False)
+
+    def is_strange(self, flow: Flow) -> bool:
+        """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
+
+        Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
+        """
+        registration = self.registration()
+        host = flow.remote[0]
+        if flow.transport is not Transport.UDP or self.config.listen is not None:
+            return False
+        if registration is None or host in self.servers or self.config.accepts_from(host):
+            return False
+        return all(target.host != host for target in registration.targets)
+
+    async def locate(self, uri: SipUri) -> tuple[Target, ...]:
+        """The places of `uri`, best first.  Raises TransportError when there is none."""
+        policy = LookupPolicy(server_name=self.config.tls.server_name)
+        return await self.resolver.locate(uri, policy=policy)
+
+    async def meet(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
+        """The same; where somebody is asked about unknown certificates, the question is settled.
+
+        A connection is made for that alone: a transaction would not wait for as long as a person
+        may think.  Raises CertificateError.
+        """
+        targets = await self.locate(uri)
+        for target in targets if ask else ():
+            if target.transport is not Transport.TLS:
+                break
+            try:
+                await self.look(target)
+                break
+            except TransportError as error:
+                logger.info("%s: %s", self.config.aor, error)
+        return targets
+
+    async def first_hop(self, uri: SipUri) -> FirstHop:
+        """The flow that a request for `uri` takes, its Route, and where else it may go.
+
+        A registered account uses the flow of its registration, unless the server there has asked
+        to be left alone and another can be reached (RFC 3261 section 21.5.4).  Without one, the
+        places that DNS gives are tried in their order (RFC 3263 section 4.3); a certificate that
+        was refused ends the trying, since another place would be another way to the same doubt.
+        Raises TransportError and CertificateError by the first cause.
+        """
+        registration = self.registration()
+        if registration is not None:
+            if registration.flow is None:
+                raise TransportError("there is no connection to the server at the moment")
+            return await self._registered(registration, registration.flow)
+        server = self.config.server_uri
+        places = self._places(await self.locate(uri if server is None else server))
+        flow = await self._reach(places, uri)
+        return FirstHop(flow, self.proxy, self._alike(places.targets, flow))
+
+    async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:
+        binding = registration.binding
+        route = binding.service_route if binding is not None else ()
+        places = self._alike(registration.targets, flow)
+        now = self.clock()
+        if places is not None and places.is_closed(registration.target, now=now):
+            other = places.choose(now=now)
+            try:
+                if other is not None:
+                    return FirstHop(await self.open(other), self.proxy, places)
+            except TransportError as error:
+                logger.info("%s: %s cannot be reached: %s", self.config.aor, other, error)
+        return FirstHop(flow, route or self.proxy, places)
+
+    def _places(self, targets: Sequence[Target]) -> Failover:
+        """The places, and what is known of them from earlier requests."""
+        self._known = Failover(targets, before=self._known)
+        return self._known
+
+    def _alike(self, targets: Sequence[Target], flow: Flow) -> Failover | None:
+        """Those that are as safe as `flow`: an offer that holds keys may follow it there."""
+        alike = [target for target in targets if target.transport is flow.transport]
+        return self._places(alike) if alike else None
+
+    async def _reach(self, places: Failover, uri: SipUri) -> Flow:
+        now = self.clock()
+        failure: TransportError | None = None
+        # Who has asked to be left alone comes last.
+        for target in sorted(places.targets, key=lambda place: places.is_closed(place, now=now)):
+            try:
+                return await self.open(target)
+            except CertificateError:
+                raise
+            except TransportError as error:
+                failure = failure or error
+        raise failure or TransportError(f"{uri} leads nowhere")
+
+    async def relocate(self, server: SipUri | None) -> tuple[Target, ...]:
+        """A server's places as DNS has them now; () when DNS does not say.
+
+        A server that was lost may have moved: a look-up that fails changes nothing.
+        """
+        if server is None:
+            return ()
+        try:
+            return await self.locate(server)
+        except TransportError as error:
+            logger.info("%s: where its server is now is not known: %s", self.config.aor, error)
+            return ()
+
+    @property
+    def proxy(self) -> tuple[NameAddr, ...]:
+        """The outbound proxy as a Route."""
+        if self.config.outbound_proxy is None:
+            return ()
+        proxy = SipUri.parse(self.config.outbound_proxy).with_parameter("lr", None)
+        return (NameAddr(None, proxy, ()),)

@@ -1,0 +1,127 @@
+"""What an account's calls are made with: policy, persona, Contact, INVITE."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from softphone.account.first_hop import FirstHop
+from softphone.account.server_agreements import Standing
+from softphone.account.signaling import AccountMachine
+from softphone.call import LegSetup, MediaSetup
+from softphone.call.leg import Names, ReportDemand, VideoSetup, no_names
+from softphone.config import AccountConfig
+from softphone.media import MediaConfig, MediaPort, VideoPort
+from softphone.personas import StandardPersona
+from softphone.sans_io import Entropy, Flow, Tap
+from softphone.security import SecurityPolicy, SrtpPolicy
+from softphone.sip import Invitation, NameAddr, SipUri
+from softphone.sip.auth import Authenticator
+
+__all__ = ["LegMaker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegMaker:
+    """Makes the setups of legs; `policy` takes the place of the configuration's."""
+
+    config: AccountConfig
+    machine: AccountMachine
+    persona: StandardPersona
+    standing: Standing
+    media: MediaPort
+    entropy: Entropy
+    change: Callable[[], AbstractContextManager[float]]
+    adopt: Callable[[object, Callable[[Any], None]], None]
+    credentials: Authenticator | None
+    policy: SecurityPolicy | None
+    fips: bool
+    names: Names = no_names
+    tap: Tap | None = None
+
+    def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
+        """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
+        policy = self._policy(srtp)
+        host = flow.local[0]
+        fallback = self.persona.takes_clear_answers(policy.srtp, self.standing.agreed(flow))
+        return LegSetup(
+            endpoint=self.machine.endpoint,
+            change=self.change,
+            call_later=asyncio.get_running_loop().call_later,
+            adopt=self.adopt,
+            media=MediaSetup(
+                port=self.media,
+                policy=policy,
+                entropy=self.entropy,
+                host=host,
+                codecs=self.config.media.codecs,
+                comfort_noise=self.config.media.comfort_noise,
+                cname=f"{self.entropy(6).hex()}@softphone",
+                fallback=fallback,
+                video=self._video(offer=video),
+                reports=ReportDemand(
+                    self.config.media.reports, measured=self.config.quality is not None
+                ),
+            ),
+            persona=self.persona,
+            vouched=self.standing.vouches,
+            direct=self.config.server_uri is None,
+            agent=f"{host}" if ":" not in host else f"[{host}]",
+            fips=self.fips,
+            digits_by=self.config.media.dtmf,
+            names=self.names,
+        )
+
+    def _video(self, *, offer: bool) -> VideoSetup | None:
+        """Video, where the account has codecs for it; its ports are of the audio's range."""
+        codecs = self.config.media.video
+        if not codecs:
+            return None
+        config = getattr(self.media, "config", None)
+        if not isinstance(config, MediaConfig):
+            config = MediaConfig()
+        return VideoSetup(VideoPort(config, entropy=self.entropy, tap=self.tap), codecs, offer)
+
+    def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
+        """The phone's policy where it has one, else the configuration's."""
+        if self.policy is None:
+            return self.config.security_policy(srtp=srtp, fips=self.fips)
+        return self.policy if srtp is None else self.policy.with_srtp(srtp)
+
+    def invitation(self, uri: SipUri, hop: FirstHop) -> Invitation:
+        """An INVITE to `uri` by `hop`, without what one call adds to it."""
+        uri = self._at_home(uri)
+        return Invitation(
+            uri=uri,
+            local=NameAddr(self.config.display_name, self._at_home(self.config.aor_uri), ()),
+            remote=NameAddr(None, uri, ()),
+            to=hop.flow,
+            contact=self._contact(hop.flow),
+            route_set=hop.route_set,
+            failover=hop.failover,
+            credentials=self.credentials,
+        )
+
+    def _at_home(self, uri: SipUri) -> SipUri:
+        """A user of our own domain is one of the server's that holds our binding, in a list."""
+        home = self.standing.home
+        if home is None or uri.host.lower() != self.config.aor_uri.host.lower():
+            return uri
+        return replace(uri, host=home.host)
+
+    def _contact(self, flow: Flow) -> NameAddr | None:
+        """The registered Contact; a listener's own address in direct calls; else the flow's."""
+        registration = self.machine.registration
+        if registration is not None and registration.binding is not None:
+            binding = registration.binding
+            bound = binding.contact.uri
+            if binding.outbound and isinstance(bound, SipUri):
+                # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+                # each of them to look it up within dialogs, and not all that give one out do.
+                return NameAddr(None, bound.with_parameter("ob"), ())
+            return NameAddr(None, binding.public_gruu or bound, ())
+        secure = self.config.aor_uri.scheme == "sips"
+        return self.machine.endpoint.contact(flow, self.config.aor_uri.user, secure=secure)

@@ -1,0 +1,260 @@
+"""Where an account's bearer token comes from, and when it is renewed (RFC 6750, RFC 6749 5.1).
+
+The token is asked of a file, a command or a callback before it ends, and at once when a server
+does not accept it; requests that were refused wait for it, and are sent again once.  Nobody's
+token gets into a log or an exception.  Nothing is verified of it: its end is read to come back in
+time, and that is all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from softphone.config import AccountConfig, OAuthConfig
+from softphone.errors import AuthenticationFailed, SoftphoneError
+from softphone.security import KeyMaterial
+from softphone.sip.auth import LONGEST_TOKEN, BearerSession, is_bearer_token
+
+__all__ = ["Token", "TokenKeeper", "read_token", "token_keeper"]
+
+logger = logging.getLogger("softphone.account")
+
+PATIENCE = 30.0
+"""Seconds that a command or a callback may take."""
+RETRY = 30.0
+"""Seconds until a token that could not be renewed is asked for again."""
+MARGIN = 60.0
+"""Seconds before its end that a token is renewed; a short one after half of its time."""
+LEAST = 10.0
+"""Seconds between two renewals: a clock that is far off, or a token that comes dead, makes no
+storm."""
+LARGEST = LONGEST_TOKEN + 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and the seconds that it lasts, None where nothing says."""
+
+    value: KeyMaterial
+    lasts: float | None = None
+
+
+def read_token(data: bytes, *, wall: float) -> Token:
+    """A token as it is given, or in the JSON object of a token endpoint; `wall` in Unix time.
+
+    Raises AuthenticationFailed.
+    """
+    text = data[: LARGEST + 1].decode("utf-8", "replace").strip()
+    lasts: float | None = None
+    if text.startswith("{"):
+        text, lasts = _from_json(text)
+    if not is_bearer_token(text):
+        raise AuthenticationFailed("what was given as the token is none", status=407)
+    return Token(KeyMaterial(text.encode()), _lasts(text, wall) if lasts is None else lasts)
+
+
+def _from_json(text: str) -> tuple[str, float | None]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # The cause would show the text, and with it the token.
+        raise AuthenticationFailed(
+            f"the token's JSON is malformed at line {getattr(error, 'lineno', 1)}", status=407
+        ) from None
+    token, lasts = values.get("access_token"), values.get("expires_in")
+    if not isinstance(token, str):
+        raise AuthenticationFailed("the token's JSON has no access_token", status=407)
+    timed = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
+    return token, _seconds(lasts) if timed else None
+
+
+def _seconds(value: float) -> float:
+    """A number of JSON, which may be larger than any time."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _lasts(token: str, wall: float) -> float | None:
+    """The seconds that a JSON Web Token says it still lasts (RFC 7519 section 4.1.4)."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        end = claims["exp"]
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        return None
+    if not isinstance(end, int | float) or isinstance(end, bool):
+        return None
+    return max(1.0, _seconds(end) - wall)
+
+
+class TokenKeeper:
+    """Keeps the token of one account; `session` answers challenges with it.
+
+    `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint.
+    """
+
+    def __init__(
+        self,
+        config: OAuthConfig,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        change: Callable[[], AbstractContextManager[float]],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._spawn = spawn
+        self._change = change
+        self._wall = wall
+        self._wanted = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._replaced_at = -math.inf
+        self._lasts: float | None = None
+        self.session = BearerSession(on_refused=self._wanted.set)
+
+    async def start(self) -> None:
+        """Get the first token, and keep it from now on.  Raises AuthenticationFailed."""
+        await self.renew()
+        self._spawn(self._keep())
+
+    async def renew(self) -> None:
+        """Get another token.  Raises AuthenticationFailed."""
+        async with self._turn:
+            await self._renew()
+
+    async def _replace_refused(self) -> None:
+        """Get another token, unless somebody else was faster.
+
+        One that replaced another and is refused as well is not replaced at once.
+        """
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._replaced_at + LEAST - clock()))
+        async with self._turn:
+            if self.session.token_refused:
+                self._replaced_at = clock()
+                await self._renew()
+
+    async def _renew(self) -> None:
+        token = read_token(await self._ask(), wall=self._wall())
+        self._lasts = token.lasts if token.lasts is not None else self._config.expires_in
+        self._wanted.clear()
+        self.session.replace(token.value)
+
+    def _resume(self) -> None:
+        """Send again what has waited for it."""
+        if self.session.waited_for:
+            with self._change() as now:
+                self.session.resume(now=now)
+
+    def _give_up(self, error: SoftphoneError) -> None:
+        logger.warning("the token was not renewed: %s", error)
+        if self.session.waited_for:
+            with self._change() as now:
+                self.session.give_up(str(error), now=now)
+
+    async def _keep(self) -> None:
+        """Renew ahead of the end, and when a server has refused what we have."""
+        while True:
+            refused = await self._until_due()
+            try:
+                await (self._replace_refused() if refused else self.renew())
+                self._resume()
+            except SoftphoneError as error:
+                self._wanted.clear()
+                self._lasts = 2 * RETRY
+                self._give_up(error)
+
+    async def _until_due(self) -> bool:
+        """Wait until the token is to be renewed; whether that is since it was refused."""
+        lasts = self._lasts
+        wait = None if lasts is None else max(lasts / 2, lasts - MARGIN, LEAST)
+        try:
+            async with asyncio.timeout(wait):
+                await self._wanted.wait()
+        except TimeoutError:
+            return False
+        self._wanted.clear()
+        return True
+
+    async def _ask(self) -> bytes:
+        config = self._config
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if config.fetch is not None:
+                    return (await config.fetch()).encode()
+                if config.command is not None:
+                    return await _run(config.command)
+        except TimeoutError:
+            message = f"no token was given within {PATIENCE:.0f} s"
+            raise AuthenticationFailed(message, status=407) from None
+        return _read(Path(config.token_file or ""))
+
+
+def token_keeper(
+    config: AccountConfig,
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+    change: Callable[[], AbstractContextManager[float]],
+) -> TokenKeeper | None:
+    """The keeper of an account's token; None where it has none."""
+    if config.oauth is None:
+        return None
+    return TokenKeeper(config.oauth, spawn=spawn, change=change)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST)
+    except OSError as error:
+        raise AuthenticationFailed(f"{path}: {error.strerror or error}", status=407) from error
+
+
+async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
+    """What comes until its end, in however many pieces.  Raises AuthenticationFailed."""
+    output = b""
+    while stream is not None and (piece := await stream.read(LARGEST)):
+        output += piece
+        if len(output) > LARGEST:
+            message = "oauth.command: it prints more than any token has"
+            raise AuthenticationFailed(message, status=407)
+    return output
+
+
+async def _run(command: tuple[str, ...]) -> bytes:
+    """What a command prints; it ends with us."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        message = f"oauth.command: {command[0]}: {error.strerror or error}"
+        raise AuthenticationFailed(message, status=407) from error
+    try:
+        output = await _all_of(process.stdout)
+        status = await process.wait()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        raise
+    if status != 0:
+        message = f"oauth.command: {command[0]} ended with status {status}"
+        raise AuthenticationFailed(message, status=407)
+    return output

@@ -1,0 +1,107 @@
+"""How an account registers: with one registrar, or along a list of nodes (RFC 3261 section 10)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from softphone.account.first_hop import Route
+from softphone.account.signaling import AnyRegistration
+from softphone.account.stack_settings import instance_id, registration_config
+from softphone.config import AccountConfig, parse_sip_uri
+from softphone.errors import TransportError
+from softphone.personas import StandardPersona
+from softphone.sans_io import Entropy
+from softphone.sip import Endpoint, Registration
+from softphone.sip.auth import Authenticator
+from softphone.sip.registration import INITIALIZED, Node, NodeRegistration, NodeSetup
+
+__all__ = ["RegistrationMaker"]
+
+logger = logging.getLogger("softphone.account")
+
+Relocation: TypeAlias = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationMaker:
+    """Makes the registration of an account; `idle` says that no call is up."""
+
+    config: AccountConfig
+    persona: StandardPersona
+    endpoint: Endpoint
+    entropy: Entropy
+    credentials: Authenticator | None
+    idle: Callable[[], bool]
+
+    async def make(self, route: Route, *, ask: bool) -> AnyRegistration | None:
+        """None for an account without a server.  Raises TransportError when none can be found."""
+        if self.config.nodes:
+            return await self._along_nodes(route, ask=ask)
+        server = self.config.server_uri
+        if self.config.registrar is None or server is None:
+            return None
+        style = self.persona.style(self.config.line)
+        registration = registration_config(
+            self.config,
+            instance=self._instance(),
+            style=style,
+            alarm=style.alarm(INITIALIZED),
+        )
+        return Registration(
+            self.endpoint,
+            registration,
+            targets=await route.meet(server, ask=ask),
+            entropy=self.entropy,
+            credentials=self.credentials,
+        )
+
+    async def _along_nodes(self, route: Route, *, ask: bool) -> NodeRegistration:
+        """Nodes that DNS does not know now are left out; without any the first cause is raised."""
+        style, instance = self.persona.style(self.config.line), self._instance()
+        nodes: list[Node] = []
+        failure: TransportError | None = None
+        for text in self.config.nodes:
+            uri = parse_sip_uri(text, what="nodes")
+            try:
+                targets = await route.meet(uri, ask=ask)
+            except TransportError as error:
+                logger.info("%s: node %s is left out: %s", self.config.aor, text, error)
+                failure = failure or error
+                continue
+            config = registration_config(self.config, instance=instance, style=style, registrar=uri)
+            nodes.append(Node(config, targets, uri))
+        if not nodes:
+            raise failure or TransportError("there is no node to register with")
+        setup = NodeSetup(idle=self.idle, alarm=style.alarm)
+        return NodeRegistration(
+            self.endpoint,
+            nodes,
+            entropy=self.entropy,
+            credentials=self.credentials,
+            setup=setup,
+        )
+
+    def _instance(self) -> str:
+        own = self.persona.instance(self.config.line, self.entropy)
+        return self.config.instance or own or instance_id(self.entropy)
+
+    async def relocate(self, registration: AnyRegistration, route: Route) -> Relocation:
+        """Where the servers are now, as a command to be given to the registration."""
+        if isinstance(registration, NodeRegistration):
+            found = [await route.relocate(place) for place in registration.places]
+
+            def command(now: float) -> None:
+                for index, targets in enumerate(found):
+                    registration.relocate(index, targets)
+
+            return command
+        targets = await route.relocate(self.config.server_uri)
+
+        def command_one(now: float) -> None:
+            if targets:
+                registration.relocate(targets, now=now)
+
+        return command_one

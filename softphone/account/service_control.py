@@ -1,0 +1,43 @@
+"""Service control carried out: the device starts anew, or compares versions, between calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from softphone.call.leg import SessionLeg
+from softphone.events import ServiceRequested
+
+__all__ = ["OnService", "ServiceCarrier"]
+
+OnService = Callable[[ServiceRequested], Awaitable[bool]]
+"""Is asked first, once no call is up; True: it has seen to everything."""
+
+CHECK_VERSION = "check-version"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCarrier:
+    """`legs` gives the calls there are; `start_anew` takes the binding away and registers again."""
+
+    legs: Callable[[], Iterable[SessionLeg]]
+    start_anew: Callable[[], Awaitable[None]]
+    on_service: OnService | None
+
+    async def calls_over(self) -> None:
+        """Wait until there is no call."""
+        while over := {leg.over for leg in self.legs()}:
+            await asyncio.wait(over)
+
+    async def carry_out(self, request: ServiceRequested) -> None:
+        """Do what the server wants, after the last call.
+
+        Versions are compared by whoever keeps the configuration: without anybody who does,
+        nothing follows from them.
+        """
+        await self.calls_over()
+        if self.on_service is not None and await self.on_service(request):
+            return
+        if request.action != CHECK_VERSION:
+            await self.start_anew()

@@ -1,0 +1,208 @@
+"""What an account's configuration means for TLS, digest and the endpoint."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from softphone.config import AccountConfig
+from softphone.net import DriverConfig
+from softphone.net.stream import Fetcher
+from softphone.net.stream import Resolver as NameResolver
+from softphone.personas import RegistrationStyle, StandardPersona
+from softphone.sans_io import Entropy
+from softphone.security import SecurityPolicy
+from softphone.sip import (
+    Credentials,
+    DigestAlgorithm,
+    DigestSession,
+    EndpointConfig,
+    NameAddr,
+    RegistrationConfig,
+    SipUri,
+)
+from softphone.sip.transport import KeepAliveConfig
+from softphone.trust import (
+    Ask,
+    ClientCertificates,
+    Credential,
+    TlsSettings,
+    TrustLists,
+    TrustStore,
+)
+from softphone.trust.verification import AskTvs
+
+__all__ = [
+    "NO_BELIEF",
+    "Belief",
+    "digest_session",
+    "driver_config",
+    "endpoint_config",
+    "instance_id",
+    "registration_config",
+    "tls_settings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whom the accounts of a phone believe beside what their configurations say.
+
+    `trust` is believed by an account that names no authority itself; certificates that are
+    accepted go there, unless the account has a store of its own.  `unknown` is asked about
+    certificates that nobody vouches for; `fetcher` brings CRLs and OCSP answers for all accounts.
+    `lists` are a cluster's trust lists, which say who its call servers are, and `tvs` is asked
+    about one that they do not name.
+    """
+
+    trust: TrustStore | None = None
+    unknown: Ask | None = None
+    fetcher: Fetcher | None = None
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: AskTvs | None = None
+
+
+NO_BELIEF = Belief()
+PLAIN = RegistrationStyle()
+
+
+def tls_settings(
+    config: AccountConfig,
+    belief: Belief = NO_BELIEF,
+    *,
+    fips: bool = False,
+    policy: SecurityPolicy | None = None,
+) -> TlsSettings:
+    """The account's TLS settings; as a listener it demands client certificates it can verify.
+
+    `policy`, where there is one, takes the place of the configuration's demands on certificates.
+    Raises ConfigurationError when a file is missing or holds no certificate.
+    """
+    tls = config.tls
+    credential = None
+    if tls.certificate is not None and tls.key is not None:
+        credential = Credential(tls.certificate, tls.key, tls.passphrase)
+    demanded = config.policy if policy is None else policy
+    return TlsSettings(
+        store=_store(config, belief.trust),
+        credential=credential,
+        pin=tls.pin,
+        minimum=tls.minimum,
+        revocation=demanded.revocation,
+        client_certificates=ClientCertificates.REQUIRED,
+        fips=fips or (policy is not None and policy.fips),
+        allow=demanded.allow,
+        unknown=belief.unknown,
+        lists=belief.lists,
+        tvs=belief.tvs,
+    )
+
+
+def driver_config(
+    belief: Belief,
+    clock: Callable[[], float] | None,
+    resolve: NameResolver,
+    source: str | None = None,
+) -> DriverConfig:
+    """What the account's driver goes by."""
+    return DriverConfig(clock=clock, resolve=resolve, fetcher=belief.fetcher, source=source)
+
+
+def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
+    """Whom the account believes, and where it keeps what it accepts."""
+    tls = config.tls
+    own = None if tls.store is None else TrustStore.open(tls.store, make=False)
+    keep = own or trust
+    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
+    if sources:
+        return TrustStore.of(*sources, keep=keep)
+    return keep or TrustStore()
+
+
+def digest_session(
+    config: AccountConfig, *, entropy: Entropy, fips: bool = False
+) -> DigestSession | None:
+    """What answers 401 and 407, if the account has credentials."""
+    given = config.credentials
+    if given is None:
+        return None
+    allowed = tuple(
+        algorithm
+        for algorithm in DigestAlgorithm
+        if algorithm.value.removesuffix("-sess") in given.algorithms
+    )
+    credentials = Credentials(given.username, given.password, algorithms=allowed)
+    return DigestSession((credentials,), entropy=entropy, fips=fips)
+
+
+def endpoint_config(config: AccountConfig, persona: StandardPersona) -> EndpointConfig:
+    """The capabilities that an account announces, as its persona has them."""
+    base = EndpointConfig()
+    # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
+    return replace(
+        base,
+        user_agent=persona.user_agent(config.line),
+        supported=(*base.supported, *persona.option_tags(config.line)),
+        events=(*base.events, *persona.packages),
+        timer_c=float(config.timer_c),
+        admission_rate=200.0,
+        admission_burst=400.0,
+        idle_timeout=300.0,
+    )
+
+
+def instance_id(entropy: Entropy) -> str:
+    """A URN for this user agent instance (RFC 5626 section 4.1)."""
+    return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
+
+
+def registration_config(
+    config: AccountConfig,
+    *,
+    instance: str,
+    style: RegistrationStyle = PLAIN,
+    registrar: SipUri | None = None,
+    alarm: tuple[tuple[str, str], ...] = (),
+) -> RegistrationConfig:
+    """What is registered, and how the persona's `style` has it; `alarm` goes out at first.
+
+    A sips: registrar only selects TLS: the Request-URI says sip:…;transport=tls unless the AOR
+    itself is sips: (RFC 5630 section 3.1.3).  A `registrar` that is a node of a list is the host
+    of the AOR, too.
+    """
+    place = registrar or SipUri.parse(config.registrar or "")
+    secure = config.aor_uri.scheme == "sips"
+    aor = config.aor_uri if registrar is None else replace(config.aor_uri, host=place.host)
+    route: tuple[NameAddr, ...] = ()
+    if config.outbound_proxy is not None:
+        proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
+        route = (NameAddr(None, proxy, ()),)
+    keepalive = KeepAliveConfig()
+    if not style.probes:
+        keepalive = replace(keepalive, options_interval=0.0, datagram_interval=0.0)
+    return RegistrationConfig(
+        aor=NameAddr(config.display_name, aor, ()),
+        registrar=_request_uri(place, secure=secure),
+        user=style.user or config.aor_uri.user or "",
+        expires=config.expires,
+        instance_id=instance,
+        reg_id=config.reg_id,
+        outbound=style.outbound,
+        gruu=style.gruu,
+        secure_contact=secure,
+        route_set=route,
+        first_headers=alarm,
+        first_body=style.body,
+        contact_parameters=style.contact_parameters,
+        option_tags=style.option_tags,
+        refresh_early=style.refresh_early,
+        keepalive=keepalive,
+    )
+
+
+def _request_uri(registrar: SipUri, *, secure: bool) -> SipUri:
+    parameters = () if secure or registrar.scheme != "sips" else (("transport", "tls"),)
+    kept = tuple(p for p in registrar.parameters if p[0].lower() != "transport" or not parameters)
+    scheme = "sips" if secure else "sip"
+    return SipUri(scheme, None, None, registrar.host, registrar.port, kept + parameters, ())

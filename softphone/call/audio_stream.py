@@ -1,0 +1,469 @@
+"""MediaStream: the handle on one row of the media engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.events import (
+    AnswerClassified,
+    CallEnded,
+    CallEvent,
+    Direction,
+    RecordingFailed,
+    StreamStatistics,
+    ToneDetected,
+    VoiceStarted,
+    VoiceStopped,
+)
+from softphone.media import (
+    NO_AIORTC,
+    LocalMedia,
+    MediaError,
+    MediaEvent,
+    MediaPort,
+    PlaybackEnded,
+    Sink,
+    Source,
+    StreamSpec,
+    VideoStream,
+)
+from softphone.media.audio import HeardPcm, Mark, PcmInput, PcmOutput, StreamSound, check_rate
+from softphone.media.bank import find_codec
+from softphone.media.detection import AnswerVerdict, Found, Wanted
+from softphone.media.engine import listen
+from softphone.media.recording import Recording, VideoRecording
+from softphone.media.tracks import Track, is_path, sink_of, sound_of
+from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
+
+if TYPE_CHECKING:
+    from aiortc.mediastreams import MediaStreamTrack
+
+__all__ = ["Detection", "MediaStream", "StreamOwner", "Talk"]
+
+PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
+
+
+@dataclass(slots=True)
+class Talk:
+    """Both halves of an application's own conversation, and at which rates; None: not yet used."""
+
+    read_hz: int = 16000
+    write_hz: int = 16000
+    heard: PcmInput | None = None
+    said: PcmOutput | None = None
+    on_air: bool = False
+    """Whether `said` is what is being sent."""
+
+    def close(self) -> None:
+        """The call is over."""
+        if self.heard is not None:
+            self.heard.close()
+        if self.said is not None:
+            self.said.close(ended=True)
+
+
+class StreamOwner(Protocol):
+    """What a stream's handle needs of the call that owns it."""
+
+    media_listeners: list[Callable[[MediaEvent], None]]
+    sound: StreamSound
+    over: asyncio.Future[CallEnded]
+    playing: bool
+    """Whether a source is being played whose end has not been told."""
+    talk: Talk | None
+    """What the application reads and writes itself, once it does."""
+
+    policy: SecurityPolicy
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now."""
+
+    def tell(self, event: CallEvent) -> None:
+        """Tell the application of what was heard."""
+
+    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+        """Tell of a digit, unless it has come by another way already."""
+
+    @property
+    def media_port(self) -> MediaPort:
+        """The engine's port."""
+
+    @property
+    def stream(self) -> LocalMedia | None:
+        """The audio row, while there is one."""
+
+    @property
+    def stream_spec(self) -> StreamSpec | None:
+        """The audio stream as it was opened last."""
+
+    @property
+    def stream_security(self) -> MediaSecurity | None:
+        """Its security."""
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Its statistics, now or at the end."""
+
+
+def _speaks(owner: StreamOwner) -> bool:
+    """Whether something of ours is being said."""
+    said = None if owner.talk is None else owner.talk.said
+    return owner.playing or (said is not None and said.waiting_samples > 0)
+
+
+class Detection:
+    """Detectors at one stream, until `stop` or the end of the call."""
+
+    def __init__(self, owner: StreamOwner, wanted: Wanted) -> None:
+        self._owner = owner
+        self._listener = listen(owner.media_port, wanted, self._tell)
+        try:
+            owner.sound.listen(self._listener)
+        except LocalProtocolError:
+            self._listener.close()
+            raise
+        owner.sound.at_end(self.stop)
+
+    def stop(self) -> None:
+        """Detect no more; a second call does nothing."""
+        self._owner.sound.not_at_end(self.stop)
+        self._owner.sound.stop_listening(self._listener)
+        self._listener.close()
+
+    def _tell(self, found: Found | AnswerVerdict, now: float) -> None:
+        owner = self._owner
+        if isinstance(found, AnswerVerdict):
+            owner.tell(AnswerClassified(found.kind, found.confidence, found.reasons, now))
+        elif found.kind == "digit":
+            owner.tell_digit(found.what, found.seconds * 1000.0, "inband")
+        elif found.kind == "voice":
+            owner.tell(VoiceStarted(found.at, _speaks(owner)))
+        elif found.kind == "silence":
+            owner.tell(VoiceStopped(found.at, found.seconds))
+        else:
+            owner.tell(ToneDetected(found.what, found.at, found.seconds))
+
+
+def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
+    """Give a recording both sides of a call, until it is closed or the call ends."""
+
+    def forbidden() -> str:
+        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
+
+    def finish() -> None:
+        with suppress(MediaError):  # RecordingFailed has told of it
+            recording.close()
+
+    def detach() -> None:
+        owner.sound.not_at_end(finish)
+        owner.sound.stop_listening(recording.far)
+        owner.sound.stop_monitoring(recording.near)
+
+    recording.watch(
+        failed=lambda reason: owner.tell(RecordingFailed(str(recording.path), reason)),
+        forbidden=forbidden,
+        detach=detach,
+    )
+    owner.sound.listen(recording.far)
+    owner.sound.monitor(recording.near)
+    owner.sound.at_end(finish)
+    return recording
+
+
+def keep_film(owner: StreamOwner, video: VideoStream, film: VideoRecording) -> VideoRecording:
+    """Give a recording the far end's picture and sound, until it is closed or the call ends."""
+
+    def forbidden() -> str:
+        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
+
+    def finish() -> None:
+        with suppress(MediaError):  # RecordingFailed has told of it
+            film.close()
+
+    def detach() -> None:
+        owner.sound.not_at_end(finish)
+        owner.sound.stop_listening(film.ear)
+        video.stop_listening(film)
+
+    loop = asyncio.get_running_loop()
+
+    def tell(reason: str) -> None:
+        # The recording's thread tells of it.
+        loop.call_soon_threadsafe(owner.tell, RecordingFailed(str(film.path), reason))
+
+    film.failed, film.forbidden, film.detach = tell, forbidden, detach
+    owner.sound.listen(film.ear)
+    video.listen(film)
+    owner.sound.at_end(finish)
+    return film
+
+
+class MediaStream:
+    """One audio stream of a call.
+
+    Methods that change it raise LocalProtocolError once the call is over.
+    """
+
+    def __init__(self, owner: StreamOwner) -> None:
+        self._owner = owner
+        self._track: MediaStreamTrack | None = None
+
+    @classmethod
+    def of(cls, owner: StreamOwner) -> MediaStream | None:
+        """The owner's stream, or None while it has none."""
+        return None if owner.stream_spec is None else cls(owner)
+
+    @property
+    def _row(self) -> LocalMedia:
+        row = self._owner.stream
+        if row is None:
+            raise LocalProtocolError("the stream is closed: the call is over")
+        return row
+
+    @property
+    def sound(self) -> StreamSound:
+        """Who hears the stream and what it says: for conferences."""
+        return self._owner.sound
+
+    @property
+    def codec(self) -> str:
+        """The codec that we send with, by its RTP encoding name ("PCMU")."""
+        spec = self._owner.stream_spec
+        return "" if spec is None else spec.codec
+
+    @property
+    def direction(self) -> Direction:
+        """The direction as we see it (RFC 3264)."""
+        spec = self._owner.stream_spec
+        return Direction.INACTIVE if spec is None else spec.direction
+
+    @property
+    def ssrc(self) -> int:
+        """The SSRC that we send with."""
+        return self._row.ssrc
+
+    @property
+    def security(self) -> MediaSecurity | None:
+        """Profile, suite and key exchange."""
+        return self._owner.stream_security
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """A snapshot; after the call, the last one."""
+        return self._owner.statistics
+
+    def play(self, source: Source | Track | str | os.PathLike[str] | None) -> None:
+        """Send what `source` gives from the next frame on; None: silence.
+
+        An aiortc track may be given as well, or a WAV file by its path.  Raises ConfigurationError
+        for a track that is not of audio, or a file that cannot be played.
+        What was written and not yet sent is then never sent.
+        """
+        _ = self._row
+        sound = sound_of(source, find_codec(self.codec).sample_rate)
+        talk = self._owner.talk
+        if talk is not None and talk.said is not None:
+            talk.said.flush()
+            talk.on_air = False
+        self._owner.sound.play(sound)
+        self._owner.playing = source is not None
+
+    @property
+    def track(self) -> MediaStreamTrack:
+        """What is heard, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+
+        It goes beside `read` and `record`.  Raises ConfigurationError where aiortc is missing,
+        LocalProtocolError once the call is over.
+        """
+        try:
+            from softphone.media.tracks.receive_track import CallAudioTrack
+        except ImportError as error:
+            raise ConfigurationError(NO_AIORTC) from error
+        if self._track is None or self._track.readyState != "live":
+            self._track = CallAudioTrack(self._owner.sound)
+        return self._track
+
+    # Reading and writing samples ------------------------------------------------------------------
+
+    def use_rates(self, *, read_hz: int | None = None, write_hz: int | None = None) -> None:
+        """At which rates sound is read and written here: 8,000, 16,000 (until it is set), 24,000 or
+        48,000 Hz, whatever the codec's is.
+
+        Raises ConfigurationError for another rate, LocalProtocolError once one is in use.
+        """
+        talk = self._talk
+        if (read_hz is not None and talk.heard) or (write_hz is not None and talk.said):
+            raise LocalProtocolError("sound is read and written already: set the rates before that")
+        talk.read_hz = talk.read_hz if read_hz is None else check_rate(read_hz)
+        talk.write_hz = talk.write_hz if write_hz is None else check_rate(write_hz)
+
+    @property
+    def _talk(self) -> Talk:
+        owner = self._owner
+        if owner.talk is None:
+            talk = owner.talk = Talk()
+            owner.over.add_done_callback(lambda _: talk.close())
+        return owner.talk
+
+    def _heard(self) -> PcmInput:
+        talk = self._talk
+        if talk.heard is None:
+            talk.heard = PcmInput(talk.read_hz)
+            if not self._owner.over.done():
+                self.record(talk.heard)
+            else:
+                talk.heard.close()
+        return talk.heard
+
+    def _said(self) -> PcmOutput:
+        talk, _ = self._talk, self._row
+        if talk.said is None:
+            talk.said = PcmOutput(talk.write_hz)
+        if not talk.on_air:
+            self._owner.sound.play(talk.said)
+            self._owner.playing, talk.on_air = False, True
+        return talk.said
+
+    async def read(self, samples: int | None = None) -> HeardPcm:
+        """The far end's next sound, as it comes (about 20 ms), or exactly `samples`.
+
+        Sound is kept from the first call on, two seconds of it: a reader that is slower misses
+        the oldest (`unread_samples_dropped`).  Empty at the end of the call.  Takes the place of
+        `record`.
+        """
+        return await self._heard().read(samples)
+
+    async def __aiter__(self) -> AsyncIterator[HeardPcm]:
+        """`async for heard in call.audio`: what `read` gives, until the end of the call."""
+        async for heard in self._heard():
+            yield heard
+
+    async def write(self, pcm: PcmLike) -> None:
+        """Say int16[n], or its octets, in pieces of any length, after what was written before.
+
+        Waits while ten seconds are waiting to be sent.  Takes the place of what `play` plays.
+        Raises LocalProtocolError once the call is over.
+        """
+        await self._said().write(pcm)
+
+    async def write_all(self, pieces: AsyncIterable[PcmLike]) -> Mark:
+        """Write what an async iterator gives, and the mark behind it."""
+        async for pcm in pieces:
+            await self.write(pcm)
+        return self.mark()
+
+    def mark(self) -> Mark:
+        """A mark behind all that was written: `await mark.played()` tells when it was sent."""
+        return self._said().mark()
+
+    def flush(self) -> int:
+        """Fall silent from the next frame on; how many samples that were written are not sent."""
+        said = self._talk.said
+        return 0 if said is None else said.flush()
+
+    @property
+    def unread_samples_dropped(self) -> int:
+        """Samples that were too old to wait for `read` any longer."""
+        heard = self._talk.heard
+        return 0 if heard is None else heard.dropped_samples
+
+    async def played(self) -> None:
+        """Wait until the source that is playing has ended and its last sample has been sent.
+
+        Returns at the end of the call, too, and at once when nothing is playing.  What was
+        written has been sent then, too, or flushed.
+        """
+        talk = self._owner.talk
+        if talk is not None and talk.said is not None and talk.on_air:
+            await talk.said.mark().played()
+            return
+        if not self._owner.playing:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def listen(event: MediaEvent) -> None:
+            if isinstance(event, PlaybackEnded) and not done.done():
+                done.set_result(None)
+
+        self._owner.media_listeners.append(listen)
+        ends: set[asyncio.Future[Any]] = {done, self._owner.over}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._owner.media_listeners.remove(listen)
+
+    def record(self, sink: Sink | str | os.PathLike[str] | None) -> None:
+        """Deliver what is received to `sink`; None stops.
+
+        Given the path of a new WAV file, record to that: it is its owner's alone (0600) and
+        appears, whole, when something else is recorded to or the call ends; `RecordingFailed`
+        tells of a full disk.  For a path, raises SecurityShortfall for an encrypted call whose
+        policy forbids it, ConfigurationError for a file that cannot be made.
+        """
+        owner = self._owner
+        if is_path(sink):
+            self.check_recording()
+            _ = self._row
+            path = os.fspath(sink)
+            sink = sink_of(sink, lambda reason: owner.tell(RecordingFailed(path, reason)))
+        owner.sound.record(cast("Sink | None", sink))
+
+    def check_recording(self) -> None:
+        """Raise SecurityShortfall where the call is encrypted and its policy forbids recording."""
+        shortfalls = self._owner.policy.judge_recording(self._owner.security)
+        if shortfalls:
+            raise SecurityShortfall(shortfalls)
+
+    def record_both(self, path: str | os.PathLike[str] | Recording) -> Recording:
+        """Record both sides to a new file: ours left, theirs right, aligned by media time.
+
+        WAV, or by its name .ogg, .opus, .webm, .mka, .mkv, .mp4, .m4a, .flac or .mp3 (PyAV); it is
+        its owner's alone (0600) and appears, whole, when it is closed or the call ends.  `pause`
+        and `resume` leave silence in the place of secrets.  `RecordingFailed` tells of a full disk.
+        Raises SecurityShortfall for an encrypted call whose policy forbids it, ConfigurationError
+        for a file that cannot be made.
+        """
+        owner = self._owner
+        self.check_recording()
+        _ = self._row
+        recording = path if isinstance(path, Recording) else Recording(path)
+        return keep_recording(owner, recording)
+
+    def mute(self, muted: bool = True) -> None:
+        """Send silence in place of the source."""
+        self._owner.media_port.mute(self._row.handle, muted)
+
+    def detect(
+        self,
+        *,
+        digits: bool = False,
+        voice: bool = False,
+        tones: bool = False,
+        answer: bool = False,
+    ) -> Detection:
+        """Detect, in what is received from now on, and tell in the call's events.
+
+        `digits` are DTMF tones, `voice` that somebody begins and stops to speak (and whether that
+        was while we played something), `tones` call progress, fax and beeps, `answer` whether a
+        human or a machine has answered, counted from now.  Sound is decoded for it while it runs.
+        """
+        wanted = Wanted(0)
+        for chosen, kind in zip((digits, voice, tones, answer), Wanted, strict=True):
+            wanted |= kind if chosen else Wanted(0)
+        if not wanted:
+            raise LocalProtocolError("say what is to be detected: digits, voice, tones or answer")
+        return Detection(self._owner, wanted)
+
+    def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
+        """Send DTMF digits as telephone-events (RFC 4733)."""
+        self._owner.media_port.send_digits(self._row.handle, digits, duration_ms=duration_ms)

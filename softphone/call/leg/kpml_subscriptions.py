@@ -1,0 +1,156 @@
+"""Digits that somebody else wants to hear of: KPML subscriptions in a call's dialog (RFC 4730).
+
+CUCM subscribes while a call of ours still collects digits.  Each digit that the application sends
+is reported to whoever waits for it, whatever else it is sent by; those that nobody has heard of
+are kept, the newest of them, for a subscription that does not flush them.  Who subscribes is the
+far end of the dialog, to whom they were sent: what came before is kept from others (section 3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.sip import Body, Request, ServerSubscription
+from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlWatch
+
+__all__ = ["DigitWatches", "check_digits"]
+
+MAXIMUM = 4
+"""Subscriptions of one call at once."""
+
+
+def check_digits(digits: str, *, pauses: str = "") -> None:
+    """Raise ConfigurationError for characters that are neither digits nor pauses."""
+    wrong = sorted({one for one in digits if one.upper() not in "0123456789*#ABCD" + pauses})
+    if wrong:
+        raise ConfigurationError(f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D")
+
+
+class _Timer(Protocol):
+    """What `call_later` gives."""
+
+    def cancel(self) -> None:
+        """Do not run it."""
+
+
+class DigitWatches:
+    """The KPML subscriptions of one call.
+
+    `change` opens a drain of the endpoint, `call_later` runs something after so many seconds.
+    """
+
+    def __init__(
+        self,
+        change: Callable[[], AbstractContextManager[float]],
+        call_later: Callable[[float, Callable[[], None]], _Timer],
+    ) -> None:
+        self._change = change
+        self._call_later = call_later
+        self._timer: _Timer | None = None
+        self._watches: dict[ServerSubscription, KpmlWatch] = {}
+        self._unheard = DigitBuffer()
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    def subscribe(self, subscription: ServerSubscription, request: Request) -> bool:
+        """Take a subscription in, or refuse it (489, 400, 486); whether it was taken."""
+        self._forget_ended()
+        event = request.event
+        digits = event is not None and event.package.lower() == KPML
+        watch = KpmlWatch.parse(request.body) if digits else None
+        taken = False
+        with self._command() as now:
+            if watch is None or len(self._watches) >= MAXIMUM:
+                status = 486 if watch is not None else 400 if digits else 489
+                subscription.reject(status, now=now)
+                return False
+            subscription.accept(now=now)
+            subscription.notify(None, now=now)
+            self._watches[subscription] = watch
+            taken = True
+            self._tell(subscription, watch, watch.begin(self._unheard, now=now), now)
+        self._set_timer()
+        return taken
+
+    def refresh(self, subscription: ServerSubscription, request: Request) -> None:
+        """It was refreshed, perhaps for other digits."""
+        before = self._watches.get(subscription)
+        asked = KpmlWatch.parse(request.body) if request.body else None
+        with self._command() as now:
+            subscription.notify(None, now=now)
+            if before is not None:
+                watch = asked or before
+                self._watches[subscription] = watch
+                self._tell(subscription, watch, watch.begin(before.left, now=now), now)
+        self._set_timer()
+
+    def press(self, digit: str, *, held: float = 0.0) -> bool:
+        """A key was pressed, and `held` for so many seconds; whether anybody listens."""
+        listening = self._each(lambda watch, now: watch.press(digit, held=held, now=now))
+        if not listening:
+            self._unheard.add(KeyPress(digit.upper(), held))
+        self._forget_ended()
+        return listening
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._each(lambda watch, now: watch.expire(now=now))
+
+    def _each(self, ask: Callable[[KpmlWatch, float], list[Body]]) -> bool:
+        """Ask every watch for reports and send them; whether there is any watch."""
+        self._forget_ended()
+        watches = tuple(self._watches.items())
+        for subscription, watch in watches:
+            with self._command() as now:
+                self._tell(subscription, watch, ask(watch, now), now)
+        self._set_timer()
+        return bool(watches)
+
+    def _tell(
+        self, subscription: ServerSubscription, watch: KpmlWatch, reports: list[Body], now: float
+    ) -> None:
+        for report in reports:
+            if watch.over and report is reports[-1]:
+                subscription.terminate(now=now, body=report)
+            else:
+                subscription.notify(report, now=now)
+
+    def _set_timer(self) -> None:
+        """Come back when the next watch's time is up."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._forget_ended()
+        due = [watch.next_timer for watch in self._watches.values() if watch.next_timer is not None]
+        if due:
+            with self._command() as now:
+                self._timer = self._call_later(max(0.0, min(due) - now), self._expire)
+
+    def close(self) -> None:
+        """The call is over: everybody is told."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for subscription, watch in self._watches.items():
+            if not subscription.over:
+                with self._command() as now:
+                    subscription.terminate(now=now, body=watch.end())
+        self._watches.clear()
+
+    def _forget_ended(self) -> None:
+        for subscription, watch in self._watches.items():
+            if subscription.over:
+                self._unheard.inherit(watch.left)
+        self._watches = {s: w for s, w in self._watches.items() if not s.over}
+
+    @contextmanager
+    def _command(self) -> Iterator[float]:
+        """A drain; a subscriber that has left in the same one wants nothing any more."""
+        try:
+            with self._change() as now:
+                yield now
+        except LocalProtocolError:
+            return

@@ -1,0 +1,500 @@
+"""One call's life: its INVITE usage, its negotiation and its policy, joined.
+
+A `Leg` takes the SIP events of one usage and gives commands back within the same drain.  The
+policy is judged here and nowhere else, before any media row opens or changes; what is refused
+ends the call, or leaves the session as it was, and never falls back in silence.
+`outgoing` and `incoming` add how a call comes about; `call.Call` is what the application holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from softphone.call.audio_stream import Talk
+from softphone.call.leg.dtmf import DigitInbox, DigitMethod
+from softphone.call.leg.event_queue import Mailbox
+from softphone.call.leg.far_end_security import FarEnds
+from softphone.call.leg.negotiation import MediaSetup, Negotiation, Proposal
+from softphone.call.leg.peer_name import Names, NameTag, no_names
+from softphone.call.leg.refusal import Unacceptable, reason_header
+from softphone.call.leg.security import signaling_security
+from softphone.errors import LocalProtocolError, NotAcceptable, SoftphoneError
+from softphone.events import (
+    CallEnded,
+    CallEvent,
+    CallState,
+    DigitReceived,
+    Direction,
+    EndedBy,
+    HoldChanged,
+    SecurityChanged,
+    SecurityRefused,
+    StreamStatistics,
+)
+from softphone.fast_dataclass import quick
+from softphone.media import (
+    DigitDetected,
+    LocalMedia,
+    MediaEvent,
+    MediaFailed,
+    MediaPort,
+    PayloadTypeChanged,
+    PlaybackEnded,
+    StreamSpec,
+)
+from softphone.media.audio import StreamSound
+from softphone.personas import StandardPersona
+from softphone.sans_io import Flow
+from softphone.security import (
+    MediaSecurity,
+    SecurityShortfall,
+    SecurityState,
+    Shortfall,
+    ShortfallCode,
+    SignalingSecurity,
+)
+from softphone.sip import Endpoint, InviteUsage, NameAddr, Request, Response
+
+__all__ = ["HeaderFields", "Leg", "LegSetup", "TimerHandle"]
+
+logger = logging.getLogger("softphone.call")
+
+HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
+
+FAR_END_PATIENCE = 5.0
+"""Seconds that a server may take after the answer to say what the far end is."""
+
+_FAR_END = frozenset(
+    {
+        ShortfallCode.FAR_END_UNKNOWN,
+        ShortfallCode.FAR_END_NOT_SECURE,
+        ShortfallCode.FAR_END_AUTHENTICATED,
+    }
+)
+
+
+def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
+    return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
+
+
+class TimerHandle(Protocol):
+    """What `LegSetup.call_later` gives."""
+
+    def cancel(self) -> None:
+        """Call nothing any more."""
+
+
+def _nothing() -> None:
+    """What follows where nothing has to."""
+
+
+def _say_nothing(_: SecurityState) -> HeaderFields:
+    return ()
+
+
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSetup:
+    """What a leg needs of its account.
+
+    `change` opens a drain of the endpoint (`with change() as now`).  `adopt(owner, handler)` has
+    the events of a usage or subscription given to `handler`.  `vouched` says whether the server at
+    the other end of a flow speaks for far ends; `direct` whether the account calls peers
+    themselves, without a server.  `agent` goes into Warning; `announce` gives header
+    fields for our 200 to an INVITE (a server says there what the call's security is).
+    """
+
+    endpoint: Endpoint
+    change: Callable[[], AbstractContextManager[float]]
+    call_later: Callable[[float, Callable[[], None]], TimerHandle]
+    adopt: Callable[[object, Callable[[Any], None]], None]
+    media: MediaSetup
+    persona: StandardPersona
+    vouched: Callable[[Flow | None], bool]
+    direct: bool = False
+    agent: str = "softphone"
+    fips: bool = False
+    announce: Callable[[SecurityState], HeaderFields] = _say_nothing
+    digits_by: DigitMethod = DigitMethod.AUTO
+    names: Names = no_names
+
+
+class Leg:
+    """What both sides share.  Few calls set all: 30 attributes take a fifth of the room of 40."""
+
+    handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {}
+    usage: InviteUsage | None = None
+    failure: SoftphoneError | None = None
+    refused: tuple[Shortfall, ...] = ()
+    explanation = ""
+    final_statistics: StreamStatistics | None = None
+    final_security: SecurityState | None = None
+    held_by_policy = False
+    """Whether the call has fallen below its policy and its media is stopped for that."""
+    playing = False
+    talk: Talk | None = None
+    _seen: Flow | None = None
+    _generation = 0
+    _shown: SecurityState | None = None
+    _patience: TimerHandle | None = None
+    _waiting: Proposal | None = None
+
+    def __init__(self, setup: LegSetup) -> None:
+        self.setup = setup
+        self.policy = setup.media.policy
+        self.negotiation = self.make_negotiation(setup.media)
+        self.state = CallState.TRYING
+        self.mailbox: Mailbox[CallEvent] = Mailbox()
+        self.name = NameTag(setup.names, self.mailbox)
+        loop = asyncio.get_running_loop()
+        self.confirmed: asyncio.Future[None] = loop.create_future()
+        self.over: asyncio.Future[CallEnded] = loop.create_future()
+        self.sound = StreamSound(self)
+        self._digits_seen = DigitInbox()
+        self.media_listeners: list[Callable[[MediaEvent], None]] = []
+        self._signaling = SignalingSecurity()
+        self.far_ends = FarEnds(setup.persona, setup.vouched, direct=setup.direct)
+        self._once_open: Callable[[], None] = _nothing
+
+    def make_negotiation(self, media: MediaSetup) -> Negotiation:
+        """A fresh negotiation whose media events come to this leg."""
+        return Negotiation(media, self._media_event)
+
+    # What is known
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries the dialog."""
+        usage = self.usage
+        return None if usage is None else usage.flow
+
+    @property
+    def peer(self) -> NameAddr:
+        """Who is at the other end, as signaled."""
+        if self.usage is None:
+            raise LocalProtocolError("the call has not been started")
+        return self.usage.remote
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now."""
+        if self.final_security is not None:
+            return self.final_security
+        return self._state_with(self.negotiation.media)
+
+    def _state_with(self, media: Sequence[MediaSecurity]) -> SecurityState:
+        flow = self.flow
+        if flow is not None:
+            # While a lost connection is being replaced, the call has what it had.
+            self._look_at(flow)
+        far = self.far_ends
+        fips = self.setup.fips
+        return SecurityState(self._signaling, tuple(media), far.level, fips, far.by_word)
+
+    def _look_at(self, flow: Flow) -> None:
+        if flow is not self._seen:
+            self._seen, self._signaling = flow, signaling_security(flow)
+
+    # Events
+
+    def handle(self, event: Any) -> None:
+        """Take one SIP event of this leg's usage."""
+        self.contain(lambda: self._take(event))
+
+    def _take(self, event: Any) -> None:
+        message = getattr(event, "response", None) or getattr(event, "request", None)
+        if not isinstance(message, Request | Response):
+            message = None
+        # A better word counts after the media that comes with it: no lock is shown in between.
+        later = self._shown is not None and message is not None and message.content is not None
+        if message is not None and self.state is not CallState.TERMINATED:
+            self._hear(message, only_lower=later)
+        handler = self.handlers.get(type(event))
+        if handler is not None and self.state is not CallState.TERMINATED:
+            handler(self, event)
+        if later and message is not None and self.state is not CallState.TERMINATED:
+            self._hear(message)
+
+    def contain(self, work: Callable[[], None]) -> None:
+        """Run what a message or a timer brought about.
+
+        What goes wrong ends this call and no other: all of an account's share one drain.
+        """
+        try:
+            work()
+        except SoftphoneError as error:
+            logger.warning("a call had to be ended: %s", error)
+            self.fail(Unacceptable(399, str(error)), status=500)
+
+    def command(self, give: Callable[[float], object]) -> bool:
+        """Give a command to the endpoint; False when the far end was faster.
+
+        Then the event that says what it did is on its way.
+        """
+        try:
+            with self.setup.change() as now:
+                give(now)
+        except LocalProtocolError as error:
+            logger.info("overtaken by the far end: %s", error)
+            return False
+        return True
+
+    def tell(self, event: CallEvent) -> None:
+        """Tell the application of what was heard."""
+        self.mailbox.put(event)
+
+    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+        """Tell of a digit, unless it has come by another way already."""
+        if self._digits_seen.take(digit, via, asyncio.get_running_loop().time()):
+            self.mailbox.put(DigitReceived(digit, duration_ms, via))
+
+    def _media_event(self, event: MediaEvent) -> None:
+        if isinstance(event, DigitDetected):
+            self.tell_digit(event.digit, event.duration_ms, "rfc4733")
+        elif isinstance(event, PayloadTypeChanged):
+            handle, number = event.handle, event.payload_type
+            self.contain(lambda: self.negotiation.follow(handle, number))
+        elif isinstance(event, PlaybackEnded):
+            self.playing = False
+        elif isinstance(event, MediaFailed):
+            reason = event.reason
+            self.contain(lambda: self.hang_up(500, reason))
+        for listener in tuple(self.media_listeners):
+            listener(event)
+
+    def _hear(self, message: Request | Response, *, only_lower: bool = False) -> None:
+        """Take the word about the far end that a message may bring."""
+        if not self.negotiation.media and not self.waiting:
+            self.far_ends.speaker = self.far_ends.speaker_of(message)
+        self.far_ends.hear(message, self.usage, self.flow, only_lower=only_lower)
+        self.reconsider()
+
+    def listen_to(self, tag: str) -> None:
+        """The session is this fork's from now on."""
+        self.far_ends.speaker = tag or self.far_ends.speaker
+
+    # Judging: the one place
+
+    def judge(self, proposal: Proposal) -> tuple[Shortfall, ...]:
+        """What keeps a proposal from being accepted."""
+        return self.policy.judge(self._state_with(proposal.media))
+
+    def settle(
+        self,
+        proposal: Proposal,
+        *,
+        accepted: Callable[[], None],
+        patience: float | None = FAR_END_PATIENCE,
+    ) -> tuple[Shortfall, ...]:
+        """Put a proposal in force if policy allows; gives the shortfalls if it does not.
+
+        When only the far end's level is missing, media stays closed until the server has said it,
+        for `patience`; `accepted` is called once media is open.
+        """
+        shortfalls = self.judge(proposal)
+        if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
+            # What may not be heard is held: the session may change as long as nothing flows.
+            shortfalls = ()
+        if shortfalls and not _only_unknown(shortfalls):
+            return shortfalls
+        self._stop_waiting()
+        self.negotiation.agree()
+        if shortfalls:
+            self._wait_for_far_end(proposal, accepted, patience)
+        else:
+            self._commit(proposal)
+            accepted()
+        return ()
+
+    def _commit(self, proposal: Proposal) -> None:
+        before = self.negotiation.direction
+        first = self._shown is None
+        after = self._state_with(proposal.media)
+        if self._shown is not None and after.level < self._shown.level:
+            self._generation += 1
+        self.negotiation.commit(self._generation, silent=self.held_by_policy)
+        self.show(self.security)
+        if not first:
+            self.tell_direction(before)
+
+    def tell_direction(self, before: Direction) -> None:
+        """Tell of another direction of the audio."""
+        if before is not self.negotiation.direction:
+            self.mailbox.put(HoldChanged(self.negotiation.direction, self.changed_by))
+
+    @property
+    def changed_by(self) -> EndedBy:
+        """Who is changing the session at the moment."""
+        return EndedBy.REMOTE
+
+    def _wait_for_far_end(
+        self, proposal: Proposal, accepted: Callable[[], None], patience: float | None
+    ) -> None:
+        # What another fork had opened is not the call any more.
+        self.negotiation.silence()
+        self._waiting, self._once_open = proposal, accepted
+        if patience is not None:
+            self._be_patient(patience)
+
+    def _look_again(self, proposal: Proposal) -> None:
+        shortfalls = self.judge(proposal)
+        if not shortfalls:
+            once_open = self._once_open
+            self._stop_waiting()
+            self._commit(proposal)
+            once_open()
+        elif not _only_unknown(shortfalls):
+            self.refuse(shortfalls)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether media waits for the server's word about the far end."""
+        return self._waiting is not None
+
+    @property
+    def what_waits(self) -> Callable[[], None]:
+        """What is to be called once the media that waits is open."""
+        return self._once_open
+
+    def await_far_end(self, accepted: Callable[[], None]) -> None:
+        """The answer is there: media that waits has `FAR_END_PATIENCE` left to be opened."""
+        self._once_open = accepted
+        self._be_patient(FAR_END_PATIENCE)
+
+    def give_up_waiting(self) -> None:
+        """Nobody has said what the far end is: what waits for that is refused."""
+        if self._waiting is not None:
+            self.refuse(self.judge(self._waiting))
+
+    def _be_patient(self, seconds: float) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = self.setup.call_later(seconds, lambda: self.contain(self.give_up_waiting))
+
+    def _stop_waiting(self) -> None:
+        self._waiting, self._once_open = None, _nothing
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def reconsider(self) -> None:
+        """What is known of the connection or the far end has changed: judge again, and show it."""
+        if self._waiting is not None:
+            self._look_again(self._waiting)
+        if self._shown is None or self.state is CallState.TERMINATED:
+            return
+        state = self.security
+        if state.level < self._shown.level:
+            self._generation += 1
+            self.negotiation.restamp(self._generation)
+        self.show(state)
+        shortfalls = self.policy.judge(state)
+        if shortfalls and self.negotiation.media and not self.waiting:
+            self.dropped(shortfalls)
+
+    def show(self, state: SecurityState) -> None:
+        """Tell of a change of the security state, which is `state` now."""
+        if self._shown is not None and state != self._shown:
+            self.mailbox.put(SecurityChanged(self._shown, state))
+        self._shown = state
+
+    # Refusing and ending
+
+    def dropped(self, shortfalls: tuple[Shortfall, ...]) -> None:
+        """The call in force has fallen below its policy."""
+        self.refuse(shortfalls)
+
+    def refuse(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
+        """End the call on security grounds: nothing of it goes on."""
+        if self.state is CallState.TERMINATED:
+            return
+        error = SecurityShortfall(shortfalls)
+        self.refused = shortfalls
+        self.explanation = explanation or str(error)
+        self.mailbox.put(SecurityRefused(shortfalls))
+        self._close(CallEnded(EndedBy.POLICY, 488, self.explanation), error)
+
+    def fail(self, refusal: Unacceptable, *, status: int = 488) -> None:
+        """End the call because something in it could not be accepted."""
+        if self.state is CallState.TERMINATED:
+            return
+        if refusal.shortfalls:
+            self.refuse(refusal.shortfalls, refusal.explanation)
+            return
+        self.explanation = refusal.explanation
+        error = NotAcceptable(refusal.explanation, status=status, reason="Not Acceptable Here")
+        self._close(CallEnded(EndedBy.LOCAL, status, refusal.explanation), error)
+
+    def hang_up(self, status: int = 0, text: str = "") -> None:
+        """End the call, whatever its state: CANCEL, a refusal, or BYE."""
+        if self.state is not CallState.TERMINATED:
+            self._close(CallEnded(EndedBy.LOCAL, status, text), None)
+
+    def _close(self, ended: CallEnded, error: SoftphoneError | None) -> None:
+        """Media first, then the signaling, so that nothing is heard or sent in between."""
+        self.finish(ended, error)
+        if self.usage is not None:
+            self._leave(self.usage, ended.status, ended.reason)
+
+    def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
+        headers = (reason_header(status, text),) if status else ()
+        self.command(lambda now: usage.bye(now=now, headers=headers))
+
+    def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
+        """The call is over: close its media and tell everybody, once."""
+        if self.state is CallState.TERMINATED:
+            return
+        self._stop_waiting()
+        self.failure = error
+        self.final_security = self.security
+        self._keep_statistics()
+        self.state = CallState.TERMINATED
+        self.negotiation.close()
+        self.sound.close()
+        if not self.confirmed.done():
+            self.confirmed.cancel()
+        self.over.set_result(ended)
+        self.mailbox.put(ended)
+        self.mailbox.close()
+
+    def _keep_statistics(self) -> None:
+        audio = self.negotiation.audio
+        if audio is not None and self.negotiation.spec is not None:
+            self.final_statistics = self.setup.media.port.statistics(audio.handle)
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Of the audio stream, now or at the end."""
+        if self.final_statistics is not None:
+            return self.final_statistics
+        audio = self.negotiation.audio
+        if audio is None or self.negotiation.spec is None or self.state is CallState.TERMINATED:
+            return StreamStatistics()
+        return self.setup.media.port.statistics(audio.handle)
+
+    # What `streams.MediaStream` needs
+
+    @property
+    def media_port(self) -> MediaPort:
+        """The engine's port."""
+        return self.setup.media.port
+
+    @property
+    def stream(self) -> LocalMedia | None:
+        """The audio row, None once the call is over."""
+        return None if self.state is CallState.TERMINATED else self.negotiation.audio
+
+    @property
+    def stream_spec(self) -> StreamSpec | None:
+        """The audio stream as it was opened last."""
+        return self.negotiation.spec
+
+    @property
+    def stream_security(self) -> MediaSecurity | None:
+        """The audio stream's security, after the end too."""
+        return next((m for m in self.security.media if m.media == "audio"), None)

@@ -1,0 +1,192 @@
+"""One kind of media of a call: its row in the media engine, and what the row was opened with."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from softphone.call.leg.refusal import unreachable
+from softphone.call.leg.rtcp_xr_demand import AS_ASKED, ReportDemand
+from softphone.call.leg.video_setup import video_spec
+from softphone.events import Direction
+from softphone.media import LocalMedia, SrtpKey, StreamHandle, StreamSpec
+from softphone.sans_io import Address
+from softphone.sdp import NegotiatedCodec, NegotiatedMedia
+from softphone.security import KeyExchange, MediaSecurity
+from softphone.srtp import Agreement, KeyPlan
+
+__all__ = ["MediaRow", "RowPort", "security_of"]
+
+
+class RowPort(Protocol):
+    """What a row needs of the port that it is on, of audio or of video."""
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Start the stream, or change it."""
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """Set what flows."""
+
+    def close(self, handle: StreamHandle) -> None:
+        """End the stream."""
+
+
+def security_of(media: NegotiatedMedia, agreement: Agreement | None) -> MediaSecurity:
+    """The security that a stream has, or would have."""
+    if agreement is None:
+        return MediaSecurity(media.media, media.profile)
+    return MediaSecurity(media.media, media.profile, agreement.suite, KeyExchange.SDES)
+
+
+class MediaRow:
+    """A row and its keys.  `spec` is how it was opened last, None before.
+
+    `host` is our own address, of whose family the far end's must be.
+    """
+
+    def __init__(
+        self,
+        port: RowPort,
+        local: LocalMedia,
+        plan: KeyPlan,
+        *,
+        cname: str,
+        reports: ReportDemand = AS_ASKED,
+        host: str,
+    ) -> None:
+        self.local = local
+        self.plan = plan
+        self.spec: StreamSpec | None = None
+        self.security: MediaSecurity | None = None
+        self._port = port
+        self._cname = cname
+        self._reports = reports
+        self._host = host
+        self._codecs: tuple[NegotiatedCodec, ...] = ()
+        self.closed = False
+        self._silent = False
+
+    def open(
+        self,
+        media: NegotiatedMedia,
+        agreement: Agreement | None,
+        *,
+        generation: int,
+        silent: bool = False,
+    ) -> None:
+        """Open the row, or change it; with `silent` nothing flows whatever was negotiated."""
+        if self.closed:
+            return
+        spec = self._spec(media, agreement, generation)
+        if media.media == "video":
+            spec = video_spec(spec, media)
+        self._codecs = media.codecs
+        self._silent = silent
+        self.security = security_of(media, agreement)
+        self._reopen(spec)
+
+    def _reopen(self, spec: StreamSpec) -> None:
+        if self._silent:
+            spec = replace(spec, direction=Direction.INACTIVE)
+        self.spec = spec
+        self._port.open(self.local.handle, spec)
+
+    def restamp(self, generation: int) -> None:
+        """Stamp a newer security generation on what is delivered from now on."""
+        if self.spec is not None and not self.closed:
+            self._reopen(replace(self.spec, security_generation=generation))
+
+    def silence(self) -> None:
+        """Let nothing flow, until the row is opened again."""
+        self._silent = True
+        if self.spec is not None and not self.closed:
+            self.spec = replace(self.spec, direction=Direction.INACTIVE)
+            self._port.set_direction(self.local.handle, Direction.INACTIVE)
+
+    def drop(self) -> None:
+        """The stream was removed from the session (RFC 3264 section 8.2)."""
+        self.silence()
+        self.security = None
+
+    def follow(self, payload_type: int) -> None:
+        """The far end sends another of the codecs that its answer took up: so do we from now on.
+
+        RFC 3264 section 6.1: whoever offered must be ready for any codec of the answer.
+        """
+        codec = next((c for c in self._codecs if c.receive_payload_type == payload_type), None)
+        if codec is None or self.spec is None or self.closed:
+            return
+        changed = replace(
+            self.spec,
+            codec=codec.name.upper(),
+            payload_type=codec.send_payload_type,
+            receive_payload_type=codec.receive_payload_type,
+            fmtp=codec.fmtp or "",
+            other_payload_types=_others(self._codecs, codec),
+            other_codecs=_names(self._codecs, codec),
+        )
+        self._reopen(changed)
+
+    def close(self) -> None:
+        """Close the row, once."""
+        if not self.closed:
+            self.closed = True
+            self._port.close(self.local.handle)
+
+    def _spec(
+        self, media: NegotiatedMedia, agreement: Agreement | None, generation: int
+    ) -> StreamSpec:
+        event = media.telephone_event
+        remote, remote_rtcp = self._remote(media)
+        send = receive = None
+        if agreement is not None:
+            send = SrtpKey(agreement.suite, agreement.send_key)
+            receive = SrtpKey(agreement.suite, agreement.receive_key)
+        return StreamSpec(
+            remote=remote,
+            codec=media.codec.name.upper(),
+            payload_type=media.codec.send_payload_type,
+            receive_payload_type=media.codec.receive_payload_type,
+            fmtp=media.codec.fmtp or "",
+            other_payload_types=_others(media.codecs, media.codec),
+            other_codecs=_names(media.codecs, media.codec),
+            comfort_noise=media.comfort_noise,
+            telephone_event_rate=None if event is None else event.clock_rate,
+            telephone_event=None if event is None else event.send_payload_type,
+            receive_telephone_event=None if event is None else event.receive_payload_type,
+            remote_rtcp=remote_rtcp,
+            rtcp_mux=media.rtcp_mux,
+            ptime_ms=media.ptime_ms,
+            direction=media.direction,
+            send_key=send,
+            receive_key=receive,
+            security_generation=generation,
+            cname=self._cname,
+            measured=self._reports.measured,
+            extended_reports=self._reports.sent(media.extended_reports),
+        )
+
+    def _remote(self, media: NegotiatedMedia) -> tuple[Address, Address]:
+        """Where RTP and RTCP go.
+
+        An unspecified address is a hold and no place (RFC 3264 section 8.4): RTCP goes on to the
+        last one.  An `a=rtcp` that names a place out of reach counts for its port only.
+        """
+        host, port = media.remote_address
+        if self.spec is not None and ipaddress.ip_address(host).is_unspecified:
+            spec = self.spec
+            return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
+        rtcp_host, rtcp_port = media.remote_rtcp
+        return (host, port), (host if unreachable(rtcp_host, self._host) else rtcp_host, rtcp_port)
+
+
+def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:
+    """The numbers of the codecs that may arrive beside the chosen one."""
+    return tuple(c.receive_payload_type for c in codecs if c is not chosen)
+
+
+def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
+    """Their names."""
+    return tuple(c.name.upper() for c in codecs if c is not chosen)

@@ -1,0 +1,488 @@
+"""One call's media as it is negotiated: SDP, SDES keys and media rows, joined.
+
+    body = negotiation.offer()                        outcome = negotiation.receive_offer(body)
+    outcome = negotiation.receive_answer(body)        (`outcome.body` is the answer)
+
+Either gives a `Proposal`, whose `media` the call's policy is judged on, or `Unacceptable` with
+the reasons.  Nothing changes on the wire before `commit`; `rollback` leaves the session as it was
+(RFC 3264 section 8, RFC 3261 section 14.1).  What the media must be (`srtp`) is enforced here on
+offers and answers in both directions, the level of the whole call is judged by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from softphone.call.leg.capabilities import capabilities
+from softphone.call.leg.media_row import MediaRow, security_of
+from softphone.call.leg.refusal import (
+    SDP_TYPE,
+    Unacceptable,
+    clear_refused,
+    no_key,
+    not_agreed,
+    read_description,
+    sentences,
+    unreachable,
+)
+from softphone.call.leg.rtcp_xr_demand import AS_ASKED, ReportDemand
+from softphone.call.leg.video_setup import VideoSetup
+from softphone.errors import LocalProtocolError
+from softphone.events import Direction
+from softphone.fast_dataclass import quick
+from softphone.media import (
+    EventCallback,
+    LocalMedia,
+    MediaPort,
+    StreamHandle,
+    StreamSpec,
+    VideoStream,
+)
+from softphone.sans_io import Entropy
+from softphone.sdp import (
+    AnswerMismatch,
+    CryptoLine,
+    NegotiatedMedia,
+    OfferedMedia,
+    Session,
+)
+from softphone.sdp import LocalMedia as LocalLine
+from softphone.security import (
+    CryptoSuite,
+    MediaSecurity,
+    SecurityPolicy,
+    SrtpPolicy,
+)
+from softphone.sip import Body
+from softphone.srtp import Agreement, KeyPlan, choose
+
+__all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
+
+
+def _nothing() -> None:
+    """Nobody can be asked for a picture."""
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class MediaSetup:
+    """What a negotiation works with.
+
+    `fallback` is whether RTP/AVP may answer our RTP/SAVP, where the policy leaves it open.
+    `video` None: video is neither offered nor answered.
+    """
+
+    port: MediaPort
+    policy: SecurityPolicy
+    entropy: Entropy
+    host: str
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    cname: str = "softphone"
+    on_event: EventCallback | None = None
+    fallback: bool = True
+    comfort_noise: bool = False
+    video: VideoSetup | None = None
+    reports: ReportDemand = AS_ASKED
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A description that could be agreed: `body` is the answer to send, for an offer received.
+
+    `notes` say which crypto lines were passed over, and why.
+    """
+
+    media: tuple[MediaSecurity, ...]
+    direction: Direction
+    body: Body | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What a stream becomes at `commit`."""
+
+    row: MediaRow
+    media: NegotiatedMedia
+    agreement: Agreement | None
+    answered: bool = False
+    """Whether the answer is ours: its keys are then in force only once it is committed."""
+
+    @property
+    def security(self) -> MediaSecurity:
+        return security_of(self.media, self.agreement)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An exchange that was judged and not yet committed.
+
+    `final` is False for an early answer.  `agreed` says that its answer has been sent or taken:
+    then it cannot be undone, even while its rows wait.  `before` is one that waited when this
+    one began.
+    """
+
+    candidates: list[_Candidate] = field(default_factory=list)
+    final: bool = False
+    agreed: bool = False
+    before: _Pending | None = None
+
+
+class Negotiation:
+    """The media of one call leg; see the module's docstring."""
+
+    def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
+        """`on_event` gets the media events of this leg, in place of `setup.on_event`."""
+        self.setup = setup
+        self._on_event = on_event or setup.on_event
+        self._session = Session(
+            capabilities(
+                tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports.attribute
+            ),
+            address=setup.host,
+            session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
+        )
+        self._rows: dict[str, MediaRow] = {}
+        self._pending = _Pending()
+        self.ask_for_picture: Callable[[], None] = _nothing
+        self.held = False
+        """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
+
+    # What is in force
+
+    @property
+    def media(self) -> tuple[MediaSecurity, ...]:
+        """The security of every stream in force."""
+        return tuple([r.security for r in self._rows.values() if r.security is not None])
+
+    @property
+    def audio(self) -> LocalMedia | None:
+        """The row of the audio stream."""
+        row = self._rows.get("audio")
+        return None if row is None else row.local
+
+    @property
+    def video(self) -> VideoStream | None:
+        """The video stream, while the session has one."""
+        row, video = self._rows.get("video"), self.setup.video
+        if row is None or row.security is None or row.closed or video is None:
+            return None
+        return video.port.stream(row.local.handle)
+
+    @property
+    def spec(self) -> StreamSpec | None:
+        """The audio stream as it was opened last."""
+        row = self._rows.get("audio")
+        return None if row is None else row.spec
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of the audio stream in force, as we see it."""
+        spec = self.spec
+        return Direction.INACTIVE if spec is None else spec.direction
+
+    @property
+    def offer_pending(self) -> bool:
+        """Whether an offer waits for its answer."""
+        return self._session.offer_pending
+
+    # Offering
+
+    def offer(self, *, full: bool = False) -> Body:
+        """Our offer: RTP/SAVP with every allowed suite, or RTP/AVP where SRTP is off.
+
+        Raises NoPortFree, and LocalProtocolError while an offer is pending.
+        """
+        return self._offer(Direction.SENDONLY if self.held else Direction.SENDRECV, full=full)
+
+    def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
+        """Key the audio by these from the next offer on.  Raises NoPortFree."""
+        self._row("audio").plan.use(suites)
+
+    def repeat(self) -> None:
+        """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).
+
+        Raises LocalProtocolError when nothing was agreed, or an offer is pending.
+        """
+        ours = self._session.local
+        line = next((m for m in ours.media if m.media == "audio"), None) if ours else None
+        if ours is None or line is None:
+            raise LocalProtocolError("there is no session to refresh")
+        self._offer(ours.direction_of(line), full=False)
+
+    def _offer(self, direction: Direction, *, full: bool) -> Body:
+        row = self._row("audio")
+        demand = self.setup.policy.srtp
+        secure = demand is not SrtpPolicy.OFF
+        current = self._session.negotiated
+        clear = bool(current) and row.plan.current is None
+        if demand is SrtpPolicy.OPTIONAL and clear and not full:
+            # What was agreed in clear is not re-opened as SRTP by a mere hold.
+            secure = False
+        # SRTP under RTP/AVP is understood and never offered; RTP/SAVPF is kept.
+        profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
+        media = ["audio"]
+        if self.setup.video is not None and (self.setup.video.offer or self.video is not None):
+            media.append("video")
+        lines = [
+            self._line(kind, profile if secure else "RTP/AVP", direction, full) for kind in media
+        ]
+        return Body(SDP_TYPE, self._session.offer(lines).encode())
+
+    def _line(self, media: str, profile: str, direction: Direction, full: bool) -> LocalLine:
+        row = self._row(media)
+        secure = "SAVP" in profile
+        return LocalLine(
+            media,
+            row.local.rtp_port,
+            profile=profile,
+            direction=direction,
+            crypto=row.plan.offer(full=full, direction=direction) if secure else (),
+            rtcp_port=row.local.rtcp_port,
+        )
+
+    def receive_answer(self, body: Body | None, *, final: bool = True) -> Proposal | Unacceptable:
+        """Judge the answer to our offer; `final` False is an early one (RFC 3261 13.2.1)."""
+        description = read_description(body)
+        if isinstance(description, Unacceptable):
+            return description
+        if not self._session.offer_pending:
+            return Unacceptable(399, "no offer of ours waits for this answer")
+        try:
+            negotiated = self._session.receive_answer(description, final=final)
+        except AnswerMismatch as error:
+            return Unacceptable(399, f"the answer does not fit our offer: {error}")
+        if not negotiated:
+            return Unacceptable(304, "the answer refuses every media stream")
+        pending = _Pending(final=final)
+        notes: list[str] = []
+        for media in negotiated:
+            away = unreachable(media.remote_address[0], self.setup.host)
+            candidate = away or self._judge_answer(media, notes, final=final)
+            if isinstance(candidate, Unacceptable):
+                return candidate
+            pending.candidates.append(candidate)
+        self._pending = pending
+        return self._propose(notes=notes)
+
+    def complete(self, body: Body) -> Unacceptable | None:
+        """An early answer that is in force already has become final (RFC 3262 section 5)."""
+        waiting = self._pending
+        outcome = self.receive_answer(body)
+        if isinstance(outcome, Unacceptable):
+            return outcome
+        self.agree()
+        if not waiting.candidates:
+            self._pending = _Pending()
+        return None
+
+    def _judge_answer(
+        self, media: NegotiatedMedia, notes: list[str], *, final: bool
+    ) -> _Candidate | Unacceptable:
+        row = self._row(media.media)
+        secure = "SAVP" in media.profile
+        if secure and not media.local_crypto:
+            return Unacceptable(302, f"the answer is {media.profile} and our offer was RTP/AVP")
+        if not media.local_crypto or not (secure or media.remote_crypto):
+            return self._clear(row, media, "answer")
+        outcome = row.plan.receive_answer(
+            media.remote_crypto,
+            remote=media.remote_address,
+            direction=media.direction,
+            final=final,
+        )
+        if isinstance(outcome, Agreement):
+            return _Candidate(row, media, outcome)
+        notes.extend(sentences(outcome))
+        if secure:
+            return no_key("answer", media.profile, outcome)
+        return self._clear(row, media, "answer")
+
+    # Answering
+
+    def receive_offer(self, body: Body | None) -> Proposal | Unacceptable:
+        """Judge an offer and prepare the answer.  Raises NoPortFree."""
+        description = read_description(body)
+        if isinstance(description, Unacceptable):
+            return description
+        if self._session.offer_pending:
+            return Unacceptable(399, "an offer waits for its answer already")
+        offered = self._session.receive_offer(description)
+        chosen = self._session.choose(offered, worth=self._worth)
+        host = self.setup.host
+        refusal = next(filter(None, (unreachable(c.remote_address[0], host) for c in chosen)), None)
+        if refusal is None and not any(line.media == "audio" for line in chosen):
+            refusal = self._explain(offered)
+        if refusal is not None:
+            self._session.rollback()
+            return refusal
+        notes: list[str] = []
+        lines: dict[int, LocalLine] = {}
+        agreements: dict[int, Agreement] = {}
+        for line in chosen:
+            row = self._row(line.media)
+            agreement = self._agree(row, line, notes)
+            if agreement is not None:
+                agreements[line.index] = agreement
+            lines[line.index] = LocalLine(
+                line.media,
+                row.local.rtp_port,
+                direction=self._answer_direction(line.direction),
+                crypto=() if agreement is None else (agreement.local,),
+                rtcp_port=row.local.rtcp_port,
+                index=line.index,
+            )
+        answer = self._session.answer(lines)
+        waiting = self._pending if self._pending.agreed else None
+        self._pending = _Pending(final=True, before=waiting)
+        for media in self._session.negotiated:
+            row = self._row(media.media)
+            candidate = _Candidate(row, media, agreements.get(media.index), answered=True)
+            self._pending.candidates.append(candidate)
+        return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
+
+    def _answer_direction(self, most: Direction) -> Direction:
+        if not self.held:
+            return most
+        return Direction.SENDONLY if most.sends else Direction.INACTIVE
+
+    def _agree(self, row: MediaRow, line: OfferedMedia, notes: list[str]) -> Agreement | None:
+        """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
+        if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
+            return None
+        outcome = row.plan.answer(line.crypto, remote=line.remote_address, direction=line.direction)
+        if isinstance(outcome, Agreement):
+            return outcome
+        notes.extend(sentences(outcome))
+        return None
+
+    def _usable(self, lines: Sequence[CryptoLine]) -> bool:
+        return choose(lines, allowed=self.setup.policy.suites).crypto is not None
+
+    def _worth(self, line: OfferedMedia) -> int | None:
+        """SRTP first, SRTP under RTP/AVP second, clear last and only where it is allowed."""
+        demand = self.setup.policy.srtp
+        if demand is SrtpPolicy.OFF:
+            return None if line.secure else 1
+        if self._usable(line.crypto):
+            return 3 if line.secure else 2
+        return None if line.secure or demand is SrtpPolicy.REQUIRED else 1
+
+    def _explain(self, offered: Sequence[OfferedMedia]) -> Unacceptable:
+        """Why no audio line of an offer could be used."""
+        audio = [line for line in offered if line.media == "audio"]
+        if not audio:
+            return Unacceptable(305, "the offer has no audio stream that we can decode")
+        demand = self.setup.policy.srtp
+        secure = [line for line in audio if line.secure or line.crypto]
+        if demand is SrtpPolicy.OFF:
+            return Unacceptable(302, f"the offer is {audio[0].profile} and SRTP is off here")
+        if not secure:
+            return clear_refused("offer", audio[0].profile, "audio")
+        verdict = choose(secure[0].crypto, allowed=self.setup.policy.suites)
+        return no_key("offer", secure[0].profile, verdict.refusals)
+
+    def _clear(self, row: MediaRow, media: NegotiatedMedia, what: str) -> _Candidate | Unacceptable:
+        if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
+            return clear_refused(what, media.profile, media.media)
+        if media.local_crypto and not self.setup.fallback:
+            return not_agreed(what, media.profile, media.media)
+        return _Candidate(row, media, None)
+
+    # Taking effect
+
+    def agree(self) -> None:
+        """The judged exchange holds: its answer goes out, or was taken.  Its keys are in force.
+
+        Rows wait for `commit`, which may come later, when more is known of the far end.
+        """
+        pending = self._pending
+        if pending.agreed:
+            return
+        pending.agreed, pending.before = True, None
+        for candidate in pending.candidates:
+            if candidate.agreement is None:
+                if pending.final:
+                    candidate.row.plan.clear()
+            elif candidate.answered:
+                candidate.row.plan.commit()
+
+    def commit(self, generation: int, *, silent: bool = False) -> None:
+        """Put the judged exchange in force: rows are opened or changed.
+
+        `generation` is the call's security generation, which grows whenever its level falls.
+        With `silent`, nothing flows whatever was negotiated.
+        """
+        self.agree()
+        pending, self._pending = self._pending, _Pending()
+        for candidate in pending.candidates:
+            candidate.row.open(
+                candidate.media, candidate.agreement, generation=generation, silent=silent
+            )
+        agreed = [candidate.row for candidate in pending.candidates]
+        for row in self._rows.values():
+            if pending.final and row not in agreed:
+                row.drop()
+
+    def restamp(self, generation: int) -> None:
+        """Stamp a newer security generation on what the streams deliver from now on."""
+        for row in self._rows.values():
+            row.restamp(generation)
+
+    def silence(self) -> None:
+        """Stop every stream at once, whatever was negotiated; the next commit starts them again."""
+        for row in self._rows.values():
+            row.silence()
+
+    def follow(self, handle: StreamHandle, payload_type: int) -> None:
+        """The far end of a stream has changed to another of the codecs agreed."""
+        for row in self._rows.values():
+            if row.local.handle == handle:
+                row.follow(payload_type)
+
+    def rollback(self) -> None:
+        """Forget the exchange that was refused or failed; what was agreed before stays."""
+        if self._session.offer_pending:
+            self._session.rollback()
+        elif self._pending.candidates and not self._pending.agreed:
+            self._session.undo()
+            self._pending = self._pending.before or _Pending()
+        for row in self._rows.values():
+            row.plan.rollback()
+
+    def close(self) -> None:
+        """Close every row; whoever was told of them is let go, since he keeps us."""
+        for row in self._rows.values():
+            row.close()
+        self._on_event, self.ask_for_picture = None, _nothing
+
+    # Parts
+
+    def _row(self, media: str) -> MediaRow:
+        """The row of a kind of media; it is reserved at first use."""
+        if media not in self._rows:
+            setup = self.setup
+            video = setup.video.port if media == "video" and setup.video is not None else None
+            port = setup.port if video is None else video
+            local = port.allocate(host=setup.host, on_event=self._on_event)
+            if video is not None:
+                video.stream(local.handle).ask_by_signaling = lambda: self.ask_for_picture()
+            self._rows[media] = MediaRow(
+                port,
+                local,
+                KeyPlan(setup.policy.suites, entropy=setup.entropy),
+                cname=setup.cname,
+                reports=setup.reports,
+                host=setup.host,
+            )
+        return self._rows[media]
+
+    def _propose(self, *, notes: list[str], body: Body | None = None) -> Proposal:
+        candidates = self._pending.candidates
+        direction = next(
+            (c.media.direction for c in candidates if c.media.media == "audio"), Direction.INACTIVE
+        )
+        media = tuple(candidate.security for candidate in candidates)
+        return Proposal(media, direction, body, tuple(notes))

@@ -1,0 +1,40 @@
+"""The name that a directory has for the other end of a call: told when it is known, waited for
+by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from softphone.call.leg.event_queue import Mailbox
+from softphone.contacts import Contact
+from softphone.events import CallEvent, PeerNamed
+from softphone.sip import NameAddr
+
+__all__ = ["NameTag", "Names", "no_names"]
+
+Names: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
+"""Has a contact told once it is known, at once if it is known now; returns at once in any case."""
+
+
+def no_names(peer: NameAddr, told: Callable[[Contact], None]) -> None:
+    """There is no directory."""
+
+
+class NameTag:
+    """Who the other end of one call is; `contact` is None as long as nobody knows."""
+
+    def __init__(self, names: Names, mailbox: Mailbox[CallEvent]) -> None:
+        self._names = names
+        self._mailbox = mailbox
+        self.contact: Contact | None = None
+
+    def ask(self, peer: NameAddr) -> None:
+        """Have it looked up, once."""
+        if self.contact is None:
+            self._names(peer, self._told)
+
+    def _told(self, contact: Contact) -> None:
+        self.contact = contact
+        self._mailbox.put(PeerNamed(contact.name, contact.sources))

@@ -1,0 +1,69 @@
+"""What a call's negotiation needs to offer and answer video; key frames asked for by INFO.
+
+RFC 6184 section 8.2 and RFC 7741 section 6 (formats), RFC 4585 and 5104 (rtcp-fb), RFC 5168.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from softphone.media import StreamSpec, VideoPort
+from softphone.media.video import CLOCK_RATE_HZ, VideoSpec
+from softphone.sdp import Codec, MediaCapability, NegotiatedMedia
+from softphone.sip import Body
+
+__all__ = [
+    "MEDIA_CONTROL",
+    "VideoSetup",
+    "asks_for_picture",
+    "picture_request",
+    "video_capability",
+    "video_spec",
+]
+
+MEDIA_CONTROL = "application/media_control+xml"
+FEEDBACK = ("nack", "nack pli", "ccm fir", "ccm tmmbr")
+H264 = "profile-level-id=42e01f;level-asymmetry-allowed=1"
+LONGEST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSetup:
+    """`codecs` in order of preference; `offer` says that our own offers have a video line."""
+
+    port: VideoPort
+    codecs: tuple[str, ...]
+    offer: bool = False
+
+
+def video_capability(codecs: Sequence[str]) -> MediaCapability:
+    """What we can do: H.264 constrained baseline in both packetization modes, and VP8."""
+    known: list[Codec] = []
+    for name in codecs:
+        if name == "H264":
+            fmtps = (f"{H264};packetization-mode=1", H264)
+            known += [Codec(name, CLOCK_RATE_HZ, fmtp=fmtp, feedback=FEEDBACK) for fmtp in fmtps]
+        else:
+            known.append(Codec(name, CLOCK_RATE_HZ, feedback=FEEDBACK))
+    return MediaCapability("video", tuple(known))
+
+
+def video_spec(spec: StreamSpec, media: NegotiatedMedia) -> VideoSpec:
+    """The specification of a video stream, of that of any stream."""
+    values = {name: getattr(spec, name) for name in StreamSpec.__slots__}
+    return VideoSpec(**values, feedback=media.codec.feedback, bandwidth=media.bandwidth)
+
+
+def picture_request() -> Body:
+    """The body of an INFO that asks for a key frame (RFC 5168 section 7)."""
+    text = (
+        '<?xml version="1.0" encoding="utf-8"?><media_control><vc_primitive><to_encoder>'
+        "<picture_fast_update/></to_encoder></vc_primitive></media_control>"
+    )
+    return Body(MEDIA_CONTROL, text.encode())
+
+
+def asks_for_picture(body: bytes) -> bool:
+    """Whether the body of an INFO asks for a key frame."""
+    return b"<picture_fast_update" in body[:LONGEST]

@@ -1,0 +1,356 @@
+"""What `call` and `answer` share: the call from its answer to its summary.
+
+However it ends, an interruption included, the files are finished and the summary is the last
+thing that is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+from softphone.account import Account
+from softphone.call import Call, IncomingCall, OutgoingCall
+from softphone.cli.call.call_options import Prepared
+from softphone.cli.call.event_text import tell
+from softphone.cli.call.summary import Ending, audio_fields, security_fields, sentence, video_fields
+from softphone.cli.console.certificate_prompt import asker, store_of
+from softphone.cli.console.output import Face, security_line
+from softphone.cli.diagnose.explain import show_findings
+from softphone.diagnostics import Ladder, joined
+from softphone.diagnostics.refusal_analysis import dissect
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
+from softphone.media import MediaError, VideoStream
+from softphone.media.audio import SilenceSource
+from softphone.media.video import VideoFileSource
+from softphone.phone import Phone
+from softphone.security import SecurityState
+
+__all__ = ["Conversation", "Party"]
+
+Party: TypeAlias = OutgoingCall | IncomingCall | Call
+
+DIGIT_SECONDS, PAUSE_SECONDS, LAST_DIGIT_SECONDS = 0.18, 0.52, 0.2
+"""A digit of 100 ms with its gap, rounded up to packets; a pause; what repeats the last end."""
+TRANSFER_PATIENCE = 60.0
+
+
+class Conversation:
+    """One run of `call` or `answer`."""
+
+    def __init__(self, face: Face, prepared: Prepared) -> None:
+        self._face = face
+        self._prepared = prepared
+        # Its messages are what a refusal is explained by.
+        self._record = face.ladder or Ladder(limit=200)
+        self._party: Party | None = None
+        self._tellers: set[asyncio.Task[None]] = set()
+        self._successor: asyncio.Task[Call | None] | None = None
+        self._both_attached = self._film_attached = False
+        self._video: VideoStream | None = None
+        self._direct = prepared.config.server_uri is None
+
+    async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
+        """Register, let `connect` have its call, and sum up; gives the exit code."""
+        try:
+            try:
+                ending = await self._run(connect)
+            except SoftphoneError as error:
+                ending = Ending.of_error(error)
+        except asyncio.CancelledError:
+            self._sum_up(Ending.of_interruption(up=isinstance(self._party, Call)))
+            raise
+        return self._sum_up(ending)
+
+    async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> Ending:
+        face = self._face
+        trusting = self._prepared.trusting
+        ask, trust = asker(face, trusting), store_of(trusting)
+        tap = joined(self._record, self._prepared.capture)
+        async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
+            server = self._prepared.config.server_uri
+            with face.waiting("opening the listener" if server is None else f"reaching {server}"):
+                line = await phone.register(self._prepared.config)
+            if self._prepared.directories:
+                phone.open_directories(self._prepared.directories)
+            self._show_ready(line)
+            try:
+                ended = await connect(line)
+                await self._all_told()
+            except SoftphoneError:
+                await self._all_told()
+                raise
+            finally:
+                for task in self._tellers:
+                    task.cancel()
+                if self._successor is not None:
+                    self._successor.cancel()
+            call = self._party
+            if not isinstance(call, Call):
+                raise LocalProtocolError("there was no call")
+            return Ending.of_call(ended, call.refused, call.explanation)
+
+    async def _all_told(self) -> None:
+        """The call is over: let what was still to be told of it be told."""
+        if self._tellers:
+            await asyncio.wait(self._tellers, timeout=1.0)
+
+    def _show_ready(self, line: Account) -> None:
+        if line.listening is not None:
+            transport, host, port = line.listening
+            place = f"{transport.value}:{host}:{port}"
+            self._face.event(
+                "listening", f"{line.aor} listens at {place}", aor=line.aor, address=place
+            )
+        elif self._prepared.config.registrar is not None:
+            self._face.event("registered", f"{line.aor} is registered", aor=line.aor)
+
+    # Watching
+
+    def watch(self, party: Party, line: Account) -> None:
+        """Tell of everything that happens to a call, and follow where it is sent."""
+        self._party = party
+        task = asyncio.ensure_future(self._watch(party.events(), line))
+        self._tellers.add(task)
+
+    async def _watch(self, events: AsyncIterator[CallEvent], line: Account) -> None:
+        async for event in events:
+            tell(self._face, event, direct=self._direct)
+            if isinstance(event, TransferRequested):
+                self._follow_transfer(line)
+
+    def _follow_transfer(self, line: Account) -> None:
+        for call in line.calls:
+            if call.transfer_requested and self._successor is None:
+                self._successor = asyncio.ensure_future(self._transferred(line, call))
+            elif call.transfer_requested:
+                call.reject_transfer(491)
+
+    async def _transferred(self, line: Account, call: Call) -> Call | None:
+        try:
+            outgoing = line.accept_transfer(call)
+            await outgoing.start()
+            self.watch(outgoing, line)
+            return await outgoing.answered(timeout=TRANSFER_PATIENCE)
+        except SoftphoneError as error:
+            self._party = call
+            self._face.event("transfer_failed", f"the transfer failed: {error}", reason=str(error))
+            return None
+
+    def replaced(self, incoming: IncomingCall, line: Account) -> None:
+        """Another call takes the place of ours (RFC 3891)."""
+
+        async def answer() -> Call | None:
+            self.watch(incoming, line)
+            return await incoming.answer()
+
+        self._successor = asyncio.ensure_future(answer())
+
+    async def attend(self, line: Account, taken: Callable[[IncomingCall], bool]) -> None:
+        """Take in what comes in meanwhile; what nobody takes gets 486."""
+        async for incoming in line.incoming():
+            try:
+                if taken(incoming):
+                    continue
+                if incoming.replaces is not None:
+                    self.replaced(incoming, line)
+                else:
+                    incoming.reject(486)
+                    self._face.event(
+                        "busy",
+                        f"{incoming.peer.uri} was told that we are busy",
+                        peer=str(incoming.peer.uri),
+                    )
+            except LocalProtocolError:
+                # The caller gave up before its turn came.
+                continue
+
+    # Talking
+
+    async def hold(self, call: Call) -> CallEnded:
+        """Play, record and send digits until the call is over or its time is up; hang up."""
+        current: Call | None = call
+        started = asyncio.get_running_loop().time()
+        with self._face.waiting("in the call") as show:
+            over = asyncio.ensure_future(self._time_is_up(call, started))
+            try:
+                while current is not None:
+                    call = current
+                    self._party = call
+                    self._attach(call)
+                    current = await self._talk(call, over, show)
+            finally:
+                over.cancel()
+                await asyncio.gather(over, return_exceptions=True)
+        call.hangup()
+        return await call.ended()
+
+    def _attach(self, call: Call) -> None:
+        try:
+            prepared = self._prepared
+            call.audio.play(prepared.sound or prepared.device or SilenceSource())
+            if prepared.device is not None:
+                call.audio.sound.listen(prepared.device)
+            if prepared.sink is not None or prepared.both is not None:
+                call.audio.check_recording()
+            call.audio.record(prepared.sink)
+            if prepared.both is not None and not self._both_attached:
+                self._both_attached = True
+                call.audio.record_both(prepared.both)
+            self._attach_video(call)
+        except LocalProtocolError:
+            # It is over already, which is told by its end.
+            return
+
+    def _attach_video(self, call: Call) -> None:
+        prepared = self._prepared
+        if prepared.video is None:
+            return
+        self._video = call.video
+        if call.video is None:
+            self._face.event("no_video", "the far end takes no video")
+            return
+        call.video.play(prepared.video)
+        if prepared.film is not None and not self._film_attached:
+            self._film_attached = True
+            call.record_video(prepared.film)
+
+    async def _talk(
+        self, call: Call, over: asyncio.Future[None], show: Callable[[str], None]
+    ) -> Call | None:
+        """Wait for the end of a call; gives the call that takes its place, if one does."""
+        ended = asyncio.ensure_future(call.ended())
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            while True:
+                waiting: set[asyncio.Future[Any]] = {ended, over}
+                if self._successor is not None:
+                    waiting.add(self._successor)
+                done, _ = await asyncio.wait(
+                    waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
+                )
+                if over in done:
+                    over.result()
+                    return None
+                if self._successor is not None and (done or self._successor.done()):
+                    successor, self._successor = await self._successor, None
+                    if successor is not None:
+                        call.hangup()
+                    if successor is not None or ended.done():
+                        return successor
+                elif done:
+                    return None
+                show(_progress(loop.time() - started, call.audio.statistics))
+        finally:
+            ended.cancel()
+
+    async def _time_is_up(self, call: Call, started: float) -> None:
+        """Return when it is time to hang up: digits sent, and the duration or the file over."""
+        prepared = self._prepared
+        played = asyncio.ensure_future(call.audio.played())
+        try:
+            if prepared.digits:
+                await self._send_digits(call)
+            if prepared.duration is not None:
+                spent = asyncio.get_running_loop().time() - started
+                await asyncio.sleep(max(0.0, prepared.duration - spent))
+            elif prepared.source is not None or prepared.video_sound is not None:
+                await played
+            elif isinstance(prepared.video, VideoFileSource) and call.video is not None:
+                await call.video.played()
+            else:
+                await asyncio.Event().wait()
+        finally:
+            played.cancel()
+
+    async def _send_digits(self, call: Call) -> None:
+        """Send them, and wait until the last one has left."""
+        digits = self._prepared.digits
+        began = asyncio.get_running_loop().time()
+        try:
+            await call.send_digits(digits)
+        except LocalProtocolError:
+            # The call ended first, which is told by its end.
+            return
+        pauses = digits.count(",")
+        takes = pauses * PAUSE_SECONDS + (len(digits) - pauses) * DIGIT_SECONDS + LAST_DIGIT_SECONDS
+        spent = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(max(0.0, takes - spent))
+        self._face.event("digits_sent", f"sent the digits {digits}", digits=digits)
+
+    # The end
+
+    def _explain(self) -> None:
+        """Which m-line and which crypto line stood against the call, if any did."""
+        findings = dissect(self._record.transcript())
+        show_findings(self._face, [one for one in findings if one.media])
+
+    def _sum_up(self, ending: Ending) -> int:
+        """Finish the files, say the last word, and give the exit code."""
+        state = self._state()
+        party = self._party
+        if not ending.completed:
+            self._explain()
+        try:
+            self._close_files(up=isinstance(party, Call))
+        except SoftphoneError as error:
+            if ending.completed:
+                ending = Ending.of_error(error)
+        if isinstance(party, Call):
+            audio = audio_fields(party.audio.codec, state, party.audio.statistics)
+        else:
+            statistics = StreamStatistics() if party is None else party.statistics
+            audio = audio_fields(None, state, statistics)
+        video = None if self._video is None else video_fields(self._video, state)
+        line = ""
+        if state is not None and state.media:
+            line = security_line(state, direct=self._direct)
+        self._face.summary(
+            sentence(ending, line, audio, video),
+            result=ending.result,
+            status=ending.status,
+            reason=ending.reason,
+            security=security_fields(state, ending.refused),
+            audio=audio,
+            video=video,
+        )
+        return ending.code
+
+    def _state(self) -> SecurityState | None:
+        party = self._party
+        return None if party is None or not party.id else party.security
+
+    def _close_files(self, *, up: bool) -> None:
+        if self._prepared.capture is not None:
+            self._prepared.capture.close()
+        if self._prepared.source is not None:
+            self._prepared.source.close()
+        self._prepared.close_video()
+        if self._prepared.device is not None:
+            self._prepared.device.close()
+        files = [
+            each
+            for each in (self._prepared.sink, self._prepared.both, self._prepared.film)
+            if each is not None
+        ]
+        for file in files:
+            if up:
+                file.close()
+            else:
+                file.discard()
+        both = self._prepared.both
+        if both is not None and both.problem:
+            raise MediaError(f"the recording in {both.path} is cut short: {both.problem}")
+        film = self._prepared.film
+        if up and film is not None and not film.pictures:
+            raise MediaError(f"no picture came: {film.path} was not written")
+
+
+def _progress(elapsed: float, statistics: StreamStatistics) -> str:
+    return (
+        f"in the call for {elapsed:.0f} s: {statistics.packets_sent} packets sent, "
+        f"{statistics.packets_received} received"
+    )

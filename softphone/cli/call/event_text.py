@@ -1,0 +1,114 @@
+"""What happens to a call, as sentences and as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from softphone.cli.console.output import Face, security_line
+from softphone.events import (
+    AnswerClassified,
+    CallEvent,
+    CallRinging,
+    DigitReceived,
+    EarlyMediaStarted,
+    HoldChanged,
+    PeerNamed,
+    RecordingFailed,
+    SecurityChanged,
+    ToneDetected,
+    TransferProgressed,
+    TransferRequested,
+    VoiceStarted,
+    VoiceStopped,
+)
+
+__all__ = ["tell"]
+
+
+def tell(face: Face, event: CallEvent, *, direct: bool) -> None:
+    """Tell of one event; `direct`: there is no server between us and the far end."""
+    if isinstance(event, SecurityChanged):
+        line = security_line(event.after, direct=direct)
+        face.event("security", line, security=event.after)
+        return
+    if isinstance(event, EarlyMediaStarted):
+        line = security_line(event.security, direct=direct)
+        face.event("early_media", f"sound before the answer: {line}", security=event.security)
+        return
+    say = _SAY.get(type(event))
+    if say is not None:
+        say(face, event)
+
+
+def _ringing(face: Face, event: CallRinging) -> None:
+    face.event(
+        "ringing", f"{event.status} {event.reason}", status=event.status, reason=event.reason
+    )
+
+
+def _named(face: Face, event: PeerNamed) -> None:
+    sources = ", ".join(event.sources)
+    sentence = f"that is {event.name} ({sources})"
+    face.event("name", sentence, name=event.name, sources=event.sources)
+
+
+def _hold(face: Face, event: HoldChanged) -> None:
+    sentence = f"the audio is now {event.direction.value} (by {event.by.value})"
+    face.event("hold", sentence, direction=event.direction, by=event.by)
+
+
+def _digit(face: Face, event: DigitReceived) -> None:
+    face.event("digit", f"digit {event.digit}", digit=event.digit, via=event.via)
+
+
+def _voice(face: Face, event: VoiceStarted) -> None:
+    words = "speech began, over ours" if event.barge_in else "speech began"
+    face.event("voice", words, at=event.at, barge_in=event.barge_in)
+
+
+def _quiet(face: Face, event: VoiceStopped) -> None:
+    face.event("quiet", f"{event.seconds:.1f} s of speech", at=event.at, seconds=event.seconds)
+
+
+def _tone(face: Face, event: ToneDetected) -> None:
+    face.event("tone", event.tone, tone=event.tone, at=event.at, seconds=event.seconds)
+
+
+def _answered_by(face: Face, event: AnswerClassified) -> None:
+    face.event(
+        "answered_by",
+        f"{event.kind} ({event.confidence:.0%}: {'; '.join(event.reasons)})",
+        kind=event.kind,
+        confidence=event.confidence,
+        reasons=event.reasons,
+        at=event.at,
+    )
+
+
+def _recording_failed(face: Face, event: RecordingFailed) -> None:
+    words = f"nothing more is recorded to {event.path}: {event.reason}"
+    face.event("recording_failed", words, path=event.path, reason=event.reason)
+
+
+def _transfer(face: Face, event: TransferRequested) -> None:
+    face.event("transfer", f"the far end asks us to call {event.refer_to}", refer_to=event.refer_to)
+
+
+def _transfer_progress(face: Face, event: TransferProgressed) -> None:
+    face.event("transfer_progress", f"transfer: {event.status}", status=event.status)
+
+
+_SAY: dict[type, Callable[[Face, Any], None]] = {
+    CallRinging: _ringing,
+    PeerNamed: _named,
+    HoldChanged: _hold,
+    DigitReceived: _digit,
+    VoiceStarted: _voice,
+    VoiceStopped: _quiet,
+    ToneDetected: _tone,
+    AnswerClassified: _answered_by,
+    RecordingFailed: _recording_failed,
+    TransferRequested: _transfer,
+    TransferProgressed: _transfer_progress,
+}

@@ -1,0 +1,169 @@
+"""The last object of `call` and `answer`: how the call ended, how secure it was, how it sounded.
+
+Scripts depend on its names; every one of them is there however the command ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+from softphone.cli.console.runner import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    REFUSED,
+    exit_code,
+    result_of,
+    status_of,
+)
+from softphone.errors import SoftphoneError
+from softphone.events import CallEnded, EndedBy, StreamStatistics
+from softphone.media import VideoStream
+from softphone.security import SecurityLevel, SecurityShortfall, SecurityState, Shortfall
+
+__all__ = ["BLANK", "Ending", "audio_fields", "security_fields", "sentence", "video_fields"]
+
+BLANK: Mapping[str, Any] = MappingProxyType(
+    {
+        "security": {"level": "not_secure", "scope": "hop", "shortfalls": []},
+        "audio": {
+            "codec": None,
+            "suite": None,
+            "packets_sent": 0,
+            "packets_received": 0,
+            "packets_lost": 0,
+            "jitter_ms": 0.0,
+            "mos": None,
+            "mos_far": None,
+        },
+        "video": None,
+    }
+)
+"""The fields of a call that never was."""
+
+_WORDS = {
+    EndedBy.LOCAL: "hung up by us",
+    EndedBy.REMOTE: "hung up by the far end",
+    EndedBy.TIMEOUT: "the far end has gone",
+    EndedBy.TRANSPORT: "the connection was lost",
+    EndedBy.POLICY: "ended by our policy",
+}
+_STATUS = {EndedBy.TIMEOUT: 408, EndedBy.TRANSPORT: 503}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call command ended; `refused` says on which security grounds we did, if we did."""
+
+    code: int
+    status: int
+    reason: str
+    refused: tuple[Shortfall, ...] = ()
+    completed: bool = False
+    unanswered: bool = False
+    """Whether `status` is none that the far end has given."""
+
+    @property
+    def result(self) -> str:
+        """completed, failed or refused."""
+        return "completed" if self.completed else result_of(self.code)
+
+    @classmethod
+    def of_call(cls, ended: CallEnded, refused: tuple[Shortfall, ...], explanation: str) -> Self:
+        """The end of a call that was up."""
+        if refused:
+            return cls(REFUSED, 488, explanation or _WORDS[EndedBy.POLICY], refused)
+        reason = ended.reason or _WORDS[ended.by]
+        if ended.by in _STATUS:
+            status = ended.status or _STATUS[ended.by]
+            return cls(FAILED, status, reason, unanswered=True)
+        return cls(DONE, 200, reason, completed=True)
+
+    @classmethod
+    def of_error(cls, error: SoftphoneError) -> Self:
+        """The end of a call that did not come about."""
+        refused = error.shortfalls if isinstance(error, SecurityShortfall) else ()
+        return cls(exit_code(error), status_of(error), str(error), refused)
+
+    @classmethod
+    def of_interruption(cls, *, up: bool) -> Self:
+        """Ended by a signal, which is how one hangs up; without a call it is a failure."""
+        return cls(INTERRUPTED, 200 if up else 487, "interrupted", completed=up)
+
+
+def security_fields(state: SecurityState | None, refused: tuple[Shortfall, ...]) -> dict[str, Any]:
+    """What a call had, and why that was not more; what we refused was not secure."""
+    shortfalls = (*refused, *(() if state is None else state.shortfalls))
+    level = SecurityLevel.NOT_SECURE if state is None or refused else state.level
+    return {
+        "level": level.value,
+        "scope": "hop" if state is None else state.scope.value,
+        "shortfalls": list(dict.fromkeys(each.code.value for each in shortfalls)),
+    }
+
+
+def audio_fields(
+    codec: str | None, state: SecurityState | None, statistics: StreamStatistics
+) -> dict[str, Any]:
+    """How the audio went; `suite` is null when it was in clear, or there was none."""
+    media = () if state is None else state.media
+    suite = next((stream.suite for stream in media if stream.media == "audio"), None)
+    return {
+        "codec": codec or None,
+        "suite": None if suite is None else suite.value,
+        "packets_sent": statistics.packets_sent,
+        "packets_received": statistics.packets_received,
+        "packets_lost": statistics.cumulative_lost,
+        "jitter_ms": round(statistics.interarrival_jitter_ms, 3),
+        "mos": None if statistics.mos is None else round(statistics.mos, 2),
+        "mos_far": None if statistics.remote_mos is None else round(statistics.remote_mos, 2),
+    }
+
+
+def video_fields(video: VideoStream, state: SecurityState | None) -> dict[str, Any]:
+    """How the video went; `suite` as with the audio."""
+    media = () if state is None else state.media
+    suite = next((stream.suite for stream in media if stream.media == "video"), None)
+    statistics = video.statistics
+    return {
+        "codec": video.codec or None,
+        "suite": None if suite is None else suite.value,
+        "frames_sent": video.frames_sent,
+        "frames_received": video.frames_received,
+        "packets_sent": statistics.packets_sent,
+        "packets_received": statistics.packets_received,
+        "packets_lost": statistics.cumulative_lost,
+        "jitter_ms": round(statistics.interarrival_jitter_ms, 3),
+    }
+
+
+def sentence(
+    ending: Ending,
+    security: str,
+    audio: Mapping[str, Any],
+    video: Mapping[str, Any] | None = None,
+) -> str:
+    """The same for a person; `security` is the call's line, or ""."""
+    said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
+    status = "" if said or ending.unanswered else f" ({ending.status})"
+    lines = [f"{ending.result}{status}: {ending.reason}"]
+    if security:
+        lines.append(security)
+    if audio["packets_sent"] or audio["packets_received"]:
+        mos = "" if audio["mos"] is None else f", MOS {audio['mos']}"
+        if audio["mos_far"] is not None:
+            mos += f" (there {audio['mos_far']})"
+        lines.append(
+            f"audio {audio['codec']}: sent {audio['packets_sent']} packets, received "
+            f"{audio['packets_received']}, lost {audio['packets_lost']}, "
+            f"jitter {audio['jitter_ms']:.1f} ms{mos}"
+        )
+    if video is not None:
+        lines.append(
+            f"video {video['codec']}: sent {video['frames_sent']} pictures, received "
+            f"{video['frames_received']}, lost {video['packets_lost']} packets"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""What a command does about certificates that nobody vouches for, and about keys that are locked.
+
+The question is put on a terminal only; a script accepts by the certificate's fingerprint.  What is
+accepted is kept in a store, and known from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.terminal import ask_line, is_attended
+from softphone.config import AccountConfig
+from softphone.errors import CertificateUnknown, ConfigurationError
+from softphone.trust import Ask, TrustStore, UnknownCertificate, is_encrypted
+from softphone.trust.disk import read_whole
+
+__all__ = ["Trusting", "asker", "default_store", "question_rows", "store_of", "unlocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trusting:
+    """What the user has said about it; `accept` is a SHA-256, `store` where pins are kept."""
+
+    accept: str | None = None
+    prompt: bool = True
+    store: Path | None = None
+    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for none."""
+        if self.accept is None:
+            return None
+        digest = self.accept.lower().removeprefix("sha256:").replace(":", "")
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise ConfigurationError(
+                f"--accept-fingerprint {self.accept}: expected a SHA-256, 64 hex digits"
+            )
+        return digest
+
+
+def default_store() -> Path:
+    """Where accepted certificates are kept when nobody says otherwise."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "softphone" / "trust"
+
+
+def store_of(trusting: Trusting) -> TrustStore:
+    """The store of certificates that were accepted; made when there is one to keep.
+
+    Raises ConfigurationError when it cannot be read.
+    """
+    return TrustStore.open(trusting.store or default_store(), make=False)
+
+
+def asker(face: Face, trusting: Trusting) -> Ask:
+    """What answers for the user.  Raises ConfigurationError for a fingerprint that is none."""
+    accepted = trusting.fingerprint
+    turn = asyncio.Lock()
+
+    async def answer(question: UnknownCertificate) -> bool:
+        if accepted is not None:
+            if question.fingerprint != accepted:
+                raise CertificateUnknown(
+                    f"{question.reason}; --accept-fingerprint names another one than its SHA-256,"
+                    f" {question.fingerprint}"
+                )
+            _told(face, question)
+            return True
+        if not trusting.prompt or face.json or not is_attended():
+            raise CertificateUnknown(
+                f"{question.reason}; if you know that it is the right one, accept it with"
+                f" --accept-fingerprint {question.fingerprint}"
+            )
+        async with turn:
+            with face.asking():
+                face.question("An unknown certificate", question_rows(question))
+                place = f"{question.service.value} at {question.host} port {question.port}"
+                said = await ask_line(f"Trust it for {place}, from now on? [y/N] ")
+        if said.strip().lower() not in ("y", "yes"):
+            return False
+        _told(face, question)
+        return True
+
+    return answer
+
+
+def _told(face: Face, question: UnknownCertificate) -> None:
+    face.event(
+        "certificate_accepted",
+        f"accepted the certificate of {question.subject}",
+        service=question.service,
+        host=question.host,
+        port=question.port,
+        fingerprint=question.fingerprint,
+    )
+
+
+def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
+    """The question as a table of two columns."""
+    digest = question.fingerprint.upper()
+    rows = [
+        ("server", f"{question.host} port {question.port} ({question.service.value})"),
+        ("subject", question.subject),
+        ("issuer", question.issuer),
+        ("names", ", ".join(question.names) or "none"),
+        ("valid", f"{question.not_before:%F} to {question.not_after:%F}"),
+        ("SHA-256", ":".join(digest[i : i + 2] for i in range(0, 64, 2))),
+        ("why", question.reason),
+    ]
+    if question.mismatch:
+        rows.append(("and", question.mismatch))
+    return rows
+
+
+async def unlocked(face: Face, config: AccountConfig, trusting: Trusting) -> AccountConfig:
+    """The account with the passphrase of its key, if it is locked and the file has none.
+
+    Raises ConfigurationError when there is none.
+    """
+    key = config.tls.key
+    if key is None or config.tls.passphrase is not None or not _is_locked(Path(key)):
+        return config
+    with face.asking():
+        passphrase = await trusting.passphrase.read(str(key))
+    return replace(config, tls=replace(config.tls, passphrase=passphrase))
+
+
+def _is_locked(key: Path) -> bool:
+    return is_encrypted(read_whole(key))

@@ -1,0 +1,79 @@
+"""A command in the mode that was decided on: it goes on, or starts itself anew in that mode.
+
+OpenSSL reads its configuration once, when a process starts.  Nothing has been sent and no file
+has been opened for writing when a command starts anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from softphone import openssl_provider
+from softphone.cli.console.output import Face
+from softphone.trust.fips import Decider, FipsMode, decide, environment, fits, require, settle
+from softphone.trust.fips.self_check import check
+from softphone.trust.fips.setup import default_folder, find_setup
+
+__all__ = ["enter_mode", "mode_fields", "show_mode"]
+
+
+def enter_mode(configured: bool | None = None, source: str = "") -> FipsMode:
+    """Go on in the right mode, after a self-check where it is FIPS; else start anew.
+
+    `configured` is what the account says and `source` where.  Raises FipsUnavailable, with the
+    reason, and ConfigurationError for a wrong setting.
+    """
+    mode = decide(configured=configured)
+    if mode.decider is Decider.BOOTSTRAP and configured is not None and source:
+        mode = _named(mode, source)
+    if not fits(mode):
+        _start_anew(mode)
+    require(mode)
+    return mode
+
+
+def _named(mode: FipsMode, source: str) -> FipsMode:
+    """The account's word counts from here on, unless a nearer one has decided."""
+    if mode.source == "the account's configuration":
+        settle(mode.on, source)
+        return FipsMode(mode.on, mode.decider, source)
+    return mode
+
+
+def _start_anew(mode: FipsMode) -> NoReturn:
+    found = find_setup(default_folder()) if mode.on else None
+    surrounding = environment(mode, None if found is None else found.folder)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], surrounding)
+
+
+def mode_fields(mode: FipsMode) -> dict[str, Any]:
+    """The mode, and what does the work in it, as JSON has it."""
+    libraries = check().libraries if openssl_provider.in_force() else ()
+    found = [asdict(each) | {"passed": each.passed} for each in libraries]
+    return {**_decision(mode), "libraries": found}
+
+
+def show_mode(face: Face, mode: FipsMode) -> None:
+    """The first line of a command in FIPS mode; nothing outside of it."""
+    if not mode.on:
+        return
+    first = check().libraries[0].provider
+    setup = find_setup(default_folder())
+    if setup is not None and setup.outdated:
+        face.warn("another FIPS provider is installed by now: run `softphone fips setup` again")
+    face.event(
+        "fips",
+        f"{mode}: {first.name} {first.version}, self-check passed",
+        **_decision(mode),
+        provider=first.name,
+        version=first.version,
+    )
+
+
+def _decision(mode: FipsMode) -> dict[str, Any]:
+    return {"on": mode.on, "decided_by": mode.decider.value, "source": mode.source or None}

@@ -1,0 +1,105 @@
+"""Options that several commands have, and how a command is carried out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from softphone.cli.console.certificate_prompt import Trusting
+    from softphone.cli.console.output import Face
+
+__all__ = [
+    "AcceptOption",
+    "AskPassphraseOption",
+    "FirstUseOption",
+    "JsonOption",
+    "KeepOption",
+    "KeyringOption",
+    "NoPromptOption",
+    "PassphraseFdOption",
+    "PinOption",
+    "StoreOption",
+    "carry_out",
+    "trusting_of",
+]
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object a line; the last is the summary.")
+]
+StoreOption = Annotated[
+    Path, typer.Option("--store", metavar="DIR", help="The folder of trust lists and identities.")
+]
+PinOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pin",
+        metavar="SHA256|FILE",
+        help="Believe this signer: the certificate's SHA-256, or the certificate; may be repeated.",
+    ),
+]
+FirstUseOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-on-first-use", help="Believe the first list, whoever signed it, and say so."
+    ),
+]
+PassphraseFdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--passphrase-fd", metavar="N", help="Read the key's passphrase from this descriptor."
+    ),
+]
+KeyringOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keyring", metavar="NAME", help="Take the key's passphrase from the user's keyring."
+    ),
+]
+AskPassphraseOption = Annotated[
+    bool, typer.Option("--ask-passphrase", help="Ask for the key's passphrase.")
+]
+AcceptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accept-fingerprint",
+        metavar="SHA256",
+        help="Accept the server's unknown certificate if this is its fingerprint, and keep it.",
+    ),
+]
+NoPromptOption = Annotated[
+    bool, typer.Option("--no-prompt", help="Never ask: an unknown certificate is refused.")
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where accepted certificates are kept."),
+]
+
+
+def trusting_of(
+    accept: str | None,
+    no_prompt: bool,
+    store: Path | None,
+    passphrase_fd: int | None,
+    keyring: str | None,
+    *,
+    ask: bool = False,
+) -> Trusting:
+    """What was said about unknown certificates and locked keys, as the commands take it."""
+    from softphone.cli.console.certificate_prompt import Trusting
+    from softphone.cli.console.passphrase import PassphraseSource
+
+    return Trusting(accept, not no_prompt, store, PassphraseSource(passphrase_fd, keyring, ask))
+
+
+def carry_out(
+    command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool = False
+) -> None:
+    """Run a command that ends with a summary, and leave with its exit code."""
+    from softphone.cli.console.runner import Options, run
+
+    sys.exit(run(Options(json, ladder, {}), command))

@@ -1,0 +1,163 @@
+"""Running a command: the event loop, interruption, and errors as sentences and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from softphone.cli.console.output import Face
+from softphone.errors import (
+    CallError,
+    CertificateError,
+    CipherRefused,
+    ConfigurationError,
+    FipsForbidden,
+    FipsUnavailable,
+    MessageRefused,
+    RegistrationError,
+    SoftphoneError,
+    TransferRefused,
+    TrustRefused,
+)
+from softphone.security import SecurityShortfall
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "REFUSED",
+    "USAGE",
+    "Options",
+    "exit_code",
+    "result_of",
+    "run",
+    "seconds",
+    "status_of",
+]
+
+DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+INTERRUPTED = 130
+_REFUSALS = (
+    SecurityShortfall,
+    CertificateError,
+    CipherRefused,
+    MessageRefused,
+    TransferRefused,
+    TrustRefused,
+    FipsUnavailable,
+    FipsForbidden,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command has; `summary` are the blank fields of its last object (None: none).
+
+    `any_mode`: the command sees itself to whether it runs in FIPS mode.
+    """
+
+    json: bool
+    ladder: bool = False
+    summary: Mapping[str, Any] | None = None
+    any_mode: bool = False
+
+
+def exit_code(error: SoftphoneError) -> int:
+    """2 for what the user gave us, 3 for what we refused on security grounds, else 1."""
+    if isinstance(error, ConfigurationError):
+        return USAGE
+    if isinstance(error, _REFUSALS):
+        return REFUSED
+    return FAILED
+
+
+def result_of(code: int) -> str:
+    """The word of the summary for an exit code."""
+    return {DONE: "completed", REFUSED: "refused"}.get(code, "failed")
+
+
+def status_of(error: SoftphoneError) -> int:
+    """The SIP status that an error stands for; 0 for none."""
+    if isinstance(error, CallError | RegistrationError):
+        return error.status
+    return 488 if isinstance(error, SecurityShortfall) else 0
+
+
+def seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
+    """Check a duration that was given.  Raises ConfigurationError."""
+    if value is None:
+        return None
+    if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+        wanted = "more than 0" if above_zero else "0 or more"
+        raise ConfigurationError(f"{option} {value:g}: expected a number of seconds, {wanted}")
+    return value
+
+
+def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
+    """Run a command to its end; gives the exit code."""
+    face = Face(json=options.json, ladder=options.ladder, summary=options.summary)
+    handler = _Warnings(face)
+    # The libraries' as well: what they say may be a far end's own words.
+    logger = logging.getLogger()
+    logger.addHandler(handler)
+    try:
+        if not options.any_mode:
+            _enter_mode(face)
+        return asyncio.run(_interruptible(command, face))
+    except KeyboardInterrupt:
+        return face.interrupted()
+    except SoftphoneError as error:
+        code = exit_code(error)
+        return face.failed(str(error), code, result=result_of(code), status=status_of(error))
+    finally:
+        logger.removeHandler(handler)
+        face.close()
+
+
+def _enter_mode(face: Face) -> None:
+    # Here, so that a command that only prints its help loads none of it.
+    from softphone.cli.console.fips_mode import enter_mode, show_mode
+
+    show_mode(face, enter_mode())
+
+
+async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) -> int:
+    """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away."""
+    task = asyncio.ensure_future(command(face))
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for each in signals:
+        loop.add_signal_handler(each, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return face.interrupted()
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+class _Warnings(logging.Handler):
+    """What the engine, or a library, warns of, as the command line says it."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__(logging.WARNING)
+        self._face = face
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        message = record.getMessage()
+        if message.startswith("media was"):
+            # What follows is for those who embed the engine.
+            message = f"{message.partition(':')[0]}: this machine is too busy for it"
+        if getattr(record, "once", False):
+            self._face.warn_once(message)
+        else:
+            self._face.warn(message)
+        if record.exc_info is not None:
+            self._face.warn(logging.Formatter().formatException(record.exc_info))

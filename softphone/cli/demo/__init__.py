@@ -1,0 +1,5 @@
+"""softphone.cli.demo."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

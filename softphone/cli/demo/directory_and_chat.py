@@ -1,0 +1,57 @@
+"""Two parts of `softphone demo`: who is in the directory, and, where there is one, a chat."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from softphone.cli.console.output import Face
+from softphone.config.directory_file import load_directories
+from softphone.config.messaging_file import load_messaging
+from softphone.contacts import Contact, Contacts
+from softphone.lab import DOMAIN, LabServer
+from softphone.phone import Phone
+
+__all__ = ["chat", "find", "open_directory"]
+
+PATIENCE = 10.0
+
+
+def open_directory(lab: LabServer, phone: Phone) -> Contacts:
+    """Have a phone search the lab's directory, and name its calls by it."""
+    if lab.directory_file is None:
+        raise LookupError("the lab has no directory")
+    return phone.open_directories(load_directories(lab.directory_file).directories)
+
+
+async def find(face: Face, contacts: Contacts, word: str) -> Contact | None:
+    """Search, and say what was found; the first one who has a number."""
+    found = await contacts.search(word, limit=5)
+    for one in found:
+        numbers = ", ".join(each.text for each in one.numbers)
+        sentence = f"   the directory has {one.name}: {numbers}"
+        face.event("contact", sentence, name=one.name, number=numbers, sources=one.sources)
+    return next((one for one in found if one.numbers), None)
+
+
+async def chat(face: Face, lab: LabServer) -> str | None:
+    """alice and bob write to each other; None when all is well, else what was wrong."""
+    if lab.chat is None:
+        return "the lab has no chat"
+    async with AsyncExitStack() as stack:
+        sides = []
+        for name in ("alice", "bob"):
+            phone = await stack.enter_async_context(Phone())
+            sides.append(await phone.sign_in(load_messaging(lab.chat.accounts[name]).config))
+        alice, bob = sides
+        await alice.add(f"bob@{DOMAIN}", within=PATIENCE)
+        said = ((alice, bob, "Did you see the lock?"), (bob, alice, "And the key."))
+        for one, other, text in said:
+            sent = await one.send(other.jid, text, within=PATIENCE)
+            heard = await asyncio.wait_for(anext(other), PATIENCE)
+            sign = heard.security.sign
+            sentence = f"   {heard.sender}: {heard.body} ({sign}: {heard.security})"
+            face.event("message", sentence, sender=heard.sender, sign=sign, body=heard.body)
+            if (sent.message.security.sign, sign, heard.body) != ("key", "key", text):
+                return f"{other.jid} was not told {text!r} client to client"
+    return None

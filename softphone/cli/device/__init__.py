@@ -1,0 +1,5 @@
+"""softphone.cli.device."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

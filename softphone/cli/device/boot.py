@@ -1,0 +1,148 @@
+"""`softphone boot`: from a bare device name to registered lines, one line a step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from softphone.account import Account
+from softphone.cli.call.register import stay
+from softphone.cli.console.output import Face
+from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.runner import DONE
+from softphone.errors import SoftphoneError
+from softphone.phone import Phone
+from softphone.provisioning import (
+    BootPlan,
+    BootStep,
+    StepKind,
+    WebTrust,
+    file_server,
+    server_places,
+)
+from softphone.security import KeyMaterial
+from softphone.trust import FileRefused, TrustStore, bootstrap_of
+
+__all__ = ["BootOptions", "boot_device"]
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """What was given; `once` is to register, report, and leave, `take_over` to end another
+    client's registration of the device.
+    """
+
+    servers: Sequence[str]
+    store: Path
+    pins: Sequence[str] = ()
+    first_use: bool = False
+    string: str | None = None
+    ca: Sequence[Path] = ()
+    once: bool = False
+    take_over: bool = False
+    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+
+
+async def boot_device(face: Face, device: str, options: BootOptions) -> int:
+    """Boot, register and stay.  Raises what `Phone.boot` raises."""
+    plan = await _plan(device, options)
+    try:
+        async with Phone(tap=face.ladder) as phone:
+            with face.waiting(f"booting {device}") as update:
+                lines = await _booted(face, phone, plan, update)
+            await stay(face, phone, lines, 0 if options.once else None)
+    except asyncio.CancelledError:
+        face.summary("", result="completed", status=200, reason="interrupted")
+        raise
+    face.summary("done", result="completed", status=200, reason="done")
+    return DONE
+
+
+async def _booted(
+    face: Face, phone: Phone, plan: BootPlan, update: Callable[[str], None]
+) -> Sequence[Account]:
+    steps = _Steps(face, update)
+    try:
+        lines = await phone.boot(plan, tell=steps.tell)
+    except SoftphoneError as exc:
+        signer = exc.fingerprint if isinstance(exc, FileRefused) else ""
+        steps.settle(str(exc), signer)
+        if signer:
+            sentence = f"SHA-256 of the signer: {signer}"
+            face.event("unknown_signer", sentence, sha256=signer)
+        raise
+    steps.settle()
+    return lines
+
+
+async def _plan(device: str, options: BootOptions) -> BootPlan:
+    """What is to be done.  Raises ConfigurationError before anything is sent."""
+    places = [place for text in options.servers for place in server_places(text)]
+    web = WebTrust(TrustStore.of(*map(str, options.ca)))
+    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
+    secret = None
+    if options.passphrase.is_given:
+        secret = await options.passphrase.read(f"the key of {device}")
+    return BootPlan(
+        device,
+        [file_server(place, web) for place in places],
+        options.store,
+        bootstrap,
+        string=None if options.string is None else KeyMaterial(options.string.encode()),
+        passphrase=secret,
+        web=web,
+        take_over=options.take_over,
+    )
+
+
+class _Steps:
+    """One line a step; what a person should look at is a warning.
+
+    A list that was refused waits for the next step: it may be what the boot ends with, and that
+    is said as the error.
+    """
+
+    def __init__(self, face: Face, update: Callable[[str], None]) -> None:
+        self._face = face
+        self._update = update
+        self._refused: list[BootStep] = []
+
+    def tell(self, step: BootStep) -> None:
+        """A step was taken."""
+        self._update(step.sentence)
+        if step.kind is StepKind.LIST_REFUSED:
+            self._refused.append(step)
+        else:
+            self.settle()
+        _show(self._face, step)
+
+    def settle(self, said: str = "", signer: str = "") -> None:
+        """Warn of the lists that were refused, but of none whose cause is `said`, or who it is
+        that signed it."""
+        refused, self._refused = self._refused, []
+        for step in refused:
+            if step.sentence != said and (not signer or step.by != signer):
+                self._face.warn(step.sentence)
+
+
+def _show(face: Face, step: BootStep) -> None:
+    if step.kind is StepKind.ENROLLMENT_PROGRESS:
+        face.event("progress", step.sentence, message=step.sentence)
+        return
+    face.event(
+        "step",
+        "" if step.kind.worrying else step.sentence,
+        step=step.kind,
+        message=step.sentence,
+        file=step.file,
+        place=step.place,
+        signer_sha256=step.by,
+        basis=step.basis,
+        notes=step.notes,
+    )
+    if step.kind.worrying and step.kind is not StepKind.LIST_REFUSED:
+        face.warn(step.sentence)
+    for note in step.notes:
+        face.warn(f"{step.file or step.place}: {note}")

@@ -1,0 +1,198 @@
+"""`softphone config show`, `verify` and `decrypt`: a configuration file against a store."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.runner import DONE
+from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
+from softphone.errors import ConfigurationError
+from softphone.provisioning import (
+    ConfigStore,
+    VerifiedFile,
+    check_device,
+    decrypted,
+    is_signed,
+    last_accepted,
+    open_plain,
+    parse_device_config,
+    verify_file,
+)
+from softphone.trust import (
+    FileRefused,
+    Identity,
+    IdentityStore,
+    TrustLists,
+    TrustListStore,
+    write_private,
+)
+from softphone.trust.lists import parse_header
+
+__all__ = ["FileQuestion", "decrypt_one", "masked", "show_file", "stored", "verify_one"]
+
+_LARGEST = 1 << 20
+_SECRET = re.compile(
+    rb"(<(?P<name>[A-Za-z0-9]*(?:[Pp]assword|[Ss]ecret|[Pp]in|[Kk]ey)[A-Za-z0-9]*)\b[^<>]*>)"
+    rb"[^<]+(?=</(?P=name)\s*>)"
+)
+
+
+_ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
+
+
+def stored(file: Path, store: Path) -> Path:
+    """The file that is meant: for a device's name the configuration that the store has of it.
+
+    The encrypted one comes first: it is the whole one.
+    """
+    if file.name != str(file) or file.exists():
+        return file
+    found = (store / f"{file.name}{ending}" for ending in _ENDINGS)
+    return next((one for one in found if one.is_file()), file)
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuestion:
+    """A file, the store that is asked about it, and as what.
+
+    `name` is the name that it was asked for by, its own when None; `device` whose key opens it.
+    """
+
+    file: Path
+    store: Path
+    name: str | None = None
+    device: str | None = None
+    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+
+    @property
+    def asked(self) -> str:
+        """The name that has to be inside."""
+        return self.name or self.file.name
+
+    @property
+    def owner(self) -> str:
+        """Whose key opens it.  Raises ConfigurationError."""
+        return check_device(self.device or self.asked.partition(".")[0])
+
+    def data(self) -> bytes:
+        """The file.  Raises ConfigurationError."""
+        try:
+            with self.file.open("rb") as opened:
+                data = opened.read(_LARGEST + 1)
+        except OSError as exc:
+            raise ConfigurationError(f"{self.file} cannot be read: {exc.strerror}") from exc
+        if len(data) > _LARGEST:
+            raise ConfigurationError(f"{self.file} is larger than {_LARGEST} bytes")
+        return data
+
+    def lists(self) -> TrustLists:
+        """The lists that are held.  Raises ConfigurationError without a store."""
+        if not self.store.is_dir():
+            raise ConfigurationError(f"there is no store at {self.store}")
+        return TrustListStore(self.store).held()
+
+    async def identities(self) -> tuple[Identity, ...]:
+        """The device's identities, the one in use first."""
+        secret = None
+        if self.passphrase.is_given:
+            secret = await self.passphrase.read(f"the key of {self.owner}")
+        store = IdentityStore(self.store, passphrase=secret)
+        found = (store.load(self.owner), store.previous(self.owner))
+        return tuple(each for each in found if each is not None)
+
+
+def masked(text: bytes) -> bytes:
+    """The XML with what is in elements named for passwords, secrets, PINs and keys blotted out."""
+    return _SECRET.sub(rb"\1***", text)
+
+
+def _verified(question: FileQuestion, data: bytes) -> VerifiedFile:
+    """Raises FileRefused."""
+    lists = question.lists()
+    kept = None
+    if "/" not in question.asked:
+        kept = ConfigStore(question.store).accepted(question.asked)
+    last = last_accepted(kept, question.asked, lists)
+    return verify_file(data, question.asked, lists, last=last)
+
+
+def _words(verified: VerifiedFile) -> str:
+    header = verified.header
+    return (
+        f"{header.filename} is good: signed by {header.signer.subject}, whom the"
+        f" {verified.basis.upper()} names as TFTP"
+    )
+
+
+async def verify_one(face: Face, question: FileQuestion) -> int:
+    """Verify a signed file.  Raises FileRefused, ConfigurationError."""
+    data = question.data()
+    if not is_signed(data):
+        open_plain(data, question.asked)
+        question.lists()
+        sentence = f"{question.file} is in clear: nobody vouches for it"
+        return _done(face, sentence, verified=False)
+    verified = _verified(question, data)
+    facts = file_facts(verified.header, verified)
+    face.event("file", **facts)
+    show_file_facts(face, str(question.file), facts)
+    for note in verified.notes:
+        face.warn(note)
+    return _done(face, _words(verified), verified=True)
+
+
+async def show_file(face: Face, question: FileQuestion) -> int:
+    """Show a file; one that is refused is shown as far as it can be read.  Raises FileRefused."""
+    data = question.data()
+    if not is_signed(data):
+        question.lists()
+        _tell(face, data)
+        sentence = f"{question.file} is in clear: nobody vouches for it"
+        return _done(face, sentence, verified=False)
+    header = parse_header(data)
+    try:
+        verified = _verified(question, data)
+    except FileRefused:
+        facts = file_facts(header, None)
+        face.event("file", **facts)
+        show_file_facts(face, f"{question.file}: not believed, this is what it says", facts)
+        if header.content_key is None:
+            # Why the file is refused matters more than what its text lacks.
+            with contextlib.suppress(FileRefused):
+                _tell(face, data[header.length :])
+        raise
+    facts = file_facts(header, verified)
+    face.event("file", **facts)
+    show_file_facts(face, f"{question.file}: believed", facts)
+    _tell(face, decrypted(verified, await question.identities()))
+    return _done(face, _words(verified), verified=True)
+
+
+def _tell(face: Face, text: bytes) -> None:
+    facts = config_facts(parse_device_config(text))
+    face.event("configuration", **facts)
+    show_config(face, facts)
+
+
+async def decrypt_one(face: Face, question: FileQuestion, out: Path | None) -> int:
+    """Verify, decrypt, and print or write.  Raises FileRefused, ConfigurationError."""
+    data = question.data()
+    verified = _verified(question, data)
+    text = decrypted(verified, await question.identities())
+    if out is not None:
+        write_private(out, text)
+        return _done(face, f"{_words(verified)}; written to {out}", verified=True, path=str(out))
+    shown = masked(text).decode("utf-8", "replace")
+    face.event("text", shown, text=shown)
+    return _done(face, _words(verified), verified=True)
+
+
+def _done(face: Face, sentence: str, **fields: Any) -> int:
+    face.summary(sentence, result="completed", status=0, reason=sentence, **fields)
+    return DONE

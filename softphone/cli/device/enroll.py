@@ -1,0 +1,166 @@
+"""`softphone enroll`: get, renew, show or delete a device's certificate with CAPF."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from softphone.cli.console.certificate_prompt import Trusting, asker
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.console.terminal import is_attended
+from softphone.errors import ConfigurationError
+from softphone.provisioning import (
+    CAPF_PORT,
+    Enrollment,
+    EnrollmentPlan,
+    capf_settings,
+    enroll,
+    listed_settings,
+)
+from softphone.sans_io import Address
+from softphone.security import KeyMaterial
+from softphone.trust import (
+    CapfRequest,
+    Identity,
+    IdentityStore,
+    Operation,
+    Role,
+    Service,
+    TlsSettings,
+    TrustListStore,
+    TrustStore,
+    write_private,
+)
+from softphone.trust.disk import read_whole
+
+__all__ = ["EnrollOptions", "enroll_device"]
+
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_PINNED = "capf.crt"
+_WORDS = {
+    Operation.INSTALL: "enrolled",
+    Operation.FETCH: "the certificate was shown to the server",
+    Operation.DELETE: "the certificate was deleted, as the server asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollOptions:
+    """What was given; exactly one of the four ways to authenticate."""
+
+    capf: str
+    store: Path
+    string: str | None = None
+    null_string: bool = False
+    lsc: bool = False
+    mic: Path | None = None
+    ca: Path | None = None
+    trusting: Trusting = field(default_factory=Trusting)
+
+
+async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
+    """Enroll, and tell what is going on.  Raises what `provisioning.enroll` raises."""
+    secret = None
+    if options.trusting.passphrase.is_given:
+        secret = await options.trusting.passphrase.read(f"the key of {device}")
+    store = IdentityStore(options.store, passphrase=secret)
+    request = _request(device, options, store)
+    server = _place(options.capf)
+    pinned = _pinned(options)
+    plan = EnrollmentPlan((server,), _tls(face, options, server, pinned))
+    if options.null_string:
+        face.warn("by null string, anybody can enroll under this device's name")
+    with face.waiting(f"enrolling {device}") as update:
+
+        def tell(sentence: str) -> None:
+            update(sentence)
+            face.event("progress", sentence, message=sentence)
+
+        done = await enroll(request, plan, store, tell=tell)
+    if options.ca is not None and pinned is not None:
+        write_private(options.store / _PINNED, pinned)
+    return _report(face, device, store, done)
+
+
+def _report(face: Face, device: str, store: IdentityStore, done: Enrollment) -> int:
+    for warning in done.warnings:
+        face.warn(warning)
+    if done.operation is Operation.NONE:
+        sentence = (
+            f"the server has no pending operation for {device}: ask the administrator to set one"
+        )
+        return face.failed(sentence, FAILED, result="failed")
+    word = _WORDS[done.operation]
+    identity = store.load(device)
+    path = None if identity is None else str(store.path(device))
+    until = None if identity is None else f"{identity.certificate.not_valid_after_utc:%F}"
+    sentence = word if identity is None else f"{word}: {path}, valid until {until}"
+    face.summary(
+        sentence,
+        result="completed",
+        status=0,
+        reason=word,
+        operation=done.operation,
+        certificate=path,
+        valid_until=until,
+    )
+    return DONE
+
+
+def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfRequest:
+    ways = (options.string is not None, options.null_string, options.lsc, options.mic is not None)
+    if sum(ways) != 1:
+        raise ConfigurationError(
+            "say in one way who we are: --auth-string N, --null-string, --lsc or --mic FILE"
+        )
+    current = store.load(device)
+    secret = store.passphrase
+    identity = None if options.mic is None else Identity.load(options.mic, passphrase=secret)
+    if options.lsc:
+        if current is None:
+            raise ConfigurationError(f"{options.store} holds no certificate of {device} to show")
+        identity = current
+    string = None if options.string is None else KeyMaterial(options.string.encode())
+    return CapfRequest(
+        device,
+        string=string,
+        identity=identity,
+        current=None if current is None else current.der,
+    )
+
+
+def _place(text: str) -> Address:
+    match = _PLACE.fullmatch(text)
+    port = int(match["port"] or CAPF_PORT) if match else 0
+    if match is None or not 0 < port <= 65535:
+        raise ConfigurationError(f"--capf {text}: expected HOST or HOST:PORT")
+    return match["host"].strip("[]"), port
+
+
+def _tls(face: Face, options: EnrollOptions, server: Address, pinned: bytes | None) -> TlsSettings:
+    """Whom to believe: the certificate that was given, or those that the trust lists name, or one
+    that was, or is, accepted.
+    """
+    lists = TrustListStore(options.store).held()
+    if options.ca is None and lists.certificates(Role.CAPF):
+        return listed_settings(lists, Service.CAPF)
+    if pinned is not None:
+        return capf_settings(TrustStore(), pinned, (server,))
+    trust = TrustStore.open(options.store)
+    trusting = options.trusting
+    known = trust.pins(Service.CAPF, *server)
+    if not known and trusting.accept is None and not (trusting.prompt and is_attended()):
+        raise ConfigurationError(
+            f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE,"
+            " or its SHA-256 with --accept-fingerprint"
+        )
+    return TlsSettings(store=trust, service=Service.CAPF, unknown=asker(face, trusting))
+
+
+def _pinned(options: EnrollOptions) -> bytes | None:
+    path = options.ca or options.store / _PINNED
+    if options.ca is None and not path.exists():
+        return None
+    return read_whole(path)

@@ -1,0 +1,244 @@
+"""`softphone doctor`: an account examined step by step, with what to fix.
+
+File, certificate, DNS, port, TLS, registration: the first step that fails ends the examination,
+since the later ones depend on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from softphone.account import Belief, tls_settings
+from softphone.cli.console.certificate_prompt import Trusting, asker, store_of, unlocked
+from softphone.cli.console.fips_mode import enter_mode
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
+from softphone.config import AccountConfig, load_account
+from softphone.errors import (
+    AuthenticationFailed,
+    CertificateExpired,
+    CertificateRevoked,
+    CertificateUnknown,
+    CertificateUntrusted,
+    ConfigurationError,
+    IdentityMismatch,
+    RegistrationRefused,
+    RegistrationTimeout,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.net import Driver, Resolver
+from softphone.personas import persona_named
+from softphone.phone import Phone
+from softphone.sans_io import Flow, Target, Transmit, Transport
+from softphone.sip import LookupPolicy
+from softphone.trust import TlsSettings, client_context
+from softphone.trust.fips import random_bytes
+
+__all__ = ["examine_account"]
+
+ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
+    (ConfigurationError, "mend the account file as the message says"),
+    (CertificateExpired, "the certificate must be renewed; check this machine's clock, too"),
+    (CertificateRevoked, "the certificate was revoked by its issuer: ask the administrator"),
+    (IdentityMismatch, "use the full name that the certificate has, or set tls.server_name"),
+    (
+        CertificateUnknown,
+        "put the issuing CA's certificate into tls.ca, or accept this one with"
+        " --accept-fingerprint",
+    ),
+    (CertificateUntrusted, "put the issuing CA's certificate into tls.ca, or pin the server's"),
+    (ServerClosed, "the server wants a client certificate that it trusts: check tls.certificate"),
+    (TransportTimeout, "nothing answers: check address, port and firewall"),
+    (AuthenticationFailed, "check user name, password and credentials.algorithms"),
+    (RegistrationTimeout, "the port is open but no SIP comes back: is it the right one?"),
+    (RegistrationRefused, "the server knows us and says no: ask its administrator why"),
+    (TransportError, "check address and port, and whether the server runs"),
+)
+
+
+STEP_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one step."""
+
+    step: str
+    good: bool
+    detail: str
+    advice: str = ""
+
+
+class _Examination:
+    """The steps of one account; each gives a sentence, or raises."""
+
+    def __init__(self, face: Face, path: Path, trusting: Trusting) -> None:
+        self._face = face
+        self._path = path
+        # Nobody is asked here: a step has its time, and a doctor examines.
+        self._trusting = replace(trusting, prompt=False)
+        self._belief = Belief(store_of(trusting), asker(face, self._trusting))
+        self._config: AccountConfig | None = None
+        self._targets: tuple[Target, ...] = ()
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> AccountConfig:
+        """The account, once read."""
+        if self._config is None:
+            raise ConfigurationError("the account file has not been read")
+        return self._config
+
+    def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+        """What is examined, in order."""
+        return [
+            ("account file", self.read),
+            ("own certificate", self.credential),
+            ("DNS", self.locate),
+            ("port", self.connect),
+            ("TLS and certificate", self.handshake),
+            ("registration", self.register),
+        ]
+
+    async def read(self) -> str:
+        file = load_account(self._path)
+        enter_mode(file.config.fips, str(self._path))
+        self._config, self.warnings = file.config, file.warnings
+        persona_named(file.config.persona).check(file.config.line)
+        transport = file.config.transport
+        how = "by DNS" if transport is None else transport.value
+        return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
+
+    async def credential(self) -> str:
+        self._config = await unlocked(self._face, self.config, self._trusting)
+        settings = tls_settings(self.config)
+        if self.config.transport in (Transport.UDP, Transport.TCP):
+            return "none needed without TLS"
+        client_context(settings)
+        given = self.config.tls.certificate
+        if given is None:
+            return "no client certificate is configured"
+        return f"{Path(given).name} is usable"
+
+    async def locate(self) -> str:
+        server = self.config.server_uri
+        if server is None:
+            return "no server: the account is called directly"
+        resolver = Resolver(entropy=random_bytes)
+        policy = LookupPolicy(server_name=self.config.tls.server_name)
+        self._targets = await resolver.locate(server, policy=policy)
+        return ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])
+
+    async def connect(self) -> str:
+        if not self._targets:
+            return "nothing to connect to"
+        target = self._targets[0]
+        if target.transport is Transport.UDP:
+            return "UDP has no connection to try: registration will tell"
+        started = asyncio.get_running_loop().time()
+        await _connect(replace(target, transport=Transport.TCP), TlsSettings())
+        milliseconds = (asyncio.get_running_loop().time() - started) * 1000
+        return f"{target.host}:{target.port} is open ({milliseconds:.0f} ms)"
+
+    async def handshake(self) -> str:
+        if not self._targets or self._targets[0].transport is not Transport.TLS:
+            return "no TLS"
+        flow = await _connect(self._targets[0], tls_settings(self.config, self._belief))
+        identity = flow.identity
+        if identity is None:
+            raise TransportError("the connection has no verified peer")
+        return (
+            f"{identity.protocol} {identity.cipher}; {identity.subject}; verified by "
+            f"{identity.verdict}; revocation {identity.revocation}"
+        )
+
+    async def register(self) -> str:
+        belief = self._belief
+        async with Phone(trust=belief.trust, unknown_certificate=belief.unknown) as phone:
+            line = await phone.register(self.config)
+            if line.listening is not None:
+                return "listening, no registration"
+            return f"{line.aor} is {line.registration.value}"
+
+
+class _Silent:
+    """A machine that says and wants nothing: the driver alone is at work."""
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None: ...
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None: ...
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None: ...
+
+    def handle_timer(self, *, now: float) -> None: ...
+
+    def next_timer(self) -> float | None:
+        return None
+
+    def transmits(self) -> list[Transmit]:
+        return []
+
+    def next_event(self) -> None:
+        return None
+
+
+async def _connect(target: Target, settings: TlsSettings) -> Flow:
+    """Open a flow, through handshake and gate, and close it.  Raises what the driver raises."""
+    driver: Driver[None] = Driver(_Silent(), on_event=lambda _: None, tls={"": settings})
+    async with driver:
+        return await driver.open(target)
+
+
+def advice_for(error: SoftphoneError) -> str:
+    """What to do about an error."""
+    return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
+
+
+async def examine_account(face: Face, path: Path, trusting: Trusting) -> int:
+    """Examine step by step, show each finding as it is made, and say what to do."""
+    examination = _Examination(face, path, trusting)
+    code, advice = DONE, ""
+    for step, examine in examination.steps():
+        with face.waiting(f"examining: {step}"):
+            finding, code = await _examined(step, examine)
+        _show(face, finding)
+        advice = finding.advice
+        if not finding.good:
+            break
+    for warning in examination.warnings:
+        face.warn(warning)
+    result = result_of(code)
+    if code == DONE:
+        face.summary("Everything is in order.", result=result, status=200, reason="in order")
+    else:
+        face.summary(f"What to do: {advice}", result=result, status=0, reason=advice)
+    return code
+
+
+async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[Finding, int]:
+    """One finding, and the exit code that it would make."""
+    try:
+        async with asyncio.timeout(STEP_PATIENCE):
+            return Finding(step, True, await examine()), DONE
+    except TimeoutError:
+        detail = f"no answer within {STEP_PATIENCE:.0f} s"
+        return Finding(step, False, detail, "check the network and its firewalls"), FAILED
+    except SoftphoneError as error:
+        return Finding(step, False, str(error), advice_for(error)), exit_code(error)
+
+
+def _show(face: Face, finding: Finding) -> None:
+    face.event(
+        "finding",
+        f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<21}{finding.detail}",
+        step=finding.step,
+        good=finding.good,
+        detail=finding.detail,
+        advice=finding.advice,
+    )

@@ -1,0 +1,50 @@
+"""`softphone explain`: which m-line, which crypto line and which rule stood against a call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, FAILED
+from softphone.diagnostics.refusal_analysis import LARGEST, Finding, dissect, is_readable
+from softphone.errors import ConfigurationError
+
+__all__ = ["explain_file", "show_findings"]
+
+
+async def explain_file(face: Face, path: Path | None) -> int:
+    """Explain what a file holds, or standard input.  Raises ConfigurationError."""
+    text = _read(path)
+    findings = dissect(text)
+    show_findings(face, findings)
+    if findings:
+        face.summary("", result="completed", status=0, reason="explained")
+        return DONE
+    if not is_readable(text):
+        raise ConfigurationError(
+            "there is neither a SIP message, a ladder, a session description nor a command's"
+            f" --json in {path or 'standard input'}"
+        )
+    sentence = "nothing in it speaks against the call"
+    return face.failed(sentence, FAILED, result="failed")
+
+
+def show_findings(face: Face, findings: Sequence[Finding]) -> None:
+    """A table, and an object each for scripts."""
+    for one in findings:
+        face.event("finding", place=one.place, line=one.line, rule=one.rule)
+    if findings:
+        rows = [(one.place, one.line or "-", one.rule) for one in findings]
+        face.table("", ("where", "crypto line", "what, and by which rule"), rows)
+
+
+def _read(path: Path | None) -> str:
+    if path is None or str(path) == "-":
+        return sys.stdin.read(LARGEST)
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST).decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,107 @@
+"""`softphone fips`: set FIPS mode up, tell what it is, and run another program in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from softphone import openssl_provider
+from softphone.cli.console.fips_mode import enter_mode, mode_fields
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE
+from softphone.errors import ConfigurationError
+from softphone.trust.fips import UNAVAILABLE, Decider, FipsMode, environment, platform_mode, settle
+from softphone.trust.fips.self_check import LibraryCheck, check
+from softphone.trust.fips.setup import FipsSetup, default_folder, find_setup, make_setup
+
+__all__ = ["run_program", "set_up", "show_status"]
+
+CLAIM = (
+    "This says which provider does the cryptography and that it passed its self-check; whether"
+    " that provider's build holds a FIPS 140 certificate is not for this program to say."
+)
+
+
+async def set_up(face: Face, folder: Path | None, module: Path | None, *, lenient: bool) -> int:
+    """Make a set-up and try it.  Raises FipsUnavailable, with what to install."""
+    base = default_folder() if folder is None else folder
+    with face.waiting("making a set-up, and a process that checks itself with it"):
+        made = make_setup(base, module=module, pedantic=not lenient)
+    face.summary(
+        f"set up from {made.module}: {made.folder}\n"
+        "`softphone --fips …`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns it on",
+        result="completed",
+        status=0,
+        reason="set up",
+        **_setup_fields(made),
+    )
+    return DONE
+
+
+async def show_status(face: Face) -> int:
+    """Tell the mode, who decided it, and what each library does.
+
+    Raises FipsUnavailable where FIPS mode is on and cannot be.
+    """
+    mode = enter_mode()
+    setup = find_setup(default_folder())
+    rows: list[tuple[str, str]] = [("mode", str(mode))]
+    rows.append(("platform", "FIPS" if platform_mode() else "not FIPS"))
+    rows.append(("set-up", _setup_line(setup)))
+    if openssl_provider.in_force():
+        rows += [(each.name, _library_line(each)) for each in check().libraries]
+    face.table("", ("part", "state"), rows)
+    unavailable = {capability.value: reason for capability, reason in UNAVAILABLE.items()}
+    sentences = "; ".join(unavailable.values())
+    face.summary(
+        f"Not available: {sentences}.\n{CLAIM}" if mode.on else "",
+        result="completed",
+        status=0,
+        reason=str(mode),
+        **mode_fields(mode),
+        platform=platform_mode(),
+        setup=None if setup is None else _setup_fields(setup),
+        unavailable=unavailable if mode.on else {},
+    )
+    return DONE
+
+
+def _setup_fields(setup: FipsSetup) -> dict[str, Any]:
+    return {
+        "folder": str(setup.folder),
+        "module": setup.module,
+        "sha256": setup.digest,
+        "pedantic": setup.pedantic,
+        "outdated": setup.outdated,
+    }
+
+
+def _setup_line(setup: FipsSetup | None) -> str:
+    if setup is None:
+        return "none: run `softphone fips setup`"
+    kind = "" if setup.pedantic else ", lenient"
+    age = "; another provider is installed by now: run it again" if setup.outdated else ""
+    return f"{setup.folder}, from {setup.module}{kind}{age}"
+
+
+def _library_line(found: LibraryCheck) -> str:
+    if not found.used:
+        return "not used: it can load no provider; SRTP is done by cryptography"
+    provided = f"{found.provider.name} {found.provider.version}".strip() or "no provider"
+    verdict = "passed" if found.passed else f"FAILED: {'; '.join(found.failures)}"
+    return f"{found.version}; {provided}, {found.path}; self-check {verdict}"
+
+
+def run_program(command: Sequence[str]) -> NoReturn:
+    """Become another program, in FIPS mode.  Raises FipsUnavailable, ConfigurationError."""
+    source = "softphone fips run"
+    settle(True, source)
+    setup = find_setup(default_folder())
+    mode = FipsMode(True, Decider.BOOTSTRAP, source)
+    surrounding = environment(mode, None if setup is None else setup.folder)
+    try:
+        os.execvpe(command[0], list(command), surrounding)
+    except OSError as exc:
+        raise ConfigurationError(f"{command[0]} cannot be run: {exc.strerror}") from exc

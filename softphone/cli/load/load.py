@@ -1,0 +1,214 @@
+"""`softphone load run` and `find-capacity`: run, show, judge, report."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
+from softphone.cli.load.options import CapacityOptions, LoadOptions
+from softphone.cli.load.plan import expectations_of, plan_of
+from softphone.cli.load.screen import Screen
+from softphone.errors import ConfigurationError
+from softphone.load import Result, causes, figures, judge, second_fields
+from softphone.load.capacity import CapacitySearch, Trial
+from softphone.load.distribute import Watcher, conduct, find_capacity
+from softphone.load.measure import Second
+from softphone.load.plan import LoadPlan, Verdict
+from softphone.load.report import PrometheusPage, write_report
+
+__all__ = ["blank_capacity", "find", "run_load"]
+
+
+async def run_load(face: Face, options: LoadOptions) -> int:
+    """One run; 0 when it is valid and every verdict is met, else 1 (2: nothing was sent)."""
+    expectations = expectations_of(options)
+    plan = plan_of(options)
+    _check(options)
+    async with _watched(face, options, plan) as watcher:
+        result = await conduct(plan, options.workers, watcher, ray=options.ray)
+    verdicts = judge(result, expectations)
+    written = _report(face, options, result, verdicts, None)
+    _tell(face, result, verdicts)
+    return _code(result, verdicts) or (DONE if written else FAILED)
+
+
+async def find(face: Face, options: CapacityOptions) -> int:
+    """A search; 0 when the capacity was found and confirmed, else 1."""
+    expectations = expectations_of(options)
+    if not expectations:
+        raise ConfigurationError("--expect: say what a target must reach to hold its calls")
+    if options.most < options.calls or options.confirm < 1 or not 0 < options.precision < 1:
+        raise ConfigurationError("--most, --confirm and --precision: at least --calls, 1, 0 to 1")
+    plan = plan_of(options)
+    _check(options)
+    search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
+
+    def trial(told: Trial) -> None:
+        word = "held" if told.held else "not held" if told.valid else "invalid"
+        face.event(
+            "trial",
+            f"{told.calls} calls: {word}{': ' if told.why else ''}{told.why}",
+            calls=told.calls,
+            held=told.held,
+            valid=told.valid,
+            why=told.why,
+        )
+
+    async with _watched(face, options, plan) as watcher:
+        result = await find_capacity(
+            plan,
+            search,
+            expectations,
+            workers=options.workers,
+            ray=options.ray,
+            watcher=watcher,
+            on_trial=trial,
+        )
+    verdicts = judge(result, expectations)
+    written = _report(face, options, result, verdicts, search)
+    face.summary(
+        search.sentence(),
+        **result.summary(verdicts),
+        capacity=_capacity(search),
+    )
+    if search.interrupted:
+        return INTERRUPTED
+    return DONE if written and search.confirmed and search.bound is None else FAILED
+
+
+def _capacity(search: CapacitySearch) -> dict[str, object]:
+    """What a search came to, for scripts."""
+    return {
+        "calls": search.capacity,
+        "confirmed": search.confirmed,
+        "confidence": round(search.confidence, 3),
+        "lower_bound": search.limit is None or search.bound is not None,
+        "not_held": search.limit,
+        "trials": [
+            {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
+            for t in search.trials
+        ],
+    }
+
+
+def blank_capacity() -> dict[str, object]:
+    """The same of a search that never was."""
+    return _capacity(CapacitySearch(1, 1))
+
+
+def _check(options: LoadOptions) -> None:
+    """What would be found out only at the end is found out now.  Raises ConfigurationError."""
+    if options.workers < 1:
+        raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
+    report = options.report
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigurationError(f"--report {report}: there is no such folder")
+    if report is not None and report.is_dir():
+        raise ConfigurationError(f"--report {report}: that is a folder; name a file in it")
+
+
+@dataclass(slots=True)
+class _Listeners:
+    second: list[Callable[[Second], None]]
+    progress: list[Callable[[int, int], None]]
+
+
+@asynccontextmanager
+async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIterator[Watcher]:
+    """Whoever looks on: the screen or the script, and Prometheus."""
+    listeners = _Listeners([], [])
+    async with AsyncExitStack() as stack:
+        if options.prometheus is not None:
+            served = await stack.enter_async_context(PrometheusPage(options.prometheus))
+            place = f"http://127.0.0.1:{served.port}/metrics"
+            face.event("prometheus", f"figures for Prometheus at {place}", url=place)
+            listeners.second.append(served.take)
+        if face.json:
+            listeners.second.append(lambda s: face.event("second", **second_fields(s)))
+        screen = Screen(plan, options.workers)
+        update = stack.enter_context(face.screen(screen.view()))
+
+        def second(told: Second) -> None:
+            screen.take(told)
+            update(screen.view())
+
+        def progress(done: int, whole: int) -> None:
+            screen.progress(done, whole)
+            update(screen.view())
+
+        listeners.second.append(second)
+        listeners.progress.append(progress)
+        yield Watcher(
+            second=lambda told: _each(listeners.second, told),
+            progress=lambda *told: _each(listeners.progress, *told),
+        )
+
+
+def _each(listeners: Sequence[Callable[..., None]], *told: object) -> None:
+    for listener in listeners:
+        listener(*told)
+
+
+def _report(
+    face: Face,
+    options: LoadOptions,
+    result: Result,
+    verdicts: Sequence[Verdict],
+    search: CapacitySearch | None,
+) -> bool:
+    """Write the report, if one is asked for; False: it could not be, and the figures are told all
+    the same."""
+    if options.report is None:
+        return True
+    wall = datetime.now().astimezone()
+    try:
+        write_report(options.report, result, verdicts, search=search, wall=wall)
+    except ConfigurationError as error:
+        face.error(str(error), FAILED)
+        return False
+    face.event("report", f"the report is {options.report}", path=str(options.report))
+    return True
+
+
+def _tell(face: Face, result: Result, verdicts: Sequence[Verdict]) -> None:
+    face.table("", ("figure", "value"), figures(result))
+    failed = sorted(causes(result.total).items(), key=lambda item: -item[1])
+    if failed:
+        face.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
+    if verdicts:
+        met = {True: "met", False: "NOT MET"}
+        rows = [(each.expected, met[each.met], each.measured) for each in verdicts]
+        face.table("", ("expected", "", "measured"), rows)
+    face.summary(_sentence(result, verdicts), **result.summary(verdicts))
+
+
+def _sentence(result: Result, verdicts: Sequence[Verdict]) -> str:
+    lines = [f"INVALID: {reason}" for reason in result.invalid_because]
+    lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
+    if result.interrupted:
+        lines.append("interrupted: the figures are of what there was")
+    if not lines:
+        lines.append(
+            f"valid, every verdict met: {_came_about(result)}"
+            if verdicts
+            else f"valid, and no verdict was asked for (--expect): {_came_about(result)}"
+        )
+    return "\n".join(lines)
+
+
+def _came_about(result: Result) -> str:
+    """Whether anything did: a valid run may be one in which no call was answered."""
+    total = result.total
+    if total.attempted:
+        return f"{total.answered:,} of {total.attempted:,} calls were answered"
+    return f"{total.registered:,} of {len(result.plan.users):,} users registered"
+
+
+def _code(result: Result, verdicts: Sequence[Verdict]) -> int:
+    if result.interrupted:
+        return INTERRUPTED
+    return DONE if result.valid and all(verdict.met for verdict in verdicts) else FAILED

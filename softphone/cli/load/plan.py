@@ -1,0 +1,161 @@
+"""From what was asked for to a plan of a load run, checked; nothing is sent here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from softphone.cli.load.options import LoadOptions
+from softphone.config import load_account, parse_sip_uri
+from softphone.errors import ConfigurationError
+from softphone.load.plan import (
+    FIELDS,
+    BaseSpec,
+    Expectation,
+    FaultSpec,
+    LoadPlan,
+    UserSpec,
+    base_account,
+    parse_expectation,
+    read_users,
+    users_of_template,
+)
+from softphone.load.run import READY, Scenario, afflicted, load_scenario, parse_fault
+from softphone.sip import SipUri
+
+__all__ = ["expectations_of", "plan_of"]
+
+
+def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
+    """The verdicts asked for.  Raises ConfigurationError."""
+    return tuple(parse_expectation(text) for text in options.expect or ())
+
+
+def plan_of(options: LoadOptions) -> LoadPlan:
+    """The plan that the options make.  Raises ConfigurationError."""
+    scenario = load_scenario(options.scenario, READY)
+    if options.sockets not in ("per-call", "shared"):
+        raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
+    if options.media not in ("inline", "worker"):
+        raise ConfigurationError(f"--media {options.media}: expected inline or worker")
+    if scenario.callee is None and not scenario.once and not options.target:
+        raise ConfigurationError(f"--target: scenario {scenario.name} needs somebody to call")
+    faults = FaultSpec()
+    for text in options.fault or ():
+        faults = parse_fault(text, faults)
+    base = _base(options)
+    plan = LoadPlan(
+        scenario=options.scenario,
+        target=None if scenario.callee is not None else options.target,
+        base=base,
+        users=afflicted(_users(options, scenario), faults),
+        calls=options.calls,
+        rate=options.rate,
+        arrival=options.arrival,
+        hold=options.hold,
+        duration=options.duration,
+        seed=options.seed,
+        register_rate=options.register_rate,
+        sockets=options.sockets,
+        placement=options.media,
+        ports=_ports(options.ports),
+        host=options.host,
+        play=None if options.play is None else str(options.play),
+        checks=options.checks,
+        answer_timeout=options.answer_timeout,
+        faults=faults,
+    )
+    plan.schedule()
+    plan.holds(scenario.hold)
+    account = base_account(plan)
+    if plan.target:
+        account.target_uri(plan.target)
+    return plan
+
+
+def _base(options: LoadOptions) -> BaseSpec:
+    server, registers = options.registrar, options.register
+    if options.account is not None:
+        _refuse(options, ("registrar",), "the account file names the server; give one of them")
+        trusting = ("ca", "pin", "server_name")
+        _refuse(options, trusting, "the account file says whom to believe; write it there")
+    if options.account is None and server is None:
+        server, registers = _server_of(options.target), False
+    return BaseSpec(
+        account=None if options.account is None else str(options.account),
+        server=server,
+        registers=registers,
+        ca=tuple(options.ca or ()),
+        pin=options.pin,
+        server_name=options.server_name,
+        srtp=options.srtp,
+        suites=tuple(options.suite or ()),
+        codecs=tuple(options.codec or ()),
+    )
+
+
+def _refuse(options: LoadOptions, names: Sequence[str], why: str) -> None:
+    """What would not be looked at is not taken.  Raises ConfigurationError."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ConfigurationError(f"--{name.replace('_', '-')}: {why}")
+
+
+def _server_of(target: str | None) -> str:
+    """Without a server, requests go to where the target is."""
+    if not target or not target.lower().startswith(("sip:", "sips:")):
+        raise ConfigurationError(
+            "--registrar: give the server, or --account, or a whole URI as --target"
+        )
+    uri = parse_sip_uri(target, what="--target")
+    return str(SipUri(uri.scheme, None, None, uri.host, uri.port, uri.parameters, ()))
+
+
+def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
+    given = [
+        name
+        for name, value in (
+            ("--users", options.users),
+            ("--user-template", options.user_template),
+            ("--aor", options.aor),
+        )
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise ConfigurationError(f"{given[1]}: {given[0]} says who calls already")
+    if options.users is not None:
+        _refuse(options, FIELDS[1:], f"{options.users} says it of each user; write it there")
+        return read_users(options.users)
+    if options.user_template is not None:
+        count = options.user_count or options.calls * (2 if scenario.callee is not None else 1)
+        aor = options.user_template
+        if options.account is None and not aor.lower().startswith(("sip:", "sips:")):
+            aor = f"sip:{aor}@{_domain(options)}"
+        return users_of_template(_pattern(options, aor), count)
+    if options.account is not None and options.aor is None:
+        # What is not given is the account's own.
+        return users_of_template(_pattern(options, load_account(options.account).config.aor), 1)
+    return users_of_template(_pattern(options, options.aor or f"sip:load@{_domain(options)}"), 1)
+
+
+def _pattern(options: LoadOptions, aor: str) -> UserSpec:
+    return UserSpec(
+        aor,
+        username=options.username,
+        password_file=options.password_file,
+        certificate=options.certificate,
+        key=options.key,
+    )
+
+
+def _domain(options: LoadOptions) -> str:
+    """The server's domain, which is that of its users where nobody says otherwise."""
+    uri = parse_sip_uri(options.registrar or _server_of(options.target), what="--registrar")
+    return f"[{uri.host}]" if ":" in uri.host else uri.host
+
+
+def _ports(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})", text)
+    if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
+        raise ConfigurationError(f"--ports {text}: expected two ports from 1024 on: 40000-49999")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,5 @@
+"""softphone.cli.messaging."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

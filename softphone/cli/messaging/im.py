@@ -1,0 +1,228 @@
+"""`softphone im send`, `im chat` and `im history`: one message, a conversation, the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from softphone.cli.console.certificate_prompt import Trusting, asker, default_store, store_of
+from softphone.cli.console.fips_mode import enter_mode
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, FAILED, exit_code, seconds
+from softphone.cli.console.stdin_lines import lines
+from softphone.config.messaging_file import ImFile, load_messaging
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.messaging import Archive, Direction, Message, Messages, Show
+from softphone.messaging.account_compliance import Oversight
+from softphone.messaging.compliance import Kind
+from softphone.messaging.storage import DatabaseNetwork
+from softphone.net import Resolver
+from softphone.net.driver import LazyFetcher
+from softphone.net.http import HttpsSurroundings
+from softphone.phone import Phone
+from softphone.trust import TlsSettings, TrustStore
+from softphone.trust.fips import random_bytes
+
+__all__ = ["SIGN", "Parcel", "Wish", "converse", "fetch_one", "send_one", "show_history"]
+
+SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
+"""What stands before a message: encrypted to the server, or to the other client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whom to talk with; `room` is our nickname where that is a group chat."""
+
+    to: str
+    room: str | None = None
+    trusting: Trusting = field(default_factory=Trusting)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file to send, or a capture of the screen."""
+
+    path: Path
+    kind: Kind = Kind.FILE
+
+
+async def send_one(
+    face: Face, account: Path, wish: Wish, words: Sequence[str | Parcel], wait: float | None
+) -> int:
+    """Send what is said, and files, and sum up; `wait` is for the receipt of the last.
+
+    Raises MessageRefused, MessageUndelivered, TransferRefused and their kin.
+    """
+    wait = seconds("--wait", wait)
+    async with _signed_in(face, account, wish) as messages:
+        for each in words:
+            if isinstance(each, Parcel):
+                with face.waiting(f"sending {each.path}"):
+                    sent = await messages.send_file(wish.to, each.path, kind=each.kind)
+            else:
+                sent = await messages.send(wish.to, each)
+            _show(face, sent.message)
+        delivered = None if wait is None else await sent.delivered(within=wait)
+    told = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
+    security = sent.message.security
+    face.summary(
+        f"{told}, {security}",
+        result="failed" if delivered is False else "completed",
+        status=0,
+        reason=told,
+        sign=security.sign,
+    )
+    return FAILED if delivered is False else DONE
+
+
+async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path) -> int:
+    """Fetch a file that somebody has sent, as compliance allows; nobody is signed in for it.
+
+    Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
+    """
+    file = _load(face, account)
+    compliance = file.config.compliance
+    if compliance is None:
+        raise ConfigurationError(
+            f"{account}: im.compliance.audit: files come with an audit table only: name one"
+        )
+    resolver = Resolver(entropy=random_bytes)
+    around = HttpsSurroundings(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
+    async with Oversight(file.config.jid, compliance, around) as oversight:
+        with face.waiting(f"fetching {url}"):
+            moved = await oversight.files.fetch(url, into, sender)
+    sentence = f"{into}: {moved.size} bytes, {moved.type}"
+    face.summary(
+        sentence,
+        result="completed",
+        status=0,
+        reason="",
+        size=moved.size,
+        type=moved.type,
+        sha256=moved.sha256,
+        row=moved.row,
+    )
+    return DONE
+
+
+async def converse(face: Face, account: Path, wish: Wish) -> int:
+    """Show what comes, and send each line that is typed, until the end of input."""
+    async with _signed_in(face, account, wish) as messages:
+        if face.console.is_terminal:
+            face.event("", f"Talking with {wish.to}. Ctrl-D ends it.")
+        listening = asyncio.ensure_future(_listen(face, messages))
+        typing = asyncio.ensure_future(_type(face, messages, wish.to))
+        try:
+            await asyncio.wait({listening, typing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (listening, typing):
+                task.cancel()
+            outcomes = await asyncio.gather(listening, typing, return_exceptions=True)
+            messages.close_conversation(wish.to)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+    face.summary("", result="completed", status=0, reason="left")
+    return DONE
+
+
+async def show_history(face: Face, account: Path, peer: str | None, last: int) -> int:
+    """Show what the archive has.  Raises ConfigurationError when there is none."""
+    file = _load(face, account)
+    if file.config.history.archive is None:
+        raise ConfigurationError(
+            f"{account}: im.archive: there is no archive; history in memory ends with the sign-out"
+        )
+    count = 0
+    rows = []
+    network = DatabaseNetwork(_believing(file.config.tls))
+    async with Archive(file.config.history, file.config.jid, network) as archive:
+        async for message in archive.read(peer, last=last):
+            count += 1
+            if face.json:
+                _show(face, message)
+            at = f"{message.at.astimezone():%F %R}"
+            sign = SIGN[message.security.sign]
+            rows.append((at, sign, message.peer, message.sender, message.body))
+    if rows:
+        face.table("", ("when", "", "with", "who", "what"), rows)
+    face.summary("" if rows else "nothing was said", result="completed", status=0, messages=count)
+    return DONE
+
+
+def _believing(tls: TlsSettings) -> TlsSettings:
+    """An account that names nobody believes whom a phone's own store has."""
+    if tls.store.anchors or tls.store.system or tls.store.all_pins:
+        return tls
+    return replace(tls, store=TrustStore.open(default_store(), make=False))
+
+
+def _load(face: Face, account: Path) -> ImFile:
+    file = load_messaging(account)
+    enter_mode(file.fips, str(account))
+    for warning in file.warnings:
+        face.warn_once(warning)
+    return file
+
+
+@asynccontextmanager
+async def _signed_in(face: Face, account: Path, wish: Wish) -> AsyncIterator[Messages]:
+    file = _load(face, account)
+    ask, trust = asker(face, wish.trusting), store_of(wish.trusting)
+    async with Phone(trust=trust, unknown_certificate=ask) as phone:
+        with face.waiting(f"signing in as {file.config.jid}"):
+            messages = await phone.sign_in(file.config)
+        face.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
+        if wish.room is not None:
+            await messages.join(wish.to, wish.room)
+            face.event("joined", f"in {wish.to} as {wish.room}", room=wish.to, nick=wish.room)
+        elif "@" not in wish.to:
+            raise ConfigurationError(f"{wish.to}: expected user@domain")
+        else:
+            presence = await messages.add(wish.to)
+            words = presence.status or presence.show.value
+            if presence.show is Show.OFFLINE:
+                words = "not there"
+            face.event("presence", f"{wish.to}: {words}", peer=wish.to, show=presence.show)
+        yield messages
+
+
+async def _listen(face: Face, messages: Messages) -> None:
+    async for message in messages:
+        _show(face, message)
+
+
+async def _type(face: Face, messages: Messages, to: str) -> None:
+    async for line in lines(sys.stdin.fileno()):
+        if not line.strip():
+            continue
+        try:
+            sent = await messages.send(to, line)
+        except SoftphoneError as error:
+            face.error(str(error), exit_code(error))
+        else:
+            _show(face, sent.message)
+
+
+def _show(face: Face, message: Message) -> None:
+    who = message.sender.partition("@")[0]
+    body = message.body.replace("\n", "\n    ")
+    arrow = "" if message.direction is Direction.RECEIVED else " (sent)"
+    face.event(
+        "message",
+        f"{SIGN[message.security.sign]} {message.at.astimezone():%R} {who}{arrow}: {body}",
+        id=message.id,
+        direction=message.direction,
+        peer=message.peer,
+        sender=message.sender,
+        room=message.room,
+        at=message.at.isoformat(),
+        body=message.body,
+        file=message.file or None,
+        sign=message.security.sign,
+        security=message.security.reach,
+    )

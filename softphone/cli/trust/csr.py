@@ -1,0 +1,200 @@
+"""`softphone csr new` and `softphone csr check`: requests made, and requests judged."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.runner import DONE, FAILED
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.trust import KeyKind, Subject, new_key, new_request, write_key, write_private
+from softphone.trust.csr import (
+    PrivateKey,
+    Purpose,
+    RequestProfile,
+    RequestService,
+    names_for,
+    profile_named,
+)
+from softphone.trust.csr.check import Request, batch_violations, read_request, request_violations
+from softphone.trust.disk import read_whole
+
+__all__ = ["RequestPlan", "check_requests", "make_requests"]
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPlan:
+    """What was asked for: for each name one request, or one with all of them.
+
+    Without a common name in `subject` the first name of a request is that.
+    """
+
+    service: str
+    names: tuple[str, ...]
+    folder: Path
+    subject: Subject
+    profile: str = "private"
+    key: str = KeyKind.RSA_2048.value
+    domain: str | None = None
+    each: bool = False
+    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A request that nobody would refuse, its key, and where they go."""
+
+    request: Path
+    pem: bytes
+    key: PrivateKey = field(repr=False)
+
+    @property
+    def key_path(self) -> Path:
+        return self.request.with_suffix(".key")
+
+
+async def make_requests(face: Face, plan: RequestPlan) -> int:
+    """Make keys and requests; nothing is written unless all of them would be taken.
+
+    Raises ConfigurationError with every violation.
+    """
+    service = _choice("--service", plan.service, RequestService)
+    kind = _choice("--key", plan.key, KeyKind)
+    profile = profile_named(plan.profile)
+    if not plan.names:
+        raise ConfigurationError("--name: give the full name of a server, or a client's SIP URI")
+    separate = plan.each or not profile.several or service is RequestService.CLIENT
+    groups = [(name,) for name in plan.names] if separate else [plan.names]
+    secret = None
+    if plan.passphrase.is_given:
+        with face.asking():
+            secret = await plan.passphrase.read("the new key", twice=True)
+    made = []
+    with face.waiting("making keys") as update:
+        for group in groups:
+            update(f"making the key of {group[0]}")
+            key = await asyncio.to_thread(new_key, kind)
+            made.append(_make(plan, service, profile, group, key))
+    _write(face, made, secret)
+    face.summary("", result="completed", status=0, reason="made", requests=len(made))
+    return DONE
+
+
+def _choice(option: str, text: str, kind: type[Choice]) -> Choice:
+    for member in kind:
+        if text.lower() == str(member.value).lower():
+            return member
+    known = ", ".join(str(member.value) for member in kind)
+    raise ConfigurationError(f"{option} {text}: expected one of {known}")
+
+
+def _make(
+    plan: RequestPlan,
+    service: RequestService,
+    profile: RequestProfile,
+    group: tuple[str, ...],
+    key: PrivateKey,
+) -> _Made:
+    given = plan.subject.common_name
+    server = service is not RequestService.CLIENT
+    common_name = given or (group[0] if server else group[0].partition(":")[2])
+    asked = tuple(dict.fromkeys((common_name, *group))) if server else group
+    names = names_for(service, asked, profile, domain=plan.domain)
+    purposes = service.purposes if profile.client else service.purposes & Purpose.SERVER
+    if not purposes:
+        raise ConfigurationError(f"--profile {profile.name}: it issues no certificates of clients")
+    subject = replace(plan.subject, common_name=common_name)
+    pem = new_request(key, subject, names, purposes=purposes, forbidden=profile.forbidden)
+    violations = request_violations(read_request(pem), profile)
+    if violations:
+        raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{service.value}-{common_name}")
+    return _Made(plan.folder / f"{stem}.csr", pem, key)
+
+
+def _write(face: Face, made: Sequence[_Made], secret: KeyMaterial | None) -> None:
+    for each in made:
+        for path in (each.request, each.key_path):
+            if path.exists():
+                raise ConfigurationError(f"{path} exists: nothing was written")
+        folder = each.request.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys will be in it
+        except OSError as exc:
+            raise ConfigurationError(f"{folder} cannot be made: {exc.strerror}") from exc
+    for each in made:
+        # The key first: a request without its key is of no use to anybody.
+        write_key(each.key, each.key_path, password=secret)
+        write_private(each.request, each.pem, mode=0o644)
+        face.event(
+            "request",
+            f"{each.request}, with its key in {each.key_path.name}",
+            request=str(each.request),
+            key=str(each.key_path),
+            encrypted=secret is not None,
+        )
+
+
+async def check_requests(face: Face, files: Sequence[Path], profile_name: str) -> int:
+    """Judge requests, each for itself and all of them together, and tell what is in them.
+
+    Raises ConfigurationError for a file that is no request.
+    """
+    profile = profile_named(profile_name)
+    requests = [_read(path) for path in files]
+    found = 0
+    for request in requests:
+        violations = request_violations(request, profile)
+        found += len(violations)
+        _tell(face, request, violations)
+    differing = batch_violations(requests)
+    for violation in differing:
+        face.event("violation", f"together: {violation}", source=None, violation=violation)
+    found += len(differing)
+    words = f"a {profile.name} authority would refuse them" if found else "nothing to object to"
+    sentence = f"{found} violations: {words}" if found else words
+    result = "failed" if found else "completed"
+    face.summary(sentence, result=result, status=0, reason=words, violations=found)
+    return FAILED if found else DONE
+
+
+def _read(path: Path) -> Request:
+    return read_request(read_whole(path), source=str(path))
+
+
+def _tell(face: Face, request: Request, violations: Sequence[str]) -> None:
+    subject, names = request.subject, request.names
+    parts = ("common_name", "organization", "unit", "locality", "state", "country")
+    fields = {part: getattr(subject, part) for part in parts}
+    alternative = {
+        "dns": names.dns,
+        "ip": names.ip,
+        "uri": names.uri,
+        "xmpp": names.xmpp,
+        "srv": names.srv,
+    }
+    rows = [(part.replace("_", " "), value) for part, value in fields.items() if value]
+    rows += [(kind, ", ".join(values)) for kind, values in alternative.items() if values]
+    rows += [("key", request.key), ("signed with", request.digest)]
+    rows += [("violation", violation) for violation in violations]
+    face.table(request.source, ("what", "value"), rows)
+    if face.json:
+        face.event(
+            "request",
+            source=request.source,
+            subject=fields,
+            names=alternative,
+            key=request.key,
+            digest=request.digest,
+            violations=violations,
+        )

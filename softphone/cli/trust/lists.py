@@ -1,0 +1,189 @@
+"""`softphone trust show`, `check`, `import` and `reset`: the lists of a store, seen and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
+from softphone.errors import ConfigurationError
+from softphone.trust import (
+    Acceptance,
+    AcceptedList,
+    Basis,
+    FileRefused,
+    ListKind,
+    TrustList,
+    TrustListStore,
+    TrustStore,
+    bootstrap_of,
+    der_of,
+    fingerprint_of,
+    parse_trust_list,
+    verify_trust_list,
+)
+
+__all__ = ["Beginning", "check_list", "import_lists", "reset_lists", "show_store"]
+
+_LARGEST_FILE = 1 << 20
+_BASIS = {
+    Basis.PIN: "its signer was pinned",
+    Basis.FIRST_USE: "it was the first, on nobody's word",
+    Basis.CTL: "the CTL that is held vouches for its signer",
+    Basis.ITL: "the ITL that is held vouches for its signer",
+    Basis.TVS: "TVS vouches for its signer",
+    Basis.UNCHANGED: "it is the one that is held",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a person wants the first list believed: pins (SHA-256 or file), or the first use."""
+
+    pins: Sequence[str] = ()
+    first_use: bool = False
+
+
+def show_store(face: Face, folder: Path) -> int:
+    """Show what a store holds.  Raises ConfigurationError."""
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no store at {folder}")
+    lists = TrustListStore(folder).accepted()
+    store = TrustStore.open(folder)
+    for each in lists:
+        _show_held(face, each)
+    anchors = [certificate_facts(der_of(each)) for each in store.anchors]
+    pins = [
+        {"place": f"{pin.service.value} at {pin.host}:{pin.port}"}
+        | certificate_facts(pin.certificate)
+        for pin in store.all_pins
+    ]
+    for name, title, found in (
+        ("anchor", "Trust anchors", anchors),
+        ("pin", "Pinned certificates", pins),
+    ):
+        for facts in found:
+            face.event(name, **facts)
+        if found:
+            show_certificates(face, title, found)
+    sentence = f"trust lists: {len(lists)}, anchors: {len(anchors)}, pins: {len(pins)}; in {folder}"
+    return _done(face, sentence, lists=[each.trust_list.kind for each in lists])
+
+
+def check_list(face: Face, folder: Path, file: Path, beginning: Beginning) -> int:
+    """Check one list without storing it.  Raises FileRefused, ConfigurationError."""
+    bootstrap = bootstrap_of(beginning.pins, first_use=beginning.first_use)
+    found, data = _read(file)
+    try:
+        accepted = TrustListStore(folder).check(found.kind, data, bootstrap=bootstrap)
+    except FileRefused as exc:
+        facts = list_facts(found, believed=False, refusal=exc.refusal, signer_sha256=_signer(found))
+        _show(face, f"{file}: not believed, this is what it says", facts)
+        raise
+    facts = list_facts(
+        found,
+        believed=True,
+        basis=accepted.basis,
+        signer_sha256=accepted.signer,
+        notes=accepted.notes,
+    )
+    _show(face, f"{file}: believed", facts)
+    sentence = f"{file} is believed: {_BASIS[accepted.basis]}; nothing was stored"
+    return _done(face, sentence, basis=accepted.basis)
+
+
+def import_lists(face: Face, folder: Path, files: Sequence[Path], beginning: Beginning) -> int:
+    """Store the lists that are believed, the CTL first.  Raises FileRefused."""
+    bootstrap = bootstrap_of(beginning.pins, first_use=beginning.first_use)
+    offered: dict[ListKind, tuple[Path, bytes]] = {}
+    for file in files:
+        found, data = _read(file)
+        if found.kind in offered:
+            raise ConfigurationError(f"{offered[found.kind][0]} and {file} are of one kind")
+        offered[found.kind] = file, data
+    store = TrustListStore(folder)
+    stored: list[ListKind] = []
+    refused: list[FileRefused] = []
+    for kind in sorted(offered):
+        file, data = offered[kind]
+        try:
+            accepted = store.offer(kind, data, wall=datetime.now(UTC), bootstrap=bootstrap)
+        except FileRefused as exc:
+            refused.append(exc)
+        else:
+            stored.append(kind)
+            _tell(face, file, accepted)
+    for each in refused[:-1]:
+        face.error(str(each), REFUSED)
+    if refused:
+        raise refused[-1]
+    return _done(face, f"stored in {folder}", lists=stored)
+
+
+def reset_lists(face: Face, folder: Path) -> int:
+    """Forget the lists.  Raises ConfigurationError."""
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no store at {folder}")
+    forgotten = TrustListStore(folder).reset()
+    names = " and ".join(kind.filename for kind in forgotten)
+    sentence = f"{names or 'there was no trust list'}{' forgotten' if names else ' to forget'}"
+    return _done(face, sentence, lists=list(forgotten))
+
+
+def _read(file: Path) -> tuple[TrustList, bytes]:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(_LARGEST_FILE + 1)
+    except OSError as exc:
+        raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
+    try:
+        return parse_trust_list(data), data
+    except FileRefused as exc:
+        raise FileRefused(exc.refusal, f"{file} is no trust list: {exc}") from exc
+
+
+def _signer(found: TrustList) -> str | None:
+    """The fingerprint of the signer, when the file is at least by whom it names."""
+    try:
+        return fingerprint_of(verify_trust_list(found))
+    except FileRefused:
+        return None
+
+
+def _show(face: Face, title: str, facts: dict[str, Any]) -> None:
+    face.event("trust_list", **facts)
+    show_list(face, title, facts)
+
+
+def _show_held(face: Face, held: AcceptedList) -> None:
+    facts = list_facts(
+        held.trust_list,
+        basis=held.basis or "unknown",
+        accepted=None if held.accepted is None else held.accepted.isoformat(),
+        signer_sha256=held.signer,
+        notes=held.notes,
+    )
+    _show(face, held.trust_list.kind.filename, facts)
+
+
+def _tell(face: Face, file: Path, accepted: Acceptance) -> None:
+    kind = accepted.trust_list.kind
+    face.event(
+        "accepted",
+        f"{file} is stored as {kind.filename}: {_BASIS[accepted.basis]}; signed by"
+        f" {accepted.trust_list.header.signer.subject}, SHA-256 {accepted.signer}",
+        kind=kind,
+        basis=accepted.basis,
+        signer_sha256=accepted.signer,
+        notes=accepted.notes,
+    )
+
+
+def _done(face: Face, sentence: str, **fields: Any) -> int:
+    face.summary(sentence, result="completed", status=0, reason=sentence, **fields)
+    return DONE

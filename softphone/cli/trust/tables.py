@@ -1,0 +1,117 @@
+"""Certificates and trust lists as rows of a table, and as objects for scripts; never a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from softphone.cli.console.output import Face
+from softphone.trust import ListRecord, TrustList, fingerprint_of, role_names
+from softphone.trust.certificate import issuer_of, subject_of
+from softphone.trust.lists import read_certificate
+
+__all__ = ["certificate_facts", "list_facts", "show_certificates", "show_list"]
+
+_COLUMNS = ("certificate", "serial and SHA-256", "valid")
+
+
+def certificate_facts(der: bytes) -> dict[str, Any]:
+    """What is told of a certificate (DER); dates are ISO 8601 in UTC."""
+    certificate = read_certificate(der)
+    if certificate is None:
+        return {"subject": "(unreadable certificate)", "sha256": fingerprint_of(der)}
+    return {
+        "subject": subject_of(certificate),
+        "issuer": issuer_of(certificate),
+        "serial": f"{certificate.serial_number:x}",
+        "sha256": fingerprint_of(der),
+        "starts": certificate.not_valid_before_utc.isoformat(),
+        "ends": certificate.not_valid_after_utc.isoformat(),
+    }
+
+
+def list_facts(trust_list: TrustList, **more: Any) -> dict[str, Any]:
+    """What is told of a list; records that have one certificate are one, with all its roles."""
+    header = trust_list.header
+    made = header.timestamp
+    return {
+        "kind": trust_list.kind,
+        "version": ".".join(map(str, header.version)),
+        "sha256": trust_list.fingerprint,
+        "timestamp": None if made is None else datetime.fromtimestamp(made, UTC).isoformat(),
+        "signer_subject": header.signer.subject,
+        "signer_serial": f"{header.signer.serial:x}",
+        "signature_hash": header.digest.name.replace("_", "-"),
+        "protects": trust_list.protects,
+        **more,
+        "records": _records(trust_list.records),
+    }
+
+
+def _records(records: Iterable[ListRecord]) -> list[dict[str, Any]]:
+    groups: dict[bytes, list[ListRecord]] = {}
+    for record in records:
+        blank = f"record at {record.offset}".encode()
+        groups.setdefault(record.certificate or record.certificate_hash or blank, []).append(record)
+    return [_record(group) for group in groups.values()]
+
+
+def _record(group: list[ListRecord]) -> dict[str, Any]:
+    first = group[0]
+    facts: dict[str, Any] = {"roles": role_names(dict.fromkeys(each.role for each in group))}
+    if first.dns_name:
+        facts["host"] = first.dns_name
+    if first.certificate:
+        return facts | certificate_facts(first.certificate)
+    if first.certificate_hash and first.hash_algorithm is not None:
+        name = first.hash_algorithm.name.replace("_", "").lower()
+        return facts | {"subject": first.subject, name: first.certificate_hash.hex()}
+    return facts | {"subject": "(no certificate: gives no trust)"}
+
+
+def show_list(face: Face, title: str, facts: dict[str, Any]) -> None:
+    """Two tables: the list, and its records."""
+    records = facts["records"]
+    rows = [(name.replace("_", " "), _text(facts[name])) for name in facts if name != "records"]
+    face.table(title, ("field", "value"), [row for row in rows if row[1]])
+    cells = [(", ".join(record["roles"]), *_cells(record)) for record in records]
+    face.table("", ("roles", *_COLUMNS), cells)
+
+
+def show_certificates(face: Face, title: str, found: list[dict[str, Any]]) -> None:
+    """A table of certificates; `place` says where each one is believed."""
+    cells = [(facts.get("place", "everywhere"), *_cells(facts)) for facts in found]
+    face.table(title, ("where", *_COLUMNS), cells)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return "\n".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _cells(facts: dict[str, Any]) -> tuple[str, str, str]:
+    who = [facts["subject"]]
+    if "issuer" in facts:
+        itself = facts["issuer"] == facts["subject"]
+        who.append("issued by itself" if itself else f"issued by {facts['issuer']}")
+    if "host" in facts:
+        who.append(f"at {facts['host']}")
+    digests = [facts[name] for name in ("serial", "sha256", "sha512", "sha1") if name in facts]
+    return "\n".join(who), "\n".join(digests), _validity(facts)
+
+
+def _validity(facts: dict[str, Any]) -> str:
+    if "ends" not in facts:
+        return ""
+    starts, ends = (datetime.fromisoformat(facts[name]) for name in ("starts", "ends"))
+    now = datetime.now(UTC)
+    lines = [f"{starts:%F}", f"to {ends:%F}"]
+    if now > ends:
+        lines.append("expired")
+    elif now < starts:
+        lines.append("not yet")
+    return "\n".join(lines)

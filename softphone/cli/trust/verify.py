@@ -1,0 +1,161 @@
+"""`softphone trust verify` and `requirements`: a server's certificates, and what they should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from softphone.cli.console.certificate_prompt import default_store
+from softphone.cli.console.output import Face
+from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.trust.tables import certificate_facts
+from softphone.errors import ConfigurationError
+from softphone.messaging.server_location import STARTTLS_PORT, TlsMode
+from softphone.messaging.xmpp import StartTls
+from softphone.net.verified import inspect
+from softphone.sans_io import Address, Target, Transport
+from softphone.security import Relaxation, RevocationMode
+from softphone.trust import (
+    Place,
+    Service,
+    TlsSettings,
+    TrustStore,
+    der_of,
+    fingerprint_of,
+    subject_of,
+)
+from softphone.trust.certificate import REQUIREMENTS, issuer_of
+from softphone.trust.verification import Check, Outcome, Seen, checks_of
+
+__all__ = ["VerifyOptions", "preamble_of", "show_requirements", "verify_server"]
+
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
+_SERVICES = (Service.SIP, Service.HTTPS, Service.XMPP, Service.CAPF)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What was given: whom to look at, and whom to believe."""
+
+    place: str
+    service: str
+    ca: tuple[str, ...] = ()
+    store: Path | None = None
+    name: str | None = None
+    revocation: str = RevocationMode.SOFT.value
+    allow: tuple[str, ...] = ()
+    tls: str | None = None
+
+
+async def verify_server(face: Face, options: VerifyOptions) -> int:
+    """Show the chain and every check; exit code 3 when the server would be refused.
+
+    Raises ConfigurationError, and TransportError when there is no TLS server.
+    """
+    host, port = _place(options.place)
+    settings = _settings(options)
+    target = Target(Transport.TLS, host, port, options.name)
+    with face.waiting(f"looking at {host} port {port}"):
+        seen = await inspect(target, settings, preamble=preamble_of(options, port))
+    place = Place(settings.service, host, port, options.name or host)
+    checks = checks_of(seen, place, wall=datetime.now(UTC), allow=settings.allowed)
+    _show_chain(face, seen)
+    _show_checks(face, checks)
+    if seen.identity is not None:
+        identity = seen.identity
+        sentence = f"accepted, by {identity.verdict}, over {identity.protocol}"
+        face.summary(
+            sentence, result="completed", status=0, reason="accepted", verdict=identity.verdict
+        )
+        return DONE
+    reason = str(seen.refusal)
+    face.summary(f"refused: {reason}", result="refused", status=0, reason=reason, verdict=None)
+    return REFUSED
+
+
+def _place(text: str) -> Address:
+    match = _PLACE.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= 65535:
+        raise ConfigurationError(f"{text}: expected HOST:PORT")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def preamble_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | None:
+    """What is said before TLS: for a chat server's port of RFC 6120, or where it is asked for."""
+    chat = options.service == Service.XMPP
+    if options.tls is not None and not chat:
+        raise ConfigurationError(f"--tls {options.tls}: only --service xmpp may begin in clear")
+    usual = TlsMode.STARTTLS if chat and port == STARTTLS_PORT else TlsMode.DIRECT
+    try:
+        mode = usual if options.tls is None else TlsMode(options.tls)
+    except ValueError as exc:
+        known = " or ".join(TlsMode)
+        raise ConfigurationError(f"--tls {options.tls}: expected {known}") from exc
+    domain = options.name or _place(options.place)[0]
+    return (lambda: StartTls(domain)) if mode is TlsMode.STARTTLS else None
+
+
+def _settings(options: VerifyOptions) -> TlsSettings:
+    if options.service not in _SERVICES:
+        known = ", ".join(_SERVICES)
+        raise ConfigurationError(f"--service {options.service}: expected one of {known}")
+    try:
+        revocation = RevocationMode(options.revocation)
+        allow = frozenset(Relaxation(word) for word in options.allow)
+    except ValueError as exc:
+        raise ConfigurationError(str(exc)) from exc
+    keep = TrustStore.open(options.store or default_store(), make=False)
+    store = TrustStore.of(*options.ca, keep=keep) if options.ca else keep
+    service = Service(options.service)
+    return TlsSettings(store=store, service=service, revocation=revocation, allow=allow)
+
+
+def _show_chain(face: Face, seen: Seen) -> None:
+    rows = [
+        (str(number), subject_of(each), issuer_of(each), f"{each.not_valid_after_utc:%F}")
+        for number, each in enumerate(seen.shown)
+    ]
+    face.table("What the server shows", ("", "subject", "issuer", "until"), rows)
+    if not face.json:
+        face.event("fingerprint", f"SHA-256 of the first: {fingerprint_of(seen.shown[0])}")
+        return
+    for number, each in enumerate(seen.shown):
+        facts = certificate_facts(der_of(each))
+        face.event("certificate", number=number, verified=bool(seen.path), **facts)
+
+
+def _show_checks(face: Face, checks: tuple[Check, ...]) -> None:
+    rows = [(each.name, each.outcome.value, each.detail, each.remedy) for each in checks]
+    face.table("", ("check", "verdict", "why", "what would make it pass"), rows)
+    if face.json:
+        for each in checks:
+            face.event(
+                "check",
+                name=each.name,
+                passes=each.outcome in (Outcome.PASSES, Outcome.RESERVED),
+                outcome=each.outcome,
+                detail=each.detail,
+                remedy=each.remedy,
+            )
+
+
+async def show_requirements(face: Face) -> int:
+    """The certificates of each server of a deployment."""
+    rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in REQUIREMENTS]
+    columns = ("server", "certificate", "for", "names that are looked at", "note")
+    face.table("Which certificate each server presents", columns, rows)
+    if face.json:
+        for each in REQUIREMENTS:
+            face.event(
+                "requirement",
+                server=each.server,
+                certificate=each.certificate,
+                service=each.service,
+                names=each.names,
+                note=each.note,
+            )
+    face.summary("", result="completed", status=0, reason="shown")
+    return DONE

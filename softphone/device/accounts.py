@@ -1,0 +1,114 @@
+"""The accounts of a device that has booted: one for each of its lines.
+
+Servers, transport and timers are those of its configuration; it shows the certificate that CAPF
+issued, and believes the call servers that the trust lists name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from softphone.config import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
+from softphone.errors import ConfigurationError
+from softphone.personas import DeviceIdentity
+from softphone.provisioning import Booted, CallManager, DeviceConfig, EnrollmentNeeded, Line
+from softphone.security import KeyMaterial, SrtpPolicy
+from softphone.trust import IdentityStore
+
+__all__ = ["device_accounts"]
+
+PERSONA = "cisco_phone"
+_ENCRYPTED = 3
+_MOST_NODES = 3
+"""As many as phones use."""
+_UDP = 2
+
+
+def device_accounts(
+    booted: Booted, *, persona: str = PERSONA, model: int = 503, take_over: bool = False
+) -> list[AccountConfig]:
+    """What the device's lines are as accounts; `model` is its product number (503: a CSF phone).
+
+    `take_over` is as in `DeviceIdentity`.
+    Raises EnrollmentNeeded for a device that needs a certificate and has none, ConfigurationError
+    for one that signs in by OAuth, which needs an account file with the token.
+    """
+    config = booted.config
+    if config.oauth:
+        raise ConfigurationError(
+            f'{booted.device} registers by OAuth: make an account file with persona = "oauth"'
+        )
+    tls = _tls(booted)
+    accounts = [_account(booted, line, tls, persona, model) for line in config.lines]
+    if not take_over:
+        return accounts
+    return [
+        replace(one, device=one.device and replace(one.device, take_over=True)) for one in accounts
+    ]
+
+
+def _tls(booted: Booted) -> TlsConfig:
+    if not booted.config.tls_required:
+        return TlsConfig()
+    if booted.identity is None:
+        if all(line.auth_password for line in booted.config.lines):
+            return TlsConfig()
+        raise EnrollmentNeeded(
+            f"{booted.device} is a secure device and has no certificate: ask the administrator to"
+            " set a CAPF operation for it, and boot again"
+        )
+    path = IdentityStore(booted.store).path(booted.device)
+    return TlsConfig(certificate=path, key=path, passphrase=booted.passphrase)
+
+
+def _account(booted: Booted, line: Line, tls: TlsConfig, persona: str, model: int) -> AccountConfig:
+    config = booted.config
+    nodes = _nodes(config, line)
+    host = line.proxy or config.call_managers[0].host
+    credentials = None
+    if line.auth_password:
+        password = KeyMaterial(line.auth_password.encode())
+        credentials = CredentialConfig(line.auth_name or line.name, password)
+    return AccountConfig(
+        aor=f"sip:{line.name}@{_bracketed(host)}",
+        nodes=nodes,
+        display_name=line.display_name or None,
+        persona=persona,
+        expires=max(60, min(config.timers.register_expires, 86400)),
+        credentials=credentials,
+        device=DeviceIdentity(
+            booted.device,
+            model,
+            mac=None if booted.device.startswith("SEP") else booted.installation,
+            contact=line.contact,
+            load=config.load,
+            remote_control=config.remote_cc,
+        ),
+        tls=tls,
+        media=_media(config),
+    )
+
+
+def _nodes(config: DeviceConfig, line: Line) -> tuple[str, ...]:
+    """The servers in order, as URIs that say how each is reached."""
+    servers = config.call_managers[:_MOST_NODES]
+    if line.proxy:
+        servers = (CallManager(0, line.proxy, line.port, line.port),)
+    if config.tls_required:
+        return tuple(f"sips:{_bracketed(one.host)}:{one.secured_sip_port}" for one in servers)
+    transport = "udp" if config.transport == _UDP else "tcp"
+    return tuple(
+        f"sip:{_bracketed(one.host)}:{one.sip_port};transport={transport}" for one in servers
+    )
+
+
+def _media(config: DeviceConfig) -> MediaPreferences:
+    first, last = config.media.first_port, config.media.last_port
+    ports = (first, last) if first >= 1024 and last - first >= 3 else None
+    # An authenticated device (2) has its signaling protected, and its media in clear.
+    srtp = None if config.security_mode == _ENCRYPTED else SrtpPolicy.OFF
+    return MediaPreferences(srtp=srtp, ports=ports)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,310 @@
+"""The caretaker of a booted device: its certificate stays good, its configuration up to date.
+
+It warns ahead of the end of the device's certificate (LSC), renews it over CAPF where the
+configuration has that pending, and registers with the new one over a new connection: calls stay
+up, and the old certificate is kept until the new one has registered.  What the server asks for by
+service control, it does between calls: fetch the configuration again, and register by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from softphone.account import CHECK_VERSION, Account, Belief, OnService
+from softphone.config import AccountConfig
+from softphone.device.accounts import device_accounts
+from softphone.device.certificate_expiry import RenewalTimes, expiry_of, stale
+from softphone.errors import (
+    AuthenticationFailed,
+    RegistrationRefused,
+    ServerClosed,
+    SoftphoneError,
+)
+from softphone.events import (
+    AccountEvent,
+    CertificateExpiryNeared,
+    CertificateKept,
+    CertificateRenewed,
+    ConfigurationFetched,
+    ServiceRequested,
+)
+from softphone.net.stream import Fetcher
+from softphone.provisioning import Booted, BootPlan, BootStep, StepKind, Tell, boot_device
+from softphone.trust import Bootstrap, Identity, IdentityStore
+
+__all__ = ["Caretaker", "Hands"]
+
+logger = logging.getLogger("softphone.account")
+
+_REFUSALS = (RegistrationRefused, AuthenticationFailed)
+"""What a server says to a certificate that it does not take."""
+_CLOSED_FOR_GOOD = 3
+"""Connections that a server closes without a word before that is taken for a refusal, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the phone does for it: `register` an account, `close` one; `fetcher` brings CRLs."""
+
+    register: Callable[[AccountConfig, Belief, OnService], Awaitable[Account]]
+    close: Callable[[Account], Awaitable[None]]
+    fetcher: Fetcher | None = None
+
+
+class Caretaker:
+    """Of one device; `accounts` are its lines, and change with its configuration."""
+
+    def __init__(
+        self, plan: BootPlan, hands: Hands, *, tell: Tell, times: RenewalTimes | None = None
+    ) -> None:
+        self.accounts: list[Account] = []
+        self._plan = plan
+        self._hands = hands
+        self._tell = tell
+        self._times = times or RenewalTimes()
+        self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
+        self._booted: Booted | None = None
+        self._closings = 0
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # The first morning
+
+    async def boot(self) -> None:
+        """Boot, and register every line.  Raises what both raise; then no line is left."""
+        booted = await boot_device(self._plan, self._tell)
+        try:
+            await self._open(booted)
+        except (*_REFUSALS, ServerClosed) as exc:
+            if not self._identities.revert(self._plan.device):
+                raise
+            # A renewal that was cut has left a certificate that nobody has taken yet.
+            sentence = f"the new certificate was refused, the one before is used: {exc}"
+            self._tell(BootStep(StepKind.CERTIFICATE_REVERTED, sentence))
+            booted = replace(booted, identity=self._identities.load(self._plan.device))
+            await self._open(booted)
+        self._booted = booted
+        if booted.identity is not None:
+            # It has served: the one before it is not needed any more.
+            self._identities.confirm(self._plan.device)
+        self._spawn(self._watch())
+
+    async def _open(self, booted: Booted) -> None:
+        belief = self._belief(booted)
+        try:
+            for config in self._lines(booted):
+                self.accounts.append(await self._hands.register(config, belief, self.on_service))
+                self._tell(registered_step(self.accounts[-1]))
+        except BaseException:
+            for account in tuple(self.accounts):
+                await self._hands.close(account)
+            self.accounts.clear()
+            raise
+
+    def _lines(self, booted: Booted) -> list[AccountConfig]:
+        """Raises what `device_accounts` raises."""
+        plan = self._plan
+        return device_accounts(booted, model=plan.model, take_over=plan.take_over)
+
+    def _belief(self, booted: Booted) -> Belief:
+        """The call servers are believed by the trust lists and nothing else."""
+        return Belief(fetcher=self._hands.fetcher, lists=booted.lists, tvs=booted.tvs)
+
+    def forget(self, account: Account) -> None:
+        """An account is closed: there is nothing to do for it any more."""
+        if account in self.accounts:
+            self.accounts.remove(account)
+
+    async def close(self) -> None:
+        """Care no more."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("%s: its care has failed", self._plan.device, exc_info=error)
+
+    # The certificate
+
+    async def _watch(self) -> None:
+        while self.accounts:
+            async with self._lock:
+                pause = await self._look()
+            await asyncio.sleep(pause.total_seconds())
+
+    async def _look(self) -> timedelta:
+        """See how long the certificate lasts, and do what is due; gives when to look again."""
+        identity = self._identities.load(self._plan.device)
+        if identity is None:
+            return self._times.again
+        expiry = expiry_of(identity, self._times, wall=self._plan.driver.wall())
+        if self._identities.previous(self._plan.device) is not None:
+            await self._change_over(identity)
+        elif expiry.due:
+            self._say(CertificateExpiryNeared(self._plan.device, expiry.ends.isoformat()))
+            await self._renew(identity)
+        return expiry.pause
+
+    async def _renew(self, before: Identity) -> None:
+        """Fetch the configuration again: where a renewal is pending, that carries it out."""
+        booted = await self._fetch()
+        after = self._identities.load(self._plan.device)
+        if after is not None and after.der != before.der:
+            await self._change_over(after)
+        elif booted is not None:
+            why = (
+                "the configuration has no renewal pending: ask the administrator to set a CAPF"
+                " operation for the device"
+            )
+            self._say(CertificateKept(self._plan.device, why))
+        if booted is not None:
+            await self._apply(booted)
+
+    async def _change_over(self, identity: Identity) -> None:
+        """Register with a new certificate; one that is refused gives way to the one before."""
+        device = self._plan.device
+        try:
+            for account in self.accounts:
+                await account.renew_credential()
+        except SoftphoneError as exc:
+            self._not_taken(exc)
+        else:
+            self._closings = 0
+            self._identities.confirm(device)
+            until = identity.certificate.not_valid_after_utc.isoformat()
+            self._say(CertificateRenewed(device, until))
+
+    def _not_taken(self, why: SoftphoneError) -> None:
+        """Go back to the certificate before, if it is certain that the new one was refused."""
+        device = self._plan.device
+        self._closings = self._closings + 1 if isinstance(why, ServerClosed) else 0
+        if isinstance(why, _REFUSALS) or self._closings >= _CLOSED_FOR_GOOD:
+            self._closings = 0
+            self._identities.revert(device)
+            self._say(CertificateKept(device, f"the server refused the new one: {why}"))
+        else:
+            # It is tried again, and the one before is kept.
+            self._say(CertificateKept(device, f"the new one could not be shown yet: {why}"))
+
+    def _say(self, event: AccountEvent) -> None:
+        worrying = isinstance(event, CertificateExpiryNeared | CertificateKept)
+        logger.log(logging.WARNING if worrying else logging.INFO, "%s", event)
+        for account in self.accounts:
+            account.tell(event)
+
+    # The configuration
+
+    async def on_service(self, request: ServiceRequested) -> bool:
+        """Do what the server wants, once no call is up: `AccountSetup.on_service`."""
+        # An account that is closed by it must not cancel what closes it.
+        await asyncio.shield(self._spawn(self._serve(request)))
+        return True
+
+    async def _serve(self, request: ServiceRequested) -> None:
+        async with self._lock:
+            if request.action == CHECK_VERSION and not self._is_stale(request):
+                return
+            await self._calls_over()
+            before = self._identities.load(self._plan.device)
+            booted = await self._fetch()
+            after = self._identities.load(self._plan.device)
+            if after is not None and (before is None or before.der != after.der):
+                await self._change_over(after)
+            await self._apply(booted or self._known(), anew=request.action != CHECK_VERSION)
+
+    def _is_stale(self, request: ServiceRequested) -> bool:
+        return stale(request.stamps, self._known().config.version_stamp)
+
+    def _known(self) -> Booted:
+        if self._booted is None:
+            raise LookupError("the device has not booted")
+        return self._booted
+
+    async def _calls_over(self) -> None:
+        for account in self.accounts:
+            await account.calls_over()
+
+    async def _fetch(self) -> Booted | None:
+        """Boot again without what was for the first morning only; None when that fails."""
+        plan = replace(self._plan, bootstrap=Bootstrap(), string=None)
+        try:
+            return await boot_device(plan, self._tell)
+        except SoftphoneError as exc:
+            device = self._plan.device
+            logger.warning("%s goes on with the configuration that it has: %s", device, exc)
+            self._say(ConfigurationFetched(device, False, str(exc)))
+            return None
+
+    async def _apply(self, booted: Booted, *, anew: bool = False) -> None:
+        """Have the lines as the configuration says; `anew`: register them anew in any case."""
+        known, self._booted = self._known(), booted
+        try:
+            wanted = self._lines(booted)
+        except SoftphoneError as exc:
+            self._booted = known
+            self._say(ConfigurationFetched(self._plan.device, False, str(exc)))
+            return
+        changed = booted.lists != known.lists or not self._have(wanted)
+        if booted is not known:
+            self._say(ConfigurationFetched(self._plan.device, changed))
+        if not changed and not anew:
+            return
+        await self._calls_over()
+        await self._rearrange(wanted, self._belief(booted))
+
+    def _have(self, wanted: Sequence[AccountConfig]) -> bool:
+        return [alike(one) for one in wanted] == [alike(one.config) for one in self.accounts]
+
+    async def _rearrange(self, wanted: Sequence[AccountConfig], belief: Belief) -> None:
+        lines = {one.config.aor_uri.user: one for one in self.accounts}
+        kept: list[Account] = []
+        for config in wanted:
+            account = lines.pop(config.aor_uri.user, None)
+            try:
+                if account is None:
+                    account = await self._hands.register(config, belief, self.on_service)
+                else:
+                    await account.reconfigure(config, belief)
+            except SoftphoneError as exc:
+                self._say(ConfigurationFetched(self._plan.device, False, str(exc)))
+            if account is not None:
+                kept.append(account)
+        self.accounts = kept
+        for account in lines.values():
+            await self._hands.close(account)
+
+
+def alike(config: AccountConfig) -> tuple[AccountConfig, str, bytes]:
+    """A configuration as it can be compared: passwords are not compared by what they say."""
+    given = config.credentials
+    if given is None:
+        return config, "", b""
+    return replace(config, credentials=None), given.username, given.password.reveal()
+
+
+def registered_step(account: Account) -> BootStep:
+    """Where a line is registered, and how its server was verified."""
+    flow = account.flow
+    identity = None if flow is None else flow.identity
+    where = "" if flow is None else f" at {flow.remote[0]} port {flow.remote[1]}"
+    if identity is None:
+        return BootStep(StepKind.REGISTERED, f"{account.aor} is registered{where}, in clear")
+    return BootStep(
+        StepKind.REGISTERED,
+        f"{account.aor} is registered{where} over {identity.protocol}, the server"
+        f" {identity.subject} verified by {identity.verdict}",
+        by=identity.fingerprint,
+    )

@@ -1,0 +1,265 @@
+"""Why a call was refused, from what was written down of it: which m-line, which crypto line.
+
+Takes SIP messages (raw, or a ladder's transcript), a ladder as it is drawn, bare session
+descriptions, or a command's JSON lines, and judges offer against answer by the rules that the phone
+goes by (RFC 3264, RFC 4568).
+A key that was masked is judged by everything but itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, pairwise
+
+from softphone.diagnostics.redact import mask
+from softphone.diagnostics.refusal_text import explain_response
+from softphone.sdp import (
+    Crypto,
+    MalformedDescription,
+    MediaDescription,
+    SessionDescription,
+    read_crypto,
+)
+from softphone.security import CryptoSuite
+from softphone.sip.message import Request, Response, parse_datagram
+from softphone.srtp import Refusal, check_answer, choose, parameters, suite_named
+
+__all__ = ["Finding", "dissect", "is_readable"]
+
+LARGEST = 4 << 20
+"""Characters that are read."""
+_BEGIN = re.compile(r"^(?:[A-Z]{3,16} [^ \n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}(?: [^\n]*)?)$", re.M)
+_DRAWN = re.compile(r"^ {0,9}\d{1,7}\.\d{3}  (\|[^\n]{1,1000}\|)[ |]{0,400}$", re.M)
+"""A row of a ladder: the time, and arrows between bars."""
+_REFUSED = re.compile(r"([3-6]\d\d) (.+)")
+_BREAK = re.compile(r"^--- [^\n]*$", re.M)
+_MASKED = re.compile(r"^(a=crypto:\d{1,9} ([A-Z0-9_]{1,64}) inline:)\*{3,}", re.M)
+_SECURE = {"RTP/SAVP": "RTP/AVP", "RTP/SAVPF": "RTP/AVPF"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong: with which message or m-line, with which of its crypto lines, by which rule.
+
+    `line` is "" where no crypto line is meant.
+    """
+
+    place: str
+    line: str
+    rule: str
+
+    @property
+    def media(self) -> bool:
+        """Whether it is about one stream of the call."""
+        return self.place.startswith("m-line")
+
+
+def dissect(text: str) -> list[Finding]:
+    """Everything that speaks against a call, in the order of the text; nothing when nothing does.
+
+    No key, password or token gets into a finding.
+    """
+    text = text[:LARGEST].replace("\r\n", "\n")
+    logged = list(_from_log(text))
+    if logged:
+        return logged
+    text = _unmasked(text)
+    chunks = list(_messages(text))
+    found = list(_from_messages(chunks)) if chunks else list(_from_descriptions(text))
+    found = found or list(_from_ladder(text))
+    return [Finding(each.place, each.line, mask(each.rule)) for each in found]
+
+
+def is_readable(text: str) -> bool:
+    """Whether anything is in the text that `dissect` judges."""
+    text = text[:LARGEST].replace("\r\n", "\n")
+    signs = (_BEGIN, _DRAWN, re.compile(r"^v=0$|^\{.{0,99}\"event\"", re.M))
+    return any(sign.search(text) for sign in signs)
+
+
+# A command's JSON lines -------------------------------------------------------------------------
+
+
+def _from_log(text: str) -> Iterator[Finding]:
+    for line in text.splitlines():
+        try:
+            values = json.loads(line) if line.startswith("{") else None
+        except ValueError:
+            continue
+        if not isinstance(values, dict) or values.get("result") in ("completed", "answered"):
+            continue
+        reason = values.get("reason") or values.get("explanation")
+        if values.get("event") in ("summary", "refused", "security_refused") and reason:
+            status = values.get("status") or ""
+            yield Finding(f"{values['event']} {status}".rstrip(), "", mask(str(reason)))
+
+
+# SIP messages -----------------------------------------------------------------------------------
+
+
+def _messages(text: str) -> Iterator[str]:
+    begins = [found.start() for found in _BEGIN.finditer(text)]
+    for begin, end in pairwise([*begins, len(text)]):
+        cut = _BREAK.search(text, begin, end)
+        yield text[begin : end if cut is None else cut.start()]
+
+
+def _parsed(text: str) -> Request | Response | None:
+    """A message as it was, whatever masking or an editor has done to its length."""
+    head, _, body = text.partition("\n\n")
+    lines = [one for one in head.split("\n") if not re.match(r"(?i)(content-length|l)[ \t]*:", one)]
+    data = "\r\n".join(lines) + "\r\n\r\n" + body.strip("\n").replace("\n", "\r\n")
+    if body.strip():
+        data += "\r\n"
+    item = parse_datagram(data.encode())
+    return item if isinstance(item, Request | Response) else None
+
+
+def _from_messages(chunks: Sequence[str]) -> Iterator[Finding]:
+    offers: dict[str, SessionDescription] = {}
+    seen: set[tuple[str, bytes]] = set()
+    for number, chunk in enumerate(chunks, 1):
+        message = _parsed(chunk)
+        if message is None:
+            yield Finding(f"message {number}", "", "it is malformed (RFC 3261 section 7)")
+            continue
+        call_id = message.call_id
+        if isinstance(message, Response) and message.status >= 300:
+            offer = offers.pop(call_id, None)
+            suites = [] if offer is None else _suites(offer)
+            yield Finding(f"message {number}", "", explain_response(message, offered_suites=suites))
+            if offer is not None and message.status in (415, 488, 606):
+                yield from _judge_offer(offer)
+            continue
+        description = _description(message)
+        if isinstance(description, Finding):
+            yield Finding(f"message {number}, {description.place}", "", description.rule)
+        elif description is not None and (call_id, message.body) not in seen:
+            # The same description again is the same one, in a 183 and a 200 or sent anew.
+            seen.add((call_id, message.body))
+            before = offers.pop(call_id, None)
+            if before is None:
+                offers[call_id] = description
+            else:
+                yield from _judge_pair(before, description)
+
+
+def _description(message: Request | Response) -> SessionDescription | Finding | None:
+    content = message.content
+    if content is None or content.media_type != "application/sdp":
+        return None
+    return _read(content.data)
+
+
+def _read(data: bytes) -> SessionDescription | Finding:
+    try:
+        return SessionDescription.parse(data)
+    except MalformedDescription as error:
+        return Finding("session description", "", f"it is malformed: {error}")
+
+
+def _from_descriptions(text: str) -> Iterator[Finding]:
+    """Bare descriptions: an offer, or an offer and its answer."""
+    parts = [part for part in re.split(r"(?m)^(?=v=0$)", text) if part.startswith("v=0")]
+    read = [_read(part.strip().replace("\n", "\r\n").encode() + b"\r\n") for part in parts[:2]]
+    good = [one for one in read if isinstance(one, SessionDescription)]
+    yield from (one for one in read if isinstance(one, Finding))
+    if len(good) == 2:
+        yield from _judge_pair(*good)
+    elif good:
+        yield from _judge_offer(good[0])
+
+
+def _from_ladder(text: str) -> Iterator[Finding]:
+    """A drawn ladder has no more of a refusal than its status, phrase and request."""
+    for row in _DRAWN.findall(text):
+        refused = _REFUSED.match(row.strip("| ").strip("<>- "))
+        if refused:
+            reason, _, request = refused[2].partition(" (")
+            place = f"ladder, {request.partition(')')[0]}" if request else "ladder"
+            yield Finding(place, "", explain_response(Response(int(refused[1]), reason)))
+
+
+# Offer and answer -------------------------------------------------------------------------------
+
+
+def _place(index: int, media: MediaDescription) -> str:
+    return f"m-line {index + 1} ({media.media} {media.protocol})"
+
+
+def _suites(offer: SessionDescription) -> list[str]:
+    lines = [line for media in offer.media for line in read_crypto(media)]
+    return list(dict.fromkeys(str(line.suite_name) for line in lines if line.suite_name))
+
+
+def _lines(place: str, refusals: Sequence[Refusal]) -> Iterator[Finding]:
+    for one in refusals:
+        tag = "?" if one.tag is None else one.tag
+        line = f"a=crypto:{tag} {one.suite}" if one.suite else "none"
+        yield Finding(place, line, f"{one.reason} (RFC 4568: {one.code.value})")
+
+
+def _judge_offer(offer: SessionDescription) -> Iterator[Finding]:
+    """What an answerer may have found wrong with an offer."""
+    for index, media in enumerate(offer.media):
+        place, lines = _place(index, media), read_crypto(media)
+        if media.protocol in _SECURE:
+            yield from _lines(place, choose(lines, allowed=tuple(CryptoSuite)).refusals)
+        elif lines and media.port:
+            rule = "crypto lines belong to RTP/SAVP: in this profile they are ignored (RFC 4568)"
+            yield Finding(place, f"{len(lines)} lines", rule)
+
+
+def _judge_pair(offer: SessionDescription, answer: SessionDescription) -> Iterator[Finding]:
+    if len(offer.media) != len(answer.media):
+        rule = f"the offer has {len(offer.media)} m-lines and the answer {len(answer.media)}"
+        yield Finding("answer", "", f"{rule}: they must be as many (RFC 3264 section 6)")
+    for index, (ours, theirs) in enumerate(zip(offer.media, answer.media, strict=False)):
+        yield from _judge_media(index, ours, theirs)
+
+
+def _judge_media(index: int, ours: MediaDescription, theirs: MediaDescription) -> Iterator[Finding]:
+    place = _place(index, ours)
+    if not theirs.port:
+        if ours.port:
+            yield Finding(place, "", "the answer refuses it: port 0 (RFC 3264 section 6)")
+            yield from _lines(place, choose(read_crypto(ours), allowed=tuple(CryptoSuite)).refusals)
+        return
+    if ours.protocol != theirs.protocol:
+        yield Finding(place, "", _profile_rule(ours.protocol, theirs.protocol))
+    elif ours.protocol in _SECURE:
+        offered = [line for line in read_crypto(ours) if isinstance(line, Crypto)]
+        yield from _lines(place, check_answer(offered, read_crypto(theirs)).refusals)
+    if not set(ours.formats) & set(theirs.formats):
+        yield Finding(place, "", "the answer takes none of the codecs offered (RFC 3264 section 6)")
+
+
+def _profile_rule(offered: str, answered: str) -> str:
+    if _SECURE.get(offered) == answered:
+        return (
+            f"SRTP was offered and the answer is {answered}, in clear: it is taken only with"
+            " srtp = optional and from a server that agreed to fall back (X-cisco-srtp-fallback)"
+        )
+    return f"{offered} was offered and {answered} answered: the profile must stay (RFC 3264 6)"
+
+
+# Masked keys ------------------------------------------------------------------------------------
+
+
+def _unmasked(text: str) -> str:
+    """Masked keys replaced by some of the right length, each another one."""
+    numbers = count(1)
+
+    def some_key(found: re.Match[str]) -> str:
+        suite = suite_named(found[2])
+        if suite is None:
+            return found[0]
+        size = parameters(suite).material_length
+        key = next(numbers).to_bytes(4, "big").ljust(size, b"\0")
+        return found[1] + base64.b64encode(key).decode()
+
+    return _MASKED.sub(some_key, text)

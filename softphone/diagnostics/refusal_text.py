@@ -1,0 +1,317 @@
+"""Why a call or a registration was refused, as a sentence with advice.
+
+From a response's status, its Warning and Reason header fields and what goes with the status
+(RFC 3261 sections 20.43 and 21, RFC 3326), and from our own reasons.  Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from softphone.diagnostics.redact import mask
+from softphone.events import CallEnded, EndedBy
+from softphone.security import Shortfall, ShortfallCode
+from softphone.sip.message import Response
+
+__all__ = [
+    "explain_change",
+    "explain_early_end",
+    "explain_registrar",
+    "explain_response",
+    "explain_shortfalls",
+    "explain_transfer",
+    "no_answer",
+]
+
+_STATUS: Mapping[int, str] = {
+    400: "the server calls our request malformed; its phrase says which part",
+    401: "the server did not accept our credentials: check username, password and realm, and that "
+    "the account allows an algorithm the server offers",
+    402: "the server wants payment first",
+    403: "the server understood and forbids it: check that the account may do this, and that its "
+    "client certificate belongs to it",
+    404: "there is no such user at that server: check the address",
+    405: "the far end does not take this method",
+    406: "the far end cannot answer in a form that we accept",
+    407: "the proxy did not accept our credentials: check username, password and realm, and that "
+    "the account allows an algorithm the proxy offers",
+    408: "the far end did not answer in time: it may be unreachable",
+    410: "that user is gone for good",
+    412: "what we wanted to change has changed meanwhile",
+    413: "the server finds our request's body too large",
+    414: "the server finds the address too long",
+    415: "the far end does not understand our body's type",
+    416: "the server does not understand that kind of address: use sip: or sips:",
+    420: "the far end does not support an extension that we require",
+    421: "the far end insists on an extension that we did not offer",
+    422: "the session timer that we ask for is too short for the far end",
+    423: "the registration time that we ask for is too short for the server",
+    428: "the server wants a signed identity (STIR)",
+    430: "the connection that the far end registered over is gone",
+    433: "the far end refuses anonymous calls",
+    437: "the server does not accept the signed identity's certificate",
+    438: "the signed identity does not verify",
+    439: "the first proxy does not support outbound (RFC 5626)",
+    480: "the far end is not there now: not registered, or does not want to be disturbed",
+    481: "the far end does not know this call any more",
+    482: "the request came back to where it had been: check the server's routing",
+    483: "the request passed too many servers: check the routing for a loop",
+    484: "the number is incomplete",
+    485: "the address fits several users",
+    486: "the far end is busy",
+    487: "the call was given up before it was answered",
+    488: "the far end does not accept our session description: it may have no codec in common with "
+    "us, or demand or lack SRTP, or lack our crypto suites",
+    489: "the server does not know this event package",
+    491: "both sides changed the call at once",
+    493: "the far end cannot decrypt the body",
+    494: "the server demands a security agreement (RFC 3329)",
+    500: "the server failed",
+    501: "the far end does not know this method",
+    502: "a server behind the first one failed",
+    503: "the server is overloaded or down",
+    504: "a server behind the first one did not answer in time",
+    505: "the server speaks another version of SIP",
+    513: "the server finds the message too large",
+    555: "the server has no push service for us",
+    580: "a precondition of the call failed",
+    600: "the far end is busy everywhere",
+    603: "the far end declined the call",
+    604: "there is no such user anywhere",
+    606: "the far end accepts no session description like ours: no codec or security in common",
+    607: "the far end does not want calls from this address",
+    608: "an intermediary rejected the call by policy",
+}
+
+_CLASS: Mapping[int, str] = {
+    3: "the far end is to be found elsewhere",
+    4: "the far end could not serve this request",
+    5: "the server failed",
+    6: "the call was refused everywhere",
+}
+
+# RFC 3261 section 20.43.
+_WARNING: Mapping[int, str] = {
+    300: "incompatible network protocol",
+    301: "incompatible network address formats",
+    302: "incompatible transport protocol: compare RTP/SAVP (SRTP) and RTP/AVP on both sides",
+    303: "incompatible bandwidth units",
+    304: "media type not available",
+    305: "incompatible media format: no codec in common",
+    306: "an attribute was not understood",
+    307: "a parameter of the session description was not understood",
+    330: "multicast not available",
+    331: "unicast not available",
+    370: "insufficient bandwidth",
+}
+
+# What CUCM writes into the Warning of a 403 to REGISTER, in lower case.
+_REGISTRAR: Mapping[str, str] = {
+    "registration is active for another client": "the device is signed in elsewhere: sign out "
+    "there first, have the administrator reset it, or, where its user agrees, end that "
+    "registration: softphone boot --take-over, or take_over = true in an account's [device]",
+    "tls authentication failure": "the server does not know our certificate as this device's: "
+    "enroll it again (softphone enroll), and compare tls.certificate and device.name",
+    "device security mismatch": "the device's security profile and our transport differ: use "
+    "sips: for a secure device, transport=tcp for one that is not",
+    "sip oauth registration port mismatch": "a device with a token has a port of its own, most "
+    "often 5090, and one with a certificate another: compare persona and port",
+    "unknown device": "the server has no such device: compare device.name, letter by letter",
+}
+
+# ITU-T Q.850, as a gateway writes it into Reason (RFC 3326).
+_Q850: Mapping[int, str] = {
+    1: "unallocated number",
+    3: "no route to the destination",
+    16: "normal clearing",
+    17: "user busy",
+    18: "no user responding",
+    19: "no answer",
+    20: "subscriber absent",
+    21: "call rejected",
+    22: "number changed",
+    27: "destination out of order",
+    28: "invalid number format",
+    31: "normal, unspecified",
+    34: "no circuit available",
+    38: "network out of order",
+    41: "temporary failure",
+    42: "switching equipment congestion",
+    44: "requested circuit not available",
+    47: "resource unavailable",
+    50: "facility not subscribed",
+    57: "bearer capability not authorized",
+    58: "bearer capability not available",
+    65: "bearer capability not implemented",
+    79: "service not implemented",
+    88: "incompatible destination",
+    102: "recovery on timer expiry",
+    111: "protocol error",
+    127: "interworking, unspecified",
+}
+
+_SHORTFALL: Mapping[ShortfallCode, str] = {
+    ShortfallCode.SIGNALING_CLEAR: "use a sips: registrar or transport=tls",
+    ShortfallCode.SIGNALING_NOT_ENCRYPTED: "choose a TLS cipher that encrypts",
+    ShortfallCode.MEDIA_CLEAR: "turn SRTP on at both ends, or set srtp and minimum lower",
+    ShortfallCode.NO_MEDIA: "check that both ends have a codec in common",
+    ShortfallCode.FAR_END_UNKNOWN: "only the way to the server is known to be secure: set "
+    'scope = "hop", or use a server that announces the security of the far end',
+    ShortfallCode.FAR_END_NOT_SECURE: "the far end's own leg is not secure: secure that device",
+    ShortfallCode.FAR_END_AUTHENTICATED: "the far end's leg is authenticated and not encrypted",
+    ShortfallCode.CLAIM_EXCEEDS_MEDIA: "the server's word contradicts what we see: trust neither, "
+    "and have the administrator look at the server",
+    ShortfallCode.SUITE_NOT_ALLOWED: "add the suite to the account, or a common one to the peer",
+    ShortfallCode.TLS_TOO_OLD: "let the server speak a newer TLS, or lower the minimum",
+    ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",
+    ShortfallCode.RECORDING_NOT_ALLOWED: "set record_secure = true under [policy] of the "
+    "account file if encrypted calls may be recorded",
+    ShortfallCode.SRTP_REQUIRED: "turn SRTP on at the far end with a suite that the account "
+    "allows, or set srtp to optional",
+}
+
+
+def explain_response(response: Response, *, offered_suites: Sequence[str] = ()) -> str:
+    """Why a request got this final response, and what can be done.
+
+    `offered_suites` are the crypto suites of the offer that was refused, if it was one of SRTP.
+    The peer's own words are quoted, cleaned, masked and shortened.
+    """
+    status = response.status
+    meaning = _STATUS.get(status) or _CLASS.get(status // 100, "it did not succeed")
+    sentences = [f"{status} {_clean(response.reason)}".rstrip() + f": {meaning}"]
+    detail = _DETAIL.get(status)
+    if detail is not None:
+        sentences += detail(response)
+    sentences += _warnings(response)
+    sentences += _reasons(response)
+    if status in (488, 606) and offered_suites:
+        sentences.append(f"we offered SRTP with {', '.join(offered_suites)}")
+    if response.retry_after is not None:
+        sentences.append(f"try again after {response.retry_after.delta} s")
+    return "; ".join(sentences)
+
+
+def explain_registrar(text: str, status: int = 0) -> str:
+    """What to do about a registrar's words, as a Warning holds them, or else about its status.
+
+    "" when neither is known, and for 503, which is also said of a connection that was lost.
+    """
+    lowered = text.lower()
+    known = (advice for words, advice in _REGISTRAR.items() if words in lowered)
+    return next(known, "" if status == 503 else _STATUS.get(status, ""))
+
+
+def no_answer(reason: str) -> str:
+    """What happened where a request was given up without a response, by its `reason`."""
+    if not reason:
+        return "the connection was closed, or could not be made"
+    return reason if reason[1:2].isupper() else reason[:1].lower() + reason[1:]
+
+
+def explain_change(status: int, reason: str, *, answered: bool) -> str:
+    """Why a change of the session was not made; not `answered`: the status is our own."""
+    if answered:
+        return f"the far end refused the change: {status} {reason}"
+    return f"the far end did not answer the change: {no_answer(reason)}"
+
+
+def explain_transfer(status: int, reason: str, *, answered: bool) -> str:
+    """Why a transfer was not made, or is not known to be; not `answered`: the status is ours."""
+    if answered:
+        return f"the transfer was refused: {status} {reason}"
+    return f"the far end did not say what became of the transfer: {no_answer(reason)}"
+
+
+def explain_early_end(ended: CallEnded) -> str:
+    """How a call ended before it was up."""
+    how = f"{ended.status} {ended.reason}".strip()
+    if ended.by is EndedBy.TRANSPORT:
+        how = no_answer(ended.reason)
+    return f"the call ended before it was up: {how}"
+
+
+def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:
+    """Why we refused or ended a call ourselves, and what can be done."""
+    if not shortfalls:
+        return "nothing is missing"
+    return "; ".join(
+        f"{shortfall.explanation} ({_SHORTFALL[shortfall.code]})" for shortfall in shortfalls
+    )
+
+
+def _warnings(response: Response) -> list[str]:
+    found = []
+    for warning in response.warnings[:4]:
+        meaning = _WARNING.get(warning.code) or explain_registrar(warning.text)
+        agent = _clean(warning.agent)
+        known = f" ({meaning})" if meaning else ""
+        found.append(f'{agent} warns {warning.code}{known}: "{_clean(warning.text)}"')
+    return found
+
+
+def _reasons(response: Response) -> list[str]:
+    found = []
+    for reason in response.reasons[:4]:
+        protocol = _clean(reason.protocol)
+        meaning = _Q850.get(reason.cause or 0) if protocol.upper() == "Q.850" else None
+        said = " ".join(
+            part
+            for part in (
+                f"{reason.cause}" if reason.cause is not None else "",
+                f"({meaning})" if meaning else "",
+                f'"{_clean(reason.text)}"' if reason.text else "",
+            )
+            if part
+        )
+        found.append(f"the cause given is {protocol} {said}".rstrip())
+    return found
+
+
+def _listed(name: str, said: str) -> Callable[[Response], list[str]]:
+    """What a list field adds."""
+
+    def detail(response: Response) -> list[str]:
+        values = ", ".join(response.headers.get_all(name))
+        return [f"{said} {_clean(values)}"] if values else []
+
+    return detail
+
+
+def _challenge(response: Response) -> list[str]:
+    found = []
+    for challenge in (*response.www_challenges, *response.proxy_challenges)[:4]:
+        realm = challenge.parameter("realm")
+        algorithm = challenge.parameter("algorithm") or "MD5"
+        what = f"{_clean(challenge.scheme)} {_clean(algorithm)}"
+        found.append(f'it asked for {what} in the realm "{_clean(realm or "")}"')
+    return found
+
+
+def _elsewhere(response: Response) -> list[str]:
+    contacts = ", ".join(_clean(str(contact.uri)) for contact in response.contacts[:4])
+    return [f"it names {contacts}"] if contacts else []
+
+
+_DETAIL: Mapping[int, Callable[[Response], list[str]]] = {
+    300: _elsewhere,
+    301: _elsewhere,
+    302: _elsewhere,
+    305: _elsewhere,
+    401: _challenge,
+    407: _challenge,
+    405: _listed("Allow", "it takes"),
+    415: _listed("Accept", "it takes"),
+    420: _listed("Unsupported", "it does not support"),
+    421: _listed("Require", "it requires"),
+    422: _listed("Min-SE", "its shortest in seconds is"),
+    423: _listed("Min-Expires", "its shortest in seconds is"),
+    489: _listed("Allow-Events", "it knows"),
+    494: _listed("Security-Server", "it demands"),
+}
+
+
+def _clean(text: str) -> str:
+    """Somebody else's words: masked, without control characters, at most 200 characters."""
+    shown = "".join(c if c.isprintable() else "?" for c in mask(text[:1000]))
+    return shown if len(shown) <= 200 else shown[:197] + "..."

@@ -1,0 +1,51 @@
+"""One tap for several listeners."""
+
+from __future__ import annotations
+
+from softphone.sans_io import Address, Flow, MediaTap, Tap
+
+__all__ = ["MediaTee", "Tee", "joined"]
+
+
+def joined(*taps: Tap | None) -> Tap | None:
+    """A tap that tells all of these; None where there is none.
+
+    It hears media in clear if one of them does, and costs nothing there else.
+    """
+    present = [tap for tap in taps if tap is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    return (
+        MediaTee(*present) if any(isinstance(tap, MediaTap) for tap in present) else Tee(*present)
+    )
+
+
+class Tee:
+    """Tells every listener, in order."""
+
+    def __init__(self, *taps: Tap) -> None:
+        self.taps = taps
+
+    def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
+        """A SIP message, as sent or received, in clear."""
+        for tap in self.taps:
+            tap.signaling(data, flow=flow, outgoing=outgoing, now=now)
+
+    def datagram(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """A media datagram, as on the wire."""
+        for tap in self.taps:
+            tap.datagram(data, local=local, remote=remote, outgoing=outgoing, now=now)
+
+
+class MediaTee(Tee):
+    """Tells those who hear media in clear of that, too."""
+
+    def packet(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """An RTP or RTCP packet in clear."""
+        for tap in self.taps:
+            if isinstance(tap, MediaTap):
+                tap.packet(data, local=local, remote=remote, outgoing=outgoing, now=now)

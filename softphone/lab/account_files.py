@@ -1,0 +1,128 @@
+"""What the lab writes for its users: certificates, secrets and account files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+from softphone.lab.authority import Authority, Names
+from softphone.lab.config import LabConfig, LabUser
+from softphone.sans_io import Address, Entropy, Transport
+from softphone.security import KeyMaterial
+from softphone.trust import Credential, write_private
+
+__all__ = ["LabFiles"]
+
+_DEVICES = frozenset({"cisco_phone", "oauth"})
+"""Personas that register a device."""
+
+
+class LabFiles:
+    """The lab's folder.  It is made if it is missing; files of an earlier lab are replaced."""
+
+    def __init__(self, folder: Path, config: LabConfig, *, entropy: Entropy) -> None:
+        """Raises ConfigurationError when the folder cannot be made or written to."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{folder} cannot be made: {error.strerror}") from error
+        self.folder = folder
+        self._config = config
+        self.authority = Authority()
+        self.ca = self.authority.write(folder)
+        server = self.authority.server("lab", names=Names(dns=("localhost",), ip=(config.host,)))
+        self.server: Credential = server.write(folder, "server")
+        self.passwords: dict[str, KeyMaterial] = {}
+        for user in config.users:
+            self._write_user(user, entropy)
+
+    def _write_user(self, user: LabUser, entropy: Entropy) -> None:
+        if user.login.certificate:
+            aor = f"sip:{user.name}@{self._config.host}"
+            self.authority.client(aor).write(self.folder, user.name)
+            return
+        password = entropy(12).hex()
+        self.passwords[user.name] = KeyMaterial(password.encode())
+        write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
+
+    def directory_file(self, address: Address, user: LabUser) -> Path:
+        """The file by which `softphone contacts` searches the lab's directory as this user."""
+        lines = [
+            "[directory.lab]",
+            'kind = "uds"',
+            f'server = "{address[0]}:{address[1]}"',
+            f'user = "{user.name}"',
+            f'password_file = "{user.name}.secret"',
+            "",
+            "[tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        path = self.folder / "directory.toml"
+        write_private(path, "\n".join([*lines, ""]).encode())
+        return path
+
+    def account_file(
+        self,
+        user: LabUser,
+        addresses: Mapping[Transport, Address],
+        nodes: Sequence[Address] = (),
+    ) -> Path:
+        """Write the account file of one user, and give its path.
+
+        A device has `nodes`, in their order, in the place of one registrar.
+        """
+        path = self.folder / f"{user.name}.toml"
+        text = self._device_text(user, nodes) if user.persona in _DEVICES else ""
+        write_private(path, (text or self._account_text(user, addresses)).encode())
+        return path
+
+    def _device_text(self, user: LabUser, nodes: Sequence[Address]) -> str:
+        servers = ", ".join(f'"sips:{host}:{port}"' for host, port in nodes)
+        lines = [
+            f'aor = "sip:{user.name}@{self._config.host}"',
+            f"nodes = [{servers}]",
+            f'persona = "{user.persona}"',
+            "[device]",
+            f'name = "{user.device}"',
+            "[tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        if user.login.certificate:
+            lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
+        if user.login.token:
+            lines += ["[oauth]", f'token_file = "{user.name}.secret"']
+        elif not user.login.certificate:
+            lines += _credentials(user)
+        return "\n".join(lines) + "\n"
+
+    def _account_text(self, user: LabUser, addresses: Mapping[Transport, Address]) -> str:
+        transport = user.login.transport
+        host, port = addresses[transport]
+        registrar = (
+            f"sips:{host}:{port}"
+            if transport is Transport.TLS
+            else f"sip:{host}:{port};transport={transport.value}"
+        )
+        lines = [
+            f'aor = "sip:{user.name}@{self._config.host}"',
+            f'registrar = "{registrar}"',
+        ]
+        if user.persona != "standard":
+            lines.append(f'persona = "{user.persona}"')
+        if not user.login.certificate:
+            lines += _credentials(user)
+        if transport is Transport.TLS:
+            lines += ["[tls]", f'ca = "{self.ca.name}"']
+            if user.login.certificate:
+                lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
+        return "\n".join(lines) + "\n"
+
+
+def _credentials(user: LabUser) -> list[str]:
+    return [
+        "[credentials]",
+        f'username = "{user.name}"',
+        f'password_file = "{user.name}.secret"',
+        'algorithms = ["SHA-256"]',
+    ]

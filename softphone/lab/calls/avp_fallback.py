@@ -1,0 +1,41 @@
+"""How CUCM answers RTP/SAVP when the other side of the call is not secure: with RTP/AVP.
+
+Only the lab's server does this.  A phone never answers so; what a phone makes of such an answer
+is its policy's affair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from softphone.call.leg import MediaSetup, Negotiation, Proposal
+from softphone.call.leg.negotiation import Unacceptable
+from softphone.media import EventCallback
+from softphone.sdp import OfferedMedia, SessionDescription
+from softphone.security import SecurityPolicy
+from softphone.sip import Body
+
+__all__ = ["ClearNegotiation"]
+
+
+class ClearNegotiation(Negotiation):
+    """Answers every audio offer in clear, RTP/SAVP with RTP/AVP."""
+
+    def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
+        super().__init__(replace(setup, policy=SecurityPolicy.clear()), on_event)
+
+    def _worth(self, line: OfferedMedia) -> int | None:
+        return 1 if line.media == "audio" else None
+
+    def receive_offer(self, body: Body | None) -> Proposal | Unacceptable:
+        """Judge an offer; the answer's profile is RTP/AVP whatever the offer's was."""
+        outcome = super().receive_offer(body)
+        if isinstance(outcome, Unacceptable) or outcome.body is None:
+            return outcome
+        description = SessionDescription.parse(outcome.body.data)
+        media = tuple(
+            replace(line, protocol=line.protocol.replace("SAVP", "AVP"))
+            for line in description.media
+        )
+        answer = Body(outcome.body.content_type, replace(description, media=media).encode())
+        return replace(outcome, body=answer)

@@ -1,0 +1,378 @@
+"""The lab's call control: a back-to-back user agent that treats each leg by its own security.
+
+A leg over TLS is offered, and answers, SRTP; another one gets RTP/AVP.  When one side of a call
+is in clear, the secure side is answered RTP/AVP, as CUCM does.  The lab's media engine carries
+the audio of every leg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
+from softphone.call.leg import Negotiation, SessionLeg
+from softphone.errors import SoftphoneError
+from softphone.events import CallEnded, CallRinging, CallState
+from softphone.lab.calls.avp_fallback import ClearNegotiation
+from softphone.lab.calls.bridged_call import Conversation, level_of
+from softphone.lab.calls.extensions import extension
+from softphone.lab.calls.soft_keys import SoftKeys
+from softphone.lab.calls.transfer import Transfers
+from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.registrar import StoredBinding
+from softphone.media import MediaPort, NoPortFree
+from softphone.personas import StandardPersona
+from softphone.sans_io import Entropy, Flow
+from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
+from softphone.sip import (
+    Body,
+    Endpoint,
+    Invitation,
+    InviteReceived,
+    InviteUsage,
+    NameAddr,
+    ReferReceived,
+    SipUri,
+    Uri,
+    security_call_info,
+)
+
+__all__ = ["CallControl", "LabContext"]
+
+logger = logging.getLogger("softphone.lab")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabContext:
+    """What call control needs of the server."""
+
+    config: LabConfig
+    endpoint: Endpoint
+    media: MediaPort
+    change: Callable[[], AbstractContextManager[float]]
+    adopt: Callable[[object, Callable[[Any], None]], None]
+    entropy: Entropy
+    binding_of: Callable[[str], StoredBinding | None]
+    admit: Callable[[InviteReceived[InviteUsage]], LabUser | None]
+    is_device: Callable[[Flow | None], bool]
+
+
+class CallControl:
+    """Every call of the lab."""
+
+    def __init__(self, context: LabContext) -> None:
+        self._context = context
+        self._conversations: list[Conversation] = []
+        self._legs: set[SessionLeg] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._transfers = Transfers(
+            change=context.change,
+            conversations=lambda: tuple(self._conversations),
+            dial=self._dial,
+            patience=context.config.alerting_patience,
+        )
+        self._keys = SoftKeys(change=context.change, transfers=self._transfers)
+
+    @property
+    def legs(self) -> int:
+        """How many legs there are now, ringing ones too."""
+        return len(self._legs)
+
+    def invited(self, event: InviteReceived[InviteUsage]) -> None:
+        """An INVITE has come in: admit its caller, and route it."""
+        caller = self._context.admit(event)
+        if caller is None:
+            return
+        target = event.request.uri
+        name = target.user or "" if isinstance(target, SipUri) else ""
+        leg = IncomingLeg(self._setup(caller.login.secure), event)
+        self._keep(leg)
+        if not leg.begin():
+            return
+        if name.startswith("*5"):
+            self._run(self._join(leg, caller, name[2:]), leg)
+        elif extension(name) is not None:
+            self._run(self._serve(leg, name), leg)
+        else:
+            self._call_user(leg, caller, name)
+
+    # Extensions
+
+    async def _serve(self, leg: IncomingLeg, name: str) -> None:
+        found = extension(name)
+        leg.accept()
+        await _up(leg)
+        if found is None or leg.stream is None:
+            return
+        source, sink = found
+        leg.media_port.play(leg.stream.handle, source)
+        leg.media_port.record(leg.stream.handle, sink)
+
+    # Users
+
+    def _call_user(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
+        callee = self._context.config.called(name)
+        binding = None if callee is None else self._context.binding_of(callee.name)
+        if callee is None or binding is None:
+            leg.reject(404 if callee is None else 480)
+            return
+        if leg.request.max_forwards == 0:
+            # RFC 7332 section 3: a call that goes in circles ends somewhere, through us too.
+            leg.reject(483)
+            return
+        self._run(self._connect(leg, caller, callee, binding), leg)
+
+    async def _connect(
+        self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
+    ) -> None:
+        secure = caller.login.secure and callee.login.secure
+        request = leg.request
+        place = self._place(request.from_, callee, binding, request.max_forwards)
+        out = self._call_out(callee, place, secure=secure)
+
+        def give_up(_: asyncio.Future[CallEnded]) -> None:
+            out.hang_up()
+
+        leg.over.add_done_callback(give_up)
+        self._run(_relay_ringing(out, leg), leg)
+        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
+        await asyncio.wait(
+            waiting,
+            timeout=self._context.config.alerting_patience,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if out.over.done() or not out.confirmed.done():
+            _refuse(leg, out)
+            return
+        if await self._bridge(leg, caller, out, callee):
+            # From now on the conversation says who is hung up when its caller leaves.
+            leg.over.remove_done_callback(give_up)
+
+    async def _bridge(
+        self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
+    ) -> bool:
+        """Put both into a conversation; False: one of them has left before."""
+        if leg.state is CallState.TERMINATED:
+            out.hang_up()
+            return False
+        if level_of(out) is not SecurityLevel.ENCRYPTED:
+            self._fall_back(leg)
+        leg.accept()
+        if not await _up(leg):
+            out.hang_up(_status_of(leg))
+            return False
+        if out.state is CallState.TERMINATED:
+            leg.hang_up(_status_of(out))
+            return False
+        config = self._context.config
+        conversation = Conversation(clear_music=config.clear_music, music_suite=config.music_suite)
+        self._conversations = [c for c in self._conversations if c.members]
+        self._conversations.append(conversation)
+        conversation.add(callee.name, out)
+        level = min(leg.security.hop_level, level_of(out))
+        conversation.add(caller.name, leg, told=level)
+        conversation.announce()
+        return True
+
+    def _fall_back(self, leg: IncomingLeg) -> None:
+        """Answer the caller in clear: the callee is not secure."""
+        leg.renew(ClearNegotiation)
+
+    # A third party
+
+    async def _join(self, leg: IncomingLeg, joiner: LabUser, name: str) -> None:
+        conversation = next((c for c in self._conversations if name in c.members), None)
+        if conversation is None or joiner.name in conversation.members:
+            leg.reject(480)
+            return
+        leg.accept()
+        if not await _up(leg):
+            return
+        if len(conversation.members) < 2:
+            # The call has ended while its third party came in.
+            leg.hang_up(480)
+            return
+        conversation.add(joiner.name, leg)
+        conversation.announce()
+
+    # Parts
+
+    def _setup(self, secure: bool) -> LegSetup:
+        context = self._context
+        srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
+        policy = SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=srtp)
+        return LegSetup(
+            endpoint=context.endpoint,
+            change=context.change,
+            call_later=asyncio.get_running_loop().call_later,
+            adopt=context.adopt,
+            media=MediaSetup(
+                port=context.media,
+                policy=policy,
+                entropy=context.entropy,
+                host=context.config.host,
+                cname="lab@softphone",
+            ),
+            persona=StandardPersona(),
+            vouched=lambda _: False,
+            agent=context.config.host,
+            announce=self._announce,
+        )
+
+    def _announce(self, state: SecurityState) -> tuple[tuple[str, str], ...]:
+        """What our 200 says of the call: the level of the leg that it answers, which a bridged
+        call has made no higher than the other side's."""
+        return (("Call-Info", security_call_info(state.hop_level)),)
+
+    def _place(
+        self,
+        caller: NameAddr,
+        callee: LabUser,
+        binding: StoredBinding,
+        hops: int | None = None,
+    ) -> Callable[[Body | None], Invitation]:
+        host = self._context.config.host
+        headers = (("Call-Info", security_call_info(None)),)
+
+        def place(body: Body | None) -> Invitation:
+            return Invitation(
+                uri=binding.contact.uri,
+                local=NameAddr(caller.display_name, self._presented(caller.uri), ()),
+                remote=NameAddr(None, SipUri("sip", callee.name, None, host), ()),
+                to=binding.flow,
+                body=body,
+                headers=headers,
+                max_forwards=70 if hops is None else hops - 1,
+            )
+
+        return place
+
+    def _presented(self, uri: Uri) -> Uri:
+        """A caller as its callee sees it: by number where there is a directory of numbers."""
+        config = self._context.config
+        user = config.user(uri.user) if isinstance(uri, SipUri) else None
+        if user is None or not config.directory or not isinstance(uri, SipUri):
+            return uri
+        return replace(uri, user=config.number(user))
+
+    def referred(self, event: ReferReceived[InviteUsage, Any]) -> None:
+        """A REFER: within a call a transfer, outside of calls a device's wish or nothing."""
+        leg = next((one for one in self._legs if one.usage is event.usage), None)
+        if event.usage is not None and leg is not None:
+            self._run(self._transfers.carry_out(event, leg), leg)
+            return
+        known = event.usage is None and self._context.is_device(event.subscription.flow)
+        if known and self._keys.pressed(event):
+            return
+        with self._context.change() as now:
+            if known and event.refer_to.uri.scheme == "urn":
+                event.subscription.acknowledge(now=now)
+            else:
+                event.subscription.reject(603, now=now)
+
+    def _dial(self, name: str, leg: SessionLeg) -> OutgoingLeg | int:
+        """Call a user on behalf of the far end of `leg`."""
+        callee = self._context.config.called(name)
+        binding = None if callee is None else self._context.binding_of(callee.name)
+        if callee is None or binding is None:
+            return 404 if callee is None else 480
+        place = self._place(leg.peer, callee, binding)
+        return self._call_out(callee, place, secure=callee.login.secure)
+
+    def _call_out(
+        self, callee: LabUser, place: Callable[[Body | None], Invitation], *, secure: bool
+    ) -> OutgoingLeg:
+        out = _CalleeLeg(
+            self._setup(callee.login.secure and secure),
+            place,
+            delayed=self._context.config.delayed_offer,
+            clear=not secure,
+        )
+        self._keep(out)
+        out.start()
+        return out
+
+    def _keep(self, leg: SessionLeg) -> None:
+        self._legs.add(leg)
+        leg.over.add_done_callback(lambda _: self._legs.discard(leg))
+
+    def _run(self, work: Coroutine[Any, Any, None], leg: SessionLeg) -> None:
+        """Carry on with a call; what goes wrong there ends that call and no other."""
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled() or task.exception() is None:
+                return
+            error = task.exception()
+            if isinstance(error, SoftphoneError):
+                logger.info("a call of the lab has failed: %s", error)
+            else:
+                logger.error("a call of the lab has failed", exc_info=error)
+            leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(finished)
+
+    async def close(self) -> None:
+        """Hang everybody up."""
+        for leg in tuple(self._legs):
+            leg.hang_up()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _CalleeLeg(OutgoingLeg):
+    """The leg to a callee; `clear` answers its offer in clear, whatever it offers."""
+
+    def __init__(
+        self,
+        setup: LegSetup,
+        place: Callable[[Body | None], Invitation],
+        *,
+        delayed: bool,
+        clear: bool,
+    ) -> None:
+        self._clear = clear
+        super().__init__(setup, place, delayed=delayed)
+
+    def make_negotiation(self, media: MediaSetup) -> Negotiation:
+        """A negotiation that falls back where the call is not secure."""
+        if self._clear:
+            return ClearNegotiation(media, self._media_event)
+        return super().make_negotiation(media)
+
+
+async def _up(leg: SessionLeg) -> bool:
+    """Wait until a leg is up; False when it ended instead."""
+    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    return not leg.over.done()
+
+
+async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
+    async for event in out.mailbox.events():
+        if isinstance(event, CallRinging) and leg.state in (CallState.TRYING, CallState.EARLY):
+            leg.ring(180)
+        if out.confirmed.done():
+            return
+
+
+def _status_of(leg: SessionLeg) -> int:
+    """What the end of one leg means to the other: its refusal, or that it has gone."""
+    status = leg.over.result().status
+    return status if 400 <= status <= 699 else 480
+
+
+def _refuse(leg: IncomingLeg, out: OutgoingLeg) -> None:
+    """Give the callee's refusal to the caller; 408 when the callee did nothing in time."""
+    status = _status_of(out) if out.over.done() else 408
+    out.hang_up()
+    if leg.state is not CallState.TERMINATED:
+        leg.reject(status)

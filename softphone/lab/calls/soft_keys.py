@@ -1,0 +1,79 @@
+"""Soft keys that phones say were pressed: Conference and Join (Cisco's remote call control).
+
+The phone names its own two dialogs in a REFER outside of calls.  It gets 202, and a NOTIFY with
+how it went.  Other keys, such as Park or ConfList, the lab has not: they are refused, and the
+Warning says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from softphone.call.leg import SessionLeg
+from softphone.lab.calls.transfer import Transfers
+from softphone.sans_io import Flow
+from softphone.sip import ReferReceived, ServerSubscription
+from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
+
+__all__ = ["SoftKeys"]
+
+_OTHER = {"conference": "consultdialogid", "join": "joindialogid"}
+"""Where each key has the dialog that is brought into the first."""
+_KNOWN = frozenset(
+    {
+        *("ConfList", "ConfDetails", "RmLastConf", "Park", "ParkMonitor", "IDivert", "HLog"),
+        *("CallBack", "MCID", "QRT", "StartRecording", "StopRecording"),
+        *("Select", "Unselect", "Cancel"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftKeys:
+    """`transfers` knows the conversations; `change` opens a drain of the endpoint."""
+
+    change: Callable[[], AbstractContextManager[float]]
+    transfers: Transfers
+
+    def pressed(self, event: ReferReceived[Any, ServerSubscription]) -> bool:
+        """Carry out what a REFER says; False where it says nothing of a key."""
+        content = event.request.content
+        found = () if content is None else read_requests(content)
+        key = next((one for one in found if one.name == "softkeyeventmsg"), None)
+        if key is None:
+            return False
+        subscription, flow = event.subscription, event.subscription.flow
+        pressed = key.value("softkeyevent")
+        other = _OTHER.get(pressed.lower())
+        if other is None:
+            with self.change() as now:
+                why = _refusal(pressed)
+                warning = ("Warning", f'399 lab "{why}"')
+                subscription.reject(501, now=now, reason=why, headers=(warning,))
+            return True
+        with self.change() as now:
+            subscription.accept(now=now)
+        code = self._confer(key, other, flow)
+        with self.change() as now:
+            if not subscription.over:
+                subscription.terminate(now=now, body=remote_response(code))
+        return True
+
+    def _confer(self, key: RemoteRequest, other: str, flow: Flow | None) -> int:
+        leg, consult = self._leg(key, "dialogid", flow), self._leg(key, other, flow)
+        return 481 if leg is None or consult is None else self.transfers.confer(leg, consult)
+
+    def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> SessionLeg | None:
+        """A phone's own dialog, and nobody else's: it is on the connection that the key came by."""
+        call_id, theirs, ours = dialog_named(key, element)
+        leg = self.transfers.leg_of((call_id, ours, theirs))
+        return leg if leg is not None and flow is not None and leg.flow == flow else None
+
+
+def _refusal(key: str) -> str:
+    """Why a key was refused; one that nobody knows is not repeated."""
+    name = next((one for one in _KNOWN if one.lower() == key.lower()), "such")
+    return f"The lab has no {name} key"

@@ -1,0 +1,143 @@
+"""Transfers in the lab: the one who asks leaves, and who is called or already talked to comes in.
+
+RFC 3515 (REFER), RFC 5589.  The lab is a back-to-back user agent: nobody is told of another's
+address, and the parties who stay keep their legs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from softphone.call import OutgoingLeg
+from softphone.call.leg import SessionLeg
+from softphone.errors import LocalProtocolError
+from softphone.events import CallState
+from softphone.lab.calls.bridged_call import Conversation
+from softphone.sip import MalformedMessage, ReferReceived, ServerSubscription, SipUri
+from softphone.sip.message import Replaces
+
+__all__ = ["Transfers"]
+
+GOODBYE = 5.0
+"""Seconds that whoever has been transferred away from has to hang up itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfers:
+    """`dial(name, leg)` calls a user on behalf of a leg, or gives the status of the refusal."""
+
+    change: Callable[[], AbstractContextManager[float]]
+    conversations: Callable[[], Iterable[Conversation]]
+    dial: Callable[[str, SessionLeg], OutgoingLeg | int]
+    patience: float
+
+    def conversation_of(self, leg: SessionLeg) -> Conversation | None:
+        """The conversation that a leg is in; None for a call to an extension."""
+        return next((one for one in self.conversations() if leg in one.legs), None)
+
+    async def carry_out(
+        self, event: ReferReceived[Any, ServerSubscription], leg: SessionLeg
+    ) -> None:
+        """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
+        conversation = self.conversation_of(leg)
+        if conversation is None:
+            with self.change() as now:
+                event.subscription.reject(603, now=now)
+            return
+        with self.change() as now:
+            event.subscription.accept(now=now)
+        if event.replaces is not None:
+            status = self._join(conversation, leg, event.replaces)
+        else:
+            target = event.refer_to.uri
+            name = target.user or "" if isinstance(target, SipUri) else ""
+            with conversation.kept_open():
+                status = await self._call(conversation, leg, name, event.subscription)
+        self._progress(event.subscription, status)
+        if status == 200:
+            await self._part_with(leg)
+
+    async def _call(
+        self, conversation: Conversation, leg: SessionLeg, name: str, to: ServerSubscription
+    ) -> int:
+        stays = [one for one in conversation.legs if one is not leg]
+        out = self.dial(name, stays[0]) if stays else 480
+        if isinstance(out, int):
+            return out
+        self._progress(to, 180)
+        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
+        await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
+        if out.over.done():
+            status = out.over.result().status
+            return status if 400 <= status <= 699 else 480
+        stays = [one for one in conversation.legs if one is not leg]
+        if not out.confirmed.done() or not stays:
+            out.hang_up()
+            return 408 if stays else 480
+        conversation.add(name, out)
+        conversation.release(leg)
+        return 200
+
+    def _join(self, conversation: Conversation, leg: SessionLeg, replaces: str) -> int:
+        """Bring the parties of the call that `replaces` names into this one."""
+        other = self._named(replaces)
+        second = None if other is None else self.conversation_of(other)
+        if other is None or second is None or second is conversation:
+            return 481
+        for name, one in second.members_of:
+            if one is not other:
+                second.release(one)
+                conversation.add(name, one)
+        second.release(other)
+        other.hang_up()
+        conversation.release(leg)
+        return 200
+
+    def confer(self, leg: SessionLeg, consult: SessionLeg) -> int:
+        """Bring the others of the call that `consult` is in into that of `leg`, who stays."""
+        first, second = self.conversation_of(leg), self.conversation_of(consult)
+        if first is None or second is None or first is second:
+            return 481
+        for name, one in second.members_of:
+            if one is not consult:
+                second.release(one)
+                first.add(name, one)
+        second.release(consult)
+        consult.hang_up()
+        first.announce()
+        return 200
+
+    def _named(self, replaces: str) -> SessionLeg | None:
+        try:
+            value = Replaces.parse(replaces)
+        except MalformedMessage:
+            return None
+        return self.leg_of((value.call_id, value.to_tag, value.from_tag))
+
+    def leg_of(self, wanted: tuple[str, str, str]) -> SessionLeg | None:
+        """The leg whose dialog it is: Call-ID, our tag, the far end's."""
+        for conversation in self.conversations():
+            for leg in conversation.legs:
+                dialog = None if leg.usage is None else leg.usage.dialog
+                if dialog is not None and dialog.id == wanted:
+                    return leg
+        return None
+
+    def _progress(self, to: ServerSubscription, status: int) -> None:
+        phrase = {180: "Ringing", 200: "OK"}.get(status, "Declined")
+        try:
+            with self.change() as now:
+                to.progress(status, phrase, now=now)
+        except LocalProtocolError:
+            # Whoever asked has left, which is its right.
+            return
+
+    @staticmethod
+    async def _part_with(leg: SessionLeg) -> None:
+        await asyncio.wait({leg.over}, timeout=GOODBYE)
+        if leg.state is not CallState.TERMINATED:
+            leg.hang_up()

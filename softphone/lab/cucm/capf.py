@@ -1,0 +1,157 @@
+"""The lab's CAPF: on the first day of a lab every phone may enroll once, by its own string.
+
+Each user that shows a certificate has a device, CSF and the user's name in capitals.  Its LSC is
+issued by the lab's authority and names the user, too, so that the lab's registrar takes it.  A
+configuration may have other orders for a device, one after the other; where one is for the MIC,
+the device has got one from an authority of its own, as from a manufacturer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from softphone.lab.account_files import LabFiles
+from softphone.lab.authority import Authority, Validity
+from softphone.lab.config import LabConfig
+from softphone.lab.pending_enrollment import CapfOrder, CapfWay
+from softphone.net import Driver
+from softphone.sans_io import Address, Entropy, Transport
+from softphone.security import KeyMaterial
+from softphone.trust import (
+    Authentication,
+    CapfDevice,
+    CapfServer,
+    CapfServerConfig,
+    CapfServerEvent,
+    CertificateCommitted,
+    ClientCertificates,
+    Credential,
+    Identity,
+    KeyKind,
+    Operation,
+    SessionEnded,
+    TlsSettings,
+    new_key,
+    write_private,
+)
+
+__all__ = ["LabCapf"]
+
+logger = logging.getLogger("softphone.lab")
+
+_AUTHENTICATION = {
+    CapfWay.STRING: Authentication.STRING,
+    CapfWay.NULL_STRING: Authentication.NULL_STRING,
+    CapfWay.LSC: Authentication.CERTIFICATE,
+    CapfWay.MIC: Authentication.CERTIFICATE,
+}
+
+
+class LabCapf:
+    """A CAPF server; `pin` is its certificate.
+
+    `ways` say by device how it enrolls, in order; `strings` are the authentication strings, and
+    `mics` the files of the certificates that devices were made with, where an order wants one.
+    """
+
+    def __init__(self, files: LabFiles, config: LabConfig, *, entropy: Entropy) -> None:
+        self._files = files
+        self._host = config.host
+        self.validity = Validity(ends=timedelta(seconds=config.certificate_lifetime))
+        self._users = {user.device: user.name for user in config.users if user.login.certificate}
+        # Files are encrypted to RSA keys only.
+        self._key = KeyKind.RSA_2048 if config.files else KeyKind.EC_P256
+        self.address: Address | None = None
+        self._orders = {
+            device: deque(_orders(device, config.capf_orders, entropy)) for device in self._users
+        }
+        self.ways: Mapping[str, Sequence[str]] = {
+            device: [order.way.value for order in orders] for device, orders in self._orders.items()
+        }
+        self.strings: Mapping[str, str] = {
+            order.device: order.string.reveal().decode()
+            for orders in self._orders.values()
+            for order in reversed(orders)  # the one that is wanted first stays
+            if order.string is not None
+        }
+        maker = Authority("softphone lab maker")
+        self.mics: Mapping[str, Path] = {
+            device: self._make(device, maker)
+            for device, orders in self._orders.items()
+            if any(order.way is CapfWay.MIC for order in orders)
+        }
+        # As on CUCM the certificate names no host: phones know it by itself.
+        self._credential: Credential = files.authority.issue_general("CAPF-lab", []).write(
+            files.folder, "capf"
+        )
+        self.pin = self._credential.certificate
+        self.machine = CapfServer(
+            [self._pending(CapfDevice(device, key=self._key)) for device in self._users],
+            issue=self._issue,
+            entropy=entropy,
+            wall=lambda: datetime.now(UTC),
+            config=CapfServerConfig(issuers=(files.authority.certificate, maker.certificate)),
+        )
+        self.driver: Driver[CapfServerEvent] = Driver(self.machine, on_event=self._tell)
+
+    def _make(self, device: str, maker: Authority) -> Path:
+        """A device's certificate from the factory, and its key, in one file.
+
+        Its key is RSA: only such a one binds the session.
+        """
+        name = f"CP-LAB-{device}"
+        issued = maker.issue_general(name, [], key=new_key(KeyKind.RSA_2048))
+        path = self._files.folder / f"{device}-mic.pem"
+        write_private(path, Identity(issued.certificate, issued.key).pem())
+        return path
+
+    def _pending(self, device: CapfDevice) -> CapfDevice:
+        """The device with its next order; none is left: with nothing pending."""
+        orders = self._orders[device.name]
+        if not orders:
+            return replace(device, operation=Operation.NONE, string=None)
+        order = orders.popleft()
+        return replace(
+            device,
+            operation=Operation.INSTALL,
+            authentication=_AUTHENTICATION[order.way],
+            string=order.string,
+        )
+
+    def renew(self, device: str) -> None:
+        """Have a device renew its certificate by the one that it has."""
+        known = self.machine.devices[device]
+        self.machine.set_device(
+            replace(known, operation=Operation.INSTALL, authentication=Authentication.CERTIFICATE)
+        )
+
+    async def listen(self, port: int = 0) -> Address:
+        """Accept devices; the driver must be running.  Raises TransportError."""
+        tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
+        self.address = await self.driver.listen(Transport.TLS, self._host, port, tls=tls)
+        return self.address
+
+    def _issue(self, device: str, public_key: bytes) -> bytes:
+        aor = f"sip:{self._users[device]}@{self._host}"
+        return self._files.authority.enroll(device, public_key, uris=(aor,), validity=self.validity)
+
+    def _tell(self, event: CapfServerEvent) -> None:
+        if isinstance(event, CertificateCommitted):
+            self.machine.set_device(self._pending(self.machine.devices[event.device]))
+        if isinstance(event, SessionEnded):
+            logger.info("CAPF: %s (%s): %s", event.device, event.operation.value, event.why)
+
+
+def _orders(device: str, given: Sequence[CapfOrder], entropy: Entropy) -> Iterator[CapfOrder]:
+    """The orders for a device, those by string with a string each; without any, one by string."""
+    for order in [one for one in given if one.device == device] or [CapfOrder(device)]:
+        if order.way is CapfWay.STRING and order.string is None:
+            digits = f"{int.from_bytes(entropy(8), 'big') % 10**8:08}"
+            yield replace(order, string=KeyMaterial(digits.encode()))
+        else:
+            yield order

@@ -1,0 +1,149 @@
+"""What makes the lab a cluster to its phones: devices, lists that name its servers, files.
+
+Every user who shows a certificate, and every one who is not secure, has a device: CSF and the
+name in capitals.  A secure one enrolls once, by its authentication string, and gets its
+configuration encrypted from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from softphone.lab.account_files import LabFiles
+from softphone.lab.authority import Names
+from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.cucm.capf import LabCapf
+from softphone.lab.cucm.device_file import DeviceFile, LabNode
+from softphone.lab.cucm.file_service import FilePorts, FileService
+from softphone.lab.cucm.files import ClusterFiles
+from softphone.provisioning import certificate_hash
+from softphone.sans_io import Address, Entropy, Transport
+from softphone.trust import (
+    Authentication,
+    CapfDevice,
+    Operation,
+    RecordFields,
+    Role,
+    load_certificate_file,
+)
+from softphone.trust.lists import can_wrap, read_certificate
+
+__all__ = ["LabCluster"]
+
+_MODES = {
+    Authentication.STRING: 1,
+    Authentication.NULL_STRING: 2,
+    Authentication.CERTIFICATE: 3,
+}
+"""capfAuthMode, by how a device has to show that it may enroll."""
+
+
+class LabCluster:
+    """An async context: the file service of a lab whose other servers are up."""
+
+    def __init__(
+        self,
+        files: LabFiles,
+        config: LabConfig,
+        capf: LabCapf,
+        nodes: Sequence[Mapping[Transport, Address]],
+        *,
+        entropy: Entropy,
+        records: Sequence[RecordFields] = (),
+    ) -> None:
+        """`nodes` are the call servers; `records` go into the lists beside the lab's own."""
+        self._config = config
+        self._lab_files = files
+        self._capf = capf
+        self._nodes = nodes
+        self._entropy = entropy
+        self.tvs: Address | None = None
+        self.changes: dict[str, Mapping[str, Any]] = {}
+        """What an administrator has changed in the configurations of devices, by name."""
+        web = files.authority.server(
+            "lab files", names=Names(dns=("localhost",), ip=(config.host,))
+        )
+        credential = web.write(files.folder, "files")
+        (server, *_) = load_certificate_file(files.server.certificate)
+        (issuer, *_) = load_certificate_file(capf.pin)
+        self.files = ClusterFiles(
+            files.authority,
+            [
+                RecordFields(Role.CCM, server, config.host),
+                # HTTPS servers of files are known by role TFTP and an EC key.
+                RecordFields(Role.TFTP, web.certificate, config.host),
+                RecordFields(Role.CAPF, issuer, config.host),
+                *records,
+            ],
+            self.device,
+            entropy=entropy,
+            wall=lambda: datetime.now(UTC),
+        )
+        ports = FilePorts(config.host, config.tftp_port, config.http_port, config.https_port)
+        self.service = FileService(self.files.file, credential, ports)
+
+    async def __aenter__(self) -> Self:
+        """Raises TransportError when a port is taken."""
+        await self.service.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.service.__aexit__(*exc_info)
+
+    @property
+    def addresses(self) -> Mapping[str, Address]:
+        """Where files are served: "tftp", "http", "https"."""
+        return self.service.addresses
+
+    def device(self, name: str) -> tuple[DeviceFile, bytes | None] | None:
+        """What the configuration of a device says now, and the certificate it was issued."""
+        user = self._config.user_of(name)
+        if user is None:
+            return None
+        known = self._capf.machine.devices.get(name)
+        certificate = known.certificate if known is not None else None
+        content = DeviceFile(
+            user.name,
+            user.login.transport,
+            self._places(),
+            self._media_ports(user),
+            capf=self._capf.address,
+            tvs=self.tvs,
+            capf_mode=_mode(known),
+            certificate_hash=(certificate and certificate_hash(certificate)) or "",
+            encrypted=self._can_encrypt(certificate),
+            password=self._password(user),
+            expires=self._config.registration_expires,
+        )
+        return replace(content, **self.changes.get(name, {})), certificate
+
+    def _can_encrypt(self, certificate: bytes | None) -> bool:
+        """FIPS mode rules out the padding that the format demands: files are signed only, then."""
+        parsed = None if certificate is None else read_certificate(certificate)
+        return parsed is not None and can_wrap(parsed, entropy=self._entropy)
+
+    def stamp(self, name: str) -> str:
+        """The stamp of a device's configuration, "" for no device."""
+        found = self.device(name)
+        return "" if found is None else found[0].stamp
+
+    def _places(self) -> tuple[LabNode, ...]:
+        return tuple(LabNode(each[Transport.TLS], each[Transport.UDP]) for each in self._nodes)
+
+    def _media_ports(self, user: LabUser) -> tuple[int, int]:
+        """A range of their own for each: all of these phones are on one machine."""
+        first = 20000 + 500 * self._config.users.index(user)
+        return first, first + 499
+
+    def _password(self, user: LabUser) -> str:
+        secret = self._lab_files.passwords.get(user.name)
+        return "" if secret is None else secret.reveal().decode()
+
+
+def _mode(device: CapfDevice | None) -> int:
+    if device is None or device.operation is Operation.NONE:
+        return 0
+    return _MODES[device.authentication]

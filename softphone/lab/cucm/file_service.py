@@ -1,0 +1,115 @@
+"""The lab's file service: the same files by TFTP, HTTP and HTTPS, at unprivileged ports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Self
+
+from softphone.errors import TransportError
+from softphone.net import Driver
+from softphone.provisioning.tftp.server import TftpServed, TftpServer
+from softphone.sans_io import Address, Transport
+from softphone.trust import ClientCertificates, Credential, TlsSettings, server_context
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["FilePorts", "FileService"]
+
+logger = logging.getLogger("softphone.lab")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePorts:
+    """Where to listen; 0 is any free port."""
+
+    host: str = "127.0.0.1"
+    tftp: int = 0
+    http: int = 0
+    https: int = 0
+
+
+class FileService:
+    """An async context; `addresses` has "tftp", "http" and "https" once it is entered.
+
+    `source(name)` gives the bytes of a file, or None; `served` counts what was asked for by name.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[str], bytes | None],
+        credential: Credential,
+        ports: FilePorts | None = None,
+    ) -> None:
+        self._source = source
+        self._credential = credential
+        self._ports = ports or FilePorts()
+        self._stack = AsyncExitStack()
+        self.addresses: dict[str, Address] = {}
+        self.served: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        """Raises TransportError when a port is taken."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        ports = self._ports
+        tftp: Driver[TftpServed] = Driver(TftpServer(self._file), on_event=_tell)
+        await self._stack.enter_async_context(tftp)
+        self.addresses["tftp"] = await tftp.listen(Transport.UDP, ports.host, ports.tftp)
+        settings = TlsSettings(
+            credential=self._credential, client_certificates=ClientCertificates.NONE
+        )
+        self.addresses["http"] = await self._web(ports.http, None)
+        self.addresses["https"] = await self._web(ports.https, server_context(settings))
+
+    async def _web(self, port: int, context: SSLContext | None) -> Address:
+        from aiohttp import web
+
+        application = web.Application()
+        application.router.add_get("/{name:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, self._ports.host, port, ssl_context=context)
+        try:
+            await site.start()
+        except OSError as exc:
+            raise TransportError(
+                f"TCP {self._ports.host} port {port} cannot be bound: {exc.strerror or exc}"
+            ) from exc
+        host, bound = runner.addresses[0][:2]
+        return str(host), int(bound)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        data = self._file(request.match_info["name"])
+        if data is None:
+            return web.Response(status=404)
+        return web.Response(body=data, content_type="application/octet-stream")
+
+    def _file(self, name: str) -> bytes | None:
+        if not name.isprintable():
+            return None  # no file is called so, and nobody writes lines of our log
+        data = self._source(name)
+        logger.info("%s: %s", name, "none" if data is None else f"{len(data)} bytes")
+        self.served.append(name)
+        del self.served[:-1000]
+        return data
+
+
+def _tell(event: TftpServed) -> None:
+    logger.info("TFTP: %s to %s: %s", event.name, event.flow.remote[0], event.why or "taken")

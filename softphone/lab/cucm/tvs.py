@@ -1,0 +1,81 @@
+"""The lab's TVS: says of a certificate whether the cluster knows it, and as what.
+
+It answers from a list of its own, which need not be that of the CTL and the ITL: what is made
+known here alone is what a phone must ask about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from softphone.lab.account_files import LabFiles
+from softphone.lab.config import LabConfig
+from softphone.net import Driver
+from softphone.sans_io import Address, Transport
+from softphone.trust import (
+    ClientCertificates,
+    Credential,
+    RecordFields,
+    Role,
+    TlsSettings,
+    TvsAnswer,
+    TvsAsked,
+    TvsServer,
+    der_of,
+    fingerprint_of,
+    load_certificate_file,
+    parse_trust_list,
+)
+
+__all__ = ["LabTvs"]
+
+logger = logging.getLogger("softphone.lab")
+
+_TTL = 86_400
+
+
+class LabTvs:
+    """A TVS; `record` is what a trust list says of it."""
+
+    def __init__(self, files: LabFiles, config: LabConfig) -> None:
+        self._host = config.host
+        # As on CUCM the certificate names no host: phones know it by itself.
+        issued = files.authority.issue_general("TVS-lab", [])
+        self._credential: Credential = issued.write(files.folder, "tvs")
+        self.record = RecordFields(Role.TVS, issued.certificate, config.host)
+        self._known: dict[bytes, TvsAnswer] = {}
+        self.asked: list[TvsAsked] = []
+        self.driver: Driver[TvsAsked] = Driver(TvsServer(self._known.get), on_event=self._tell)
+        self.know(der_of(issued.certificate), [Role.TVS])
+        (server, *_) = load_certificate_file(files.server.certificate)
+        self.know(der_of(server), [Role.CCM])
+
+    def know(self, certificate: bytes, roles: Iterable[int], *, ttl: int = _TTL) -> None:
+        """Answer yes about a certificate (DER) from now on, for these roles beside earlier ones.
+
+        `ttl` is how many seconds a phone may keep the answer.
+        """
+        before = self._known.get(certificate)
+        given = (*(() if before is None else before.roles), *roles)
+        self._known[certificate] = TvsAnswer(True, tuple(dict.fromkeys(given)), ttl)
+
+    def know_list(self, data: bytes) -> None:
+        """Answer for all that a trust list names.  Raises FileRefused for what is none."""
+        for record in parse_trust_list(data).records:
+            self.know(record.certificate, [record.role])
+
+    def forget(self, certificate: bytes) -> None:
+        """Answer no about a certificate (DER) from now on."""
+        self._known.pop(certificate, None)
+
+    async def listen(self, port: int = 0) -> Address:
+        """Accept phones; the driver must be running.  Raises TransportError."""
+        tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
+        return await self.driver.listen(Transport.TLS, self._host, port, tls=tls)
+
+    def _tell(self, event: TvsAsked) -> None:
+        self.asked = [*self.asked[-63:], event]
+        word = "known" if event.answer.valid else "unknown"
+        shown = fingerprint_of(event.certificate)
+        logger.info("TVS: %s asked about %s: %s", event.device_name, shown, word)

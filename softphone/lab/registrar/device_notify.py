@@ -1,0 +1,93 @@
+"""What the lab's server asks of phones outside of calls: service control, remote control, state.
+
+Every request goes over the connection that the phone registered on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from softphone.lab.registrar.registrar import StoredBinding
+from softphone.sans_io import Entropy
+from softphone.sip import Body, Endpoint, Exchange, Request, SipUri
+from softphone.sip.event_packages import (
+    SERVICE_CONTROL,
+    ServiceAction,
+    ServiceControl,
+    remote_request,
+    service_control_body,
+)
+from softphone.sip.message import Field, format_multipart
+
+__all__ = ["CONFIG_STAMP", "DeviceService"]
+
+CONFIG_STAMP = "ConfigVersionStamp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceService:
+    """`change` opens a drain of the endpoint; each command gives the exchange to look at."""
+
+    endpoint: Endpoint
+    change: Callable[[], AbstractContextManager[float]]
+    entropy: Entropy
+    host: str
+
+    def notify(
+        self,
+        binding: StoredBinding,
+        action: ServiceAction,
+        *,
+        call_id: str | None = None,
+        stamps: tuple[tuple[str, str], ...] = (),
+    ) -> Exchange:
+        """Service control; `call_id` takes the place of the registration's own."""
+        control = ServiceControl(action, call_id or binding.call_id, stamps)
+        fields = [("Event", SERVICE_CONTROL), ("Subscription-State", "active")]
+        return self._send("NOTIFY", binding, fields, service_control_body(control))
+
+    def messages(self, binding: StoredBinding, *, waiting: bool, new: int = 0) -> Exchange:
+        """Word of waiting messages (RFC 3842)."""
+        text = f"Messages-Waiting: {'yes' if waiting else 'no'}\r\nVoice-Message: {new}/0\r\n"
+        fields = [("Event", "message-summary"), ("Subscription-State", "active")]
+        body = Body("application/simple-message-summary", text.encode())
+        return self._send("NOTIFY", binding, fields, body)
+
+    def refer(self, binding: StoredBinding, parts: Sequence[Body]) -> Exchange:
+        """Documents of remote call control, in one REFER."""
+        identity = f"{self.entropy(4).hex()}@{self.host}"
+        fields = [
+            ("Refer-To", f"<cid:{identity}>"),
+            ("Require", "norefersub"),
+            ("Content-Id", f"<{identity}>"),
+            ("Contact", f"<sip:{self.host}>"),
+        ]
+        boundary = f"uniqueBoundary{self.entropy(4).hex()}"
+        return self._send("REFER", binding, fields, format_multipart(parts, boundary=boundary))
+
+    def welcome(self, binding: StoredBinding, stamp: str = "") -> Exchange:
+        """What a phone is told right after it has registered; `stamp` is its configuration's."""
+        stamps = ((CONFIG_STAMP, stamp),) if stamp else ()
+        control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id, stamps)
+        parts = [
+            remote_request("cfwdallupdate"),
+            remote_request("bulkupdate", (("mwi", "no"),)),
+            remote_request("dndupdate", (("state", "off"),)),
+            Body("text/plain", service_control_body(control).data),
+        ]
+        return self.refer(binding, parts)
+
+    def _send(
+        self, method: str, binding: StoredBinding, fields: list[Field], body: Body
+    ) -> Exchange:
+        uri = binding.contact.uri
+        user = uri.user if isinstance(uri, SipUri) else None
+        addresses = [
+            ("From", f"<sip:{self.host}>;tag={self.entropy(4).hex()}"),
+            ("To", str(SipUri("sip", user, None, self.host))),
+        ]
+        request = Request.build(method, uri, [*addresses, *fields], body)
+        with self.change() as now:
+            return self.endpoint.request(request, to=binding.flow, now=now)

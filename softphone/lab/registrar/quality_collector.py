@@ -1,0 +1,52 @@
+"""The lab's collector of voice quality reports: PUBLISH of `vq-rtcpxr`, sans IO (RFC 6035)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from softphone.lab.registrar.device_registrar import Answer
+from softphone.sans_io import Entropy
+from softphone.sip import MalformedMessage, Request
+from softphone.sip.event_packages import EVENT_PACKAGE, REPORT_TYPE, VoiceReport, parse_voice_report
+
+__all__ = ["MOST_KEPT", "Collector"]
+
+MOST_KEPT = 1000
+"""Reports that are kept; older ones go."""
+LIFETIME = 3600
+"""Seconds that a report is said to be kept, unless whoever sends it wants fewer."""
+
+
+def _nobody(_: VoiceReport) -> None:
+    """Nobody looks at them."""
+
+
+class Collector:
+    """Takes reports; `reports` are the latest, `on_report` hears of each."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self.reports: deque[VoiceReport] = deque(maxlen=MOST_KEPT)
+        self.on_report: Callable[[VoiceReport], None] = _nobody
+
+    def publish(self, request: Request) -> Answer:
+        """Take one PUBLISH of somebody who is known (RFC 3903 section 6)."""
+        package = (request.headers.get("Event") or "").partition(";")[0].strip()
+        if package != EVENT_PACKAGE:
+            return Answer(489, "", (("Allow-Events", EVENT_PACKAGE),))
+        if request.headers.get("SIP-If-Match") is not None:
+            return Answer(412)
+        media_type = str(request.content_type or "").partition(";")[0].strip().lower()
+        if media_type != REPORT_TYPE:
+            return Answer(415, "", (("Accept", REPORT_TYPE),))
+        try:
+            report = parse_voice_report(request.body)
+        except MalformedMessage as error:
+            return Answer(400, error.reason)
+        self.reports.append(report)
+        self.on_report(report)
+        tag = ("SIP-ETag", self._entropy(8).hex())
+        asked = request.expires
+        expires = LIFETIME if asked is None else min(asked, LIFETIME)
+        return Answer(200, "", (tag, ("Expires", str(expires))))

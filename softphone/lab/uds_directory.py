@@ -1,0 +1,186 @@
+"""The lab's directory: CUCM's User Data Services over HTTPS, as far as a search needs them.
+
+`/users` by name, number, mail or user, `/clusterUser`, `/version`.  With `authenticated` a search
+wants Basic credentials (RFC 7617), as CUCM does once its administrator has switched that on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from xml.sax.saxutils import escape, quoteattr
+
+from softphone.errors import TransportError
+from softphone.sans_io import Address
+from softphone.security import KeyMaterial
+from softphone.trust import ClientCertificates, Credential, TlsSettings, server_context
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["LabDirectory", "Person", "lab_people"]
+
+logger = logging.getLogger("softphone.lab")
+
+_CAP = 64
+_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One user of the directory; `home` is the host of its cluster, None: this one."""
+
+    username: str
+    first: str
+    last: str
+    number: str
+    email: str = ""
+    uri: str = ""
+    home: str | None = None
+
+
+def lab_people(numbers: Mapping[str, str]) -> tuple[Person, ...]:
+    """The lab's users as a directory has them, by name with their numbers, and its echo."""
+    echo = Person("echo", "Echo", "Service", "600")
+    users = (
+        Person(name, name.capitalize(), "Example", number, f"{name}@example.test")
+        for name, number in numbers.items()
+    )
+    return (*users, echo)
+
+
+@dataclass(slots=True)
+class LabDirectory:
+    """An async context; `address` is where it listens once it is entered.
+
+    `passwords` are those of the users who may search; `asked` is what it was asked, and by whom:
+    path, query, and the user whose password was good, None without one.
+    """
+
+    people: Sequence[Person]
+    passwords: Mapping[str, KeyMaterial]
+    credential: Credential
+    host: str = "127.0.0.1"
+    port: int = 0
+    authenticated: bool = True
+    cap: int = _CAP
+    address: Address = ("", 0)
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        """Raises TransportError when the port is taken."""
+        from aiohttp import web
+
+        application = web.Application()
+        application.router.add_get("/cucm-uds/{what:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        settings = TlsSettings(
+            credential=self.credential, client_certificates=ClientCertificates.NONE
+        )
+        site = web.TCPSite(runner, self.host, self.port, ssl_context=server_context(settings))
+        try:
+            await site.start()
+        except OSError as exc:
+            await runner.cleanup()
+            raise TransportError(
+                f"TCP {self.host} port {self.port} cannot be bound: {exc.strerror or exc}"
+            ) from exc
+        self._stack.push_async_callback(runner.cleanup)
+        host, port = runner.addresses[0][:2]
+        self.address = (str(host), int(port))
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        what, query = request.match_info["what"], dict(request.query)
+        user = self._user(request.headers.get("Authorization", ""))
+        self.asked.append((what, request.query_string, user))
+        del self.asked[:-1000]
+        if what == "users" and self.authenticated and user is None:
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="UDS"'})
+        makers = {"users": self._users, "clusterUser": self._cluster_user}
+        make = makers.get(what)
+        if make is None:
+            return web.Response(status=404)
+        return web.Response(text=_HEAD + make(query), content_type="application/xml")
+
+    def _user(self, header: str) -> str | None:
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            name, _, password = base64.b64decode(value, validate=True).partition(b":")
+        except (binascii.Error, ValueError):
+            return None
+        kept = self.passwords.get(name.decode(errors="replace"))
+        good = kept is not None and hmac.compare_digest(kept.reveal(), password)
+        return name.decode(errors="replace") if good else None
+
+    def _users(self, query: Mapping[str, str]) -> str:
+        found = [each for each in self.people if _matches(each, query)]
+        start, most = _number(query, "start", 0), _number(query, "max", self.cap)
+        shown = found[start : start + min(most, self.cap)]
+        base = f"https://{self.address[0]}:{self.address[1]}/cucm-uds"
+        numbers = f'start="{start}" requestedCount="{most}" returnedCount="{len(shown)}"'
+        users = "".join(_xml(each, base) for each in shown)
+        return (
+            f'<users uri="{base}/users" version="12.5.1" {numbers} totalCount="{len(found)}">'
+            f"{users}</users>"
+        )
+
+    def _cluster_user(self, query: Mapping[str, str]) -> str:
+        wanted = (query.get("username", ""), query.get("email", ""))
+        keys = ((each, (each.username, each.email)) for each in self.people)
+        found = next(
+            (each for each, (name, mail) in keys if wanted in ((name, ""), ("", mail))), None
+        )
+        if found is None:
+            return '<clusterUser><result found="false"/></clusterUser>'
+        host = escape(found.home or self.address[0])
+        return f'<clusterUser><result found="true"/><homeCluster>{host}</homeCluster></clusterUser>'
+
+
+def _number(query: Mapping[str, str], key: str, default: int) -> int:
+    text = query.get(key, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else default
+
+
+def _matches(person: Person, query: Mapping[str, str]) -> bool:
+    names = (person.first, person.last, person.username, f"{person.first} {person.last}")
+    begins = {"name": names, "username": (person.username,), "email": (person.email,)}
+    asked = [key for key in query if key in begins or key == "number"]
+    for key in asked:
+        value = query[key].lower()
+        if key == "number":
+            if value.lstrip("+") not in person.number:
+                return False
+        elif not any(each.lower().startswith(value) for each in begins[key]):
+            return False
+    return bool(asked)
+
+
+def _xml(person: Person, base: str) -> str:
+    fields = {
+        "id": person.username,
+        "userName": person.username,
+        "firstName": person.first,
+        "lastName": person.last,
+        "displayName": f"{person.first} {person.last}",
+        "phoneNumber": person.number,
+        "email": person.email,
+        "directoryUri": person.uri,
+    }
+    inner = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in fields.items() if value)
+    return f"<user uri={quoteattr(f'{base}/user/{person.username}')}>{inner}</user>"

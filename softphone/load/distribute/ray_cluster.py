@@ -1,0 +1,180 @@
+"""Workers on a Ray cluster: each is an actor with a core of its own, spread over the nodes.
+
+They speak with the crew as local workers do, line by line, and their wall clocks are compared
+with ours before they begin together.  Files that a plan names must be there on every node.
+Ray is an extra (`pip install softphone[cluster]`), imported when it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+from softphone.errors import ConfigurationError
+from softphone.load.distribute.wire import LINE, write_line
+from softphone.load.distribute.worker import work
+
+__all__ = ["RayLine", "Share", "ray_cluster"]
+
+HIRE_PATIENCE = 60.0
+"""Seconds that Ray may take to find a place for a worker."""
+COMPARISONS = 5
+
+
+class Share:
+    """What runs as an actor: a worker whose lines come and go as Ray's messages."""
+
+    def __init__(self) -> None:
+        self._reader = asyncio.StreamReader(limit=LINE)
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def now(self) -> float:
+        """This node's wall clock."""
+        return time.time()
+
+    async def node(self) -> str:
+        """The address under which Ray knows this node."""
+        ray: Any = import_module("ray")
+        return str(ray.util.get_node_ip_address())
+
+    async def work(self) -> int:
+        """Do one share; gives the exit code."""
+        try:
+            return await work(self._reader, self._say)
+        finally:
+            self._said.put_nowait(b"")
+
+    def _say(self, kind: str, value: object = None) -> None:
+        self._said.put_nowait(write_line(kind, value))
+
+    async def say(self, data: bytes) -> None:
+        """Take a line of the crew; b"" is the end."""
+        if data:
+            self._reader.feed_data(data)
+        else:
+            self._reader.feed_eof()
+
+    async def hear(self) -> bytes:
+        """The next line; b"" at the end."""
+        return await self._said.get()
+
+
+class RayLine:
+    """A worker that is a Ray actor; `offset` is how far its node's clock is ahead of ours.
+
+    `node` is its node's address.
+    """
+
+    def __init__(self, ray: Any, actor: Any, offset: float, node: str) -> None:
+        self.offset = offset
+        self.node = node
+        self._ray = ray
+        self._actor = actor
+        self._working = actor.work.remote()
+        self._lost = ""
+
+    @classmethod
+    async def hire(cls, ray: Any) -> RayLine:
+        """Have Ray find a place for a worker.  Raises ConfigurationError when it has none."""
+        # Each line is heard while others wait: the actor's calls overlap.
+        actor = (
+            ray.remote(Share)
+            .options(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=16)
+            .remote()
+        )
+        try:
+            async with asyncio.timeout(HIRE_PATIENCE):
+                offset = await _compare(actor)
+                node = await actor.node.remote()
+        except TimeoutError:
+            ray.kill(actor)
+            raise ConfigurationError(
+                f"the Ray cluster has no free core for a worker within {HIRE_PATIENCE:g} s: "
+                "use fewer --workers, or more nodes"
+            ) from None
+        return cls(ray, actor, offset, node)
+
+    def say(self, data: bytes) -> None:
+        """See `WorkerLine`."""
+        # Ray keeps the order of one caller's calls.
+        self._actor.say.remote(data)
+
+    async def hear(self) -> bytes:
+        """See `WorkerLine`."""
+        try:
+            data: bytes = await self._actor.hear.remote()
+        except self._ray.exceptions.RayError as error:
+            self._lost = f"the actor or its node is gone: {type(error).__name__}"
+            return b""
+        return data
+
+    async def ended(self) -> str:
+        """See `WorkerLine`."""
+        if self._lost:
+            return self._lost
+        try:
+            return f"ended with code {await self._working}"
+        except self._ray.exceptions.RayError as error:
+            return f"the actor or its node is gone: {type(error).__name__}"
+
+    def dismiss(self) -> None:
+        """See `WorkerLine`."""
+        self._actor.say.remote(b"")
+
+    def kill(self) -> None:
+        """See `WorkerLine`."""
+        self._ray.kill(self._actor)
+
+
+async def _compare(actor: Any) -> float:
+    """How far the node's clock is ahead, by the quickest of a few questions (as NTP does)."""
+    best = (float("inf"), 0.0)
+    for _ in range(COMPARISONS):
+        asked = time.time()
+        there = await actor.now.remote()
+        took = time.time() - asked
+        best = min(best, (took, there - asked - took / 2))
+    return best[1]
+
+
+async def _probe(address: str) -> None:
+    """Ray itself asks for minutes.  Raises ConfigurationError when nobody listens."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdecimal():
+        return
+    try:
+        async with asyncio.timeout(5.0):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError, OverflowError) as error:
+        raise ConfigurationError(f"--ray {address}: no cluster answers: {error}") from error
+    writer.close()
+
+
+@asynccontextmanager
+async def ray_cluster(address: str) -> AsyncIterator[Any]:
+    """Ray, connected to the cluster at `address` ("auto" finds a local one).
+
+    Raises ConfigurationError when Ray is not installed or nobody is there.
+    """
+    try:
+        ray: Any = import_module("ray")
+    except ImportError:
+        raise ConfigurationError("--ray needs Ray: pip install 'softphone[cluster]'") from None
+    await _probe(address)
+    loop = asyncio.get_running_loop()
+
+    def connect() -> None:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+
+    try:
+        await loop.run_in_executor(None, connect)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ConfigurationError(f"--ray {address}: no cluster answers: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

@@ -1,0 +1,99 @@
+"""A worker of a load run: a process that gets its plan by standard input, and tells by output.
+
+    python -m softphone.load.distribute.worker
+
+It registers its users, says `ready`, begins at the time that `go` tells, and ends early at `stop`
+or when its crew is gone.  It is started by `softphone.load.distribute.worker_pool`, or by hand to
+see what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load.distribute.wire import LINE, read_line, write_line
+from softphone.load.measure import Second
+from softphone.load.plan import LoadPlan
+from softphone.load.run import Runner, settled_memory
+
+__all__ = ["main", "work"]
+
+Say: TypeAlias = Callable[..., None]
+"""Tells the crew: a kind, and a value."""
+
+
+def _say(kind: str, value: object = None) -> None:
+    line = write_line(kind, value)
+    try:
+        while line:
+            line = line[os.write(1, line) :]
+    except BrokenPipeError:
+        # The crew is gone: what is left is to hang up, which the end of the input has begun.
+        return
+
+
+async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
+    """Do one share, as told by `reader`, and tell by `say`; gives the exit code."""
+    kind, value = read_line(await reader.readline() or write_line("nothing"))
+    if kind != "plan":
+        say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
+        return 2
+
+    def second(told: Second) -> None:
+        say("second", told.plain())
+
+    def progress(done: int, whole: int) -> None:
+        if done == whole or done % 16 == 0:
+            say("progress", [done, whole])
+
+    try:
+        runner = Runner(LoadPlan.of(value), on_second=second, on_progress=progress)
+        async with runner:
+            say("ready")
+            word, begin = await _command(reader)
+            if word != "go":
+                return 0
+            await asyncio.sleep(max(0.0, (begin or 0.0) - time.time()))
+            say("begun", time.time())
+            stopping = asyncio.ensure_future(_stop(reader, runner))
+            try:
+                with settled_memory():
+                    outcome = await runner.run()
+            finally:
+                stopping.cancel()
+            say("done", list(outcome.invalid_because))
+    except SoftphoneError as error:
+        say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
+        return 2 if isinstance(error, ConfigurationError) else 1
+    return 0
+
+
+async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
+    """The next command and its value; the end of the input is `stop`."""
+    line = await reader.readline()
+    return read_line(line) if line else ("stop", None)
+
+
+async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
+    await _command(reader)
+    runner.stop()
+
+
+async def main() -> int:
+    """Read standard input, and work."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LINE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return await work(reader)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

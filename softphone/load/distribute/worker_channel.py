@@ -1,0 +1,99 @@
+"""The line between a crew and one of its workers, and the one to a local process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from softphone.load.distribute.wire import LINE
+
+__all__ = ["LocalLine", "WorkerLine"]
+
+COMMAND = (sys.executable, "-m", "softphone.load.distribute.worker")
+
+
+class WorkerLine(Protocol):
+    """What a crew needs of a worker, wherever it is."""
+
+    @property
+    def offset(self) -> float:
+        """Seconds that the worker's wall clock is ahead of ours."""
+
+    @property
+    def node(self) -> str:
+        """The address of the machine that it is on; "" for this one."""
+
+    def say(self, data: bytes) -> None:
+        """Say a line; one that is gone hears nothing."""
+
+    async def hear(self) -> bytes:
+        """The next line that it says; b"" when it will say no more."""
+
+    async def ended(self) -> str:
+        """Wait for its end; gives how, as in "ended with code 1"."""
+
+    def dismiss(self) -> None:
+        """Let it hang up and leave."""
+
+    def kill(self) -> None:
+        """End it now."""
+
+
+class LocalLine:
+    """A worker that is a process of this machine, by its pipes."""
+
+    offset = 0.0
+    node = ""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def hire(cls, command: Sequence[str] = COMMAND) -> LocalLine:
+        """Start a worker."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE,
+            # Ctrl-C is for the crew, which tells its workers to hang up.
+            start_new_session=True,
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def say(self, data: bytes) -> None:
+        """See `WorkerLine`."""
+        if self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(data)
+
+    async def hear(self) -> bytes:
+        """See `WorkerLine`.  Raises ValueError for a line that is too long."""
+        return b"" if self._process.stdout is None else await self._process.stdout.readline()
+
+    async def ended(self) -> str:
+        """See `WorkerLine`."""
+        code = await self._process.wait()
+        if code >= 0:
+            return f"ended with code {code}"
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"killed by signal {-code}"
+
+    def dismiss(self) -> None:
+        """See `WorkerLine`."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def kill(self) -> None:
+        """See `WorkerLine`."""
+        if self._process.returncode is None:
+            self._process.kill()

@@ -1,0 +1,59 @@
+"""Why something failed, as a short word that can be counted: bounded in number, whoever says it."""
+
+from __future__ import annotations
+
+from softphone.errors import (
+    CallError,
+    CertificateError,
+    CertificateExpired,
+    ConfigurationError,
+    NoAnswer,
+    NoConnection,
+    RegistrationError,
+    SoftphoneError,
+    TransportError,
+)
+from softphone.events import CallEnded, EndedBy
+from softphone.media.interface import NoPortFree
+from softphone.security import SecurityShortfall
+from softphone.sip.message import REASON_PHRASES
+
+__all__ = ["cause_of", "end_of"]
+
+
+def cause_of(error: Exception) -> str:
+    """The cause of a failure.  A far end's own words are left out: it could make up thousands."""
+    if isinstance(error, SecurityShortfall):
+        return f"refused by us: {error.shortfalls[0].code.value}"
+    if isinstance(error, NoAnswer) and error.reason == "":
+        return "no answer in time"
+    if isinstance(error, NoConnection):
+        return "no connection"
+    if isinstance(error, CallError | RegistrationError) and error.status:
+        return _status(error.status)
+    if isinstance(error, NoPortFree):
+        return "no media port"
+    if isinstance(error, CertificateError | TransportError):
+        return _words(type(error).__name__)
+    if isinstance(error, ConfigurationError):
+        expired = isinstance(error.__cause__, CertificateExpired)
+        return "own certificate out of date" if expired else "own configuration"
+    if isinstance(error, SoftphoneError):
+        return _words(type(error).__name__)
+    return f"scenario: {type(error).__name__}"
+
+
+def end_of(ended: CallEnded) -> str:
+    """Who ended a call, and the status if there is one; a lost connection has none."""
+    if ended.by is EndedBy.TRANSPORT:
+        return ended.by.value
+    return f"{ended.by.value} {_status(ended.status)}" if ended.status else ended.by.value
+
+
+def _status(status: int) -> str:
+    return f"{status} {REASON_PHRASES.get(status, '')}".rstrip()
+
+
+def _words(name: str) -> str:
+    """CertificateExpired -> certificate expired."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()

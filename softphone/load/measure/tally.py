@@ -1,0 +1,181 @@
+"""What a run has counted: totals and histograms that add up over seconds and over workers.
+
+A `Tally` is a difference as well as a total: every second of every worker is one, and the run is
+their sum.  Counts and times only, no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from softphone.load.measure.histogram import Histogram
+
+__all__ = ["Second", "Tally"]
+
+TENTH = 0.1
+HUNDREDTH = 0.01
+THOUSANDTH = 0.001
+
+
+def _milliseconds() -> Histogram:
+    return Histogram(TENTH)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of calls, registrations and packets.
+
+    `failed` are calls that were not answered, by cause; `dropped` those that were answered and
+    ended before we ended them; `ended` all that were answered, by who ended them.  `late` are
+    packets that we sent more than 5 ms after their time.  `registrations` are attempts; `retried`
+    of them were turned away and made again, so that the others are of one user each.  `mos`,
+    `jitter_ms` and `loss` (percent) are of whole calls, one value each.  `lateness_ms` has one
+    value a packet sent.  `held_back` are the seconds that calls began later than the schedule has
+    it, since as many as may be were up.
+    """
+
+    attempted: int = 0
+    answered: int = 0
+    held_back: float = 0.0
+    failed: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    suites: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
+    setup_ms: Histogram = field(default_factory=_milliseconds)
+    registrations: int = 0
+    registered: int = 0
+    retried: int = 0
+    registrations_failed: Counter[str] = field(default_factory=Counter)
+    registration_ms: Histogram = field(default_factory=_milliseconds)
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    overflows: int = 0
+    jumps: int = 0
+    mos: Histogram = field(default_factory=lambda: Histogram(THOUSANDTH))
+    jitter_ms: Histogram = field(default_factory=lambda: Histogram(HUNDREDTH))
+    loss: Histogram = field(default_factory=lambda: Histogram(THOUSANDTH))
+    lateness_ms: Histogram = field(default_factory=_milliseconds)
+    checked: int = 0
+    heard: int = 0
+    call_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def merge(self, other: Tally) -> None:
+        """Add all that another one has."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Histogram):
+                mine.merge(theirs)
+            elif isinstance(mine, Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, each.name, mine + theirs)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Histogram):
+                value = value.plain()
+            elif isinstance(value, Counter):
+                value = dict(value)
+            found[each.name] = value
+        return found
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What `plain` gave."""
+        made = cls()
+        for each in fields(made):
+            value = plain[each.name]
+            kind = type(getattr(made, each.name))
+            if kind is Histogram:
+                value = Histogram.of(value)
+            elif kind is Counter:
+                value = Counter(value)
+            setattr(made, each.name, value)
+        return made
+
+    @property
+    def loss_percent(self) -> float:
+        """The share of packets that should have come and did not, in percent."""
+        expected = self.received + self.lost
+        return 100.0 * self.lost / expected if expected > 0 else 0.0
+
+    @property
+    def cpu_ms_per_call_second(self) -> float:
+        """Our own processor time for each second of each call, in milliseconds."""
+        return 1000.0 * self.cpu_seconds / self.call_seconds if self.call_seconds else 0.0
+
+
+@dataclass(slots=True)
+class Second:
+    """One second of a run: what happened in it, and how things are at its end.
+
+    `at` is its end in seconds since the start; `up` calls were up then, and `peak` of them at most
+    since the second before (of several workers, the sum of their peaks); `mos_now` and
+    `jitter_now_ms` are of calls that are up, some of them if there are many; `cpu` is our share of
+    one core; `workers` of them are told of here.
+    """
+
+    at: float
+    up: int = 0
+    peak: int = 0
+    tally: Tally = field(default_factory=Tally)
+    mos_now: Histogram = field(default_factory=lambda: Histogram(THOUSANDTH))
+    jitter_now_ms: Histogram = field(default_factory=lambda: Histogram(HUNDREDTH))
+    cpu: float = 0.0
+    workers: int = 1
+
+    def merge(self, other: Second) -> None:
+        """Add the same second of another worker; `cpu` becomes that of the busiest."""
+        self.up += other.up
+        self.peak += other.peak
+        self.tally.merge(other.tally)
+        self.mos_now.merge(other.mos_now)
+        self.jitter_now_ms.merge(other.jitter_now_ms)
+        self.cpu = max(self.cpu, other.cpu)
+        self.workers += other.workers
+
+    def follow(self, later: Second) -> None:
+        """Become one piece of time with the one after it."""
+        self.at, self.up, self.workers = later.at, later.up, later.workers
+        self.peak = max(self.peak, later.peak)
+        self.tally.merge(later.tally)
+        self.mos_now.merge(later.mos_now)
+        self.jitter_now_ms.merge(later.jitter_now_ms)
+        self.cpu = max(self.cpu, later.cpu)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "at": self.at,
+            "up": self.up,
+            "peak": self.peak,
+            "tally": self.tally.plain(),
+            "mos_now": self.mos_now.plain(),
+            "jitter_now_ms": self.jitter_now_ms.plain(),
+            "cpu": self.cpu,
+            "workers": self.workers,
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What `plain` gave."""
+        return cls(
+            at=plain["at"],
+            up=plain["up"],
+            peak=plain["peak"],
+            tally=Tally.of(plain["tally"]),
+            mos_now=Histogram.of(plain["mos_now"]),
+            jitter_now_ms=Histogram.of(plain["jitter_now_ms"]),
+            cpu=plain["cpu"],
+            workers=plain["workers"],
+        )

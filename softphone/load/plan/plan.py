@@ -1,0 +1,264 @@
+"""The plan of a run: plain values that can be written as JSON and shared out among workers.
+
+Every worker knows the whole schedule and takes each N-th arrival of it; users, ports and the
+number of calls are cut into shares.  No secret is in a plan: passwords stay in their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from softphone.config import AccountConfig, TlsConfig, load_account
+from softphone.errors import ConfigurationError
+from softphone.load.plan.arrival import Arrival, Hold, parse_arrival, parse_hold
+from softphone.load.plan.users import UserSpec, config_of
+from softphone.security import CryptoSuite, SrtpPolicy
+
+__all__ = ["NODE", "BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
+
+NODE = "node"
+"""Instead of an address: each worker takes that of its own node."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSpec:
+    """What all users share: an account file, or a server; and what the media must be.
+
+    `server` is the registrar, or with `registers` off the outbound proxy.
+    """
+
+    account: str | None = None
+    server: str | None = None
+    registers: bool = True
+    ca: tuple[str, ...] = ()
+    pin: str | None = None
+    server_name: str | None = None
+    srtp: str | None = None
+    suites: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """What goes wrong on purpose.
+
+    `loss` is the share of packets (0.0 to 1.0) that never leave, `delay` what the others wait in
+    seconds, `cut_every` the seconds between two connections that are lost.  Shares of the users
+    have a wrong password, or the certificate in `certificate` (an expired one, say).
+    """
+
+    loss: float = 0.0
+    delay: float = 0.0
+    cut_every: float = 0.0
+    wrong_password: float = 0.0
+    bad_certificate: float = 0.0
+    certificate: str | None = None
+    key: str | None = None
+
+    def words(self) -> str:
+        """What goes wrong, for a person; "" if nothing does."""
+        found = (
+            (self.loss, f"loss {100 * self.loss:g} %"),
+            (self.delay, f"delay {self.delay * 1e3:g} ms"),
+            (self.cut_every, f"a connection cut every {self.cut_every:g} s"),
+            (self.wrong_password, f"wrong password {100 * self.wrong_password:g} %"),
+            (self.bad_certificate, f"another certificate {100 * self.bad_certificate:g} %"),
+        )
+        return ", ".join(text for value, text in found if value)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """One run.
+
+    `calls` is how many are up at once, at most; `rate` how many begin a second; `duration` the
+    seconds that the load lasts once all `calls` have begun.  `hold` None is the scenario's own.
+    `host` is the local address of signaling and media: None is the one that leads to the server,
+    NODE that of the worker's Ray node, and {n} in it is the worker's number from 1 on.
+    `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
+    beside the signaling, or in a `worker` process of its own.  This is the share of `worker`
+    among `workers`.
+    """
+
+    scenario: str
+    target: str | None
+    base: BaseSpec
+    users: tuple[UserSpec, ...]
+    calls: int = 1
+    rate: float = 10.0
+    arrival: str = "constant"
+    hold: str | None = None
+    duration: float = 10.0
+    seed: int = 1
+    register_rate: float = 50.0
+    sockets: str = "per-call"
+    placement: str = "inline"
+    ports: tuple[int, int] = (40000, 49999)
+    host: str | None = None
+    play: str | None = None
+    checks: int = 8
+    answer_timeout: float = 32.0
+    faults: FaultSpec = field(default_factory=FaultSpec)
+    worker: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError."""
+        if not 1 <= self.calls <= 1_000_000:
+            raise ConfigurationError(f"{self.calls} calls: expected 1 to 1,000,000")
+        if not 0 < self.duration < 1e7:
+            raise ConfigurationError(f"a duration of {self.duration:g} s: expected more than 0")
+        if not 0 < self.register_rate < 1e6:
+            raise ConfigurationError("the rate of registrations is a number above 0")
+        if not 0 < self.answer_timeout < 1e6:
+            raise ConfigurationError(f"{self.answer_timeout:g} s to answer: expected more than 0")
+        if self.checks < 0:
+            raise ConfigurationError(f"{self.checks} calls to listen to: expected 0 or more")
+        if not self.users:
+            raise ConfigurationError("there is no user to call with")
+
+    def schedule(self) -> Arrival:
+        """When calls arrive, in all workers.  Raises ConfigurationError."""
+        return parse_arrival(self.arrival, rate=self.rate, seed=self.seed)
+
+    def holds(self, default: str) -> Hold:
+        """How long calls last.  Raises ConfigurationError."""
+        return parse_hold(self.hold or default, seed=self.seed)
+
+    def shares(self, workers: int, nodes: Sequence[str] = ()) -> tuple[LoadPlan, ...]:
+        """The plan cut for `workers`.  Raises ConfigurationError when there is too little to cut.
+
+        Users that are called in pairs stay together.  `nodes` has the address of each one's
+        machine, where there are several; ports are cut among those that share an address only.
+        """
+        pairs = [self.users[at : at + 2] for at in range(0, len(self.users), 2)]
+        single = len(self.users) == 1
+        most = self.calls if single else min(self.calls, len(pairs))
+        if not 1 <= workers <= most:
+            need = "a call" if single else "a call and a pair of users"
+            raise ConfigurationError(
+                f"--workers {workers}: each needs {need} of its own, and there are "
+                f"{self.calls} calls and {len(self.users)} users: give 1 to {most}"
+            )
+        machines = [nodes[number] if nodes else "" for number in range(workers)]
+        hosts = [_host_of(self.host, number + 1, each) for number, each in enumerate(machines)]
+        places = list(zip(machines, hosts, strict=True))
+        return tuple(
+            replace(
+                self,
+                users=self.users
+                if single
+                else tuple(user for pair in pairs[number::workers] for user in pair),
+                calls=len(range(number, self.calls, workers)),
+                register_rate=self.register_rate / workers,
+                ports=_part(self.ports, places[:number].count(place), places.count(place)),
+                host=place[1],
+                worker=number,
+                workers=workers,
+            )
+            for number, place in enumerate(places)
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        return found | {
+            "base": asdict(self.base),
+            "faults": asdict(self.faults),
+            "users": [user.plain() for user in self.users],
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What `plain` gave."""
+        base = dict(plain["base"])
+        base.update({name: tuple(base[name]) for name in ("ca", "suites", "codecs")})
+        values = dict(plain)
+        values["base"] = BaseSpec(**base)
+        values["faults"] = FaultSpec(**plain["faults"])
+        values["users"] = tuple(UserSpec.of(user) for user in plain["users"])
+        values["ports"] = tuple(plain["ports"])
+        return cls(**values)
+
+
+def base_account(plan: LoadPlan) -> AccountConfig:
+    """The account that all users share.  Raises ConfigurationError."""
+    spec = plan.base
+    if spec.account is not None:
+        config = load_account(spec.account).config
+    else:
+        config = _made(spec, plan.users[0])
+    if not spec.registers and config.registrar is not None:
+        proxy = config.outbound_proxy or config.registrar
+        config = replace(config, registrar=None, outbound_proxy=proxy)
+    changes: dict[str, object] = {}
+    if spec.srtp is not None:
+        try:
+            changes["srtp"] = SrtpPolicy(spec.srtp)
+        except ValueError:
+            raise ConfigurationError(
+                f"srtp {spec.srtp!r}: expected required, optional or off"
+            ) from None
+    if spec.suites:
+        changes["suites"] = tuple(_suite(name) for name in spec.suites)
+    if spec.codecs:
+        changes["codecs"] = tuple(name.upper() for name in spec.codecs)
+    # The engine is the run's own, and its ports are the plan's.
+    return config.with_media(ports=None, **changes)
+
+
+def _host_of(host: str | None, number: int, node: str) -> str | None:
+    """The local address of one worker.  Raises ConfigurationError for a template that has none."""
+    if host is None or host == NODE:
+        # Without nodes there is one machine, and its address is the one that leads to the server.
+        return None if host is None else node or None
+    try:
+        return str(ip_address(host.format(n=number).strip("[]")))
+    except (ValueError, KeyError, IndexError, AttributeError):
+        raise ConfigurationError(
+            f"--host {host}: expected an address, in which {{n}} is a worker's number, or {NODE}"
+        ) from None
+
+
+def _part(ports: tuple[int, int], number: int, of: int) -> tuple[int, int]:
+    """One of so many parts of a range, each of whole pairs."""
+    first, last = ports
+    room = (last - first + 1) // of & ~1
+    return first + number * room, first + (number + 1) * room - 1
+
+
+def _made(spec: BaseSpec, first: UserSpec) -> AccountConfig:
+    if spec.server is None:
+        raise ConfigurationError("give an account file, or a registrar, to call with")
+    if not first.aor.lower().startswith(("sip:", "sips:")):
+        raise ConfigurationError(f"user {first.aor!r}: give a domain, as in sip:{first.aor}@…")
+    tls = TlsConfig(
+        ca=tuple(Path(name) for name in spec.ca if name != "system"),
+        system="system" in spec.ca,
+        pin=spec.pin,
+        server_name=spec.server_name,
+    )
+    return AccountConfig(
+        aor=first.aor,
+        registrar=spec.server if spec.registers else None,
+        outbound_proxy=None if spec.registers else spec.server,
+        tls=tls,
+    )
+
+
+def _suite(name: str) -> CryptoSuite:
+    try:
+        return CryptoSuite(name)
+    except ValueError:
+        known = ", ".join(suite.value for suite in CryptoSuite)
+        raise ConfigurationError(f"suite {name!r} is unknown; known are {known}") from None
+
+
+def accounts_of(plan: LoadPlan) -> tuple[AccountConfig, ...]:
+    """The account of every user of the plan.  Raises ConfigurationError."""
+    base = base_account(plan)
+    return tuple(config_of(base, user) for user in plan.users)

@@ -1,0 +1,230 @@
+"""The report of a run: one HTML file with everything in it, to be mailed or kept beside a build.
+
+No script, nothing from the net; what came over the wire is escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from softphone._version import __version__
+from softphone.errors import ConfigurationError
+from softphone.load.capacity import CapacitySearch, Trial
+from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.tally import Second
+from softphone.load.plan import LoadPlan, Verdict
+from softphone.load.report.svg_plot import Series, bars, lines
+from softphone.load.result import Result, causes, figures
+
+__all__ = ["page", "write_report"]
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
+color:#1f2328;background:#fff}
+h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;
+border-bottom:1px solid #d1d9e0;vertical-align:top}td.n{text-align:right;
+font-variant-numeric:tabular-nums}.good{color:#1a7f37}.bad{color:#d1242f}
+.box{border:1px solid;border-radius:6px;padding:.6rem .9rem;margin:1rem 0}
+.note,.nothing{color:#59636e}svg{width:100%;height:auto;display:block}
+svg text{font:11px system-ui,sans-serif;fill:#59636e}
+.grid{stroke:#e6eaef;fill:none}.axis{stroke:#8c959f;fill:none}.line{fill:none;stroke-width:1.8}
+"""
+
+
+def write_report(
+    path: Path,
+    result: Result,
+    verdicts: Sequence[Verdict],
+    *,
+    search: CapacitySearch | None = None,
+    wall: datetime,
+) -> None:
+    """Write the page, aside and then in its place.  Raises ConfigurationError."""
+    text = page(result, verdicts, search=search, wall=wall)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def page(
+    result: Result,
+    verdicts: Sequence[Verdict],
+    *,
+    search: CapacitySearch | None = None,
+    wall: datetime,
+) -> str:
+    """The page as text; `wall` is when the run ended."""
+    plan = result.plan
+    title = f"{plan.scenario}: {plan.target or 'users call each other'}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{escape(_when(plan, wall))}</p>',
+        _state(result, verdicts, search),
+        _capacity(search),
+        _verdicts(verdicts),
+        _figures(result),
+        *_plots(result),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body></html>\n"
+    )
+
+
+def _when(plan: LoadPlan, wall: datetime) -> str:
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    faults = plan.faults.words()
+    return (
+        f"softphone {__version__} on {machine}, {wall:%Y-%m-%d %H:%M:%S %Z}; "
+        f"{plan.calls} calls, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
+        f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
+        f"{plan.sockets} sockets, media {plan.placement}"
+        + (f"; faults on purpose: {faults}" if faults else "")
+    )
+
+
+def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch | None) -> str:
+    if search is not None and search.capacity and search.bound is not None:
+        return (
+            '<div class="box bad"><b>A lower bound:</b> more calls could not be judged: '
+            f"{escape(search.bound.why)}</div>"
+        )
+    if not result.valid:
+        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.invalid_because)
+        return (
+            '<div class="box bad"><b>Invalid: these figures say nothing about the target.</b>'
+            f"<ul>{reasons}</ul></div>"
+        )
+    unmet = sum(not verdict.met for verdict in verdicts)
+    if unmet:
+        return f'<div class="box bad"><b>Failed:</b> {unmet} of {len(verdicts)} verdicts</div>'
+    said = "every verdict is met" if verdicts else "no verdict was asked for"
+    return f'<div class="box good"><b>Valid</b>, {said}</div>'
+
+
+def _capacity(search: CapacitySearch | None) -> str:
+    if search is None:
+        return ""
+    answered = _curve("answered %", search, lambda trial: 100 * trial.answered, min)
+    mos = _curve("MOS p5", search, lambda trial: trial.mos_p5, min)
+    setup = _curve("set-up p99", search, lambda trial: trial.setup_p99_ms, max)
+    rows = "".join(
+        f'<tr><td class="n">{trial.calls:,}</td><td>{_held(trial.held, trial.valid)}</td>'
+        f"<td>{escape(trial.why)}</td></tr>"
+        for trial in search.trials
+    )
+    return (
+        f"<h2>Capacity</h2><p><b>{escape(search.sentence())}</b></p>"
+        '<p class="note">Verdicts and figures below are those of the last run '
+        f"{'at the capacity' if search.capacity else 'of the search'}; the curves have the worst "
+        "trial of each number, and none that was invalid.</p>"
+        + lines([answered], label="answered, %", across="calls", ceiling=100.0)
+        + lines([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
+        + lines([setup], label="set-up, 99th percentile, ms", across="calls")
+        + f"<table><tr><th>calls</th><th></th><th>why not</th></tr>{rows}</table>"
+    )
+
+
+def _curve(
+    name: str,
+    search: CapacitySearch,
+    value: Callable[[Trial], float | None],
+    worst: Callable[[list[float]], float],
+) -> Series:
+    """A figure by the number of calls, the worst of its trials; an invalid one tells nothing."""
+    found: dict[float, list[float]] = {}
+    for trial in search.trials:
+        measured = value(trial) if trial.valid else None
+        if measured is not None:
+            found.setdefault(trial.calls, []).append(measured)
+    points = [(calls, worst(values)) for calls, values in sorted(found.items())]
+    return Series(name, points, marks=True)
+
+
+def _held(held: bool, valid: bool) -> str:
+    if not valid:
+        return '<span class="bad">invalid</span>'
+    return '<span class="good">held</span>' if held else '<span class="bad">not held</span>'
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> str:
+    if not verdicts:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(each.expected)}</td><td class="{"good" if each.met else "bad"}">'
+        f"{'met' if each.met else 'not met'}</td><td>{escape(each.measured)}</td></tr>"
+        for each in verdicts
+    )
+    head = "<tr><th>expected</th><th></th><th>measured</th></tr>"
+    return f"<h2>Verdicts</h2><table>{head}{rows}</table>"
+
+
+def _figures(result: Result) -> str:
+    cells = "".join(
+        f'<tr><td>{escape(name)}</td><td class="n">{escape(value)}</td></tr>'
+        for name, value in figures(result)
+    )
+    return f"<h2>Figures</h2><table>{cells}</table>"
+
+
+def _plots(result: Result) -> list[str]:
+    seconds = result.seconds
+    at = [second.at for second in seconds]
+
+    def over(name: str, values: Sequence[float | None]) -> Series:
+        return Series(name, list(zip(at, values, strict=True)))
+
+    def ranks(of: Sequence[Histogram], share: float) -> list[float | None]:
+        return [histogram.quantile(share) for histogram in of]
+
+    end = at[-1] if at else None
+
+    def drawn(
+        what: Sequence[Series], label: str, floor: float = 0.0, ceiling: float | None = None
+    ) -> str:
+        return lines(what, label=label, floor=floor, ceiling=ceiling, end=end)
+
+    setup = [second.tally.setup_ms for second in seconds]
+    mos = [second.mos_now for second in seconds]
+    jitter = [second.jitter_now_ms for second in seconds]
+    late = [second.tally.lateness_ms for second in seconds]
+    return [
+        "<h2>Calls up</h2>" + drawn([over("calls", [s.up for s in seconds])], "calls"),
+        "<h2>Set-up latency</h2>"
+        + drawn([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], "ms"),
+        "<h2>MOS</h2>"
+        + drawn(
+            [over("p50", ranks(mos, 0.5)), over("p5", ranks(mos, 0.05))],
+            "MOS (ITU-T G.107)",
+            floor=1.0,
+            ceiling=4.5,
+        ),
+        "<h2>Loss</h2>" + drawn([over("lost", [_loss(s) for s in seconds])], "%"),
+        "<h2>Jitter</h2>"
+        + drawn([over("p50", ranks(jitter, 0.5)), over("p95", ranks(jitter, 0.95))], "ms"),
+        "<h2>Failures by cause</h2>"
+        + bars(causes(result.total), label="calls and registrations that failed"),
+        "<h2>The generator itself</h2>"
+        + drawn([over("processor", [100.0 * s.cpu for s in seconds])], "% of a core")
+        + drawn([over("p99", ranks(late, 0.99))], "packets left so late, ms"),
+    ]
+
+
+def _loss(second: Second) -> float | None:
+    expected = second.tally.received + second.tally.lost
+    return max(0.0, second.tally.loss_percent) if expected > 0 else None

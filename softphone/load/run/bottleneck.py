@@ -1,0 +1,132 @@
+"""Whether the generator itself was the bottleneck: then its figures say nothing of the target.
+
+Processor, lateness of packets, arrivals that began too late, receive buffers that overflowed,
+ports and descriptors that ran out, a scenario that is broken: each has a limit, and what to
+change.  No clock here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from softphone.load.measure.tally import Second, Tally
+
+__all__ = ["LATE_MS", "Watch"]
+
+LATE_MS = 5.0
+"""Milliseconds after its time from which a packet counts as late."""
+TOO_LATE_MS = 20.0
+"""One frame: what is later than that, a far end sees as jitter of ours."""
+MOST_TOO_LATE = 0.01
+BUSY = 0.9
+"""The share of a core above which lateness rises steeply."""
+BUSY_SECONDS = 5
+"""Seconds over which the share is taken; a run that is shorter is judged as a whole."""
+OURS = 0.5
+"""The share of a core below which it was others who kept us from running."""
+MOST_OVERFLOWS = 0.001
+SILENT_SECONDS = 1.0
+BEHIND = 1.0
+"""Seconds that an arrival may begin after its time."""
+
+
+class Watch:
+    """Looks at every second of one worker, and says at the end what was wrong with it.
+
+    `shared` says that calls share sockets already, so that it is not advised.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._cpu: deque[float] = deque(maxlen=BUSY_SECONDS)
+        self._busiest = 0.0
+        self._used = self._at = 0.0
+        self._total = Tally()
+        self._behind = 0.0
+        self._starved: set[str] = set()
+        self._broken = ""
+        self._breaks = 0
+
+    def second(self, second: Second) -> None:
+        """Take a second of the run."""
+        self._used += second.cpu * (second.at - self._at)
+        self._at = second.at
+        self._cpu.append(second.cpu)
+        if len(self._cpu) == BUSY_SECONDS:
+            self._busiest = max(self._busiest, sum(self._cpu) / BUSY_SECONDS)
+        self._total.merge(second.tally)
+
+    def behind(self, seconds: float) -> None:
+        """An arrival has begun so long after its time."""
+        self._behind = max(self._behind, seconds)
+
+    def starved(self, what: str) -> None:
+        """A call could not be made for want of something of ours: a port, a descriptor."""
+        self._starved.add(what)
+
+    def broken(self, scenario: str, error: Exception) -> None:
+        """A turn of the scenario has failed by a mistake in it."""
+        self._breaks += 1
+        if not self._broken:
+            told = f": {error}" if str(error) else ""
+            self._broken = f"the scenario {scenario} is to be mended: {type(error).__name__}{told}"
+
+    @property
+    def _share(self) -> float:
+        """The share of a core that the whole run took."""
+        return self._used / self._at if self._at else 0.0
+
+    def _slow(self) -> str:
+        """How it shows that we came too late, and once, what to change; "" where we did not."""
+        total = self._total
+        short = len(self._cpu) < BUSY_SECONDS
+        busiest, seconds = (self._share, self._at) if short else (self._busiest, BUSY_SECONDS)
+        busy = busiest > BUSY
+        too_late = total.lateness_ms.share_above(TOO_LATE_MS)
+        signs = (
+            (busy, f"the generator used {busiest:.0%} of a core for {seconds:.0f} s"),
+            (
+                too_late > MOST_TOO_LATE,
+                f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late",
+            ),
+            (
+                total.jumps > 0,
+                f"media time jumped over {total.jumps} frames, since nothing ran for more than "
+                "200 ms",
+            ),
+            (
+                self._behind > BEHIND,
+                f"calls began up to {self._behind:.1f} s after their time",
+            ),
+        )
+        seen = [sign for shown, sign in signs if shown]
+        return f"{'; '.join(seen)}: {self._cure(busy=busy)}" if seen else ""
+
+    def _cure(self, *, busy: bool) -> str:
+        if not busy and self._share < OURS:
+            return (
+                f"the generator itself used {self._share:.0%} of a core, so something else had the "
+                "processor (or a scenario of your own blocks): end it, or use another machine"
+            )
+        sockets = "" if self._shared else "--sockets shared, "
+        slower = "a lower --rate, " if self._behind > BEHIND else ""
+        return f"use more --workers on free cores, {sockets}{slower}or fewer calls"
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the run is invalid, each with what to change; () when it is valid."""
+        total = self._total
+        slow = self._slow()
+        found = [slow] if slow else []
+        if total.call_seconds > SILENT_SECONDS and not total.sent:
+            found.append(
+                "not one packet left though calls were up: the log says what the media engine met"
+            )
+        if total.overflows > MOST_OVERFLOWS * max(1, total.received):
+            found.append(
+                f"{total.overflows} packets were dropped in our own receive buffers: "
+                "raise net.core.rmem_max, or use more --workers"
+            )
+        if self._broken:
+            found.append(f"{self._broken} ({self._breaks} times; the log has where)")
+        found += [f"the generator ran out of {what}" for what in sorted(self._starved)]
+        return tuple(found)

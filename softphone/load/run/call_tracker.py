@@ -1,0 +1,308 @@
+"""The stage of a run: what turns share, and where every call is measured from dial to end.
+
+A call that was answered is followed until it has ended; every packet that it counts, and its end,
+go into the tally of the second in which they are seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from softphone.call import Call, IncomingCall, OutgoingCall
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import CallState, StreamStatistics
+from softphone.load.measure import Histogram, Tally, cause_of, end_of
+from softphone.load.plan import CLEAR, Hold
+from softphone.load.run.audio_check import Listener, Sounds
+from softphone.media import NoPortFree
+
+__all__ = ["LOOK_EVERY", "Curtain", "Live", "Stage"]
+
+SAMPLED = 4
+"""Calls that one look takes in; where more are up, each has its turn."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks: many calls looked at in one go would make their media late."""
+CHECK_AFTER = 0.5
+"""Seconds of a call before it is listened to."""
+END_PATIENCE = 5.0
+SILENT_PACKETS = 50
+"""Packets that we have sent from which on a call that brought none back counts as silence."""
+
+
+@dataclass(slots=True)
+class Live:
+    """A call that is up: what was counted of it last, and whether we are ending it."""
+
+    call: Call
+    says: int
+    hears: int | None
+    since: float
+    caller: bool = True
+    last: StreamStatistics = field(default_factory=StreamStatistics)
+    ending: bool = False
+
+
+class Curtain(asyncio.Event):
+    """The end of the run, and of what is awaited until then.
+
+    A call waits for its own end and for that of the run in one task: another for each would take
+    as much memory as the call's turn itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pauses: set[asyncio.Timeout] = set()
+
+    def set(self) -> None:
+        """The run is over."""
+        super().set()
+        for pause in self._pauses:
+            if not pause.expired():
+                pause.reschedule(0.0)
+
+    async def cut(self, work: Awaitable[object], seconds: float | None) -> None:
+        """Await something for so many seconds (None: for ever), at most to the end of the run."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0 if self.is_set() else seconds) as pause:
+                self._pauses.add(pause)
+                try:
+                    await work
+                finally:
+                    self._pauses.discard(pause)
+
+
+class Stage:
+    """`tally` is that of the current second; whoever takes it puts a new one in its place.
+
+    `starved` is told of a resource of ours that has run out; `checks` is how many calls are
+    listened to at once.  What a call says, and should hear, are numbers of `sounds`; None is what
+    nobody knows.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        hold: Hold,
+        sounds: Sounds,
+        starved: Callable[[str], None],
+        checks: int = 8,
+        answer_timeout: float = 32.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.target = target
+        self.hold = hold
+        self.clock = clock
+        self.over = Curtain()
+        self.tally = Tally()
+        self._sounds = sounds
+        self._starved = starved
+        self._checks = checks
+        self._answer_timeout = answer_timeout
+        self._live: dict[Call, Live] = {}
+        self._turn: Iterator[Live] = iter(())
+        self._looked: dict[Call, StreamStatistics] = {}
+        self._seconds_from = clock()
+        self._up = self._peak = 0
+
+    @property
+    def up(self) -> int:
+        """Calls that are up, each counted once though both its ends be ours."""
+        return self._up
+
+    def take_peak(self) -> int:
+        """The most calls that were up since the last time."""
+        peak, self._peak = self._peak, self._up
+        return peak
+
+    def take(self) -> Tally:
+        """The tally of what has happened since the last time, and a new one begins."""
+        now = self.clock()
+        self._count_seconds(now)
+        taken, self.tally = self.tally, Tally()
+        return taken
+
+    def _count_seconds(self, now: float) -> None:
+        for live in self._live.values():
+            self.tally.call_seconds += now - max(live.since, self._seconds_from)
+        self._seconds_from = now
+
+    # Calls --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def dialed(
+        self, outgoing: OutgoingCall, says: int, hears: int | None = None
+    ) -> AsyncIterator[Call]:
+        """Place a call, measured.  Raises its failure, counted."""
+        self.tally.attempted += 1
+        begun = self.clock()
+        async with _leaving(outgoing):
+            try:
+                call = await outgoing.answered(self._answer_timeout)
+            except SoftphoneError as error:
+                self._fail(error)
+                raise
+            except asyncio.CancelledError:
+                self.tally.failed["given up at the end of the run"] += 1
+                raise
+            tally = self.tally
+            tally.answered += 1
+            tally.setup_ms.add((self.clock() - begun) * 1e3)
+            media = call.security.media
+            suite = media[0].suite if media else None
+            tally.suites[CLEAR if suite is None else suite.value] += 1
+            async with self._followed(Live(call, says, hears, self.clock())):
+                yield call
+
+    @asynccontextmanager
+    async def attended(
+        self, incoming: IncomingCall, says: int, hears: int | None = None
+    ) -> AsyncIterator[Call]:
+        """Answer a call; its packets count, its set-up is the caller's to count."""
+        call = await incoming.answer()
+        async with self._followed(Live(call, says, hears, self.clock(), caller=False)):
+            yield call
+
+    def _fail(self, error: SoftphoneError) -> None:
+        cause = cause_of(error)
+        self.tally.failed[cause] += 1
+        if isinstance(error, NoPortFree):
+            self._starved(f"media ports: give a wider --ports ({error})")
+        elif isinstance(error.__cause__, OSError) and error.__cause__.errno == 24:
+            self._starved("file descriptors: raise the limit (ulimit -n)")
+
+    @asynccontextmanager
+    async def _followed(self, live: Live) -> AsyncIterator[None]:
+        call = live.call
+        self._live[call] = live
+        self._up += live.caller
+        self._peak = max(self._peak, self._up)
+        call.audio.play(self._sounds.source(live.says))
+        try:
+            yield
+        except SoftphoneError as error:
+            if not live.ending and call.state is CallState.CONFIRMED:
+                self.tally.dropped[f"in the call: {cause_of(error)}"] += 1
+                live.ending = True
+            raise
+        finally:
+            await self._finish(live)
+
+    async def _finish(self, live: Live) -> None:
+        call = live.call
+        ours = live.ending or call.state is CallState.CONFIRMED
+        call.hangup()
+        try:
+            async with asyncio.timeout(END_PATIENCE):
+                ended = end_of(await call.ended())
+        except TimeoutError:
+            ended = "never confirmed"
+        finally:
+            del self._live[call]
+            self._up -= live.caller
+        self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
+        self._count(live)
+        self._judge(live.last)
+        if live.caller:
+            self.tally.ended[ended] += 1
+            if not ours:
+                self.tally.dropped[ended] += 1
+
+    def ending(self, call: Call) -> None:
+        """The scenario ends this call itself."""
+        if call in self._live:
+            self._live[call].ending = True
+
+    # Packets ------------------------------------------------------------------------------------
+
+    def _count(self, live: Live) -> StreamStatistics:
+        """Count what has come since the last look; gives how the call is now."""
+        now, before = live.call.audio.statistics, live.last
+        tally = self.tally
+        tally.sent += now.packets_sent - before.packets_sent
+        tally.received += now.packets_received - before.packets_received
+        tally.lost += now.cumulative_lost - before.cumulative_lost
+        live.last = now
+        return now
+
+    def _judge(self, last: StreamStatistics) -> None:
+        """Take the whole call's quality; silence from the far end is the worst there is."""
+        if last.mos is not None:
+            self.tally.mos.add(last.mos)
+            self.tally.jitter_ms.add(last.interarrival_jitter_ms)
+            self.tally.loss.add(100.0 * last.fraction_lost)
+        elif last.packets_sent >= SILENT_PACKETS:
+            self.tally.mos.add(1.0)
+            self.tally.loss.add(100.0)
+
+    def look(self, most: int = SAMPLED) -> None:
+        """Count the packets of some calls: of each that is up, in turn."""
+        for _ in range(min(most, len(self._live))):
+            live = next(self._turn, None)
+            if live is None:
+                self._turn = iter(tuple(self._live.values()))
+                live = next(self._turn, None)
+            if live is not None and live.call in self._live:
+                self._looked[live.call] = self._count(live)
+
+    def quality(self, mos: Histogram, jitter: Histogram) -> None:
+        """Add how the calls sounded that were looked at since the last time."""
+        for last in self._looked.values():
+            if last.mos is not None:
+                mos.add(last.mos)
+                jitter.add(last.interarrival_jitter_ms)
+        self._looked.clear()
+
+    # Talking ------------------------------------------------------------------------------------
+
+    async def talk(self, call: Call, seconds: float | None) -> None:
+        """Be in the call for `seconds` (None: until the run is over), or until it ends."""
+        live = self._live.get(call)
+        hears = None if live is None else live.hears
+        if live is not None and hears is not None and self._checks > 0 and _patient(seconds):
+            begun = self.clock()
+            await self._wait(call, CHECK_AFTER)
+            await self._check(live, hears)
+            if seconds is not None:
+                seconds -= self.clock() - begun
+        await self._wait(call, seconds)
+
+    async def _check(self, live: Live, hears: int) -> None:
+        """Listen to a call for a moment, and count whether it heard what it should."""
+        if self.over.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
+            return
+        listener = Listener()
+        self._checks -= 1
+        try:
+            live.call.audio.record(listener)
+            await self._wait(live.call, 1.2)
+            if listener.complete:
+                self.tally.checked += 1
+                self.tally.heard += self._sounds.heard(listener, hears)
+        finally:
+            self._checks += 1
+            with suppress(LocalProtocolError):
+                # The call may be over.
+                live.call.audio.record(None)
+
+    async def _wait(self, call: Call, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            return
+        await self.over.cut(call.ended(), seconds)
+
+
+def _patient(seconds: float | None) -> bool:
+    return seconds is None or seconds > CHECK_AFTER + 1.2
+
+
+@asynccontextmanager
+async def _leaving(outgoing: OutgoingCall) -> AsyncIterator[None]:
+    """Cancel or hang up on leaving; unlike `async with outgoing` it does not send the INVITE."""
+    try:
+        yield
+    finally:
+        await outgoing.__aexit__(None, None, None)

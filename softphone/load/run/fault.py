@@ -1,0 +1,268 @@
+"""Faults on purpose: packets that are lost or late, connections that break, users who cannot.
+
+Loss and delay are made by a relay of our own between each stream and its far end, RTP both ways;
+the far end must send back to where media comes from (RFC 4961), as most do.  RTCP is not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+from softphone.events import Direction, StreamStatistics
+from softphone.load.plan import FaultSpec, LoadPlan, UserSpec
+from softphone.media import (
+    EventCallback,
+    LocalMedia,
+    MediaPort,
+    NoPortFree,
+    Sink,
+    Source,
+    SrtpKey,
+    StreamHandle,
+    StreamSpec,
+)
+from softphone.sans_io import Address
+
+__all__ = ["ImpairedPort", "afflicted", "injected_users", "parse_fault"]
+
+FAULTS = (
+    "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), wrong-password=5%, "
+    "certificate=1%:FILE:KEY (a share of the users shows this one)"
+)
+LARGEST = 2048
+
+
+def parse_fault(text: str, faults: FaultSpec) -> FaultSpec:
+    """`faults` and the one that `text` names.  Raises ConfigurationError."""
+    name, _, value = text.partition("=")
+    try:
+        if name == "loss":
+            return replace(faults, loss=_share(value))
+        if name == "delay":
+            return replace(faults, delay=_seconds(value))
+        if name == "cut":
+            return replace(faults, cut_every=_seconds(value))
+        if name == "wrong-password":
+            return replace(faults, wrong_password=_share(value))
+        if name == "certificate":
+            share, certificate, key = value.split(":")
+            for file in (certificate, key):
+                if not Path(file).is_file():
+                    raise ConfigurationError(f"the fault {text!r}: there is no file {file}")
+            part = _share(share)
+            return replace(faults, bad_certificate=part, certificate=certificate, key=key)
+    except ValueError as error:
+        raise ConfigurationError(f"the fault {text!r}: {error}; known are {FAULTS}") from error
+    raise ConfigurationError(f"the fault {text!r} is unknown; known are {FAULTS}")
+
+
+def _share(text: str) -> float:
+    value = float(text.removesuffix("%")) / 100.0
+    if not text.endswith("%") or not 0 < value <= 1:
+        raise ValueError(f"{text!r} is no share such as 1%")
+    return value
+
+
+def _seconds(text: str) -> float:
+    scale = 0.001 if text.endswith("ms") else 1.0
+    value = float(text.removesuffix("ms").removesuffix("s")) * scale
+    if not text.endswith("s") or not 0 < value < 86400:
+        raise ValueError(f"{text!r} is no time such as 50ms or 10s")
+    return value
+
+
+def afflicted(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[UserSpec, ...]:
+    """The users, shares of them with a wrong password or another certificate, spread evenly."""
+    wrong, bad = _every(faults.wrong_password), _every(faults.bad_certificate)
+    found = list(users)
+    for at, user in enumerate(users, 1):
+        if wrong(at):
+            found[at - 1] = replace(user, wrong_password=True)
+        elif bad(at):
+            found[at - 1] = replace(user, certificate=faults.certificate, key=faults.key)
+    return tuple(found)
+
+
+def injected_users(plan: LoadPlan) -> Counter[str]:
+    """How many users of a plan have what fault."""
+    found = Counter({"user with a wrong password": sum(each.wrong_password for each in plan.users)})
+    if plan.faults.bad_certificate:
+        shown = sum(each.certificate == plan.faults.certificate for each in plan.users)
+        found["user with another certificate"] = shown
+    return +found
+
+
+def _every(share: float) -> Callable[[int], bool]:
+    """Whether the n-th is one of `share`: the whole part of n * share grows there."""
+    return lambda at: int(at * share + 1e-9) > int((at - 1) * share + 1e-9)
+
+
+class _Relay:
+    """One socket between a stream and its far end, for packets both ways; `injected` counts."""
+
+    def __init__(
+        self, near: Address, far: Address, faults: FaultSpec, seed: int, injected: Counter[str]
+    ) -> None:
+        family = socket.AF_INET6 if ":" in near[0] else socket.AF_INET
+        self.far = far
+        self._near = near
+        self._faults = faults
+        self._injected = injected
+        self._chance = random.Random(seed)
+        self._loop = asyncio.get_running_loop()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.bind((near[0], 0))
+        except OSError as error:
+            self._socket.close()
+            raise NoPortFree(f"no socket can be bound for a relay: {error}") from error
+        self.address: Address = self._socket.getsockname()[:2]
+        self._loop.add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data, source = self._socket.recvfrom(LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error of an earlier datagram
+            to = self.far if tuple(source[:2]) == self._near else self._near
+            if self._chance.random() < self._faults.loss:
+                self._injected["packet lost"] += 1
+                continue
+            if not self._faults.delay:
+                self._send(data, to)
+                continue
+            self._injected["packet delayed"] += 1
+            timer: list[asyncio.TimerHandle] = []
+            timer.append(self._loop.call_later(self._faults.delay, self._late, timer, data, to))
+            self._timers.add(timer[0])
+
+    def _late(self, timer: list[asyncio.TimerHandle], data: bytes, to: Address) -> None:
+        self._timers.discard(timer[0])
+        self._send(data, to)
+
+    def _send(self, data: bytes, to: Address) -> None:
+        with suppress(OSError):  # as on the wire
+            self._socket.sendto(data, to)
+
+    def close(self) -> None:
+        """Close the socket; what waits is lost."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+
+class ImpairedPort:
+    """A `MediaPort` whose streams go through relays; see the module's docstring.
+
+    `injected` counts what was done to packets.
+    """
+
+    def __init__(self, port: MediaPort, faults: FaultSpec, *, seed: int) -> None:
+        self._port = port
+        self._faults = faults
+        self._seed = seed
+        self.injected: Counter[str] = Counter()
+        self._locals: dict[StreamHandle, LocalMedia] = {}
+        self._relays: dict[StreamHandle, _Relay] = {}
+
+    def allocate(
+        self, *, host: str | None = None, on_event: EventCallback | None = None
+    ) -> LocalMedia:
+        """See `MediaPort`."""
+        local = self._port.allocate(host=host, on_event=on_event)
+        self._locals[local.handle] = local
+        return local
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Open the stream towards a relay; see `MediaPort`.  Raises NoPortFree."""
+        host, port = spec.remote
+        rtcp = spec.remote_rtcp or ((host, port) if spec.rtcp_mux else (host, min(port + 1, 65535)))
+        relay = self._relay(handle, spec.remote)
+        # Following the far end to where its media comes from would lead around the relay.
+        changed = replace(spec, remote=relay.address, remote_rtcp=rtcp, symmetric=False)
+        self._port.open(handle, changed)
+
+    def _relay(self, handle: StreamHandle, far: Address) -> _Relay:
+        relay = self._relays.get(handle)
+        if relay is None:
+            local = self._locals[handle]
+            seed = self._seed * 1_000_003 + local.ssrc
+            near = (local.host, local.rtp_port)
+            relay = _Relay(near, far, self._faults, seed, self.injected)
+            self._relays[handle] = relay
+        relay.far = far
+        return relay
+
+    def rekey(
+        self,
+        handle: StreamHandle,
+        *,
+        send_key: SrtpKey | None,
+        receive_key: SrtpKey | None,
+        security_generation: int,
+    ) -> None:
+        """See `MediaPort`."""
+        self._port.rekey(
+            handle,
+            send_key=send_key,
+            receive_key=receive_key,
+            security_generation=security_generation,
+        )
+
+    def retarget(
+        self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
+    ) -> None:
+        """See `MediaPort`."""
+        rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
+        self._port.retarget(handle, self._relay(handle, remote).address, rtcp)
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """See `MediaPort`."""
+        self._port.set_direction(handle, direction)
+
+    def play(self, handle: StreamHandle, source: Source | None) -> None:
+        """See `MediaPort`."""
+        self._port.play(handle, source)
+
+    def record(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """See `MediaPort`."""
+        self._port.record(handle, sink)
+
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """See `MediaPort`."""
+        self._port.monitor(handle, sink)
+
+    def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
+        """See `MediaPort`."""
+        self._port.send_digits(handle, digits, duration_ms=duration_ms)
+
+    def mute(self, handle: StreamHandle, muted: bool) -> None:
+        """See `MediaPort`."""
+        self._port.mute(handle, muted)
+
+    def close(self, handle: StreamHandle) -> None:
+        """See `MediaPort`."""
+        self._locals.pop(handle, None)
+        relay = self._relays.pop(handle, None)
+        if relay is not None:
+            relay.close()
+        self._port.close(handle)
+
+    def statistics(self, handle: StreamHandle) -> StreamStatistics:
+        """See `MediaPort`."""
+        return self._port.statistics(handle)

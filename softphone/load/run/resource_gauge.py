@@ -1,0 +1,66 @@
+"""What the generator itself used: processor time, lateness of packets, buffers that overflowed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from softphone.load.measure import Second
+from softphone.load.run.bottleneck import LATE_MS
+from softphone.media import AnyEngine
+from softphone.media.tick import BIN_MS
+
+__all__ = ["Gauge"]
+
+
+class Gauge:
+    """Reads the processes' clocks and the engine's counters, and gives differences.
+
+    Media in a process of its own counts too; the busier of the two is told as the share of a core.
+    """
+
+    def __init__(
+        self,
+        engine: AnyEngine,
+        *,
+        processor: Callable[[], float] = time.process_time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._processor = processor
+        self._clock = clock
+        self.start()
+
+    def start(self) -> None:
+        """Forget what was before."""
+        self._used, self._at = self._read_processor(), self._clock()
+        self._late = self._engine.lateness.counts.copy()
+        self._overflows, self._jumps = self._engine.overflows, self._engine.jumps
+
+    def read(self, second: Second) -> None:
+        """Put what happened since the last time into a second."""
+        used, at = self._read_processor(), self._clock()
+        tally = second.tally
+        own, media = used[0] - self._used[0], used[1] - self._used[1]
+        tally.cpu_seconds += own + media
+        second.cpu = max(own, media) / max(at - self._at, 1e-3)
+        self._used, self._at = used, at
+        self._read_lateness(second)
+        overflows, jumps = self._engine.overflows, self._engine.jumps
+        tally.overflows += overflows - self._overflows
+        tally.jumps += jumps - self._jumps
+        self._overflows, self._jumps = overflows, jumps
+
+    def _read_processor(self) -> tuple[float, float]:
+        """Processor seconds of this process, and of the one that carries the media."""
+        return self._processor(), getattr(self._engine, "processor_seconds", 0.0)
+
+    def _read_lateness(self, second: Second) -> None:
+        counts = self._engine.lateness.counts
+        new = counts - self._late
+        self._late = counts.copy()
+        for bin_number in new.nonzero()[0].tolist():
+            late_ms, packets = bin_number * BIN_MS, int(new[bin_number])
+            second.tally.lateness_ms.add(late_ms, packets)
+            if late_ms > LATE_MS:
+                second.tally.late += packets

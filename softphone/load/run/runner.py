@@ -1,0 +1,389 @@
+"""The runner: one worker's share of a run, in one event loop on one media engine.
+
+    async with Runner(plan, on_second=show) as runner:   # ports checked, users registered
+        outcome = await runner.run()
+
+Calls begin at their times, at most `plan.calls` are up at once, and each one's end has a cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from softphone.account import AccountSetup
+from softphone.call import IncomingCall
+from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
+from softphone.load.measure import Second, cause_of
+from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
+from softphone.load.run.audio_check import Sounds
+from softphone.load.run.bottleneck import Watch
+from softphone.load.run.builtin_scenarios import READY
+from softphone.load.run.call_tracker import LOOK_EVERY, Stage
+from softphone.load.run.fault import ImpairedPort, injected_users
+from softphone.load.run.preflight import check
+from softphone.load.run.resource_gauge import Gauge
+from softphone.load.run.scenario import Scenario, Turn, load_scenario
+from softphone.load.run.user import TRIES, LoadUser
+from softphone.media import MediaConfig, MediaPort, PortRange, SocketSharing, make_engine
+from softphone.net import Resolver
+from softphone.trust.fips import decide, random_bytes, require
+
+__all__ = ["Outcome", "Runner"]
+
+logger = logging.getLogger("softphone.load")
+
+AT_ONCE = 64
+"""Registrations and farewells that are on their way at the same time."""
+GRACE = 10.0
+"""Seconds that turns have to end once the run is over."""
+NOTICEABLE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a worker's share went: why it is invalid, and what could not register."""
+
+    invalid_because: tuple[str, ...] = ()
+
+
+class Runner:
+    """An async context; entering it checks, opens and registers, leaving it closes everything.
+
+    `on_second` gets every second of the run, and at the end what was left to count.
+    `on_progress(done, all)` follows the registrations.
+    Raises ConfigurationError before anything is sent.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        *,
+        on_second: Callable[[Second], None],
+        on_progress: Callable[[int, int], None] = lambda done, whole: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan = plan
+        self.scenario: Scenario = load_scenario(plan.scenario, READY)
+        self._on_second = on_second
+        self._on_progress = on_progress
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._watch = Watch(shared=plan.sockets == "shared")
+        self._users: list[LoadUser] = []
+        self._turns: set[asyncio.Task[None]] = set()
+        self._attending: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(plan.calls)
+        self._injected: Counter[str] = Counter()
+        self._begun = 0.0
+        self._complained = False
+        _check_sides(plan, self.scenario)
+
+    async def __aenter__(self) -> Self:
+        plan = self.plan
+        self._schedule = plan.schedule()
+        self._stage = Stage(
+            target=plan.target or "",
+            hold=plan.holds(self.scenario.hold),
+            sounds=Sounds(plan.play),
+            starved=self._watch.starved,
+            checks=plan.checks,
+            answer_timeout=plan.answer_timeout,
+            clock=self._clock,
+        )
+        self._base = base_account(plan)
+        for user in plan.users:
+            config_of(self._base, user)  # what is wrong with one is said before anything is sent
+        check(plan)
+        try:
+            await self._open()
+            self._users = [self._user(number, spec) for number, spec in enumerate(plan.users)]
+            if self.scenario.registers:
+                await self._register()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close()
+
+    async def _open(self) -> None:
+        plan = self.plan
+        config = MediaConfig(
+            ports=PortRange(*plan.ports),
+            sharing=SocketSharing(plan.sockets),
+            capacity=max(64, 4 * plan.calls),
+            placement=plan.placement,
+        )
+        mode = decide(None, self._base.fips)
+        require(mode)
+        engine = make_engine(config, entropy=random_bytes)
+        await self._stack.enter_async_context(engine)
+        port: MediaPort = engine
+        if plan.faults.loss or plan.faults.delay:
+            port = impaired = ImpairedPort(port, plan.faults, seed=plan.seed)
+            self._injected = impaired.injected
+        self._setup = AccountSetup(
+            media=port,
+            resolver=Resolver(entropy=random_bytes),
+            entropy=random_bytes,
+            fips=mode.on,
+            source=plan.host,
+        )
+        self._gauge = Gauge(engine)
+
+    def _user(self, number: int, spec: UserSpec) -> LoadUser:
+        return LoadUser(
+            number,
+            lambda: config_of(self._base, spec),
+            self._setup,
+            tally=lambda: self._stage.tally,
+            clock=self._clock,
+        )
+
+    async def _close(self) -> None:
+        for task in (*self._turns, *self._attending):
+            task.cancel()
+        await asyncio.gather(*self._turns, *self._attending, return_exceptions=True)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def leave(user: LoadUser) -> None:
+            async with gate:
+                await user.close()
+
+        try:
+            left = await asyncio.gather(*map(leave, self._users), return_exceptions=True)
+        finally:
+            await self._stack.aclose()
+        for outcome in left:
+            if isinstance(outcome, Exception):
+                logger.warning("a user could not leave as it should: %s", outcome)
+
+    # Registering --------------------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        """Register everybody, evenly over time.  Raises the first failure if nobody could."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        done = 0
+        failures: list[SoftphoneError] = []
+
+        async def one(user: LoadUser, at: float) -> None:
+            nonlocal done
+            await asyncio.sleep(max(0.0, at - self._clock()))
+            try:
+                await user.register(tries=TRIES, gate=gate)
+            except SoftphoneError as error:
+                failures.append(error)
+            done += 1
+            self._on_progress(done, len(self._users))
+
+        begun = self._clock()
+        rate = self.plan.register_rate
+        async with asyncio.TaskGroup() as group:
+            for number, user in enumerate(self._users):
+                group.create_task(one(user, begun + number / rate))
+        if not any(user.ready for user in self._users) and failures:
+            raise failures[0]
+
+    # Running ------------------------------------------------------------------------------------
+
+    async def run(self) -> Outcome:
+        """Run to the end; gives why the run is invalid, if it is."""
+        self._begun = self._clock()
+        self._gauge.start()
+        self._stage.tally.injected.update(injected_users(self.plan))
+        self._attend()
+        helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())]
+        if self.plan.faults.cut_every:
+            helpers.append(asyncio.ensure_future(self._cut()))
+        try:
+            await self._arrive()
+            await self._stage.over.wait()
+            if self._turns:
+                await asyncio.wait(self._turns, timeout=GRACE)
+        finally:
+            self._stage.over.set()
+            for task in (*helpers, *self._turns, *self._attending):
+                task.cancel()
+            await asyncio.gather(*helpers, *self._turns, *self._attending, return_exceptions=True)
+        self._tell()
+        return Outcome(self._watch.reasons())
+
+    def stop(self) -> None:
+        """End the run now: calls are hung up, and it ends with what it has."""
+        self._stage.over.set()
+
+    async def _arrive(self) -> None:
+        """Begin turns at their times; the run is over `duration` after the last of `calls`."""
+        plan, over = self.plan, self._stage.over
+        begun, started = self._begun, 0
+        callers = self._callers()
+        held_to_end = plan.holds(self.scenario.hold).kind == "run" and not self.scenario.once
+        for index, at in enumerate(self._schedule.times()):
+            if index % plan.workers != plan.worker:
+                continue
+            if self.scenario.once and started == len(callers):
+                break
+            await self._until(begun + at)
+            if over.is_set():
+                return
+            late = self._clock() - (begun + at)
+            if self._slots.locked():
+                waited = self._clock()
+                await self._slot_or_end()
+                held_back = self._clock() - waited
+                self._stage.tally.held_back += held_back
+                begun += held_back
+            else:
+                await self._slots.acquire()
+            if over.is_set():
+                return
+            self._watch.behind(late)
+            self._start(callers[started % len(callers)], index)
+            started += 1
+            if started == plan.calls:
+                asyncio.get_running_loop().call_later(plan.duration, over.set)
+                if held_to_end:
+                    return
+        if started < plan.calls:
+            asyncio.get_running_loop().call_later(plan.duration, over.set)
+
+    async def _until(self, at: float) -> None:
+        delay = at - self._clock()
+        if delay <= 0:
+            # Those whose time has come begin together, but never without a look at the loop.
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._stage.over.wait()
+
+    async def _slot_or_end(self) -> None:
+        slot = asyncio.ensure_future(self._slots.acquire())
+        over = asyncio.ensure_future(self._stage.over.wait())
+        await asyncio.wait({slot, over}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (slot, over):
+            task.cancel()
+
+    def _callers(self) -> list[tuple[LoadUser, str]]:
+        """Those who call, and whom.  Raises ConfigurationError when there is nobody."""
+        if not self.scenario.registers:
+            return [(user, "") for user in self._users]
+        if self.scenario.callee is None:
+            found = [(user, "") for user in self._users if user.ready]
+        else:
+            pairs = zip(self._users[::2], self._users[1::2], strict=False)
+            found = [(a, b.aor) for a, b in pairs if a.ready and b.ready]
+        if not found:
+            raise ConfigurationError("there is nobody to call: no pair of users has registered")
+        return found
+
+    def _start(self, who: tuple[LoadUser, str], number: int) -> None:
+        user, partner = who
+        turn = self._turn(user, number, partner)
+
+        async def play() -> None:
+            try:
+                await self._contained(self.scenario.caller(turn))
+            finally:
+                self._slots.release()
+
+        self._spawn(play(), self._turns)
+
+    def _turn(self, user: LoadUser, number: int, partner: str = "") -> Turn:
+        """A turn; in a pair each of the two says the tone of its own number."""
+        two = self.scenario.callee is not None
+        says = user.number if two else number
+        hears = (says ^ 1 if two else says) if self.scenario.echoes else None
+        return Turn(user, self._stage, number, partner=partner, says=says, hears=hears)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+        task = asyncio.ensure_future(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _contained(self, work: Any) -> None:
+        """Run a turn; what a call fails of was counted, what a scenario does wrong is told once."""
+        try:
+            await work
+        except SoftphoneError:
+            return
+        except Exception as error:
+            self._stage.tally.dropped[cause_of(error)] += 1
+            self._watch.broken(self.scenario.name, error)
+            if not self._complained:
+                self._complained = True
+                logger.exception("the scenario %s has failed", self.scenario.name)
+
+    # Callees ------------------------------------------------------------------------------------
+
+    def _attend(self) -> None:
+        if self.scenario.callee is not None:
+            for user in self._users[1::2]:
+                if user.ready:
+                    self._spawn(self._answer_calls(user), self._attending)
+
+    async def _answer_calls(self, user: LoadUser) -> None:
+        async for incoming in user.account.incoming():
+            self._spawn(self._answer(user, incoming), self._turns)
+
+    async def _answer(self, user: LoadUser, incoming: IncomingCall) -> None:
+        callee = self.scenario.callee
+        if callee is not None:
+            await self._contained(callee(self._turn(user, user.number), incoming))
+
+    # Seconds ------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            await asyncio.sleep(max(0.0, self._begun + number - self._clock()))
+            self._tell()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self._stage.look()
+
+    def _tell(self) -> None:
+        """Count what has happened since the last time, and pass it on."""
+        second = Second(
+            at=self._clock() - self._begun, up=self._stage.up, peak=self._stage.take_peak()
+        )
+        second.tally = self._stage.take()
+        second.tally.injected.update(self._injected)
+        self._injected.clear()
+        self._gauge.read(second)
+        self._stage.quality(second.mos_now, second.jitter_now_ms)
+        self._watch.second(second)
+        self._on_second(second)
+
+    async def _cut(self) -> None:
+        """Break one user's connection every so often, each user in turn."""
+        number = 0
+        while True:
+            await asyncio.sleep(self.plan.faults.cut_every)
+            ready = [user for user in self._users if user.ready]
+            if ready:
+                with suppress(LocalProtocolError):
+                    ready[number % len(ready)].account.cut()
+                    self._stage.tally.injected["connection cut"] += 1
+                number += 1
+
+
+def _check_sides(plan: LoadPlan, scenario: Scenario) -> None:
+    if scenario.callee is not None and (len(plan.users) < 2 or len(plan.users) % 2):
+        raise ConfigurationError(
+            f"scenario {scenario.name} needs pairs of users, a caller and a callee each: "
+            f"there are {len(plan.users)}"
+        )
+    if scenario.callee is not None and not plan.base.registers:
+        raise ConfigurationError(f"scenario {scenario.name} needs users that register")

@@ -1,0 +1,72 @@
+"""Digits as tones in the sound that is sent (ITU-T Q.23), in the place of what is played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from softphone.media.audio.tones import ToneGenerator, dtmf
+from softphone.media.interface import Pcm, Source
+
+__all__ = ["GAP", "PAUSE", "OverlaySource", "digit_tones"]
+
+GAP = 0.06
+"""Seconds of silence behind each digit."""
+PAUSE = 0.5
+"""Seconds that a "," takes."""
+
+
+def digit_tones(digits: str, *, duration_ms: int, clock_rate_hz: int) -> Pcm:
+    """The sound of digits, int16[n].  Raises ConfigurationError for another character."""
+    parts = []
+    for digit in digits.upper():
+        if digit == ",":
+            parts.append(np.zeros(round(PAUSE * clock_rate_hz), dtype=np.int16))
+            continue
+        seconds = duration_ms / 1000.0
+        tone = ToneGenerator(dtmf(digit, on=seconds, off=GAP), clock_rate_hz)
+        parts.append(tone.generate(round((seconds + GAP) * clock_rate_hz)))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+
+
+class OverlaySource:
+    """`source` (None: silence), in whose place pieces of sound are heard; it is read on meanwhile.
+
+    It ends as its source does, and without one once the last piece was heard.
+    """
+
+    def __init__(self, source: Source | None, clock_rate_hz: int = 8000) -> None:
+        self.source = source
+        self._rate = clock_rate_hz if source is None else source.clock_rate_hz
+        self._pieces: list[Pcm] = []
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will come any more."""
+        return not self._pieces and (self.source is None or self.source.ended)
+
+    def add(self, pieces: Sequence[Pcm]) -> None:
+        """Say these in turn, behind what is being said."""
+        self._pieces.extend(piece for piece in pieces if piece.size)
+
+    def read(self, samples: int) -> Pcm:
+        """Take out at most `samples`."""
+        below = np.zeros(0, dtype=np.int16) if self.source is None else self.source.read(samples)
+        if not self._pieces:
+            return below
+        above: list[Pcm] = []
+        left = samples
+        while left and self._pieces:
+            piece = self._pieces.pop(0)
+            above.append(piece[:left])
+            if piece.size > left:
+                self._pieces.insert(0, piece[left:])
+            left -= above[-1].size
+        covered = samples - left
+        return np.concatenate((*above, below[covered:]))

@@ -1,0 +1,217 @@
+"""What an application hears in a call: chunks at its rate, with media time and capture time.
+
+A `PcmInput` is a `Sink`.  Nothing grows: where nobody reads, the oldest chunks go and are counted,
+and the timestamps of the next ones show the gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.pcm_output import check_rate
+from softphone.media.audio.resample import ConvertingSink, ResampleStream
+from softphone.media.interface import Pcm, PcmBlock
+
+__all__ = ["HeardPcm", "PcmInput"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardPcm:
+    """Some sound of the far end: int16[n]; `bytes(heard)` are its octets.
+
+    `timestamp` is the media time of its first sample, in samples; it goes on over gaps.
+    `captured` is when the far end captured that, in seconds since 1970: by the far end's own
+    clock as its RTCP tells (`captured_by` "rtcp"), or by ours, transit included ("arrival").
+    `concealed`: some of it is made up for what was lost.
+    """
+
+    pcm: Pcm
+    clock_rate_hz: int
+    timestamp: int
+    captured: float
+    captured_by: str
+    concealed: bool = False
+
+    def __len__(self) -> int:
+        return self.pcm.size
+
+    def __bytes__(self) -> bytes:
+        return self.pcm.tobytes()
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.pcm.size / self.clock_rate_hz
+
+    def cut(self, samples: int) -> tuple[HeardPcm, HeardPcm]:
+        """The first `samples`, and the rest."""
+        later = self.captured + samples / self.clock_rate_hz
+        rest = replace(
+            self, pcm=self.pcm[samples:], timestamp=self.timestamp + samples, captured=later
+        )
+        return replace(self, pcm=self.pcm[:samples]), rest
+
+
+class PcmInput(ConvertingSink):
+    """The far end's sound at `clock_rate_hz`, at most `seconds` of it waiting.
+
+    For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or
+    48,000 Hz.
+    """
+
+    def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 2.0) -> None:
+        self._rate = check_rate(clock_rate_hz)
+        if not 0.1 <= seconds <= 600.0:
+            raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
+        self._most = round(seconds * clock_rate_hz)
+        self._chunks: deque[HeardPcm] = deque()
+        self._count = 0
+        self._dropped = 0
+        self._generation = 0
+        self._closed = False
+        self._converter: ResampleStream | None = None
+        self._expected: int | None = None
+        self._lag = 0.0
+        self._position = 0
+        self._waiters: dict[asyncio.Future[None], None] = {}
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of what is read."""
+        return self._rate
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that were lost unread: too old, or of an older security generation."""
+        return self._dropped
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples that can be read at once."""
+        return self._count
+
+    # The media loop's ---------------------------------------------------------------------------
+
+    def write(self, block: PcmBlock) -> None:
+        """Take a block; older sound of a higher security level is dropped before it."""
+        converter = self.prepare(block)
+        if converter is not None:
+            self.take(block, converter.feed(block.pcm))
+
+    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+        """What it is converted by; None: nothing is taken."""
+        if self._closed:
+            return None
+        if block.security_generation < self._generation:
+            self._dropped += block.pcm.size
+            return None
+        if block.security_generation > self._generation:
+            self._generation = block.security_generation
+            self._converter = None
+            self._drop_to(0)
+        converter = self._converter
+        if converter is None:
+            converter = self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+        elif converter.source_rate_hz != block.clock_rate_hz:
+            converter = converter.next_rates(block.clock_rate_hz, self._rate)
+            self._converter = converter
+        lag = self._lag = converter.lag
+        if block.timestamp != self._expected:
+            # A gap.
+            self._position = round((block.timestamp / block.clock_rate_hz - lag) * self._rate)
+        self._expected = block.timestamp + block.pcm.size
+        return converter
+
+    def take(self, block: PcmBlock, pcm: Pcm) -> None:
+        """Have it read, converted to `pcm`."""
+        if pcm.size:
+            captured = block.captured - self._lag if block.captured else 0.0
+            whose = "rtcp" if block.captured_by_sender else "arrival"
+            self._chunks.append(
+                HeardPcm(pcm, self._rate, self._position, captured, whose, block.concealed)
+            )
+            self._position += pcm.size
+            self._count += pcm.size
+        if self._count > self._most:
+            self._drop_to(self._most)
+        if self._waiters:
+            self._wake()
+
+    def _drop_to(self, samples: int) -> None:
+        while self._count > samples:
+            gone = self._chunks.popleft()
+            self._count -= len(gone)
+            self._dropped += len(gone)
+
+    # The application's --------------------------------------------------------------------------
+
+    async def read(self, samples: int | None = None) -> HeardPcm:
+        """Wait for the next chunk, as it comes, or for exactly `samples`.
+
+        Fewer only at the end of the call, and none after it.  Raises ConfigurationError for more
+        than can wait here.
+        """
+        if samples is not None and not 0 < samples <= self._most:
+            raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
+        wanted = 1 if samples is None else samples
+        while self._count < wanted and not self._closed:
+            await self._wait()
+        if not self._chunks:
+            return HeardPcm(np.zeros(0, dtype=np.int16), self._rate, self._position, 0.0, "arrival")
+        return self._take() if samples is None else self._join(samples)
+
+    def _take(self) -> HeardPcm:
+        heard = self._chunks.popleft()
+        self._count -= len(heard)
+        return heard
+
+    def _join(self, samples: int) -> HeardPcm:
+        """Exactly so many samples, or what there is; times are those of the first."""
+        parts: list[HeardPcm] = []
+        lacking = samples
+        while lacking and self._chunks:
+            heard = self._take()
+            if len(heard) > lacking:
+                heard, rest = heard.cut(lacking)
+                self._chunks.appendleft(rest)
+                self._count += len(rest)
+            parts.append(heard)
+            lacking -= len(heard)
+        return replace(
+            parts[0],
+            pcm=np.concatenate([part.pcm for part in parts]),
+            concealed=any(part.concealed for part in parts),
+        )
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> HeardPcm:
+        heard = await self.read()
+        if not len(heard):
+            raise StopAsyncIteration
+        return heard
+
+    def close(self) -> None:
+        """Nothing more will come; what is there can still be read."""
+        self._closed = True
+        self._wake()
+
+    async def _wait(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            del self._waiters[waiter]
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

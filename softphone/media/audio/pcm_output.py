@@ -1,0 +1,219 @@
+"""What an application says in a call: samples in any pieces, flushed at once, with marks.
+
+A `PcmOutput` is a `Source`.  In the application's own loop it is read where it is; a worker reads
+the same ring through shared memory (`share`), and what it has read is looked at every 10 ms.
+Nothing grows: who writes more than the ring holds waits, or is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.resample import FlushedSource
+from softphone.media.audio.ring_audio import RingSource
+from softphone.media.audio.shared_ring import SharedRing
+from softphone.media.interface import Pcm
+
+__all__ = ["RATES", "Mark", "PcmOutput", "check_rate"]
+
+RATES = (8000, 16000, 24000, 48000)
+
+
+def check_rate(clock_rate_hz: int) -> int:
+    """The rate itself.  Raises ConfigurationError unless it is one of RATES."""
+    if clock_rate_hz not in RATES:
+        known = ", ".join(f"{rate:,}" for rate in RATES)
+        raise ConfigurationError(f"a call's sound is read and written at {known} Hz")
+    return clock_rate_hz
+
+
+class Mark:
+    """A place in what was written, after `position` samples.
+
+    `await mark.played()` gives True once everything before it has been sent, and False if some of
+    it never will be: it was flushed, or the call is over.
+    """
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self._reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is known."""
+        return self._reached.done()
+
+    async def played(self) -> bool:
+        """Wait until it is known whether all before the mark was sent."""
+        return await asyncio.shield(self._reached)
+
+    def settle(self, played: bool) -> None:
+        """Tell it."""
+        if not self._reached.done():
+            self._reached.set_result(played)
+
+
+class PcmOutput(FlushedSource):
+    """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
+
+    `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
+    `ring` is the media room's.  For one event loop.
+    Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or 48,000 Hz.
+    """
+
+    def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 10.0) -> None:
+        self._rate = check_rate(clock_rate_hz)
+        if not 0.1 <= seconds <= 600.0:
+            raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
+        self._octets = 2 * round(seconds * clock_rate_hz)
+        self.ring = SharedRing.local(self._octets)
+        self._source = RingSource(self.ring, clock_rate_hz)
+        self._half = b""
+        self._marks: deque[Mark] = deque()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._closed = False
+        self.flushed_samples = 0
+        self._flushes = 0
+
+    # The media loop's ---------------------------------------------------------------------------
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def flushes(self) -> int:
+        """How often it was flushed."""
+        return self._flushes
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed and everything was read."""
+        return self._source.ended
+
+    def read(self, samples: int) -> Pcm:
+        """Take out at most `samples`, at once."""
+        pcm = self._source.read(samples)
+        self.look()
+        return pcm
+
+    def share(self) -> int:
+        """Move into memory that a worker can read: its descriptor, to be sent and closed.
+
+        The worker's end is `RingSource`.  Raises OSError.
+        """
+        ring, descriptor = SharedRing.create(self._octets)
+        # Positions go on: what was taken is put in and passed over.
+        ring.begin(self.ring.taken)
+        ring.put(self.ring.take(self._octets))
+        if self._closed:
+            ring.end()
+        self.ring, self._source = ring, RingSource(ring, self._rate)
+        return descriptor
+
+    def look(self) -> None:
+        """Tell marks and writers what the media loop has come to."""
+        if self._marks:
+            confirmed = self.ring.confirmed // 2
+            while self._marks and self._marks[0].position <= confirmed:
+                self._marks.popleft().settle(True)
+        if self._waiters:
+            self._wake()
+
+    # The application's --------------------------------------------------------------------------
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples that were written and not yet taken by the media loop."""
+        return self.ring.available // 2
+
+    @property
+    def written_samples(self) -> int:
+        """Samples written so far."""
+        return self.ring.written // 2
+
+    async def write(self, pcm: npt.NDArray[np.int16] | bytes | bytearray | memoryview) -> None:
+        """Put in samples of any number, waiting while the ring is full.
+
+        int16[n], or its octets in the machine's order, cut anywhere.  After `close` they are
+        dropped and counted.  Raises ConfigurationError for another dtype or shape.
+        """
+        octets = self._octets_of(pcm)
+        while octets.size and not self._closed:
+            room = self.ring.room & ~1
+            if room:
+                self.ring.put(octets[:room])
+                octets = octets[room:]
+            else:
+                await self._wait()
+        self.flushed_samples += octets.size // 2
+
+    def _octets_of(
+        self, pcm: npt.NDArray[np.int16] | bytes | bytearray | memoryview
+    ) -> npt.NDArray[np.uint8]:
+        if isinstance(pcm, np.ndarray):
+            if pcm.dtype != np.int16 or pcm.ndim != 1:
+                raise ConfigurationError("sound is written as int16 samples in one dimension")
+            return np.ascontiguousarray(pcm).view(np.uint8)
+        whole = self._half + bytes(pcm)
+        self._half = whole[len(whole) & ~1 :]
+        return np.frombuffer(whole[: len(whole) & ~1], dtype=np.uint8)
+
+    def mark(self) -> Mark:
+        """A mark after all that was written so far."""
+        mark = Mark(self.written_samples)
+        if self._closed:
+            mark.settle(self.ring.confirmed // 2 >= mark.position)
+        else:
+            self._marks.append(mark)
+        return mark
+
+    def flush(self) -> int:
+        """Send nothing of what waits: silence from the next frame on.
+
+        Gives the samples that will never be sent; in a worker, one frame of them may just have
+        been.  Marks behind them are told.
+        """
+        taken = self.ring.taken // 2
+        left = self.ring.flush() // 2
+        self._flushes += 1
+        self._half = b""
+        self.flushed_samples += left
+        kept = [mark for mark in self._marks if mark.position <= taken]
+        for mark in self._marks:
+            if mark.position > taken:
+                mark.settle(False)
+        self._marks = deque(kept)
+        self._wake()
+        return left
+
+    def close(self, *, ended: bool = False) -> None:
+        """Nothing more will be written; `ended`: nothing will be sent any more, either."""
+        self._closed = True
+        self.ring.end()
+        if ended:
+            for mark in self._marks:
+                mark.settle(False)
+            self._marks.clear()
+        self._wake()
+
+    async def _wait(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        if self.ring.room < 2 and not self._closed:
+            return
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,181 @@
+"""A bounded ring of samples between the media loop and an application.
+
+Readers wait without polling.  Nothing here grows: when nobody takes samples out, the oldest go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.resample import ConvertingSink, ResampleStream
+from softphone.media.interface import PcmBlock
+from softphone.media.playout import zeros
+
+__all__ = ["PcmRing"]
+
+
+class PcmRing(ConvertingSink):
+    """A bounded ring of mono samples at one rate, `seconds` long.
+
+    It is a `Sink` (the media loop writes blocks, the application awaits `receive`) or a `Source`
+    (the application `send`s, the media loop reads).  When it is full the oldest samples go, and
+    are counted in `dropped_samples`.  For use in one event loop.
+    Raises ConfigurationError for a rate or a length that makes no sense.
+    """
+
+    def __init__(self, clock_rate_hz: int = 8000, *, seconds: float = 2.0) -> None:
+        if not 4000 <= clock_rate_hz <= 192_000 or not 0.02 <= seconds <= 3600.0:
+            raise ConfigurationError(
+                f"a ring of {seconds:g} s at {clock_rate_hz} Hz is outside 0.02 to 3,600 s "
+                "and 4,000 to 192,000 Hz"
+            )
+        self._rate = clock_rate_hz
+        self._buffer = zeros(2 * round(clock_rate_hz * seconds)).view(np.int16)
+        self._start = 0
+        self._count = 0
+        self._dropped = 0
+        self._timestamp = 0
+        self._generation = 0
+        self._closed = False
+        self._converter: ResampleStream | None = None
+        # In the order in which they began to wait.
+        self._waiters: dict[asyncio.Future[None], None] = {}
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of the samples in the ring; blocks of another rate are converted to it."""
+        return self._rate
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that were lost unread: overwritten, or of an older security generation."""
+        return self._dropped
+
+    @property
+    def timestamp(self) -> int:
+        """Media time of the next sample to be read, in samples; dropped ones count."""
+        return self._timestamp
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed and is empty."""
+        return self._closed and not self._count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def write(self, block: PcmBlock) -> None:
+        """Take a block from the media loop.
+
+        A block of a newer security generation drops all older samples first; one of an older
+        generation is dropped itself.
+        """
+        converter = self.prepare(block)
+        if converter is not None:
+            self.send(converter.feed(block.pcm))
+
+    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+        """What it is converted by; None: nothing is taken."""
+        if block.security_generation != self._generation:
+            if block.security_generation < self._generation:
+                self._dropped += block.pcm.size
+                return None
+            self._generation = block.security_generation
+            self._dropped += self.flush()
+            self._converter = None
+        rates = block.clock_rate_hz, self._rate
+        if self._converter is None:
+            self._converter = ResampleStream(*rates)
+        elif self._converter.source_rate_hz != block.clock_rate_hz:
+            self._converter = self._converter.next_rates(*rates)
+        return self._converter
+
+    def take(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
+        """Have it read, converted to `pcm`."""
+        self.send(pcm)
+
+    def send(self, pcm: NDArray[np.int16]) -> None:
+        """Put in int16[n] at the ring's rate; the oldest samples make room.
+
+        Raises ConfigurationError unless the samples are int16 in one dimension.
+        """
+        if pcm.dtype != np.int16 or pcm.ndim != 1:
+            raise ConfigurationError("a ring takes int16 samples in one dimension")
+        if self._closed:
+            self._dropped += pcm.size
+            return
+        capacity = self._buffer.size
+        excess = self._count + pcm.size - capacity
+        if excess > 0:
+            self._discard(min(excess, self._count))
+            if pcm.size > capacity:
+                self._timestamp += pcm.size - capacity
+                pcm = pcm[-capacity:]
+            self._dropped += excess
+        end = (self._start + self._count) % capacity
+        first = min(pcm.size, capacity - end)
+        self._buffer[end : end + first] = pcm[:first]
+        self._buffer[: pcm.size - first] = pcm[first:]
+        self._count += pcm.size
+        self._wake()
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out at most `samples`, at once."""
+        size = min(samples, self._count)
+        pcm = np.empty(size, dtype=np.int16)
+        first = min(size, self._buffer.size - self._start)
+        pcm[:first] = self._buffer[self._start : self._start + first]
+        pcm[first:] = self._buffer[: size - first]
+        self._discard(size)
+        self._wake()
+        return pcm
+
+    async def receive(self, samples: int) -> NDArray[np.int16]:
+        """Wait for exactly `samples`; fewer only after `close`, none at its end.
+
+        Raises ConfigurationError for more than the ring holds, which would never come.
+        """
+        if samples > self._buffer.size:
+            raise ConfigurationError(f"{samples} samples do not fit into {self._buffer.size}")
+        while self._count < samples and not self._closed:
+            await self._wait()
+        return self.read(samples)
+
+    async def drain(self, level: int = 0) -> None:
+        """Wait until at most `level` samples are in the ring, or it was closed."""
+        while self._count > level and not self._closed:
+            await self._wait()
+
+    def flush(self) -> int:
+        """Drop everything; how many samples that was."""
+        count = self._count
+        self._discard(count)
+        self._wake()
+        return count
+
+    def close(self) -> None:
+        """Nothing more will be put in; what is there can still be read."""
+        self._closed = True
+        self._wake()
+
+    def _discard(self, samples: int) -> None:
+        self._start = (self._start + samples) % self._buffer.size
+        self._count -= samples
+        self._timestamp += samples
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            del self._waiters[waiter]
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,123 @@
+"""Sound over a `SharedRing`: samples down to a worker, blocks up from it.
+
+A block keeps its timestamp and its security generation; where a ring is full, the block is
+dropped and counted, and the next one's timestamp shows the gap.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import numpy as np
+
+from softphone.media.audio.resample import FlushedSource
+from softphone.media.audio.shared_ring import SharedRing
+from softphone.media.interface import Pcm, PcmBlock
+
+__all__ = ["BLOCKS", "SAMPLES", "RingSink", "RingSource", "put_samples", "take_blocks"]
+
+SAMPLES: Final = 1 << 16
+BLOCKS: Final = 1 << 17
+"""Octets of a ring of samples and of one of blocks: 4 and 7 seconds of telephone sound."""
+
+HELD: Final = 0.004
+"""Seconds that a conversion of rates may hold back, as long as more sound comes."""
+
+HEAD: Final = struct.Struct("=IIqqIId")
+"""Samples, clock rate, timestamp, security generation, whether it is concealed, and when it was
+captured by whose clock."""
+
+NOTHING: Final[Pcm] = np.zeros(0, dtype=np.int16)
+
+
+def put_samples(ring: SharedRing, pcm: Pcm) -> None:
+    """Put int16[n] into a ring of samples; what does not fit is counted as lost."""
+    fitting = pcm[: ring.room // 2]
+    ring.put(np.ascontiguousarray(fitting).view(np.uint8))
+    ring.drop(pcm.size - fitting.size)
+
+
+class RingSource(FlushedSource):
+    """The worker's end of a ring of samples: a `Source`."""
+
+    def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
+        self._ring = ring
+        self._rate = clock_rate_hz
+        self._held = 2 * round(HELD * clock_rate_hz)
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended and everything was read."""
+        return self._ring.ended and self._ring.available < 2
+
+    @property
+    def flushes(self) -> int:
+        """How often what waited was flushed."""
+        return self._ring.flushes
+
+    def read(self, samples: int) -> Pcm:
+        """Take out at most `samples` that are there now.
+
+        Being asked again says that what was taken before has been sent, but for what a conversion
+        of rates may hold back.
+        """
+        ring = self._ring
+        available = ring.available // 2
+        if not available:
+            ring.confirm(max(ring.confirmed, ring.taken))
+            return NOTHING
+        ring.confirm(max(ring.confirmed, ring.taken - self._held))
+        return ring.take(2 * min(samples, available)).view(np.int16)
+
+
+class RingSink:
+    """The worker's end of a ring of blocks: a `Sink`."""
+
+    def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
+        self._ring = ring
+        self._rate = clock_rate_hz
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate that the sink at the other end takes, 0 for any."""
+        return self._rate
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples for which there was no room."""
+        return self._ring.dropped
+
+    def write(self, block: PcmBlock) -> None:
+        """Put in one block."""
+        head = HEAD.pack(
+            block.pcm.size,
+            block.clock_rate_hz,
+            block.timestamp,
+            block.security_generation,
+            block.concealed,
+            block.captured_by_sender,
+            block.captured,
+        )
+        pcm = np.ascontiguousarray(block.pcm).view(np.uint8)
+        if not self._ring.put(np.frombuffer(head, dtype=np.uint8), pcm):
+            self._ring.drop(block.pcm.size)
+
+
+def take_blocks(ring: SharedRing) -> list[PcmBlock]:
+    """Every block that is in the ring now."""
+    blocks: list[PcmBlock] = []
+    while ring.available >= HEAD.size:
+        head = ring.take(HEAD.size).tobytes()
+        samples, rate, timestamp, generation, concealed, by_sender, captured = HEAD.unpack(head)
+        pcm = ring.take(2 * samples).view(np.int16)
+        block = PcmBlock(
+            pcm, rate, timestamp, generation, bool(concealed), captured, bool(by_sender)
+        )
+        blocks.append(block)
+    return blocks

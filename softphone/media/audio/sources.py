@@ -1,0 +1,167 @@
+"""Sources and sinks of sound: silence, tones, rings, echo, WAV files, and adapters of rates.
+
+They satisfy `softphone.media.interface.Source` and `Sink`.  Rings are in `pcm_ring`, files in
+`wav`; both are found here too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.pcm_ring import PcmRing
+from softphone.media.audio.resample import RateSource, at_rate
+from softphone.media.audio.tones import Cadence, ToneGenerator
+from softphone.media.audio.wav import WavSink, WavSource
+from softphone.media.interface import PcmBlock, Sink
+
+__all__ = [
+    "EchoSource",
+    "PcmRing",
+    "RateSource",
+    "SilenceSource",
+    "TeeSink",
+    "ToneSource",
+    "WavSink",
+    "WavSource",
+    "at_rate",
+]
+
+
+class SilenceSource:
+    """Zeros, for ever or for `seconds`."""
+
+    def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
+        self._rate = clock_rate_hz
+        self._left = sample_count(seconds, clock_rate_hz)
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._left == 0
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out int16[samples], fewer at the end."""
+        if self._left is not None:
+            samples = min(samples, self._left)
+            self._left -= samples
+        return np.zeros(samples, dtype=np.int16)
+
+
+class ToneSource:
+    """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`.
+
+    `level_dbm0` is that of a frequency; a cadence has its own.
+    Raises ConfigurationError for a frequency that the rate cannot carry.
+    """
+
+    def __init__(
+        self,
+        tone: float | Cadence,
+        clock_rate_hz: int = 8000,
+        *,
+        level_dbm0: float = -13.0,
+        seconds: float | None = None,
+    ) -> None:
+        cadence = tone if isinstance(tone, Cadence) else Cadence((tone,), (), level_dbm0)
+        self._rate = clock_rate_hz
+        self._generator = ToneGenerator(cadence, clock_rate_hz)
+        self._left = sample_count(seconds, clock_rate_hz)
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._left == 0
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out int16[samples], fewer at the end."""
+        if self._left is not None:
+            samples = min(samples, self._left)
+            self._left -= samples
+        return self._generator.generate(samples)
+
+
+class EchoSource:
+    """Both ends in one: what it is given as a sink comes out of it as a source.
+
+    `delay` seconds of silence come first; what waits longer than `seconds` is dropped.
+    """
+
+    def __init__(
+        self, clock_rate_hz: int = 8000, *, delay: float = 0.0, seconds: float = 1.0
+    ) -> None:
+        if not 0.0 <= delay < seconds:
+            raise ConfigurationError("an echo's delay is less than what it holds")
+        self._ring = PcmRing(clock_rate_hz, seconds=seconds)
+        self._ring.send(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples, both ways."""
+        return self._ring.clock_rate_hz
+
+    @property
+    def ended(self) -> bool:
+        """Never: an echo lasts as long as its stream."""
+        return False
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that were overwritten unread."""
+        return self._ring.dropped_samples
+
+    def write(self, block: PcmBlock) -> None:
+        """Take a block of received sound."""
+        self._ring.write(block)
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out at most `samples`."""
+        return self._ring.read(samples)
+
+
+class TeeSink:
+    """Gives every block to several sinks.
+
+    Raises ConfigurationError when they want different rates.
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+        rates = {sink.clock_rate_hz for sink in sinks if sink.clock_rate_hz}
+        if len(rates) > 1:
+            raise ConfigurationError(
+                "sinks of " + " and ".join(f"{rate} Hz" for rate in sorted(rates)) + " in one tee"
+            )
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate that they agree on, 0 for any."""
+        return max((sink.clock_rate_hz for sink in self._sinks), default=0)
+
+    @property
+    def dropped_samples(self) -> int:
+        """The sum of theirs."""
+        return sum(sink.dropped_samples for sink in self._sinks)
+
+    def write(self, block: PcmBlock) -> None:
+        """Take one block."""
+        for sink in self._sinks:
+            sink.write(block)
+
+
+def sample_count(seconds: float | None, clock_rate_hz: int) -> int | None:
+    """How many samples that is; None for ever.  Raises ConfigurationError."""
+    if clock_rate_hz < 1 or (seconds is not None and seconds < 0.0):
+        raise ConfigurationError("a source has a positive rate, and no negative length")
+    return None if seconds is None else round(seconds * clock_rate_hz)

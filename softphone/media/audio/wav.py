@@ -1,0 +1,239 @@
+"""WAV files as a source and as a sink (linear PCM of 8, 16, 24 and 32 bits)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import wave
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.part_file import PartFile
+from softphone.media.audio.resample import ResampleStream
+from softphone.media.interface import PcmBlock
+
+__all__ = ["WavSink", "WavSource"]
+
+logger = logging.getLogger("softphone.media")
+
+CHUNK = 4096
+"""Frames read from the file at a time."""
+HEADER_INTERVAL = 5.0
+"""Seconds of sound after which the header on disk is brought up to date."""
+LONGEST_GAP = 10.0
+"""Seconds of silence that one gap in the timestamps may add."""
+
+
+class WavSource:
+    """A WAV file as mono samples at `clock_rate_hz`, read as it is played; once or `loop`ed.
+
+    Raises ConfigurationError when the file is missing, empty, not a WAV file, or not linear PCM.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], clock_rate_hz: int = 8000, *, loop: bool = False
+    ) -> None:
+        self._path = Path(path)
+        self._rate = clock_rate_hz
+        self._loop = loop
+        self._file = open_wav(self._path)
+        self._frames = self._file.getnframes()
+        try:
+            self._converter = ResampleStream(self._file.getframerate(), clock_rate_hz)
+        except ConfigurationError:
+            self._file.close()
+            raise
+        self._ready = np.zeros(0, dtype=np.int16)
+        self._exhausted = False
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples as played."""
+        return self._rate
+
+    @property
+    def seconds(self) -> float:
+        """How long the file is."""
+        return self._frames / self._converter.source_rate_hz
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._exhausted and not self._ready.size
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Take out int16[samples], fewer at the end."""
+        parts = [self._ready]
+        size = self._ready.size
+        while size < samples and not self._exhausted:
+            parts.append(self._next_chunk())
+            size += parts[-1].size
+        pcm = np.concatenate(parts)
+        self._ready = pcm[samples:]
+        if self._exhausted and not self._ready.size:
+            self.close()
+        return pcm[:samples]
+
+    def _next_chunk(self) -> NDArray[np.int16]:
+        width, channels = self._file.getsampwidth(), self._file.getnchannels()
+        data = self._file.readframes(CHUNK)
+        # A file may be shorter than its header says, and end within a frame.
+        data = data[: len(data) - len(data) % (width * channels)]
+        if not data and self._loop and self._file.tell():
+            self._file.rewind()
+            data = self._file.readframes(CHUNK)
+        self._exhausted = not data
+        return self._converter.feed(mono(data, width, channels), last=self._exhausted)
+
+    def close(self) -> None:
+        """Close the file; nothing more can be read."""
+        self._exhausted = True
+        self._file.close()
+
+
+def open_wav(path: Path) -> wave.Wave_read:
+    """Open a WAV file that can be played.  Raises ConfigurationError."""
+    try:
+        file = wave.Wave_read(str(path))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no file {path}") from error
+    except EOFError as error:
+        raise ConfigurationError(f"{path} is empty, or ends within its WAV header") from error
+    except wave.Error as error:
+        raise ConfigurationError(f"{path} is not a WAV file of linear PCM: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    if not file.getnframes():
+        file.close()
+        raise ConfigurationError(f"{path} is a WAV file without a single sample")
+    if file.getsampwidth() not in (1, 2, 3, 4):
+        file.close()
+        raise ConfigurationError(f"{path} has samples of {8 * file.getsampwidth()} bits")
+    return file
+
+
+def mono(data: bytes, width: int, channels: int) -> NDArray[np.int16]:
+    """The mean of the channels as int16, from interleaved little-endian samples of `width` octets.
+
+    Samples of 8 bits are unsigned, wider ones signed.
+    """
+    octets = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
+    if width == 1:
+        samples = (octets[:, 0].astype(np.int32) - 128) << 8
+    else:
+        # The two upper octets are the sample at 16 bits.
+        samples = np.ascontiguousarray(octets[:, -2:]).view("<i2")[:, 0].astype(np.int32)
+    if channels == 1:
+        return samples.astype(np.int16)
+    mean: NDArray[np.int16] = (samples.reshape(-1, channels).sum(axis=1) // channels).astype(
+        np.int16
+    )
+    return mean
+
+
+class WavSink:
+    """Records mono 16-bit to a file that appears under its name, whole, on `close`.
+
+    Until then it is written beside it, as `path` + ".part", whose header is kept up to date, so
+    that even a process that dies leaves a file that plays.  `secure` makes it readable by its
+    owner only (0600), for the sound of encrypted calls.
+    Raises ConfigurationError when `path` exists or cannot be written.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], clock_rate_hz: int = 0, *, secure: bool = True
+    ) -> None:
+        self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
+        self._file = self._own.file
+        self._rate = clock_rate_hz
+        self._converter: ResampleStream | None = None
+        self._writer: wave.Wave_write | None = None
+        self._expected: int | None = None
+        self._unwritten = 0
+        self._dropped = 0
+        self._closed = False
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of the file; 0 until the first block decides it."""
+        return self._rate
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that could not be written: the disk is full, or the file was closed."""
+        return self._dropped
+
+    def write(self, block: PcmBlock) -> None:
+        """Append a block; a gap in the timestamps is filled with silence."""
+        if self._closed:
+            self._dropped += block.pcm.size
+            return
+        if self._rate == 0:
+            self._rate = block.clock_rate_hz
+        if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
+            self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+            self._expected = None
+        gap = 0 if self._expected is None else block.timestamp - self._expected
+        pcm = block.pcm
+        if gap > 0:
+            silence = np.zeros(min(gap, int(LONGEST_GAP * block.clock_rate_hz)), dtype=np.int16)
+            pcm = np.concatenate((silence, pcm))
+        self._expected = block.timestamp + block.pcm.size
+        self._append(self._converter.feed(pcm))
+
+    def _append(self, pcm: NDArray[np.int16]) -> None:
+        try:
+            if self._writer is None:
+                self._writer = self._begin()
+            self._writer.writeframesraw(pcm.astype("<i2").tobytes())
+            self._unwritten += pcm.size
+            if self._unwritten >= HEADER_INTERVAL * self._rate:
+                # `writeframes` brings the header up to date.
+                self._writer.writeframes(b"")
+                self._file.flush()
+                self._unwritten = 0
+        except OSError as error:
+            if not self._dropped:
+                logger.warning("recording to %s stopped: %s", self._own.path, error.strerror)
+            self._dropped += pcm.size
+
+    def _begin(self) -> wave.Wave_write:
+        writer = wave.Wave_write(self._file)
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(self._rate)
+        return writer
+
+    def close(self) -> None:
+        """Finish the header and give the file its name; a second call does nothing.
+
+        Raises MediaError when the disk is full, or another file has taken the name; what there is
+        of the recording then stays beside it, and the message says where.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._own.finish(self._end)
+
+    def _end(self) -> None:
+        self._rate = self._rate or 8000
+        if self._converter is not None:
+            self._append(self._converter.feed(np.zeros(0, dtype=np.int16), last=True))
+        if self._writer is None:
+            self._writer = self._begin()
+            self._writer.writeframes(b"")
+        self._writer.close()
+
+    def discard(self) -> None:
+        """Give the recording up: no file is left.  After `close` this does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(OSError, wave.Error):  # what cannot be finished is thrown away just so
+            if self._writer is not None:
+                self._writer.close()
+        self._own.discard()

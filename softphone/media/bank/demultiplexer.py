@@ -1,0 +1,110 @@
+"""Whose packet is this: from (socket, source address) to a row.
+
+A socket that serves one stream names its row by itself; on a shared socket the source address
+does.  Knows no RTP, and trusts nothing: what is found here is a candidate only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank.batch import PacketBatch
+
+__all__ = ["Demultiplexer"]
+
+NOBODY = -1
+SHARED = -2
+
+
+class Demultiplexer:
+    """The map from sockets and far ends to rows.
+
+    `control` bool[n] tells, by key, the sockets that carry RTCP only.
+    """
+
+    def __init__(self) -> None:
+        self._row = np.full(1024, NOBODY, dtype=np.intp)
+        self.control = np.zeros(1024, dtype=np.bool_)
+        self._shared: dict[tuple[int, int], int] = {}
+        self._names: dict[int, list[tuple[int, int]]] = {}
+        # The shared names once more, in order, and whose they are: changed one by one, since calls
+        # come and go while thousands of others are looked up.
+        self._order = np.zeros(0, dtype=np.uint64)
+        self._owners = np.zeros(0, dtype=np.intp)
+
+    def _grow(self, key: int) -> None:
+        size = len(self._row)
+        if key < size:
+            return
+        more = max(size, key + 1 - size)
+        self._row = np.concatenate((self._row, np.full(more, NOBODY, dtype=np.intp)))
+        self.control = np.concatenate((self.control, np.zeros(more, dtype=np.bool_)))
+
+    def bind(self, key: int, row: int | None, *, control: bool) -> None:
+        """Say that socket `key` serves `row` alone, or (None) many rows by their far ends."""
+        self._grow(key)
+        self._row[key] = SHARED if row is None else row
+        self.control[key] = control
+
+    def unbind(self, key: int) -> None:
+        """Forget socket `key`."""
+        self._row[key] = NOBODY
+
+    def add(self, key: int, address: npt.NDArray[np.uint8], row: int) -> bool:
+        """Say that on the shared socket `key`, IPv4 `address` is `row`'s; False if it is taken."""
+        name = (key, int(address.view(np.uint64)[0]))
+        if self._shared.setdefault(name, row) != row:
+            return False
+        held = self._names.setdefault(row, [])
+        if name not in held:
+            held.append(name)
+            mixed = np.uint64(_mix(*name))
+            at = int(np.searchsorted(self._order, mixed))
+            self._order = np.insert(self._order, at, mixed)
+            self._owners = np.insert(self._owners, at, row)
+        return True
+
+    def remove(self, row: int) -> None:
+        """Forget the far ends of `row` on shared sockets."""
+        for name in self._names.pop(row, ()):
+            del self._shared[name]
+            at = int(np.searchsorted(self._order, np.uint64(_mix(*name))))
+            while self._owners[at] != row:
+                at += 1  # a socket whose key differs above KEY_BITS only
+            self._order = np.delete(self._order, at)
+            self._owners = np.delete(self._owners, at)
+
+    def assign(self, packets: PacketBatch) -> None:
+        """Fill in `packets.row`; NOBODY (-1) where nobody is known."""
+        count = packets.count
+        rows = packets.row[:count]
+        np.take(self._row, packets.port[:count], out=rows, mode="clip")
+        shared = rows == SHARED
+        many = np.count_nonzero(shared)
+        if many == count:
+            rows[:] = self._by_address(packets, slice(count))
+        elif many:
+            index = np.flatnonzero(shared)
+            rows[index] = self._by_address(packets, index)
+
+    def _by_address(
+        self, packets: PacketBatch, at: npt.NDArray[np.intp] | slice
+    ) -> npt.NDArray[np.intp]:
+        asked = packets.address.view(np.uint64)[at, 0] & ADDRESS_BITS
+        asked |= packets.port[at].astype(np.uint64) & KEY_BITS
+        if not len(self._order):
+            return np.full(len(asked), NOBODY, dtype=np.intp)
+        found = np.searchsorted(self._order, asked)
+        rows = self._owners.take(found, mode="clip")
+        rows[self._order.take(found, mode="clip") != asked] = NOBODY
+        return rows
+
+
+KEY_BITS = np.uint64(0xFFFF)
+ADDRESS_BITS = np.uint64(0xFFFFFFFFFFFF0000)
+"""Port and IPv4 address; the family's 16 bits below give way to the socket's key."""
+
+
+def _mix(key: int, word: int) -> int:
+    return word & int(ADDRESS_BITS) | key & int(KEY_BITS)

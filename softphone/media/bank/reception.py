@@ -1,0 +1,235 @@
+"""Reception statistics of a whole bank: sequence numbers, loss and jitter, one row a stream.
+
+RFC 3550 sections 6.4.1, A.1 (extended sequence numbers), A.3 (loss) and A.8 (jitter), vectorized;
+`softphone.rtp.reception_statistics` is the same for one source.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.playout import Rounds, Runs
+from softphone.rtp import ReportBlock
+
+__all__ = ["ReceptionBank"]
+
+MAX_DROPOUT = 3000
+LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
+
+
+class ReceptionBank:
+    """Reception state of `capacity` rows.
+
+    Read-only to others: `received` int64[capacity], `ssrc` uint32[capacity], `jitter`
+    float64[capacity] in timestamp units.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.received = np.zeros(capacity, dtype=np.int64)
+        self.ssrc = np.zeros(capacity, dtype=np.uint32)
+        self.jitter = np.zeros(capacity)
+        self._rounds = Rounds(capacity)
+        self._rate = np.ones(capacity)
+        self._base = np.zeros(capacity, dtype=np.int64)
+        self._highest = np.zeros(capacity, dtype=np.int64)
+        self._counted = np.zeros(capacity, dtype=np.int64)
+        self._transit = np.zeros(capacity)
+        self._timestamp = np.zeros(capacity, dtype=np.uint32)
+        self._wild = np.full(capacity, -1, dtype=np.int64)
+        self._expected_prior = np.zeros(capacity, dtype=np.int64)
+        self._received_prior = np.zeros(capacity, dtype=np.int64)
+
+    def open(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
+        """Start a row `afresh`, or go on with another clock (RFC 7160 section 4.2)."""
+        if not afresh:
+            ratio = clock_rate_hz / self._rate[row]
+            self.jitter[row] *= ratio
+            self._transit[row] *= ratio
+            self._rate[row] = clock_rate_hz
+            return
+        self.received[row] = 0
+        self._counted[row] = 0
+        self.ssrc[row] = 0
+        self.jitter[row] = 0.0
+        self._rate[row] = clock_rate_hz
+
+    def update(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
+
+        def one_each(part: NDArray[np.intp] | slice) -> None:
+            self._update_one_each(
+                rows[part], sequence[part], timestamp[part], ssrc[part], arrival[part]
+            )
+
+        def in_runs(part: NDArray[np.intp]) -> NDArray[np.bool_]:
+            order = rows[part].argsort(kind="stable")
+            at = part[order]
+            taken = np.zeros(part.size, dtype=np.bool_)
+            taken[order] = near = self._near(rows[at], sequence[at], ssrc[at])
+            if np.count_nonzero(near):
+                at = at[near]
+                self._update_runs(rows[at], sequence[at], timestamp[at], arrival[at])
+            return taken
+
+        left = self._rounds.serve(rows, one_each, in_runs)
+        if left.size:
+            np.add.at(self.received, rows[left], 1)
+
+    def _near(
+        self, rows: NDArray[np.intp], sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]
+    ) -> NDArray[np.bool_]:
+        """Which packets, n of them sorted by row, are of their row's source and so near to it that
+        none can be a jump, in whatever order; up to the first of each row that is not."""
+        ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
+        near = (ssrc == self.ssrc[rows]) & (self._counted[rows] > 0)
+        near &= (ahead > -MAX_DROPOUT // 2) & (ahead < MAX_DROPOUT // 2)
+        return Runs(rows).leading(near)
+
+    def _update_runs(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """Take packets that are near, as `_near` says."""
+        runs = Runs(rows)
+        every, lengths = rows[runs.ends], runs.lengths
+        ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
+        self.received[every] += lengths
+        self._counted[every] += lengths
+        self._highest[every] += np.maximum(np.maximum.reduceat(ahead, runs.starts), 0)
+        came = arrival * self._rate[rows]
+        ticks = (timestamp - runs.before(timestamp, self._timestamp[rows])).view(np.int32)
+        variation = np.abs(came - runs.before(came, self._transit[rows]) - ticks)
+        # A.8 over a whole run: each packet moves the estimate by a sixteenth of the rest.
+        left = lengths.repeat(lengths) - runs.nth
+        moved = np.add.reduceat(variation * (15.0 / 16.0) ** (left - 1), runs.starts) / 16.0
+        self.jitter[every] = self.jitter[every] * (15.0 / 16.0) ** lengths + moved
+        self._transit[every], self._timestamp[every] = came[runs.ends], timestamp[runs.ends]
+
+    def _update_one_each(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        highest, so_far = self._highest[rows], self._counted[rows]
+        following = highest + 1
+        known = sequence == following.astype(np.uint16)
+        known &= ssrc == self.ssrc[rows]
+        if np.count_nonzero(known) == rows.size and np.count_nonzero(so_far) == rows.size:
+            self.received[rows] += 1
+            self._counted[rows] = so_far + 1
+            self._highest[rows] = following
+            self._measure_steady(rows, timestamp, arrival)
+            return
+        ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
+        fresh = (so_far == 0) | (ssrc != self.ssrc[rows])
+        wild = np.abs(ahead) > MAX_DROPOUT
+        if np.count_nonzero(wild):
+            # A.1: a very large jump counts only once the next packet confirms it.
+            fresh |= wild & (self._wild[rows] == sequence)
+            self._wild[rows] = np.where(wild & ~fresh, sequence.astype(np.int64) + 1 & 0xFFFF, -1)
+        if np.count_nonzero(fresh):
+            self._start(rows[fresh], sequence[fresh], ssrc[fresh])
+            ahead = np.where(fresh, 0, ahead)
+            highest = np.where(fresh, sequence, highest)
+        self.received[rows] += 1
+        counted = fresh | ~wild
+        self._counted[rows] += counted
+        self._highest[rows] = np.where(counted & (ahead > 0), highest + ahead, highest)
+        self._measure(rows, timestamp, arrival, counted & ~fresh, fresh)
+
+    def _start(
+        self, rows: NDArray[np.intp], sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]
+    ) -> None:
+        self.ssrc[rows] = ssrc
+        self._base[rows] = sequence
+        self._counted[rows] = 0
+        self._expected_prior[rows] = 0
+        self._received_prior[rows] = 0
+        self.jitter[rows] = 0.0
+
+    def _measure_steady(
+        self,
+        rows: NDArray[np.intp],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+    ) -> None:
+        """Jitter (A.8) where each packet is the next one of its source."""
+        ticks = (timestamp - self._timestamp[rows]).view(np.int32)
+        came = arrival * self._rate[rows]
+        variation = np.abs(came - self._transit[rows] - ticks)
+        jitter = self.jitter[rows]
+        variation -= jitter
+        variation *= 1.0 / 16.0
+        variation += jitter
+        self.jitter[rows] = variation
+        self._transit[rows] = came
+        self._timestamp[rows] = timestamp
+
+    def _measure(
+        self,
+        rows: NDArray[np.intp],
+        timestamp: NDArray[np.uint32],
+        arrival: NDArray[np.float64],
+        steady: NDArray[np.bool_],
+        fresh: NDArray[np.bool_],
+    ) -> None:
+        ticks = (timestamp - self._timestamp[rows]).astype(np.int32)
+        came = arrival * self._rate[rows]
+        variation = np.abs(came - self._transit[rows] - ticks)
+        jitter = self.jitter[rows]
+        self.jitter[rows] = np.where(steady, jitter + (variation - jitter) / 16.0, jitter)
+        used = steady | fresh
+        self._transit[rows] = np.where(used, came, self._transit[rows])
+        self._timestamp[rows] = np.where(used, timestamp, self._timestamp[rows])
+
+    def cumulative_lost(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
+        """Packets expected minus received, int64 a row; negative with duplicates."""
+        lost: NDArray[np.int64] = self.expected(rows) - self._counted[rows]
+        return lost
+
+    def expected(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
+        """Packets that the source has sent, by its sequence numbers, int64 a row."""
+        counted = self._counted[rows]
+        span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1
+        return np.where(counted > 0, span, 0)
+
+    def row_numbers(self, row: int) -> tuple[int, int]:
+        """`expected` and `cumulative_lost` of one row."""
+        counted = self._counted.item(row)
+        expected = self._highest.item(row) - self._base.item(row) + 1 if counted else 0
+        return expected, expected - counted
+
+    def report(self, row: int) -> ReportBlock | None:
+        """The report block of a row, None before its first packet; begins its next reporting
+        interval (A.3)."""
+        received = int(self._counted[row])
+        if not received:
+            return None
+        highest = int(self._highest[row])
+        expected = highest - int(self._base[row]) + 1
+        expected_interval = expected - int(self._expected_prior[row])
+        lost_interval = expected_interval - (received - int(self._received_prior[row]))
+        self._expected_prior[row] = expected
+        self._received_prior[row] = received
+        lossy = expected_interval > 0 and lost_interval > 0
+        return ReportBlock(
+            ssrc=int(self.ssrc[row]),
+            fraction_lost=min(255, (lost_interval << 8) // expected_interval) if lossy else 0,
+            cumulative_lost=max(LEAST_LOST, min(MOST_LOST, expected - received)),
+            highest_sequence=highest & 0xFFFFFFFF,
+            jitter=int(self.jitter[row]),
+        )

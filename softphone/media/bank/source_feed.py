@@ -1,0 +1,245 @@
+"""Sources, read once a frame for all their streams, and encoded once a codec.
+
+A `Reader` is one source cut into frames; a `Feed` is a reader in one codec.  Both remember the
+packet number that they stand at, so that streams in different phases get the same octets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import LocalProtocolError
+from softphone.media.audio.resample import RateSource, ResampleStream, convert
+from softphone.media.bank.codec_lookup import AnyCodec, forgets
+from softphone.media.interface import Source
+
+__all__ = ["Feed", "FeedTable", "Reader", "collect", "read"]
+
+logger = logging.getLogger("softphone.media")
+
+
+class Reader:
+    """One source in frames of `samples` samples."""
+
+    __slots__ = ("count", "number", "origin", "pcm", "samples", "source")
+
+    def __init__(self, origin: Source, source: Source, samples: int) -> None:
+        """`source` is `origin` at the rate at which it is read."""
+        self.origin = origin
+        self.source = source
+        self.samples = samples
+        self.number = -1
+        self.count = samples
+        self.pcm = np.zeros(samples, dtype=np.int16)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the frame at hand is behind the source's last sample."""
+        return self.count == 0 and self.source.ended
+
+    def ask(self, number: int) -> npt.NDArray[np.int16] | None:
+        """What its conversion is to be fed before it reads packet `number`; None: nothing."""
+        if number == self.number or not isinstance(self.source, RateSource):
+            return None
+        try:
+            return self.source.ask(self.samples)
+        except Exception:
+            self._fail(number)
+        return None
+
+    def read(self, number: int) -> None:
+        """Stand at packet `number`; what the source has not got is silence."""
+        if number == self.number:
+            return
+        try:
+            pcm = self.source.read(self.samples)
+        except Exception:
+            self._fail(number)
+            return
+        self._fill(number, pcm)
+
+    def _fail(self, number: int) -> None:
+        # The source is the application's; its fault must not stop other streams' media.
+        logger.exception("a media source failed; silence is sent in its place")
+        self._fill(number, self.pcm[:0])
+
+    def _fill(self, number: int, pcm: npt.NDArray[np.int16]) -> None:
+        self.number = number
+        before, self.count = self.count, min(len(pcm), self.samples)
+        self.pcm[: self.count] = pcm[: self.count]
+        # A silent source is silent for long.
+        self.pcm[self.count : before] = 0
+
+
+class Feed:
+    """A reader's frames in one codec; without a reader, silence.
+
+    Of a codec that remembers there is no payload here: each stream encodes for itself.
+    """
+
+    __slots__ = ("codec", "key", "number", "payload", "reader", "silence", "users")
+
+    def __init__(
+        self, reader: Reader | None, codec: AnyCodec, samples: int, key: tuple[int, str, int, int]
+    ) -> None:
+        self.reader = reader
+        self.key = key
+        self.codec = codec
+        self.users = 0
+        self.number = -1
+        self.silence = np.zeros(samples, dtype=np.int16)
+        self.payload = np.zeros(0, dtype=np.uint8)
+        if forgets(codec):
+            self.payload = codec.encode(self.silence[None])[0][0]
+
+    @property
+    def pcm(self) -> npt.NDArray[np.int16]:
+        """The frame that it stands at."""
+        return self.silence if self.reader is None else self.reader.pcm
+
+
+def read(feeds: Sequence[Feed], number: int) -> list[Feed]:
+    """Have `feeds` stand at packet `number`, encoding nothing; which of them did not yet.
+
+    What is of another rate is converted at once for all of them.
+    """
+    stale = [feed for feed in feeds if feed.number != number and feed.reader is not None]
+    readers = [feed.reader for feed in stale if feed.reader is not None]
+    _convert(readers, number)
+    for feed, reader in zip(stale, readers, strict=True):
+        feed.number = number
+        reader.read(number)
+    return stale
+
+
+def _convert(readers: Sequence[Reader], number: int) -> None:
+    sources: list[RateSource] = []
+    frames: list[npt.NDArray[np.int16]] = []
+    for reader in readers:
+        pcm = reader.ask(number)
+        if pcm is not None and isinstance(reader.source, RateSource):
+            sources.append(reader.source)
+            frames.append(pcm)
+    converted = convert([source.converter for source in sources], frames)
+    for source, pcm in zip(sources, converted, strict=True):
+        source.answer(pcm)
+
+
+def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
+    """The payloads of all `feeds` (of one codec without a memory, and one frame length) for packet
+    `number`.
+
+    uint8[len(feeds), size]; those that others have already asked for are not encoded again.
+    """
+    stale = read(feeds, number)
+    codec = feeds[0].codec
+    if stale and forgets(codec):
+        encoded, _ = codec.encode(np.stack([feed.pcm for feed in stale]))
+        for feed, payload in zip(stale, encoded, strict=True):
+            feed.payload = payload
+        if len(stale) == len(feeds):
+            return encoded
+    if len(feeds) == 1:
+        return feeds[0].payload[None, :]
+    return np.stack([feed.payload for feed in feeds])
+
+
+def same_rate(source: Source, clock_rate_hz: int) -> Source:
+    """The source itself.  Raises LocalProtocolError when it has another rate."""
+    if source.clock_rate_hz != clock_rate_hz:
+        raise LocalProtocolError(
+            f"the source has {source.clock_rate_hz} Hz and the stream {clock_rate_hz} Hz"
+        )
+    return source
+
+
+def resume(reader: Reader, clock_rate_hz: int) -> Source:
+    """What a reader has read until now, from here on at another rate and without a joint."""
+    source = reader.source
+    if isinstance(source, RateSource):
+        return source.at_rate(clock_rate_hz)
+    rate = source.clock_rate_hz
+    converter = ResampleStream.after(reader.pcm, rate, rate, clock_rate_hz)
+    return RateSource(source, clock_rate_hz, converter=converter)
+
+
+class FeedTable:
+    """The feeds in use; one that nobody uses any more is forgotten, but for silence.
+
+    Every call begins with that, and there is one for each codec and packet time.
+    """
+
+    def __init__(self, adapt: Callable[[Source, int], Source] = same_rate) -> None:
+        """`adapt` gives a source at another rate; by default none may have one."""
+        self._adapt = adapt
+        self._feeds: dict[tuple[int, str, int, int], Feed] = {}
+        self._readers: dict[int, tuple[Reader, int]] = {}
+
+    def __len__(self) -> int:
+        return sum(feed.users > 0 for feed in self._feeds.values())
+
+    def acquire(
+        self,
+        source: Source | None,
+        codec: AnyCodec,
+        ptime_ms: int,
+        *,
+        instead: Feed | None = None,
+    ) -> Feed:
+        """The feed of `source` (None: silence) in `codec`, for one more user.
+
+        `instead` is a feed that will be released for it.
+        Raises LocalProtocolError when others read the source at another rate or ptime.
+        """
+        samples = codec.sample_rate * ptime_ms // 1000
+        identity = 0 if source is None else id(source)
+        key = (identity, codec.name, codec.sample_rate, ptime_ms)
+        feed = self._feeds.get(key)
+        if feed is None:
+            lone = instead is not None and instead.users == 1
+            reader = None
+            if source is not None:
+                reader = self._reader(source, codec.sample_rate, samples, lone=lone)
+            feed = self._feeds[key] = Feed(reader, codec, samples, key)
+        feed.users += 1
+        return feed
+
+    def silence(self, codec: AnyCodec, ptime_ms: int) -> Feed:
+        """Silence in `codec`, for one who does not keep it."""
+        feed = self.acquire(None, codec, ptime_ms)
+        feed.users -= 1
+        return feed
+
+    def silent_octet(self, codec: AnyCodec) -> int:
+        """The octet that fills what a cut packet leaves open."""
+        return int(self.silence(codec, codec.ptime).payload[0]) if forgets(codec) else 0
+
+    def _reader(self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool) -> Reader:
+        reader, users = self._readers.get(id(source), (None, 0))
+        changes = reader is not None and reader.samples != samples
+        if reader is None:
+            reader = Reader(source, self._adapt(source, clock_rate_hz), samples)
+        elif changes and lone and users == 1:
+            self._adapt(source, clock_rate_hz)  # may it be done at all?
+            reader = Reader(source, resume(reader, clock_rate_hz), samples)
+        elif reader.samples != samples:
+            raise LocalProtocolError(
+                "streams that share a source must agree in clock rate and ptime"
+            )
+        self._readers[id(source)] = reader, users + 1
+        return reader
+
+    def release(self, feed: Feed) -> None:
+        """One user less."""
+        feed.users -= 1
+        if feed.users or feed.reader is None:
+            return
+        del self._feeds[feed.key]
+        identity = id(feed.reader.origin)
+        reader, users = self._readers.pop(identity)
+        if users > 1:
+            self._readers[identity] = reader, users - 1

@@ -1,0 +1,87 @@
+"""The receiving half of one stream whose codec remembers: its decoder, frame by frame.
+
+Packets of any length become frames of 20 ms.  What is missing is recovered from the packet behind
+it (forward error correction) or extrapolated, where the codec can; a pause is filled with the
+noise that the decoder makes of it, for as long as the far end keeps it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from softphone.media.playout import FrameStatus
+from softphone_codecs import PayloadRefused, RowDecoder, Samples
+
+__all__ = ["Voice", "VoicedFrame"]
+
+LONGEST_PAUSE = 50
+"""Frames of a pause that are filled: a far end that lives says something every 400 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicedFrame:
+    """`pcm` int16[samples], None where the decoder has nothing to say; `spliced`: it does not
+    follow what was given before."""
+
+    pcm: Samples | None
+    spliced: bool = False
+
+
+@dataclass(slots=True)
+class Voice:
+    """`decoder` with what it has decoded beyond the last frame; `refused` counts payloads that
+    were none of its codec."""
+
+    decoder: RowDecoder
+    conceals: bool
+    refused: int = 0
+    _left: Samples = field(default_factory=lambda: np.zeros(0, dtype=np.int16))
+    _heard: bool = False
+    _missing: int = 0
+
+    def play(
+        self, status: int, data: bytes, samples: int, *, several: Sequence[bytes] = ()
+    ) -> VoicedFrame:
+        """The next frame.
+
+        `data` is the payload where `status` is PLAYED, `several` all of them where more than one
+        packet begins in it; where it is CONCEALED, the packet behind the missing one, or empty.
+        """
+        if status == FrameStatus.PLAYED:
+            decoded = [self._decode(each) for each in several or (data,)]
+            parts = [part for part in decoded if part is not None]
+            if parts:
+                # Less than a frame that is left belongs before what begins within this frame.
+                spliced = self._left.size >= samples
+                kept = parts if spliced or not self._left.size else [self._left, *parts]
+                self._left = kept[0] if len(kept) == 1 else np.concatenate(kept)
+                return VoicedFrame(self._take(samples), spliced)
+        if self._left.size:
+            return VoicedFrame(self._take(samples))
+        return VoicedFrame(self._bridge(status, data, samples))
+
+    def _decode(self, data: bytes) -> Samples | None:
+        try:
+            fresh = self.decoder.decode(data)
+        except PayloadRefused:
+            self.refused += 1
+            return None
+        self._heard, self._missing = True, 0
+        return fresh
+
+    def _take(self, samples: int) -> Samples:
+        taken, self._left = self._left[:samples], self._left[samples:]
+        lacking = samples - taken.size
+        if lacking:
+            return np.concatenate((taken, self.decoder.conceal(lacking)))
+        return taken
+
+    def _bridge(self, status: int, following: bytes, samples: int) -> Samples | None:
+        self._missing += 1
+        if not self.conceals or not self._heard or self._missing > LONGEST_PAUSE:
+            return None
+        recover = following if status == FrameStatus.CONCEALED else b""
+        return self.decoder.conceal(samples, recover or None)

@@ -1,0 +1,316 @@
+"""All stream state, struct of arrays: one row a stream.
+
+Rows are given out phase by phase, so that a phase is a slice of every array.  The phases share
+one frame of 20 ms: phase p begins at the bit-reversed fraction of it, so that however many of
+them are in use their work is spread evenly and no row ever changes its time.
+
+A handle is `(row, generation)`; one whose row was given to somebody else raises StaleHandle.
+No clock, no socket, no packet in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import LocalProtocolError
+from softphone.media.bank.batch import SOCKADDR_OCTETS
+from softphone.media.bank.demultiplexer import Demultiplexer
+from softphone.media.bank.reception import ReceptionBank
+from softphone.media.bank.source_feed import FeedTable, same_rate
+from softphone.media.bank.stream import Stream
+from softphone.media.interface import (
+    MediaEvent,
+    NoPortFree,
+    Source,
+    StaleHandle,
+    StreamHandle,
+    StreamSpec,
+)
+from softphone.media.playout import Concealment, PlayoutBank
+from softphone.media.playout.jitter_buffer import PlayoutConfig
+from softphone.sans_io import Entropy, Timers
+from softphone.srtp import ReceiveContext
+from softphone_codecs import NoiseSource
+
+__all__ = ["FEW", "FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "Overhear", "StreamBank"]
+
+FRAME_MS: Final = 20
+FRAME: Final = FRAME_MS / 1000
+"""The media frame, in which every phase runs once."""
+
+FEW: Final = 64
+"""Up to so many streams share one phase."""
+
+PHASE_ROWS: Final = 512
+"""The most rows of one phase."""
+
+PHASE_TARGET: Final = 128
+MANY_PHASES: Final = 8
+CROWDED_TARGET: Final = 256
+"""Rows of a phase before another is begun: the last packet of a phase waits for all others.  Each
+phase has its price, too: from eight on they become fuller first."""
+
+MOST_PAYLOAD: Final = 1488
+"""Octets of the largest payload: what a packet of a batch holds behind its header."""
+
+NO_TYPE: Final = 255
+"""No payload type: none is that large."""
+
+LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100.0, 200.0)
+"""Upper bounds of the lateness histogram's bins; one more bin is open."""
+
+MAXIMUM_EVENTS: Final = 8192
+
+
+Overhear: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bool], None]
+"""Told of each packet in clear: its octets, our port, their padded address, whether it goes out."""
+
+
+class StreamBank:
+    """`capacity` rows in `phases` phases of `phase_rows` rows each.
+
+    Counters are int64[capacity]; addresses are padded socket addresses, uint8[capacity, 32].
+    """
+
+    def __init__(
+        self,
+        capacity: int = 8192,
+        *,
+        entropy: Entropy,
+        adapt: Callable[[Source, int], Source] = same_rate,
+        rtcp_interval: float = 5.0,
+        stream_timeout: float = 30.0,
+    ) -> None:
+        self.entropy = entropy
+        self.rtcp_interval = rtcp_interval
+        self.stream_timeout = stream_timeout
+        self.phases = 1 << max(0, -(-capacity // PHASE_ROWS) - 1).bit_length()
+        self.phase_rows = -(-capacity // self.phases)
+        capacity = self.capacity = self.phases * self.phase_rows
+        self.streams: list[Stream | None] = [None] * capacity
+        self.receive_contexts: dict[int, ReceiveContext] = {}
+        self.demultiplexer = Demultiplexer()
+        self.feeds = FeedTable(adapt)
+        self.playout = PlayoutBank(capacity, PlayoutConfig(slot_octets=MOST_PAYLOAD))
+        self.reception = ReceptionBank(capacity)
+        self.reports: Timers[int] = Timers()
+        self.digit_timers: Timers[int] = Timers()
+        self.dialing: set[int] = set()
+        self.events: list[MediaEvent] = []
+        self.events_lost = 0
+        self.unclaimed = 0
+        self.plans: list[object | None] = [None] * self.phases
+        self.overhear: Overhear | None = None
+        self._concealment: dict[int, Concealment] = {}
+        self._noise: dict[int, NoiseSource] = {}
+        self._free = [
+            list(range((phase + 1) * self.phase_rows - 1, phase * self.phase_rows - 1, -1))
+            for phase in range(self.phases)
+        ]
+        self._used = [0] * self.phases
+        bits = self.phases.bit_length() - 1
+        self._offsets = [
+            FRAME * int(f"{phase:0{bits}b}"[::-1], 2) / self.phases for phase in range(self.phases)
+        ]
+        self._make_arrays(capacity)
+
+    def _make_arrays(self, capacity: int) -> None:
+        def counter() -> npt.NDArray[np.int64]:
+            return np.zeros(capacity, dtype=np.int64)
+
+        def types() -> npt.NDArray[np.uint8]:
+            return np.full(capacity, NO_TYPE, dtype=np.uint8)
+
+        def address() -> npt.NDArray[np.uint8]:
+            return np.zeros((capacity, SOCKADDR_OCTETS), dtype=np.uint8)
+
+        def key() -> npt.NDArray[np.int32]:
+            return np.full(capacity, -1, dtype=np.int32)
+
+        def words() -> npt.NDArray[np.uint32]:
+            return np.zeros(capacity, dtype=np.uint32)
+
+        self.generation = counter()
+        # What a new stream begins with at zero stands in two blocks, so that a row of all of it
+        # is cleared at once.
+        self._flags = np.zeros((11, capacity), dtype=np.bool_)
+        self.active, self.secure, self.sends, self.receives, self.muted = self._flags[:5]
+        self.talking, self.heard, self.timed_out = self._flags[5:8]
+        self.latched, self.symmetric, self.mux = self._flags[8:]
+        self._counters = np.zeros((11, capacity), dtype=np.int64)
+        # What statistics tell of these, in the order of their columns.
+        self.told = self._counters[:7]
+        # What we send.
+        self.sequence = np.zeros(capacity, dtype=np.uint16)
+        self.timestamp_base, self.ssrc = words(), words()
+        self.clock_rate = np.full(capacity, 8000, dtype=np.int64)
+        self.payload_type, self.telephone_event = types(), types()
+        self.packets_sent, self.octets_sent, self.starved = self._counters[:3]
+        self.lateness = np.zeros((capacity, len(LATENESS_BOUNDS_MS) + 1), dtype=np.int64)
+        # What we receive.
+        # `playing_type` is what is decoded now, `receive_type` what comes in.
+        self.receive_type, self.receive_event = types(), types()
+        self.playing_type, self.noise_type = types(), types()
+        self.hushed = np.zeros(capacity, dtype=np.uint8)
+        self.remote_ssrc, self.probation_ssrc = words(), words()
+        self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
+        self.latch_sequence = np.zeros(capacity, dtype=np.uint16)
+        self.last_received = np.zeros(capacity, dtype=np.float64)
+        self.packets_received, self.octets_received = self._counters[3:5]
+        self.malformed, self.wrong_source = self._counters[5:7]
+        self.unknown_type, self.looped = self._counters[7:9]
+        # Where it goes and comes from.
+        self.remote, self.remote_rtcp, self.signaled = address(), address(), address()
+        self.rtp_port, self.rtcp_port = key(), key()
+        self.opened_frame, self.security_generation = self._counters[9:]
+
+    # Rows ---------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return sum(self._used)
+
+    def phase_of(self, row: int) -> int:
+        """The phase that serves `row`."""
+        return row // self.phase_rows
+
+    def span(self, phase: int) -> slice:
+        """The rows of `phase`."""
+        return slice(phase * self.phase_rows, (phase + 1) * self.phase_rows)
+
+    def used(self, phase: int) -> int:
+        """How many rows of `phase` are given out."""
+        return self._used[phase]
+
+    def offset(self, phase: int) -> float:
+        """Seconds from the beginning of a frame to that of `phase`."""
+        return self._offsets[phase]
+
+    def _choose_phase(self) -> int:
+        """The emptiest of as many phases as the number of streams calls for."""
+        wanted = len(self) + 1
+        count = min(MANY_PHASES, max(2, -(-wanted // PHASE_TARGET)))
+        count = 1 if wanted <= FEW else max(count, -(-wanted // CROWDED_TARGET))
+        count = min(self.phases, 1 << (count - 1).bit_length())
+        return min(range(count), key=self._used.__getitem__)
+
+    def reserve(self) -> Stream:
+        """Give out a row.  Raises NoPortFree when there is none."""
+        phase = self._choose_phase()
+        if not self._free[phase]:
+            phase = min(range(self.phases), key=self._used.__getitem__)
+        if not self._free[phase]:
+            raise NoPortFree(f"all {self.capacity} streams of the media engine are in use")
+        row = self._free[phase].pop()
+        self._used[phase] += 1
+        self._clear(row)
+        stream = Stream(StreamHandle(row, int(self.generation[row])))
+        self.streams[row] = stream
+        return stream
+
+    def _clear(self, row: int) -> None:
+        self._flags[:, row] = False
+        self._counters[:, row] = 0
+        self.lateness[row] = 0
+        self.hushed[row] = 0
+        self.probation_sequence[row] = -1
+        self.remote[row] = self.remote_rtcp[row] = self.signaled[row] = 0
+        self.remote_ssrc[row] = 0
+        # RFC 3711 3.3.1 and 3550 5.1: random, the sequence number in the lower half.
+        drawn = self.entropy(10)
+        self.sequence[row] = int.from_bytes(drawn[:2], "big") & 0x7FFF
+        self.timestamp_base[row] = int.from_bytes(drawn[2:6], "big")
+        self.ssrc[row] = int.from_bytes(drawn[6:], "big") or 1
+
+    def change_ssrc(self, row: int) -> None:
+        """Send as another source from now on (RFC 3550 section 8.2)."""
+        self.ssrc[row] = int.from_bytes(self.entropy(4), "big") or 1
+        self.packets_sent[row] = self.octets_sent[row] = 0
+        self.talking[row] = False
+        stream = self.streams[row]
+        if stream is not None:
+            stream.restart_reports = True
+
+    def release(self, handle: StreamHandle) -> None:
+        """Take a row back; its handle is stale from now on."""
+        stream = self.stream(handle)
+        row = handle.row
+        for context in (stream.send_context, stream.receive_context):
+            if context is not None:
+                context.close()
+        if stream.feed is not None:
+            self.feeds.release(stream.feed)
+        self.active[row] = self.sends[row] = self.receives[row] = False
+        self.playout.close(row)
+        self.reports.cancel(row)
+        self.digit_timers.cancel(row)
+        self.dialing.discard(row)
+        self.receive_contexts.pop(row, None)
+        self.demultiplexer.remove(row)
+        self.streams[row] = None
+        self.generation[row] += 1
+        phase = self.phase_of(row)
+        self._free[phase].append(row)
+        self._used[phase] -= 1
+        self.replan(row)
+
+    def stream(self, handle: StreamHandle) -> Stream:
+        """The objects of a row.  Raises StaleHandle."""
+        stream = self.streams[handle.row] if 0 <= handle.row < self.capacity else None
+        if stream is None or stream.handle != handle:
+            raise StaleHandle(f"stream {handle.row}.{handle.generation} has been closed")
+        return stream
+
+    def opened(self, handle: StreamHandle) -> tuple[Stream, StreamSpec]:
+        """The objects of an open row.  Raises StaleHandle, or LocalProtocolError before `open`."""
+        stream = self.stream(handle)
+        if stream.spec is None:
+            raise LocalProtocolError("the stream has not been opened")
+        return stream, stream.spec
+
+    def replan(self, row: int) -> None:
+        """Say that what `row` sends, or to whom it is delivered, has changed."""
+        self.plans[self.phase_of(row)] = None
+
+    def rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """The rows of `phase` where `flag` is set, intp[k]."""
+        span = self.span(phase)
+        rows: npt.NDArray[np.intp] = np.flatnonzero(flag[span])
+        rows += span.start
+        return rows
+
+    def concealment(self, samples: int) -> Concealment:
+        """The concealment of frames of `samples` samples."""
+        found = self._concealment.get(samples)
+        if found is None:
+            found = self._concealment[samples] = Concealment(self.capacity, samples)
+        return found
+
+    def concealments(self) -> Iterable[Concealment]:
+        """Those in use."""
+        return self._concealment.values()
+
+    def noise(self, samples: int) -> NoiseSource:
+        """The comfort noise of frames of `samples` samples."""
+        found = self._noise.get(samples)
+        if found is None:
+            seed = int.from_bytes(self.entropy(4), "big")
+            found = self._noise[samples] = NoiseSource(self.capacity, samples=samples, seed=seed)
+        return found
+
+    # Events -------------------------------------------------------------------------------------
+
+    def emit(self, event: MediaEvent) -> None:
+        """Put in an event; beyond a bound they are counted instead."""
+        if len(self.events) < MAXIMUM_EVENTS:
+            self.events.append(event)
+        else:
+            self.events_lost += 1
+
+    def take_events(self) -> list[MediaEvent]:
+        """Take out the events so far."""
+        events, self.events = self.events, []
+        return events

@@ -1,0 +1,212 @@
+"""Detection in the sound of many streams at once: digits, voice, call progress, who answered.
+
+A `DetectorBank` has one row a stream that wants something, and does for each row only what it
+wants.  `feed` takes sound as it comes; `run` works on every row that has a frame of 20 ms, all
+rows in one go, and gives what was found.  Time is media time, in seconds from a row's beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import LocalProtocolError
+from softphone.media.audio.resample import ResampleStream
+from softphone.media.detection.answering_machine import AnswerVerdict, AnswerWatch
+from softphone.media.detection.call_progress import ToneTrack
+from softphone.media.detection.dtmf import REACH, DtmfBank
+from softphone.media.detection.spectrum import FRAME_SAMPLES, HISTORY, RATE, Sight, look
+from softphone.media.detection.voice_activity import ActivityBank
+from softphone.media.interface import Pcm
+
+__all__ = ["Detected", "DetectorBank", "Found", "Wanted"]
+
+FRAME = FRAME_SAMPLES / RATE
+LONGEST_BACKLOG = 50
+"""Frames that may wait in a row; what comes on top of them is lost, and counted."""
+
+
+class Wanted(Flag):
+    """What a row listens for."""
+
+    DIGITS = auto()
+    VOICE = auto()
+    TONES = auto()
+    ANSWER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found: `kind` is "digit", "voice", "silence" or "tone"; `what` the digit or the
+    tone; `at` when it began (a silence, too), `seconds` how long it was, as far as is known."""
+
+    kind: str
+    at: float
+    what: str = ""
+    seconds: float = 0.0
+
+
+Detected: TypeAlias = Found | AnswerVerdict
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """What one row has beside its arrays."""
+
+    wanted: Wanted
+    converter: ResampleStream | None = None
+    waiting: Pcm | None = None
+    frames: int = 0
+    lost: int = 0
+    track: ToneTrack | None = None
+    answer: AnswerWatch | None = None
+
+
+class DetectorBank:
+    """Up to `capacity` rows."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self._rows: dict[int, _Row] = {}
+        self._free = list(range(capacity - 1, -1, -1))
+        self._history = np.zeros((capacity, HISTORY), dtype=np.float32)
+        self._digits = DtmfBank(capacity)
+        self._activity = ActivityBank(capacity)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, wanted: Wanted) -> int:
+        """A row that listens for `wanted`.  Raises LocalProtocolError when there is none left."""
+        if not self._free:
+            raise LocalProtocolError(f"{len(self._rows)} streams are listened to already")
+        row = self._free.pop()
+        self._history[row] = 0.0
+        self._digits.reset(row)
+        self._activity.reset(row)
+        self._rows[row] = _Row(
+            wanted,
+            track=ToneTrack() if wanted & (Wanted.TONES | Wanted.ANSWER) else None,
+            answer=AnswerWatch() if wanted & Wanted.ANSWER else None,
+        )
+        return row
+
+    def remove(self, row: int) -> None:
+        """Listen no more."""
+        if self._rows.pop(row, None) is not None:
+            self._free.append(row)
+
+    def feed(self, row: int, pcm: Pcm, clock_rate_hz: int) -> None:
+        """Take int16[n] of a row; `run` looks at it."""
+        entry = self._rows.get(row)
+        if entry is None:
+            return
+        if clock_rate_hz != RATE:
+            if entry.converter is None or entry.converter.source_rate_hz != clock_rate_hz:
+                entry.converter = ResampleStream(clock_rate_hz, RATE)
+            pcm = entry.converter.feed(pcm)
+        waiting = pcm if entry.waiting is None else np.concatenate((entry.waiting, pcm))
+        over = waiting.size - LONGEST_BACKLOG * FRAME_SAMPLES
+        if over > 0:
+            waiting, entry.lost = waiting[over:], entry.lost + over
+        entry.waiting = waiting
+
+    def run(self) -> list[tuple[int, Detected]]:
+        """Look at every whole frame that waits; gives what was found, with its row."""
+        found: list[tuple[int, Detected]] = []
+        while True:
+            ready = [
+                row
+                for row, entry in self._rows.items()
+                if entry.waiting is not None and entry.waiting.size >= FRAME_SAMPLES
+            ]
+            if not ready:
+                return found
+            self._frame(ready, found)
+
+    def _frame(self, ready: list[int], found: list[tuple[int, Detected]]) -> None:
+        rows = np.array(ready, dtype=np.int32)
+        history = self._take(ready, rows)
+        digits = self._only(ready, Wanted.DIGITS)
+        if digits.size:
+            self._find_digits(rows[digits], history[digits], found)
+        others = self._only(ready, Wanted.VOICE | Wanted.TONES | Wanted.ANSWER)
+        if others.size:
+            sight = look(history[others])
+            self._find_voice(rows[others], sight, found)
+            self._find_tones(rows[others], sight, found)
+        for row in ready:
+            entry = self._rows[row]
+            entry.frames += 1
+            verdict = None if entry.answer is None else entry.answer.at(entry.frames * FRAME)
+            if verdict is not None:
+                found.append((row, verdict))
+
+    def _take(self, ready: list[int], rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Move a frame of each row from what waits into its history."""
+        fresh = np.empty((len(ready), FRAME_SAMPLES), dtype=np.float32)
+        for at, row in enumerate(ready):
+            entry = self._rows[row]
+            if entry.waiting is not None:
+                fresh[at] = entry.waiting[:FRAME_SAMPLES]
+                entry.waiting = entry.waiting[FRAME_SAMPLES:]
+        history = np.concatenate((self._history[rows, FRAME_SAMPLES:], fresh), axis=1)
+        self._history[rows] = history
+        return history
+
+    def _only(self, ready: Iterable[int], wanted: Wanted) -> NDArray[np.intp]:
+        listens = [bool(self._rows[row].wanted & wanted) for row in ready]
+        return np.flatnonzero(np.array(listens, dtype=np.bool_))
+
+    def _find_digits(
+        self,
+        rows: NDArray[np.int32],
+        history: NDArray[np.float32],
+        found: list[tuple[int, Detected]],
+    ) -> None:
+        for each in self._digits.feed(rows, history[:, -REACH:]):
+            now = (self._rows[each.row].frames + 1) * FRAME
+            seconds = each.duration_ms / 1000.0
+            found.append((each.row, Found("digit", max(now - seconds, 0.0), each.digit, seconds)))
+
+    def _find_voice(
+        self, rows: NDArray[np.int32], sight: Sight, found: list[tuple[int, Detected]]
+    ) -> None:
+        for change in self._activity.feed(rows, sight):
+            entry = self._rows[change.row]
+            at = max((entry.frames - change.frames_ago) * FRAME, 0.0)
+            if entry.answer is not None:
+                entry.answer.voice(change.speaking, at)
+            if not entry.wanted & Wanted.VOICE:
+                continue
+            kind = "voice" if change.speaking else "silence"
+            found.append((change.row, Found(kind, at, seconds=change.frames * FRAME)))
+
+    def _find_tones(
+        self, rows: NDArray[np.int32], sight: Sight, found: list[tuple[int, Detected]]
+    ) -> None:
+        fields = zip(
+            rows.tolist(),
+            sight.past.tolist(),
+            sight.first.tolist(),
+            sight.purity.tolist(),
+            sight.lone.tolist(),
+            strict=True,
+        )
+        for row, level, frequency, purity, lone in fields:
+            entry = self._rows[row]
+            if entry.track is None:
+                continue
+            tone = entry.track.feed(level, frequency, purity, lone)
+            if tone is None:
+                continue
+            at = max((entry.frames + 1) * FRAME - tone.seconds, 0.0)
+            if entry.wanted & Wanted.TONES:
+                found.append((row, Found("tone", at, tone.name, tone.seconds)))
+            verdict = None if entry.answer is None else entry.answer.tone(tone.name)
+            if verdict is not None:
+                found.append((row, verdict))

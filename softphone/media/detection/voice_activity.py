@@ -1,0 +1,84 @@
+"""Voice activity of many rows at once: when somebody begins to speak, and when they have stopped.
+
+Speech is louder than the quietest of the last 1.5 s, and its spectrum is neither flat, as that of
+noise, nor one or two lines, as that of a tone.  A beginning is told after 60 ms, an end after a
+pause of `HANGOVER`; both with the time at which they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.detection.spectrum import Sight
+
+__all__ = ["HANGOVER", "ActivityBank", "ActivityChange"]
+
+MEMORY = 75
+"""Frames over which the quietest level is taken."""
+ABOVE = 7.0
+"""dB above that."""
+LEAST_LEVEL = -50.0
+FLAT = 0.36
+TONAL = 0.97
+ONSET, OUT_OF = 3, 5
+"""Frames of speech, out of the newest ones, that are a beginning."""
+HANGOVER = 15
+"""Frames without speech that are an end: 300 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityChange:
+    """`row` began to speak, or stopped, `frames_ago` frames ago; at a stop, after `frames`."""
+
+    row: int
+    speaking: bool
+    frames_ago: int
+    frames: int = 0
+
+
+class ActivityBank:
+    """Who speaks, of `capacity` rows."""
+
+    def __init__(self, capacity: int) -> None:
+        self._levels = np.full((capacity, MEMORY), np.inf, dtype=np.float32)
+        self._recent = np.zeros((capacity, OUT_OF), dtype=np.bool_)
+        self._frames = np.zeros(capacity, dtype=np.int64)
+        self._began = np.zeros(capacity, dtype=np.int64)
+        self._last = np.zeros(capacity, dtype=np.int64)
+        self.speaking = np.zeros(capacity, dtype=np.bool_)
+
+    def reset(self, row: int) -> None:
+        """A row begins anew."""
+        self._levels[row] = np.inf
+        self._recent[row] = False
+        self._frames[row] = 0
+        self.speaking[row] = False
+
+    def feed(self, rows: NDArray[np.int32], sight: Sight) -> list[ActivityChange]:
+        """Take a frame of each row."""
+        frames = self._frames[rows]
+        self._levels[rows, frames % MEMORY] = sight.past
+        floor = self._levels[rows].min(axis=1)
+        voiced = (
+            (sight.level > np.maximum(floor + ABOVE, LEAST_LEVEL))
+            & (sight.flatness < FLAT)
+            & (sight.purity < TONAL)
+        )
+        self._recent[rows, frames % OUT_OF] = voiced
+        self._frames[rows] = frames + 1
+        last = self._last[rows] = np.where(voiced, frames, self._last[rows])
+        speaking = self.speaking[rows]
+        starts = ~speaking & voiced & (self._recent[rows].sum(axis=1) >= ONSET)
+        stops = speaking & (frames - last >= HANGOVER)
+        if not (np.count_nonzero(starts) or np.count_nonzero(stops)):
+            return []
+        self.speaking[rows] = (speaking | starts) & ~stops
+        self._began[rows[starts]] = frames[starts] - OUT_OF + 1
+        changes = [ActivityChange(row, True, OUT_OF - 1) for row in rows[starts].tolist()]
+        for at in np.flatnonzero(stops).tolist():
+            ago, spoke = int(frames[at] - last[at]), int(last[at] - self._began[rows[at]]) + 1
+            changes.append(ActivityChange(int(rows[at]), False, ago, spoke))
+        return changes

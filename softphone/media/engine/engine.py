@@ -1,0 +1,390 @@
+"""The media engine: clock, sockets and pipeline joined, in the event loop.
+
+    async with MediaEngine(MediaConfig(host="192.0.2.1")) as engine:
+        local = engine.allocate(on_event=print)
+        engine.open(local.handle, StreamSpec(remote=("192.0.2.2", 4000)))
+
+Each phase with streams in it is one timer with an absolute deadline.  A phase that is late runs
+late, frame after frame; one that is more than `CATCH_UP` behind lets media time jump, and the
+jump is counted.  There is no thread: everything happens in the loop in which the engine is
+entered.
+
+RFC 3550, RFC 3711, RFC 4961.  What a tick does is `softphone.media.tick.tick`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.errors import LocalProtocolError
+from softphone.events import Direction, StreamStatistics
+from softphone.media.audio import at_rate
+from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, PacketBatch, StreamBank
+from softphone.media.engine.sockets import MediaTransport, find_far_end
+from softphone.media.interface import (
+    EventCallback,
+    LocalMedia,
+    MediaConfig,
+    Sink,
+    Source,
+    SrtpKey,
+    StreamHandle,
+    StreamSpec,
+)
+from softphone.media.quality import snapshot
+from softphone.media.tick import (
+    LatenessHistogram,
+    LatenessNotice,
+    Moment,
+    farewell,
+    hear,
+    skip,
+    speak,
+    stream_commands,
+)
+from softphone.net.datagrams import decode_address
+from softphone.sans_io import Address, Entropy, MediaTap, Tap
+from softphone.trust.fips import random_bytes
+
+__all__ = ["CATCH_UP", "MediaEngine"]
+
+logger = logging.getLogger("softphone.media")
+
+CATCH_UP: Final = 0.2
+"""Seconds that a phase may be behind and still run every frame."""
+
+CHUNK: Final = 128
+"""Packets between two looks at the clock while sending."""
+
+WARN_LATE: Final = 0.02
+"""Seconds of delay of a timer that are worth a warning."""
+
+_notices: WeakKeyDictionary[asyncio.AbstractEventLoop, LatenessNotice] = WeakKeyDictionary()
+"""One a loop: what keeps one engine of it waiting keeps all of them waiting."""
+
+
+class MediaEngine:
+    """A `MediaPort` that runs in the loop in which it is entered.
+
+    `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
+    over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
+    room only; `ticked`, where it is set, is called with a phase and the frame that it has run.
+    """
+
+    def __init__(
+        self,
+        config: MediaConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        entropy: Entropy = random_bytes,
+        tap: Tap | None = None,
+    ) -> None:
+        self.config = config or MediaConfig()
+        self.lateness = LatenessHistogram()
+        self.jumps = 0
+        self.frames_late = 0
+        self._clock = clock
+        self._wall = wall
+        self._tap = tap
+        self.ticked: Callable[[int, int], None] | None = None
+        self.bank = self._bank = StreamBank(
+            self.config.capacity,
+            entropy=entropy,
+            adapt=at_rate,
+            rtcp_interval=self.config.rtcp_interval,
+            stream_timeout=self.config.stream_timeout,
+        )
+        if isinstance(tap, MediaTap):
+            self._bank.overhear = self._overhear
+        self._sockets = MediaTransport(self.config, self._bank, entropy=entropy)
+        self._incoming = self._sockets.incoming
+        self._outgoing = self._sockets.outgoing
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._frames = [0] * self._bank.phases
+        self._epoch = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._epoch = self._clock()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for stream in list(self._bank.streams):
+            if stream is not None:
+                self.close(stream.handle)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._sockets.close()
+        self._loop = None
+
+    def __len__(self) -> int:
+        return len(self._bank)
+
+    @property
+    def overflows(self) -> int:
+        """Datagrams that the system dropped since the receive buffers were full."""
+        return self._sockets.overflows
+
+    @property
+    def unclaimed(self) -> int:
+        """Datagrams that belonged to no open stream."""
+        return self._bank.unclaimed
+
+    @property
+    def packets_received(self) -> int:
+        """Valid RTP packets of the streams that are open now."""
+        return int(self._bank.packets_received[self._bank.active].sum())
+
+    # Commands -----------------------------------------------------------------------------------
+
+    def allocate(
+        self, *, host: str | None = None, on_event: EventCallback | None = None
+    ) -> LocalMedia:
+        """Reserve a row and bind a pair of ports.  Raises NoPortFree, LocalProtocolError."""
+        if self._loop is None:
+            raise LocalProtocolError("the media engine has not been entered")
+        stream = self._bank.reserve()
+        row = stream.handle.row
+        stream.on_event = on_event
+        try:
+            rtp, rtcp = self._sockets.bind(row, host or self.config.host)
+        except BaseException:
+            self._bank.release(stream.handle)
+            raise
+        host, port = rtp
+        return LocalMedia(stream.handle, host, port, rtcp[1], int(self._bank.ssrc[row]))
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Start or renegotiate a stream; see `MediaPort`."""
+        first = self._bank.stream(handle).spec is None
+        far_end = find_far_end(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
+        if first:
+            self._sockets.drain(handle.row)
+        self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
+        now = self._clock()
+        phase = self._bank.phase_of(handle.row)
+        frame = self._frames[phase] if phase in self._timers else self._next_frame(phase, now)
+        stream_commands.open_stream(self._bank, handle, spec, far_end, frame=frame, now=now)
+        self._start(phase)
+
+    def rekey(
+        self,
+        handle: StreamHandle,
+        *,
+        send_key: SrtpKey | None,
+        receive_key: SrtpKey | None,
+        security_generation: int,
+    ) -> None:
+        """Replace the keys and the security generation; see `MediaPort`."""
+        stream_commands.rekey(self._bank, handle, send_key, receive_key, security_generation)
+
+    def retarget(
+        self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
+    ) -> None:
+        """Send to another address; see `MediaPort`."""
+        _, spec = self._bank.opened(handle)
+        far_end = find_far_end(remote, remote_rtcp, mux=spec.rtcp_mux)
+        self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
+        stream_commands.retarget(self._bank, handle, far_end)
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """Set what flows; see `MediaPort`."""
+        stream_commands.set_direction(self._bank, handle, direction, now=self._clock())
+
+    def play(self, handle: StreamHandle, source: Source | None) -> None:
+        """Set the source; see `MediaPort`."""
+        stream_commands.play(self._bank, handle, source)
+
+    def record(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """Set the sink; see `MediaPort`."""
+        stream_commands.record(self._bank, handle, sink)
+
+    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
+        """Set who hears what is sent; see `MediaPort`."""
+        stream_commands.monitor(self._bank, handle, sink)
+
+    def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
+        """Send telephone-events; see `MediaPort`."""
+        stream_commands.send_digits(self._bank, handle, digits, duration_ms=duration_ms)
+
+    def mute(self, handle: StreamHandle, muted: bool) -> None:
+        """Send silence in place of the source; see `MediaPort`."""
+        stream_commands.mute(self._bank, handle, muted)
+
+    def close(self, handle: StreamHandle) -> None:
+        """End the stream; see `MediaPort`."""
+        stream = self._bank.stream(handle)
+        row = handle.row
+        phase = self._bank.phase_of(row)
+        milliseconds = self._frames[phase] * FRAME_MS
+        goodbye = farewell(self._bank, stream, milliseconds, now=self._clock(), wall=self._wall())
+        if goodbye is not None:
+            self._sockets.send_control(row, goodbye)
+        self._sockets.unbind(row)
+        self._bank.release(handle)
+
+    def statistics(self, handle: StreamHandle) -> StreamStatistics:
+        """A snapshot; see `MediaPort`."""
+        return snapshot(self._bank, handle)
+
+    # The clock ----------------------------------------------------------------------------------
+
+    def _deadline(self, phase: int, frame: int) -> float:
+        return self._epoch + frame * FRAME + self._bank.offset(phase)
+
+    def _next_frame(self, phase: int, now: float) -> int:
+        return max(0, math.ceil((now - self._deadline(phase, 0)) / FRAME))
+
+    def _start(self, phase: int) -> None:
+        if phase not in self._timers:
+            self._frames[phase] = self._next_frame(phase, self._clock())
+            self._arm(phase)
+
+    def _arm(self, phase: int) -> None:
+        """One timer a frame, at its absolute deadline: lateness never adds up."""
+        if self._loop is None:
+            return
+        delay = max(0.0, self._deadline(phase, self._frames[phase]) - self._clock())
+        self._timers[phase] = self._loop.call_later(delay, self._run, phase)
+
+    def _run(self, phase: int) -> None:
+        del self._timers[phase]
+        if not self._bank.used(phase):
+            return
+        now = self._clock()
+        behind = now - self._deadline(phase, self._frames[phase])
+        if behind > WARN_LATE:
+            self._warn(behind, now)
+        if behind > CATCH_UP:
+            jump = int(behind / FRAME)
+            skip(self._bank, phase, jump, now=now)
+            self._frames[phase] += jump
+            self.jumps += jump
+        try:
+            self._run_due(phase)
+        finally:
+            self._arm(phase)
+        if self.ticked is not None:
+            self.ticked(phase, self._frames[phase])
+        self._dispatch()
+
+    def _run_due(self, phase: int) -> None:
+        """Every frame that is due, the late ones at once; no more than CATCH_UP holds, so that a
+        machine that is too slow still serves its signaling."""
+        for count in range(round(CATCH_UP / FRAME)):
+            if self._deadline(phase, self._frames[phase]) > self._clock():
+                break
+            self.frames_late += count > 0
+            self._run_frame(phase, visit=count == 0)
+
+    def _run_frame(self, phase: int, *, visit: bool) -> None:
+        """One frame of a phase.
+
+        Few streams hear first, so that what one of them hears another can say in the same frame;
+        many speak first, so that their packets do not wait for the work on what was received.
+        Frames that are run at once, since the first of them was late, make do with one `visit` to
+        the sockets.
+        """
+        frame = self._frames[phase]
+        self._frames[phase] = frame + 1
+        deadline = self._deadline(phase, frame)
+        moment = Moment(frame, deadline, self._wall() - (self._clock() - deadline))
+        crowded = self._bank.used(phase) > FEW
+        if crowded:
+            self._speak(phase, moment)
+        self._hear(phase, moment, visit=visit)
+        if not crowded:
+            self._speak(phase, moment)
+
+    def _hear(self, phase: int, moment: Moment, *, visit: bool) -> None:
+        if visit:
+            self._sockets.receive(phase, now=self._clock(), wall=self._wall())
+        else:
+            self._incoming.count = 0
+        if self._incoming.count and self._tap is not None:
+            self._show(self._incoming, outgoing=False)
+        hear(self._bank, phase, self._incoming, moment)
+
+    def _speak(self, phase: int, moment: Moment) -> None:
+        out = speak(self._bank, phase, self._outgoing, moment)
+        if not out.count:
+            return
+        if self._tap is not None:
+            self._show(out, outgoing=True)
+        for start in range(0, out.media, CHUNK):
+            stop = min(start + CHUNK, out.media)
+            self._sockets.send(start, stop)
+            late_ms = (self._clock() - moment.now) * 1e3
+            self.lateness.add(late_ms, stop - start)
+            column = self._bank.lateness[:, bisect_left(LATENESS_BOUNDS_MS, late_ms)]
+            column[out.row[start:stop]] += 1
+        if out.count > out.media:
+            self._sockets.send(out.media, out.count)
+
+    def _dispatch(self) -> None:
+        for event in self._bank.take_events():
+            stream = self._bank.streams[event.handle.row]
+            if stream is None or stream.handle != event.handle or stream.on_event is None:
+                continue
+            try:
+                stream.on_event(event)
+            except Exception:
+                # The listener is the application's; its fault must not stop other streams.
+                logger.exception("a listener to media events failed")
+
+    def _show(self, packets: PacketBatch, *, outgoing: bool) -> None:
+        if self._tap is None:
+            return
+        now = self._clock()
+        for index in range(packets.count):
+            self._tap.datagram(
+                packets.packet(index),
+                local=self._sockets.local(int(packets.port[index])),
+                remote=decode_address(packets.address[index].tobytes()),
+                outgoing=outgoing,
+                now=now,
+            )
+
+    def _overhear(
+        self, data: bytes, port: int, address: npt.NDArray[np.uint8], outgoing: bool
+    ) -> None:
+        """Tell the tap of a packet in clear."""
+        if isinstance(self._tap, MediaTap):
+            self._tap.packet(
+                data,
+                local=self._sockets.local(port),
+                remote=decode_address(address.tobytes()),
+                outgoing=outgoing,
+                now=self._clock(),
+            )
+
+    def _warn(self, behind: float, now: float) -> None:
+        if self._loop is None:
+            return
+        words = _notices.setdefault(self._loop, LatenessNotice()).late(behind, now=now)
+        if words:
+            logger.warning(
+                "media was %s: the event loop, or this process's other threads, kept the "
+                "media loop from running; move that work into a process of its own, or shorten "
+                "sys.setswitchinterval()",
+                words,
+            )

@@ -1,0 +1,250 @@
+"""The engine's sockets: who has which, and batches in and out of them.
+
+A stream has a pair of sockets of its own, or shares one pair with at most `SHARING` others
+(`MediaConfig.sharing`).  RFC 3550 section 11, RFC 5761 (one port for both).
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from softphone.errors import ConfigurationError
+from softphone.media.bank import FRAME, PacketBatch, StreamBank
+from softphone.media.interface import MediaConfig, NoPortFree, SocketSharing
+from softphone.media.tick import FarEnd
+from softphone.net.datagrams import (
+    BURST,
+    CONTROL_BURST,
+    DatagramBatch,
+    DatagramPort,
+    DatagramPorts,
+    PortPairs,
+    decode_address,
+    encode_address,
+)
+from softphone.sans_io import Address, Entropy
+
+__all__ = ["MediaTransport", "find_far_end"]
+
+VISITS: Final = 4
+"""Visits to the sockets a frame.  With more phases than that, those that begin before the next
+visit are served by the last: receiving is the cheaper the more comes at once, and has the time."""
+
+SHARING = 200
+"""The most streams of one shared socket."""
+
+INCOMING = 2048
+"""The most datagrams of one visit to all sockets."""
+
+SHARED_CONTROL_BURST = 64
+"""The most RTCP datagrams of one visit to a shared socket; its streams send some 40 a second."""
+
+
+@dataclass(slots=True)
+class Pair:
+    """An RTP and an RTCP socket, and how many streams use them."""
+
+    rtp: DatagramPort
+    rtcp: DatagramPort
+    host: str
+    shared: bool
+    users: int = 0
+
+
+class MediaTransport:
+    """Sockets by row, and the two batches that serve them all.
+
+    `incoming` and `outgoing` are the `PacketBatch`es over the sockets' arrays.
+    """
+
+    def __init__(self, config: MediaConfig, bank: StreamBank, *, entropy: Entropy) -> None:
+        self._config = config
+        self._bank = bank
+        self._ports = DatagramPorts()
+        self._pairs = PortPairs(config.ports.first, config.ports.last, entropy=entropy)
+        self._rows: dict[int, Pair] = {}
+        self._open: list[Pair] = []
+        self._visits: dict[int, list[DatagramPort]] = {}
+        self._visited = [-math.inf] * VISITS
+        self._closed_overflows = 0
+        self._received = DatagramBatch(min(INCOMING, 64 * config.capacity))
+        self._sent = DatagramBatch(2 * bank.phase_rows + 64)
+        self.incoming = _over(self._received)
+        self.outgoing = _over(self._sent)
+
+    # Binding ------------------------------------------------------------------------------------
+
+    def bind(self, row: int, host: str) -> tuple[Address, Address]:
+        """Give `row` its sockets, and say where they are.  Raises NoPortFree."""
+        shared = self._config.sharing is SocketSharing.SHARED
+        pair = self._find_shared(host) if shared else None
+        if pair is None:
+            pair = self._bind_pair(host, shared=shared)
+        pair.users += 1
+        self._rows[row] = pair
+        self._visits.clear()
+        self._bank.rtp_port[row] = pair.rtp.key
+        self._bank.rtcp_port[row] = pair.rtcp.key
+        owner = None if shared else row
+        self._bank.demultiplexer.bind(pair.rtp.key, owner, control=False)
+        self._bank.demultiplexer.bind(pair.rtcp.key, owner, control=True)
+        return pair.rtp.address, pair.rtcp.address
+
+    def _find_shared(self, host: str) -> Pair | None:
+        if ":" in host:
+            raise ConfigurationError("shared media sockets are for IPv4; use per-call ones")
+        candidates = (pair for pair in self._open if pair.users < SHARING and pair.host == host)
+        return next(candidates, None)
+
+    def _bind_pair(self, host: str, *, shared: bool) -> Pair:
+        size = self._config.receive_buffer * (8 if shared else 1)
+        try:
+            found = self._pairs.bind(
+                host,
+                receive_buffer=size,
+                burst=INCOMING if shared else BURST,
+                control_burst=SHARED_CONTROL_BURST if shared else CONTROL_BURST,
+            )
+        except OSError as error:
+            raise NoPortFree(f"no media socket can be bound on {host}: {error}") from error
+        if found is None:
+            ports = self._config.ports
+            raise NoPortFree(
+                f"every pair of the media ports {ports.first}-{ports.last} on {host} is in use"
+            )
+        pair = Pair(*found, host, shared)
+        self._ports.add(pair.rtp, watch=shared)
+        self._ports.add(pair.rtcp, watch=True)
+        self._open.append(pair)
+        return pair
+
+    def unbind(self, row: int) -> None:
+        """Take the sockets of `row` from it; the last user closes them."""
+        pair = self._rows.pop(row)
+        self._visits.clear()
+        pair.users -= 1
+        if pair.users:
+            return
+        self._open.remove(pair)
+        for port in (pair.rtp, pair.rtcp):
+            self._closed_overflows += port.overflows
+            self._bank.demultiplexer.unbind(port.key)
+            self._ports.remove(port)
+
+    def drain(self, row: int) -> None:
+        """Throw away what came for a stream before it was opened."""
+        pair = self._rows[row]
+        if not pair.shared:
+            pair.rtp.drain()
+            pair.rtcp.drain()
+
+    def aim(self, row: int, far_end: FarEnd, *, mux: bool) -> None:
+        """Say who the far end of `row` is, for shared sockets, and which socket RTCP takes.
+
+        Raises ConfigurationError when another stream of the shared socket has that far end.
+        """
+        pair = self._rows[row]
+        control = pair.rtp if mux else pair.rtcp
+        self._bank.rtcp_port[row] = control.key
+        if not pair.shared:
+            return
+        demultiplexer = self._bank.demultiplexer
+        demultiplexer.remove(row)
+        rtp = np.frombuffer(far_end.rtp, dtype=np.uint8)
+        rtcp = np.frombuffer(far_end.rtcp, dtype=np.uint8)
+        if not demultiplexer.add(pair.rtp.key, rtp, row):
+            raise ConfigurationError("two streams of one shared socket have the same far end")
+        if not mux:
+            demultiplexer.add(control.key, rtcp, row)
+
+    # Packets ------------------------------------------------------------------------------------
+
+    def receive(self, phase: int, *, now: float, wall: float) -> int:
+        """Fill `incoming` with what is waiting, and return how much that is.
+
+        Sockets of single streams are visited with their own phase, just before it plays, or with
+        the last of the first `VISITS` phases before it; shared ones and those of RTCP at each
+        visit.  RTCP comes last and has a small share, so that a flood of it takes no room from
+        media.
+        """
+        self.incoming.count = 0
+        leader = phase % VISITS
+        if phase == leader:
+            self._visited[leader] = now
+        elif now - self._visited[leader] < 2 * FRAME / VISITS:
+            return 0
+        visits = self._visits.get(phase)
+        if visits is None:
+            visits = self._visits[phase] = self._plan_visits(phase)
+        watched = self._ports.readable()
+        is_control = self._bank.demultiplexer.control
+        media = [port for port in watched if not is_control[port.key]]
+        control = [port for port in watched if is_control[port.key]]
+        order = [*visits, *media, *control]
+        used = self._received.receive(order, now=now, wall=wall) if order else 0
+        if used:
+            self._ports.note_overflows(self._received, used)
+        self.incoming.count = used
+        return used
+
+    def _plan_visits(self, phase: int) -> list[DatagramPort]:
+        phases = range(phase, self._bank.phases, VISITS) if phase < VISITS else (phase,)
+        spans = [self._bank.span(each) for each in phases]
+        rows = self._rows
+        pairs = [
+            rows[row]
+            for span in spans
+            for row in (
+                range(span.start, span.stop) if len(rows) > self._bank.phase_rows else sorted(rows)
+            )
+            if row in rows and span.start <= row < span.stop
+        ]
+        return [pair.rtp for pair in pairs if not pair.shared]
+
+    def send(self, start: int, stop: int) -> int:
+        """Send packets `start` to `stop` of `outgoing`; returns how many the system took."""
+        return self._sent.send(self._ports, start, stop)
+
+    def send_control(self, row: int, data: bytes) -> None:
+        """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""
+        port = self._ports[int(self._bank.rtcp_port[row])]
+        far_end = decode_address(self._bank.remote_rtcp[row].tobytes())
+        with suppress(OSError):
+            port.socket.sendto(data, far_end)
+
+    def local(self, key: int) -> Address:
+        """The local address of socket `key`."""
+        return self._ports[key].address
+
+    @property
+    def overflows(self) -> int:
+        """Datagrams that the system dropped since a receive buffer was full."""
+        return self._closed_overflows + sum(
+            port.overflows for pair in self._open for port in (pair.rtp, pair.rtcp)
+        )
+
+    def close(self) -> None:
+        """Close every socket."""
+        self._rows.clear()
+        self._open.clear()
+        self._ports.close()
+
+
+def _over(batch: DatagramBatch) -> PacketBatch:
+    return PacketBatch(batch.data, batch.length, batch.port, batch.address, batch.arrival)
+
+
+def find_far_end(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> FarEnd:
+    """Where RTP and RTCP go.  Raises ConfigurationError for an address that is not numeric."""
+    host, port = remote
+    if remote_rtcp is None:
+        remote_rtcp = remote if mux else (host, min(port + 1, 65535))
+    try:
+        return FarEnd(encode_address(remote), encode_address(remote_rtcp))
+    except ValueError as error:
+        raise ConfigurationError(f"a stream's far end: {error}") from error

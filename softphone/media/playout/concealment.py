@@ -1,0 +1,141 @@
+"""Loss concealment of decoded frames, a batch at a time.
+
+A missing frame is the last good one run backwards, then forwards, and so on: pitch-agnostic, but
+continuous where frames meet.  It fades out over a few frames into noise at the level of the
+stream's quietest moments, and what follows a gap is cross-faded in, so that no edge clicks.
+(ITU-T G.711 Appendix I repeats whole pitch periods instead, at a higher price.)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.playout.frame import PLAYED
+from softphone.media.playout.payload_ring import lines
+
+__all__ = ["Concealment"]
+
+NOISE_LENGTH = 1 << 14
+CROSSFADE = 0.25
+"""Share of a frame over which sound comes back after a gap."""
+LOUDEST_NOISE = 20.0
+"""Root mean square: about -60 dBm0."""
+NOISE_RISE = 1.02
+"""How fast the noise floor follows upwards, a frame."""
+
+
+class Concealment:
+    """The memory of `capacity` rows: the last frame, the noise floor, how far it has faded.
+
+    `samples` is the longest frame.
+    """
+
+    def __init__(self, capacity: int, samples: int, *, fade_frames: int = 3) -> None:
+        self._fade_frames = fade_frames
+        self._last = np.zeros((capacity, samples), dtype=np.int16)
+        self._gap = np.zeros(capacity, dtype=np.int64)
+        self._floor = np.zeros(capacity, dtype=np.float32)
+        # Rows whose next frame does not follow the one before it, whatever is said of it.
+        self._joints: set[int] = set()
+        # One stretch of noise for all, entered anywhere: nobody hears that it is shared.
+        generator = np.random.default_rng(3389)
+        self._noise = generator.standard_normal(NOISE_LENGTH + samples).astype(np.float32)
+
+    def reset(self, row: int) -> None:
+        """Forget what a row has played."""
+        self._last[row] = 0
+        self._gap[row] = 0
+        self._floor[row] = 0.0
+        self._joints.discard(row)
+
+    def noise_energy(self, row: int) -> float:
+        """The mean square of a row's quietest moments; NaN where they are louder than is told."""
+        floor = float(self._floor[row])
+        return floor * floor if floor < LOUDEST_NOISE else math.nan
+
+    def follow(self, row: int, other: Concealment) -> None:
+        """Go on where another one, of frames of another rate, has been: `row` fades from there."""
+        samples, before = self._last.shape[1], other._last[row]
+        places = np.linspace(0, before.size - 1, samples)
+        self._last[row] = np.interp(places, np.arange(before.size), before).astype(np.int16)
+        self._floor[row] = other._floor[row]
+        self._gap[row] = other._gap[row]
+        self._joints.add(row)
+
+    def apply(
+        self,
+        rows: NDArray[np.integer[Any]],
+        pcm: NDArray[np.int16],
+        status: NDArray[np.uint8],
+        spliced: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.float32]:
+        """Fill in and smooth int16[k, samples] in place; the energy (mean square) of each frame.
+
+        `status` uint8[k] of `FrameStatus`; the samples of frames that were not PLAYED are ignored
+        and overwritten.  `spliced` bool[k] (None: none): the frame does not follow the last one,
+        though nothing is missing.  Each row at most once.
+        """
+        played = status == PLAYED
+        gap = self._gap[rows]
+        missing = np.flatnonzero(~played)
+        if missing.size:
+            pcm[missing] = self._substitute(rows[missing], gap[missing], pcm.shape[1])
+            self._gap[rows[missing]] = gap[missing] + 1
+        broken = gap > 0 if spliced is None else (gap > 0) | spliced
+        if self._joints:
+            broken = broken | np.isin(rows, list(self._joints))
+            self._joints.difference_update(rows[played].tolist())
+        resumed = np.flatnonzero(played & broken)
+        if resumed.size:
+            self._fade_in(rows[resumed], resumed, gap[resumed], pcm)
+            self._gap[rows[resumed]] = 0
+        kept = lines(self._last.view(np.uint8), 0, 2 * pcm.shape[1])
+        given = lines(pcm.view(np.uint8), 0, 2 * pcm.shape[1])
+        if missing.size:
+            heard = np.flatnonzero(played)
+            kept[rows[heard]] = given[heard]
+        else:
+            kept[rows] = given
+        return self._measure(rows, pcm, played)
+
+    def _substitute(
+        self, rows: NDArray[np.integer[Any]], gap: NDArray[np.int64], samples: int
+    ) -> NDArray[np.int16]:
+        """int16[k, samples] for the gap-th missing frame of each row."""
+        before = np.maximum(1.0 - gap / self._fade_frames, 0.0)
+        after = np.maximum(1.0 - (gap + 1) / self._fade_frames, 0.0)
+        time = np.arange(samples, dtype=np.float32) / samples
+        gain = (before[:, None] + (after - before)[:, None] * time).astype(np.float32)
+        sound = self._last[rows, :samples].astype(np.float32)
+        backwards = gap % 2 == 0
+        sound[backwards] = sound[backwards, ::-1]
+        offset = (gap * 7919 + rows * 4099) % NOISE_LENGTH
+        noise = self._noise[offset[:, None] + np.arange(samples)] * self._floor[rows, None]
+        mixed: NDArray[np.float32] = gain * sound + (1.0 - gain) * noise
+        return mixed.astype(np.int16)
+
+    def _fade_in(
+        self,
+        rows: NDArray[np.integer[Any]],
+        at: NDArray[np.intp],
+        gap: NDArray[np.int64],
+        pcm: NDArray[np.int16],
+    ) -> None:
+        length = max(int(pcm.shape[1] * CROSSFADE), 1)
+        leaving = self._substitute(rows, gap, pcm.shape[1])[:, :length]
+        weight = (np.arange(length, dtype=np.float32) + 0.5) / length
+        pcm[at, :length] = (weight * pcm[at, :length] + (1.0 - weight) * leaving).astype(np.int16)
+
+    def _measure(
+        self, rows: NDArray[np.integer[Any]], pcm: NDArray[np.int16], played: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        sound = pcm.astype(np.float32)
+        energy: NDArray[np.float32] = np.einsum("ij,ij->i", sound, sound) / pcm.shape[1]
+        floor = np.minimum(np.sqrt(energy), self._floor[rows] * NOISE_RISE + 0.1)
+        floor = np.minimum(floor, LOUDEST_NOISE)
+        self._floor[rows] = np.where(played, floor, self._floor[rows])
+        return energy

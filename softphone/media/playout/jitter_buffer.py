@@ -1,0 +1,494 @@
+"""Adaptive jitter buffers of a whole bank of streams, as arrays with one row a stream.
+
+Encoded payloads wait in a ring, so that only rows with a reader need to be decoded ("work on
+demand").  The ring is addressed by RTP time, not by packet: packets of any ptime may come in, and
+frames of one ptime go out.  Concealment of what is missing is
+`softphone.media.playout.concealment`'s.
+
+Conditions on whole arrays are asked with `np.count_nonzero`, which on some hundred rows costs a
+quarter of `.any()`.
+
+RFC 3550 sections 5.1 and 8.2; delays are in seconds unless named otherwise.  No clock in here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
+from softphone.media.playout.batch_rounds import Rounds, Runs
+from softphone.media.playout.frame import CONCEALED, PLAYED, SILENT, Arrivals, Frames, PlayoutConfig
+from softphone.media.playout.loss_bursts import BurstBank
+from softphone.media.playout.payload_ring import EMPTY, NO_FRAME, Pieces, RingBank, numbers
+from softphone.media.playout.rtp_timeline import Claims, TimelineBank, Verdicts
+from softphone.media.playout.target_delay import DelayBank
+
+__all__ = ["Arrivals", "Frames", "PlayoutBank", "PlayoutConfig"]
+
+LONG_LOSS = 5
+"""Missing frames in a row after which it is silent, and idle when nothing waits."""
+HYSTERESIS = 0.5
+SHORTFALL = 0.03
+"""Frames that the delay may be above and below its range before it is moved."""
+COOLDOWN = 5
+PATIENCE = 25
+"""Frames between two moves of the delay, and those for which a quiet moment is waited for."""
+QUIET_SHARE = 0.1
+QUIET_ENERGY = 2500.0
+"""A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
+
+
+class PlayoutBank:
+    """The jitter buffers of `capacity` rows.
+
+    Counters are int64[capacity], read-only to others: `played`, `concealed`, `late` (came after
+    their time), `duplicates`, `resynchronized` (SSRC or timestamp jumps), `inserted` and `dropped`
+    (frames, to move the delay).  `ssrc` uint32[capacity] is the source played now.  `bursts` is
+    None until a row is to be measured.
+    """
+
+    def __init__(self, capacity: int, config: PlayoutConfig | None = None) -> None:
+        self.config = config or PlayoutConfig()
+        self._delay = DelayBank(
+            capacity, maximum=self.config.maximum_delay, percentile=self.config.percentile
+        )
+        self._ring = RingBank(capacity, self.config.slots, self.config.slot_octets)
+        self._line = TimelineBank(capacity)
+        self._rounds = Rounds(capacity)
+        self.bursts: BurstBank | None = None
+        self.ssrc = self._line.ssrc
+        self.duplicates = self._line.duplicates
+        self.resynchronized = self._line.resynchronized
+        self._counters = np.zeros((5, capacity), dtype=np.int64)
+        self.played, self.concealed, self.late, self.inserted, self.dropped = self._counters
+        # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
+        # first that was never played, `newest` the last that is in the ring.  One that was never
+        # opened asks for frame 1, which its ring does not hold.
+        self._head = np.ones(capacity, dtype=np.int64)
+        self._floor = np.zeros(capacity, dtype=np.int64)
+        self._newest = np.full(capacity, EMPTY, dtype=np.int64)
+        # `pending`: where to play is decided anew at the next frame.
+        self._pending = np.zeros(capacity, dtype=np.bool_)
+        self._missing = np.zeros(capacity, dtype=np.int64)
+        # Frames concealed of which it will be known later whether they were sent at all.
+        self._unsure = np.zeros(capacity, dtype=np.int64)
+        # Sequence numbers here count sound only: `void`, the packets that held none, is taken off.
+        self._last_sequence = np.zeros(capacity, dtype=np.int64)
+        self._void = np.zeros(capacity, dtype=np.int64)
+        self._wait = np.zeros(capacity)
+        self._rested = np.zeros(capacity, dtype=np.int64)
+        self._wanting = np.zeros(capacity, dtype=np.int64)
+        self._loud = np.zeros(capacity, dtype=np.bool_)
+        self._spliced = np.zeros(capacity, dtype=np.bool_)
+        self._energy = np.zeros(capacity, dtype=np.float32)
+
+    def open(
+        self,
+        row: int,
+        *,
+        clock_rate_hz: int,
+        frame_ticks: int,
+        octets_per_tick: int,
+        silence: int = 0,
+        afresh: bool = True,
+    ) -> None:
+        """Start a row, `afresh` with its counters: frames of `frame_ticks` RTP clock ticks.
+
+        `octets_per_tick` 0 means packets that cannot be cut (Opus); several may share a frame.
+        `silence` is the octet that fills what a cut packet leaves open.
+        Raises ConfigurationError when a frame does not fit into a slot.
+        """
+        if clock_rate_hz < 1 or frame_ticks < 1 or octets_per_tick < 0:
+            raise ConfigurationError("a stream has a positive clock rate and frame")
+        if frame_ticks * octets_per_tick > self.config.slot_octets:
+            raise ConfigurationError(
+                f"a frame of {frame_ticks * octets_per_tick} octets does not fit into a slot of "
+                f"{self.config.slot_octets}"
+            )
+        frame = frame_ticks / clock_rate_hz
+        if self.config.maximum_delay / frame + 4 > self.config.slots:
+            raise ConfigurationError(
+                f"{self.config.slots} slots of {frame * 1000:g} ms hold less than the maximum delay"
+            )
+        minimum = self.config.minimum_delay
+        self._delay.open(row, minimum=frame if minimum is None else minimum)
+        self._ring.open(row, silence=silence)
+        self._line.open(
+            row,
+            clock_rate_hz=clock_rate_hz,
+            frame_ticks=frame_ticks,
+            octets_per_tick=octets_per_tick,
+            afresh=afresh,
+        )
+        if afresh:
+            self._counters[:, row] = 0
+            self.measure(row, False)
+        self._begin(row)
+        self._pending[row] = False
+        self._loud[row] = False
+        self._energy[row] = 0.0
+
+    def measure(self, row: int, wanted: bool = True) -> None:
+        """Count the bursts and gaps of a row from now on, or no longer."""
+        if wanted:
+            self.bursts = self.bursts or BurstBank(self.played.size)
+            self.bursts.begin(row, int(self.played[row]))
+        elif self.bursts is not None:
+            self.bursts.end(row)
+
+    def close(self, row: int) -> None:
+        """Empty a row; packets for it are ignored until it is opened again."""
+        self._line.close(row)
+        self._ring.clear_row(row)
+        self._begin(row)
+        self._pending[row] = False
+
+    def _begin(self, rows: int | NDArray[np.intp]) -> None:
+        """Forget where to play: frame 0 will be that of the next packet."""
+        self._head[rows] = 0
+        self._floor[rows] = EMPTY + 1
+        self._newest[rows] = EMPTY
+        self._pending[rows] = True
+        self._unsure[rows] = 0
+        self._missing[rows] = LONG_LOSS
+        self._void[rows] = 0
+        self._wait[rows] = 0.0
+        self._rested[rows] = 0
+        self._wanting[rows] = 0
+        self._spliced[rows] = False
+
+    # In ------------------------------------------------------------------------------------------
+
+    def insert(self, arrivals: Arrivals) -> None:
+        """Put packets into the rings; what is late or double is counted and dropped."""
+        opened = self._line.opened[arrivals.row]
+        if np.count_nonzero(opened) != opened.size:
+            arrivals = arrivals.take(np.flatnonzero(opened))
+        rows = arrivals.row
+        left = self._rounds.serve(
+            rows,
+            lambda part: self._insert(rows[part], None, arrivals, part),
+            lambda part: self._insert_runs(arrivals, part),
+        )
+        if left.size:
+            np.add.at(self.late, rows[left], 1)
+
+    def _insert_runs(self, arrivals: Arrivals, source: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Put in, in order of sequence, those packets that only go on with their row's source;
+        which they are."""
+        rows = arrivals.row[source]
+        baseline, idle = self._delay.baseline[rows], self._idle(rows)
+        claims = Claims.of(arrivals, source)
+        order = self._line.going_on(rows, claims, expected=baseline, idle=idle)
+        taken = np.zeros(source.size, dtype=np.bool_)
+        taken[order] = True
+        if order.size:
+            rows = rows[order]
+            self._insert(rows, Runs(rows), arrivals, source[order])
+        return taken
+
+    def _idle(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        idle: NDArray[np.bool_] = (self._newest[rows] < self._head[rows]) & ~self._pending[rows]
+        idle &= self._missing[rows] >= LONG_LOSS
+        return idle
+
+    def _insert(
+        self,
+        rows: NDArray[np.intp],
+        runs: Runs | None,
+        arrivals: Arrivals,
+        source: NDArray[np.intp] | slice,
+    ) -> None:
+        """Put in one packet of each row, or `runs` of them that go on with their source."""
+        claims = Claims.of(arrivals, source)
+        if runs is None:
+            idle, expected = self._idle(rows), self._delay.baseline[rows]
+            verdicts = self._line.judge(rows, claims, expected=expected, idle=idle)
+            self._start(rows, verdicts)
+        else:
+            verdicts = self._line.judge_runs(rows, runs, claims)
+        arrival, sound = claims.arrival, claims.sound
+        if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
+            taken, source = verdicts.taken, numbers(source)[verdicts.taken]
+            rows, arrival, sound = rows[taken], arrival[taken], sound[taken]
+            runs, verdicts = runs and Runs(rows), verdicts.select(taken)
+        number = verdicts.sequence - self._void[rows]
+        if np.count_nonzero(sound) != sound.size:
+            np.add.at(self._void, rows[~sound], 1)
+            number = number[sound] if runs is None else (number - runs.so_far(~sound))[sound]
+            rows, arrival, source = rows[sound], arrival[sound], numbers(source)[sound]
+            runs, verdicts = runs and Runs(rows), verdicts.select(sound)
+        self._delay.observe(rows, runs, arrival - verdicts.media_time, arrival)
+        self._place(rows, runs, verdicts, number, arrivals, source)
+
+    def _start(self, rows: NDArray[np.intp], verdicts: Verdicts) -> None:
+        started = verdicts.started
+        if np.count_nonzero(started):
+            begun = rows[started]
+            self._delay.rebase(begun)
+            self._ring.clear(begun)
+            self._begin(begun)
+            self._last_sequence[begun] = verdicts.sequence[started] - 1
+
+    def _place(
+        self,
+        rows: NDArray[np.intp],
+        runs: Runs | None,
+        verdicts: Verdicts,
+        number: NDArray[np.int64],
+        arrivals: Arrivals,
+        source: NDArray[np.intp] | slice,
+    ) -> None:
+        """Decide which packets still have a time to be played at, and store those."""
+        line, length = self._line, arrivals.length[source].astype(np.int64)
+        head = self._head[rows]
+        empty = self._newest[rows] < np.where(self._pending[rows], self._floor[rows], head)
+        resuming = verdicts.forward & empty
+        if runs is not None:
+            resuming &= runs.so_far(resuming) == 1
+        frame, rest = line.locate(rows, verdicts.timestamp, resuming)
+        timely = frame >= head
+        if np.count_nonzero(empty & (self._missing[rows] >= LONG_LOSS)) or not timely.all():
+            timely |= self._revive(rows, frame, resuming, timely)
+        unit, octets = line.octets_per_tick[rows], line.frame_octets[rows]
+        exact, last = (rest == 0) & (length == octets), frame
+        if np.count_nonzero(exact) != exact.size:
+            single = unit == 0
+            exact |= single
+            limit = np.where(single, self.config.slot_octets, octets * (self.config.slots // 2))
+            timely &= length <= limit
+            last = frame + np.where(exact, 0, (rest * unit + length - 1) // octets)
+        if np.count_nonzero(timely) != timely.size:
+            np.add.at(self.late, rows[~timely], 1)
+        np.maximum.at(self._newest, rows[timely], last[timely])
+        if runs is not None:
+            # What the ring has no place for beside the newest would be overwritten by it.
+            timely &= frame > self._newest[rows] - self.config.slots
+        kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
+        pieces = Pieces(
+            rows, frame, rest * unit, number, kind, arrivals.data, source, offset, length
+        )
+        self._ring.store(pieces, timely, exact, unit == 0, octets)
+
+    def _revive(
+        self,
+        rows: NDArray[np.intp],
+        frame: NDArray[np.int64],
+        resuming: NDArray[np.bool_],
+        timely: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which packets have a time after all, since where their row plays is decided anew.
+
+        That is so for an idle row, and for one that has run dry whose delay is to grow anyway.
+        """
+        frame_time = self._line.frame_time[rows]
+        short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * frame_time
+        dry = ~timely & (self._missing[rows] > 0) & short
+        self._pending[rows[resuming & (self._idle(rows) | dry)]] = True
+        revived: NDArray[np.bool_] = self._pending[rows] & (frame >= self._floor[rows])
+        return revived
+
+    # Out -----------------------------------------------------------------------------------------
+
+    def get(self, rows: slice | NDArray[np.intp], *, now: float) -> Frames:
+        """Advance each of `rows` by one frame, whose time is `now`; each row at most once."""
+        index = self._index(rows)
+        self._anchor_pending(index, now)
+        moved = self._adapt(index, now)
+        head = self._head[index]
+        slot = head & (self.config.slots - 1)
+        flat = index * self.config.slots + slot
+        have = (self._ring.frames[flat] == head) & ~moved
+        shown, length = slot.astype(np.int32), self._ring.lengths[flat]
+        status = np.where(have, PLAYED, SILENT)
+        if np.count_nonzero(have) == have.size:
+            spliced = self._spliced[index]
+            self._play(index, flat, head)
+            return Frames(status, shown, length, self._ring.types[flat], spliced)
+        shown[~have], length[~have] = -1, 0
+        lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
+        status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
+        near = lacking[behind]
+        shown[near] = (slot[near] + 1) & (self.config.slots - 1)
+        length[near] = self._ring.length[index[near], shown[near]]
+        spliced = have & self._spliced[index]
+        self._play(index[have], flat[have], head[have])
+        return Frames(status, shown, length, self._ring.payload_type[index, shown], spliced)
+
+    def _index(self, rows: slice | NDArray[np.intp]) -> NDArray[np.intp]:
+        if isinstance(rows, slice):
+            return np.arange(*rows.indices(self.played.size))
+        return rows
+
+    def _play(
+        self, rows: NDArray[np.intp], flat: NDArray[np.int64], head: NDArray[np.int64]
+    ) -> None:
+        """Take out the frames `head` of `rows`, which are in the slots `flat` of the ring."""
+        sequence = self._ring.sequences[flat]
+        unsure = self._unsure[rows]
+        if np.count_nonzero(unsure):
+            # What the sequence does not lack was a pause, as long as RTP time says it was.
+            paused = sequence <= self._last_sequence[rows] + 1
+            unsure -= np.where(paused, head - self._floor[rows], 0)
+            self._miss(rows, np.maximum(unsure, 0))
+            self._unsure[rows] = 0
+        self._last_sequence[rows] = self._ring.last_sequence(flat, sequence)
+        self._ring.frames[flat] = EMPTY
+        self._head[rows] = self._floor[rows] = head + 1
+        self._missing[rows] = 0
+        self._spliced[rows] = False
+        self.played[rows] += 1
+
+    def _miss(self, rows: NDArray[np.intp], frames: NDArray[np.int64]) -> None:
+        """So many frames of each of `rows` did not come, or came too late."""
+        self.concealed[rows] += frames
+        if self.bursts is not None and np.count_nonzero(frames):
+            lacking = frames > 0
+            self.bursts.lose(rows[lacking], frames[lacking], self.played[rows[lacking]])
+
+    def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
+        """The frame that is due at `now` with a delay of the target, or less than a frame more."""
+        position = now - self._delay.baseline[rows] - self._delay.target[rows]
+        return self._line.frame_at(rows, position)
+
+    def _anchor_pending(self, index: NDArray[np.intp], now: float) -> None:
+        pending = self._pending[index]
+        if np.count_nonzero(pending):
+            pending &= self._newest[index] >= self._floor[index]
+        if not np.count_nonzero(pending):
+            return
+        rows = index[pending]
+        self._pending[rows] = False
+        self._rested[rows] = 0
+        first, _ = self._ring.next_frame(rows, self._floor[rows])
+        head = np.maximum(self._place_by_target(rows, now), self._floor[rows])
+        self.dropped[rows] += np.maximum(np.minimum(head, self._newest[rows]) - first, 0)
+        self._head[rows] = head
+
+    def _adapt(self, index: NDArray[np.intp], now: float) -> NDArray[np.bool_]:
+        """Move the delay towards its target by a frame; which rows wait for one frame."""
+        line = self._line
+        frame = line.frame_time[index]
+        head = self._head[index]
+        target = self._delay.target[index]
+        wait = now - self._delay.baseline[index] - line.time_of(index, head)
+        idle = self._missing[index] >= LONG_LOSS
+        known = np.where(idle, self._wait[index], wait) if np.count_nonzero(idle) else wait
+        self._wait[index] = known
+        over = wait > target + (1.0 + HYSTERESIS) * frame
+        under = wait < target - SHORTFALL * frame
+        rested = self._rested[index] + 1
+        self._rested[index] = rested
+        off = over | under
+        if np.count_nonzero(off):
+            off &= (self._newest[index] >= head) & ~self._pending[index]
+        loud = self._loud[index]
+        self._loud[index] = False
+        if not np.count_nonzero(off):
+            self._wanting[index] = 0
+            return off
+        wanting = np.where(off, self._wanting[index] + 1, 0)
+        far = wait > np.maximum(self.config.maximum_delay, target) + 2.0 * frame
+        ready = off & (rested > COOLDOWN) & (~loud | (wanting > PATIENCE))
+        acting = ready | (off & far)
+        wanting[acting] = 0
+        self._wanting[index] = wanting
+        self._rested[index[acting]] = 0
+        self._skip(index[acting & over & ~far], 1)
+        leaping = acting & far
+        if np.count_nonzero(leaping):
+            rows = index[leaping]
+            self._skip(rows, np.maximum(self._place_by_target(rows, now) - self._head[rows], 0))
+            self._wait[rows] = (
+                now - self._delay.baseline[rows] - line.time_of(rows, self._head[rows])
+            )
+        growing = acting & under
+        self.inserted[index[growing]] += 1
+        return growing
+
+    def _skip(self, rows: NDArray[np.intp], frames: int | NDArray[np.int64]) -> None:
+        if not rows.size:
+            return
+        head = self._head[rows] + frames
+        self._head[rows] = head
+        self._floor[rows] = np.maximum(self._floor[rows], head)
+        self.dropped[rows] += frames
+        self._spliced[rows] = True
+        # What was skipped is not a loss: the next frame to be played is taken as contiguous.
+        first, sequence = self._ring.next_frame(rows, head)
+        found = first < NO_FRAME
+        self._last_sequence[rows[found]] = sequence[found] - 1
+
+    def _bridge(
+        self, rows: NDArray[np.intp], moved: NDArray[np.bool_], now: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """What rows without a frame for now do, by whether it is lost, unsent, or still to come;
+        and of which the frame right behind the lost one is here."""
+        head = self._head[rows]
+        missing = self._missing[rows]
+        brief = missing < LONG_LOSS
+        waiting = self._newest[rows] >= head
+        following, sequence = self._ring.next_frame(rows, head)
+        unsent = waiting & (sequence <= self._last_sequence[rows] + 1)
+        lost = waiting & ~unsent
+        dry = ~waiting & brief
+        steps = np.where(lost | dry, 1, 0)
+        pausing = unsent & ~moved
+        if np.count_nonzero(pausing):
+            # In a pause the delay is set anew for free.
+            paused = rows[pausing]
+            wanted = self._place_by_target(paused, now) + 1
+            steps[pausing] = np.clip(wanted - head[pausing], 0, following[pausing] - head[pausing])
+        steps[moved] = 0
+        self._head[rows] = head + steps
+        self._missing[rows] = np.where(moved, missing, np.minimum(missing + 1, LONG_LOSS))
+        self._miss(rows, (lost & ~moved).astype(np.int64))
+        self._unsure[rows] += dry & ~moved
+        status = np.where(brief, CONCEALED, SILENT)
+        return status, lost & ~moved & (following == head + 1)
+
+    def payload(
+        self, rows: NDArray[np.intp], slots: NDArray[np.int32], octets: int
+    ) -> NDArray[np.uint8]:
+        """Gather uint8[k, octets] of rows that `get` has just said to play, for decoding."""
+        return self._ring.gather(rows, slots, octets)
+
+    def take_joined(self, row: int, slot: int) -> list[bytes]:
+        """All payloads of a frame that `get` has just said to play, where that is more than one
+        packet; for those that cannot be cut."""
+        return self._ring.take_joined(row, slot)
+
+    def quiet(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
+        """Tell the energy (mean square) of the frames just decoded, float32 a row.
+
+        The delay is then moved in quiet moments; rows of which nothing is told move at once.
+        """
+        mean = self._energy[rows]
+        self._loud[rows] = (energy > QUIET_ENERGY) & (energy > QUIET_SHARE * mean)
+        self._energy[rows] = np.maximum(0.95 * mean + 0.05 * energy, 0.0)
+        if self.bursts is not None:
+            self.bursts.hear(rows, energy)
+
+    def playout_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
+        """Seconds that a packet of least transit waited at the last frame, float64 a row."""
+        return np.maximum(self._wait[rows], 0.0)
+
+    def due(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """When the frame just played would have come on the quickest way lately: seconds on the
+        clock of `now`, float64 a row."""
+        media_time = self._line.time_of(rows, self._head[rows] - 1)
+        due: NDArray[np.float64] = self._delay.baseline[rows] + media_time
+        return due
+
+    def timestamps(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The RTP timestamps of the frames just played, int64 a row."""
+        return self._line.timestamps_of(rows, self._head[rows] - 1)
+
+    def target_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
+        """Seconds that the buffer aims at, float64 a row."""
+        return self._delay.target[rows]
+
+    def row_delays(self, row: int) -> tuple[float, float]:
+        """`playout_delay` and `target_delay` of one row."""
+        return max(self._wait.item(row), 0.0), self._delay.target.item(row)

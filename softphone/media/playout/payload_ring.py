@@ -1,0 +1,284 @@
+"""The rings in which encoded payloads wait: for each row, `slots` frames addressed by index.
+
+Frame `i` of a row lives in slot `i mod slots`, so putting in and taking out need no search.  A
+packet that is one frame long is one copy; any other is cut and lands in the frames it touches.
+
+The first `NEAR` octets of the slots stand apart from the rest, so that the pages of the rest are
+never touched, and cost no memory, for the rows whose frames are as short as those of G.711.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.playout.page_memory import zeros
+
+__all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
+
+EMPTY = -(1 << 62)
+NO_FRAME = int(np.iinfo(np.int64).max)
+"""Behind every frame."""
+
+NEAR = 160
+"""Octets: 20 ms of G.711 or G.722."""
+MOST_JOINED = 8
+"""Packets of 2.5 ms in a frame of 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Payloads to be stored, one for each of n distinct rows.
+
+    `frame` int64[n] is the frame index of the payload's first octet and `skip` int64[n] where in
+    that frame it goes, in octets; the payload is data[source[i], offset[i] : offset[i] +
+    length[i]].
+    """
+
+    rows: NDArray[np.intp]
+    frame: NDArray[np.int64]
+    skip: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    payload_type: NDArray[np.uint8]
+    data: NDArray[np.uint8]
+    source: NDArray[np.intp] | slice
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> Pieces:
+        """Some of them."""
+        return Pieces(
+            self.rows[chosen],
+            self.frame[chosen],
+            self.skip[chosen],
+            self.sequence[chosen],
+            self.payload_type[chosen],
+            self.data,
+            numbers(self.source)[chosen],
+            self.offset[chosen],
+            self.length[chosen],
+        )
+
+
+class RingBank:
+    """The rings of `capacity` rows.
+
+    Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds (frame 0 in
+    a row that was never opened); `sequence` int64, extended, of the packet it came in; `length`
+    int32; `payload_type` uint8.  `frames`, `sequences`, `lengths` and `types` are the same, flat,
+    by row * slots + slot.
+    """
+
+    def __init__(self, capacity: int, slots: int, octets: int) -> None:
+        self.slots = slots
+        self.octets = octets
+        cells = capacity * slots
+        # Zero until a row is opened, so that no page is touched for rows that never are.
+        self.frame = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
+        self.sequence = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
+        self.length = zeros(4 * cells).view(np.int32).reshape(capacity, slots)
+        self.payload_type = zeros(cells).reshape(capacity, slots)
+        # The same by row * slots + slot.
+        self.frames, self.sequences = self.frame.reshape(-1), self.sequence.reshape(-1)
+        self.lengths, self.types = self.length.reshape(-1), self.payload_type.reshape(-1)
+        # Payloads of several packets in one slot, by row * slots + slot: (sequence, octets).
+        self.joined: dict[int, list[tuple[int, bytes]]] = {}
+        near = min(octets, NEAR)
+        self._near = zeros(cells * near).reshape(cells, near)
+        self._far = zeros(cells * (octets - near)).reshape(cells, octets - near)
+        self._silence = np.zeros(capacity, dtype=np.uint8)
+
+    def join(self, pieces: Pieces) -> None:
+        """Put payloads that cannot be cut beside those that their frames hold already: packets
+        that are shorter than a frame.  One beyond MOST_JOINED is dropped."""
+        slots = (pieces.rows * self.slots + (pieces.frame & (self.slots - 1))).tolist()
+        sources = numbers(pieces.source)
+        for at, flat in enumerate(slots):
+            row, slot = divmod(flat, self.slots)
+            held = self.joined.get(flat)
+            if held is None:
+                length = int(self.length[row, slot])
+                first = self.gather(np.array([row]), np.array([slot]), max(length, 1))
+                held = [(int(self.sequence[row, slot]), first[0, :length].tobytes())]
+                self.joined[flat] = held
+            if len(held) < MOST_JOINED:
+                begin, source = int(pieces.offset[at]), int(sources[at])
+                octets = pieces.data[source, begin : begin + int(pieces.length[at])].tobytes()
+                held.append((int(pieces.sequence[at]), octets))
+                held.sort()
+                self.sequence[row, slot] = held[0][0]
+
+    def take_joined(self, row: int, slot: int) -> list[bytes]:
+        """The payloads that were joined in a slot, in order, once; empty where there is but one."""
+        return [octets for _, octets in self.joined.pop(row * self.slots + slot, ())]
+
+    def last_sequence(self, flat: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The sequence numbers of the last packets in the slots `flat`, whose first ones have
+        `first`; int64[k]."""
+        if not self.joined:
+            return first
+        found = first.copy()
+        for at, slot in enumerate(flat.tolist()):
+            held = self.joined.get(slot)
+            if held is not None:
+                found[at] = held[-1][0]
+        return found
+
+    def _part(self, flat: NDArray[np.integer]) -> None:
+        """What is joined there is over."""
+        for at in flat.tolist() if self.joined else ():
+            self.joined.pop(at, None)
+
+    def open(self, row: int, *, silence: int) -> None:
+        """Empty a row's ring; holes in cut frames are filled with the octet `silence`."""
+        self.clear_row(row)
+        self._silence[row] = silence
+
+    def clear_row(self, row: int) -> None:
+        """Empty one ring: with a number for its index this costs a tenth of `clear`."""
+        self.frame[row] = EMPTY
+        if self.joined:
+            self._part(row * self.slots + np.arange(self.slots))
+
+    def clear(self, rows: NDArray[np.intp]) -> None:
+        """Empty the rings of rows."""
+        self.frame[rows] = EMPTY
+        if self.joined:
+            self._part((rows[:, None] * self.slots + np.arange(self.slots)).ravel())
+
+    def store(
+        self,
+        pieces: Pieces,
+        timely: NDArray[np.bool_],
+        exact: NDArray[np.bool_],
+        single: NDArray[np.bool_],
+        frame_octets: NDArray[np.int64],
+    ) -> None:
+        """Store the `timely` of these payloads: those that are `exact` whole, the others cut into
+        frames of `frame_octets`.
+
+        One that is `single`, which cannot be cut, joins what its frame holds already.  A row may
+        have many payloads, in order, if no two of its frames share a slot.
+        """
+        whole, joining = exact & timely, single & exact & timely
+        if np.count_nonzero(joining):
+            flat = pieces.rows * self.slots + (pieces.frame & (self.slots - 1))
+            again = np.append(False, (flat[1:] == flat[:-1]) & joining[:-1])
+            joining &= again | (self.frames[flat] == pieces.frame)
+            whole &= ~joining
+        if np.count_nonzero(whole) == whole.size:
+            self.store_whole(pieces)
+            return
+        self.store_whole(pieces.select(whole))
+        if np.count_nonzero(joining):
+            self.join(pieces.select(joining))
+        cut = timely & ~exact
+        if np.count_nonzero(cut):
+            self.store_cut(pieces.select(cut), frame_octets[cut])
+
+    def store_whole(self, pieces: Pieces) -> None:
+        """Store payloads that are one frame each (`skip` 0, `length` within a slot)."""
+        if not pieces.rows.size:
+            return
+        slot = pieces.frame & (self.slots - 1)
+        flat = pieces.rows * self.slots + slot
+        self._part(flat)
+        first = int(pieces.offset[0])
+        if (pieces.offset == first).all():
+            self._copy(flat, pieces, first)
+        else:
+            for offset in np.unique(pieces.offset):
+                same = pieces.offset == offset
+                self._copy(flat[same], pieces.select(same), int(offset))
+        self.frames[flat] = pieces.frame
+        self.sequences[flat] = pieces.sequence
+        self.lengths[flat] = pieces.length
+        self.types[flat] = pieces.payload_type
+
+    def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
+        # As wide as the longest: what lies beyond a shorter one's length is never read.
+        width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
+        near = min(width, NEAR)
+        lines(self._near, 0, near)[flat] = lines(pieces.data, offset, near)[pieces.source]
+        if width > near:
+            long = pieces.length > near
+            far = lines(pieces.data, offset + near, width - near)[numbers(pieces.source)[long]]
+            lines(self._far, 0, width - near)[flat[long]] = far
+
+    def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+        """Store payloads that begin within a frame or are not one frame long.
+
+        `frame_octets` int64[n] is each row's frame.  No payload is longer than half a ring.
+        """
+        if not pieces.rows.size:
+            return
+        touched = (pieces.skip + pieces.length + frame_octets - 1) // frame_octets
+        packet = np.repeat(np.arange(pieces.rows.size), touched)
+        nth = ramp(touched)
+        frame = pieces.frame[packet] + nth
+        flat = pieces.rows[packet] * self.slots + (frame & (self.slots - 1))
+        fresh = self.frames[flat] != frame
+        silence = self._silence[pieces.rows[packet]]
+        self._near[flat[fresh]] = silence[fresh, None]
+        fresh &= frame_octets[packet] > NEAR
+        self._far[flat[fresh]] = silence[fresh, None]
+        self.frames[flat] = frame
+        self.sequences[flat] = pieces.sequence[packet]
+        self.lengths[flat] = frame_octets[packet]
+        self.types[flat] = pieces.payload_type[packet]
+        self._scatter(pieces, frame_octets)
+
+    def _scatter(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+        packet = np.repeat(np.arange(pieces.rows.size), pieces.length)
+        nth = ramp(pieces.length)
+        at, within = np.divmod(nth + pieces.skip[packet], frame_octets[packet])
+        slot = (pieces.frame[packet] + at) & (self.slots - 1)
+        octets = pieces.data[numbers(pieces.source)[packet], pieces.offset[packet] + nth]
+        flat, near = pieces.rows[packet] * self.slots + slot, within < NEAR
+        self._near[flat[near], within[near]] = octets[near]
+        far = ~near
+        self._far[flat[far], within[far] - NEAR] = octets[far]
+
+    def gather(
+        self, rows: NDArray[np.integer], slots: NDArray[np.integer], octets: int
+    ) -> NDArray[np.uint8]:
+        """uint8[k, octets] of the payloads in `slots` of `rows`."""
+        flat = rows.astype(np.intp) * self.slots + slots
+        near = min(octets, NEAR)
+        found: NDArray[np.uint8] = lines(self._near, 0, near)[flat].view(np.uint8)
+        found = found.reshape(rows.size, near)
+        if octets == near:
+            return found
+        rest = lines(self._far, 0, octets - near)[flat].view(np.uint8)
+        return np.hstack((found, rest.reshape(rows.size, octets - near)))
+
+    def next_frame(
+        self, rows: NDArray[np.intp], head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first frame at or after `head` that each of `rows` holds, and its sequence number.
+
+        Where there is none the frame is NO_FRAME.
+        """
+        frames = self.frame[rows]
+        waiting = np.where(frames >= head[:, None], frames, NO_FRAME)
+        slot = np.argmin(waiting, axis=1)
+        every = np.arange(rows.size)
+        return waiting[every, slot], self.sequence[rows, slot]
+
+
+def numbers(source: NDArray[np.intp] | slice) -> NDArray[np.intp]:
+    """What an index, or a slice in the place of one without a gap, names."""
+    return np.arange(source.start or 0, source.stop) if isinstance(source, slice) else source
+
+
+def lines(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:
+    """`width` octets of each line of `data` as one item: NumPy then copies lines, not octets."""
+    return data[:, offset : offset + width].view(f"V{width}")[:, 0]
+
+
+def ramp(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... counts[0]-1, 0, 1, ... counts[1]-1, and so on."""
+    starts = np.cumsum(counts) - counts
+    return np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(starts, counts)

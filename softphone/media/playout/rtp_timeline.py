@@ -1,0 +1,373 @@
+"""The RTP clocks of a whole bank: extended numbers, frames, and sources that start over.
+
+RFC 3550 A.1 and 8.2 in arrays: sequence numbers and timestamps are extended over their wrap; a
+packet of another SSRC, or one whose clock has jumped, starts the row over, but only once a second
+one has followed it in sequence, so that a stray packet disturbs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.playout.batch_rounds import Runs
+from softphone.media.playout.frame import Arrivals
+
+__all__ = ["Claims", "TimelineBank", "Verdicts"]
+
+MAX_DROPOUT = 3000
+JUMP = 1.0
+JUMP_IN_PAUSE = 0.1
+"""Seconds of change in transit after which the sender's clock must have jumped."""
+REMEMBERED = 64
+"""Sequence numbers that a packet may be behind: as far back duplicates are known."""
+
+
+Place: TypeAlias = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
+]
+"""Where packets are by what they claim: ahead of the highest in sequence and moved from its
+timestamp; sequence and timestamp extended; seconds since the row's origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What n packets say of themselves, and when they came.
+
+    `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `arrival` float64[n]; `sound`
+    bool[n]: the timestamp of what is no sound says when it began (RFC 4733 2.1), not when it was
+    sent, so nothing is concluded from it.
+    """
+
+    sequence: NDArray[np.uint16]
+    timestamp: NDArray[np.uint32]
+    ssrc: NDArray[np.uint32]
+    arrival: NDArray[np.float64]
+    sound: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, arrivals: Arrivals, source: NDArray[np.intp] | slice) -> Claims:
+        """What some of `arrivals` say."""
+        return cls(
+            arrivals.sequence[source],
+            arrivals.timestamp[source],
+            arrivals.ssrc[source],
+            arrivals.arrival[source],
+            arrivals.length[source] > 0,
+        )
+
+    def take(self, chosen: NDArray[np.intp]) -> Claims:
+        """Some of them."""
+        return Claims(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What n packets are, one for each of n distinct rows.
+
+    `taken` bool[n]: it belongs to the row's source and is no duplicate; `started` bool[n]: the
+    row starts over with it; `forward` bool[n]: it is the highest in sequence so far; `sequence`
+    and `timestamp` int64[n], extended; `media_time` float64[n], its timestamp in seconds since
+    the row's origin.
+    """
+
+    taken: NDArray[np.bool_]
+    started: NDArray[np.bool_]
+    forward: NDArray[np.bool_]
+    sequence: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    media_time: NDArray[np.float64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> Verdicts:
+        """Some of them."""
+        return Verdicts(
+            self.taken[chosen],
+            self.started[chosen],
+            self.forward[chosen],
+            self.sequence[chosen],
+            self.timestamp[chosen],
+            self.media_time[chosen],
+        )
+
+
+class TimelineBank:
+    """The clocks of `capacity` rows.
+
+    Read-only to others, [capacity]: `opened` bool; `ssrc` uint32; `frame_ticks`,
+    `octets_per_tick`, `frame_octets` int64; `frame_time` float64, seconds; `duplicates` and
+    `resynchronized` int64 counters.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.opened = np.zeros(capacity, dtype=np.bool_)
+        self.ssrc = np.zeros(capacity, dtype=np.uint32)
+        self.frame_ticks = np.ones(capacity, dtype=np.int64)
+        self.octets_per_tick = np.zeros(capacity, dtype=np.int64)
+        self.frame_octets = np.ones(capacity, dtype=np.int64)
+        self.frame_time = np.ones(capacity)
+        self.duplicates = np.zeros(capacity, dtype=np.int64)
+        self.resynchronized = np.zeros(capacity, dtype=np.int64)
+        self._rate = np.ones(capacity)
+        self._heard = np.zeros(capacity, dtype=np.bool_)
+        self._top_sequence = np.zeros(capacity, dtype=np.int64)
+        self._top_timestamp = np.zeros(capacity, dtype=np.int64)
+        self._clock_origin = np.zeros(capacity, dtype=np.int64)
+        self._frame_origin = np.zeros(capacity, dtype=np.int64)
+        self._seen = np.zeros(capacity, dtype=np.uint64)
+        self._doubted = np.zeros(capacity, dtype=np.bool_)
+        self._candidate_ssrc = np.zeros(capacity, dtype=np.uint32)
+        self._candidate_sequence = np.zeros(capacity, dtype=np.uint16)
+
+    def open(
+        self,
+        row: int,
+        *,
+        clock_rate_hz: int,
+        frame_ticks: int,
+        octets_per_tick: int,
+        afresh: bool = True,
+    ) -> None:
+        """Start a row, `afresh` with its counters."""
+        self.opened[row] = True
+        self.ssrc[row] = 0
+        self.frame_ticks[row] = frame_ticks
+        self.octets_per_tick[row] = octets_per_tick
+        self.frame_octets[row] = max(frame_ticks * octets_per_tick, 1)
+        self.frame_time[row] = frame_ticks / clock_rate_hz
+        self._rate[row] = clock_rate_hz
+        self._heard[row] = self._doubted[row] = False
+        if afresh:
+            self.duplicates[row] = self.resynchronized[row] = 0
+
+    def close(self, row: int) -> None:
+        """Ignore a row."""
+        self.opened[row] = False
+        self._heard[row] = False
+
+    def judge(
+        self,
+        rows: NDArray[np.intp],
+        claims: Claims,
+        *,
+        expected: NDArray[np.float64],
+        idle: NDArray[np.bool_],
+    ) -> Verdicts:
+        """Judge one packet of each of `rows`.
+
+        `expected` is the row's least transit lately; an `idle` row takes a new source at once.
+        """
+        sequence, timestamp, ssrc = claims.sequence, claims.timestamp, claims.ssrc
+        place = self._read(rows, claims)
+        ahead, moved, number, ticks, media_time = place
+        last = self._top_timestamp[rows]
+        heard = self._heard[rows]
+        drift = np.abs(claims.arrival - media_time - expected)
+        foreign = ssrc != self.ssrc[rows]
+        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if np.count_nonzero(idle) else JUMP
+        jumped = (drift > bound) | (moved < 0)
+        foreign |= claims.sound & (ahead > 0) & jumped
+        foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
+        if np.count_nonzero((ahead == 1) & ~foreign) == rows.size:
+            return self._advance(rows, claims, place, foreign)
+        started = foreign.copy()
+        if np.count_nonzero(foreign):
+            started[foreign] = self._believe(
+                rows[foreign], sequence[foreign], ssrc[foreign], (idle | ~heard)[foreign]
+            )
+            self._start(rows[started], sequence[started], timestamp[started], ssrc[started])
+            number = np.where(started, sequence, number)
+            ticks = np.where(started, timestamp, ticks)
+            media_time = np.where(started, 0.0, media_time)
+            ahead = np.where(started, 0, ahead)
+        known = ~foreign
+        self._doubted[rows] &= foreign
+        fresh = started | (known & self._remember(rows, ahead, known))
+        forward = fresh & (started | (ahead > 0))
+        self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
+        self._top_timestamp[rows] = np.where(forward & claims.sound, ticks, last)
+        return Verdicts(fresh, started, forward, number, ticks, media_time)
+
+    def going_on(
+        self,
+        rows: NDArray[np.intp],
+        claims: Claims,
+        *,
+        expected: NDArray[np.float64],
+        idle: NDArray[np.bool_],
+    ) -> NDArray[np.intp]:
+        """The places of the packets, any number of each row, that only go on with their row's
+        source; sorted by row, and in each by sequence.
+
+        They are those of which `judge`, asked for one packet after the other in that order, would
+        find none foreign, and none wakes an idle row: that begins anew with its first new sound.
+        A stranger's packet, or one whose clock has jumped, ends it for its row.
+        """
+        ahead = self._ahead(rows, claims.sequence)
+        own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows]
+        own &= (ahead > -REMEMBERED) & (ahead <= MAX_DROPOUT)
+        # A digit dialed in a pause, or what is sent once more, is many packets too.
+        own &= ~idle | ~claims.sound | (ahead <= 0)
+        order = rows.argsort(kind="stable")
+        if np.count_nonzero(own) != own.size:
+            order = order[Runs(rows[order]).leading(own[order])]
+        order = order[np.lexsort((ahead[order], rows[order]))]
+        rows, claims, expected = rows[order], claims.take(order), expected[order]
+        return order[self._steady(rows, Runs(rows), claims, expected)]
+
+    def _steady(
+        self, rows: NDArray[np.intp], runs: Runs, claims: Claims, expected: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Which packets of runs in order of sequence come before the first whose clock jumps."""
+        ahead, moved, _, _, media_time = self._read(rows, claims)
+        transit = claims.arrival - media_time
+        least = np.minimum(runs.before(runs.lowest(transit), np.inf), expected)
+        guiding = claims.sound & (ahead > 0)
+        highest = -runs.lowest(np.where(guiding, -moved, 0))
+        jumped = (np.abs(transit - least) > JUMP) | (moved < runs.before(highest, 0))
+        return runs.leading(~(guiding & jumped))
+
+    def _ahead(self, rows: NDArray[np.intp], sequence: NDArray[np.uint16]) -> NDArray[np.int64]:
+        """How far each packet is ahead of the highest in sequence of its row, int64[n]."""
+        top = self._top_sequence[rows].astype(np.uint16)
+        return (sequence - top).astype(np.int16).astype(np.int64)
+
+    def _read(self, rows: NDArray[np.intp], claims: Claims) -> Place:
+        ahead = self._ahead(rows, claims.sequence)
+        last = self._top_timestamp[rows]
+        moved = (claims.timestamp - last.astype(np.uint32)).astype(np.int32).astype(np.int64)
+        number, ticks = self._top_sequence[rows] + ahead, last + moved
+        return ahead, moved, number, ticks, (ticks - self._clock_origin[rows]) / self._rate[rows]
+
+    def judge_runs(self, rows: NDArray[np.intp], runs: Runs, claims: Claims) -> Verdicts:
+        """Judge runs that go on with their source, as `going_on` says."""
+        ahead, moved, number, ticks, media_time = self._read(rows, claims)
+        seen, every = self._seen[rows], rows[runs.ends]
+        bits = np.uint64(1) << np.maximum(-ahead, 0).astype(np.uint64)
+        double = (ahead == runs.before(ahead, -REMEMBERED)) | ((ahead <= 0) & (seen & bits != 0))
+        np.add.at(self.duplicates, rows[double], 1)
+        fresh = ~double
+        forward = fresh & (ahead > 0)
+        self._remember_runs(every, runs, ahead)
+        self._top_sequence[every] += np.maximum(ahead[runs.ends], 0)
+        guiding = np.where(forward & claims.sound, moved, 0)
+        self._top_timestamp[every] += np.maximum.reduceat(guiding, runs.starts)
+        self._doubted[every] = False
+        return Verdicts(fresh, np.zeros_like(fresh), forward, number, ticks, media_time)
+
+    def _remember_runs(self, rows: NDArray[np.intp], runs: Runs, ahead: NDArray[np.int64]) -> None:
+        """Note the runs of k `rows` in their windows of sequence numbers."""
+        climb = np.maximum(ahead[runs.ends], 0)
+        behind = climb.repeat(runs.lengths) - ahead
+        # NumPy shifts by more than there are bits to nothing.
+        bits = np.uint64(1) << behind.astype(np.uint64)
+        kept = self._seen[rows] << climb.astype(np.uint64)
+        self._seen[rows] = kept | np.bitwise_or.reduceat(bits, runs.starts)
+
+    def _advance(
+        self,
+        rows: NDArray[np.intp],
+        claims: Claims,
+        place: Place,
+        foreign: NDArray[np.bool_],
+    ) -> Verdicts:
+        """The verdicts where each packet is the next one of its source; `place` says where it is
+        in sequence, in ticks and in seconds, `foreign` is nowhere true."""
+        _, _, number, ticks, media_time = place
+        self._doubted[rows] = False
+        self._seen[rows] = self._seen[rows] << np.uint64(1) | np.uint64(1)
+        self._top_sequence[rows] = number
+        if np.count_nonzero(claims.sound) == rows.size:
+            self._top_timestamp[rows] = ticks
+        else:
+            sound = claims.sound
+            self._top_timestamp[rows[sound]] = ticks[sound]
+        known = ~foreign
+        return Verdicts(known, foreign, known, number, ticks, media_time)
+
+    def _believe(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        ssrc: NDArray[np.uint32],
+        at_once: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which strangers replace the source: the second in sequence (RFC 3550 A.1 bad_seq)."""
+        following = (self._candidate_sequence[rows] == sequence) & (
+            self._candidate_ssrc[rows] == ssrc
+        )
+        believed: NDArray[np.bool_] = at_once | (self._doubted[rows] & following)
+        self._doubted[rows] = ~believed
+        self._candidate_ssrc[rows] = ssrc
+        self._candidate_sequence[rows] = sequence + np.uint16(1)
+        return believed
+
+    def _start(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+    ) -> None:
+        self.resynchronized[rows] += self._heard[rows]
+        self._heard[rows] = True
+        self.ssrc[rows] = ssrc
+        self._clock_origin[rows] = timestamp
+        self._frame_origin[rows] = timestamp
+        self._seen[rows] = 1
+        self._top_sequence[rows] = sequence
+        self._top_timestamp[rows] = timestamp
+
+    def _remember(
+        self, rows: NDArray[np.intp], ahead: NDArray[np.int64], known: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Note the packets in each row's window of sequence numbers; which are no duplicates."""
+        seen = self._seen[rows]
+        behind = np.minimum(np.maximum(-ahead, 0), REMEMBERED - 1).astype(np.uint64)
+        forward = np.minimum(np.maximum(ahead, 0), REMEMBERED - 1).astype(np.uint64)
+        bit = np.uint64(1) << behind
+        double = (ahead <= 0) & (seen & bit != 0)
+        shifted = np.where(ahead >= REMEMBERED, np.uint64(0), seen << forward)
+        self._seen[rows] = np.where(known, np.where(ahead > 0, shifted, seen) | bit, seen)
+        self.duplicates[rows[double & known]] += 1
+        fresh: NDArray[np.bool_] = ~double
+        return fresh
+
+    def locate(
+        self, rows: NDArray[np.intp], timestamp: NDArray[np.int64], movable: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The frame that each timestamp falls into, and how many ticks after its beginning.
+
+        Where `movable`, the grid of frames moves to the packet, and frame numbers keep growing:
+        a sender whose clock is off the grid after a pause is back on it, and its packets are whole
+        frames again.
+        """
+        ticks = timestamp - self._frame_origin[rows]
+        frame, rest = np.divmod(ticks, self.frame_ticks[rows])
+        off = movable & (rest != 0)
+        if np.count_nonzero(off):
+            # A row's other packets are seen from its new grid, too.
+            self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
+            ticks = timestamp - self._frame_origin[rows]
+            frame, rest = np.divmod(ticks, self.frame_ticks[rows])
+        return frame, rest
+
+    def frame_at(
+        self, rows: NDArray[np.intp], media_time: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """The frame of each row that `media_time` falls into."""
+        shift = self._clock_origin[rows] - self._frame_origin[rows]
+        ticks = media_time * self._rate[rows] + shift
+        return np.floor(ticks / self.frame_ticks[rows] + 1e-6).astype(np.int64)
+
+    def time_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The media time at which a frame of each row begins, seconds."""
+        shift = self._frame_origin[rows] - self._clock_origin[rows]
+        return (frame * self.frame_ticks[rows] + shift) / self._rate[rows]
+
+    def timestamps_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The RTP timestamps at which a frame of each row begins."""
+        begins: NDArray[np.int64] = self._frame_origin[rows] + frame * self.frame_ticks[rows]
+        return begins & 0xFFFFFFFF

@@ -1,0 +1,293 @@
+"""A stream's statistics, read from the bank (RFC 3550 section 6.4, RFC 3611 4.7, ITU-T G.107).
+
+`fill_numbers` and `fill_reports` write them into rows of an array, which may lie in memory that
+another process reads; `read` makes a `StreamStatistics` of such a row.  `snapshot` does without the
+array, which for one row alone would take the most of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import IntEnum, auto
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.events import StreamStatistics, VoiceQuality
+from softphone.media.bank import FRAME, FRAME_MS, LATENESS_BOUNDS_MS, Stream, StreamBank, remembers
+from softphone.media.interface import StreamHandle
+from softphone.media.playout import PlayoutConfig
+from softphone.media.quality.e_model import mean_opinion_score
+from softphone.media.quality.voip_metrics import Counted, Measurement, quality_of, voice_quality
+from softphone.rtp import VoipMetrics
+
+__all__ = ["COLUMNS", "Column", "fill_numbers", "fill_reports", "read", "snapshot"]
+
+Table = npt.NDArray[np.float64]
+
+
+class Column(IntEnum):
+    """The columns of the array before those of the lateness histogram; NaN is None."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
+
+    # The bank's counters, in its order.
+    PACKETS_SENT = auto()
+    OCTETS_SENT = auto()
+    STARVED = auto()
+    PACKETS_RECEIVED = auto()
+    OCTETS_RECEIVED = auto()
+    MALFORMED = auto()
+    WRONG_SOURCE = auto()
+    # What is asked of others, or worked out.
+    LOST = auto()
+    JITTER_MS = auto()
+    PLAYOUT_DELAY = auto()
+    CONCEALED = auto()
+    LATE = auto()
+    DUPLICATES = auto()
+    REMOTE_SSRC = auto()
+    # What is counted of bursts and gaps; NaN in the first for a row that is not measured.
+    FRAMES = auto()
+    MISSED = auto()
+    STRETCHES = auto()
+    BURSTS = auto()
+    BURST_MISSED = auto()
+    BURST_FRAMES = auto()
+    IN_BURST = auto()
+    EXPECTED = auto()
+    TARGET_DELAY = auto()
+    SPEECH = auto()
+    # From here on they are a stream's objects', not the bank's arrays'.
+    NOT_AUTHENTIC = auto()
+    REPLAYED = auto()
+    NOT_SRTP = auto()
+    SINK_DROPPED = auto()
+    ROUND_TRIP_TIME = auto()
+    REMOTE_FRACTION_LOST = auto()
+    REMOTE_JITTER_MS = auto()
+    REMOTE_LOST = auto()
+    NOISE = auto()
+    ENHANCED = auto()
+    PACKET_TIME = auto()
+
+
+REMOTE_METRICS = VoipMetrics.__slots__[2:]
+"""What extended reports of the far end say, in columns after the named ones; all NaN: nothing."""
+
+LATENESS = len(Column) + len(REMOTE_METRICS)
+COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
+"""How many numbers there are of a stream."""
+
+
+def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
+    """Write what the bank counts of `rows`, k of them, into `table` float64[k, COLUMNS]."""
+    fields = (
+        (Column.LOST, np.maximum(bank.reception.cumulative_lost(rows), 0)),
+        (Column.JITTER_MS, bank.reception.jitter[rows] / bank.clock_rate[rows] * 1e3),
+        (Column.PLAYOUT_DELAY, bank.playout.playout_delay(rows)),
+        (Column.CONCEALED, bank.playout.concealed[rows]),
+        (Column.LATE, bank.playout.late[rows]),
+        (Column.DUPLICATES, bank.playout.duplicates[rows]),
+        (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
+    )
+    table[:, : Column.LOST] = bank.told[:, rows].T
+    for column, values in fields:
+        table[:, column] = values
+    table[:, LATENESS:] = bank.lateness[rows]
+    _fill_bursts(bank, rows, table)
+
+
+def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
+    bursts = bank.playout.bursts
+    if bursts is None or not np.count_nonzero(bursts.measured[rows]):
+        table[:, Column.FRAMES] = math.nan
+        return
+    first, stop = Column.FRAMES, Column.IN_BURST + 1
+    table[:, first:stop] = bursts.numbers(rows, bank.playout.played[rows]).T
+    table[~bursts.measured[rows], first] = math.nan
+    table[:, Column.EXPECTED] = bank.reception.expected(rows)
+    table[:, Column.TARGET_DELAY] = bank.playout.target_delay(rows)
+    table[:, Column.SPEECH] = bursts.speech[rows]
+
+
+def _row_numbers(bank: StreamBank, row: int) -> list[float]:
+    """What `fill_numbers` writes of one row, and NaN where it writes nothing."""
+    playout, bursts = bank.playout, bank.playout.bursts
+    expected, lost = bank.reception.row_numbers(row)
+    delay, target = playout.row_delays(row)
+    numbers = [math.nan] * COLUMNS
+    numbers[: Column.FRAMES] = (
+        *bank.told[:, row].tolist(),
+        max(lost, 0),
+        bank.reception.jitter.item(row) / bank.clock_rate.item(row) * 1e3,
+        delay,
+        playout.concealed.item(row),
+        playout.late.item(row),
+        playout.duplicates.item(row),
+        bank.remote_ssrc.item(row),
+    )
+    if bursts is not None and bursts.measured[row]:
+        numbers[Column.FRAMES : Column.NOT_AUTHENTIC] = (
+            *bursts.row_numbers(row, playout.played.item(row)),
+            expected,
+            target,
+            bursts.speech.item(row),
+        )
+    numbers[LATENESS:] = bank.lateness[row].tolist()
+    return numbers
+
+
+def fill_reports(bank: StreamBank, stream: Stream, values: Table | list[float]) -> None:
+    """Write what a stream's objects count, and the far end reports, into COLUMNS numbers."""
+    failures, remote = stream.failures(), stream.remote_report
+    rate = int(bank.clock_rate[stream.handle.row])
+    told: tuple[float | None, ...] = (
+        failures.authentication,
+        failures.replayed,
+        failures.malformed,
+        0 if stream.sink is None else stream.sink.dropped_samples,
+        stream.round_trip_time,
+        None if remote is None else remote.fraction_lost,
+        None if remote is None or remote.jitter is None else remote.jitter / rate * 1e3,
+        None if remote is None else remote.cumulative_lost,
+    )
+    values[Column.NOT_AUTHENTIC : Column.NOISE] = [
+        math.nan if value is None else value for value in told
+    ]
+    if not math.isnan(values[Column.FRAMES]):
+        values[Column.NOISE : len(Column)] = _heard(bank, stream)
+    metrics = stream.remote_metrics
+    values[len(Column) : LATENESS] = [
+        math.nan if metrics is None else getattr(metrics, name) for name in REMOTE_METRICS
+    ]
+
+
+def _heard(bank: StreamBank, stream: Stream) -> tuple[float, float, float]:
+    """The energy of the noise, whether the codec conceals, and the time of a packet."""
+    floor, enhanced, codec = math.nan, False, stream.receive_codec
+    if codec is not None and stream.sink is not None:
+        concealment = bank.concealment(codec.sample_rate * FRAME_MS // 1000)
+        floor = concealment.noise_energy(stream.handle.row)
+        enhanced = remembers(codec) and codec.conceals
+    spec = stream.spec
+    return floor, enhanced, FRAME if spec is None else spec.ptime_ms / 1e3
+
+
+def snapshot(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
+    """What there is to say about a stream now.  Raises StaleHandle."""
+    stream = bank.stream(handle)
+    numbers = _row_numbers(bank, handle.row)
+    fill_reports(bank, stream, numbers)
+    return _statistics(numbers)
+
+
+def read(values: Table) -> StreamStatistics:
+    """The statistics that float64[COLUMNS] say."""
+    return _statistics(values.tolist())
+
+
+def _statistics(numbers: list[float]) -> StreamStatistics:
+    # In the order of `Column`, names for those that all have: one is made at the end of every call.
+    sent, octets_sent, starved, received, octets, malformed, wrong_source = numbers[:7]
+    lost, jitter, delay, concealed, late, duplicates = numbers[7:13]
+    not_authentic, replayed, not_srtp, dropped = numbers[_OBJECTS : _OBJECTS + 4]
+    round_trip, remote_lost, remote_jitter = map(_told, numbers[_OBJECTS + 4 : _OBJECTS + 7])
+    remote_quality = _remote_quality(numbers[len(Column) : LATENESS])
+    if not received:
+        lost = delay = 0.0
+    return StreamStatistics(
+        packets_sent=int(sent),
+        octets_sent=int(octets_sent),
+        packets_received=int(received),
+        octets_received=int(octets),
+        cumulative_lost=int(lost),
+        fraction_lost=lost / (lost + received) if received else 0.0,
+        interarrival_jitter_ms=jitter,
+        round_trip_time_ms=None if round_trip is None else round_trip * 1e3,
+        playout_delay_ms=delay * 1e3,
+        concealed=int(concealed),
+        discarded_late=int(late),
+        duplicates=int(duplicates),
+        authentication_failures=int(not_authentic),
+        replayed=int(replayed),
+        malformed=int(malformed) + int(not_srtp),
+        wrong_source=int(wrong_source),
+        sink_dropped_samples=int(dropped),
+        source_starved_frames=int(starved),
+        remote_fraction_lost=remote_lost,
+        remote_jitter_ms=remote_jitter,
+        mos=_opinion(int(received), int(lost + late), round_trip, delay),
+        remote_mos=_remote_opinion(numbers, remote_quality),
+        remote_ssrc=int(numbers[Column.REMOTE_SSRC]) if received else None,
+        quality=_quality(numbers, remote_quality),
+        remote_quality=remote_quality,
+        lateness_bounds_ms=LATENESS_BOUNDS_MS,
+        lateness=tuple(map(int, numbers[LATENESS:])),
+    )
+
+
+_OBJECTS = Column.NOT_AUTHENTIC
+
+
+def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQuality | None:
+    """The metrics of a row that is measured and has received something."""
+    if math.isnan(numbers[Column.FRAMES]) or not numbers[Column.PACKETS_RECEIVED]:
+        return None
+    counted = Counted(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
+    return voice_quality(
+        Measurement(
+            int(numbers[Column.EXPECTED]),
+            int(numbers[Column.LOST]),
+            int(numbers[Column.LATE]),
+            counted,
+            round_trip=_told(numbers[Column.ROUND_TRIP_TIME]),
+            far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
+            playout_delay=numbers[Column.PLAYOUT_DELAY],
+            target_delay=numbers[Column.TARGET_DELAY],
+            maximum_delay=PlayoutConfig().maximum_delay,
+            packet_time=numbers[Column.PACKET_TIME],
+            energy=numbers[Column.SPEECH],
+            noise=_told(numbers[Column.NOISE]),
+            enhanced=bool(numbers[Column.ENHANCED]),
+        )
+    )
+
+
+def _remote_quality(values: Sequence[float]) -> VoiceQuality | None:
+    if math.isnan(values[0]):
+        return None
+    return quality_of(VoipMetrics(0, 0, *map(int, values)))
+
+
+def _remote_opinion(numbers: Sequence[float], told: VoiceQuality | None) -> float | None:
+    """MOS of what the far end hears: what it says, or what its plain reports let expect.
+
+    Those say nothing of its buffer, which is taken for two jitters and a frame.
+    """
+    if told is not None and told.mos_conversational is not None:
+        return told.mos_conversational
+    lost, sent = _told(numbers[Column.REMOTE_LOST]), numbers[Column.PACKETS_SENT]
+    if lost is None or not sent:
+        return None
+    round_trip = _told(numbers[Column.ROUND_TRIP_TIME]) or 0.0
+    jitter = (_told(numbers[Column.REMOTE_JITTER_MS]) or 0.0) / 1e3
+    one_way = round_trip / 2 + 2 * jitter + 2 * FRAME
+    return mean_opinion_score(one_way, max(lost, 0.0) / sent)
+
+
+def _told(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _opinion(
+    received: int, missing: int, round_trip: float | None, playout_delay: float
+) -> float | None:
+    """MOS of what is heard here: half the round trip, the buffer and a frame are the delay."""
+    if not received:
+        return None
+    one_way = (round_trip or 0.0) / 2 + playout_delay + FRAME
+    return mean_opinion_score(one_way, missing / (received + missing))

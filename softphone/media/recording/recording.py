@@ -1,0 +1,165 @@
+"""A recording of both sides of a call, written beside the media and not within it.
+
+What is heard and said is laid aside as it comes; five times a second it is encoded and written, in
+the loop, between the phases.  What is more than a backlog's worth is lost and counted, so that a
+slow disk harms the recording only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from softphone.media.interface import MediaError, PcmBlock
+from softphone.media.recording.recording_file import RecordingFile
+from softphone.media.recording.stereo_timeline import Side, StereoTimeline
+
+__all__ = ["Recording"]
+
+PERIOD = 0.2
+LONGEST_BACKLOG = 500
+"""Blocks that may wait: five seconds of both sides."""
+
+
+class _Ear:
+    """The sink of one side."""
+
+    def __init__(self, side: Side, take: Callable[[Side, PcmBlock], None]) -> None:
+        self._side, self._take = side, take
+        self.clock_rate_hz = 0
+        self.dropped_samples = 0
+
+    def write(self, block: PcmBlock) -> None:
+        self._take(self._side, block)
+
+
+class Recording:
+    """`near` and `far` are its sinks.  It needs a running loop.
+
+    Raises ConfigurationError for a file that cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.file = RecordingFile(path)
+        self.near, self.far = _Ear(Side.NEAR, self._take), _Ear(Side.FAR, self._take)
+        self.lost_blocks = 0
+        self._timeline = StereoTimeline(self.file.rate)
+        self._backlog: list[tuple[Side, PcmBlock, bool]] = []
+        self._paused = False
+        self._failed: Callable[[str], None] = lambda _: None
+        self._forbidden: Callable[[], str] = str
+        self._reason = ""
+        self._closed = False
+        self._timer = asyncio.get_running_loop().call_later(PERIOD, self._visit)
+        self._detach: Callable[[], None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it will be."""
+        return self.file.path
+
+    @property
+    def paused(self) -> bool:
+        """Whether silence is recorded in the place of what is said."""
+        return self._paused
+
+    @property
+    def problem(self) -> str:
+        """Why it could not go on; "" while it can."""
+        return self._reason
+
+    @property
+    def seconds(self) -> float:
+        """How much has been written."""
+        return self._timeline.seconds
+
+    def watch(
+        self,
+        *,
+        failed: Callable[[str], None],
+        forbidden: Callable[[], str],
+        detach: Callable[[], None],
+    ) -> None:
+        """Who is told.
+
+        `failed` is called once, with a reason, when it cannot go on; `forbidden` is asked before
+        each write, and gives a reason why not to record any more; `detach` is called when it is
+        closed, to take its sinks off.
+        """
+        self._failed, self._forbidden, self._detach = failed, forbidden, detach
+
+    def pause(self) -> None:
+        """Record silence in the place of both sides, from now on: for what nobody may keep."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Record what is said again."""
+        self._paused = False
+
+    def _take(self, side: Side, block: PcmBlock) -> None:
+        if self._closed or self._reason:
+            return
+        if len(self._backlog) >= LONGEST_BACKLOG:
+            self.lost_blocks += 1
+            return
+        self._backlog.append((side, block, self._paused))
+
+    def _visit(self) -> None:
+        self._write(last=False)
+        if not (self._closed or self._reason):
+            self._timer = asyncio.get_running_loop().call_later(PERIOD, self._visit)
+
+    def _write(self, *, last: bool) -> None:
+        backlog, self._backlog = self._backlog, []
+        if self._reason:
+            return
+        reason = self._forbidden()
+        if reason:
+            self._fail(reason)
+            return
+        for side, block, paused in backlog:
+            self._timeline.paused = paused
+            self._timeline.add(side, block)
+        frames = self._timeline.take(last=last)
+        if not len(frames):
+            return
+        try:
+            self.file.write(frames, self._timeline.clock_rate_hz)
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+
+    def _fail(self, reason: str) -> None:
+        self._reason = reason
+        self._failed(reason)
+
+    def close(self) -> None:
+        """Write the rest and give the file its name; a second call does nothing.
+
+        Raises MediaError when it is cut short: what there is stays beside its name, as ".part".
+        """
+        if self._closed:
+            return
+        if self._detach is not None:
+            self._detach()
+        self._write(last=True)
+        self._closed = True
+        self._timer.cancel()
+        try:
+            self.file.close()
+        except MediaError as error:
+            if not self._reason:
+                self._fail(str(error))
+            raise
+        if self._reason:
+            raise MediaError(f"the recording in {self.path} is cut short: {self._reason}")
+
+    def discard(self) -> None:
+        """Give it up: no file is left."""
+        if not self._closed:
+            if self._detach is not None:
+                self._detach()
+            self._closed = True
+            self._timer.cancel()
+            self.file.discard()

@@ -1,0 +1,142 @@
+"""Files that recordings go to: WAV, and by PyAV whatever container its name asks for.
+
+They are made under another name (`path` + ".part"), for their owner only, and get their own at the
+end.  PyAV is loaded for the files that need it.
+"""
+
+from __future__ import annotations
+
+import os
+import wave
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio.part_file import PartFile
+
+__all__ = ["RecordingFile"]
+
+CODECS = {
+    ".ogg": ("ogg", "libopus"),
+    ".opus": ("ogg", "libopus"),
+    ".webm": ("webm", "libopus"),
+    ".mka": ("matroska", "libopus"),
+    ".mkv": ("matroska", "libopus"),
+    ".mp4": ("mp4", "aac"),
+    ".m4a": ("mp4", "aac"),
+    ".flac": ("flac", "flac"),
+    ".mp3": ("mp3", "libmp3lame"),
+}
+
+
+class _Encoder(Protocol):
+    def write(self, frames: NDArray[np.int16]) -> None:
+        """Append int16[n, 2]."""
+
+    def finish(self) -> None:
+        """Bring the file to its end."""
+
+
+class _Wav:
+    def __init__(self, file: IO[bytes], rate: int) -> None:
+        self._writer = wave.Wave_write(file)
+        self._writer.setnchannels(2)
+        self._writer.setsampwidth(2)
+        self._writer.setframerate(rate)
+
+    def write(self, frames: NDArray[np.int16]) -> None:
+        self._writer.writeframes(frames.astype("<i2").tobytes())
+
+    def finish(self) -> None:
+        self._writer.close()
+
+
+class _Av:
+    def __init__(self, file: IO[bytes], rate: int, container: str, codec: str) -> None:
+        import av
+
+        self._av = av
+        self._container: Any = av.open(file, "w", format=container)
+        stream: Any = self._container.add_stream(codec, rate=rate)
+        stream.layout = "stereo"
+        self._stream = stream
+        self._rate = rate
+        self._position = 0
+
+    def write(self, frames: NDArray[np.int16]) -> None:
+        frame = self._av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(frames).reshape(1, -1), format="s16", layout="stereo"
+        )
+        frame.sample_rate, frame.pts = self._rate, self._position
+        self._position += len(frames)
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def finish(self) -> None:
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+        self._container.close()
+
+
+class RecordingFile:
+    """One file; `open` is done at the first frames, when the rate is known.
+
+    Raises ConfigurationError when it exists, cannot be written, or its kind is not known.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in (".wav", *CODECS):
+            known = " ".join(sorted((".wav", *CODECS)))
+            raise ConfigurationError(f"{self.path}: a recording's name ends in one of {known}")
+        self._own = PartFile(self.path)
+        self.part, self._file = self._own.part, self._own.file
+        self._encoder: _Encoder | None = None
+        self._closed = False
+
+    @property
+    def rate(self) -> int:
+        """The rate that its kind demands, 0 for any."""
+        opus = CODECS.get(self.path.suffix.lower(), ("", ""))[1] == "libopus"
+        return 48_000 if opus else 0
+
+    def write(self, frames: NDArray[np.int16], clock_rate_hz: int) -> None:
+        """Append int16[n, 2].  Raises OSError, as a full disk does, whatever the kind of file."""
+        if self._encoder is None:
+            self._encoder = self._make(clock_rate_hz)
+        self._encoder.write(frames)
+        self._file.flush()
+
+    def _make(self, rate: int) -> _Encoder:
+        kind = CODECS.get(self.path.suffix.lower())
+        return _Wav(self._file, rate) if kind is None else _Av(self._file, rate, *kind)
+
+    def close(self) -> None:
+        """Finish it and give it its name; a second call does nothing.
+
+        Raises MediaError when it cannot be finished: what there is stays beside it.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._own.finish(self._end)
+
+    def _end(self) -> None:
+        if self._encoder is None:
+            self._encoder = self._make(self.rate or 8000)
+        self._encoder.finish()
+
+    def discard(self) -> None:
+        """No file is left.  After `close` this does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(OSError):  # a full disk may complain once more
+            if self._encoder is not None:
+                self._encoder.finish()
+        self._own.discard()

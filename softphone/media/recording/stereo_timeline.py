@@ -1,0 +1,95 @@
+"""Both sides of a call side by side: two channels, aligned by media time, with pauses for secrets.
+
+`StereoTimeline` takes blocks of either side and gives frames of both.  What one side lacks is
+silence; so is all that is said while it is paused.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.media.audio.resample import ResampleStream
+from softphone.media.interface import Pcm, PcmBlock
+
+__all__ = ["Side", "StereoTimeline"]
+
+TOLERANCE = 0.01
+"""Seconds that a block may be off without being moved: rates are converted in blocks."""
+PATIENCE = 0.5
+"""Seconds that one side waits for the other."""
+LONGEST_GAP = 600.0
+"""Seconds of silence that one gap may add."""
+
+
+class Side(IntEnum):
+    """The channels: ours is the left one."""
+
+    NEAR = 0
+    FAR = 1
+
+
+class _Track:
+    """One side: samples that wait, and where the next one stands."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Pcm] = []
+        self.end = 0
+        self.converter: ResampleStream | None = None
+
+    def add(self, pcm: Pcm, at: int, tolerance: int, longest: int) -> None:
+        gap = at - self.end
+        if gap > tolerance:
+            pcm = np.concatenate((np.zeros(min(gap, longest), dtype=np.int16), pcm))
+        elif gap < -tolerance:
+            pcm = pcm[-gap:]  # it was waited for too long: silence stands in its place already
+        self.waiting.append(pcm)
+        self.end += pcm.size
+
+
+class StereoTimeline:
+    """Blocks in, int16[n, 2] out, at `clock_rate_hz` (0: that of the first block)."""
+
+    def __init__(self, clock_rate_hz: int = 0) -> None:
+        self.clock_rate_hz = clock_rate_hz
+        self.paused = False
+        self._tracks = (_Track(), _Track())
+        self._origin: float | None = None
+        self._given = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it is so far."""
+        return 0.0 if not self.clock_rate_hz else self._given / self.clock_rate_hz
+
+    def add(self, side: Side, block: PcmBlock) -> None:
+        """Take a block of one side."""
+        rate = self.clock_rate_hz = self.clock_rate_hz or block.clock_rate_hz
+        track, time = self._tracks[side], block.timestamp / block.clock_rate_hz
+        if self._origin is None:
+            self._origin = time
+        if track.converter is None or track.converter.source_rate_hz != block.clock_rate_hz:
+            track.converter = ResampleStream(block.clock_rate_hz, rate)
+        pcm = np.zeros_like(block.pcm) if self.paused else block.pcm
+        at = round((time - self._origin) * rate)
+        track.add(track.converter.feed(pcm), at, round(TOLERANCE * rate), round(LONGEST_GAP * rate))
+
+    def take(self, *, last: bool = False) -> NDArray[np.int16]:
+        """What both sides have, or one has had for long; at the `last`, everything."""
+        ends = [track.end for track in self._tracks]
+        until = max(ends)
+        if not last:
+            until = max(min(ends), until - round(PATIENCE * self.clock_rate_hz))
+        count = max(until - self._given, 0)
+        frames = np.zeros((count, 2), dtype=np.int16)
+        for side, track in enumerate(self._tracks):
+            if not count:
+                break
+            pcm = np.concatenate(track.waiting) if track.waiting else frames[:0, 0]
+            frames[: min(pcm.size, count), side] = pcm[:count]
+            track.waiting = [pcm[count:]] if pcm.size > count else []
+            track.end = max(track.end, until)
+        self._given += count
+        return frames

@@ -1,0 +1,294 @@
+"""A recording of what is seen and heard of the far end, in one file, in lip sync.
+
+Pictures and sound are put on one time line by the times of their capture, as RTCP tells them; they
+are encoded in a thread of the recording's own, and what is more than a backlog's worth is lost and
+counted.  The file is made beside its name (".part"), for its owner only.  PyAV is loaded for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softphone.errors import ConfigurationError
+from softphone.media.audio import PartFile, ResampleStream
+from softphone.media.interface import Pcm, PcmBlock
+from softphone.media.video import Moment, SharedTimeline, VideoBlock
+
+__all__ = ["VideoRecording"]
+
+logger = logging.getLogger("softphone.media")
+
+KINDS = {
+    ".mp4": ("mp4", "libx264", "aac"),
+    ".mov": ("mov", "libx264", "aac"),
+    ".mkv": ("matroska", "libx264", "aac"),
+    ".webm": ("webm", "libvpx", "libopus"),
+}
+RATE, CLOCK = 48_000, 90_000
+MOST_WAITING = 400
+"""Pieces that may wait for the thread: some seconds of both streams."""
+MOST_SOUND = 3000
+"""Packets of sound that wait for the first picture: about a minute; the oldest goes."""
+TOLERANCE = 0.04
+"""Seconds that sound may be beside its place before it is moved there."""
+X264 = {"preset": "veryfast", "crf": "18"}
+VPX = {"deadline": "realtime", "cpu-used": "6", "crf": "10"}
+BITRATE = 4_000_000
+
+
+class _Ear:
+    """The sink of the sound."""
+
+    def __init__(self, take: Callable[[PcmBlock], None]) -> None:
+        self._take = take
+        self.clock_rate_hz = 0
+        self.dropped_samples = 0
+
+    def write(self, block: PcmBlock) -> None:
+        self._take(block)
+
+
+class VideoRecording:
+    """A `VideoSink`; `ear` is the `Sink` of the sound.  `wall` gives seconds since 1970.
+
+    Raises ConfigurationError for a file that exists or cannot be made.
+    """
+
+    wants_pictures = True
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() not in KINDS:
+            known = " ".join(sorted(KINDS))
+            raise ConfigurationError(f"{path}: a video recording's name ends in one of {known}")
+        self._own = PartFile(self.path)
+        self.part, self._file = self._own.part, self._own.file
+        self.ear = _Ear(self._take_sound)
+        self.lost = 0
+        self.pictures = 0
+        self._wall = wall
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="video-recording")
+        self._waiting = 0
+        self._timeline = SharedTimeline()
+        self._held: list[tuple[VideoBlock | PcmBlock, Moment]] = []
+        self._film: _Film | None = None
+        self._reason = ""
+        self._closed = False
+        self.failed: Callable[[str], None] = lambda _: None
+        self.forbidden: Callable[[], str] = str
+        self.detach: Callable[[], None] = lambda: None
+
+    @property
+    def problem(self) -> str:
+        """Why it could not go on; "" while it can."""
+        return self._reason
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether the far end's clock, by RTCP, has put pictures and sound together."""
+        return self._timeline.by_clock
+
+    # Both streams' threads ----------------------------------------------------------------------
+
+    def write(self, block: VideoBlock) -> None:
+        """Take a picture."""
+        self._take(block, Moment(block.seconds, block.captured, self._wall()))
+
+    def _take_sound(self, block: PcmBlock) -> None:
+        captured = block.captured if block.captured_by_sender else None
+        self._take(block, Moment(block.timestamp / block.clock_rate_hz, captured, self._wall()))
+
+    def _take(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+        if self._closed or self._reason:
+            return
+        reason = self.forbidden()
+        if reason:
+            self._fail(reason)
+        elif self._waiting >= MOST_WAITING:
+            self.lost += 1
+        else:
+            self._waiting += 1
+            self._pool.submit(self._work, block, moment).add_done_callback(self._worked)
+
+    def _fail(self, reason: str) -> None:
+        if not self._reason:
+            self._reason = reason
+            self.failed(reason)
+
+    # Its own thread -----------------------------------------------------------------------------
+
+    def _work(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+        self._waiting -= 1
+        if not self._reason:
+            self._place(block, moment)
+
+    def _worked(self, done: Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            # A full disk, mostly; whatever it is, the call goes on without its recording.
+            logger.debug("a video recording failed", exc_info=error)
+            self._fail(str(getattr(error, "strerror", None) or error))
+
+    def _place(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+        if not self._timeline.decided:
+            self._timeline.learn(_kind(block), moment)
+            self._held.append((block, moment))
+            self._release()
+            return
+        self._put(block, moment)
+
+    def _release(self) -> None:
+        """Put what was held, once it is decided where."""
+        if not self._timeline.decided:
+            return
+        held, self._held = self._held, []
+        for block, moment in held:
+            self._put(block, moment)
+
+    def _put(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+        at = self._timeline.place(_kind(block), moment)
+        if self._film is None:
+            self._film = _Film(self._file, *KINDS[self.path.suffix.lower()])
+        if isinstance(block, PcmBlock):
+            self._film.hear(block, at)
+        elif block.picture is not None:
+            self.pictures += 1
+            self._film.see(block.picture, at)
+
+    def _finish(self) -> None:
+        self._timeline.decide()
+        self._release()
+        if self._film is not None:
+            self._film.finish()
+
+    # The end ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Write the rest and give the file its name; a second call does nothing.
+
+        Without a picture there is no file.  Raises MediaError when it is cut short: what there is
+        stays beside its name, as ".part".
+        """
+        if self._closed:
+            return
+        self.detach()
+        self._closed = True
+        last = self._pool.submit(self._finish)
+        self._pool.shutdown()
+        self._worked(last)
+        self._end()
+        if self._reason:
+            raise self._own.cut_short(self._reason)
+        if self.pictures:
+            self._own.give_name()
+        else:
+            self._own.discard()
+
+    def discard(self) -> None:
+        """Give it up: no file is left.  After `close` this does nothing."""
+        if self._closed:
+            return
+        self.detach()
+        self._closed = True
+        self._pool.shutdown(cancel_futures=True)
+        self._end()
+        self._own.discard()
+
+    def _end(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+
+
+def _kind(block: VideoBlock | PcmBlock) -> str:
+    return "audio" if isinstance(block, PcmBlock) else "video"
+
+
+class _Film:
+    """The container and its two encoders."""
+
+    def __init__(self, file: Any, container: str, video: str, audio: str) -> None:
+        import av
+
+        self._av = av
+        self._container: Any = av.open(file, "w", format=container)
+        self._codec = video
+        self._sound: Any = self._container.add_stream(audio, rate=RATE, layout="mono")
+        self._pictures: Any = None
+        self._packets: deque[Any] = deque(maxlen=MOST_SOUND)
+        self._position = 0
+        self._last = -1
+        self._converter: ResampleStream | None = None
+
+    def see(self, picture: Any, at: float) -> None:
+        """Add I420 at that time; the first one says how large the film is."""
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="yuv420p")
+        if self._pictures is None:
+            self._begin(frame.width, frame.height)
+        stream = self._pictures
+        if (frame.width, frame.height) != (stream.width, stream.height):
+            frame = frame.reformat(width=stream.width, height=stream.height)
+        frame.pts = self._last = max(round(at * CLOCK), self._last + 1)
+        frame.time_base = Fraction(1, CLOCK)
+        self._mux(stream.encode(frame))
+
+    def _begin(self, width: int, height: int) -> None:
+        stream = self._container.add_stream(self._codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, CLOCK)
+        stream.bit_rate = BITRATE if self._codec == "libvpx" else 0
+        stream.options = dict(VPX if self._codec == "libvpx" else X264)
+        self._pictures = stream
+
+    def hear(self, block: PcmBlock, at: float) -> None:
+        """Add sound at that time: what is missing before it is silence, what is double goes."""
+        rates = block.clock_rate_hz, RATE
+        if self._converter is None:
+            self._converter = ResampleStream(*rates)
+        elif self._converter.source_rate_hz != block.clock_rate_hz:
+            self._converter = self._converter.next_rates(*rates)
+        place = round((at - self._converter.lag) * RATE)
+        pcm = self._converter.feed(block.pcm)
+        off = place - self._position
+        if off > TOLERANCE * RATE:
+            for at in range(0, off, RATE):  # a second at a time: a call may rest for an hour
+                self._say(np.zeros(min(RATE, off - at), dtype=np.int16))
+        elif off < -TOLERANCE * RATE:
+            pcm = pcm[-off:]
+        self._say(pcm)
+
+    def _say(self, pcm: Pcm) -> None:
+        if not pcm.size:
+            return
+        frame = self._av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, self._position
+        frame.time_base = Fraction(1, RATE)
+        self._position += pcm.size
+        self._mux(self._sound.encode(frame))
+
+    def _mux(self, packets: list[Any]) -> None:
+        # The header says how large the film is: what is said before the first picture waits.
+        self._packets += packets
+        while self._packets and self._pictures is not None:
+            self._container.mux(self._packets.popleft())
+
+    def finish(self) -> None:
+        """Bring the file to its end."""
+        if self._pictures is None:
+            return
+        self._mux(self._pictures.encode(None))
+        self._mux(self._sound.encode(None))
+        self._container.close()

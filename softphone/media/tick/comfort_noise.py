@@ -1,0 +1,72 @@
+"""Comfort noise of the far end's pauses (RFC 3389): taken when it comes, played until speech does.
+
+Also the level at which we ask for it in our own pauses.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import NO_TYPE, StreamBank
+from softphone_codecs import PAYLOAD_TYPE, Noise, pack, unpack
+
+__all__ = ["HUSH", "REPEAT", "fill", "hush", "is_noise"]
+
+HUSH: Final = pack(Noise(level=72))
+"""What we send in a pause: no color, 72 dB below overload, as a quiet room is."""
+
+REPEAT: Final = 10
+"""Packets between two times that it is said: one that is lost is made up for in 200 ms."""
+
+CLOCK_RATE = 8000
+BEGUN, GOES_ON = 1, 2
+"""What `bank.hushed` says of a pause: to be filled, and filled already."""
+
+
+def is_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
+    """Whether that is comfort noise: by its static number where nobody has said another."""
+    if payload_type == bank.noise_type[row] != NO_TYPE:
+        return True
+    stream = bank.streams[row]
+    codec = None if stream is None else stream.receive_codec
+    return payload_type == PAYLOAD_TYPE and codec is not None and codec.clock_rate == CLOCK_RATE
+
+
+def hush(bank: StreamBank, row: int, data: bytes) -> bool:
+    """A pause of `row` has begun, or its noise has changed; whether the payload made sense."""
+    noise = unpack(data)
+    stream = bank.streams[row]
+    if noise is None or stream is None or stream.receive_codec is None:
+        bank.malformed[row] += 1
+        return False
+    rate = stream.receive_codec.sample_rate
+    if rate != CLOCK_RATE:
+        # Its color is told for 8,000 Hz: at another rate only the level is meant.
+        noise = Noise(noise.level)
+    bank.noise(rate // 50).set(row, noise)
+    bank.hushed[row] = max(bank.hushed[row], BEGUN)
+    return True
+
+
+def fill(
+    bank: StreamBank,
+    rows: npt.NDArray[np.intp],
+    pcm: npt.NDArray[np.int16],
+    played: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Put noise into int16[k, samples] where a row is in a pause: where that was, and where noise
+    begins or ends, bool[k] each.
+
+    `played` bool[k]: there is sound, so that the pause is over.
+    """
+    hushed = bank.hushed[rows]
+    filled = (hushed > 0) & ~played
+    edge = filled & (hushed == BEGUN) | (hushed == GOES_ON) & played
+    bank.hushed[rows[played]] = 0
+    bank.hushed[rows[filled]] = GOES_ON
+    if np.count_nonzero(filled):
+        pcm[filled] = bank.noise(pcm.shape[1]).take(rows[filled])
+    return filled, edge

@@ -1,0 +1,331 @@
+"""The receiving half of a tick: from datagrams to jitter buffers.
+
+The order is what protects the call: shape, then source (in clear) or authentication (SRTP), and
+only then may a packet latch an address, change an SSRC, or count as received.  What fails is
+counted and changes nothing else.
+
+RFC 3550 sections 5.1, 8.2 and A.1, RFC 3711, RFC 4733, RFC 4961, RFC 5761 section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import PacketBatch, StreamBank, print_address
+from softphone.media.interface import DigitDetected, FirstPacketReceived, SsrcChanged
+from softphone.media.playout.jitter_buffer import Arrivals
+from softphone.media.tick.codec_change import change_received
+from softphone.media.tick.comfort_noise import hush, is_noise
+from softphone.media.tick.rtp_headers import Headers, places, read_headers, read_payload_lengths
+from softphone.media.tick.symmetric_rtp import accept_source, follow_source
+from softphone.rtp import EventReceiver
+
+__all__ = ["expire_digits", "receive", "split"]
+
+Index: TypeAlias = npt.NDArray[np.intp]
+
+
+def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
+    """Find each packet's row; gives the indices of RTP and of RTCP for open rows.
+
+    Packets for nobody are counted in `bank.unclaimed`.
+    """
+    bank.demultiplexer.assign(packets)
+    row = packets.row[: packets.count]
+    known = np.flatnonzero((row >= 0) & bank.active[row])
+    bank.unclaimed += packets.count - len(known)
+    at = places(known)
+    control = bank.demultiplexer.control.take(packets.port[at])
+    mux = bank.mux[row[at]]
+    if np.count_nonzero(mux):
+        second = packets.data[at, 1]
+        control |= mux & (second >= 192) & (second <= 223)
+    if not np.count_nonzero(control):
+        return known, known[:0]
+    return known[~control], known[control]
+
+
+def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float) -> None:
+    """Take the RTP packets `index` of a batch."""
+    if not len(index):
+        return
+    headers, valid = read_headers(packets, index)
+    if len(headers) != len(index):
+        _count(bank.malformed, packets.row[index[~valid]])
+    headers, elsewhere = accept_source(bank, packets, headers)
+    headers = _authenticate(bank, packets, headers)
+    if bank.overhear is not None:
+        for at in headers.index.tolist():
+            bank.overhear(packets.packet(at), int(packets.port[at]), packets.address[at], False)
+    length = read_payload_lengths(packets, headers)
+    sound = length >= 0
+    if np.count_nonzero(sound) != sound.size:
+        _count(bank.malformed, headers.row[~sound])
+        headers, length = headers.take(sound), length[sound]
+    keep = _check_ssrc(bank, packets, headers)
+    if np.count_nonzero(keep) != keep.size:
+        headers, length = headers.take(keep), length[keep]
+    if len(headers):
+        if elsewhere:
+            follow_source(bank, packets, headers)
+        _account(bank, packets, headers, length, now=now)
+
+
+def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
+    if len(rows):
+        np.add.at(counter, rows, 1)
+
+
+def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> Headers:
+    """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
+    secure = bank.secure[headers.row]
+    if not np.count_nonzero(secure):
+        return headers
+    everything = np.count_nonzero(secure) == secure.size
+    index = headers.index if everything else headers.index[secure]
+    rows = headers.row if everything else headers.row[secure]
+    chosen = list(map(bank.receive_contexts.__getitem__, rows.tolist()))
+    at = headers.at if everything else places(index)
+    numbers = range(at.start, at.stop) if isinstance(at, slice) else at.tolist()
+    verdicts = packets.cipher.unprotect(numbers, chosen, packets.length)
+    if not any(verdicts):
+        return headers
+    status = np.array(verdicts, dtype=np.uint8)
+    good = np.ones(len(headers), dtype=np.bool_)
+    good[np.flatnonzero(secure)[status != 0]] = False
+    return headers.take(good)
+
+
+# Sources (RFC 3550 section 8) -------------------------------------------------------------------
+
+
+def _check_ssrc(bank: StreamBank, packets: PacketBatch, headers: Headers) -> npt.NDArray[np.bool_]:
+    """Which packets are of a source that we listen to; a change of source is told here."""
+    row, ssrc = headers.row, headers.ssrc
+    keep = np.ones(len(headers), dtype=np.bool_)
+    odd = (ssrc != bank.remote_ssrc[row]) | ~bank.heard[row] | (ssrc == bank.ssrc[row])
+    if not np.count_nonzero(odd):
+        return keep
+    for at in np.flatnonzero(odd).tolist():
+        keep[at] = _admit(bank, packets, headers, at)
+    return keep
+
+
+def _admit(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+    row, ssrc = int(headers.row[at]), int(headers.ssrc[at])
+    stream = bank.streams[row]
+    if stream is None:
+        return False
+    if ssrc == int(bank.ssrc[row]) and not _reflected(bank, packets, headers, at):
+        return False
+    if bank.heard[row] and ssrc == int(bank.remote_ssrc[row]):
+        return True
+    if not bank.secure[row] and not _on_probation(bank, headers, at):
+        return False
+    before, heard = int(bank.remote_ssrc[row]), bool(bank.heard[row])
+    bank.remote_ssrc[row] = ssrc
+    bank.heard[row] = True
+    if heard:
+        bank.emit(SsrcChanged(stream.handle, before, ssrc))
+    else:
+        address = packets.address[headers.index[at]]
+        source = print_address(address.tobytes())
+        bank.emit(FirstPacketReceived(stream.handle, source, bool(bank.secure[row])))
+    return True
+
+
+def _on_probation(bank: StreamBank, headers: Headers, at: int) -> bool:
+    """In clear a new source needs two packets in sequence (RFC 3550 A.1), lest one stray packet
+    take the stream over; True once it has them, or is the first ever."""
+    row, ssrc, sequence = int(headers.row[at]), int(headers.ssrc[at]), int(headers.sequence[at])
+    if not bank.heard[row]:
+        return True
+    proven = (
+        ssrc == int(bank.probation_ssrc[row])
+        and sequence == (int(bank.probation_sequence[row]) + 1) & 0xFFFF
+    )
+    bank.probation_ssrc[row] = ssrc
+    bank.probation_sequence[row] = sequence
+    return proven
+
+
+def _reflected(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+    """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then an echo.
+
+    We take another SSRC after the first; a far end that sends us that one, too, reflects what it
+    gets.  Section 8.2 would drop such a loop, which matters to mixers; here it is the only thing
+    that an echo service in clear ever says.  Under SRTP it cannot be genuine: each direction has
+    a key of its own.
+    """
+    row = int(headers.row[at])
+    stream = bank.streams[row]
+    if stream is None:
+        return False
+    bank.looped[row] += 1
+    address = packets.address[headers.index[at]].tobytes()
+    if address in stream.conflicts:
+        return not bank.secure[row]
+    if len(stream.conflicts) < 16:
+        stream.conflicts = (*stream.conflicts, address)
+        bank.change_ssrc(row)
+    return False
+
+
+# What was received ------------------------------------------------------------------------------
+
+
+def _account(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    *,
+    now: float,
+) -> None:
+    """Count, keep reception statistics, and hand sound and digits on."""
+    row = headers.row
+    arrival = packets.arrival[headers.at]
+    np.add.at(bank.packets_received, row, 1)
+    np.add.at(bank.octets_received, row, length)
+    bank.last_received[row] = now
+    bank.timed_out[row] = False
+    timestamp = headers.timestamp
+    event = headers.payload_type == bank.receive_event[row]
+    if np.count_nonzero(event):
+        timestamp = _event_time(packets, headers, length, event)
+    bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
+    wanted = bank.receives[row]
+    sound = wanted & (headers.payload_type == bank.receive_type[row])
+    noise = None
+    if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
+        noise = _take_others(bank, packets, headers, length, (wanted, sound, event))
+    if np.count_nonzero(sound) == sound.size:
+        _play(bank, packets, headers, length, arrival)
+        return
+    # Events go in without their octets, so that their sequence numbers are not taken for losses.
+    heard = sound | (event & wanted)
+    if noise is not None:
+        heard |= noise
+    if np.count_nonzero(heard):
+        octets = np.where(sound, length, 0)
+        _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
+    if np.count_nonzero(event):
+        _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
+
+
+def _take_others(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    masks: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+) -> npt.NDArray[np.bool_]:
+    """Packets that are neither what a row hears now nor events: comfort noise, another codec that
+    was agreed, or unknown.  Adds to the second of `masks` in place what is sound after all, and
+    gives bool[n] of what is comfort noise."""
+    wanted, sound, event = masks
+    noise = np.zeros(len(headers), dtype=np.bool_)
+    for at in np.flatnonzero(wanted & ~sound & ~event).tolist():
+        row, payload_type = int(headers.row[at]), int(headers.payload_type[at])
+        if change_received(bank, row, payload_type, int(headers.sequence[at])):
+            sound[at] = True
+        elif is_noise(bank, row, payload_type):
+            begin = int(headers.offset[at])
+            data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
+            noise[at] = hush(bank, row, data)
+        else:
+            bank.unknown_type[row] += 1
+    return noise
+
+
+def _event_time(
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    event: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.uint32]:
+    """Timestamps for the jitter estimate: all packets of an event have one timestamp, so the
+    time that passes is in their duration field (RFC 4733 section 2.3.5)."""
+    timestamp = headers.timestamp.copy()
+    at = np.flatnonzero(event & (length >= 4))
+    index, offset = headers.index[at], headers.offset[at]
+    high = packets.data[index, offset + 2].astype(np.uint32)
+    timestamp[at] += high << np.uint32(8) | packets.data[index, offset + 3]
+    return timestamp
+
+
+def _play(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    arrival: npt.NDArray[np.float64],
+) -> None:
+    if isinstance(headers.at, slice):
+        data = packets.data[headers.at]
+    else:
+        width = int((headers.offset + length).max(initial=1))
+        data = packets.data[: headers.at[-1] + 1, :width][headers.at]
+    bank.playout.insert(
+        Arrivals(
+            row=headers.row,
+            sequence=headers.sequence,
+            timestamp=headers.timestamp,
+            ssrc=headers.ssrc,
+            payload_type=headers.payload_type,
+            data=data,
+            offset=headers.offset,
+            length=length,
+            arrival=arrival,
+        )
+    )
+
+
+def _take_events(
+    bank: StreamBank,
+    packets: PacketBatch,
+    headers: Headers,
+    length: npt.NDArray[np.int32],
+    *,
+    now: float,
+) -> None:
+    for at, row in enumerate(headers.row.tolist()):
+        stream = bank.streams[row]
+        if stream is None:
+            continue
+        if stream.event_receiver is None:
+            stream.event_receiver = EventReceiver(clock_rate_hz=_event_rate(bank, row))
+        begin = int(headers.offset[at])
+        data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
+        timestamp = int(headers.timestamp[at])
+        for digit in stream.event_receiver.receive(data, timestamp=timestamp, now=now):
+            bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
+        _arm(bank, row, stream.event_receiver)
+
+
+def _event_rate(bank: StreamBank, row: int) -> int:
+    stream = bank.streams[row]
+    told = None if stream is None or stream.spec is None else stream.spec.telephone_event_rate
+    return told or int(bank.clock_rate[row])
+
+
+def _arm(bank: StreamBank, row: int, receiver: EventReceiver) -> None:
+    deadline = receiver.next_timer()
+    if deadline is None:
+        bank.digit_timers.cancel(row)
+    else:
+        bank.digit_timers.set(row, deadline)
+
+
+def expire_digits(bank: StreamBank, *, now: float) -> None:
+    """Tell the digits whose end was lost."""
+    while (row := bank.digit_timers.pop_due(now)) is not None:
+        stream = bank.streams[row]
+        if stream is None or stream.event_receiver is None:
+            continue
+        for digit in stream.event_receiver.handle_timer(now=now):
+            bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
+        _arm(bank, row, stream.event_receiver)

@@ -1,0 +1,180 @@
+"""RTCP of a bank: who reports now, and what the far ends report (RFC 3550 section 6, RFC 3611).
+
+When to report is each stream's `RtcpSession`'s to say; the deadlines of all are in one heap.
+Under SRTP everything here is SRTCP (RFC 3711 section 3.4), and what does not authenticate changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import PacketBatch, Stream, StreamBank
+from softphone.media.interface import RtcpByeReceived
+from softphone.media.quality import snapshot, voip_metrics
+from softphone.media.tick.symmetric_rtp import follow_control
+from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
+
+__all__ = ["farewell", "receive_control", "send_control", "start_control"]
+
+LEAST_EXPECTED = 5
+"""Percent of loss that an encoder provides for, though none was reported."""
+
+MOST_REPORTS = 32
+"""Reports written in one tick; the others are written in the next, a few milliseconds later."""
+
+
+def start_control(bank: StreamBank, row: int, *, now: float) -> None:
+    """Begin to report on `row`, which is open."""
+    stream = bank.streams[row]
+    if stream is None or stream.spec is None:
+        return
+    stream.rtcp = RtcpSession(
+        ssrc=int(bank.ssrc[row]),
+        cname=stream.spec.cname,
+        entropy=bank.entropy,
+        now=now,
+        minimum_interval=bank.rtcp_interval,
+    )
+    stream.restart_reports = False
+    stream.reported_packets = 0
+    bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def send_control(
+    bank: StreamBank, out: PacketBatch, frame_ms: int, *, now: float, wall: float
+) -> None:
+    """Put into `out` the reports that are due; `frame_ms` is the media time."""
+    for _ in range(MOST_REPORTS):
+        row = bank.reports.pop_due(now)
+        if row is None:
+            return
+        stream = bank.streams[row]
+        if stream is None or stream.rtcp is None:
+            continue
+        if stream.restart_reports:
+            start_control(bank, row, now=now)
+            continue
+        if stream.rtcp.due(now=now):
+            data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
+            if data is not None:
+                out.append(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
+        bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def _report(
+    bank: StreamBank,
+    stream: Stream,
+    session: RtcpSession,
+    frame_ms: int,
+    *,
+    now: float,
+    wall: float,
+) -> bytes | None:
+    row = stream.handle.row
+    sent = _sent(bank, stream, frame_ms)
+    stream.reported_packets = int(bank.packets_sent[row])
+    block = bank.reception.report(row)
+    wanted = () if stream.spec is None else stream.spec.extended_reports
+    report = session.report(
+        now=now,
+        wall=wall,
+        sent=sent,
+        received=() if block is None else (block,),
+        metrics=_metrics(bank, stream) if block is not None and "voip-metrics" in wanted else None,
+        receiver_rtt="rcvr-rtt" in wanted,
+    )
+    return _protect(bank, stream, report)
+
+
+def _metrics(bank: StreamBank, stream: Stream) -> VoipMetrics | None:
+    """What an XR tells of the source that is heard (RFC 3611 section 4.7)."""
+    row = stream.handle.row
+    quality = snapshot(bank, stream.handle).quality
+    if quality is None:
+        return None
+    heard = int(bank.reception.ssrc[row])
+    return voip_metrics(quality, sender_ssrc=int(bank.ssrc[row]), ssrc=heard)
+
+
+def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation | None:
+    """What an SR says; None when nothing was sent since the last report (RFC 3550 6.4)."""
+    row = stream.handle.row
+    packets = int(bank.packets_sent[row])
+    if packets == stream.reported_packets:
+        return None
+    position = frame_ms * int(bank.clock_rate[row]) // 1000
+    timestamp = (int(bank.timestamp_base[row]) + position) & 0xFFFFFFFF
+    return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
+
+
+def _protect(bank: StreamBank, stream: Stream, data: bytes) -> bytes | None:
+    """SRTCP where the stream is SRTP; None where it was refused."""
+    if bank.overhear is not None:
+        row = stream.handle.row
+        bank.overhear(data, int(bank.rtcp_port[row]), bank.remote_rtcp[row], True)
+    if stream.spec is None or not stream.spec.secure:
+        return data
+    return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
+
+
+def farewell(
+    bank: StreamBank, stream: Stream, frame_ms: int, *, now: float, wall: float
+) -> bytes | None:
+    """The BYE of a stream that has sent anything (RFC 3550 section 6.3.7), protected."""
+    if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
+        return None
+    sent = _sent(bank, stream, frame_ms)
+    return _protect(bank, stream, stream.rtcp.bye(now=now, wall=wall, sent=sent))
+
+
+def receive_control(
+    bank: StreamBank,
+    packets: PacketBatch,
+    index: npt.NDArray[np.intp],
+    *,
+    now: float,
+    wall: float,
+) -> None:
+    """Take the RTCP datagrams `index` of a batch."""
+    for at in index.tolist():
+        row = int(packets.row[at])
+        stream = bank.streams[row]
+        if stream is None or stream.rtcp is None:
+            continue
+        data: bytes | None = packets.packet(at)
+        if stream.receive_context is not None and data is not None:
+            data = stream.receive_context.unprotect_rtcp(data)
+        if data is None or not follow_control(bank, packets, at, row):
+            continue
+        if bank.overhear is not None:
+            bank.overhear(data, int(packets.port[at]), packets.address[at], False)
+        age = now - float(packets.arrival[at])
+        report = stream.rtcp.receive(data, now=now, wall=wall - age)
+        if report is None:
+            bank.malformed[row] += 1
+            continue
+        _note(stream, report)
+        if report.bye is not None:
+            bank.emit(RtcpByeReceived(stream.handle, report.bye))
+        bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def _expect_loss(stream: Stream, fraction: float) -> None:
+    """Have the encoder provide for the loss that the far end reports, and always for some."""
+    if stream.encoder is not None:
+        stream.encoder.expect_loss(max(LEAST_EXPECTED, round(100 * fraction)))
+
+
+def _note(stream: Stream, report: RemoteReport) -> None:
+    """Keep what the far end has told."""
+    if report.fraction_lost is not None:
+        stream.remote_report = report
+        _expect_loss(stream, report.fraction_lost)
+    if report.voip_metrics is not None:
+        stream.remote_metrics = report.voip_metrics
+    if report.sender_clock is not None:
+        stream.sender_clock = report.sender_clock
+    if report.round_trip_time is not None:
+        stream.round_trip_time = report.round_trip_time

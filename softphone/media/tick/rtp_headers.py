@@ -1,0 +1,173 @@
+"""RTP headers of a whole batch, read and written (RFC 3550 section 5.1).
+
+Lengths are checked before anything behind them is trusted; what does not hold together is marked
+invalid and never read further.  `softphone.rtp.packet` does the same for one packet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import PacketBatch
+
+__all__ = [
+    "HEADER_OCTETS",
+    "Headers",
+    "places",
+    "read_headers",
+    "read_payload_lengths",
+    "write_headers",
+]
+
+HEADER_OCTETS = 12
+"""Octets of the fixed header."""
+
+Index = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of n packets: `index` intp[n] into their batch, and a field each.
+
+    `at` is `index` again, as a slice where they are neighbors: then nothing needs to be gathered.
+    `offset` int32[n] is where the payload begins; `padded` bool[n] whether its last octet counts
+    padding.
+    """
+
+    index: Index
+    at: Index | slice
+    row: npt.NDArray[np.intp]
+    payload_type: npt.NDArray[np.uint8]
+    sequence: npt.NDArray[np.uint16]
+    timestamp: npt.NDArray[np.uint32]
+    ssrc: npt.NDArray[np.uint32]
+    offset: npt.NDArray[np.int32]
+    padded: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> Headers:
+        """The headers where `keep` bool[n] says so; the same object where it says so everywhere."""
+        if np.count_nonzero(keep) == keep.size:
+            return self
+        index = self.index[keep]
+        return Headers(
+            index,
+            places(index),
+            self.row[keep],
+            self.payload_type[keep],
+            self.sequence[keep],
+            self.timestamp[keep],
+            self.ssrc[keep],
+            self.offset[keep],
+            self.padded[keep],
+        )
+
+
+def places(index: Index) -> Index | slice:
+    """The ascending `index` as a slice where it has no gap."""
+    if not len(index):
+        return slice(0)
+    first, stop = int(index[0]), int(index[-1]) + 1
+    return slice(first, stop) if stop - first == len(index) else index
+
+
+def _extension_octets(packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]) -> None:
+    """Add the header extension, of the packets of `index` that have one, to `offset` in place."""
+    extended = np.flatnonzero(packets.data[index, 0] & 0x10)
+    if not len(extended):
+        return
+    rows, at = index[extended], offset[extended]
+    inside = at + 4 <= packets.length[rows]
+    rows, at, extended = rows[inside], at[inside], extended[inside]
+    words = packets.data[rows, at + 2].astype(np.int32) << 8 | packets.data[rows, at + 3]
+    offset[extended] = at + 4 + 4 * words
+
+
+def _truncated_extension(
+    packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Where an extension is announced and its own four octets are not there."""
+    missing: npt.NDArray[np.bool_] = offset + 4 > packets.length[index]
+    missing &= (packets.data[index, 0] & 0x10) != 0
+    return missing
+
+
+def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArray[np.bool_]]:
+    """The headers of the packets `index`, and which of them are sound, bool[len(index)].
+
+    The `Headers` hold the sound ones only.
+    """
+    at, data = places(index), packets.data
+    length, first = packets.length[at], data[at, 0]
+    valid = length >= HEADER_OCTETS
+    offset = np.full(len(index), HEADER_OCTETS, dtype=np.int32)
+    padded = first != 0x80
+    if np.count_nonzero(padded):
+        valid &= first >> 6 == 2
+        offset += 4 * (first & 0x0F)
+        padded = (first & 0x20) != 0
+        valid &= ~_truncated_extension(packets, index, offset)
+        sound = np.flatnonzero(valid)
+        part = offset[sound]
+        _extension_octets(packets, index[sound], part)
+        offset[sound] = part
+        valid &= offset <= length
+    if np.count_nonzero(valid) != valid.size:
+        index, offset, padded = index[valid], offset[valid], padded[valid]
+        at = places(index)
+    words = data.view(">u4")
+    headers = Headers(
+        index=index,
+        at=at,
+        row=packets.row[at],
+        payload_type=data[at, 1] & np.uint8(0x7F),
+        sequence=data.view(">u2")[at, 1].astype(np.uint16),
+        timestamp=words[at, 1].astype(np.uint32),
+        ssrc=words[at, 2].astype(np.uint32),
+        offset=offset,
+        padded=padded,
+    )
+    return headers, valid
+
+
+def read_payload_lengths(packets: PacketBatch, headers: Headers) -> npt.NDArray[np.int32]:
+    """Octets of payload, int32[n], once SRTP is off; -1 where offset or padding do not fit."""
+    length: npt.NDArray[np.int32] = packets.length[headers.at] - headers.offset
+    if np.count_nonzero(headers.padded):
+        padded = np.flatnonzero(headers.padded & (length > 0))
+        index = headers.index[padded]
+        padding = packets.data[index, packets.length[index] - 1].astype(np.int32)
+        left = length[padded] - padding
+        left[padding == 0] = -1
+        length[padded] = left
+        length[headers.padded & (length < 0)] = -1
+        length[headers.padded & (packets.length[headers.index] <= headers.offset)] = -1
+    np.maximum(length, -1, out=length)
+    return length
+
+
+def write_headers(
+    packets: PacketBatch,
+    span: slice,
+    *,
+    payload_type: npt.NDArray[np.uint8],
+    sequence: npt.NDArray[np.uint16],
+    timestamp: npt.NDArray[np.uint32],
+    ssrc: npt.NDArray[np.uint32],
+) -> None:
+    """Write plain headers (no CSRC, no extension) of the packets of `span`.
+
+    `payload_type` has the marker bit as its highest.
+    """
+    data = packets.data[span]
+    data[:, 0] = 0x80
+    data[:, 1] = payload_type
+    data.view(">u2")[:, 1] = sequence
+    words = data.view(">u4")
+    words[:, 1] = timestamp
+    words[:, 2] = ssrc

@@ -1,0 +1,367 @@
+"""The sending half of a tick: sources, encoding, digits, headers, SRTP.
+
+What does not change from tick to tick is kept in a `SendPlan` a phase; a command that changes it
+throws the plan away.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import (
+    FRAME_MS,
+    NO_TYPE,
+    AnyCodec,
+    Feed,
+    PacketBatch,
+    Stream,
+    StreamBank,
+    collect,
+    read,
+)
+from softphone.media.interface import PlaybackEnded, StreamSpec
+from softphone.media.tick.comfort_noise import HUSH, REPEAT
+from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
+from softphone.media.tick.send_monitor import Monitored, tell_monitors
+from softphone.srtp import SendContext
+from softphone_codecs import RowEncoder
+
+__all__ = ["Cohort", "make_cohorts", "media_position", "packets_due", "send"]
+
+Rows: TypeAlias = npt.NDArray[np.intp]
+Octets: TypeAlias = npt.NDArray[np.uint8]
+
+NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Rows of one phase that agree in codec, ptime and in whether they are SRTP; k of them.
+
+    `feeds` are what they send, `which` intp[k] tells whose is whose; `contexts` is empty in
+    clear, `encoders` where the codec has no memory.  `port` int32[k] and `address` uint8[k, 32]
+    are where the packets go; `noise` uint8[k] is the payload type of comfort noise or NO_TYPE.
+    """
+
+    codec: AnyCodec
+    ptime_ms: int
+    rows: Rows
+    feeds: tuple[Feed, ...]
+    which: npt.NDArray[np.intp]
+    contexts: tuple[SendContext, ...]
+    port: npt.NDArray[np.int32]
+    address: npt.NDArray[np.uint8]
+    suppressing: npt.NDArray[np.bool_]
+    noise: Octets
+    encoders: tuple[RowEncoder, ...] = ()
+    monitored: tuple[Monitored, ...] = ()
+
+    @property
+    def lone(self) -> bool:
+        """Whether each row has a feed of its own, in order."""
+        return len(self.feeds) == len(self.rows)
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> Cohort:
+        """The rows where `keep` bool[k] says so."""
+        kept = np.flatnonzero(keep).tolist()
+        return replace(
+            self,
+            rows=self.rows[keep],
+            which=self.which[keep],
+            contexts=tuple(self.contexts[at] for at in kept) if self.contexts else (),
+            port=self.port[keep],
+            address=self.address[keep],
+            suppressing=self.suppressing[keep],
+            noise=self.noise[keep],
+            encoders=tuple(self.encoders[at] for at in kept) if self.encoders else (),
+        )
+
+
+def packets_due(frame: int, ptime_ms: int) -> range:
+    """The numbers of the packets of `ptime_ms` that begin within frame `frame`.
+
+    Packet i begins at i * ptime; a frame of 20 ms begins none, one or two.
+    """
+    return range(-(-frame * FRAME_MS // ptime_ms), -(-(frame + 1) * FRAME_MS // ptime_ms))
+
+
+def media_position(milliseconds: int, clock_rate: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """RTP clock ticks of a media time, modulo 2^32."""
+    ticks: npt.NDArray[np.uint32] = (milliseconds * clock_rate // 1000 & 0xFFFFFFFF).astype(
+        np.uint32
+    )
+    return ticks
+
+
+def make_cohorts(bank: StreamBank, phase: int) -> tuple[Cohort, ...]:
+    """Sort the sending rows of `phase` into cohorts, neighbors by socket."""
+    groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
+    for row in bank.rows(phase, bank.sends).tolist():
+        _, spec, codec, _ = _parts(bank, row)
+        groups[codec.name, codec.clock_rate, spec.ptime_ms, spec.secure].append(row)
+    return tuple(_make_cohort(bank, rows) for rows in groups.values())
+
+
+def _parts(bank: StreamBank, row: int) -> tuple[Stream, StreamSpec, AnyCodec, Feed]:
+    stream = bank.streams[row]
+    if stream is None or stream.spec is None or stream.codec is None or stream.feed is None:
+        raise RuntimeError(f"row {row} sends without having been opened")
+    return stream, stream.spec, stream.codec, stream.feed
+
+
+def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
+    members.sort(key=lambda row: int(bank.rtp_port[row]))
+    _, spec, codec, _ = _parts(bank, members[0])
+    feeds: dict[int, Feed] = {}
+    which, contexts, suppressing, encoders = [], [], [], []
+    monitored: list[Monitored] = []
+    for row in members:
+        stream, own, _, feed = _parts(bank, row)
+        feeds[id(feed)] = feed
+        silent = bank.feeds.silence(codec, spec.ptime_ms) if bank.muted[row] else feed
+        feeds[id(silent)] = silent
+        which.append(id(silent))
+        suppressing.append(own.silence_suppression or own.comfort_noise is not None)
+        if stream.encoder is not None:
+            encoders.append(stream.encoder)
+        if stream.monitor is not None:
+            monitored.append(Monitored(row, silent, stream.monitor))
+        if stream.send_context is not None:
+            contexts.append(stream.send_context)
+    if spec.secure and len(contexts) != len(members):
+        raise RuntimeError("an SRTP stream has no context")
+    place = {identity: at for at, identity in enumerate(feeds)}
+    rows = np.array(members, dtype=np.intp)
+    return Cohort(
+        codec=codec,
+        ptime_ms=spec.ptime_ms,
+        rows=rows,
+        feeds=tuple(feeds.values()),
+        which=np.array([place[identity] for identity in which], dtype=np.intp),
+        contexts=tuple(contexts),
+        port=bank.rtp_port[rows],
+        address=bank.remote[rows],
+        suppressing=np.array(suppressing, dtype=np.bool_),
+        noise=bank.noise_type[rows],
+        encoders=tuple(encoders),
+        monitored=tuple(monitored),
+    )
+
+
+def send(bank: StreamBank, cohorts: Sequence[Cohort], frame: int, out: PacketBatch) -> None:
+    """Put into `out` the RTP that the cohorts send in `frame`, protected."""
+    for cohort in cohorts:
+        for number in packets_due(frame, cohort.ptime_ms):
+            _send_packets(bank, cohort, number, out)
+    out.media = out.count
+
+
+def _send_packets(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
+    if cohort.encoders:
+        read(cohort.feeds, number)
+        payloads = NO_PAYLOADS
+    else:
+        payloads = collect(cohort.feeds, number)
+    if cohort.monitored:
+        tell_monitors(bank, cohort.monitored, number, cohort.ptime_ms)
+    keep = _note_starved(bank, cohort)
+    speaking = cohort if keep is None else cohort.take(keep)
+    if keep is not None:
+        _send_noise(bank, cohort.take(~keep & (cohort.noise != NO_TYPE)), number, out)
+        silent = cohort.rows[~keep]
+        bank.talking[silent] = False
+    if cohort.encoders:
+        _send_encoded(bank, speaking, number, out)
+        return
+    if not (speaking.lone and keep is None):
+        payloads = payloads if len(payloads) == 1 else payloads[speaking.which]
+    _put(bank, speaking, number, payloads, out)
+
+
+def _send_encoded(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
+    """Each row encodes for itself; one whose encoder keeps quiet (DTX) sends nothing."""
+    frames = [feed.pcm for feed in cohort.feeds]
+    encoded = [
+        encoder.encode(frames[at])
+        for encoder, at in zip(cohort.encoders, cohort.which.tolist(), strict=True)
+    ]
+    length = np.array([len(each) for each in encoded], dtype=np.int32)
+    speaks = length > 0
+    if np.count_nonzero(speaks) != speaks.size:
+        if bank.dialing:
+            speaks |= np.isin(cohort.rows, list(bank.dialing))
+        bank.talking[cohort.rows[~speaks]] = False
+        encoded = [each for each, kept in zip(encoded, speaks.tolist(), strict=True) if kept]
+        cohort, length = cohort.take(speaks), length[speaks]
+    if not encoded:
+        return
+    size = max(int(length.max()), 1)
+    octets = b"".join(each.ljust(size, b"\0") for each in encoded)
+    payloads = np.frombuffer(octets, dtype=np.uint8).reshape(len(encoded), size)
+    _put(bank, cohort, number, payloads, out, length=length)
+
+
+def _send_noise(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
+    """Say what a pause sounds like: at its beginning, and now and then (RFC 3389 section 4)."""
+    due = bank.talking[cohort.rows] | (number % REPEAT == 0)
+    cohort = cohort.take(due)
+    payload = np.frombuffer(HUSH, dtype=np.uint8)[None, :]
+    _put(bank, cohort, number, payload, out, kind=cohort.noise)
+
+
+def _put(
+    bank: StreamBank,
+    cohort: Cohort,
+    number: int,
+    payloads: Octets,
+    out: PacketBatch,
+    *,
+    length: npt.NDArray[np.int32] | None = None,
+    kind: Octets | None = None,
+) -> None:
+    """Put in a packet for each row, uint8[k, size] or one payload for all of them.
+
+    `length` int32[k] where they differ; `kind` uint8[k] is another payload type than the rows'.
+    """
+    start, stop = out.count, min(out.count + len(cohort.rows), out.capacity)
+    count = stop - start
+    if count == 0:
+        return
+    span = slice(start, stop)
+    rows, size = cohort.rows[:count], payloads.shape[1]
+    out.data[span, HEADER_OCTETS : HEADER_OCTETS + size] = payloads[:count]
+    out.length[span] = HEADER_OCTETS + (size if length is None else length[:count])
+    out.row[span], out.port[span], out.address[span] = (
+        rows, cohort.port[:count], cohort.address[:count],
+    )  # fmt: skip
+    out.count = stop
+    _write(bank, rows, cohort.ptime_ms * number, span, out, kind)
+    sent = out.length[span] - HEADER_OCTETS
+    if bank.overhear is not None:
+        for at in range(start, stop):
+            bank.overhear(out.packet(at), int(out.port[at]), out.address[at], True)
+    if cohort.contexts:
+        contexts = cohort.contexts[:count]
+        statuses = out.cipher.protect(range(start, stop), contexts, out.length)
+        if any(statuses):
+            # A refused packet has length 0 now; pipeline.tick closes up over it.
+            sent = np.where(np.array(statuses) == 0, sent, 0)
+    bank.packets_sent[rows] += 1 if np.count_nonzero(sent) == count else sent > 0
+    bank.octets_sent[rows] += sent
+
+
+def _write(
+    bank: StreamBank,
+    rows: Rows,
+    milliseconds: int,
+    span: slice,
+    out: PacketBatch,
+    other: Octets | None,
+) -> None:
+    """Write the headers, and digits in the place of sound; `other` is what is no sound."""
+    timestamp = media_position(milliseconds, bank.clock_rate[rows])
+    timestamp += bank.timestamp_base[rows]
+    if other is None:
+        kind, talking = bank.payload_type[rows], bank.talking[rows]
+        if np.count_nonzero(talking) != talking.size:
+            kind[~talking] |= 0x80
+            bank.talking[rows] = True
+    else:
+        kind = other[: len(rows)]
+    sequence = bank.sequence[rows]
+    bank.sequence[rows] = sequence + np.uint16(1)
+    if bank.dialing and other is None:
+        for at in np.flatnonzero(np.isin(rows, list(bank.dialing))).tolist():
+            place = Place(span.start + at, at, milliseconds, out)
+            _dial(bank, int(rows[at]), place, kind, timestamp)
+    write_headers(
+        out,
+        span,
+        payload_type=kind,
+        sequence=sequence,
+        timestamp=timestamp,
+        ssrc=bank.ssrc[rows],
+    )
+
+
+class Place(NamedTuple):
+    """Where a packet is, in `out` and in its cohort, and its media time."""
+
+    slot: int
+    at: int
+    milliseconds: int
+    out: PacketBatch
+
+
+def _dial(
+    bank: StreamBank,
+    row: int,
+    place: Place,
+    kind: Octets,
+    timestamp: npt.NDArray[np.uint32],
+) -> None:
+    stream = bank.streams[row]
+    if stream is None or stream.event_sender is None or stream.spec is None:
+        return
+    # Events run on a clock of their own from the same beginning, where theirs is not the codec's.
+    clock = int(bank.clock_rate[row])
+    rate = stream.spec.telephone_event_rate or clock
+    packet = stream.event_sender.poll(place.milliseconds * rate // 1000)
+    if stream.event_sender.idle:
+        bank.dialing.discard(row)
+    if packet is None:
+        return
+    out, slot = place.out, place.slot
+    kind[place.at] = bank.telephone_event[row] | packet.marker << 7
+    begin = int(bank.timestamp_base[row]) + packet.timestamp * clock // rate
+    timestamp[place.at] = begin & 0xFFFFFFFF
+    payload = np.frombuffer(packet.payload, dtype=np.uint8)
+    out.data[slot, HEADER_OCTETS : HEADER_OCTETS + len(payload)] = payload
+    out.length[slot] = HEADER_OCTETS + len(payload)
+    # RFC 4733 2.5.1.2: sound that follows begins a talkspurt of its own.
+    bank.talking[row] = False
+
+
+def _note_starved(bank: StreamBank, cohort: Cohort) -> npt.NDArray[np.bool_] | None:
+    """Count feeds that had too little, tell those that ended, and say which rows still send.
+
+    None: all of them.
+    """
+    starved, empty = [False] * len(cohort.feeds), [False] * len(cohort.feeds)
+    for at, feed in enumerate(cohort.feeds):
+        reader = feed.reader
+        if reader is None or reader.count == reader.samples:
+            continue
+        starved[at], empty[at] = not reader.source.ended, reader.count == 0
+        if reader.ended:
+            _end_playback(bank, feed, cohort.rows)
+    if any(starved):
+        bank.starved[cohort.rows[np.array(starved)[cohort.which]]] += 1
+    if not any(empty):
+        return None
+    silent = np.array(empty)[cohort.which] & cohort.suppressing
+    if not np.count_nonzero(silent):
+        return None
+    rows = cohort.rows[silent].tolist()
+    for place, row in zip(np.flatnonzero(silent).tolist(), rows, strict=True):
+        silent[place] = row not in bank.dialing
+    return ~silent
+
+
+def _end_playback(bank: StreamBank, feed: Feed, rows: Rows) -> None:
+    for row in rows.tolist():
+        stream = bank.streams[row]
+        if stream is None or stream.feed is not feed or stream.codec is None:
+            continue
+        bank.emit(PlaybackEnded(stream.handle))
+        stream.source = None
+        bank.feeds.release(feed)
+        ptime_ms = stream.spec.ptime_ms if stream.spec is not None else FRAME_MS
+        stream.feed = bank.feeds.acquire(None, stream.codec, ptime_ms)
+        bank.replan(row)

@@ -1,0 +1,309 @@
+"""What the commands of `MediaPort` do to the bank; the engine adds sockets and the clock.
+
+SRTP contexts are kept where the key stays and renewed where it does not (RFC 4568 7.1.4, RFC 3711
+3.3.1); a receive context hands its rollover counters to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.events import Direction
+from softphone.media.bank import (
+    FRAME_MS,
+    NO_TYPE,
+    AnyCodec,
+    Stream,
+    StreamBank,
+    find_codec,
+    remembers,
+)
+from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, StreamSpec
+from softphone.media.tick.codec_change import play_codec
+from softphone.media.tick.rtcp import start_control
+from softphone.rtp import EventSender
+from softphone.srtp import ReceiveContext, SendContext
+from softphone_codecs import CodecUnavailable, RowEncoder
+
+__all__ = [
+    "FarEnd",
+    "monitor",
+    "mute",
+    "open_stream",
+    "play",
+    "record",
+    "rekey",
+    "retarget",
+    "send_digits",
+    "set_direction",
+]
+
+
+MOST_OCTETS: Final = 1440
+"""Octets of sound in a packet: with its headers, and the tag of SRTP, it fits into Ethernet's."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarEnd:
+    """Where RTP and RTCP go, as padded socket addresses of 32 octets."""
+
+    rtp: bytes
+    rtcp: bytes
+
+
+def fingerprint(key: SrtpKey | None) -> bytes:
+    """What tells one key from another without keeping it; empty for none."""
+    if key is None:
+        return b""
+    return hashlib.sha256(key.suite.encode() + b"\0" + key.key.reveal()).digest()
+
+
+def open_stream(
+    bank: StreamBank,
+    handle: StreamHandle,
+    spec: StreamSpec,
+    far_end: FarEnd,
+    *,
+    frame: int,
+    now: float,
+) -> None:
+    """Open or renegotiate a stream at media frame `frame`.
+
+    Raises ConfigurationError, and then nothing has changed.
+    """
+    stream = bank.stream(handle)
+    row, first = handle.row, stream.spec is None
+    chosen = find_codec(spec.codec)
+    _check_size(chosen, spec)
+    before = "" if stream.spec is None else stream.spec.fmtp
+    encoder = stream.encoder
+    if stream.codec is not chosen or before != spec.fmtp:
+        encoder = _encoder(chosen, spec)
+    feed = bank.feeds.acquire(stream.source, chosen, spec.ptime_ms, instead=stream.feed)
+    try:
+        _set_keys(bank, stream, spec.send_key, spec.receive_key)
+    except ConfigurationError:
+        bank.feeds.release(feed)
+        raise
+    if stream.feed is not None:
+        bank.feeds.release(stream.feed)
+    stream.feed = feed
+    if stream.codec is not chosen:
+        _set_clock(bank, row, chosen, frame, first)
+    stream.codec, stream.encoder, stream.spec = chosen, encoder, spec
+    _set_received(bank, stream, chosen, spec)
+    if first:
+        bank.opened_frame[row] = frame
+        bank.last_received[row] = now
+    _set_numbers(bank, row, spec)
+    retarget(bank, handle, far_end)
+    _set_flow(bank, row, spec.direction, now=now)
+    bank.active[row] = True
+    if stream.rtcp is None:
+        start_control(bank, row, now=now)
+
+
+def _check_size(chosen: AnyCodec, spec: StreamSpec) -> None:
+    octets = chosen.octets_per_tick * chosen.clock_rate * spec.ptime_ms // 1000
+    if octets > MOST_OCTETS:
+        raise ConfigurationError(
+            f"{spec.ptime_ms} ms of {spec.codec[:64]} are {octets} octets, more than the "
+            f"{MOST_OCTETS} that a packet holds"
+        )
+
+
+def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
+    if not remembers(chosen):
+        return None
+    if spec.ptime_ms % chosen.ptime:
+        raise ConfigurationError(
+            f"{chosen.name} is sent in packets of {chosen.ptime} ms or a multiple of it, "
+            f"not of {spec.ptime_ms}"
+        )
+    try:
+        return chosen.encoder(spec.fmtp)
+    except CodecUnavailable as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _set_clock(bank: StreamBank, row: int, chosen: AnyCodec, frame: int, first: bool) -> None:
+    rate = chosen.clock_rate
+    if not first:
+        # Timestamps go on from where the old rate has brought them (RFC 7160 section 4).
+        elapsed = frame * FRAME_MS
+        shift = elapsed * (int(bank.clock_rate[row]) - rate) // 1000
+        bank.timestamp_base[row] = (int(bank.timestamp_base[row]) + shift) & 0xFFFFFFFF
+    bank.clock_rate[row] = rate
+    stream = bank.streams[row]
+    if stream is not None:
+        stream.event_sender = stream.event_receiver = None
+        bank.dialing.discard(row)
+
+
+def _set_received(bank: StreamBank, stream: Stream, chosen: AnyCodec, spec: StreamSpec) -> None:
+    """What is announced is what comes, until something else does."""
+    row, received = stream.handle.row, spec.receive_payload_type
+    number = spec.payload_type if received is None else received
+    stream.told_type = None
+    if stream.receive_codec is not chosen or bank.receive_type[row] != number:
+        play_codec(bank, stream, chosen, number)
+
+
+def _type(value: int | None) -> int:
+    return NO_TYPE if value is None else value
+
+
+def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
+    bank.secure[row] = spec.secure
+    bank.payload_type[row] = spec.payload_type
+    bank.noise_type[row] = _type(spec.comfort_noise)
+    bank.telephone_event[row] = _type(spec.telephone_event)
+    event = spec.receive_telephone_event
+    bank.receive_event[row] = _type(spec.telephone_event if event is None else event)
+    bank.symmetric[row] = spec.symmetric
+    bank.mux[row] = spec.rtcp_mux
+    bank.security_generation[row] = spec.security_generation
+    bank.playout.measure(row, spec.measured or "voip-metrics" in spec.extended_reports)
+
+
+# Keys -------------------------------------------------------------------------------------------
+
+
+def _set_keys(
+    bank: StreamBank, stream: Stream, send_key: SrtpKey | None, receive_key: SrtpKey | None
+) -> None:
+    """Bring both contexts in line with the keys; all or nothing."""
+    names = fingerprint(send_key), fingerprint(receive_key)
+    sending, receiving = stream.send_context, stream.receive_context
+    if not hmac.compare_digest(names[0], stream.send_fingerprint):
+        sending = None if send_key is None else SendContext(send_key.suite, send_key.key)
+    if not hmac.compare_digest(names[1], stream.receive_fingerprint):
+        kept = None if receiving is None else receiving.rollover()
+        receiving = (
+            None
+            if receive_key is None
+            else ReceiveContext(receive_key.suite, receive_key.key, rollover=kept)
+        )
+    if stream.send_context is not sending and stream.send_context is not None:
+        stream.send_context.close()
+    if stream.receive_context is not receiving and stream.receive_context is not None:
+        stream.keep_failures()
+        stream.receive_context.close()
+    stream.send_context, stream.receive_context = sending, receiving
+    stream.send_fingerprint, stream.receive_fingerprint = names
+    bank.receive_contexts.pop(stream.handle.row, None)
+    if receiving is not None:
+        bank.receive_contexts[stream.handle.row] = receiving
+
+
+def rekey(
+    bank: StreamBank,
+    handle: StreamHandle,
+    send_key: SrtpKey | None,
+    receive_key: SrtpKey | None,
+    security_generation: int,
+) -> None:
+    """Replace keys and security generation.  Raises ConfigurationError, nothing changed."""
+    stream, spec = bank.opened(handle)
+    changed = replace(
+        spec,
+        send_key=send_key,
+        receive_key=receive_key,
+        security_generation=security_generation,
+    )
+    _set_keys(bank, stream, send_key, receive_key)
+    stream.spec = changed
+    _set_numbers(bank, handle.row, changed)
+    bank.replan(handle.row)
+
+
+# Addresses and direction ------------------------------------------------------------------------
+
+
+def retarget(bank: StreamBank, handle: StreamHandle, far_end: FarEnd) -> None:
+    """Send elsewhere, unless that is where the stream was already said to go."""
+    bank.opened(handle)
+    row = handle.row
+    # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
+    # price of arrays.
+    if bank.signaled[row, :24].tobytes() != far_end.rtp[:24]:
+        bank.signaled[row] = bank.remote[row] = np.frombuffer(far_end.rtp, dtype=np.uint8)
+        bank.remote_rtcp[row] = np.frombuffer(far_end.rtcp, dtype=np.uint8)
+        bank.latched[row] = False
+    bank.replan(row)
+
+
+def set_direction(
+    bank: StreamBank, handle: StreamHandle, direction: Direction, *, now: float
+) -> None:
+    """Set what flows."""
+    stream, spec = bank.opened(handle)
+    stream.spec = replace(spec, direction=direction)
+    _set_flow(bank, handle.row, direction, now=now)
+
+
+def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -> None:
+    if direction.receives and not bank.receives[row]:
+        bank.last_received[row] = now
+        bank.timed_out[row] = False
+    if not direction.sends:
+        bank.talking[row] = False
+    bank.sends[row] = direction.sends
+    bank.receives[row] = direction.receives
+    bank.replan(row)
+
+
+# Sound and digits -------------------------------------------------------------------------------
+
+
+def play(bank: StreamBank, handle: StreamHandle, source: Source | None) -> None:
+    """Set the source, now or for when the stream is opened.  Raises LocalProtocolError."""
+    stream = bank.stream(handle)
+    if stream.codec is not None and stream.spec is not None:
+        feed = bank.feeds.acquire(source, stream.codec, stream.spec.ptime_ms)
+        if stream.feed is not None:
+            bank.feeds.release(stream.feed)
+        stream.feed = feed
+    stream.source = source
+    bank.replan(handle.row)
+
+
+def record(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
+    """Set the sink, now or for when the stream is opened."""
+    bank.stream(handle).sink = sink
+    bank.replan(handle.row)
+
+
+def monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
+    """Set who hears what is sent, now or for when the stream is opened."""
+    bank.stream(handle).monitor = sink
+    bank.replan(handle.row)
+
+
+def mute(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
+    """Send silence in place of the source, or the source again."""
+    bank.stream(handle)
+    bank.muted[handle.row] = muted
+    bank.replan(handle.row)
+
+
+def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration_ms: int) -> None:
+    """Queue digits.  Raises ConfigurationError, LocalProtocolError."""
+    stream, spec = bank.opened(handle)
+    if spec.telephone_event is None:
+        raise LocalProtocolError("telephone-event was not negotiated for this stream")
+    if stream.event_sender is None:
+        rate = spec.telephone_event_rate or int(bank.clock_rate[handle.row])
+        stream.event_sender = EventSender(clock_rate_hz=rate, ptime_ms=spec.ptime_ms)
+    try:
+        stream.event_sender.send(digits, duration_ms=duration_ms)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if not stream.event_sender.idle:
+        bank.dialing.add(handle.row)

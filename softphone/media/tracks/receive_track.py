@@ -1,0 +1,149 @@
+"""What a call receives as aiortc's `MediaStreamTrack`s: for `RTCPeerConnection`, `MediaRecorder`.
+
+Imported where a track is asked for, since aiortc is an extra.  Both tracks of a call count their
+time from one beginning; pictures wait for their sound (`softphone.media.video.lip_sync`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Protocol
+
+import av
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from softphone.media.audio import PcmInput, StreamSound
+from softphone.media.video import CLOCK_RATE_HZ, VideoBlock, VideoSink
+
+__all__ = ["CallAudioTrack", "CallVideoTrack", "PictureStream"]
+
+RATE = 48_000
+SAMPLES = 960
+MOST_WAITING = 30
+"""Pictures that wait to be taken; the oldest goes."""
+
+
+class PictureStream(Protocol):
+    """What a track needs of a video stream."""
+
+    sound: StreamSound | None
+
+    def listen(self, sink: VideoSink) -> None:
+        """Deliver what is received to one more."""
+
+    def stop_listening(self, sink: VideoSink) -> None:
+        """One less."""
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have `work` called when the stream ends."""
+
+    def not_at_end(self, work: Callable[[], None]) -> None:
+        """It is not wanted any more."""
+
+
+class CallAudioTrack(MediaStreamTrack):
+    """What the far end says: 20 ms of 48 kHz mono at a time, s16.
+
+    At the end of the call it ends.  Raises LocalProtocolError once the call is over.
+    """
+
+    kind = "audio"
+
+    def __init__(self, sound: StreamSound) -> None:
+        super().__init__()
+        self._sound = sound
+        self._heard = PcmInput(RATE, seconds=1.0)
+        self._shift: int | None = None
+        sound.listen(self._heard)
+        sound.at_end(self._heard.close)
+
+    async def recv(self) -> av.AudioFrame:
+        """The next frame.  Raises MediaStreamError at the end."""
+        heard = None
+        if self.readyState == "live":
+            heard = await self._heard.read(SAMPLES)
+        if heard is None or not len(heard):
+            self.stop()
+            raise MediaStreamError
+        if self._shift is None:
+            now = asyncio.get_running_loop().time()
+            self._shift = round(self._sound.track_time(now) * RATE) - heard.timestamp
+        frame = av.AudioFrame.from_ndarray(heard.pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, heard.timestamp + self._shift
+        frame.time_base = Fraction(1, RATE)
+        return frame
+
+    def stop(self) -> None:
+        """Hear no more."""
+        if self.readyState == "live":
+            self._sound.not_at_end(self._heard.close)
+            self._sound.stop_listening(self._heard)
+            self._heard.close()
+        super().stop()
+
+
+class CallVideoTrack(MediaStreamTrack):
+    """What the far end shows, picture by picture, yuv420p.
+
+    `dropped` counts pictures that nobody took in time.
+    """
+
+    kind = "video"
+    wants_pictures = True
+
+    def __init__(self, video: PictureStream) -> None:
+        super().__init__()
+        self._video = video
+        self._clock = asyncio.get_running_loop()
+        self._blocks: deque[VideoBlock] = deque()
+        self._came = asyncio.Event()
+        self._shift: float | None = None
+        self._last = -1
+        self.dropped = 0
+        video.listen(self)
+        video.at_end(self.stop)
+
+    def write(self, block: VideoBlock) -> None:
+        """Take a picture, in the video thread."""
+        self._clock.call_soon_threadsafe(self._put, block)
+
+    def _put(self, block: VideoBlock) -> None:
+        if self._blocks and self._blocks[-1].security_generation != block.security_generation:
+            # What was shown under a higher level is not shown under a lower one.
+            self.dropped += len(self._blocks)
+            self._blocks.clear()
+        if len(self._blocks) >= MOST_WAITING:
+            self._blocks.popleft()
+            self.dropped += 1
+        self._blocks.append(block)
+        self._came.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """The next picture.  Raises MediaStreamError at the end."""
+        while not self._blocks and self.readyState == "live":
+            self._came.clear()
+            await self._came.wait()
+        if not self._blocks or self._blocks[0].picture is None:
+            self.stop()
+            raise MediaStreamError
+        block = self._blocks.popleft()
+        picture = block.picture
+        assert picture is not None
+        if self._shift is None:
+            sound, now = self._video.sound, self._clock.time()
+            self._shift = (0.0 if sound is None else sound.track_time(now)) - block.seconds
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        self._last = max(round((block.seconds + self._shift) * CLOCK_RATE_HZ), self._last + 1)
+        frame.pts, frame.time_base = self._last, Fraction(1, CLOCK_RATE_HZ)
+        return frame
+
+    def stop(self) -> None:
+        """See no more."""
+        if self.readyState == "live":
+            self._video.not_at_end(self.stop)
+            self._video.stop_listening(self)
+        super().stop()
+        self._came.set()

@@ -1,0 +1,200 @@
+"""A video file as what is sent: its pictures when they are due, and its sound, read by PyAV.
+
+The file is the user's own.  Nothing that it names is opened (a playlist's parts, for one).  PyAV
+is loaded by the first use.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from softphone.errors import ConfigurationError
+from softphone.media.interface import Pcm
+from softphone.media.video.picture import Picture
+from softphone.rtp import EncodedFrame
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["FileSound", "VideoFileSource", "picture_of"]
+
+logger = logging.getLogger("softphone.media")
+
+MOST_PIXELS = 1280 * 720
+"""H.264 level 3.1, which is what we offer (profile-level-id 42e01f), ends here."""
+FASTEST, USUAL = 30.0, 25.0
+"""Frames a second: of level 3.1 at that size, and of a file that does not say."""
+NOTHING_ELSE = {"protocol_whitelist": "none"}
+
+
+def _open(path: Path, kind: str) -> tuple[IO[bytes], Any, Any]:
+    """A file, the container in it, and its first stream of a kind.  Raises ConfigurationError."""
+    import av
+
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        container = av.open(file, container_options=NOTHING_ELSE)
+    except (OSError, av.FFmpegError) as error:
+        file.close()
+        raise ConfigurationError(f"{path} is no video file: {_reason(error)}") from error
+    streams = [stream for stream in container.streams if stream.type == kind]
+    if not streams:
+        container.close()
+        file.close()
+        what = "picture" if kind == "video" else "sound"
+        raise ConfigurationError(f"{path} has no {what} in it")
+    return file, container, streams[0]
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+class VideoFileSource:
+    """The pictures of a file, scaled to 1280x720 at most.
+
+    A `VideoSource`.  Raises ConfigurationError for a file that is missing or that no picture can be
+    decoded from.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file, self._container, stream = _open(self.path, "video")
+        stream.thread_count = 1
+        self._rate = min(float(stream.average_rate or USUAL) or USUAL, FASTEST)
+        self._frames = self._decode(stream)
+        self._count = 0
+        self._start: float | None = None
+        self._ahead = self._next()
+        if self._ahead is None:
+            self.close()
+            raise ConfigurationError(f"{self.path}: no picture in it can be decoded")
+
+    @property
+    def rate(self) -> float:
+        """Frames a second, 30 at most."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has been read."""
+        return self._ahead is None
+
+    def read(self) -> Picture | EncodedFrame | None:
+        """The picture that is due; None where the file has no new one."""
+        due = self._count / self._rate
+        self._count += 1
+        picture: Picture | None = None
+        while self._ahead is not None and self._ahead[0] <= due + 0.25 / self._rate:
+            picture = self._ahead[1]
+            self._ahead = self._next()
+        return picture
+
+    def _next(self) -> tuple[float, Picture] | None:
+        """The next picture, and when it is due in seconds from the first."""
+        frame = next(self._frames, None)
+        if frame is None:
+            return None
+        at = float(frame.time or 0.0)
+        if self._start is None:
+            self._start = at
+        return at - self._start, picture_of(frame)
+
+    def _decode(self, stream: Any) -> Iterator[av.VideoFrame]:
+        import av
+
+        try:
+            yield from self._container.decode(stream)
+        except av.FFmpegError as error:
+            logger.warning("%s ends early: %s", self.path, _reason(error))
+
+    def sound(self) -> FileSound | None:
+        """The file's sound, from its beginning; None where it has none."""
+        if not any(stream.type == "audio" for stream in self._container.streams):
+            return None
+        return FileSound(self.path)
+
+    def close(self) -> None:
+        """Let go of the file; what is being read ends."""
+        self._ahead = None
+        self._container.close()
+        self._file.close()
+
+
+def picture_of(frame: av.VideoFrame) -> Picture:
+    """I420 in a size that can be coded, in the file's own shape as far as that allows."""
+    share = min(1.0, (MOST_PIXELS / (frame.width * frame.height)) ** 0.5)
+    width = max(int(frame.width * share) // 4 * 4, 4)
+    height = max(int(frame.height * share) // 2 * 2, 2)
+    if (frame.format.name, frame.width, frame.height) != ("yuv420p", width, height):
+        frame = frame.reformat(width=width, height=height, format="yuv420p")
+    return np.asarray(frame.to_ndarray(), dtype=np.uint8)
+
+
+class FileSound:
+    """The sound of a file, as a `Source`: mono at `clock_rate_hz`.
+
+    Raises ConfigurationError for a file without sound.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], clock_rate_hz: int = 16000) -> None:
+        import av
+
+        self.path = Path(path)
+        self._rate = clock_rate_hz
+        self._file, self._container, stream = _open(self.path, "audio")
+        self._resampler = av.AudioResampler("s16", "mono", clock_rate_hz)
+        self._pieces = self._decode(stream)
+        self._left: Pcm = np.zeros(0, dtype=np.int16)
+        self._ended = False
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """The rate of its samples."""
+        return self._rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._ended and not self._left.size
+
+    def read(self, samples: int) -> Pcm:
+        """Take out int16[samples], fewer at the end."""
+        parts, count = [self._left], self._left.size
+        while count < samples and not self._ended:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._ended = True
+            else:
+                parts.append(piece)
+                count += piece.size
+        whole = np.concatenate(parts)
+        self._left = whole[samples:]
+        return whole[:samples]
+
+    def _decode(self, stream: Any) -> Iterator[Pcm]:
+        import av
+
+        try:
+            for frame in self._container.decode(stream):
+                for each in self._resampler.resample(frame):
+                    yield each.to_ndarray()[0]
+            for each in self._resampler.resample(None):
+                yield each.to_ndarray()[0]
+        except av.FFmpegError as error:
+            logger.warning("the sound of %s ends early: %s", self.path, _reason(error))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._ended, self._left = True, self._left[:0]
+        self._container.close()
+        self._file.close()

@@ -1,0 +1,438 @@
+"""The packet path of one video stream: RTP and RTCP with keys of its own, both ways, sans IO.
+
+RFC 3550, 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR, TMMBR).  Frames go in with the time of their
+capture, packets come out paced; packets go in, frames come out in order.  Encoding and decoding
+are `softphone.media.video.codec`'s, sockets and the clock `softphone.media.video_stream`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from softphone.events import StreamStatistics
+from softphone.media.interface import SrtpKey, StreamSpec
+from softphone.media.video.bitrate import BitrateControl
+from softphone.media.video.pacer import Pacer
+from softphone.media.video.reassembly import Reassembly, ReceivedFrame
+from softphone.media.video.retransmission_cache import ResendCache
+from softphone.rtp import (
+    Depacketizer,
+    EncodedFrame,
+    FullIntraRequest,
+    H264Depacketizer,
+    H264Packetizer,
+    MalformedPacket,
+    Nack,
+    Packetizer,
+    PictureLossIndication,
+    ReceiverReport,
+    Reception,
+    RemoteReport,
+    ReportBlock,
+    RtcpPacket,
+    RtcpSession,
+    RtpPacket,
+    SenderInformation,
+    SourceDescription,
+    TemporaryBitrateNotification,
+    Vp8Depacketizer,
+    Vp8Packetizer,
+    is_rtcp,
+    print_compound,
+)
+from softphone.sans_io import Address, Entropy
+from softphone.srtp import ReceiveContext, SendContext
+
+__all__ = ["CLOCK_RATE_HZ", "Overhear", "VideoPath", "VideoSpec", "h264_mode"]
+
+Overhear: TypeAlias = Callable[[bytes, Address, bool, bool], None]
+"""Told of a packet in clear: where it goes to or comes from, whether it is RTCP, and ours."""
+
+CLOCK_RATE_HZ = 90_000
+LOOK_AGAIN = 0.02
+"""Seconds between looks at what is missing."""
+WANTED_BITRATE = 1_000_000
+FIRST_SEQUENCES = 1 << 15
+"""RFC 3711 section 3.3.1: a sender begins in the lower half."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSpec(StreamSpec):
+    """What a video stream is, as negotiated.
+
+    `feedback` are the rtcp-fb values of both sides (RFC 4585 section 4.2); `bandwidth` what the
+    far end's `b=` line allows us to send, in bits a second.
+    """
+
+    feedback: tuple[str, ...] = ()
+    bandwidth: int | None = None
+
+
+def h264_mode(fmtp: str) -> int:
+    """The packetization mode that an fmtp asks for (RFC 6184 section 8.1)."""
+    parameters = fmtp.replace(" ", "").lower().split(";")
+    return 1 if "packetization-mode=1" in parameters else 0
+
+
+def _packetizer(spec: VideoSpec) -> Packetizer:
+    return Vp8Packetizer() if spec.codec == "VP8" else H264Packetizer(mode=h264_mode(spec.fmtp))
+
+
+def _depacketizer(codec: str) -> Depacketizer:
+    return Vp8Depacketizer() if codec == "VP8" else H264Depacketizer()
+
+
+def _same(one: SrtpKey | None, other: SrtpKey | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.suite is other.suite and one.key.reveal() == other.key.reveal()
+
+
+class VideoPath:
+    """One stream; `open` before anything else, and again for each change of the session.
+
+    `remote` and `remote_rtcp` are where `take_packets` and `take_control` go.
+    """
+
+    def __init__(self, *, ssrc: int, entropy: Entropy, now: float) -> None:
+        self.ssrc = ssrc
+        self.spec: VideoSpec | None = None
+        self.remote: Address | None = None
+        self.remote_rtcp: Address | None = None
+        self.bitrate = BitrateControl(WANTED_BITRATE)
+        self.key_frame_asked = True
+        """Whether the far end wants a key frame; whoever makes one sets it to False."""
+        self.picture_request = False
+        """Whether we want one and RTCP has no way to say so: then INFO is to (RFC 5168)."""
+        self.overhear: Overhear | None = None
+        self.clock: RemoteReport | None = None
+        """The last report of the far end that had its clock in it."""
+        self._entropy = entropy
+        self._epoch = now
+        self._offset = int.from_bytes(entropy(4), "big")
+        self._sequence = int.from_bytes(entropy(2), "big") % FIRST_SEQUENCES
+        self._sender: SendContext | None = None
+        self._receiver: ReceiveContext | None = None
+        self._pacer = Pacer(WANTED_BITRATE)
+        self._cache = ResendCache(WANTED_BITRATE)
+        self._control: list[bytes] = []
+        self._frames: list[tuple[str, ReceivedFrame]] = []
+        self._receiving = ""
+        self._source: int | None = None
+        self._latched = False
+        self._fir = 0
+        self._counts = StreamStatistics()
+        self._reported = 0
+        self._now = now
+
+    # The session
+
+    def open(self, spec: VideoSpec, *, now: float) -> None:
+        """Start, or change: contexts are kept where the key is the same (RFC 4568 7.1.4)."""
+        before, self.spec = self.spec, spec
+        if before is None:
+            self._rtcp = RtcpSession(
+                ssrc=self.ssrc,
+                cname=spec.cname,
+                entropy=self._entropy,
+                now=now,
+                bandwidth=2500.0,
+                minimum_interval=2.5,
+            )
+        self._take_keys(before, spec)
+        if before is None or before.codec != spec.codec or before.fmtp != spec.fmtp:
+            self._packetizer = _packetizer(spec)
+            self.key_frame_asked = True
+        if before is None or before.remote != spec.remote:
+            self.retarget(spec.remote, spec.remote_rtcp)
+        if before is None or spec.codec != self._receiving:
+            self._listen_for(spec.codec, now)
+        self.bitrate.change(session=spec.bandwidth)
+
+    def _take_keys(self, before: VideoSpec | None, spec: VideoSpec) -> None:
+        if before is None or not _same(before.send_key, spec.send_key):
+            key = spec.send_key
+            self._sender = None if key is None else SendContext(key.suite, key.key)
+        if before is None or not _same(before.receive_key, spec.receive_key):
+            key, old = spec.receive_key, self._receiver
+            rollover = None if old is None else old.rollover()
+            self._receiver = (
+                None if key is None else ReceiveContext(key.suite, key.key, rollover=rollover)
+            )
+
+    def _listen_for(self, codec: str, now: float) -> None:
+        spec = self.spec
+        nack = spec is not None and "nack" in spec.feedback
+        self._receiving = codec
+        self._reassembly = Reassembly(_depacketizer(codec), nack=nack)
+        self._reception = Reception(clock_rate_hz=CLOCK_RATE_HZ, trusted=True)
+        self._source = None
+        self._now = now
+
+    def retarget(self, remote: Address, remote_rtcp: Address | None = None) -> None:
+        """Send to another address."""
+        self.remote = remote
+        self.remote_rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
+        self._latched = False
+
+    # Sending
+
+    def timestamp(self, captured: float) -> int:
+        """The RTP timestamp of what was captured at that time."""
+        return (self._offset + int((captured - self._epoch) * CLOCK_RATE_HZ)) & 0xFFFFFFFF
+
+    def send(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
+        """Queue the packets of a frame."""
+        spec = self.spec
+        if spec is None or not spec.direction.sends:
+            return
+        self._pacer.bitrate = self._cache.bitrate = max(self.bitrate.bitrate, 1)
+        payloads = self._packetizer.packetize(frame.data)
+        timestamp = self.timestamp(captured)
+        octets = 0
+        for payload in payloads:
+            last = payload is payloads[-1]
+            packet = bytes(
+                RtpPacket(
+                    spec.payload_type, self._sequence, timestamp, self.ssrc, payload, marker=last
+                )
+            )
+            self._tell(packet, self.remote, control=False, outgoing=True)
+            wire = packet if self._sender is None else self._sender.protect(packet)
+            if wire is not None and self._pacer.put(wire):
+                self._cache.keep(self._sequence, wire, now=now)
+                octets += len(payload)
+            self._sequence = (self._sequence + 1) & 0xFFFF
+        self._count(
+            packets_sent=self._counts.packets_sent + len(payloads),
+            octets_sent=self._counts.octets_sent + octets,
+        )
+
+    def _count(self, **changes: float) -> None:
+        self._counts = replace(self._counts, **changes)  # type: ignore[arg-type]
+
+    def take_packets(self, *, now: float) -> list[bytes]:
+        """The RTP packets that may leave now."""
+        return self._pacer.due(now=now)
+
+    def take_control(self) -> list[bytes]:
+        """The RTCP packets to send."""
+        control, self._control = self._control, []
+        return control
+
+    # Receiving
+
+    def receive(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
+        """Take a datagram of the RTP port."""
+        if is_rtcp(data):
+            self.receive_control(data, source, now=now, wall=wall)
+            return
+        spec = self.spec
+        if spec is None or not self._acceptable(source):
+            self._count(wrong_source=self._counts.wrong_source + 1)
+            return
+        plain = data if self._receiver is None else self._receiver.unprotect(data)
+        if plain is None:
+            return
+        try:
+            packet = RtpPacket.parse(plain)
+        except MalformedPacket:
+            self._count(malformed=self._counts.malformed + 1)
+            return
+        codec = self._codecs(spec).get(packet.payload_type)
+        if codec is None or not spec.direction.receives:
+            return
+        self._tell(plain, source, control=False, outgoing=False)
+        self._follow(source, packet)
+        if codec != self._receiving:
+            self._listen_for(codec, now)
+        self._source = packet.ssrc
+        self._reception.update(packet.sequence_number, packet.timestamp, now=now)
+        self._count(
+            packets_received=self._counts.packets_received + 1,
+            octets_received=self._counts.octets_received + len(packet.payload),
+        )
+        self._reassembly.receive(packet, now=now)
+        self._frames += [(codec, frame) for frame in self._reassembly.take_frames()]
+
+    @staticmethod
+    def _codecs(spec: VideoSpec) -> Mapping[int, str]:
+        """The codecs that may arrive, by payload type."""
+        first = (
+            spec.payload_type if spec.receive_payload_type is None else spec.receive_payload_type
+        )
+        others = zip(spec.other_payload_types, spec.other_codecs, strict=False)
+        return dict(others) | {first: spec.codec}
+
+    def _acceptable(self, source: Address) -> bool:
+        """In clear only the signaled host is listened to; under SRTP keys decide."""
+        spec = self.spec
+        if self._receiver is not None or spec is None:
+            return spec is not None
+        return source == self.remote or (source[0] == spec.remote[0] and not self._latched)
+
+    def _follow(self, source: Address, packet: RtpPacket) -> None:
+        """Symmetric RTP (RFC 4961): only a newer packet moves where we send to."""
+        spec = self.spec
+        if spec is None or not spec.symmetric or source == self.remote:
+            return
+        ahead = (packet.sequence_number - self._reception.highest_sequence) & 0xFFFF
+        if not self._latched or (self._receiver is not None and 0 < ahead < 0x8000):
+            self.remote, self._latched = source, True
+
+    def receive_control(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
+        """Take a datagram of RTCP."""
+        spec = self.spec
+        if spec is None:
+            return
+        if self._receiver is not None:
+            plain = self._receiver.unprotect_rtcp(data)
+        else:
+            plain = data if source[0] == spec.remote[0] else None
+        if plain is None:
+            return
+        self._tell(plain, source, control=True, outgoing=False)
+        report = self._rtcp.receive(plain, now=now, wall=wall)
+        if report is not None:
+            self._take_report(report, now)
+
+    def _take_report(self, report: RemoteReport, now: float) -> None:
+        if report.key_frame_requested:
+            self.key_frame_asked = True
+        if report.fraction_lost is not None:
+            self.bitrate.report(report.fraction_lost)
+            self._count(
+                remote_fraction_lost=report.fraction_lost,
+                remote_jitter_ms=(report.jitter or 0) / 90.0,
+            )
+        if report.round_trip_time is not None:
+            self._count(round_trip_time_ms=report.round_trip_time * 1000.0)
+        if report.sender_clock is not None:
+            self.clock = report
+        if report.limit is not None:
+            granted = self.bitrate.ask(report.limit)
+            self._feed_back(TemporaryBitrateNotification(self.ssrc, (granted,)))
+        for packet in self._cache.take(report.lost, now=now):
+            self._pacer.put(packet)
+
+    def take_frames(self) -> list[tuple[str, ReceivedFrame]]:
+        """The frames that can be decoded, each with its codec."""
+        frames, self._frames = self._frames, []
+        return frames
+
+    def captured(self, timestamp: int) -> float | None:
+        """When the far end captured a frame, in seconds since 1970 by its clock; None: unknown."""
+        clock = None if self.clock is None else self.clock.sender_clock
+        if clock is None or clock.ssrc != self._source:
+            return None
+        return clock.at(timestamp, CLOCK_RATE_HZ)
+
+    # Time
+
+    def handle_timer(self, *, now: float, wall: float) -> None:
+        """Ask for what is missing, and report when it is time."""
+        self._now = now
+        if self.spec is None:
+            return
+        self._reassembly.handle_timer(now=now)
+        self._frames += [(self._receiving, frame) for frame in self._reassembly.take_frames()]
+        lost = self._reassembly.take_lost(now=now)
+        if lost and self._source is not None:
+            self._feed_back(Nack(self.ssrc, self._source, lost))
+        if self.spec.direction.receives and self._reassembly.take_key_request(now=now):
+            self.request_key_frame()
+        if self._rtcp.due(now=now):
+            self._protect(self._report(now, wall))
+
+    def request_key_frame(self) -> None:
+        """Ask the far end for a key frame, the best way that it has agreed to."""
+        spec = self.spec
+        if spec is None or self._source is None:
+            return
+        if "nack pli" in spec.feedback:
+            self._feed_back(PictureLossIndication(self.ssrc, self._source))
+        elif "ccm fir" in spec.feedback:
+            self._fir = (self._fir + 1) & 0xFF
+            self._feed_back(FullIntraRequest(self.ssrc, ((self._source, self._fir),)))
+        else:
+            self.picture_request = True
+
+    def _feed_back(self, packet: RtcpPacket) -> None:
+        """A minimal compound (RFC 4585 section 3.1)."""
+        cname = "" if self.spec is None else self.spec.cname
+        head = (ReceiverReport(self.ssrc), SourceDescription(self.ssrc, cname))
+        self._protect(print_compound((*head, packet)))
+
+    def _tell(self, data: bytes, remote: Address | None, *, control: bool, outgoing: bool) -> None:
+        if self.overhear is not None and remote is not None:
+            self.overhear(data, remote, control, outgoing)
+
+    def _protect(self, data: bytes) -> None:
+        self._tell(data, self.remote_rtcp, control=True, outgoing=True)
+        wire = data if self._sender is None else self._sender.protect_rtcp(data)
+        if wire is not None:
+            self._control.append(wire)
+
+    def _report(self, now: float, wall: float) -> bytes:
+        received: tuple[ReportBlock, ...] = ()
+        if self._source is not None and self._reception.received:
+            seen = self._reception.report()
+            received = (
+                ReportBlock(
+                    self._source,
+                    seen.fraction_lost,
+                    seen.cumulative_lost,
+                    seen.highest_sequence,
+                    seen.jitter,
+                ),
+            )
+        return self._rtcp.report(now=now, wall=wall, sent=self._sent(now), received=received)
+
+    def _sent(self, now: float) -> SenderInformation | None:
+        """What an SR says; None when nothing was sent since the last one."""
+        sent = self._counts.packets_sent
+        before, self._reported = self._reported, sent
+        if sent == before:
+            return None
+        return SenderInformation(self.timestamp(now), sent, self._counts.octets_sent)
+
+    def farewell(self, *, now: float, wall: float) -> None:
+        """Queue a BYE, if anything was sent."""
+        if self.spec is not None and self._counts.packets_sent:
+            self._protect(self._rtcp.bye(now=now, wall=wall, sent=self._sent(now)))
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` and `take_packets` are due; None before `open`."""
+        if self.spec is None:
+            return None
+        times = [self._rtcp.next_timer()]
+        paced = self._pacer.next_timer()
+        if paced is not None:
+            times.append(paced)
+        if self._source is not None and self._reassembly.incomplete:
+            times.append(self._now + LOOK_AGAIN)
+        return min(times)
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """A snapshot."""
+        if self.spec is None:
+            return self._counts
+        failures = None if self._receiver is None else self._receiver.failures
+        return replace(
+            self._counts,
+            cumulative_lost=max(0, self._reception.cumulative_lost),
+            interarrival_jitter_ms=self._reception.jitter / 90.0,
+            discarded_late=self._reassembly.packets_late,
+            malformed=self._counts.malformed + self._reassembly.malformed,
+            authentication_failures=0 if failures is None else failures.authentication,
+            replayed=0 if failures is None else failures.replayed,
+        )
+
+    def close(self) -> None:
+        """Drop the keys."""
+        for context in (self._sender, self._receiver):
+            if context is not None:
+                context.close()

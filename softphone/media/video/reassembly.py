@@ -1,0 +1,203 @@
+"""Video packets put in order and joined to frames; what is lost is named, and when to give up.
+
+A small reorder buffer (RFC 3550) over a payload format of `softphone.rtp`.  Whatever is missing is
+to be asked for by NACK (RFC 4585), and after a while by a key frame (PLI, RFC 4585; FIR, RFC
+5104): until one has come, frames that refer to what is missing are not delivered.  No clock here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softphone.rtp import Depacketizer, EncodedFrame, RtpPacket, extend
+
+__all__ = ["Reassembly", "ReceivedFrame"]
+
+MOST_WAITING = 512
+"""Packets that wait for an earlier one: a key frame of half a megabyte."""
+MOST_JUMP = 3000
+"""Sequence numbers that a source may jump ahead; beyond it has started anew (RFC 3550 A.1)."""
+REORDERING = 0.01
+"""Seconds that a packet may come after its successor, before it counts as lost."""
+PATIENCE_WITH_NACK, PATIENCE = 0.2, 0.05
+"""Seconds that are waited for a missing packet: two round trips and a half of 80 ms; and alone."""
+NACK_INTERVAL, MOST_NACKS = 0.06, 3
+KEY_INTERVAL = 0.5
+"""Seconds between requests of a key frame: an encoder needs time, and a key frame many packets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFrame:
+    """A frame that can be decoded, and its 32-bit RTP timestamp."""
+
+    frame: EncodedFrame
+    timestamp: int
+
+
+@dataclass(slots=True)
+class _Missing:
+    """A packet that has not come: since when it is missed, and how often it was asked for."""
+
+    since: float
+    asked: int = 0
+    last: float = 0.0
+
+
+class Reassembly:
+    """The receiving side of one video source.
+
+    With `nack` what is missing is worth waiting for, since it is sent again.
+    """
+
+    def __init__(self, depacketizer: Depacketizer, *, nack: bool) -> None:
+        self._depacketizer = depacketizer
+        self._patience = PATIENCE_WITH_NACK if nack else PATIENCE
+        self._nack = nack
+        self._expected: int | None = None
+        self._newest = 0
+        self._waiting: dict[int, RtpPacket] = {}
+        self._missing: dict[int, _Missing] = {}
+        self._timestamp: int | None = None
+        self._ssrc: int | None = None
+        self._ready: list[ReceivedFrame] = []
+        self._needs_key = True
+        self._key_asked: float | None = None
+        self.frames = 0
+        self.frames_dropped = 0
+        self.packets_lost = 0
+        self.packets_late = 0
+        self.malformed = 0
+
+    def receive(self, packet: RtpPacket, *, now: float) -> None:
+        """Take a valid packet (under SRTP: an authenticated one)."""
+        if self._key_asked is None:
+            # The first frame should be a key frame; it is asked for if it is none for a while.
+            self._key_asked = now
+        if packet.ssrc != self._ssrc:
+            self._start_anew(packet)
+        number = self._extended(packet)
+        if number < (self._expected or 0) or number in self._waiting:
+            self.packets_late += 1
+            return
+        self._waiting[number] = packet
+        self._missing.pop(number, None)
+        self._advance()
+        self._miss(number, now)
+        if len(self._waiting) > MOST_WAITING:
+            self._skip()
+
+    def _extended(self, packet: RtpPacket) -> int:
+        expected = packet.sequence_number if self._expected is None else self._expected
+        number = extend(packet.sequence_number, expected, 16)
+        if self._expected is None or number - expected > MOST_JUMP:
+            self._start_anew(packet)
+            number = extend(packet.sequence_number, packet.sequence_number + 65536, 16)
+            self._expected = number
+        return number
+
+    def _start_anew(self, packet: RtpPacket) -> None:
+        """Another source, or one that has started anew: what was there belongs to nothing now."""
+        if self._ssrc is not None:
+            self._needs_key = True
+            self._depacketizer.finish(gap=True)
+        self._ssrc, self._timestamp, self._expected = packet.ssrc, None, None
+        self._newest = 0
+        self._waiting.clear()
+        self._missing.clear()
+
+    def _miss(self, number: int, now: float) -> None:
+        """Note what is missing before packet `number`, once."""
+        if self._expected is None:
+            return
+        for earlier in range(max(self._expected, self._newest), number):
+            if earlier not in self._waiting:
+                self._missing.setdefault(earlier, _Missing(now))
+        self._newest = max(self._newest, number + 1)
+
+    # Joining
+
+    def _advance(self, *, gap: bool = False) -> None:
+        """Give the depacketizer what is in order."""
+        while self._expected is not None and self._expected in self._waiting:
+            packet = self._waiting.pop(self._expected)
+            self._expected += 1
+            self._join(packet, gap=gap)
+            gap = False
+
+    def _join(self, packet: RtpPacket, *, gap: bool) -> None:
+        if gap:
+            self._needs_key = True
+        if self._timestamp not in (None, packet.timestamp):
+            self._finish(gap=gap)
+        if not packet.payload and not gap:
+            # Padding keeps a path open and belongs to no frame.
+            return
+        self._timestamp = packet.timestamp
+        if self._depacketizer.receive(packet.payload, gap=gap) is not None:
+            self.malformed += 1
+        if packet.marker:
+            self._finish(gap=False)
+
+    def _finish(self, *, gap: bool) -> None:
+        timestamp, self._timestamp = self._timestamp, None
+        frame = self._depacketizer.finish(gap=gap)
+        if frame is None or timestamp is None:
+            return
+        if not frame.complete:
+            self._needs_key = True
+        if frame.complete and (frame.key or not self._needs_key):
+            self._needs_key = False
+            self.frames += 1
+            self._ready.append(ReceivedFrame(frame, timestamp))
+        else:
+            self.frames_dropped += 1
+
+    def _skip(self) -> None:
+        """Give up what is missing before the oldest packet that waits."""
+        if not self._waiting or self._expected is None:
+            return
+        oldest = min(self._waiting)
+        self.packets_lost += oldest - self._expected
+        for number in range(self._expected, oldest):
+            self._missing.pop(number, None)
+        self._expected = oldest
+        self._advance(gap=True)
+
+    # What comes of it
+
+    def handle_timer(self, *, now: float) -> None:
+        """Give up what has been missing for too long."""
+        while self._missing and now - next(iter(self._missing.values())).since >= self._patience:
+            self._skip()
+
+    def take_frames(self) -> list[ReceivedFrame]:
+        """The frames that can be decoded, since the last call."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def take_lost(self, *, now: float) -> tuple[int, ...]:
+        """The 16-bit sequence numbers to ask for by NACK now, in order."""
+        if not self._nack:
+            return ()
+        lost = []
+        for number, missing in self._missing.items():
+            due = missing.last + NACK_INTERVAL if missing.asked else missing.since + REORDERING
+            if now >= due and missing.asked < MOST_NACKS:
+                missing.asked, missing.last = missing.asked + 1, now
+                lost.append(number & 0xFFFF)
+        return tuple(lost)
+
+    def take_key_request(self, *, now: float) -> bool:
+        """Whether a key frame is to be asked for now."""
+        if not self._needs_key or self._key_asked is None:
+            return False
+        first = self.frames == 0 and not self.packets_lost and not self.frames_dropped
+        if first or now - self._key_asked < KEY_INTERVAL:
+            return False
+        self._key_asked = now
+        return True
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something is missing, so that time matters."""
+        return bool(self._missing) or self._needs_key

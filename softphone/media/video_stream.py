@@ -1,0 +1,506 @@
+"""Video streams with their sockets, clock and thread, and the port that opens them for calls.
+
+The packet path runs in the event loop, between the audio's phases; pictures are read, encoded,
+decoded and delivered in one thread a call, since one of 1280x720 takes longer than a phase.  Video
+stays in the application's process wherever the audio is.
+RFC 3550, 4585, 5104.  Lip sync: pictures are held back until the sound of their time is heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.events import Direction, StreamStatistics
+from softphone.media.audio import Attached, StreamSound
+from softphone.media.interface import (
+    EventCallback,
+    LocalMedia,
+    MediaConfig,
+    NoPortFree,
+    StaleHandle,
+    StreamHandle,
+    StreamSpec,
+)
+from softphone.media.tracks import Track, pictures_of
+from softphone.media.video import (
+    CLOCK_RATE_HZ,
+    Ear,
+    LipSync,
+    Overhear,
+    ReceivedFrame,
+    VideoBlock,
+    VideoDecoder,
+    VideoEncoder,
+    VideoPath,
+    VideoSink,
+    VideoSource,
+    VideoSpec,
+)
+from softphone.net.datagrams import DatagramPair, PortPairs
+from softphone.rtp import EncodedFrame, extend
+from softphone.sans_io import Address, Entropy, MediaTap, Tap
+from softphone.trust.fips import Capability, check_allowed
+
+if TYPE_CHECKING:
+    from aiortc.mediastreams import MediaStreamTrack
+
+__all__ = ["NO_AIORTC", "VideoPort", "VideoStream"]
+
+logger = logging.getLogger("softphone.media")
+
+MOST_PENDING = 30
+"""Frames that wait for the thread; then it is too slow, and what follows waits for a key frame."""
+NO_AIORTC = "tracks need aiortc, which is not installed: pip install softphone[webrtc]"
+BEHIND = 0.5
+"""Seconds after which a source that is behind is not hurried any more."""
+IDLE = 0.1
+
+
+class VideoStream:
+    """One video stream of a call, as the application holds it.
+
+    `play` and `record` may be called at any time before its end.
+    """
+
+    def __init__(self, path: VideoPath, pool: ThreadPoolExecutor) -> None:
+        self._path = path
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._pair: DatagramPair | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._sink: VideoSink | None = None
+        self._listeners: list[VideoSink] = []
+        self.lip_sync = LipSync()
+        self.sound: StreamSound | None = None
+        """The call's sound, which pictures wait for; None: they wait for nothing."""
+        self._ear: Ear | None = None
+        self._track: MediaStreamTrack | None = None
+        self._at_end: list[Callable[[], None]] = []
+        self._held: deque[tuple[float, VideoBlock]] = deque()
+        self._pending = 0
+        self._skipping = False
+        self._first: int | None = None
+        self._newest = 0
+        self._decoders: dict[str, VideoDecoder] = {}
+        self.ask_by_signaling: Callable[[], None] | None = None
+        """Asks for a key frame where RTCP cannot (RFC 5168)."""
+        self.frames_sent = 0
+        self.frames_received = 0
+
+    # What the application sees
+
+    @property
+    def codec(self) -> str:
+        """The codec that we send with, by its RTP encoding name ("H264"); "" before the answer."""
+        return "" if self._path.spec is None else self._path.spec.codec
+
+    @property
+    def direction(self) -> Direction:
+        """The direction as we see it (RFC 3264)."""
+        spec = self._path.spec
+        return Direction.INACTIVE if spec is None else spec.direction
+
+    @property
+    def ssrc(self) -> int:
+        """The SSRC that we send with."""
+        return self._path.ssrc
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second that the encoder is to produce at the moment."""
+        return self._path.bitrate.bitrate
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """A snapshot of its packets."""
+        return self._path.statistics
+
+    def limit(self, bitrate: int) -> None:
+        """Send at most so many bits a second, whatever else would allow more."""
+        self._path.bitrate.change(
+            wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
+        )
+
+    def play(self, source: VideoSource | Track | str | os.PathLike[str] | None) -> None:
+        """Send what `source` gives, an aiortc track or a file by its path as well; None stops.
+
+        A source or track that shows a screen says so, by a true `shares_screen`.  Raises
+        ConfigurationError for a track that is not of video or a file without pictures,
+        FipsForbidden for a screen in FIPS mode.
+        """
+        if getattr(source, "shares_screen", False):
+            check_allowed(Capability.SCREEN_SHARING)
+        pictures = pictures_of(source)
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None
+        if pictures is not None:
+            self._task = self._loop.create_task(self._send(pictures))
+            self._task.add_done_callback(_sent)
+            if isinstance(pictures, Attached):
+                self._task.add_done_callback(lambda _: pictures.detach())
+
+    async def played(self) -> None:
+        """Wait until the source has ended, or is not played any more."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def record(self, sink: VideoSink | None) -> None:
+        """Deliver what is received to the application's one sink; None stops.
+
+        A picture is given when the sound that was captured with it is, as far as RTCP tells of
+        both; it is held back for half a second at most, and sound is never held back for it.
+        """
+        before, self._sink = bool(self._sinks), sink
+        self._follow(before)
+
+    def listen(self, sink: VideoSink) -> None:
+        """Deliver what is received to one more."""
+        before = bool(self._sinks)
+        self._listeners.append(sink)
+        self._follow(before)
+
+    def stop_listening(self, sink: VideoSink) -> None:
+        """One less."""
+        if sink in self._listeners:
+            self._listeners.remove(sink)
+            self._follow(True)
+
+    @property
+    def track(self) -> MediaStreamTrack:
+        """What is received, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+
+        Raises ConfigurationError where aiortc is missing.
+        """
+        try:
+            from softphone.media.tracks.receive_track import CallVideoTrack
+        except ImportError as error:
+            raise ConfigurationError(NO_AIORTC) from error
+        if self._track is None or self._track.readyState != "live":
+            self._track = CallVideoTrack(self)
+        return self._track
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have `work` called when the stream ends."""
+        self._at_end.append(work)
+
+    def not_at_end(self, work: Callable[[], None]) -> None:
+        """It is not wanted any more."""
+        if work in self._at_end:
+            self._at_end.remove(work)
+
+    @property
+    def _sinks(self) -> list[VideoSink]:
+        return self._listeners if self._sink is None else [self._sink, *self._listeners]
+
+    def _follow(self, before: bool) -> None:
+        """Begin with a key frame for whoever comes first, `before` being whether anybody was there;
+        and listen to the sound while there is somebody to hold pictures back for."""
+        sound = self.sound
+        if self._sinks and not before and self.frames_received:
+            self._skipping = True
+            self.request_key_frame()
+        if sound is None:
+            return
+        if not self._sinks:
+            if self._ear is not None:
+                sound.stop_listening(self._ear)
+            self._ear = None
+        elif self._ear is None:
+            ear = Ear(self.lip_sync, self._loop.time)
+            try:
+                sound.listen(ear)
+            except LocalProtocolError:
+                return  # the call is over
+            self._ear = ear
+
+    def request_key_frame(self) -> None:
+        """Ask the far end for a key frame."""
+        self._path.request_key_frame()
+        self._serve()
+
+    def key_frame_wanted(self) -> None:
+        """The far end wants a key frame, as it has said by other ways than RTCP."""
+        self._path.key_frame_asked = True
+
+    # Sending
+
+    async def _send(self, source: VideoSource) -> None:
+        encoder: tuple[str, str, VideoEncoder] | None = None
+        due = self._loop.time()
+        while not source.ended:
+            spec, bitrate = self._path.spec, self._path.bitrate.bitrate
+            if spec is None or not spec.direction.sends or not bitrate:
+                await asyncio.sleep(IDLE)
+                due = self._loop.time()
+                continue
+            if encoder is None or encoder[:2] != (spec.codec, spec.fmtp):
+                made = VideoEncoder(spec.codec, fmtp=spec.fmtp, rate=source.rate, bitrate=bitrate)
+                encoder = (spec.codec, spec.fmtp, made)
+            # When it was due, not when the loop got to it: steps are as regular as the source's.
+            key, captured = self._path.key_frame_asked, due
+            frame = await self._loop.run_in_executor(
+                self._pool, _produce, source, encoder[2], key, bitrate
+            )
+            if frame is not None:
+                # A request that came meanwhile, or that this frame does not meet, stands.
+                self._path.key_frame_asked &= not (key and frame.key)
+                self.frames_sent += 1
+                self._path.send(frame, captured=captured, now=self._loop.time())
+                self._serve()
+            due = max(due + 1.0 / source.rate, self._loop.time() - BEHIND)
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+
+    # Receiving
+
+    def take(self, data: bytes, source: Address, control: bool) -> None:
+        """Take a datagram."""
+        now, wall = self._loop.time(), time.time()
+        if control:
+            self._path.receive_control(data, source, now=now, wall=wall)
+        else:
+            self._path.receive(data, source, now=now, wall=wall)
+
+    def _deliver(self) -> None:
+        now = self._loop.time()
+        for codec, received in self._path.take_frames():
+            self.frames_received += 1
+            spec = self._path.spec
+            if spec is not None and self._sinks:
+                block = self._block(codec, received, spec.security_generation)
+                due = self.lip_sync.due(block.captured, now=now)
+                self._held.append((due, block))
+        # In order: one that is due waits for those before it.
+        while self._held and self._held[0][0] <= now:
+            self._hand_over(self._held.popleft()[1])
+
+    def _hand_over(self, block: VideoBlock) -> None:
+        self._skipping &= not block.frame.key
+        sinks = self._sinks
+        if not sinks or self._skipping:
+            return
+        if self._pending >= MOST_PENDING:
+            self._skipping = True
+            self._path.request_key_frame()
+            return
+        self._pending += 1
+        done = self._loop.run_in_executor(self._pool, self._consume, tuple(sinks), block)
+        done.add_done_callback(self._consumed)
+
+    def _block(self, codec: str, received: ReceivedFrame, generation: int) -> VideoBlock:
+        if self._first is None:
+            self._first = self._newest = received.timestamp
+        self._newest = extend(received.timestamp, self._newest, 32)
+        seconds = (self._newest - self._first) / CLOCK_RATE_HZ
+        captured = self._path.captured(received.timestamp)
+        return VideoBlock(None, received.frame, codec, seconds, captured, generation)
+
+    def _consume(self, sinks: tuple[VideoSink, ...], block: VideoBlock) -> list[VideoSink]:
+        """In the thread: decode a frame for the sinks that want that, and give it; the sinks that
+        failed."""
+        blocks = [block]
+        if any(sink.wants_pictures for sink in sinks):
+            decoder = self._decoders.setdefault(block.codec, VideoDecoder(block.codec))
+            blocks = [replace(block, picture=picture) for picture in decoder.decode(block.frame)]
+        failed = []
+        for sink in sinks:
+            try:
+                for each in blocks if sink.wants_pictures else [block]:
+                    sink.write(each)
+            except Exception:
+                # The sink is the application's; its fault must not stop the stream.
+                logger.exception("a video sink failed")
+                failed.append(sink)
+        return failed
+
+    def _consumed(self, done: asyncio.Future[list[VideoSink]]) -> None:
+        self._pending -= 1
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            logger.error("a picture was not decoded", exc_info=error)
+            return
+        for sink in done.result():
+            self.stop_listening(sink)
+            if sink is self._sink:
+                self.record(None)
+
+    # The path
+
+    def attach(self, pair: DatagramPair) -> None:
+        """Use these sockets."""
+        self._pair = pair
+
+    def open(self, spec: VideoSpec) -> None:
+        """Start, or change."""
+        if self._path.spec is None and self._pair is not None:
+            self._pair.drain()
+        self._path.open(spec, now=self._loop.time())
+        self._serve()
+
+    @property
+    def spec(self) -> VideoSpec | None:
+        """How it was opened last."""
+        return self._path.spec
+
+    def _serve(self) -> None:
+        """Send what is due, deliver what is there, and come back when there is more."""
+        pair, path = self._pair, self._path
+        if pair is None:
+            return
+        now = self._loop.time()
+        path.handle_timer(now=now, wall=time.time())
+        if path.remote is not None and path.remote_rtcp is not None:
+            for packet in path.take_packets(now=now):
+                pair.send(packet, path.remote, control=False)
+            for packet in path.take_control():
+                pair.send(packet, path.remote_rtcp, control=True)
+        if path.picture_request and self.ask_by_signaling is not None:
+            path.picture_request = False
+            self.ask_by_signaling()
+        self._deliver()
+        if self._timer is not None:
+            self._timer.cancel()
+        due = path.next_timer()
+        if self._held:
+            due = self._held[0][0] if due is None else min(due, self._held[0][0])
+        self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
+
+    def taken(self) -> None:
+        """Datagrams have come."""
+        self._serve()
+
+    def close(self) -> None:
+        """Say BYE, and let go of everything."""
+        pair, self._pair = self._pair, None
+        if pair is None:
+            return
+        self.play(None)
+        works, self._at_end = self._at_end, []
+        for work in works:
+            work()
+        for listener in list(self._listeners):
+            self.stop_listening(listener)
+        self.record(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._path.farewell(now=self._loop.time(), wall=time.time())
+        if self._path.remote_rtcp is not None:
+            for packet in self._path.take_control():
+                pair.send(packet, self._path.remote_rtcp, control=True)
+        pair.close()
+        self._path.close()
+        self.ask_by_signaling = None
+
+
+def _sent(done: asyncio.Task[None]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        # The source is the application's; the stream stays, and sends nothing.
+        logger.error("a video source failed", exc_info=error)
+
+
+def _produce(
+    source: VideoSource, encoder: VideoEncoder, key: bool, bitrate: int
+) -> EncodedFrame | None:
+    """In the thread: the next frame of a source, coded."""
+    given = source.read()
+    if given is None or isinstance(given, EncodedFrame):
+        return given
+    return encoder.encode(given, key=key, bitrate=bitrate)
+
+
+def _overhearer(tap: MediaTap, local: tuple[Address, Address]) -> Overhear:
+    """What tells a tap of packets in clear."""
+    loop = asyncio.get_running_loop()
+
+    def overhear(data: bytes, remote: Address, control: bool, outgoing: bool) -> None:
+        tap.packet(data, local=local[control], remote=remote, outgoing=outgoing, now=loop.time())
+
+    return overhear
+
+
+@dataclass(slots=True)
+class _Entry:
+    stream: VideoStream
+    pool: ThreadPoolExecutor
+
+
+class VideoPort:
+    """Opens the video streams of one call, as `MediaPort` does its audio."""
+
+    def __init__(self, config: MediaConfig, *, entropy: Entropy, tap: Tap | None = None) -> None:
+        self._config = config
+        self._tap = tap
+        self._entropy = entropy
+        ports = config.ports
+        self._pairs = PortPairs(ports.first, ports.last, entropy=entropy)
+        self._entries: dict[StreamHandle, _Entry] = {}
+
+    def allocate(
+        self,
+        *,
+        host: str | None = None,
+        on_event: EventCallback | None = None,
+    ) -> LocalMedia:
+        """Bind a pair of ports; nothing is sent or taken before `open`.  Raises NoPortFree."""
+        bound = host or self._config.host
+        try:
+            ports = self._pairs.bind(bound, receive_buffer=self._config.receive_buffer * 4)
+        except OSError as error:
+            raise NoPortFree(f"no video socket can be bound on {bound}: {error}") from error
+        if ports is None:
+            raise NoPortFree("every pair of the media ports is in use: none is left for video")
+        ssrc = int.from_bytes(self._entropy(4), "big")
+        now = asyncio.get_running_loop().time()
+        pool = ThreadPoolExecutor(1, thread_name_prefix="video")
+        path = VideoPath(ssrc=ssrc, entropy=self._entropy, now=now)
+        stream = VideoStream(path, pool)
+        pair = DatagramPair(ports, stream.take, stream.taken)
+        if isinstance(self._tap, MediaTap):
+            path.overhear = _overhearer(self._tap, pair.addresses)
+        stream.attach(pair)
+        handle = StreamHandle(len(self._entries), ssrc)
+        self._entries[handle] = _Entry(stream, pool)
+        (where, rtp_port), (_, rtcp_port) = pair.addresses
+        return LocalMedia(handle, where, rtp_port, rtcp_port, ssrc)
+
+    def stream(self, handle: StreamHandle) -> VideoStream:
+        """The stream of that name.  Raises StaleHandle."""
+        return self._entry(handle).stream
+
+    def _entry(self, handle: StreamHandle) -> _Entry:
+        entry = self._entries.get(handle)
+        if entry is None:
+            raise StaleHandle(f"video stream {handle.row} has been closed")
+        return entry
+
+    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+        """Start the stream, or renegotiate it.  Raises ConfigurationError."""
+        if not isinstance(spec, VideoSpec):
+            raise ConfigurationError("a video stream is opened with a VideoSpec")
+        self.stream(handle).open(spec)
+
+    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
+        """Set what flows."""
+        stream = self.stream(handle)
+        if stream.spec is not None:
+            stream.open(replace(stream.spec, direction=direction))
+
+    def close(self, handle: StreamHandle) -> None:
+        """End the stream; the thread ends with the frame that it is at."""
+        entry = self._entry(handle)
+        del self._entries[handle]
+        entry.stream.close()
+        entry.pool.shutdown(wait=False, cancel_futures=True)

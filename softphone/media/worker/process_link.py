@@ -1,0 +1,184 @@
+"""One media worker as the application's process sees it: its process, its channel, its board.
+
+The worker gets a socket and nothing else: no secret of ours is in its environment, on its command
+line or in a file.  It ends when its socket does, so that it cannot outlive us.  Linux only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from softphone import openssl_provider
+from softphone.media.audio import map_memory, shared_memory
+from softphone.media.interface import MediaConfig, MediaError
+from softphone.media.worker.shared_statistics import Board
+from softphone.media.worker.socket_channel import Channel
+from softphone.media.worker.wire_format import Message, config_fields
+
+__all__ = ["Link", "LinkOwner"]
+
+logger = logging.getLogger("softphone.media")
+
+START_TIMEOUT: Final = 30.0
+"""Seconds in which a worker must be ready, on a machine however busy."""
+
+ANSWER_TIMEOUT: Final = 2.0
+"""Seconds that an answer is waited for, where one is waited for at all."""
+
+CLOSE_TIMEOUT: Final = 3.0
+"""Seconds in which a worker must end once its socket is closed."""
+
+INHERITED: Final = (
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    openssl_provider.FOLDER,
+)
+"""What of our environment a worker gets: none of it is a secret, and FIPS mode is part of it."""
+
+
+class LinkOwner(Protocol):
+    """Who is told what a worker says."""
+
+    def told(self, link: Link, message: Message) -> None:
+        """The worker sent a message."""
+
+    def ended(self, link: Link, reason: str) -> None:
+        """The worker has died, though nobody has closed it."""
+
+
+class Link:
+    """A worker; `index` is its number among those of an engine, `capacity` how many streams it
+    has (0 before it is ready), and `board` what it shows, which stays readable after its end."""
+
+    def __init__(self, owner: LinkOwner, config: MediaConfig, index: int) -> None:
+        self.index = index
+        self.capacity = 0
+        self.alive = False
+        self.board: Board | None = None
+        self.process: Process | None = None
+        self._owner = owner
+        self.config = config
+        self._channel: Channel | None = None
+        self._ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready.  Raises MediaError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        descriptor = -1
+        try:
+            with theirs:
+                descriptor = shared_memory(Board.octets(1))
+                self.process = await self._spawn(theirs.fileno())
+            self._channel = Channel(ours, on_message=self._take, on_closed=self._closed)
+            self.send(Message("start", config_fields(self.config)), [descriptor])
+            async with asyncio.timeout(START_TIMEOUT):
+                self.capacity = await self._ready
+            self.board = Board(map_memory(descriptor), self.capacity)
+            self.alive = True
+        except (OSError, TimeoutError) as error:
+            await self._give_up(ours)
+            reason = str(error) or f"it was not ready within {START_TIMEOUT:g} seconds"
+            raise MediaError(f"no media worker can be started: {reason}") from error
+        except BaseException:
+            await self._give_up(ours)
+            raise
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    async def _give_up(self, ours: socket.socket) -> None:
+        ours.close() if self._channel is None else self._channel.close()
+        if self.process is not None:
+            await self._reap(self.process, 0.0)
+
+    async def _spawn(self, descriptor: int) -> Process:
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "softphone.media.worker.process",
+            str(descriptor),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            env=environment,
+            pass_fds=(descriptor,),
+        )
+
+    # Messages -----------------------------------------------------------------------------------
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a command."""
+        if self._channel is not None:
+            self._channel.send(message, descriptors)
+
+    def wait(self, kind: str) -> Message | None:
+        """Wait, with the whole loop, for a message of a kind; None where it does not come."""
+        if self._channel is None:
+            return None
+        return self._channel.wait(kind, seconds=ANSWER_TIMEOUT)
+
+    def _take(self, message: Message, descriptors: list[int]) -> None:
+        for each in descriptors:  # a worker has none to give
+            os.close(each)
+        if message.kind == "ready" and not self._ready.done():
+            self._take_ready(message)
+        elif message.kind == "refused" and not self._ready.done():
+            self._ready.set_exception(MediaError(f"media worker: {message.fields['why']}"))
+        elif message.kind == "log":
+            text = message.fields["text"]
+            logger.log(message.fields["level"], "media worker %d: %s", self.index, text)
+        else:
+            self._owner.told(self, message)
+
+    def _take_ready(self, message: Message) -> None:
+        """It may have come up in another mode than ours: then it gets no key."""
+        if bool(message.fields.get("fips")) != openssl_provider.in_force():
+            wrong = "not in FIPS mode" if openssl_provider.in_force() else "in FIPS mode"
+            self._ready.set_exception(
+                MediaError(f"media worker {self.index} has started {wrong}, unlike its application")
+            )
+            return
+        self._ready.set_result(int(message.fields["capacity"]))
+
+    # The end ------------------------------------------------------------------------------------
+
+    def _closed(self) -> None:
+        pid = 0 if self.process is None else self.process.pid
+        reason = f"the media worker (process {pid}) has ended"
+        if not self._ready.done():
+            self._ready.set_exception(MediaError(f"{reason} before it was ready"))
+            return
+        if self.alive:
+            self.alive = False
+            self._owner.ended(self, reason)
+
+    async def close(self) -> None:
+        """End the process, and wait until it is gone."""
+        self.alive = False
+        if self._channel is not None:
+            self._channel.close()
+        if self.process is not None:
+            await self._reap(self.process, CLOSE_TIMEOUT)
+
+    @staticmethod
+    async def _reap(process: Process, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()

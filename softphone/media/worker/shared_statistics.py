@@ -1,0 +1,74 @@
+"""What a media worker shows of itself, in memory that the application's process reads at any time.
+
+Nothing here waits: a snapshot is read while it is written, so that two of its numbers may be one
+frame apart.  Frames of phases with few streams show at once, others every `INTERVAL` frames.
+"""
+
+from __future__ import annotations
+
+import mmap
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import FEW, StreamBank
+from softphone.media.quality import COLUMNS, fill_numbers, fill_reports
+from softphone.media.tick import BINS
+
+__all__ = ["INTERVAL", "Board", "Counter", "show"]
+
+INTERVAL = 10
+"""Frames between two snapshots of a phase with many streams."""
+
+REPORTS = 16
+"""Streams of such a phase whose far ends' reports are looked at in one snapshot: they change in
+seconds, and cost most of it."""
+
+
+class Counter(IntEnum):
+    """The counters of a whole engine."""
+
+    JUMPS = 0
+    FRAMES_LATE = 1
+    OVERFLOWS = 2
+    UNCLAIMED = 3
+    LATEST_MICROSECONDS = 4
+    PROCESSOR_MICROSECONDS = 5
+
+
+class Board:
+    """`counters` int64[len(Counter)], `lateness` int64[BINS + 1] and `rows` float64[capacity,
+    COLUMNS] over one block of shared memory.  Raises ValueError for a block that is too small."""
+
+    def __init__(self, memory: mmap.mmap, capacity: int) -> None:
+        words = np.frombuffer(memory, dtype=np.int64, count=self.octets(capacity) // 8)
+        self.counters: npt.NDArray[np.int64] = words[: len(Counter)]
+        self.lateness: npt.NDArray[np.int64] = words[len(Counter) : len(Counter) + BINS + 1]
+        rest = words[len(Counter) + BINS + 1 :]
+        self.rows: npt.NDArray[np.float64] = rest.view(np.float64).reshape(capacity, COLUMNS)
+
+    @staticmethod
+    def octets(capacity: int) -> int:
+        """The size of the block for so many rows."""
+        return 8 * (len(Counter) + BINS + 1 + capacity * COLUMNS)
+
+
+def show(board: Board, bank: StreamBank, phase: int, frame: int) -> None:
+    """Write what `phase` has come to in `frame`."""
+    few = bank.used(phase) <= FEW
+    if not few and frame % INTERVAL:
+        return
+    span = bank.span(phase)
+    active = (np.flatnonzero(bank.active[span]) + span.start).tolist()
+    if not active:
+        return
+    rows = slice(active[0], active[-1] + 1)
+    fill_numbers(bank, rows, board.rows[rows])
+    count = len(active) if few else min(len(active), REPORTS)
+    first = frame // INTERVAL * count
+    for at in range(first, first + count):
+        row = active[at % len(active)]
+        stream = bank.streams[row]
+        if stream is not None:
+            fill_reports(bank, stream, board.rows[row])

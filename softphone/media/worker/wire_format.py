@@ -1,0 +1,176 @@
+"""What goes between the application's process and a media worker, as octets.
+
+A message is a kind with fields (JSON), and keys behind them, which are in no other part: whoever
+has sent or read a frame wipes it.  Nothing that is read here can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from softphone.events import Direction
+from softphone.media.interface import (
+    DigitDetected,
+    FirstPacketReceived,
+    MediaConfig,
+    MediaEvent,
+    MediaFailed,
+    PayloadTypeChanged,
+    PlaybackEnded,
+    PortRange,
+    RemoteLatched,
+    RtcpByeReceived,
+    SocketSharing,
+    SrtpKey,
+    SsrcChanged,
+    StreamHandle,
+    StreamSpec,
+    StreamTimedOut,
+)
+from softphone.security import CryptoSuite, KeyMaterial
+
+__all__ = [
+    "LONGEST",
+    "Message",
+    "config_fields",
+    "decode",
+    "encode",
+    "event_fields",
+    "read_config",
+    "read_event",
+    "read_handle",
+    "read_spec",
+    "spec_fields",
+]
+
+LONGEST: Final = 65_536
+"""Octets of the longest frame."""
+
+LENGTHS: Final = struct.Struct("=IHH")
+
+EVENTS: Final[dict[str, type[MediaEvent]]] = {
+    kind.__name__: kind
+    for kind in (
+        FirstPacketReceived,
+        RemoteLatched,
+        SsrcChanged,
+        PayloadTypeChanged,
+        DigitDetected,
+        PlaybackEnded,
+        StreamTimedOut,
+        RtcpByeReceived,
+        MediaFailed,
+    )
+}
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; `send_key` and `receive_key` where it brings keys."""
+
+    kind: str
+    fields: Fields
+    send_key: SrtpKey | None = None
+    receive_key: SrtpKey | None = None
+
+
+def encode(message: Message) -> bytearray:
+    """The frame of a message.  The caller wipes it once it is sent.
+
+    Raises ValueError for one that is longer than LONGEST.
+    """
+    keys = (message.send_key, message.receive_key)
+    suites = [None if key is None else key.suite.value for key in keys]
+    body = json.dumps([message.kind, message.fields, suites]).encode()
+    sizes = [0 if key is None else len(key.key) for key in keys]
+    frame = bytearray(LENGTHS.pack(len(body), *sizes))
+    frame += body
+    for key in keys:
+        if key is not None:
+            frame += key.key.reveal()
+    if len(frame) > LONGEST:
+        raise ValueError(f"a message of {len(frame)} octets to the media worker is too long")
+    return frame
+
+
+def decode(frame: bytearray | memoryview) -> Message:
+    """The message of a frame; its keys are copies.  Raises ValueError for what is none."""
+    if len(frame) < LENGTHS.size:
+        raise ValueError("a frame without its lengths")
+    length, *sizes = LENGTHS.unpack_from(frame)
+    at = LENGTHS.size + length
+    if at + sum(sizes) != len(frame):
+        raise ValueError("a frame whose lengths do not add up")
+    try:
+        kind, content, names = json.loads(bytes(frame[LENGTHS.size : at]))
+        suites = [None if name is None else CryptoSuite(name) for name in names]
+    except (TypeError, ValueError) as error:
+        raise ValueError("a frame that holds no message") from error
+    keys: list[SrtpKey | None] = []
+    for size, suite in zip(sizes, suites, strict=True):
+        material = bytearray(frame[at : at + size])
+        keys.append(None if suite is None else SrtpKey(suite, KeyMaterial(material)))
+        material[:] = bytes(size)
+        at += size
+    return Message(kind, content, *keys)
+
+
+# Fields -----------------------------------------------------------------------------------------
+
+
+def read_handle(value: Any) -> StreamHandle:
+    """A handle, from its row and its generation."""
+    row, generation = value
+    return StreamHandle(int(row), int(generation))
+
+
+def spec_fields(spec: StreamSpec) -> Fields:
+    """A stream's specification without its keys."""
+    names = [each.name for each in fields(spec) if not each.name.endswith("_key")]
+    return {name: getattr(spec, name) for name in names}
+
+
+def read_spec(message: Message) -> StreamSpec:
+    """The specification in a message, with its keys."""
+    given: Fields = dict(message.fields["spec"])
+    for name in ("remote", "remote_rtcp"):
+        given[name] = None if given[name] is None else (given[name][0], given[name][1])
+    for name in ("other_payload_types", "other_codecs", "extended_reports"):
+        given[name] = tuple(given[name])
+    given["direction"] = Direction(given["direction"])
+    return StreamSpec(**given, send_key=message.send_key, receive_key=message.receive_key)
+
+
+def config_fields(config: MediaConfig) -> Fields:
+    """How the media plane is to run."""
+    given = {each.name: getattr(config, each.name) for each in fields(config)}
+    return given | {"ports": [config.ports.first, config.ports.last]}
+
+
+def read_config(given: Mapping[str, Any]) -> MediaConfig:
+    """The same, read back; a worker's own engine runs in it."""
+    ports, sharing = PortRange(*given["ports"]), SocketSharing(given["sharing"])
+    config = MediaConfig(**(dict(given) | {"ports": ports, "sharing": sharing}))
+    return replace(config, placement="inline", workers=1)
+
+
+def event_fields(event: MediaEvent) -> Fields:
+    """An event with the name of its class."""
+    found: Fields = {each.name: getattr(event, each.name) for each in fields(event)}
+    found["handle"] = [event.handle.row, event.handle.generation]
+    return found | {"event": type(event).__name__}
+
+
+def read_event(given: Mapping[str, Any], handle: StreamHandle) -> MediaEvent:
+    """The event, of the stream that is called `handle` here.  Raises KeyError, TypeError."""
+    content = {name: value for name, value in given.items() if name not in ("event", "handle")}
+    for name in ("source", "remote"):
+        if name in content:
+            content[name] = tuple(content[name])
+    return EVENTS[given["event"]](handle=handle, **content)

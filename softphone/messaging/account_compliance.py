@@ -1,0 +1,118 @@
+"""Compliance of one account, switched on by its configuration: decided, written down, archived.
+
+The hook of messages and the policies of files are one.  A message goes on once its decision is a
+row of the audit table and, in clear, its text is in the third-party archive; whatever fails, it
+does not go on.  Of what is encrypted client to client only that it was, and its size, is a row:
+its text is here never, and no server is asked about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Self
+
+from softphone.errors import AuditError
+from softphone.messaging.compliance import (
+    ComplianceConfig,
+    Decision,
+    Deny,
+    Kind,
+    MessageCompliance,
+    Question,
+    Redact,
+)
+from softphone.messaging.files import FileTransfer
+from softphone.messaging.message import Direction, Reach
+from softphone.messaging.storage import Audit, AuditRecord, ThirdPartyArchive, network_of
+from softphone.net.http import HttpsClient, HttpsLimits, HttpsSurroundings
+
+__all__ = ["Oversight"]
+
+logger = logging.getLogger("softphone.messaging")
+
+CLIENT_TO_CLIENT = "encrypted client to client: not seen"
+
+
+class Oversight:
+    """An async context, and a `MessageHook`.
+
+    Raises ConfigurationError; on entering AuditError when a database is out of reach,
+    CertificateError and its kin when its server is not believed.
+    """
+
+    def __init__(self, own: str, config: ComplianceConfig, around: HttpsSurroundings) -> None:
+        self._audit = Audit(
+            config.audit,
+            network_of(config.tls, around),
+            wall=around.wall,
+            within=config.within,
+        )
+        self._archive: ThirdPartyArchive | None = None
+        if config.archive is not None:
+            self._archive = ThirdPartyArchive(
+                config.archive,
+                network_of(config.tls, around),
+                wall=around.wall,
+                within=config.within,
+            )
+        policies = config.policies(around)
+        self._messages = MessageCompliance(policies)
+        # A file server is nobody that our certificate is meant for.
+        client = HttpsClient(
+            replace(config.tls, credential=None),
+            HttpsLimits(config.largest, config.file_within),
+            around,
+        )
+        patience = max(10.0, config.within, config.file_within if config.handover else 0.0)
+        self.files = FileTransfer(own, client, self._audit, policies, within=patience)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._stack.enter_async_context(self._audit)
+            if self._archive is not None:
+                await self._stack.enter_async_context(self._archive)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    async def decide(self, question: Question) -> Decision:
+        """What the policies say of a message, once that is written down."""
+        decision = await self._messages.decide(question)
+        body = decision.body if isinstance(decision, Redact) else question.body
+        try:
+            await self._audit.write(_record(question, decision, body))
+            if self._archive is not None and body is not None and not isinstance(decision, Deny):
+                await self._archive.add(question, body)
+        except AuditError as exc:
+            logger.error("a message was stopped: %s", exc)
+            return decision if isinstance(decision, Deny) else Deny("it cannot be written down")
+        return decision
+
+
+def _record(question: Question, decision: Decision, body: str | None) -> AuditRecord:
+    out = question.direction is Direction.SENT
+    secret = question.reach is Reach.CLIENT_TO_CLIENT
+    reason = CLIENT_TO_CLIENT if secret else ""
+    verdict = "redact" if isinstance(decision, Redact) else "allow"
+    if isinstance(decision, Deny):
+        verdict, reason = "deny", decision.reason
+    return AuditRecord(
+        jid=question.own if out else question.peer,
+        to_jid=question.peer if out else question.own,
+        method="IM",
+        verdict=verdict,
+        kind=Kind.MESSAGE.value,
+        direction=question.direction.value,
+        chat_type="groupchat" if question.room else "im",
+        file_size=question.size,
+        reason=reason,
+        sha256="" if secret or body is None else hashlib.sha256(body.encode()).hexdigest(),
+    )

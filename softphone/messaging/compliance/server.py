@@ -1,0 +1,141 @@
+"""An external compliance server: asked over HTTPS, with our client certificate, before each event.
+
+POST of a JSON object; the answer is one with `verdict` ("allow", "deny", "redact"), `reason` and,
+redacted, `body`.  Where files are handed over, the same request is a form (RFC 7578) of two parts,
+`event` with the JSON and `file` with the content.  It is closed when it does not answer: anything
+but a clear verdict is a Deny, and so is a file that is too large to be handed over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.messaging.compliance.hook import ALLOW, Decision, Deny, Redact
+from softphone.messaging.compliance.policies import ComplianceEvent, Kind
+from softphone.net.http import (
+    HttpsClient,
+    HttpsLimits,
+    HttpsRequest,
+    HttpsSurroundings,
+    https_target,
+)
+from softphone.trust import TlsSettings
+from softphone.trust.fips import random_bytes
+
+__all__ = ["ComplianceServer", "Handover"]
+
+logger = logging.getLogger("softphone.messaging")
+
+_LARGEST = 1 << 20
+_UNREACHABLE = Deny("the compliance server did not answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Files and captures are given to the server: up to so many bytes, within so many seconds."""
+
+    largest: int
+    within: float = 300.0
+
+
+class ComplianceServer:
+    """A `CompliancePolicy`.  Raises ConfigurationError without a client certificate.
+
+    Without a `handover` it is told of files and not given them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tls: TlsSettings,
+        *,
+        within: float = 5.0,
+        around: HttpsSurroundings | None = None,
+        handover: Handover | None = None,
+    ) -> None:
+        https_target(url)
+        if tls.credential is None:
+            raise ConfigurationError("a compliance server is shown a client certificate: give one")
+        self._url = url
+        self._client = HttpsClient(tls, HttpsLimits(_LARGEST, within), around)
+        self._handover = handover
+        patience = within if handover is None else handover.within
+        self._files = HttpsClient(tls, HttpsLimits(_LARGEST, patience), around)
+
+    async def decide(self, event: ComplianceEvent) -> Decision:
+        """What the server says; of what is encrypted client to client it hears nothing."""
+        if event.kind is Kind.MESSAGE and event.body is None:
+            return ALLOW
+        client, request = self._client, _question(self._url, event)
+        if self._handover is not None and event.kind is not Kind.MESSAGE:
+            if event.content is None or event.size > self._handover.largest:
+                return Deny(
+                    f"the compliance server is given files of {self._handover.largest} bytes at"
+                    f" most; this one has {event.size}"
+                )
+            client, request = self._files, _form(self._url, event, event.content())
+        try:
+            answer = await client.request(request)
+        except SoftphoneError as exc:
+            logger.warning("the compliance server did not answer: %s", exc)
+            return _UNREACHABLE
+        if answer.status != 200:
+            logger.warning("the compliance server answered %d", answer.status)
+            return _UNREACHABLE
+        return _verdict(answer.body)
+
+
+def _question(url: str, event: ComplianceEvent) -> HttpsRequest:
+    content = json.dumps(_told(event)).encode()
+    return HttpsRequest(url, "POST", (("Content-Type", "application/json"),), content)
+
+
+def _form(url: str, event: ComplianceEvent, content: AsyncIterator[bytes]) -> HttpsRequest:
+    """The question with the file behind it; what the file is called is in the question only."""
+    boundary = random_bytes(16).hex()
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="event"\r\n'
+        f"Content-Type: application/json\r\n\r\n{json.dumps(_told(event))}\r\n"
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="content"\r\n'
+        f"Content-Type: application/octet-stream\r\n\r\n"
+    ).encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield head
+        async for piece in content:
+            yield piece
+        yield tail
+
+    kind = ("Content-Type", f'multipart/form-data; boundary="{boundary}"')
+    length = len(head) + event.size + len(tail)
+    return HttpsRequest(url, "POST", (kind,), pieces(), length)
+
+
+def _told(event: ComplianceEvent) -> dict[str, Any]:
+    names = ("own", "peer", "size", "name", "type", "sha256", "room", "body")
+    told = {name: getattr(event, name) for name in names}
+    return {"kind": event.kind.value, "direction": event.direction.value, **told}
+
+
+def _verdict(body: bytes) -> Decision:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return _UNREACHABLE
+    if not isinstance(said, dict):
+        return _UNREACHABLE
+    verdict, reason, text = (said.get(name) for name in ("verdict", "reason", "body"))
+    if verdict == "allow":
+        return ALLOW
+    if verdict == "redact" and isinstance(text, str):
+        return Redact(text)
+    if verdict == "deny":
+        printable = "".join(each for each in str(reason or "") if each.isprintable())[:200]
+        return Deny(printable or "the compliance server forbids it")
+    return _UNREACHABLE

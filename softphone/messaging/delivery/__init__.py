@@ -1,0 +1,7 @@
+"""softphone.messaging.delivery."""
+
+from __future__ import annotations
+
+from softphone.messaging.delivery.message_processor import Clerk
+
+__all__ = ["Clerk"]

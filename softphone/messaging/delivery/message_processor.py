@@ -1,0 +1,99 @@
+"""What is done with every message, whichever way it goes: the hook is asked, history is kept.
+
+The hook fails closed.  What is encrypted client to client is archived only where the policy
+allows, and its text is never handed to the hook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from softphone.errors import MessageRefused, SoftphoneError
+from softphone.messaging.compliance import Allow, Decision, Deny, MessageHook, Question, Redact
+from softphone.messaging.config import HistoryConfig
+from softphone.messaging.delivery.history import History
+from softphone.messaging.message import Message, Reach
+from softphone.messaging.storage import Archive
+
+__all__ = ["Clerk"]
+
+logger = logging.getLogger("softphone.messaging")
+
+HOOK_PATIENCE = 15.0
+
+
+class Clerk:
+    """Asks `hook`, where there is one, and keeps what may be kept."""
+
+    def __init__(
+        self,
+        own: str,
+        config: HistoryConfig,
+        hook: MessageHook | None = None,
+        *,
+        patience: float = HOOK_PATIENCE,
+    ) -> None:
+        self._own = own
+        self._config = config
+        self.hook = hook
+        self._patience = patience
+        self.history = History(config.limit)
+        self.archive: Archive | None = None
+
+    async def judged(self, message: Message) -> Message:
+        """The message as it may go on.  Raises MessageRefused when it may not."""
+        if self.hook is None:
+            return message
+        decision = await self._decision(self.hook, message)
+        if isinstance(decision, Allow):
+            return message
+        if isinstance(decision, Redact) and message.security.reach is Reach.CLIENT_TO_SERVER:
+            return replace(message, body=decision.body)
+        reason = decision.reason if isinstance(decision, Deny) else "it cannot be redacted"
+        raise MessageRefused(f"the message was refused by policy: {reason}")
+
+    async def _decision(self, hook: MessageHook, message: Message) -> Decision:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await hook.decide(self._question(message))
+        except TimeoutError:
+            return Deny(f"the policy did not answer within {self._patience:g} s")
+        except Exception as exc:
+            logger.exception("the policy hook has failed")
+            return Deny(f"the policy could not be asked ({type(exc).__name__})")
+
+    def _question(self, message: Message) -> Question:
+        seen = message.security.reach is Reach.CLIENT_TO_SERVER
+        return Question(
+            direction=message.direction,
+            own=self._own,
+            peer=message.peer,
+            sender=message.sender,
+            id=message.id,
+            room=message.room,
+            reach=message.security.reach,
+            size=len(message.body.encode("utf-8", "replace")),
+            body=message.body if seen else None,
+        )
+
+    async def keep(self, message: Message) -> None:
+        """Remember it, and archive it.  A failing archive is told in the log."""
+        self.history.add(message)
+        secret = message.security.reach is Reach.CLIENT_TO_CLIENT
+        if self.archive is None or (secret and not self._config.archive_client_to_client):
+            return
+        try:
+            await self.archive.add(message)
+        except SoftphoneError as exc:
+            logger.error("a message was not archived: %s", exc)
+        except Exception as exc:
+            # A driver of the user's choosing: it must not end what reads messages, and what it
+            # says may have the text in it.
+            logger.error("a message was not archived (%s)", type(exc).__name__)
+
+    def conversation_closed(self, peer: str) -> None:
+        """Its window is closed: with Disable_IM_History it is forgotten."""
+        if self._config.disable_history:
+            self.history.drop(peer)

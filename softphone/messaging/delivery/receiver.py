@@ -1,0 +1,183 @@
+"""From stanzas, and from what other clients say in TLS, to messages: checked, once each.
+
+RFC 6121 section 5, XEP-0045, XEP-0184, XEP-0203.  What policy does not take is answered with an
+error and shown to nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from softphone.errors import MessageRefused
+from softphone.messaging.delivery.duplicate_filter import Seen
+from softphone.messaging.delivery.inbox import Inbox
+from softphone.messaging.delivery.message_processor import Clerk
+from softphone.messaging.e2e import MOST_BODY, MOST_ID, Frame
+from softphone.messaging.e2e.session import ClientSession
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.files.upload import link_of
+from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
+from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.xmpp.stream import XmppStream
+
+__all__ = ["Arrival", "Receiver"]
+
+logger = logging.getLogger("softphone.messaging")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that has come; `accepted` tells its sender so."""
+
+    message: Message
+    accepted: Callable[[], None]
+
+
+class Receiver:
+    """Takes what comes over one stream; `counters` tell what was not taken, by cause."""
+
+    def __init__(
+        self,
+        policy: EncryptionPolicy,
+        rooms: Rooms,
+        clerk: Clerk,
+        hold: Callable[[bool], None],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._policy = policy
+        self._rooms = rooms
+        self._clerk = clerk
+        self._wall = wall
+        self._seen = Seen()
+        self._stream: XmppStream | None = None
+        self.inbox: Inbox[Arrival] = Inbox(hold)
+        self.counters: Counter[str] = Counter()
+
+    def attach(self, stream: XmppStream) -> None:
+        """Take the messages of this stream."""
+        self._stream = stream
+        stream.add_event_handler("message", self._message)
+        stream.add_event_handler("groupchat_message", self._group_message)
+
+    async def run(self) -> None:
+        """Judge what has come, one after the other, and show what may be shown."""
+        while True:
+            arrival = await self.inbox.arrival()
+            try:
+                message = await self._clerk.judged(arrival.message)
+            except MessageRefused as exc:
+                self.counters["refused_by_hook"] += 1
+                logger.info("a message of %s is not shown: %s", arrival.message.peer, exc)
+                continue
+            await self._clerk.keep(message)
+            arrival.accepted()
+            self.inbox.show(message)
+
+    def encrypted(self, session: ClientSession, frame: Frame) -> None:
+        """A message over a session with another client, whose certificate was judged."""
+        peer, _, resource = session.peer.partition("/")
+        if not self._policy.takes(encrypted=True):
+            self.counters["encrypted_refused"] += 1
+            return
+        if not self._seen.first(peer, frame.id):
+            self.counters["repeated"] += 1
+            session.acknowledge(frame.id)
+            return
+        message = Message(
+            id=frame.id,
+            peer=peer,
+            sender=peer,
+            body=frame.body,
+            at=self._wall(),
+            direction=Direction.RECEIVED,
+            security=MessageSecurity(Reach.CLIENT_TO_CLIENT, session.identity),
+            resource=resource,
+        )
+        # It has come, and is acknowledged as such: what our user's policy makes of it is ours.
+        session.acknowledge(frame.id)
+        self.inbox.arrive(Arrival(message, lambda: None))
+
+    def _message(self, stanza: Any) -> None:
+        if stanza["type"] not in ("chat", "normal") or not stanza["body"]:
+            return
+        sender = stanza["from"]
+        if not self._policy.takes(encrypted=False):
+            self.counters["clear_refused"] += 1
+            self._return(stanza, "this client takes messages encrypted client to client only")
+            return
+        if _too_large(stanza):
+            self.counters["too_large"] += 1
+            self._return(stanza, f"this client takes {MOST_BODY} octets at most")
+            return
+        peer = sender.full if sender.bare in self._rooms else sender.bare
+        if not self._seen.first(peer, stanza["id"]):
+            self.counters["repeated"] += 1
+            return
+        self.inbox.arrive(
+            Arrival(self._clear(stanza, peer, peer), lambda: self._receipt(stanza, sender.bare))
+        )
+
+    def _group_message(self, stanza: Any) -> None:
+        room, nick = stanza["from"].bare, stanza["from"].resource
+        if room not in self._rooms or not nick or not stanza["body"]:
+            return
+        if not self._policy.takes(encrypted=False) or _too_large(stanza):
+            self.counters["clear_refused"] += 1
+            return
+        if not self._seen.first(stanza["from"].full, stanza["id"]):
+            self.counters["repeated"] += 1
+            return
+        if self._rooms.is_ours(room, nick):
+            return
+        self.inbox.arrive(Arrival(self._clear(stanza, room, nick, room=True), lambda: None))
+
+    def _clear(self, stanza: Any, peer: str, sender: str, *, room: bool = False) -> Message:
+        stream = self._stream
+        identity = None
+        if stream is not None and stream.connection is not None and stream.connection.flow:
+            identity = stream.connection.flow.identity
+        return Message(
+            id=stanza["id"],
+            peer=peer,
+            sender=sender,
+            body=stanza["body"],
+            at=self._sent_at(stanza),
+            direction=Direction.RECEIVED,
+            security=MessageSecurity(Reach.CLIENT_TO_SERVER, identity),
+            room=room,
+            resource=stanza["from"].resource,
+            file=link_of(stanza),
+        )
+
+    def _sent_at(self, stanza: Any) -> datetime:
+        stamp = stanza["delay"]["stamp"] if stanza.get_plugin("delay", check=True) else None
+        if not isinstance(stamp, datetime):
+            return self._wall()
+        return stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+
+    def _receipt(self, stanza: Any, peer: str) -> None:
+        """Say that it has come (XEP-0184), to those only who may see our presence."""
+        stream = self._stream
+        if stream is None or not stanza["request_receipt"]:
+            return
+        if peer in stream.client_roster and stream.client_roster[peer]["from"]:
+            stream.plugin_of("xep_0184").ack(stanza)
+
+    def _return(self, stanza: Any, text: str) -> None:
+        reply = stanza.reply(clear=True)
+        reply["type"] = "error"
+        reply["id"] = stanza["id"]
+        reply["error"]["type"] = "cancel"
+        reply["error"]["condition"] = "not-acceptable"
+        reply["error"]["text"] = text
+        reply.send()
+
+
+def _too_large(stanza: Any) -> bool:
+    # An id that no archive can hold would take its message past the archive.
+    return len(stanza["body"].encode("utf-8", "replace")) > MOST_BODY or len(stanza["id"]) > MOST_ID

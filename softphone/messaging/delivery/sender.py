@@ -1,0 +1,293 @@
+"""Sending a message: which way policy wants it, and that it arrives once, whatever is cut.
+
+XEP-0198 (acknowledgments of the server), XEP-0184 (receipts of the other client); client to
+client the acknowledgment is the other client's own, inside the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from softphone.errors import (
+    LocalProtocolError,
+    MessageRefused,
+    MessageUndelivered,
+    SoftphoneError,
+    TransportError,
+)
+from softphone.messaging.delivery.message_processor import Clerk
+from softphone.messaging.delivery.outbox import Outbox
+from softphone.messaging.e2e import FORBIDDEN, MOST_BODY
+from softphone.messaging.e2e.peers import Peers
+from softphone.messaging.e2e.sessions import Sessions
+from softphone.messaging.encryption_policy import EncryptionPolicy, Sending
+from softphone.messaging.files.upload import linked
+from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
+from softphone.messaging.xmpp.connection import Link
+from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.xmpp.stream import XmppStream
+from softphone.sans_io import Entropy
+
+__all__ = ["Parts", "Sender", "Sent"]
+
+MOST_RECEIPTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that the server has, or, client to client, the other client itself."""
+
+    message: Message
+    _receipt: asyncio.Future[None]
+
+    async def delivered(self, *, within: float = 30.0) -> bool:
+        """Whether the other client says that it has it, in time.
+
+        Raises MessageUndelivered when the message came back.
+        """
+        done, _ = await asyncio.wait({self._receipt}, timeout=within)
+        if done:
+            self._receipt.result()
+        return bool(done)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Whom a sender works with; without `sessions` nothing goes client to client."""
+
+    policy: EncryptionPolicy
+    link: Link
+    peers: Peers
+    rooms: Rooms
+    clerk: Clerk
+    sessions: Sessions | None
+
+
+_MEANT = {
+    # A server says no more of it, lest it tell who exists (RFC 6121 section 8.5).
+    "service-unavailable": "most often: nobody of that name is signed in, and the server keeps"
+    " nothing for later",
+}
+"""What an error means where the server has not said it."""
+
+
+class Sender:
+    """Sends over one stream, as the user `own`."""
+
+    def __init__(
+        self, own: str, parts: Parts, *, entropy: Entropy, wall: Callable[[], datetime]
+    ) -> None:
+        self._own = own
+        self._parts = parts
+        self._entropy = entropy
+        self._wall = wall
+        self._stream: XmppStream | None = None
+        self._outbox: Outbox[Any] = Outbox()
+        self._receipts: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+
+    def attach(self, stream: XmppStream) -> None:
+        """Send over this stream."""
+        self._stream = stream
+        stream.add_event_handler("stanza_acked", self._acknowledged)
+        stream.add_event_handler("receipt_received", self._received)
+        for name in ("message_error", "groupchat_message_error"):
+            stream.add_event_handler(name, self._returned)
+
+    async def send(self, to: str, body: str, *, within: float, file: str = "") -> Sent:
+        """Send one message to a bare JID, or to a room that was joined.
+
+        `file` is the address of what it is about, which lies at a server: so does this message.
+
+        Raises MessageRefused when policy forbids it (nothing was sent), MessageUndelivered,
+        TransportError, CertificateError and its kin when it did not go through.
+        """
+        check_text(body)
+        try:
+            async with asyncio.timeout(within):
+                return await self._send(to, body, file)
+        except TimeoutError as exc:
+            raise MessageUndelivered(
+                f"the message to {to} was not acknowledged within {within:g} s"
+            ) from exc
+
+    async def _send(self, to: str, body: str, file: str) -> Sent:
+        way, client = await self._way(to, file)
+        message = Message(
+            id=self._entropy(12).hex(),
+            peer=to,
+            sender=self._parts.rooms.nick(to) if to in self._parts.rooms else self._own,
+            body=body,
+            at=self._wall(),
+            direction=Direction.SENT,
+            security=MessageSecurity(Reach(way.value)),
+            room=to in self._parts.rooms,
+            resource=(client or "").partition("/")[2],
+            file=file,
+        )
+        message = await self._parts.clerk.judged(message)
+        check_text(message.body)  # a redacted one, too: what XML cannot carry ends the stream
+        receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        receipt.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if client is None:
+            message = await self._to_server(message, receipt)
+        else:
+            message = await self._to_client(message, client)
+            receipt.set_result(None)
+        await self._parts.clerk.keep(message)
+        return Sent(message, receipt)
+
+    async def _way(self, to: str, file: str) -> tuple[Sending, str | None]:
+        """How it goes, and to which client where that matters."""
+        policy = self._parts.policy
+        if file:
+            self.check_file(to)
+            return Sending.CLIENT_TO_SERVER, None
+        if to in self._parts.rooms:
+            if policy.to_group() is Sending.REFUSED:
+                raise MessageRefused(f"{to} is a group chat, which is never encrypted end to end")
+            return Sending.CLIENT_TO_SERVER, None
+        client = None
+        if self._parts.sessions is not None:
+            client = await self._parts.peers.encrypting_client(to)
+        row = policy.row(remote_aes=client is not None)
+        if row.sends is Sending.REFUSED:
+            raise MessageRefused(
+                f"nothing was sent to {to}: no client of theirs that encrypts is signed in, and"
+                " im.support_no_encoding is false"
+            )
+        return row.sends, client if row.sends is Sending.CLIENT_TO_CLIENT else None
+
+    def check_file(self, to: str) -> None:
+        """Raise MessageRefused where policy wants nothing that a server could read."""
+        if self._parts.policy.to_group() is Sending.REFUSED:
+            raise MessageRefused(
+                f"no file was sent to {to}: it would lie at a server, and im.support_no_encoding"
+                " is false"
+            )
+
+    # Client to client
+
+    async def _to_client(self, message: Message, client: str) -> Message:
+        """Say it inside TLS, over another session if the first is cut, with the same id."""
+        sessions = self._parts.sessions
+        if sessions is None:
+            raise LocalProtocolError("there are no sessions with other clients")
+        while True:
+            await self._parts.link.until_up()
+            try:
+                session = await sessions.send(client, message.id, message.body)
+            except TransportError:
+                again = await self._again(message.peer, client)
+                if again is None:
+                    raise
+                client = again
+                continue
+            security = MessageSecurity(Reach.CLIENT_TO_CLIENT, session.identity)
+            resource = session.peer.partition("/")[2]
+            return replace(message, security=security, resource=resource)
+
+    async def _again(self, peer: str, client: str) -> str | None:
+        """Where to try once more: after a cut of ours, or at the client that a peer went to."""
+        if not self._parts.link.up:
+            await self._parts.link.until_up()
+            return await self._parts.peers.encrypting_client(peer)
+        if self._parts.peers.is_there(client):
+            return None
+        return await self._parts.peers.encrypting_client(peer)
+
+    # Client to server
+
+    async def _to_server(self, message: Message, receipt: asyncio.Future[None]) -> Message:
+        stream = self._stream
+        if stream is None:
+            raise LocalProtocolError("nobody is signed in")
+        stanza = stream.make_message(
+            mto=message.peer, mbody=message.body, mtype="groupchat" if message.room else "chat"
+        )
+        stanza["id"] = message.id
+        if message.file:
+            linked(stanza, message.file)
+        if not message.room:
+            stanza["request_receipt"] = True
+        done = self._outbox.add(message.id, stanza)
+        self._expect(message.id, receipt)
+        try:
+            if self._parts.link.up:
+                self._put(stanza)
+            await done
+        finally:
+            self._outbox.forget(message.id)
+        connection = stream.connection
+        flow = None if connection is None else connection.flow
+        identity = None if flow is None else flow.identity
+        return replace(message, security=MessageSecurity(Reach.CLIENT_TO_SERVER, identity))
+
+    def came_up(self, *, resumed: bool) -> None:
+        """Send again what the server may not have: it is known by its id."""
+        known: set[str] = set()
+        stream = self._stream
+        if resumed and stream is not None:
+            queue = stream.plugin_of("xep_0198").unacked_queue
+            known = {stanza["id"] for _, stanza in queue}
+        for stanza in self._outbox.again(known):
+            self._put(stanza)
+
+    def signed_out(self, error: SoftphoneError) -> None:
+        """Nothing more is sent."""
+        self._outbox.fail_all(error)
+
+    def _put(self, stanza: Any) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        stream.send(stanza)
+        if "stream_management" not in stream.features:
+            # A server without XEP-0198 acknowledges nothing: what is written has to do.
+            self._outbox.acknowledged(stanza["id"])
+            return
+        # The plugin's own question goes out before the stanza that it counts, so ask behind it.
+        stream.send(stream.plugin_of("xep_0198").stanza.RequestAck(stream))
+
+    def _acknowledged(self, stanza: Any) -> None:
+        if stanza.name == "message":
+            self._outbox.acknowledged(stanza["id"])
+
+    def _returned(self, stanza: Any) -> None:
+        condition = stanza["error"]["condition"]
+        text = stanza["error"]["text"] or _MEANT.get(condition, "")
+        error = MessageUndelivered(
+            f"{stanza['from'].bare} did not get the message: {condition}"
+            + (f" ({text[:200]})" if text else "")
+        )
+        self._outbox.failed(stanza["id"], error)
+        receipt = self._receipts.pop(stanza["id"], None)
+        if receipt is not None and not receipt.done():
+            receipt.set_exception(error)
+
+    def _expect(self, key: str, receipt: asyncio.Future[None]) -> None:
+        self._receipts[key] = receipt
+        if len(self._receipts) > MOST_RECEIPTS:
+            self._receipts.popitem(last=False)
+
+    def _received(self, stanza: Any) -> None:
+        receipt = self._receipts.pop(stanza["receipt"], None)
+        if receipt is not None and not receipt.done():
+            receipt.set_result(None)
+
+
+def check_text(body: str) -> None:
+    """Raise LocalProtocolError for a text that is empty, too long, or no XML can carry."""
+    if not body:
+        raise LocalProtocolError("there is nothing to send")
+    if len(body.encode("utf-8", "replace")) > MOST_BODY:
+        raise LocalProtocolError(f"the text has more than {MOST_BODY} bytes")
+    found = FORBIDDEN.search(body)
+    if found is not None:
+        raise LocalProtocolError(
+            f"the text has a character that cannot be sent: U+{ord(found[0]):04X}"
+        )

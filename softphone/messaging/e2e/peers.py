@@ -1,0 +1,190 @@
+"""Who is there: the roster, everybody's presence, and which of their clients speaks TLS with ours.
+
+RFC 6121 sections 2 to 4, XEP-0030 (the capability).  Bounded: at most 10,000 clients are known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from slixmpp import JID
+from slixmpp.exceptions import XMPPError
+
+from softphone.messaging.config import Approval
+from softphone.messaging.message import Presence, Show
+from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
+
+__all__ = ["Client", "Peers"]
+
+MOST_CLIENTS = 10_000
+_ASK_WITHIN = 10.0
+_RANK = {Show.CHAT: 0, Show.AVAILABLE: 1, Show.AWAY: 2, Show.DND: 3, Show.XA: 4, Show.OFFLINE: 5}
+
+
+@dataclass(slots=True)
+class Client:
+    """One client of a peer: its full JID, how available it is; `aes` is None until asked."""
+
+    jid: str
+    priority: int = 0
+    show: Show = Show.AVAILABLE
+    status: str = ""
+    aes: bool | None = None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+
+class Peers:
+    """Watches one stream.  `on_gone(full_jid)` is called when a client leaves."""
+
+    def __init__(self, own: str, approve: Approval, *, asks: bool) -> None:
+        self._own = own
+        self._approve = approve
+        self._asks = asks
+        self._stream: XmppStream | None = None
+        self._clients: dict[str, dict[str, Client]] = {}
+        self._count = 0
+        self._changed = asyncio.Event()
+        self.on_gone: Callable[[str], None] = lambda jid: None
+        self.on_presence: Callable[[Presence], None] = lambda presence: None
+
+    def attach(self, stream: XmppStream) -> None:
+        """Watch this stream."""
+        self._stream = stream
+        roster: Any = stream.roster
+        roster.auto_authorize = None  # neither yes nor no: the answer is ours
+        roster.auto_subscribe = False
+        stream.add_event_handler("presence_subscribe", self._wants_to_see_us)
+        for kind in ("available", "chat", "away", "xa", "dnd", "unavailable"):
+            stream.add_event_handler(f"presence_{kind}", self._presence)
+
+    def clear(self) -> None:
+        """A new session: nobody is known to be there."""
+        gone = [client.jid for clients in self._clients.values() for client in clients.values()]
+        self._clients.clear()
+        self._count = 0
+        for jid in gone:
+            self.on_gone(jid)
+
+    def list(self) -> tuple[Presence, ...]:
+        """Everybody on the roster, and whoever else is there, with their presence."""
+        known = set(self._clients)
+        if self._stream is not None:
+            known |= {str(jid) for jid in self._stream.client_roster}
+        return tuple(self.presence(peer) for peer in sorted(known - {self._own}))
+
+    def presence(self, peer: str) -> Presence:
+        """How available a peer is, by its most available client."""
+        clients = self._clients.get(peer, {}).values()
+        best = min(clients, key=lambda client: _RANK[client.show], default=None)
+        if best is None:
+            return Presence(peer, Show.OFFLINE)
+        return Presence(peer, best.show, best.status)
+
+    def is_there(self, jid: str) -> bool:
+        """Whether a client, by its full JID, is there."""
+        return jid in self._clients.get(jid.partition("/")[0], {})
+
+    def proved(self, jid: str) -> None:
+        """A client has spoken TLS with us: it is answered so, and need not be asked whether it can.
+
+        Its server cannot hide that any more, nor does its silence.
+        """
+        client = self._clients.get(jid.partition("/")[0], {}).get(jid)
+        if client is not None:
+            client.aes = True
+
+    async def add(self, peer: str, *, within: float = 5.0) -> Presence:
+        """Ask to see a peer's presence, and wait a little for it."""
+        stream = self._stream
+        if stream is not None and not self._subscribed(peer):
+            stream.send_presence_subscription(pto=peer, ptype="subscribe")
+        try:
+            async with asyncio.timeout(within):
+                while not self._clients.get(peer):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return Presence(peer, Show.OFFLINE)
+        return self.presence(peer)
+
+    async def encrypting_client(self, peer: str) -> str | None:
+        """The full JID of the peer's best client that speaks TLS with ours; None for none."""
+        if not self._asks:
+            return None
+        clients = [c for c in self._clients.get(peer, {}).values() if c.priority >= 0]
+        clients.sort(key=lambda client: (-client.priority, _RANK[client.show]))
+        for client in clients:
+            if await self._speaks_tls(client) and self.is_there(client.jid):
+                return client.jid
+        return None
+
+    async def _speaks_tls(self, client: Client) -> bool:
+        stream = self._stream
+        if stream is None:
+            return False
+        async with client.asking:
+            if client.aes is None:
+                try:
+                    found = await stream.plugin_of("xep_0030").get_info(
+                        jid=JID(client.jid), timeout=_ASK_WITHIN
+                    )
+                except XMPPError:
+                    return False  # asked again the next time: silence is no answer
+                client.aes = CLIENT_TLS in found["disco_info"]["features"]
+        return bool(client.aes)
+
+    def _subscribed(self, peer: str) -> bool:
+        stream = self._stream
+        return (
+            stream is not None
+            and peer in stream.client_roster
+            and bool(stream.client_roster[peer]["to"])
+        )
+
+    def _wants_to_see_us(self, stanza: Any) -> None:
+        stream, peer = self._stream, stanza["from"].bare
+        if stream is None or not self._approves(peer):
+            return
+        stream.send_presence_subscription(pto=peer, ptype="subscribed")
+        if not self._subscribed(peer):
+            stream.send_presence_subscription(pto=peer, ptype="subscribe")
+
+    def _approves(self, peer: str) -> bool:
+        if self._approve is Approval.DOMAIN:
+            return peer.partition("@")[2] == self._own.partition("@")[2]
+        return self._approve is Approval.EVERYBODY
+
+    def _presence(self, stanza: Any) -> None:
+        jid = stanza["from"]
+        if not jid.resource or stanza.get_plugin("muc", check=True) is not None:
+            return
+        clients = self._clients.setdefault(jid.bare, {})
+        if stanza["type"] == "unavailable":
+            self._left(jid.bare, jid.full)
+        elif jid.full in clients or self._count < MOST_CLIENTS:
+            self._count += jid.full not in clients
+            known = clients.get(jid.full)
+            client = Client(jid.full, stanza["priority"], _show(stanza), stanza["status"][:1000])
+            if known is not None and known.aes:
+                client.aes = True
+            clients[jid.full] = client
+        if not clients:
+            del self._clients[jid.bare]
+        self._changed.set()
+        if jid.bare != self._own:
+            self.on_presence(self.presence(jid.bare))
+
+    def _left(self, bare: str, full: str) -> None:
+        if self._clients[bare].pop(full, None) is not None:
+            self._count -= 1
+            self.on_gone(full)
+
+
+def _show(stanza: Any) -> Show:
+    try:
+        return Show(stanza["type"])
+    except ValueError:
+        return Show.AVAILABLE

@@ -1,0 +1,216 @@
+"""One TLS session with one client of a peer, inside the XMPP stream.
+
+XEP-0047 carries the bytes, `net.inner_tls` and the gate make them trustworthy, `framing` gives
+them shape.  The server sees that two clients talk, how much, and (in TLS 1.2) both certificates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from slixmpp.exceptions import XMPPError
+
+from softphone.errors import MessageUndelivered, SoftphoneError, TransportError, TransportTimeout
+from softphone.messaging.e2e.framing import Frame, FrameKind, FrameReader
+from softphone.net.stream import Gate, InnerTls
+from softphone.sans_io import PeerIdentity
+
+__all__ = ["Carrier", "ClientSession"]
+
+MOST_WAITING = 100
+"""Messages that may wait for their acknowledgment in one session."""
+
+
+class Carrier(Protocol):
+    """What carries bytes to the other client: an in-band byte stream."""
+
+    async def sendall(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Send; raises XMPPError or OSError."""
+
+    def close(self, timeout: float | None = None) -> Any:
+        """End it."""
+
+
+class ClientSession:
+    """A session with `peer`, a full JID; `on_message(session, frame)` gets what it says.
+
+    It is to be used once `established`, which raises why it is not.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        carrier: Carrier,
+        inner: InnerTls,
+        gate: Gate,
+        on_message: Callable[[ClientSession, Frame], None],
+        on_end: Callable[[ClientSession], None],
+        *,
+        patience: float = 30.0,
+    ) -> None:
+        self.peer = peer
+        self._carrier = carrier
+        self._inner = inner
+        self._gate = gate
+        self._on_message = on_message
+        self._on_end = on_end
+        self._patience = patience
+        self._reader = FrameReader()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._wake = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[PeerIdentity] = loop.create_future()
+        self._opened.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._judging: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._timer = loop.call_later(patience, self._too_slow)
+        self.failure: SoftphoneError | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether messages go through it now."""
+        return self.failure is None and self._inner.identity is not None
+
+    @property
+    def identity(self) -> PeerIdentity | None:
+        """Who the other client is, by its certificate."""
+        return self._inner.identity
+
+    def begin(self) -> None:
+        """Start the handshake."""
+        self._writing = asyncio.get_running_loop().create_task(self._write())
+        self._step(self._inner.begin)
+
+    async def established(self) -> PeerIdentity:
+        """Wait for the end of the handshake and the gate's word.
+
+        Raises CertificateError and its kin, CipherRefused, TransportError.
+        """
+        return await asyncio.shield(self._opened)
+
+    def receive(self, data: bytes) -> None:
+        """Bytes of the other client."""
+        self._step(lambda: self._inner.receive(data))
+
+    async def send(self, key: str, body: str) -> None:
+        """Say something; returns when the other client has it.
+
+        Raises MessageUndelivered when it does not say so in time, or the session's failure.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if len(self._waiting) >= MOST_WAITING:
+            raise MessageUndelivered(f"{self.peer} does not keep up: {MOST_WAITING} messages wait")
+        future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        try:
+            self._say(Frame(FrameKind.MESSAGE, key, body))
+            async with asyncio.timeout(self._patience):
+                await future
+        except TimeoutError as exc:
+            raise MessageUndelivered(
+                f"{self.peer} did not acknowledge the message within {self._patience:g} s"
+            ) from exc
+        finally:
+            self._waiting.pop(key, None)
+
+    def acknowledge(self, key: str) -> None:
+        """Tell the other client that its message has come."""
+        if self.open:
+            self._step(lambda: self._say(Frame(FrameKind.ACK, key)))
+
+    def close(self, failure: SoftphoneError | None = None, *, tell: bool = True) -> None:
+        """End it; who waits for it gets `failure`.  `tell`: the other client hears of it."""
+        if self.failure is not None:
+            return
+        self.failure = failure or TransportError(f"the session with {self.peer} was closed")
+        self._timer.cancel()
+        if not self._opened.done():
+            self._opened.set_exception(self.failure)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(self.failure)
+        if self._judging is not None:
+            self._judging.cancel()
+        self._inner.close()
+        asyncio.get_running_loop().create_task(self._depart(self._writing, tell=tell))
+        self._on_end(self)
+
+    async def _depart(self, writing: asyncio.Task[None] | None, *, tell: bool) -> None:
+        """Send what is left, an alert among it, and close the byte stream."""
+        if writing is not None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        if not tell:
+            return
+        try:
+            rest = self._inner.transmits()
+            if rest:
+                await self._carrier.sendall(rest, timeout=2.0)
+            await self._carrier.close(timeout=2.0)
+        except (XMPPError, OSError):
+            return  # the other client, or the way to it, is gone already
+
+    def _say(self, frame: Frame) -> None:
+        self._inner.write(frame.encode())
+        self._wake.set()
+
+    def _step(self, step: Callable[[], None]) -> None:
+        if self.failure is not None:
+            return
+        try:
+            step()
+            if self._inner.shaken and self._judging is None:
+                self._judging = asyncio.get_running_loop().create_task(self._judge())
+            if self._inner.identity is not None:
+                self._read()
+        except SoftphoneError as exc:
+            self.close(exc)
+        self._wake.set()
+
+    async def _judge(self) -> None:
+        try:
+            identity = await self._inner.judge(self._gate)
+        except SoftphoneError as exc:
+            self._judging = None
+            self.close(exc)
+            return
+        self._timer.cancel()
+        if not self._opened.done():
+            self._opened.set_result(identity)
+        self._step(lambda: None)
+
+    def _read(self) -> None:
+        for frame in self._reader.receive(self._inner.read()):
+            if frame.kind is FrameKind.ACK:
+                future = self._waiting.get(frame.id)
+                if future is not None and not future.done():
+                    future.set_result(None)
+            else:
+                self._on_message(self, frame)
+        if self._inner.ended:
+            raise TransportError(f"{self.peer} ended the session")
+
+    async def _write(self) -> None:
+        while True:
+            data = self._inner.transmits()
+            if not data:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                await self._carrier.sendall(data, timeout=self._patience)
+            except (XMPPError, OSError) as exc:
+                self.close(
+                    TransportError(f"what was said did not reach {self.peer}: {_reason(exc)}"),
+                    tell=False,
+                )
+                return
+
+    def _too_slow(self) -> None:
+        self.close(TransportTimeout(f"no session with {self.peer} within {self._patience:g} s"))
+
+
+def _reason(exc: BaseException) -> str:
+    return str(getattr(exc, "condition", "")) or str(exc) or "it was closed"

@@ -1,0 +1,189 @@
+"""All TLS sessions with other clients: opened when a message needs one, accepted when asked for.
+
+A session belongs to a full JID: a peer that goes to another client is negotiated with again.  At
+most 64 are open, and 8 in their handshake, whoever asks for them; 4 with the clients of one peer,
+so that nobody takes all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from slixmpp import JID
+from slixmpp.exceptions import XMPPError
+
+from softphone.errors import SoftphoneError, TransportError
+from softphone.messaging.e2e.framing import Frame
+from softphone.messaging.e2e.session import ClientSession
+from softphone.messaging.xmpp.stream import XmppStream
+from softphone.net.stream import Gate, InnerTls
+from softphone.sans_io import Entropy, Side
+from softphone.trust import TlsSettings
+
+__all__ = ["MARK", "Sessions"]
+
+logger = logging.getLogger("softphone.messaging")
+
+MARK = "client-tls:"
+"""What the id of a byte stream begins with that carries TLS."""
+MOST_SESSIONS, MOST_UNPROVEN, MOST_WITH_ONE, MOST_OF_PEER = 64, 8, 2, 4
+_OPEN_WITHIN = 15.0
+
+
+class Sessions:
+    """The sessions of one stream; `tls` are the settings of both sides of a session."""
+
+    def __init__(
+        self,
+        tls: TlsSettings,
+        gate: Gate,
+        entropy: Entropy,
+        on_message: Callable[[ClientSession, Frame], None],
+        *,
+        patience: float,
+    ) -> None:
+        self._tls = tls
+        self._gate = gate
+        self._entropy = entropy
+        self._on_message = on_message
+        self._patience = patience
+        self._stream: XmppStream | None = None
+        self._sessions: dict[tuple[str, str], ClientSession] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._own: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def attach(self, stream: XmppStream) -> None:
+        """Take part in this stream."""
+        self._stream = stream
+        stream.plugin_of("xep_0047").api.register(self._authorized, "authorized", default=True)
+        stream.add_event_handler("ibb_stream_start", self._started)
+        stream.add_event_handler("ibb_stream_data", self._data)
+        stream.add_event_handler("ibb_stream_end", self._closed)
+
+    async def send(self, peer: str, key: str, body: str) -> ClientSession:
+        """Say something to the client `peer` (a full JID), over a session that may be made now.
+
+        Raises CertificateError and its kin, CipherRefused, MessageUndelivered, TransportError.
+        """
+        session = await self._session_with(peer)
+        await session.send(key, body)
+        return session
+
+    def drop(self, peer: str) -> None:
+        """A client is gone, and its sessions with it."""
+        for session in self._with(peer):
+            session.close(TransportError(f"{peer} has gone"), tell=False)
+
+    async def close(self, *, tell: bool = True) -> None:
+        """End all of them."""
+        for session in tuple(self._sessions.values()):
+            session.close(tell=tell)
+        if tell:
+            await asyncio.sleep(0)
+
+    # Opening
+
+    async def _session_with(self, peer: str) -> ClientSession:
+        lock = self._opening.setdefault(peer, asyncio.Lock())
+        try:
+            async with lock:
+                for session in self._with(peer):
+                    if session.open:
+                        return session
+                session = await self._open(peer)
+                await session.established()
+                return session
+        finally:
+            if not lock.locked():
+                self._opening.pop(peer, None)
+
+    async def _open(self, peer: str) -> ClientSession:
+        stream = self._stream
+        if stream is None or len(self._sessions) >= MOST_SESSIONS:
+            raise TransportError(f"{MOST_SESSIONS} sessions with other clients are open already")
+        inner = InnerTls(self._tls, Side.CLIENT, _bare(peer))
+        key = f"{MARK}{self._entropy(16).hex()}"
+        self._own.add(key)
+        try:
+            carrier = await stream.plugin_of("xep_0047").open_stream(
+                JID(peer), sid=key, timeout=_OPEN_WITHIN
+            )
+        except XMPPError as exc:
+            raise TransportError(
+                f"{peer} does not take a session: {exc.condition or 'no answer'}"
+            ) from exc
+        finally:
+            self._own.discard(key)
+        return self._begin(peer, carrier, inner)
+
+    def _begin(self, peer: str, carrier: Any, inner: InnerTls) -> ClientSession:
+        session = ClientSession(
+            peer,
+            carrier,
+            inner,
+            self._gate,
+            self._on_message,
+            self._ended,
+            patience=self._patience,
+        )
+        self._sessions[peer, carrier.sid] = session
+        session.begin()
+        return session
+
+    # Being asked
+
+    async def _authorized(self, own: Any, sid: Any, sender: Any, stanza: Any) -> bool:
+        """Whether an in-band byte stream may be opened."""
+        peer = stanza["from"].full
+        unproven = sum(not session.open for session in self._sessions.values())
+        return (
+            stanza["ibb_open"]["sid"].startswith(MARK)
+            and "/" in peer
+            and len(self._sessions) < MOST_SESSIONS
+            and unproven < MOST_UNPROVEN
+            and len(self._with(peer)) < MOST_WITH_ONE
+            and sum(_bare(full) == _bare(peer) for full, _ in self._sessions) < MOST_OF_PEER
+        )
+
+    def _started(self, carrier: Any) -> None:
+        peer = carrier.peer_jid.full
+        if carrier.sid in self._own:
+            return
+        try:
+            inner = InnerTls(self._tls, Side.SERVER, _bare(peer))
+        except SoftphoneError as exc:
+            logger.warning("a session that %s asks for cannot be made: %s", peer, exc)
+            carrier.close(timeout=2)
+            return
+        self._begin(peer, carrier, inner)
+
+    def _data(self, carrier: Any) -> None:
+        session = self._sessions.get((carrier.peer_jid.full, carrier.sid))
+        try:
+            data = carrier.read()
+        except OSError:
+            return  # closed in between
+        if session is not None:
+            session.receive(data)
+
+    def _closed(self, carrier: Any) -> None:
+        session = self._sessions.get((carrier.peer_jid.full, carrier.sid))
+        if session is not None:
+            session.close(TransportError(f"{session.peer} ended the session"), tell=False)
+
+    def _ended(self, session: ClientSession) -> None:
+        for key in [key for key, each in self._sessions.items() if each is session]:
+            del self._sessions[key]
+
+    def _with(self, peer: str) -> list[ClientSession]:
+        return [each for (full, _), each in self._sessions.items() if full == peer]
+
+
+def _bare(full: str) -> str:
+    return full.partition("/")[0]

@@ -1,0 +1,256 @@
+"""Files by managed transfer: up and down over HTTPS, judged, and written down before it is done.
+
+The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
+are asked with what the content is, before a byte leaves and before a file is kept.  The decision
+is in the audit table before anything moves, and a transfer is done only when its own row is
+committed.  Where the slot comes from is in `upload`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from softphone.errors import ConfigurationError, TransferError, TransferRefused
+from softphone.messaging.compliance import (
+    Allow,
+    ComplianceEvent,
+    CompliancePolicy,
+    Deny,
+    Kind,
+    decide,
+)
+from softphone.messaging.files.file_type import HEAD, type_of
+from softphone.messaging.message import Direction
+from softphone.messaging.storage import Audit, AuditRecord
+from softphone.net.http import HttpsClient, HttpsRequest, https_target
+
+__all__ = ["AskSlot", "FileTransfer", "Moved", "Slot"]
+
+_PIECE = 1 << 16
+_ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a file goes, and where it may be fetched from (XEP-0363 section 5)."""
+
+    put: str
+    get: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+AskSlot: TypeAlias = Callable[[str, int, str], Awaitable[Slot]]
+"""Asks for a slot, by a file's name, its size in bytes and its media type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A transfer that is done: its address, what moved, and the hash of its row."""
+
+    url: str
+    size: int
+    type: str
+    sha256: str
+    row: str
+
+
+_Measured: TypeAlias = tuple[int, bytes, str]
+"""A file's size, its first bytes, and its SHA-256."""
+
+
+class FileTransfer:
+    """Sends and fetches files of one user, one after the other or side by side.
+
+    Each policy has `within` seconds for a file, which it may have to read whole.
+    """
+
+    def __init__(
+        self,
+        own: str,
+        client: HttpsClient,
+        audit: Audit,
+        policies: Sequence[CompliancePolicy],
+        *,
+        within: float = 10.0,
+    ) -> None:
+        self._within = within
+        self._own = own
+        self._client = client
+        self._audit = audit
+        self._policies = tuple(policies)
+
+    async def send(self, path: Path, ask: AskSlot, to: str, kind: Kind = Kind.FILE) -> Moved:
+        """Upload a file for somebody; the address of `Moved` is what to tell him.
+
+        Raises TransferRefused before a byte of it leaves, and before its name does; AuditError
+        when it cannot be written down; TransferError, TransportError and CertificateError when it
+        does not arrive.
+        """
+        with await asyncio.to_thread(_opened, path) as file:
+            measured = await asyncio.to_thread(_measured, file)
+            event = self._event(kind, Direction.SENT, to, path.name, measured)
+            await self._judge(event, "", file)
+            slot = await ask(event.name, event.size, event.type)
+            _require_https(slot)
+            record = _record(event, slot.get)
+            await self._audit.write(record)
+            headers = tuple(
+                (name, value)
+                for name, value in slot.headers
+                if name.lower() in _ALLOWED_HEADERS and not {"\r", "\n"} & set(value)
+            )
+            content = _pieces(file, event.size, event.sha256)
+            headers += (("Content-Type", event.type),)
+            request = HttpsRequest(slot.put, "PUT", headers, content, event.size)
+            answer = await self._client.request(request)
+        if answer.status not in (200, 201):
+            raise TransferError(f"the file server answered {answer.status}: {path.name} is not up")
+        row = await self._audit.write(replace(record, verdict="done"))
+        return Moved(slot.get, event.size, event.type, event.sha256, row)
+
+    async def fetch(self, url: str, into: Path, sender: str, kind: Kind = Kind.FILE) -> Moved:
+        """Download what somebody has sent, to the new file `into` (0600).
+
+        Raises TransferRefused when policy forbids it, AuditError when it cannot be written down,
+        TransferError, TransportError and CertificateError when it does not come.  Then nothing of
+        it is kept; it is still at the server.
+        """
+        https_target(url)
+        holder = await asyncio.to_thread(tempfile.mkstemp, dir=into.parent, prefix=".incoming-")
+        aside = Path(holder[1])
+        try:
+            with os.fdopen(holder[0], "w+b") as file:
+                answer = await self._client.request(
+                    HttpsRequest(url), lambda piece: _write(file, piece)
+                )
+                if answer.status != 200:
+                    raise TransferError(f"the file server answered {answer.status}")
+                measured = await asyncio.to_thread(_measured, file)
+                await asyncio.to_thread(os.fsync, file.fileno())
+                event = self._event(kind, Direction.RECEIVED, sender, into.name, measured)
+                record = _record(event, url)
+                await self._judge(event, url, file)
+            await self._audit.write(record)
+            row = await self._kept(aside, into, record)
+        finally:
+            await asyncio.to_thread(aside.unlink, missing_ok=True)
+        return Moved(url, event.size, event.type, event.sha256, row)
+
+    async def _kept(self, aside: Path, into: Path, record: AuditRecord) -> str:
+        """Give the file its name, on the disk, and only then say that it is done.
+
+        A crash in between leaves a file whose row says that it was allowed, never a row of a file
+        that is not there.  Without the row the file goes again.
+        """
+        await asyncio.to_thread(_keep, aside, into)
+        try:
+            return await self._audit.write(replace(record, verdict="done"))
+        except BaseException:
+            _forget(into)
+            raise
+
+    def _event(
+        self, kind: Kind, direction: Direction, peer: str, name: str, measured: _Measured
+    ) -> ComplianceEvent:
+        size, head, digest = measured
+        return ComplianceEvent(kind, direction, self._own, peer, size, name, type_of(head), digest)
+
+    async def _judge(self, event: ComplianceEvent, url: str, file: BinaryIO) -> None:
+        seen = replace(event, content=lambda: _pieces(file, event.size, event.sha256))
+        decision = await decide(self._policies, seen, within=self._within)
+        if isinstance(decision, Allow):
+            return
+        reason = decision.reason if isinstance(decision, Deny) else "a file cannot be redacted"
+        await self._audit.write(replace(_record(event, url), verdict="deny", reason=reason))
+        raise TransferRefused(f"{event.name}: {reason}")
+
+
+def _record(event: ComplianceEvent, url: str) -> AuditRecord:
+    parts = urlsplit(url)
+    out = event.direction is Direction.SENT
+    return AuditRecord(
+        jid=event.own if out else event.peer,
+        to_jid=event.peer if out else event.own,
+        method="POST" if out else "GET",
+        verdict="allow",
+        kind=event.kind.value,
+        direction=event.direction.value,
+        filename=unquote(parts.path.rpartition("/")[2]),
+        real_filename=event.name,
+        file_server=parts.hostname or "",
+        file_path=parts.path,
+        file_type=event.type,
+        file_size=event.size,
+        sha256=event.sha256,
+    )
+
+
+def _require_https(slot: Slot) -> None:
+    try:
+        https_target(slot.put)
+        https_target(slot.get)
+    except ConfigurationError as exc:
+        raise TransferError(f"the chat server has no place for the file: {exc}") from exc
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as exc:
+        raise TransferError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    file.write(piece)
+
+
+def _measured(file: BinaryIO) -> _Measured:
+    """Size, first bytes and SHA-256 of a file, from its beginning."""
+    file.seek(0)
+    size, digest, head = 0, hashlib.sha256(), b""
+    while piece := file.read(_PIECE):
+        head = head or piece[:HEAD]
+        size += len(piece)
+        digest.update(piece)
+    return size, head, digest.hexdigest()
+
+
+async def _pieces(file: BinaryIO, size: int, digest: str) -> AsyncIterator[bytes]:
+    """The file that was judged, and no other: its last piece goes only if nothing has changed."""
+    file.seek(0)
+    sent, seen, last = 0, hashlib.sha256(), b""
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        sent += len(piece)
+        seen.update(piece)
+        if last:
+            yield last
+        last = piece
+    if sent != size or seen.hexdigest() != digest:
+        raise TransferError("the file was changed while it was sent")
+    if last:
+        yield last
+
+
+def _forget(into: Path) -> None:
+    into.unlink(missing_ok=True)
+
+
+def _keep(aside: Path, into: Path) -> None:
+    """Give the file its name, on the disk; what has that name already stays."""
+    try:
+        os.link(aside, into)
+        folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as exc:
+        raise TransferError(f"{into} cannot be made: {exc.strerror}") from exc

@@ -1,0 +1,83 @@
+"""Where a domain's chat servers are: SRV for direct TLS and STARTTLS, merged.
+
+RFC 6120 section 3.2, RFC 2782 and XEP-0368.  Asked through the resolver of `softphone.net`; the
+name that a server has to prove is always the domain of the JID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from softphone.errors import ConfigurationError, TransportError
+from softphone.sans_io import Entropy, Target, Transport
+from softphone.sip.transport import Question, Record, RecordType, SrvRecord, order_servers
+
+__all__ = ["DIRECT_PORT", "STARTTLS_PORT", "Asks", "Place", "TlsMode", "find_places", "place_at"]
+
+DIRECT_PORT, STARTTLS_PORT = 5223, 5222
+
+
+class TlsMode(StrEnum):
+    """When TLS begins: with the first byte, or after it was asked for.  There is no other."""
+
+    DIRECT = "direct"
+    STARTTLS = "starttls"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One server to try."""
+
+    target: Target
+    mode: TlsMode
+
+
+class Asks(Protocol):
+    """Who asks DNS."""
+
+    async def ask(self, question: Question) -> Sequence[Record]:
+        """The records that answer; raises TransportError."""
+
+
+def place_at(server: str, domain: str, mode: TlsMode) -> Place:
+    """The server that a configuration names, "host" or "host:port".  Raises ConfigurationError."""
+    host, colon, port = server.rpartition(":")
+    if not colon or server.endswith("]"):
+        host, port = server, str(DIRECT_PORT if mode is TlsMode.DIRECT else STARTTLS_PORT)
+    host = host.strip("[]")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"im.server: {server!r} is not of the form host or host:port")
+    return Place(Target(Transport.TLS, host, int(port), domain), mode)
+
+
+async def find_places(domain: str, dns: Asks, *, entropy: Entropy) -> tuple[Place, ...]:
+    """The servers of a domain, best first.  Raises TransportError when it has none."""
+    direct = await _servers(dns, f"_xmpps-client._tcp.{domain}", entropy)
+    after = await _servers(dns, f"_xmpp-client._tcp.{domain}", entropy)
+    if direct is None and after is None:
+        return (
+            place_at(f"{domain}:{DIRECT_PORT}", domain, TlsMode.DIRECT),
+            place_at(f"{domain}:{STARTTLS_PORT}", domain, TlsMode.STARTTLS),
+        )
+    # XEP-0368: the priorities of both are one order; direct TLS goes first among equals.
+    ranked = [(record.priority, 0, TlsMode.DIRECT, record) for record in direct or ()]
+    ranked += [(record.priority, 1, TlsMode.STARTTLS, record) for record in after or ()]
+    ranked.sort(key=lambda each: each[:2])
+    found = tuple(
+        Place(Target(Transport.TLS, record.target, record.port, domain), mode)
+        for _, _, mode, record in ranked
+        if record.target not in ("", ".")
+    )
+    if not found:
+        raise TransportError(f"{domain} has no chat server: its DNS says so")
+    return found
+
+
+async def _servers(dns: Asks, name: str, entropy: Entropy) -> list[SrvRecord] | None:
+    """In the order of RFC 2782; None when there is no record."""
+    records = await dns.ask(Question(name, RecordType.SRV))
+    servers = [record for record in records if isinstance(record, SrvRecord)]
+    return order_servers(servers, entropy) if servers else None

@@ -1,0 +1,166 @@
+"""The local archive: what was said, in a database, for longer than the session.
+
+Any address of SQLAlchemy with an async driver; a file of SQLite is made with mode 0600.  Texts are
+in clear, as the specification has it, unless there is a key: then they are sealed, and who talked
+with whom and when is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from softphone.errors import ConfigurationError, TransportError
+from softphone.messaging.config import HistoryConfig
+from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
+from softphone.messaging.storage.database import Database, sqlalchemy_there
+from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.trust.keystore import Sealer, open_sealer
+
+__all__ = ["Archive"]
+
+logger = logging.getLogger("softphone.messaging")
+
+
+class Archive:
+    """One account's archive, as an async context; `network` reaches a server elsewhere."""
+
+    def __init__(
+        self, config: HistoryConfig, owner: str, network: DatabaseNetwork | None = None
+    ) -> None:
+        """Raises ConfigurationError for an address or a key that is none."""
+        sa = self._sa = sqlalchemy_there("an archive")
+        self._owner = owner
+        self._database = Database(sa, config.archive or "", "im.archive", network)
+        self._url, self._engine = self._database.url, self._database.engine
+        self._sealer: Sealer | None = None
+        if config.archive_key is not None:
+            self._sealer = open_sealer(config.archive_key)
+        self._table = _table(sa)
+
+    async def __aenter__(self) -> Self:
+        """Open it, and make its table.
+
+        Raises TransportError when it is out of reach, CertificateError and its kin when its
+        server is not believed.
+        """
+        if self._url.get_backend_name() == "sqlite" and self._url.database not in (
+            None,
+            ":memory:",
+        ):
+            _make_private(Path(self._url.database))
+        if self._sealer is None:
+            logger.warning("the archive of %s holds messages in clear", self._owner)
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(self._table.metadata.create_all)
+        except BaseException as exc:
+            await self._database.close()
+            if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError):
+                raise _unreachable(exc) from exc
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._database.close()
+
+    async def add(self, message: Message) -> None:
+        """Keep a message.  Raises TransportError, CertificateError when it could not be."""
+        body = message.body
+        if self._sealer is not None:
+            body = self._sealer.seal(body, bound=_bound(self._owner, message.peer, message.id))
+        row = {
+            "owner": self._owner,
+            "stanza": message.id,
+            "peer": message.peer,
+            "sender": message.sender,
+            "room": message.room,
+            "direction": message.direction.value,
+            "reach": message.security.reach.value,
+            "at": message.at.astimezone(UTC).replace(tzinfo=None),
+            "body": body,
+        }
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(self._table.insert().values(row))
+        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+            raise _unreachable(exc) from exc
+
+    async def read(self, peer: str | None = None, *, last: int = 100) -> AsyncIterator[Message]:
+        """The last messages, with one peer or with everybody, oldest first.
+
+        Raises TransportError, CertificateError, and ConfigurationError for what another key has
+        sealed.
+        """
+        columns = self._table.c
+        query = self._table.select().where(columns.owner == self._owner)
+        if peer is not None:
+            query = query.where(columns.peer == peer)
+        query = query.order_by(columns.at.desc(), columns.id.desc()).limit(last)
+        try:
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(query)).all()
+        except (self._sa.exc.SQLAlchemyError, OSError) as exc:
+            raise _unreachable(exc) from exc
+        for row in reversed(rows):
+            yield self._message(row)
+
+    def _message(self, row: Any) -> Message:
+        body = row.body
+        if self._sealer is not None:
+            body = self._sealer.open(body, bound=_bound(self._owner, row.peer, row.stanza))
+        return Message(
+            id=row.stanza,
+            peer=row.peer,
+            sender=row.sender,
+            body=body,
+            at=row.at.replace(tzinfo=UTC),
+            direction=Direction(row.direction),
+            security=MessageSecurity(Reach(row.reach)),
+            room=row.room,
+        )
+
+
+def _table(sa: Any) -> Any:
+    return sa.Table(
+        "softphone_messages",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("owner", sa.String(3071), nullable=False, index=True),
+        sa.Column("stanza", sa.String(256), nullable=False),
+        sa.Column("peer", sa.String(3071), nullable=False, index=True),
+        sa.Column("sender", sa.String(3071), nullable=False),
+        sa.Column("room", sa.Boolean, nullable=False),
+        sa.Column("direction", sa.String(10), nullable=False),
+        sa.Column("reach", sa.String(20), nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+
+
+def _bound(owner: str, peer: str, key: str) -> str:
+    return "\x00".join((owner, peer, key))
+
+
+def _make_private(path: Path) -> None:
+    """SQLite would make it readable by others."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+    except OSError as exc:
+        raise ConfigurationError(f"im.archive: {path} cannot be made: {exc.strerror}") from exc
+
+
+def _unreachable(exc: BaseException) -> TransportError:
+    # The driver's words may have the address with its password.
+    return TransportError(f"the archive does not take messages ({type(exc).__name__})")

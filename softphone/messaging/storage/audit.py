@@ -1,0 +1,186 @@
+"""The audit table: append-only, one row a decision or a transfer, chained by hashes.
+
+SQLAlchemy on SQLite or PostgreSQL.  Nothing in it is changed or deleted: the database itself
+refuses that (`audit_guard`).  A row counts once it is committed, and only then may what it
+tells of be reported as done; what cannot be written is an AuditError, and nothing goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from softphone.errors import AuditError, TransportError
+from softphone.messaging.storage.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
+from softphone.messaging.storage.audit_triggers import guard
+from softphone.messaging.storage.database import Database, cause_of, sqlalchemy_there
+from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.messaging.storage.table import DatabaseTable
+
+__all__ = ["Audit", "AuditRecord", "Verified", "audit_table"]
+
+logger = logging.getLogger("softphone.messaging")
+
+_TEXTS = {
+    "jid": 3071,
+    "to_jid": 3071,
+    "method": 63,
+    "filename": 511,
+    "real_filename": 511,
+    "file_server": 511,
+    "file_path": 511,
+    "file_type": 127,
+    "chat_type": 10,
+    "direction": 10,
+    "kind": 10,
+    "verdict": 10,
+    "reason": 511,
+    "sha256": 64,
+    "utc": 32,
+}
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What a row tells; texts that are too long for a column are cut.
+
+    `method` is POST for a file that was sent, GET for one that was fetched, IM for a message;
+    `filename` is the name that the server has for it, `real_filename` the user's.
+    """
+
+    jid: str
+    to_jid: str
+    method: str
+    verdict: str
+    kind: str
+    direction: str
+    chat_type: str = "im"
+    filename: str = ""
+    real_filename: str = ""
+    file_server: str = ""
+    file_path: str = ""
+    file_type: str = ""
+    file_size: int = 0
+    reason: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How many rows are good, the hash of the last one, and the first that is not, if any."""
+
+    rows: int
+    head: str
+    broken: Broken | None
+
+
+class Audit:
+    """An async context over one table; `address` is SQLAlchemy's, with an async driver.
+
+    Raises ConfigurationError for an address that is none; on entering AuditError when the
+    database is out of reach, CertificateError and its kin when its server is not believed.
+    `network` reaches a server elsewhere; `make` has the table made where it is missing.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        network: DatabaseNetwork | None = None,
+        *,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        within: float = 10.0,
+        make: bool = True,
+    ) -> None:
+        sa = self._sa = sqlalchemy_there("compliance")
+        self._wall = wall
+        self._make = make
+        database = Database(sa, address, "audit", network, pool_pre_ping=True)
+        self._engine = database.engine
+        self._table = audit_table(sa)
+        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._place.open(make=self._make)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._place.close()
+
+    async def write(self, record: AuditRecord) -> str:
+        """Append a row and commit it; gives its hash.  Raises AuditError: then it is not there.
+
+        Several processes may write: who finds its place taken takes the next one.
+        """
+        taken = self._sa.exc.IntegrityError
+        async with self._turn:
+            for _ in range(_ATTEMPTS):
+                try:
+                    async with self._place.change(passes=taken) as connection:
+                        return await self._append(connection, record)
+                except taken:
+                    continue
+        raise AuditError("the audit table is written by others faster than we can")
+
+    async def _append(self, connection: Any, record: AuditRecord) -> str:
+        table, sa = self._table, self._sa
+        newest = sa.select(table.c.aft_index, table.c.row_hash).order_by(table.c.aft_index.desc())
+        last = (await connection.execute(newest.limit(1))).first()
+        index, previous = (0, GENESIS) if last is None else (last[0], last[1])
+        row = self._row(record, index + 1)
+        row |= {"previous_hash": previous, "row_hash": row_hash(row, previous)}
+        await connection.execute(table.insert().values(row))
+        return str(row["row_hash"])
+
+    def _row(self, record: AuditRecord, index: int) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            name: str(getattr(record, name))[:size].replace("\0", "?")
+            for name, size in _TEXTS.items()
+            if name != "utc"
+        }
+        row["utc"] = self._wall().astimezone(UTC).isoformat(timespec="microseconds")
+        return row | {"aft_index": index, "file_size": record.file_size}
+
+    async def verify(self, head: str | None = None) -> Verified:
+        """Go through all rows; `head` is the newest hash as it was noted.
+
+        Raises AuditError, CertificateError and its kin.
+        """
+        query = self._table.select().order_by(self._table.c.aft_index)
+        try:
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(query)).mappings().all()
+        except (self._sa.exc.SQLAlchemyError, OSError, TransportError) as exc:
+            raise _unreachable(exc) from exc
+        return Verified(*verify(rows, head))
+
+
+def audit_table(sa: Any) -> Any:
+    """The table as SQLAlchemy has it."""
+    texts = {
+        name: sa.Column(name, sa.String(size), nullable=False) for name, size in _TEXTS.items()
+    }
+    big = sa.BigInteger
+    numbers = {
+        "aft_index": sa.Column("aft_index", big, primary_key=True, autoincrement=False),
+        "file_size": sa.Column("file_size", big, nullable=False),
+    }
+    columns = [(texts | numbers)[name] for name in COLUMNS]
+    chain = [
+        sa.Column("previous_hash", sa.String(64), nullable=False, unique=True),
+        sa.Column("row_hash", sa.String(64), nullable=False),
+    ]
+    table = sa.Table("aft_log", sa.MetaData(), *columns, *chain)
+    guard(sa, table)
+    return table
+
+
+def _unreachable(exc: BaseException) -> AuditError:
+    return AuditError(
+        f"the audit table cannot be written or read ({cause_of(exc)}): nothing goes on without it"
+    )

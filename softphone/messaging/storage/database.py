@@ -1,0 +1,135 @@
+"""A database by its address: over a network, messages go to a server that has proved who it is.
+
+SQLite, or PostgreSQL by asyncpg, whose connections are `database_network`'s.  `ssl=verify-full`
+in the address of a server elsewhere says what is done anyway: the gate judges path, name and
+revocation; so the same address is as safe in another program.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.messaging.storage.postgres_connection import DatabaseNetwork, is_near
+
+__all__ = ["Database", "cause_of", "check_address", "sqlalchemy_there"]
+
+_VERIFIED = "verify-full"
+_DRIVER = "asyncpg"
+_ELSEWHERE = ("dsn", "service", "servicefile", "direct_tls", "passfile")
+"""Settings of asyncpg by which a connection would lead elsewhere, or have other passwords."""
+
+
+def sqlalchemy_there(what: str) -> Any:
+    """SQLAlchemy, which `what` needs.  Raises ConfigurationError when it is not installed."""
+    try:
+        import sqlalchemy
+        import sqlalchemy.ext.asyncio
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"{what} needs SQLAlchemy: install it with pip install 'softphone[im]'"
+        ) from exc
+    return sqlalchemy
+
+
+class Database:
+    """SQLAlchemy's `url` and async `engine` of an address; `where` is the setting that names it.
+
+    `network` reaches a PostgreSQL server on another machine.  Raises ConfigurationError for an
+    address that is none, or that leads where nobody would verify the server.
+    """
+
+    def __init__(
+        self,
+        sa: Any,
+        address: str,
+        where: str,
+        network: DatabaseNetwork | None = None,
+        *,
+        pool_pre_ping: bool = False,
+    ) -> None:
+        self._network: DatabaseNetwork | None = None
+        options: dict[str, Any] = {}
+        try:
+            self.url = sa.engine.make_url(address)
+            check_address(self.url, where)
+            if _is_postgresql(self.url):
+                self._network = network or DatabaseNetwork()
+                options["connect_args"] = {"async_creator_fn": self._network.connect}
+            self.engine = sa.ext.asyncio.create_async_engine(
+                self.url, pool_pre_ping=pool_pre_ping, **options
+            )
+        except (sa.exc.ArgumentError, sa.exc.InvalidRequestError, ImportError) as exc:
+            raise ConfigurationError(
+                f"{where}: expected an address such as sqlite+aiosqlite:///messages.db or"
+                f" postgresql+asyncpg://host/name: {type(exc).__name__}"
+            ) from exc
+
+    async def close(self) -> None:
+        """Close the pool and all connections."""
+        await self.engine.dispose()
+        if self._network is not None:
+            await self._network.close()
+
+
+def cause_of(exc: BaseException) -> str:
+    """Why a database failed, without what a driver says: that may have the address, and so a
+    password, in it."""
+    told: BaseException = getattr(exc, "orig", None) or exc
+    # SQLAlchemy wraps what asyncpg raises once more, as a plain Error.
+    origin = told.__cause__ or told if told is not exc else exc
+    return str(origin) if isinstance(origin, SoftphoneError) else type(origin).__name__
+
+
+def check_address(url: Any, where: str) -> None:
+    """Raise ConfigurationError for a PostgreSQL server (`sqlalchemy.engine.URL`) elsewhere that
+    nobody would verify; `where` is the setting that names it."""
+    if url.get_backend_name() != "postgresql":
+        return
+    hosts = list(_hosts(url))
+    usual = os.environ.get("PGHOST", "")
+    if not hosts and not all(map(is_near, _each(usual))):
+        raise ConfigurationError(
+            f"{where}: PGHOST names another machine: write the database's host in its address"
+        )
+    if not hosts and url.query.get("ssl") == _VERIFIED:
+        raise ConfigurationError(f"{where}: ssl={_VERIFIED} needs a host in the address")
+    odd = [name for name in _ELSEWHERE if name in url.query]
+    if odd and _is_postgresql(url):
+        raise ConfigurationError(
+            f"{where}: {odd[0]} is not taken: write host, user and password in the address"
+        )
+    if all(map(is_near, hosts)):
+        return
+    if url.query.get("ssl") != _VERIFIED:
+        raise ConfigurationError(
+            f"{where}: the database is on another machine, and nobody would verify it: add"
+            f" ?ssl={_VERIFIED} to its address"
+        )
+    if not _is_postgresql(url):
+        raise ConfigurationError(
+            f"{where}: a database on another machine is reached by postgresql+{_DRIVER}: only"
+        )
+
+
+def _is_postgresql(url: Any) -> bool:
+    """Whether its connections are ours."""
+    return bool(url.drivername == f"postgresql+{_DRIVER}")
+
+
+def _hosts(url: Any) -> Iterator[str]:
+    """Every host that the driver may dial; none is its own default, a local socket."""
+    if url.host:
+        yield url.host
+    named = url.query.get("host", ())
+    several: Iterable[str] = (named,) if isinstance(named, str) else named
+    for each in several:
+        yield from _each(each)
+
+
+def _each(hosts: str) -> Iterator[str]:
+    """The hosts of a list, without their ports."""
+    for one in filter(None, hosts.split(",")):
+        yield one if one.count(":") > 1 else one.partition(":")[0]

@@ -1,0 +1,84 @@
+"""One table in a database: made where it is missing, written within a time, its faults told.
+
+What the audit table and the third-party archive have in common; what they hold, and what its
+absence means, is theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from softphone.errors import AuditError, ConfigurationError, SoftphoneError, TransportError
+from softphone.messaging.storage.database import Database, sqlalchemy_there
+
+__all__ = ["DatabaseTable", "prepare_file"]
+
+
+class DatabaseTable:
+    """`fault` makes an AuditError of whatever a database raises; `within` bounds each change."""
+
+    def __init__(
+        self,
+        database: Database,
+        table: Any,
+        *,
+        within: float,
+        fault: Callable[[BaseException], AuditError],
+    ) -> None:
+        self._sa = sqlalchemy_there("compliance")
+        self._database = database
+        self._table = table
+        self._within = within
+        self._fault = fault
+
+    async def open(self, *, make: bool = True) -> None:
+        """Have the table made where it is missing; without `make` nothing is made.
+
+        Raises ConfigurationError, AuditError, and CertificateError and its kin.
+        """
+        url = self._database.url
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            prepare_file(Path(url.database), make=make)
+        if not make:
+            return
+        try:
+            async with asyncio.timeout(self._within), self._database.engine.begin() as connection:
+                await connection.run_sync(self._table.metadata.create_all)
+        except BaseException as exc:
+            await self._database.close()
+            if isinstance(exc, self._sa.exc.SQLAlchemyError | OSError | TransportError):
+                raise self._fault(exc) from exc
+            raise
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+    @asynccontextmanager
+    async def change(self, *, passes: type[BaseException] | tuple[()] = ()) -> AsyncIterator[Any]:
+        """A connection whose changes are committed at the end; what `passes` is raised as it is.
+
+        Raises AuditError: then nothing has changed.
+        """
+        try:
+            async with asyncio.timeout(self._within), self._database.engine.begin() as connection:
+                yield connection
+        except passes:
+            raise
+        except (self._sa.exc.SQLAlchemyError, OSError, SoftphoneError) as exc:
+            raise self._fault(exc) from exc
+
+
+def prepare_file(path: Path, *, make: bool) -> None:
+    """A file of SQLite is its owner's only.  Raises ConfigurationError, AuditError."""
+    if make:
+        try:
+            path.touch(mode=0o600)
+        except OSError as exc:
+            raise AuditError(f"{path} cannot be made: {exc.strerror}") from exc
+    elif not path.exists():
+        raise ConfigurationError(f"there is no audit table in {path}")

@@ -1,0 +1,100 @@
+"""The third-party archive: every clear message in an external database, before it goes on.
+
+SQLAlchemy, one table with the columns that message archivers read: from, to, when, in which kind
+of chat, the text.  What cannot be written is an AuditError, and the message goes nowhere.  What is
+encrypted client to client never gets here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from softphone.errors import AuditError
+from softphone.messaging.compliance import Question
+from softphone.messaging.message import Direction, Reach
+from softphone.messaging.storage.database import Database, cause_of, sqlalchemy_there
+from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.messaging.storage.table import DatabaseTable
+
+__all__ = ["ThirdPartyArchive"]
+
+logger = logging.getLogger("softphone.messaging")
+
+
+class ThirdPartyArchive:
+    """An async context; `network` reaches a server elsewhere.
+
+    Raises ConfigurationError for an address that is none; on entering AuditError when the
+    database is out of reach, CertificateError and its kin when its server is not believed.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        network: DatabaseNetwork | None = None,
+        *,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        within: float = 5.0,
+    ) -> None:
+        sa = sqlalchemy_there("compliance")
+        self._wall = wall
+        database = Database(sa, address, "im.compliance.archive", network, pool_pre_ping=True)
+        self._engine = database.engine
+        self._table = _table(sa)
+        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
+
+    async def __aenter__(self) -> Self:
+        await self._place.open()
+        logger.warning("a third-party archive holds messages in clear")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._place.close()
+
+    async def add(self, question: Question, body: str) -> None:
+        """Write a clear message as it goes on, and commit it.
+
+        Raises AuditError when it could not be written, and for what is no clear message.
+        """
+        if question.reach is not Reach.CLIENT_TO_SERVER:
+            raise AuditError("what is encrypted client to client is not archived by third parties")
+        out = question.direction is Direction.SENT
+        mine, theirs = question.own, question.peer
+        row = {
+            "from_jid": mine if out else theirs,
+            "to_jid": theirs if out else mine,
+            "sender": question.sender,
+            "sent_date": self._wall().astimezone(UTC).replace(tzinfo=None),
+            "msg_type": "groupchat" if question.room else "im",
+            "direction": question.direction.value,
+            "stanza": question.id[:256],
+            "body_len": question.size if body == question.body else len(body.encode()),
+            "body_text": body.replace("\0", "?"),
+        }
+        async with self._place.change() as connection:
+            await connection.execute(self._table.insert().values(row))
+
+
+def _table(sa: Any) -> Any:
+    jid = sa.String(3071)
+    return sa.Table(
+        "jm",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("from_jid", jid, nullable=False),
+        sa.Column("to_jid", jid, nullable=False),
+        sa.Column("sender", jid, nullable=False),
+        sa.Column("sent_date", sa.DateTime, nullable=False, index=True),
+        sa.Column("msg_type", sa.String(10), nullable=False),
+        sa.Column("direction", sa.String(10), nullable=False),
+        sa.Column("stanza", sa.String(256), nullable=False),
+        sa.Column("body_len", sa.Integer, nullable=False),
+        sa.Column("body_text", sa.Text, nullable=False),
+    )
+
+
+def _unreachable(exc: BaseException) -> AuditError:
+    return AuditError(f"the third-party archive takes no messages ({cause_of(exc)})")

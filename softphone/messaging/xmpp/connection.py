@@ -1,0 +1,234 @@
+"""Staying signed in: find a server, connect, resume or begin the session, and again after a cut.
+
+RFC 6120 section 3, XEP-0198 (resumption), XEP-0199 (a path that is half dead is found out).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slixmpp.exceptions import IqError, IqTimeout
+
+from softphone.errors import (
+    CertificateError,
+    CipherRefused,
+    ConfigurationError,
+    SignInRefused,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.messaging.config import MessagingConfig
+from softphone.messaging.server_location import Asks, Place, TlsMode, find_places
+from softphone.messaging.xmpp.starttls import StartTls
+from softphone.messaging.xmpp.stream import XmppStream
+from softphone.net.verified import Connector
+from softphone.sans_io import Entropy
+
+__all__ = ["Backoff", "Link", "Pace"]
+
+logger = logging.getLogger("softphone.messaging")
+
+_FINAL = (CertificateError, CipherRefused, ConfigurationError, SignInRefused)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: between attempts at first and at most, between pings, and for their answer."""
+
+    first: float = 1.0
+    longest: float = 60.0
+    ping_every: float = 30.0
+    ping_within: float = 15.0
+
+
+class Backoff:
+    """How long to wait after so many failures: doubled each time, with full jitter in its half."""
+
+    def __init__(self, pace: Pace, entropy: Entropy) -> None:
+        self._pace = pace
+        self._entropy = entropy
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self._failures = 0
+
+    def failed(self) -> float:
+        """Seconds to wait now."""
+        most = min(self._pace.longest, self._pace.first * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        drawn = int.from_bytes(self._entropy(4), "big") / 0xFFFFFFFF
+        return most * (0.5 + drawn / 2)
+
+
+class Link:
+    """Keeps one stream signed in.
+
+    `on_up(resumed)` is called whenever it is, `on_down(error)` when a connection is lost, and
+    `on_out(error)` when the server will not have us any more.
+    """
+
+    def __init__(
+        self,
+        config: MessagingConfig,
+        connector: Connector,
+        dns: Asks,
+        *,
+        entropy: Entropy,
+        pace: Pace,
+    ) -> None:
+        self._config = config
+        self._connector = connector
+        self._dns = dns
+        self._entropy = entropy
+        self._pace = pace
+        self._stream: XmppStream | None = None
+        self._session: asyncio.Future[bool] | None = None
+        self._lost = asyncio.Event()
+        self._up = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.on_up: Callable[[bool], None] = lambda resumed: None
+        self.on_down: Callable[[SoftphoneError | None], None] = lambda error: None
+        self.on_out: Callable[[SoftphoneError], None] = lambda error: None
+
+    def attach(self, stream: XmppStream) -> None:
+        """The stream to keep."""
+        self._stream = stream
+        stream.add_event_handler("stream_negotiated", lambda _: self._entered(False))
+        stream.add_event_handler("session_resumed", lambda _: self._entered(True))
+        stream.add_event_handler("stream_error", self._stream_error)
+
+    @property
+    def up(self) -> bool:
+        """Whether stanzas go out now."""
+        return self._up.is_set()
+
+    async def until_up(self) -> None:
+        """Wait until they do."""
+        await self._up.wait()
+
+    async def sign_in(self) -> None:
+        """Connect and begin the session, and stay.
+
+        Raises TransportError, CertificateError, CipherRefused, SignInRefused and their kin.
+        """
+        await self._attempt()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._stay()), loop.create_task(self._watch())]
+
+    async def close(self) -> None:
+        """Sign out."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._up.clear()
+        if self._stream is not None:
+            await self._stream.end()
+
+    def ended(self, error: SoftphoneError | None) -> None:
+        """A connection is gone."""
+        was_up = self._up.is_set()
+        self._up.clear()
+        if self._session is not None and not self._session.done():
+            reason = error or TransportError(f"{self._config.domain} closed the connection")
+            self._session.set_exception(reason)
+        if was_up:
+            self._lost.set()
+            self.on_down(error)
+
+    def _entered(self, resumed: bool) -> None:
+        if self._session is not None and not self._session.done():
+            self._session.set_result(resumed)
+            self._lost.clear()
+            self._up.set()
+            self.on_up(resumed)
+
+    def _stream_error(self, error: object) -> None:
+        condition = str(error["condition"]) if hasattr(error, "__getitem__") else "unknown"
+        if self._stream is not None:
+            self._stream.refuse(
+                TransportError(f"{self._config.domain} ended the stream: {condition}")
+            )
+
+    async def _attempt(self) -> None:
+        failure: SoftphoneError | None = None
+        for place in await self._places():
+            try:
+                return await self._enter(place)
+            except _FINAL:
+                raise
+            except SoftphoneError as exc:
+                failure = failure or exc
+        raise failure or TransportError(f"{self._config.domain} has no chat server")
+
+    async def _places(self) -> tuple[Place, ...]:
+        named = self._config.place
+        if named is not None:
+            return (named,)
+        return await find_places(self._config.domain, self._dns, entropy=self._entropy)
+
+    async def _enter(self, place: Place) -> None:
+        stream = self._stream
+        if stream is None:
+            raise ConfigurationError("there is no stream to sign in with")
+        domain = self._config.domain
+        preamble = (lambda: StartTls(domain)) if place.mode is TlsMode.STARTTLS else None
+        connection = await self._connector.open(place.target, stream, preamble)
+        self._session = asyncio.get_running_loop().create_future()
+        stream.begin(connection)
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                await self._session
+        except TimeoutError as exc:
+            raise TransportTimeout(
+                f"{domain} did not let us in within {self._config.timeout:g} s"
+            ) from exc
+        finally:
+            if not self._up.is_set():
+                self._session.cancel()
+                connection.abort()
+                await connection.finished
+
+    async def _stay(self) -> None:
+        backoff = Backoff(self._pace, self._entropy)
+        while True:
+            await self._lost.wait()
+            await asyncio.sleep(backoff.failed())
+            try:
+                await self._attempt()
+            except SignInRefused as exc:
+                # Asking on would lock the account: nobody is let in with these credentials.
+                logger.error("%s is signed out: %s", self._config.jid, exc)
+                self.on_out(exc)
+                return
+            except SoftphoneError as exc:
+                logger.warning("%s is not signed in: %s", self._config.jid, exc)
+            else:
+                backoff.succeeded()
+
+    async def _watch(self) -> None:
+        """Find out a path that is open and carries nothing."""
+        while True:
+            await asyncio.sleep(self._pace.ping_every)
+            await self._up.wait()
+            stream = self._stream
+            if stream is None or stream.connection is None or stream.held:
+                continue
+            asked = stream.connection
+            try:
+                ping = stream.plugin_of("xep_0199")
+                await ping.send_ping(stream.boundjid.domain, timeout=self._pace.ping_within)
+            except IqError:
+                continue  # it answers, if only that it does not know pings
+            except IqTimeout:
+                if stream.connection is asked and not stream.held:
+                    asked.abort(
+                        TransportTimeout(
+                            f"{self._config.domain} said nothing for {self._pace.ping_within:g} s"
+                        )
+                    )

@@ -1,0 +1,314 @@
+"""slixmpp on a connection of ours: verified before the first byte, and bounded.
+
+RFC 6120, RFC 6121, XEP-0198.  slixmpp dials nothing, makes no TLS context and chooses no
+mechanism here; it has the stanzas.  A stanza is 256 KiB at most, and no document type is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any, cast
+
+from slixmpp import ClientXMPP
+
+from softphone.errors import SignInRefused, SoftphoneError, TransportError
+from softphone.messaging.config import MessagingConfig
+from softphone.messaging.xmpp.sasl import EXTERNAL, Scram, choose_mechanism, prepared
+from softphone.net.stream import StreamConnection
+from softphone.sans_io import Entropy, Flow
+
+__all__ = ["CLIENT_TLS", "XmppStream"]
+
+logger = logging.getLogger("softphone.messaging")
+
+CLIENT_TLS = "urn:x-softphone:client-tls:0"
+"""The feature that says: this client speaks TLS with other clients."""
+MOST_STANZA = 1 << 18
+_PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
+_SETTINGS: dict[str, dict[str, object]] = {
+    "xep_0047": {"block_size": 4096, "max_block_size": 8192},
+    "xep_0115": {"caps_node": "urn:x-softphone", "broadcast": False},
+    "xep_0184": {"auto_ack": False, "auto_request": False},
+    "xep_0199": {"keepalive": False},
+}
+
+
+class _Pipe:
+    """What slixmpp takes for its transport."""
+
+    def __init__(self, connection: StreamConnection) -> None:
+        self.connection = connection
+
+    def write(self, data: bytes) -> None:
+        self.connection.write(data)
+
+    def close(self) -> None:
+        self.connection.flush()
+
+    def abort(self) -> None:
+        self.connection.abort()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self.connection.ssl_object if name == "ssl_object" else default
+
+
+class XmppStream(ClientXMPP):
+    """One user's stream over as many connections as it takes.
+
+    `on_end(error)` is called when a connection is gone, for whatever reason.
+    """
+
+    def __init__(
+        self,
+        config: MessagingConfig,
+        resource: str,
+        context: ssl.SSLContext,
+        entropy: Entropy,
+        on_end: Callable[[SoftphoneError | None], None],
+    ) -> None:
+        super().__init__(
+            f"{config.jid}/{resource}", "", plugin_config=dict(_SETTINGS), ssl_context=context
+        )
+        self._config = config
+        self._entropy = entropy
+        self._on_end = on_end
+        self._mechanism: Scram | EXTERNAL | None = None
+        self._unfinished = 0
+        self._tail = b""
+        self.refusal: SoftphoneError | None = None
+        self.held = False
+        for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
+            self.register_plugin(name, dict(_SETTINGS.get(name, {})))
+        self.add_filter("out_sync", self._keep)
+        # TLS was made before this stream began, and is never asked for in it.
+        plugins: Any = self.plugin
+        plugins.disable("feature_starttls")
+        plugins["feature_mechanisms"]._send_auth = self._authenticate
+
+    # The connection
+
+    def begin(self, connection: StreamConnection) -> None:
+        """Speak on a connection whose far end has been verified."""
+        self.refusal = None
+        self.held = False
+        self._unfinished = 0
+        self._tail = b""
+        if self._run_out_filters is None or self._run_out_filters.done():
+            self._run_out_filters = asyncio.ensure_future(self.run_filters())
+        self.init_plugins()  # type: ignore[no-untyped-call]
+        self.event("connected")
+        self.transport = cast("asyncio.Transport", _Pipe(connection))
+        self.socket = cast("ssl.SSLSocket | None", connection.ssl_object)
+        self.plugin["feature_mechanisms"].attempted_mechs = set()
+        self.init_parser()
+        self.send_raw(self.stream_header)
+
+    @property
+    def connection(self) -> StreamConnection | None:
+        """The connection that is up now."""
+        return None if self.transport is None else cast("_Pipe", self.transport).connection
+
+    def send_raw(self, data: str | bytes) -> None:
+        """Send; nothing is logged, since answers to challenges go this way, too."""
+        connection = self.connection
+        if connection is None:
+            return
+        connection.write(data.encode() if isinstance(data, str) else data)
+
+    def hold(self, held: bool) -> None:
+        """Read nothing more from the server for now, or go on: our user does not keep up."""
+        self.held = held
+        connection = self.connection
+        if connection is None or connection.finished.done():
+            return
+        if held:
+            connection.transport.pause_reading()
+        else:
+            connection.transport.resume_reading()
+
+    def _keep(self, stanza: Any) -> Any:
+        """What comes to be sent when the connection has just gone waits for the next session.
+
+        Messages are not kept here: the outbox sends those again.
+        """
+        if self.connection is not None:
+            return stanza
+        if stanza.name in ("iq", "presence") and not self._session_started:
+            self.send(stanza)
+        return None
+
+    async def end(self) -> None:
+        """Close the stream for good."""
+        if self.connection is not None:
+            self.end_session_on_disconnect = True
+            await self.disconnect(wait=1.0)
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()
+            await asyncio.gather(self._run_out_filters, return_exceptions=True)
+
+    # StreamOwner
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """Bytes of the server: they end the connection rather than break anything."""
+        self._unfinished += len(data)
+        try:
+            self._check(data)
+            self.data_received(data)
+        except SoftphoneError as exc:
+            self._drop(exc)
+        except Exception as exc:
+            logger.exception("a stanza could not be handled")
+            self._drop(TransportError(f"the chat server sent what cannot be read: {exc!r}"))
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+        """The connection is gone; the session may go on over another one (XEP-0198)."""
+        if self.transport is None:
+            return
+        self.connection_lost(error)
+        self._on_end(self.refusal or self._unproven() or error)
+
+    def data_received(self, data: bytes | str) -> None:
+        """Parse; what is no XML ends the connection at once, and is not logged."""
+        parser: Any = self.parser
+        if parser is None:
+            return
+        parser.feed(data)
+        try:
+            for event, xml in parser.read_events():
+                if self.parser is not parser:
+                    return  # a stanza has ended the stream, or begun it anew
+                self._element(event, xml)
+        except ET.ParseError as exc:
+            raise TransportError(f"the chat server sent what is no XML: {exc}") from exc
+
+    def _element(self, event: str, xml: ET.Element) -> None:
+        if event == "start":
+            if self.xml_depth == 0:
+                self.xml_root = xml
+                self.start_stream_handler(xml)  # type: ignore[no-untyped-call]
+            self.xml_depth += 1
+            return
+        self.xml_depth -= 1
+        if self.xml_depth == 0:
+            raise TransportError("the chat server ended the stream")
+        if self.xml_depth == 1:
+            self._spawn_event(xml)
+            if self.xml_root is not None:
+                self.xml_root.clear()
+
+    def wants_flush(self, connection: StreamConnection) -> None:
+        """Write in this turn of the loop."""
+        asyncio.get_running_loop().call_soon(connection.flush)
+
+    def _check(self, data: bytes) -> None:
+        if self._unfinished > MOST_STANZA + len(data):
+            raise TransportError(f"the chat server sent a stanza of more than {MOST_STANZA} bytes")
+        if self.xml_root is not None:
+            return
+        # Before the root only: a document type can be nowhere else.  RFC 6120 section 11.6: UTF-8
+        # only, so that nothing hides from a look at the octets.
+        joined = self._tail + data
+        self._tail = data[-1:] or self._tail
+        if b"<!" in joined or b"\0" in data:
+            raise TransportError("the chat server sent a document type, which XMPP forbids")
+
+    def _drop(self, error: SoftphoneError) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.abort(error)
+
+    def _spawn_event(self, xml: ET.Element) -> None:
+        self._unfinished = 0
+        super()._spawn_event(xml)
+
+    # Signing in
+
+    def _authenticate(self) -> bool:
+        """Choose a mechanism and begin; in place of slixmpp's own choice."""
+        plugin = self.plugin["feature_mechanisms"]
+        binding = self._binding()
+        name = choose_mechanism(
+            plugin.mech_list - plugin.attempted_mechs,
+            password=self._config.password is not None,
+            certificate=self._config.tls.credential is not None,
+            binding=binding is not None,
+            fips=self._config.tls.fips,
+        )
+        if name is None:
+            self.refuse(self._why(plugin.mech_list, plugin.attempted_mechs))
+            return True
+        self._mechanism = plugin.mech = self._make(name, plugin.mech_list, binding)
+        answer = plugin.stanza.Auth(self)
+        answer["mechanism"] = name
+        answer["value"] = plugin.mech.process()
+        answer.send()
+        return True
+
+    def _make(self, name: str, offered: set[str], binding: bytes | None) -> Scram | EXTERNAL:
+        if name == "EXTERNAL":
+            # An empty authzid leaves it to the certificate (RFC 6120 section 6.3.8).
+            return EXTERNAL(name, {"authzid": b""}, {})  # type: ignore[no-untyped-call]
+        password = self._config.password
+        secret = b"" if password is None else password.reveal()
+        credentials = {
+            "username": prepared(self._config.jid.partition("@")[0]),
+            "password": prepared(secret.decode()),
+            "authzid": b"",
+            "channel_binding": binding or b"",
+        }
+        security: dict[str, object] = {
+            "encrypted": True,
+            "unencrypted_scram": False,
+            "tls_version": None if self.socket is None else self.socket.version(),
+            "binding_proposed": any(each.endswith("-PLUS") for each in offered),
+        }
+        if binding is None:
+            # We cannot bind, and say so, rather than that the server cannot (RFC 5802 section 6).
+            security["binding_proposed"] = True
+        return Scram(name, credentials, security, self._entropy)
+
+    def _binding(self) -> bytes | None:
+        """The data of tls-unique, which TLS 1.3 does not have (RFC 9266 section 3)."""
+        session = self.socket
+        if session is None or session.version() == "TLSv1.3":
+            return None
+        found: bytes | None = session.get_channel_binding("tls-unique")
+        return found
+
+    def refuse(self, error: SoftphoneError) -> None:
+        """End the connection; `error` is why, for whoever waits for the session."""
+        self.refusal = self.refusal or error
+        self._drop(error)
+
+    def _why(self, offered: set[str], attempted: set[str]) -> SoftphoneError:
+        if attempted:
+            return SignInRefused(
+                f"{self._config.domain} did not accept {self._config.jid}:"
+                f" {', '.join(sorted(attempted))} failed; is the password right?"
+            )
+        return SignInRefused(
+            f"{self._config.domain} offers {', '.join(sorted(offered)) or 'no mechanism'}: none"
+            " that may be used with what is configured (SCRAM with a password, EXTERNAL with a"
+            " certificate)"
+        )
+
+    def _unproven(self) -> SoftphoneError | None:
+        if isinstance(self._mechanism, Scram) and self._mechanism.unproven:
+            return SignInRefused(
+                f"{self._config.domain} did not prove that it knows the password: it is not"
+                " believed"
+            )
+        return None
+
+    def exception(self, exception: Exception) -> None:
+        """What went wrong in a handler of slixmpp: told, and the stream goes on."""
+        logger.warning("a stanza was not handled: %s", type(exception).__name__)
+
+    def plugin_of(self, name: str) -> Any:
+        """A plugin by its number."""
+        plugins: Any = self.plugin
+        return plugins[name]

@@ -1,0 +1,75 @@
+"""A pair of UDP sockets of one RTP session, read by the event loop one datagram at a time.
+
+For streams of few and large packets, as video is; the batches of
+`softphone.net.datagrams.batched_udp` are for many streams.  Closing takes them out of the loop.
+RFC 3550 section 11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from softphone.net.datagrams.batched_udp import DatagramPort
+from softphone.sans_io import Address
+
+__all__ = ["DatagramPair", "Taker"]
+
+VISIT = 64
+"""Datagrams of one visit to a socket; the loop comes back for more."""
+LARGEST = 2048
+
+Taker: TypeAlias = Callable[[bytes, Address, bool], None]
+"""Given a datagram, where it is from, and whether it came on the RTCP port."""
+
+
+class DatagramPair:
+    """An RTP and an RTCP socket; `taken` is called after each visit that brought anything."""
+
+    def __init__(
+        self, ports: tuple[DatagramPort, DatagramPort], take: Taker, taken: Callable[[], None]
+    ) -> None:
+        self._rtp, self._rtcp = ports
+        self._take = take
+        self._taken = taken
+        self._loop = asyncio.get_running_loop()
+        self.unsent = 0
+        """Datagrams that the system did not take."""
+        for port, control in ((self._rtp, False), (self._rtcp, True)):
+            self._loop.add_reader(port.fd, self._visit, port, control)
+
+    @property
+    def addresses(self) -> tuple[Address, Address]:
+        """Where the two sockets are bound."""
+        return self._rtp.address, self._rtcp.address
+
+    def drain(self) -> None:
+        """Throw away what came before anybody was to listen."""
+        self._rtp.drain()
+        self._rtcp.drain()
+
+    def _visit(self, port: DatagramPort, control: bool) -> None:
+        for _ in range(VISIT):
+            try:
+                data, address = port.socket.recvfrom(LARGEST)
+            except BlockingIOError:
+                break
+            except OSError:
+                # An ICMP error of an earlier datagram of ours; the next visit goes on.
+                break
+            self._take(data, address[:2], control)
+        self._taken()
+
+    def send(self, data: bytes, to: Address, *, control: bool) -> None:
+        """Send a datagram; what the system does not take is counted."""
+        try:
+            (self._rtcp if control else self._rtp).socket.sendto(data, to)
+        except OSError:
+            self.unsent += 1
+
+    def close(self) -> None:
+        """Leave the loop and close both sockets."""
+        for port in (self._rtp, self._rtcp):
+            self._loop.remove_reader(port.fd)
+            port.close()

@@ -1,0 +1,166 @@
+"""The drain of one machine: changes one after the other, each emptied before the next.
+
+The contract is that of `softphone.sans_io`.  One timer of the event loop serves the machine; it is
+set anew only for an earlier deadline, and an early ring is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
+
+from softphone.sans_io import Flow, Machine, Transmit
+
+__all__ = ["Drain"]
+
+logger = logging.getLogger("softphone.net")
+
+E = TypeVar("E")
+
+_PAUSE_AFTER_BUG = 1.0  # a deadline that raises must not become a busy loop
+
+
+def _nothing(_: float) -> None:
+    """The change that follows commands: they have changed the machine already."""
+
+
+class _Change(AbstractContextManager[float]):
+    """What `Drain.change` gives; a generator would cost three times as much."""
+
+    __slots__ = ("_began", "_drain")
+
+    def __init__(self, drain: Drain[Any]) -> None:
+        self._drain = drain
+        self._began = False
+
+    def __enter__(self) -> float:
+        self._began = self._drain.begin()
+        return self._drain.clock()
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._began:
+            self._drain.end()
+
+
+class Drain(Generic[E]):
+    """Changes a machine and takes out what follows.
+
+    `send` gets every transmit, `on_event` every event; what they change belongs to the same
+    drain.  `on_bug` gets an exception of the machine or of `on_event`, and the flow it was at.
+    """
+
+    def __init__(
+        self,
+        machine: Machine[E],
+        *,
+        send: Callable[[Transmit], None],
+        on_event: Callable[[E], None],
+        on_bug: Callable[[Exception, Flow | None], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.machine = machine
+        self.clock = clock
+        self._send = send
+        self._on_event = on_event
+        self._on_bug = on_bug
+        self._changes: deque[tuple[Callable[[float], None], Flow | None]] = deque()
+        self._busy = False
+        self._closed = False
+        self._not_before = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = float("inf")
+
+    def apply(self, change: Callable[[float], None], *, flow: Flow | None = None) -> None:
+        """Run `change(now)` and drain; inside a drain, once that drain has ended."""
+        self._changes.append((change, flow))
+        if not self._busy:
+            self._work()
+
+    def receive(self, data: bytes, *, flow: Flow) -> None:
+        """Bytes have come."""
+        self.apply(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
+
+    def change(self) -> AbstractContextManager[float]:
+        """Give commands with the time that `with` gives; they are drained at the end.
+
+        An exception of a command goes to the caller, after the drain.
+        """
+        return _Change(self)
+
+    def begin(self) -> bool:
+        """Put changes off until `end`; False inside a drain, which does so already."""
+        busy, self._busy = self._busy, True
+        return not busy
+
+    def end(self) -> None:
+        """Drain what came since `begin`."""
+        self._busy = False
+        self.apply(_nothing)
+
+    def close(self) -> None:
+        """Ring no more."""
+        self._closed = True
+        self._disarm()
+
+    def _work(self) -> None:
+        self._busy = True
+        try:
+            while self._changes:
+                change, flow = self._changes.popleft()
+                self._guarded(change, flow)
+        finally:
+            self._busy = False
+        self._arm()
+
+    def _guarded(self, change: Callable[[float], None], flow: Flow | None) -> None:
+        try:
+            change(self.clock())
+            self._empty()
+        except Exception as exc:
+            # A machine never raises for what a peer does: this is a bug of ours, and it surfaces
+            # through `on_bug`; the other flows go on.
+            self._not_before = self.clock() + _PAUSE_AFTER_BUG
+            self._on_bug(exc, flow)
+
+    def _empty(self) -> None:
+        machine = self.machine
+        while True:
+            transmits = machine.transmits()
+            for transmit in transmits:
+                self._send(transmit)
+            event = machine.next_event()
+            if event is not None:
+                self._on_event(event)
+            elif not transmits:
+                return
+
+    def _arm(self) -> None:
+        deadline = self.machine.next_timer()
+        if deadline is None or self._closed:
+            return
+        deadline = max(deadline, self._not_before)
+        if self._timer is not None and self._deadline <= deadline:
+            return
+        self._disarm()
+        self._deadline = deadline
+        # The delay, since `clock` need not be the loop's own.
+        delay = max(0.0, deadline - self.clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self.clock()
+        deadline = self.machine.next_timer()
+        if deadline is not None and deadline <= now:
+            self.apply(lambda now: self.machine.handle_timer(now=now))
+        else:
+            self._arm()

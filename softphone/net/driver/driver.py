@@ -1,0 +1,289 @@
+"""The driver: runs any sans-IO machine on its flows and a clock (see `softphone.sans_io`).
+
+    async with Driver(endpoint, on_event=handle, tls={"": TlsSettings(...)}) as driver:
+        await driver.listen(Transport.UDP, "127.0.0.1", 5060)
+        with driver.change() as now:
+            endpoint.open(target, now=now)
+
+It is the only loop: SIP over UDP, TCP and TLS, and every other machine, run under it.  All bytes
+for a stream flow in one turn of the event loop are one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError, TransportError
+from softphone.net.driver.drain import Drain
+from softphone.net.driver.flows import Switchboard
+from softphone.net.limits import Limits
+from softphone.net.stream import (
+    Dialer,
+    Fetcher,
+    Gate,
+    Listener,
+    Resolver,
+    Slots,
+    TlsClient,
+    TlsServer,
+    bind_stream,
+    system_addresses,
+)
+from softphone.sans_io import Address, Flow, Machine, Tap, Target, Transmit, Transport
+from softphone.trust import Fetch, FetchFailed, TlsSettings
+
+if TYPE_CHECKING:
+    from softphone.net.http import RevocationFetcher
+
+__all__ = ["Driver", "DriverConfig", "LazyFetcher"]
+
+logger = logging.getLogger("softphone.net")
+
+E = TypeVar("E")
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class LazyFetcher:
+    """A fetcher over HTTP, whose library is imported when it is first needed.
+
+    Drivers may share one, and with it the answers that it keeps.
+    """
+
+    def __init__(self, resolve: Resolver, wall: Callable[[], datetime] = _utc) -> None:
+        self._resolve = resolve
+        self._wall = wall
+        self._made: RevocationFetcher | None = None
+
+    async def __call__(
+        self, wanted: Sequence[Fetch], within: float
+    ) -> Mapping[Fetch, bytes | FetchFailed]:
+        if self._made is None:
+            from softphone.net.http import RevocationFetcher
+
+            self._made = RevocationFetcher(resolve=self._resolve, wall=self._wall)
+        return await self._made(wanted, within)
+
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
+        if self._made is not None:
+            self._made.forget(fetches)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverConfig:
+    """What a driver goes by.
+
+    `clock()` is the machine's `now`, the loop's own time when None; `wall()` the time of day.
+    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `fetcher`
+    brings CRLs and OCSP answers, over HTTP when None.  `source` is the local address of all flows
+    that we open; None leaves it to the system.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], float] | None = None
+    wall: Callable[[], datetime] = _utc
+    resolve: Resolver = system_addresses
+    fetcher: Fetcher | None = None
+    source: str | None = None
+
+
+class Driver(Generic[E]):
+    """Runs one machine, as an async context.
+
+    `on_event(event)` is called for every event, in the drain that brought it; commands that it
+    gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings;
+    `tap` hears all that is sent and received.
+    """
+
+    def __init__(
+        self,
+        machine: Machine[E],
+        *,
+        on_event: Callable[[E], None],
+        tls: Mapping[str, TlsSettings] | None = None,
+        tap: Tap | None = None,
+        config: DriverConfig | None = None,
+    ) -> None:
+        config = config or DriverConfig()
+        limits = self._limits = config.limits
+        self._clock = config.clock or _loop_time
+        fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
+
+        def gate() -> Gate:
+            # One for each side, so that a crowd at our door does not keep us from going out.
+            slots = Slots(limits.handshakes, limits.handshakes_waiting)
+            return Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
+
+        self._gate, way_out = gate(), gate()
+        self._gates = (self._gate, way_out)
+        self._tls = TlsClient(way_out, tls or {})
+        self._drain = Drain(
+            machine,
+            send=self._send,
+            on_event=on_event,
+            on_bug=self._bug,
+            clock=self._clock,
+        )
+        dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve, source=config.source)
+        self.tap = tap
+        self._board = Switchboard(self._drain, dialer, limits=limits, tap=tap)
+        self._listeners: list[Listener] = []
+        self._closed: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._closed = asyncio.get_running_loop().create_future()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close: what was written is flushed; no task, socket or timer is left.
+
+        Raises what a bug in the machine has raised, unless another exception is on its way.
+        """
+        for listener in self._listeners:
+            await listener.close()
+        self._drain.close()
+        await self._board.close()
+        closed = self.closed
+        if not closed.done():
+            closed.set_result(None)
+        elif exc_info[1] is None:
+            closed.result()
+        else:
+            closed.exception()
+
+    @property
+    def closed(self) -> asyncio.Future[None]:
+        """Done when the driver has closed; fails at once when the machine has a bug."""
+        if self._closed is None:
+            raise LocalProtocolError("the driver is not running: use it as an async context")
+        return self._closed
+
+    @property
+    def now(self) -> float:
+        """The time that the machine gets."""
+        return self._clock()
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """The open flows."""
+        return self._board.flows
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What has happened: "accepted", "refused", "lost", "dropped", "flood_dropped".
+
+        And what became of certificates: "revocation_unreachable", "revocation_invalid" (and
+        allowed), "verdicts_kept".
+        """
+        counted = Counter(self._board.counters)
+        for gate in self._gates:
+            counted.update(gate.counters)
+        return counted
+
+    @property
+    def refusals(self) -> tuple[tuple[Address, SoftphoneError], ...]:
+        """The last 32 connections that were not let in: from where, and why."""
+        return tuple(self._board.refusals)
+
+    async def listen(
+        self,
+        transport: Transport,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: TlsSettings | None = None,
+    ) -> Address:
+        """Accept flows at a numeric address; gives the address bound.
+
+        Raises ConfigurationError (no usable TLS credential), TransportError (the port is taken).
+        """
+        if transport is Transport.UDP:
+            return (await self._board.bind((host, port))).local
+        server: TlsServer | None = None
+        if transport is Transport.TLS:
+            if tls is None:
+                raise ConfigurationError("a TLS listener needs a certificate and a key")
+            server = TlsServer(self._gate, tls)
+        listener = Listener(
+            self._board,
+            bind_stream((host, port)),
+            tls=server,
+            limits=self._limits,
+            clock=self._clock,
+        )
+        self._listeners.append(listener)
+        return listener.local
+
+    async def stop_listening(self, address: Address) -> None:
+        """Accept no more streams at an address; flows that are open stay."""
+        for listener in [one for one in self._listeners if one.local == address]:
+            self._listeners.remove(listener)
+            await listener.close()
+
+    async def open(self, target: Target) -> Flow:
+        """The open flow to `target`, made if there is none; the machine sees `connected` too.
+
+        Raises TransportError, TransportTimeout, CertificateError and its kin, by cause.
+        """
+        return await self._board.open(target)
+
+    async def look(self, target: Target) -> None:
+        """Connect, judge, and close without a word; the machine hears nothing of it.
+
+        Raises TransportError, CertificateError and its kin.
+        """
+        await self._board.look(target)
+
+    def failure(self, of: Flow | Target) -> SoftphoneError | None:
+        """Why a flow ended, or a target could not be reached, as the exception to raise.
+
+        The last 256 are remembered; a target that was reached again has none.
+        """
+        return self._board.failure(of)
+
+    def change(self) -> AbstractContextManager[float]:
+        """Give commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
+        return self._drain.change()
+
+    def poke(self) -> None:
+        """Drain the machine after commands that were given without `change`."""
+        self._drain.apply(lambda now: None)
+
+    def keep_flow(self, flow: Flow) -> None:
+        """Never forget a UDP flow to make room for new addresses, as a registration's must not."""
+        self._board.keep_flow(flow)
+
+    def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
+        """Close a flow after what was written, or, with a failure, at once.
+
+        The machine sees `disconnected`, with the failure's words as the reason.
+        """
+        self._board.close_flow(flow, failure)
+
+    def replace_settings(self, credential: str, settings: TlsSettings) -> None:
+        """Use other TLS settings for the connections to come; open ones stay."""
+        self._tls.replace(credential, settings)
+
+    def _send(self, transmit: Transmit) -> None:
+        self._board.send(transmit)
+
+    def _bug(self, exc: Exception, flow: Flow | None) -> None:
+        logger.error("the machine has a bug", exc_info=exc)
+        if flow is not None:
+            self._board.close_flow(flow, TransportError("closed after an internal error"))
+        if not self.closed.done():
+            self.closed.set_exception(exc)

@@ -1,0 +1,358 @@
+"""The flows of one driver: who is connected, who is being connected, and what goes where."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Generic, TypeAlias, TypeVar
+
+from softphone.errors import SoftphoneError, TransportError
+from softphone.net.driver.drain import Drain
+from softphone.net.driver.udp import DatagramSocket, bind_datagrams, local_address_for
+from softphone.net.limits import Limits, TokenBucket
+from softphone.net.stream import Dialer, StreamConnection
+from softphone.sans_io import Address, Flow, PeerIdentity, Tap, Target, Transmit, Transport
+
+__all__ = ["Switchboard"]
+
+logger = logging.getLogger("softphone.net")
+
+E = TypeVar("E")
+Link: TypeAlias = StreamConnection | DatagramSocket
+
+_ids = count(1)  # a flow's id is never used twice within a process
+_REMEMBERED = 256
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A target that is being reached, what waits for it, and who."""
+
+    target: Target
+    task: asyncio.Task[None] | None = None
+    waiting: list[Transmit] = field(default_factory=list)
+    size: int = 0
+    askers: list[asyncio.Future[Flow]] = field(default_factory=list)
+
+
+class Switchboard(Generic[E]):
+    """Routes transmits to links and what links bring to the machine."""
+
+    def __init__(
+        self,
+        drain: Drain[E],
+        dialer: Dialer,
+        *,
+        limits: Limits,
+        tap: Tap | None,
+    ) -> None:
+        self._drain = drain
+        self._dialer = dialer
+        self._limits = limits
+        self._tap = tap
+        self._links: dict[Flow, Link] = {}
+        self._open: dict[Target, Flow] = {}
+        self._attempts: dict[Target, _Attempt] = {}
+        self._sockets: list[DatagramSocket] = []
+        self._connections: set[StreamConnection] = set()
+        self._dirty: list[StreamConnection] = []
+        self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst)
+        self._failures: OrderedDict[Flow | Target, SoftphoneError] = OrderedDict()
+        self._closing = False
+        self.counters: Counter[str] = Counter()
+        self.refusals: deque[tuple[Address, SoftphoneError]] = deque(maxlen=32)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """The open flows."""
+        return tuple(self._links)
+
+    def failure(self, of: Flow | Target) -> SoftphoneError | None:
+        """Why a flow ended or a target was not reached."""
+        return self._failures.get(of)
+
+    # From the machine -------------------------------------------------------------------------
+
+    def send(self, transmit: Transmit) -> None:
+        """Route one transmit."""
+        if isinstance(transmit.to, Target):
+            self._send_to_target(transmit, transmit.to)
+            return
+        flow = transmit.to
+        link = self._links.get(flow)
+        if link is None:
+            logger.debug("flow %d has ended: %d bytes dropped", flow.id, len(transmit.data))
+            return
+        if transmit.data and self._tap is not None:
+            now = self._drain.clock()
+            self._tap.signaling(transmit.data, flow=flow, outgoing=True, now=now)
+        if isinstance(link, StreamConnection):
+            link.write(transmit.data)
+            if transmit.close:
+                # A half-dead peer may take its time to close: the target is free at once.
+                self._retire(flow)
+                link.close()
+            return
+        if transmit.data:
+            link.send(transmit.data, flow.remote)
+        if transmit.close:
+            link.forget(flow)
+            self.ended(flow, None)
+
+    def _send_to_target(self, transmit: Transmit, target: Target) -> None:
+        flow = self._open.get(target)
+        if flow is not None:
+            self.send(Transmit(transmit.data, flow, transmit.close))
+            return
+        attempt = self._attempt(target)
+        if attempt.size + len(transmit.data) > self._limits.write_buffer:
+            self.counters["dropped"] += 1
+        elif transmit.data or transmit.close:
+            attempt.waiting.append(transmit)
+            attempt.size += len(transmit.data)
+
+    # Opening ----------------------------------------------------------------------------------
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to `target`.  Raises the cause when it cannot be reached."""
+        flow = self._open.get(target)
+        if flow is not None:
+            return flow
+        asker: asyncio.Future[Flow] = asyncio.get_running_loop().create_future()
+        self._attempt(target).askers.append(asker)
+        return await asker
+
+    async def look(self, target: Target) -> None:
+        """Make a connection that is no flow, and end it.  Raises what keeps it from being made."""
+        connection, _ = await self._dialer.open(target, self._new_client)
+        connection.abort()
+        await connection.finished
+
+    def _attempt(self, target: Target) -> _Attempt:
+        attempt = self._attempts.get(target)
+        if attempt is None:
+            attempt = self._attempts[target] = _Attempt(target)
+            if self._closing:
+                closed = TransportError("the driver was closed")
+                asyncio.get_running_loop().call_soon(self._unreached, attempt, closed)
+            else:
+                attempt.task = asyncio.get_running_loop().create_task(self._reach(attempt))
+        return attempt
+
+    async def _reach(self, attempt: _Attempt) -> None:
+        target = attempt.target
+        try:
+            flow, link = await self._linked(target)
+        except SoftphoneError as exc:
+            self._unreached(attempt, exc)
+            return
+        except asyncio.CancelledError:
+            self._unreached(attempt, TransportError("the driver was closed"))
+            raise
+        del self._attempts[target]
+        self._links[flow] = link
+        self._open[target] = flow
+        self._failures.pop(target, None)
+        for transmit in attempt.waiting:
+            self.send(Transmit(transmit.data, flow, transmit.close))
+        self._drain.apply(
+            lambda now: self._drain.machine.connected(flow=flow, now=now, target=target), flow=flow
+        )
+        if isinstance(link, StreamConnection):
+            link.attach(flow)
+        for asker in attempt.askers:
+            if not asker.done():
+                asker.set_result(flow)
+
+    async def _linked(self, target: Target) -> tuple[Flow, Link]:
+        if target.transport is Transport.UDP:
+            return await self._reach_datagram(target)
+        return await self._reach_stream(target)
+
+    async def _reach_stream(self, target: Target) -> tuple[Flow, StreamConnection]:
+        connection, identity = await self._dialer.open(target, self._new_client)
+        return self._flow(target.transport, connection, identity), connection
+
+    async def _reach_datagram(self, target: Target) -> tuple[Flow, DatagramSocket]:
+        remote = (await self._dialer.addresses(target))[0]
+        local = self._dialer.source or local_address_for(remote)
+        wildcard = "::" if ":" in remote[0] else "0.0.0.0"
+        for candidate in self._sockets:
+            if candidate.local[0] in (local, wildcard):
+                return candidate.flow_to(remote), candidate
+        link = await self.bind((local, 0))
+        return link.flow_to(remote), link
+
+    def _unreached(self, attempt: _Attempt, failure: SoftphoneError) -> None:
+        target = attempt.target
+        del self._attempts[target]
+        self._remember(target, failure)
+        for asker in attempt.askers:
+            if not asker.done():
+                asker.set_exception(failure)
+        self._drain.apply(
+            lambda now: self._drain.machine.disconnected(flow=target, reason=str(failure), now=now)
+        )
+
+    async def bind(self, address: Address) -> DatagramSocket:
+        """A UDP socket of ours.  Raises TransportError."""
+        link = await bind_datagrams(
+            self,
+            address,
+            limit=self._limits.datagram_flows,
+            write_buffer=self._limits.write_buffer,
+        )
+        self._sockets.append(link)
+        return link
+
+    def _new_client(self, credential: bool) -> StreamConnection:
+        return self._tracked(
+            StreamConnection(self, self._limits, client=True, credential=credential)
+        )
+
+    def new_connection(self) -> StreamConnection:
+        """A connection of the server's side."""
+        return self._tracked(StreamConnection(self, self._limits, client=False))
+
+    def _tracked(self, connection: StreamConnection) -> StreamConnection:
+        self._connections.add(connection)
+        connection.finished.add_done_callback(lambda _: self._connections.discard(connection))
+        return connection
+
+    def _flow(
+        self, transport: Transport, connection: StreamConnection, identity: PeerIdentity | None
+    ) -> Flow:
+        try:
+            return Flow(next(_ids), transport, connection.local, connection.remote, identity)
+        except TransportError:
+            connection.abort()
+            raise
+
+    def _remember(self, what: Flow | Target, failure: SoftphoneError) -> None:
+        self._failures[what] = failure
+        self._failures.move_to_end(what)
+        if len(self._failures) > _REMEMBERED:
+            self._failures.popitem(last=False)
+
+    # From the links ---------------------------------------------------------------------------
+
+    def admit(self) -> bool:
+        """Whether a new UDP address may have a flow now."""
+        admitted = self._bucket.take(now=self._drain.clock())
+        if not admitted:
+            self.counters["flood_dropped"] += 1
+        return admitted
+
+    def datagram_flow(self, local: Address, remote: Address) -> Flow:
+        """A new flow."""
+        return Flow(next(_ids), Transport.UDP, local, remote)
+
+    def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
+        """A stranger's datagram has made a flow."""
+        self._accept(flow, link)
+
+    def stream_accepted(
+        self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
+    ) -> None:
+        """A connection is through its handshake and the gate.  Raises TransportError."""
+        if connection.finished.done():
+            return
+        flow = self._flow(transport, connection, identity)
+        self._accept(flow, connection)
+        connection.attach(flow)
+
+    def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
+        """A connection was not let in."""
+        self.counters["refused"] += 1
+        self.refusals.append((remote, error))
+
+    def _accept(self, flow: Flow, link: Link) -> None:
+        self.counters["accepted"] += 1
+        self._links[flow] = link
+        self._drain.apply(
+            lambda now: self._drain.machine.connected(flow=flow, now=now, target=None), flow=flow
+        )
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """Bytes have come."""
+        if self._tap is not None:
+            self._tap.signaling(data, flow=flow, outgoing=False, now=self._drain.clock())
+        self._drain.receive(data, flow=flow)
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+        """A flow is gone."""
+        if self._links.pop(flow, None) is None:
+            return
+        for target in self._retire(flow):
+            if error is not None:
+                self._remember(target, error)
+        if error is not None:
+            self._remember(flow, error)
+            self.counters["lost"] += 1
+        reason = None if error is None else str(error)
+        self._drain.apply(
+            lambda now: self._drain.machine.disconnected(flow=flow, reason=reason, now=now)
+        )
+
+    def _retire(self, flow: Flow) -> list[Target]:
+        """Let a flow stand for no target any more; gives those that it stood for."""
+        targets = [target for target, each in self._open.items() if each == flow]
+        for target in targets:
+            del self._open[target]
+        return targets
+
+    def wants_flush(self, connection: StreamConnection) -> None:
+        """Flush it with the others at the end of this turn."""
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.append(connection)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    # Ending -----------------------------------------------------------------------------------
+
+    def keep_flow(self, flow: Flow) -> None:
+        """Have a UDP flow outlive any number of strangers' datagrams; others do anyway."""
+        link = self._links.get(flow)
+        if isinstance(link, DatagramSocket):
+            link.keep(flow)
+
+    def close_flow(self, flow: Flow, failure: SoftphoneError | None) -> None:
+        """End a flow: with a failure at once, else after what waits has been written."""
+        link = self._links.get(flow)
+        if isinstance(link, DatagramSocket):
+            link.forget(flow)
+            self.ended(flow, failure)
+        elif link is not None and failure is not None:
+            link.abort(failure)
+        elif link is not None:
+            link.close()
+
+    async def close(self) -> None:
+        """End everything: attempts are given up, what was written is flushed."""
+        self._closing = True
+        tasks = [each.task for each in self._attempts.values() if each.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        links: list[Link] = [*self._connections, *self._sockets]
+        for link in links:
+            link.close()
+        # A connection whose handshake failed was never made, and has nothing to finish.
+        pending = [link for link in links if link.made]
+        await _finish(pending, self._limits.close_timeout)
+        late = [link for link in pending if not link.finished.done()]
+        for link in late:
+            link.abort()
+        await _finish(late, self._limits.close_timeout)
+
+
+async def _finish(links: list[Link], within: float) -> None:
+    if links:
+        await asyncio.wait([link.finished for link in links], timeout=within)

@@ -1,0 +1,196 @@
+"""UDP: one socket, a flow for every remote address, the least recently used ones forgotten.
+
+RFC 3261 section 18.  A datagram is passed on whole; what a socket does not take at once is
+dropped, as UDP allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import OrderedDict
+from typing import Protocol, cast
+
+from softphone.errors import SoftphoneError, TransportError
+from softphone.net.stream import address_of
+from softphone.sans_io import Address, Flow
+
+__all__ = ["DatagramOwner", "DatagramSocket", "bind_datagrams", "local_address_for"]
+
+
+class DatagramOwner(Protocol):
+    """What a socket asks and tells, and whom."""
+
+    def admit(self) -> bool:
+        """Whether a new remote address may have a flow now."""
+
+    def datagram_flow(self, local: Address, remote: Address) -> Flow:
+        """A new flow."""
+
+    def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
+        """A stranger's datagram has made a flow."""
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """A datagram has come."""
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+        """A flow was forgotten, or the socket is gone."""
+
+
+class DatagramSocket(asyncio.DatagramProtocol):
+    """One bound socket and its flows, at most `limit` of them."""
+
+    def __init__(self, owner: DatagramOwner, *, limit: int, write_buffer: int) -> None:
+        self._owner = owner
+        self._limit = limit
+        self._write_buffer = write_buffer
+        self._flows: OrderedDict[Address, Flow] = OrderedDict()
+        self._kept: set[Address] = set()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._closing = False
+        self.dropped = 0
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def made(self) -> bool:
+        """Whether the socket is there."""
+        return self._transport is not None
+
+    @property
+    def local(self) -> Address:
+        """The bound address."""
+        if self._transport is None:
+            raise TransportError("the socket is not bound")
+        return address_of(self._transport.get_extra_info("sockname"))
+
+    def flow_to(self, remote: Address) -> Flow:
+        """The flow to an address, new if need be."""
+        flow = self._flows.get(remote)
+        return self._remember(remote) if flow is None else flow
+
+    def send(self, data: bytes, remote: Address) -> None:
+        """Send one datagram, or drop it when the socket is full."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        waiting = cast("asyncio.WriteTransport", transport).get_write_buffer_size()
+        if waiting + len(data) > self._write_buffer:
+            self.dropped += 1
+            return
+        if remote in self._flows:
+            self._flows.move_to_end(remote)
+        transport.sendto(data, remote)
+
+    def keep(self, flow: Flow) -> None:
+        """Never forget this flow to make room: strangers' datagrams are cheap."""
+        if self._flows.get(flow.remote) == flow:
+            self._kept.add(flow.remote)
+
+    def forget(self, flow: Flow) -> None:
+        """Forget a flow; the next datagram from its address makes a new one."""
+        if self._flows.get(flow.remote) == flow:
+            del self._flows[flow.remote]
+            self._kept.discard(flow.remote)
+
+    def close(self) -> None:
+        """Close the socket once what waits has been sent."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the socket now."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _remember(self, remote: Address) -> Flow:
+        local = self.local
+        if local[0] in ("0.0.0.0", "::"):
+            local = (local_address_for(remote), local[1])
+        flow = self._owner.datagram_flow(local, remote)
+        self._flows[remote] = flow
+        if len(self._flows) > self._limit:
+            self._make_room()
+        return flow
+
+    def _make_room(self) -> None:
+        # Kept ones are few: one for each registration.
+        oldest = next((address for address in self._flows if address not in self._kept), None)
+        if oldest is not None:
+            flow = self._flows.pop(oldest)
+            self._owner.ended(flow, TransportError("forgotten: too many UDP addresses"))
+
+    def _welcomed(self, remote: Address) -> Flow | None:
+        if not self._owner.admit():
+            return None
+        try:
+            flow = self._remember(remote)
+        except TransportError:
+            return None  # there is no way back to it
+        self._owner.datagram_accepted(flow, self)
+        return flow
+
+    # asyncio.DatagramProtocol -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is bound."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        """Pass a datagram on, on the flow of its sender."""
+        if self._closing:
+            return
+        remote = address_of(addr)
+        flow = self._flows.get(remote)
+        if flow is not None:
+            self._flows.move_to_end(remote)
+        else:
+            flow = self._welcomed(remote)
+            if flow is None:
+                self.dropped += 1
+                return
+        self._owner.received(flow, data)
+
+    def error_received(self, exc: Exception) -> None:
+        """Count it: an ICMP error is no authority on anything (RFC 3261 section 18.4)."""
+        self.dropped += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, and its flows with it."""
+        flows = list(self._flows.values())
+        self._flows.clear()
+        self._kept.clear()
+        if not self.finished.done():
+            self.finished.set_result(None)
+        error = None if exc is None else TransportError(f"the UDP socket was lost: {exc}")
+        for flow in flows:
+            self._owner.ended(flow, error)
+
+
+def local_address_for(remote: Address) -> str:
+    """Our address on the way to `remote`; nothing is sent.  Raises TransportError."""
+    family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(remote)
+        except OSError as exc:
+            raise TransportError(f"there is no way to {remote[0]}: {exc.strerror}") from exc
+        return address_of(probe.getsockname())[0]
+
+
+async def bind_datagrams(
+    owner: DatagramOwner, address: Address, *, limit: int, write_buffer: int
+) -> DatagramSocket:
+    """A bound socket.  Raises TransportError."""
+    loop = asyncio.get_running_loop()
+    try:
+        _, protocol = await loop.create_datagram_endpoint(
+            lambda: DatagramSocket(owner, limit=limit, write_buffer=write_buffer),
+            local_addr=address,
+        )
+    except OSError as exc:
+        raise TransportError(
+            f"UDP {address[0]} port {address[1]} cannot be bound: {exc.strerror or exc}"
+        ) from exc
+    return protocol

@@ -1,0 +1,153 @@
+"""What httpcore runs on: connections of ours, each of which has passed the gate before it is used.
+
+httpcore sees every connection as one in clear; whether TLS is under it, and to whom it goes, is
+decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+from softphone.errors import SoftphoneError
+from softphone.net.limits import Limits
+from softphone.net.stream import Dialer, StreamConnection
+from softphone.sans_io import Flow, PeerIdentity, Target
+
+__all__ = ["HTTP_FAILURES", "GatedNetwork"]
+
+HTTP_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+"""What httpcore raises when a far end, or the way to it, does not do as it should."""
+
+_READ_AHEAD = 1 << 16
+_PIECE = 1 << 15
+
+
+class Wire(httpcore.AsyncNetworkStream):
+    """A connection of ours, as httpcore wants it; it reads ahead, and writes ahead, by little."""
+
+    def __init__(self) -> None:
+        self.connection: StreamConnection | None = None
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._ended = False
+        self._failure: SoftphoneError | None = None
+        self._news = asyncio.Event()
+
+    # StreamOwner
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """Keep what has come; a server that sends faster than we read waits."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _READ_AHEAD and self.connection is not None:
+            self.connection.transport.pause_reading()
+        self._news.set()
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+        """The connection is gone."""
+        self._ended, self._failure = True, error
+        self._news.set()
+
+    def wants_flush(self, connection: StreamConnection) -> None:
+        """Write in this turn of the loop."""
+        asyncio.get_running_loop().call_soon(connection.flush)
+
+    # httpcore
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """What has come; b"" at the end."""
+        while not self._pieces and not self._ended:
+            self._news.clear()
+            await self._news.wait()
+        if not self._pieces:
+            if self._failure is not None:
+                raise httpcore.ReadError(str(self._failure)) from self._failure
+            return b""
+        data = self._pieces.popleft()
+        if len(data) > max_bytes:
+            self._pieces.appendleft(data[max_bytes:])
+            data = data[:max_bytes]
+        self._size -= len(data)
+        if self._size <= _READ_AHEAD and self.connection is not None and not self._ended:
+            self.connection.transport.resume_reading()
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write, and wait while the far end is slow."""
+        connection = self.connection
+        if connection is None or self._ended:
+            raise httpcore.WriteError("the connection is gone")
+        # What is large goes out in pieces, each when the far end has taken most of those before.
+        for start in range(0, len(buffer), _PIECE):
+            connection.write(bytes(buffer[start : start + _PIECE]))
+            connection.flush()
+            await connection.drained()
+            if self._ended:
+                raise httpcore.WriteError(str(self._failure or "the far end closed"))
+
+    async def aclose(self) -> None:
+        """End the connection now."""
+        if self.connection is not None:
+            self.connection.abort()
+            await self.connection.finished
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """Raises UnsupportedProtocol."""
+        # TLS was made, and judged, before httpcore got the connection.
+        raise httpcore.UnsupportedProtocol("TLS is not made here")
+
+    def get_extra_info(self, info: str) -> Any:
+        """There is none."""
+        return None
+
+
+class GatedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to one target, whatever host httpcore names; `failure` is why it could not."""
+
+    def __init__(self, dialer: Dialer, target: Target, limits: Limits) -> None:
+        self._dialer = dialer
+        self._target = target
+        self._limits = limits
+        self.identity: PeerIdentity | None = None
+        self.failure: SoftphoneError | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the target, once it has passed the gate."""
+        wire = Wire()
+
+        def make(credential: bool) -> StreamConnection:
+            return StreamConnection(wire, self._limits, client=True, credential=credential)
+
+        try:
+            connection, self.identity = await self._dialer.open(self._target, make)
+        except SoftphoneError as exc:
+            self.failure = exc
+            raise httpcore.ConnectError(str(exc)) from exc
+        wire.connection = connection
+        flow = Flow(0, self._target.transport, connection.local, connection.remote, self.identity)
+        connection.attach(flow)
+        return wire

@@ -1,0 +1,200 @@
+"""Requests over HTTPS: the server has passed the gate before a byte of a request leaves.
+
+RFC 9110 and RFC 9112 on httpcore.  One connection a request, bounded in size and in time; https
+only, no redirect is followed, no proxy and no cookie is used.  What a request carries, a password
+too, goes to the host of its address and to no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import httpcore
+
+from softphone.errors import ConfigurationError, TransportError, TransportTimeout
+from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
+from softphone.net.http.download import AnswerTooLarge
+from softphone.net.http.revocation_fetcher import RevocationFetcher
+from softphone.net.limits import Limits
+from softphone.net.stream import Dialer, Fetcher, Gate, Resolver, Slots, TlsClient, system_addresses
+from softphone.sans_io import PeerIdentity, Target, Transport
+from softphone.security import KeyMaterial
+from softphone.trust import Service, TlsSettings
+
+__all__ = [
+    "HttpsAnswer",
+    "HttpsClient",
+    "HttpsLimits",
+    "HttpsRequest",
+    "HttpsSurroundings",
+    "basic",
+    "https_target",
+]
+
+Take: TypeAlias = Callable[[bytes], None]
+"""Takes a piece of an answer's body; what it raises ends the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsLimits:
+    """`size` in bytes of an answer's body, `within` in seconds for a request and its answer."""
+
+    size: int = 1 << 20
+    within: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsRequest:
+    """One request; `content` goes out in pieces, `length` bytes of them in all."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    content: AsyncIterator[bytes] | bytes | None = field(default=None, repr=False)
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsAnswer:
+    """An answer: its headers by lower-case name, its body, and who gave it.
+
+    `body` is empty where the pieces were taken one by one.
+    """
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    identity: PeerIdentity | None = None
+
+
+def basic(username: str, password: KeyMaterial) -> tuple[str, str]:
+    """The header of Basic authentication (RFC 7617), in UTF-8."""
+    pair = username.encode() + b":" + password.reveal()
+    return "Authorization", f"Basic {base64.b64encode(pair).decode()}"
+
+
+def https_target(url: str) -> Target:
+    """Where an https: address leads.  Raises ConfigurationError for any other address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError as exc:
+        raise ConfigurationError(f"{url!r} is no address: {exc}") from exc
+    if parts.scheme != "https" or not parts.hostname:
+        raise ConfigurationError(f"{url!r} is not an https: address")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("an https: address with a password in it is not used")
+    return Target(Transport.TLS, parts.hostname, port)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsSurroundings:
+    """What a client stands on; `fetcher` brings CRLs and OCSP answers, None has one made."""
+
+    resolve: Resolver = system_addresses
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    fetcher: Fetcher | None = None
+
+
+class HttpsClient:
+    """Sends requests, by these settings and no others.
+
+    Raises ConfigurationError for settings of another service.
+    """
+
+    def __init__(
+        self,
+        tls: TlsSettings,
+        limits: HttpsLimits | None = None,
+        around: HttpsSurroundings | None = None,
+    ) -> None:
+        if tls.service is not Service.HTTPS:
+            raise ConfigurationError("the TLS settings are those of another service than HTTPS")
+        around = around or HttpsSurroundings()
+        self._limits = limits or HttpsLimits()
+        self._net = Limits()
+        fetcher = around.fetcher or RevocationFetcher(resolve=around.resolve, wall=around.wall)
+        slots = Slots(self._net.handshakes, self._net.handshakes_waiting)
+        gate = Gate(limits=self._net, slots=slots, wall=around.wall, fetcher=fetcher)
+        client = TlsClient(gate, {"": tls})
+        self._dialer = Dialer(limits=self._net, tls=client, resolve=around.resolve)
+
+    async def request(self, request: HttpsRequest, take: Take | None = None) -> HttpsAnswer:
+        """The answer to one request; `take` gets the pieces of the body of a 200 as they come.
+
+        Raises AnswerTooLarge, TransportTimeout, TransportError; CertificateError and its kin for a
+        server that did not pass the gate; ConfigurationError for what is no https: address.
+        """
+        target = https_target(request.url)
+        network = GatedNetwork(self._dialer, target, self._net)
+        place = f"{target.host} port {target.port}"
+        try:
+            async with asyncio.timeout(self._limits.within):
+                return await self._sent(network, target, request, take)
+        except TimeoutError as exc:
+            raise TransportTimeout(
+                f"{place} did not answer {request.method} within {self._limits.within:g} s"
+            ) from exc
+        except HTTP_FAILURES as exc:
+            if network.failure is not None:
+                raise network.failure from exc
+            raise TransportError(
+                f"{request.method} at {place} came to nothing: {exc or 'cut'}"
+            ) from exc
+
+    async def _sent(
+        self, network: GatedNetwork, target: Target, request: HttpsRequest, take: Take | None
+    ) -> HttpsAnswer:
+        async with (
+            httpcore.AsyncConnectionPool(network_backend=network, http2=False) as pool,
+            pool.stream(
+                request.method,
+                _inner(target, request.url),
+                headers=_headers(request),
+                content=request.content,
+            ) as response,
+        ):
+            body = await self._body(response, take if response.status == 200 else None, target)
+            return HttpsAnswer(
+                response.status,
+                {key.decode().lower(): value.decode("latin-1") for key, value in response.headers},
+                body,
+                network.identity,
+            )
+
+    async def _body(self, response: httpcore.Response, take: Take | None, target: Target) -> bytes:
+        size, data = 0, bytearray()
+        async for chunk in response.aiter_stream():
+            size += len(chunk)
+            if size > self._limits.size:
+                raise AnswerTooLarge(
+                    f"{target.host} sends more than {self._limits.size} bytes: it is not taken"
+                )
+            if take is None:
+                data += chunk
+            else:
+                take(chunk)
+        return bytes(data)
+
+
+def _inner(target: Target, url: str) -> str:
+    """The address as httpcore has it: to it every connection is in clear."""
+    parts = urlsplit(url)
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    query = f"?{parts.query}" if parts.query else ""
+    return f"http://{host}:{target.port}{parts.path or '/'}{query}"
+
+
+def _headers(request: HttpsRequest) -> list[tuple[str, str]]:
+    headers = [*request.headers, ("Connection", "close")]
+    if isinstance(request.content, bytes):
+        headers.append(("Content-Length", str(len(request.content))))
+    elif request.length is not None:
+        headers.append(("Content-Length", str(request.length)))
+    return headers

@@ -1,0 +1,259 @@
+"""Fetching over HTTP what revocation needs: small, bounded in time and size, on httpcore.
+
+CRLs by GET (RFC 5280 section 4.2.1.13) and OCSP answers by POST (RFC 6960 appendix A.1).  No
+redirect is followed, no proxy and no cookie is used.  A name is resolved once, its addresses are
+judged, and the connection goes to an address that was judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpcore
+
+from softphone.errors import TransportError
+from softphone.net.stream import Resolver, addresses_of, connect_socket, system_addresses
+from softphone.trust import Fetch, FetchFailed, FetchKind, next_update
+
+__all__ = ["HttpLimits", "RevocationFetcher"]
+
+logger = logging.getLogger("softphone.net")
+
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,
+    TransportError,
+    TypeError,  # of a URL that is no ASCII
+    ValueError,
+)
+_MEDIA_TYPES = {
+    FetchKind.CRL: b"application/pkix-crl",
+    FetchKind.OCSP: b"application/ocsp-response",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Sizes in bytes, times in seconds.
+
+    An answer is kept until its nextUpdate, `keep` at most; a failure for `keep_failure`, so that
+    a dead server does not delay every connection.  At most `entries` answers, and `kept` bytes of
+    them, are kept.
+    """
+
+    size: int = 10 << 20
+    entries: int = 64
+    kept: int = 32 << 20
+    keep: float = 86_400.0
+    keep_failure: float = 60.0
+
+
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _allowed(address: str, *, local: bool) -> bool:
+    """Loopback, link-local, multicast and unspecified addresses only where they are `local`.
+
+    Private ones are always allowed: enterprises keep these servers there.
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            return _allowed(str(inner), local=local)
+    odd = parsed.is_loopback or parsed.is_link_local or parsed.is_multicast
+    return local or not (odd or parsed.is_unspecified or parsed in _THIS_NETWORK)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """An asyncio connection, as httpcore wants it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        try:
+            return await self._reader.read(max_bytes)
+        except OSError as exc:
+            raise httpcore.ReadError(str(exc)) from exc
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        try:
+            self._writer.write(buffer)
+            await self._writer.drain()
+        except OSError as exc:
+            raise httpcore.WriteError(str(exc)) from exc
+
+    async def aclose(self) -> None:
+        self._writer.transport.abort()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        # What tells of revocation is fetched in clear: it is signed, and a TLS connection for it
+        # would need its own answer first.
+        raise httpcore.UnsupportedProtocol("revocation is not fetched over TLS")
+
+    def get_extra_info(self, info: str) -> Any:
+        return None
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that are allowed, by the same rooms as everything else."""
+
+    def __init__(self, resolve: Resolver, *, local: bool, within: float) -> None:
+        self._resolve = resolve
+        self._local = local
+        self._within = within
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            found = await addresses_of(host, self._resolve)
+            allowed = [each for each in found if _allowed(each, local=self._local)]
+            if not allowed:
+                raise TransportError(f"{host} is at no address that may be asked")
+            sock = await connect_socket((allowed[0], port), self._within)
+        except TransportError as exc:
+            raise httpcore.ConnectError(str(exc)) from exc
+        return _Stream(*await asyncio.open_connection(sock=sock))
+
+
+@dataclass(slots=True)
+class _Fetching:
+    """A fetch that is under way, and how many wait for it."""
+
+    task: asyncio.Task[bytes | FetchFailed]
+    waiting: int = 0
+
+
+class RevocationFetcher:
+    """Fetches what a gate wants, all at once, and keeps what may be kept.
+
+    `await fetcher(wanted, within)` gives an answer or a FetchFailed for each, and never raises.
+    What several connections want at the same time is fetched once.  What a gate could not believe
+    it has forgotten: a forgery is not kept until the day that it names itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolve: Resolver = system_addresses,
+        limits: HttpLimits | None = None,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._resolve = resolve
+        self._limits = limits or HttpLimits()
+        self._wall = wall
+        self._kept: OrderedDict[Fetch, tuple[datetime, bytes | FetchFailed]] = OrderedDict()
+        self._under_way: dict[Fetch, _Fetching] = {}
+
+    async def __call__(
+        self, wanted: Sequence[Fetch], within: float
+    ) -> Mapping[Fetch, bytes | FetchFailed]:
+        answers = {fetch: kept for fetch in wanted if (kept := self._known(fetch)) is not None}
+        missing = [fetch for fetch in wanted if fetch not in answers]
+        brought = await asyncio.gather(*(self._shared(fetch, within) for fetch in missing))
+        return answers | dict(zip(missing, brought, strict=True))
+
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
+        for fetch in fetches:
+            self._kept.pop(fetch, None)
+
+    async def _shared(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
+        """Fetch, together with whoever wants the same; the last one to leave ends it."""
+        fetching = self._under_way.get(fetch)
+        if fetching is None:
+            task = asyncio.get_running_loop().create_task(self._fetched(fetch, within))
+            fetching = self._under_way[fetch] = _Fetching(task)
+            task.add_done_callback(lambda _: self._under_way.pop(fetch, None))
+        fetching.waiting += 1
+        try:
+            return await asyncio.shield(fetching.task)
+        finally:
+            fetching.waiting -= 1
+            if not fetching.waiting:
+                fetching.task.cancel()
+
+    async def _fetched(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
+        network = _Network(self._resolve, local=fetch.local, within=within)
+        async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
+            answer = await self._bounded(pool, fetch, within)
+        self._keep(fetch, answer)
+        return answer
+
+    def _known(self, fetch: Fetch) -> bytes | FetchFailed | None:
+        until, answer = self._kept.get(fetch, (None, None))
+        return answer if until is not None and self._wall() < until else None
+
+    def _keep(self, fetch: Fetch, answer: bytes | FetchFailed) -> None:
+        now = self._wall()
+        if isinstance(answer, FetchFailed):
+            until = now + timedelta(seconds=self._limits.keep_failure)
+        else:
+            said = next_update(fetch, answer)
+            if said is None:
+                return
+            until = min(said, now + timedelta(seconds=self._limits.keep))
+        self._kept[fetch] = (until, answer)
+        self._kept.move_to_end(fetch)
+        while len(self._kept) > self._limits.entries or self._size() > self._limits.kept:
+            self._kept.popitem(last=False)
+
+    def _size(self) -> int:
+        answers = (answer for _, answer in self._kept.values())
+        return sum(len(answer) for answer in answers if isinstance(answer, bytes))
+
+    async def _bounded(
+        self, pool: httpcore.AsyncConnectionPool, fetch: Fetch, within: float
+    ) -> bytes | FetchFailed:
+        try:
+            async with asyncio.timeout(within):
+                return await self._fetch(pool, fetch)
+        except TimeoutError:
+            failure = FetchFailed(f"{fetch.url} did not answer within {within:g} s")
+        except _FAILURES as exc:
+            failure = FetchFailed(f"{fetch.url}: {exc}")
+        logger.info("not fetched: %s", failure.reason)
+        return failure
+
+    async def _fetch(self, pool: httpcore.AsyncConnectionPool, fetch: Fetch) -> bytes | FetchFailed:
+        headers = [(b"Accept", _MEDIA_TYPES[fetch.kind]), (b"Connection", b"close")]
+        if fetch.kind is FetchKind.OCSP:
+            headers.append((b"Content-Type", b"application/ocsp-request"))
+        method = "POST" if fetch.kind is FetchKind.OCSP else "GET"
+        body = fetch.request if fetch.kind is FetchKind.OCSP else None
+        async with pool.stream(method, fetch.url, headers=headers, content=body) as response:
+            if response.status != 200:
+                return FetchFailed(f"{fetch.url} answered {response.status}")
+            data = bytearray()
+            async for chunk in response.aiter_stream():
+                data += chunk
+                if len(data) > self._limits.size:
+                    return FetchFailed(f"{fetch.url} sent more than {self._limits.size} bytes")
+        return bytes(data)

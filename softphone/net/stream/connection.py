@@ -1,0 +1,318 @@
+"""TCP and TLS connections: one protocol object each, from its handshake to its end.
+
+RFC 3261 section 18.  A connection is made paused and silent; only `attach`, after the gate has
+agreed, lets bytes through.  It frames nothing: the machine gets the pieces as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from softphone.errors import (
+    ConnectionLost,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.net.limits import Limits
+from softphone.sans_io import Address, Flow
+
+__all__ = ["StreamConnection", "StreamOwner", "address_of", "alert_of", "connect_socket"]
+
+_ALERT = re.compile(r"ALERT_([A-Z_]+)")
+ROOM = 1 << 16
+"""Octets that are read at once, of any connection."""
+_BLANK = bytes(ROOM)
+
+
+class _Room(threading.local):
+    """Where a thread's connections read into, one after the other.
+
+    Without it asyncio asks for 256 KiB a read and keeps the front of them as the message: what
+    lives longer than its neighbours then cuts the C library's heap into pieces, for good.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(ROOM))
+
+
+_room = _Room()
+_nobody = asyncio.BufferedProtocol()
+
+
+class StreamOwner(Protocol):
+    """What a connection tells, and whom."""
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """Bytes have come."""
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+        """The connection is gone; None is a clean end."""
+
+    def wants_flush(self, connection: StreamConnection) -> None:
+        """Call `flush` once, later in this turn of the loop."""
+
+
+def address_of(name: object) -> Address:
+    """Host and port of what `getsockname` and `getpeername` give.
+
+    Raises TransportError for None, which is what asyncio has for a socket that is gone already.
+    """
+    if name is None:
+        raise TransportError("the far end was gone at once")
+    host, port = cast("tuple[str, int]", name)[:2]
+    return host, port
+
+
+def alert_of(exc: BaseException | None) -> str | None:
+    """The TLS alert that the far end sent (RFC 8446 section 6), in words, or None."""
+    if not isinstance(exc, ssl.SSLError):
+        return None
+    match = _ALERT.search(getattr(exc, "reason", None) or "")
+    return match[1].lower().replace("_", " ") if match else None
+
+
+class StreamConnection(asyncio.BufferedProtocol):
+    """One connection.  `credential` tells, on a client, whether it showed a certificate."""
+
+    def __init__(
+        self, owner: StreamOwner, limits: Limits, *, client: bool, credential: bool = False
+    ) -> None:
+        self._owner = owner
+        self._limits = limits
+        self._client = client
+        self._credential = credential
+        self._transport: asyncio.Transport | None = None
+        self._flow: Flow | None = None
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: SoftphoneError | None = None
+        self._closing = False
+        self._heard = False
+        self._writable: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.finished: asyncio.Future[None] = self._loop.create_future()
+        self.on_end: Callable[[], None] | None = None
+
+    @property
+    def flow(self) -> Flow | None:
+        """Its flow, once attached."""
+        return self._flow
+
+    @property
+    def made(self) -> bool:
+        """Whether the loop has made it; what is made ends in `finished`."""
+        return self._transport is not None
+
+    @property
+    def local(self) -> Address:
+        """Our address."""
+        return address_of(self.transport.get_extra_info("sockname"))
+
+    @property
+    def remote(self) -> Address:
+        """The far end's address."""
+        return address_of(self.transport.get_extra_info("peername"))
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The loop's transport.  Raises TransportError before there is one."""
+        if self._transport is None:
+            raise TransportError("the connection is not made")
+        return self._transport
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """The TLS session, or None in clear."""
+        return cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
+
+    def attach(self, flow: Flow) -> None:
+        """Let bytes through: the gate has agreed."""
+        self._flow = flow
+        if self.finished.done():
+            self._loop.call_soon(self._owner.ended, flow, self._reason(None))
+            return
+        if not self._client:
+            self._timer = self._loop.call_later(self._limits.first_byte_timeout, self._silent)
+        self.transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; all that is queued in one turn of the loop is one write."""
+        if self._closing or not data:
+            return
+        self._pending.append(data)
+        self._pending_size += len(data)
+        waiting = self._pending_size + self.transport.get_write_buffer_size()
+        if waiting > self._limits.write_buffer:
+            self.abort(TransportError(f"the far end takes nothing: {waiting} bytes wait for it"))
+        elif len(self._pending) == 1:
+            self._owner.wants_flush(self)
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        if self._pending and not self.finished.done():
+            data = b"".join(self._pending)
+            self._pending.clear()
+            self._pending_size = 0
+            self.transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until the far end has taken most of what was flushed, or is gone."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def close(self) -> None:
+        """End the connection once everything has been written."""
+        self.flush()
+        self._closing = True
+        # asyncio's TLS forgets itself at a second `close`, and its end is then told to nobody.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
+    def abort(self, failure: SoftphoneError | None = None) -> None:
+        """End the connection now; what waits is dropped."""
+        self._failure = self._failure or failure
+        self._closing = True
+        self._pending.clear()
+        self._pending_size = 0
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.BufferedProtocol -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the gate: nothing is read, nothing is written."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.pause_reading()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where to read into, until `buffer_updated`."""
+        return _room.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on what was read; the room keeps none of it, there may be keys in it."""
+        view = _room.view
+        data = bytes(view[:nbytes])
+        view[:nbytes] = bytes(nbytes)
+        if not self._heard:
+            self._heard = True
+            self._disarm()
+        if self._flow is not None and not self._closing:
+            self._owner.received(self._flow, data)
+
+    def pause_writing(self) -> None:
+        """The far end is slow; it has `write_timeout` to take something."""
+        self._disarm()
+        self._timer = self._loop.call_later(self._limits.write_timeout, self._stuck)
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It has taken something."""
+        self._disarm()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, with the cause."""
+        self._disarm()
+        self._wake()
+        self._pending.clear()
+        # TLS that broke off in the middle of a read has left there what came before.
+        _room.view[:] = _BLANK
+        if self.on_end is not None:
+            self.on_end()
+        if not self.finished.done():
+            self.finished.set_result(None)
+        if self._flow is not None:
+            self._owner.ended(self._flow, self._reason(exc))
+        if self._transport is not None:
+            # asyncio's TLS keeps the methods of whom it read for, and us with them.
+            self._transport.set_protocol(_nobody)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def _stuck(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        seconds = self._limits.write_timeout
+        self.abort(
+            TransportTimeout(f"the far end took nothing for {seconds:g} s: {waiting} bytes wait")
+        )
+
+    def _silent(self) -> None:
+        self.abort(TransportTimeout("the far end connected and said nothing"))
+
+    def _reason(self, exc: Exception | None) -> SoftphoneError | None:
+        if self._failure is not None or self._closing:
+            return self._failure
+        secure = self._transport is not None and self.ssl_object is not None
+        if self._client and secure and not self._heard:
+            return _server_closed(exc, credential=self._credential)
+        if exc is None:
+            return None
+        return ConnectionLost(f"the connection was lost: {exc}")
+
+
+def _server_closed(exc: Exception | None, *, credential: bool) -> ServerClosed:
+    guess = (
+        "it probably refused our client certificate"
+        if credential
+        else "it probably demands a client certificate, and we have shown none"
+    )
+    alert = alert_of(exc)
+    detail = f" (TLS alert: {alert})" if alert else ""
+    return ServerClosed(f"closed after the handshake: {guess}{detail}")
+
+
+def _words(exc: OSError) -> str:
+    """The system's words; asyncio puts its own in place of them."""
+    return os.strerror(exc.errno) if exc.errno else str(exc)
+
+
+async def connect_socket(
+    address: Address, within: float, source: str | None = None
+) -> socket.socket:
+    """A connected, non-blocking TCP socket, from `source` where one is given.
+
+    Raises TransportError, TransportTimeout.
+    """
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            sock.bind((source, 0))
+        async with asyncio.timeout(within):
+            await loop.sock_connect(sock, address)
+    except TimeoutError as exc:
+        sock.close()
+        raise TransportTimeout(
+            f"{address[0]} port {address[1]} did not answer within {within:g} s"
+        ) from exc
+    except OSError as exc:
+        sock.close()
+        raise TransportError(
+            f"{address[0]} port {address[1]} cannot be reached"
+            f"{'' if source is None else f' from {source}'}: {_words(exc)}"
+        ) from exc
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,140 @@
+"""Opening stream flows: addresses of a name, TCP, and TLS with its gate.
+
+The choice of host and port by NAPTR and SRV is made above (RFC 3263); a host here has addresses
+only, tried one after the other (RFC 8305 without its race: SIP's own failover is above).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from softphone.errors import SoftphoneError, TransportError, TransportTimeout
+from softphone.net.limits import Limits
+from softphone.net.stream.connection import StreamConnection, connect_socket
+from softphone.net.stream.tls_handshake import TlsClient, Way
+from softphone.sans_io import Address, PeerIdentity, Target, Transport
+
+__all__ = ["Dialer", "Prepare", "Resolver", "addresses_of", "system_addresses"]
+
+Prepare: TypeAlias = Callable[[socket.socket], Awaitable[None]]
+"""`await prepare(sock)`: what a protocol says in clear before TLS, on a non-blocking socket."""
+
+Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+"""`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
+
+
+async def system_addresses(host: str) -> Sequence[str]:
+    """Ask the system's resolver, in the loop's executor.  Raises TransportError."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        raise TransportError(f"the name {host} has no address: {exc.strerror or exc}") from exc
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def addresses_of(host: str, resolve: Resolver) -> Sequence[str]:
+    """The addresses of a host; one that is an address, or localhost, is not asked for.
+
+    Raises TransportError when there is none.
+    """
+    host = host.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return [host]
+    if host.rstrip(".").lower() == "localhost":  # RFC 6761 section 6.3
+        return ["127.0.0.1", "::1"]
+    found = await resolve(host)
+    if not found:
+        raise TransportError(f"the name {host} has no address")
+    return found
+
+
+class Dialer:
+    """Finds addresses and makes stream connections, without keeping any.
+
+    `source` is the local address that they are made from; None leaves it to the system.
+    """
+
+    def __init__(
+        self, *, limits: Limits, tls: TlsClient, resolve: Resolver, source: str | None = None
+    ) -> None:
+        self._limits = limits
+        self.source = source
+        self.tls = tls
+        self._resolve = resolve
+
+    async def addresses(self, target: Target) -> list[Address]:
+        """Where `target` is.  Raises TransportError, TransportTimeout."""
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout):
+                found = await addresses_of(target.host, self._resolve)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"nobody told the address of {target.host} in time") from exc
+        return [(address, target.port) for address in found]
+
+    async def open(
+        self,
+        target: Target,
+        make: Callable[[bool], StreamConnection],
+        prepare: Prepare | None = None,
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """A connection to `target`, through handshake and gate; `make(credential)` makes it.
+
+        `prepare` has the bare socket before TLS, to ask the far end for it (STARTTLS); whatever
+        it raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
+        """
+        if target.transport is Transport.TCP:
+            sock = await self._dial(target, "TCP")
+            connection = make(False)
+            await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
+            return connection, None
+        return await self.tls.secure(target, Way(lambda: self.dial(target, prepare), make))
+
+    async def dial(self, target: Target, prepare: Prepare | None = None) -> socket.socket:
+        """A socket to `target` that is ready for TLS.  Raises TransportError, TransportTimeout."""
+        # What is said before TLS is said in clear.
+        sock = await self._dial(target, "TLS" if prepare is None else "TCP")
+        if prepare is None:
+            return sock
+        try:
+            async with asyncio.timeout(self._limits.handshake_timeout):
+                await prepare(sock)
+        except TimeoutError as exc:
+            sock.close()
+            raise TransportTimeout(
+                f"{target.host} port {target.port} was not ready for TLS within"
+                f" {self._limits.handshake_timeout:g} s"
+            ) from exc
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _dial(self, target: Target, protocol: str) -> socket.socket:
+        addresses = await self.addresses(target)
+        timeout = max(1.0, self._limits.connect_timeout / len(addresses))
+        failure: SoftphoneError | None = None
+        for address in addresses:
+            try:
+                return await connect_socket(address, timeout, self.source)
+            except TransportError as exc:
+                failure = failure or _advised(exc, protocol)
+        raise failure or TransportError(f"the name {target.host} has no address")
+
+
+def _advised(error: TransportError, protocol: str) -> TransportError:
+    """The error, with what to look at where nobody listens."""
+    if not isinstance(error.__cause__, ConnectionRefusedError):
+        return error
+    advice = f"is the server running, and is that its port for {protocol}?"
+    advised = TransportError(f"{error}; {advice}")
+    advised.__cause__ = error.__cause__
+    return advised

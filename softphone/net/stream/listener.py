@@ -1,0 +1,196 @@
+"""Accepting TCP and TLS connections at a rate that we choose, each through the handshake.
+
+The kernel's backlog holds those whom the token bucket does not admit yet.  A TLS client gets a
+handshake slot only once it has sent something; all of it is bounded by one deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Network, ip_address
+from typing import Protocol
+
+from softphone.errors import CertificateError, SoftphoneError, TransportError, TransportTimeout
+from softphone.net.limits import Limits, TokenBucket
+from softphone.net.stream.connection import StreamConnection, address_of
+from softphone.net.stream.tls_handshake import TlsServer
+from softphone.sans_io import Address, PeerIdentity, Transport
+
+__all__ = ["Listener", "ListenerOwner", "bind_stream", "source_of"]
+
+logger = logging.getLogger("softphone.net")
+
+_BACKLOG = 512
+_PAUSE_ON_ERROR = 0.2  # EMFILE and its kin pass when connections end
+
+
+class ListenerOwner(Protocol):
+    """Who gets what was accepted."""
+
+    def new_connection(self) -> StreamConnection:
+        """A connection of the server's side."""
+
+    def stream_accepted(
+        self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
+    ) -> None:
+        """A connection is through its handshake and the gate.  Raises TransportError."""
+
+    def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
+        """A connection was not let in."""
+
+
+def source_of(host: str) -> str:
+    """What counts as one source: an IPv4 address, or the /64 that an IPv6 site gets at least."""
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
+
+
+def bind_stream(address: Address) -> socket.socket:
+    """A listening socket.  Raises TransportError."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as exc:
+        sock.close()
+        raise TransportError(
+            f"TCP {address[0]} port {address[1]} cannot be bound: {exc.strerror or exc}"
+        ) from exc
+    return sock
+
+
+async def _readable(sock: socket.socket, within: float) -> None:
+    """Wait for the first byte.  Raises TransportTimeout."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(sock, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        async with asyncio.timeout(within):
+            await ready
+    except TimeoutError as exc:
+        raise TransportTimeout("connected and sent nothing") from exc
+    finally:
+        loop.remove_reader(sock)
+
+
+class Listener:
+    """One listening socket; `tls` None accepts in clear."""
+
+    def __init__(
+        self,
+        owner: ListenerOwner,
+        sock: socket.socket,
+        *,
+        tls: TlsServer | None,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._owner = owner
+        self._socket = sock
+        self._tls = tls
+        self._limits = limits
+        self._clock = clock
+        self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst, now=clock())
+        self._room = asyncio.Semaphore(limits.connections)
+        self._guests: set[asyncio.Task[None]] = set()
+        self._sources: Counter[str] = Counter()
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    @property
+    def local(self) -> Address:
+        """The bound address."""
+        return address_of(self._socket.getsockname())
+
+    async def close(self) -> None:
+        """Accept no more; handshakes that are under way are given up."""
+        tasks = [self._task, *self._guests]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._bucket.wait(now=self._clock()))
+            await self._room.acquire()
+            try:
+                sock, address = await loop.sock_accept(self._socket)
+            except OSError as exc:
+                self._room.release()
+                logger.warning("no connection can be accepted: %s", exc)
+                await asyncio.sleep(_PAUSE_ON_ERROR)
+                continue
+            except BaseException:
+                self._room.release()
+                raise
+            self._bucket.take(now=self._clock())
+            self._welcome(sock, address_of(address))
+
+    def _welcome(self, sock: socket.socket, remote: Address) -> None:
+        source = source_of(remote[0])
+        most = self._limits.connections_per_source
+        if self._sources[source] >= most:
+            # One host is not to take the room of all others.
+            sock.close()
+            self._room.release()
+            crowd = TransportError(f"{source} has {most} connections already")
+            self._owner.stream_refused(remote, crowd)
+            return
+        self._sources[source] += 1
+        task = asyncio.get_running_loop().create_task(self._admit(sock, remote))
+        self._guests.add(task)
+        task.add_done_callback(self._guests.discard)
+
+    def _left(self, source: str) -> None:
+        """A connection from `source` is gone."""
+        self._room.release()
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+
+    async def _admit(self, sock: socket.socket, remote: Address) -> None:
+        connection = self._owner.new_connection()
+        source = source_of(remote[0])
+        connection.on_end = lambda: self._left(source)
+        try:
+            identity = await self._secured(sock, connection, f"{remote[0]} port {remote[1]}")
+            transport = Transport.TCP if self._tls is None else Transport.TLS
+            self._owner.stream_accepted(connection, transport, identity)
+        except SoftphoneError as exc:
+            level = logging.WARNING if isinstance(exc, CertificateError) else logging.INFO
+            logger.log(level, "%s port %d was not let in: %s", *remote, exc)
+            self._owner.stream_refused(remote, exc)
+        finally:
+            if not connection.made:
+                self._left(source)
+
+    async def _secured(
+        self, sock: socket.socket, connection: StreamConnection, peer: str
+    ) -> PeerIdentity | None:
+        loop = asyncio.get_running_loop()
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                await loop.connect_accepted_socket(lambda: connection, sock)
+                return None
+        except OSError as exc:
+            sock.close()
+            raise TransportError(f"{peer} was gone at once: {exc}") from exc
+        try:
+            await _readable(sock, self._limits.handshake_timeout)
+        except BaseException:
+            sock.close()
+            raise
+        return await self._tls.secure(sock, connection, peer)

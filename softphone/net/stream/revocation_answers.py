@@ -1,0 +1,68 @@
+"""What the gate wants to know beside a chain: fetched, and judged without holding the loop.
+
+The sans-IO half is `softphone.trust.verification.gate`; here are its fetches and the choice of
+where it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from softphone.net.limits import Limits
+from softphone.trust import AskTvs, Fetch, FetchFailed, FetchKind, Verdict
+from softphone.trust.verification import Examination
+
+__all__ = ["Fetcher", "conclude", "fetch_answers", "forget"]
+
+Fetcher: TypeAlias = Callable[
+    [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
+]
+"""`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
+
+_BIG = 1 << 16
+"""Bytes of answers that are judged in a thread: a CRL's entries are read one by one, some 10 µs
+each, and 64 KiB are about 2,000 of them."""
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A fetcher that keeps answers, and drops those that nobody could believe."""
+
+    def forget(self, fetches: Iterable[Fetch]) -> None:
+        """Drop what was kept for these."""
+
+
+async def fetch_answers(
+    wanted: Sequence[Fetch], fetcher: Fetcher, limits: Limits, tvs: AskTvs | None
+) -> Mapping[Fetch, bytes | FetchFailed]:
+    """What came of each fetch: by HTTP within one time limit, from TVS within its own."""
+    answers: dict[Fetch, bytes | FetchFailed] = {}
+    told = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
+    if told:
+        answers.update(await fetcher(told, limits.fetch_timeout))
+    for question in wanted:
+        if question.kind is FetchKind.TVS and tvs is not None:
+            answers[question] = await tvs(question.request, limits.tvs_timeout)
+    return answers
+
+
+async def conclude(
+    examination: Examination, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
+) -> Verdict:
+    """The verdict; big answers are judged in a thread, and the loop goes on.
+
+    Raises CertificateRevoked, CertificateUntrusted.
+    """
+    size = sum(len(answer) for answer in answers.values() if isinstance(answer, bytes))
+    if size < _BIG:
+        return examination.conclude(answers, wall=wall)
+    return await asyncio.to_thread(examination.conclude, answers, wall=wall)
+
+
+def forget(fetcher: Fetcher, fetches: Iterable[Fetch]) -> None:
+    """Have a fetcher that keeps answers drop these."""
+    if isinstance(fetcher, Forgets):
+        fetcher.forget(fetches)

@@ -1,0 +1,466 @@
+"""The TLS handshake and the gate behind it, for both sides.
+
+Handshake against our own anchors, then examine, fetch, conclude
+(`softphone.trust.verification.gate`), and only then is the connection handed out; a refused one is
+aborted without a byte of application data.  Where a pin is known by its fingerprint only, a first
+connection, with no certificate of ours and no data, learns the certificate; the one that is used
+verifies it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from softphone.errors import (
+    CertificateError,
+    CertificateUnknown,
+    CertificateUntrusted,
+    CipherRefused,
+    ConfigurationError,
+    ServerClosed,
+    SoftphoneError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.net.limits import Limits
+from softphone.net.stream.connection import StreamConnection, alert_of
+from softphone.net.stream.handshake_slots import Slots
+from softphone.net.stream.revocation_answers import Fetcher, conclude, fetch_answers, forget
+from softphone.sans_io import PeerIdentity, Target
+from softphone.trust import (
+    AskTvs,
+    ClientCertificates,
+    GateRules,
+    Pin,
+    Place,
+    Service,
+    TlsSettings,
+    Verdict,
+    VerdictCache,
+    client_context,
+    der_of,
+    examine,
+    fingerprint_of,
+    probe_context,
+    question_about,
+    server_context,
+    verification_error,
+)
+
+__all__ = [
+    "Gate",
+    "TlsClient",
+    "TlsServer",
+    "Way",
+    "check_suite",
+    "handshake_error",
+    "rules_of",
+    "verified_chain",
+]
+
+# What OpenSSL says of an answer that is no TLS record.
+_NOT_TLS = frozenset(
+    {
+        "BAD_RECORD_TYPE",
+        "HTTP_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+        "UNEXPECTED_MESSAGE",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+
+_DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
+
+
+def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The path that OpenSSL has verified (DER, leaf first, anchor last); empty without one.
+
+    Raises CertificateUntrusted when it is not the path of the certificate that was shown.
+    """
+    leaf = session.getpeercert(binary_form=True)
+    if leaf is None:
+        return ()
+    public = getattr(session, "get_verified_chain", None)  # 3.13
+    if public is not None:
+        chain = tuple(public() or ())
+    else:
+        inner = session._sslobj  # type: ignore[attr-defined]
+        chain = tuple(each.public_bytes(_DER) for each in inner.get_verified_chain() or ())
+    if not chain or chain[0] != leaf:
+        raise CertificateUntrusted("the certificate that was shown is not the one verified")
+    return chain
+
+
+def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneError:
+    """What went wrong in a handshake with `peer`, as ours."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return verification_error(exc, peer)
+    alert = alert_of(exc)
+    if alert is not None and ("certificate" in alert or "unknown ca" in alert):
+        return ServerClosed(f"{peer} refused our certificate (TLS alert: {alert})")
+    if isinstance(exc, ssl.SSLError):
+        reason = getattr(exc, "reason", None) or str(exc)
+        detail = f"TLS alert: {alert}" if alert else reason.lower().replace("_", " ")
+        hint = " (is that a port for TLS?)" if reason in _NOT_TLS else ""
+        return TransportError(f"no TLS with {peer}: {detail}{hint}")
+    if isinstance(exc, TimeoutError | ConnectionAbortedError):
+        return TransportTimeout(
+            f"the TLS handshake with {peer} took longer than {timeout:g} s"
+            " (is that a port for TLS?)"
+        )
+    return TransportError(f"{peer} closed the connection during the TLS handshake")
+
+
+def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
+    """The cipher suite that was agreed on.  Raises CipherRefused for one without AES 256 where
+    the settings demand that: Python has no say in the suites of TLS 1.3."""
+    agreed = session.cipher()
+    suite = "" if agreed is None else agreed[0]
+    if settings.aes_256 and "AES256" not in suite.replace("_", ""):
+        raise CipherRefused(f"the far end agreed on {suite or 'no cipher'}; AES 256 is demanded")
+    return suite
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What every TLS connection passes; `wall` gives the time of day.
+
+    `counters` tell what became of revocation: "revocation_unreachable", "revocation_invalid" (and
+    allowed), and how many connections were let in by a kept verdict, "verdicts_kept".
+    """
+
+    limits: Limits
+    slots: Slots
+    wall: Callable[[], datetime]
+    fetcher: Fetcher
+    verdicts: VerdictCache = field(default_factory=VerdictCache)
+    counters: Counter[str] = field(default_factory=Counter)
+
+    async def connect(
+        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
+    ) -> None:
+        """The client's handshake; `name` goes into SNI when it is no address."""
+        loop = asyncio.get_running_loop()
+        async with self._handshaking(sock, name):
+            await loop.create_connection(
+                lambda: connection,
+                sock=sock,
+                ssl=context,
+                server_hostname="" if _is_address(name) else name,
+                ssl_handshake_timeout=self.limits.handshake_timeout,
+                ssl_shutdown_timeout=self.limits.shutdown_timeout,
+            )
+
+    async def accept(
+        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, peer: str
+    ) -> None:
+        """The server's handshake."""
+        loop = asyncio.get_running_loop()
+        async with self._handshaking(sock, peer):
+            await loop.connect_accepted_socket(
+                lambda: connection,
+                sock,
+                ssl=context,
+                ssl_handshake_timeout=self.limits.handshake_timeout,
+                ssl_shutdown_timeout=self.limits.shutdown_timeout,
+            )
+
+    @asynccontextmanager
+    async def _handshaking(self, sock: socket.socket, peer: str) -> AsyncIterator[None]:
+        begun = False
+        try:
+            async with self.slots.taken():
+                begun = True
+                yield
+        except OSError as exc:  # ssl.SSLError and TimeoutError are of its kind
+            raise handshake_error(exc, peer, timeout=self.limits.handshake_timeout) from exc
+        finally:
+            if not begun:  # from there on the socket is the loop's to close
+                sock.close()
+
+    async def judge(
+        self,
+        connection: StreamConnection,
+        settings: TlsSettings,
+        reference: str | None,
+        rules: GateRules,
+    ) -> PeerIdentity | None:
+        """Examine, fetch, conclude.  The connection is aborted unless the verdict is good.
+
+        None when a client that need not has shown no certificate.
+        """
+        try:
+            return await self._judged(connection, settings, reference, rules)
+        except BaseException:
+            connection.abort()
+            raise
+
+    async def _judged(
+        self,
+        connection: StreamConnection,
+        settings: TlsSettings,
+        reference: str | None,
+        rules: GateRules,
+    ) -> PeerIdentity | None:
+        session = connection.ssl_object
+        if session is None:
+            raise TransportError("the connection is not one of TLS")
+        if session.session_reused:
+            # Python switches off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
+            raise CertificateUntrusted("a resumed session shows no certificate: connect anew")
+        chain = verified_chain(session)
+        if not chain and reference is None:
+            return None
+        suite = check_suite(session, settings)
+        verdict = await self.verdict(chain, settings.service, reference, rules, settings.tvs)
+        return verdict.identity(protocol=session.version() or "", cipher=suite)
+
+    async def verdict(
+        self,
+        chain: tuple[bytes, ...],
+        service: Service,
+        reference: str | None,
+        rules: GateRules,
+        tvs: AskTvs | None = None,
+    ) -> Verdict:
+        """What a verified chain is worth, or one that only `tvs` can vouch for.
+
+        Raises CertificateError and its kin.
+        """
+        key = (chain, service, reference, rules)
+        wall = self.wall()
+        known = self.verdicts.find(key, wall=wall)
+        if known is not None:
+            self.counters["verdicts_kept"] += 1
+            return known
+        examination = examine(chain, service, reference, wall=wall, rules=rules)
+        answers = await fetch_answers(examination.wanted, self.fetcher, self.limits, tvs)
+        wall = self.wall()  # an answer may be younger than the question
+        try:
+            verdict = await conclude(examination, answers, wall=wall)
+        except CertificateUntrusted:
+            forget(self.fetcher, examination.wanted)
+            raise
+        if verdict.revocation in ("unreachable", "invalid"):
+            self.counters[f"revocation_{verdict.revocation}"] += 1
+        if verdict.revocation == "invalid":
+            forget(self.fetcher, examination.wanted)
+        self.verdicts.keep(key, verdict, wall=wall)
+        return verdict
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def rules_of(
+    settings: TlsSettings,
+    pins: Sequence[bytes] = (),
+    only: str | None = None,
+    vouched: bytes | None = None,
+) -> GateRules:
+    """What the gate goes by for these settings."""
+    return GateRules(
+        anchors=frozenset(der_of(each) for each in settings.store.anchors),
+        pins=frozenset(pins),
+        only=only,
+        revocation=settings.revocation,
+        allow=settings.allowed,
+        lists=settings.lists,
+        vouched=frozenset() if vouched is None else frozenset({vouched}),
+        tvs=settings.tvs is not None,
+        listed_may_expire=settings.listed_may_expire and not settings.fips,
+    )
+
+
+def _pin_of(settings: TlsSettings) -> str | None:
+    """The pinned fingerprint in lower-case hex.  Raises ConfigurationError."""
+    if settings.pin is None:
+        return None
+    digest = settings.pin.lower().removeprefix("sha256:").replace(":", "")
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise ConfigurationError(f'the pin "{settings.pin}" is not sha256: and 64 hex digits')
+    return digest
+
+
+def _name_of(target: Target) -> str:
+    """Whom a target is meant to reach."""
+    return target.server_name or target.host
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to reach a target: a socket to it, and a connection that knows if we show a certificate.
+
+    Several are made of each where a certificate has to be looked at first.
+    """
+
+    dial: Callable[[], Awaitable[socket.socket]]
+    make: Callable[[bool], StreamConnection]
+
+
+class TlsClient:
+    """Opens TLS connections for the credentials of one driver, and keeps their contexts."""
+
+    def __init__(self, gate: Gate, settings: Mapping[str, TlsSettings]) -> None:
+        self._gate = gate
+        self._settings = dict(settings)
+        self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
+        self._learned: dict[tuple[Target, str], bytes] = {}
+        self._refused: deque[Pin] = deque(maxlen=64)
+        self._vouched: dict[Target, bytes] = {}
+
+    def replace(self, credential: str, settings: TlsSettings) -> None:
+        """Use other settings for new connections; open ones stay."""
+        self._settings[credential] = settings
+        self._vouched.clear()
+        self._contexts = {
+            key: value for key, value in self._contexts.items() if key[0] != credential
+        }
+
+    def settings(self, target: Target) -> TlsSettings:
+        """The settings of a target.  Raises ConfigurationError when its credential is unknown."""
+        settings = self._settings.get(target.credential)
+        if settings is None:
+            raise ConfigurationError(f'there are no TLS settings named "{target.credential}"')
+        return settings
+
+    async def secure(
+        self, target: Target, way: Way
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError.
+
+        A certificate that nobody vouches for is asked about, where there is somebody to ask: TVS
+        where there are trust lists, else a person.  No connection is held meanwhile; the one that
+        is made after a yes verifies everything again.
+        """
+        settings = self.settings(target)
+        try:
+            return await self._secured(target, settings, way)
+        except CertificateUnknown as exc:
+            if settings.lists and settings.pin is None:
+                self._vouched[target] = await self._vouched_by_lists(target, settings, way)
+            elif not await self._accepted(target, settings, way, exc):
+                raise
+        return await self._secured(target, settings, way)
+
+    async def _secured(
+        self, target: Target, settings: TlsSettings, way: Way
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        name = _name_of(target)
+        pins = settings.store.pins(settings.service, target.host, target.port)
+        only = _pin_of(settings)
+        if only is not None:
+            pins = (await self._learn(target, only, way),)
+        vouched = self._vouched.get(target)
+        context = self._context(
+            target.credential, settings, pins if vouched is None else (*pins, vouched)
+        )
+        connection = way.make(settings.credential is not None)
+        try:
+            await self._gate.connect(await way.dial(), connection, context, name)
+            rules = rules_of(settings, pins, only, vouched)
+            return connection, await self._gate.judge(connection, settings, name, rules)
+        except CertificateError:
+            self._vouched.pop(target, None)
+            raise
+
+    async def _vouched_by_lists(self, target: Target, settings: TlsSettings, way: Way) -> bytes:
+        """The server's certificate, if the lists, or TVS, say that it may be the service's.
+
+        Raises CertificateUntrusted and its kin, with what they say.
+        """
+        leaf = await self._look(target, way)
+        pins = settings.store.pins(settings.service, target.host, target.port)
+        rules = rules_of(settings, pins, None)
+        await self._gate.verdict((leaf,), settings.service, _name_of(target), rules, settings.tvs)
+        return leaf
+
+    async def _accepted(
+        self, target: Target, settings: TlsSettings, way: Way, unknown: CertificateUnknown
+    ) -> bool:
+        """Ask, and store a yes.  Raises CertificateUnknown after a no."""
+        if settings.unknown is None or settings.pin is not None:
+            return False
+        name = _name_of(target)
+        if settings.fips:
+            raise CertificateUnknown(
+                f"{unknown}; in FIPS mode nobody is asked: have it signed by an authority that is"
+                " believed here"
+            ) from unknown
+        place = Place(settings.service, target.host, target.port, name)
+        leaf = await self._look(target, way)
+        question = question_about(leaf, place, reason=str(unknown), wall=self._gate.wall())
+        if question.pin in self._refused or not await settings.unknown(question):
+            self._refused.append(question.pin)
+            raise CertificateUnknown(f"{unknown}; and it was not accepted") from unknown
+        settings.store.add_pin(question.pin)
+        return True
+
+    def _context(
+        self, credential: str, settings: TlsSettings, pins: tuple[bytes, ...]
+    ) -> ssl.SSLContext:
+        revision, context = self._contexts.get((credential, pins), (-1, None))
+        if context is None or revision != settings.store.revision:
+            context = client_context(settings, pins=pins)
+            self._contexts[credential, pins] = (settings.store.revision, context)
+        return context
+
+    async def _learn(self, target: Target, only: str, way: Way) -> bytes:
+        """The certificate with the pinned fingerprint, shown by the server itself."""
+        known = self._learned.get((target, only))
+        if known is not None:
+            return known
+        leaf = await self._look(target, way)
+        if fingerprint_of(leaf) != only:
+            raise CertificateUntrusted(
+                f"{_name_of(target)} does not show the pinned certificate: its SHA-256 is"
+                f" {fingerprint_of(leaf)}"
+            )
+        self._learned[target, only] = leaf
+        return leaf
+
+    async def _look(self, target: Target, way: Way) -> bytes:
+        """The certificate that a server shows: nothing is sent to it, nothing of ours shown."""
+        connection = way.make(False)
+        context = probe_context(self.settings(target))
+        await self._gate.connect(await way.dial(), connection, context, _name_of(target))
+        session = connection.ssl_object
+        leaf = session.getpeercert(binary_form=True) if session is not None else None
+        connection.abort()
+        await connection.finished
+        if leaf is None:
+            raise CertificateUntrusted(f"{_name_of(target)} shows no certificate")
+        return leaf
+
+
+class TlsServer:
+    """Shakes hands with those who connect to one listener."""
+
+    def __init__(self, gate: Gate, settings: TlsSettings) -> None:
+        self._gate = gate
+        self._settings = settings
+        self._context = server_context(settings)
+        self._rules = rules_of(settings, (), None)
+
+    async def secure(
+        self, sock: socket.socket, connection: StreamConnection, peer: str
+    ) -> PeerIdentity | None:
+        """Shake hands and pass the gate.  Raises TransportError, CertificateError."""
+        await self._gate.accept(sock, connection, self._context, peer)
+        if self._settings.client_certificates is ClientCertificates.NONE:
+            return None
+        return await self._gate.judge(connection, self._settings, None, self._rules)

@@ -1,0 +1,124 @@
+"""Verified connections for a protocol that is no machine of ours: TLS, or STARTTLS before it.
+
+Whoever owns the connection gets bytes only after the gate has agreed.  What is said in clear
+before TLS (RFC 6120 section 5) is a small sans-IO `Preamble`, run on the bare socket here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from softphone.errors import TransportError
+from softphone.net.limits import Limits
+from softphone.net.stream import (
+    Dialer,
+    Fetcher,
+    Gate,
+    Prepare,
+    Resolver,
+    Slots,
+    StreamConnection,
+    StreamOwner,
+    TlsClient,
+    system_addresses,
+)
+from softphone.sans_io import Flow, Target
+from softphone.trust import TlsSettings
+
+__all__ = ["Connector", "ConnectorConfig", "Preamble", "prepared_by"]
+
+_READ = 4096
+
+
+class Preamble(Protocol):
+    """What is said before TLS."""
+
+    def begin(self) -> bytes:
+        """The first bytes to send."""
+
+    def receive(self, data: bytes) -> bytes:
+        """What to send in answer.  Raises TransportError when there will be no TLS."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the far end waits for the TLS handshake now."""
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorConfig:
+    """What a connector goes by; `fetcher` brings CRLs and OCSP answers."""
+
+    fetcher: Fetcher
+    resolve: Resolver = system_addresses
+    limits: Limits = field(default_factory=Limits)
+    wall: Callable[[], datetime] = _utc
+
+
+class Connector:
+    """Opens connections by one set of TLS settings; `gate` judges other chains by them, too."""
+
+    def __init__(self, tls: TlsSettings, config: ConnectorConfig) -> None:
+        limits = config.limits
+        self._limits = limits
+        self.gate = Gate(
+            limits=limits,
+            slots=Slots(limits.handshakes, limits.handshakes_waiting),
+            wall=config.wall,
+            fetcher=config.fetcher,
+        )
+        client = TlsClient(self.gate, {"": tls})
+        self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
+
+    async def open(
+        self,
+        target: Target,
+        owner: StreamOwner,
+        preamble: Callable[[], Preamble] | None = None,
+    ) -> StreamConnection:
+        """A connection to `target` that has passed the gate and is attached to `owner`.
+
+        `preamble` makes what is said in clear, for each attempt anew.  Raises TransportError,
+        CertificateError, CipherRefused, ConfigurationError and their kin.
+        """
+
+        def make(credential: bool) -> StreamConnection:
+            return StreamConnection(owner, self._limits, client=True, credential=credential)
+
+        connection, identity = await self._dialer.open(target, make, prepared_by(preamble))
+        flow = Flow(0, target.transport, connection.local, connection.remote, identity)
+        connection.attach(flow)
+        return connection
+
+
+def prepared_by(preamble: Callable[[], Preamble] | None) -> Prepare | None:
+    """What a dialer does with a bare socket: hold the conversation, a new one each time.
+
+    It raises TransportError when there will be no TLS.
+    """
+    if preamble is None:
+        return None
+    return lambda sock: _converse(sock, preamble())
+
+
+async def _converse(sock: socket.socket, preamble: Preamble) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_sendall(sock, preamble.begin())
+        while not preamble.ready:
+            data = await loop.sock_recv(sock, _READ)
+            if not data:
+                raise TransportError("the far end closed the connection before TLS")
+            answer = preamble.receive(data)
+            if answer:
+                await loop.sock_sendall(sock, answer)
+    except OSError as exc:
+        raise TransportError(f"the connection was lost before TLS: {exc.strerror}") from exc

@@ -1,0 +1,143 @@
+"""Looking at a server's certificates: what it shows, what can be verified, and what the gate says.
+
+Three connections, none with a byte of application data: one that verifies nobody and shows nothing
+of ours, one whose path OpenSSL verifies, and one that goes the way of every other.
+
+Where a server has to be asked for TLS first (STARTTLS), each of the three asks in clear.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+from softphone.errors import CertificateError, SoftphoneError, TransportError
+from softphone.net.driver import DriverConfig, LazyFetcher
+from softphone.net.stream import (
+    Dialer,
+    Gate,
+    Prepare,
+    Slots,
+    StreamConnection,
+    TlsClient,
+    verified_chain,
+)
+from softphone.net.verified.connector import Preamble, prepared_by
+from softphone.sans_io import Flow, PeerIdentity, Target
+from softphone.trust import TlsSettings, client_context, probe_context
+from softphone.trust.verification import Seen, seen_of
+
+__all__ = ["inspect", "shown_chain"]
+
+_DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
+
+
+def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The chain that the far end has shown (DER, leaf first); nobody has verified it."""
+    public = getattr(session, "get_unverified_chain", None)  # 3.13
+    if public is not None:
+        return tuple(public() or ())
+    inner = session._sslobj  # type: ignore[attr-defined]
+    return tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ())
+
+
+class _Nobody:
+    """Who owns a connection that nothing is said on."""
+
+    def received(self, flow: Flow, data: bytes) -> None: ...
+
+    def ended(self, flow: Flow, error: SoftphoneError | None) -> None: ...
+
+    def wants_flush(self, connection: StreamConnection) -> None: ...
+
+
+class _Inspection:
+    """One server, and the rooms that connections to it go through."""
+
+    def __init__(
+        self,
+        target: Target,
+        settings: TlsSettings,
+        config: DriverConfig,
+        prepare: Prepare | None,
+    ) -> None:
+        limits = config.limits
+        self._target = target
+        self._settings = settings
+        self._limits = limits
+        self._prepare = prepare
+        slots = Slots(limits.handshakes, limits.handshakes_waiting)
+        fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
+        self._gate = Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
+        client = TlsClient(self._gate, {target.credential: settings})
+        self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
+        self._name = target.server_name or target.host
+
+    def _connection(self, credential: bool = False) -> StreamConnection:
+        return StreamConnection(_Nobody(), self._limits, client=True, credential=credential)
+
+    async def _handshake(self, context: ssl.SSLContext) -> StreamConnection:
+        sock = await self._dialer.dial(self._target, self._prepare)
+        connection = self._connection()
+        await self._gate.connect(sock, connection, context, self._name)
+        return connection
+
+    async def shown(self) -> tuple[bytes, ...]:
+        connection = await self._handshake(probe_context(self._settings))
+        try:
+            session = connection.ssl_object
+            return () if session is None else shown_chain(session)
+        finally:
+            await _end(connection)
+
+    async def path(self) -> tuple[bytes, ...]:
+        target, settings = self._target, self._settings
+        pins = settings.store.pins(settings.service, target.host, target.port)
+        connection = await self._handshake(client_context(settings, pins=pins))
+        try:
+            session = connection.ssl_object
+            return () if session is None else verified_chain(session)
+        finally:
+            await _end(connection)
+
+    async def verdict(self) -> PeerIdentity | None:
+        connection, identity = await self._dialer.open(
+            self._target, self._connection, self._prepare
+        )
+        await _end(connection)
+        return identity
+
+
+async def _end(connection: StreamConnection) -> None:
+    connection.abort()
+    await connection.finished
+
+
+async def inspect(
+    target: Target,
+    settings: TlsSettings,
+    config: DriverConfig | None = None,
+    preamble: Callable[[], Preamble] | None = None,
+) -> Seen:
+    """Look at the server of `target` as `settings` would have it.
+
+    `preamble` makes what is said in clear before TLS, for each connection anew.
+
+    Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
+    cannot be read, and ConfigurationError.
+    """
+    inspection = _Inspection(target, settings, config or DriverConfig(), prepared_by(preamble))
+    shown = await inspection.shown()
+    if not shown:
+        raise TransportError(f"{target.host} port {target.port} shows no certificate")
+    path: tuple[bytes, ...] = ()
+    unverified = refusal = identity = None
+    try:
+        path = await inspection.path()
+    except CertificateError as exc:
+        unverified = exc
+    try:
+        identity = await inspection.verdict()
+    except CertificateError as exc:
+        refusal = exc
+    return seen_of(shown, path, unverified=unverified, identity=identity, refusal=refusal)

@@ -1,0 +1,137 @@
+"""Asking a cluster's TVS over TLS: the machine of `softphone.trust.tvs.tvs`, behind the gate.
+
+A TVS is spoken to only when its certificate is in the trust lists as TVS: its yes is worth no
+more than the connection it came over.  The servers are tried in order, one question each, and
+answers are kept for as long as they say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from softphone.errors import SoftphoneError
+from softphone.net.driver import Driver, DriverConfig
+from softphone.sans_io import Address, Entropy, Target, Transport
+from softphone.trust import (
+    FetchFailed,
+    FileRefused,
+    Role,
+    Service,
+    TlsSettings,
+    TrustLists,
+    TvsAnswered,
+    TvsClient,
+    TvsUnanswered,
+    fingerprint_of,
+    parse_trust_list,
+    verify_trust_list,
+)
+from softphone.trust.tvs import TvsCache, TvsEvent
+
+__all__ = ["TvsAsker"]
+
+_AT_ONCE = 4
+_LEAST_PATIENCE = 1.0
+
+
+class TvsAsker:
+    """Asks the servers of one cluster, in order of priority; itself an `AskTvs`.
+
+    `lists` name the certificates that are TVS.  `device_name` is told to the servers:
+    "CP-8845-SEP001122334455", the model's number and the device's name.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Address],
+        lists: TrustLists,
+        *,
+        device_name: str,
+        entropy: Entropy,
+        config: DriverConfig | None = None,
+    ) -> None:
+        self._targets = tuple(Target(Transport.TLS, host, port) for host, port in servers)
+        self._device_name = device_name
+        self._entropy = entropy
+        self._config = config or DriverConfig()
+        self._cache = TvsCache()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self.trust(lists)
+
+    def trust(self, lists: TrustLists) -> None:
+        """Go by other lists from now on; what was answered before is forgotten."""
+        self._tls = TlsSettings(lists=lists, service=Service.TVS)
+        self._trusted = tuple(fingerprint_of(der) for der in lists.certificates(Role.TVS))
+        self._cache.clear()
+
+    async def __call__(self, certificate: bytes, within: float) -> bytes | FetchFailed:
+        """The VERIFY_RESPONSE about a certificate (DER), or why there is none."""
+        found = await self.ask(certificate, within=within)
+        if isinstance(found, TvsUnanswered):
+            return FetchFailed(found.reason)
+        return found.answer.message(0).encode()
+
+    async def ask(self, certificate: bytes, *, within: float) -> TvsEvent:
+        """The same as an event, within so many seconds for all servers together."""
+        if not self._targets or not self._trusted:
+            nobody = "no TVS is configured" if self._trusted else "no trust list names a TVS"
+            return TvsUnanswered(certificate, nobody)
+        try:
+            async with asyncio.timeout(within), self._places:
+                return await self._asked(certificate, within)
+        except TimeoutError:
+            return TvsUnanswered(certificate, f"no server answered within {within:g} s")
+
+    async def signers(self, downloads: Iterable[bytes], *, within: float) -> frozenset[bytes]:
+        """The signers (DER) of trust lists for which a TVS says that they may sign them.
+
+        For `TrustListStore.renew`, after its SIGNER_UNKNOWN.  Files that are no sound lists have
+        no signer.
+        """
+        found: set[bytes] = set()
+        for data in downloads:
+            try:
+                signer = verify_trust_list(parse_trust_list(data))
+            except FileRefused:
+                continue
+            event = await self.ask(signer, within=within)
+            if isinstance(event, TvsAnswered) and event.gives(Role.SAST):
+                found.add(signer)
+        return frozenset(found)
+
+    async def _asked(self, certificate: bytes, within: float) -> TvsEvent:
+        client = TvsClient(
+            self._targets,
+            trusted=self._trusted,
+            device_name=self._device_name,
+            entropy=self._entropy,
+            patience=max(_LEAST_PATIENCE, within / len(self._targets)),
+            cache=self._cache,
+        )
+        answered: asyncio.Future[TvsEvent] = asyncio.get_running_loop().create_future()
+
+        def hear(event: TvsEvent) -> None:
+            if not answered.done():
+                answered.set_result(event)
+
+        driver: Driver[TvsEvent] = Driver(
+            client, on_event=hear, tls={"": self._tls}, config=self._config
+        )
+        async with driver:
+            with driver.change() as now:
+                client.ask(certificate, now=now)
+            waiting: set[asyncio.Future[Any]] = {answered, driver.closed}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not answered.done():
+                driver.closed.result()
+            return self._explained(await answered, driver)
+
+    def _explained(self, event: TvsEvent, driver: Driver[TvsEvent]) -> TvsEvent:
+        """With the gate's own words, where it was the gate that refused the server."""
+        failures = (driver.failure(target) for target in self._targets)
+        said = [str(each) for each in failures if isinstance(each, SoftphoneError)]
+        if isinstance(event, TvsUnanswered) and said:
+            return TvsUnanswered(event.certificate, "; ".join(dict.fromkeys(said)))
+        return event

@@ -1,0 +1,108 @@
+"""What an account tells its persona of itself, and what a persona answers: intents, no actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from softphone.errors import ConfigurationError
+from softphone.events import AccountEvent
+from softphone.sans_io import Entropy
+from softphone.security import SrtpPolicy
+from softphone.sip import Body
+
+__all__ = ["DeviceIdentity", "Line", "RegistrationStyle", "Reply"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_MAC = re.compile(r"[0-9A-Fa-f]{12}")
+_SEP = re.compile(r"SEP([0-9A-Fa-f]{12})")
+_USER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentity:
+    """A device as a call server has it configured.
+
+    `name` is its exact name ("CSFALICE", "SEP001122334455"), `model` its product number (503 is
+    a CSF soft phone), `mac` the twelve hex digits that tell this installation from others: by
+    default those of a SEP name, else new ones at every start.  `contact` is the user part of the
+    Contact (None: a new one), `load` the software that the device says it runs.  With
+    `remote_control` the application may act on the server's wishes that open the microphone.
+    `take_over` ends another client's registration of the device in favor of ours: only after its
+    user has been asked.
+    """
+
+    name: str
+    model: int = 503
+    mac: str | None = None
+    contact: str | None = None
+    load: str = ""
+    remote_control: bool = False
+    take_over: bool = False
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise ConfigurationError(f"device.name: {self.name!r} is no device name")
+        if not 1 <= self.model < 2**31:
+            raise ConfigurationError(f"device.model: {self.model} is no product number")
+        if self.mac is not None and _MAC.fullmatch(self.mac) is None:
+            raise ConfigurationError("device.mac: expected twelve hex digits without separators")
+        if self.contact is not None and _USER.fullmatch(self.contact) is None:
+            raise ConfigurationError(f"device.contact: {self.contact!r} is no user part")
+        if not all(c.isprintable() and c not in '"\\' for c in self.load):
+            raise ConfigurationError("device.load: expected printable characters, no quotes")
+
+    def instance(self, entropy: Entropy) -> str:
+        """The URN of this installation: zeros and twelve hex digits (RFC 5626 section 4.1)."""
+        named = _SEP.fullmatch(self.name)
+        digits = self.mac or (named[1] if named else entropy(6).hex())
+        return f"urn:uuid:00000000-0000-0000-0000-{digits.upper()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What an account is, as far as its persona has to know.
+
+    `secure` is whether signaling runs over TLS for certain; `digest` and `bearer` are what it can
+    answer challenges with.
+    """
+
+    srtp: SrtpPolicy = SrtpPolicy.REQUIRED
+    secure: bool = True
+    digest: bool = False
+    bearer: bool = False
+    device: DeviceIdentity | None = None
+
+
+def _no_alarm(_: str) -> tuple[tuple[str, str], ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationStyle:
+    """How a device class registers; fields as in `softphone.sip.RegistrationConfig`.
+
+    `user` None: the user part of the address of record.  `probes` is whether the connection is
+    probed between refreshes.  `alarm(cause)` gives header fields for the first REGISTER, which has
+    `body`, too.
+    """
+
+    user: str | None = None
+    option_tags: tuple[str, ...] | None = None
+    contact_parameters: tuple[tuple[str, str | None], ...] = ()
+    outbound: bool = True
+    gruu: bool = True
+    refresh_early: float | None = None
+    probes: bool = True
+    alarm: Callable[[str], tuple[tuple[str, str], ...]] = _no_alarm
+    body: Body | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a request outside of calls is answered, and what the application is told of it."""
+
+    status: int
+    news: tuple[AccountEvent, ...] = ()
+    reason: str = ""

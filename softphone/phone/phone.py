@@ -1,0 +1,281 @@
+"""Phone: the front door; it owns the media engine, the resolver and the accounts.
+
+async with Phone() as phone:
+    account = await phone.register(AccountConfig(aor="sips:1001@example.test", registrar=...))
+    async with account.dial("sips:1002@example.test") as outgoing:
+        call = await outgoing.answered(timeout=30)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from softphone.account import Account, AccountSetup, Belief, OnService
+from softphone.config import AccountConfig
+from softphone.device import Caretaker, Hands, RenewalTimes
+from softphone.errors import LocalProtocolError
+from softphone.media import AnyEngine, MediaConfig, PortRange, make_engine
+from softphone.net import Resolver
+from softphone.net.driver import LazyFetcher
+from softphone.net.stream import Questions
+from softphone.provisioning import BootPlan, Tell
+from softphone.sans_io import Entropy, Tap
+from softphone.security import SecurityPolicy
+from softphone.trust import Ask, TrustStore
+from softphone.trust.fips import FipsMode, decide, random_bytes, require
+
+if TYPE_CHECKING:
+    from softphone.contacts import Contact, Contacts, DirectoryConfig
+    from softphone.messaging import MessageHook, Messages, MessagingConfig
+    from softphone.sip import NameAddr
+
+__all__ = ["Phone"]
+
+
+class Phone:
+    """An async context; several may live in one loop.
+
+    `policy` is demanded of every account's calls, in place of what the accounts' configurations
+    say; `trust` is believed by accounts that name no certificate authority of their own.
+    `unknown_certificate` is asked about a server's certificate that nobody vouches for: it awaits
+    an answer for as long as it takes, and True keeps the certificate in `trust` (or the account's
+    own store) for that service, host and port.  Without it such a server is refused.  `clock`
+    gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
+    listens to everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
+    process that runs in the mode that it comes to (`softphone.trust.fips.mode`).
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: SecurityPolicy | None = None,
+        trust: TrustStore | None = None,
+        unknown_certificate: Ask | None = None,
+        media: MediaConfig | None = None,
+        clock: Callable[[], float] | None = None,
+        entropy: Entropy = random_bytes,
+        tap: Tap | None = None,
+        resolver: Resolver | None = None,
+        fips: bool | None = None,
+    ) -> None:
+        self._fips = True if fips is None and policy is not None and policy.fips else fips
+        self._policy = policy
+        self._media = media or MediaConfig()
+        self._clock = clock
+        self._entropy = entropy
+        self._tap = tap
+        self._resolver = resolver or Resolver(entropy=entropy)
+        ask = None if unknown_certificate is None else Questions(unknown_certificate)
+        self._belief = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
+        self._stack = AsyncExitStack()
+        self._engines: dict[PortRange, AnyEngine] = {}
+        self._accounts: list[Account] = []
+        self._messages: Messages | None = None
+        self._contacts: Contacts | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._caretakers: list[Caretaker] = []
+        self._left = False
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts that were registered and not closed."""
+        return tuple(self._accounts)
+
+    @property
+    def fips(self) -> FipsMode:
+        """The mode that this phone runs in, and who decided it."""
+        return decide(self._fips)
+
+    async def register(self, config: AccountConfig) -> Account:
+        """Start an account: connect and register, or listen; gives it once that is done.
+
+        Raises LocalProtocolError for a phone that was left, ConfigurationError before anything is
+        sent, and FipsUnavailable for an account that wants another mode than the process is in;
+        TransportError, CertificateError and
+        their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
+        """
+        return await self._register(config, self._belief)
+
+    async def boot(
+        self,
+        plan: BootPlan,
+        *,
+        tell: Tell = lambda step: None,
+        renewal: RenewalTimes | None = None,
+    ) -> list[Account]:
+        """Have a device boot from its bare name, and register its lines; `tell` hears each step.
+
+        The call servers are believed by the trust lists and nothing else.  As long as the phone
+        is open, the device's certificate is renewed ahead of its end, and its configuration is
+        fetched again when its server says so: `accounts` are then its lines.  Raises what
+        `provisioning.boot_device` and `register` raise; then no line is left registered.
+        """
+        self._check_open()
+        require(self.fips)
+        hands = Hands(self._register, self.close, self._belief.fetcher)
+        caretaker = Caretaker(plan, hands, tell=tell, times=renewal)
+        await caretaker.boot()
+        self._caretakers.append(caretaker)
+        return list(caretaker.accounts)
+
+    async def _register(
+        self, config: AccountConfig, belief: Belief, on_service: OnService | None = None
+    ) -> Account:
+        self._check_open()
+        mode = decide(self._fips, config.fips)
+        require(mode)
+        setup = AccountSetup(
+            media=await self._engine(config.media.ports),
+            resolver=self._resolver,
+            entropy=self._entropy,
+            tap=self._tap,
+            clock=self._clock,
+            policy=self._policy,
+            belief=belief,
+            fips=mode.on,
+            on_service=on_service,
+            names=self._name,
+        )
+        account = Account(config, setup)
+        await account.start()
+        if self._left:  # meanwhile: nobody else would close it
+            await account.close()
+            self._check_open()
+        self._accounts.append(account)
+        return account
+
+    @property
+    def contacts(self) -> Contacts:
+        """The directories.  Raises LocalProtocolError before `open_directories`."""
+        if self._contacts is None:
+            raise LocalProtocolError("no directory is open: open_directories first")
+        return self._contacts
+
+    def open_directories(self, configs: Iterable[DirectoryConfig]) -> Contacts:
+        """Search these directories from now on, and name the far ends of calls by them.
+
+        Where a configuration names no authority, the phone's `trust` is believed.  Nothing is
+        connected yet, and a call never waits: the name comes as `PeerNamed` once it is known.
+        Raises ConfigurationError when there is none, or what one needs is not installed.
+        """
+        from softphone.phone.directories import open_contacts
+
+        require(self.fips)
+        if self._contacts is not None:
+            raise LocalProtocolError("the directories of this phone are open already")
+        contacts = open_contacts(configs, self._belief, fips=self.fips.on)
+        self._stack.push_async_callback(contacts.close)
+        self._contacts = contacts
+        return contacts
+
+    def _name(self, peer: NameAddr, told: Callable[[Contact], None]) -> None:
+        if self._contacts is not None:
+            from softphone.phone.directories import tell_name
+
+            tell_name(self._contacts, peer, told)
+
+    @property
+    def messages(self) -> Messages:
+        """The instant messages.  Raises LocalProtocolError before `sign_in`."""
+        if self._messages is None:
+            raise LocalProtocolError("nobody is signed in to a chat server: await sign_in first")
+        return self._messages
+
+    async def sign_in(
+        self, config: MessagingConfig, *, hook: MessageHook | None = None
+    ) -> Messages:
+        """Sign in to a chat server, and stay so as long as the phone is open.
+
+        `hook` is asked before a message leaves and before one is shown.  Presence says when an
+        account has a call.  Raises what `Messages.__aenter__` does, LocalProtocolError for a phone
+        that was left, and ConfigurationError where the extra `im` is not installed.
+        """
+        from softphone.phone.messaging import ChatSetup, sign_in, tell_of_calls
+
+        self._check_open()
+        require(self.fips)
+        if self._messages is not None:
+            raise LocalProtocolError("this phone is signed in to a chat server already")
+
+        def busy() -> bool:
+            return any(account.calls for account in self._accounts)
+
+        setup = ChatSetup(self._belief, self._resolver, self._entropy, self.fips.on)
+        messages = sign_in(config, setup, hook)
+        await messages.__aenter__()
+        self._messages = messages
+        self._telling = asyncio.create_task(tell_of_calls(messages, busy))
+        return messages
+
+    async def sign_out(self) -> None:
+        """Sign out: history in memory is gone."""
+        messages, self._messages = self._messages, None
+        telling, self._telling = self._telling, None
+        if telling is not None:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        if messages is not None:
+            await messages.close()
+
+    async def close(self, account: Account) -> None:
+        """End one account: its calls, its binding, its connection."""
+        for caretaker in self._caretakers:
+            caretaker.forget(account)
+        if account in self._accounts:
+            self._accounts.remove(account)
+            await account.close()
+
+    async def _engine(self, ports: tuple[int, int] | None) -> AnyEngine:
+        """The media engine of a range of ports; there is one for each that accounts name."""
+        chosen = self._media.ports if ports is None else PortRange(*ports)
+        if chosen not in self._engines:
+            engine = make_engine(
+                replace(self._media, ports=chosen),
+                clock=self._clock or time.monotonic,
+                entropy=self._entropy,
+                tap=self._tap,
+            )
+            await self._stack.enter_async_context(engine)
+            self._engines[chosen] = engine
+        return self._engines[chosen]
+
+    def _check_open(self) -> None:
+        """Raise LocalProtocolError once the phone was left: nothing would close what is begun."""
+        if self._left:
+            raise LocalProtocolError(
+                "the phone was left, and is closed: make and enter another one"
+            )
+
+    async def __aenter__(self) -> Self:
+        """Raise FipsUnavailable when the process is not in the mode that was decided on."""
+        require(self.fips)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close every account, all at once, and then the media; the first failure is raised."""
+        await self.sign_out()
+        caretakers, self._caretakers = self._caretakers, []
+        for caretaker in caretakers:
+            await caretaker.close()
+        self._left = True
+        accounts, self._accounts = self._accounts, []
+        try:
+            closed = await _close_all(accounts)
+        except asyncio.CancelledError:
+            # What the cancellation has cut short, or not let begin, is closed all the same.
+            await _close_all(accounts)
+            raise
+        finally:
+            await self._stack.aclose()
+        for outcome in closed:
+            if outcome is not None and exc_info[1] is None:
+                raise outcome
+
+
+async def _close_all(accounts: Sequence[Account]) -> list[BaseException | None]:
+    return await asyncio.gather(*(account.close() for account in accounts), return_exceptions=True)

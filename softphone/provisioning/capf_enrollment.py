@@ -1,0 +1,216 @@
+"""Enrolling a device with CAPF over TLS: the machine of `softphone.trust`, run and given hands.
+
+The CAPF server has no host name in its certificate: it is known by that certificate itself (a
+pin), or by an authority that names its host.  The new key is made here, in a thread, goes to disk
+together with its certificate, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from softphone.errors import ConfigurationError, SoftphoneError, TransportError
+from softphone.net import Driver, DriverConfig
+from softphone.sans_io import Address, Target, Transport
+from softphone.trust import (
+    CapfBusy,
+    CapfClient,
+    CapfEvent,
+    CapfFailed,
+    CapfFinished,
+    CapfRequest,
+    CertificateIssued,
+    CertificateShown,
+    DeletionWanted,
+    Identity,
+    IdentityStore,
+    KeyWanted,
+    Operation,
+    Pin,
+    Service,
+    TlsSettings,
+    TrustStore,
+    der_of,
+    load_certificates,
+    new_key,
+    public_key_of,
+)
+from softphone.trust.csr import PrivateKey
+
+__all__ = ["Enrollment", "EnrollmentPlan", "capf_settings", "enroll"]
+
+CAPF_PORT = 3804
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentPlan:
+    """Where to enroll, with whom to trust there, and how often to come back.
+
+    `servers` are tried in order while they cannot be reached; a refusal is final.  A server that
+    is busy is asked again `attempts` times in all, after as long as it says: `wait(seconds)`.
+    """
+
+    servers: tuple[Address, ...]
+    tls: TlsSettings
+    attempts: int = 3
+    driver: DriverConfig = field(default_factory=DriverConfig)
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """What came of it: what the server did, and what is worth a warning."""
+
+    operation: Operation
+    server: Address
+    warnings: tuple[str, ...] = ()
+
+
+def capf_settings(store: TrustStore, pinned: bytes, servers: Sequence[Address]) -> TlsSettings:
+    """TLS for CAPF that believes the certificates (PEM or DER) in `pinned`.
+
+    Each is accepted itself, whatever it names, at these servers; one of an authority also vouches
+    for a server's certificate that names the server's host.  Raises ConfigurationError.
+    """
+    for certificate in load_certificates(pinned, source="the file of the CAPF certificate"):
+        store.add_anchor(certificate)
+        for host, port in servers:
+            store.add_pin(Pin(Service.CAPF, host, port, der_of(certificate)))
+    return TlsSettings(store=store, service=Service.CAPF)
+
+
+async def enroll(
+    request: CapfRequest,
+    plan: EnrollmentPlan,
+    store: IdentityStore,
+    *,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Enrollment:
+    """Do what the CAPF server has pending for the device; `tell` hears what is going on.
+
+    Raises CapfError and its kin, TransportError, CertificateError, ConfigurationError.  After an
+    exception the identity of before is in use.
+    """
+    if not plan.servers:
+        raise ConfigurationError("there is no CAPF server to enroll with")
+    store.path(request.device)
+    failure: SoftphoneError | None = None
+    for server in plan.servers:
+        try:
+            return await _patiently(request, plan, store, server, tell)
+        except TransportError as exc:
+            tell(str(exc))
+            failure = failure or exc
+    raise failure or TransportError("no CAPF server could be reached")
+
+
+async def _patiently(
+    request: CapfRequest,
+    plan: EnrollmentPlan,
+    store: IdentityStore,
+    server: Address,
+    tell: Callable[[str], None],
+) -> Enrollment:
+    for _ in range(1, plan.attempts):
+        try:
+            return await _Session(request, plan, store, server, tell).run()
+        except CapfBusy as busy:
+            tell(str(busy))
+            await plan.wait(busy.delay)
+    return await _Session(request, plan, store, server, tell).run()
+
+
+class _Session:
+    """One connection to one server."""
+
+    def __init__(
+        self,
+        request: CapfRequest,
+        plan: EnrollmentPlan,
+        store: IdentityStore,
+        server: Address,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._device = request.device
+        self._plan = plan
+        self._store = store
+        self._server = server
+        self._tell = tell
+        self._warnings: tuple[str, ...] = ()
+        self._key: PrivateKey | None = None
+        self._client = CapfClient(request, wall=plan.driver.wall())
+        self._ended: asyncio.Future[Operation] = asyncio.get_running_loop().create_future()
+        self._making: asyncio.Task[None] | None = None
+
+    async def run(self) -> Enrollment:
+        """Until the server has said its last word."""
+        driver: Driver[CapfEvent] = Driver(
+            self._client,
+            on_event=self._handle,
+            tls={"": self._plan.tls},
+            config=self._plan.driver,
+        )
+        self._driver = driver
+        host, port = self._server
+        self._tell(f"connecting to CAPF at {host} port {port}")
+        async with driver:
+            try:
+                await driver.open(Target(Transport.TLS, host, port))
+                waiting: set[asyncio.Future[Any]] = {self._ended, driver.closed}
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+            finally:
+                if self._making is not None:
+                    self._making.cancel()
+                if not self._ended.cancel():
+                    self._ended.exception()
+        return Enrollment(self._ended.result(), self._server, self._warnings)
+
+    def _handle(self, event: CapfEvent) -> None:
+        if isinstance(event, KeyWanted):
+            self._tell(f"making a key ({event.kind.value})")
+            self._making = asyncio.get_running_loop().create_task(self._make_key(event))
+        elif isinstance(event, CertificateIssued):
+            self._keep(event)
+        elif isinstance(event, CertificateShown):
+            self._tell("the server asked for our certificate" + ("" if event.found else ": none"))
+        elif isinstance(event, DeletionWanted):
+            self._delete()
+        elif isinstance(event, CapfFinished):
+            self._settle(lambda: self._ended.set_result(event.operation))
+        elif isinstance(event, CapfFailed):
+            error = event.error
+            self._settle(lambda: self._ended.set_exception(error))
+
+    def _settle(self, how: Callable[[], None]) -> None:
+        if not self._ended.done():
+            how()
+
+    async def _make_key(self, wanted: KeyWanted) -> None:
+        # RSA 4096 takes seconds: in a thread, so that the flow is served meanwhile.
+        self._key = await asyncio.to_thread(new_key, wanted.kind)
+        self._tell("waiting for the certificate")
+        with self._driver.change() as now:
+            self._client.key_made(public_key_of(self._key), now=now)
+
+    def _keep(self, issued: CertificateIssued) -> None:
+        self._warnings += issued.warnings
+        with self._driver.change() as now:
+            try:
+                if self._key is None:
+                    raise ConfigurationError("there is no key to it")
+                (certificate,) = load_certificates(issued.certificate)
+                self._store.replace(self._device, Identity(certificate, self._key))
+            except ConfigurationError as exc:
+                self._client.not_stored(str(exc), now=now)
+            else:
+                self._tell("the certificate is stored")
+                self._client.stored(now=now)
+
+    def _delete(self) -> None:
+        with self._driver.change() as now:
+            self._client.deleted(self._store.delete(self._device), now=now)

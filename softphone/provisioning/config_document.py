@@ -1,0 +1,166 @@
+"""A device's configuration from the bytes of a file: verified, decrypted, read.
+
+Nothing of a file is used before its signature, signer, name and age are good; what is refused is
+a `FileRefused` by cause.  A file in clear is taken for a device that is not secure, and for no
+other: nobody has vouched for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from softphone.provisioning.device_config import DeviceConfig, parse_device_config
+from softphone.provisioning.file_name import plain_name, sealed_name, signed_name
+from softphone.provisioning.signed_file import (
+    LastAccepted,
+    SignedFilePolicy,
+    VerifiedFile,
+    decrypt_file,
+    verify_file,
+)
+from softphone.trust import Basis, FileRefused, Identity, Refusal, TrustLists, fingerprint_of
+from softphone.trust.lists import device_key
+
+__all__ = [
+    "Configuration",
+    "decrypted",
+    "is_signed",
+    "last_accepted",
+    "open_kept",
+    "open_plain",
+    "open_signed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that may be used, the file it came in, and who vouches for it.
+
+    `basis` is the list that names the signer, None for a file in clear; `signer` its subject and
+    `fingerprint` the SHA-256 of its certificate; `kept`: it is the last good one, from disk.
+    """
+
+    name: str
+    config: DeviceConfig
+    data: bytes = field(repr=False)
+    basis: Basis | None = None
+    signer: str = ""
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
+    encrypted: bool = False
+    kept: bool = False
+
+    @property
+    def words(self) -> str:
+        """What was verified, and by whom."""
+        if self.basis is None:
+            return f"{self.name}: in clear, nobody vouches for it"
+        opened = ", decrypted with the device's key" if self.encrypted else ""
+        return (
+            f"{self.name}: signature good, by {self.signer}, whom the {self.basis.upper()} names"
+            f" as TFTP{opened}"
+        )
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether the file begins as signed ones do, and not as XML."""
+    return data[:1] == b"\x01"
+
+
+def decrypted(verified: VerifiedFile, identities: Sequence[Identity]) -> bytes:
+    """The text of a verified file, by the first of the device's keys that opens it.
+
+    Raises FileRefused (CANNOT_DECRYPT).
+    """
+    if not verified.encrypted:
+        return verified.body
+    keys = [key for each in identities if (key := device_key(each.key)) is not None]
+    refused = FileRefused(
+        Refusal.CANNOT_DECRYPT,
+        f"{verified.header.filename} is encrypted, and the device has no certificate with an RSA"
+        " key to open it: let the device enroll (CAPF), with an RSA key",
+    )
+    for key in keys:
+        try:
+            return decrypt_file(verified, key)
+        except FileRefused as exc:
+            refused = exc
+    raise refused
+
+
+def open_signed(
+    data: bytes,
+    name: str,
+    lists: TrustLists,
+    identities: Sequence[Identity] = (),
+    *,
+    last: LastAccepted | None = None,
+    policy: SignedFilePolicy | None = None,
+) -> Configuration:
+    """The configuration in a signed file that was asked for by `name`.
+
+    `last` is what was accepted of that name before.  Raises FileRefused, by cause.
+    """
+    verified = verify_file(data, name, lists, last=last, policy=policy)
+    if verified.encrypted is not name.endswith(".enc.sgn"):
+        raise FileRefused(
+            Refusal.NAME_MISMATCH, f"{name} was asked for, and a file of the other kind came"
+        )
+    config = parse_device_config(decrypted(verified, identities))
+    return Configuration(
+        name=name,
+        config=config,
+        data=data,
+        basis=verified.basis,
+        signer=verified.header.signer.subject,
+        fingerprint=fingerprint_of(verified.signer),
+        notes=(*verified.notes, *config.contradictions),
+        encrypted=verified.encrypted,
+    )
+
+
+def open_plain(data: bytes, name: str) -> Configuration:
+    """The configuration in a file in clear, of a device that is not secure.
+
+    Raises FileRefused: NOT_SIGNED when it says that the device is secure.
+    """
+    config = parse_device_config(data)
+    if config.tls_required or config.encrypted:
+        raise FileRefused(
+            Refusal.NOT_SIGNED,
+            f"{name} is not signed, and says that the device is secure: nobody could tell whose"
+            " servers it names; have the cluster serve trust lists, and pin their signer",
+        )
+    return Configuration(name, config, data, notes=config.contradictions)
+
+
+def last_accepted(data: bytes | None, name: str, lists: TrustLists) -> LastAccepted | None:
+    """What is to be kept of the file that was accepted last; None when there is none.
+
+    One whose signer the lists name no more was another cluster's, and says nothing of this one.
+    """
+    if data is None:
+        return None
+    try:
+        return verify_file(data, name, lists).accepted
+    except FileRefused:
+        return None
+
+
+def open_kept(
+    data: bytes, device: str, lists: TrustLists, identities: Sequence[Identity]
+) -> Configuration:
+    """The last good configuration as it was kept, verified again.  Raises FileRefused."""
+    if not is_signed(data):
+        if lists != TrustLists():
+            raise FileRefused(
+                Refusal.NOT_SIGNED, f"what is kept of {device} is not signed, and has to be by now"
+            )
+        return open_plain(data, plain_name(device))
+    try:
+        return open_signed(data, signed_name(device), lists)
+    except FileRefused as exc:
+        if exc.refusal is not Refusal.NAME_MISMATCH:
+            raise
+    return open_signed(data, sealed_name(device), lists, identities)

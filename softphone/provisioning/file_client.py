@@ -1,0 +1,234 @@
+"""Where a device's files come from: TFTP, HTTP or HTTPS, and several servers in order.
+
+A `FileServer` brings one file by its name.  What it brings is not believed for where it came
+from, but for who signed it.  Ports as CUCM has them: TFTP 69, HTTP 6970, HTTPS 6972.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from softphone.errors import (
+    CertificateError,
+    ConfigurationError,
+    TransportError,
+    TransportTimeout,
+)
+from softphone.net import Driver, DriverConfig
+from softphone.provisioning.fetch_error import (
+    DownloadRefused,
+    FetchError,
+    FileMissing,
+    FileTooLarge,
+)
+from softphone.provisioning.listed_tls_settings import WebTrust
+from softphone.provisioning.tftp import TftpDownload, TftpEvent, TftpFailed, TftpTimes
+from softphone.sans_io import Target, Transport
+
+__all__ = [
+    "Fetched",
+    "FileServer",
+    "FileServers",
+    "HttpFiles",
+    "ServerPlace",
+    "TftpFiles",
+    "file_server",
+    "server_places",
+]
+
+logger = logging.getLogger("softphone.provisioning")
+
+LARGEST_FILE = 1 << 20
+"""Bytes; CUCM's phones take no list above 64 KiB, and no configuration near this."""
+
+PORTS = {"tftp": 69, "http": 6970, "https": 6972}
+
+_PLACE = re.compile(
+    r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlace:
+    """A server as a person names it: "tftp", "http" or "https", where."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def server_places(text: str) -> tuple[ServerPlace, ...]:
+    """The places that `text` means: "http://HOST:PORT", or "HOST", which is HTTP and then TFTP.
+
+    Raises ConfigurationError.
+    """
+    match = _PLACE.fullmatch(text)
+    scheme = match["scheme"] if match else None
+    known = match is not None and (scheme is None or scheme in PORTS)
+    port = int(match["port"] or 1) if match else 0
+    if match is None or not known or not 0 < port <= 65535:
+        raise ConfigurationError(
+            f"server {text}: expected HOST, tftp://HOST[:PORT], http://HOST[:PORT] or"
+            " https://HOST[:PORT]"
+        )
+    host = match["host"].strip("[]")
+    if scheme is not None:
+        return (ServerPlace(scheme, host, int(match["port"] or PORTS[scheme])),)
+    if match["port"]:
+        raise ConfigurationError(f"server {text}: a port needs its protocol, as in http://{text}")
+    return tuple(ServerPlace(each, host, PORTS[each]) for each in ("http", "tftp"))
+
+
+class FileServer(Protocol):
+    """One server; `place` is for messages."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a URL."""
+
+    async def fetch(self, name: str) -> bytes:
+        """The file of that name.
+
+        Raises FileMissing, FileTooLarge, DownloadRefused; TransportError when it cannot be
+        reached; CertificateError and its kin.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TftpFiles:
+    """A server that speaks TFTP."""
+
+    host: str
+    port: int = PORTS["tftp"]
+    times: TftpTimes = field(default_factory=TftpTimes)
+    driver: DriverConfig = field(default_factory=DriverConfig)
+    limit: int = LARGEST_FILE
+    within: float = 60.0
+    """Seconds for a whole file: each block may be slow, all of them together may not."""
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return str(ServerPlace("tftp", self.host, self.port))
+
+    async def fetch(self, name: str) -> bytes:
+        """See `FileServer`.  Every file has a socket, and so a transfer identifier, of its own."""
+        target = Target(Transport.UDP, self.host, self.port)
+        machine = TftpDownload(name, target, limit=self.limit, times=self.times)
+        ended: asyncio.Future[TftpEvent] = asyncio.get_running_loop().create_future()
+        running: Driver[TftpEvent] = Driver(machine, on_event=ended.set_result, config=self.driver)
+        async with running as driver:
+            with driver.change() as now:
+                machine.start(now=now)
+            waiting: set[asyncio.Future[Any]] = {ended, driver.closed}
+            await asyncio.wait(waiting, timeout=self.within, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                if driver.closed.done():
+                    driver.closed.result()
+                raise TransportTimeout(f"{self.place} did not send {name} within {self.within:g} s")
+            event = ended.result()
+        if isinstance(event, TftpFailed):
+            raise event.error
+        return event.data
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFiles:
+    """A server that speaks HTTP, or, with `trust`, HTTPS: that says who it may be."""
+
+    host: str
+    port: int = PORTS["http"]
+    trust: WebTrust | None = None
+    limit: int = LARGEST_FILE
+    within: float = 20.0
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        scheme = "http" if self.trust is None else "https"
+        return str(ServerPlace(scheme, self.host, self.port))
+
+    async def fetch(self, name: str) -> bytes:
+        """See `FileServer`.  The library is imported here, where it is first needed."""
+        from softphone.net.http import AnswerTooLarge, Downloader, DownloadLimits
+
+        transport = Transport.TCP if self.trust is None else Transport.TLS
+        tls = None if self.trust is None else self.trust.settings
+        downloader = Downloader(tls=tls, limits=DownloadLimits(self.limit, self.within))
+        try:
+            got = await downloader.get(Target(transport, self.host, self.port), name)
+        except AnswerTooLarge as exc:
+            raise FileTooLarge(str(exc)) from exc
+        if got.status in (404, 410):
+            raise FileMissing(f"{self.place} has no {name}")
+        if 300 <= got.status < 400:
+            raise DownloadRefused(f"{self.place} sends us elsewhere for {name}: nobody goes there")
+        if got.status >= 500:
+            # It is there and cannot serve: as good as away, so another node is asked.
+            raise TransportError(f"{self.place} cannot serve {name} now: it answered {got.status}")
+        if got.status != 200:
+            raise DownloadRefused(f"{self.place} answered {got.status} for {name}")
+        return got.body
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file as it came, and from where."""
+
+    name: str
+    data: bytes = field(repr=False)
+    place: str
+
+
+def file_server(place: ServerPlace, web: WebTrust) -> FileServer:
+    """What speaks with a place; `web` says who an HTTPS server may be."""
+    if place.scheme == "tftp":
+        return TftpFiles(place.host, place.port)
+    return HttpFiles(place.host, place.port, web if place.scheme == "https" else None)
+
+
+class FileServers:
+    """Several servers, tried in order; one that cannot be reached is asked last from then on.
+
+    That a server lacks a file is its answer, and nobody else is asked for it: the nodes of a
+    cluster hold the same files.
+    """
+
+    def __init__(self, servers: Sequence[FileServer]) -> None:
+        """Raises ConfigurationError when there is none."""
+        if not servers:
+            raise ConfigurationError("there is no server to get files from")
+        self._servers = list(servers)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where they are, in the present order."""
+        return tuple(each.place for each in self._servers)
+
+    async def fetch(self, name: str) -> Fetched:
+        """The file from the first server that answers.
+
+        Raises FileMissing and its kin by the first that answers, TransportError when none does,
+        CertificateError at once: another server would be another way to the same doubt.
+        """
+        failure: TransportError | None = None
+        for server in tuple(self._servers):
+            try:
+                return Fetched(name, await server.fetch(name), server.place)
+            except (FetchError, CertificateError):
+                raise
+            except TransportError as exc:
+                logger.info("%s: %s", server.place, exc)
+                failure = failure or exc
+                self._servers.remove(server)
+                self._servers.append(server)
+        raise failure or TransportError("no server answers")

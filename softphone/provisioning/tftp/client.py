@@ -1,0 +1,305 @@
+"""Reading a file by TFTP, sans IO: the client's machine (RFC 1350, RFC 2347 to 2349).
+
+Octet mode, with the options blksize, tsize and timeout, and without them where the server has
+none.  Whoever knows our port can send us anything: what this brings is believed by its
+signature only.  The server's machine is in `tftp_server`; files are never written to a server.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from softphone.errors import TransportError, TransportTimeout
+from softphone.provisioning.fetch_error import (
+    DownloadRefused,
+    FetchError,
+    FileMissing,
+    FileTooLarge,
+)
+from softphone.provisioning.tftp.packet import (
+    Acknowledgment,
+    Data,
+    ErrorCode,
+    ErrorPacket,
+    MalformedPacket,
+    OptionAcknowledgment,
+    Packet,
+    Request,
+    parse_packet,
+)
+from softphone.sans_io import Flow, Target, Timers, Transmit
+
+__all__ = [
+    "PLAIN_BLOCK_SIZE",
+    "DownloadState",
+    "TftpDownload",
+    "TftpEvent",
+    "TftpFailed",
+    "TftpReceived",
+    "TftpTimes",
+    "decimal",
+]
+
+PLAIN_BLOCK_SIZE = 512
+_SMALLEST_BLOCK = 8  # RFC 2348
+
+
+@dataclass(frozen=True, slots=True)
+class TftpTimes:
+    """When is sent again: after `first` seconds, then twice as long each time, `longest` at most.
+
+    After `attempts` sendings of the same packet the far end counts as gone.
+    """
+
+    first: float = 1.0
+    longest: float = 8.0
+    attempts: int = 4
+
+    def after(self, sent: int) -> float:
+        """The patience after that many sendings of the same packet."""
+        return min(self.first * 2.0 ** (sent - 1), self.longest)
+
+
+@dataclass(frozen=True, slots=True)
+class TftpReceived:
+    """The whole file."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TftpFailed:
+    """Why the file did not come: FileMissing, FileTooLarge, DownloadRefused, TransportError."""
+
+    error: TransportError
+
+
+TftpEvent: TypeAlias = TftpReceived | TftpFailed
+
+
+class DownloadState(Enum):
+    """REQUESTED until the server's first packet; TRANSFERRING until the last block."""
+
+    REQUESTED = "requested"
+    TRANSFERRING = "transferring"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+def decimal(text: str) -> int | None:
+    """The number an option's value says, or None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
+class TftpDownload:
+    """One file from one server; `limit` bounds its size in bytes, while it comes.
+
+    It is driven as every machine is (`softphone.sans_io`): over UDP, with `target` the server's
+    well-known port.  The port that the server answers from is its transfer identifier; packets
+    from anywhere else are answered with error 5, and change nothing (RFC 1350 section 4).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Target,
+        *,
+        limit: int = 1 << 20,
+        block_size: int = 1428,
+        times: TftpTimes | None = None,
+    ) -> None:
+        self._name = name
+        self._target = target
+        self._limit = limit
+        self._times = times or TftpTimes()
+        self._asked = {
+            "blksize": str(block_size),
+            "tsize": "0",
+            "timeout": str(max(1, round(self._times.first))),
+        }
+        self._block_size = PLAIN_BLOCK_SIZE
+        self._well_known: Flow | None = None
+        self._peer: Flow | None = None
+        self._data = bytearray()
+        self._blocks = 0
+        self._last: bytes = b""
+        self._sent = 0
+        self._timers: Timers[str] = Timers()
+        self._out: list[Transmit] = []
+        self._events: deque[TftpEvent] = deque()
+        self.state = DownloadState.REQUESTED
+
+    def start(self, *, now: float) -> None:
+        """Ask for the file."""
+        self._send(Request(self._name, "octet", self._asked), now)
+
+    # Machine ------------------------------------------------------------------------------------
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
+        """The way to the server is known, or somebody has written to our port."""
+        if target is not None:
+            self._well_known = flow
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
+        """The server cannot be reached, or the socket is gone."""
+        if flow in (self._target, self._well_known, self._peer):
+            self._fail(TransportError(f"{self._name}: {reason or 'the socket was closed'}"))
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
+        """Take one datagram; what is malformed is dropped."""
+        try:
+            packet = parse_packet(data)
+        except MalformedPacket:
+            return
+        if self.state is DownloadState.FAILED:
+            return
+        if not self._is_server(flow):
+            self._turn_away(packet, flow)
+        elif isinstance(packet, ErrorPacket):
+            self._refused(packet, now)
+        elif isinstance(packet, OptionAcknowledgment):
+            self._agreed(packet, flow, now)
+        elif isinstance(packet, Data):
+            self._block(packet, flow, now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Send again, or give up."""
+        if self._timers.pop_due(now) is None:
+            return
+        if self._sent >= self._times.attempts:
+            self._fail(
+                TransportTimeout(
+                    f"the TFTP server {self._target.host} port {self._target.port} went silent"
+                    f" over {self._name}"
+                )
+            )
+        else:
+            self._transmit(now)
+
+    def next_timer(self) -> float | None:
+        """When to send again."""
+        return self._timers.next()
+
+    def transmits(self) -> list[Transmit]:
+        """Take out what is to be sent."""
+        out, self._out = self._out, []
+        return out
+
+    def next_event(self) -> TftpEvent | None:
+        """Take out what came of it."""
+        return self._events.popleft() if self._events else None
+
+    # The server's packets -----------------------------------------------------------------------
+
+    def _is_server(self, flow: Flow) -> bool:
+        if self._peer is not None:
+            return flow == self._peer
+        return self._well_known is not None and flow.remote[0] == self._well_known.remote[0]
+
+    def _turn_away(self, packet: Packet, flow: Flow) -> None:
+        if not isinstance(packet, ErrorPacket):  # an error is never answered
+            refusal = ErrorPacket(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer ID")
+            self._out.append(Transmit(refusal.encode(), flow))
+
+    def _refused(self, packet: ErrorPacket, now: float) -> None:
+        if self.state is DownloadState.COMPLETED:
+            return
+        requested = self.state is DownloadState.REQUESTED
+        if requested and packet.code == ErrorCode.OPTION_REFUSED and self._asked:
+            self._asked = {}
+            self.start(now=now)
+            return
+        sentence = f"the TFTP server did not send {self._name}: {packet.words}"
+        kind = FileMissing if packet.code == ErrorCode.FILE_NOT_FOUND else DownloadRefused
+        self._fail(kind(sentence))
+
+    def _agreed(self, packet: OptionAcknowledgment, flow: Flow, now: float) -> None:
+        if self.state is not DownloadState.REQUESTED:
+            if self.state is DownloadState.TRANSFERRING and self._blocks == 0:
+                self._out.append(Transmit(self._last, flow))  # our answer to it was lost
+            return
+        options = packet.options
+        size = decimal(options.get("blksize", str(PLAIN_BLOCK_SIZE)))
+        most = decimal(self._asked.get("blksize", "0")) or 0
+        honest = set(options) <= set(self._asked)
+        if "blksize" in options:
+            honest = honest and size is not None and _SMALLEST_BLOCK <= size <= most
+        if "timeout" in options:
+            honest = honest and options["timeout"] == self._asked.get("timeout")
+        if not honest or size is None:
+            self._abort(ErrorCode.OPTION_REFUSED, flow, "answered with options never asked for")
+            return
+        told = decimal(options.get("tsize", "0"))
+        if told is None or told > self._limit:
+            self._too_large(flow)
+            return
+        self._block_size = size
+        self._begin(flow)
+        self._send(Acknowledgment(0), now)
+
+    def _block(self, packet: Data, flow: Flow, now: float) -> None:
+        if self.state is DownloadState.REQUESTED:
+            if packet.block != 1:
+                return
+            self._begin(flow)  # a server without options
+        if packet.block == self._blocks % 65536 and self._blocks:
+            # Our acknowledgment was lost.  The sender does not answer it with data (RFC 1123
+            # section 4.2.3.1), so nothing doubles.
+            self._out.append(Transmit(Acknowledgment(packet.block).encode(), flow))
+            return
+        if self.state is not DownloadState.TRANSFERRING:
+            return
+        if packet.block != (self._blocks + 1) % 65536:
+            return
+        if len(packet.data) > self._block_size:
+            self._abort(ErrorCode.ILLEGAL_OPERATION, flow, "sent a block larger than agreed")
+            return
+        if len(self._data) + len(packet.data) > self._limit:
+            self._too_large(flow)
+            return
+        self._data += packet.data
+        self._blocks += 1
+        self._send(Acknowledgment(packet.block), now)
+        if len(packet.data) < self._block_size:
+            self._timers.cancel("again")
+            self.state = DownloadState.COMPLETED
+            self._events.append(TftpReceived(bytes(self._data)))
+
+    # Ends ---------------------------------------------------------------------------------------
+
+    def _begin(self, flow: Flow) -> None:
+        self._peer = flow
+        self.state = DownloadState.TRANSFERRING
+
+    def _too_large(self, flow: Flow) -> None:
+        why = FileTooLarge(f"{self._name} is larger than {self._limit} bytes: it is not taken")
+        self._abort(ErrorCode.DISK_FULL, flow, str(why), why)
+
+    def _abort(
+        self, code: ErrorCode, flow: Flow, why: str, error: FetchError | None = None
+    ) -> None:
+        self._out.append(Transmit(ErrorPacket(code, "refused").encode(), flow))
+        self._fail(error or DownloadRefused(f"{self._name}: the TFTP server {why}"))
+
+    def _fail(self, error: TransportError) -> None:
+        if self.state in (DownloadState.COMPLETED, DownloadState.FAILED):
+            return
+        self.state = DownloadState.FAILED
+        self._timers.cancel("again")
+        self._data.clear()
+        self._events.append(TftpFailed(error))
+
+    # Sending ------------------------------------------------------------------------------------
+
+    def _send(self, packet: Packet, now: float) -> None:
+        self._last = packet.encode()
+        self._sent = 0
+        self._transmit(now)
+
+    def _transmit(self, now: float) -> None:
+        self._sent += 1
+        self._out.append(Transmit(self._last, self._peer or self._target))
+        self._timers.set("again", now + self._times.after(self._sent))

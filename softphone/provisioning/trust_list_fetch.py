@@ -1,0 +1,148 @@
+"""Fetching the trust lists, and offering each to the store: the first step of a boot.
+
+A list that is missing or refused leaves the one that is held; nothing is held and nobody is
+named, and the first list is refused with its signer's fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from softphone.errors import SoftphoneError, TransportError
+from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.fetch_error import FetchError, FileMissing
+from softphone.provisioning.file_client import Fetched, FileServers
+from softphone.provisioning.file_name import list_names
+from softphone.trust import (
+    Acceptance,
+    Basis,
+    Bootstrap,
+    FileRefused,
+    ListKind,
+    Refusal,
+    TrustLists,
+    TrustListStore,
+)
+
+__all__ = ["ListRenewal"]
+
+_WORDS = {
+    Basis.PIN: "its signer is the pinned one",
+    Basis.FIRST_USE: "the first that came, on nobody's word",
+    Basis.CTL: "the CTL vouches for its signer",
+    Basis.ITL: "the ITL vouches for its signer",
+    Basis.TVS: "TVS vouches for its signer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListRenewal:
+    """Brings the lists of a device up to date, the CTL before the ITL."""
+
+    device: str
+    servers: FileServers
+    store: TrustListStore
+    tell: Tell
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    confirm: Callable[[bytes], Awaitable[frozenset[bytes]]] | None = None
+    """Asks TVS about the signer of a list that no list that is held vouches for."""
+
+    async def run(self, *, wall: datetime) -> TrustLists:
+        """The lists that are believed now.
+
+        Raises FileRefused when a list came and nothing is believed, or none came where a person
+        has named its signer; TransportError when no server answers, or the lists are denied, and
+        none is held; CertificateError.
+        """
+        refused: SoftphoneError | None = None
+        for kind, names in list_names(self.device).items():
+            try:
+                fetched = await self._fetch(names)
+            except FetchError as exc:
+                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), names[0]))
+                refused = refused or exc
+                continue
+            except TransportError as exc:
+                if self.store.held() == TrustLists():
+                    raise
+                self.tell(BootStep(StepKind.SERVER_AWAY, f"the trust lists that are held: {exc}"))
+                break
+            if fetched is None:
+                self._missing(kind, names[-1])
+                continue
+            try:
+                self._accepted(fetched, await self._offer(kind, fetched, wall))
+            except FileRefused as exc:
+                if self.bootstrap == Bootstrap() and exc.refusal is Refusal.NO_ANCHOR:
+                    raise  # no list that is still to come could be the first either
+                refused = refused or exc
+                name, place, by = fetched.name, fetched.place, exc.fingerprint
+                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
+        held = self.store.held()
+        if held == TrustLists():
+            self._check_none(refused)
+        return held
+
+    def _check_none(self, refused: SoftphoneError | None) -> None:
+        """Whether to go on without any list: whoever is between us and the server can hide them."""
+        if refused is not None:
+            raise refused
+        if self.bootstrap.pins:
+            raise FileRefused(
+                Refusal.NO_ANCHOR,
+                "the signer of the trust lists was named, and the server has no list: a file in"
+                " clear is not taken in their place; if the cluster has none, boot without a pin",
+            )
+
+    async def _fetch(self, names: Sequence[str]) -> Fetched | None:
+        """The first of these files that is there; an empty one counts as missing."""
+        for name in names:
+            try:
+                fetched = await self.servers.fetch(name)
+            except FileMissing:
+                continue
+            if fetched.data:
+                return fetched
+        return None
+
+    async def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
+        data, bootstrap = fetched.data, self.bootstrap
+        try:
+            return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap)
+        except FileRefused as exc:
+            if exc.refusal is not Refusal.SIGNER_UNKNOWN or self.confirm is None:
+                raise
+            confirmed = await self.confirm(data)
+            if not confirmed:
+                raise
+        return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap, confirmed=confirmed)
+
+    def _missing(self, kind: ListKind, name: str) -> None:
+        held = self.store.held().held(kind)
+        kept = "the one that is held stays" if held is not None else "there is none"
+        sentence = f"{kind.value.upper()}: the server has no {name}; {kept}"
+        self.tell(BootStep(StepKind.LIST_MISSING, sentence, name))
+
+    def _accepted(self, fetched: Fetched, accepted: Acceptance) -> None:
+        same = accepted.basis is Basis.UNCHANGED
+        signer = accepted.trust_list.header.signer.subject
+        if same:
+            sentence = f"{fetched.name}: the list that is held, signed by {signer}"
+        else:
+            sentence = (
+                f"{fetched.name}: signature good, by {signer} (SHA-256 {accepted.signer}):"
+                f" {_WORDS[accepted.basis]}"
+            )
+        self.tell(
+            BootStep(
+                StepKind.LIST_UNCHANGED if same else StepKind.LIST_ACCEPTED,
+                sentence,
+                fetched.name,
+                fetched.place,
+                accepted.signer,
+                accepted.basis,
+                accepted.notes,
+            )
+        )

@@ -1,0 +1,417 @@
+"""RTCP packets: reports, descriptions, goodbyes and feedback, read and written.
+
+RFC 3550 section 6 (SR, RR, SDES, BYE, APP); extended reports (RFC 3611) are read by
+`softphone.rtp.rtcp_xr` and feedback (RFC 4585, 5104) by `softphone.rtp.rtcp_feedback`.  When to
+send them is `softphone.rtp.rtcp_session`'s.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from softphone.rtp.packet import VERSION, MalformedPacket
+from softphone.rtp.rtcp_feedback import (
+    FullIntraRequest,
+    Nack,
+    PictureLossIndication,
+    TemporaryBitrateNotification,
+    TemporaryBitrateRequest,
+    parse_feedback,
+    print_feedback,
+)
+from softphone.rtp.rtcp_xr import (
+    XR,
+    DelaySinceLastReceiverReport,
+    ReceiverReferenceTime,
+    VoipMetrics,
+    parse_extended_report,
+    print_extended_report,
+)
+
+__all__ = [
+    "App",
+    "Bye",
+    "ReceiverReport",
+    "ReportBlock",
+    "RtcpPacket",
+    "SenderReport",
+    "SourceDescription",
+    "ntp_from_wall",
+    "parse_compound",
+    "print_compound",
+    "round_trip_time",
+    "wall_from_ntp",
+]
+
+SR, RR, SDES, BYE, APP = 200, 201, 202, 203, 204
+CNAME_ITEM = 1
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905 figure 4)."""
+MOST_BLOCKS = 31
+MOST_PACKETS = 16
+"""RTCP packets that one compound may hold; two parties need five."""
+MOST_ITEMS = 16
+"""Items of one source description; RFC 3550 section 6.5 has eight kinds."""
+
+HEADER = struct.Struct("!BBH")
+SENDER = struct.Struct("!IQIII")
+BLOCK = struct.Struct("!IBBHIIII")
+WORD = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBlock:
+    """What a receiver saw of one source (RFC 3550 section 6.4.1).
+
+    `fraction_lost` is 0 to 255 of 256; `last_sr` the middle 32 bits of the source's NTP time,
+    `delay_since_last_sr` in 1/65536 s; both 0 when no SR was received.
+    """
+
+    ssrc: int
+    fraction_lost: int
+    cumulative_lost: int
+    highest_sequence: int
+    jitter: int
+    last_sr: int = 0
+    delay_since_last_sr: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReport:
+    """SR (RFC 3550 section 6.4.1); `ntp` is the 64-bit NTP time."""
+
+    ssrc: int
+    ntp: int
+    rtp_timestamp: int
+    packet_count: int
+    octet_count: int
+    reports: tuple[ReportBlock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverReport:
+    """RR (RFC 3550 section 6.4.2)."""
+
+    ssrc: int
+    reports: tuple[ReportBlock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDescription:
+    """SDES of one source (RFC 3550 section 6.5); items other than CNAME are (type, text) pairs."""
+
+    ssrc: int
+    cname: str
+    items: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """BYE (RFC 3550 section 6.6)."""
+
+    ssrcs: tuple[int, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """APP (RFC 3550 section 6.7); `name` is four octets, `data` whole words."""
+
+    ssrc: int
+    subtype: int
+    name: bytes
+    data: bytes = b""
+
+
+RtcpPacket: TypeAlias = (
+    SenderReport
+    | ReceiverReport
+    | SourceDescription
+    | Bye
+    | App
+    | PictureLossIndication
+    | FullIntraRequest
+    | Nack
+    | TemporaryBitrateRequest
+    | TemporaryBitrateNotification
+    | VoipMetrics
+    | ReceiverReferenceTime
+    | DelaySinceLastReceiverReport
+)
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+def parse_compound(data: bytes, *, reduced_size: bool = False) -> tuple[RtcpPacket, ...]:
+    """Read a compound packet; packets of unknown types are skipped.
+
+    The checks of RFC 3550 A.2 apply: version, SR or RR first (not with `reduced_size`, RFC 5506),
+    padding on the last only, lengths that add up.  More than `MOST_PACKETS` are malformed, so that
+    a datagram costs little whatever it holds.  Raises MalformedPacket.
+    """
+    if len(data) < 8:
+        raise MalformedPacket(f"{len(data)} octets are too few for RTCP")
+    if not reduced_size and data[1] not in (SR, RR):
+        raise MalformedPacket("a compound packet begins with SR or RR")
+    found: list[RtcpPacket] = []
+    at = seen = 0
+    while at < len(data):
+        seen += 1
+        if seen > MOST_PACKETS:
+            raise MalformedPacket(f"a compound packet holds more than {MOST_PACKETS} packets")
+        if at + HEADER.size > len(data):
+            raise MalformedPacket("an RTCP header is cut off")
+        first, kind, words = HEADER.unpack_from(data, at)
+        end = at + 4 * (words + 1)
+        if first >> 6 != VERSION:
+            raise MalformedPacket(f"RTCP version {first >> 6} is not {VERSION}")
+        if end > len(data):
+            raise MalformedPacket("an RTCP packet runs beyond the datagram")
+        body = bytes(data[at + HEADER.size : end])
+        if first & 0x20:
+            body = strip_padding(body, last=end == len(data))
+        found += parse_body(kind, first & 0x1F, body)
+        at = end
+    return tuple(found)
+
+
+def strip_padding(body: bytes, *, last: bool) -> bytes:
+    """The packet's body without its padding.  Raises MalformedPacket."""
+    if not last:
+        raise MalformedPacket("only the last packet of a compound may be padded")
+    if not body or body[-1] == 0 or body[-1] % 4 or body[-1] > len(body):
+        raise MalformedPacket("the RTCP padding does not fit into the packet")
+    return body[: len(body) - body[-1]]
+
+
+def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
+    """The packets in one RTCP packet of type `kind`.  Raises MalformedPacket."""
+    try:
+        match kind:
+            case 200:
+                return [parse_sender_report(count, body)]
+            case 201:
+                return [ReceiverReport(WORD.unpack_from(body)[0], parse_blocks(count, body, 4))]
+            case 202:
+                return list(parse_source_descriptions(count, body))
+            case 203:
+                return [parse_bye(count, body)]
+            case 204:
+                ssrc, name = struct.unpack_from("!I4s", body)
+                return [App(ssrc, count, name, body[8:])]
+            case 205 | 206:
+                told = parse_feedback(kind, count, body)
+                return [] if told is None else [told]
+            case 207:
+                return list(parse_extended_report(body))
+    except struct.error as error:
+        raise MalformedPacket(f"an RTCP packet of type {kind} is too short") from error
+    return []
+
+
+def parse_sender_report(count: int, body: bytes) -> SenderReport:
+    """Read the body of an SR.  Raises MalformedPacket and struct.error."""
+    ssrc, ntp, rtp_timestamp, packets, octets = SENDER.unpack_from(body)
+    blocks = parse_blocks(count, body, SENDER.size)
+    return SenderReport(ssrc, ntp, rtp_timestamp, packets, octets, blocks)
+
+
+def parse_blocks(count: int, body: bytes, at: int) -> tuple[ReportBlock, ...]:
+    """Read `count` report blocks.  Raises MalformedPacket when they are not all there."""
+    if at + count * BLOCK.size > len(body):
+        raise MalformedPacket(f"{count} report blocks do not fit into the report")
+    blocks = []
+    for n in range(count):
+        ssrc, fraction, high, low, *rest = BLOCK.unpack_from(body, at + n * BLOCK.size)
+        lost = high << 16 | low
+        blocks.append(ReportBlock(ssrc, fraction, lost - (lost >> 23 << 24), *rest))
+    return tuple(blocks)
+
+
+def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescription, ...]:
+    """Read the chunks of an SDES packet.  Raises MalformedPacket and struct.error."""
+    chunks = []
+    at = 0
+    for _ in range(count):
+        (ssrc,) = WORD.unpack_from(body, at)
+        at += WORD.size
+        cname = ""
+        items = []
+        seen = 0
+        while at < len(body) and body[at]:
+            seen += 1
+            if seen > MOST_ITEMS:
+                raise MalformedPacket(f"an SDES chunk has more than {MOST_ITEMS} items")
+            kind = body[at]
+            text, at = parse_text(body, at + 1)
+            if kind == CNAME_ITEM:
+                cname = text
+            else:
+                items.append((kind, text))
+        if at >= len(body):
+            raise MalformedPacket("an SDES chunk has no end")
+        # The list ends with a zero octet and zeros up to the next word.
+        at = (at // 4 + 1) * 4
+        chunks.append(SourceDescription(ssrc, cname, tuple(items)))
+    return tuple(chunks)
+
+
+def parse_text(body: bytes, at: int) -> tuple[str, int]:
+    """A text with its length octet at `at`, and where it ends.  Raises MalformedPacket."""
+    if at >= len(body) or at + 1 + body[at] > len(body):
+        raise MalformedPacket("a text runs beyond its RTCP packet")
+    end = at + 1 + body[at]
+    return body[at + 1 : end].decode("utf-8", "replace"), end
+
+
+def parse_bye(count: int, body: bytes) -> Bye:
+    """Read the body of a BYE.  Raises MalformedPacket and struct.error."""
+    ssrcs = struct.unpack_from(f"!{count}I", body)
+    reason = parse_text(body, 4 * count)[0] if len(body) > 4 * count else ""
+    return Bye(ssrcs, reason)
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = False) -> bytes:
+    """Write packets as one datagram; extended blocks of one sender in a row are one XR.
+
+    Raises ValueError unless it begins with SR or RR (but for `reduced_size`, RFC 5506), and for a
+    field that does not fit.
+    """
+    if not packets or not (reduced_size or isinstance(packets[0], SenderReport | ReceiverReport)):
+        raise ValueError("a compound packet begins with SR or RR")
+    try:
+        return b"".join(print_run(tuple(run)) for _, run in groupby(packets, key=reporter_of))
+    except struct.error as error:
+        raise ValueError(f"a field of an RTCP packet is out of range: {error}") from error
+
+
+def reporter_of(packet: RtcpPacket) -> int | None:
+    """Who sends an extended block; None for every other packet."""
+    match packet:
+        case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+            return packet.sender_ssrc
+    return None
+
+
+def print_run(packets: tuple[RtcpPacket, ...]) -> bytes:
+    """Packets in a row that are one XR, or none of them is.  Raises ValueError, struct.error."""
+    blocks = [
+        packet
+        for packet in packets
+        if isinstance(packet, VoipMetrics | ReceiverReferenceTime | DelaySinceLastReceiverReport)
+    ]
+    if blocks:
+        return frame(XR, 0, print_extended_report(blocks))
+    return b"".join(print_packet(packet) for packet in packets)
+
+
+def print_packet(packet: RtcpPacket) -> bytes:
+    """One packet with its header.  Raises ValueError and struct.error."""
+    match packet:
+        case SenderReport(ssrc, ntp, rtp_timestamp, packet_count, octet_count, reports):
+            fixed = SENDER.pack(
+                ssrc, ntp, rtp_timestamp, packet_count & 0xFFFFFFFF, octet_count & 0xFFFFFFFF
+            )
+            return frame(SR, len(reports), fixed + print_blocks(reports))
+        case ReceiverReport(ssrc, reports):
+            return frame(RR, len(reports), WORD.pack(ssrc) + print_blocks(reports))
+        case SourceDescription():
+            return frame(SDES, 1, print_source_description(packet))
+        case Bye(ssrcs, reason):
+            body = struct.pack(f"!{len(ssrcs)}I", *ssrcs)
+            return frame(BYE, len(ssrcs), padded(body + print_text(reason) if reason else body))
+        case App(ssrc, subtype, name, data):
+            if len(name) != 4 or len(data) % 4:
+                raise ValueError("an APP packet has a name of 4 octets and whole words of data")
+            return frame(APP, subtype, WORD.pack(ssrc) + name + data)
+        case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+            return print_run((packet,))
+        case _:
+            return frame(*print_feedback(packet))
+
+
+def frame(kind: int, count: int, body: bytes) -> bytes:
+    """A body under its header.  Raises ValueError for too many entries."""
+    if not 0 <= count <= MOST_BLOCKS:
+        raise ValueError(f"an RTCP packet has at most {MOST_BLOCKS} entries, not {count}")
+    return HEADER.pack(VERSION << 6 | count, kind, len(body) // 4) + body
+
+
+def padded(body: bytes) -> bytes:
+    """The body filled with zeros to whole words."""
+    return body + bytes(-len(body) % 4)
+
+
+def print_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
+    """Report blocks.  Raises struct.error."""
+    return b"".join(
+        BLOCK.pack(
+            block.ssrc,
+            block.fraction_lost,
+            (block.cumulative_lost & 0xFFFFFF) >> 16,
+            block.cumulative_lost & 0xFFFF,
+            block.highest_sequence,
+            block.jitter,
+            block.last_sr,
+            block.delay_since_last_sr,
+        )
+        for block in blocks
+    )
+
+
+def print_source_description(chunk: SourceDescription) -> bytes:
+    """An SDES chunk: its items, and one to four zeros.  Raises ValueError."""
+    items = ((CNAME_ITEM, chunk.cname), *chunk.items)
+    body = WORD.pack(chunk.ssrc)
+    body += b"".join(bytes((kind,)) + print_text(text) for kind, text in items)
+    return padded(body + b"\0")
+
+
+def print_text(text: str) -> bytes:
+    """A text after its length octet.  Raises ValueError above 255 octets."""
+    octets = text.encode()
+    if len(octets) > 255:
+        raise ValueError("an RTCP text has at most 255 octets")
+    return bytes((len(octets),)) + octets
+
+
+# Time -------------------------------------------------------------------------------------------
+
+
+def ntp_from_wall(wall: float) -> int:
+    """The 64-bit NTP time of `wall`, seconds since 1970 (RFC 3550 section 4)."""
+    return round((wall + NTP_EPOCH) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
+
+
+def wall_from_ntp(ntp: int) -> float:
+    """Seconds since 1970 of a 64-bit NTP time."""
+    return ntp / (1 << 32) - NTP_EPOCH
+
+
+def round_trip_time(
+    block: ReportBlock | DelaySinceLastReceiverReport, *, wall: float
+) -> float | None:
+    """Seconds of round trip by a report on us that came at `wall`.
+
+    None without LSR or LRR, and for a result that no honest report gives (RFC 3550 section 6.4.1,
+    RFC 3611 section 4.5).
+    """
+    if isinstance(block, ReportBlock):
+        last, delay = block.last_sr, block.delay_since_last_sr
+    else:
+        last, delay = block.last_rr, block.delay_since_last_rr
+    if not last:
+        return None
+    arrival = ntp_from_wall(wall) >> 16 & 0xFFFFFFFF
+    trip = (arrival - last - delay) & 0xFFFFFFFF
+    # Clocks that are read a moment apart may make it negative by a little.
+    if trip & 0x80000000:
+        return 0.0 if trip > 0xFFFFFFFF - 655 else None
+    return trip / 65536.0

@@ -1,0 +1,258 @@
+"""The sans-IO contract: what a protocol machine is, and what drives it.
+
+A machine never opens a socket and never reads a clock.  Bytes come in with the flow they came
+on and with `now`; what is to be sent and what has happened are taken out:
+
+    machine.receive(data, flow=flow, now=now)
+    for transmit in machine.transmits():
+        send(transmit)
+    while (event := machine.next_event()) is not None:
+        handle(event)
+    arm(machine.next_timer())
+
+**The drain contract.**  Every change of a machine (`receive`, `connected`, `disconnected`,
+`handle_timer`, or a command) is followed by `transmits()` and by `next_event()` until it returns
+None, before the next change.  A command given while an event is handled belongs to the same
+drain: the loop goes on until both are empty.
+
+**Errors.**  Bytes from a peer never raise out of `receive`: they become an event or close the
+flow.  `LocalProtocolError` is ours: a command that the state does not allow.
+
+**Time and randomness.**  `now` is monotonic seconds.  Where a document needs the time of day
+(certificates, Date, RTCP's NTP time) a second parameter `wall` brings it; nobody derives one from
+the other.  `Entropy` comes in at construction, so that a whole encrypted call is one
+deterministic test.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from softphone.fast_dataclass import quick
+
+__all__ = [
+    "Address",
+    "Entropy",
+    "Flow",
+    "Machine",
+    "MediaTap",
+    "PeerIdentity",
+    "Side",
+    "Tap",
+    "Target",
+    "Timers",
+    "Transmit",
+    "Transport",
+]
+
+Address: TypeAlias = tuple[str, int]
+"""Host (numeric where it names a socket) and port."""
+
+Entropy: TypeAlias = Callable[[int], bytes]
+"""`entropy(n)` gives n random bytes: `secrets.token_bytes` in life, a seeded stream in tests."""
+
+E_co = TypeVar("E_co", covariant=True)
+K = TypeVar("K")
+
+
+class Side(Enum):
+    """Which end of the protocol a machine plays."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Transport(StrEnum):
+    """The transports that SIP is carried on here (RFC 3261 section 18)."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport retransmits, so that the transaction need not."""
+        return self is not Transport.UDP
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """Who the far end of a TLS connection was verified to be.
+
+    `subject` is the certificate's subject as RFC 4514 text; `names` are its identities, prefixed
+    by their kind ("dns:", "ip:", "uri:", "cn:"); `fingerprint` is the SHA-256 of its DER, in hex;
+    `protocol` and `cipher` are the TLS session's; `verdict` says in a word how it was verified
+    ("chain", "pin", "trust-list", "tvs"); `revocation` what is known of its revocation ("good",
+    "undeclared", "unreachable", "invalid", "unchecked"); `relaxations` are sentences that say
+    what was let pass.
+    """
+
+    subject: str
+    names: tuple[str, ...]
+    fingerprint: str
+    protocol: str
+    cipher: str
+    verdict: str = "chain"
+    revocation: str = "unchecked"
+    relaxations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The driver's name for one connection or one UDP association (RFC 5626).
+
+    Equality is by `id`, which is never used twice within a process.
+    """
+
+    id: int
+    transport: Transport = field(compare=False)
+    local: Address = field(compare=False)
+    remote: Address = field(compare=False)
+    identity: PeerIdentity | None = field(default=None, compare=False)
+
+    def __hash__(self) -> int:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place to find or open a flow to.
+
+    `host` is a name or an address; the driver resolves a name to addresses only (the choice of
+    host and port by NAPTR and SRV is made above, by `sip.location`).  `server_name` is the
+    reference identity of the server's certificate (RFC 5922); `credential` names the client
+    certificate and trust settings to use: a flow is shared only by targets that agree in all
+    five fields.
+    """
+
+    transport: Transport
+    host: str
+    port: int
+    server_name: str | None = None
+    credential: str = ""
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Bytes to be sent.  `close` ends the flow once they have been written.
+
+    Empty `data` writes nothing: to a Target it only asks for the flow to be opened.
+    """
+
+    data: bytes = field(repr=False)  # it may hold keys and digests
+    to: Flow | Target
+    close: bool = False
+
+
+class Machine(Protocol[E_co]):
+    """What `softphone.net.driver.driver.drive` runs; see the module's docstring for the
+    contract."""
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
+        """Take bytes: one datagram, or any piece of a stream."""
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
+        """A flow is open: accepted (target None), or opened for `target`."""
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
+        """A flow has ended, or (Target) could not be opened; `reason` None is a clean end."""
+
+    def handle_timer(self, *, now: float) -> None:
+        """Run whatever is due at `now`."""
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline, in O(1), or None."""
+
+    def transmits(self) -> list[Transmit]:
+        """Take out what is to be sent, in order."""
+
+    def next_event(self) -> E_co | None:
+        """Take out the next event, or None."""
+
+
+class Tap(Protocol):
+    """A listener on the wire, given to net and media at construction (diagnostics uses it)."""
+
+    def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
+        """A SIP message, as sent or received, in clear."""
+
+    def datagram(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """A media datagram, as on the wire."""
+
+
+@runtime_checkable
+class MediaTap(Protocol):
+    """What a Tap may have beside: it then hears media with the encryption taken off."""
+
+    def packet(
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """An RTP or RTCP packet in clear: before it is protected, or once it is authentic."""
+
+
+class Timers(Generic[K]):
+    """One heap of deadlines for a whole machine, with lazy deletion.
+
+    A key has at most one deadline.  `set` and `cancel` are O(log n) and O(1); `next` is O(1)
+    amortized: entries that were replaced or canceled are dropped when they surface, and the heap
+    is rebuilt when they outnumber the live ones.  The heap holds numbers only: what a canceled
+    key belongs to is let go at once.
+    """
+
+    __slots__ = ("_count", "_deadlines", "_heap", "_keys")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int]] = []
+        self._deadlines: dict[K, tuple[float, int]] = {}
+        self._keys: dict[int, K] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._deadlines
+
+    def set(self, key: K, deadline: float) -> None:
+        """Set or replace the deadline of `key`."""
+        self.cancel(key)
+        self._count += 1
+        entry = (deadline, self._count)
+        self._deadlines[key] = entry
+        self._keys[self._count] = key
+        heapq.heappush(self._heap, entry)
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._deadlines):
+            self._heap = list(self._deadlines.values())
+            heapq.heapify(self._heap)
+
+    def cancel(self, key: K) -> None:
+        """Forget the deadline of `key`, if there is one."""
+        entry = self._deadlines.pop(key, None)
+        if entry is not None:
+            del self._keys[entry[1]]
+
+    def next(self) -> float | None:
+        """The earliest deadline, or None."""
+        while self._heap:
+            deadline, count = self._heap[0]
+            if count in self._keys:
+                return deadline
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self, now: float) -> K | None:
+        """Take out one key whose deadline is at or before `now`, earliest first, or None."""
+        deadline = self.next()
+        if deadline is None or deadline > now:
+            return None
+        _, count = heapq.heappop(self._heap)
+        key = self._keys.pop(count)
+        del self._deadlines[key]
+        return key

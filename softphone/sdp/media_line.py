@@ -1,0 +1,269 @@
+"""One m-line, as either side sees it: what we want, what is offered, what is agreed (RFC 3264).
+
+The reading of a remote m-line (address, direction, RTCP port) and the writing of ours; the state
+that joins them is `softphone.sdp.offer_answer`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from softphone.events import Direction
+from softphone.fast_dataclass import quick
+from softphone.sans_io import Address
+from softphone.sdp.attributes import Crypto, CryptoLine, RtcpPort
+from softphone.sdp.codecs import (
+    DEFAULT_EVENTS,
+    TELEPHONE_EVENT,
+    Codec,
+    MediaCapability,
+    NegotiatedCodec,
+    TelephoneEvent,
+    codec_attributes,
+)
+from softphone.sdp.description import (
+    Attribute,
+    MalformedDescription,
+    MediaDescription,
+    SessionDescription,
+)
+
+__all__ = [
+    "NOISE",
+    "LocalMedia",
+    "NegotiatedMedia",
+    "OfferedMedia",
+    "both",
+    "event_codec",
+    "may_answer",
+    "media_line",
+    "refused",
+    "remote_address",
+    "remote_bandwidth",
+    "remote_direction",
+    "remote_reports",
+    "remote_rtcp",
+    "stream_attributes",
+]
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Our side of one m-line in an offer or an answer.
+
+    `profile` is None in an answer (the offer's is echoed).  `index` places it on an m-line of
+    its own choosing in a re-offer; None takes the active line of its kind, a removed one, or a
+    new one.  `rtcp_port` None is `port` + 1, and not said.
+    """
+
+    media: str
+    port: int
+    profile: str | None = None
+    direction: Direction = Direction.SENDRECV
+    crypto: tuple[Crypto, ...] = ()
+    rtcp_port: int | None = None
+    rtcp_mux: bool = False
+    index: int | None = None
+    ssrc: int | None = None
+    cname: str | None = None
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """One m-line of a received offer that we could answer.
+
+    `direction` is the most that we may answer, as we see it; `secure` whether the profile is one
+    of SRTP.  `current` says that the line already carries a stream of this session.
+    """
+
+    index: int
+    media: str
+    profile: str
+    remote_address: Address
+    direction: Direction
+    codecs: tuple[NegotiatedCodec, ...]
+    crypto: tuple[CryptoLine, ...] = ()
+    current: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """Whether the profile is RTP/SAVP or RTP/SAVPF."""
+        return "SAVP" in self.profile
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class NegotiatedMedia:
+    """One m-line as agreed; port 0 lines are not in the list of them.
+
+    `remote_address` and `remote_rtcp` are where to send RTP and RTCP; `direction` is ours.
+    `codec` is what we send; `codecs` all that may arrive, `codec` first.  `local_crypto` are the
+    lines that we printed, `remote_crypto` those received.  `remote_hold` says that the other side
+    does not want to receive.  `comfort_noise` is its payload type where both have it.
+    `bandwidth` is what the remote's `b=` line lets us send, in bits a second; `extended_reports`
+    names those that it would like to get (RFC 3611 section 5.1), in lower case.
+    """
+
+    index: int
+    media: str
+    profile: str
+    remote_address: Address
+    remote_rtcp: Address
+    local_port: int
+    direction: Direction
+    codec: NegotiatedCodec
+    codecs: tuple[NegotiatedCodec, ...]
+    telephone_event: TelephoneEvent | None = None
+    comfort_noise: int | None = None
+    ptime_ms: int = 20
+    rtcp_mux: bool = False
+    local_crypto: tuple[Crypto, ...] = ()
+    remote_crypto: tuple[CryptoLine, ...] = ()
+    remote_hold: bool = False
+    bandwidth: int | None = None
+    extended_reports: tuple[str, ...] = ()
+
+
+# The remote's word ------------------------------------------------------------------------------
+
+
+def remote_address(description: SessionDescription, media: MediaDescription) -> Address | None:
+    """Where `media` is to be sent, None without a `c=` line of type IN."""
+    connection = description.connection_of(media)
+    if connection is None or connection.network_type != "IN":
+        return None
+    return (connection.address, media.port)
+
+
+def remote_direction(description: SessionDescription, media: MediaDescription) -> Direction:
+    """The remote's direction; an unspecified address does not receive (RFC 3264 section 8.4)."""
+    direction = description.direction_of(media)
+    connection = description.connection_of(media)
+    if connection is not None and connection.on_hold:
+        return _direction(sends=direction.sends, receives=False)
+    return direction
+
+
+def _direction(*, sends: bool, receives: bool) -> Direction:
+    if sends:
+        return Direction.SENDRECV if receives else Direction.SENDONLY
+    return Direction.RECVONLY if receives else Direction.INACTIVE
+
+
+def both(one: Direction, other: Direction) -> Direction:
+    """The direction that is within both."""
+    return _direction(sends=one.sends and other.sends, receives=one.receives and other.receives)
+
+
+def remote_bandwidth(media: MediaDescription) -> int | None:
+    """Bits a second that the `b=` lines of `media` allow (RFC 3890; RFC 8866 section 5.8)."""
+    factors = {"TIAS": 1, "AS": 1000}
+    given = [line for line in media.bandwidth if line.type in factors]
+    return min((line.value * factors[line.type] for line in given), default=None)
+
+
+def remote_reports(description: SessionDescription, media: MediaDescription) -> tuple[str, ...]:
+    """The names of the extended reports that the remote asks for (RFC 3611 section 5.1).
+
+    What the m-line says takes the place of what the session says; an empty list asks for none.
+    """
+    lines = [one for one in media.attributes if one.name == "rtcp-xr"]
+    lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
+    words = [word for line in lines[:1] for word in (line.value or "").lower().split()]
+    return tuple(dict.fromkeys(word.partition("=")[0] for word in words[:MOST_REPORTS]))
+
+
+MOST_REPORTS = 16
+"""Formats of one list that are read: RFC 3611 has seven."""
+
+
+def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Address:
+    """Where RTCP goes: RTP's own port (RFC 5761), the port said (RFC 3605), or the next one."""
+    host, port = remote
+    if mux:
+        return remote
+    for value in media.values("rtcp"):
+        try:
+            rtcp = RtcpPort.parse(value)
+        except MalformedDescription:
+            break
+        if rtcp.port:
+            return (rtcp.address or host, rtcp.port)
+    return (host, min(port + 1, 65535))
+
+
+def _features(profile: str) -> tuple[bool, bool]:
+    """Whether a profile is secure, and whether it has feedback (RFC 3711, 4585, 5124)."""
+    name = profile.upper()
+    return "SAVP" in name, name.endswith("F")
+
+
+def may_answer(offered: str, answered: str) -> bool:
+    """Whether a profile may answer another: the same, or one with less (CUCM's fallback to RTP).
+
+    Whether less is acceptable is for the security policy to say.
+    """
+    if offered.upper() == answered.upper():
+        return True
+    if answered.upper() not in ("RTP/AVP", "RTP/SAVP", "RTP/AVPF"):
+        return False
+    (secure, feedback), (less_secure, less_feedback) = _features(offered), _features(answered)
+    return less_secure <= secure and less_feedback <= feedback
+
+
+# Our word ---------------------------------------------------------------------------------------
+
+
+@lru_cache(16)
+def event_codec(clock_rate: int) -> Codec:
+    """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
+    # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.
+    number = 101 if clock_rate == 8000 else None
+    return Codec(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
+
+
+NOISE = Codec("CN", 8000, payload_type=13)
+"""Comfort noise (RFC 3389 section 5)."""
+
+
+def stream_attributes(
+    local: LocalMedia, capability: MediaCapability, direction: Direction, *, mux: bool
+) -> list[Attribute]:
+    """Every attribute that belongs to the stream and not to one of its formats."""
+    lines = [Attribute("ptime", str(capability.ptimes_ms[0]))] if local.media == "audio" else []
+    if capability.maxptime_ms is not None:
+        lines.append(Attribute("maxptime", str(capability.maxptime_ms)))
+    lines += [Attribute("crypto", crypto.wire()) for crypto in local.crypto]
+    if local.rtcp_port is not None and local.rtcp_port != local.port + 1:
+        lines.append(Attribute("rtcp", str(local.rtcp_port)))
+    if mux:
+        lines.append(Attribute("rtcp-mux"))
+    if capability.extended_reports:
+        lines.append(Attribute("rtcp-xr", capability.extended_reports))
+    if local.ssrc is not None and local.cname is not None:
+        lines.append(Attribute("ssrc", f"{local.ssrc} cname:{local.cname}"))
+    lines.append(Attribute(direction.value))
+    return lines
+
+
+def media_line(
+    local: LocalMedia, profile: str, codecs: Sequence[tuple[Codec, int]], rest: Sequence[Attribute]
+) -> MediaDescription:
+    """An m-line of ours with its formats, and then its other attributes."""
+    formats = [line for codec, number in codecs for line in codec_attributes(codec, number)]
+    return MediaDescription(
+        media=local.media,
+        port=local.port,
+        protocol=profile,
+        formats=tuple(str(number) for _, number in codecs),
+        attributes=(*formats, *rest),
+    )
+
+
+def refused(media: MediaDescription) -> MediaDescription:
+    """The same m-line with port 0: refused or removed."""
+    return MediaDescription(media.media, 0, media.protocol, media.formats)

@@ -1,0 +1,475 @@
+"""Offer and answer (RFC 3264): one `Session` a call leg.
+
+It decides about m-lines, formats, directions, ports and payload types.  It carries crypto lines
+and judges none; it opens no port and knows no policy: whoever drives it says, for each m-line
+that it wants, with which port, profile and crypto lines.
+
+    offering:   description = session.offer([LocalMedia(...)])
+                media = session.receive_answer(answer)            # or session.rollback()
+    answering:  offered = session.receive_offer(offer)
+                chosen = session.choose(offered)
+                description = session.answer({line.index: LocalMedia(...) for line in chosen})
+                session.negotiated                                # or session.undo()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.sdp.attributes import read_crypto
+from softphone.sdp.codecs import (
+    DEFAULT_EVENTS,
+    Codec,
+    Format,
+    MediaCapability,
+    NegotiatedCodec,
+    PayloadTypes,
+    TelephoneEvent,
+    common_codecs,
+    packet_time,
+    read_formats,
+)
+from softphone.sdp.description import (
+    Connection,
+    MediaDescription,
+    Origin,
+    SessionDescription,
+)
+from softphone.sdp.media_line import (
+    NOISE,
+    LocalMedia,
+    NegotiatedMedia,
+    OfferedMedia,
+    both,
+    event_codec,
+    may_answer,
+    media_line,
+    refused,
+    remote_address,
+    remote_bandwidth,
+    remote_direction,
+    remote_reports,
+    remote_rtcp,
+    stream_attributes,
+)
+
+__all__ = [
+    "AnswerMismatch",
+    "Session",
+    "prefer_secure",
+]
+
+
+class AnswerMismatch(SoftphoneError):
+    """An answer does not fit the offer that it answers; the sentence says how."""
+
+
+Worth: TypeAlias = Callable[[OfferedMedia], int | None]
+
+
+def prefer_secure(line: OfferedMedia) -> int:
+    """The default worth of an offered line: SRTP profiles before clear ones."""
+    return 1 if line.secure else 0
+
+
+# The session ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnOffer:
+    """An offer of ours that waits: what was printed and what each line is for us."""
+
+    description: SessionDescription
+    placed: Mapping[int, LocalMedia]
+
+
+@dataclass(frozen=True, slots=True)
+class _TheirOffer:
+    """An offer of theirs that waits for our answer."""
+
+    description: SessionDescription
+    usable: Mapping[int, OfferedMedia]
+
+
+_Agreed: TypeAlias = tuple[SessionDescription | None, tuple[NegotiatedMedia, ...]]
+"""Our description and the streams of a completed exchange; the remote's is not kept."""
+
+
+class Session:
+    """The offer/answer state of one call leg (RFC 3264).
+
+    `address` is our own address in `o=` and `c=` lines and may be set between offers.
+    `session_id` should be unique on this host (RFC 8866 section 5.2), below 2^62.
+    """
+
+    def __init__(
+        self,
+        capabilities: Sequence[MediaCapability],
+        *,
+        address: str,
+        session_id: int,
+        username: str = "-",
+        session_name: str = "-",
+    ) -> None:
+        self.address = address
+        self._capabilities = {capability.media: capability for capability in capabilities}
+        self._numbers = {media: PayloadTypes() for media in self._capabilities}
+        self._username, self._session_id = username, str(session_id)
+        self._session_name = session_name
+        self._sent: SessionDescription | None = None
+        self._local: SessionDescription | None = None
+        self._negotiated: tuple[NegotiatedMedia, ...] = ()
+        self._before: _Agreed | None = None
+        self._pending: _OwnOffer | _TheirOffer | None = None
+
+    @property
+    def negotiated(self) -> tuple[NegotiatedMedia, ...]:
+        """The streams agreed by the last completed exchange, in the order of their m-lines."""
+        return self._negotiated
+
+    @property
+    def local(self) -> SessionDescription | None:
+        """Our description of the last completed exchange."""
+        return self._local
+
+    @property
+    def offer_pending(self) -> bool:
+        """Whether an offer, ours or theirs, waits for its answer."""
+        return self._pending is not None
+
+    def rollback(self) -> None:
+        """Forget the pending offer: it was refused (488, 491) or withdrawn; all stays as it was."""
+        self._pending = None
+
+    def undo(self) -> None:
+        """Take the last completed exchange back, once: our answer was judged and never sent.
+
+        Raises LocalProtocolError while an offer is pending, or when there is nothing to undo.
+        """
+        self._demand_idle()
+        if self._before is None:
+            raise LocalProtocolError("there is no exchange to take back")
+        (self._local, self._negotiated), self._before = self._before, None
+
+    # Offering -----------------------------------------------------------------------------------
+
+    def offer(self, media: Sequence[LocalMedia]) -> SessionDescription:
+        """Make an offer: initial, delayed, or a re-offer (m-lines keep their places; 8).
+
+        Raises LocalProtocolError while an offer is pending, when `media` names no capability, or
+        when two of them want the same line.
+        """
+        self._demand_idle()
+        placed = self._place(media)
+        slots = self._local.media if self._local else ()
+        lines = [
+            self._offer_line(placed[index]) if index in placed else refused(slots[index])
+            for index in range(max(len(slots), len(placed), *(i + 1 for i in placed)))
+        ]
+        description = self._describe(lines)
+        self._pending = _OwnOffer(description, placed)
+        return description
+
+    def _demand_idle(self) -> None:
+        if self._pending is not None:
+            raise LocalProtocolError("an offer is pending: answer it or roll it back first")
+
+    def _place(self, media: Sequence[LocalMedia]) -> dict[int, LocalMedia]:
+        """Give every stream its m-line: its own, the active one of its kind, a free or new one."""
+        slots = self._local.media if self._local else ()
+        active = {line.index: line.media for line in self._negotiated}
+        free = [i for i, slot in enumerate(slots) if slot.port == 0 and i not in active]
+        placed: dict[int, LocalMedia] = {}
+        following = len(slots)
+        for local in sorted(media, key=lambda local: local.index is None):
+            if local.media not in self._capabilities:
+                raise LocalProtocolError(f"there is no capability for {local.media}")
+            index = local.index
+            if index is None:
+                mine = (i for i, kind in active.items() if kind == local.media and i not in placed)
+                index = next(mine, None)
+            if index is None:
+                index = next((i for i in free if i not in placed), following)
+            if index in placed or index > following:
+                raise LocalProtocolError(f"m-line {index} cannot be taken")
+            following = max(following, index + 1)
+            placed[index] = local
+        return dict(sorted(placed.items()))
+
+    def _offer_line(self, local: LocalMedia) -> MediaDescription:
+        capability = self._capabilities[local.media]
+        codecs = list(capability.codecs)
+        if capability.telephone_event:
+            rates = dict.fromkeys(codec.clock_rate for codec in capability.codecs)
+            codecs += [event_codec(rate) for rate in rates]
+        if capability.comfort_noise:
+            codecs.append(NOISE)
+        numbers = self._numbers[local.media]
+        numbered = [(codec, numbers.assign(codec)) for codec in codecs]
+        taken = [(codec, number) for codec, number in numbered if number is not None]
+        rest = stream_attributes(local, capability, local.direction, mux=local.rtcp_mux)
+        return media_line(local, local.profile or capability.profiles[0], taken, rest)
+
+    def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
+        """A description with the version of the last one sent, or the next if it differs (8)."""
+        last, sent = (self._sent.origin.session_version, self._sent) if self._sent else (0, None)
+        description = self._version(last if sent else 1, media)
+        if sent is not None and description != sent:
+            description = self._version(last + 1, media)
+        self._sent = description
+        return description
+
+    def _version(self, number: int, media: Sequence[MediaDescription]) -> SessionDescription:
+        family = "IP6" if ":" in self.address else "IP4"
+        return SessionDescription(
+            origin=Origin(
+                self._username, self._session_id, number, address_type=family, address=self.address
+            ),
+            media=tuple(media),
+            session_name=self._session_name,
+            connection=Connection(self.address, family),
+        )
+
+    def receive_answer(
+        self, description: SessionDescription, *, final: bool = True
+    ) -> tuple[NegotiatedMedia, ...]:
+        """Match an answer with our offer.  `final` False is early: the offer stays pending.
+
+        Raises AnswerMismatch (the offer stays pending: then `rollback`), LocalProtocolError when
+        there is no offer of ours.
+        """
+        offer = self._pending
+        if not isinstance(offer, _OwnOffer):
+            raise LocalProtocolError("there is no offer of ours to be answered")
+        ours = offer.description.media
+        if len(description.media) != len(ours):
+            raise AnswerMismatch(
+                f"the answer has {len(description.media)} m-lines and the offer {len(ours)}"
+            )
+        agreed = []
+        for index, (mine, theirs) in enumerate(zip(ours, description.media, strict=True)):
+            if theirs.media != mine.media:
+                raise AnswerMismatch(f"m-line {index} of the answer is not {mine.media}")
+            if theirs.port:
+                agreed.append(self._match(index, offer, description))
+        if final:
+            self._commit(offer.description, agreed)
+        return tuple(agreed)
+
+    def _match(
+        self, index: int, offer: _OwnOffer, description: SessionDescription
+    ) -> NegotiatedMedia:
+        theirs, local = description.media[index], offer.placed.get(index)
+        if local is None:
+            raise AnswerMismatch(f"m-line {index} was removed and the answer takes it up")
+        profile = offer.description.media[index].protocol
+        if not may_answer(profile, theirs.protocol):
+            raise AnswerMismatch(f"m-line {index} answers {profile} with {theirs.protocol}")
+        remote = remote_address(description, theirs)
+        codecs = self._codecs(theirs, assign=False)
+        if remote is None or not codecs:
+            what = "a codec that we offered" if remote else "a c= line that holds for it"
+            raise AnswerMismatch(f"m-line {index} of the answer has not {what}")
+        direction = both(local.direction, remote_direction(description, theirs).reversed)
+        offered = OfferedMedia(
+            index, theirs.media, theirs.protocol, remote, direction, codecs, read_crypto(theirs)
+        )
+        return self._agreed(offered, theirs, local, description)
+
+    # Answering ----------------------------------------------------------------------------------
+
+    def receive_offer(self, description: SessionDescription) -> tuple[OfferedMedia, ...]:
+        """Take an offer; every m-line that could be answered comes back, maybe none.
+
+        Fewer m-lines than before are taken as removed: a server that joins another far end to the
+        call sends that one's.  Raises LocalProtocolError while an offer is pending.
+        """
+        self._demand_idle()
+        found = [self._offered(index, description) for index in range(len(description.media))]
+        usable = {line.index: line for line in found if line is not None}
+        self._pending = _TheirOffer(description, usable)
+        return tuple(usable.values())
+
+    def _offered(self, index: int, description: SessionDescription) -> OfferedMedia | None:
+        media = description.media[index]
+        capability = self._capabilities.get(media.media)
+        remote = remote_address(description, media)
+        if capability is None or remote is None or not media.port:
+            return None
+        if media.protocol.upper() not in capability.profiles:
+            return None
+        codecs = self._codecs(media, assign=True)
+        if not codecs:
+            return None
+        return OfferedMedia(
+            index=index,
+            media=media.media,
+            profile=media.protocol,
+            remote_address=remote,
+            direction=remote_direction(description, media).reversed,
+            codecs=codecs,
+            crypto=read_crypto(media),
+            current=any(
+                line.index == index and line.media == media.media for line in self._negotiated
+            ),
+        )
+
+    def choose(
+        self, offered: Sequence[OfferedMedia], *, worth: Worth = prefer_secure
+    ) -> tuple[OfferedMedia, ...]:
+        """One line for each kind of media: the worthiest, then the current, then the first.
+
+        `worth` None leaves a line out: the floor above refuses what its policy forbids.
+        """
+        best: dict[str, tuple[tuple[int, bool, int], OfferedMedia]] = {}
+        for line in offered:
+            value = worth(line)
+            if value is None:
+                continue
+            rank = (value, line.current, -line.index)
+            if line.media not in best or rank > best[line.media][0]:
+                best[line.media] = (rank, line)
+        chosen = [line for _, line in best.values()]
+        return tuple(sorted(chosen, key=lambda line: line.index))
+
+    def answer(self, media: Mapping[int, LocalMedia]) -> SessionDescription:
+        """Answer the offer received: every m-line, those not in `media` with port 0 (6).
+
+        Raises LocalProtocolError without an offer, or when an index was not offered as usable.
+        """
+        offer = self._pending
+        if not isinstance(offer, _TheirOffer):
+            raise LocalProtocolError("there is no offer to answer")
+        unknown = media.keys() - offer.usable.keys()
+        if unknown:
+            raise LocalProtocolError(f"m-lines {sorted(unknown)} cannot be answered")
+        for index, local in media.items():
+            if local.media != offer.usable[index].media:
+                raise LocalProtocolError(f"m-line {index} is not {local.media}")
+        agreed = {
+            index: self._agreed(
+                offer.usable[index], offer.description.media[index], local, offer.description
+            )
+            for index, local in sorted(media.items())
+        }
+        lines = [
+            self._answer_line(agreed[index], media[index]) if index in agreed else refused(theirs)
+            for index, theirs in enumerate(offer.description.media)
+        ]
+        description = self._describe(lines)
+        self._commit(description, list(agreed.values()))
+        return description
+
+    def _answer_line(self, agreed: NegotiatedMedia, local: LocalMedia) -> MediaDescription:
+        """One codec, so that the remote does not change it behind our back, and its events."""
+        codec = agreed.codec
+        mine = Codec(
+            codec.name,
+            codec.clock_rate,
+            codec.channels,
+            fmtp=codec.receive_fmtp,
+            feedback=codec.feedback,
+        )
+        codecs = [(mine, codec.receive_payload_type)]
+        if agreed.telephone_event is not None:
+            events = agreed.telephone_event
+            codecs.append((event_codec(events.clock_rate), events.receive_payload_type))
+        if agreed.comfort_noise is not None:
+            codecs.append((NOISE, agreed.comfort_noise))
+        capability = self._capabilities[local.media]
+        rest = stream_attributes(local, capability, agreed.direction, mux=agreed.rtcp_mux)
+        return media_line(local, agreed.profile, codecs, rest)
+
+    # Both ---------------------------------------------------------------------------------------
+
+    def _codecs(self, media: MediaDescription, *, assign: bool) -> tuple[NegotiatedCodec, ...]:
+        """The codecs both have, in the remote's order; `assign` takes its numbers for ours."""
+        capability, numbers = self._capabilities[media.media], self._numbers[media.media]
+        found = []
+        for codec, fmt in common_codecs(capability, read_formats(media)):
+            mine = numbers.assign(codec, fmt.payload_type) if assign else numbers.current(codec)
+            if mine is None:
+                continue
+            found.append(
+                NegotiatedCodec(
+                    name=codec.name,
+                    clock_rate=codec.clock_rate,
+                    channels=codec.channels,
+                    send_payload_type=fmt.payload_type,
+                    receive_payload_type=mine,
+                    fmtp=fmt.fmtp,
+                    receive_fmtp=codec.fmtp,
+                    feedback=tuple(value for value in codec.feedback if value in fmt.feedback),
+                )
+            )
+        return tuple(found)
+
+    def _events(
+        self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
+    ) -> TelephoneEvent | None:
+        """Telephone events at the codec's clock rate, or at the only rate that there is."""
+        if not self._capabilities[media.media].telephone_event:
+            return None
+        formats = [fmt for fmt in read_formats(media) if fmt.telephone_event]
+        formats.sort(key=lambda fmt: fmt.clock_rate != codec.clock_rate)
+        for fmt in formats:
+            mine = self._event_number(media.media, fmt, assign=assign)
+            if mine is not None:
+                return TelephoneEvent(
+                    fmt.clock_rate, fmt.payload_type, mine, fmt.fmtp or DEFAULT_EVENTS
+                )
+        return None
+
+    def _noise(
+        self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
+    ) -> int | None:
+        """Comfort noise for a codec of its clock rate, where both have it."""
+        capability, numbers = self._capabilities[media.media], self._numbers[media.media]
+        if not capability.comfort_noise or codec.clock_rate != NOISE.clock_rate:
+            return None
+        numbered = [(f.name.upper(), f.clock_rate, f.payload_type) for f in read_formats(media)]
+        if (NOISE.name, NOISE.clock_rate, NOISE.payload_type) not in numbered:
+            return None
+        return numbers.assign(NOISE) if assign else numbers.current(NOISE)
+
+    def _event_number(self, media: str, fmt: Format, *, assign: bool) -> int | None:
+        numbers, codec = self._numbers[media], event_codec(fmt.clock_rate)
+        return numbers.assign(codec, fmt.payload_type) if assign else numbers.current(codec)
+
+    def _agreed(
+        self,
+        line: OfferedMedia,
+        theirs: MediaDescription,
+        local: LocalMedia,
+        description: SessionDescription,
+    ) -> NegotiatedMedia:
+        mux = local.rtcp_mux and theirs.has("rtcp-mux")
+        assign = isinstance(self._pending, _TheirOffer)
+        return NegotiatedMedia(
+            index=line.index,
+            media=line.media,
+            profile=line.profile,
+            remote_address=line.remote_address,
+            remote_rtcp=remote_rtcp(theirs, line.remote_address, mux=mux),
+            local_port=local.port,
+            direction=both(local.direction, line.direction),
+            codec=line.codecs[0],
+            codecs=line.codecs[:1] if assign else line.codecs,
+            telephone_event=self._events(theirs, line.codecs[0], assign=assign),
+            comfort_noise=self._noise(theirs, line.codecs[0], assign=assign),
+            ptime_ms=packet_time(self._capabilities[line.media], theirs),
+            rtcp_mux=mux,
+            local_crypto=local.crypto,
+            remote_crypto=line.crypto,
+            remote_hold=not remote_direction(description, theirs).receives,
+            bandwidth=remote_bandwidth(theirs),
+            extended_reports=remote_reports(description, theirs),
+        )
+
+    def _commit(self, local: SessionDescription, agreed: Sequence[NegotiatedMedia]) -> None:
+        self._before = (self._local, self._negotiated)
+        self._local, self._negotiated = local, tuple(agreed)
+        self._pending = None

@@ -1,0 +1,84 @@
+"""What answers the challenges of 401 and 407 responses, whatever the scheme (RFC 3261 22).
+
+`softphone.sip.auth.digest_client.DigestSession` and `softphone.sip.auth.bearer.BearerSession` do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from softphone.sip.message import Request, Response
+
+__all__ = ["AuthenticationRefused", "Authenticator", "WaitingRoom"]
+
+
+class Waiter(Protocol):
+    """A request that waits."""
+
+    def renewed(self, *, now: float) -> None:
+        """There are new credentials."""
+
+    def lost(self, *, now: float) -> None:
+        """There will be none."""
+
+
+class WaitingRoom:
+    """Those who wait for the new credentials of one user agent."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[Waiter, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def enter(self, waiter: Waiter) -> None:
+        """Wait."""
+        self._waiters[waiter] = None
+
+    def leave(self, waiter: Waiter) -> None:
+        """Wait no longer."""
+        self._waiters.pop(waiter, None)
+
+    def release(self, *, now: float) -> None:
+        """There are new credentials: everybody tries again."""
+        for waiter in self._take_out():
+            waiter.renewed(now=now)
+
+    def dismiss(self, *, now: float) -> None:
+        """There will be none: everybody lives with the refusal."""
+        for waiter in self._take_out():
+            waiter.lost(now=now)
+
+    def _take_out(self) -> tuple[Waiter, ...]:
+        waiters = tuple(self._waiters)
+        self._waiters.clear()
+        return waiters
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRefused:
+    """Why a challenge is not answered: one sentence for the user, never with a secret.
+
+    `renewal` is where to wait for new credentials, None where none are on the way.
+    """
+
+    reason: str
+    renewal: WaitingRoom | None = field(default=None, compare=False, repr=False)
+
+
+class Authenticator(Protocol):
+    """Credentials of one user agent, for all of its requests."""
+
+    @property
+    def refusal(self) -> AuthenticationRefused | None:
+        """Why the latest challenge was not answered; None when it was."""
+
+    def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
+        """The request again with credentials, or why not."""
+
+    def prepare(self, request: Request) -> Request:
+        """A new request with the credentials that are known to be wanted."""
+
+    def confirm(self, request: Request, response: Response) -> None:
+        """`request` got another answer than a challenge."""

@@ -1,0 +1,410 @@
+"""Digest authentication, the client's side of it (RFC 7616, 8760, 3261 22).
+
+`Challenge` is one challenge as received; `DigestSession` answers the challenges of 401 and 407
+responses for one user agent and remembers its nonces.  The arithmetic is
+`softphone.sip.auth.digest_algorithm`, the server's side `softphone.sip.auth.digest_server`.  There
+is no userhash here (RFC 8760 does not bring it to SIP) and no Basic scheme (RFC 3261 section 22
+forbids it).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeAlias
+
+from softphone.sans_io import Entropy
+from softphone.security import KeyMaterial
+from softphone.sip.auth.authenticator import AuthenticationRefused
+from softphone.sip.auth.digest_algorithm import DigestAlgorithm, DigestInput, digest_response, ha1
+from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
+
+__all__ = [
+    "AuthenticationRefused",
+    "Challenge",
+    "Credentials",
+    "DigestAlgorithm",
+    "DigestRole",
+    "DigestSession",
+]
+
+MAXIMUM_CHALLENGES = 16
+"""Challenges of one response that are looked at; a response with more is not honest."""
+MAXIMUM_REALMS = 32
+"""Realms whose nonces one session remembers."""
+MAXIMUM_ROUNDS = 4
+"""Challenges in a row that one request (by Call-ID and method) answers without a success."""
+MAXIMUM_TRACKED = 256
+"""Requests whose rounds are counted at once."""
+
+
+class DigestRole(Enum):
+    """Who challenges: the header names of RFC 3261 section 22.2 and 22.3."""
+
+    USER_AGENT = ("WWW-Authenticate", "Authorization", "Authentication-Info", 401)
+    PROXY = ("Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info", 407)
+
+    @property
+    def challenge_header(self) -> str:
+        """The header field that carries the challenge."""
+        return self.value[0]
+
+    @property
+    def credentials_header(self) -> str:
+        """The header field that carries the answer."""
+        return self.value[1]
+
+    @property
+    def information_header(self) -> str:
+        """The header field that carries nextnonce and rspauth."""
+        return self.value[2]
+
+    @property
+    def status(self) -> int:
+        """The status code of the challenge."""
+        return self.value[3]
+
+    def credentials_of(self, request: Request) -> tuple[AuthValue, ...]:
+        """The credentials of this role that a request carries."""
+        proxy = self is DigestRole.PROXY
+        return request.proxy_authorizations if proxy else request.authorizations
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one user answers challenges with.
+
+    `realm` None answers any realm; `algorithms` is what may be answered at all (local policy of
+    RFC 8760 section 2.4), each with its "-sess" variant; the strongest that is offered is taken.
+    The password is UTF-8.
+    """
+
+    username: str
+    password: KeyMaterial
+    realm: str | None = None
+    algorithms: tuple[DigestAlgorithm, ...] = tuple(DigestAlgorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One challenge as received (RFC 7616 section 3.3).
+
+    `algorithm` is None for one that we do not know; `qop` is empty where the parameter is missing
+    (RFC 2069); `domain` is not kept, SIP ignores it.
+    """
+
+    realm: str
+    nonce: str
+    algorithm: DigestAlgorithm | None = DigestAlgorithm.MD5
+    qop: tuple[str, ...] = ()
+    opaque: str | None = None
+    stale: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Challenge | None:
+        """Read one header field value; None when it is not a well-formed Digest challenge."""
+        try:
+            value = AuthValue.parse(text)
+        except MalformedMessage:
+            return None
+        realm, nonce = value.parameter("realm"), value.parameter("nonce")
+        if value.scheme.lower() != "digest" or realm is None or not nonce:
+            return None
+        name = (value.parameter("algorithm") or "MD5").lower()
+        options = (value.parameter("qop") or "").lower().split(",")
+        return cls(
+            realm=realm,
+            nonce=nonce,
+            algorithm=next((known for known in DigestAlgorithm if known.lower() == name), None),
+            qop=tuple(option.strip() for option in options if option.strip()),
+            opaque=value.parameter("opaque"),
+            stale=(value.parameter("stale") or "").lower() == "true",
+        )
+
+    @property
+    def chosen_qop(self) -> str | None:
+        """The qop that we answer with: "auth", else "auth-int", None for RFC 2069."""
+        return next((option for option in ("auth", "auth-int") if option in self.qop), None)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether algorithm and qop are ones that we can calculate."""
+        return self.algorithm is not None and (not self.qop or self.chosen_qop is not None)
+
+
+# The client -------------------------------------------------------------------------------------
+
+
+Protection: TypeAlias = tuple[DigestRole, str]
+"""What credentials are for: who challenges, and its realm (RFC 3261 section 22.1)."""
+
+
+@dataclass(slots=True)
+class _Nonce:
+    """A nonce in use.
+
+    The cnonce stays the same for the life of the nonce, which is what "-sess" wants (RFC 7616
+    section 3.4.2) and what the count makes harmless.  `places` are the To URIs challenged.
+    """
+
+    challenge: Challenge
+    algorithm: DigestAlgorithm
+    credentials: Credentials
+    cnonce: str
+    places: set[str]
+    count: int = 0
+
+    def answer(self, request: Request) -> str:
+        """The next credentials header field value for `request`."""
+        self.count += 1
+        challenge, qop = self.challenge, self.challenge.chosen_qop
+        given = self._input(request.method, str(request.uri), request.body)
+        parameters = [
+            ("username", self.credentials.username),
+            ("realm", challenge.realm),
+            ("nonce", challenge.nonce),
+            ("uri", given.uri),
+            ("response", digest_response(self._stored(), given)),
+            ("algorithm", self.algorithm.value),
+        ]
+        if challenge.opaque is not None:
+            parameters.append(("opaque", challenge.opaque))
+        if qop is not None:
+            parameters += [("qop", qop), ("nc", f"{self.count:08x}")]
+        if qop is not None or self.algorithm.session:
+            parameters.append(("cnonce", self.cnonce))
+        return str(AuthValue("Digest", tuple(parameters)))
+
+    def proves(self, information: AuthValue, body: bytes, uri: str) -> bool:
+        """Whether rspauth shows that the server knows the password (RFC 7616 section 3.5)."""
+        proof = information.parameter("rspauth")
+        if proof is None:
+            return True
+        expected = digest_response(self._stored(), self._input("", uri, body))
+        return hmac.compare_digest(expected.encode(), proof.lower().encode())
+
+    def _input(self, method: str, uri: str, body: bytes) -> DigestInput:
+        return DigestInput(
+            self.algorithm,
+            method,
+            uri,
+            self.challenge.nonce,
+            self.cnonce,
+            self.count,
+            self.challenge.chosen_qop,
+            body,
+        )
+
+    def _stored(self) -> str:
+        mine = self.credentials
+        return ha1(self.algorithm, mine.username, self.challenge.realm, mine.password)
+
+
+class DigestSession:
+    """The digest state of one user agent: nonces by realm, answers, and the bound on loops.
+
+    One session serves every request of an endpoint.  `fips` refuses MD5 whatever the credentials
+    allow.  A request that is sent again needs a new CSeq number and a new branch: those are the
+    caller's (RFC 3261 section 22.2).  An ACK to a 2xx copies the credentials of its INVITE
+    (section 22.1), also by the caller.
+    """
+
+    def __init__(
+        self, credentials: Iterable[Credentials] = (), *, entropy: Entropy, fips: bool = False
+    ) -> None:
+        self._credentials = tuple(credentials)
+        self._entropy = entropy
+        self._fips = fips
+        self._nonces: OrderedDict[Protection, _Nonce] = OrderedDict()
+        self._rounds: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self.refusal: AuthenticationRefused | None = None
+        """Why the latest challenge was not answered; None when it was."""
+
+    def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
+        """The request again, with credentials for every challenge of a 401 or 407 `response`.
+
+        `request` is the one that was answered, with the credentials that it carried.  Refused
+        when no challenge can be answered under the policy, when credentials for the same realm
+        were just rejected, or after four rounds.
+        """
+        found = self._authorize(request, response)
+        self.refusal = found if isinstance(found, AuthenticationRefused) else None
+        if self.refusal is not None:
+            self._rounds.pop((request.call_id, request.method), None)
+        return found
+
+    def _authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
+        offered = _challenges(response)
+        if not offered:
+            return AuthenticationRefused(f"the {response.status} holds no Digest challenge")
+        if self._next_round(request) > MAXIMUM_ROUNDS:
+            return AuthenticationRefused("the server keeps asking for new credentials")
+        carried = _carried(request)
+        refusals: list[AuthenticationRefused] = []
+        answered: list[Protection] = []
+        for protection, challenges in offered.items():
+            if _rejected(carried.get(protection), challenges):
+                return AuthenticationRefused(
+                    f"{_shown(protection)} did not accept the user name and password"
+                )
+            refusal = self._adopt(protection, challenges, str(request.to.uri))
+            if refusal is None:
+                answered.append(protection)
+            else:
+                refusals.append(refusal)
+        if not answered:
+            return refusals[0]
+        known = [one for one in carried if one in self._nonces and one not in answered]
+        return self._with_answers(request, [*known, *answered])
+
+    def prepare(self, request: Request) -> Request:
+        """A new request with credentials for the realms that are known, to save a round trip.
+
+        Proxy realms go on every request but ACK and CANCEL; those of user agents only where the
+        To URI is one that was challenged before (RFC 3261 section 22.2).
+        """
+        if request.method in ("ACK", "CANCEL"):
+            return request
+        place = str(request.to.uri)
+        return self._with_answers(
+            request,
+            [
+                (role, realm)
+                for (role, realm), nonce in self._nonces.items()
+                if nonce.challenge.chosen_qop is not None
+                and (role is DigestRole.PROXY or place in nonce.places)
+            ],
+        )
+
+    def confirm(self, request: Request, response: Response) -> None:
+        """Take note that `request` got another answer than 401 or 407, and of its nextnonce.
+
+        A nextnonce counts only in a 2xx whose rspauth, if any, is right (RFC 7616 section 3.5).
+        """
+        if response.status in (401, 407) or not response.final:
+            return
+        self._rounds.pop((request.call_id, request.method), None)
+        if not response.success:
+            return
+        for role in DigestRole:
+            text = response.headers.get(role.information_header)
+            mine = [one for one in _carried(request) if one[0] is role and one in self._nonces]
+            # Authentication-Info names no realm, so that it can be for one only.
+            if text is not None and len(mine) == 1:
+                self._inform(self._nonces[mine[0]], text, request, response)
+
+    def _inform(self, nonce: _Nonce, text: str, request: Request, response: Response) -> None:
+        try:
+            information = AuthValue.parse_info(text)
+        except MalformedMessage:
+            return
+        following = information.parameter("nextnonce")
+        if not following or following == nonce.challenge.nonce:
+            return
+        # Another request may have moved the count on; then the proof cannot be checked any more.
+        latest = any(
+            value.parameter("nc") == f"{nonce.count:08x}"
+            and value.parameter("nonce") == nonce.challenge.nonce
+            for value in _carried(request).values()
+        )
+        if latest and nonce.proves(information, response.body, str(request.uri)):
+            nonce.challenge = replace(nonce.challenge, nonce=following)
+            nonce.cnonce = self._entropy(16).hex()
+            nonce.count = 0
+
+    def _next_round(self, request: Request) -> int:
+        key = (request.call_id, request.method)
+        rounds = self._rounds.pop(key, 0) + 1
+        self._rounds[key] = rounds
+        while len(self._rounds) > MAXIMUM_TRACKED:
+            self._rounds.popitem(last=False)
+        return rounds
+
+    def _adopt(
+        self, protection: Protection, challenges: list[Challenge], place: str
+    ) -> AuthenticationRefused | None:
+        """Keep the strongest challenge that may be answered, or say why there is none."""
+        mine = [one for one in self._credentials if one.realm in (protection[1], None)]
+        if not mine:
+            return AuthenticationRefused(f"there are no credentials for {_shown(protection)}")
+        credentials = next((one for one in mine if one.realm is not None), mine[0])
+        allowed = [one for one in challenges if self._may_answer(one, credentials)]
+        if not allowed:
+            names = ", ".join(one.algorithm.value for one in challenges if one.algorithm)
+            return AuthenticationRefused(
+                f"{_shown(protection)} offers {names or 'no algorithm that is known'}; "
+                "policy, or this process, allows none of it"
+            )
+        chosen = max(allowed, key=lambda one: one.algorithm.strength if one.algorithm else 0)
+        previous = self._nonces.pop(protection, None)
+        places = set() if previous is None or len(previous.places) > 64 else previous.places
+        self._nonces[protection] = _Nonce(
+            chosen,
+            chosen.algorithm or DigestAlgorithm.MD5,
+            credentials,
+            self._entropy(16).hex(),
+            places | {place},
+        )
+        while len(self._nonces) > MAXIMUM_REALMS:
+            self._nonces.popitem(last=False)
+        return None
+
+    def _may_answer(self, challenge: Challenge, credentials: Credentials) -> bool:
+        algorithm = challenge.algorithm
+        if algorithm is None or not challenge.answerable:
+            return False
+        # A "-sess" variant is as strong as its base, so that it is allowed along with it.
+        allowed = {one.strength for one in credentials.algorithms}
+        if algorithm.strength not in allowed or (self._fips and algorithm.strength == 1):
+            return False
+        return algorithm.available
+
+    def _with_answers(self, request: Request, protections: list[Protection]) -> Request:
+        for role in DigestRole:
+            values = [self._nonces[one].answer(request) for one in protections if one[0] is role]
+            if values:
+                request = request.with_header(role.credentials_header, *values)
+        return request
+
+
+def _challenges(response: Response) -> dict[Protection, list[Challenge]]:
+    """The Digest challenges by realm; a 401 may hold both kinds (RFC 3261 section 22.3)."""
+    found: dict[Protection, list[Challenge]] = {}
+    for role in DigestRole:
+        for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
+            challenge = Challenge.parse(text)
+            if challenge is not None:
+                found.setdefault((role, challenge.realm), []).append(challenge)
+    return found
+
+
+def _carried(request: Request) -> dict[Protection, AuthValue]:
+    """The Digest credentials that a request carries."""
+    found: dict[Protection, AuthValue] = {}
+    for role in DigestRole:
+        for value in role.credentials_of(request):
+            realm = value.parameter("realm")
+            if value.scheme.lower() == "digest" and realm is not None:
+                found[role, realm] = value
+    return found
+
+
+def _rejected(carried: AuthValue | None, challenges: list[Challenge]) -> bool:
+    """Whether these challenges say that the credentials themselves were wrong.
+
+    A server that forgot a nonce should say stale, but some do not: only a nonce's first use, or a
+    challenge that names the very same nonce, shows that the password is what was not accepted.
+    """
+    if carried is None or any(challenge.stale for challenge in challenges):
+        return False
+    first_use = carried.parameter("nc") in (None, "00000001")
+    nonce = carried.parameter("nonce")
+    return first_use or any(challenge.nonce == nonce for challenge in challenges)
+
+
+def _shown(protection: Protection) -> str:
+    """The realm for a sentence: it is the server's text, so it is quoted and cut."""
+    return f"realm {protection[1][:64]!r}"

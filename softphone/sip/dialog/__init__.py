@@ -1,0 +1,20 @@
+"""softphone.sip.dialog."""
+
+from __future__ import annotations
+
+from softphone.sip.dialog.dialog import Dialog, leading_route
+from softphone.sip.dialog.initial_request import complete_request, initial_request
+from softphone.sip.dialog.invitation import Invitation, ReferRequest, SubscribeRequest
+from softphone.sip.dialog.table import DialogOwner, DialogTable
+
+__all__ = [
+    "Dialog",
+    "DialogOwner",
+    "DialogTable",
+    "Invitation",
+    "ReferRequest",
+    "SubscribeRequest",
+    "complete_request",
+    "initial_request",
+    "leading_route",
+]

@@ -1,0 +1,62 @@
+"""softphone.sip.event_packages."""
+
+from __future__ import annotations
+
+from softphone.sip.event_packages.cisco_remotecc import (
+    DialogName,
+    RemoteRequest,
+    dialog_named,
+    first_requests,
+    read_requests,
+    remote_request,
+    remote_response,
+    response_code,
+    soft_key,
+    text_parts,
+)
+from softphone.sip.event_packages.cisco_service_control import (
+    SERVICE_CONTROL,
+    ServiceAction,
+    ServiceControl,
+    service_control_body,
+)
+from softphone.sip.event_packages.kpml import KPML, DigitBuffer, KeyPress, KpmlWatch
+from softphone.sip.event_packages.voice_quality_report import (
+    EVENT_PACKAGE,
+    LONGEST_VALUE,
+    REPORT_TYPE,
+    ReportKind,
+    ReportMetrics,
+    VoiceReport,
+    parse_voice_report,
+    print_voice_report,
+)
+
+__all__ = [
+    "EVENT_PACKAGE",
+    "KPML",
+    "LONGEST_VALUE",
+    "REPORT_TYPE",
+    "SERVICE_CONTROL",
+    "DialogName",
+    "DigitBuffer",
+    "KeyPress",
+    "KpmlWatch",
+    "RemoteRequest",
+    "ReportKind",
+    "ReportMetrics",
+    "ServiceAction",
+    "ServiceControl",
+    "VoiceReport",
+    "dialog_named",
+    "first_requests",
+    "parse_voice_report",
+    "print_voice_report",
+    "read_requests",
+    "remote_request",
+    "remote_response",
+    "response_code",
+    "service_control_body",
+    "soft_key",
+    "text_parts",
+]

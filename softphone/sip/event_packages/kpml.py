@@ -1,0 +1,367 @@
+"""Key press markup: which digits a watcher wants to hear of, and its reports (RFC 4730).
+
+`KpmlWatch` takes the digits that are pressed, and the time, and gives response bodies.  Where more
+digits could follow it waits: the inter-digit timer ends a pattern that is not complete (423), the
+critical timer one that is and could be longer, and the extra-digit timer waits for the enter key
+after one that could not; an enter key too early is told (402).  A one-shot pattern is reported
+once, a persistent one each time, and after single-notify digits are kept until the subscription is
+refreshed.  Digits that nobody has heard of wait for a watch that does not flush them; where they
+were too many, the oldest are gone and the next report says so.  A key that no pattern goes on with
+takes all before it along; only complete matches (`nopartial`) are looked for among other digits.
+What `pre` asks for, that digits are held back from the media, is not done, and reports say so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from softphone.sip.event_packages.kpml_pattern import (
+    LONGEST_PATTERN,
+    MOST_DIGITS,
+    KpmlPattern,
+    Match,
+    Reading,
+    read_pattern,
+)
+from softphone.sip.message import Body
+
+__all__ = [
+    "KPML",
+    "KPML_REQUEST",
+    "KPML_RESPONSE",
+    "DigitBuffer",
+    "KeyPress",
+    "KpmlRule",
+    "KpmlWatch",
+    "kpml_request",
+]
+
+KPML = "kpml"
+"""The event package."""
+KPML_REQUEST = "application/kpml-request+xml"
+KPML_RESPONSE = "application/kpml-response+xml"
+
+_RESPONSE = "urn:ietf:params:xml:ns:kpml-response"
+_LARGEST = 8192
+_MOST_PATTERNS = 16
+_MOST_ALTERNATIVES = 48
+_MOST_ELEMENTS = 100
+_LONGEST_TIMER = 3_600_000
+ONE_SHOT, PERSIST, SINGLE_NOTIFY = "one-shot", "persist", "single-notify"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPress:
+    """One key, and for how many seconds it was held down."""
+
+    digit: str
+    held: float = 0.0
+
+
+class DigitBuffer:
+    """Keys that nobody has heard of yet, the newest of them; `lost` once there were too many."""
+
+    def __init__(self, presses: Iterable[KeyPress] = ()) -> None:
+        self.presses: tuple[KeyPress, ...] = ()
+        self.lost = False
+        self.add(*presses)
+
+    def add(self, *presses: KeyPress) -> None:
+        """Put keys behind those that wait."""
+        self.lost = self.lost or len(self.presses) + len(presses) > MOST_DIGITS
+        self.presses = (*self.presses, *presses)[-MOST_DIGITS:]
+
+    def inherit(self, other: DigitBuffer) -> None:
+        """Put all that waits in another buffer behind; there nothing waits any more."""
+        lost = other.lost
+        self.add(*other.take())
+        self.lost = self.lost or lost
+
+    def take(self) -> tuple[KeyPress, ...]:
+        """All of them; none is left."""
+        taken, self.presses = self.presses, ()
+        self.lost = False
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class KpmlRule:
+    """The attributes of a pattern element; timers in seconds.
+
+    An `interdigit` of 0 waits for ever, for without a wait no two keys would ever match; the
+    others, of 0, do not wait.  (The RFC gives 0 no meaning of its own.)  A key is held once that
+    takes `long`.  `longrepeat`, by which several presses may be one that was long, is not heeded.
+    """
+
+    persist: str = ONE_SHOT
+    interdigit: float = 4.0
+    critical: float = 1.0
+    extra: float = 0.5
+    enter_key: str = ""
+    partial: bool = True
+    """Whether the digits of a pattern that was not completed in time are reported."""
+    flush: bool = False
+    """Whether digits that have waited for a watch are forgotten."""
+    long: float = 2.5
+
+    @classmethod
+    def of(cls, attributes: dict[str, str]) -> KpmlRule:
+        """Read them; what is malformed counts as not there."""
+        persist = attributes.get("persist", "")
+        return cls(
+            persist=persist if persist in (PERSIST, SINGLE_NOTIFY) else ONE_SHOT,
+            interdigit=_milliseconds(attributes.get("interdigittimer"), 4000),
+            critical=_milliseconds(attributes.get("criticaldigittimer"), 1000),
+            extra=_milliseconds(attributes.get("extradigittimer"), 500),
+            enter_key=attributes.get("enterkey", "").strip().upper(),
+            partial=not _is_true(attributes.get("nopartial", "")),
+            long=_milliseconds(attributes.get("long"), 2500) or 2.5,
+        )
+
+    def is_long(self, press: KeyPress) -> bool:
+        """Whether a key was held."""
+        return press.held + 1e-9 >= self.long
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in ("yes", "true", "1")
+
+
+def _milliseconds(text: str | None, default: int) -> float:
+    text = (text or "").strip()
+    known = text.isascii() and text.isdigit() and len(text) <= 9
+    return min(int(text) if known else default, _LONGEST_TIMER) / 1000
+
+
+class _Document:
+    """A kpml-request while it is read."""
+
+    def __init__(self) -> None:
+        self.rule = KpmlRule()
+        self.flush: list[str] = []
+        self.texts: list[tuple[str, list[str]]] = []
+        self._into: list[str] | None = None
+        self._count = 0
+
+    def read(self, data: bytes) -> bool:
+        """False: it is no request that can be followed."""
+        parser = expat.ParserCreate("utf-8")
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._doctype
+        try:
+            parser.Parse(data, True)
+        except (expat.ExpatError, ValueError):
+            return False
+        return bool(self.texts)
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._count += 1
+        if self._count > _MOST_ELEMENTS or (self._count == 1 and _local(name) != "kpml-request"):
+            raise ValueError(name)
+        if _local(name) == "pattern":
+            self.rule = KpmlRule.of(attributes)
+        elif _local(name) == "flush":
+            self._into = self.flush
+        elif _local(name) == "regex":
+            if len(self.texts) >= _MOST_PATTERNS:
+                raise ValueError("too many patterns")
+            self.texts.append((attributes.get("tag", "")[:64], []))
+            self._into = self.texts[-1][1]
+
+    def _end(self, name: str) -> None:
+        if _local(name) in ("regex", "flush"):
+            self._into = None
+
+    def _text(self, text: str) -> None:
+        if self._into is not None:
+            self._into.append(text)
+
+    def _doctype(self, *_: object) -> None:
+        raise ValueError("a document type may hide entities")
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+class KpmlWatch:
+    """What one subscription wants to hear of; `over` once there is nothing more to report.
+
+    `next_timer` is when `expire` is due, None: never.
+    """
+
+    def __init__(self, patterns: Sequence[KpmlPattern], *, rule: KpmlRule) -> None:
+        self._patterns = tuple(patterns)
+        self._rule = rule
+        self._reading = Reading(self._patterns)
+        self._taken: list[tuple[str, bool]] = []
+        self._digits = ""
+        self._found = ""
+        """The longest beginning of the digits that matches."""
+        self._tag = ""
+        self.left = DigitBuffer()
+        """Keys that came after its last report, and belong to no later one yet."""
+        self._gap = False
+        self._quiet = False
+        self.over = False
+        self.next_timer: float | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> KpmlWatch | None:
+        """Read a kpml-request; None for what cannot be followed (answered 400)."""
+        document = _Document()
+        if len(data) > _LARGEST or not document.read(data):
+            return None
+        patterns = []
+        for tag, pieces in document.texts:
+            text = "".join(pieces)
+            if len(text) > LONGEST_PATTERN:
+                return None
+            pattern = read_pattern(tag, text)
+            if pattern is not None:
+                patterns.append(pattern)
+        if sum(len(one.alternatives) for one in patterns) > _MOST_ALTERNATIVES:
+            return None
+        if len(document.rule.enter_key) > 1:
+            return None  # a sequence of keys
+        flush = "".join(document.flush).strip().lower() == "yes"
+        rule = replace(document.rule, flush=flush)
+        return cls(patterns, rule=rule) if patterns else None
+
+    def press(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
+        """A key was pressed, and `held` for so many seconds: the reports that it leads to."""
+        press = KeyPress(digit.upper(), held)
+        if self.over:
+            return []
+        if self._quiet:
+            self.left.add(press)
+            return []
+        if press.digit == self._rule.enter_key and self._digits:
+            if self._found == self._digits:
+                return [self._matched()]
+            if not self._reading.goes_on(press.digit):
+                return [self._ended(402, "User Terminated Without Match")]
+        return self._take(press, now=now)
+
+    def begin(self, waiting: DigitBuffer, *, now: float) -> list[Body]:
+        """The subscription has begun, or was refreshed: keys that waited for it are its own.
+
+        They are taken out in any case, and heard of unless it flushes them.
+        """
+        self._quiet, self._gap = False, waiting.lost and not self._rule.flush
+        presses = waiting.take()
+        reports: list[Body] = []
+        for press in () if self._rule.flush else presses:
+            if self.over:
+                self.left.add(press)
+            else:
+                reports += self.press(press.digit, held=press.held, now=now)
+        return reports
+
+    def expire(self, *, now: float) -> list[Body]:
+        """A timer has run out."""
+        if self.next_timer is None or self.next_timer > now:
+            return []
+        if self._found == self._digits:
+            return [self._matched()]
+        return [self._ended(423, "Timer Expired")]
+
+    def end(self) -> Body:
+        """The last report: the subscription has run out, or the call is over."""
+        self.over = True
+        self.next_timer = None
+        digits = self._digits if self._rule.partial else ""
+        return _report(487, "Subscription Expired", digits=digits)
+
+    def _take(self, press: KeyPress, *, now: float) -> list[Body]:
+        reports: list[Body] = []
+        coming = deque([(press.digit, self._rule.is_long(press))])
+        while coming and not self.over and not self._quiet:
+            digit, long = coming.popleft()
+            state = self._reading.take(digit, long=long)
+            taken = self._taken
+            taken.append((digit, long))
+            if len(taken) <= MOST_DIGITS and (state.whole or state.open):
+                self._digits += digit
+                reports += self._wait(state, now=now)
+                continue
+            if self._found:
+                # No pattern goes on like this: what was complete counts, and the rest is new.
+                rest = taken[len(self._found) :]
+                reports.append(self._matched())
+            else:
+                # The oldest begins no match: with it go the others, this one included, unless
+                # matches are looked for among the digits (section 3.5).
+                rest = [] if self._rule.partial else taken[1:]
+                self._forget()
+            coming.extendleft(reversed(rest))
+        self.left.add(*(KeyPress(digit, self._rule.long * long) for digit, long in coming))
+        return reports
+
+    def _wait(self, state: Match, *, now: float) -> list[Body]:
+        rule = self._rule
+        if state.whole:
+            self._found, self._tag = self._digits, state.tag
+            wait = rule.critical if state.open else rule.extra if rule.enter_key else 0.0
+            if not wait:
+                return [self._matched()]
+            self.next_timer = now + wait
+        else:
+            self.next_timer = now + rule.interdigit if rule.interdigit else None
+        return []
+
+    def _matched(self) -> Body:
+        digits, tag = self._found, self._tag
+        self._forget()
+        return self._reported(200, "OK", digits, tag)
+
+    def _ended(self, code: int, text: str) -> Body:
+        """Collecting has come to its end without a match."""
+        digits = self._digits if self._rule.partial else ""
+        self._forget()
+        return self._reported(code, text, digits)
+
+    def _reported(self, code: int, text: str, digits: str, tag: str = "") -> Body:
+        self.over = self._rule.persist == ONE_SHOT
+        self._quiet = self._rule.persist == SINGLE_NOTIFY
+        gap, self._gap = self._gap, False
+        return _report(code, text, digits=digits, tag=tag, gap=gap)
+
+    def _forget(self) -> None:
+        self._reading = Reading(self._patterns)
+        self._digits = self._found = self._tag = ""
+        self._taken = []
+        self.next_timer = None
+
+
+def _report(code: int, text: str, *, digits: str = "", tag: str = "", gap: bool = False) -> Body:
+    attributes = f'xmlns="{_RESPONSE}" version="1.0" code="{code}" text={quoteattr(text)}'
+    attributes += f' suppressed="false" forced_flush="{str(gap).lower()}"'
+    if digits:
+        attributes += f" digits={quoteattr(digits)}"
+    if tag:
+        attributes += f" tag={quoteattr(tag)}"
+    document = f'<?xml version="1.0" encoding="UTF-8"?><kpml-response {attributes}/>'
+    return Body(KPML_RESPONSE, document.encode())
+
+
+def kpml_request(
+    regex: str, *, tag: str = "", persist: str = "persist", flush: bool = False, **timers: str
+) -> Body:
+    """A request as a server writes it; `timers` are further attributes of the pattern."""
+    more = "".join(f" {name}={quoteattr(text)}" for name, text in timers.items())
+    flushed = "<flush>yes</flush>" if flush else ""
+    document = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<kpml-request xmlns="urn:ietf:params:xml:ns:kpml-request" version="1.0">'
+        f'<pattern persist="{persist}"{more}>{flushed}'
+        f"<regex tag={quoteattr(tag)}>{regex}</regex></pattern>"
+        "</kpml-request>"
+    )
+    return Body(KPML_REQUEST, document.encode())

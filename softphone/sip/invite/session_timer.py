@@ -1,0 +1,140 @@
+"""Session timers (RFC 4028): who refreshes, how often, and when the peer counts as gone.
+
+It keeps the numbers and the deadlines of one usage; the requests are sent by `modification`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from weakref import ref
+
+from softphone.sans_io import Timers
+from softphone.sip.message import Field, Request, Response, SessionExpires
+from softphone.sip.transaction import TimerKey
+
+__all__ = ["SessionTimer", "SessionTimerUser"]
+
+
+class SessionTimerUser(Protocol):
+    """What a session timer asks of its usage."""
+
+    def refresh_due(self, *, now: float) -> None:
+        """Half of the interval has passed and the refresh is ours."""
+
+    def session_expired(self, *, now: float) -> None:
+        """Nobody refreshed in time: send BYE (RFC 4028 section 10)."""
+
+
+class SessionTimer:
+    """The session timer of one INVITE usage, `user`, which it knows and does not keep.
+
+    `wanted` is the interval that we ask for in seconds, None for no timer of our own wish;
+    `interval` the one agreed, None when there is none; `ours` says who refreshes.  Not `enabled`,
+    it behaves as if RFC 4028 were not written.
+    """
+
+    __slots__ = ("_timers", "_user", "enabled", "interval", "min_se", "ours", "wanted")
+
+    def __init__(
+        self,
+        *,
+        user: SessionTimerUser,
+        timers: Timers[TimerKey],
+        wanted: float | None,
+        min_se: float,
+        enabled: bool = True,
+    ) -> None:
+        self._user = ref(user)
+        self._timers = timers
+        self.wanted = wanted
+        self.min_se = min_se
+        self.interval: float | None = None
+        self.ours = False
+        self.enabled = enabled
+
+    def request_fields(self) -> list[Field]:
+        """Session-Expires and Min-SE of a session refresh request of ours (section 7.1, 7.4)."""
+        if self.wanted is None and self.interval is None:
+            return []
+        if self.interval is None:
+            value = str(SessionExpires(round(max(self.wanted or 0, self.min_se))))
+        else:
+            # The roles stay as they were agreed; in our own request we are the UAC.
+            delta = round(max(self.interval, self.min_se))
+            value = str(SessionExpires(delta, "uac" if self.ours else "uas"))
+        return [("Session-Expires", value), ("Min-SE", str(round(self.min_se)))]
+
+    def too_small(self, request: Request) -> bool:
+        """Whether a request asks for less than we accept, and can take a 422 (section 9)."""
+        asked = request.session_expires
+        return (
+            self.enabled
+            and asked is not None
+            and asked.delta < self.min_se
+            and request.supports("timer")
+        )
+
+    def note_too_small(self, response: Response) -> bool:
+        """Raise our minimum after a 422; False when the far end named no greater one (7.3)."""
+        named = response.min_se
+        if named is None or (named <= self.min_se and self._asked() >= named):
+            return False
+        self.min_se = max(self.min_se, named)
+        return True
+
+    def _asked(self) -> float:
+        return max(self.interval or self.wanted or 0, self.min_se)
+
+    def answer_fields(self, request: Request, *, now: float) -> list[Field]:
+        """Agree on a timer in our 2xx, and start it (section 9, table 2)."""
+        asked = request.session_expires
+        theirs = request.supports("timer")
+        if not self.enabled or (asked is None and (self.wanted is None or not theirs)):
+            self.stop()
+            self.interval = None
+            return []
+        least = max(self.min_se, request.min_se or 0)
+        if asked is None:
+            delta = max(self.wanted or least, least)
+            refresher = "uas"
+        else:
+            delta = max(float(asked.delta), least if theirs else asked.delta)
+            refresher = (asked.refresher or "uac") if theirs else "uas"
+        self._agree(float(round(delta)), ours=refresher == "uas", now=now)
+        fields = [("Session-Expires", str(SessionExpires(round(delta), refresher)))]
+        if refresher == "uac":
+            fields.append(("Require", "timer"))
+        return fields
+
+    def learn(self, response: Response, *, now: float) -> None:
+        """Take the timer that a 2xx to our request agrees to (section 7.2)."""
+        agreed = response.session_expires
+        if agreed is None or agreed.delta == 0:
+            self.stop()
+            self.interval = None
+            return
+        self._agree(float(agreed.delta), ours=agreed.refresher != "uas", now=now)
+
+    def _agree(self, interval: float, *, ours: bool, now: float) -> None:
+        self.interval = interval
+        self.ours = ours
+        self._timers.cancel((self, "refresh"))
+        if ours:
+            self._timers.set((self, "refresh"), now + interval / 2)
+        # Section 10: BYE a little before the session expires, by 32 s or a third of the interval.
+        self._timers.set((self, "expire"), now + interval - min(32.0, interval / 3))
+
+    def stop(self) -> None:
+        """The usage has ended, or there is no timer any more."""
+        self._timers.cancel((self, "refresh"))
+        self._timers.cancel((self, "expire"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """Refresh, or give the session up."""
+        user = self._user()
+        if user is None:
+            return
+        if name == "refresh":
+            user.refresh_due(now=now)
+        else:
+            user.session_expired(now=now)

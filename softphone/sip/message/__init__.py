@@ -1,0 +1,75 @@
+"""softphone.sip.message."""
+
+from __future__ import annotations
+
+from softphone.sip.message.authentication_value import AuthValue
+from softphone.sip.message.body import Body, BodyRole
+from softphone.sip.message.call_info import call_security, security_call_info
+from softphone.sip.message.grammar import MalformedMessage, Parameters, digits, find_parameter
+from softphone.sip.message.headers import Field, Headers
+from softphone.sip.message.message import Request, Response
+from softphone.sip.message.multipart import find_part, format_multipart, parse_multipart
+from softphone.sip.message.parser import (
+    KeepAlive,
+    Limits,
+    Received,
+    Rejected,
+    StreamFramer,
+    parse_datagram,
+    parse_sipfrag_status,
+)
+from softphone.sip.message.status import REASON_PHRASES
+from softphone.sip.message.typed_headers import (
+    DELTA_LIMIT,
+    CSeq,
+    EventValue,
+    RAck,
+    Reason,
+    Replaces,
+    SessionExpires,
+    SubscriptionState,
+    Via,
+)
+from softphone.sip.message.uri import AbsoluteUri, NameAddr, SipUri, Uri, parse_uri, unescape
+
+__all__ = [
+    "DELTA_LIMIT",
+    "REASON_PHRASES",
+    "AbsoluteUri",
+    "AuthValue",
+    "Body",
+    "BodyRole",
+    "CSeq",
+    "EventValue",
+    "Field",
+    "Headers",
+    "KeepAlive",
+    "Limits",
+    "MalformedMessage",
+    "NameAddr",
+    "Parameters",
+    "RAck",
+    "Reason",
+    "Received",
+    "Rejected",
+    "Replaces",
+    "Request",
+    "Response",
+    "SessionExpires",
+    "SipUri",
+    "StreamFramer",
+    "SubscriptionState",
+    "Uri",
+    "Via",
+    "call_security",
+    "digits",
+    "find_parameter",
+    "find_part",
+    "format_multipart",
+    "parse_datagram",
+    "parse_multipart",
+    "parse_sipfrag_status",
+    "parse_uri",
+    "security_call_info",
+    "unescape",
+]

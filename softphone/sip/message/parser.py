@@ -1,0 +1,395 @@
+"""Bytes to messages: datagrams and streams, with limits (RFC 3261 sections 7, 18.3 and 25).
+
+Whatever the bytes are, the result is a value: a Request, a Response, a KeepAlive or a Rejected,
+never an exception, in time linear in their number.  What RFC 3261 demands of a UAS before it looks
+at the method is demanded here (section 8.2 begins above); a request that fails is answered as
+`Rejected.response` says, a response that fails is dropped, an ACK is never answered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from softphone.sip.message.field_access import MANDATORY_FIELDS, STRICT_FIELDS
+from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
+from softphone.sip.message.headers import Field, Headers, canonical_name, field_key, is_single
+from softphone.sip.message.message import Request, Response
+from softphone.sip.message.rejection import answer, content_lengths
+from softphone.sip.message.uri import SipUri, parse_uri
+
+__all__ = [
+    "KeepAlive",
+    "Limits",
+    "Received",
+    "Rejected",
+    "StreamFramer",
+    "parse_datagram",
+    "parse_sipfrag_status",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what is read: bytes a message, header fields a message, characters a line."""
+
+    message: int = 65536
+    headers: int = 256
+    line: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What could not be taken.
+
+    `status_hint` is the status that fits and `reason` says why, without quoting the peer.
+    `response` is what to send back as it is, or None when nothing may be answered.  After `fatal`
+    the stream's framing is lost: send the response and close the flow (RFC 3261 section 18.3).
+    """
+
+    status_hint: int
+    reason: str
+    response: bytes | None = None
+    fatal: bool = False
+
+
+class KeepAlive(Enum):
+    """Bytes between messages (RFC 5626 section 3.5.1)."""
+
+    PING = "ping"
+    PONG = "pong"
+
+
+Received: TypeAlias = Request | Response | Rejected | KeepAlive
+
+_REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)")
+# Lenient: the space before an empty reason phrase may be missing; nothing depends on the phrase.
+_STATUS_LINE = re.compile(r"[sS][iI][pP]/([0-9]++\.[0-9]++) ([0-9]{3})(?: (.*))?")
+_FOLD = re.compile(r"\r\n[ \t]++")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
+# An unterminated string runs to the end: looking for a quote in it anew would cost the square.
+_QUOTED_OR_REST = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^"]++', re.DOTALL)
+_PAIR = re.compile(r"\\.", re.DOTALL)
+_LINE_ENDS = re.compile(rb"(?:\r\n)*+")
+# The spellings that were met most often cost one look-up: name -> key, canonical name, single.
+_KNOWN = {
+    name: (field_key(name), canonical_name(name), is_single(name))
+    for name in (
+        *("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Route"),
+        *("Record-Route", "Content-Type", "Content-Length", "Allow", "Supported", "Require"),
+        *("User-Agent", "Server", "Expires", "Session-Expires", "Min-SE", "Event", "Date"),
+        *("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Accept", "Call-Info"),
+        *("P-Asserted-Identity", "Remote-Party-ID", "Allow-Events", "RSeq", "RAck"),
+        *("Subscription-State", "Refer-To", "Reason", "Warning", "Cisco-Guid", "Subject"),
+        *("v", "f", "t", "i", "m", "l", "c", "k", "s"),
+    )
+}
+
+
+@dataclass(slots=True)
+class _Head:
+    """A header section that has been read as far as framing needs it."""
+
+    raw: bytes
+    start: str = ""
+    headers: Headers | None = None
+    error: MalformedMessage | None = None
+
+    def content_length(self) -> int | None:
+        """The body's length, None when it is not said.  Raises MalformedMessage."""
+        if self.headers is None:
+            values = content_lengths(self.raw)
+        else:
+            values = list(self.headers.get_all("Content-Length"))
+        if not values:
+            return None
+        # RFC 4475 section 3.3.9: with two values, even equal ones, nothing can be relied on.
+        length = digits(values[0], 2**63) if len(values) == 1 else None
+        if length is None:
+            raise MalformedMessage("Malformed Content-Length header field")
+        return length
+
+    def reject(self, error: MalformedMessage, *, fatal: bool = False) -> Rejected:
+        """The refusal of this message."""
+        response = answer(self.raw, error.status_hint, error.reason)
+        return Rejected(error.status_hint, error.reason, response, fatal)
+
+    def complete(self, body: bytes) -> Request | Response | Rejected:
+        """The message with its body."""
+        if self.headers is None or self.error is not None:
+            return self.reject(self.error or MalformedMessage("Malformed message"))
+        try:
+            return _build(self.start, self.headers, body)
+        except MalformedMessage as error:
+            return self.reject(error)
+
+
+def parse_datagram(data: bytes, limits: Limits = Limits()) -> Received:
+    """What one datagram holds (RFC 3261 section 18.3).
+
+    Without Content-Length the body is the rest; what follows it is discarded.
+    """
+    start = _leading_line_ends(data)
+    if start == len(data):
+        return KeepAlive.PONG if start == 2 else KeepAlive.PING
+    end = data.find(b"\r\n\r\n", start)
+    head = _read_head(data[start : len(data) if end < 0 else end], limits)
+    if len(data) - start > limits.message:
+        return head.reject(MalformedMessage("Message too large", status_hint=513))
+    if end < 0:
+        return head.reject(MalformedMessage("Header section without end"))
+    body = data[end + 4 :]
+    try:
+        length = head.content_length()
+    except MalformedMessage as error:
+        return head.reject(head.error or error)
+    if length is None:
+        return head.complete(body)
+    if length > len(body):
+        return head.reject(MalformedMessage("Content-Length beyond the end of the datagram"))
+    return head.complete(body[:length])
+
+
+class StreamFramer:
+    """Cuts a stream into messages (RFC 3261 section 18.3, RFC 5626 section 3.5.1).
+
+    Incremental: each byte is looked at a bounded number of times however it is dribbled, and at
+    most one message beyond the last piece is kept.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_failed",
+        "_head",
+        "_length",
+        "_limits",
+        "_lone_line_end",
+        "_pongs_due",
+        "_scanned",
+    )
+
+    def __init__(self, limits: Limits = Limits()) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._head: _Head | None = None
+        self._length = 0
+        self._lone_line_end = False
+        self._pongs_due = 0
+        self._failed = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether part of a message has come and its end has not: a reason to limit the wait."""
+        return bool(self._buffer) or self._head is not None
+
+    def expect_pong(self) -> None:
+        """A ping went out: the next lone line end answers it and is no half of a ping."""
+        self._pongs_due += 1
+
+    def feed(self, data: bytes) -> list[Received]:
+        """Take a piece of the stream; give what is complete.  After a fatal one, nothing more."""
+        if self._failed:
+            return []
+        self._buffer += data
+        items: list[Received] = []
+        while (item := self._next()) is not None:
+            items.append(item)
+            if isinstance(item, Rejected) and item.fatal:
+                self._failed = True
+                self._buffer.clear()
+                self._head = None
+                break
+        return items
+
+    def _next(self) -> Received | None:
+        if self._head is None:
+            if not self._buffer:
+                return None
+            item = self._line_ends() or self._read()
+            if item is not None or self._head is None:
+                return item
+        return self._finish()
+
+    def _line_ends(self) -> KeepAlive | None:
+        """What stands between messages.  A flood of pings in one piece counts as one."""
+        end = _leading_line_ends(self._buffer)
+        if end == 0:
+            if self._buffer and self._buffer != b"\r":
+                self._lone_line_end = False
+            return None
+        if self._pongs_due and end % 4 == 2:
+            del self._buffer[:2]
+            self._pongs_due -= 1
+            return KeepAlive.PONG
+        del self._buffer[:end]
+        # A ping whose second half comes later has been reported as a pong by then: harmless,
+        # whereas to wait for it would keep every real pong back.
+        if end > 2 or self._lone_line_end:
+            self._lone_line_end = False
+            return KeepAlive.PING
+        self._lone_line_end = True
+        return KeepAlive.PONG
+
+    def _read(self) -> Rejected | None:
+        """Read a header section once its end has come."""
+        buffer, limit = self._buffer, self._limits.message
+        end = buffer.find(b"\r\n\r\n", self._scanned, limit)
+        if end < 0:
+            self._scanned = max(0, len(buffer) - 3)
+            if len(buffer) < limit:
+                return None
+            error = MalformedMessage("Message too large", status_hint=513)
+            return _read_head(bytes(buffer[:limit]), self._limits).reject(error, fatal=True)
+        head = _read_head(bytes(buffer[:end]), self._limits)
+        del buffer[: end + 4]
+        self._scanned = 0
+        try:
+            length = head.content_length()
+            if length is None:
+                raise MalformedMessage("Missing Content-Length header field")
+            if length + end + 4 > limit:
+                raise MalformedMessage("Message too large", status_hint=513)
+        except MalformedMessage as error:
+            return head.reject(head.error or error, fatal=True)
+        self._head, self._length = head, length
+        return None
+
+    def _finish(self) -> Request | Response | Rejected | None:
+        """Give the message once its body has come."""
+        if self._head is None or len(self._buffer) < self._length:
+            return None
+        head, self._head = self._head, None
+        body = bytes(self._buffer[: self._length])
+        del self._buffer[: self._length]
+        return head.complete(body)
+
+
+def parse_sipfrag_status(data: bytes) -> tuple[int, str] | None:
+    """Status and phrase of a message/sipfrag body that begins with a status line (RFC 3420).
+
+    None for anything else: the progress of a REFER is then not known (RFC 3515 section 2.4.5).
+    """
+    line = data[:512].partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "replace")
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None or not 100 <= int(match[2]) <= 699:
+        return None
+    return int(match[2]), match[3] or ""
+
+
+def _leading_line_ends(data: bytes | bytearray) -> int:
+    match = _LINE_ENDS.match(data)
+    return match.end() if match else 0
+
+
+def _read_head(raw: bytes, limits: Limits) -> _Head:
+    head = _Head(raw)
+    try:
+        head.start, head.headers = _split(raw, limits)
+    except MalformedMessage as error:
+        head.error = error
+    return head
+
+
+def _split(raw: bytes, limits: Limits) -> tuple[str, Headers]:
+    """The start line, and the header fields unfolded."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedMessage("Header section that is not UTF-8") from error
+    if "\r\n " in text or "\r\n\t" in text:
+        if text[text.index("\r\n") + 2] in " \t":
+            raise MalformedMessage("Folded start line")
+        text = _FOLD.sub(" ", text)
+    lines = text.split("\r\n")
+    breaks = len(lines) - 1
+    if text.count("\r") != breaks or text.count("\n") != breaks:
+        raise MalformedMessage("Line break that is not CRLF")
+    if breaks > limits.headers:
+        raise MalformedMessage("Too many header fields")
+    if len(text) > limits.line and any(len(line) > limits.line for line in lines):
+        raise MalformedMessage("Line too long")
+    if raw.translate(None, _NO_CONTROLS):
+        for line in lines:
+            _check_controls(line)
+    return lines[0], _read_fields(lines[1:])
+
+
+def _check_controls(line: str) -> None:
+    """Control characters may only stand behind a backslash in a quoted string (section 25.1)."""
+    for piece in _QUOTED_OR_REST.findall(line):
+        unpaired = _PAIR.sub("", piece)
+        quoted = len(unpaired) > 1 and unpaired[0] == unpaired[-1] == '"'
+        if _CONTROL.search(unpaired if quoted else piece):
+            raise MalformedMessage("Control character")
+
+
+def _read_fields(lines: list[str]) -> Headers:
+    fields: list[Field] = []
+    index: dict[str, list[str]] = {}
+    for line in lines:
+        written, colon, value = line.partition(":")
+        known = _KNOWN.get(written)
+        if known is None:
+            # HCOLON = *( SP / HTAB ) ":" SWS
+            name = written.rstrip(" \t")
+            if not is_token(name):
+                raise MalformedMessage("Malformed header field name")
+            known = (field_key(name), canonical_name(name), is_single(name))
+        if not colon:
+            raise MalformedMessage("Header field without colon")
+        key, name, single = known
+        value = value.strip(" \t")
+        fields.append((name, value))
+        if key not in index:
+            index[key] = [value]
+        elif single:
+            raise MalformedMessage(f"More than one {name} header field")
+        else:
+            index[key].append(value)
+    return Headers.from_wire(tuple(fields), index)
+
+
+def _build(start: str, headers: Headers, body: bytes) -> Request | Response:
+    match = _REQUEST_LINE.fullmatch(start)
+    if match is None:
+        return _build_response(start, headers, body)
+    method, target, version = match.groups()
+    if version != "2.0":
+        raise MalformedMessage("Version not supported", status_hint=505)
+    uri = parse_uri(target)
+    if isinstance(uri, SipUri) and uri.headers:
+        # RFC 3261 section 19.1.1: headers are not allowed in a Request-URI.
+        raise MalformedMessage("Request-URI with header fields")
+    request = Request(method, uri, headers, body)
+    _check_fields(request)
+    if request.cseq.method != method:
+        raise MalformedMessage("CSeq method differs from the request's")
+    return request
+
+
+def _build_response(start: str, headers: Headers, body: bytes) -> Response:
+    match = _STATUS_LINE.fullmatch(start)
+    if match is None:
+        raise MalformedMessage("Malformed start line")
+    version, status, reason = match.groups()
+    if version != "2.0":
+        raise MalformedMessage("Version not supported", status_hint=505)
+    if not 100 <= int(status) <= 699:
+        raise MalformedMessage("Status out of range")
+    response = Response(int(status), reason or "", headers, body)
+    _check_fields(response)
+    return response
+
+
+def _check_fields(message: Request | Response) -> None:
+    """Read every field whose malformation refuses the message; what was read stays cached."""
+    for name in MANDATORY_FIELDS:
+        getattr(message, name)
+    present = message.headers.keys()
+    for key, name in STRICT_FIELDS:
+        if key in present:
+            getattr(message, name)

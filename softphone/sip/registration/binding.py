@@ -1,0 +1,143 @@
+"""What a registrar has answered (RFC 3261 section 10.2.4, RFC 3608, 3327, 5626, 5627)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from softphone.sip.auth import Authenticator
+from softphone.sip.message import DELTA_LIMIT, MalformedMessage, NameAddr, Response, SipUri, digits
+from softphone.sip.transport import Terms
+
+__all__ = ["Binding", "Outcome", "judge", "read_binding", "read_terms", "why_refused"]
+
+
+class Outcome(Enum):
+    """What a final response to REGISTER means for the next step."""
+
+    GRANTED = "granted"
+    TOO_BRIEF = "too brief"
+    WITHOUT_OUTBOUND = "without outbound"
+    REFUSED = "refused"
+    LATER = "later"
+
+
+# Failures that may pass: overload, time-outs, a proxy between that lost its way.  439 and 430 are
+# RFC 5626's, 423 RFC 3261's; the other 4xx and 6xx say that the same request will not do.
+_PASSING = frozenset({408, 429, 430, 480, 491, 500, 502, 503, 504, 580})
+
+
+def judge(status: int) -> Outcome:
+    """What a final status code of REGISTER means (RFC 3261 section 10.2, RFC 5626 section 11)."""
+    if 200 <= status < 300:
+        return Outcome.GRANTED
+    if status == 423:
+        return Outcome.TOO_BRIEF
+    if status == 439:
+        return Outcome.WITHOUT_OUTBOUND
+    return Outcome.LATER if status in _PASSING else Outcome.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What the registrar has granted.
+
+    `contact` is ours as we sent it; `expires` is in seconds, `expires_at` on the clock of `now`;
+    `service_route` (RFC 3608) is the route set of requests outside dialogs; `public_gruu` and
+    `temporary_gruu` (RFC 5627) are None where none was given; `others` are the other bindings of
+    the AOR.
+    """
+
+    contact: NameAddr
+    expires: float
+    expires_at: float
+    service_route: tuple[NameAddr, ...] = ()
+    path: tuple[NameAddr, ...] = ()
+    public_gruu: SipUri | None = None
+    temporary_gruu: SipUri | None = None
+    outbound: bool = False
+    others: tuple[NameAddr, ...] = ()
+
+
+def read_binding(response: Response, *, contact: NameAddr, asked: int, now: float) -> Binding:
+    """The binding of `contact` that a 2xx grants; `asked` holds where the registrar says nothing.
+
+    `expires` is 0 when it lists other contacts only: then ours was not taken.
+    """
+    listed = response.contacts
+    ours = _find(listed, contact)
+    expires = _expires_of(ours, response, asked) if ours or not listed else 0
+    return Binding(
+        contact=contact,
+        expires=float(expires),
+        expires_at=now + expires,
+        service_route=response.service_routes,
+        path=response.paths,
+        public_gruu=_gruu(ours, "pub-gruu"),
+        temporary_gruu=_gruu(ours, "temp-gruu"),
+        outbound=response.requires("outbound"),
+        others=tuple(other for other in listed if other is not ours),
+    )
+
+
+def read_terms(response: Response) -> Terms:
+    """What the registrar agreed to by outbound, Flow-Timer and keep (RFC 5626, RFC 6223)."""
+    keep = response.top_via.parameter("keep")
+    seconds = digits(keep, DELTA_LIMIT) if keep else None
+    return Terms(
+        outbound=response.requires("outbound") or response.flow_timer is not None,
+        flow_timer=None if response.flow_timer is None else float(response.flow_timer),
+        keep=None if seconds is None else float(seconds),
+    )
+
+
+def why_refused(response: Response, credentials: Authenticator | None) -> str:
+    """What to tell the user about a refusal.
+
+    That is why a challenge was not answered, if it was one, and the words of a Warning.
+    """
+    if response.status not in (401, 407):
+        words = "; ".join(warning.text for warning in response.warnings[:2] if warning.text)
+        return f"{response.reason} ({_printable(words)})" if words else response.reason
+    if credentials is None or credentials.refusal is None:
+        return "the registrar asks for credentials, and there are none"
+    return credentials.refusal.reason
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
+
+
+def _find(listed: tuple[NameAddr, ...], contact: NameAddr) -> NameAddr | None:
+    """Our own contact among those listed.
+
+    Some servers write the address that they see into it, so that a lone contact is taken for
+    ours, and one of several by our instance and reg-id.
+    """
+    for one in listed:
+        if contact.uri.equivalent(one.uri):
+            return one
+    instance, reg_id = contact.parameter("+sip.instance"), contact.parameter("reg-id")
+    for one in listed:
+        same_flow = one.parameter("reg-id") in (None, reg_id)
+        if instance and one.parameter("+sip.instance") == instance and same_flow:
+            return one
+    return listed[0] if len(listed) == 1 else None
+
+
+def _expires_of(ours: NameAddr | None, response: Response, asked: int) -> int:
+    stated = ours.parameter("expires") if ours is not None else None
+    seconds = digits(stated, DELTA_LIMIT) if stated else None
+    if seconds is None:
+        seconds = response.expires
+    # Longer than was asked for is not the registrar's to decide (RFC 3261 section 10.2.1.1 lets
+    # it shorten only); to come back early does no harm.
+    return asked if seconds is None else min(seconds, asked)
+
+
+def _gruu(ours: NameAddr | None, name: str) -> SipUri | None:
+    text = ours.parameter(name) if ours is not None else None
+    try:
+        return SipUri.parse(text) if text else None
+    except MalformedMessage:
+        return None

@@ -1,0 +1,476 @@
+"""A registration that moves along an ordered list of servers, as Cisco's phones do.
+
+One node holds the binding; what is before it in the list and the one after it are watched by
+keep-alive REGISTERs.  A node that does not answer, or whose connection ends, is left for the next
+at once.  A better one that has answered for `stable` seconds is asked for leave and then gone
+back to, never during a call (`idle` says there is none), and the old binding is kept until the
+new one is there.  The face is that of `softphone.sip.registration.registration.Registration`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeAlias
+
+from softphone.errors import LocalProtocolError
+from softphone.events import (
+    FlowLost,
+    FlowRestored,
+    NodeChanged,
+    RegistrationChanged,
+    RegistrationState,
+)
+from softphone.sans_io import Entropy, Flow, Target, Timers
+from softphone.sip.auth import Authenticator
+from softphone.sip.endpoint import Endpoint, SipEvent
+from softphone.sip.message import Field, SipUri
+from softphone.sip.registration.binding import Binding
+from softphone.sip.registration.node_monitor import Node, NodeMonitor
+from softphone.sip.registration.registration import Registration, RegistrationEvent
+
+__all__ = ["MoveEnded", "NodeRegistration", "NodeRegistrationEvent", "NodeSetup"]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveEnded:
+    """A move to another connection has worked, or has not: `status` and `reason` say why, which are
+    our own where it was `unanswered`."""
+
+    moved: bool
+    status: int = 0
+    reason: str = ""
+    unanswered: bool = False
+
+
+NodeRegistrationEvent: TypeAlias = RegistrationEvent | NodeChanged | MoveEnded
+
+LOOK = 5.0
+"""Seconds between two looks at whether a better node may be gone back to."""
+
+INITIALIZED = "initialized"
+CLOSED = "cm-closed-tcp"
+FAILBACK = "failback"
+MOVED = "moved"
+LINGER = 5.0
+"""Seconds that a connection we have moved away from stays, for answers that are on their way."""
+
+
+def _always() -> bool:
+    return True
+
+
+def _no_alarm(_: str) -> tuple[Field, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSetup:
+    """How the list is used, times in seconds.
+
+    `interval` lies between two keep-alives, `stable` is how long a better node must have answered
+    before it is gone back to.  `alarm(cause)` gives header fields for the first REGISTER to a
+    node.
+    """
+
+    interval: float = 120.0
+    stable: float = 120.0
+    idle: Callable[[], bool] = _always
+    alarm: Callable[[str], tuple[Field, ...]] = _no_alarm
+
+
+class _Due(Enum):
+    ROUND = "round"
+    LOOK = "look"
+    LINGER = "linger"
+
+
+class NodeRegistration:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        nodes: Sequence[Node],
+        *,
+        entropy: Entropy,
+        credentials: Authenticator | None = None,
+        setup: NodeSetup | None = None,
+    ) -> None:
+        """Raises ValueError when there is no node."""
+        if not nodes:
+            raise ValueError("a list of nodes needs at least one")
+        self._endpoint = endpoint
+        self._nodes = list(nodes)
+        self._entropy = entropy
+        self._credentials = credentials
+        self._setup = setup or NodeSetup()
+        self._active = 0
+        self._inner = self._make(0, INITIALIZED)
+        self._returning: tuple[int, Registration] | None = None
+        self._moving = False
+        self._lingering: Registration | None = None
+        self._monitors: dict[int, NodeMonitor] = {}
+        self._failed: set[int] = set()
+        self._rounds = 0
+        self._home: int | None = None
+        self._state = RegistrationState.UNREGISTERED
+        self._loss_reported = False
+        self._timers: Timers[_Due] = Timers()
+        self._events: deque[NodeRegistrationEvent] = deque()
+
+    def _make(self, index: int, cause: str, credential: str = "") -> Registration:
+        node = self._nodes[index]
+        targets = node.targets
+        if credential:
+            targets = tuple(replace(each, credential=credential) for each in targets)
+        config = replace(
+            node.config, first_headers=(*node.config.first_headers, *self._setup.alarm(cause))
+        )
+        return Registration(
+            self._endpoint,
+            config,
+            targets=targets,
+            entropy=self._entropy,
+            credentials=self._credentials,
+        )
+
+    # What is known
+
+    @property
+    def state(self) -> RegistrationState:
+        """The state, of the list as a whole."""
+        return self._state
+
+    @property
+    def node(self) -> int:
+        """The index of the node that holds the binding, or is tried."""
+        return self._active
+
+    @property
+    def home(self) -> SipUri | None:
+        """The registrar of that node."""
+        return self._nodes[self._active].config.registrar
+
+    @property
+    def places(self) -> tuple[SipUri | None, ...]:
+        """What is to be looked up again for each node."""
+        return tuple(node.place for node in self._nodes)
+
+    @property
+    def binding(self) -> Binding | None:
+        """What is granted."""
+        return self._inner.binding
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of the REGISTER requests to the node in use."""
+        return self._inner.call_id
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the binding belongs to, while it is open."""
+        return self._inner.flow
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The places of the node in use."""
+        return self._inner.targets
+
+    @property
+    def target(self) -> Target:
+        """Where that flow leads, or where it is tried next."""
+        return self._inner.target
+
+    # Commands
+
+    def register(self, *, now: float) -> None:
+        """Register, with the first node first."""
+        if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
+            self._failed.clear()
+            self._rounds = 0
+            self._change(RegistrationChanged(RegistrationState.REGISTERING))
+            self._go(0, INITIALIZED, now)
+            self._pump(now)
+
+    def refresh(self, *, now: float) -> None:
+        """Register again now."""
+        if _Due.ROUND in self._timers:
+            self._timers.cancel(_Due.ROUND)
+            self._go(0, CLOSED, now)
+        else:
+            self._inner.refresh(now=now)
+        self._pump(now)
+
+    def move(self, credential: str, *, now: float) -> None:
+        """Register with the same node over a new connection, which shows another credential.
+
+        The one in use is left once that has worked; `MoveEnded` tells.  Raises LocalProtocolError
+        unless the state is REGISTERED.
+        """
+        if self._state is not RegistrationState.REGISTERED or self._moving:
+            raise LocalProtocolError("there is no registration to be moved")
+        self._drop_return(now)
+        self._watch(now)
+        coming = self._make(self._active, MOVED, credential)
+        self._returning, self._moving = (self._active, coming), True
+        coming.register(now=now)
+        self._pump(now)
+
+    def unregister(self, *, now: float) -> None:
+        """Take the binding away and stay UNREGISTERED."""
+        self._timers.cancel(_Due.ROUND)
+        self._stop_lingering(now)
+        self._stop_watching(now)
+        self._drop_return(now)
+        self._inner.unregister(now=now)
+        self._pump(now)
+
+    def relocate(self, index: int, targets: Sequence[Target]) -> None:
+        """Take the result of a new look-up of one node; used from its next attempt on."""
+        if targets:
+            self._nodes[index] = replace(self._nodes[index], targets=tuple(targets))
+
+    # The machine
+
+    def handle(self, event: SipEvent, *, now: float) -> bool:
+        """Look at an event of the endpoint; True when it was about this registration alone."""
+        mine = self._inner.handle(event, now=now)
+        if self._returning is not None:
+            mine = self._returning[1].handle(event, now=now) or mine
+        for monitor in tuple(self._monitors.values()):
+            mine = monitor.handle(event, now=now) or mine
+        self._pump(now)
+        return mine
+
+    def handle_timer(self, *, now: float) -> None:
+        """Run what is due."""
+        if _Due.ROUND not in self._timers:
+            self._inner.handle_timer(now=now)
+        if self._returning is not None:
+            self._returning[1].handle_timer(now=now)
+        for monitor in tuple(self._monitors.values()):
+            monitor.handle_timer(now=now)
+        while (due := self._timers.pop_due(now)) is not None:
+            if due is _Due.ROUND:
+                self._go(0, CLOSED, now)
+            elif due is _Due.LINGER:
+                self._stop_lingering(now)
+            else:
+                self._look(now)
+        self._pump(now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline, or None."""
+        times = [self._timers.next()]
+        if _Due.ROUND not in self._timers:
+            times.append(self._inner.next_timer())
+        if self._returning is not None:
+            times.append(self._returning[1].next_timer())
+        times += [monitor.next_timer() for monitor in self._monitors.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def next_event(self) -> NodeRegistrationEvent | None:
+        """Take out the next event, or None."""
+        return self._events.popleft() if self._events else None
+
+    # Moving along
+
+    def _go(self, index: int, cause: str, now: float) -> None:
+        """Try a node from now on; the one before is left."""
+        self._leave(self._inner, now)
+        watched = self._monitors.pop(index, None)
+        if watched is not None:
+            watched.stop(now=now, close=False)
+        self._active = index
+        # Who has registered nowhere yet has not come from another node.
+        self._inner = self._make(index, INITIALIZED if self._home is None else cause)
+        self._inner.register(now=now)
+
+    def _leave(self, registration: Registration, now: float) -> None:
+        flow = registration.flow
+        if flow is not None and flow.transport.reliable:
+            self._endpoint.close(flow, now=now)
+
+    def _pump(self, now: float) -> None:
+        """What the registrations have told; a change of node brings another one to listen to."""
+        while (event := self._inner.next_event()) is not None:
+            self._heard(event, now)
+        returning = self._returning
+        while returning is not None and (told := returning[1].next_event()) is not None:
+            self._returned(returning[0], told, now)
+            returning = self._returning
+
+    def _heard(self, event: RegistrationEvent, now: float) -> None:
+        if isinstance(event, FlowLost):
+            self._report_loss(event.reason)
+        elif isinstance(event, RegistrationChanged):
+            self._changed(event, now)
+
+    def _changed(self, event: RegistrationChanged, now: float) -> None:
+        if event.state is RegistrationState.REGISTERED:
+            self._settle(event, now)
+        elif event.state is RegistrationState.RECOVERING:
+            # A server may close the old connection before it answers on the new one.
+            if not self._moving:
+                self._node_failed(event, now)
+        elif event.state is not RegistrationState.REGISTERING:
+            self._stop_watching(now)
+            self._drop_return(now)
+            self._change(event)
+
+    def _settle(self, event: RegistrationChanged, now: float) -> None:
+        self._failed.clear()
+        self._rounds = 0
+        if self._loss_reported:
+            self._loss_reported = False
+            self._events.append(FlowRestored())
+        if self._home is not None and self._home != self._active:
+            self._events.append(NodeChanged(self._name(self._active), self._name(self._home)))
+        self._home = self._active
+        self._watch(now)
+        self._change(event)
+
+    def _name(self, index: int) -> str:
+        return str(self._nodes[index].config.registrar)
+
+    def _node_failed(self, event: RegistrationChanged, now: float) -> None:
+        """The next node that has not failed in this round, or a pause and another round."""
+        self._drop_return(now)
+        if 400 <= event.status < 500 and event.status != 408:
+            # It has answered for all of them, and has said when to come back.
+            self._report(replace(event, state=RegistrationState.RECOVERING))
+            return
+        self._failed.add(self._active)
+        if self._state is RegistrationState.REGISTERED:
+            self._report_loss(event.reason)
+            self._report(replace(event, state=RegistrationState.RECOVERING))
+        order = [i for i in range(len(self._nodes)) if i not in self._failed]
+        if order:
+            self._go(order[0], CLOSED, now)
+            return
+        self._failed.clear()
+        self._stop_watching(now)
+        self._rounds += 1
+        backoff = self._nodes[self._active].config.backoff
+        wait = backoff.wait(self._rounds, entropy=self._entropy)
+        retry = self._inner.next_timer()
+        self._timers.set(_Due.ROUND, max(now + wait, retry or 0.0))
+        self._report(replace(event, state=RegistrationState.RECOVERING))
+
+    def _report_loss(self, reason: str) -> None:
+        if not self._loss_reported and self._home is not None:
+            self._loss_reported = True
+            self._events.append(FlowLost(reason, 0.0))
+
+    def _change(self, event: RegistrationChanged) -> None:
+        if event.state is not self._state:
+            self._report(event)
+
+    def _report(self, event: RegistrationChanged) -> None:
+        """Enter a state, though it may be the one that we are in."""
+        self._state = event.state
+        self._events.append(event)
+
+    # Watching the others, and going back
+
+    def _watch(self, now: float) -> None:
+        """Watch every node before ours, and the one after it."""
+        last = min(self._active + 1, len(self._nodes) - 1)
+        wanted = {i for i in range(last + 1) if i != self._active}
+        for index in tuple(self._monitors):
+            if index not in wanted:
+                self._monitors.pop(index).stop(now=now, close=True)
+        for index in sorted(wanted - set(self._monitors)):
+            monitor = NodeMonitor(
+                self._endpoint,
+                self._nodes[index],
+                entropy=self._entropy,
+                interval=self._setup.interval,
+                credentials=self._credentials,
+            )
+            self._monitors[index] = monitor
+            monitor.start(now=now)
+        if self._active > 0:
+            self._timers.set(_Due.LOOK, now + LOOK)
+        else:
+            self._timers.cancel(_Due.LOOK)
+
+    def _stop_watching(self, now: float) -> None:
+        self._timers.cancel(_Due.LOOK)
+        for monitor in self._monitors.values():
+            monitor.stop(now=now, close=True)
+        self._monitors.clear()
+
+    def _look(self, now: float) -> None:
+        """Go back to the best node that may be gone back to."""
+        self._timers.set(_Due.LOOK, now + LOOK)
+        if self._returning is not None or not self._setup.idle():
+            return
+        for index in range(self._active):
+            monitor = self._monitors.get(index)
+            if monitor is None or monitor.answers_since is None:
+                continue
+            if now - monitor.answers_since < self._setup.stable:
+                continue
+            if not monitor.granted:
+                monitor.ask_leave(now=now)
+            else:
+                self._return_to(index, now)
+            return
+
+    def _return_to(self, index: int, now: float) -> None:
+        self._monitors.pop(index).stop(now=now, close=False)
+        coming = self._make(index, FAILBACK)
+        self._returning = (index, coming)
+        coming.register(now=now)
+
+    def _returned(self, index: int, event: RegistrationEvent, now: float) -> None:
+        """The better node has answered: it takes over, or is watched again."""
+        if not isinstance(event, RegistrationChanged) or self._returning is None:
+            return
+        if event.state is RegistrationState.REGISTERED:
+            before, self._inner = self._inner, self._returning[1]
+            self._returning = None
+            self._active = index
+            if self._moving:
+                self._moved(before, event, now)
+            else:
+                self._settle(event, now)
+                self._leave(before, now)
+        elif event.state is not RegistrationState.REGISTERING:
+            self._drop_return(now, event)
+            if self._inner.state is RegistrationState.RECOVERING:
+                self._node_failed(event, now)
+            else:
+                self._watch(now)
+
+    def _moved(self, before: Registration, event: RegistrationChanged, now: float) -> None:
+        """The new connection is in use: dialogs go there, and the old one has a little time."""
+        if before.flow is not None and self._inner.flow is not None:
+            self._endpoint.rebind(before.flow, self._inner.flow, now=now)
+        self._stop_lingering(now)
+        self._lingering = before
+        self._timers.set(_Due.LINGER, now + LINGER)
+        self._settle(event, now)
+        self._report(event)
+        self._moving = False
+        self._events.append(MoveEnded(True, event.status, event.reason))
+
+    def _stop_lingering(self, now: float) -> None:
+        self._timers.cancel(_Due.LINGER)
+        if self._lingering is not None:
+            self._leave(self._lingering, now)
+            self._lingering = None
+
+    def _drop_return(self, now: float, why: RegistrationChanged | None = None) -> None:
+        if self._returning is not None:
+            self._leave(self._returning[1], now)
+            self._returning = None
+        if self._moving:
+            self._moving = False
+            why = why or RegistrationChanged(self._state)
+            reason = why.reason or "the registration was lost"
+            self._events.append(MoveEnded(False, why.status, reason, why.unanswered))

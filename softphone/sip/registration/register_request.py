@@ -1,0 +1,120 @@
+"""The REGISTER requests of one registration (RFC 3261 section 10.2, RFC 5626 section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from softphone.sans_io import Entropy
+from softphone.sip.message import Field, NameAddr, Request
+from softphone.sip.registration.config import RegistrationConfig
+
+__all__ = ["RegisterWriter"]
+
+LONGEST_EXPIRES = 2**31 - 1
+"""The longest Min-Expires that is followed."""
+
+
+class RegisterWriter:
+    """Writes them: one Call-ID and a rising CSeq, and what the registrar made us change."""
+
+    def __init__(self, config: RegistrationConfig, *, entropy: Entropy) -> None:
+        self._config = config
+        self._call_id = entropy(16).hex()
+        self._tag = entropy(8).hex()
+        self._cseq = int.from_bytes(entropy(3), "big")
+        self._expires = config.expires
+        self._outbound = config.outbound and bool(config.instance_id)
+        self._granted = False
+
+    @property
+    def expires(self) -> int:
+        """The time that is asked for, in seconds."""
+        return self._expires
+
+    def ask_for(self, seconds: int) -> bool:
+        """Ask for a longer time from now on (423); False when it is none, or absurdly long."""
+        if not self._expires < seconds <= LONGEST_EXPIRES:
+            return False
+        self._expires = seconds
+        return True
+
+    def give_up_outbound(self) -> bool:
+        """Do without outbound from now on (439); False when that was so already."""
+        before, self._outbound = self._outbound, False
+        return before
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of all of them."""
+        return self._call_id
+
+    def granted(self) -> None:
+        """The registrar has granted the binding: what follows are refreshes."""
+        self._granted = True
+
+    def used(self, request: Request) -> None:
+        """Count on from the CSeq of a request that was sent again with credentials."""
+        self._cseq = max(self._cseq, request.cseq.number)
+
+    def mark(self, contact: NameAddr) -> NameAddr:
+        """A Contact with instance, reg-id and the parameters of the configuration."""
+        config = self._config
+        if config.instance_id:
+            contact = contact.with_parameter("+sip.instance", f"<{config.instance_id}>")
+        if self._outbound:
+            contact = contact.with_parameter("reg-id", str(config.reg_id))
+        return replace(contact, parameters=(*contact.parameters, *config.contact_parameters))
+
+    def write(
+        self, contact: NameAddr, superseded: NameAddr | None, *, leaving: bool = False
+    ) -> Request:
+        """The next REGISTER; `superseded` is a contact of ours to be taken away in it."""
+        self._cseq += 1
+        first = not self._granted and not leaving
+        contacts = [contact]
+        if superseded is not None:
+            contacts.append(superseded.with_parameter("expires", "0"))
+        fields: list[Field] = [
+            *self._addresses(),
+            ("Call-ID", self._call_id),
+            ("CSeq", f"{self._cseq} REGISTER"),
+            *(("Contact", str(one)) for one in contacts),
+            ("Expires", "0" if leaving else str(self._expires)),
+            *self._supported(),
+            *(self._config.first_headers if first else ()),
+            *self._config.headers,
+        ]
+        body = self._config.first_body if first else None
+        if body is not None:
+            fields.append(("MIME-Version", "1.0"))
+        return Request.build("REGISTER", self._config.registrar, fields, body)
+
+    def write_keep_alive(self, contact: NameAddr) -> Request:
+        """A REGISTER that asks a standby server whether it is there, and binds nothing (Cisco)."""
+        marked = contact.with_parameter("expires", "0").with_parameter("cisco-keep-alive")
+        return self.write(marked, None, leaving=True)
+
+    def write_probe(self) -> Request:
+        """An OPTIONS request to the registrar, answered by whatever it likes."""
+        return Request.build("OPTIONS", self._config.registrar, self._addresses())
+
+    def _addresses(self) -> list[Field]:
+        return [
+            *(("Route", str(route)) for route in self._config.route_set),
+            ("From", str(self._config.aor.with_tag(self._tag))),
+            ("To", str(self._config.aor)),
+        ]
+
+    def _supported(self) -> list[Field]:
+        tags = self._option_tags()
+        return [("Supported", ", ".join(tags))] if tags else []
+
+    def _option_tags(self) -> list[str]:
+        if self._config.option_tags is not None:
+            return list(self._config.option_tags)
+        tags = ["path"]
+        if self._outbound:
+            tags.append("outbound")
+        if self._config.gruu and self._config.instance_id:
+            tags.append("gruu")
+        return tags

@@ -1,0 +1,501 @@
+"""One binding of one AOR, kept alive (RFC 3261 section 10.2, RFC 5626, RFC 6223, RFC 5627).
+
+`Registration` opens a flow through its `Endpoint`, registers over it, refreshes ahead of expiry,
+probes the flow and replaces it when it dies, with the jittered back-off of RFC 5626 section 4.5.
+Its owner hands it every event of the endpoint and drives its timer:
+
+    while (event := endpoint.next_event()) is not None:
+        if not registration.handle(event, now=now): ...
+    while (event := registration.next_event()) is not None: ...
+
+It resolves no names: the targets come from `softphone.sip.transport.server_location`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from typing import TypeAlias
+
+from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
+from softphone.sans_io import Entropy, Flow, Target, Timers
+from softphone.sip.auth import Authenticator
+from softphone.sip.endpoint import Endpoint, SipEvent
+from softphone.sip.events import (
+    FlowClosed,
+    FlowOpened,
+    PongReceived,
+    RequestFailed,
+    ResponseReceived,
+)
+from softphone.sip.message import NameAddr, Response
+from softphone.sip.registration.backoff import Patience
+from softphone.sip.registration.binding import (
+    Binding,
+    Outcome,
+    judge,
+    read_binding,
+    read_terms,
+    why_refused,
+)
+from softphone.sip.registration.config import RegistrationConfig, refresh_after
+from softphone.sip.registration.register_request import RegisterWriter
+from softphone.sip.transaction import Exchange
+from softphone.sip.transport import Failover, FlowDead, KeepAlive, Probe
+
+__all__ = [
+    "Registration",
+    "RegistrationConfig",
+    "RegistrationEvent",
+]
+
+RegistrationEvent: TypeAlias = RegistrationChanged | FlowLost | FlowRestored
+
+MAXIMUM_ADJUSTMENTS = 3
+"""How often in a row a REGISTER is changed as the registrar asks (423, 439) and sent again."""
+
+
+class _Timer(Enum):
+    REFRESH = "refresh"
+    RETRY = "retry"
+    EXPIRY = "expiry"
+
+
+class Registration:
+    """The client's side of one binding; see the module."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: RegistrationConfig,
+        *,
+        targets: Sequence[Target],
+        entropy: Entropy,
+        credentials: Authenticator | None = None,
+    ) -> None:
+        """`targets` are the registrar's, or the outbound proxy's, best first.
+
+        Raises ValueError when there is none.
+        """
+        self._endpoint = endpoint
+        self._config = config
+        self._entropy = entropy
+        self._credentials = credentials
+        self._failover = Failover(targets)
+        self._target = targets[0]
+        self._state = RegistrationState.UNREGISTERED
+        self._binding: Binding | None = None
+        self._contact: NameAddr | None = None
+        self._superseded: NameAddr | None = None
+        self._flow: Flow | None = None
+        self._lost_flow: Flow | None = None
+        self._opening: Target | None = None
+        self._loss_reported = False
+        self._exchange: Exchange | None = None
+        self._probe: Exchange | None = None
+        self._keepalive: KeepAlive | None = None
+        self._leaving = False
+        self._adjustments = 0
+        self._patience = Patience(config.backoff, entropy=entropy)
+        self._writer = RegisterWriter(config, entropy=entropy)
+        self._timers: Timers[_Timer] = Timers()
+        self._events: deque[RegistrationEvent] = deque()
+
+    @property
+    def state(self) -> RegistrationState:
+        """The state."""
+        return self._state
+
+    @property
+    def binding(self) -> Binding | None:
+        """What is granted; None when nothing is, or it has run out."""
+        return self._binding
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The Contact of requests that we send: the public GRUU where one was given (RFC 5627)."""
+        if self._binding is None:
+            return None
+        gruu = self._binding.public_gruu
+        return NameAddr(None, self._binding.contact.uri if gruu is None else gruu)
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the binding belongs to, while it is open."""
+        return self._flow
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of its REGISTER requests."""
+        return self._writer.call_id
+
+    @property
+    def target(self) -> Target:
+        """Where that flow leads, or where it is tried next."""
+        return self._target
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every place that it may be registered at, best first."""
+        return self._failover.targets
+
+    @property
+    def probe(self) -> Probe:
+        """How the flow is probed."""
+        return Probe.NONE if self._keepalive is None else self._keepalive.probe
+
+    # Commands
+
+    def register(self, *, now: float) -> None:
+        """Register, from UNREGISTERED or FAILED; in any other state nothing happens."""
+        if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
+            self._leaving = False
+            self._patience.start_anew()
+            self._change(RegistrationChanged(RegistrationState.REGISTERING))
+            self._attempt(now)
+
+    def refresh(self, *, now: float) -> None:
+        """Register again now, without waiting for the refresh or the end of a back-off."""
+        if self._state in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
+            self._attempt(now)
+
+    def unregister(self, *, now: float) -> None:
+        """Take the binding away (Expires 0) and stay UNREGISTERED, whatever the answer."""
+        if self._leaving or self._state is RegistrationState.UNREGISTERED:
+            return
+        self._stop_timers()
+        self._opening = None
+        if self._exchange is not None:
+            # A new registration waits for the final response to the last (RFC 3261 10.2).
+            self._leaving = True
+        elif self._flow is not None and self._state is not RegistrationState.FAILED:
+            self._leaving = True
+            self._send(self._flow, now, leaving=True)
+        else:
+            failed = self._state is RegistrationState.FAILED
+            self._left(0, "" if failed else "there was no connection to unregister on")
+
+    def relocate(self, targets: Sequence[Target], *, now: float) -> None:
+        """Take the result of a new look-up; used from the next flow on.
+
+        Raises ValueError when there is no target.
+        """
+        self._failover = Failover(targets, before=self._failover)
+        if self._flow is None and self._opening is None:
+            self._target = self._failover.choose(now=now) or targets[0]
+
+    # The machine
+
+    def handle(self, event: SipEvent, *, now: float) -> bool:
+        """Look at an event of the endpoint; True when it was about this registration alone."""
+        if isinstance(event, ResponseReceived):
+            return self._response(event.exchange, event.response, event.final, now)
+        if isinstance(event, RequestFailed):
+            return self._request_failed(event.exchange, event.status_hint, event.reason, now)
+        if isinstance(event, FlowOpened):
+            if self._opening is not None and event.target == self._opening:
+                self._use(event.flow, now)
+        elif isinstance(event, FlowClosed):
+            self._flow_closed(event.flow, event.reason or "the server closed it", now)
+        elif isinstance(event, PongReceived) and event.flow == self._flow and self._keepalive:
+            self._keepalive.alive(now=now)
+        return False
+
+    def handle_timer(self, *, now: float) -> None:
+        """Run what is due: refresh, retry, expiry, probe."""
+        while (timer := self._timers.pop_due(now)) is not None:
+            if timer is _Timer.EXPIRY:
+                self._binding = None
+                if self._state is RegistrationState.REGISTERED:
+                    state, reason = RegistrationState.RECOVERING, "the binding has expired"
+                    self._change(RegistrationChanged(state, 0, reason))
+            else:
+                self._attempt(now)
+        while self._keepalive is not None:
+            due = self._keepalive.handle_timer(now=now)
+            if due is None:
+                break
+            if isinstance(due, FlowDead):
+                self._flow_dead(due.reason, now)
+            else:
+                self._send_probe(due.probe, now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline, or None."""
+        mine = self._timers.next()
+        probe = None if self._keepalive is None else self._keepalive.next_timer()
+        return min((time for time in (mine, probe) if time is not None), default=None)
+
+    def next_event(self) -> RegistrationEvent | None:
+        """Take out the next event, or None."""
+        return self._events.popleft() if self._events else None
+
+    # Attempts
+
+    def _attempt(self, now: float) -> None:
+        """Send a REGISTER, over a new flow if there is none; one at a time."""
+        self._timers.cancel(_Timer.RETRY)
+        self._timers.cancel(_Timer.REFRESH)
+        if self._exchange is not None or self._opening is not None or self._leaving:
+            return
+        if self._flow is not None:
+            self._send(self._flow, now)
+            return
+        self._target = self._failover.choose(now=now) or self._target
+        flow = self._endpoint.flow_of(self._target)
+        self._opening = self._target
+        if flow is None:
+            self._endpoint.open(self._target, now=now)
+        else:
+            self._use(flow, now)
+
+    def _use(self, flow: Flow, now: float) -> None:
+        self._opening = None
+        self._flow = flow
+        self._patience.flow_ended(now=now)
+        self._keepalive = None
+        bound = self._binding
+        self._contact = self._make_contact(flow)
+        # A registrar without outbound cannot know that the new binding takes the old one's place.
+        same = bound is not None and bound.contact.uri.equivalent(self._contact.uri)
+        self._superseded = None if bound is None or bound.outbound or same else bound.contact
+        self._send(flow, now)
+
+    def _send(self, flow: Flow, now: float, *, leaving: bool = False) -> None:
+        if self._contact is None:
+            return
+        request = self._writer.write(self._contact, self._superseded, leaving=leaving)
+        self._exchange = self._endpoint.request(
+            request, to=flow, now=now, credentials=self._credentials
+        )
+
+    def _make_contact(self, flow: Flow) -> NameAddr:
+        config = self._config
+        return self._writer.mark(
+            self._endpoint.contact(flow, config.user, secure=config.secure_contact)
+        )
+
+    # Answers
+
+    def _response(self, exchange: Exchange, response: Response, final: bool, now: float) -> bool:
+        if self._keepalive is not None and exchange in (self._exchange, self._probe):
+            self._keepalive.alive(now=now)
+        if exchange is self._probe:
+            self._probe = None if final else exchange
+            return True
+        if exchange is not self._exchange:
+            return False
+        if not final:
+            return True
+        self._exchange = None
+        self._writer.used(exchange.request)
+        if self._leaving:
+            self._leave(exchange, response, now)
+        else:
+            self._judge(response, now)
+        return True
+
+    def _judge(self, response: Response, now: float) -> None:
+        outcome = judge(response.status)
+        retry_after = float(response.retry_after.delta) if response.retry_after else 0.0
+        if outcome is Outcome.GRANTED:
+            self._granted(response, now)
+        elif outcome in (Outcome.TOO_BRIEF, Outcome.WITHOUT_OUTBOUND):
+            self._adjust(outcome, response, now)
+        elif outcome is Outcome.REFUSED and not retry_after:
+            self._refused(response.status, why_refused(response, self._credentials))
+        else:
+            reason = why_refused(response, self._credentials)
+            self._failed(response.status, reason, now, retry_after=retry_after)
+
+    def _granted(self, response: Response, now: float) -> None:
+        contact, flow = self._contact, self._flow
+        if contact is None or flow is None:
+            # The flow ended with the answer still in the drain: it is registered anew.
+            self._failed(503, "the connection was lost", now)
+            return
+        binding = read_binding(response, contact=contact, asked=self._writer.expires, now=now)
+        if binding.expires <= 0:
+            reason = "the registrar did not keep our contact"
+            self._failed(response.status, reason, now, retry_after=0.0)
+            return
+        self._binding = binding
+        self._adjustments = 0
+        self._superseded = None
+        self._failover.succeeded(self._target)
+        self._patience.registered(now=now)
+        self._writer.granted()
+        wait = refresh_after(
+            binding.expires, entropy=self._entropy, early=self._config.refresh_early
+        )
+        self._timers.set(_Timer.REFRESH, now + wait)
+        self._timers.set(_Timer.EXPIRY, binding.expires_at)
+        if self._keepalive is None:
+            self._keepalive = KeepAlive(
+                transport=flow.transport,
+                entropy=self._entropy,
+                now=now,
+                config=self._config.keepalive,
+            )
+        self._keepalive.agree(read_terms(response), now=now)
+        if self._lost_flow is not None:
+            self._endpoint.rebind(self._lost_flow, flow, now=now)
+            self._lost_flow = None
+        if self._loss_reported:
+            self._loss_reported = False
+            self._events.append(FlowRestored())
+        state = RegistrationState.REGISTERED
+        told = RegistrationChanged(state, response.status, response.reason, binding.expires)
+        self._change(told)
+
+    def _adjust(self, outcome: Outcome, response: Response, now: float) -> None:
+        """Ask for more time, or without outbound, if that is what the registrar wants."""
+        self._adjustments += 1
+        if outcome is Outcome.TOO_BRIEF:
+            possible = self._writer.ask_for(response.min_expires or 0)
+        else:
+            possible = self._writer.give_up_outbound()
+        if not possible or self._adjustments > MAXIMUM_ADJUSTMENTS or self._flow is None:
+            self._refused(response.status, response.reason)
+            return
+        self._contact = self._make_contact(self._flow)
+        self._send(self._flow, now)
+
+    def _refused(self, status: int, reason: str) -> None:
+        self._stop_timers()
+        self._binding = None
+        self._keepalive = None
+        self._adjustments = 0
+        self._change(RegistrationChanged(RegistrationState.FAILED, status, reason))
+
+    def _leave(self, exchange: Exchange, response: Response, now: float) -> None:
+        """The answer before, or to, the REGISTER that takes the binding away."""
+        if exchange.request.expires == 0 or self._flow is None or self._contact is None:
+            self._left(response.status, response.reason)
+        else:
+            self._send(self._flow, now, leaving=True)
+
+    def _left(self, status: int, reason: str, *, unanswered: bool = False) -> None:
+        self._stop_timers()
+        self._leaving = False
+        self._binding = None
+        self._keepalive = None
+        self._lost_flow = None
+        self._loss_reported = False
+        state = RegistrationState.UNREGISTERED
+        self._change(RegistrationChanged(state, status, reason, unanswered=unanswered))
+
+    # Failures
+
+    def _request_failed(self, exchange: Exchange, status: int, reason: str, now: float) -> bool:
+        if exchange is self._probe:
+            self._probe = None
+            if exchange.to == self._flow:
+                self._flow_dead(reason, now)
+            return True
+        if exchange is not self._exchange:
+            return False
+        self._exchange = None
+        self._writer.used(exchange.request)
+        if self._leaving:
+            self._left(status, reason, unanswered=True)
+            return True
+        lost = self._abandon_flow(now)
+        wait = self._failed(status, reason, now)
+        if lost and self._binding is not None:
+            self._report_loss(reason, wait)
+        return True
+
+    def _flow_closed(self, flow: Flow | Target, reason: str, now: float) -> None:
+        if isinstance(flow, Target):
+            if self._opening is not None and flow == self._opening:
+                self._opening = None
+                self._failed(503, reason, now)
+            return
+        # With a REGISTER on its way its own failure follows, and is the one that counts.
+        if flow == self._flow and self._exchange is None:
+            self._lose_flow(reason, now)
+
+    def _flow_dead(self, reason: str, now: float) -> None:
+        """A probe was not answered: close the flow, so that what still waits on it fails too."""
+        if self._flow is not None and self._exchange is None:
+            self._endpoint.close(self._flow, now=now)
+            self._lose_flow(reason, now)
+
+    def _abandon_flow(self, now: float) -> bool:
+        """Give up a stream that did not carry a REGISTER; a UDP flow cannot be broken that way."""
+        broken = self._flow is not None and self._flow.transport.reliable
+        if self._flow is not None and broken:
+            self._lost_flow = self._lost_flow or self._flow
+            self._endpoint.close(self._flow, now=now)
+        self._forget_flow()
+        return broken
+
+    def _report_loss(self, reason: str, wait: float) -> None:
+        """Say that the flow is gone: once, until it is restored."""
+        if not self._loss_reported:
+            self._loss_reported = True
+            self._events.append(FlowLost(reason, wait))
+
+    def _forget_flow(self) -> None:
+        self._flow = None
+        self._keepalive = None
+
+    def _lose_flow(self, reason: str, now: float) -> None:
+        """The flow of a binding is gone: make another, at once the first time."""
+        self._lost_flow = self._lost_flow or self._flow
+        self._forget_flow()
+        self._timers.cancel(_Timer.REFRESH)
+        if self._state not in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
+            return
+        wait = self._patience.after_loss(now=now)
+        self._timers.set(_Timer.RETRY, now + wait)
+        self._report_loss(reason, wait)
+        self._change(RegistrationChanged(RegistrationState.RECOVERING, 0, reason))
+
+    def _failed(
+        self, status: int, reason: str, now: float, *, retry_after: float | None = None
+    ) -> float:
+        """An attempt has failed for now: the next target at once, or wait; gives the wait.
+
+        `retry_after` None: nobody answered.
+        """
+        self._patience.flow_ended(now=now)
+        asked, unanswered = retry_after or 0.0, retry_after is None
+        self._failover.failed(self._target, now=now, retry_after=asked)
+        following = self._failover.choose(now=now)
+        if following is not None:
+            self._target = following
+            self._lost_flow = self._lost_flow or self._flow
+            self._forget_flow()
+            self._attempt(now)
+            return 0.0
+        wait = self._patience.after_failure(retry_after)
+        self._timers.cancel(_Timer.REFRESH)
+        self._timers.set(_Timer.RETRY, now + wait)
+        state = self._state = RegistrationState.RECOVERING
+        self._events.append(RegistrationChanged(state, status, reason, None, asked, unanswered))
+        return wait
+
+    # Probes
+
+    def _send_probe(self, probe: Probe, now: float) -> None:
+        if self._flow is None:
+            return
+        if probe is Probe.CRLF:
+            self._endpoint.ping(self._flow, now=now)
+        elif self._exchange is None:
+            # A REGISTER on its way asks the same question.
+            request = self._writer.write_probe()
+            self._probe = self._endpoint.request(request, to=self._flow, now=now)
+
+    def _stop_timers(self) -> None:
+        for timer in _Timer:
+            self._timers.cancel(timer)
+
+    def _change(self, told: RegistrationChanged) -> None:
+        """Enter a state and report it, unless it was there already."""
+        if told.state is not self._state:
+            self._state = told.state
+            self._events.append(told)

@@ -1,0 +1,273 @@
+"""Where a request that came in belongs (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
+
+Copies go to their transaction, requests with a To tag to their dialog, CANCEL and ACK to their
+INVITE; what is left is new and is checked, admitted and reported.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from weakref import WeakValueDictionary
+
+from softphone.rate_limit import TokenBucket
+from softphone.sans_io import Flow, Side
+from softphone.sip.dialog import DialogTable
+from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived, SubscribeReceived
+from softphone.sip.invite import InviteDispatch, InviteServer, InviteUsage
+from softphone.sip.invite.usage import InviteState
+from softphone.sip.message import Field, Request
+from softphone.sip.request_validation import refer_values, refusal
+from softphone.sip.subscription import ServerSubscription
+from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
+from softphone.sip.transport import may_speak
+
+__all__ = ["Reception"]
+
+
+RESERVE = 1.25
+"""How far beyond its bounds the table of server transactions takes requests within dialogs."""
+
+
+class Reception:
+    """The way in for requests; `usages` are the INVITE usages that have not ended."""
+
+    def __init__(self, *, layer: TransactionLayer, table: DialogTable, side: Side) -> None:
+        self._layer = layer
+        self._table = table
+        self._side = side
+        self._config = layer.config
+        rate, burst = self._config.admission_rate, self._config.admission_burst
+        self._strangers = TokenBucket(rate=rate, burst=burst)
+        self._known = TokenBucket(rate=rate, burst=burst)
+        # Weak: transactions and dialogs hold what goes on, and nothing holds what has ended, whose
+        # messages bring keys.
+        self._usages: WeakValueDictionary[int, InviteUsage] = WeakValueDictionary()
+        self._numbers = count()
+
+    def usages(self) -> tuple[InviteUsage, ...]:
+        """Every INVITE usage that has not ended."""
+        known = self._usages.values()
+        return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
+
+    def register(self, usage: InviteUsage) -> None:
+        """Take a new usage in, and what comes in within its dialogs."""
+        InviteDispatch(usage)
+        self._usages[next(self._numbers)] = usage
+
+    def receive(self, request: Request, *, flow: Flow, now: float) -> None:
+        """Take one request."""
+        if request.method == "ACK":
+            self._ack(request, flow=flow, now=now)
+            return
+        known = self._layer.find_server(request)
+        if known is not None:
+            if may_speak(known.flow, flow):
+                known.receive(request, now=now)
+            return
+        if self._overloaded(request, flow=flow, now=now):
+            # 503 without a transaction: nothing is kept of what is not served (8.2.7).
+            retry = (("Retry-After", str(self._config.retry_after)),)
+            self._refuse_statelessly(request, 503, flow=flow, headers=retry)
+            return
+        if request.method == "CANCEL" and not self._may_cancel(request, flow=flow):
+            # A transaction of its own would take the place of the real CANCEL's: same branch.
+            self._refuse_statelessly(request, 481, flow=flow)
+            return
+        merged = self._layer.is_merged(request)
+        transaction = self._layer.serve(request, flow=flow)
+        if request.method == "CANCEL":
+            self._cancel(transaction, now=now)
+        elif request.to.tag is not None:
+            self._within_dialog(transaction, now=now)
+        elif merged:
+            transaction.respond(482, now=now)
+        else:
+            self._new(transaction, now=now)
+
+    def _overloaded(self, request: Request, *, flow: Flow, now: float) -> bool:
+        config, layer = self._config, self._layer
+        # What is new may not fill the table: a quarter more is for the calls that are up.
+        belongs = self._belongs(request, flow=flow)
+        share = RESERVE if belongs else 1.0
+        if layer.server_count >= share * config.max_transactions:
+            return True
+        if layer.server_bytes >= share * config.max_transaction_bytes:
+            return True
+        if belongs:
+            return False
+        # A crowd of strangers leaves the server's or a registered phone's requests alone.
+        bucket = self._known if layer.flows.is_known(flow) else self._strangers
+        return not bucket.admit(now=now)
+
+    def _belongs(self, request: Request, *, flow: Flow) -> bool:
+        """Whether a request is part of what is here: of a dialog, or of an INVITE.
+
+        A To tag alone proves nothing: strangers can write one.
+        """
+        if request.method == "CANCEL":
+            return self._layer.find_server(request, method="INVITE") is not None
+        return request.to.tag is not None and self._table.find(request, flow=flow) is not None
+
+    def _refuse_statelessly(
+        self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()
+    ) -> None:
+        transaction = ServerTransaction(
+            request, key=(), flow=flow, to_tag=self._layer.new_tag(), carrier=self._layer
+        )
+        response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
+        self._layer.send(response.encode(), transaction.to)
+
+    def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
+        invite = self._layer.find_server(request, method="INVITE")
+        return invite is None or may_speak(invite.flow, flow)
+
+    def _ack(self, request: Request, *, flow: Flow, now: float) -> None:
+        transaction = self._layer.find_server(request)
+        if transaction is not None and transaction.last_status >= 300:
+            if may_speak(transaction.flow, flow):
+                transaction.receive(request, now=now)
+            return
+        owner = self._table.find(request, flow=flow)
+        if owner is not None:
+            owner.ack_received(request, now=now)
+
+    def _cancel(self, transaction: ServerTransaction, *, now: float) -> None:
+        invite = self._layer.find_server(transaction.request, method="INVITE")
+        if invite is None:
+            transaction.respond(481, now=now)
+            return
+        # RFC 3261 section 9.2: the To tag of this 200 is that of the INVITE's response.
+        transaction.to_tag = invite.to_tag
+        transaction.respond(200, now=now)
+        if invite.user is not None:
+            invite.user.cancel_received(transaction.request, now=now)
+
+    def _within_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        owner = self._table.find(request, flow=transaction.flow)
+        refused = refusal(request, self._config, self._side)
+        if owner is None:
+            transaction.respond(481, now=now)
+        elif refused is not None and request.method != "BYE":
+            transaction.respond(
+                refused.status, now=now, reason=refused.reason, headers=refused.headers
+            )
+        else:
+            owner.request_received(transaction, now=now)
+
+    def _new(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        refused = refusal(request, self._config, self._side)
+        if refused is not None:
+            transaction.respond(
+                refused.status, now=now, reason=refused.reason, headers=refused.headers
+            )
+        elif request.method == "INVITE":
+            self._invite(transaction, now=now)
+        elif request.method == "SUBSCRIBE":
+            self._subscribe(transaction, now=now)
+        elif request.method == "REFER":
+            self._refer(transaction, now=now)
+        elif request.method == "OPTIONS" and self._config.answer_options:
+            transaction.respond(200, now=now, headers=self._capabilities())
+        elif request.method in ("BYE", "PRACK", "UPDATE", "INFO"):
+            # They exist within dialogs only (RFC 3261 15.1.2, RFC 3262, 3311, 6086).
+            transaction.respond(481, now=now)
+        else:
+            exchange = ServerExchange(transaction, layer=self._layer, now=now)
+            self._layer.emit(RequestReceived(exchange, transaction.request, transaction.flow))
+
+    def _capabilities(self) -> list[Field]:
+        config = self._config
+        fields = [
+            ("Allow", ", ".join(config.allow)),
+            ("Accept", ", ".join(config.accept)),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "en"),
+            ("Supported", ", ".join(config.supported)),
+            ("Allow-Events", ", ".join(config.events)),
+        ]
+        if config.user_agent:
+            fields.append(("Server", config.user_agent))
+        return fields
+
+    # INVITE --------------------------------------------------------------------------------------
+
+    def _invite(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        usage = InviteUsage(
+            side=Side.SERVER,
+            layer=self._layer,
+            table=self._table,
+            session_timer=self._config.session_expires or None,
+        )
+        if usage.session_timer.too_small(request):
+            minimum = str(round(usage.session_timer.min_se))
+            transaction.respond(422, now=now, headers=(("Min-SE", minimum),))
+            return
+        status, replaced = self._replaces(request)
+        if status:
+            transaction.respond(status, now=now)
+            return
+        usage.server = InviteServer(transaction, host=usage, now=now)
+        usage.replaced = replaced
+        self.register(usage)
+        self._layer.emit(
+            InviteReceived(
+                usage,
+                transaction.request,
+                transaction.flow,
+                usage.server.body if usage.server.role is not None else None,
+                usage.server.role,
+                replaced,
+            )
+        )
+
+    def _replaces(self, request: Request) -> tuple[int, InviteUsage | None]:
+        """The usage that Replaces names, or the status of the refusal (RFC 3891 section 3)."""
+        named = request.replaces
+        if named is None:
+            return 0, None
+        found = self._table.named(named.call_id, named.to_tag, named.from_tag)
+        if found is None:
+            return 481, None
+        owner, _ = found
+        if not isinstance(owner, InviteDispatch):
+            # A dialog that we are hanging up, or one that is no call.
+            return 603, None
+        usage = owner.usage
+        if usage.state is InviteState.TERMINATED:
+            return 603, None
+        if usage.state is InviteState.CONFIRMED:
+            return (486, None) if named.early_only else (0, usage)
+        # Only an early dialog that we began can be replaced.
+        return (0, usage) if usage.side is Side.CLIENT else (481, None)
+
+    # SUBSCRIBE and REFER -------------------------------------------------------------------------
+
+    def _subscribe(self, transaction: ServerTransaction, *, now: float) -> None:
+        event = transaction.request.event
+        if event is None or event.package not in self._config.events:
+            events = ", ".join(self._config.events)
+            transaction.respond(489, now=now, headers=(("Allow-Events", events),))
+            return
+        subscription = self._subscription(transaction, now=now)
+        self._layer.emit(SubscribeReceived(subscription, transaction.request, transaction.flow))
+
+    def _refer(self, transaction: ServerTransaction, *, now: float) -> None:
+        request = transaction.request
+        values = refer_values(request)
+        if values is None:
+            transaction.respond(400, now=now, reason="No single usable Refer-To")
+            return
+        subscription = self._subscription(transaction, now=now)
+        self._layer.emit(
+            ReferReceived(
+                subscription, None, request, values.refer_to, values.replaces, request.referred_by
+            )
+        )
+
+    def _subscription(self, transaction: ServerTransaction, *, now: float) -> ServerSubscription:
+        return ServerSubscription(
+            transaction, dialog=None, layer=self._layer, table=self._table, now=now
+        )

@@ -1,0 +1,227 @@
+"""One request and its responses (RFC 3261 sections 8.1 and 8.2).
+
+`Exchange` is a request of ours that is not an INVITE, with challenges answered on the way;
+`ServerExchange` is one that came in and waits for the application's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from softphone.errors import LocalProtocolError
+from softphone.sans_io import Flow, Target
+from softphone.sip.auth import AuthenticationRefused, Authenticator
+from softphone.sip.message import Body, CSeq, Request, Response
+from softphone.sip.transaction.client import ClientTransaction, for_another_flow
+from softphone.sip.transaction.detour import STRAIGHT, Detour
+from softphone.sip.transaction.layer import TransactionLayer
+from softphone.sip.transaction.renewal import Renewal
+from softphone.sip.transaction.server import ServerTransaction
+from softphone.sip.transport import Failover
+
+__all__ = ["Exchange", "ExchangeUser", "ServerExchange", "authorized"]
+
+
+class ExchangeUser(Protocol):
+    """Who hears of an exchange's end."""
+
+    def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
+        """A response, provisional ones included; a challenge only if it cannot be answered."""
+
+    def exchange_failed(
+        self, exchange: Exchange, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """No final response: 408 or 503."""
+
+
+def authorized(
+    request: Request,
+    response: Response,
+    *,
+    credentials: Authenticator | None,
+    take_sequence: Callable[[], int],
+) -> Request | AuthenticationRefused | None:
+    """The request again with credentials and a new CSeq (22.2), or why not; None: no challenge."""
+    if credentials is None:
+        return None
+    if response.status not in (401, 407):
+        credentials.confirm(request, response)
+        return None
+    answer = credentials.authorize(request, response)
+    if not isinstance(answer, Request):
+        return answer
+    cseq = CSeq(take_sequence(), request.method)
+    return answer.without_header("Via").with_header("CSeq", str(cseq))
+
+
+class Exchange:
+    """A request of ours that is not an INVITE; equality is identity."""
+
+    __slots__ = (
+        "_credentials",
+        "_detour",
+        "_layer",
+        "_renewal",
+        "_take_sequence",
+        "_transaction",
+        "_user",
+        "request",
+        "response",
+        "to",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        to: Flow | Target,
+        layer: TransactionLayer,
+        user: ExchangeUser,
+        credentials: Authenticator | None = None,
+        take_sequence: Callable[[], int] | None = None,
+    ) -> None:
+        self.request = request
+        """As it was last sent, credentials included, but without Via."""
+        self.response: Response | None = None
+        """The final response, once it is there."""
+        self.to = to
+        self._layer = layer
+        self._user = user
+        self._credentials = credentials
+        self._take_sequence = take_sequence
+        self._transaction: ClientTransaction | None = None
+        self._detour = STRAIGHT
+        self._renewal = Renewal(layer)
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the request went out on, once known."""
+        return self._transaction.flow if self._transaction is not None else None
+
+    @property
+    def _place(self) -> Target | None:
+        return self._layer.flows.target_of(self.flow or self.to)
+
+    def send(self, *, now: float, failover: Failover | None = None) -> None:
+        """Send it, with credentials where they are known already.
+
+        A place that does not serve it is followed by the next of `failover`.
+        """
+        self._detour = Detour(failover)
+        if self._credentials is not None:
+            self.request = self._credentials.prepare(self.request)
+        self._transaction = self._layer.request(self.request, to=self.to, user=self, now=now)
+
+    def drop(self) -> None:
+        """Do not send it again should new credentials come: its answer is not wanted any more."""
+        self._renewal.stop()
+
+    def response_received(
+        self, transaction: ClientTransaction, response: Response, *, now: float
+    ) -> None:
+        """Answer a challenge, or hand the response on."""
+        if transaction is not self._transaction:
+            return
+        if not response.final:
+            self._user.exchange_answered(self, response, now=now)
+        elif not self._authorize(response, now=now) and not self._go_elsewhere(response, now=now):
+            self._answered(response, now)
+
+    def _answered(self, response: Response, now: float) -> None:
+        self.response = response
+        self._user.exchange_answered(self, response, now=now)
+
+    def _authorize(self, response: Response, *, now: float) -> bool:
+        """Answer a challenge, or wait for the credentials to do it with."""
+        again = authorized(
+            self.request if self._transaction is None else self._transaction.request,
+            response,
+            credentials=self._credentials,
+            take_sequence=self._take_sequence or self._next_sequence,
+        )
+        if isinstance(again, AuthenticationRefused):
+            return self._renewal.begin(
+                again, response, again=self._send_again, final=self._answered, now=now
+            )
+        if again is None:
+            return False
+        self.request = again
+        self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
+        return True
+
+    def _send_again(self, response: Response, now: float) -> None:
+        """There are new credentials."""
+        if not self._authorize(response, now=now):
+            self._answered(response, now)
+
+    def request_failed(
+        self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """Try the next place, or hand the failure on."""
+        if transaction is self._transaction and not self._go_elsewhere(None, now=now):
+            self._user.exchange_failed(self, status_hint, reason, now=now)
+
+    def _go_elsewhere(self, response: Response | None, *, now: float) -> bool:
+        """Send the same request to another place, as RFC 3263 section 4.3 has it."""
+        following = self._detour.after(self._place, now=now, response=response)
+        if following is None:
+            return False
+        self.to = following
+        self.request = for_another_flow(self.request)
+        self._transaction = self._layer.request(self.request, to=following, user=self, now=now)
+        return True
+
+    def _next_sequence(self) -> int:
+        return self.request.cseq.number + 1
+
+
+class ServerExchange:
+    """A request that came in and is answered with `endpoint.respond`; equality is identity."""
+
+    __slots__ = ("_layer", "_transaction", "request")
+
+    def __init__(
+        self, transaction: ServerTransaction, *, layer: TransactionLayer, now: float
+    ) -> None:
+        self.request = transaction.request
+        """As received, with received and rport in its topmost Via."""
+        self._transaction = transaction
+        self._layer = layer
+        layer.timers.set((self, "response"), now + layer.config.response_timeout)
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that it came on."""
+        return self._transaction.flow
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response was sent, or can no longer be sent."""
+        return self._transaction.answered
+
+    @property
+    def to_tag(self) -> str:
+        """The tag that our responses bear."""
+        return self._transaction.to_tag
+
+    def respond(
+        self,
+        status: int,
+        *,
+        now: float,
+        reason: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: Body | None = None,
+    ) -> None:
+        """Answer.  Raises LocalProtocolError after a final response was sent."""
+        if self._transaction.last_status >= 200:
+            raise LocalProtocolError(f"the {self.request.method} has been answered already")
+        self._transaction.respond(status, now=now, reason=reason, headers=headers, body=body)
+        if status >= 200:
+            self._layer.timers.cancel((self, "response"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """The application has not answered in time."""
+        if not self.answered:
+            self._transaction.respond(408, now=now)

@@ -1,0 +1,279 @@
+"""The transactions of one endpoint over its flows, and what everything above them shares.
+
+It matches messages to transactions (RFC 3261 sections 17.1.3 and 17.2.3), gives out branches, tags
+and Call-IDs, and holds the one heap of timers and the queue of events.  It knows no dialog.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport
+from softphone.sip.endpoint_config import EndpointConfig
+from softphone.sip.message import NameAddr, Request, Response, SipUri, Via
+from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
+from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
+from softphone.sip.transaction.tables import Input, State, TimerKey
+from softphone.sip.transport import FlowTable, FlowUser, contact_for, may_speak
+
+__all__ = ["Acknowledgment", "TransactionLayer"]
+
+
+class Acknowledgment:
+    """The ACK for a 2xx: no transaction, sent again for each copy of the 2xx (13.2.2.4)."""
+
+    __slots__ = ("branch", "data", "layer", "request", "to")
+
+    def __init__(self, request: Request, *, to: Flow | Target, layer: TransactionLayer) -> None:
+        self.request = request
+        self.to = to
+        self.layer = layer
+        self.branch = layer.new_branch()
+        self.data = b""
+
+    def send(self, *, now: float) -> None:
+        """Send it, or send it again, wherever the dialog's flow is now."""
+        to = self.layer.flows.forward(self.to)
+        flow = self.layer.flows.resolve(to)
+        if flow is not None:
+            self.start(flow, now=now)
+        elif isinstance(to, Target):
+            self.layer.flows.wait(to, self)
+
+    def start(self, flow: Flow, *, now: float) -> None:
+        """Go out on this flow."""
+        if not self.data:
+            host, port = flow.local
+            via = Via(
+                flow.transport.value.upper(), host, port, (("branch", self.branch), ("rport", None))
+            )
+            headers = self.request.headers.with_prepended("Via", str(via))
+            self.data = self.request.with_headers(headers).encode()
+        self.layer.send(self.data, flow)
+
+    def fail(self, reason: str, *, now: float) -> None:
+        """No flow: the peer's copies of the 2xx will ask again."""
+
+
+class TransactionLayer:
+    """Implements `Carrier` for the transactions, and is what the usages above are built on."""
+
+    def __init__(self, *, config: EndpointConfig, entropy: Entropy) -> None:
+        self.config = config
+        self.timing = config.timing
+        self.entropy = entropy
+        self.timers: Timers[TimerKey] = Timers()
+        self.flows = FlowTable(max_waiting=config.max_waiting)
+        self.events: deque[object] = deque()
+        self._clients: dict[ClientKey, ClientTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
+        self.waiting: set[object] = set()
+        """Requests that wait for new credentials, to be sent again."""
+        self.server_bytes = 0
+        """What the requests of the server transactions amount to."""
+        # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
+        self._merged: dict[tuple[str, str, str], ServerKey] = {}
+
+    # Names ---------------------------------------------------------------------------------------
+
+    def new_branch(self) -> str:
+        """A branch that nobody can guess (RFC 3261 section 8.1.1.7)."""
+        return MAGIC_COOKIE + self.entropy(10).hex()
+
+    def new_tag(self) -> str:
+        """A tag (RFC 3261 section 19.3 asks for 32 bits at least)."""
+        return self.entropy(8).hex()
+
+    def new_call_id(self) -> str:
+        """A Call-ID without a host name in it (RFC 3261 section 8.1.1.4)."""
+        return self.entropy(16).hex()
+
+    def new_sequence(self) -> int:
+        """A first CSeq number, below 2^16, so that it cannot run out (RFC 3261 8.1.1.5)."""
+        return int.from_bytes(self.entropy(2), "big") + 1
+
+    def random(self) -> float:
+        """A number in [0, 1) from the entropy."""
+        return int.from_bytes(self.entropy(4), "big") / 2**32
+
+    # Out -----------------------------------------------------------------------------------------
+
+    def send(self, data: bytes, to: Flow | Target) -> None:
+        """Queue bytes for sending."""
+        self.flows.outgoing.append(Transmit(data, to))
+
+    def emit(self, event: object) -> None:
+        """Queue an event; the union of all of them is `softphone.sip.endpoint.SipEvent`."""
+        self.events.append(event)
+
+    def request(
+        self,
+        request: Request,
+        *,
+        to: Flow | Target,
+        user: ClientUser,
+        now: float,
+        branch: str | None = None,
+    ) -> ClientTransaction:
+        """Start a client transaction; its failure is never reported before this returns.
+
+        The request has no Via yet.  CANCEL brings the branch of its INVITE.
+        """
+        branch = branch or self.new_branch()
+        transaction = ClientTransaction(request, branch=branch, to=to, user=user, carrier=self)
+        self._clients[transaction.key] = transaction
+        transaction.wait(now=now)
+        to = self.flows.forward(to)
+        flow = self.flows.resolve(to)
+        if flow is not None and self._too_long(request, flow):
+            transaction.fallback = flow
+            to = Target(Transport.TCP, flow.remote[0], flow.remote[1])
+            flow = self.flows.resolve(to)
+        if flow is not None:
+            self._start(transaction, flow, now=now)
+        elif not isinstance(to, Target) or not self.flows.wait(to, transaction):
+            self.timers.set((transaction, Input.TRANSPORT_ERROR), now)
+        return transaction
+
+    def _too_long(self, request: Request, flow: Flow) -> bool:
+        """RFC 3261 section 18.1.1: a large request goes over TCP, where that is wanted."""
+        limit = self.config.reliable_above
+        if limit is None or flow.transport is not Transport.UDP:
+            return False
+        # Via is still to come: a hundred bytes and more.
+        return len(request.encode()) + 120 > limit
+
+    def _start(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
+        self.flows.use(flow, transaction)
+        transaction.start(flow, now=now)
+
+    # Flows ---------------------------------------------------------------------------------------
+
+    def connected(self, flow: Flow, target: Target | None, *, now: float) -> None:
+        """Send what has waited for this flow."""
+        for waiter in self.flows.connected(flow, target):
+            if isinstance(waiter, ClientTransaction):
+                if waiter.state is State.TERMINATED:
+                    continue
+                self.flows.use(flow, waiter)
+            waiter.start(flow, now=now)
+
+    def disconnected(self, flow: Flow | Target, reason: str, *, now: float) -> None:
+        """Fail what depends on this flow."""
+        for waiter in self.flows.disconnected(flow):
+            if not self._fall_back(waiter, now=now):
+                waiter.fail(reason, now=now)
+
+    def _fall_back(self, waiter: FlowUser, *, now: float) -> bool:
+        """RFC 3261 section 18.1.1: what was too long for UDP goes there where TCP is refused."""
+        if not isinstance(waiter, ClientTransaction) or waiter.fallback not in self.flows:
+            return False
+        if not waiter.fall_back(now=now):
+            return False
+        self.flows.use(waiter.flow, waiter)
+        return True
+
+    # Responses -----------------------------------------------------------------------------------
+
+    def receive_response(self, response: Response, *, flow: Flow, now: float) -> bool:
+        """Hand a response to its transaction; False when there is none, and it is dropped."""
+        via = response.top_via
+        transaction = self._clients.get((via.branch or "", response.cseq.method))
+        if transaction is None or transaction.flow is None or len(response.vias) > 1:
+            return False
+        if not _comes_back(transaction, transaction.flow, flow):
+            return False
+        self.flows.learn(flow, response)
+        transaction.receive(response, now=now)
+        return True
+
+    @property
+    def waits_for_responses(self) -> bool:
+        """Whether a client transaction has no final response yet, or waits to be sent again."""
+        open_states = (State.CALLING, State.TRYING, State.PROCEEDING)
+        return bool(self.waiting) or any(
+            client.state in open_states for client in self._clients.values()
+        )
+
+    # Requests ------------------------------------------------------------------------------------
+
+    @property
+    def server_count(self) -> int:
+        """How many server transactions there are."""
+        return len(self._servers)
+
+    def find_server(
+        self, request: Request, *, method: str | None = None
+    ) -> ServerTransaction | None:
+        """The server transaction that a request belongs to, CANCEL's INVITE with `method`."""
+        return self._servers.get(server_key(request, method=method))
+
+    def is_merged(self, request: Request) -> bool:
+        """Whether a request without To tag came here before, by another path (8.2.2.2)."""
+        return request.to.tag is None and _merge_key(request) in self._merged
+
+    def serve(self, request: Request, *, flow: Flow) -> ServerTransaction:
+        """Start a server transaction."""
+        key = server_key(request)
+        transaction = ServerTransaction(
+            request, key=key, flow=flow, to_tag=self.new_tag(), carrier=self
+        )
+        self._servers[key] = transaction
+        self.server_bytes += transaction.size
+        if request.to.tag is None and request.method != "CANCEL":
+            self._merged.setdefault(_merge_key(request), key)
+        self.flows.use(flow, transaction)
+        return transaction
+
+    # Carrier -------------------------------------------------------------------------------------
+
+    def forget(self, transaction: object) -> None:
+        """Drop a terminated transaction."""
+        if isinstance(transaction, ClientTransaction):
+            if self._clients.get(transaction.key) is transaction:
+                del self._clients[transaction.key]
+            self.flows.release(transaction.flow, transaction)
+        elif isinstance(transaction, ServerTransaction):
+            if self._servers.get(transaction.key) is transaction:
+                del self._servers[transaction.key]
+                self.server_bytes -= transaction.size
+            merged = _merge_key(transaction.request)
+            if self._merged.get(merged) == transaction.key:
+                del self._merged[merged]
+            self.flows.release(transaction.flow, transaction)
+
+    def contact(self, flow: Flow, request: Request) -> str:
+        """The Contact value of a request that leaves on `flow` and brings none."""
+        secure = isinstance(request.uri, SipUri) and request.uri.secure
+        return self.contact_of(flow, request.from_, secure=secure)
+
+    def contact_of(self, flow: Flow, address: NameAddr, *, secure: bool = False) -> str:
+        """The Contact value of `address` at our end of `flow`."""
+        user = address.uri.user if isinstance(address.uri, SipUri) else None
+        public = self.flows.public_address(flow)
+        return str(contact_for(flow, user=user, public=public, secure=secure))
+
+    def settle(self, transaction: object) -> None:
+        """An accepted transaction outlives its flow."""
+        if isinstance(transaction, ClientTransaction | ServerTransaction):
+            self.flows.release(transaction.flow, transaction)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Run every deadline that has come."""
+        while (key := self.timers.pop_due(now)) is not None:
+            owner, name = key
+            owner.handle_timer(name, now=now)
+
+
+def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bool:
+    """A response comes back where its request went; over UDP the branch must do for proof."""
+    if sent_on == flow:
+        return True
+    if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
+        return True
+    # A copy of a 2xx that was accepted may come by the peer's next connection.
+    return transaction.state is State.ACCEPTED and may_speak(sent_on, flow)
+
+
+def _merge_key(request: Request) -> tuple[str, str, str]:
+    return (request.from_.tag or "", request.call_id, str(request.cseq))

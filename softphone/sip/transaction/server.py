@@ -1,0 +1,240 @@
+"""Server transactions (RFC 3261 section 17.2, RFC 6026), run by the tables of `transaction`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Protocol, TypeAlias
+
+from softphone.sans_io import Flow, Target, Transport
+from softphone.sip.message import Body, Request, Response, Via, find_parameter
+from softphone.sip.transaction.tables import (
+    INVITE_SERVER,
+    NON_INVITE_SERVER,
+    Action,
+    Carrier,
+    Input,
+    State,
+)
+
+__all__ = [
+    "MAGIC_COOKIE",
+    "ServerKey",
+    "ServerTransaction",
+    "ServerUser",
+    "server_key",
+    "with_received",
+]
+
+ServerKey: TypeAlias = tuple[str, ...]
+
+MAGIC_COOKIE = "z9hG4bK"
+
+_SETTLED = (State.ACCEPTED, State.TERMINATED)
+"""Nothing that a user could do anything about can happen any more: it is let go."""
+
+_INPUT_OF_CLASS = {1: Input.SEND_1XX, 2: Input.SEND_2XX}
+
+
+class ServerUser(Protocol):
+    """The transaction user of a server transaction."""
+
+    def cancel_received(self, request: Request, *, now: float) -> None:
+        """CANCEL came for this transaction, an INVITE."""
+
+    def transaction_failed(
+        self, transaction: ServerTransaction, reason: str, *, now: float
+    ) -> None:
+        """The flow died before a final response, or no ACK came for a failure response."""
+
+
+def server_key(request: Request, *, method: str | None = None) -> ServerKey:
+    """What a request is matched by (RFC 3261 section 17.2.3); ACK has the key of its INVITE.
+
+    Without a branch of RFC 3261, by the fields of RFC 2543; the To tag is left out, since only
+    the ACK of the response that gave it has it.
+    """
+    via = request.top_via
+    branch = via.branch or ""
+    method = method or request.method
+    if method == "ACK":
+        method = "INVITE"
+    if len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE):
+        return (branch, via.host.lower(), str(via.port or ""), method)
+    return (
+        "",
+        str(request.uri),
+        request.from_.tag or "",
+        request.call_id,
+        str(request.cseq.number),
+        f"{via.host}:{via.port}:{branch}",
+        method,
+    )
+
+
+def with_received(request: Request, flow: Flow) -> Request:
+    """The request with received and rport in its topmost Via (RFC 3261 18.2.1, RFC 3581 4)."""
+    via = request.top_via
+    host, port = flow.remote
+    changed = via
+    if find_parameter(via.parameters, "rport") is not None:
+        changed = via.with_parameter("rport", str(port)).with_parameter("received", host)
+    elif via.host != host:
+        changed = via.with_parameter("received", host)
+    return request if changed is via else request.with_top_via(changed)
+
+
+def return_path(via: Via, flow: Flow) -> Flow | Target:
+    """Where responses go: the flow; over UDP without rport the sent-by port (18.2.2)."""
+    if flow.transport is not Transport.UDP or via.parameter("rport") is not None:
+        return flow
+    port = via.port or 5060
+    if port == flow.remote[1]:
+        return flow
+    return Target(Transport.UDP, flow.remote[0], port)
+
+
+class ServerTransaction:
+    """One request that came in and our responses to it.
+
+    `request` has received and rport filled in; `to_tag` goes into every response above 100 that
+    has a To without tag.
+    """
+
+    __slots__ = (
+        "carrier",
+        "data",
+        "flow",
+        "interval",
+        "invite",
+        "key",
+        "last_status",
+        "request",
+        "size",
+        "state",
+        "table",
+        "to",
+        "to_tag",
+        "user",
+    )
+
+    def __init__(
+        self, request: Request, *, key: ServerKey, flow: Flow, to_tag: str, carrier: Carrier
+    ) -> None:
+        self.request = with_received(request, flow)
+        # Roughly what is kept of the request, in octets.
+        self.size = len(request.body) + sum(map(len, chain.from_iterable(request.headers)))
+        self.key = key
+        self.flow = flow
+        self.to = return_path(request.top_via, flow)
+        self.to_tag = to_tag
+        self.user: ServerUser | None = None
+        self.carrier = carrier
+        self.data = b""
+        self.last_status = 0
+        self.invite = request.method == "INVITE"
+        self.table = INVITE_SERVER if self.invite else NON_INVITE_SERVER
+        self.state = State.PROCEEDING if self.invite else State.TRYING
+        self.interval = carrier.timing.t1
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response has gone out, or can no longer go out."""
+        return self.last_status >= 200 or self.state is State.TERMINATED
+
+    def respond(
+        self,
+        status: int,
+        *,
+        now: float,
+        reason: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: Body | None = None,
+    ) -> Response:
+        """Make and send a response (RFC 3261 section 8.2.6)."""
+        response = self.request.response(
+            status,
+            reason or None,
+            to_tag=None if status == 100 else self.to_tag,
+            headers=headers,
+            body=body,
+        )
+        self.send(response, now=now)
+        return response
+
+    def send(self, response: Response, *, now: float) -> None:
+        """Send a response made elsewhere; one that the state does not allow is dropped."""
+        given = _INPUT_OF_CLASS.get(response.status // 100, Input.SEND_FAILURE)
+        if self.table[self.state, given][0]:
+            self.data = response.encode()
+            self.last_status = response.status
+        self._feed(given, now=now)
+
+    def receive(self, request: Request, *, now: float) -> None:
+        """The request again, or its ACK."""
+        self._feed(Input.ACK if request.method == "ACK" else Input.REQUEST, now=now)
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """A timer of this transaction has fired."""
+        if isinstance(name, Input):
+            self._feed(name, now=now)
+
+    def fail(self, reason: str, *, now: float) -> None:
+        """The flow has died."""
+        self._feed(Input.TRANSPORT_ERROR, now=now, reason=reason)
+
+    def _feed(self, given: Input, *, now: float, reason: str = "No ACK came") -> None:
+        if (self.state, given) not in self.table:
+            return
+        before = self.state
+        actions, self.state = self.table[before, given]
+        for action in actions:
+            self._run(action, now=now)
+        if self.state is not before:
+            if self.state is State.TERMINATED:
+                self.carrier.forget(self)
+            elif self.state is State.ACCEPTED:
+                self.carrier.settle(self)
+        if (Action.FAIL in actions or Action.TIMEOUT in actions) and self.user is not None:
+            self.user.transaction_failed(self, reason, now=now)
+        if self.state in _SETTLED:
+            self.user = None
+
+    def _run(self, action: Action, *, now: float) -> None:
+        if action is Action.SEND:
+            # Before the first response there is nothing to send again.
+            if self.data:
+                self.carrier.send(self.data, self.to)
+        elif action is Action.STOP:
+            for name in _TIMERS:
+                self.carrier.timers.cancel((self, name))
+        elif action in _TIMER_OF:
+            self._start(action, now=now)
+
+    def _start(self, action: Action, *, now: float) -> None:
+        timing = self.carrier.timing
+        reliable = self.flow.transport.reliable
+        if action is Action.START_G:
+            if reliable:
+                return
+            delay = self.interval
+            self.interval = min(2 * self.interval, timing.t2)
+        elif action in (Action.START_H, Action.START_L):
+            delay = timing.timeout
+        elif reliable:
+            # Timers I and J are zero on reliable transports.
+            self.state = State.TERMINATED
+            return
+        else:
+            delay = timing.t4 if action is Action.START_I else timing.timeout
+        self.carrier.timers.set((self, _TIMER_OF[action]), now + delay)
+
+
+_TIMER_OF = {
+    Action.START_G: Input.TIMER_G,
+    Action.START_H: Input.TIMER_H,
+    Action.START_I: Input.TIMER_I,
+    Action.START_J: Input.TIMER_J,
+    Action.START_L: Input.TIMER_L,
+}
+_TIMERS = (Input.TIMER_G, Input.TIMER_H, Input.TIMER_I, Input.TIMER_J, Input.TIMER_L)

@@ -1,0 +1,430 @@
+"""Where a request goes: transport, address and port from a URI and DNS (RFC 3263, RFC 7984).
+
+`locate` makes a `Lookup`, which says what it wants to ask of DNS, takes the answers and ends with
+an ordered tuple of `Target`s; `Failover` walks them.  Nothing is asked here: `softphone.net.dns`
+does that.  The reference identity of the server's certificate is always the domain of the URI,
+never a name that came out of DNS (RFC 5922 section 7).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate
+from typing import TypeAlias
+
+from softphone.sans_io import Entropy, Target, Transport
+from softphone.sip.message import SipUri
+
+__all__ = [
+    "AddressRecord",
+    "Failover",
+    "Lookup",
+    "LookupPolicy",
+    "NaptrRecord",
+    "Question",
+    "Record",
+    "RecordType",
+    "SrvRecord",
+    "default_port",
+    "is_numeric",
+    "locate",
+    "order_servers",
+]
+
+MAXIMUM_SERVICES = 16
+"""NAPTR records of one answer that are followed."""
+MAXIMUM_SERVERS = 32
+"""SRV records of one answer that are followed."""
+MAXIMUM_TARGETS = 64
+"""Targets that one look-up gives at most."""
+
+
+class RecordType(StrEnum):
+    """The DNS record types that RFC 3263 uses."""
+
+    NAPTR = "NAPTR"
+    SRV = "SRV"
+    A = "A"
+    AAAA = "AAAA"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to DNS; `name` has no final dot."""
+
+    name: str
+    type: RecordType
+
+
+@dataclass(frozen=True, slots=True)
+class NaptrRecord:
+    """A NAPTR record (RFC 3403 section 4.1)."""
+
+    order: int
+    preference: int
+    flags: str
+    service: str
+    replacement: str
+    regexp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SrvRecord:
+    """An SRV record (RFC 2782); `target` "" or "." says that there is no such service."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRecord:
+    """An A or AAAA record."""
+
+    address: str
+
+
+Record: TypeAlias = NaptrRecord | SrvRecord | AddressRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPolicy:
+    """What may be used.
+
+    `transports` are allowed, in order of preference where DNS states none.  `families` are asked
+    for and used in this order (RFC 7984 section 4.1 leaves the order to the host's policy).
+    `server_name` replaces the URI's domain as reference identity; `credential` is put into every
+    target.
+    """
+
+    transports: tuple[Transport, ...] = (Transport.TLS, Transport.TCP, Transport.UDP)
+    families: tuple[RecordType, ...] = (RecordType.A, RecordType.AAAA)
+    server_name: str | None = None
+    credential: str = ""
+
+
+_SERVICES = {
+    "sips+d2t": Transport.TLS,
+    "sip+d2t": Transport.TCP,
+    "sip+d2u": Transport.UDP,
+}
+_LABELS = {
+    Transport.TLS: "_sips._tcp",
+    Transport.TCP: "_sip._tcp",
+    Transport.UDP: "_sip._udp",
+}
+
+
+def default_port(transport: Transport) -> int:
+    """5061 for TLS, else 5060 (RFC 3261 section 19.1.2)."""
+    return 5061 if transport is Transport.TLS else 5060
+
+
+def is_numeric(host: str) -> bool:
+    """Whether a host is an IPv4 or IPv6 address (RFC 3261 section 19.1.1)."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One server that a look-up has come to: by name, before its addresses are known."""
+
+    transport: Transport
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a look-up ends."""
+
+    targets: tuple[Target, ...] = ()
+    failure: str | None = None
+
+
+_Answers: TypeAlias = dict[Question, tuple[Record, ...]]
+_Places: TypeAlias = Generator[tuple[Question, ...], _Answers, list[_Place]]
+_Search: TypeAlias = Generator[tuple[Question, ...], _Answers, _Outcome]
+
+
+class Lookup:
+    """One look-up under way; made by `locate`.
+
+    `wanted` are the questions to ask now, all at once if one likes; `answer` takes each answer;
+    when nothing is wanted any more, `targets` is complete, and `failure` says why it is empty.
+    """
+
+    def __init__(self, search: _Search) -> None:
+        self._search = search
+        self._wanted: dict[Question, None] = {}
+        self._answers: _Answers = {}
+        self._outcome = _Outcome()
+        self._advance(None)
+
+    @property
+    def wanted(self) -> tuple[Question, ...]:
+        """The questions that wait for an answer; () when the look-up is done."""
+        return tuple(self._wanted)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is wanted any more."""
+        return not self._wanted
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Where to send, best first, addresses only.  Empty until `done`, or on failure."""
+        return self._outcome.targets
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no target, as a sentence, once the look-up is done."""
+        return self._outcome.failure
+
+    def answer(self, question: Question, records: Sequence[Record]) -> None:
+        """Take the answer to a question; () is "no such name" or "no such data".
+
+        An answer that was not asked for is dropped.
+        """
+        if question not in self._wanted:
+            return
+        del self._wanted[question]
+        self._answers[question] = tuple(records)
+        if not self._wanted:
+            answers, self._answers = self._answers, {}
+            self._advance(answers)
+
+    def _advance(self, answers: _Answers | None) -> None:
+        try:
+            questions = next(self._search) if answers is None else self._search.send(answers)
+            while not questions:
+                questions = self._search.send({})
+        except StopIteration as end:
+            self._outcome = end.value
+        else:
+            self._wanted = dict.fromkeys(questions)
+
+
+def locate(uri: SipUri, *, entropy: Entropy, policy: LookupPolicy | None = None) -> Lookup:
+    """Start the look-up of `uri` (RFC 3263 section 4).
+
+    `entropy` draws SRV servers by weight.  A URI whose transport the policy forbids, or sips over
+    UDP, gives a look-up that is done and has a `failure`.
+    """
+    return Lookup(_search(uri, policy or LookupPolicy(), entropy))
+
+
+def _search(uri: SipUri, policy: LookupPolicy, entropy: Entropy) -> _Search:
+    possible = _possible_transports(uri, policy)
+    if not possible:
+        return _Outcome(failure=_why_impossible(uri, policy))
+    # maddr overrides the host as the place (RFC 3263 section 4), not as the identity.
+    host = _plain_name(uri.parameter("maddr") or uri.host)
+    name = policy.server_name or _plain_name(uri.host)
+    places: list[_Place] = []
+    if uri.port is None and not is_numeric(host):
+        places = yield from _find_servers(host, possible, uri.transport is None, entropy)
+    if not places:
+        transport = _plain_transport(uri, possible)
+        places = [_Place(transport, host, uri.port or default_port(transport))]
+    targets = yield from _find_addresses(places, name, policy)
+    if not targets:
+        hosts = ", ".join(dict.fromkeys(place.host for place in places))
+        return _Outcome(failure=f"DNS knows no address of {hosts[:200]}")
+    return _Outcome(targets)
+
+
+def _find_servers(
+    host: str, possible: tuple[Transport, ...], any_transport: bool, entropy: Entropy
+) -> _Places:
+    """NAPTR, then SRV (RFC 3263 sections 4.1 and 4.2); [] when the domain has neither."""
+    services: list[tuple[Transport, Question]] = []
+    if any_transport:
+        question = Question(host, RecordType.NAPTR)
+        answers = yield (question,)
+        services = _usable_services(answers.get(question, ()), possible)
+    if not services:
+        services = [
+            (transport, Question(f"{_LABELS[transport]}.{host}", RecordType.SRV))
+            for transport in possible
+        ]
+    answers = yield tuple(question for _, question in services)
+    return [
+        _Place(transport, _plain_name(server.target), server.port)
+        for transport, question in services
+        for server in order_servers(
+            [one for one in answers.get(question, ()) if isinstance(one, SrvRecord)], entropy
+        )
+    ]
+
+
+def _find_addresses(
+    places: list[_Place], name: str, policy: LookupPolicy
+) -> Generator[tuple[Question, ...], _Answers, tuple[Target, ...]]:
+    """The addresses of every place, in its order and that of the families."""
+    questions = {
+        Question(place.host, family): None
+        for place in places
+        if not is_numeric(place.host)
+        for family in policy.families
+    }
+    answers = yield tuple(questions)
+    found: dict[Target, None] = {}
+    for place in places:
+        identity = name if place.transport is Transport.TLS else None
+        for address in _addresses_of(place.host, answers, policy.families):
+            found[Target(place.transport, address, place.port, identity, policy.credential)] = None
+    return tuple(found)[:MAXIMUM_TARGETS]
+
+
+def _addresses_of(host: str, answers: _Answers, families: tuple[RecordType, ...]) -> list[str]:
+    if is_numeric(host):
+        return [host]
+    return [
+        record.address
+        for family in families
+        for record in answers.get(Question(host, family), ())
+        if isinstance(record, AddressRecord) and is_numeric(record.address)
+    ]
+
+
+def _usable_services(
+    records: Sequence[Record], possible: tuple[Transport, ...]
+) -> list[tuple[Transport, Question]]:
+    """The NAPTR records that lead to a transport that we may use, best first."""
+    usable = [
+        record
+        for record in records
+        if isinstance(record, NaptrRecord)
+        and record.flags.lower() == "s"
+        and _SERVICES.get(record.service.lower()) in possible
+        and _plain_name(record.replacement)
+    ]
+    usable.sort(key=lambda record: (record.order, record.preference))
+    return [
+        (
+            _SERVICES[record.service.lower()],
+            Question(_plain_name(record.replacement), RecordType.SRV),
+        )
+        for record in usable[:MAXIMUM_SERVICES]
+    ]
+
+
+def order_servers(records: Sequence[SrvRecord], entropy: Entropy) -> list[SrvRecord]:
+    """SRV records by priority, and within one by weighted draw (RFC 2782); without "."."""
+    ordered: list[SrvRecord] = []
+    live = [record for record in records if _plain_name(record.target)][:MAXIMUM_SERVERS]
+    for priority in sorted({record.priority for record in live}):
+        # Records of weight 0 come first, so that they keep a small chance.
+        group = sorted(
+            (record for record in live if record.priority == priority),
+            key=lambda record: record.weight > 0,
+        )
+        while group:
+            total = sum(record.weight for record in group)
+            drawn = int.from_bytes(entropy(4), "big") % (total + 1)
+            sums = accumulate(record.weight for record in group)
+            chosen = next(index for index, sum_ in enumerate(sums) if sum_ >= drawn)
+            ordered.append(group.pop(chosen))
+    return ordered
+
+
+def _possible_transports(uri: SipUri, policy: LookupPolicy) -> tuple[Transport, ...]:
+    """What URI and policy allow, in the policy's order (RFC 3263 section 4.1)."""
+    named = uri.transport
+    if uri.secure:
+        # RFC 3261 section 26.2.2: sips is TLS over TCP, also where it says transport=tcp.
+        wanted = {Transport.TLS} if named in (None, "tcp", "tls") else set[Transport]()
+    elif named is None:
+        wanted = set(Transport)
+    else:
+        wanted = {transport for transport in Transport if transport.value == named}
+    return tuple(transport for transport in policy.transports if transport in wanted)
+
+
+def _why_impossible(uri: SipUri, policy: LookupPolicy) -> str:
+    if uri.secure and uri.transport not in (None, "tcp", "tls"):
+        return f"a sips URI needs TLS, which transport={(uri.transport or '')[:32]} is not"
+    allowed = ", ".join(transport.value for transport in policy.transports)
+    named = (uri.transport or ("tls" if uri.secure else "its transport"))[:32]
+    return f"the URI asks for {named}; allowed is {allowed or 'nothing'}"
+
+
+def _plain_transport(uri: SipUri, possible: tuple[Transport, ...]) -> Transport:
+    """The transport where DNS states none: UDP for sip if it may be (RFC 3263 section 4.1)."""
+    if uri.transport is None and Transport.UDP in possible:
+        return Transport.UDP
+    return possible[0]
+
+
+def _plain_name(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+class Failover:
+    """Walks targets on failure (RFC 3263 section 4.3).
+
+    A target that failed is out of use until all have failed; one that answered 503 with
+    Retry-After until that has passed (RFC 3261 section 21.5.4).
+    """
+
+    def __init__(self, targets: Sequence[Target], *, before: Failover | None = None) -> None:
+        """`before` is what was known of them until a new look-up.
+
+        Raises ValueError when there is no target.
+        """
+        if not targets:
+            raise ValueError("a failover needs at least one target")
+        self._targets = tuple(targets)
+        self._failed: set[Target] = set()
+        self._closed: dict[Target, float] = {}
+        if before is not None:
+            closed = before._closed.items()
+            self._closed.update((target, until) for target, until in closed if target in targets)
+        self._last_good: Target | None = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All targets, best first."""
+        return self._targets
+
+    def choose(self, *, now: float) -> Target | None:
+        """The best target that is in use at `now`; None when none is, and then all are tried anew.
+
+        A target that has worked is kept before better ones that have not been tried since.
+        """
+        candidates = [
+            target
+            for target in self._targets
+            if target not in self._failed and not self.is_closed(target, now=now)
+        ]
+        if not candidates:
+            self._failed.clear()
+            return None
+        return self._last_good if self._last_good in candidates else candidates[0]
+
+    def is_closed(self, target: Target, *, now: float) -> bool:
+        """Whether a target has asked to be left alone until later than `now`."""
+        return self._closed.get(target, now) > now
+
+    def failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
+        """Put a target out of use, for at least `retry_after` seconds (a 503)."""
+        self._failed.add(target)
+        if retry_after > 0:
+            self._closed[target] = now + retry_after
+        if self._last_good == target:
+            self._last_good = None
+
+    def succeeded(self, target: Target) -> None:
+        """Stay with this target while it works; those that failed may be tried again."""
+        self._failed.clear()
+        self._closed.pop(target, None)
+        self._last_good = target

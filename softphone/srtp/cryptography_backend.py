@@ -1,0 +1,386 @@
+"""The second backend, on `cryptography`: for FIPS mode, and the oracle of the first.
+
+AES-CM with HMAC-SHA1 (RFC 3711) and AES-GCM (RFC 7714), the key derivation (RFC 3711 section
+4.3), index estimation (3.3.1, appendix A) and replay windows (3.3.2), written from the RFCs.
+Key derivation rate 0, no MKI, SRTCP always encrypted.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import constant_time, hashes, hmac
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from softphone.security import CryptoSuite
+from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, Status
+from softphone.srtp.crypto_suite import SuiteParameters, parameters
+
+__all__ = ["CryptographyTransform", "SessionKeys", "derive", "keystream"]
+
+# RFC 3711 section 4.3.2: the labels of the six session keys.
+_RTP_LABELS = (0, 1, 2)
+_RTCP_LABELS = (3, 4, 5)
+
+_RTP_HEADER = 12
+_NUMBERS = struct.Struct("!H4xI")
+"""Sequence number and SSRC, from the third octet of an RTP packet on."""
+_RTCP_HEADER = 8
+_ENCRYPTED = 1 << 31
+_MAXIMUM_RTP_INDEX = (1 << 48) - 1
+_MAXIMUM_RTCP_INDEX = (1 << 31) - 1
+
+
+def keystream(key: bytes, iv: int, length: int) -> bytes:
+    """AES in counter mode over zeros (RFC 3711 section 4.1.1); `iv` is the 128-bit block."""
+    cipher = Cipher(algorithms.AES(key), modes.CTR(iv.to_bytes(16, "big")))
+    return cipher.encryptor().update(bytes(length))
+
+
+def derive(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
+    """A session key (RFC 3711 section 4.3.1, derivation rate 0; a 96-bit salt as RFC 7714 11)."""
+    salt = int.from_bytes(master_salt.ljust(14, b"\0"), "big")
+    return keystream(master_key, (salt ^ label << 48) << 16, length)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionKeys:
+    """The keys of SRTP, or those of SRTCP; `authentication` is empty for AEAD suites."""
+
+    encryption: bytes
+    authentication: bytes
+    salt: bytes
+
+    @classmethod
+    def derive(
+        cls, suite: SuiteParameters, master: bytes, labels: tuple[int, int, int]
+    ) -> SessionKeys:
+        """Derive them from a master key followed by its salt."""
+        key, salt = master[: suite.key_length], master[suite.key_length :]
+        return cls(
+            encryption=derive(key, salt, labels[0], suite.key_length),
+            authentication=b"" if suite.aead else derive(key, salt, labels[1], 20),
+            salt=derive(key, salt, labels[2], suite.salt_length),
+        )
+
+
+@dataclass(slots=True)
+class _Window:
+    """A replay window (RFC 3711 section 3.3.2): bit n of `seen` is index `highest` - n."""
+
+    size: int
+    highest: int = -1
+    seen: int = 0
+    mask: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mask = (1 << self.size) - 1
+
+    def check(self, index: int) -> Status:
+        """Whether `index` may be taken."""
+        behind = self.highest - index
+        if behind < 0:
+            return Status.OK
+        if behind >= self.size:
+            return Status.TOO_OLD
+        return Status.REPLAYED if self.seen >> behind & 1 else Status.OK
+
+    def add(self, index: int) -> None:
+        """Take an index that was authenticated."""
+        ahead = index - self.highest
+        if ahead > 0:
+            # A jump beyond the window empties it; shifting by the jump could cost without bound.
+            self.seen = self.seen << ahead if ahead < self.size else 0
+            self.seen = (self.seen | 1) & self.mask
+            self.highest = index
+        else:
+            self.seen |= 1 << -ahead
+
+
+@dataclass(slots=True)
+class _Source:
+    """What is kept of one SSRC."""
+
+    rtp: _Window = field(default_factory=lambda: _Window(REPLAY_WINDOW))
+    rtcp: _Window = field(default_factory=lambda: _Window(SRTCP_REPLAY_WINDOW))
+    sent_rtcp: int = 0
+    next_roc: int | None = None
+
+    def estimate(self, sequence: int) -> int:
+        """The 48-bit index of a packet (RFC 3711 section 3.3.1 and appendix A)."""
+        if self.next_roc is not None:
+            return self.next_roc << 16 | sequence
+        if self.rtp.highest < 0:
+            return sequence
+        roc, last = self.rtp.highest >> 16, self.rtp.highest & 0xFFFF
+        if last < 0x8000 and sequence - last > 0x8000 and roc > 0:
+            roc -= 1
+        elif last >= 0x8000 and last - 0x8000 > sequence:
+            roc += 1
+        return roc << 16 | sequence
+
+
+def _header_length(packet: bytes) -> int | None:
+    """The RTP header with CSRCs and extension (RFC 3550 section 5.1); None if it is cut off."""
+    if len(packet) < _RTP_HEADER:
+        return None
+    length = _RTP_HEADER + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        if len(packet) < length + 4:
+            return None
+        length += 4 + 4 * int.from_bytes(packet[length + 2 : length + 4], "big")
+    return length if length <= len(packet) else None
+
+
+class _Gcm:
+    """AES-GCM under one set of session keys (RFC 7714 sections 8.1 and 9.1).
+
+    The cipher is made once: its key schedule is most of the price of a packet.
+    """
+
+    __slots__ = ("_cipher", "_salt")
+
+    def __init__(self, keys: SessionKeys) -> None:
+        self._cipher = AESGCM(keys.encryption)
+        self._salt = int.from_bytes(keys.salt, "big")
+
+    def _nonce(self, ssrc: int, index: int) -> bytes:
+        """Zeros, SSRC and index, XOR the salt."""
+        return (self._salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
+
+    def seal(self, ssrc: int, index: int, data: bytes, head: bytes) -> bytes:
+        """What is encrypted and the tag, over `head` as associated data."""
+        return self._cipher.encrypt(self._nonce(ssrc, index), data, head)
+
+    def open(self, ssrc: int, index: int, sealed: bytes, head: bytes) -> bytes | None:
+        """The clear bytes; None for a forgery."""
+        try:
+            return self._cipher.decrypt(self._nonce(ssrc, index), sealed, head)
+        except InvalidTag:
+            return None
+
+
+class _Counter:
+    """AES-CM with HMAC-SHA1 under one set of session keys (RFC 3711 sections 4.1.1 and 4.2).
+
+    Both are made once and used again for every packet: the counter mode by a new IV, the code by
+    a copy of its state after the key.  HMAC-SHA1 is what section 4.2.1 prescribes; FIPS 140-3
+    allows it for this.
+    """
+
+    __slots__ = ("_code", "_encryptor", "_salt")
+
+    def __init__(self, keys: SessionKeys) -> None:
+        cipher = Cipher(algorithms.AES(keys.encryption), modes.CTR(bytes(16)))
+        self._encryptor = cipher.encryptor()
+        self._code = hmac.HMAC(keys.authentication, hashes.SHA1())
+        self._salt = int.from_bytes(keys.salt, "big") << 16
+
+    def crypt(self, ssrc: int, index: int, data: bytes) -> bytes:
+        """Encrypt or decrypt: the key stream is the same."""
+        iv = self._salt ^ ssrc << 64 ^ index << 16
+        self._encryptor.reset_nonce(iv.to_bytes(16, "big"))
+        return self._encryptor.update(data)
+
+    def tag(self, data: bytes, size: int) -> bytes:
+        """The first `size` octets of the code over `data`."""
+        code = self._code.copy()
+        code.update(data)
+        return code.finalize()[:size]
+
+
+_Ciphers: TypeAlias = _Gcm | _Counter
+
+
+def _prepared(suite: SuiteParameters, keys: SessionKeys) -> _Ciphers:
+    return _Gcm(keys) if suite.aead else _Counter(keys)
+
+
+class CryptographyTransform:
+    """One direction under one master key (see `softphone.srtp.backend.Transform`)."""
+
+    def __init__(self, suite: CryptoSuite, key: bytes) -> None:
+        self._suite = parameters(suite)
+        rtp = SessionKeys.derive(self._suite, key, _RTP_LABELS)
+        rtcp = SessionKeys.derive(self._suite, key, _RTCP_LABELS)
+        self._ciphers: tuple[_Ciphers, _Ciphers] | None = self._prepare(rtp, rtcp)
+        self._sources: dict[int, _Source] = {}
+
+    @classmethod
+    def from_session_keys(
+        cls, suite: CryptoSuite, rtp: SessionKeys, rtcp: SessionKeys
+    ) -> CryptographyTransform:
+        """With the session keys given, as the vectors of RFC 7714 give them."""
+        made = cls(suite, bytes(parameters(suite).material_length))
+        made._ciphers = made._prepare(rtp, rtcp)
+        return made
+
+    def _prepare(self, rtp: SessionKeys, rtcp: SessionKeys) -> tuple[_Ciphers, _Ciphers]:
+        return _prepared(self._suite, rtp), _prepared(self._suite, rtcp)
+
+    # RTP ----------------------------------------------------------------------------------------
+
+    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTP to SRTP."""
+        if self._ciphers is None:
+            return Status.CLOSED, b""
+        header = _header_length(packet)
+        if header is None:
+            return Status.MALFORMED, b""
+        sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
+        source = self._known(ssrc)
+        index = source.estimate(sequence)
+        status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
+        if status:
+            return status, b""
+        source.rtp.add(index)
+        source.next_roc = None
+        return Status.OK, self._seal_rtp(self._ciphers[0], packet, header, (ssrc, index))
+
+    def _known(self, ssrc: int) -> _Source:
+        source = self._sources.get(ssrc)
+        if source is None:
+            source = self._sources[ssrc] = _Source()
+        return source
+
+    def _admit(self, window: _Window, index: int, most: int) -> Status:
+        return Status.KEY_EXPIRED if index > most else window.check(index)
+
+    def _seal_rtp(
+        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+    ) -> bytes:
+        ssrc, index = place
+        head, payload = packet[:header], packet[header:]
+        if isinstance(ciphers, _Gcm):
+            return head + ciphers.seal(ssrc, index, payload, head)
+        sealed = head + ciphers.crypt(ssrc, index, payload)
+        roc = (index >> 16).to_bytes(4, "big")
+        return sealed + ciphers.tag(sealed + roc, self._suite.rtp_tag_length)
+
+    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTP to RTP."""
+        if self._ciphers is None:
+            return Status.CLOSED, b""
+        header = _header_length(packet)
+        if header is None:
+            return Status.MALFORMED, b""
+        sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
+        source = self._sources.get(ssrc) or _Source()
+        index = source.estimate(sequence)
+        status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
+        if status:
+            return status, b""
+        # In this order, as libsrtp has it, so that both count the same causes.
+        if len(packet) < header + self._suite.rtp_tag_length:
+            return Status.MALFORMED, b""
+        opened = self._open_rtp(self._ciphers[0], packet, header, (ssrc, index))
+        if opened is None:
+            return Status.AUTHENTICATION_FAILED, b""
+        source.rtp.add(index)
+        source.next_roc = None
+        self._sources[ssrc] = source
+        return Status.OK, opened
+
+    def _open_rtp(
+        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+    ) -> bytes | None:
+        ssrc, index = place
+        head = packet[:header]
+        if isinstance(ciphers, _Gcm):
+            opened = ciphers.open(ssrc, index, packet[header:], head)
+            return None if opened is None else head + opened
+        size = self._suite.rtp_tag_length
+        sealed, tag = packet[:-size], packet[-size:]
+        roc = (index >> 16).to_bytes(4, "big")
+        if not constant_time.bytes_eq(ciphers.tag(sealed + roc, size), tag):
+            return None
+        return head + ciphers.crypt(ssrc, index, sealed[header:])
+
+    # RTCP ---------------------------------------------------------------------------------------
+
+    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTCP to SRTCP; the first index is 1, as libsrtp's is."""
+        if self._ciphers is None:
+            return Status.CLOSED, b""
+        if len(packet) < _RTCP_HEADER:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[4:8], "big")
+        source = self._known(ssrc)
+        if source.sent_rtcp >= _MAXIMUM_RTCP_INDEX:
+            return Status.KEY_EXPIRED, b""
+        source.sent_rtcp += 1
+        return Status.OK, self.seal_rtcp(packet, source.sent_rtcp)
+
+    def seal_rtcp(self, packet: bytes, index: int) -> bytes:
+        """SRTCP of a packet at a given index (RFC 3711 section 3.4, RFC 7714 section 9)."""
+        if self._ciphers is None:
+            raise ValueError("the transform is closed")
+        ciphers, ssrc = self._ciphers[1], int.from_bytes(packet[4:8], "big")
+        head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:]
+        trailer = (_ENCRYPTED | index).to_bytes(4, "big")
+        if isinstance(ciphers, _Gcm):
+            return head + ciphers.seal(ssrc, index, body, head + trailer) + trailer
+        sealed = head + ciphers.crypt(ssrc, index, body) + trailer
+        return sealed + ciphers.tag(sealed, self._suite.rtcp_tag_length)
+
+    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTCP to RTCP."""
+        if self._ciphers is None:
+            return Status.CLOSED, b""
+        tag = self._suite.rtcp_tag_length
+        if len(packet) < _RTCP_HEADER + 4 + tag:
+            return Status.MALFORMED, b""
+        ssrc = int.from_bytes(packet[4:8], "big")
+        at = len(packet) - 4 - (0 if self._suite.aead else tag)
+        trailer = int.from_bytes(packet[at : at + 4], "big")
+        # We never agree to UNENCRYPTED_SRTCP: a packet that says so is not one of this stream.
+        clear = not trailer & _ENCRYPTED
+        if clear and not self._suite.aead:
+            return Status.AUTHENTICATION_FAILED, b""
+        index = trailer & ~_ENCRYPTED
+        source = self._sources.get(ssrc) or _Source()
+        status = source.rtcp.check(index)
+        if status:
+            return status, b""
+        opened = None if clear else self._open_rtcp(self._ciphers[1], packet, at, index)
+        if opened is None:
+            return Status.AUTHENTICATION_FAILED, b""
+        source.rtcp.add(index)
+        self._sources[ssrc] = source
+        return Status.OK, opened
+
+    def _open_rtcp(self, ciphers: _Ciphers, packet: bytes, at: int, index: int) -> bytes | None:
+        ssrc = int.from_bytes(packet[4:8], "big")
+        head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:at]
+        if isinstance(ciphers, _Gcm):
+            opened = ciphers.open(ssrc, index, body, head + packet[at:])
+            return None if opened is None else head + opened
+        size = self._suite.rtcp_tag_length
+        if not constant_time.bytes_eq(ciphers.tag(packet[:-size], size), packet[-size:]):
+            return None
+        return head + ciphers.crypt(ssrc, index, body)
+
+    # Rollover counters --------------------------------------------------------------------------
+
+    def roc(self, ssrc: int) -> int | None:
+        """The rollover counter of a source that was heard, None if there is none."""
+        source = self._sources.get(ssrc)
+        if source is None or source.rtp.highest < 0:
+            return None
+        return source.rtp.highest >> 16
+
+    def set_roc(self, ssrc: int, roc: int) -> bool:
+        """Say what the rollover counter of the next packet of `ssrc` is."""
+        if self._ciphers is None:
+            return False
+        self._known(ssrc).next_roc = roc
+        return True
+
+    def close(self) -> None:
+        """Drop the keys."""
+        self._ciphers = None
+        self._sources.clear()

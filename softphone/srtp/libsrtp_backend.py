@@ -1,0 +1,442 @@
+"""The everyday backend: libsrtp through pylibsrtp, scalar and in batches.
+
+The only importer of pylibsrtp.  `LibsrtpTransform` and `Batch` call its private binding, which
+writes in place and saves two copies and two objects a packet; its layout is checked against a
+range of versions, and where it does not fit, `SessionTransform` does the same by the public API,
+packet by packet.  The rollover counter is reached through functions that the wheel's library
+exports and pylibsrtp does not bind; where they are missing, `rollover_settable` is False.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any, Protocol
+
+import pylibsrtp
+
+from softphone.security import CryptoSuite
+from softphone.srtp.backend import REPLAY_WINDOW, Status, Transform
+from softphone.srtp.crypto_suite import parameters
+
+__all__ = [
+    "Batch",
+    "BatchContext",
+    "LibsrtpTransform",
+    "SessionTransform",
+    "rollover_settable",
+    "transform",
+]
+
+_PROFILES = {
+    CryptoSuite.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+    CryptoSuite.AEAD_AES_128_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_80: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_32: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+}
+
+_STATUS = [Status.FAILED] * 64
+_STATUS[0] = Status.OK
+_STATUS[2] = Status.MALFORMED  # bad_param: shorter than its own header says
+_STATUS[7] = Status.AUTHENTICATION_FAILED
+_STATUS[9] = Status.REPLAYED
+_STATUS[10] = Status.TOO_OLD
+_STATUS[14] = Status.AUTHENTICATION_FAILED  # cant_check: SRTCP that says it is not encrypted
+_STATUS[15] = Status.KEY_EXPIRED
+_STATUS[21] = Status.MALFORMED  # parse_err
+_STATUS[26] = Status.TOO_OLD  # pkt_idx_old
+"""libsrtp's srtp_err_status_t by number."""
+
+_TRAILER = 16 + 4
+"""The most bytes that protecting adds: the tag, and SRTCP's index."""
+
+_BATCH_TRAILER = 16
+_RTP_HEADER = 12
+_LONGEST = 65_535 - _TRAILER
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The private part of pylibsrtp: cffi's `ffi` and `lib`, and the exports it does not bind."""
+
+    ffi: Any
+    lib: Any
+    set_roc: Callable[[int, int, int], int] | None
+    get_roc: Callable[[int, int, Any], int] | None
+
+
+def load_binding(module: ModuleType | None, version: str) -> Binding | None:
+    """The binding, if `version` is one whose layout we know (1.x) and it has what we call."""
+    numbers = re.match(r"([0-9]+)\.", version)
+    ffi, lib = getattr(module, "ffi", None), getattr(module, "lib", None)
+    needed = ("srtp_create", "srtp_protect", "srtp_unprotect", "srtp_add_stream", "srtp_dealloc")
+    if numbers is None or numbers[1] != "1" or ffi is None:
+        return None
+    if not all(hasattr(lib, name) for name in needed):
+        return None
+    try:
+        exports = ctypes.CDLL(str(getattr(module, "__file__", None)))
+        set_roc, get_roc = exports.srtp_set_stream_roc, exports.srtp_get_stream_roc
+    except (OSError, AttributeError):
+        return Binding(ffi, lib, None, None)
+    set_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+    get_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
+    return Binding(ffi, lib, set_roc, get_roc)
+
+
+binding = load_binding(getattr(pylibsrtp, "_binding", None), pylibsrtp.__version__)
+"""What this installation of pylibsrtp offers; None sends everything through its public API."""
+
+
+def rollover_settable() -> bool:
+    """Whether `set_roc` works here."""
+    return binding is not None and binding.set_roc is not None
+
+
+def transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> Transform:
+    """The best transform that this installation of pylibsrtp allows."""
+    if binding is None:
+        return SessionTransform(suite, key, sending=sending)
+    return LibsrtpTransform(suite, key, sending=sending, binding=binding)
+
+
+@cache
+def _template(suite: CryptoSuite, sending: bool) -> pylibsrtp.Policy:
+    """A policy without a key, to be copied."""
+    return _policy(suite, None, sending=sending)
+
+
+def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrtp.Policy:
+    policy = pylibsrtp.Policy(
+        key=key,
+        ssrc_type=(
+            pylibsrtp.Policy.SSRC_ANY_OUTBOUND if sending else pylibsrtp.Policy.SSRC_ANY_INBOUND
+        ),
+        srtp_profile=_PROFILES[suite],
+    )
+    policy.window_size = REPLAY_WINDOW
+    return policy
+
+
+class LibsrtpTransform:
+    """One direction under one master key, on the private binding.
+
+    `handle` is the libsrtp session for `Batch`; None once closed.
+    """
+
+    def __init__(self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: Binding) -> None:
+        if len(key) < parameters(suite).material_length:
+            # libsrtp is told no length: it would read on behind the key.
+            raise ValueError("the key is shorter than its suite demands")
+        self._binding = binding
+        self._template = _template(suite, sending)
+        ffi = binding.ffi
+        # Ours to wipe: what libsrtp keeps of it, it wipes itself.
+        self._key: Any = ffi.new("unsigned char[]", key)
+        self._owner: Any = None
+        try:
+            owner = ffi.new("srtp_t *")
+            code = binding.lib.srtp_create(owner, self._policy())
+            if code:
+                raise RuntimeError(f"libsrtp refused to make a session (status {code})")
+            self._owner = ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
+        finally:
+            if self._owner is None:
+                self._wipe()
+        self.handle: Any = owner[0]
+
+    def _policy(self) -> Any:
+        """What this session is, for libsrtp, which keeps nothing of it."""
+        policy = self._binding.ffi.new("srtp_policy_t *", self._template._policy[0])
+        policy.key = self._key
+        return policy
+
+    def _call(self, function: Any, packet: bytes) -> tuple[Status, bytes]:
+        if self.handle is None:
+            return Status.CLOSED, b""
+        size = len(packet)
+        if size > _LONGEST:
+            return Status.TOO_LONG, b""
+        buffer = bytearray(size + _TRAILER)
+        buffer[:size] = packet
+        length = self._binding.ffi.new("int *", size)
+        code = function(self.handle, self._binding.ffi.from_buffer(buffer), length)
+        if code:
+            return _STATUS[code], b""
+        return Status.OK, bytes(memoryview(buffer)[: length[0]])
+
+    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTP to SRTP."""
+        return self._call(self._binding.lib.srtp_protect, packet)
+
+    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTCP to SRTCP."""
+        return self._call(self._binding.lib.srtp_protect_rtcp, packet)
+
+    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTP to RTP."""
+        return self._call(self._binding.lib.srtp_unprotect, packet)
+
+    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTCP to RTCP."""
+        return self._call(self._binding.lib.srtp_unprotect_rtcp, packet)
+
+    def _address(self) -> int:
+        return int(self._binding.ffi.cast("uintptr_t", self.handle))
+
+    def roc(self, ssrc: int) -> int | None:
+        """The rollover counter of a source that was heard; None if not, or if not readable."""
+        if self.handle is None or self._binding.get_roc is None:
+            return None
+        found = ctypes.c_uint32()
+        code = self._binding.get_roc(self._address(), ssrc, ctypes.byref(found))
+        return None if code else found.value
+
+    def set_roc(self, ssrc: int, roc: int) -> bool:
+        """Say what the rollover counter of the next packet of `ssrc` is.
+
+        libsrtp does this only for a stream that it already has, so one is added for `ssrc`.
+        """
+        if self.handle is None or self._binding.set_roc is None:
+            return False
+        if self.roc(ssrc) is None:
+            policy = self._policy()
+            policy.ssrc.type = pylibsrtp.Policy.SSRC_SPECIFIC
+            policy.ssrc.value = ssrc
+            if self._binding.lib.srtp_add_stream(self.handle, policy):
+                return False
+        return self._binding.set_roc(self._address(), ssrc, roc) == 0
+
+    def _wipe(self) -> None:
+        self._binding.ffi.memmove(self._key, bytes(len(self._key)), len(self._key))
+
+    def close(self) -> None:
+        """Wipe our copy of the key and free libsrtp's."""
+        if self.handle is None:
+            return
+        self._wipe()
+        self.handle = None
+        self._binding.ffi.release(self._owner)
+
+
+class SessionTransform:
+    """The same by pylibsrtp's public API: no batch, no rollover counter."""
+
+    handle: None = None
+
+    def __init__(self, suite: CryptoSuite, key: bytes, *, sending: bool) -> None:
+        policy = _policy(suite, key, sending=sending)
+        self._session: pylibsrtp.Session | None = pylibsrtp.Session(policy)
+
+    def _call(self, name: str, packet: bytes) -> tuple[Status, bytes]:
+        if self._session is None:
+            return Status.CLOSED, b""
+        try:
+            return Status.OK, getattr(self._session, name)(bytes(packet))
+        except ValueError:
+            return Status.TOO_LONG, b""
+        except pylibsrtp.Error as error:
+            return _STATUS[pylibsrtp.ERRORS.index(str(error))], b""
+
+    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTP to SRTP."""
+        return self._call("protect", packet)
+
+    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """RTCP to SRTCP."""
+        return self._call("protect_rtcp", packet)
+
+    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTP to RTP."""
+        return self._call("unprotect", packet)
+
+    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+        """SRTCP to RTCP."""
+        return self._call("unprotect_rtcp", packet)
+
+    def roc(self, ssrc: int) -> int | None:
+        """Not readable here."""
+        return None
+
+    def set_roc(self, ssrc: int, roc: int) -> bool:
+        """Not possible here."""
+        return False
+
+    def close(self) -> None:
+        """Drop the session, and with it the keys."""
+        self._session = None
+
+
+class BatchContext(Protocol):
+    """What a batch needs of a context; SendContext and ReceiveContext are such."""
+
+    @property
+    def handle(self) -> Any:
+        """The libsrtp session for the fast path, or None: then `process` does the packet."""
+
+    @property
+    def word(self) -> int:
+        """The SSRC last heard, as its four bytes read in the machine's order; -1 for none."""
+
+    def process(self, packet: bytes) -> tuple[Status, bytes]:
+        """One packet, a failure counted."""
+
+    def count(self, status: Status) -> None:
+        """Count a failure of the fast path."""
+
+
+def _pick(view: memoryview, rows: Sequence[int]) -> list[int]:
+    """The items of `rows`: neighbors at once, others through one list unless they are few."""
+    if isinstance(rows, range) and rows.step == 1:
+        neighbors: list[int] = view[rows.start : rows.stop].tolist()
+        return neighbors
+    if 4 * len(rows) < len(view):
+        return [view[row] for row in rows]
+    items: list[int] = view.tolist()
+    return [items[row] for row in rows]
+
+
+class Batch:
+    """In-place SRTP on a block of memory that the caller owns: `rows` rows of `stride` bytes.
+
+    `base_address` is the address of row 0 (`array.ctypes.data`), a multiple of 4, as `stride` is;
+    the block must outlive the batch and must not move.  `lengths` in each call is a writable
+    int32 buffer with one item a row of the block (indexed by row, not by position); pass the same
+    one each time, its pointers are cached.  `contexts[i]` belongs to `rows[i]`; neighbors are best
+    given as a `range`.
+
+    Every call returns one Status a position (0 is good: test with `any`).  A row that failed has
+    its length set to 0, so that nothing unprotected can be sent by mistake; its context has
+    counted the cause.  A row needs 16 bytes of room behind its packet to be protected.
+
+    Raises ValueError for an address or a stride that is no multiple of 4.
+    """
+
+    def __init__(self, base_address: int, stride: int, rows: int) -> None:
+        if base_address % 4 or stride % 4:
+            raise ValueError("the block's address and stride must be multiples of 4")
+        self._stride = stride
+        self._rows = rows
+        block = (ctypes.c_ubyte * (stride * rows)).from_address(base_address)
+        self._block = memoryview(block).cast("B")
+        self._sources = self._block.cast("I")[2 :: stride // 4]
+        self._lengths: Any = None
+        self._sizes = memoryview(b"")
+        self._packets: list[Any] = []
+        self._counts: list[Any] = []
+        self._binding = binding
+        self._lib: Any = binding.lib if binding is not None else None
+        if binding is not None:
+            first = binding.ffi.cast("char *", base_address)
+            self._packets = [first + row * stride for row in range(rows)]
+
+    def _use(self, lengths: Any) -> None:
+        """Take `lengths` and make a pointer to each of its items, once."""
+        view = memoryview(lengths).cast("B").cast("i")
+        if view.readonly or len(view) < self._rows:
+            raise ValueError(f"lengths must be {self._rows} writable items of 32 bits")
+        if self._binding is not None:
+            first = self._binding.ffi.from_buffer("int[]", view)
+            self._counts = [first + row for row in range(self._rows)]
+        self._lengths, self._sizes = lengths, view
+
+    def protect(
+        self, rows: Sequence[int], contexts: Sequence[BatchContext], lengths: Any
+    ) -> list[int]:
+        """RTP to SRTP in place; `lengths` grow by the tag."""
+        if lengths is not self._lengths:
+            self._use(lengths)
+        handles = [context.handle for context in contexts]
+        taken = _pick(self._sizes, rows)
+        longest = self._stride - _BATCH_TRAILER
+        if None in handles or not taken or max(taken) > longest or min(taken) < _RTP_HEADER:
+            fits = [_RTP_HEADER <= size <= longest for size in taken]
+            return self._each("srtp_protect", rows, contexts, fits)
+        return self._all("srtp_protect", rows, contexts, handles)
+
+    def unprotect(
+        self, rows: Sequence[int], contexts: Sequence[BatchContext], lengths: Any
+    ) -> list[int]:
+        """SRTP to RTP in place; `lengths` shrink by the tag."""
+        if lengths is not self._lengths:
+            self._use(lengths)
+        handles = [context.handle for context in contexts]
+        heard = [context.word for context in contexts]
+        taken, sources = _pick(self._sizes, rows), _pick(self._sources, rows)
+        if (
+            None in handles
+            or sources != heard
+            or not taken
+            or max(taken) > self._stride
+            or min(taken) < _RTP_HEADER
+        ):
+            fits = [
+                _RTP_HEADER <= size <= self._stride and source == word
+                for size, source, word in zip(taken, sources, heard, strict=True)
+            ]
+            return self._each("srtp_unprotect", rows, contexts, fits)
+        return self._all("srtp_unprotect", rows, contexts, handles)
+
+    def _all(
+        self,
+        name: str,
+        rows: Sequence[int],
+        contexts: Sequence[BatchContext],
+        handles: Sequence[Any],
+    ) -> list[int]:
+        """The fast path: nothing but the calls."""
+        call = getattr(self._lib, name)
+        packets, counts = self._packets, self._counts
+        if isinstance(rows, range) and rows.step == 1:
+            span = slice(rows.start, rows.stop)
+            codes = list(map(call, handles, packets[span], counts[span]))
+        else:
+            codes = [
+                call(handle, packets[row], counts[row])
+                for handle, row in zip(handles, rows, strict=True)
+            ]
+        if any(codes):
+            return [
+                self._settle(_STATUS[code], row, context)
+                for code, row, context in zip(codes, rows, contexts, strict=True)
+            ]
+        return codes
+
+    def _settle(self, status: Status, row: int, context: BatchContext) -> Status:
+        if status:
+            self._sizes[row] = 0
+            context.count(status)
+        return status
+
+    def _each(
+        self,
+        name: str,
+        rows: Sequence[int],
+        contexts: Sequence[BatchContext],
+        fits: Sequence[bool],
+    ) -> list[int]:
+        """Row by row: the fast call where it fits, the context's own way elsewhere."""
+        call = getattr(self._lib, name, None)
+        statuses: list[int] = []
+        for row, context, fit in zip(rows, contexts, fits, strict=True):
+            if call is not None and fit and context.handle is not None:
+                code = call(context.handle, self._packets[row], self._counts[row])
+                statuses.append(self._settle(_STATUS[code], row, context))
+            else:
+                statuses.append(self._one(row, context))
+        return statuses
+
+    def _one(self, row: int, context: BatchContext) -> Status:
+        start, size = row * self._stride, self._sizes[row]
+        if not 0 <= size <= self._stride:
+            return self._settle(Status.TOO_LONG, row, context)
+        status, result = context.process(bytes(self._block[start : start + size]))
+        if not status and len(result) > self._stride:
+            return self._settle(Status.TOO_LONG, row, context)
+        self._block[start : start + len(result)] = result
+        self._sizes[row] = len(result)
+        return status

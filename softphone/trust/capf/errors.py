@@ -1,0 +1,113 @@
+"""Why an enrollment with CAPF came to nothing: one exception for each cause, with what to do.
+
+SoftphoneError
+`-- CapfError                     `reason` is the number that the server gave, or None
+    |-- CapfRefused               7 before any operation: credentials, or nothing is pending
+    |-- CapfUnknownDevice         9
+    |-- CapfKeyRefused            the key that was asked for is not one that we make
+    |-- CapfUnfinished            the server ended after the key was made: 7, 0 or another
+    |-- CapfBusy                  asked to come again later; `delay` in seconds
+    |-- CapfMalformed             what the server says is no CAPF
+    |-- CapfInterrupted           closed, or silent for too long
+    |-- CapfNotStored             the certificate came, and could not be written
+    `-- CapfCertificateRejected   the certificate came, and is not ours (a CertificateError too)
+"""
+
+from __future__ import annotations
+
+from softphone.errors import CertificateError, SoftphoneError
+from softphone.trust.capf.message import CapfReason
+
+__all__ = [
+    "CapfBusy",
+    "CapfCertificateRejected",
+    "CapfError",
+    "CapfInterrupted",
+    "CapfKeyRefused",
+    "CapfMalformed",
+    "CapfNotStored",
+    "CapfRefused",
+    "CapfUnfinished",
+    "CapfUnknownDevice",
+    "refusal",
+]
+
+REARM = "the operation is used up at the server: ask the administrator to set it again"
+
+
+class CapfError(SoftphoneError):
+    """The enrollment failed; the identity that was there before is still in use."""
+
+    def __init__(self, message: str, *, reason: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CapfRefused(CapfError):
+    """The server refused before any operation began."""
+
+
+class CapfUnknownDevice(CapfError):
+    """The server does not know the device name."""
+
+
+class CapfKeyRefused(CapfError):
+    """The server asked for a key that we do not make."""
+
+
+class CapfUnfinished(CapfError):
+    """The server ended an operation that had begun."""
+
+
+class CapfBusy(CapfError):
+    """The server asks to come again in `delay` seconds."""
+
+    def __init__(self, message: str, *, delay: float = 30.0) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class CapfMalformed(CapfError):
+    """The server said something that is no CAPF, or has no place here."""
+
+
+class CapfInterrupted(CapfError):
+    """The dialogue was cut, or the server fell silent."""
+
+
+class CapfNotStored(CapfError):
+    """The certificate could not be stored."""
+
+
+class CapfCertificateRejected(CapfError, CertificateError):
+    """The issued certificate was not accepted and not stored."""
+
+
+def refusal(device: str, reason: int | None, *, begun: bool) -> CapfError:
+    """The exception for a server's END_SESSION; `begun`: a key had been made before it."""
+    if begun:
+        said = "without a certificate" if reason is None or reason <= 1 else f"with {reason}"
+        return CapfUnfinished(
+            f"the CAPF server ended the session {said} after the key was made; ask the"
+            " administrator for CAPF's log, and to set the operation again",
+            reason=reason,
+        )
+    if reason == CapfReason.UNKNOWN_DEVICE:
+        return CapfUnknownDevice(
+            f"the CAPF server does not know the device {device} (reason 9): check its name, or ask"
+            " the administrator to add it",
+            reason=reason,
+        )
+    if reason == CapfReason.REFUSED:
+        return CapfRefused(
+            f"the CAPF server refused {device} (reason 7): the authentication string or the"
+            " certificate is not the right one, or no operation is pending; ask the administrator"
+            " to set one",
+            reason=reason,
+        )
+    number = "no reason" if reason is None else f"reason {reason}"
+    return CapfRefused(
+        f"the CAPF server refused {device} with {number}, which is not one that we know; ask the"
+        " administrator for CAPF's log",
+        reason=reason,
+    )

@@ -1,0 +1,117 @@
+"""Is the certificate that CAPF issued really ours?  Asked before it is stored, and by the server.
+
+RFC 5280 for dates, basic constraints and purposes; that the subject's common name is the device's
+name is CAPF's own rule.  Pure functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from softphone.trust.capf.errors import REARM, CapfCertificateRejected
+from softphone.trust.certificate import subject_of
+
+__all__ = ["check_issued", "common_name_of", "issued_by", "parse_certificate"]
+
+_CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""A certificate begins when the server made it, and the server's clock may be ahead of ours."""
+
+
+def parse_certificate(der: bytes) -> x509.Certificate | None:
+    """The one certificate in these bytes, without anything after it; None when it is not that."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.public_key()
+        list(certificate.extensions)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        return None
+    return certificate
+
+
+def common_name_of(certificate: x509.Certificate) -> str | None:
+    """The one common name; None when there is none, or more than one."""
+    try:
+        found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return None
+    return str(found[0].value) if len(found) == 1 else None
+
+
+def issued_by(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> bool:
+    """Whether one of the issuers, by name and by signature, has issued it."""
+    for issuer in issuers:
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
+        return True
+    return False
+
+
+def check_issued(
+    der: bytes,
+    *,
+    device: str,
+    public_key: bytes,
+    wall: datetime,
+    issuers: Sequence[x509.Certificate] = (),
+    strict: bool = False,
+) -> tuple[str, ...]:
+    """Check an issued certificate (DER) against the device and its key (SubjectPublicKeyInfo).
+
+    Gives warnings: an issuer that is none of `issuers` is one of them, unless `strict`, since a
+    CAPF server may pass requests on to another authority.  Raises CapfCertificateRejected.
+    """
+    certificate = parse_certificate(der)
+    if certificate is None:
+        raise _rejected("is not one certificate that can be read")
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if certificate.public_key().public_bytes(*form) != public_key:
+        raise _rejected("is for another key than the one that was just made")
+    name = common_name_of(certificate)
+    if name != device:
+        raise _rejected(f"names {name!r}, not {device!r}")
+    _check_dates(certificate, wall)
+    _check_purpose(certificate)
+    if issued_by(certificate, issuers):
+        return ()
+    sentence = f"was issued by {certificate.issuer.rfc4514_string()}, whom we did not expect"
+    if strict:
+        raise _rejected(sentence)
+    return (f"the certificate {sentence}",) if issuers else ()
+
+
+def _rejected(sentence: str) -> CapfCertificateRejected:
+    return CapfCertificateRejected(
+        f"the certificate that CAPF issued {sentence}; it was not stored, and {REARM}"
+    )
+
+
+def _check_dates(certificate: x509.Certificate, wall: datetime) -> None:
+    if wall > certificate.not_valid_after_utc:
+        raise _rejected(
+            f"expired on {certificate.not_valid_after_utc:%F %R} UTC and it is {wall:%F %R} here"
+        )
+    if wall < certificate.not_valid_before_utc - CLOCK_TOLERANCE:
+        raise _rejected(
+            f"is not valid before {certificate.not_valid_before_utc:%F %R} UTC and it is"
+            f" {wall:%F %R} here (is our clock right?)"
+        )
+
+
+def _check_purpose(certificate: x509.Certificate) -> None:
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints) and value.ca:
+            raise _rejected(f"({subject_of(certificate)}) is an authority's")
+        if isinstance(value, x509.ExtendedKeyUsage) and not _CLIENT.intersection(value):
+            raise _rejected("may not be used by a TLS client")

@@ -1,0 +1,364 @@
+"""Certificates: loading, names, and whether they name whom we meant to reach.
+
+RFC 5922 (SIP), RFC 9525 and RFC 6125 (DNS names, wildcards, common names), RFC 6120 section 13.7
+(XMPP), RFC 5280 section 4.2.1.6.  Paths and dates are judged by `trust.gate`, not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from softphone.errors import ConfigurationError, IdentityMismatch
+from softphone.sans_io import PeerIdentity
+from softphone.trust.disk.private_file import read_whole
+
+__all__ = [
+    "SRV_NAME",
+    "XMPP_ADDR",
+    "Service",
+    "check_identity",
+    "der_of",
+    "fingerprint_in",
+    "fingerprint_of",
+    "identifies",
+    "issuer_of",
+    "load_certificate_file",
+    "load_certificates",
+    "names_in",
+    "names_of",
+    "peer_identity",
+    "string_der",
+    "subject_of",
+]
+
+XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
+SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
+_UTF8_STRING, _IA5_STRING = 0x0C, 0x16
+# RFC 3261 section 25.1, only as far as a domain identity needs it: a user part disqualifies
+# (RFC 5922 section 7.1), parameters and port say nothing about the domain.
+_SIP_DOMAIN_URI = re.compile(r"sip:(?P<domain>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[;?].*)?", re.I)
+
+
+class Service(StrEnum):
+    """What is spoken behind the certificate; each has its own identity rules."""
+
+    SIP = "sip"
+    HTTPS = "https"
+    LDAP = "ldap"
+    POSTGRESQL = "postgresql"
+    XMPP = "xmpp"
+    XMPP_USER = "xmpp-user"
+    CAPF = "capf"
+    TVS = "tvs"
+
+    @property
+    def allows_wildcard(self) -> bool:
+        """Whether `*.` may stand for the leftmost label (RFC 5922 section 7.2 forbids it)."""
+        return self in (Service.HTTPS, Service.LDAP, Service.POSTGRESQL, Service.XMPP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The identities of a certificate, normalized; `alternative` tells whether it has a SAN."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[bytes, ...] = ()
+    uri: tuple[str, ...] = ()
+    xmpp: tuple[str, ...] = ()
+    srv: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
+    alternative: bool = False
+    users: tuple[str, ...] = ()
+
+    def domains(self, service: Service) -> tuple[str, ...]:
+        """The domain patterns that count for a service."""
+        if service is Service.SIP:
+            matches = (_SIP_DOMAIN_URI.fullmatch(uri) for uri in self.uri)
+            found = self.dns + tuple(_normalized(match["domain"]) for match in matches if match)
+            return found if self.alternative else self.common
+        if service is Service.XMPP:
+            client = "_xmpp-client."
+            found = self.xmpp + tuple(
+                name.removeprefix(client) for name in self.srv if name.startswith(client)
+            )
+            better = found + self.dns + self.srv
+            return found + self.dns if better else self.common
+        if service is Service.POSTGRESQL:
+            return self.dns if self.alternative else self.common
+        return self.dns or self.common
+
+
+def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509.Certificate, ...]:
+    """All certificates in PEM, or the one in DER, in their order.
+
+    Raises ConfigurationError, naming `source`, when there is none or one cannot be read.
+    """
+    try:
+        if b"-----BEGIN" in data:
+            return tuple(x509.load_pem_x509_certificates(data))
+        return (x509.load_der_x509_certificate(data),)
+    except (ValueError, x509.InvalidVersion) as exc:
+        found = "a key, and " if b"PRIVATE KEY-----" in data else ""
+        raise ConfigurationError(
+            f"{source} holds {found}no certificate in PEM or DER that can be read"
+        ) from exc
+
+
+def load_certificate_file(path: str | os.PathLike[str]) -> tuple[x509.Certificate, ...]:
+    """`load_certificates` of a file.  Raises ConfigurationError."""
+    where = Path(path)
+    return load_certificates(read_whole(where), source=str(where))
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    """The certificate's DER."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def fingerprint_of(certificate: x509.Certificate | bytes) -> str:
+    """The SHA-256 of the DER, in lower-case hex."""
+    der = certificate if isinstance(certificate, bytes) else der_of(certificate)
+    return hashlib.sha256(der).hexdigest()
+
+
+def fingerprint_in(text: str) -> str | None:
+    """The SHA-256 that a person has written, in lower-case hex; None when it is none.
+
+    Colons, capitals and a "sha256:" before it are allowed.
+    """
+    digest = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    return digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """The subject as RFC 4514 text, fit for one line; a word of our own when it cannot be read."""
+    try:
+        return _one_line(certificate.subject.rfc4514_string())
+    except ValueError:
+        return "(unreadable subject)"
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """The issuer in the same way."""
+    try:
+        return _one_line(certificate.issuer.rfc4514_string())
+    except ValueError:
+        return "(unreadable issuer)"
+
+
+def _one_line(text: str) -> str:
+    """What would break a line or steer a terminal, as RFC 4514 section 2.4 writes octets.
+
+    Whoever made the certificate chose the text, and it is shown and logged before it is believed.
+    """
+    return "".join(c if c.isprintable() else _octets(c) for c in text)
+
+
+def _octets(character: str) -> str:
+    # A BMPString may hold half of a surrogate pair.
+    return "".join(f"\\{octet:02X}" for octet in character.encode("utf-8", "surrogatepass"))
+
+
+def _string_of(der: bytes, tag: int) -> str | None:
+    """The text in a DER string of up to 127 bytes, the most that a domain name needs here."""
+    if len(der) < 2 or der[0] != tag or der[1] > 127 or len(der) != 2 + der[1]:
+        return None
+    try:
+        return der[2:].decode("utf-8" if tag == _UTF8_STRING else "ascii")
+    except UnicodeDecodeError:
+        return None
+
+
+def string_der(text: str, *, utf8: bool) -> bytes:
+    """A UTF8String or IA5String in DER, the value of an XmppAddr or SRVName.
+
+    Raises ValueError beyond 127 bytes, or for what is not ASCII in an IA5String.
+    """
+    value = text.encode("utf-8" if utf8 else "ascii")
+    if len(value) > 127:
+        raise ValueError("the name is longer than 127 bytes")
+    return bytes((_UTF8_STRING if utf8 else _IA5_STRING, len(value))) + value
+
+
+def _normalized(domain: str) -> str:
+    """Lower case, A-labels, no trailing dot; the empty string for what is no domain."""
+    domain = domain.strip().rstrip(".").lower()
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+
+
+def _presented(domain: str) -> str:
+    """A domain as a certificate has it, normalized; empty where it only looks like another one.
+
+    IDNA maps full-width letters and their like to ASCII: nobody registers such a name, and a
+    certificate that has one means to be taken for somebody else's.
+    """
+    normal = _normalized(domain)
+    if domain.isascii():
+        return normal
+    written = domain.strip().rstrip(".").split(".")
+    pairs = zip(written, normal.split("."), strict=False)
+    honest = len(written) == normal.count(".") + 1
+    if not honest or any(not a.isascii() and not b.startswith("xn--") for a, b in pairs):
+        return ""
+    return normal
+
+
+def _bare_jid(text: str) -> str:
+    """A bare JID (RFC 7622) to compare with; the empty string for what is none.
+
+    The local part goes by case-folding alone: whoever compares has prepared both alike.
+    """
+    local, _, domain = text.strip().partition("@")
+    domain = _presented(domain)
+    return f"{local.lower()}@{domain}" if local and domain and "/" not in text else ""
+
+
+def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ()
+    # RFC 6125 section 6.4.4: only the most specific common name counts.
+    return tuple(
+        name for attribute in attributes[-1:] if (name := _presented(str(attribute.value)))
+    )
+
+
+def _read_names(certificate: x509.Certificate) -> _Names:
+    common = _common_names(certificate)
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return _Names(common=common)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        # A subjectAltName that nobody can read names nobody, and still forbids the common name.
+        return _Names(common=common, alternative=True)
+    general = extension.value
+    xmpp, srv = names_in(general)
+    addresses = general.get_values_for_type(x509.IPAddress)
+    return _Names(
+        dns=tuple(map(_normalized, general.get_values_for_type(x509.DNSName))),
+        ip=tuple(
+            address.packed
+            for address in addresses
+            if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
+        ),
+        uri=tuple(general.get_values_for_type(x509.UniformResourceIdentifier)),
+        xmpp=tuple(map(_presented, xmpp)),
+        srv=tuple(map(_presented, srv)),
+        common=common,
+        alternative=True,
+        users=tuple(bare for name in xmpp if (bare := _bare_jid(name))),
+    )
+
+
+def names_in(general: x509.SubjectAlternativeName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The XmppAddr and the SRVName values among alternative names, as they are written."""
+    others = general.get_values_for_type(x509.OtherName)
+    xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == XMPP_ADDR)
+    srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == SRV_NAME)
+    return tuple(name for name in xmpp if name), tuple(name for name in srv if name)
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Its identities, prefixed by kind: "dns:", "ip:", "uri:", "xmpp:", "srv:", "cn:"."""
+    names = _read_names(certificate)
+    return (
+        *(f"dns:{name}" for name in names.dns),
+        *(f"ip:{ipaddress.ip_address(packed)}" for packed in names.ip),
+        *(f"uri:{name}" for name in names.uri),
+        *(f"xmpp:{name}" for name in names.xmpp),
+        *(f"srv:{name}" for name in names.srv),
+        *(f"cn:{name}" for name in names.common),
+    )
+
+
+def _address_of(reference: str) -> bytes | None:
+    try:
+        return ipaddress.ip_address(reference.strip("[]")).packed
+    except ValueError:
+        return None
+
+
+def _covers(pattern: str, domain: str, *, wildcard: bool) -> bool:
+    """Whether a presented domain is the reference one (RFC 9525 section 6.3)."""
+    if pattern == domain:
+        return "*" not in pattern and bool(pattern)
+    first, _, rest = pattern.partition(".")
+    if not wildcard or first != "*" or "*" in rest or "." not in rest:
+        return False
+    label, _, parent = domain.partition(".")
+    return bool(label) and parent == rest
+
+
+def identifies(certificate: x509.Certificate, service: Service, reference: str) -> bool:
+    """Whether the certificate names `reference`: a domain, or an IP address.
+
+    For SIP the reference is the domain of the URI, before NAPTR and SRV (RFC 5922 section 4);
+    for XMPP it is the domain of the JID.  An IP address is matched by iPAddress only.  An XMPP
+    user's is the bare JID, which only an xmppAddr (RFC 6120 section 13.7.1.4) names.
+    """
+    names = _read_names(certificate)
+    if service is Service.XMPP_USER:
+        user = _bare_jid(reference)
+        return bool(user) and user in names.users
+    address = _address_of(reference)
+    if address is not None:
+        return address in names.ip
+    domain = _normalized(reference)
+    return any(
+        _covers(pattern, domain, wildcard=service.allows_wildcard)
+        for pattern in names.domains(service)
+    )
+
+
+def check_identity(certificate: x509.Certificate, service: Service, reference: str) -> None:
+    """Raise IdentityMismatch, with the names that the certificate has, unless it `identifies`."""
+    if identifies(certificate, service, reference):
+        return
+    found = [_one_line(name) for name in names_of(certificate)]
+    sentence = (
+        f'the certificate is not one of "{reference}": it names {", ".join(found) or "nobody"}'
+    )
+    if service is Service.XMPP_USER:
+        raise IdentityMismatch(sentence)
+    if _address_of(reference) is not None or "." not in reference.rstrip("."):
+        sentence += "; use the server's full name, as one of these"
+    raise IdentityMismatch(sentence)
+
+
+def peer_identity(
+    certificate: x509.Certificate,
+    *,
+    protocol: str,
+    cipher: str,
+    verdict: str,
+    revocation: str,
+    relaxations: tuple[str, ...] = (),
+) -> PeerIdentity:
+    """What a flow says of the verified far end."""
+    return PeerIdentity(
+        subject=subject_of(certificate),
+        names=names_of(certificate),
+        fingerprint=fingerprint_of(certificate),
+        protocol=protocol,
+        cipher=cipher,
+        verdict=verdict,
+        revocation=revocation,
+        relaxations=relaxations,
+    )

@@ -1,0 +1,136 @@
+"""The identities of devices on disk: key and certificate in one file, swapped by one rename.
+
+`DEVICE.pem` is the identity in use, `DEVICE.previous.pem` the one before it, which is kept until
+the new one has registered (`confirm`).  Whenever the process or the machine dies, one of the two
+is whole.  Files are 0600, the folder 0700; keys are encrypted where there is a passphrase.
+Changes of several processes come one after the other, under a lock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
+from softphone.trust.keystore.identity import Identity, is_encrypted
+from softphone.trust.tls_settings import Credential
+
+__all__ = ["IdentityStore"]
+
+_LOCK = ".identities.lock"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class IdentityStore:
+    """A folder of identities, one for each device name.
+
+    With a `passphrase` keys are written encrypted; those that are there in clear are still read.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, passphrase: KeyMaterial | None = None
+    ) -> None:
+        """Raises ConfigurationError when the folder cannot be made."""
+        self.folder = Path(folder)
+        self.passphrase = passphrase
+        make_folder(self.folder)
+
+    def path(self, device: str) -> Path:
+        """Where the identity of a device is.  Raises ConfigurationError for no device name."""
+        return self._file(device, ".pem")
+
+    def credential(self, device: str) -> Credential:
+        """The same as TLS takes it.  Raises ConfigurationError when there is none."""
+        path = self.path(device)
+        try:
+            encrypted = is_encrypted(_bytes_of(path))
+        except FileNotFoundError as exc:
+            raise ConfigurationError(f"{self.folder} holds no certificate of {device}") from exc
+        return Credential(path, path, self.passphrase if encrypted else None)
+
+    def load(self, device: str) -> Identity | None:
+        """The identity in use, or None.  Raises ConfigurationError when it cannot be read."""
+        return self._read(self.path(device))
+
+    def previous(self, device: str) -> Identity | None:
+        """The last identity that had registered, while the one in use has not."""
+        return self._read(self._previous(device))
+
+    def replace(self, device: str, identity: Identity) -> None:
+        """Use this identity from now on, and keep the last that had registered.
+
+        Raises ConfigurationError when it cannot be written; then the old one is in use as before.
+        """
+        path, previous = self.path(device), self._previous(device)
+        pem = identity.pem(self.passphrase)
+        with self._changing(device):
+            # One that was never confirmed does not push out the one that was.
+            if path.exists() and not previous.exists():
+                write_private(previous, _bytes_of(path))
+            write_private(path, pem)
+            synchronize(self.folder)
+
+    def confirm(self, device: str) -> None:
+        """The identity in use has registered: the one before it is not needed any more."""
+        with self._changing(device):
+            if self.path(device).exists():
+                self._previous(device).unlink(missing_ok=True)
+
+    def revert(self, device: str) -> bool:
+        """Go back to the identity before; gives whether there was one."""
+        previous = self._previous(device)
+        with self._changing(device):
+            if not previous.exists():
+                return False
+            os.replace(previous, self.path(device))
+            synchronize(self.folder)
+        return True
+
+    def delete(self, device: str) -> bool:
+        """Delete the identity and the one before it; gives whether there was one."""
+        with self._changing(device):
+            found = self.path(device).exists()
+            # The older one first: whatever happens in between, it does not come back alone.
+            self._previous(device).unlink(missing_ok=True)
+            self.path(device).unlink(missing_ok=True)
+            synchronize(self.folder)
+        return found
+
+    @contextmanager
+    def _changing(self, device: str) -> Iterator[None]:
+        """Under the lock, and without what a process that was killed has left of this device."""
+        own, previous = self.path(device).name, self._previous(device).name
+        with locked(self.folder / _LOCK):
+            sweep(self.folder, own)
+            sweep(self.folder, previous)
+            yield
+
+    def _read(self, path: Path) -> Identity | None:
+        try:
+            data = _bytes_of(path)
+        except FileNotFoundError:
+            return None
+        return Identity.of_pem(data, source=str(path), passphrase=self.passphrase)
+
+    def _previous(self, device: str) -> Path:
+        return self._file(device, ".previous.pem")
+
+    def _file(self, device: str, ending: str) -> Path:
+        if not _NAME.fullmatch(device):
+            raise ConfigurationError(f"{device!r} is no device name, such as CSFALICE")
+        return self.folder / f"{device}{ending}"
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Raises FileNotFoundError, and ConfigurationError for what cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,292 @@
+"""The trust lists of one cluster on disk: the last good ones, who vouched for them, and when.
+
+`CTLFile.tlv` and `ITLFile.tlv` are the files as they came, `trust-lists.json` says on whose word
+each was accepted.  Every write is atomic and every change made under a lock, so that a process
+may die anywhere and two may work at a time.  A list that cannot be read any more is an error, and
+never counts as none: nobody shall win a first use by damaging a file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from softphone.errors import ConfigurationError
+from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
+from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
+from softphone.trust.lists import (
+    Acceptance,
+    Basis,
+    Bootstrap,
+    FileRefused,
+    ListKind,
+    ListPolicy,
+    Renewal,
+    TrustList,
+    TrustLists,
+    decide,
+    notes_on,
+    parse_trust_list,
+    renew,
+    verify_trust_list,
+)
+
+__all__ = ["AcceptedList", "TrustListStore", "bootstrap_of"]
+
+logger = logging.getLogger("softphone.trust")
+
+_HISTORY = "trust-lists.json"
+_LOCK = ".trust-lists.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedList:
+    """A list that is held: on whose word, who signed it (SHA-256, hex), when, and what to know.
+
+    `basis` and `accepted` are None when the file beside the list does not tell.
+    """
+
+    trust_list: TrustList
+    basis: Basis | None
+    signer: str
+    accepted: datetime | None
+    notes: tuple[str, ...] = ()
+
+
+class TrustListStore:
+    """The lists kept in `folder`, which is made (0700) with the first of them.
+
+    Without a `policy`, signatures over SHA-1 are accepted and noted, in FIPS mode, too: what CUCM
+    signs so is exempt there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, policy: ListPolicy | None = None) -> None:
+        self.folder = Path(folder)
+        self._policy = policy or ListPolicy()
+
+    def held(self) -> TrustLists:
+        """The lists that are believed.
+
+        Raises ConfigurationError when one is there and cannot be read, or is not what was stored.
+        """
+        if not self.folder.is_dir():
+            return TrustLists()
+        with self._lock():
+            return self._held()
+
+    def accepted(self) -> tuple[AcceptedList, ...]:
+        """The same, the CTL first, with what is known of how each came to be believed."""
+        if not self.folder.is_dir():
+            return ()
+        with self._lock():
+            held, history = self._held(), self._history()
+        lists = (held.held(kind) for kind in ListKind)
+        return tuple(_accepted(each, history) for each in lists if each is not None)
+
+    def offer(
+        self,
+        kind: ListKind,
+        data: bytes,
+        *,
+        wall: datetime,
+        bootstrap: Bootstrap | None = None,
+        confirmed: frozenset[bytes] = frozenset(),
+    ) -> Acceptance:
+        """Decide on one list (see `acceptance.accept`) and store it when it is good.
+
+        Raises FileRefused, by cause; then what is held stays.  Raises ConfigurationError when it
+        cannot be written.
+        """
+        make_folder(self.folder)
+        with self._lock():
+            self._sweep()
+            accepted = self._decide(kind, data, bootstrap, confirmed)
+            self._keep(accepted, wall)
+        return accepted
+
+    def renew(
+        self,
+        downloads: Mapping[ListKind, bytes],
+        *,
+        wall: datetime,
+        bootstrap: Bootstrap | None = None,
+        confirmed: frozenset[bytes] = frozenset(),
+    ) -> Renewal:
+        """Decide on what was downloaded, the CTL before the ITL, and store what is good.
+
+        See `acceptance.renew`.  Raises ConfigurationError when it cannot be written.
+        """
+        make_folder(self.folder)
+        with self._lock():
+            self._sweep()
+            renewal = renew(
+                self._held(),
+                downloads,
+                bootstrap=bootstrap,
+                policy=self._policy,
+                confirmed=confirmed,
+            )
+            for _, outcome in renewal.outcomes:
+                if isinstance(outcome, Acceptance):
+                    self._keep(outcome, wall)
+        return renewal
+
+    def check(
+        self,
+        kind: ListKind,
+        data: bytes,
+        *,
+        bootstrap: Bootstrap | None = None,
+        confirmed: frozenset[bytes] = frozenset(),
+    ) -> Acceptance:
+        """Decide as `offer` does, and store nothing.  Raises FileRefused, ConfigurationError."""
+        if not self.folder.is_dir():
+            return self._decide(kind, data, bootstrap, confirmed)
+        with self._lock():
+            return self._decide(kind, data, bootstrap, confirmed)
+
+    def reset(self) -> tuple[ListKind, ...]:
+        """Forget all lists; gives those that were held, readable or not.
+
+        Raises ConfigurationError when they cannot be removed.
+        """
+        if not self.folder.is_dir():
+            return ()
+        with self._lock():
+            self._sweep()
+            there = tuple(kind for kind in ListKind if self._path(kind).exists())
+            try:
+                # The ITL first: while only the CTL is left, it still has to vouch for the next.
+                for path in (*map(self._path, reversed(ListKind)), self.folder / _HISTORY):
+                    path.unlink(missing_ok=True)
+                synchronize(self.folder)
+            except OSError as exc:
+                raise ConfigurationError(
+                    f"the trust lists in {self.folder} cannot be removed: {exc.strerror}"
+                ) from exc
+        return there
+
+    def _path(self, kind: ListKind) -> Path:
+        return self.folder / kind.filename
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return locked(self.folder / _LOCK)
+
+    def _sweep(self) -> None:
+        for name in (*(kind.filename for kind in ListKind), _HISTORY):
+            sweep(self.folder, name)
+
+    def _held(self) -> TrustLists:
+        lists = TrustLists()
+        for kind in ListKind:
+            path = self._path(kind)
+            if path.exists():
+                lists = lists.holding(_read(path, kind))
+        return lists
+
+    def _decide(
+        self,
+        kind: ListKind,
+        data: bytes,
+        bootstrap: Bootstrap | None,
+        confirmed: frozenset[bytes],
+    ) -> Acceptance:
+        held = self._held()
+        return decide(
+            kind, data, held, bootstrap=bootstrap, policy=self._policy, confirmed=confirmed
+        )
+
+    def _keep(self, accepted: Acceptance, wall: datetime) -> None:
+        """Store one list: what is told of it comes first, so that it is never without."""
+        if accepted.basis is Basis.UNCHANGED:
+            return
+        new = accepted.trust_list
+        history = self._history() | {new.fingerprint: _entry(accepted, wall)}
+        self._write_history(history)
+        write_private(self._path(new.kind), new.data)
+        synchronize(self.folder)
+        held = self._held()
+        kept = {each.fingerprint for each in (held.ctl, held.itl) if each is not None}
+        self._write_history({key: entry for key, entry in history.items() if key in kept})
+        synchronize(self.folder)
+
+    def _write_history(self, history: Mapping[str, Any]) -> None:
+        write_private(self.folder / _HISTORY, json.dumps(history, indent=1).encode())
+
+    def _history(self) -> dict[str, Any]:
+        """What is told of the lists, by their SHA-256; it decides nothing."""
+        path = self.folder / _HISTORY
+        try:
+            read = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as exc:
+            logger.warning("%s does not tell how the lists were accepted: %s", path, exc)
+            return {}
+        return read if isinstance(read, dict) else {}
+
+
+def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
+    """How a person wants the first list believed.
+
+    Each of `pins` is the SHA-256 of a signer's certificate in hex, or names a file with
+    certificates (PEM or DER).  Raises ConfigurationError, also when both ways are wanted.
+    """
+    found: set[str] = set()
+    for pin in pins:
+        one = fingerprint_in(pin)
+        if one is not None:
+            found.add(one)
+        else:
+            found |= {fingerprint_of(each) for each in load_certificate_file(Path(pin))}
+    if found and first_use:
+        raise ConfigurationError("give pins or trust on first use, not both")
+    return Bootstrap(frozenset(found), first_use)
+
+
+def _read(path: Path, kind: ListKind) -> TrustList:
+    """A list that was stored, its signature verified again."""
+    try:
+        read = parse_trust_list(path.read_bytes())
+        verify_trust_list(read)
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    except FileRefused as exc:
+        raise _damaged(path, str(exc)) from exc
+    if read.kind is not kind:
+        raise _damaged(path, f"it is a {read.kind.value.upper()}")
+    return read
+
+
+def _damaged(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is not what was stored ({why}): restore it, or reset the trust lists"
+    )
+
+
+def _entry(accepted: Acceptance, wall: datetime) -> dict[str, Any]:
+    return {
+        "kind": accepted.trust_list.kind.value,
+        "basis": accepted.basis.value,
+        "signer": accepted.signer,
+        "accepted": wall.astimezone(UTC).isoformat(timespec="seconds"),
+        "notes": list(accepted.notes),
+    }
+
+
+def _accepted(held: TrustList, history: Mapping[str, Any]) -> AcceptedList:
+    signer = fingerprint_of(verify_trust_list(held))
+    entry: Any = history.get(held.fingerprint)
+    try:
+        basis = Basis(entry["basis"])
+        when = datetime.fromisoformat(entry["accepted"])
+    except (TypeError, KeyError, ValueError):
+        return AcceptedList(held, None, signer, None, notes_on(held))
+    return AcceptedList(held, basis, signer, when, notes_on(held))

@@ -1,0 +1,262 @@
+"""The cryptography of what CUCM's files carry: signatures, and bodies for one device's key.
+
+RSA PKCS#1 v1.5 (RFC 8017 sections 8.2 and 7.2) and AES-128-CBC are what the format has; nothing
+else can be chosen.  Whom to believe is decided in `trust.acceptance` and by the signed files'
+reader, not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import warnings
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.sans_io import Entropy
+from softphone.trust.lists.tlv import (
+    ContentKey,
+    Digest,
+    FileHeader,
+    FileRefused,
+    HeaderFields,
+    Refusal,
+    SignerId,
+    element,
+    unsigned_header,
+)
+
+__all__ = [
+    "DeviceCertificate",
+    "DeviceKey",
+    "FileSigner",
+    "can_wrap",
+    "device_key",
+    "hash_of",
+    "name_text",
+    "public_key_bytes",
+    "read_certificate",
+    "sign",
+    "unwrap",
+    "verify",
+    "wrap",
+]
+
+DeviceCertificate: TypeAlias = x509.Certificate
+"""Whom a file is encrypted to."""
+DeviceKey: TypeAlias = rsa.RSAPrivateKey
+"""What opens it."""
+
+
+def device_key(key: object) -> DeviceKey | None:
+    """The key, if files can be encrypted to it: an RSA key; None for one on a curve."""
+    return key if isinstance(key, rsa.RSAPrivateKey) else None
+
+
+_LEAST_RSA_BITS = 2048
+_HASHES: dict[Digest, hashes.HashAlgorithm] = {
+    Digest.SHA_1: hashes.SHA1(),
+    Digest.SHA_256: hashes.SHA256(),
+    Digest.SHA_512: hashes.SHA512(),
+}
+_SIGNATURE = 12
+_KEY_BYTES = 16
+_BLOCK = 16
+_PAD_BYTE = b"\r"
+
+
+def hash_of(data: bytes, digest: Digest) -> bytes:
+    """The digest of some bytes."""
+    return hashlib.new(digest.hash_name, data, usedforsecurity=False).digest()
+
+
+def read_certificate(der: bytes) -> x509.Certificate | None:
+    """The certificate in DER, with a public key that can be used; None for anything else."""
+    with warnings.catch_warnings():
+        # What the parser only warns of is somebody else's old certificate, and none of our doing.
+        warnings.simplefilter("ignore")
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            certificate.public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+            return None
+    return certificate
+
+
+def public_key_bytes(certificate: x509.Certificate) -> bytes | None:
+    """The key as records have it: RSAPublicKey in DER, or an uncompressed point."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        encoding = serialization.Encoding.X962
+        return key.public_bytes(encoding, serialization.PublicFormat.UncompressedPoint)
+    return None
+
+
+def verify(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
+    """Check the signature over the whole file by the certificate's key.
+
+    Raises FileRefused (SIGNATURE_INVALID) when it is not the signer's, or the key is too short.
+    """
+    key = signer.public_key()
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != 8 * header.modulus_bytes:
+        raise FileRefused(
+            Refusal.SIGNATURE_INVALID, "the signature does not fit the key of the named signer"
+        )
+    if key.key_size < _LEAST_RSA_BITS:
+        raise FileRefused(
+            Refusal.SIGNATURE_INVALID,
+            f"the signer's RSA key has {key.key_size} bits; at least {_LEAST_RSA_BITS} are needed",
+        )
+    try:
+        key.verify(
+            header.signature,
+            header.signed_bytes(data),
+            padding.PKCS1v15(),
+            _HASHES[header.digest],
+        )
+    except InvalidSignature:
+        raise FileRefused(
+            Refusal.SIGNATURE_INVALID,
+            f"the signature of {header.filename} is wrong: the file was changed after it was"
+            " signed, or it is somebody else's",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSigner:
+    """A certificate and its RSA key that sign lists and files: the server's side."""
+
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey = field(repr=False)
+
+    @classmethod
+    def from_pem(cls, certificate: bytes, key: bytes) -> FileSigner:
+        """Both from PEM.  Raises ConfigurationError when they cannot be used."""
+        try:
+            loaded = serialization.load_pem_private_key(key, password=None)
+            parsed = x509.load_pem_x509_certificate(certificate)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise ConfigurationError("the signer's certificate or key cannot be read") from exc
+        if not isinstance(loaded, rsa.RSAPrivateKey):
+            raise ConfigurationError("lists and files are signed by RSA keys")
+        return cls(parsed, loaded)
+
+    @property
+    def id(self) -> SignerId:
+        """As headers name it: the parts of a name in the certificate's order."""
+        return SignerId(
+            subject=name_text(self.certificate.subject),
+            issuer=name_text(self.certificate.issuer),
+            serial=self.certificate.serial_number,
+        )
+
+
+def name_text(name: x509.Name) -> str:
+    """A distinguished name as records and headers have it, for people to read."""
+    return ",".join(part.rfc4514_string() for part in name.rdns)
+
+
+def sign(fields: HeaderFields, body: bytes, signer: FileSigner) -> bytes:
+    """A whole file: header with signature, and body.
+
+    Raises ConfigurationError for a key of a size that the format has no code for, and
+    FipsForbidden for SHA-1 in FIPS mode.
+    """
+    try:
+        before, after = unsigned_header(fields, signer.id, modulus_bytes=signer.key.key_size // 8)
+    except ValueError as exc:
+        raise ConfigurationError(f"{fields.filename} cannot be signed: {exc}") from exc
+    try:
+        signature = signer.key.sign(
+            before + after + body, padding.PKCS1v15(), _HASHES[fields.digest]
+        )
+    except UnsupportedAlgorithm as exc:
+        raise FipsForbidden(
+            f"{fields.filename} cannot be signed over {fields.digest.hash_name}: the FIPS provider"
+            " verifies such signatures and makes none"
+        ) from exc
+    return before + element(_SIGNATURE, signature) + after + body
+
+
+def wrap(
+    text: bytes,
+    recipient: x509.Certificate,
+    *,
+    entropy: Entropy,
+    digest: Digest = Digest.SHA_512,
+) -> tuple[ContentKey, bytes]:
+    """Encrypt a text to a device's certificate; gives what its header needs, and the body.
+
+    At least one byte is added, as the files seen have it.  Raises ConfigurationError for a
+    certificate without RSA key, and FipsForbidden in FIPS mode: the provider opens what is
+    wrapped by PKCS#1 v1.5 and wraps nothing so.
+    """
+    key = recipient.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ConfigurationError("files are encrypted to RSA keys only: the device has another")
+    content_key, iv = entropy(_KEY_BYTES), entropy(_BLOCK)
+    padded_by = _BLOCK - len(text) % _BLOCK
+    try:
+        wrapped_key = key.encrypt(content_key, padding.PKCS1v15())
+    except InternalError as exc:
+        raise FipsForbidden("in FIPS mode no file is encrypted by RSA with PKCS#1 v1.5") from exc
+    encryptor = Cipher(algorithms.AES(content_key), modes.CBC(iv)).encryptor()
+    body = encryptor.update(text + _PAD_BYTE * padded_by) + encryptor.finalize()
+    return (
+        ContentKey(
+            iv=iv,
+            padding=padded_by,
+            wrapped_key=wrapped_key,
+            digest=digest,
+            digest_value=hash_of(text, digest),
+        ),
+        body,
+    )
+
+
+def can_wrap(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
+    """Whether a text may be encrypted to this certificate, here and in this mode."""
+    try:
+        wrap(b"", recipient, entropy=entropy)
+    except (ConfigurationError, FipsForbidden):
+        return False
+    return True
+
+
+def unwrap(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    """Decrypt a body whose signature has been verified.
+
+    Raises FileRefused (CANNOT_DECRYPT), the same whatever went wrong: the answer to a forged key
+    must tell nothing of the padding that was found in it (RFC 8017 section 7.2.2).
+    """
+    text = _decrypted(content, body, key)
+    if text is None or not hmac.compare_digest(hash_of(text, content.digest), content.digest_value):
+        raise FileRefused(
+            Refusal.CANNOT_DECRYPT,
+            "the file is encrypted to another certificate than the device has, or damaged:"
+            " renew the device's certificate (LSC), then fetch the file again",
+        )
+    return text
+
+
+def _decrypted(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes | None:
+    if not body or len(body) % _BLOCK:
+        return None
+    try:
+        content_key = key.decrypt(content.wrapped_key, padding.PKCS1v15())
+    except ValueError:
+        return None
+    if len(content_key) != _KEY_BYTES:
+        return None
+    decryptor = Cipher(algorithms.AES(content_key), modes.CBC(content.iv)).decryptor()
+    padded = decryptor.update(body) + decryptor.finalize()
+    return padded[: len(padded) - content.padding]

@@ -1,0 +1,363 @@
+"""CTL and ITL, CUCM's lists of certificates and what each may do: read, checked, written.
+
+A list that parses and whose signature is right proves only that somebody made a consistent file;
+who is believed is decided in `trust.acceptance`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from cryptography import x509
+
+from softphone.errors import ConfigurationError
+from softphone.trust.certificate import der_of, fingerprint_of
+from softphone.trust.lists.file_crypto import (
+    FileSigner,
+    hash_of,
+    name_text,
+    public_key_bytes,
+    read_certificate,
+    sign,
+    verify,
+)
+from softphone.trust.lists.tlv import (
+    Digest,
+    FileHeader,
+    FileRefused,
+    HeaderFields,
+    Refusal,
+    element,
+    elements,
+    malformed,
+    parse_header,
+    text_element,
+    text_of,
+)
+
+__all__ = [
+    "ListKind",
+    "ListRecord",
+    "RecordFields",
+    "Role",
+    "TrustList",
+    "new_trust_list",
+    "parse_trust_list",
+    "role_names",
+    "verify_trust_list",
+]
+
+_MOST_RECORDS = 512
+_SEEN_VERSION = (1, 2)
+
+
+class ListKind(StrEnum):
+    """Which of the two lists it is."""
+
+    CTL = "ctl"
+    ITL = "itl"
+
+    @property
+    def filename(self) -> str:
+        """The name inside the file, whatever device it was fetched for."""
+        return f"{self.value.upper()}File.tlv"
+
+    def names_for(self, device: str) -> tuple[str, ...]:
+        """The names to ask a server for, in order."""
+        own = f"{self.value.upper()}{device}.tlv"
+        return (own,) if self is ListKind.CTL else (own, self.filename)
+
+
+class Role(IntEnum):
+    """What a certificate may do.  Values that are none of these give nothing."""
+
+    SAST = 0
+    CCM = 1
+    CCM_TFTP = 2
+    TFTP = 3
+    CAPF = 4
+    APP_SERVER = 7
+    TVS = 21
+
+    def given_by(self, value: int) -> bool:
+        """Whether a record with this role value stands for the role: CCM+TFTP is both."""
+        return value == self or (value == Role.CCM_TFTP and self in (Role.CCM, Role.TFTP))
+
+
+def role_names(values: Iterable[int]) -> tuple[str, ...]:
+    """Roles for people: known ones by name, others by number."""
+    known = {role.value: role.name.replace("CCM_TFTP", "CCM+TFTP") for role in Role}
+    return tuple(known.get(value, str(value)).replace("_", "-") for value in values)
+
+
+class _Tag(IntEnum):
+    """The elements of a record."""
+
+    RECORD_LENGTH = 1
+    DNS_NAME = 2
+    SUBJECT_NAME = 3
+    ROLE = 4
+    ISSUER_NAME = 5
+    SERIAL_NUMBER = 6
+    PUBLIC_KEY = 7
+    SIGNATURE = 8
+    CERTIFICATE = 9
+    IP_ADDRESS = 10
+    CERTIFICATE_HASH = 11
+    HASH_ALGORITHM = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ListRecord:
+    """One record: a certificate (DER) and its role.
+
+    `certificate` is empty in the blank records that a cluster leaves behind when protection is
+    switched off, and in records that have only a hash.  `readable` is False when the certificate
+    cannot be read: such a record gives no trust.
+    """
+
+    offset: int
+    length: int
+    role: int
+    subject: str = ""
+    issuer: str = ""
+    dns_name: str = ""
+    serial: bytes = b""
+    certificate: bytes = field(default=b"", repr=False)
+    certificate_hash: bytes = b""
+    hash_algorithm: Digest | None = None
+    readable: bool = False
+
+    def confirms(self, certificate: bytes) -> bool:
+        """Whether the record is about this certificate (DER), byte for byte or by a good hash."""
+        if self.certificate:
+            return self.readable and self.certificate == certificate
+        if self.hash_algorithm not in (Digest.SHA_256, Digest.SHA_512):
+            return False
+        return hmac.compare_digest(hash_of(certificate, self.hash_algorithm), self.certificate_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustList:
+    """A CTL or ITL as it was read; `data` is the whole file, by which lists are compared."""
+
+    kind: ListKind
+    header: FileHeader = field(compare=False)
+    records: tuple[ListRecord, ...] = field(compare=False)
+    data: bytes = field(repr=False)
+
+    def certificates(self, role: Role) -> tuple[bytes, ...]:
+        """The certificates (DER) with a role, in the list's order, each once."""
+        found = (r.certificate for r in self.records if role.given_by(r.role) and r.readable)
+        return tuple(dict.fromkeys(found))
+
+    def names(self, certificate: bytes, role: Role) -> bool:
+        """Whether the list gives this certificate (DER) that role."""
+        return any(
+            role.given_by(record.role) and record.confirms(certificate) for record in self.records
+        )
+
+    @property
+    def protects(self) -> bool:
+        """Whether an ITL names anybody who may sign files or answer as TVS.
+
+        One that does not is what a cluster serves before it is rolled back to a release without
+        trust lists: it is good, and it switches the protection off.  A CTL protects when it names
+        a call server, which it no longer does after a cluster has left mixed mode.
+        """
+        if self.kind is ListKind.CTL:
+            return bool(self.certificates(Role.CCM))
+        return bool(self.certificates(Role.TFTP) or self.certificates(Role.TVS))
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the file, in hex."""
+        return fingerprint_of(self.data)
+
+
+def _values(data: bytes, start: int, length: int) -> dict[int, bytes]:
+    values: dict[int, bytes] = {}
+    for one in elements(data, start, start + length):
+        if one.tag in values:
+            raise malformed(f"the record at byte {start} has element {one.tag} twice")
+        values[one.tag] = one.value
+    return values
+
+
+def _record_length(data: bytes, start: int) -> int:
+    if data[start : start + 3] != b"\x01\x00\x02" or len(data) - start < 5:
+        raise malformed(f"no record begins at byte {start}")
+    length = int.from_bytes(data[start + 3 : start + 5], "big")
+    if not 5 < length <= len(data) - start:
+        raise malformed(f"the record at byte {start} has a length of {length}")
+    return length
+
+
+def _hash_algorithm(values: dict[int, bytes]) -> Digest | None:
+    code = int.from_bytes(values.get(_Tag.HASH_ALGORITHM, b""), "big")
+    return Digest(code) if code in Digest.__members__.values() else None
+
+
+def _parse_record(data: bytes, start: int) -> ListRecord:
+    length = _record_length(data, start)
+    values = _values(data, start, length)
+    role = values.get(_Tag.ROLE, b"")
+    if len(role) != 2:
+        raise malformed(f"the record at byte {start} has no role")
+    der = values.get(_Tag.CERTIFICATE, b"")
+    certificate = read_certificate(der) if der else None
+    if certificate is not None:
+        _check_copies(values, certificate, start)
+    return ListRecord(
+        offset=start,
+        length=length,
+        role=int.from_bytes(role, "big"),
+        subject=text_of(values.get(_Tag.SUBJECT_NAME, b"")),
+        issuer=text_of(values.get(_Tag.ISSUER_NAME, b"")),
+        dns_name=text_of(values.get(_Tag.DNS_NAME, b"")),
+        serial=values.get(_Tag.SERIAL_NUMBER, b""),
+        certificate=der,
+        certificate_hash=values.get(_Tag.CERTIFICATE_HASH, b""),
+        hash_algorithm=_hash_algorithm(values),
+        readable=certificate is not None,
+    )
+
+
+def _check_copies(values: dict[int, bytes], certificate: x509.Certificate, start: int) -> None:
+    """What a record says of its certificate must be what the certificate says.
+
+    Names are not compared: every writer has its own style.
+    """
+    copies = {
+        _Tag.SERIAL_NUMBER: _serial_bytes(certificate),
+        _Tag.PUBLIC_KEY: public_key_bytes(certificate),
+        _Tag.SIGNATURE: certificate.signature,
+    }
+    algorithm = _hash_algorithm(values)
+    if algorithm is not None:
+        copies[_Tag.CERTIFICATE_HASH] = hash_of(values[_Tag.CERTIFICATE], algorithm)
+    for tag, truth in copies.items():
+        told = values.get(tag)
+        if tag is _Tag.SERIAL_NUMBER and told is not None and truth is not None:
+            told, truth = told.lstrip(b"\x00"), truth.lstrip(b"\x00")
+        if told and truth is not None and told != truth:
+            raise malformed(f"{tag.name} of the record at byte {start} contradicts its certificate")
+
+
+def _serial_bytes(certificate: x509.Certificate) -> bytes:
+    serial = max(0, certificate.serial_number)
+    return serial.to_bytes(max(1, (serial.bit_length() + 7) // 8), "big")
+
+
+def _records(data: bytes, start: int) -> Iterator[ListRecord]:
+    while start < len(data):
+        record = _parse_record(data, start)
+        yield record
+        start += record.length
+
+
+def _kind_of(header: FileHeader, requested: str | None) -> ListKind:
+    for kind in ListKind:
+        own = requested is not None and requested.startswith(kind.value.upper())
+        if header.filename == kind.filename or (own and header.filename == requested):
+            return kind
+    raise FileRefused(
+        Refusal.NAME_MISMATCH, f"the file is {header.filename}, which is no CTL and no ITL"
+    )
+
+
+def parse_trust_list(data: bytes, *, requested: str | None = None) -> TrustList:
+    """Read a CTL or an ITL; the signature is not verified.
+
+    `requested` is the name that it was asked for by, which may stand inside instead of the usual
+    one.  Linear in the file's length.  Raises FileRefused and nothing else.
+    """
+    header = parse_header(data)
+    kind = _kind_of(header, requested)
+    if header.version[0] != _SEEN_VERSION[0]:
+        raise malformed(f"lists of version {header.version[0]} are unknown")
+    if header.content_key is not None:
+        raise malformed("a list is never encrypted")
+    records: list[ListRecord] = []
+    for record in _records(data, header.length):
+        if len(records) == _MOST_RECORDS:
+            raise FileRefused(Refusal.TOO_LARGE, f"the list has more than {_MOST_RECORDS} records")
+        records.append(record)
+    return TrustList(kind, header, tuple(records), data)
+
+
+def verify_trust_list(trust_list: TrustList) -> bytes:
+    """Check the list's signature by the SAST record that its header names; gives the signer's DER.
+
+    Raises FileRefused: SIGNER_UNKNOWN (no such record), SIGNATURE_INVALID.
+    """
+    refused: FileRefused | None = None
+    for der in trust_list.certificates(Role.SAST):
+        certificate = read_certificate(der)
+        if certificate is None or certificate.serial_number != trust_list.header.signer.serial:
+            continue
+        try:
+            verify(trust_list.data, trust_list.header, certificate)
+        except FileRefused as exc:
+            refused = exc
+        else:
+            return der
+    if refused is not None:
+        raise refused
+    raise FileRefused(
+        Refusal.SIGNER_UNKNOWN,
+        f"{trust_list.header.filename} names as its signer serial number"
+        f" {trust_list.header.signer.serial:x}, and holds no SAST certificate with it",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFields:
+    """A record to be written; without certificate it is one of a list that protects no more."""
+
+    role: Role
+    certificate: x509.Certificate | None = None
+    dns_name: str | None = None
+
+    def encode(self) -> bytes:
+        """The record in bytes.  Raises ValueError beyond 65535 bytes."""
+        body = b"" if self.dns_name is None else text_element(_Tag.DNS_NAME, self.dns_name)
+        one = self.certificate
+        role = element(_Tag.ROLE, self.role.to_bytes(2, "big"))
+        if one is None:
+            body += text_element(_Tag.SUBJECT_NAME, "") + text_element(_Tag.ISSUER_NAME, "")
+            body += element(_Tag.SERIAL_NUMBER, b"") + role
+            body += element(_Tag.PUBLIC_KEY, b"") + element(_Tag.CERTIFICATE, b"")
+        else:
+            body += text_element(_Tag.SUBJECT_NAME, name_text(one.subject))
+            body += text_element(_Tag.ISSUER_NAME, name_text(one.issuer))
+            body += element(_Tag.SERIAL_NUMBER, _serial_bytes(one)) + role
+            body += element(_Tag.PUBLIC_KEY, public_key_bytes(one) or b"")
+            body += element(_Tag.SIGNATURE, one.signature)
+            body += element(_Tag.CERTIFICATE, der_of(one))
+        length = element(_Tag.RECORD_LENGTH, (5 + len(body)).to_bytes(2, "big"))
+        return length + body
+
+
+def new_trust_list(
+    kind: ListKind,
+    records: Iterable[RecordFields],
+    signer: FileSigner,
+    *,
+    timestamp: int,
+    digest: Digest = Digest.SHA_512,
+    signer_version: tuple[int, int] | None = (1, 1),
+) -> bytes:
+    """Make and sign a list: the server's side.  One record should be the signer's, as SAST.
+
+    Raises ConfigurationError for a signer's key or a record that the format cannot hold.
+    """
+    try:
+        body = b"".join(record.encode() for record in records)
+    except (ValueError, OverflowError) as exc:
+        raise ConfigurationError(f"a record does not fit the format: {exc}") from exc
+    fields = HeaderFields(_SEEN_VERSION, kind.filename, timestamp, digest, signer_version)
+    return sign(fields, body, signer)

@@ -1,0 +1,315 @@
+"""The only maker of an `ssl.SSLContext`, for both sides, and the translator of its errors.
+
+TLS 1.2 or newer, CERT_REQUIRED, partial chains, no session tickets, no post-handshake
+authentication.  Names are not checked here but by `trust.gate`, which every connection passes.
+
+X509_STRICT is set where every anchor is the system's; with anchors of our own in the store the
+gate applies the strict rules by anchor, since OpenSSL has one flag for a whole context.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from softphone.errors import (
+    CertificateError,
+    CertificateExpired,
+    CertificateRevoked,
+    CertificateUnknown,
+    CertificateUntrusted,
+    ConfigurationError,
+)
+from softphone.openssl_provider import in_force
+from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
+from softphone.trust.certificate import Service, der_of, load_certificate_file
+from softphone.trust.disk import readable_by_others
+from softphone.trust.lists import TrustLists
+from softphone.trust.store import TrustStore
+from softphone.trust.verification import Ask, AskTvs, role_of
+
+__all__ = [
+    "ClientCertificates",
+    "Credential",
+    "TlsSettings",
+    "check_credential",
+    "client_context",
+    "probe_context",
+    "server_context",
+    "verification_error",
+]
+
+logger = logging.getLogger("softphone.trust")
+
+_VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
+# AEAD with forward secrecy first, as everywhere; the CBC ones are for CUCM 11 and older Asterisk.
+# SECLEVEL 2 refuses RSA below 2,048 bits and SHA-1 signatures.
+_NEVER = "!aNULL:!eNULL:!aDSS:!AESCCM"
+_CIPHERS = f"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:{_NEVER}"
+_FIPS_CIPHERS = f"ECDHE+AESGCM:DHE+AESGCM:ECDHE+AES:{_NEVER}"
+_AES_256_CIPHERS = f"ECDHE+AES256+AESGCM:DHE+AES256+AESGCM:{_NEVER}"
+
+# X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_DATE_CODES = frozenset({9, 10})
+_REVOKED_CODE = 23
+# X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for.
+_NO_CHECK_TIME = 0x200000
+# No issuer that is believed was found: UNABLE_TO_GET_ISSUER_CERT and its kin, CERT_UNTRUSTED.
+_UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Our own certificate (PEM, its chain after it) and private key."""
+
+    certificate: str | os.PathLike[str]
+    key: str | os.PathLike[str]
+    password: KeyMaterial | None = None
+
+
+class ClientCertificates(Enum):
+    """What a server demands of its clients."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Whom one account, or one listener, believes and who it is itself.
+
+    `pin` ("sha256:HEX") names the one certificate that the peer must have; it takes the place of
+    the name check.  `client_certificates` is for listeners only.  `unknown` is asked about a
+    certificate that nobody in the store vouches for; a yes is stored there.  Without it, and in
+    FIPS mode, such a certificate is refused.
+
+    `lists` are the trust lists of a cluster: they say which certificates may be the service's,
+    and `tvs` is asked about one that they do not name.  What they say goes before `unknown`.
+    With `listed_may_expire`, and never in FIPS mode, a certificate that they name is good beyond
+    its date, as phones have it; the verdict says so.
+
+    `aes_256` leaves TLS 1.2 only suites with AES 256; Python cannot choose those of TLS 1.3, so
+    whoever uses the connection looks at what was agreed on.  `maximum` is the newest version that
+    is spoken, and `protocols` are offered by ALPN (RFC 7301).
+    """
+
+    store: TrustStore = field(default_factory=TrustStore)
+    credential: Credential | None = None
+    pin: str | None = None
+    minimum: TlsVersion = TlsVersion.TLS_1_2
+    service: Service = Service.SIP
+    revocation: RevocationMode = RevocationMode.SOFT
+    client_certificates: ClientCertificates = ClientCertificates.REQUIRED
+    fips: bool = field(default_factory=in_force)
+    allow: frozenset[Relaxation] = frozenset()
+    unknown: Ask | None = None
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: AskTvs | None = None
+    listed_may_expire: bool = True
+    aes_256: bool = False
+    maximum: TlsVersion | None = None
+    protocols: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> frozenset[Relaxation]:
+        """What the checks let pass: `allow`; in FIPS mode only that revocation is asked nearby."""
+        return self.allow & {Relaxation.LOCAL_REVOCATION} if self.fips else self.allow
+
+    @property
+    def listed(self) -> tuple[bytes, ...]:
+        """The certificates (DER) that the trust lists name for this service."""
+        role = role_of(self.service)
+        return () if role is None else self.lists.certificates(role)
+
+
+def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
+    """A context for connections that we make; `pins` (DER) are anchors beside the store's.
+
+    Raises ConfigurationError when our own credential cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    _harden(context, settings)
+    _load_anchors(context, settings, pins)
+    if settings.credential is not None:
+        _load_credential(context, settings.credential)
+    return context
+
+
+def probe_context(settings: TlsSettings) -> ssl.SSLContext:
+    """A context to look at an unknown server's certificate, and for nothing else.
+
+    It verifies nobody and holds no certificate of ours: a connection made with it is closed
+    without a byte of application data.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _harden(context, settings)
+    return context
+
+
+def server_context(settings: TlsSettings) -> ssl.SSLContext:
+    """A context for connections that we accept.
+
+    Raises ConfigurationError when there is no credential, when it cannot be used, or when client
+    certificates are asked for and no anchor is there to verify them with.
+    """
+    if settings.credential is None:
+        raise ConfigurationError("a TLS listener needs a certificate and a key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, settings)
+    context.num_tickets = 0
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    demand = settings.client_certificates
+    if demand is not ClientCertificates.NONE:
+        if not (settings.store.anchors or settings.store.system or settings.listed):
+            raise ConfigurationError(
+                "client certificates are asked for, but there is no authority to verify them with"
+            )
+        required = demand is ClientCertificates.REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        _load_anchors(context, settings, ())
+    _load_credential(context, settings.credential)
+    return context
+
+
+def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    context.minimum_version = _VERSIONS[settings.minimum]
+    if settings.maximum is not None:
+        context.maximum_version = _VERSIONS[settings.maximum]
+    if settings.protocols:
+        context.set_alpn_protocols(settings.protocols)
+    context.set_ciphers(f"@SECLEVEL={_level(settings)}:{_ciphers(settings)}")
+    # A resumed session has no verified chain: no tickets on either side.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.post_handshake_auth = False
+
+
+def _level(settings: TlsSettings) -> int:
+    """OpenSSL's security level: level 1 admits RSA of 1,024 bits, SHA-1 needs level 0.
+
+    What else these let in is refused by the gate, which looks at each key and signature itself.
+    """
+    if Relaxation.SHA1 in settings.allowed:
+        return 0
+    return 1 if Relaxation.RSA_1024 in settings.allowed else 2
+
+
+def _ciphers(settings: TlsSettings) -> str:
+    if settings.aes_256:
+        return _AES_256_CIPHERS
+    if settings.fips:
+        return _FIPS_CIPHERS
+    # Below level 2 nobody looks at the size of a Diffie-Hellman group.
+    return _CIPHERS if _level(settings) == 2 else f"{_CIPHERS}:!DHE"
+
+
+def _load_authorities(context: ssl.SSLContext, certificates: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=certificates)
+    except ssl.SSLError:
+        # Python looks for OpenSSL's last error here, and may find what an earlier connection has
+        # left (an alert, say); to have raised it has cleared it.  What is wrong stays wrong.
+        context.load_verify_locations(cadata=certificates)
+
+
+def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence[bytes]) -> None:
+    store = settings.store
+    own = b"".join([*(der_of(each) for each in store.anchors), *pins, *settings.listed])
+    flags = context.verify_flags | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if own:
+        # 3.13's contexts are strict of themselves; see the module's docstring.
+        flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
+        _load_authorities(context, own)
+    else:
+        flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    if settings.listed:
+        # What a list names may be out of date: the gate looks at every date itself.
+        flags |= _NO_CHECK_TIME
+    context.verify_flags = flags
+    if store.system:
+        context.load_default_certs(
+            ssl.Purpose.SERVER_AUTH
+            if context.protocol is ssl.PROTOCOL_TLS_CLIENT
+            else ssl.Purpose.CLIENT_AUTH
+        )
+
+
+def check_credential(credential: Credential, *, wall: datetime | None = None) -> None:
+    """Raise ConfigurationError unless key and certificate are readable, match and are in date.
+
+    A key file that others can read is a warning in the log.
+    """
+    leaf = load_certificate_file(credential.certificate)[0]
+    password = credential.password.reveal() if credential.password is not None else None
+    try:
+        key = load_pem_private_key(Path(credential.key).read_bytes(), password)
+    except OSError as exc:
+        raise ConfigurationError(f"{credential.key} cannot be read: {exc.strerror}") from exc
+    except TypeError as exc:
+        hint = "is encrypted and needs a password" if password is None else "needs no password"
+        raise ConfigurationError(f"the key {credential.key} {hint}") from exc
+    except ValueError as exc:
+        hint = "is no PEM private key" if password is None else "does not open with this password"
+        raise ConfigurationError(f"the key {credential.key} {hint}") from exc
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
+        raise ConfigurationError(
+            f"the key {credential.key} does not match the certificate {credential.certificate}"
+        )
+    now = datetime.now(leaf.not_valid_after_utc.tzinfo) if wall is None else wall
+    if now > leaf.not_valid_after_utc:
+        raise ConfigurationError(
+            f"our certificate {credential.certificate} expired on {leaf.not_valid_after_utc:%F %R}"
+        ) from CertificateExpired("ours")
+    if now < leaf.not_valid_before_utc:
+        raise ConfigurationError(
+            f"our certificate {credential.certificate} is not valid before"
+            f" {leaf.not_valid_before_utc:%F %R}"
+        ) from CertificateExpired("ours")
+    warning = readable_by_others(Path(credential.key))
+    if warning is not None:
+        logger.warning("%s", warning, extra={"once": True})
+
+
+def _load_credential(context: ssl.SSLContext, credential: Credential) -> None:
+    check_credential(credential)
+    password = credential.password
+    try:
+        context.load_cert_chain(
+            credential.certificate,
+            credential.key,
+            # A callable keeps OpenSSL from asking the terminal.
+            password=(lambda: password.reveal() if password is not None else b""),
+        )
+    except (ssl.SSLError, OSError) as exc:
+        raise ConfigurationError(
+            f"the certificate {credential.certificate} cannot be used: {exc}"
+        ) from exc
+
+
+def verification_error(exc: ssl.SSLCertVerificationError, peer: str) -> CertificateError:
+    """OpenSSL's refusal of the certificate of `peer`, as ours."""
+    sentence = f"the certificate of {peer} was not accepted: {exc.verify_message}"
+    if exc.verify_code in _DATE_CODES:
+        return CertificateExpired(sentence)
+    if exc.verify_code == _REVOKED_CODE:
+        return CertificateRevoked(sentence)
+    if exc.verify_code in _UNKNOWN_CODES:
+        return CertificateUnknown(sentence)
+    return CertificateUntrusted(sentence)

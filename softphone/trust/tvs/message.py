@@ -1,0 +1,166 @@
+"""Messages of CUCM's Trust Verification Service: written, and taken from a stream with limits.
+
+A header of ten bytes (protocol, version, command, 0, session id, length), then elements of one
+byte of tag, two of length, value.  The format has no public specification.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from softphone.trust.lists import FileRefused, element, elements
+
+__all__ = [
+    "LONGEST_TTL",
+    "Command",
+    "MalformedMessage",
+    "TvsAnswer",
+    "TvsFramer",
+    "TvsMessage",
+    "TvsQuestion",
+    "read_answer",
+    "read_question",
+]
+
+LONGEST_TTL = 2_592_000
+"""Seconds, the longest that an answer may be kept."""
+
+_HEADER_LENGTH = 10
+_PROTOCOL, _VERSION = 0x57, 1
+_NAME_FORM = b"\x01"
+_LONGEST_NAME = 128
+_LARGEST = 16_384
+
+
+class MalformedMessage(ValueError):
+    """What came is no TVS message, or not the one that was due."""
+
+
+class Command(IntEnum):
+    """What a message is."""
+
+    VERIFY_REQUEST = 1
+    VERIFY_RESPONSE = 2
+
+
+class _Tag(IntEnum):
+    DEVICE_NAME = 1
+    CERTIFICATE = 2
+    STATUS = 7
+    ROLES = 8
+    TTL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class TvsMessage:
+    """One message, its elements still in bytes; `session` is the client's number."""
+
+    command: int
+    session: int
+    body: bytes
+
+    def encode(self) -> bytes:
+        """The message in bytes."""
+        head = bytes((_PROTOCOL, _VERSION, self.command, 0))
+        return head + self.session.to_bytes(4, "big") + element(0, self.body)[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class TvsQuestion:
+    """Is this certificate (DER) known, asks the device."""
+
+    device_name: str
+    certificate: bytes
+
+    def message(self, session: int) -> TvsMessage:
+        """The VERIFY_REQUEST.  Raises ValueError for what does not fit."""
+        body = element(_Tag.DEVICE_NAME, _NAME_FORM + self.device_name.encode("ascii"))
+        return TvsMessage(
+            Command.VERIFY_REQUEST, session, body + element(_Tag.CERTIFICATE, self.certificate)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TvsAnswer:
+    """Whether a certificate is known, which roles it has, and how many seconds that may be kept."""
+
+    valid: bool
+    roles: tuple[int, ...] = ()
+    ttl: int = 0
+
+    def message(self, session: int) -> TvsMessage:
+        """The VERIFY_RESPONSE.  Raises ValueError or OverflowError for what does not fit."""
+        body = element(_Tag.STATUS, b"\x00" if self.valid else b"\x01")
+        if self.valid:
+            body += element(_Tag.ROLES, bytes(self.roles))
+            body += element(_Tag.TTL, self.ttl.to_bytes(4, "big"))
+        return TvsMessage(Command.VERIFY_RESPONSE, session, body)
+
+
+class TvsFramer:
+    """Takes one message from the pieces of a stream; whatever follows it is refused."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> TvsMessage | None:
+        """Take a piece; gives the message when it is whole.  Raises MalformedMessage."""
+        if len(self._pending) + len(data) > _HEADER_LENGTH + _LARGEST:
+            raise MalformedMessage("the message is too long")
+        self._pending += data
+        pending = bytes(self._pending[:_HEADER_LENGTH])
+        start = bytes((_PROTOCOL, _VERSION))
+        if not start.startswith(pending[:2]):
+            raise MalformedMessage("no TVS message of version 1")
+        if len(pending) < _HEADER_LENGTH:
+            return None
+        length = int.from_bytes(pending[8:10], "big")
+        if length > _LARGEST or len(self._pending) > _HEADER_LENGTH + length:
+            raise MalformedMessage("the message is too long")
+        if len(self._pending) < _HEADER_LENGTH + length:
+            return None
+        body = bytes(self._pending[_HEADER_LENGTH:])
+        return TvsMessage(pending[2], int.from_bytes(pending[4:8], "big"), body)
+
+
+def _values(message: TvsMessage, command: Command) -> dict[int, bytes]:
+    if message.command != command:
+        raise MalformedMessage(f"command {message.command} came, and {command.name} was due")
+    values: dict[int, bytes] = {}
+    try:
+        for one in elements(message.body, 0, len(message.body)):
+            if one.tag in values:
+                raise MalformedMessage(f"element {one.tag} stands there twice")
+            values[one.tag] = one.value
+    except FileRefused as exc:
+        raise MalformedMessage("its elements do not fit its length") from exc
+    return values
+
+
+def read_question(message: TvsMessage) -> TvsQuestion:
+    """The question in a VERIFY_REQUEST.  Raises MalformedMessage."""
+    values = _values(message, Command.VERIFY_REQUEST)
+    name = values.get(_Tag.DEVICE_NAME, b"")
+    text = name.removeprefix(_NAME_FORM)
+    readable = text.isascii() and text.decode("ascii", "replace").isprintable()
+    if not name.startswith(_NAME_FORM) or not 0 < len(text) <= _LONGEST_NAME or not readable:
+        raise MalformedMessage("it has no device name")
+    if not values.get(_Tag.CERTIFICATE):
+        raise MalformedMessage("it has no certificate")
+    return TvsQuestion(text.decode("ascii"), values[_Tag.CERTIFICATE])
+
+
+def read_answer(message: TvsMessage) -> TvsAnswer:
+    """The answer in a VERIFY_RESPONSE; any status but 0 is a no.  Raises MalformedMessage."""
+    values = _values(message, Command.VERIFY_RESPONSE)
+    status = values.get(_Tag.STATUS, b"")
+    if len(status) != 1:
+        raise MalformedMessage("it has no status")
+    if status != b"\x00":
+        return TvsAnswer(valid=False)
+    ttl = values.get(_Tag.TTL, bytes(4))
+    if len(ttl) != 4:
+        raise MalformedMessage(f"its time to live has {len(ttl)} bytes")
+    seconds = min(int.from_bytes(ttl, "big"), LONGEST_TTL)
+    return TvsAnswer(valid=True, roles=tuple(values.get(_Tag.ROLES, b"")), ttl=seconds)

@@ -1,0 +1,198 @@
+"""Each check of a server's certificates by itself, with what would make it pass.
+
+The gate stops at the first thing that is wrong; whoever wants to mend a deployment needs them all.
+Nothing is decided here: the verdict is the gate's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography import x509
+
+from softphone.errors import (
+    CertificateError,
+    CertificateRevoked,
+    CertificateUntrusted,
+    SoftphoneError,
+)
+from softphone.sans_io import PeerIdentity
+from softphone.security import Relaxation
+from softphone.trust.certificate import (
+    check_dates,
+    check_identity,
+    check_strength,
+    fingerprint_of,
+    issuer_of,
+    names_of,
+    strict_violations,
+    subject_of,
+)
+from softphone.trust.verification.revocation import wanted_for
+from softphone.trust.verification.unknown_certificate import Place
+
+__all__ = ["Check", "Outcome", "Seen", "checks_of", "seen_of"]
+
+
+class Outcome(StrEnum):
+    """How a check came out."""
+
+    PASSES = "passes"
+    RESERVED = "passes with a reservation"
+    FAILS = "fails"
+    UNKNOWN = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check; `remedy` is what would make it pass, empty when it does."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a server.
+
+    `shown` is the chain that it shows (leaf first), `path` the one that was verified (with its
+    anchor; empty when there is none, and then `unverified` says why).  `identity` is who was
+    accepted in the end, `refusal` why nobody was.
+    """
+
+    shown: tuple[x509.Certificate, ...]
+    path: tuple[x509.Certificate, ...]
+    unverified: SoftphoneError | None
+    identity: PeerIdentity | None
+    refusal: SoftphoneError | None
+
+
+def seen_of(
+    shown: Sequence[bytes],
+    path: Sequence[bytes],
+    *,
+    unverified: SoftphoneError | None,
+    identity: PeerIdentity | None,
+    refusal: SoftphoneError | None,
+) -> Seen:
+    """The same from chains in DER.  Raises CertificateUntrusted for what cannot be read."""
+    return Seen(_parsed(shown), _parsed(path), unverified, identity, refusal)
+
+
+def _parsed(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(x509.load_der_x509_certificate(der) for der in chain)
+    except (ValueError, x509.InvalidVersion) as exc:
+        raise CertificateUntrusted(
+            f"the server shows a certificate that cannot be read: {exc}"
+        ) from exc
+
+
+def checks_of(
+    seen: Seen, place: Place, *, wall: datetime, allow: frozenset[Relaxation] = frozenset()
+) -> tuple[Check, ...]:
+    """All checks, in the order in which the gate makes them."""
+    chain = seen.path or seen.shown
+    return (
+        _path(seen),
+        _dates(chain, wall),
+        _strength(chain, allow),
+        _form(chain),
+        _name(chain[0], place),
+        _revocation(seen),
+    )
+
+
+def _path(seen: Seen) -> Check:
+    if seen.path:
+        anchor = seen.path[-1]
+        return Check("path", Outcome.PASSES, f"it leads to {subject_of(anchor)}, which is believed")
+    last = seen.shown[-1]
+    remedy = (
+        f"believe the authority {issuer_of(last)} (--ca FILE, tls.ca in an account file), or accept"
+        f" this certificate where it is shown: --accept-fingerprint {fingerprint_of(seen.shown[0])}"
+    )
+    return Check("path", Outcome.FAILS, str(seen.unverified), remedy)
+
+
+def _dates(chain: Sequence[x509.Certificate], wall: datetime) -> Check:
+    try:
+        check_dates(chain, wall=wall)
+    except CertificateError as exc:
+        remedy = "have the certificate renewed, and look at the clock of this machine"
+        return Check("dates", Outcome.FAILS, str(exc), remedy)
+    ends = min(each.not_valid_after_utc for each in chain)
+    return Check("dates", Outcome.PASSES, f"all are valid until {ends:%F %R} UTC")
+
+
+def _strength(chain: Sequence[x509.Certificate], allow: frozenset[Relaxation]) -> Check:
+    name = "keys and signatures"
+    try:
+        passed = check_strength(chain, allow)
+    except CertificateError as exc:
+        remedy = "have it issued anew with RSA of 2,048 bits or a P-256 key, and SHA-256"
+        return Check(name, Outcome.FAILS, str(exc), remedy)
+    if passed:
+        return Check(name, Outcome.RESERVED, "; ".join(passed))
+    return Check(name, Outcome.PASSES, "all are as strong as they should be")
+
+
+def _form(chain: Sequence[x509.Certificate]) -> Check:
+    departures = strict_violations(chain)
+    if not departures:
+        return Check("RFC 5280", Outcome.PASSES, "nothing departs from it")
+    remedy = "nothing, under an authority of your own; a public one's are refused"
+    return Check("RFC 5280", Outcome.RESERVED, "; ".join(departures), remedy)
+
+
+def _name(leaf: x509.Certificate, place: Place) -> Check:
+    try:
+        check_identity(leaf, place.service, place.reference)
+    except CertificateError as exc:
+        named = ", ".join(names_of(leaf)) or "nobody"
+        remedy = (
+            f'have it issued for "{place.reference}", or reach the server by a name that it has:'
+            f" {named}"
+        )
+        return Check("name", Outcome.FAILS, str(exc), remedy)
+    return Check("name", Outcome.PASSES, f"it is one of {place.reference}")
+
+
+_REVOCATION = {
+    "good": (Outcome.PASSES, "not revoked, as its authority says", ""),
+    "undeclared": (
+        Outcome.RESERVED,
+        "it says nowhere how to ask",
+        "an HTTP URL in CDP or AIA is needed for revocation to be checked",
+    ),
+    "unreachable": (
+        Outcome.RESERVED,
+        "nobody answered; the connection goes on",
+        "make the server of its CDP or AIA reachable by HTTP",
+    ),
+    "invalid": (
+        Outcome.RESERVED,
+        "the answer was stale, forged or unknown, and a setting lets it pass",
+        "have the authority publish a current answer",
+    ),
+    "unchecked": (Outcome.UNKNOWN, "the mode is off", ""),
+}
+
+
+def _revocation(seen: Seen) -> Check:
+    if seen.identity is not None:
+        return Check("revocation", *_REVOCATION[seen.identity.revocation])
+    if isinstance(seen.refusal, CertificateRevoked):
+        remedy = "ask the authority why, and have a new certificate issued"
+        return Check("revocation", Outcome.FAILS, str(seen.refusal), remedy)
+    if seen.refusal is not None and "revocation" in str(seen.refusal):
+        remedy = "have the authority publish a current answer"
+        return Check("revocation", Outcome.FAILS, str(seen.refusal), remedy)
+    declared = ", ".join(fetch.url for fetch in wanted_for(seen.path or seen.shown)) or "nothing"
+    detail = f"nobody is asked about a certificate that is not accepted; it declares {declared}"
+    return Check("revocation", Outcome.UNKNOWN, detail)

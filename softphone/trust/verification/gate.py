@@ -1,0 +1,271 @@
+"""What a certificate chain is worth to a service, judged in two steps and without a socket.
+
+    examination = examine(chain, Service.SIP, "example.test", wall=wall, rules=rules)
+    answers = ...                            # the driver fetches `examination.wanted`
+    verdict = examination.conclude(answers, wall=wall)
+
+`examine` takes the path that OpenSSL has verified and checks dates, strength, strictness and
+identity (RFC 5922, RFC 9525, RFC 5280); it lists what revocation needs.  Nothing is ever wanted
+from a chain that did not verify.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
+from softphone.sans_io import PeerIdentity
+from softphone.security import Relaxation, RevocationMode
+from softphone.trust.certificate import (
+    Service,
+    check_dates,
+    check_identity,
+    check_strength,
+    fingerprint_of,
+    peer_identity,
+    strict_violations,
+    subject_of,
+)
+from softphone.trust.lists import TrustLists
+from softphone.trust.verification.revocation import (
+    Fetch,
+    FetchFailed,
+    judge,
+    next_update,
+    wanted_for,
+)
+from softphone.trust.verification.role_check import Standing, question_to_tvs, stand, vouched
+
+__all__ = ["Examination", "GateRules", "Verdict", "examine"]
+
+logger = logging.getLogger("softphone.trust")
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """What the gate goes by beside the chain.
+
+    `anchors` are our own anchors (DER): a path that ends in one of them may depart from RFC 5280
+    (each departure is named in the verdict), others may not.  `pins` are certificates (DER)
+    accepted for this very service, host and port; `only` is the fingerprint of the one that is
+    accepted at all.  `allow` is what is let pass, and then named in the verdict.
+
+    `lists` are the trust lists that are held, `tvs` whether there is a TVS to ask about what they
+    do not know.  `vouched` are certificates (DER) that are anchors only because TVS said yes once:
+    it is asked again, or its answer is remembered.  `listed_may_expire` has a list's word outlast
+    a certificate's date, as phones do.
+    """
+
+    anchors: frozenset[bytes] = frozenset()
+    pins: frozenset[bytes] = frozenset()
+    only: str | None = None
+    revocation: RevocationMode = RevocationMode.SOFT
+    allow: frozenset[Relaxation] = frozenset()
+    lists: TrustLists = field(default_factory=TrustLists)
+    tvs: bool = False
+    vouched: frozenset[bytes] = frozenset()
+    listed_may_expire: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The peer is accepted: how, and with which reservations.
+
+    `kind` is "chain", "pin", "trust-list" or "tvs".
+
+    `until` is when the answers that it rests on, or the certificates, run out; None when it rests
+    on a revocation server's silence and is to be asked for again.
+    """
+
+    certificate: x509.Certificate
+    kind: str
+    revocation: str
+    relaxations: tuple[str, ...] = ()
+    until: datetime | None = None
+
+    def identity(self, *, protocol: str, cipher: str) -> PeerIdentity:
+        """Who the peer is, for its flow."""
+        return peer_identity(
+            self.certificate,
+            protocol=protocol,
+            cipher=cipher,
+            verdict=self.kind,
+            revocation=self.revocation,
+            relaxations=self.relaxations,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A chain that has passed all but revocation, and all but the word of TVS."""
+
+    path: tuple[x509.Certificate, ...]
+    service: Service
+    kind: str
+    rules: GateRules
+    relaxations: tuple[str, ...] = ()
+    wanted: tuple[Fetch, ...] = ()
+
+    def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
+        """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
+        if self.kind == "tvs":
+            return self._conclude_tvs(answers, wall=wall)
+        judgment = judge(
+            self.path,
+            answers,
+            mode=self.rules.revocation,
+            wall=wall,
+            allow=self.rules.allow,
+        )
+        if judgment.word == "unreachable":
+            failed = {each.reason for each in answers.values() if isinstance(each, FetchFailed)}
+            logger.info(
+                "nobody told the revocation of %s: %s",
+                subject_of(self.path[0]),
+                "; ".join(sorted(failed)),
+            )
+        for relaxation in judgment.relaxations:
+            logger.info("accepted with a reservation: %s", relaxation)
+        return Verdict(
+            self.path[0],
+            self.kind,
+            judgment.word,
+            self.relaxations + judgment.relaxations,
+            self._until(judgment.word, answers),
+        )
+
+    def _conclude_tvs(
+        self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
+    ) -> Verdict:
+        (question,) = self.wanted
+        answer = vouched(self.path[0], self.service, answers.get(question))
+        until = min(self.path[0].not_valid_after_utc, wall + timedelta(seconds=answer.ttl))
+        return Verdict(self.path[0], self.kind, "undeclared", self.relaxations, until)
+
+    def _until(self, word: str, answers: Mapping[Fetch, bytes | FetchFailed]) -> datetime | None:
+        if word in ("unreachable", "invalid"):
+            return None
+        ends = [each.not_valid_after_utc for each in self.path]
+        ends += [
+            said
+            for fetch, answer in answers.items()
+            if isinstance(answer, bytes) and (said := next_update(fetch, answer)) is not None
+        ]
+        return min(ends)
+
+
+def examine(
+    chain: Sequence[bytes],
+    service: Service,
+    reference: str | None,
+    *,
+    wall: datetime,
+    rules: GateRules,
+) -> Examination:
+    """Judge the path (DER, leaf first, anchor last) that OpenSSL has verified.
+
+    `reference` is the name or address that was meant to be reached; None on a server, where a
+    client's names are told and not compared.
+
+    Raises CertificateUntrusted, CertificateExpired, IdentityMismatch.
+    """
+    path = tuple(_parsed(der) for der in chain)
+    if not path:
+        raise CertificateUntrusted("the far end showed no certificate")
+    leaf = chain[0]
+    if rules.only is not None and fingerprint_of(leaf) != rules.only:
+        raise CertificateUntrusted(
+            f"the certificate of {subject_of(path[0])} is not the pinned one: its SHA-256 is"
+            f" {fingerprint_of(leaf)}"
+        )
+    pinned = rules.only is not None or leaf in rules.pins
+    standing = None
+    if rules.lists and not pinned:
+        standing = stand(path[0], leaf, service, rules.lists)
+    if standing is Standing.LISTED:
+        return _listed(path[0], service, wall=wall, rules=rules)
+    if standing is Standing.UNKNOWN and _only_shown(chain, service, rules):
+        return _unknown(path[0], leaf, service, wall=wall, rules=rules)
+    check_dates(path, wall=wall)
+    relaxations = check_strength(path, rules.allow) + _strictness(path, chain[-1], rules)
+    if pinned:
+        relaxations += _unnamed(path[0], service, reference)
+    elif reference is not None:
+        check_identity(path[0], service, reference)
+    for relaxation in relaxations:
+        logger.info("accepted with a reservation: %s", relaxation)
+    off = rules.revocation is RevocationMode.OFF
+    wanted = () if off else wanted_for(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
+    kind = "pin" if pinned else "chain"
+    return Examination(path, service, kind, rules, relaxations, wanted)
+
+
+def _listed(
+    leaf: x509.Certificate, service: Service, *, wall: datetime, rules: GateRules
+) -> Examination:
+    """A certificate that a trust list names for this service: believed for itself."""
+    relaxations = check_strength((leaf,), rules.allow)
+    try:
+        check_dates((leaf,), wall=wall)
+    except CertificateExpired as exc:
+        if wall < leaf.not_valid_before_utc or not rules.listed_may_expire:
+            raise
+        relaxations += (f"accepted by the trust list although {exc}",)
+    for relaxation in relaxations:
+        logger.warning("accepted with a reservation: %s", relaxation)
+    return Examination((leaf,), service, "trust-list", rules, relaxations)
+
+
+def _only_shown(chain: Sequence[bytes], service: Service, rules: GateRules) -> bool:
+    """Whether nobody but the lists and TVS could vouch: no anchor of ours made the path good.
+
+    A certificate that is an anchor itself may bring more certificates along, which say nothing;
+    one that a list names vouches for itself and for nobody else.  Only the lists vouch for a TVS.
+    """
+    if service is Service.TVS or chain[0] in rules.vouched:
+        return True
+    if chain[-1] in rules.anchors:
+        return False
+    return len(chain) == 1 or any(rules.lists.roles(each) for each in chain[1:])
+
+
+def _unknown(
+    leaf: x509.Certificate, der: bytes, service: Service, *, wall: datetime, rules: GateRules
+) -> Examination:
+    """A certificate that no trust list names: whatever TVS says of it, it has to be sound."""
+    question = question_to_tvs(leaf, der, service, reachable=rules.tvs)
+    check_dates((leaf,), wall=wall)
+    relaxations = check_strength((leaf,), rules.allow)
+    return Examination((leaf,), service, "tvs", rules, relaxations, (question,))
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion) as exc:
+        raise CertificateUntrusted(f"a certificate cannot be read: {exc}") from exc
+
+
+def _strictness(
+    path: tuple[x509.Certificate, ...], anchor: bytes, rules: GateRules
+) -> tuple[str, ...]:
+    violations = strict_violations(path)
+    if violations and anchor not in rules.anchors:
+        raise CertificateUntrusted(f"the path departs from RFC 5280: {'; '.join(violations)}")
+    return violations
+
+
+def _unnamed(leaf: x509.Certificate, service: Service, reference: str | None) -> tuple[str, ...]:
+    """A pin takes the place of the name check; that it was needed is worth saying."""
+    if reference is None:
+        return ()
+    try:
+        check_identity(leaf, service, reference)
+    except IdentityMismatch as exc:
+        return (f"accepted by its pin although {exc}",)
+    return ()

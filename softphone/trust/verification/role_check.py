@@ -1,0 +1,121 @@
+"""What the trust lists and TVS say of a far end: whether its certificate has the right role.
+
+A certificate that a list gives the right role is accepted for itself, byte for byte: there is no
+path and no name to be checked.  One that the lists give other roles only is refused, whoever
+signed it.  About one that they do not know TVS is asked, which is a fetch like those of
+revocation (`trust.revocation`), with the certificate as its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TypeAlias
+
+from cryptography import x509
+
+from softphone.errors import CertificateUntrusted
+from softphone.trust.certificate import Service, fingerprint_of, subject_of
+from softphone.trust.lists import Role, TrustLists, role_names
+from softphone.trust.tvs import MalformedMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind
+
+__all__ = ["AskTvs", "Standing", "question_to_tvs", "role_of", "stand", "vouched"]
+
+AskTvs: TypeAlias = Callable[[bytes, float], Awaitable[bytes | FetchFailed]]
+"""`await ask(certificate, within)`: the VERIFY_RESPONSE of a TVS that was verified itself."""
+
+_ROLES = {
+    Service.SIP: Role.CCM,
+    Service.CAPF: Role.CAPF,
+    Service.HTTPS: Role.TFTP,
+    Service.TVS: Role.TVS,
+}
+_WORDS = {
+    Role.CCM: "a call server (CallManager)",
+    Role.CAPF: "CAPF",
+    Role.TFTP: "a file server (TFTP)",
+    Role.TVS: "TVS",
+}
+
+
+class Standing(Enum):
+    """What the lists make of a certificate."""
+
+    LISTED = "listed"
+    UNKNOWN = "unknown"
+
+
+def role_of(service: Service) -> Role | None:
+    """The role that a server of this service needs; None where the lists have no say."""
+    return _ROLES.get(service)
+
+
+def stand(leaf: x509.Certificate, der: bytes, service: Service, lists: TrustLists) -> Standing:
+    """Whether the lists give a certificate the role of a service.
+
+    Raises CertificateUntrusted when they give it other roles only.
+    """
+    role = role_of(service)
+    if role is None:
+        return Standing.UNKNOWN
+    if lists.basis(der, role) is not None:
+        return Standing.LISTED
+    given = lists.roles(der)
+    if not given:
+        return Standing.UNKNOWN
+    if any(role.given_by(value) for value in given):
+        why = f"only in the ITL, while the CTL names others as {_WORDS[role]}"
+    else:
+        names = ", ".join(role_names(given))
+        why = f"in the trust list as {names}, and not as {_WORDS[role]}"
+    raise CertificateUntrusted(
+        f"the certificate of {subject_of(leaf)} is {why}, which is whom we meant to reach"
+    )
+
+
+def question_to_tvs(
+    leaf: x509.Certificate, der: bytes, service: Service, *, reachable: bool
+) -> Fetch:
+    """What is to be asked about a certificate that the lists do not know.
+
+    Raises CertificateUntrusted when there is nobody to ask: `reachable` is False, or it is a TVS
+    itself, for which only the lists can vouch.
+    """
+    if not reachable or service is Service.TVS:
+        tvs = service is Service.TVS
+        nobody = "only the lists vouch for a TVS" if tvs else "there is no TVS to ask"
+        raise CertificateUntrusted(
+            f"the certificate of {subject_of(leaf)} (SHA-256 {fingerprint_of(der)}) is in no trust"
+            f" list that is held, and {nobody}"
+        )
+    return Fetch(FetchKind.TVS, "", der)
+
+
+def vouched(
+    leaf: x509.Certificate, service: Service, answer: bytes | FetchFailed | None
+) -> TvsAnswer:
+    """The yes of a TVS.  Raises CertificateUntrusted for everything else."""
+    subject = subject_of(leaf)
+    if answer is None or isinstance(answer, FetchFailed):
+        why = "it was not asked" if answer is None else answer.reason
+        raise CertificateUntrusted(
+            f"the certificate of {subject} is in no trust list, and no TVS has answered: {why}"
+        )
+    try:
+        message = TvsFramer().feed(answer)
+        if message is None:
+            raise MalformedMessage("it is not whole")
+        read = read_answer(message)
+    except MalformedMessage as exc:
+        raise CertificateUntrusted(f"what TVS says of {subject} is malformed: {exc}") from exc
+    role = role_of(service)
+    if not read.valid:
+        raise CertificateUntrusted(
+            f"the certificate of {subject} is in no trust list, and TVS does not know it"
+        )
+    if role is None or not any(role.given_by(value) for value in read.roles):
+        given = ", ".join(role_names(read.roles)) or "no role"
+        meant = "" if role is None else f", and not {_WORDS[role]}"
+        raise CertificateUntrusted(f"TVS knows the certificate of {subject} as {given}{meant}")
+    return read

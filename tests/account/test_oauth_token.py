@@ -1,0 +1,282 @@
+"""Tokens: where they come from, when they are renewed, and that nobody sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import sys
+from contextlib import nullcontext
+
+import pytest
+
+from softphone.account.oauth_token import TokenKeeper, read_token, token_keeper
+from softphone.config import AccountConfig, OAuthConfig
+from softphone.errors import AuthenticationFailed, ConfigurationError
+from softphone.sip import Request, SipUri
+from softphone.sip.auth import bearer_challenge, presented_token
+from tests.support.calling import eventually
+
+SECRET = "s3cr3t-token"
+
+
+def jwt(claims):
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'none'})}.{part(claims)}.c2ln"
+
+
+def request():
+    fields = [("To", "<sip:a@h>"), ("From", "<sip:a@h>;tag=1"), ("Call-ID", "c")]
+    fields += [("Via", "SIP/2.0/TLS h;branch=z9hG4bKa"), ("CSeq", "1 REGISTER")]
+    return Request.build("REGISTER", SipUri.parse("sip:h"), fields)
+
+
+def shown(session):
+    """The token that a challenge is answered with, None when it is refused."""
+    sent = request()
+    again = session.authorize(sent, sent.response(407, headers=[bearer_challenge("r")]))
+    return presented_token(again) if isinstance(again, Request) else None
+
+
+def refuse(session):
+    sent = request()
+    challenge = sent.response(407, headers=[bearer_challenge("r")])
+    again = session.authorize(sent, challenge)
+    session.authorize(again, challenge)
+    assert session.token_refused
+
+
+class Account:
+    """A keeper with its account's side recorded."""
+
+    def __init__(self, config):
+        self.tasks = []
+        self.keeper = TokenKeeper(
+            config,
+            spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
+            change=lambda: nullcontext(5.0),
+            wall=lambda: 1_000_000.0,
+        )
+
+    async def close(self):
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def counting(lasts=None, fails=()):
+    """A callback that gives token1, token2, ..., and fails at the calls listed."""
+    calls = []
+
+    async def fetch():
+        calls.append(len(calls) + 1)
+        if calls[-1] in fails:
+            raise AuthenticationFailed("the service is away", status=407)
+        token = f"token{calls[-1]}"
+        return json.dumps({"access_token": token, "expires_in": lasts}) if lasts else token
+
+    return fetch, calls
+
+
+@pytest.mark.parametrize(
+    ("data", "token", "lasts"),
+    [
+        (b"abc\n", "abc", None),
+        (b'{"access_token": "abc", "expires_in": 600}', "abc", 600.0),
+        (b'{"access_token": "abc", "expires_in": "soon"}', "abc", None),
+        (b'{"access_token": "abc", "expires_in": true}', "abc", None),
+        (jwt({"exp": 1_000_300}).encode(), jwt({"exp": 1_000_300}), 300.0),
+        (jwt({"exp": 5}).encode(), jwt({"exp": 5}), 1.0),
+        (jwt({"exp": "x"}).encode(), jwt({"exp": "x"}), None),
+        (b"a.b.c", "a.b.c", None),
+    ],
+)
+def test_a_token_is_read_and_how_long_it_lasts(data, token, lasts):
+    read = read_token(data, wall=1_000_000.0)
+    assert (read.value.reveal().decode(), read.lasts) == (token, lasts)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"two words", b"{", b'{"token": "s3cr3t-token"}', b"[]", b"x" * 30_000]
+)
+def test_what_is_none_is_refused_and_not_shown(data):
+    with pytest.raises(AuthenticationFailed) as caught:
+        read_token(data, wall=0.0)
+    assert "s3cr3t" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_account_without_tokens_has_no_keeper():
+    for oauth in (None, OAuthConfig(command=("a",))):
+        config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
+        keeper = token_keeper(config, lambda work: None, lambda: nullcontext(0.0))
+        assert (keeper is None) is (oauth is None)
+
+
+def test_one_source_is_given_and_one_only(tmp_path):
+    with pytest.raises(ConfigurationError, match="one only"):
+        OAuthConfig()
+    with pytest.raises(ConfigurationError, match="one only"):
+        OAuthConfig(tmp_path, ("a",))
+
+
+async def test_a_file_a_command_and_a_callback_give_it(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(SECRET + "\n")
+
+    async def fetch():
+        return SECRET
+
+    command = (sys.executable, "-c", f"print({SECRET!r})")
+    for config in (OAuthConfig(file), OAuthConfig(command=command), OAuthConfig(fetch=fetch)):
+        account = Account(config)
+        await account.keeper.start()
+        assert shown(account.keeper.session) == SECRET
+        assert SECRET not in repr(config)
+        await account.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (OAuthConfig(command=("/nowhere/at-all",)), "at-all: No such file"),
+        (OAuthConfig(command=("head", "-c", "100000", "/dev/zero")), "more than any token"),
+        (OAuthConfig(command=(sys.executable, "-c", "raise SystemExit(3)")), "status 3"),
+    ],
+)
+async def test_a_command_that_fails_is_said(config, said):
+    with pytest.raises(AuthenticationFailed, match=said):
+        await Account(config).keeper.start()
+
+
+async def test_a_command_may_print_its_token_in_pieces():
+    halves = "import time; print('abc', end='', flush=True); time.sleep(0.2); print('def')"
+    account = Account(OAuthConfig(command=(sys.executable, "-c", halves)))
+    await account.keeper.start()
+    assert shown(account.keeper.session) == "abcdef"
+    await account.close()
+
+
+async def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(AuthenticationFailed, match="No such file"):
+        await Account(OAuthConfig(tmp_path / "nowhere")).keeper.start()
+
+
+async def test_whoever_gives_none_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr("softphone.account.oauth_token.PATIENCE", 0.1)
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    with pytest.raises(AuthenticationFailed, match="within"):
+        await Account(OAuthConfig(command=command)).keeper.start()
+
+
+async def test_it_is_renewed_before_it_ends(monkeypatch):
+    monkeypatch.setattr("softphone.account.oauth_token.MARGIN", 0.0)
+    monkeypatch.setattr("softphone.account.oauth_token.LEAST", 0.0)
+    fetch, calls = counting(lasts=0.05)
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    await eventually(lambda: len(calls) >= 3)
+    assert shown(account.keeper.session) == f"token{calls[-1]}"
+    await account.close()
+
+
+async def test_one_that_says_nothing_lasts_as_long_as_is_configured(monkeypatch):
+    monkeypatch.setattr("softphone.account.oauth_token.LEAST", 0.0)
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch, expires_in=1))
+    await account.keeper.start()
+    await eventually(lambda: len(calls) == 2)
+    await account.close()
+
+
+class Waiter:
+    """A request that was refused, and waits for another token."""
+
+    def __init__(self, session):
+        self.heard = []
+        sent = request()
+        challenge = sent.response(407, headers=[bearer_challenge("r")])
+        refused = session.authorize(session.authorize(sent, challenge), challenge)
+        refused.renewal.enter(self)
+
+    def renewed(self, *, now):
+        self.heard.append(("renewed", now))
+
+    def lost(self, *, now):
+        self.heard.append(("lost", now))
+
+
+async def test_what_was_refused_hears_of_the_new_token():
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    waiter = Waiter(account.keeper.session)
+    await eventually(lambda: waiter.heard)
+    assert (waiter.heard, calls) == ([("renewed", 5.0)], [1, 2])
+    assert shown(account.keeper.session) == "token2"
+    assert not account.keeper.session.waited_for
+    await account.close()
+
+
+async def test_without_another_token_the_refusal_stands_with_the_reason():
+    fetch, _ = counting(fails=(2, 3))
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    waiter = Waiter(account.keeper.session)
+    await eventually(lambda: waiter.heard)
+    assert waiter.heard == [("lost", 5.0)]
+    assert account.keeper.session.refusal.reason == "the service is away"
+    await account.close()
+
+
+async def test_one_that_replaced_another_and_is_refused_too_is_not_replaced_at_once(monkeypatch):
+    waits = []
+    sleep = asyncio.sleep
+
+    async def note(seconds):
+        waits.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("softphone.account.oauth_token.asyncio.sleep", note)
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    for count in (2, 3):
+        waiter = Waiter(account.keeper.session)
+        await eventually(lambda waiter=waiter: waiter.heard)
+        assert len(calls) == count
+    assert 0.0 in waits
+    assert [9.0 < wait <= 10.0 for wait in waits if wait > 1.0] == [True]
+    await account.close()
+
+
+async def test_a_call_that_is_refused_has_it_renewed_at_once():
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    await asyncio.sleep(0)
+    refuse(account.keeper.session)
+    async with asyncio.timeout(5):
+        while len(calls) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert shown(account.keeper.session) == "token2"
+    await account.close()
+
+
+async def test_a_renewal_that_fails_is_logged_without_the_token(caplog, monkeypatch):
+    monkeypatch.setattr("softphone.account.oauth_token.RETRY", 0.01)
+    monkeypatch.setattr("softphone.account.oauth_token.LEAST", 0.0)
+    caplog.set_level(logging.DEBUG)
+    fetch, calls = counting(fails=(2,))
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    await asyncio.sleep(0)
+    refuse(account.keeper.session)
+    await eventually(lambda: len(calls) == 3)
+    assert "the service is away" in caplog.text
+    assert "token1" not in caplog.text
+    await account.close()

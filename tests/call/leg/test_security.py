@@ -1,0 +1,78 @@
+"""What connections and certificates are worth to a call."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.call.leg.security import direct_far_end, signaling_security, speaks_for
+from softphone.sans_io import Flow, PeerIdentity, Transport
+from softphone.security import SecurityLevel
+from softphone.sip import Request, SipUri
+from softphone.sip.message import parse_datagram
+
+
+def identity(*names, cipher="TLS_AES_256_GCM_SHA384"):
+    return PeerIdentity("CN=x", names, "00" * 32, "TLSv1.3", cipher)
+
+
+def flow(who):
+    return Flow(1, Transport.TLS, ("192.0.2.1", 5061), ("192.0.2.2", 5061), who)
+
+
+def request(*extra):
+    text = (
+        "OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKa\r\n"
+        "From: <sip:alice@example.com>;tag=1\r\nTo: <sip:bob@192.0.2.2>\r\nCall-ID: a\r\n"
+        "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n" + "".join(f"{x}\r\n" for x in extra)
+    )
+    made = parse_datagram((text + "Content-Length: 0\r\n\r\n").encode())
+    assert isinstance(made, Request)
+    return made
+
+
+ALICE = SipUri.parse("sip:alice@example.com")
+
+
+@pytest.mark.parametrize(
+    ("names", "speaks"),
+    [
+        (("uri:sip:alice@example.com",), True),
+        (("uri:sips:alice@EXAMPLE.com",), True),
+        (("uri:sip:Alice@example.com",), False),
+        (("uri:sip:bob@example.com",), False),
+        (("uri:sip:bob@example.com", "dns:example.com"), False),
+        (("dns:example.com",), True),
+        (("uri:sip:example.com",), True),
+        (("dns:other.example.com",), False),
+        (("cn:example.com",), False),
+        ((), False),
+    ],
+)
+def test_a_certificate_speaks_for_the_users_and_hosts_that_it_names(names, speaks):
+    assert speaks_for(identity(*names), ALICE) is speaks
+
+
+def test_no_flow_and_a_clear_flow_have_no_security():
+    assert signaling_security(None).level is SecurityLevel.NOT_SECURE
+    clear = Flow(1, Transport.TCP, ("192.0.2.1", 5060), ("192.0.2.2", 5060))
+    assert signaling_security(clear).level is SecurityLevel.NOT_SECURE
+
+
+def test_a_null_cipher_authenticates_and_no_more():
+    null = flow(identity(cipher="TLS_RSA_WITH_NULL_SHA256"))
+    assert signaling_security(null).level is SecurityLevel.AUTHENTICATED
+    assert signaling_security(flow(identity())).level is SecurityLevel.ENCRYPTED
+
+
+def test_a_direct_caller_counts_when_its_certificate_speaks_for_it():
+    good = flow(identity("uri:sip:alice@example.com"))
+    assert direct_far_end(request(), good, caller=ALICE) is SecurityLevel.ENCRYPTED
+    assert direct_far_end(request(), flow(identity("dns:x")), caller=ALICE) is None
+    assert direct_far_end(request(), None, caller=ALICE) is None
+
+
+def test_nothing_that_came_through_a_proxy_is_direct():
+    good = flow(identity("uri:sip:alice@example.com"))
+    assert direct_far_end(request("Record-Route: <sip:p;lr>"), good, caller=ALICE) is None
+    second = "Via: SIP/2.0/TLS 192.0.2.9;branch=z9hG4bKb"
+    assert direct_far_end(request(second), good, caller=ALICE) is None

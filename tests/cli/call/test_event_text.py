@@ -1,0 +1,59 @@
+"""What happens to a call, as sentences and as objects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from softphone.cli.call.event_text import tell
+from softphone.cli.console.output import Face
+from softphone.events import (
+    AnswerClassified,
+    CallEnded,
+    CallRinging,
+    DigitReceived,
+    Direction,
+    EarlyMediaStarted,
+    EndedBy,
+    HoldChanged,
+    RecordingFailed,
+    SecurityChanged,
+    ToneDetected,
+    TransferProgressed,
+    TransferRequested,
+    VoiceStarted,
+    VoiceStopped,
+)
+from softphone.security import SecurityState, SignalingSecurity
+
+STATE = SecurityState(SignalingSecurity(), (), None)
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "words"),
+    [
+        (CallRinging(180, "Ringing"), "ringing", "180 Ringing"),
+        (HoldChanged(Direction.RECVONLY, EndedBy.REMOTE), "hold", "recvonly (by remote)"),
+        (DigitReceived("5", 100.0), "digit", "digit 5"),
+        (VoiceStarted(1.0, True), "voice", "over ours"),
+        (VoiceStopped(2.0, 1.0), "quiet", "1.0 s of speech"),
+        (ToneDetected("busy", 1.0, 0.5), "tone", "busy"),
+        (AnswerClassified("human", 0.8, ("short",), 2.0), "answered_by", "human (80%: short)"),
+        (RecordingFailed("a.wav", "disk full"), "recording_failed", "a.wav: disk full"),
+        (TransferRequested("sip:c@x", None, None), "transfer", "asks us to call sip:c@x"),
+        (TransferProgressed(180, "Ringing", False), "transfer_progress", "transfer: 180"),
+        (SecurityChanged(STATE, STATE), "security", "not secure"),
+        (EarlyMediaStarted(STATE), "early_media", "before the answer"),
+    ],
+)
+def test_an_event_is_a_sentence_for_people_and_an_object_for_scripts(capsys, event, name, words):
+    tell(Face(json=False), event, direct=False)
+    assert words in capsys.readouterr().out
+    tell(Face(json=True), event, direct=False)
+    assert json.loads(capsys.readouterr().out)["event"] == name
+
+
+def test_the_end_is_left_to_the_summary(capsys):
+    tell(Face(json=True), CallEnded(EndedBy.LOCAL, 0, ""), direct=False)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,184 @@
+"""What people and scripts see, and what a hostile far end cannot make them see."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from softphone.cli.console.output import Face, plain, printable, security_line
+from softphone.events import Direction
+from softphone.security import (
+    CryptoSuite,
+    KeyExchange,
+    MediaSecurity,
+    SecurityLevel,
+    SecurityState,
+    SignalingSecurity,
+)
+
+TLS = SignalingSecurity("TLSv1.3", "TLS_AES_256_GCM_SHA384", "CN=lab", "chain", "good")
+AUDIO = MediaSecurity("audio", "RTP/SAVP", CryptoSuite.AEAD_AES_256_GCM, KeyExchange.SDES)
+CLEAR = MediaSecurity("audio", "RTP/AVP")
+
+
+@pytest.mark.parametrize(
+    ("state", "direct", "words"),
+    [
+        (
+            SecurityState(TLS, (AUDIO,), SecurityLevel.ENCRYPTED),
+            False,
+            "\N{LOCK} encrypted to the"
+            " server, and by its word to the far end (signaling TLSv1.3, media AEAD_AES_256_GCM)",
+        ),
+        (
+            SecurityState(TLS, (AUDIO,), SecurityLevel.ENCRYPTED),
+            True,
+            "\N{LOCK} encrypted end to"
+            " end, the far end's certificate verified by us (signaling TLSv1.3",
+        ),
+        (SecurityState(TLS, (AUDIO,), None), False, "\N{OPEN LOCK} encrypted to the server (sig"),
+        (SecurityState(TLS, (AUDIO,), SecurityLevel.NOT_SECURE), False, "\N{OPEN LOCK} not secure"),
+        (SecurityState(SignalingSecurity(), (CLEAR,), None), False, "media in clear): the sig"),
+        (SecurityState(TLS, (), None), False, "media none)"),
+    ],
+)
+def test_the_line_says_how_secure_a_call_is_and_on_whose_word(state, direct, words):
+    assert words in security_line(state, direct=direct)
+
+
+def test_a_lock_is_shown_with_the_lock_only():
+    for far_end in (None, *SecurityLevel):
+        state = SecurityState(TLS, (AUDIO,), far_end)
+        assert ("\N{LOCK}" in security_line(state)) is state.lock
+
+
+def test_what_steers_a_terminal_is_taken_out(capsys):
+    face = Face(json=False)
+    face.event("x", "486 \x1b]0;owned\x07\x1b[2J[red]Busy[/red]\u202e")
+    face.warn("\x1b[31mred")
+    face.table("", ("a",), [("\x1b[2J[bold]x",)])
+    seen = capsys.readouterr()
+    assert "\x1b" not in seen.out + seen.err
+    assert "\u202e" not in seen.out
+    assert "[red]Busy[/red]" in seen.out
+    assert "[bold]x" in seen.out
+    assert printable("a\nb") == "a\nb"
+
+
+def test_an_address_is_shown_as_it_is(capsys):
+    face = Face(json=False)
+    face.event("x", "sip:[fe80::a:b:1]:5060")
+    face.warn("ab:cd:ef")
+    face.table("\x1b[2J[/b].tlv", ("a",), [("fe80::a:b:1",)])
+    seen = capsys.readouterr()
+    assert seen.out.startswith("sip:[fe80::a:b:1]:5060\n")
+    assert "?[2J[/b].tlv" in seen.out
+    assert "fe80::a:b:1" in seen.out
+    assert seen.err == "warning: ab:cd:ef\n"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_table_cuts_nothing_off(width):
+    face = Face(json=False)
+    face.console = Console(file=io.StringIO(), width=width)
+    identity = "sip:somebody.with.a.long.name@telephones.example.test"
+    face.table("", ("user", "identity"), [("alice", identity)])
+    text = face.console.file.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    cells = [
+        line.split("\N{BOX DRAWINGS LIGHT VERTICAL}")[2].strip()
+        for line in text.splitlines()
+        if line.startswith("\N{BOX DRAWINGS LIGHT VERTICAL}")
+    ]
+    assert "".join(cells) == identity
+
+
+def test_with_json_there_are_lines_of_objects_and_nothing_else(capsys):
+    face = Face(json=True, summary={"video": None})
+    face.event("one", "a sentence", direction=Direction.SENDONLY, text="\N{LOCK}")
+    face.table("t", ("a",), [("b",)])
+    with face.waiting("for a while") as show:
+        show("longer")
+    face.summary("done", result="completed")
+    face.summary("twice", result="failed")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        {"event": "one", "direction": "sendonly", "text": "\N{LOCK}"},
+        {"event": "summary", "result": "completed", "video": None},
+    ]
+
+
+def test_waiting_shows_nothing_where_there_is_no_terminal(capsys):
+    with Face(json=False).waiting("for a call") as show:
+        show("still")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_waiting_is_shown_on_a_terminal():
+    face = Face(json=False)
+    face.console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with face.waiting("waiting for a call"):
+        pass
+    assert "waiting for a call" in face.console.file.getvalue()
+
+
+def test_no_color_is_respected(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    face = Face(json=False)
+    face.errors = Console(file=io.StringIO(), force_terminal=True, width=80)
+    face.error("wrong", 2)
+    assert "\x1b[31m" not in face.errors.file.getvalue()
+
+
+def test_a_failure_is_told_once_on_each_stream(capsys):
+    face = Face(json=True, summary={})
+    assert face.failed("it broke", 1, result="failed", status=503) == 1
+    seen = capsys.readouterr()
+    assert seen.err == "error: it broke\n"
+    assert [json.loads(line)["event"] for line in seen.out.splitlines()] == ["error", "summary"]
+
+
+def test_values_are_made_plain():
+    state = SecurityState(TLS, (AUDIO,), SecurityLevel.ENCRYPTED)
+    assert plain({"a": (b"x", [CryptoSuite.AEAD_AES_128_GCM])}) == {
+        "a": ["x", ["AEAD_AES_128_GCM"]]
+    }
+    assert plain(state)["lock"] is True
+    assert plain(AUDIO)["suite"] == "AEAD_AES_256_GCM"
+
+
+def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
+    screen = io.StringIO()
+    face = Face(json=False)
+    face.console = Console(file=screen, force_terminal=True, width=80)
+    face.errors = Console(file=screen, width=80)
+    with face.waiting("waiting for a call"):
+        face.warn("the disk is full")
+    before = screen.getvalue().partition("warning: the disk is full")[0]
+    assert before.rpartition("waiting for a call")[2].strip(" ") != ""
+    assert "waiting for a call" not in before.rpartition("\x1b[2K")[2]
+
+
+def test_a_screen_changes_on_a_terminal_and_a_warning_does_not_tear_it():
+    seen = io.StringIO()
+    face = Face(json=False)
+    face.console = Console(file=seen, force_terminal=True, width=80)
+    face.errors = Console(file=seen, width=80)
+    with face.screen(Text("0 calls up")) as show:
+        show(Text("25 calls up"))
+        face.warn("the disk is full")
+        show(Text("26 calls up"))
+    before, _, after = seen.getvalue().partition("warning: the disk is full")
+    assert "25 calls up" in before
+    assert "calls up" not in before.rpartition("\x1b[2K")[2]
+    assert "26 calls up" in after
+
+
+def test_a_screen_shows_nothing_where_there_is_no_terminal(capsys):
+    with Face(json=False).screen(Text("0 calls up")) as show:
+        show(Text("1 call up"))
+    assert capsys.readouterr() == ("", "")

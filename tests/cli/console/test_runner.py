@@ -1,0 +1,138 @@
+"""Exit codes, and the loop that a command runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+
+import pytest
+
+from softphone.cli.console.runner import Options, exit_code, result_of, run, seconds, status_of
+from softphone.errors import (
+    Busy,
+    CertificateExpired,
+    ConfigurationError,
+    RegistrationRefused,
+    ServerClosed,
+    TrustRefused,
+)
+from softphone.security import SecurityShortfall
+from softphone.trust import FileRefused, Refusal
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (ConfigurationError("x"), 2, 0),
+        (CertificateExpired("x"), 3, 0),
+        (TrustRefused("x"), 3, 0),
+        (FileRefused(Refusal.MALFORMED, "x"), 3, 0),
+        (SecurityShortfall(()), 3, 488),
+        (Busy("x", status=486), 1, 486),
+        (RegistrationRefused("x", status=403), 1, 403),
+        (ServerClosed("x"), 1, 0),
+    ],
+)
+def test_every_error_has_its_exit_code_and_status(error, code, status):
+    assert exit_code(error) == code
+    assert status_of(error) == status
+
+
+def test_results_have_three_words():
+    assert [result_of(code) for code in (0, 1, 2, 3)] == [
+        "completed",
+        "failed",
+        "failed",
+        "refused",
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_seconds_are_a_finite_number(value):
+    with pytest.raises(ConfigurationError, match="--x"):
+        seconds("--x", value)
+
+
+def test_seconds_may_be_none_and_zero_where_that_makes_sense():
+    assert seconds("--x", None) is None
+    assert seconds("--x", 0.0) == 0.0
+    with pytest.raises(ConfigurationError):
+        seconds("--x", 0.0, above_zero=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_after_it_has_tidied_up(number, capsys):
+    done = []
+
+    async def command(face):
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(5)
+        finally:
+            await asyncio.sleep(0)
+            done.append(True)
+
+    assert run(Options(json=True, summary={"video": None}), command) == 130
+    assert done
+    seen = capsys.readouterr()
+    assert seen.err == "interrupted\n"
+    assert json.loads(seen.out) == {
+        "event": "summary",
+        "result": "failed",
+        "status": 0,
+        "reason": "interrupted",
+        "video": None,
+    }
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+def test_an_error_is_a_sentence_and_a_code(capsys):
+    async def command(face):
+        raise CertificateExpired("it has expired")
+
+    assert run(Options(json=False, summary={}), command) == 3
+    assert capsys.readouterr() == ("", "error: it has expired\n")
+
+
+def test_a_bug_is_not_hidden():
+    async def command(face):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Options(json=False), command)
+
+
+def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
+    logger = logging.getLogger("softphone.media")
+
+    async def command(face):
+        logger.warning("the disk is full")
+        logger.info("nothing of interest")
+        return 0
+
+    assert run(Options(json=False), command) == 0
+    assert capsys.readouterr().err == "warning: the disk is full\n"
+    assert not any(type(each).__name__ == "_Warnings" for each in logging.getLogger().handlers)
+
+
+def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):
+    async def command(face):
+        logging.getLogger("some.library").error("from the far end: \x9b2J\x1b]0;owned\x07")
+        return 0
+
+    assert run(Options(json=False), command) == 0
+    assert capsys.readouterr().err == "warning: from the far end: ?2J?]0;owned?\n"
+
+
+def test_late_media_is_told_without_advice_for_programmers(capsys):
+    async def command(face):
+        logging.getLogger("softphone.media").warning("media was 9 ms late: x; y setswitchinterval")
+        return 0
+
+    assert run(Options(json=False), command) == 0
+    assert (
+        capsys.readouterr().err == "warning: media was 9 ms late: this machine is too busy for it\n"
+    )

@@ -1,0 +1,179 @@
+"""`softphone load` against a lab: figures, verdicts, reports and exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+
+import pytest
+
+from softphone.errors import ConfigurationError
+
+RUN = ("load", "run", "--target", "600", "--calls", "3", "--rate", "20", "--duration", "1")
+
+
+@pytest.fixture
+def run(cli, lab, worker_id):
+    """`run("--expect", …)`: a small run as alice, with media ports of its own."""
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 8
+    first = 50000 + number % 9 * 200
+
+    def small(*arguments, scenario=RUN):
+        ports = f"{first}-{first + 199}"
+        return cli(*scenario, "--account", lab["alice"], "--ports", ports, *arguments)
+
+    return small
+
+
+def test_json_has_an_object_a_second_and_the_summary(run):
+    ended = run("--json", "--suite", "AEAD_AES_256_GCM", "--expect", "suite=AEAD_AES_256_GCM")
+    assert set(ended.names()) == {"second", "summary"}
+    assert ended.names().count("second") >= 2
+    summary = ended.summary
+    assert summary["calls"]["attempted"] == summary["calls"]["answered"] == 3
+    assert summary["suites"] == {"AEAD_AES_256_GCM": 3}
+    assert summary["verdicts"][0]["met"]
+    assert summary["packets"]["sent"] == sum(
+        event["packets"]["sent"] for event in ended.events[:-1]
+    )
+    assert ended.code == (0 if summary["valid"] else 1)
+
+
+def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_reason(run):
+    ended = run("--expect", "setup_p99<=0.01ms", "--expect", "answered>=99%")
+    assert ended.code == 1
+    assert "not met: setup_p99<=0.01ms (measured: " in ended.out
+    assert "not met: answered" not in ended.out
+    assert "calls attempted" in ended.out
+    assert "valid" not in ended.out.replace("INVALID", "")
+
+
+def test_a_valid_run_says_what_came_about(run, monkeypatch):
+    monkeypatch.setattr("softphone.load.run.runner.Watch.reasons", lambda watch: ())
+    ended = run("--expect", "answered>=99%")
+    assert ended.code == 0
+    assert "valid, every verdict met: 3 of 3 calls were answered" in ended.out
+    ended = run("--target", "nobody")
+    assert ended.code == 0
+    assert "no verdict was asked for (--expect): 0 of 3 calls were answered" in ended.out
+    ended = run("--scenario", "register-storm", "--rate", "20")
+    assert "(--expect): 1 of 1 users registered" in ended.out
+
+
+def test_an_invalid_run_is_exit_code_1_whatever_the_verdicts(run, monkeypatch):
+    monkeypatch.setattr("softphone.load.run.bottleneck.TOO_LATE_MS", -1.0)
+    ended = run("--json", "--expect", "answered>=99%")
+    assert ended.code == 1
+    assert ended.summary["valid"] is False
+    assert ended.summary["verdicts"][0]["met"]
+    reason = ended.summary["invalid_because"][0]
+    assert "--workers" in reason or "another machine" in reason
+    ended = run()
+    assert ended.code == 1
+    assert "INVALID: " in ended.out
+
+
+def test_a_bad_expectation_is_exit_code_2_with_what_is_accepted(run):
+    ended = run("--expect", "quality>=5")
+    assert ended.code == 2
+    assert "accepted are answered" in ended.err
+
+
+def test_a_report_is_written(run, tmp_path):
+    file = tmp_path / "report.html"
+    ended = run("--report", file)
+    assert f"the report is {file}" in ended.out
+    assert "AEAD_AES_256_GCM 3" in file.read_text()
+    assert run("--report", tmp_path / "none" / "r.html").code == 2
+    ended = run("--report", tmp_path)
+    assert ended.code == 2
+    assert "that is a folder" in ended.err
+
+
+def test_a_report_that_cannot_be_written_in_the_end_does_not_take_the_figures_with_it(
+    run, monkeypatch
+):
+    def full(*_, **__):
+        raise ConfigurationError("r.html cannot be written: No space left on device")
+
+    monkeypatch.setattr("softphone.cli.load.load.write_report", full)
+    monkeypatch.setattr("softphone.load.run.runner.Watch.reasons", lambda watch: ())
+    ended = run("--report", "r.html", "--json")
+    assert ended.code == 1
+    assert "No space left" in ended.err
+    assert ended.summary["calls"]["answered"] == 3
+    assert ended.summary["valid"]
+
+
+def test_a_run_that_is_refused_is_invalid_for_the_reason_that_is_told(run):
+    ended = run("--workers", "9", "--json")
+    assert ended.code == 2
+    (reason,) = ended.summary["invalid_because"]
+    assert reason == f"the run came to no result: {ended.summary['reason']}"
+    assert "--workers 9: each needs a call" in reason
+
+
+def test_workers_share_the_run(run):
+    ended = run("--workers", "2", "--json")
+    assert ended.summary["workers"]["started"] == 2
+    assert ended.summary["calls"]["answered"] == 3
+    assert run("--workers", "0").code == 2
+    assert run("--workers", "9").code == 2
+
+
+def test_a_search_finds_what_the_lab_holds(run, tmp_path):
+    file = tmp_path / "capacity.html"
+    scenario = ("load", "find-capacity", "--target", "600", "--rate", "40", "--duration", "0.5")
+    options = ("--calls", "1", "--most", "2", "--confirm", "1", "--checks", "0")
+    ended = run(
+        *options, "--expect", "answered>=99%", "--report", file, "--json", scenario=scenario
+    )
+    trials = [event for event in ended.events if event["event"] == "trial"]
+    assert trials[0]["calls"] == 1
+    capacity = ended.summary["capacity"]
+    assert [t["calls"] for t in capacity["trials"]] == [t["calls"] for t in trials]
+    if all(trial["valid"] for trial in trials):
+        assert (ended.code, capacity["calls"], capacity["confirmed"]) == (0, 2, True)
+    assert "Capacity" in file.read_text()
+    refused = run("--json", scenario=scenario)
+    assert refused.code == 2, "without a verdict there is no capacity"
+    assert list(refused.summary["capacity"]) == list(capacity)
+    assert (refused.summary["capacity"]["calls"], refused.summary["capacity"]["trials"]) == (0, [])
+    assert run("--expect", "answered>=9%", "--most", "1", scenario=scenario).code == 2
+
+
+def test_prometheus_is_served_while_it_runs_and_ctrl_c_keeps_the_figures(start, lab, worker_id):
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 8
+    first = 52000 + number % 9 * 200
+    process = start(
+        *RUN,
+        *("--duration", "600", "--prometheus", "0", "--json"),
+        *("--account", lab["alice"], "--ports", f"{first}-{first + 199}"),
+    )
+    url = json.loads(process.until("prometheus"))["url"]
+    assert url.startswith("http://127.0.0.1:")
+    process.until('"second"')
+    process.until('"second"')
+    page = urllib.request.urlopen(url, timeout=10).read().decode()
+    assert "softphone_load_calls_answered_total 3\n" in page
+    ended = process.end(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.summary["interrupted"] is True
+    assert ended.summary["calls"]["ended"] == {"local": 3}
+
+
+def test_ctrl_c_ends_a_search_with_what_it_has(start, lab, worker_id):
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 8
+    first = 52000 + number % 9 * 200
+    process = start(
+        *("load", "find-capacity", "--target", "600", "--rate", "40", "--calls", "2", "--json"),
+        *("--duration", "600", "--expect", "answered>=99%", "--checks", "0"),
+        *("--account", lab["alice"], "--ports", f"{first}-{first + 199}"),
+    )
+    process.until('"up": 2')
+    ended = process.end(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.summary["capacity"]["calls"] == 0
+    assert [trial["why"] for trial in ended.summary["capacity"]["trials"]] == ["interrupted"]
+    assert ended.summary["interrupted"] is True

@@ -1,0 +1,78 @@
+"""The live screen: what a person watches."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from softphone.cli.load.screen import Screen
+from softphone.load.measure import Second, Tally
+from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
+
+
+def screen(workers=1):
+    users = tuple(UserSpec(f"sip:u{n}@h") for n in range(8))
+    plan = LoadPlan("echo", "sip:600@\x1b[2Jh", BaseSpec(server="sip:h"), users, calls=1000)
+    return Screen(plan, workers)
+
+
+def shown(made, width=100):
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(made.view())
+    return console.file.getvalue()
+
+
+def busy(at=5.0):
+    tally = Tally(attempted=50, answered=48, sent=2500, received=2400, lost=100)
+    tally.failed["486 Busy Here"] = 2
+    tally.registered = 7
+    tally.registrations_failed["401 [red]Unauthorized"] = 1
+    tally.setup_ms.add(12.0, 48)
+    second = Second(at, up=480, tally=tally, cpu=0.97)
+    second.mos_now.add(4.21)
+    return second
+
+
+def test_registrations_are_followed_before_the_first_call():
+    made = screen()
+    made.progress(3, 8)
+    assert "registering 3 of 8 users" in shown(made)
+
+
+def test_everything_that_the_manual_names_is_there():
+    made = screen()
+    made.take(busy())
+    text = shown(made)
+    for words in (
+        "480 of 1,000",
+        "set-ups a second",
+        "48",
+        "486 Busy Here",
+        "2,500",
+        "4.000 %",
+        "4.21",
+        "97% of a core",
+        "own lateness",
+        "jitter",
+        "7 of 8",
+    ):
+        assert words in text, words
+    assert "registering" not in text
+
+
+def test_counts_add_up_from_second_to_second():
+    made = screen()
+    made.take(busy())
+    made.take(busy(6.0))
+    assert "5,000" in shown(made)
+    assert "       4  486 Busy Here" in shown(made)
+
+
+def test_the_wire_cannot_steer_the_terminal_or_the_markup():
+    made = screen(workers=4)
+    made.take(busy())
+    text = shown(made)
+    assert "\x1b" not in text
+    assert "401 [red]Unauthorized" in text
+    assert "1 of 4 workers" in text

@@ -1,0 +1,107 @@
+"""The [im] table: in an account's file or alone, checked key by key."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.config import load_account
+from softphone.config.messaging_file import load_messaging
+from softphone.errors import ConfigurationError
+from softphone.messaging.config import Approval
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.server_location import TlsMode
+from softphone.security import RevocationMode
+from softphone.trust import Service
+from tests.support.certificates import authority
+from tests.support.chat import ALICE, user
+
+ALONE = f'[im]\njid = "{ALICE}"\npassword = "long enough"\n'
+TLS = '[tls]\nca = "ca.crt"\ncertificate = "alice.crt"\nkey = "alice.key"\n'
+
+
+@pytest.fixture
+def read(tmp_path):
+    credential = user(authority(), ALICE).write(tmp_path, "alice")
+    assert credential.key.name == "alice.key"
+    authority().write(tmp_path)
+    (tmp_path / "secret").write_text("from a file\n")
+    (tmp_path / "secret").chmod(0o600)
+
+    def load(text):
+        path = tmp_path / "im.toml"
+        path.write_text(text)
+        path.chmod(0o600)
+        return load_messaging(path, environment={"SECRET": "from the environment"})
+
+    return load
+
+
+def test_a_file_of_its_own_needs_little(read):
+    file = read(ALONE)
+    assert (file.config.jid, file.config.password.reveal()) == (ALICE, b"long enough")
+    assert file.config.policy == EncryptionPolicy(False, True)
+    assert file.config.tls.service is Service.XMPP
+    assert file.warnings == ()
+
+
+def test_everything_can_be_said(read, tmp_path):
+    file = read(
+        f'fips = false\n{TLS}[im]\njid = "{ALICE}"\npassword_file = "secret"\nserver = "h:1"\n'
+        'mode = "starttls"\nresource = "desk"\nsupport_aes = true\nsupport_no_encoding = false\n'
+        'approve = "nobody"\ndisable_history = true\narchive = "im.db"\narchive_key = "key"\n'
+        "archive_client_to_client = true\ntimeout = 5\n"
+    )
+    config = file.config
+    assert config.policy == EncryptionPolicy(True, False)
+    assert (config.server, config.mode, config.resource) == ("h:1", TlsMode.STARTTLS, "desk")
+    assert config.approve is Approval.NOBODY
+    assert config.history.archive == f"sqlite+aiosqlite:///{tmp_path}/im.db"
+    assert config.history.archive_key == tmp_path / "key"
+    assert (config.history.disable_history, config.timeout, file.fips) == (True, 5.0, False)
+    assert config.password.reveal() == b"from a file"
+    assert config.tls.credential.certificate == tmp_path / "alice.crt"
+
+
+def test_it_lies_in_an_account_s_file_and_may_have_tls_of_its_own(read, tmp_path):
+    account = 'aor = "sip:alice@x.test"\nregistrar = "sips:x.test"\n'
+    text = (
+        f'{account}[policy]\nrevocation = "hard"\n[im]\njid = "{ALICE}"\npassword_env = "SECRET"\n'
+    )
+    file = read(text + TLS.replace("[tls]", "[im.tls]"))
+    assert file.config.tls.credential is not None
+    assert file.config.tls.revocation is RevocationMode.HARD
+    assert file.config.password.reveal() == b"from the environment"
+    assert load_account(tmp_path / "im.toml").config.aor == "sip:alice@x.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fips = true\n", "no table \\[im\\]"),
+        ("im = 1\n", "expected a table"),
+        ('[im]\npassword = "x"\n', "a jid is missing"),
+        (ALONE + 'colour = "red"\n', ":4: im.colour: there is no such key"),
+        (ALONE + "suport_aes = true\n", "did you mean 'support_aes'"),
+        (ALONE + 'support_aes = "yes"\n', ":4: im.support_aes: expected true or false"),
+        (ALONE + "support_aes = false\nsupport_no_encoding = false\n", "both false"),
+        (ALONE + "support_aes = true\n", "needs a certificate of ours"),
+        (ALONE + 'password_file = "secret"\n', "one only"),
+        (ALONE + 'mode = "plain"\n', "known are direct, starttls"),
+        (ALONE + 'server = "h:x"\n', ":4: im.server"),
+        (ALONE + "timeout = 0\n", ":4: im.timeout"),
+        (ALONE + 'archive_key = "k"\n', "no archive to encrypt"),
+        ("aor = 1\n[im]\njid = 7\n", "expected a text"),
+        ("other = 1\n" + ALONE, "there is no such key"),
+        (ALONE + '[im.tls]\nserver_name = "x"\n', "there is no such key"),
+        ("[im\n", "this is no TOML"),
+        (f'[im]\njid = "{ALICE}"\n', "password or a client certificate"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(read, text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        read(text)
+
+
+def test_a_missing_file_says_where_its_tables_are_described(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"there is no such .* under Instant messages"):
+        load_messaging(tmp_path / "none.toml")

@@ -1,0 +1,174 @@
+"""Which m-line, which crypto line, which rule: by offers and answers that do not go together."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import pytest
+
+from softphone.diagnostics import Ladder
+from softphone.diagnostics.refusal_analysis import dissect, is_readable
+from softphone.sans_io import Flow, Transport
+
+KEY = base64.b64encode(bytes(range(30))).decode()
+OTHER = base64.b64encode(bytes(range(1, 31))).decode()
+CM_80 = "AES_CM_128_HMAC_SHA1_80"
+
+
+def sdp(*media, crypto=(), protocol="RTP/SAVP", port=4000, formats="0"):
+    lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "c=IN IP4 192.0.2.1", "t=0 0"]
+    for kind in media or ("audio",):
+        lines.append(f"m={kind} {port} {protocol} {formats}")
+        lines += [f"a=crypto:{line}" for line in crypto]
+    return "\n".join(lines) + "\n"
+
+
+OFFER = sdp(crypto=[f"1 {CM_80} inline:{KEY}"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "rule"),
+    [
+        (sdp(crypto=[f"1 {CM_80} inline:{OTHER}"]), None, None),
+        (sdp(crypto=[f"2 {CM_80} inline:{OTHER}"]), f"a=crypto:2 {CM_80}", "was not offered"),
+        (sdp(crypto=[f"1 {CM_80} inline:{OTHER}"] * 2), f"a=crypto:1 {CM_80}", "2 crypto lines"),
+        (sdp(crypto=[f"1 {CM_80} inline:{KEY}"]), f"a=crypto:1 {CM_80}", "the key that we sent"),
+        (sdp(crypto=[f"1 {CM_80} inline:AAAA"]), f"a=crypto:1 {CM_80}", "RFC 4568"),
+        (sdp(), "none", "no crypto line"),
+        (sdp(protocol="RTP/AVP"), "", "X-cisco-srtp-fallback"),
+        (sdp(protocol="RTP/SAVPF"), "", "the profile must stay"),
+        (sdp(port=0), "", "port 0"),
+        (sdp(crypto=[f"1 {CM_80} inline:{OTHER}"], formats="8"), "", "none of the codecs"),
+        (sdp("audio", "video", crypto=[f"1 {CM_80} inline:{OTHER}"]), "", "must be as many"),
+        ("v=0\nnonsense\n", "", "malformed"),
+    ],
+)
+def test_an_answer_is_judged_against_its_offer(answer, line, rule):
+    found = dissect(OFFER + answer)
+    if rule is None:
+        assert found == []
+        return
+    assert found[0].line == line
+    assert rule in found[0].rule
+    assert KEY not in str(found)
+    assert OTHER not in str(found)
+
+
+def test_the_m_line_is_counted():
+    offer = sdp("audio", "video", crypto=[f"1 {CM_80} inline:{KEY}"])
+    answer = sdp("audio", crypto=[f"1 {CM_80} inline:{OTHER}"])
+    answer += "m=video 4002 RTP/AVP 0\n"
+    (found,) = dissect(offer + answer)
+    assert found.place == "m-line 2 (video RTP/SAVP)"
+
+
+def message(start, body="", call_id="a@lab", cseq="1 INVITE", *more):
+    lines = [
+        start,
+        "Via: SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bKx",
+        "From: <sip:alice@lab>;tag=1",
+        "To: <sip:bob@lab>;tag=2",
+        f"Call-ID: {call_id}",
+        f"CSeq: {cseq}",
+        "Max-Forwards: 70",
+        *more,
+        f"Content-Length: {len(body)}",
+    ]
+    if body:
+        lines.append("Content-Type: application/sdp")
+    return "\n".join(lines) + "\n\n" + body
+
+
+INVITE = message("INVITE sip:bob@lab SIP/2.0", OFFER)
+
+
+def test_a_refusal_is_explained_with_the_crypto_lines_of_the_offer():
+    bad = sdp(crypto=[f"1 {CM_80} inline:{KEY}|2^31|1:1", f"2 F8_128_HMAC_SHA1_80 inline:{KEY}"])
+    text = message("INVITE sip:bob@lab SIP/2.0", bad)
+    text += message("SIP/2.0 488 Not Acceptable Here", "", "a@lab", "1 INVITE")
+    found = dissect(text)
+    assert found[0].place == "message 2"
+    assert found[0].rule.startswith("488 Not Acceptable Here")
+    assert [one.line for one in found[1:]] == [
+        f"a=crypto:1 {CM_80}",
+        "a=crypto:2 F8_128_HMAC_SHA1_80",
+    ]
+
+
+def test_a_transcript_with_masked_keys_is_read_and_the_same_answer_twice_is_one():
+    answer = message("SIP/2.0 200 OK", sdp(crypto=[f"3 {CM_80} inline:***"]))
+    masked = INVITE.replace(KEY, "***")
+    text = (
+        f"--- 0.000 phone -> lab\n{masked}\n--- 0.100 lab -> phone\n{answer}\n--- 0.2 x\n{answer}"
+    )
+    (found,) = dissect(text)
+    assert "tag 3 was not offered" in found.rule
+
+
+def test_what_is_malformed_is_said_to_be():
+    (found,) = dissect("INVITE sip:bob@lab SIP/2.0\nnonsense\n\n")
+    assert found.rule.startswith("it is malformed")
+
+
+def test_a_json_log_gives_its_own_reason():
+    log = "\n".join(
+        json.dumps(one)
+        for one in (
+            {"event": "registered"},
+            {"event": "summary", "result": "refused", "status": 488, "reason": "RTP/AVP, in clear"},
+        )
+    )
+    (found,) = dissect(log)
+    assert (found.place, found.rule) == ("summary 488", "RTP/AVP, in clear")
+    assert dissect(json.dumps({"event": "summary", "result": "completed", "reason": "done"})) == []
+
+
+def test_a_drawn_ladder_tells_of_its_refusals():
+    ladder = Ladder()
+    flow = Flow(1, Transport.TLS, ("192.0.2.1", 5061), ("192.0.2.9", 5061))
+    for data, outgoing in (
+        (INVITE, True),
+        (message("SIP/2.0 180 Ringing", "", "a@lab", "1 INVITE"), False),
+        (message("SIP/2.0 488 Not Acceptable Here", "", "a@lab", "1 INVITE"), False),
+    ):
+        raw = data.replace("\n", "\r\n").encode()
+        ladder.signaling(raw, flow=flow, outgoing=outgoing, now=1.0)
+    (found,) = dissect(ladder.text())
+    assert found.place == "ladder, 1 INVITE"
+    assert found.rule.startswith("488 Not Acceptable Here: the far end does not accept")
+    assert is_readable(ladder.text())
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        (OFFER, True),
+        (INVITE, True),
+        ('{"event": "registered"}', True),
+        ("hello", False),
+        ("", False),
+        ('{"a": 1}', False),
+    ],
+)
+def test_what_can_be_judged_is_told_from_what_cannot(text, readable):
+    assert is_readable(text) is readable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        ("   0.001  |" + "-" * 300 + "\n") * 9999,
+        "1.000  |" * 99999,
+        "v=0",
+        "v=0\n" * 1000,
+        "SIP/2.0 200\n" * 20000,
+    ],
+)
+def test_nothing_that_is_read_breaks_it(text):
+    begun = time.process_time()
+    dissect(text)
+    assert time.process_time() - begun < 5

@@ -1,0 +1,211 @@
+"""Who is in a call, how it ends, and what its members are told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from softphone.call import Mailbox
+from softphone.errors import CallError, LocalProtocolError
+from softphone.events import CallState, DigitReceived
+from softphone.lab.calls import bridged_call
+from softphone.lab.calls.bridged_call import Conversation
+from softphone.media.audio import ToneSource
+from softphone.security import SecurityLevel
+from tests.support.calling import account_of, connect, eventually, level_heard, until
+
+ENCRYPTED, CLEAR = SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE
+
+
+class Negotiated:
+    held = False
+
+
+class Secured:
+    def __init__(self, level):
+        self.hop_level = level
+
+
+class FakeLeg:
+    """A leg of a given level; `troubles` are raised by its re-INVITEs, in order."""
+
+    def __init__(self, level, *troubles):
+        self.security = Secured(level)
+        self.negotiation = Negotiated()
+        self.state = CallState.CONFIRMED
+        self.stream = None
+        self.flow = None
+        self.mailbox = Mailbox()
+        self.media_port = None
+        self.over = asyncio.get_running_loop().create_future()
+        self.troubles = list(troubles)
+        self.heard = []
+        self.hung_up = False
+
+    async def renegotiate(self, *, held, headers):
+        await asyncio.sleep(0)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.heard.append(headers[0][1])
+
+    def hang_up(self):
+        self.hung_up = True
+
+
+async def settle():
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def told(leg):
+    return ["NotAuthenticated" not in word and "Encrypted" in word for word in leg.heard]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(bridged_call, "PAUSE", 0.0)
+
+
+async def test_everybody_is_told_the_lowest_level_once():
+    talk, secure, clear = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
+    talk.add("alice", secure)
+    talk.add("carol", clear)
+    talk.announce()
+    talk.announce()
+    await settle()
+    assert talk.level is CLEAR
+    assert told(secure) == told(clear) == [False]
+
+
+async def test_what_a_member_has_heard_already_is_not_said_again():
+    talk, caller = Conversation(), FakeLeg(ENCRYPTED)
+    talk.add("alice", caller, told=ENCRYPTED)
+    talk.add("bob", FakeLeg(ENCRYPTED))
+    talk.announce()
+    await settle()
+    assert caller.heard == []
+
+
+async def test_a_member_in_the_middle_of_another_change_is_told_after_it():
+    busy = [LocalProtocolError("another change is under way")] * 3
+    talk, leg = Conversation(), FakeLeg(ENCRYPTED, *busy)
+    talk.add("alice", leg, told=ENCRYPTED)
+    talk.add("carol", FakeLeg(CLEAR))
+    talk.announce()
+    await settle()
+    assert told(leg) == [False]
+
+
+async def test_a_level_that_changes_while_it_is_told_is_told_again():
+    talk, leg, clear = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
+    talk.add("alice", leg, told=ENCRYPTED)
+    talk.add("bob", FakeLeg(ENCRYPTED), told=ENCRYPTED)
+    talk.add("carol", clear, told=CLEAR)
+    talk.announce()
+    await asyncio.sleep(0)
+    clear.over.set_result(None)
+    await settle()
+    assert told(leg)[-1] is True
+
+
+async def test_a_phone_that_refuses_the_word_is_not_pestered():
+    talk, leg = Conversation(), FakeLeg(ENCRYPTED, CallError("no", status=488))
+    talk.add("alice", leg, told=ENCRYPTED)
+    talk.add("carol", FakeLeg(CLEAR))
+    talk.announce()
+    await settle()
+    talk.announce()
+    await settle()
+    assert leg.heard == []
+
+
+async def test_the_last_member_is_hung_up():
+    talk, one, other = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
+    talk.add("alice", one)
+    talk.add("bob", other)
+    one.over.set_result(None)
+    await settle()
+    assert other.hung_up
+    assert talk.members == ("bob",)
+
+
+async def test_a_user_that_calls_itself_is_two_members():
+    talk, one, other = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
+    talk.add("alice", one)
+    talk.add("alice", other)
+    assert talk.members == ("alice", "alice")
+    other.over.set_result(None)
+    await settle()
+    assert one.hung_up
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("abc")), ids="".join)
+async def test_three_parties_may_leave_in_any_order(lab, phone, order):
+    accounts = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
+    first, second = await connect(accounts[0], accounts[1], "bob")
+    third = await accounts[2].dial("*5alice").answered(timeout=5)
+    calls = dict(zip("abc", (first, second, third), strict=True))
+    await until(first, lambda state: not state.lock)
+    leaver, stayer, last = order
+    calls[leaver].hangup()
+    if leaver == "c":
+        await until(first, lambda state: state.lock)
+    calls[stayer].audio.play(ToneSource(700.0))
+    assert await level_heard(calls[last], 700.0) > -25
+    calls[stayer].hangup()
+    await asyncio.wait_for(calls[last].ended(), 5)
+    await eventually(lambda: not lab.calls)
+
+
+async def test_digits_go_through_to_everybody_else(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    first, second = await connect(alice, bob, "bob")
+    await until(first, lambda state: state.lock)
+    await first.send_digits("4#")
+    heard = []
+    async with asyncio.timeout(5):
+        async for event in second.events():
+            if isinstance(event, DigitReceived):
+                heard.append(event.digit)
+            if len(heard) == 2:
+                break
+    assert heard == ["4", "#"]
+
+
+async def test_hold_by_a_member_leaves_the_others_talking(lab, phone):
+    alice, bob, carol = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
+    first, second = await connect(alice, bob, "bob")
+    third = await carol.dial("*5alice").answered(timeout=5)
+    await until(first, lambda state: not state.lock)
+    await first.hold()
+    second.audio.play(ToneSource(700.0))
+    assert await level_heard(third, 700.0) > -25
+    await first.resume()
+    assert await level_heard(first, 700.0) > -25
+
+
+async def test_a_held_phone_hears_of_the_level_and_stays_held(lab, phone):
+    alice, bob, carol = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
+    first, _ = await connect(alice, bob, "bob")
+    await until(first, lambda state: state.lock)
+    await first.hold()
+    await carol.dial("*5bob").answered(timeout=5)
+    await until(first, lambda state: not state.lock)
+    assert first.held
+    assert not first.audio.direction.receives
+
+
+async def test_words_that_cross_a_hold_arrive_after_it(lab, phone):
+    alice, bob, carol = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
+    first, second = await connect(alice, bob, "bob")
+    await until(first, lambda state: state.lock)
+    await until(second, lambda state: state.lock)
+    joining = asyncio.create_task(carol.dial("*5alice").answered(timeout=5))
+    for _ in range(3):
+        await first.hold()
+        await first.resume()
+    await joining
+    await until(first, lambda state: not state.lock)
+    await until(second, lambda state: not state.lock)

@@ -1,0 +1,175 @@
+"""Transfers in the lab, and how secure everybody is told to be while they go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import CallError
+from softphone.events import CallState, EndedBy
+from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.media.audio import ToneSource
+from softphone.phone import Phone
+from softphone.sans_io import Transport
+from softphone.security import SecurityLevel
+from tests.support.calling import (
+    account_of,
+    answer_one,
+    connect,
+    eventually,
+    level_heard,
+    next_call,
+    until,
+)
+
+CERTIFICATE = Login(Transport.TLS, certificate=True)
+USERS = (
+    LabUser("alice", CERTIFICATE),
+    LabUser("bob", CERTIFICATE),
+    LabUser("frank", CERTIFICATE),
+    LabUser("carol", Login(Transport.UDP)),
+)
+AUDIBLE = -33.0
+
+
+@pytest.fixture(params=[True, False], ids=["delayed offer", "early offer"])
+async def lab(request, tmp_path):
+    config = LabConfig(users=USERS, delayed_offer=request.param, alerting_patience=1.0)
+    async with LabServer(tmp_path / "lab", config) as server:
+        yield server
+
+
+@pytest.fixture
+async def phone():
+    async with Phone() as made:
+        yield made
+
+
+async def parties(lab, phone, *names):
+    return [await account_of(lab, phone, name) for name in names]
+
+
+async def locked(*calls):
+    for call in calls:
+        await until(call, lambda state: state.lock)
+
+
+async def unlocked(*calls):
+    for call in calls:
+        await until(call, lambda state: state.level is SecurityLevel.NOT_SECURE)
+
+
+async def test_a_blind_transfer_to_a_secure_phone_keeps_the_lock(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, other = await connect(alice, bob, "bob")
+    await locked(call, other)
+    answering = asyncio.create_task(answer_one(frank))
+    await asyncio.wait_for(call.transfer("sip:frank@127.0.0.1"), 10)
+    third = await answering
+    assert call.state is CallState.TERMINATED
+    await locked(other, third)
+    third.audio.play(ToneSource(660.0))
+    assert await level_heard(other, 660.0) > AUDIBLE
+    other.hangup()
+    assert (await asyncio.wait_for(third.ended(), 5)).by is EndedBy.REMOTE
+    await eventually(lambda: not lab.calls)
+
+
+async def test_to_an_insecure_phone_the_lock_goes_and_comes_back_with_the_next(lab, phone):
+    alice, bob, frank, carol = await parties(lab, phone, "alice", "bob", "frank", "carol")
+    call, other = await connect(alice, bob, "bob")
+    await locked(call, other)
+    answering = asyncio.create_task(answer_one(carol))
+    await asyncio.wait_for(call.transfer("sip:carol@127.0.0.1"), 10)
+    third = await answering
+    await unlocked(other)
+    assert not other.security.lock
+    assert other.audio.security.suite is not None
+    answering = asyncio.create_task(answer_one(frank))
+    await asyncio.wait_for(third.transfer("sip:frank@127.0.0.1"), 10)
+    last = await answering
+    await locked(other, last)
+
+
+async def test_an_attended_transfer_joins_the_two_others(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    first, other = await connect(alice, bob, "bob")
+    await first.hold()
+    second, third = await connect(alice, frank, "frank")
+    await asyncio.wait_for(first.transfer(second), 10)
+    await asyncio.wait_for(second.ended(), 5)
+    await locked(other, third)
+    third.audio.play(ToneSource(880.0))
+    assert await level_heard(other, 880.0) > AUDIBLE
+    third.hangup()
+    await asyncio.wait_for(other.ended(), 5)
+    await eventually(lambda: not lab.calls)
+
+
+@pytest.mark.parametrize(("target", "status"), [("nobody", 404), ("frank", 480)])
+async def test_whoever_is_not_there_cannot_be_transferred_to(lab, phone, target, status):
+    alice, bob = await parties(lab, phone, "alice", "bob")
+    call, other = await connect(alice, bob, "bob")
+    with pytest.raises(CallError) as caught:
+        await call.transfer(f"sip:{target}@127.0.0.1")
+    assert caught.value.status == status
+    assert call.state is other.state is CallState.CONFIRMED
+
+
+async def test_a_target_that_refuses_leaves_the_call_as_it_was(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, other = await connect(alice, bob, "bob")
+    transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+    (await next_call(frank)).reject(486)
+    with pytest.raises(CallError) as caught:
+        await transferring
+    assert caught.value.status == 486
+    assert other.state is CallState.CONFIRMED
+    await locked(call, other)
+
+
+async def test_a_target_that_never_answers_is_given_up(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, _ = await connect(alice, bob, "bob")
+    transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+    ringing = await next_call(frank)
+    with pytest.raises(CallError) as caught:
+        await transferring
+    assert caught.value.status == 408
+    await asyncio.wait_for(ringing.ended, 5)
+
+
+async def test_whoever_asks_may_leave_before_it_is_through(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, other = await connect(alice, bob, "bob")
+    transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+    incoming = await next_call(frank)
+    call.hangup()
+    third = await incoming.answer()
+    await asyncio.gather(transferring, return_exceptions=True)
+    await locked(other, third)
+    other.hangup()
+    await eventually(lambda: not lab.calls)
+
+
+async def test_nobody_is_left_when_the_other_goes_meanwhile(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, other = await connect(alice, bob, "bob")
+    transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+    incoming = await next_call(frank)
+    other.hangup()
+    await other.ended()
+    answering = asyncio.create_task(incoming.answer())
+    await asyncio.gather(transferring, answering, return_exceptions=True)
+    await eventually(lambda: not lab.calls)
+
+
+async def test_a_made_up_replaces_joins_nobody(lab, phone):
+    alice, bob = await parties(lab, phone, "alice", "bob")
+    call, other = await connect(alice, bob, "bob")
+    made_up = "sip:bob@127.0.0.1?Replaces=none%3Bto-tag%3D1%3Bfrom-tag%3D2"
+    with pytest.raises(CallError) as caught:
+        await call.transfer(made_up)
+    assert caught.value.status == 481
+    assert other.state is CallState.CONFIRMED

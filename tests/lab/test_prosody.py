@@ -1,0 +1,65 @@
+"""The lab's chat: what it says where Prosody is missing or does not start; the rest is in peers."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from softphone.config.messaging_file import load_messaging
+from softphone.errors import ConfigurationError, TransportError
+from softphone.lab import DOMAIN, LabConfig, LabServer, find_prosody, prosody
+from softphone.lab.account_files import LabFiles
+from softphone.lab.prosody import LabChat
+
+
+def lab_chat(folder):
+    files = LabFiles(folder, LabConfig(), entropy=secrets.token_bytes)
+    return LabChat(files, "127.0.0.1", ["alice", "bob"], entropy=secrets.token_bytes)
+
+
+def program(folder, monkeypatch, text):
+    path = folder / "bin" / "prosody"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    return str(path)
+
+
+async def test_without_prosody_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(prosody, "find_prosody", lambda: None)
+    with pytest.raises(ConfigurationError, match="apt-get install prosody"):
+        async with LabServer(tmp_path, LabConfig(chat=True)):
+            raise AssertionError("started")
+
+
+async def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
+    path = program(tmp_path, monkeypatch, "echo no lua; exit 1")
+    assert find_prosody() == path
+    with pytest.raises(TransportError, match=r"see .*prosody\.log"):
+        async with lab_chat(tmp_path):
+            raise AssertionError("started")
+    assert "no lua" in (tmp_path / "chat" / "prosody.log").read_text()
+
+
+async def test_the_lab_goes_on_without_one_that_does_not_start(tmp_path, monkeypatch, caplog):
+    program(tmp_path, monkeypatch, "exit 1")
+    async with LabServer(tmp_path, LabConfig(chat=True)) as lab:
+        assert lab.chat is None
+        assert lab.addresses
+    assert "the lab has no chat: Prosody did not start" in caplog.text
+
+
+async def test_what_it_writes_is_its_owner_s_and_can_be_read(tmp_path, monkeypatch):
+    program(tmp_path, monkeypatch, "exit 1")
+    own = lab_chat(tmp_path)
+    with pytest.raises(TransportError):
+        await own.__aenter__()
+    config = load_messaging(own.accounts["alice"]).config
+    assert (config.jid, config.policy.negotiates) == (f"alice@{DOMAIN}", True)
+    assert config.server == f"127.0.0.1:{own.address[1]}"
+    written = list((tmp_path / "chat").rglob("*.dat"))
+    assert sorted(path.stem for path in written) == ["alice", "bob"]
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    assert (tmp_path / "chat").stat().st_mode & 0o777 == 0o700

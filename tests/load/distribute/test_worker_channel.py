@@ -1,0 +1,44 @@
+"""The line to a worker that is a process: words both ways, and how it ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from softphone.load.distribute.worker_channel import LocalLine
+
+ECHO = "import sys; print(sys.stdin.readline().upper(), end='', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+async def line():
+    made = await LocalLine.hire((sys.executable, "-c", ECHO))
+    yield made
+    made.kill()
+    await made.ended()
+
+
+async def test_lines_go_both_ways_until_it_is_dismissed(line):
+    line.say(b"hello\n")
+    assert await line.hear() == b"HELLO\n"
+    line.dismiss()
+    assert await line.hear() == b""
+    assert await line.ended() == "ended with code 0"
+    line.say(b"nobody hears this\n")
+    line.kill()
+
+
+async def test_one_that_is_killed_says_so(line):
+    line.kill()
+    assert await line.hear() == b""
+    assert await line.ended() == "killed by SIGKILL"
+    assert line.offset == 0.0
+
+
+async def test_a_signal_without_a_name_ends_a_worker_like_any_other():
+    number = signal.SIGRTMIN + 3
+    ends = f"import os; os.kill(os.getpid(), {number})"
+    line = await LocalLine.hire((sys.executable, "-c", ends))
+    assert await line.ended() == f"killed by signal {number}"

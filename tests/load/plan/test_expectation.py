@@ -1,0 +1,88 @@
+"""Expectations: what is accepted, how it is judged, and what is never met by silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.load.measure import Tally
+from softphone.load.plan import parse_expectation
+
+
+def tally():
+    found = Tally(attempted=1000, answered=999, sent=5000, received=4990, lost=10, late=50)
+    found.failed["486 Busy Here"] = 1
+    found.suites["AEAD_AES_256_GCM"] = 999
+    for milliseconds in range(1, 1001):
+        found.setup_ms.add(milliseconds)
+    for _ in range(100):
+        found.mos.add(4.4)
+    found.mos.add(1.0, 3)
+    found.registrations = 4
+    found.registered = 3
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ("answered>=99.9%", True),
+        ("answered>99.9%", False),
+        ("answered >= 99.95", False),
+        ("failed<=0.1%", True),
+        ("loss<0.3%", True),
+        ("late<=1%", True),
+        ("mos_p5>=4.0", True),
+        ("mos_p2>=4.0", False),
+        ("setup_p99<=990ms", True),
+        ("setup_p99<=0.98s", False),
+        ("setup_p999<=999ms", True),
+        ("registered=75%", True),
+        ("suite=AEAD_AES_256_GCM", True),
+        ("suite=AES_CM_128_HMAC_SHA1_80", False),
+        ("suite==clear", False),
+    ],
+)
+def test_expectations_are_judged(text, met):
+    verdict = parse_expectation(text).judge(tally())
+    assert verdict.met is met
+    assert verdict.expected == text
+    assert verdict.measured
+
+
+def test_one_call_with_another_suite_breaks_the_expectation():
+    found = tally()
+    found.suites["clear"] = 1
+    verdict = parse_expectation("suite=AEAD_AES_256_GCM").judge(found)
+    assert not verdict.met
+    assert "clear 1" in verdict.measured
+
+
+@pytest.mark.parametrize(
+    "text", ["answered>=0%", "mos_p5>=0", "setup_p99<=500ms", "loss<=100%", "suite=clear"]
+)
+def test_what_was_never_measured_is_never_met(text):
+    assert not parse_expectation(text).judge(Tally()).met
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "answered",
+        "answered=>5%",
+        "answered>=many",
+        "answered>=5ms",
+        "quality>=4",
+        "quality_p5>=4",
+        "mos_p0>=4",
+        "mos_p1000>=4",
+        "mos_p5>=4%",
+        "suite>=clear",
+        "suite=NULL",
+        "setup_p99<=-5ms",
+    ],
+)
+def test_what_cannot_be_read_says_what_is_accepted(text):
+    with pytest.raises(ConfigurationError, match="accepted are answered"):
+        parse_expectation(text)

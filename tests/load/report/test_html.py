@@ -1,0 +1,188 @@
+"""The report: whole in one file, true to the figures, and looked at in Chromium."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.load import Result
+from softphone.load.capacity import CapacitySearch, Trial
+from softphone.load.measure import Second, Tally
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, Verdict
+from softphone.load.report import write_report
+from softphone.load.report.html import page
+from tests.support.browser import look
+
+WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOSTILE = '<img src=x onerror="document.title=1">'
+VERDICTS = [Verdict("answered>=99%", True, "99.9%"), Verdict("mos_p5>=4.0", False, "3.9")]
+
+
+def result(invalid=()):
+    plan = LoadPlan("echo", f"sip:{HOSTILE}@h", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
+    made = Result(plan, invalid_because=list(invalid))
+    for at in range(1, 31):
+        tally = Tally(attempted=50, answered=49, sent=2500 * at, received=2490 * at, lost=10)
+        tally.failed["486 Busy Here"] += 1
+        tally.setup_ms.add(20.0 + at, 48)
+        tally.setup_ms.add(200.0)
+        tally.mos.add(4.2)
+        tally.lateness_ms.add(2.0 + at)
+        second = Second(float(at), up=50 * at, tally=tally, cpu=0.01 * at)
+        second.mos_now.add(4.4 - at * 0.02)
+        second.jitter_now_ms.add(1.5)
+        made.take(second)
+    made.total.dropped[HOSTILE] += 3
+    return made
+
+
+def search():
+    found = CapacitySearch(first=100, most=1000, confirm=2)
+    for calls, held in ((100, True), (200, True), (400, False), (300, True), (300, True)):
+        why = "" if held else "mos_p5>=4.0: 3.2"
+        found.tell(Trial(calls, held, why=why, answered=1.0, mos_p5=4.0, setup_p99_ms=30.0))
+    return found
+
+
+def test_everything_is_in_the_one_file():
+    text = page(result(), VERDICTS, search=search(), wall=WALL)
+    assert not re.search(r'(src|href)="|url\(|@import|<script|https?:', text)
+    assert text.count("<svg") == 11
+    for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
+        assert words in text
+
+
+def test_faults_on_purpose_are_told_at_its_head():
+    made = result()
+    assert "on purpose" not in page(made, [], wall=WALL)
+    made.plan = replace(made.plan, faults=FaultSpec(loss=0.1))
+    text = page(made, [], wall=WALL)
+    assert text.index("faults on purpose: loss 10 %") < text.index("Figures")
+
+
+def test_what_came_over_the_wire_is_escaped():
+    text = page(result(), [Verdict(HOSTILE, True, HOSTILE)], wall=WALL)
+    assert "<img" not in text
+    assert "&lt;img" in text
+
+
+def test_an_invalid_run_is_said_to_be_in_the_first_place():
+    text = page(result(invalid=["the generator used 97% of a core"]), [], wall=WALL)
+    assert text.index("Invalid") < text.index("Figures")
+    assert "97% of a core" in text
+    text = page(result(invalid=["worker 1 was lost"]), [], wall=WALL)
+    assert "bottleneck" not in text, "there are other reasons"
+
+
+def test_all_plots_over_time_have_the_time_of_the_run():
+    made = result()
+    for second in made.seconds[3:]:
+        second.tally.setup_ms = Tally().setup_ms
+    text = page(made, [], wall=WALL)
+    drawing = next(part for part in text.split("<h2>") if part.startswith("Set-up latency"))
+    assert re.search(r'text-anchor="middle">30<', drawing)
+
+
+def test_a_search_that_ended_early_is_not_shown_as_a_success():
+    found = search()
+    for _ in range(2):
+        found.tell(Trial(350, False, valid=False, why="the generator was busy"))
+    text = page(result(), VERDICTS[:1], search=found, wall=WALL)
+    assert "A lower bound" in text
+    assert "<b>Valid</b>" not in text
+
+
+def test_the_curve_has_the_worst_of_each_number_and_nothing_that_is_invalid():
+    found = CapacitySearch(first=100, most=1000)
+    for calls, mos, valid in (
+        (100, 4.4, True),
+        (200, 4.1, True),
+        (200, 3.1, True),
+        (400, 1.0, False),
+    ):
+        found.tell(Trial(calls, valid, valid=valid, mos_p5=mos, setup_p99_ms=30.0))
+    text = page(result(), VERDICTS[:1], search=found, wall=WALL)
+    drawing = next(part for part in text.split("<svg")[1:] if "MOS, 5th percentile" in part)
+    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
+    assert len(places) == 2
+    assert places[1] == max(places), "the scale ends with what was judged"
+    heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawing)]
+    assert heights[1] > heights[0], "the worse of the two, further down"
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text("before")
+    write_report(file, result(), VERDICTS, wall=WALL)
+    assert file.read_text().endswith("</html>\n")
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        write_report(tmp_path / "none" / "report.html", result(), VERDICTS, wall=WALL)
+
+
+def test_chromium_draws_it(tmp_path):
+    """Pixels of each color of the lines and bars are there, and the page has run no script."""
+    file, picture = tmp_path / "report.html", tmp_path / "report.png"
+    write_report(file, result(), VERDICTS, search=search(), wall=WALL)
+    options = ("--window-size=480,1400", f"--screenshot={picture}", "--dump-dom")
+    dom = look(file, tmp_path, *options).decode()
+    colors = pixels(picture.read_bytes())
+    for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
+        assert colors.get(color, 0) > 100, color
+    assert "<title>echo: sip:&lt;img" in dom
+    assert dom.count("<svg") == 11
+
+
+def pixels(png):
+    """How many pixels of each color an 8-bit RGB(A) PNG has (ISO/IEC 15948)."""
+    at, data = 8, b""
+    while at < len(png):
+        (length,), kind = struct.unpack(">I", png[at : at + 4]), png[at + 4 : at + 8]
+        body = png[at + 8 : at + 8 + length]
+        if kind == b"IHDR":
+            width, height, depth, color = struct.unpack(">IIBB", body[:10])
+        data += body if kind == b"IDAT" else b""
+        at += 12 + length
+    assert depth == 8
+    channels = {2: 3, 6: 4}[color]
+    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
+    before = np.zeros((width, channels), np.uint8)
+    counts = Counter()
+    for row in rows:
+        line = unfiltered(row[0], row[1:].reshape(width, channels), before)
+        packed = line[:, :3].astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+        values, times = np.unique(packed, return_counts=True)
+        counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
+        before = line
+    return {(c >> 16, c >> 8 & 255, c & 255): n for c, n in counts.items()}
+
+
+def unfiltered(kind, line, above):
+    """One line of a PNG without its filter."""
+    if kind == 0:
+        return line
+    if kind == 2:
+        return line + above
+    if kind == 1:
+        return np.cumsum(line, axis=0, dtype=np.uint64).astype(np.uint8)
+    out = np.zeros(line.shape, np.int32)
+    left = corner = np.zeros(line.shape[1], np.int32)
+    for x in range(line.shape[0]):
+        up = above[x].astype(np.int32)
+        if kind == 3:
+            guess = (left + up) // 2
+        else:
+            estimate = left + up - corner
+            a, b, c = abs(estimate - left), abs(estimate - up), abs(estimate - corner)
+            guess = np.where((a <= b) & (a <= c), left, np.where(b <= c, up, corner))
+        left = out[x] = (line[x] + guess) & 255
+        corner = up
+    return out.astype(np.uint8)

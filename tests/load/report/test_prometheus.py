@@ -1,0 +1,92 @@
+"""The page for Prometheus: its format, and what a rude client gets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.load.measure import Second, Tally
+from softphone.load.report import PrometheusPage
+from softphone.load.report.prometheus import exposition
+
+LINE = re.compile(
+    r'# TYPE [a-z_]+ (counter|gauge)|[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"\})? -?[0-9.e+-]+(inf|nan)?'
+)
+
+
+def second():
+    tally = Tally(attempted=10, answered=9, sent=500, lost=-1)
+    tally.failed['say "486"\\\n'] += 1
+    tally.setup_ms.add(12.0)
+    made = Second(1.0, up=9, tally=tally, cpu=0.25)
+    made.mos_now.add(4.3)
+    return made
+
+
+async def ask(port, data=b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    await writer.drain()
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def test_every_line_is_in_the_format():
+    text = exposition(second(), second().tally)
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        assert LINE.fullmatch(line), line
+    assert "softphone_load_calls_up 9\n" in text
+    assert r'calls_failed_total{cause="say \"486\"\\\n"} 1' in text
+    assert 'softphone_load_mos{quantile="0.05"} 4.3' in text
+
+
+async def test_it_serves_the_sum_of_what_it_was_given():
+    async with PrometheusPage(0) as page:
+        page.take(second())
+        page.take(second())
+        answer = (await ask(page.port)).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 200 OK")
+    assert f"Content-Length: {len(body.encode())}" in head
+    assert "softphone_load_calls_attempted_total 20\n" in body
+    assert "softphone_load_packets_lost -2\n" in body
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"POST / HTTP/1.1\r\n\r\n", b"HTTP/1.1 405"),
+        (b"GET /" + b"x" * 20_000, b""),
+        (b"\r\n\r\n", b"HTTP/1.1 405"),
+    ],
+)
+async def test_a_rude_client_gets_little(data, answer):
+    async with PrometheusPage(0) as page:
+        try:
+            assert (await ask(page.port, data)).startswith(answer)
+        except ConnectionError:
+            assert answer == b""
+        assert (await ask(page.port)).startswith(b"HTTP/1.1 200")
+
+
+async def test_closing_lets_go_of_a_client_that_says_nothing():
+    async with PrometheusPage(0) as page:
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_taken_port_is_said_to_be():
+    async with PrometheusPage(0) as page:
+        with pytest.raises(ConfigurationError, match=str(page.port)):
+            await PrometheusPage(page.port).__aenter__()
+    with pytest.raises(ConfigurationError, match="80000"):
+        await PrometheusPage(80000).__aenter__()

@@ -1,0 +1,235 @@
+"""The stage: every call is counted once, from its dial to its end, with a cause."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from softphone.errors import Busy, CallError, NoAnswer
+from softphone.events import CallEnded, CallState, EndedBy, StreamStatistics
+from softphone.load.measure import Histogram
+from softphone.load.plan import parse_hold
+from softphone.load.run.audio_check import Sounds
+from softphone.load.run.call_tracker import Curtain, Stage
+from softphone.media import NoPortFree
+from softphone.security import (
+    CryptoSuite,
+    MediaSecurity,
+    SecurityState,
+    SignalingSecurity,
+)
+
+
+class Audio:
+    """A stream that counts."""
+
+    def __init__(self):
+        self.statistics = StreamStatistics()
+        self.played = None
+
+    def play(self, source):
+        self.played = source
+
+    def record(self, sink):
+        self.recorded = sink
+
+
+class Call:
+    """A call that ends when it is told to."""
+
+    def __init__(self, suite=CryptoSuite.AEAD_AES_256_GCM):
+        self.audio = Audio()
+        self.state = CallState.CONFIRMED
+        self.security = SecurityState(SignalingSecurity(), (MediaSecurity("audio", "RTP", suite),))
+        self.over = asyncio.get_running_loop().create_future()
+
+    async def ended(self):
+        return await asyncio.shield(self.over)
+
+    def end(self, by, status=0):
+        if not self.over.done():
+            self.state = CallState.TERMINATED
+            self.over.set_result(CallEnded(by, status))
+
+    def hangup(self):
+        self.end(EndedBy.LOCAL)
+
+
+class Outgoing:
+    """A call on its way: answered after `takes` seconds of the clock, or failing."""
+
+    def __init__(self, clock, outcome, takes=0.04):
+        self.clock, self.outcome, self.takes = clock, outcome, takes
+        self.left = False
+
+    async def answered(self, within):
+        self.clock[0] += self.takes
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+    async def __aexit__(self, *exc_info):
+        self.left = True
+
+
+@pytest.fixture
+async def world():
+    """A stage, its clock, and what it said had run out."""
+    clock, starved = [100.0], []
+    stage = Stage(
+        target="600",
+        hold=parse_hold("run", seed=1),
+        sounds=Sounds(),
+        starved=starved.append,
+        checks=0,
+        clock=lambda: clock[0],
+    )
+    return SimpleNamespace(clock=clock, starved=starved, stage=stage)
+
+
+async def test_a_call_is_counted_from_dial_to_end(world):
+    call = Call()
+    async with world.stage.dialed(Outgoing(world.clock, call), 3):
+        assert world.stage.up == 1
+        assert call.audio.played is not None
+        world.clock[0] += 10.0
+        call.audio.statistics = StreamStatistics(
+            packets_sent=500, packets_received=495, cumulative_lost=5, mos=4.2
+        )
+    assert world.stage.up == 0
+    assert [world.stage.take_peak(), world.stage.take_peak()] == [1, 0]
+    tally = world.stage.take()
+    assert (tally.attempted, tally.answered) == (1, 1)
+    assert tally.setup_ms.quantile(0.5) == pytest.approx(40.0, abs=0.1)
+    assert tally.suites == {"AEAD_AES_256_GCM": 1}
+    assert (tally.sent, tally.received, tally.lost) == (500, 495, 5)
+    assert tally.mos.quantile(0.5) == pytest.approx(4.2, abs=0.01)
+    assert tally.call_seconds == pytest.approx(10.0)
+    assert (tally.ended, tally.dropped) == ({"local": 1}, {})
+
+
+async def test_packets_are_counted_in_the_second_in_which_they_are_seen(world):
+    call = Call(suite=None)
+    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+        found = []
+        for sent in (50, 100, 150):
+            world.clock[0] += 1.0
+            call.audio.statistics = StreamStatistics(packets_sent=sent, packets_received=sent)
+            world.stage.look()
+            found.append(world.stage.take())
+        assert [tally.sent for tally in found] == [50, 50, 50]
+        assert [tally.call_seconds for tally in found] == pytest.approx([1.0, 1.0, 1.0])
+        assert found[0].suites == {"clear": 1}
+
+
+async def test_a_failure_is_counted_by_cause_and_raised(world):
+    for error in (Busy("x", status=486), NoAnswer("x", status=408)):
+        outgoing = Outgoing(world.clock, error)
+        with pytest.raises(CallError):
+            async with world.stage.dialed(outgoing, 0):
+                raise AssertionError("it was not answered")
+        assert outgoing.left
+    tally = world.stage.take()
+    assert (tally.attempted, tally.answered) == (2, 0)
+    assert tally.failed == {"486 Busy Here": 1, "no answer in time": 1}
+
+
+async def test_ports_that_run_out_are_our_own_fault(world):
+    with pytest.raises(NoPortFree):
+        async with world.stage.dialed(Outgoing(world.clock, NoPortFree("none left")), 0):
+            pass
+    assert "media ports" in world.starved[0]
+
+
+async def test_a_call_given_up_at_the_end_has_a_cause(world):
+    with pytest.raises(asyncio.CancelledError):
+        async with world.stage.dialed(Outgoing(world.clock, asyncio.CancelledError()), 0):
+            pass
+    assert world.stage.take().failed == {"given up at the end of the run": 1}
+
+
+async def test_a_call_that_the_far_end_ends_is_dropped(world):
+    call = Call()
+    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+        call.end(EndedBy.TIMEOUT, 408)
+        await world.stage.talk(call, None)
+    tally = world.stage.take()
+    assert tally.dropped == tally.ended == {"timeout 408 Request Timeout": 1}
+
+
+async def test_a_call_that_the_scenario_ends_is_not(world):
+    call = Call()
+    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+        world.stage.ending(call)
+        call.end(EndedBy.REMOTE)
+    assert world.stage.take().dropped == {}
+
+
+async def test_silence_is_the_worst_quality(world):
+    for packets in (10, 500):
+        call = Call()
+        async with world.stage.dialed(Outgoing(world.clock, call), 0):
+            call.audio.statistics = StreamStatistics(packets_sent=packets)
+    tally = world.stage.take()
+    assert (tally.mos.total, tally.mos.quantile(0.5)) == (1, 1.0)
+    assert tally.loss.quantile(0.5) == 100.0
+
+
+async def test_many_calls_are_looked_at_in_turn(world):
+    calls = [Call() for _ in range(5)]
+    entered = [world.stage.dialed(Outgoing(world.clock, call), n) for n, call in enumerate(calls)]
+    for each in entered:
+        await each.__aenter__()
+    for call in calls:
+        call.audio.statistics = StreamStatistics(packets_sent=50, packets_received=50, mos=4.0)
+    sent = []
+    for _ in range(4):
+        world.stage.look(2)
+        sent.append(world.stage.take().sent)
+    assert sent == [100, 100, 50, 0]
+    mos, jitter = Histogram(0.001), Histogram(0.01)
+    world.stage.quality(mos, jitter)
+    assert mos.total == jitter.total == 5
+    for each in entered:
+        await each.__aexit__(None, None, None)
+
+
+async def test_what_is_awaited_is_cut_at_its_time_or_with_the_run_and_leaves_nothing():
+    curtain, tasks = Curtain(), asyncio.all_tasks()
+    never = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(1):
+        await curtain.cut(never, 0.01)
+        never = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(curtain.cut(never, None))
+        # Its time has come in the very moment in which the run ends.
+        late = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), 0.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        curtain.set()
+        await asyncio.gather(waiting, late)
+        await curtain.cut(asyncio.sleep(60), None)
+    assert asyncio.all_tasks() == tasks
+    curtain.set()
+
+
+async def test_who_is_canceled_while_waiting_is_not_merely_cut():
+    curtain = Curtain()
+    waiting = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    curtain.set()
+
+
+async def test_talking_ends_with_the_run(world):
+    call = Call()
+    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+        talking = asyncio.ensure_future(world.stage.talk(call, None))
+        await asyncio.sleep(0.01)
+        assert not talking.done()
+        world.stage.over.set()
+        async with asyncio.timeout(1):
+            await talking

@@ -1,0 +1,25 @@
+"""Memory is settled for a load, and as before afterwards."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from softphone.load.run import settled_memory
+from softphone.load.run.garbage_collection import THRESHOLDS
+
+
+def test_what_is_there_is_frozen_and_collections_are_rare_only_in_the_block():
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with settled_memory():
+        assert gc.get_threshold() == THRESHOLDS
+        assert gc.get_freeze_count() > frozen + 1000
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_a_failure_undoes_it_too():
+    before = gc.get_threshold()
+    with pytest.raises(ValueError, match="of the load"), settled_memory():
+        raise ValueError("of the load")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

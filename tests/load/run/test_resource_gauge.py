@@ -1,0 +1,48 @@
+"""The gauge gives differences: what was before the run is not counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.load.measure import Second
+from softphone.load.run.resource_gauge import Gauge
+from softphone.media.tick import LatenessHistogram
+
+
+class Engine:
+    """The counters of a media engine."""
+
+    def __init__(self):
+        self.lateness = LatenessHistogram()
+        self.overflows = 3
+        self.jumps = 2
+
+
+def test_it_counts_from_its_start_in_differences():
+    engine, used, now = Engine(), [10.0], [100.0]
+    engine.lateness.add(1.0, 500)
+    gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
+    used[0], now[0] = 10.5, 102.0
+    engine.lateness.add(2.0, 90)
+    engine.lateness.add(8.0, 10)
+    engine.overflows, engine.jumps = 8, 2
+    first, second = Second(1.0), Second(2.0)
+    gauge.read(first)
+    gauge.read(second)
+    assert first.cpu == pytest.approx(0.25)
+    assert first.tally.cpu_seconds == pytest.approx(0.5)
+    assert (first.tally.overflows, first.tally.jumps, first.tally.late) == (5, 0, 10)
+    assert first.tally.lateness_ms.total == 100
+    assert first.tally.lateness_ms.quantile(0.95) == pytest.approx(8.0)
+    assert second.tally.lateness_ms.total == second.tally.overflows == 0
+
+
+def test_media_in_a_process_of_its_own_counts_and_the_busier_one_is_told():
+    engine, used, now = Engine(), [10.0], [100.0]
+    engine.processor_seconds = 3.0
+    gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
+    used[0], engine.processor_seconds, now[0] = 10.2, 3.9, 101.0
+    second = Second(1.0)
+    gauge.read(second)
+    assert second.cpu == pytest.approx(0.9)
+    assert second.tally.cpu_seconds == pytest.approx(1.1)

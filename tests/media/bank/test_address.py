@@ -1,0 +1,31 @@
+"""Padded socket addresses, read without a socket."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softphone.media.bank import print_address, same_host, same_source
+from softphone.net.datagrams import encode_address
+
+ADDRESSES = [
+    ("192.0.2.1", 4000),
+    ("192.0.2.1", 4001),
+    ("192.0.2.2", 4000),
+    ("2001:db8::1", 4000),
+    ("2001:db8::1", 5000),
+    ("2001:db8::2", 4000),
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_it_prints_what_the_net_floor_wrote(address):
+    assert print_address(encode_address(address)) == address
+
+
+def test_hosts_and_sources_are_compared_pair_by_pair():
+    rows = np.array([list(encode_address(address)) for address in ADDRESSES], dtype=np.uint8)
+    for at, (host, port) in enumerate(ADDRESSES):
+        other = np.repeat(rows[at : at + 1], len(rows), axis=0)
+        assert same_host(rows, other).tolist() == [one == host for one, _ in ADDRESSES]
+        assert same_source(rows, other).tolist() == [one == (host, port) for one in ADDRESSES]

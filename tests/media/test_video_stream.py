@@ -1,0 +1,272 @@
+"""The port of video: ports, names, and what is refused; whole calls are in tests/end_to_end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+
+from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.events import Direction
+from softphone.media import (
+    MediaConfig,
+    NoPortFree,
+    PcmBlock,
+    PortRange,
+    Sink,
+    SrtpKey,
+    StaleHandle,
+    StreamSpec,
+    VideoPort,
+)
+from softphone.media.video import PatternSource, Picture, VideoBlock, VideoSpec
+from softphone.rtp import EncodedFrame
+from softphone.security import CryptoSuite, KeyMaterial
+from tests.support.ports import free_ports
+
+if TYPE_CHECKING:
+    from softphone.media.audio import StreamSound
+
+
+def port_of(ports: PortRange | None = None) -> VideoPort:
+    return VideoPort(MediaConfig(ports=ports or free_ports()), entropy=os.urandom)
+
+
+async def test_a_closed_stream_is_named_no_more_and_its_ports_are_free_again() -> None:
+    ports = free_ports(1)
+    port = port_of(ports)
+    local = port.allocate()
+    assert (local.rtp_port, local.rtcp_port) == (ports.first, ports.last)
+    with pytest.raises(NoPortFree):
+        port.allocate()
+    with pytest.raises(ConfigurationError):
+        port.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+    port.close(local.handle)
+    with pytest.raises(StaleHandle):
+        port.stream(local.handle)
+    again = port.allocate()
+    assert again.handle != local.handle
+    port.close(again.handle)
+
+
+class Coded:
+    """Keeps coded frames."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.blocks: list[VideoBlock] = []
+        self.came = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, block: VideoBlock) -> None:
+        self.blocks.append(block)
+        self._loop.call_soon_threadsafe(self.came.set)
+
+
+async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_them() -> None:
+    port = port_of()
+    one, other = port.allocate(), port.allocate()
+    for mine, theirs in ((one, other), (other, one)):
+        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+    sink = Coded()
+    port.stream(other.handle).record(sink)
+    sender = port.stream(one.handle)
+    sender.play(PatternSource(width=64, height=64, rate=50))
+    async with asyncio.timeout(10):
+        await sink.came.wait()
+    assert sink.blocks[0].picture is None
+    assert sink.blocks[0].frame.key
+    port.set_direction(one.handle, Direction.INACTIVE)
+    assert sender.direction is Direction.INACTIVE
+    sent = sender.frames_sent
+    await asyncio.sleep(0.1)
+    assert sender.frames_sent <= sent + 1
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class Hiccup(PatternSource):
+    """After every third picture its application keeps the loop busy beyond the next."""
+
+    def __init__(self) -> None:
+        super().__init__(width=64, height=64, rate=50.0, frames=30)
+        self._loop, self.read_so_far = asyncio.get_running_loop(), 0
+
+    def read(self) -> Picture | EncodedFrame | None:
+        self.read_so_far += 1
+        if self.read_so_far % 3 == 0:
+            self._loop.call_soon_threadsafe(time.sleep, 0.03)
+        return super().read()
+
+
+async def test_timestamps_are_as_regular_as_the_source_however_late_the_loop_is() -> None:
+    port = port_of()
+    one, other = port.allocate(), port.allocate()
+    for mine, theirs in ((one, other), (other, one)):
+        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+    sink = Coded()
+    port.stream(other.handle).record(sink)
+    sender = port.stream(one.handle)
+    sender.play(Hiccup())
+    async with asyncio.timeout(20):
+        await sender.played()
+        while len(sink.blocks) < 20:
+            sink.came.clear()
+            await sink.came.wait()
+    seconds = [block.seconds for block in sink.blocks]
+    assert min(np.diff(seconds)) > 0.0199
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class FarSound:
+    """The sound of a call, as lip sync needs it: heard 0.4 s after it was captured."""
+
+    def __init__(self) -> None:
+        self.ears: list[Sink] = []
+        self.heard = 0
+
+    def listen(self, sink: Sink) -> None:
+        self.ears.append(sink)
+
+    def stop_listening(self, sink: Sink) -> None:
+        self.ears.remove(sink)
+
+    async def speak(self) -> None:
+        pcm = np.zeros(160, dtype=np.int16)
+        while True:
+            for ear in self.ears:
+                ear.write(PcmBlock(pcm, 8000, 0, 0, False, time.time() - 0.4, True))
+            self.heard += 1
+            await asyncio.sleep(0.02)
+
+
+class Watch:
+    """Keeps how old pictures are by their sender's clock when they are shown."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+        self.numbers: list[float] = []
+        self.enough = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, block: VideoBlock) -> None:
+        self.numbers.append(block.seconds)
+        if block.captured is not None:
+            self.ages.append(time.time() - block.captured)
+        if len(self.ages) >= 20:
+            self._loop.call_soon_threadsafe(self.enough.set)
+
+
+async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -> None:
+    port = port_of()
+    one, other = port.allocate(), port.allocate()
+    for mine, theirs in ((one, other), (other, one)):
+        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+    sound, watch = FarSound(), Watch()
+    receiver = port.stream(other.handle)
+    receiver.sound = cast("StreamSound", sound)
+    receiver.record(watch)
+    assert len(sound.ears) == 1
+    speaking = asyncio.create_task(sound.speak())
+    port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
+    async with asyncio.timeout(20):
+        await watch.enough.wait()
+    speaking.cancel()
+    # The first report told the clock; from then on nothing is shown before its sound.
+    assert min(watch.ages) > 0.35
+    assert watch.numbers == sorted(watch.numbers)
+    receiver.record(None)
+    assert sound.ears == []
+    for local in (one, other):
+        port.close(local.handle)
+
+
+class Screen(PatternSource):
+    """Somebody's screen."""
+
+    shares_screen = True
+
+
+class Faulty:
+    """A source that fails at its first picture."""
+
+    rate = 15.0
+    ended = False
+
+    def read(self) -> None:
+        raise OSError("the camera is gone")
+
+
+async def test_a_source_that_fails_is_told_and_the_stream_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = port_of()
+    local = port.allocate()
+    remote = ("127.0.0.1", 9)
+    port.open(local.handle, VideoSpec(remote, "VP8", 96))
+    stream = port.stream(local.handle)
+    stream.play(Faulty())
+    async with asyncio.timeout(5):
+        await stream.played()
+    assert "a video source failed" in caplog.text
+    stream.play(PatternSource(width=64, height=64, rate=15))
+    port.close(local.handle)
+
+
+async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = port_of()
+    local = port.allocate()
+    stream = port.stream(local.handle)
+    monkeypatch.setattr("softphone.trust.fips.mode.provider.in_force", lambda: True)
+    with pytest.raises(FipsForbidden, match="screens are not shared"):
+        stream.play(Screen())
+    stream.play(PatternSource())
+    monkeypatch.setattr("softphone.trust.fips.mode.provider.in_force", lambda: False)
+    stream.play(Screen())
+    port.close(local.handle)
+
+
+async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() -> None:
+    heard: list[tuple[bool, bytes]] = []
+
+    class Ear:
+        def signaling(self, data: bytes, **_: object) -> None:
+            """There is none here."""
+
+        def datagram(self, data: bytes, **_: object) -> None:
+            """As on the wire: not wanted."""
+
+        def packet(self, data: bytes, *, outgoing: bool, **_: object) -> None:
+            heard.append((outgoing, data))
+
+    config = MediaConfig(ports=free_ports())
+    port = VideoPort(config, entropy=os.urandom, tap=Ear())
+    one, other = port.allocate(), port.allocate()
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    keys = [SrtpKey(suite, KeyMaterial(bytes([n]) * 30)) for n in (1, 2)]
+    for mine, theirs, (send, receive) in ((one, other, keys), (other, one, keys[::-1])):
+        spec = VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96)
+        port.open(mine.handle, replace(spec, send_key=send, receive_key=receive))
+    sink = Coded()
+    port.stream(other.handle).record(sink)
+    port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
+    async with asyncio.timeout(10):
+        await sink.came.wait()
+    sent = [data for outgoing, data in heard if outgoing]
+    received = [data for outgoing, data in heard if not outgoing]
+    assert received
+    assert received[0] in sent
+    assert sink.blocks[0].frame.data[3:6] in received[0]  # the VP8 frame itself
+    for local in (one, other):
+        port.close(local.handle)

@@ -1,0 +1,49 @@
+"""The histogram of lateness."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.media.tick import LatenessHistogram, LatenessNotice
+
+
+def test_an_empty_histogram_says_nothing():
+    seen = LatenessHistogram()
+    assert seen.total == 0
+    assert seen.share_above(5.0) == 0.0
+    assert seen.quantile_ms(0.5) == 0.0
+
+
+def test_quantiles_and_shares_are_those_of_what_was_counted():
+    seen = LatenessHistogram()
+    seen.add(1.04, 90)
+    seen.add(6.0, 9)
+    seen.add(400.0, 1)
+    assert seen.total == 100
+    assert seen.quantile_ms(0.5) == pytest.approx(1.1)
+    assert seen.quantile_ms(0.95) == pytest.approx(6.1)
+    assert seen.quantile_ms(1.0) == 400.0
+    assert seen.share_above(5.0) == pytest.approx(0.10)
+    assert seen.share_above(25.0) == pytest.approx(0.01)
+    assert seen.maximum_ms == 400.0
+
+
+def test_a_packet_that_is_early_is_not_late_and_no_packets_move_nothing():
+    seen = LatenessHistogram()
+    seen.add(-3.0, 2)
+    seen.add(50.0, 0)
+    assert seen.counts[0] == 2
+    assert seen.maximum_ms == 0.0
+    seen.clear()
+    assert seen.total == 0
+
+
+def test_lateness_is_said_at_once_and_then_with_what_was_kept_back():
+    notice = LatenessNotice(pause=60.0)
+    assert notice.late(0.023, now=100.0) == "23 ms late"
+    said = [notice.late(0.02 + n / 1000, now=101.0 + n) for n in range(20)]
+    assert said == [""] * 20
+    assert notice.late(0.03, now=160.0) == "up to 39 ms late, 21 times in 60 s"
+    assert notice.late(0.05, now=219.9) == ""
+    assert notice.late(0.02, now=400.0) == "up to 50 ms late, 2 times in 240 s"
+    assert notice.late(0.02, now=1000.0) == "20 ms late"

@@ -1,0 +1,80 @@
+"""Where valid media may come from; whole streams are in test_pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softphone.media import RemoteLatched
+from softphone.media.tick.rtp_headers import read_headers
+from softphone.media.tick.symmetric_rtp import accept_source, follow_control, follow_source
+from softphone.rtp import RtpPacket
+from softphone.security import CryptoSuite
+from tests.support.wire import Wire, raw_address
+
+SIGNALED, ELSEWHERE, NEAR = ("10.0.0.1", 5000), ("10.6.6.6", 5000), ("10.0.0.1", 6000)
+
+
+def arrive(wire, *sources, first=100):
+    """RTP packets for B from each source; gives their headers."""
+    station = wire.b
+    station.incoming.count = 0
+    for at, source in enumerate(sources):
+        raw = np.frombuffer(raw_address(*source), dtype=np.uint8)
+        station.incoming.append(
+            station.row, 5000, raw, bytes(RtpPacket(0, first + at, 160 * at, 7, b"x" * 160))
+        )
+    headers, _ = read_headers(station.incoming, np.arange(len(sources)))
+    return headers
+
+
+@pytest.mark.parametrize("suite", [None, CryptoSuite.AEAD_AES_128_GCM])
+def test_in_clear_another_host_is_dropped_and_under_srtp_authentication_will_decide(suite):
+    wire = Wire(suite=suite)
+    headers = arrive(wire, SIGNALED, ELSEWHERE, NEAR)
+    kept, elsewhere = accept_source(wire.b.bank, wire.b.incoming, headers)
+    assert elsewhere
+    assert kept.index.tolist() == ([0, 2] if suite is None else [0, 1, 2])
+    assert wire.b.bank.wrong_source[wire.b.row] == (suite is None)
+
+
+def test_in_clear_a_stream_that_has_latched_hears_no_other_port():
+    wire = Wire()
+    headers = arrive(wire, NEAR)
+    follow_source(wire.b.bank, wire.b.incoming, headers)
+    assert wire.b.bank.take_events() == [RemoteLatched(wire.b.handle, NEAR)]
+    headers = arrive(wire, NEAR, SIGNALED, ("10.0.0.1", 6001))
+    assert accept_source(wire.b.bank, wire.b.incoming, headers)[0].index.tolist() == [0]
+    follow_source(wire.b.bank, wire.b.incoming, headers)
+    assert wire.b.bank.take_events() == []
+
+
+def test_under_srtp_only_a_newer_packet_moves_the_stream_again():
+    wire = Wire(suite=CryptoSuite.AEAD_AES_128_GCM)
+    bank = wire.b.bank
+    follow_source(bank, wire.b.incoming, arrive(wire, ELSEWHERE, first=100))
+    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=99))
+    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=100 + 0x8000))
+    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=100))
+    assert bank.remote[wire.b.row].tobytes() == raw_address(*ELSEWHERE)
+    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=101))
+    assert bank.remote[wire.b.row].tobytes() == raw_address(*NEAR)
+    assert len(bank.take_events()) == 2
+
+
+def test_under_rtcp_mux_rtcp_follows_rtp():
+    wire = Wire(rtcp_mux=True)
+    follow_source(wire.b.bank, wire.b.incoming, arrive(wire, NEAR))
+    assert wire.b.bank.remote_rtcp[wire.b.row].tobytes() == raw_address(*NEAR)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
+    wire = Wire(symmetric=symmetric)
+    bank, row = wire.b.bank, wire.b.row
+    arrive(wire, ("10.0.0.1", 5001), ELSEWHERE, NEAR)
+    heard = [follow_control(bank, wire.b.incoming, at, row) for at in range(3)]
+    assert heard == [True, False, True]
+    assert bank.wrong_source[row] == 1
+    expected = NEAR if symmetric else ("10.0.0.1", 5001)
+    assert bank.remote_rtcp[row].tobytes() == raw_address(*expected)

@@ -1,0 +1,123 @@
+"""A worker served by hand: its commands, what it tells, and what it keeps of keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+
+import pytest
+
+from softphone.media import MediaConfig, PortRange, StreamSpec
+from softphone.media.audio import shared_memory
+from softphone.media.worker.process import Forwarder, Worker
+from softphone.media.worker.shared_statistics import Board
+from softphone.media.worker.socket_channel import Channel
+from softphone.media.worker.wire_format import Message, config_fields, spec_fields
+from softphone.security import CryptoSuite
+from tests.support.wire import srtp_key
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+CONFIG = MediaConfig(ports=PortRange(46000, 46999), capacity=64)
+
+
+class Served:
+    """A worker in this loop, and the application's end of its socket."""
+
+    def __init__(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.said = []
+        self.channel = Channel(
+            ours, on_message=lambda message, _: self.said.append(message), on_closed=lambda: None
+        )
+        self.worker = Worker(theirs)
+        self.task = asyncio.ensure_future(self.worker.run())
+
+    async def told(self, kind):
+        async with asyncio.timeout(5):
+            while True:
+                for message in self.said:
+                    if message.kind == kind:
+                        self.said.remove(message)
+                        return message.fields
+                await asyncio.sleep(0.005)
+
+    async def start(self):
+        descriptor = shared_memory(Board.octets(1))
+        self.channel.send(Message("start", config_fields(CONFIG)), [descriptor])
+        os.close(descriptor)
+        return await self.told("ready")
+
+    async def reserve(self, count=1, host="127.0.0.1"):
+        self.channel.send(Message("reserve", {"host": host, "count": count}))
+        return await self.told("reserved")
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (counters tell nobody)
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def served():
+    made = Served()
+    yield made
+    made.channel.close()
+    await asyncio.wait_for(made.task, 5)
+
+
+async def test_it_is_ready_reserves_and_says_why_it_cannot(served):
+    assert (await served.start())["capacity"] >= 64
+    answer = await served.reserve(3)
+    assert len(answer["streams"]) == 3
+    assert answer["error"] is None
+    refused = await served.reserve(1, "192.0.2.1")
+    assert refused["streams"] == []
+    assert "192.0.2.1" in refused["error"]
+
+
+async def test_a_stream_is_opened_and_the_keys_that_came_are_wiped(served):
+    await served.start()
+    (stream,) = (await served.reserve())["streams"]
+    key = srtp_key(CryptoSuite.AEAD_AES_128_GCM, 1)
+    spec = StreamSpec(("127.0.0.1", 9), send_key=key, receive_key=key)
+    fields = {"handle": stream[:2], "spec": spec_fields(spec)}
+    served.channel.send(Message("open", fields, key, key))
+    engine = served.worker._engine
+    await until(lambda: engine.bank.packets_sent[stream[0]])
+    with pytest.raises(ValueError, match="wiped"):
+        engine.bank.streams[stream[0]].spec.send_key.key.reveal()
+
+
+async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served):
+    await served.start()
+    one, two = (await served.reserve(2))["streams"]
+    good = {"handle": two[:2], "spec": spec_fields(StreamSpec(("127.0.0.1", 9)))}
+    served.channel.send(Message("open", good))
+    served.channel.send(Message("digits", {"handle": one[:2], "digits": "1", "duration_ms": 100}))
+    event = await served.told("event")
+    assert event["event"] == "MediaFailed"
+    assert event["handle"] == one[:2]
+    assert "opened" in event["reason"]
+    served.channel.send(Message("close", {"handle": one[:2], "gone": []}))
+    served.channel.send(Message("mute", {"handle": one[:2], "muted": True}))
+    await served.reserve()
+    await until(lambda: served.worker._engine.bank.packets_sent[two[0]])
+    assert not [message for message in served.said if message.kind == "event"]
+
+
+async def test_what_it_logs_is_logged_at_the_other_end(served):
+    await served.start()
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "late by %d ms", (7,), None)
+    Forwarder(served.worker).handle(record)
+    assert await served.told("log") == {"level": logging.WARNING, "text": "late by 7 ms"}
+
+
+async def test_it_ends_with_the_other_end_even_before_it_was_started():
+    served = Served()
+    served.channel.close()
+    await asyncio.wait_for(served.task, 5)

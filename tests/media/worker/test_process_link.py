@@ -1,0 +1,172 @@
+"""The process of a media worker, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from softphone.media import MediaConfig, MediaError, PortRange
+from softphone.media.worker import process_link as module
+from softphone.media.worker.process_link import Link
+from softphone.media.worker.wire_format import Message
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+CONFIG = MediaConfig(ports=PortRange(45000, 45999), capacity=64)
+
+
+class Owner:
+    """Keeps what a worker says."""
+
+    def __init__(self):
+        self.messages, self.reasons = [], []
+
+    def told(self, link, message):
+        self.messages.append(message)
+
+    def ended(self, link, reason):
+        self.reasons.append(reason)
+
+
+@contextlib.asynccontextmanager
+async def started():
+    owner = Owner()
+    link = Link(owner, CONFIG, 0)
+    await link.start()
+    try:
+        yield link, owner
+    finally:
+        await link.close()
+
+
+def gone(pid):
+    """Whether a process is there no more, or only waits to be looked after."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (processes are looked at)
+            await asyncio.sleep(0.01)
+
+
+def inherited(pid):
+    """What a process was given: its environment, its command line, how many sockets it has."""
+    place = Path(f"/proc/{pid}")
+    links = [os.readlink(each) for each in (place / "fd").iterdir()]
+    sockets = sum(link.startswith("socket:") for link in links)
+    return (place / "environ").read_bytes(), (place / "cmdline").read_bytes(), sockets
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_a_worker_starts_and_nothing_is_left_when_it_is_closed():
+    async with started():
+        pass  # what a loop makes for its first child, it keeps
+    gc.collect()
+    before = descriptors()
+    async with started() as (link, owner):
+        assert link.alive
+        assert link.capacity >= 64
+        pid = link.process.pid
+    assert gone(pid)
+    assert owner.reasons == []
+    del link, owner
+    gc.collect()
+    assert descriptors() == before
+
+
+async def test_nothing_of_ours_is_in_its_environment_or_on_its_command_line(monkeypatch):
+    monkeypatch.setenv("SIP_PASSWORD", "correct horse")
+    monkeypatch.setenv("TZ", "UTC")
+    async with started() as (link, _):
+        seen, line, sockets = inherited(link.process.pid)
+    names = {item.partition(b"=")[0].decode() for item in seen.split(b"\0") if item}
+    assert names <= {*module.INHERITED, "PYTHONPATH"}
+    assert "TZ" in names
+    assert b"horse" not in seen + line
+    # Its end of the pair, and the two by which its loop wakes itself.
+    assert sockets == 3
+
+
+async def test_a_death_is_told_with_the_process():
+    async with started() as (link, owner):
+        link.process.send_signal(signal.SIGKILL)
+        await until(lambda: owner.reasons)
+        assert str(link.process.pid) in owner.reasons[0]
+        assert not link.alive
+        link.send(Message("reserve", {"host": "127.0.0.1", "count": 1}))
+        assert link.wait("reserved") is None
+
+
+async def test_a_worker_that_cannot_start_is_an_error_that_says_so(monkeypatch):
+    monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    before = descriptors()
+    with pytest.raises(MediaError, match="before it was ready"):
+        await Link(Owner(), CONFIG, 0).start()
+    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    with pytest.raises(MediaError, match="can be started"):
+        await Link(Owner(), CONFIG, 0).start()
+    assert descriptors() <= before + 1
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(module, "START_TIMEOUT", 0.01)
+    link = Link(Owner(), CONFIG, 0)
+    with pytest.raises(MediaError, match=r"not ready within 0\.01 seconds"):
+        await link.start()
+    assert link.process is None or gone(link.process.pid)
+
+
+async def test_a_worker_that_hangs_is_killed_at_the_end(monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.2)
+    async with started() as (link, _):
+        link.process.send_signal(signal.SIGSTOP)
+        pid = link.process.pid
+    assert gone(pid)
+
+
+ORPHAN = """
+import asyncio, sys
+from softphone.media.placement import make_engine
+from softphone.media.interface import MediaConfig, PortRange, StreamSpec
+
+async def main():
+    config = MediaConfig(ports=PortRange(45000, 45999), capacity=64, placement="worker")
+    async with make_engine(config) as engine:
+        local = engine.allocate()
+        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        print(engine.workers[0], local.rtp_port, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_worker_does_not_outlive_an_application_that_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True)
+    with parent:
+        pid, port = (int(word) for word in parent.stdout.readline().split())
+        assert not gone(pid)
+        parent.kill()
+    limit = time.monotonic() + 10
+    while not gone(pid) and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert gone(pid)
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as free:
+        free.bind(("127.0.0.1", port))

@@ -1,0 +1,100 @@
+"""What is done with every message: the hook fails closed, and sees nothing of what is secret."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import MessageRefused, TransportError
+from softphone.messaging.compliance import ALLOW, Deny, Redact
+from softphone.messaging.config import HistoryConfig
+from softphone.messaging.delivery import Clerk
+from softphone.messaging.message import Reach
+from tests.messaging.delivery.test_history import said
+
+CLEAR, SECRET = said("a@x", "the text"), said("a@x", "the text", Reach.CLIENT_TO_CLIENT)
+
+
+class Hook:
+    def __init__(self, decision=ALLOW, *, error=None, forever=False):
+        self.questions = []
+        self._decision, self._error, self._forever = decision, error, forever
+
+    async def decide(self, question):
+        self.questions.append(question)
+        if self._error is not None:
+            raise self._error
+        if self._forever:
+            await asyncio.Event().wait()
+        return self._decision
+
+
+def clerk(hook=None, **history) -> Clerk:
+    return Clerk("me@x", HistoryConfig(**history), hook, patience=0.01)
+
+
+async def test_it_allows_redacts_and_denies():
+    assert await clerk().judged(CLEAR) is CLEAR
+    assert await clerk(Hook()).judged(CLEAR) is CLEAR
+    assert (await clerk(Hook(Redact("…"))).judged(CLEAR)).body == "…"
+    with pytest.raises(MessageRefused, match="not here"):
+        await clerk(Hook(Deny("not here"))).judged(CLEAR)
+
+
+@pytest.mark.parametrize(
+    "hook", [Hook(error=OSError("down")), Hook(forever=True), Hook("nonsense")]
+)
+async def test_a_hook_that_fails_or_is_silent_denies(hook):
+    with pytest.raises(MessageRefused):
+        await clerk(hook).judged(CLEAR)
+
+
+async def test_the_text_of_what_is_encrypted_end_to_end_is_not_asked_about():
+    hook = Hook()
+    await clerk(hook).judged(SECRET)
+    await clerk(hook).judged(CLEAR)
+    assert [question.body for question in hook.questions] == [None, "the text"]
+    assert [question.size for question in hook.questions] == [8, 8]
+    with pytest.raises(MessageRefused, match="redacted"):
+        await clerk(Hook(Redact("…"))).judged(SECRET)
+
+
+class Archive:
+    def __init__(self, error=None):
+        self.kept, self._error = [], error
+
+    async def add(self, message):
+        if self._error is not None:
+            raise self._error
+        self.kept.append(message)
+
+
+@pytest.mark.parametrize(("allowed", "kept"), [(False, [CLEAR]), (True, [CLEAR, SECRET])])
+async def test_what_is_encrypted_end_to_end_is_archived_only_where_policy_allows(allowed, kept):
+    one = clerk(archive="sqlite+aiosqlite://", archive_client_to_client=allowed)
+    one.archive = Archive()
+    for message in (CLEAR, SECRET):
+        await one.keep(message)
+    assert one.archive.kept == kept
+    assert one.history.of("a@x") == (CLEAR, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(TransportError("full"), "not archived: full"), (ValueError("the text"), "(ValueError)")],
+)
+async def test_an_archive_that_fails_is_told_of(caplog, error, told):
+    one = clerk(archive="sqlite+aiosqlite://")
+    one.archive = Archive(error)
+    await one.keep(CLEAR)
+    assert told in caplog.text
+    assert "the text" not in caplog.text
+
+
+@pytest.mark.parametrize(("disable", "left"), [(False, 1), (True, 0)])
+async def test_history_goes_with_the_window_where_it_is_disabled(disable, left):
+    one = clerk(disable_history=disable)
+    await one.keep(CLEAR)
+    one.conversation_closed("a@x")
+    assert len(one.history) == left

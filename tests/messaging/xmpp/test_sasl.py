@@ -1,0 +1,134 @@
+"""Which mechanism is spoken, and that a server that proves nothing is not believed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+from slixmpp.util.sasl import SASLMutualAuthFailed
+
+from softphone.errors import ConfigurationError
+from softphone.messaging.xmpp.sasl import Scram, choose_mechanism, prepared
+
+ALL = {
+    "PLAIN",
+    "DIGEST-MD5",
+    "EXTERNAL",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-256-PLUS",
+}
+
+
+@pytest.mark.parametrize(
+    ("offered", "has", "name"),
+    [
+        (ALL, {}, "SCRAM-SHA-256-PLUS"),
+        (ALL, {"binding": False}, "SCRAM-SHA-256"),
+        (ALL, {"certificate": True}, "EXTERNAL"),
+        (ALL, {"password": False}, None),
+        (ALL - {"SCRAM-SHA-256-PLUS"}, {}, "SCRAM-SHA-1-PLUS"),
+        (ALL - {"SCRAM-SHA-256-PLUS"}, {"fips": True}, "SCRAM-SHA-256"),
+        ({"PLAIN", "DIGEST-MD5", "LOGIN"}, {}, None),
+        ({"PLAIN", "SCRAM-SHA-1"}, {"fips": True}, None),
+    ],
+)
+def test_the_best_that_policy_allows_is_chosen(offered, has, name):
+    given = {"password": True, "certificate": False, "binding": True, "fips": False} | has
+    assert choose_mechanism(offered, **given) == name
+
+
+def scram(entropy, name="SCRAM-SHA-256-PLUS"):
+    credentials = {
+        "username": b"user",
+        "password": b"pencil",
+        "authzid": b"",
+        "channel_binding": b"bound",
+    }
+    security = {
+        "encrypted": True,
+        "unencrypted_scram": False,
+        "tls_version": "TLSv1.2",
+        "binding_proposed": True,
+    }
+    return Scram(name, credentials, security, entropy)
+
+
+def server(first: bytes, *, iterations=4096, added=b"more", key=b"pencil"):
+    """The server's first message, and what makes its last from the client's."""
+    bare = first.split(b",", 2)[2]
+    nonce = bare.split(b"r=")[1] + added
+    salt = b"0123456789abcdef"
+    challenge = b"r=%s,s=%s,i=%d" % (nonce, base64.b64encode(salt), iterations)
+
+    def last(final: bytes) -> bytes:
+        salted = hashlib.pbkdf2_hmac("sha256", key, salt, iterations)
+        said = b",".join((bare, challenge, final[: final.rindex(b",p=")]))
+        mine = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")
+        return b"v=" + base64.b64encode(mine)
+
+    return challenge, last
+
+
+def test_both_sides_prove_that_they_know_the_password(entropy):
+    mechanism = scram(entropy)
+    first = mechanism.process()
+    assert first.startswith(b"p=tls-unique,,n=user,r=")
+    challenge, last = server(first)
+    final = mechanism.process(challenge)
+    assert final.startswith(b"c=" + base64.b64encode(b"p=tls-unique,,bound"))
+    assert mechanism.process(last(final)) == b""
+    assert mechanism.process(b"") == b""
+    assert not mechanism.unproven
+
+
+def test_the_nonce_is_of_our_entropy():
+    drawn = []
+
+    def entropy(size):
+        drawn.append(size)
+        return bytes(range(size))
+
+    assert scram(entropy).process().endswith(b"r=" + bytes(range(24)).hex().encode())
+    assert drawn == [24]
+
+
+@pytest.mark.parametrize("said", [b"", b"v=AAAA", b"e=other-error", b"v=?", b"\xff\x00"])
+def test_a_server_that_proves_nothing_is_not_believed(entropy, said):
+    mechanism = scram(entropy)
+    challenge, _ = server(mechanism.process())
+    mechanism.process(challenge)
+    with pytest.raises(SASLMutualAuthFailed):
+        mechanism.process(said)
+    assert mechanism.unproven
+
+
+def test_success_before_any_challenge_is_none(entropy):
+    mechanism = scram(entropy)
+    mechanism.process()
+    with pytest.raises(SASLMutualAuthFailed):
+        mechanism.process(b"")
+
+
+@pytest.mark.parametrize("iterations", [1, 4095, 1_000_001, 10**12])
+def test_iterations_are_bounded(entropy, iterations):
+    mechanism = scram(entropy)
+    challenge, _ = server(mechanism.process())
+    with pytest.raises(SASLMutualAuthFailed):
+        mechanism.process(challenge.replace(b"i=4096", b"i=%d" % iterations))
+
+
+def test_a_server_has_to_add_to_the_nonce(entropy):
+    mechanism = scram(entropy)
+    challenge, _ = server(mechanism.process(), added=b"")
+    with pytest.raises(SASLMutualAuthFailed):
+        mechanism.process(challenge)
+
+
+def test_a_character_that_no_password_may_have_is_named():
+    assert prepared("pass\u00adword") == b"password"
+    with pytest.raises(ConfigurationError, match="character"):
+        prepared("a\u0007b")

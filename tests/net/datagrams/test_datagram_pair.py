@@ -1,0 +1,55 @@
+"""A pair of sockets in the loop: what comes, from where, on which port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from softphone.net.datagrams import DatagramPair, PortPairs
+from softphone.sans_io import Address
+
+
+async def test_datagrams_come_with_their_source_and_port() -> None:
+    pairs = PortPairs(42000, 42999, entropy=os.urandom)
+    came: list[tuple[bytes, Address, bool]] = []
+    visited = asyncio.Event()
+
+    def bound() -> DatagramPair:
+        ports = pairs.bind("127.0.0.1", receive_buffer=65536)
+        assert ports is not None
+        return DatagramPair(
+            ports, lambda data, source, control: came.append((data, source, control)), visited.set
+        )
+
+    one, other = bound(), bound()
+    rtp, rtcp = other.addresses
+    one.send(b"media", rtp, control=False)
+    one.send(b"report", rtcp, control=True)
+    async with asyncio.timeout(5):
+        while len(came) < 2:
+            visited.clear()
+            await visited.wait()
+    assert sorted(came) == sorted(
+        [(b"media", one.addresses[0], False), (b"report", one.addresses[1], True)]
+    )
+    one.send(b"nowhere", ("127.0.0.1", 0), control=False)
+    assert one.unsent == 1
+    one.close()
+    other.send(b"to nobody", one.addresses[0], control=False)
+    other.close()
+
+
+async def test_what_came_before_anybody_listens_is_thrown_away() -> None:
+    pairs = PortPairs(43000, 43999, entropy=os.urandom)
+    came: list[bytes] = []
+    ports = pairs.bind("127.0.0.1", receive_buffer=65536)
+    assert ports is not None
+    visited = asyncio.Event()
+    pair = DatagramPair(ports, lambda data, source, control: came.append(data), visited.set)
+    pair.send(b"early", pair.addresses[0], control=True)
+    pair.drain()
+    pair.send(b"late", pair.addresses[0], control=True)
+    async with asyncio.timeout(5):
+        await visited.wait()
+    assert came == [b"late"]
+    pair.close()

@@ -1,0 +1,93 @@
+"""What httpcore runs on: a connection of ours that reads and writes ahead by little."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import httpcore
+import pytest
+
+from softphone.errors import TransportError
+from softphone.net.http import RevocationFetcher
+from softphone.net.http.backend import GatedNetwork
+from softphone.net.limits import Limits
+from softphone.net.stream import Dialer, Gate, Slots, TlsClient, system_addresses
+from softphone.sans_io import Target, Transport
+from tests.support.certificates import raw_server_context, server, settings, tls_target
+
+
+def network(tmp_path, target):
+    limits = Limits()
+    gate = Gate(
+        limits=limits,
+        slots=Slots(4, 4),
+        wall=lambda: datetime.now(UTC),
+        fetcher=RevocationFetcher(),
+    )
+    tls = TlsClient(gate, {"": settings(tmp_path, None)})
+    return GatedNetwork(Dialer(limits=limits, tls=tls, resolve=system_addresses), target, limits)
+
+
+async def test_a_slow_reader_holds_the_writer_up_and_loses_nothing(tmp_path):
+    size, read = 16 << 20, asyncio.Event()
+    got = bytearray()
+
+    async def slow(reader, writer):
+        await read.wait()
+        while data := await reader.read(1 << 16):
+            got.extend(data)
+        writer.close()
+
+    context = raw_server_context(server().write(tmp_path, "web"))
+    listening = await asyncio.start_server(slow, "127.0.0.1", 0, ssl=context, limit=1 << 14)
+    async with listening:
+        target = tls_target(listening.sockets[0].getsockname())
+        wire = await network(tmp_path, target).connect_tcp("any", 1)
+        data = bytes(range(256)) * (size // 256)
+        writing = asyncio.create_task(wire.write(data))
+        done, _ = await asyncio.wait((writing,), timeout=0.3)
+        assert not done
+        assert wire.connection.transport.get_write_buffer_size() < Limits().write_buffer
+        read.set()
+        await asyncio.wait_for(writing, 10.0)
+        wire.connection.close()
+        await wire.connection.finished
+        await asyncio.wait_for(_length(got, size), 10.0)
+    assert bytes(got) == data
+
+
+async def _length(got, size):
+    while len(got) < size:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_a_far_end_that_goes_ends_the_writer(tmp_path):
+    async def rude(reader, writer):
+        await reader.read(100)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(rude, "127.0.0.1", 0) as listening:
+        target = Target(Transport.TCP, *listening.sockets[0].getsockname())
+        wire = await network(tmp_path, target).connect_tcp("any", 1)
+        with pytest.raises(httpcore.WriteError):
+            await asyncio.wait_for(wire.write(b"x" * (8 << 20)), 10.0)
+        with pytest.raises(httpcore.WriteError):
+            await wire.write(b"x")
+
+
+async def test_why_there_is_no_connection_is_kept_in_our_words(tmp_path, unused_tcp_port):
+    own = network(tmp_path, Target(Transport.TCP, "127.0.0.1", unused_tcp_port))
+    with pytest.raises(httpcore.ConnectError):
+        await own.connect_tcp("any", 1)
+    assert isinstance(own.failure, TransportError)
+
+
+async def test_httpcore_makes_no_tls_of_its_own(tmp_path):
+    async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as listening:
+        target = Target(Transport.TCP, *listening.sockets[0].getsockname())
+        wire = await network(tmp_path, target).connect_tcp("any", 1)
+        with pytest.raises(httpcore.UnsupportedProtocol):
+            await wire.start_tls(None)
+        assert wire.get_extra_info("socket") is None
+        await wire.aclose()

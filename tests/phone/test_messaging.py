@@ -1,0 +1,46 @@
+"""A phone's chat: whom it believes, and presence while there is a call."""
+
+from __future__ import annotations
+
+import asyncio
+
+from softphone.account import Belief
+from softphone.messaging import Messages, MessagingConfig, Show
+from softphone.net import Resolver
+from softphone.net.http import RevocationFetcher
+from softphone.phone.messaging import ON_THE_PHONE, ChatSetup, sign_in, tell_of_calls
+from softphone.security import KeyMaterial
+from softphone.trust import TrustStore
+from tests.support.chat import ALICE, NO_TLS, config
+
+
+async def test_an_account_without_authorities_believes_the_phone_s(tmp_path, entropy):
+    trust = TrustStore()
+    belief = Belief(trust, None, RevocationFetcher())
+    setup = ChatSetup(belief, Resolver(entropy=entropy), entropy, False)
+    messages = sign_in(MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS), setup, None)
+    assert isinstance(messages, Messages)
+    assert messages._config.tls.store is trust
+    own = config(tmp_path)
+    assert sign_in(own, setup, None)._config.tls.store is own.tls.store
+
+
+async def test_presence_says_when_there_is_a_call():
+    class Shown:
+        def __init__(self):
+            self.shown = []
+            self.news = asyncio.Event()
+
+        def show(self, show, status=""):
+            self.shown.append((show, status))
+            self.news.set()
+
+    messages, busy = Shown(), True
+    telling = asyncio.create_task(tell_of_calls(messages, lambda: busy))
+    await messages.news.wait()
+    messages.news.clear()
+    busy = False
+    async with asyncio.timeout(5):
+        await messages.news.wait()
+    telling.cancel()
+    assert messages.shown == [(Show.DND, ON_THE_PHONE), (Show.AVAILABLE, "")]

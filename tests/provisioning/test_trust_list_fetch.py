@@ -1,0 +1,146 @@
+"""Renewing the trust lists: the order, what is missing, what is refused, what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import CertificateUntrusted, TransportError
+from softphone.provisioning import StepKind
+from softphone.provisioning.fetch_error import DownloadRefused
+from softphone.provisioning.file_client import FileServers
+from softphone.provisioning.trust_list_fetch import ListRenewal
+from softphone.trust import Basis, Bootstrap, FileRefused, ListKind, Refusal, TrustListStore
+from tests.support.cluster import DEVICE, WALL, Shelf, lists_on_shelf, pin, trust_list
+
+CTL, ITL = f"CTL{DEVICE}.tlv", f"ITL{DEVICE}.tlv"
+PINNED = Bootstrap(frozenset({pin()}))
+
+
+class Phone:
+    """A device that renews its lists from a shelf."""
+
+    def __init__(self, folder):
+        self.store = TrustListStore(folder)
+        self.steps = []
+
+    async def renew(self, shelf, bootstrap=None):
+        self.steps = []
+        renewal = ListRenewal(
+            DEVICE, FileServers([shelf]), self.store, self.steps.append, bootstrap or Bootstrap()
+        )
+        return await renewal.run(wall=WALL)
+
+    @property
+    def kinds(self):
+        return [step.kind for step in self.steps]
+
+
+@pytest.fixture
+def phone(tmp_path):
+    return Phone(tmp_path / "store")
+
+
+async def test_the_first_lists_by_a_pin(phone):
+    shelf = Shelf(lists_on_shelf())
+    lists = await phone.renew(shelf, PINNED)
+    assert lists == phone.store.held()
+    assert shelf.asked == [CTL, ITL]
+    assert phone.kinds == [StepKind.LIST_ACCEPTED] * 2
+    first, second = phone.steps
+    assert (first.file, first.place, first.by, first.basis) == (CTL, "shelf", pin(), Basis.PIN)
+    assert second.basis is Basis.CTL
+    assert first.sentence.endswith("its signer is the pinned one")
+
+
+async def test_the_first_lists_on_first_use(phone):
+    await phone.renew(Shelf(lists_on_shelf()), Bootstrap(first_use=True))
+    assert [step.basis for step in phone.steps] == [Basis.FIRST_USE, Basis.CTL]
+
+
+async def test_nobody_named_means_nobody_believed(phone):
+    with pytest.raises(FileRefused) as caught:
+        await phone.renew(Shelf(lists_on_shelf()))
+    assert (caught.value.refusal, caught.value.fingerprint) == (Refusal.NO_ANCHOR, pin())
+    assert phone.store.held().ctl is None
+
+
+async def test_a_second_time_nothing_has_changed(phone):
+    await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    await phone.renew(Shelf(lists_on_shelf()))
+    assert phone.kinds == [StepKind.LIST_UNCHANGED] * 2
+
+
+async def test_a_cluster_without_a_ctl_and_an_itl_by_its_other_name(phone):
+    shelf = Shelf({"ITLFile.tlv": trust_list(ListKind.ITL)})
+    lists = await phone.renew(shelf, PINNED)
+    assert (lists.ctl, lists.itl is not None) == (None, True)
+    assert shelf.asked == [CTL, ITL, "ITLFile.tlv"]
+    assert phone.kinds == [StepKind.LIST_MISSING, StepKind.LIST_ACCEPTED]
+
+
+async def test_an_empty_file_counts_as_missing(phone):
+    shelf = Shelf({CTL: b"", ITL: b"", "ITLFile.tlv": trust_list(ListKind.ITL)})
+    assert (await phone.renew(shelf, PINNED)).itl is not None
+
+
+async def test_lists_that_have_gone_stay_with_us(phone):
+    before = await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    assert await phone.renew(Shelf()) == before
+    assert phone.kinds == [StepKind.LIST_MISSING] * 2
+
+
+async def test_without_any_list_there_is_none(phone):
+    lists = await phone.renew(Shelf())
+    assert (lists.ctl, lists.itl) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (lambda: trust_list(ListKind.CTL, by="rogue", minutes=5), "whom no list that is held"),
+        (lambda: trust_list(ListKind.CTL, minutes=-5), "older than the one"),
+        (lambda: trust_list(ListKind.CTL, minutes=5)[:-1], "malformed"),
+        (lambda: trust_list(ListKind.ITL, minutes=5), "was asked for"),
+        (lambda: b"<html>not found</html>", ""),
+    ],
+)
+async def test_a_refused_list_is_told_and_replaces_nothing(phone, bad, words):
+    before = await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    after = await phone.renew(Shelf(lists_on_shelf() | {CTL: bad()}), PINNED)
+    assert after == before
+    assert phone.kinds == [StepKind.LIST_REFUSED, StepKind.LIST_UNCHANGED]
+    assert words in phone.steps[0].sentence
+
+
+async def test_a_refused_list_is_told_with_its_signer(phone):
+    with pytest.raises(FileRefused):
+        await phone.renew(Shelf(lists_on_shelf()), Bootstrap(frozenset({"00" * 32})))
+    assert phone.kinds == [StepKind.LIST_REFUSED] * 2
+    assert [step.by for step in phone.steps] == [pin()] * 2
+
+
+async def test_a_list_that_is_vouched_for_is_taken(phone):
+    await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    newer = trust_list(ListKind.CTL, minutes=5)
+    assert (await phone.renew(Shelf(lists_on_shelf() | {CTL: newer}))).ctl.data == newer
+
+
+async def test_a_server_that_refuses_a_list_is_told_of(phone):
+    before = await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    assert await phone.renew(Shelf(failure=DownloadRefused("500"))) == before
+    assert phone.kinds == [StepKind.LIST_REFUSED] * 2
+
+
+async def test_while_no_server_is_there_the_lists_that_are_held_do(phone):
+    shelf = Shelf(failure=TransportError("away"))
+    with pytest.raises(TransportError):
+        await phone.renew(shelf)
+    before = await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    assert await phone.renew(shelf) == before
+    assert phone.kinds == [StepKind.SERVER_AWAY]
+
+
+async def test_a_server_whose_certificate_is_refused_ends_it(phone):
+    await phone.renew(Shelf(lists_on_shelf()), PINNED)
+    with pytest.raises(CertificateUntrusted):
+        await phone.renew(Shelf(failure=CertificateUntrusted("who")))

@@ -1,0 +1,92 @@
+"""Bearer tokens: when they are sent, when not, and that nobody sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.security import KeyMaterial
+from softphone.sip.auth import (
+    AuthenticationRefused,
+    BearerSession,
+    bearer_challenge,
+    is_bearer_token,
+    presented_token,
+)
+from softphone.sip.message import Request, SipUri
+
+TOKEN = "eyJhbGciOi.J9-secret_token~+/=="
+
+
+def request(method="REGISTER"):
+    fields = [
+        ("Via", "SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bK1"),
+        ("From", "<sip:alice@example.test>;tag=1"),
+        ("To", "<sip:alice@example.test>"),
+        ("Call-ID", "c1"),
+        ("CSeq", f"1 {method}"),
+    ]
+    return Request.build(method, SipUri.parse("sip:example.test"), fields)
+
+
+def challenged(sent):
+    return sent.response(407, headers=[bearer_challenge("ccmsipline")])
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_challenge_is_answered_and_the_server_reads_the_token(quoted):
+    session = BearerSession(KeyMaterial(TOKEN.encode()), quoted=quoted)
+    again = session.authorize(request(), challenged(request()))
+    assert isinstance(again, Request)
+    assert presented_token(again) == TOKEN
+    assert ('token="' in again.headers.get("Proxy-Authorization")) is quoted
+    assert session.refusal is None
+
+
+def test_nothing_is_sent_before_it_is_asked_for_and_then_always():
+    session = BearerSession(KeyMaterial(TOKEN.encode()))
+    assert presented_token(session.prepare(request())) is None
+    session.authorize(request(), challenged(request()))
+    assert presented_token(session.prepare(request())) == TOKEN
+    assert presented_token(session.prepare(request("ACK"))) is None
+
+
+def test_a_token_that_was_refused_is_not_sent_again_until_there_is_another():
+    session = BearerSession(KeyMaterial(TOKEN.encode()))
+    again = session.authorize(request(), challenged(request()))
+    refused = session.authorize(again, challenged(again))
+    assert isinstance(refused, AuthenticationRefused)
+    assert session.token_refused
+    assert presented_token(session.prepare(request())) is None
+    session.replace(KeyMaterial(b"another"))
+    # A late challenge to the old token says nothing of the new one.
+    assert presented_token(session.authorize(again, challenged(again))) == "another"
+    assert not session.token_refused
+
+
+def test_without_a_token_the_refusal_says_so():
+    session = BearerSession()
+    assert "there is none" in session.authorize(request(), challenged(request())).reason
+
+
+def test_the_old_token_is_wiped():
+    old = KeyMaterial(TOKEN.encode())
+    session = BearerSession(old)
+    session.replace(KeyMaterial(b"new"))
+    assert len(old) == 0
+
+
+def test_nobody_sees_it():
+    session = BearerSession(KeyMaterial(TOKEN.encode()))
+    again = session.authorize(request(), challenged(request()))
+    assert TOKEN not in repr(session)
+    assert TOKEN not in repr(again)
+    session.authorize(again, challenged(again))
+    assert TOKEN not in session.refusal.reason
+
+
+def test_what_can_be_a_token():
+    assert is_bearer_token(TOKEN)
+    assert not is_bearer_token("")
+    assert not is_bearer_token('a"b')
+    assert not is_bearer_token("a b")
+    assert not is_bearer_token("a" * 20_000)

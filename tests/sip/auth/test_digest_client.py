@@ -1,0 +1,357 @@
+"""The client's side: which challenge is answered, how, and when one stops."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.security import KeyMaterial
+from softphone.sip.auth import Credentials, DigestAlgorithm, DigestSession
+from softphone.sip.auth.digest_algorithm import DigestInput, digest_response, ha1
+from softphone.sip.auth.digest_client import AuthenticationRefused, Challenge
+from softphone.sip.message import AuthValue, Request, SipUri
+
+REALM = "example.test"
+
+
+def request(method="REGISTER", *, to="sip:alice@example.test", call_id="c1", body=b""):
+    fields = [
+        ("Via", "SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bK1"),
+        ("From", "<sip:alice@example.test>;tag=1"),
+        ("To", f"<{to}>"),
+        ("Call-ID", call_id),
+        ("CSeq", f"1 {method}"),
+    ]
+    return Request(method, SipUri.parse("sip:example.test"), body=body).with_headers(
+        Request.build(method, SipUri.parse("sip:example.test"), fields).headers
+    )
+
+
+def challenged(sent, *challenges, status=401, header=None):
+    name = header or {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}[status]
+    return sent.response(status, headers=[(name, text) for text in challenges])
+
+
+def digest(nonce="n1", realm=REALM, algorithm="SHA-256", **more):
+    parameters = {"realm": realm, "nonce": nonce, "algorithm": algorithm, "qop": "auth", **more}
+    return str(AuthValue("Digest", tuple((k, v) for k, v in parameters.items() if v is not None)))
+
+
+@pytest.fixture
+def session(entropy):
+    return make_session(entropy)
+
+
+def make_session(entropy, algorithms=tuple(DigestAlgorithm), realm=None, **options):
+    credentials = Credentials("alice", KeyMaterial(b"secret"), realm, algorithms)
+    return DigestSession([credentials], entropy=entropy, **options)
+
+
+def answer_of(again, *, proxy=False):
+    assert isinstance(again, Request), again
+    values = again.proxy_authorizations if proxy else again.authorizations
+    return values[-1]
+
+
+def is_right(value, sent, *, password=b"secret", body=b""):
+    algorithm = DigestAlgorithm(value.parameter("algorithm"))
+    qop = value.parameter("qop")
+    given = DigestInput(
+        algorithm,
+        sent.method,
+        value.parameter("uri"),
+        value.parameter("nonce"),
+        value.parameter("cnonce") or "",
+        int(value.parameter("nc") or "1", 16),
+        qop,
+        body,
+    )
+    realm = value.parameter("realm")
+    stored = ha1(algorithm, value.parameter("username"), realm, KeyMaterial(password))
+    return value.parameter("response") == digest_response(stored, given)
+
+
+@pytest.mark.parametrize("algorithm", list(DigestAlgorithm))
+def test_every_algorithm_is_answered_rightly(session, algorithm):
+    sent = request()
+    value = answer_of(session.authorize(sent, challenged(sent, digest(algorithm=algorithm.value))))
+    assert value.parameter("algorithm") == algorithm.value
+    assert is_right(value, sent)
+
+
+def test_the_strongest_allowed_challenge_is_answered_whatever_its_place(session):
+    sent = request()
+    offered = [digest(algorithm=name) for name in ("MD5", "SHA-256", "SHA-512-256", "SHA3-256")]
+    value = answer_of(session.authorize(sent, challenged(sent, *offered)))
+    assert value.parameter("algorithm") == "SHA-512-256"
+
+
+def test_of_equally_strong_challenges_the_first_is_answered(session):
+    sent = request()
+    offered = [digest(algorithm="SHA-256-sess"), digest(algorithm="SHA-256")]
+    value = answer_of(session.authorize(sent, challenged(sent, *offered)))
+    assert value.parameter("algorithm") == "SHA-256-sess"
+
+
+@pytest.mark.parametrize("options", [{"algorithms": (DigestAlgorithm.SHA_256,)}, {"fips": True}])
+def test_md5_is_refused_by_policy_and_in_fips_mode(entropy, options):
+    session = make_session(entropy, **options)
+    sent = request()
+    refused = session.authorize(sent, challenged(sent, digest(algorithm="MD5")))
+    assert isinstance(refused, AuthenticationRefused)
+    assert "MD5" in refused.reason
+    assert session.refusal == refused
+
+
+def test_md5_that_openssl_refuses_is_not_tried(session, monkeypatch):
+    available = DigestAlgorithm.available.fget
+    monkeypatch.setattr(
+        DigestAlgorithm, "available", property(lambda it: it.strength > 1 and available(it))
+    )
+    sent = request()
+    response = challenged(sent, digest(algorithm="MD5"))
+    assert isinstance(session.authorize(sent, response), AuthenticationRefused)
+
+
+def test_a_challenge_without_algorithm_and_qop_is_answered_as_in_rfc_2069(session):
+    sent = request()
+    value = answer_of(
+        session.authorize(sent, challenged(sent, digest(algorithm=None, qop=None, opaque="o")))
+    )
+    assert value.parameter("qop") is value.parameter("nc") is value.parameter("cnonce") is None
+    assert value.parameter("opaque") == "o"
+    assert is_right(value, sent)
+
+
+def test_auth_int_alone_is_answered_over_the_body(session):
+    sent = request(body=b"v=0\r\n")
+    value = answer_of(session.authorize(sent, challenged(sent, digest(qop="auth-int"))))
+    assert value.parameter("qop") == "auth-int"
+    assert is_right(value, sent, body=b"v=0\r\n")
+
+
+def test_an_unknown_qop_is_not_answered(session):
+    sent = request()
+    refused = session.authorize(sent, challenged(sent, digest(qop="auth-conf")))
+    assert isinstance(refused, AuthenticationRefused)
+
+
+def test_quotes_and_backslashes_go_out_as_they_came_in(session):
+    sent = request()
+    text = r'Digest realm="a\"b\\c, d", nonce="n\"1", algorithm=SHA-256, qop="auth,auth-int"'
+    again = session.authorize(sent, challenged(sent, text))
+    assert r'realm="a\"b\\c, d"' in again.headers.get("Authorization")
+    assert answer_of(again).parameter("realm") == 'a"b\\c, d'
+    assert is_right(answer_of(again), sent)
+
+
+def test_the_header_has_quotes_where_rfc_7616_wants_them_and_nowhere_else(session):
+    sent = request()
+    text = session.authorize(sent, challenged(sent, digest())).headers.get("Authorization")
+    assert 'uri="sip:example.test"' in text
+    assert 'nonce="n1"' in text
+    for bare in ("algorithm=SHA-256", "qop=auth", "nc=00000001"):
+        assert f"{bare}," in f"{text},"
+
+
+def test_wrong_credentials_end_it(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")))
+    refused = session.authorize(again, challenged(again, digest("n2")))
+    assert isinstance(refused, AuthenticationRefused)
+    assert "did not accept" in refused.reason
+    assert "secret" not in refused.reason
+
+
+def test_a_stale_nonce_is_replaced(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")))
+    third = session.authorize(again, challenged(again, digest("n2", stale="TRUE")))
+    assert answer_of(third).parameter("nonce") == "n2"
+    assert answer_of(third).parameter("nc") == "00000001"
+
+
+def test_a_server_that_is_never_content_is_left_after_four_rounds(session):
+    sent = request()
+    rounds = 0
+    while isinstance(sent, Request):
+        rounds += 1
+        sent = session.authorize(sent, challenged(sent, digest(f"n{rounds}", stale="true")))
+    assert rounds == 5
+    assert "keeps asking" in sent.reason
+
+
+def test_a_success_starts_the_rounds_anew(session):
+    sent = request()
+    for number in range(20):
+        again = session.authorize(sent, challenged(sent, digest(f"n{number}", stale="true")))
+        assert isinstance(again, Request)
+        session.confirm(again, again.response(200))
+
+
+def test_a_forgotten_nonce_without_stale_is_replaced_when_it_had_worked_before(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")))
+    session.confirm(again, again.response(200))
+    second = session.prepare(request())
+    assert answer_of(second).parameter("nc") == "00000002"
+    third = session.authorize(second, challenged(second, digest("n2")))
+    assert answer_of(third).parameter("nonce") == "n2"
+
+
+def test_the_same_nonce_again_is_a_rejection_even_after_success(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")))
+    session.confirm(again, again.response(200))
+    second = session.prepare(request())
+    refused = session.authorize(second, challenged(second, digest("n1")))
+    assert isinstance(refused, AuthenticationRefused)
+
+
+def test_proxy_and_user_agent_are_answered_each_by_its_own_header(session):
+    sent = request("INVITE")
+    first = session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407))
+    assert first.authorizations == ()
+    second = session.authorize(first, challenged(first, digest("u1", "uas")))
+    assert answer_of(second).parameter("realm") == "uas"
+    proxy = answer_of(second, proxy=True)
+    assert proxy.parameter("realm") == "proxy"
+    assert proxy.parameter("nc") == "00000002"  # the first answer again would be a replay
+    assert len(second.proxy_authorizations) == len(second.authorizations) == 1
+
+
+def test_two_realms_in_one_response_get_two_answers(session):
+    sent = request("INVITE")
+    response = challenged(sent, digest("a", "one"), digest("b", "two"), status=407)
+    again = session.authorize(sent, response)
+    realms = [value.parameter("realm") for value in again.proxy_authorizations]
+    assert realms == ["one", "two"]
+    assert len(again.headers.get_all("Proxy-Authorization")) == 2
+
+
+def test_a_401_may_hold_the_challenge_of_a_proxy_too(session):
+    sent = request("INVITE")
+    response = challenged(sent, digest("u"))
+    response = response.with_header("Proxy-Authenticate", digest("p", "proxy"))
+    again = session.authorize(sent, response)
+    assert len(again.authorizations) == len(again.proxy_authorizations) == 1
+
+
+def test_credentials_for_another_realm_are_not_given_away(entropy):
+    session = make_session(entropy, realm="home")
+    sent = request()
+    refused = session.authorize(sent, challenged(sent, digest(realm="elsewhere")))
+    assert isinstance(refused, AuthenticationRefused)
+    assert "no credentials" in refused.reason
+
+
+def test_credentials_for_the_realm_go_before_those_for_any(entropy):
+    anybody = Credentials("anybody", KeyMaterial(b"a"))
+    alice = Credentials("alice", KeyMaterial(b"secret"), REALM)
+    session = DigestSession([anybody, alice], entropy=entropy)
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    assert answer_of(again).parameter("username") == "alice"
+
+
+def test_without_credentials_a_challenge_is_refused(entropy):
+    sent = request()
+    refused = DigestSession(entropy=entropy).authorize(sent, challenged(sent, digest()))
+    assert isinstance(refused, AuthenticationRefused)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Basic realm="x"',
+        'Digest nonce="x"',
+        'Digest realm="x"',
+        'Digest realm="x", nonce=""',
+        'Digest realm="x", nonce="y", nonce="z"',
+        "Digest",
+        'Digest realm="x',
+        "",
+    ],
+)
+def test_what_is_no_digest_challenge_is_not_answered(session, text):
+    sent = request()
+    assert Challenge.parse(text) is None
+    assert isinstance(session.authorize(sent, challenged(sent, text)), AuthenticationRefused)
+
+
+def test_credentials_are_sent_ahead_only_where_they_were_asked_for(session):
+    sent = request()
+    assert session.prepare(sent) == sent
+    session.authorize(sent, challenged(sent, digest("u1")))
+    session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407))
+    same = session.prepare(request())
+    assert same.authorizations
+    assert same.proxy_authorizations
+    other = session.prepare(request("INVITE", to="sip:bob@elsewhere.test"))
+    assert not other.authorizations
+    assert other.proxy_authorizations
+    for method in ("ACK", "CANCEL"):
+        assert session.prepare(request(method)) == request(method)
+
+
+def test_the_nonce_count_rises_with_every_use(session):
+    sent = request()
+    session.authorize(sent, challenged(sent, digest()))
+    counts = [answer_of(session.prepare(request())).parameter("nc") for _ in range(3)]
+    assert counts == ["00000002", "00000003", "00000004"]
+
+
+def test_nextnonce_takes_the_place_of_the_nonce(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    information = [("Authentication-Info", 'nextnonce="n2"')]
+    session.confirm(again, again.response(200, headers=information))
+    value = answer_of(session.prepare(request()))
+    assert (value.parameter("nonce"), value.parameter("nc")) == ("n2", "00000001")
+
+
+def test_nextnonce_with_a_wrong_rspauth_is_not_taken(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    information = [("Authentication-Info", 'nextnonce="n2", rspauth="0123", qop=auth')]
+    session.confirm(again, again.response(200, headers=information))
+    assert answer_of(session.prepare(request())).parameter("nonce") == "n1"
+
+
+def test_nextnonce_with_the_right_rspauth_is_taken(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    mine = answer_of(again)
+    stored = ha1(DigestAlgorithm.SHA_256, "alice", REALM, KeyMaterial(b"secret"))
+    given = DigestInput(
+        DigestAlgorithm.SHA_256, "", "sip:example.test", "n1", mine.parameter("cnonce"), 1, "auth"
+    )
+    information = f'nextnonce="n2", rspauth="{digest_response(stored, given)}", qop=auth'
+    session.confirm(again, again.response(200, headers=[("Authentication-Info", information)]))
+    assert answer_of(session.prepare(request())).parameter("nonce") == "n2"
+
+
+@pytest.mark.parametrize("text", ['nextnonce="', "nonsense", 'nextnonce=""'])
+def test_malformed_authentication_info_changes_nothing(session, text):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    session.confirm(again, again.response(200, headers=[("Authentication-Info", text)]))
+    assert answer_of(session.prepare(request())).parameter("nonce") == "n1"
+
+
+def test_memory_is_bounded_whatever_the_servers_say(session):
+    for number in range(1000):
+        sent = request(call_id=f"c{number}", to=f"sip:u{number}@example.test")
+        session.authorize(sent, challenged(sent, digest(realm=f"r{number}")))
+        session.authorize(sent, challenged(sent, digest(realm="fixed", stale="true")))
+    assert len(session._nonces) <= 32
+    assert len(session._rounds) <= 256
+    assert all(len(nonce.places) <= 66 for nonce in session._nonces.values())
+
+
+def test_no_repr_shows_the_password(entropy):
+    credentials = Credentials("alice", KeyMaterial(b"secret"))
+    session = DigestSession([credentials], entropy=entropy)
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest()))
+    for thing in (credentials, session, again, answer_of(again), session._nonces):
+        assert "secret" not in repr(thing)

@@ -1,0 +1,269 @@
+"""The server's side, against our own client's side and against forgeries."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.sip.auth import Credentials, DigestAlgorithm, DigestSession
+from softphone.sip.auth.digest_algorithm import ha1
+from softphone.sip.auth.digest_client import DigestRole
+from softphone.sip.auth.digest_server import (
+    DigestVerifier,
+    StoredHash,
+    Unverified,
+    Verified,
+    VerifierConfig,
+)
+from softphone.sip.message import AuthValue, Request, SipUri
+
+REALM = "lab.test"
+
+
+def request(method="REGISTER", uri="sip:lab.test"):
+    fields = [
+        ("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
+        ("From", "<sip:alice@lab.test>;tag=1"),
+        ("To", "<sip:alice@lab.test>"),
+        ("Call-ID", "c1"),
+        ("CSeq", f"1 {method}"),
+    ]
+    return Request.build(method, SipUri.parse(uri), fields)
+
+
+def lookup(username, algorithm):
+    return KeyMaterial(b"secret") if username == "alice" else None
+
+
+def make_verifier(entropy, **options):
+    find = options.pop("lookup", lookup)
+    return DigestVerifier(VerifierConfig(REALM, **options), entropy=entropy, lookup=find)
+
+
+@pytest.fixture
+def verifier(entropy):
+    return make_verifier(entropy)
+
+
+def make_session(entropy, username="alice", password=b"secret", **options):
+    credentials = Credentials(username, KeyMaterial(password), **options)
+    return DigestSession([credentials], entropy=entropy)
+
+
+def answered(session, verifier, sent, *, now, stale=False):
+    headers = verifier.challenge(now=now, stale=stale)
+    status = 407 if headers[0][0].startswith("Proxy") else 401
+    again = session.authorize(sent, sent.response(status, headers=headers))
+    assert isinstance(again, Request), again
+    return again
+
+
+def altered(sent, header="Authorization", **changes):
+    value = AuthValue.parse(sent.headers.get(header))
+    parameters = dict(value.parameters) | changes
+    kept = tuple((k, v) for k, v in parameters.items() if v is not None)
+    return sent.with_header(header, str(AuthValue("Digest", kept)))
+
+
+def test_a_request_without_credentials_is_challenged_once_for_each_algorithm(verifier):
+    found = verifier.verify(request(), now=0.0)
+    assert isinstance(found, Unverified)
+    assert found.status == 401
+    values = [AuthValue.parse(text) for name, text in found.headers]
+    assert [value.parameter("algorithm") for value in values] == ["SHA-256", "MD5"]
+    assert all(value.parameter("qop") == "auth" for value in values)
+    assert not found.stale
+
+
+@pytest.mark.parametrize("algorithm", list(DigestAlgorithm))
+def test_our_own_client_is_verified_with_every_algorithm(entropy, algorithm):
+    verifier = make_verifier(entropy, algorithms=(algorithm,))
+    session = make_session(entropy)
+    again = answered(session, verifier, request(), now=1.0)
+    found = verifier.verify(again, now=1.1)
+    assert isinstance(found, Verified)
+    assert (found.username, found.algorithm) == ("alice", algorithm)
+
+
+def test_a_proxy_challenges_with_407(entropy):
+    verifier = make_verifier(entropy, role=DigestRole.PROXY)
+    assert verifier.verify(request(), now=0.0).status == 407
+    again = answered(make_session(entropy), verifier, request("INVITE"), now=0.0)
+    assert isinstance(verifier.verify(again, now=0.0), Verified)
+
+
+def test_the_server_proves_that_it_knows_the_password(entropy, verifier):
+    session = make_session(entropy)
+    again = answered(session, verifier, request(), now=0.0)
+    ((name, text),) = verifier.verify(again, now=0.0).information
+    assert name == "Authentication-Info"
+    session.confirm(again, again.response(200, headers=[(name, text + ', nextnonce="n2"')]))
+    value = session.prepare(request()).authorizations[0]
+    assert value.parameter("nonce") == "n2"
+
+
+@pytest.mark.parametrize(("username", "password"), [("alice", b"wrong"), ("mallory", b"secret")])
+def test_a_wrong_password_and_an_unknown_user_look_the_same(entropy, username, password):
+    verifier = make_verifier(entropy)
+    session = make_session(entropy, username, password)
+    found = verifier.verify(answered(session, verifier, request(), now=0.0), now=0.0)
+    assert isinstance(found, Unverified)
+    assert (found.status, found.stale) == (401, False)
+    assert found.reason == "the user name or the password is wrong"
+
+
+def test_a_stored_hash_serves_as_well_as_the_password(entropy):
+    def stored(username, algorithm):
+        text = ha1(algorithm, "alice", REALM, KeyMaterial(b"secret"))
+        return StoredHash(KeyMaterial(text.encode()))
+
+    verifier = make_verifier(entropy, lookup=stored)
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    assert isinstance(verifier.verify(again, now=0.0), Verified)
+
+
+def test_a_nonce_grows_stale_and_the_client_gets_over_it(entropy, verifier):
+    session = make_session(entropy)
+    again = answered(session, verifier, request(), now=0.0)
+    assert isinstance(verifier.verify(again, now=299.0), Verified)
+    late = verifier.verify(session.prepare(request()), now=301.0)
+    assert isinstance(late, Unverified)
+    assert late.stale
+    sent = session.prepare(request())
+    third = session.authorize(sent, sent.response(401, headers=late.headers))
+    assert isinstance(verifier.verify(third, now=301.0), Verified)
+
+
+def test_staleness_is_not_told_to_somebody_without_the_password(entropy, verifier):
+    session = make_session(entropy, password=b"wrong")
+    again = answered(session, verifier, request(), now=0.0)
+    assert not verifier.verify(again, now=1000.0).stale
+
+
+def test_a_replayed_answer_is_refused(entropy, verifier):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    replay = verifier.verify(again, now=0.0)
+    assert isinstance(replay, Unverified)
+    assert replay.stale
+
+
+def test_counts_may_come_out_of_order_but_once_each_and_not_long_after(entropy, verifier):
+    session = make_session(entropy)
+    sent = [answered(session, verifier, request(), now=0.0)]
+    sent += [session.prepare(request()) for _ in range(80)]
+    order = [0, 3, 1, 2, 80, 40]
+    assert all(isinstance(verifier.verify(sent[i], now=0.0), Verified) for i in order)
+    assert all(isinstance(verifier.verify(sent[i], now=0.0), Unverified) for i in order)
+    assert isinstance(verifier.verify(sent[4], now=0.0), Unverified)
+
+
+def test_a_forgotten_nonce_cannot_be_replayed(entropy):
+    verifier = make_verifier(entropy, capacity=4)
+    first = answered(make_session(entropy), verifier, request(), now=0.0)
+    assert isinstance(verifier.verify(first, now=0.0), Verified)
+    for number in range(1, 6):
+        again = answered(make_session(entropy), verifier, request(), now=float(number))
+        assert isinstance(verifier.verify(again, now=float(number)), Verified)
+    assert len(verifier._uses) == 4
+    assert verifier.verify(first, now=6.0).stale
+
+
+def test_challenges_alone_cost_no_memory(verifier):
+    for number in range(1000):
+        verifier.verify(request(), now=float(number))
+    assert not verifier._uses
+
+
+@pytest.mark.parametrize(
+    "nonce", ["", "x" * 72, "0" * 72, "0" * 40 + "é", "0" * 10_000], ids=lambda text: text[:8]
+)
+def test_a_nonce_that_is_not_ours_is_challenged_anew(entropy, verifier, nonce):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    found = verifier.verify(altered(again, nonce=nonce), now=0.0)
+    assert isinstance(found, Unverified)
+    assert (found.status, found.stale) == (401, False)
+
+
+def test_a_nonce_of_another_realm_of_the_same_process_is_not_ours(entropy):
+    same = lambda n: b"\7" * n  # noqa: E731
+    one = DigestVerifier(VerifierConfig("one"), entropy=same, lookup=lookup)
+    two = DigestVerifier(VerifierConfig("two"), entropy=same, lookup=lookup)
+    session = make_session(entropy)
+    again = answered(session, one, request(), now=0.0)
+    found = two.verify(altered(again, realm="two"), now=0.0)
+    assert found.reason == "the nonce is not one of ours"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nc": None},
+        {"nc": "1"},
+        {"nc": "+0000001"},
+        {"nc": "0000000g"},
+        {"cnonce": None},
+        {"qop": "auth-int"},
+        {"qop": None},
+        {"uri": None},
+        {"uri": "sip:elsewhere.test"},
+        {"uri": "not a uri"},
+        {"algorithm": "SHA-1"},
+        {"username": None},
+    ],
+    ids=str,
+)
+def test_malformed_credentials_are_a_bad_request(entropy, verifier, changes):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    found = verifier.verify(altered(again, **changes), now=0.0)
+    assert isinstance(found, Unverified)
+    assert found.status == 400
+
+
+@pytest.mark.parametrize("changes", [{"response": None}, {"response": "é"}, {"cnonce": "other"}])
+def test_an_answer_that_does_not_fit_is_challenged(entropy, verifier, changes):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    assert verifier.verify(altered(again, **changes), now=0.0).status == 401
+
+
+def test_an_algorithm_that_was_not_offered_is_not_taken(entropy):
+    lax = make_verifier(lambda n: b"\7" * n, algorithms=(DigestAlgorithm.MD5,))
+    strict = make_verifier(lambda n: b"\7" * n, algorithms=(DigestAlgorithm.SHA_256,))
+    again = answered(make_session(entropy), lax, request(), now=0.0)
+    assert strict.verify(again, now=0.0).status == 401
+
+
+def test_credentials_twice_for_one_realm_are_a_bad_request(entropy, verifier):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    text = again.headers.get("Authorization")
+    doubled = again.with_header("Authorization", text, text)
+    assert verifier.verify(doubled, now=0.0).status == 400
+
+
+def test_an_equivalent_request_uri_is_the_same_place(entropy, verifier):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    moved = again.with_uri(SipUri.parse("sip:LAB.test"))
+    assert isinstance(verifier.verify(moved, now=0.0), Verified)
+
+
+def test_an_answer_without_qop_is_taken_once_where_legacy_is_allowed(entropy):
+    verifier = make_verifier(entropy, legacy=True)
+    sent = request()
+    headers = [
+        (name, text.replace(', qop="auth"', "")) for name, text in verifier.challenge(now=0.0)
+    ]
+    again = make_session(entropy).authorize(sent, sent.response(401, headers=headers))
+    assert again.authorizations[0].parameter("qop") is None
+    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    assert verifier.verify(again, now=0.0).stale
+    strict = make_verifier(entropy)
+    assert strict.verify(again, now=0.0).status == 400
+
+
+def test_a_realm_whose_algorithms_the_process_lacks_cannot_be_served(entropy, monkeypatch):
+    monkeypatch.setattr(DigestAlgorithm, "available", property(lambda it: it.strength > 1))
+    verifier = make_verifier(entropy)
+    assert len(verifier.challenge(now=0.0)) == 1
+    with pytest.raises(ConfigurationError):
+        make_verifier(entropy, algorithms=(DigestAlgorithm.MD5,))

@@ -1,0 +1,38 @@
+"""Session descriptions are found in bodies, and take part in offer and answer by turns."""
+
+from __future__ import annotations
+
+from softphone.sip import EndpointConfig
+from softphone.sip.dialog import Dialog
+from softphone.sip.invite.context import sent, session_body, taken
+from softphone.sip.invite.invite_dialog import Leg
+from softphone.sip.invite.offer_answer_exchange import OfferAnswer
+from softphone.sip.message import Body, BodyRole, format_multipart, parse_datagram
+from softphone.sip.transaction import TransactionLayer
+from tests.support.clock import seeded_entropy
+from tests.support.lone import Lone
+from tests.support.pair import OFFER
+
+LAYER = TransactionLayer(config=EndpointConfig(), entropy=seeded_entropy(1))
+
+
+def received(body=None):
+    return parse_datagram(Lone().request("INVITE").encode()).with_body(body)
+
+
+def test_the_description_is_found_alone_and_in_a_multipart_body():
+    assert session_body(received(OFFER), LAYER) == OFFER
+    mixed = format_multipart([Body("text/plain", b"hello"), OFFER], boundary="cut")
+    assert session_body(received(mixed), LAYER).data == OFFER.data
+    assert session_body(received(), LAYER) is None
+    assert session_body(received(Body("text/plain", b"hello")), LAYER) is None
+    assert session_body(received(Body("multipart/mixed", b"broken")), LAYER) is None
+
+
+def test_what_goes_out_is_kept_for_refreshes_and_what_comes_in_is_not():
+    leg = Leg(Dialog.from_request(received(), to_tag="t", to=Lone().flow), OfferAnswer())
+    assert sent(leg, None) is None
+    assert sent(leg, OFFER) is BodyRole.OFFER
+    assert taken(leg.offer_answer, Body("application/sdp", b"v=0")) is BodyRole.ANSWER
+    assert taken(leg.offer_answer, None) is None
+    assert leg.local_body == OFFER

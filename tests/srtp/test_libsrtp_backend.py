@@ -1,0 +1,390 @@
+"""The everyday backend: scalar, in batches, and without pylibsrtp's private binding."""
+
+from __future__ import annotations
+
+import array
+from types import SimpleNamespace
+
+import numpy as np
+import pylibsrtp
+import pytest
+
+from softphone.security import CryptoSuite
+from softphone.srtp import Backend, Batch, ReceiveContext, SendContext, Status, libsrtp_backend
+from softphone.srtp.libsrtp_backend import (
+    LibsrtpTransform,
+    SessionTransform,
+    load_binding,
+    transform,
+)
+from tests.support.srtp import SSRC, key, rtcp, rtp
+
+SUITES = list(CryptoSuite)
+STRIDE, ROWS = 1500, 8
+
+
+class Block:
+    """A block of rows, with its batch and lengths."""
+
+    def __init__(self, rows: int = ROWS, stride: int = STRIDE) -> None:
+        self.data = np.zeros((rows, stride), np.uint8)
+        self.lengths = np.zeros(rows, np.int32)
+        self.batch = Batch(self.data.ctypes.data, stride, rows)
+
+    def put(self, row: int, packet: bytes) -> None:
+        self.data[row, : len(packet)] = np.frombuffer(packet, np.uint8)
+        self.lengths[row] = len(packet)
+
+    def get(self, row: int) -> bytes:
+        return self.data[row, : self.lengths[row]].tobytes()
+
+
+@pytest.fixture(params=["binding", "public"])
+def way(request, monkeypatch) -> str:
+    """With the private binding, and as if this pylibsrtp had none that we know."""
+    if request.param == "public":
+        monkeypatch.setattr(libsrtp_backend, "binding", None)
+    return request.param
+
+
+def test_this_installation_has_the_binding_and_the_counter():
+    assert libsrtp_backend.binding is not None
+    assert libsrtp_backend.rollover_settable()
+
+
+@pytest.mark.parametrize("version", ["", "x", "0.10.1", "2.0.0", "10.0.0"])
+def test_a_version_whose_layout_we_do_not_know_is_not_used(version):
+    assert load_binding(pylibsrtp._binding, version) is None
+
+
+def test_a_binding_that_lacks_a_function_is_not_used():
+    lib = SimpleNamespace(srtp_create=0, srtp_protect=0)
+    assert load_binding(SimpleNamespace(ffi=1, lib=lib), "1.0.0") is None
+    assert load_binding(None, "1.0.0") is None
+
+
+def test_a_library_without_the_exports_still_does_batches():
+    module = SimpleNamespace(
+        ffi=pylibsrtp._binding.ffi, lib=pylibsrtp._binding.lib, __file__="/nonexistent.so"
+    )
+    found = load_binding(module, "1.0.0")
+    assert found is not None
+    assert found.set_roc is None
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    made = LibsrtpTransform(suite, key(suite).reveal(), sending=False, binding=found)
+    assert made.set_roc(SSRC, 1) is False
+    assert made.roc(SSRC) is None
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_scalar_protection_there_and_back(suite, way):
+    send = transform(suite, key(suite).reveal(), sending=True)
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    assert isinstance(send, LibsrtpTransform if way == "binding" else SessionTransform)
+    status, sealed = send.protect(rtp(1))
+    assert (status, len(sealed)) == (Status.OK, 172 + libsrtp_tag(suite))
+    assert receive.unprotect(sealed) == (Status.OK, rtp(1))
+    status, sealed = send.protect_rtcp(rtcp())
+    assert status is Status.OK
+    assert receive.unprotect_rtcp(sealed) == (Status.OK, rtcp())
+
+
+def libsrtp_tag(suite: CryptoSuite) -> int:
+    return {CryptoSuite.AES_CM_128_HMAC_SHA1_80: 10, CryptoSuite.AES_CM_128_HMAC_SHA1_32: 4}.get(
+        suite, 16
+    )
+
+
+def test_verdicts_of_the_scalar_way(way):
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    send = transform(suite, key(suite).reveal(), sending=True)
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    sealed = send.protect(rtp(5000))[1]
+    assert receive.unprotect(sealed)[0] is Status.OK
+    assert receive.unprotect(sealed) == (Status.REPLAYED, b"")
+    forged = send.protect(rtp(5001))[1]
+    assert receive.unprotect(forged[:-1] + bytes([forged[-1] ^ 1]))[0] is (
+        Status.AUTHENTICATION_FAILED
+    )
+    other = transform(suite, key(suite).reveal(), sending=True)
+    assert receive.unprotect(other.protect(rtp(3000))[1]) == (Status.TOO_OLD, b"")
+    assert receive.unprotect(b"\x8f" + bytes(30))[0] is Status.MALFORMED
+    assert receive.unprotect(b"")[0] is Status.MALFORMED
+    assert send.protect(bytes(70_000)) == (Status.TOO_LONG, b"")
+    assert send.protect(rtp(5001)) == (Status.REPLAYED, b"")
+
+
+def test_a_large_packet_needs_the_binding():
+    suite = CryptoSuite.AEAD_AES_256_GCM
+    large = rtp(1, payload=bytes(8000))
+    send = transform(suite, key(suite).reveal(), sending=True)
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    assert receive.unprotect(send.protect(large)[1]) == (Status.OK, large)
+    assert SessionTransform(suite, key(suite).reveal(), sending=True).protect(large) == (
+        Status.TOO_LONG,
+        b"",
+    )
+
+
+def test_the_counter_is_read_and_set():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    send = transform(suite, key(suite).reveal(), sending=True)
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    assert send.set_roc(SSRC, 7)
+    sealed = send.protect(rtp(1))[1]
+    assert send.roc(SSRC) == 7
+    assert receive.roc(SSRC) is None
+    assert receive.unprotect(sealed)[0] is Status.AUTHENTICATION_FAILED
+    assert receive.set_roc(SSRC, 6)
+    assert receive.unprotect(sealed)[0] is Status.AUTHENTICATION_FAILED
+    assert receive.set_roc(SSRC, 7)
+    assert receive.unprotect(sealed)[0] is Status.OK
+    assert receive.roc(SSRC) == 7
+
+
+def test_the_public_interface_has_no_counter():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    made = SessionTransform(suite, key(suite).reveal(), sending=False)
+    assert made.set_roc(SSRC, 7) is False
+    assert made.roc(SSRC) is None
+
+
+@pytest.mark.parametrize("error", [None, MemoryError])
+def test_the_key_is_wiped_where_no_session_can_be_made(error):
+    suite = CryptoSuite.AEAD_AES_256_GCM
+    material, ffi = key(suite, 1).reveal(), pylibsrtp._binding.ffi
+    kept = []
+
+    class Library:
+        """cffi's, whose memory is held on to."""
+
+        def __getattr__(self, name):
+            return getattr(ffi, name)
+
+        def new(self, *given):
+            kept.append(ffi.new(*given))
+            return kept[-1]
+
+    def create(_, policy):
+        assert bytes(ffi.buffer(policy.key, len(material))) == material
+        if error is not None:
+            raise error
+        return 5
+
+    lib = SimpleNamespace(srtp_create=create)
+    broken = libsrtp_backend.Binding(Library(), lib, None, None)
+    with pytest.raises(error or RuntimeError):
+        LibsrtpTransform(suite, material, sending=True, binding=broken)
+    assert bytes(ffi.buffer(kept[0])).strip(b"\0") == b""
+
+
+def test_a_session_that_cannot_be_made_is_a_fault_of_ours(monkeypatch):
+    refusing = SimpleNamespace(srtp_create=lambda *_: 5)
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    broken = libsrtp_backend.Binding(pylibsrtp._binding.ffi, refusing, None, None)
+    with pytest.raises(RuntimeError, match="status 5"):
+        LibsrtpTransform(suite, key(suite).reveal(), sending=True, binding=broken)
+
+
+@pytest.mark.parametrize("kind", [range, lambda count: list(range(count))], ids=["range", "list"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_batch_does_what_the_scalar_way_does(suite, way, kind):
+    block = Block()
+    secrets = [key(suite, row) for row in range(ROWS)]
+    senders = [SendContext(suite, secret) for secret in secrets]
+    receivers = [ReceiveContext(suite, secret) for secret in secrets]
+    oracle = [SendContext(suite, secret, backend=Backend.CRYPTOGRAPHY) for secret in secrets]
+    rows = kind(ROWS)
+    for sequence in range(65530, 65542):
+        packets = [rtp(sequence, ssrc=row, payload=bytes([row]) * (20 + row)) for row in rows]
+        for row in rows:
+            block.put(row, packets[row])
+        assert block.batch.protect(rows, senders, block.lengths) == [0] * ROWS
+        sealed = [block.get(row) for row in rows]
+        assert sealed == [o.protect(p) for o, p in zip(oracle, packets, strict=True)]
+        assert block.batch.unprotect(rows, receivers, block.lengths) == [0] * ROWS
+        assert [block.get(row) for row in rows] == packets
+    assert all(receiver.failures == type(receiver.failures)() for receiver in receivers)
+
+
+def test_a_batch_touches_only_its_rows(way):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block = Block(64)
+    for row in range(64):
+        block.put(row, rtp(1, ssrc=row))
+    contexts = [SendContext(suite, key(suite)) for _ in range(2)]
+    assert block.batch.protect([63, 5], contexts, block.lengths) == [0, 0]
+    assert block.get(4) == rtp(1, ssrc=4)
+    receivers = [ReceiveContext(suite, key(suite)) for _ in range(2)]
+    assert block.batch.unprotect([5, 63], receivers, block.lengths) == [0, 0]
+    assert block.get(63) == rtp(1, ssrc=63)
+
+
+def test_several_packets_of_one_context_go_in_one_batch(way):
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    block = Block()
+    send, receive = SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
+    for row in range(3):
+        block.put(row, rtp(10 + row))
+    rows = [0, 1, 2]
+    assert block.batch.protect(rows, [send] * 3, block.lengths) == [0, 0, 0]
+    assert block.batch.unprotect(rows, [receive] * 3, block.lengths) == [0, 0, 0]
+    assert [block.get(row) for row in rows] == [rtp(10), rtp(11), rtp(12)]
+
+
+def test_a_failed_row_has_length_zero_and_is_counted_and_disturbs_no_other(way):
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    block = Block()
+    send = SendContext(suite, key(suite))
+    receivers = [ReceiveContext(suite, key(suite)) for _ in range(3)]
+    for sequence in (1, 2):
+        sealed = send.protect(rtp(sequence))
+        for row in range(3):
+            block.put(row, sealed)
+        if sequence == 2:
+            block.data[1, 30] ^= 1
+        statuses = block.batch.unprotect([0, 1, 2], receivers, block.lengths)
+    assert statuses == [Status.OK, Status.AUTHENTICATION_FAILED, Status.OK]
+    assert block.lengths[:3].tolist() == [172, 0, 172]
+    assert [receiver.failures.authentication for receiver in receivers] == [0, 1, 0]
+
+
+def test_a_replayed_row_is_refused(way):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block = Block()
+    send, receive = SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
+    sealed = send.protect(rtp(1))
+    for expected in (Status.OK, Status.REPLAYED, Status.REPLAYED):
+        block.put(0, sealed)
+        assert block.batch.unprotect([0], [receive], block.lengths) == [expected]
+    assert receive.failures.replayed == 2
+
+
+def test_a_row_that_we_sent_already_is_not_sent_again(way):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block, send = Block(), SendContext(suite, key(suite))
+    block.put(0, rtp(1))
+    assert block.batch.protect([0], [send], block.lengths) == [0]
+    block.put(0, rtp(1))
+    assert block.batch.protect([0], [send], block.lengths) == [Status.REPLAYED]
+    assert block.lengths[0] == 0
+    assert send.failures.replayed == 1
+
+
+@pytest.mark.parametrize("length", [-1, 0, 11, STRIDE - 15, STRIDE, STRIDE + 1, 2**31 - 1])
+def test_a_length_that_does_not_fit_never_leaves_its_row(way, length):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block, send = Block(), SendContext(suite, key(suite))
+    receive = ReceiveContext(suite, key(suite))
+    block.put(1, rtp(1))
+    block.lengths[0] = length
+    neighbor = block.data[1].copy()
+    assert block.batch.protect([0], [send], block.lengths)[0] != 0
+    block.lengths[0] = length
+    assert block.batch.unprotect([0], [receive], block.lengths)[0] != 0
+    assert block.lengths[0] == 0
+    assert (block.data[1] == neighbor).all()
+
+
+def test_a_source_that_changes_goes_on_in_the_batch(way):
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    block = Block()
+    send, receive = SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
+    for sequence, ssrc in ((1, 1), (2, 1), (3, 2), (4, 2), (5, 1)):
+        block.put(0, send.protect(rtp(sequence, ssrc=ssrc)))
+        assert block.batch.unprotect([0], [receive], block.lengths) == [0]
+        assert block.get(0) == rtp(sequence, ssrc=ssrc)
+    assert set(receive.rollover()) == ({1, 2} if way == "binding" else set())
+
+
+def test_a_closed_context_fails_its_rows_only(way):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block = Block()
+    closed, alive = SendContext(suite, key(suite)), SendContext(suite, key(suite))
+    closed.close()
+    block.put(0, rtp(1))
+    block.put(1, rtp(1))
+    assert block.batch.protect([0, 1], [closed, alive], block.lengths) == [Status.CLOSED, 0]
+    assert block.lengths[0] == 0
+
+
+def test_contexts_of_both_backends_go_in_one_batch(way):
+    suite = CryptoSuite.AEAD_AES_256_GCM
+    block = Block()
+    senders = [SendContext(suite, key(suite), backend=backend) for backend in Backend]
+    receivers = [ReceiveContext(suite, key(suite), backend=backend) for backend in Backend]
+    for sequence in (1, 2):
+        for row in (0, 1):
+            block.put(row, rtp(sequence))
+        assert block.batch.protect([0, 1], senders, block.lengths) == [0, 0]
+        assert block.get(0) == block.get(1)
+        assert block.batch.unprotect([0, 1], receivers, block.lengths) == [0, 0]
+        assert block.get(0) == block.get(1) == rtp(sequence)
+
+
+def test_lengths_may_be_any_writable_buffer_of_32_bits(way):
+    suite = CryptoSuite.AEAD_AES_128_GCM
+    block, send = Block(), SendContext(suite, key(suite))
+    for sequence, lengths in enumerate((array.array("i", [0] * ROWS), block.lengths)):
+        block.put(0, rtp(sequence))
+        lengths[0] = 172
+        assert block.batch.protect([0], [send], lengths) == [0]
+        assert lengths[0] == 188
+
+
+@pytest.mark.parametrize("lengths", [b"\0" * 32, array.array("i", [0])])
+def test_lengths_that_cannot_serve_are_refused(lengths):
+    with pytest.raises(ValueError, match="writable items"):
+        Block().batch.protect([], [], lengths)
+
+
+def test_an_empty_batch_is_nothing(way):
+    block = Block()
+    assert block.batch.protect([], [], block.lengths) == []
+    assert block.batch.unprotect([], [], block.lengths) == []
+
+
+def test_a_block_that_is_not_aligned_is_refused():
+    data = np.zeros(64, np.uint8)
+    with pytest.raises(ValueError, match="multiples of 4"):
+        Batch(data.ctypes.data, 30, 2)
+    with pytest.raises(ValueError, match="multiples of 4"):
+        Batch(data.ctypes.data + 1, 32, 1)
+
+
+def test_a_result_that_outgrows_its_row_is_refused(monkeypatch):
+    block = Block()
+
+    class Growing:
+        handle = None
+        word = -1
+        refused: list[Status] = []  # noqa: RUF012
+
+        def process(self, packet: bytes) -> tuple[Status, bytes]:
+            return Status.OK, bytes(STRIDE + 1)
+
+        def count(self, status: Status) -> None:
+            self.refused.append(status)
+
+    block.put(0, rtp(1))
+    context = Growing()
+    assert block.batch.protect([0], [context], block.lengths) == [Status.TOO_LONG]
+    assert (block.lengths[0], context.refused) == (0, [Status.TOO_LONG])
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_key_that_is_too_short_never_reaches_libsrtp(suite, way):
+    with pytest.raises(ValueError, match="key"):
+        transform(suite, key(suite).reveal()[:-1], sending=True)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_contexts_of_one_suite_share_no_key(suite):
+    one = transform(suite, key(suite).reveal(), sending=True)
+    other = transform(suite, bytes(len(key(suite))), sending=True)
+    packet = rtp(1)
+    assert one.protect(packet)[1] != other.protect(packet)[1]
+    other.close()
+    assert other.protect(packet)[0] is Status.CLOSED
+    receive = transform(suite, key(suite).reveal(), sending=False)
+    assert receive.unprotect(one.protect(rtp(2))[1])[0] is Status.OK

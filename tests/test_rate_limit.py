@@ -1,0 +1,26 @@
+"""The token bucket."""
+
+from __future__ import annotations
+
+from softphone.rate_limit import TokenBucket
+
+
+def admitted(bucket, count, now):
+    return sum(bucket.admit(now=now) for _ in range(count))
+
+
+def test_a_burst_is_admitted_at_once_and_the_rate_in_the_long_run():
+    bucket = TokenBucket(rate=10, burst=5)
+    assert admitted(bucket, 100, 0.0) == 5
+    assert admitted(bucket, 100, 0.25) == 2
+    assert admitted(bucket, 100, 100.0) == 5
+
+
+def test_a_clock_that_goes_back_gives_nothing():
+    bucket = TokenBucket(rate=10, burst=1)
+    assert admitted(bucket, 2, 50.0) == 1
+    assert admitted(bucket, 2, 10.0) == 0
+
+
+def test_a_rate_of_zero_admits_everything():
+    assert admitted(TokenBucket(rate=0, burst=0), 1000, 0.0) == 1000

@@ -1,0 +1,39 @@
+"""What a CAPF session may be asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.trust.capf import CapfRequest, CapfState, CapfTimes, Operation
+
+
+def test_a_request_for_a_device_needs_nothing_else():
+    request = CapfRequest("CSFALICE")
+    assert (request.version, request.string, request.identity) == (3, None, None)
+    assert request.times == CapfTimes()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "CSF ALICE", "CSF\nALICE", "CSFÄ", "CSF\0"])
+def test_what_is_no_device_name_is_refused(name):
+    with pytest.raises(ConfigurationError, match="device name"):
+        CapfRequest(name)
+
+
+@pytest.mark.parametrize("string", [b"x" * 16, b"12 34", b"12\0", b"\xc3\xa4"])
+def test_what_cannot_be_an_authentication_string_is_refused_and_not_shown(string):
+    with pytest.raises(ConfigurationError, match="authentication string") as caught:
+        CapfRequest("CSFALICE", string=KeyMaterial(string))
+    assert "12 34" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", [1, 4])
+def test_only_versions_2_and_3_are_spoken(version):
+    with pytest.raises(ConfigurationError, match=f"version {version}"):
+        CapfRequest("CSFALICE", version=version)
+
+
+def test_states_and_operations_have_names_for_scripts():
+    assert [each.value for each in Operation] == ["none", "install", "fetch", "delete"]
+    assert len({each.value for each in CapfState}) == 10

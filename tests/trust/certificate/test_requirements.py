@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from softphone.trust.certificate import REQUIREMENTS
+
+
+def test_each_server_of_a_deployment_has_its_certificates():
+    found = {}
+    for each in REQUIREMENTS:
+        found.setdefault(each.server, set()).add(each.certificate)
+    assert found == {
+        "CUCM IM and Presence": {"tomcat", "cup-xmpp"},
+        "CUCM": {"tomcat", "CallManager"},
+        "Unity Connection": {"tomcat"},
+        "WebEx Meetings Server": {"tomcat"},
+        "VCS Expressway, Expressway-E": {"server"},
+    }
+    assert {each.service for each in REQUIREMENTS} == {"HTTPS", "XMPP", "SIP", "HTTPS, XMPP, SIP"}

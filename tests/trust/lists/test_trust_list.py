@@ -1,0 +1,229 @@
+"""CTL and ITL: every record of every vector, the lists made again, and what makes one malformed."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.trust.lists import (
+    Digest,
+    FileRefused,
+    HeaderFields,
+    ListKind,
+    RecordFields,
+    Refusal,
+    Role,
+    element,
+    new_trust_list,
+    parse_trust_list,
+    role_names,
+    sign,
+    verify_trust_list,
+)
+from tests.support.cisco import LISTS, TIMESTAMP, certificate, der, expected, signer, vector
+
+CONTENTS = {
+    "ITLFile-sha1.tlv": [
+        ("itlrecovery", 0), ("callmanager", 2), ("tftp", 3), ("capf", 4), ("tvs", 21),
+        ("appserver", 7),
+    ],
+    "ITLFile-sha512.tlv": [
+        ("itlrecovery", 0), ("callmanager", 2), ("tftp", 3), ("callmanager-ec", 3),
+        ("callmanager-ec", 1), ("capf", 4), ("tvs", 21),
+    ],
+    "CTLFile-sha1.tlv": [("sast", 0), ("callmanager", 2), ("tftp", 3), ("capf", 4)],
+    "CTLFile-sha512.tlv": [
+        ("sast", 0), ("itlrecovery", 0), ("callmanager", 2), ("tftp", 3), ("capf", 4),
+    ],
+    "CTLFile-sast4096.tlv": [("sast4096", 0), ("callmanager", 2), ("capf", 4)],
+    "ITLFile-rogue.tlv": [("rogue", 0), ("rogue", 2), ("rogue", 3)],
+}  # fmt: skip
+"""Whose certificate has which role, in the order of the records."""
+
+
+def read(name: str):
+    return parse_trust_list(vector(f"trust/{name}"))
+
+
+def signed(body: bytes, *, filename: str = "ITLFile.tlv", version=(1, 2)) -> bytes:
+    return sign(HeaderFields(version, filename, TIMESTAMP), body, signer("sast"))
+
+
+def refusal(data: bytes) -> Refusal:
+    with pytest.raises(FileRefused) as caught:
+        parse_trust_list(data)
+    return caught.value.refusal
+
+
+def record(*parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return element(1, (5 + len(body)).to_bytes(2, "big")) + body
+
+
+def test_every_list_has_its_contents():
+    assert sorted(CONTENTS) == LISTS
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_record_of_a_vector_is_as_expected(name):
+    found = read(name)
+    for told, one in zip(expected()[f"trust/{name}"]["records"], found.records, strict=True):
+        assert (one.offset, one.length) == (told["offset"], told["record_length"])
+        assert (one.subject, one.issuer) == (told["subject_name"], told["issuer_name"])
+        assert (one.role, one.serial.hex()) == (told["role"], told["serial_number"])
+        assert len(one.certificate) == told["certificate_length"]
+        assert hashlib.sha1(one.certificate).hexdigest() == told["certificate_sha1"]
+        assert hashlib.sha256(one.certificate).hexdigest() == told["certificate_sha256"]
+        assert one.readable
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_vector_is_consistent_and_names_its_signer(name):
+    key = expected()[f"trust/{name}"]["signer_key"].removesuffix(".pem")
+    assert verify_trust_list(read(name)) == der(key)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_vector_is_made_again_byte_for_byte(name):
+    found = read(name)
+    fields = [RecordFields(Role(role), certificate(f"keys/{key}")) for key, role in CONTENTS[name]]
+    key = expected()[f"trust/{name}"]["signer_key"].removeprefix("keys/").removesuffix(".pem")
+    made = new_trust_list(
+        found.kind,
+        fields,
+        signer(key),
+        timestamp=found.header.timestamp,
+        digest=found.header.digest,
+        signer_version=found.header.signer_version,
+    )
+    assert made == vector(f"trust/{name}")
+
+
+def test_a_ccm_tftp_certificate_has_both_roles_and_no_other():
+    found, callmanager = read("ITLFile-sha512.tlv"), der("keys/callmanager")
+    assert [role for role in Role if found.names(callmanager, role)] == [
+        Role.CCM, Role.CCM_TFTP, Role.TFTP,
+    ]  # fmt: skip
+    assert found.certificates(Role.CCM) == (callmanager, der("keys/callmanager-ec"))
+    assert not found.names(der("keys/tftp"), Role.CCM)
+
+
+def test_roles_have_names_for_people():
+    assert role_names([0, 2, 7, 21, 99]) == ("SAST", "CCM+TFTP", "APP-SERVER", "TVS", "99")
+
+
+def test_the_files_are_asked_for_by_the_device_s_name_first():
+    assert ListKind.CTL.names_for("CSFALICE") == ("CTLCSFALICE.tlv",)
+    assert ListKind.ITL.names_for("CSFALICE") == ("ITLCSFALICE.tlv", "ITLFile.tlv")
+
+
+def test_a_list_may_have_the_name_that_it_was_asked_for_by():
+    data = signed(b"", filename="ITLCSFALICE.tlv")
+    assert refusal(data) is Refusal.NAME_MISMATCH
+    assert parse_trust_list(data, requested="ITLCSFALICE.tlv").kind is ListKind.ITL
+
+
+def test_a_signed_configuration_is_no_list():
+    assert refusal(vector("config/sgn/CSFBOB.cnf.xml.sgn")) is Refusal.NAME_MISMATCH
+
+
+def test_records_of_unknown_roles_are_kept_and_give_nothing():
+    one = RecordFields(Role.SAST, certificate("keys/sast")).encode()
+    found = parse_trust_list(signed(one.replace(b"\x04\x00\x02\x00\x00", b"\x04\x00\x02\x00\x63")))
+    assert found.records[0].role == 99
+    assert not any(found.names(der("keys/sast"), role) for role in Role)
+
+
+def test_blank_records_give_no_trust_and_tell_that_protection_is_off():
+    blank = [RecordFields(role) for role in (Role.TFTP, Role.TVS)]
+    signing = RecordFields(Role.SAST, certificate("keys/sast"))
+    data = new_trust_list(ListKind.ITL, [signing, *blank], signer("sast"), timestamp=TIMESTAMP)
+    found = parse_trust_list(data)
+    assert not found.protects
+    assert found.certificates(Role.TFTP) == found.certificates(Role.TVS) == ()
+    assert not found.names(b"", Role.TFTP)
+    assert verify_trust_list(found) == der("keys/sast")
+    assert read("ITLFile-sha512.tlv").protects
+
+
+def hash_record(algorithm: int, value: bytes) -> bytes:
+    return record(element(4, b"\0\4"), element(11, value), element(12, bytes((algorithm,))))
+
+
+def test_a_hash_confirms_a_certificate_unless_it_is_sha_1():
+    one = der("keys/capf")
+    good = parse_trust_list(signed(hash_record(3, hashlib.sha512(one).digest())))
+    assert good.names(one, Role.CAPF)
+    assert not good.names(der("keys/tftp"), Role.CAPF)
+    assert good.certificates(Role.CAPF) == ()
+    weak = parse_trust_list(signed(hash_record(1, hashlib.sha1(one).digest())))
+    assert not weak.names(one, Role.CAPF)
+
+
+@pytest.mark.parametrize("tag", [6, 7, 8, 11])
+def test_a_copy_that_contradicts_the_certificate_is_refused(tag):
+    good = [element(4, b"\0\4"), element(9, der("keys/capf"))]
+    lie = [element(12, b"\3")] if tag == 11 else []
+    assert len(parse_trust_list(signed(record(*good))).records) == 1
+    assert refusal(signed(record(*good, element(tag, b"lie"), *lie))) is Refusal.MALFORMED
+
+
+def test_a_certificate_that_cannot_be_read_gives_no_trust():
+    junk = record(element(4, b"\0\4"), element(9, b"junk"))
+    found = parse_trust_list(signed(junk))
+    assert not found.names(b"junk", Role.CAPF)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x01\x00\x02\x00\x00",
+        b"\x01\x00\x02\x00\x05",
+        b"\x01\x00\x02\x00",
+        b"\x02\x00\x00",
+        b"\x01\x00\x02\xff\xff",
+        record(b"\x04\x00\x02\x00"),
+        record(element(4, b"\0")),
+        record(element(3, b"CN=a\0")),
+        record(element(4, b"\0\0"), element(4, b"\0\1")),
+    ],
+)
+def test_a_record_of_wrong_form_is_refused(body):
+    assert refusal(signed(body)) is Refusal.MALFORMED
+
+
+def test_too_many_records_are_refused():
+    assert refusal(signed(record(element(4, b"\0\0")) * 513)) is Refusal.TOO_LARGE
+    assert len(parse_trust_list(signed(record(element(4, b"\0\0")) * 512)).records) == 512
+
+
+def test_an_unknown_version_is_refused():
+    assert refusal(signed(b"", version=(3, 0))) is Refusal.MALFORMED
+
+
+def test_a_list_without_its_signer_is_refused():
+    data = new_trust_list(
+        ListKind.CTL,
+        [RecordFields(Role.CCM, certificate("keys/sast"))],
+        signer("sast"),
+        timestamp=TIMESTAMP,
+    )
+    with pytest.raises(FileRefused) as caught:
+        verify_trust_list(parse_trust_list(data))
+    assert caught.value.refusal is Refusal.SIGNER_UNKNOWN
+
+
+def test_a_node_s_name_is_written_and_read():
+    fields = [RecordFields(Role.SAST, certificate("keys/sast"), dns_name="cucm.example.test")]
+    data = new_trust_list(
+        ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP, digest=Digest.SHA_256
+    )
+    assert parse_trust_list(data).records[0].dns_name == "cucm.example.test"
+
+
+def test_what_does_not_fit_is_refused_when_it_is_written():
+    fields = [RecordFields(Role.CCM, None, dns_name="a" * 70_000)]
+    with pytest.raises(ConfigurationError):
+        new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
+from softphone.lab import Authority, Validity
+from softphone.security import Relaxation, RevocationMode
+from softphone.trust import (
+    FetchKind,
+    GateRules,
+    Role,
+    Service,
+    TrustLists,
+    TvsAnswer,
+    der_of,
+    examine,
+    fingerprint_of,
+    parse_trust_list,
+)
+from softphone.trust.certificate import strict_violations
+from softphone.trust.lists import read_certificate
+from tests.support.certificates import HOST, alice, authority, foreign, server
+from tests.support.cisco import certificate, der, vector
+
+NOW = datetime.now(UTC)
+SMALL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+OFF = RevocationMode.OFF
+
+
+def chain_of(issued, *above):
+    return [der_of(each) for each in (issued.certificate, *above)]
+
+
+def rules(*anchors, **more):
+    return GateRules(anchors=frozenset(der_of(each) for each in anchors), revocation=OFF, **more)
+
+
+CHAIN = chain_of(server(), authority().certificate)
+RULES = rules(authority().certificate)
+
+
+def judged(chain, reference=HOST, gate=RULES, wall=NOW):
+    examination = examine(chain, Service.SIP, reference, wall=wall, rules=gate)
+    return examination.conclude({}, wall=wall)
+
+
+def test_a_sound_chain_gets_its_verdict():
+    verdict = judged(CHAIN)
+    assert (verdict.kind, verdict.relaxations) == ("chain", ())
+    identity = verdict.identity(protocol="TLSv1.3", cipher="X")
+    assert identity.fingerprint == fingerprint_of(server().certificate)
+    assert identity.verdict == "chain"
+
+
+def test_without_a_reference_the_names_are_told_and_not_compared():
+    verdict = judged(chain_of(alice(), authority().certificate), None)
+    assert verdict.identity(protocol="", cipher="").names[0] == "uri:sip:alice@example.test"
+
+
+def test_another_name_is_refused():
+    with pytest.raises(IdentityMismatch):
+        judged(CHAIN, "other.example.test")
+
+
+def test_dates_are_judged_by_the_time_of_day_given():
+    with pytest.raises(CertificateExpired):
+        judged(CHAIN, wall=NOW + timedelta(days=40))
+
+
+def test_no_certificate_is_nobody():
+    with pytest.raises(CertificateUntrusted, match="no certificate"):
+        judged([])
+
+
+def test_what_cannot_be_read_is_nobody():
+    with pytest.raises(CertificateUntrusted, match="cannot be read"):
+        judged([b"rubbish", *CHAIN])
+
+
+def test_a_lax_path_is_accepted_under_our_own_anchor_and_said():
+    lax = Authority("lax", wall=NOW, key_identifiers=False)
+    chain = chain_of(lax.server(HOST), lax.certificate)
+    verdict = judged(chain, gate=rules(lax.certificate))
+    assert any("authority key identifier" in each for each in verdict.relaxations)
+    with pytest.raises(CertificateUntrusted, match="departs from RFC 5280"):
+        judged(chain, gate=rules())
+
+
+def test_a_strict_path_is_accepted_under_a_system_anchor():
+    assert judged(CHAIN, gate=rules()).kind == "chain"
+
+
+def test_a_pin_takes_the_place_of_the_name_check_and_says_so():
+    pinned = foreign().server("whatever.test")
+    chain = chain_of(pinned)
+    verdict = judged(chain, gate=rules(pins=frozenset(chain)))
+    assert verdict.kind == "pin"
+    assert "whatever.test" in verdict.relaxations[0]
+
+
+def test_a_pin_whose_name_is_right_needs_no_reservation():
+    chain = chain_of(foreign().server(HOST))
+    assert judged(chain, gate=rules(pins=frozenset(chain))).relaxations == ()
+
+
+def test_the_pin_of_one_certificate_says_nothing_of_another():
+    pinned = chain_of(authority().server("whatever.test"))
+    other = chain_of(authority().server("whatever.test"), authority().certificate)
+    with pytest.raises(IdentityMismatch):
+        judged(other, gate=rules(authority().certificate, pins=frozenset(pinned)))
+
+
+def test_the_only_pin_refuses_everybody_else():
+    only = fingerprint_of(server().certificate)
+    assert judged(CHAIN, gate=rules(authority().certificate, only=only)).kind == "pin"
+    other = chain_of(authority().server(HOST), authority().certificate)
+    with pytest.raises(CertificateUntrusted, match="not the pinned one"):
+        judged(other, gate=rules(authority().certificate, only=only))
+
+
+def test_an_expired_pin_fails():
+    chain = chain_of(foreign().server(HOST, validity=Validity.expired()))
+    with pytest.raises(CertificateExpired):
+        judged(chain, gate=rules(pins=frozenset(chain)))
+
+
+def test_what_a_setting_lets_pass_is_named_in_the_verdict_and_to_the_flow():
+    chain = chain_of(authority().server(HOST, key=SMALL_KEY), authority().certificate)
+    with pytest.raises(CertificateUntrusted, match="RSA key of 1024 bits"):
+        judged(chain)
+    lax = rules(authority().certificate, allow=frozenset({Relaxation.RSA_1024}))
+    verdict = judged(chain, gate=lax)
+    assert "allowed by rsa-1024" in verdict.relaxations[0]
+    assert verdict.identity(protocol="", cipher="").relaxations == verdict.relaxations
+
+
+def test_a_verdict_stands_as_long_as_its_certificates():
+    assert judged(CHAIN).until == server().certificate.not_valid_after_utc
+
+
+def test_a_verdict_stands_as_long_as_the_answer_it_rests_on_and_not_on_silence():
+    declared = Authority("declaring CA", wall=NOW, crl_url="http://pki.example.test/crl")
+    chain = chain_of(declared.server(HOST), declared.certificate)
+    gate = GateRules(anchors=frozenset(chain[1:]))
+    examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+    (wanted,) = examination.wanted
+    answered = examination.conclude({wanted: declared.revocation_list()}, wall=NOW)
+    assert answered.until - NOW < timedelta(hours=25)
+    assert examination.conclude({}, wall=NOW).until is None
+
+
+def cluster_rules(*anchors, **more):
+    lists = TrustLists(
+        parse_trust_list(vector("trust/CTLFile-sha512.tlv")),
+        parse_trust_list(vector("trust/ITLFile-sha512.tlv")),
+    )
+    return rules(*anchors, lists=lists, **more)
+
+
+SEEN = certificate("keys/callmanager").not_valid_before_utc + timedelta(days=1)
+
+
+def listed(name, service=Service.SIP, wall=SEEN, **more):
+    examination = examine(
+        [der(f"keys/{name}")], service, "any.host", wall=wall, rules=cluster_rules(**more)
+    )
+    return examination.conclude({}, wall=wall)
+
+
+def test_a_listed_certificate_is_accepted_for_itself_whatever_it_names():
+    verdict = listed("callmanager")
+    assert (verdict.kind, verdict.revocation, verdict.relaxations) == (
+        "trust-list",
+        "unchecked",
+        (),
+    )
+    assert verdict.identity(protocol="TLSv1.2", cipher="x").verdict == "trust-list"
+
+
+def test_a_listed_certificate_of_another_role_is_refused_even_under_our_own_anchor():
+    capf = certificate("keys/capf")
+    with pytest.raises(CertificateUntrusted, match="as CAPF, and not as a call server"):
+        examine([der("keys/capf")], Service.SIP, None, wall=SEEN, rules=cluster_rules(capf))
+
+
+def test_a_pin_for_the_place_goes_before_the_lists():
+    assert listed("capf", pins=frozenset({der("keys/capf")})).kind == "pin"
+
+
+def test_a_listed_certificate_that_has_expired_is_accepted_and_said_or_refused_as_set():
+    late = certificate("keys/callmanager").not_valid_after_utc + timedelta(days=1)
+    verdict = listed("callmanager", wall=late)
+    assert "accepted by the trust list although" in verdict.relaxations[0]
+    assert "expired on" in verdict.relaxations[0]
+    with pytest.raises(CertificateExpired):
+        listed("callmanager", wall=late, listed_may_expire=False)
+    early = certificate("keys/callmanager").not_valid_before_utc - timedelta(days=1)
+    with pytest.raises(CertificateExpired, match="not valid before"):
+        listed("callmanager", wall=early)
+
+
+def test_beside_the_lists_our_own_anchors_count_as_ever():
+    verdict = judged(CHAIN, gate=cluster_rules(authority().certificate))
+    assert verdict.kind == "chain"
+    with pytest.raises(IdentityMismatch):
+        judged(CHAIN, "other.test", gate=cluster_rules(authority().certificate))
+
+
+def test_a_listed_authority_vouches_for_itself_and_not_for_what_it_issued():
+    # CAPF's certificate is an authority that is in the lists: what it issued is no call server.
+    chain = [der("device/lsc-csf"), der("keys/capf")]
+    with pytest.raises(CertificateUntrusted, match="in no trust list"):
+        examine(chain, Service.SIP, None, wall=SEEN, rules=cluster_rules())
+
+
+def asked(answer, wall=NOW, service=Service.SIP, **more):
+    leaf = der_of(server().certificate)
+    examination = examine(
+        [leaf], service, "any.host", wall=wall, rules=cluster_rules(tvs=True, **more)
+    )
+    (question,) = examination.wanted
+    assert (question.kind, question.request) == (FetchKind.TVS, leaf)
+    answers = {} if answer is None else {question: answer.message(1).encode()}
+    return examination.conclude(answers, wall=wall)
+
+
+def test_about_an_unknown_certificate_tvs_is_asked_and_its_yes_is_kept_as_long_as_it_says():
+    verdict = asked(TvsAnswer(True, (Role.CCM,), 120))
+    assert (verdict.kind, verdict.until) == ("tvs", NOW + timedelta(seconds=120))
+    assert asked(TvsAnswer(True, (Role.CCM,), 0)).until == NOW
+
+
+@pytest.mark.parametrize("answer", [TvsAnswer(False), TvsAnswer(True, (Role.TFTP,), 120), None])
+def test_a_no_another_role_or_silence_is_a_refusal(answer):
+    with pytest.raises(CertificateUntrusted):
+        asked(answer)
+
+
+def test_certificates_that_a_vouched_one_brings_along_do_not_make_it_a_chain():
+    leaf, junk = der_of(server().certificate), der_of(authority().certificate)
+    for chain in ([leaf], [leaf, junk]):
+        gate = cluster_rules(tvs=True, vouched=frozenset({leaf}))
+        examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+        assert (examination.kind, len(examination.wanted)) == ("tvs", 1)
+        with pytest.raises(CertificateUntrusted):
+            examination.conclude({}, wall=NOW)
+
+
+def test_tvs_makes_no_expired_certificate_good():
+    with pytest.raises(CertificateExpired):
+        asked(TvsAnswer(True, (Role.CCM,), 120), wall=NOW + timedelta(days=40))
+
+
+def test_only_the_lists_vouch_for_a_tvs_whatever_signed_it():
+    with pytest.raises(CertificateUntrusted, match="only the lists vouch"):
+        examine(
+            CHAIN,
+            Service.TVS,
+            HOST,
+            wall=NOW,
+            rules=cluster_rules(authority().certificate, tvs=True),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "issuer"),
+    [("lsc-csf", "capf"), ("lsc-rsa-new", "capf"), ("lsc-ec", "capf"), ("mic", "mfgca")],
+)
+def test_a_devices_certificate_passes_under_its_issuer_and_departures_are_named(name, issuer):
+    anchor = certificate(f"keys/{issuer}")
+    chain = [der(f"device/{name}"), der(f"keys/{issuer}")]
+    wall = max(certificate(f"device/{name}").not_valid_before_utc, anchor.not_valid_before_utc)
+    verdict = judged(chain, None, gate=rules(anchor), wall=wall)
+    assert verdict.kind == "chain"
+    assert (verdict.relaxations == ()) == (strict_violations([*map(read_certificate, chain)]) == ())
+    late = certificate(f"device/{name}").not_valid_after_utc + timedelta(days=1)
+    with pytest.raises(CertificateExpired):
+        judged(chain, None, gate=rules(anchor), wall=late)

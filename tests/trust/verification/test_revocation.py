@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtensionOID
+
+from softphone.errors import CertificateRevoked, CertificateUntrusted
+from softphone.lab import Authority, Validity
+from softphone.security import Relaxation, RevocationMode
+from softphone.trust import Fetch, FetchFailed, FetchKind, GateRules, Service, der_of, examine
+from softphone.trust.verification import next_update
+from softphone.trust.verification.revocation import judge, wanted_for
+from tests.support.certificates import authority, server
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+OFF, SOFT, HARD = RevocationMode
+CRL_URL, OCSP_URL = "http://pki.example.test/ca.crl", "http://ocsp.example.test/"
+FAILED = FetchFailed("unreachable")
+
+
+class Case:
+    """One authority, one certificate, its path, and what it wants."""
+
+    def __init__(self, *, crl=True, responder=True):
+        self.authority = Authority(
+            "revocation CA",
+            wall=NOW,
+            crl_url=CRL_URL if crl else None,
+            ocsp_url=OCSP_URL if responder else None,
+        )
+        self.issued = self.authority.server("pbx.test")
+        self.path = (self.issued.certificate, self.authority.certificate)
+        self.wanted = wanted_for(self.path)
+
+    def answers(self, **more):
+        given = {
+            FetchKind.CRL: self.authority.revocation_list(**more),
+            FetchKind.OCSP: self.authority.status_of(self.issued, **more),
+        }
+        return {fetch: given[fetch.kind] for fetch in self.wanted}
+
+    def judge(self, answers, mode=SOFT, wall=NOW, **more):
+        return judge(self.path, answers, mode=mode, wall=wall, **more).word
+
+
+KINDS = [{"responder": False}, {"crl": False}, {}]
+IDS = ["crl", "ocsp", "both"]
+
+
+def test_a_path_wants_what_it_declares():
+    crl, responder = Case(responder=False).wanted, Case(crl=False).wanted
+    assert crl == (Fetch(FetchKind.CRL, CRL_URL),)
+    assert [each.url for each in responder] == [OCSP_URL]
+    request = ocsp.load_der_ocsp_request(responder[0].request)
+    assert request.hash_algorithm.name == "sha1"
+    assert {each.kind for each in Case().wanted} == {FetchKind.CRL, FetchKind.OCSP}
+
+
+def test_only_http_is_wanted():
+    for url in ("https://x.test/a", "ldap://x.test/a", "file:///etc/passwd", "http:///a"):
+        made = Authority(crl_url=url, ocsp_url=url)
+        assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+
+
+def test_no_more_than_eight_things_are_wanted():
+    path, above = [], None
+    for index in range(12):
+        above = Authority(f"CA {index}", parent=above, crl_url=f"http://x.test/{index}")
+        path.insert(0, above.server(f"h{index}.test").certificate)
+    assert len(wanted_for(path)) == 8
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("mode", [SOFT, HARD])
+def test_a_good_certificate_is_good(kind, mode):
+    case = Case(**kind)
+    assert case.judge(case.answers(), mode) == "good"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("mode", [SOFT, HARD])
+def test_a_revoked_certificate_is_refused(kind, mode):
+    case = Case(**kind)
+    case.authority.revoke(case.issued)
+    with pytest.raises(CertificateRevoked, match=r"CN=pbx\.test"):
+        case.judge(case.answers(), mode)
+
+
+def test_a_revoked_intermediate_is_refused():
+    root = Authority("root", wall=NOW, crl_url=CRL_URL)
+    middle = Authority("middle", wall=NOW, parent=root)
+    path = (middle.server("pbx.test").certificate, middle.certificate, root.certificate)
+    root.revoke_certificate(middle.certificate)
+    answers = {fetch: root.revocation_list() for fetch in wanted_for(path)}
+    with pytest.raises(CertificateRevoked):
+        judge(path, answers, mode=SOFT, wall=NOW)
+
+
+@pytest.mark.parametrize("mode", [SOFT, HARD])
+def test_nothing_declared_is_accepted(mode):
+    path = (server().certificate, authority().certificate)
+    assert judge(path, {}, mode=mode, wall=NOW).word == "undeclared"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_nobody_reachable_is_accepted_softly_and_refused_hard(kind):
+    case = Case(**kind)
+    failed = dict.fromkeys(case.wanted, FAILED)
+    assert case.judge(failed) == "unreachable"
+    assert case.judge({}) == "unreachable"
+    with pytest.raises(CertificateUntrusted, match="cannot be determined: nobody answers"):
+        case.judge(failed, HARD)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("mode", [SOFT, HARD])
+def test_an_answer_out_of_date_is_refused(kind, mode):
+    case = Case(**kind)
+    with pytest.raises(CertificateUntrusted):
+        case.judge(case.answers(), mode, NOW + timedelta(days=5))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_forged_answer_is_refused(kind):
+    case, forger = Case(**kind), Case(**kind)
+    with pytest.raises(CertificateUntrusted):
+        case.judge(dict(zip(case.wanted, forger.answers().values(), strict=True)))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_an_answer_about_somebody_else_is_refused(kind):
+    case = Case(**kind)
+    other = case.authority.server("other.test")
+    answers = case.answers()
+    for fetch in case.wanted:
+        answers[fetch] = (
+            case.authority.status_of(other)
+            if fetch.kind is FetchKind.OCSP
+            else Authority("another CA").revocation_list()
+        )
+    with pytest.raises(CertificateUntrusted):
+        case.judge(answers)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("rubbish", [b"", b"<html>captive portal</html>", b"0\x82\xff\xff"])
+def test_an_answer_that_cannot_be_read_is_refused(kind, rubbish):
+    case = Case(**kind)
+    with pytest.raises(CertificateUntrusted):
+        case.judge(dict.fromkeys(case.wanted, rubbish))
+
+
+def test_a_responder_s_excuse_is_no_answer():
+    case = Case(crl=False)
+    excuse = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
+    answers = dict.fromkeys(case.wanted, excuse.public_bytes(Encoding.DER))
+    assert case.judge(answers) == "unreachable"
+    with pytest.raises(CertificateUntrusted):
+        case.judge(answers, HARD)
+
+
+def test_the_other_source_is_enough_when_one_fails():
+    case = Case()
+    answers = case.answers()
+    for fetch in case.wanted:
+        assert case.judge({**answers, fetch: FAILED}) == "good"
+
+
+def test_off_means_that_nothing_is_asked_or_judged():
+    case = Case()
+    case.authority.revoke(case.issued)
+    assert case.judge(case.answers(), OFF) == "unchecked"
+    chain = [der_of(each) for each in case.path]
+    rules = GateRules(anchors=frozenset(chain), revocation=OFF)
+    examination = examine(chain, Service.SIP, "pbx.test", wall=NOW, rules=rules)
+    assert examination.wanted == ()
+
+
+def test_the_gate_asks_for_what_a_sound_path_wants_and_concludes(caplog):
+    caplog.set_level("INFO", "softphone.trust")
+    case = Case()
+    chain = [der_of(each) for each in case.path]
+    rules = GateRules(anchors=frozenset(chain))
+    examination = examine(chain, Service.SIP, "pbx.test", wall=NOW, rules=rules)
+    assert examination.wanted == case.wanted
+    assert examination.conclude(case.answers(), wall=NOW).revocation == "good"
+    failed = dict.fromkeys(case.wanted, FAILED)
+    assert examination.conclude(failed, wall=NOW).revocation == "unreachable"
+    assert "unreachable" in caplog.text
+
+
+def test_an_answer_may_be_kept_until_its_next_update():
+    case = Case()
+    for fetch, data in case.answers().items():
+        kept = next_update(fetch, data)
+        assert timedelta(hours=23) < kept - NOW < timedelta(hours=25)
+        assert next_update(fetch, b"rubbish") is None
+
+
+def test_a_server_s_validity_does_not_hide_its_revocation():
+    case = Case(responder=False)
+    long = case.authority.server("pbx.test", validity=Validity(ends=timedelta(days=300)))
+    case.authority.revoke(long)
+    path = (long.certificate, case.authority.certificate)
+    with pytest.raises(CertificateRevoked):
+        judge(path, case.answers(), mode=SOFT, wall=NOW)
+
+
+@pytest.mark.parametrize(
+    "oid", [ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.AUTHORITY_INFORMATION_ACCESS]
+)
+def test_a_declaration_that_cannot_be_read_wants_nothing(oid):
+    case = Case()
+    key = ed25519.Ed25519PrivateKey.generate()
+    odd = (
+        x509.CertificateBuilder()
+        .subject_name(case.issued.certificate.subject)
+        .issuer_name(case.authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.UnrecognizedExtension(oid, b"\x04\x01x"), critical=False)
+        .sign(key, None)
+    )
+    assert wanted_for((odd, case.authority.certificate)) == ()
+
+
+def test_a_url_that_is_none_is_not_wanted():
+    made = Authority(crl_url="http://[::1/ca.crl")
+    assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+
+
+INVALID = frozenset({Relaxation.INVALID_REVOCATION})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_wrong_answer_counts_as_none_where_a_setting_says_so_and_is_named(kind):
+    case, forger = Case(**kind), Case(**kind)
+    forged = dict(zip(case.wanted, forger.answers().values(), strict=True))
+    judgment = judge(case.path, forged, mode=SOFT, wall=NOW, allow=INVALID)
+    assert judgment.word == "invalid"
+    assert "allowed by invalid-revocation" in judgment.relaxations[0]
+    with pytest.raises(CertificateUntrusted, match="nobody answers"):
+        case.judge(forged, HARD, allow=INVALID)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_that_setting_does_not_forgive_a_revocation(kind):
+    case = Case(**kind)
+    case.authority.revoke(case.issued)
+    with pytest.raises(CertificateRevoked):
+        case.judge(case.answers(), allow=INVALID)
+
+
+def test_what_a_certificate_declares_takes_no_room_from_the_question_of_its_issuer():
+    root = Authority("root", wall=NOW, crl_url=CRL_URL)
+    middle = Authority("middle", wall=NOW, parent=root)
+    leaf = with_extension(
+        middle.server("pbx.test").certificate,
+        x509.CRLDistributionPoints(
+            [
+                x509.DistributionPoint(
+                    [x509.UniformResourceIdentifier(f"http://x.test/{n}")], *[None] * 3
+                )
+                for n in range(20)
+            ]
+        ),
+        middle,
+    )
+    wanted = wanted_for((leaf, middle.certificate, root.certificate))
+    assert wanted[0].url == CRL_URL
+    assert len(wanted) == 5
+
+
+def with_extension(certificate, extension, issuer):
+    """The same certificate with one more extension, signed anew."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(certificate.subject)
+        .issuer_name(certificate.issuer)
+        .public_key(certificate.public_key())
+        .serial_number(certificate.serial_number)
+        .not_valid_before(certificate.not_valid_before_utc)
+        .not_valid_after(certificate.not_valid_after_utc)
+        .add_extension(extension, critical=False)
+    )
+    return builder.sign(issuer._key, hashes.SHA256())

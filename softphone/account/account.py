@@ -16,12 +16,12 @@ from weakref import ReferenceType, ref
 
 from softphone.account.components import Furniture, Workshop
 from softphone.account.dependencies import AccountSetup
-from softphone.account.inbox import (
+from softphone.account.oauth_token import token_keeper
+from softphone.account.out_of_dialog import (
     refuse_invite,
     refuse_stranger,
     refuse_subscription,
 )
-from softphone.account.oauth_token import token_keeper
 from softphone.account.referral import follow_referral
 from softphone.account.registration_failure import registration_failure
 from softphone.account.registration_migration import Mover

@@ -1,26 +1,128 @@
-"""The desk: what comes in outside of calls is answered here, as the persona has it.
+"""Answers requests outside dialogs, by the persona's rules.
 
-NOTIFY and REFER from elsewhere than the registered connection change nothing where the persona
-has one connection for everything; a REFER outside of calls is never a transfer.
+Messages (RFC 3428) and message-summary notifications (RFC 3842) become events; what is not known is
+answered, never ignored.  NOTIFY and REFER from elsewhere than the registered connection change
+nothing where the persona has one connection for everything; a REFER outside of calls is never a
+transfer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.account.inbox import answer_request, refuse_subscription
 from softphone.account.server_agreements import Standing
 from softphone.account.signaling import AccountMachine
 from softphone.config.account import AccountConfig
 from softphone.errors import LocalProtocolError
-from softphone.events import AccountEvent
+from softphone.events import AccountEvent, MessageReceived, MessageWaiting
 from softphone.personas import Reply, StandardPersona
-from softphone.sip import ReferReceived, RequestReceived, ServerExchange, ServerSubscription
+from softphone.sip import (
+    Endpoint,
+    InviteReceived,
+    InviteUsage,
+    ReferReceived,
+    Request,
+    RequestReceived,
+    ServerExchange,
+    ServerSubscription,
+)
 
-__all__ = ["Desk"]
+__all__ = [
+    "Desk",
+    "answer_request",
+    "message_summary",
+    "refuse_invite",
+    "refuse_stranger",
+    "refuse_subscription",
+]
+
+_WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
+_VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
+
+
+def answer_request(
+    endpoint: Endpoint,
+    change: Callable[[], AbstractContextManager[float]],
+    event: RequestReceived[ServerExchange],
+    tell: Callable[[AccountEvent], None],
+) -> None:
+    """Answer one request, and tell what it brought."""
+    request = event.request
+    status, news = _read(request)
+    if news is not None:
+        tell(news)
+    headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
+    _give(change, lambda now: endpoint.respond(event.exchange, status, now=now, headers=headers))
+
+
+def refuse_subscription(
+    change: Callable[[], AbstractContextManager[float]],
+    subscription: ServerSubscription,
+    status: int,
+) -> None:
+    """Refuse a SUBSCRIBE or REFER that belongs to no call of ours."""
+    _give(change, lambda now: subscription.reject(status, now=now))
+
+
+def refuse_invite(
+    change: Callable[[], AbstractContextManager[float]], usage: InviteUsage, status: int
+) -> None:
+    """Refuse a call before anything is made of it."""
+    _give(change, lambda now: usage.reject(status, now=now))
+
+
+def refuse_stranger(
+    endpoint: Endpoint,
+    change: Callable[[], AbstractContextManager[float]],
+    event: InviteReceived[InviteUsage] | RequestReceived[ServerExchange],
+) -> None:
+    """Refuse a request that comes past our server: it proves nothing about its sender."""
+    reason = "Only by way of our server"
+    if isinstance(event, InviteReceived):
+        usage = event.usage
+        _give(change, lambda now: usage.reject(403, now=now, reason=reason))
+    else:
+        exchange = event.exchange
+        _give(change, lambda now: endpoint.respond(exchange, 403, now=now, reason=reason))
+
+
+def _give(
+    change: Callable[[], AbstractContextManager[float]], command: Callable[[float], object]
+) -> None:
+    try:
+        with change() as now:
+            command(now)
+    except LocalProtocolError:
+        # It was canceled, or its connection ended, in the same drain: nobody waits any more.
+        return
+
+
+def _read(request: Request) -> tuple[int, AccountEvent | None]:
+    if request.method == "MESSAGE":
+        sender = str(request.from_.uri)
+        return 200, MessageReceived(sender, str(request.content_type or "text/plain"), request.body)
+    if request.method == "NOTIFY":
+        package = (request.headers.get("Event") or "").partition(";")[0].strip().lower()
+        if package != "message-summary":
+            return 489, None
+        return 200, message_summary(request.body)
+    if request.method == "OPTIONS":
+        return 200, None
+    return 405, None
+
+
+def message_summary(body: bytes) -> MessageWaiting | None:
+    """Read an application/simple-message-summary body; None when it says nothing."""
+    waiting = _WAITING.search(body[:4096])
+    if waiting is None:
+        return None
+    voice = _VOICE.search(body[:4096])
+    new, old = (int(voice[1]), int(voice[2])) if voice else (0, 0)
+    return MessageWaiting(waiting[1].lower() == b"yes", new, old)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

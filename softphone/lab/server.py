@@ -25,7 +25,6 @@ from softphone.lab.calls import CallControl, LabContext
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
 from softphone.lab.folder_lock import claimed
-from softphone.lab.node_list import NodeList
 from softphone.lab.prosody import LabChat
 from softphone.lab.registrar import (
     REALM,
@@ -69,7 +68,37 @@ from softphone.trust import (
 )
 from softphone.trust.fips import random_bytes
 
-__all__ = ["LabServer"]
+__all__ = ["LabServer", "NodeList"]
+
+
+class NodeList:
+    """`addresses` are the nodes', in the order of their priority."""
+
+    def __init__(self, driver: Driver[SipEvent], tls: TlsSettings, host: str) -> None:
+        self._driver = driver
+        self._tls = tls
+        self._host = host
+        self.addresses: list[Address] = []
+
+    async def add(self, port: int) -> Address:
+        """Start one more.  Raises TransportError when the port is taken."""
+        address = await self._driver.listen(Transport.TLS, self._host, port, tls=self._tls)
+        self.addresses.append(address)
+        return address
+
+    async def stop(self, index: int) -> None:
+        """End a node: nobody gets in, and who was connected is cut."""
+        address = self.addresses[index]
+        await self._driver.stop_listening(address)
+        for flow in self._driver.flows:
+            if flow.local == address:
+                self._driver.close_flow(flow, TransportError("the node has ended"))
+
+    async def start(self, index: int) -> None:
+        """Start a node that was stopped."""
+        host, port = self.addresses[index]
+        await self._driver.listen(Transport.TLS, host, port, tls=self._tls)
+
 
 logger = logging.getLogger("softphone.lab")
 

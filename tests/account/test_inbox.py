@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softphone.account.inbox import (
+from softphone.account.out_of_dialog import (
     answer_request,
     message_summary,
     refuse_invite,

@@ -14,8 +14,7 @@ from softphone.sip.message import (
     find_part,
     parse_datagram,
 )
-from softphone.sip.message.field_access import FieldAccess
-from softphone.sip.message.lazy import Lazy
+from softphone.sip.message.header_access import FieldAccess, Lazy
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}

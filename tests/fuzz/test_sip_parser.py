@@ -14,7 +14,7 @@ from softphone.sip.message import (
     StreamFramer,
     parse_datagram,
 )
-from softphone.sip.message.rejection import answer
+from softphone.sip.message.parser import answer
 from tests.fuzz.mutation import mutated, prefixes, replaced
 from tests.fuzz.sip_target import ACCESSORS, CORPUS, NAMED, check_datagram, check_stream
 

@@ -21,16 +21,16 @@ from softphone.personas import standard as standard_phone
 from softphone.security import KeyMaterial, SecurityPolicy
 from softphone.sip import Body, Invitation, NameAddr, SipUri
 from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
-from softphone.sip.dialog.invitation import ReferRequest
+from softphone.sip.dialog.initial_request import ReferRequest
 from softphone.sip.event_packages.cisco_remotecc import remote_request
 from softphone.sip.event_packages.cisco_service_control import (
     ServiceAction,
     ServiceControl,
     service_control_body,
 )
+from softphone.sip.message.body import format_multipart
 from softphone.sip.message.headers import Field
 from softphone.sip.message.message import Request
-from softphone.sip.message.multipart import format_multipart
 from tests.golden.legs import MediaProbe
 from tests.golden.transcript import Transcript, Watch, record
 from tests.golden.virtual import HERE, THERE, Network, granted, run_virtually

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softphone.sans_io import Transport
-from softphone.sip.dialog.invitation import ReferRequest, SubscribeRequest
+from softphone.sip.dialog.initial_request import ReferRequest, SubscribeRequest
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.events import (
     InDialogRequestReceived,

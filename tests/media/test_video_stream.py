@@ -228,11 +228,11 @@ async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     port = port_of()
     local = port.allocate()
     stream = port.stream(local.handle)
-    monkeypatch.setattr("softphone.trust.fips.mode.provider.in_force", lambda: True)
+    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: True)
     with pytest.raises(FipsForbidden, match="screens are not shared"):
         stream.play(Screen())
     stream.play(PatternSource())
-    monkeypatch.setattr("softphone.trust.fips.mode.provider.in_force", lambda: False)
+    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: False)
     stream.play(Screen())
     port.close(local.handle)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.account.inbox import answer_request
+from softphone.account.out_of_dialog import answer_request
 from softphone.sans_io import Flow, Side, Transport
 from softphone.sip import Endpoint, InviteReceived, RequestReceived
 from softphone.sip.message import (

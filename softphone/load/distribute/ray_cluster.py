@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import Any
 
 from softphone.errors import ConfigurationError
-from softphone.load.distribute.wire import LINE, write_line
 from softphone.load.distribute.worker import work
+from softphone.load.distribute.worker_channel import LINE, write_line
 
 __all__ = ["RayLine", "Share", "ray_cluster"]
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.load.distribute.wire import LINE, read_line, write_line
+from softphone.load.distribute.worker_channel import LINE, read_line, write_line
 from softphone.load.measure import Second
 from softphone.load.plan import LoadPlan
 from softphone.load.run import Runner, settled_memory

@@ -1,16 +1,36 @@
-"""The line between a crew and one of its workers, and the one to a local process."""
+"""The channel between a pool and one of its workers, and the one to a local process.
+
+One JSON object a line, by pipes.  To a worker: the plan, then `go` or `stop`.  From it: `progress`,
+`ready`, `begun`, `second`, `done`, or `failed`.  No secret is on this wire.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from softphone.load.distribute.wire import LINE
+__all__ = ["LINE", "LocalLine", "WorkerLine", "read_line", "write_line"]
 
-__all__ = ["LocalLine", "WorkerLine"]
+LINE = 64 * 1024 * 1024
+"""The longest line: a plan of a hundred thousand users."""
+
+
+def write_line(kind: str, value: Any = None) -> bytes:
+    """One line."""
+    return json.dumps({kind: value}, separators=(",", ":")).encode() + b"\n"
+
+
+def read_line(line: bytes) -> tuple[str, Any]:
+    """Its kind and its value.  Raises ValueError for anything else."""
+    found = json.loads(line)
+    if not isinstance(found, dict) or len(found) != 1:
+        raise ValueError("a line of the crew has one key")
+    return next(iter(found.items()))
+
 
 COMMAND = (sys.executable, "-m", "softphone.load.distribute.worker")
 

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.load.distribute.wire import read_line, write_line
-from softphone.load.distribute.worker_channel import LocalLine, WorkerLine
+from softphone.load.distribute.worker_channel import LocalLine, WorkerLine, read_line, write_line
 from softphone.load.measure.tally import Second
 from softphone.load.plan import LoadPlan
 from softphone.load.result import Result

@@ -7,13 +7,13 @@ from softphone.media.bank.batch import FrameBatch, PacketBatch
 from softphone.media.bank.codec_lookup import AnyCodec, find_codec, forgets, geometry, remembers
 from softphone.media.bank.source_feed import Feed, collect, read
 from softphone.media.bank.stateful_decoder import Voice
-from softphone.media.bank.stream import Stream
 from softphone.media.bank.stream_bank import (
     FEW,
     FRAME,
     FRAME_MS,
     LATENESS_BOUNDS_MS,
     NO_TYPE,
+    Stream,
     StreamBank,
 )
 

@@ -4,13 +4,15 @@ Rows are given out phase by phase, so that a phase is a slice of every array.  T
 one frame of 20 ms: phase p begins at the bit-reversed fraction of it, so that however many of
 them are in use their work is spread evenly and no row ever changes its time.
 
-A handle is `(row, generation)`; one whose row was given to somebody else raises StaleHandle.
-No clock, no socket, no packet in here.
+A handle is `(row, generation)`; one whose row was given to somebody else raises StaleHandle.  What
+a stream has beside its numbers are the objects of its row, touched on demand only.  No clock, no
+socket, no packet in here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,13 +20,15 @@ import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
 from softphone.media.bank.batch import SOCKADDR_OCTETS
+from softphone.media.bank.codec_lookup import AnyCodec
 from softphone.media.bank.demultiplexer import Demultiplexer
 from softphone.media.bank.reception import ReceptionBank
-from softphone.media.bank.source_feed import FeedTable, same_rate
-from softphone.media.bank.stream import Stream
+from softphone.media.bank.source_feed import Feed, FeedTable, same_rate
+from softphone.media.bank.stateful_decoder import Voice
 from softphone.media.interface import (
     MediaEvent,
     NoPortFree,
+    Sink,
     Source,
     StaleHandle,
     StreamHandle,
@@ -32,11 +36,83 @@ from softphone.media.interface import (
 )
 from softphone.media.playout import Concealment, PlayoutBank
 from softphone.media.playout.jitter_buffer import PlayoutConfig
+from softphone.rtp import (
+    EventReceiver,
+    EventSender,
+    RemoteReport,
+    RtcpSession,
+    SenderClock,
+    VoipMetrics,
+)
 from softphone.sans_io import Entropy, Timers
-from softphone.srtp import ReceiveContext
-from softphone_codecs import NoiseSource
+from softphone.srtp import FailureCounts, ReceiveContext, SendContext
+from softphone_codecs import NoiseSource, RowEncoder
 
-__all__ = ["FEW", "FRAME", "FRAME_MS", "LATENESS_BOUNDS_MS", "NO_TYPE", "Overhear", "StreamBank"]
+__all__ = [
+    "FEW",
+    "FRAME",
+    "FRAME_MS",
+    "LATENESS_BOUNDS_MS",
+    "NO_TYPE",
+    "Overhear",
+    "Stream",
+    "StreamBank",
+]
+
+
+@dataclass(slots=True)
+class Stream:
+    """One row's objects; `spec` is None until the stream is opened.
+
+    `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
+    `voice` are their memories.  `spent` holds what contexts that were replaced had counted.
+    """
+
+    handle: StreamHandle
+    on_event: Callable[[MediaEvent], None] | None = None
+    spec: StreamSpec | None = None
+    codec: AnyCodec | None = None
+    receive_codec: AnyCodec | None = None
+    encoder: RowEncoder | None = None
+    voice: Voice | None = None
+    send_context: SendContext | None = None
+    receive_context: ReceiveContext | None = None
+    source: Source | None = None
+    feed: Feed | None = None
+    sink: Sink | None = None
+    monitor: Sink | None = None
+    rtcp: RtcpSession | None = None
+    event_sender: EventSender | None = None
+    event_receiver: EventReceiver | None = None
+    remote_report: RemoteReport | None = None
+    remote_metrics: VoipMetrics | None = None
+    round_trip_time: float | None = None
+    reported_packets: int = 0
+    restart_reports: bool = False
+    sender_clock: SenderClock | None = None
+    changed_at: int | None = None
+    told_type: int | None = None
+    spent: FailureCounts = field(default_factory=FailureCounts)
+    conflicts: tuple[bytes, ...] = ()
+    send_fingerprint: bytes = b""
+    receive_fingerprint: bytes = b""
+
+    def failures(self) -> FailureCounts:
+        """Packets that were dropped, under all keys that the stream has had."""
+        if self.receive_context is None:
+            return self.spent
+        return _sum(self.spent, self.receive_context.failures)
+
+    def keep_failures(self) -> None:
+        """Keep what the receive context has counted, before it is replaced."""
+        self.spent = self.failures()
+
+
+def _sum(one: FailureCounts, other: FailureCounts) -> FailureCounts:
+    return FailureCounts(
+        *[getattr(one, name) + getattr(other, name) for name in FailureCounts.__slots__]
+    )
+
 
 FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000

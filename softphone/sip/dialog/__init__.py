@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from softphone.sip.dialog.dialog import Dialog, leading_route
-from softphone.sip.dialog.initial_request import complete_request, initial_request
-from softphone.sip.dialog.invitation import Invitation, ReferRequest, SubscribeRequest
+from softphone.sip.dialog.initial_request import (
+    Invitation,
+    ReferRequest,
+    SubscribeRequest,
+    complete_request,
+    initial_request,
+)
 from softphone.sip.dialog.table import DialogOwner, DialogTable
 
 __all__ = [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from softphone.sip.message.authentication_value import AuthValue
-from softphone.sip.message.body import Body, BodyRole
+from softphone.sip.message.body import Body, BodyRole, find_part, format_multipart, parse_multipart
 from softphone.sip.message.call_info import call_security, security_call_info
 from softphone.sip.message.grammar import MalformedMessage, Parameters, digits, find_parameter
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.message import Request, Response
-from softphone.sip.message.multipart import find_part, format_multipart, parse_multipart
 from softphone.sip.message.parser import (
     KeepAlive,
     Limits,
@@ -21,6 +19,7 @@ from softphone.sip.message.parser import (
 from softphone.sip.message.status import REASON_PHRASES
 from softphone.sip.message.typed_headers import (
     DELTA_LIMIT,
+    AuthValue,
     CSeq,
     EventValue,
     RAck,

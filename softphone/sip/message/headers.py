@@ -1,7 +1,7 @@
 """Header fields: names, multiplicity, and the ordered multimap of a message (RFC 3261 section 20).
 
 A field value is kept as text, unfolded and stripped; `softphone.sip.message.typed_headers` and
-`softphone.sip.message.authentication_value` have the types.
+`softphone.sip.message.typed_headers` have the types.
 """
 
 from __future__ import annotations

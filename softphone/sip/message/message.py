@@ -13,8 +13,8 @@ from typing import Self, TypeAlias
 from softphone.errors import LocalProtocolError
 from softphone.fast_dataclass import quick
 from softphone.sip.message.body import Body
-from softphone.sip.message.field_access import FieldAccess
 from softphone.sip.message.grammar import is_token
+from softphone.sip.message.header_access import FieldAccess
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.typed_headers import Via

@@ -4,21 +4,26 @@ Whatever the bytes are, the result is a value: a Request, a Response, a KeepAliv
 never an exception, in time linear in their number.  What RFC 3261 demands of a UAS before it looks
 at the method is demanded here (section 8.2 begins above); a request that fails is answered as
 `Rejected.response` says, a response that fails is dropped, an ACK is never answered.
+
+The answer to a request that could not be parsed (sections 8.2.6 and 21.4.1) is made from whatever
+its header section holds, byte for byte, so that even a message without To, From or Call-ID gets an
+answer that its sender can match by Via.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from softphone.sip.message.field_access import MANDATORY_FIELDS, STRICT_FIELDS
 from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
+from softphone.sip.message.header_access import MANDATORY_FIELDS, STRICT_FIELDS
 from softphone.sip.message.headers import Field, Headers, canonical_name, field_key, is_single
 from softphone.sip.message.message import Request, Response
-from softphone.sip.message.rejection import answer, content_lengths
-from softphone.sip.message.uri import SipUri, parse_uri
+from softphone.sip.message.status import reason_phrase
+from softphone.sip.message.uri import NameAddr, SipUri, parse_uri
 
 __all__ = [
     "KeepAlive",
@@ -26,9 +31,70 @@ __all__ = [
     "Received",
     "Rejected",
     "StreamFramer",
+    "answer",
+    "content_lengths",
     "parse_datagram",
     "parse_sipfrag_status",
 ]
+
+_METHOD = re.compile(rf"({TOKEN}) ")
+_FOLD = re.compile(r"\r\n[ \t]++")
+_NOT_ECHOED = re.compile(r"[\x00-\x08\n-\x1f]")
+_ECHOED = {"from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}
+_VIAS = 64
+
+
+def _fields(raw: bytes) -> tuple[str, list[tuple[str, str]]]:
+    """The start line, and key and value of whatever has a colon; Latin-1 keeps every byte."""
+    lines = _FOLD.sub(" ", raw.decode("latin-1")).split("\r\n")
+    pairs = (line.partition(":") for line in lines[1:])
+    return lines[0], [(field_key(n.rstrip(" \t")), v.strip(" \t")) for n, c, v in pairs if c]
+
+
+def content_lengths(raw: bytes) -> list[str]:
+    """The Content-Length values of a header section that is malformed elsewhere."""
+    return [value for key, value in _fields(raw)[1] if key == "content-length"]
+
+
+def answer(raw: bytes, status: int, reason: str) -> bytes | None:
+    """The response to a malformed message, or None when it must not be answered.
+
+    That is so for an ACK, for a response, for what does not begin like a request, and without a
+    Via.  Of From, To, Call-ID and CSeq the first of each is echoed as it came.
+    """
+    start, fields = _fields(raw)
+    method = _METHOD.match(start)
+    if method is None or method[1] == "ACK":
+        return None
+    vias: list[str] = []
+    echoed: dict[str, str] = {}
+    for key, value in fields:
+        if _NOT_ECHOED.search(value):
+            continue
+        if key == "via":
+            vias.append(value)
+        elif key in _ECHOED:
+            echoed.setdefault(key, value)
+    if not vias or len(vias) > _VIAS:
+        return None
+    if "to" in echoed:
+        echoed["to"] = _with_tag(echoed["to"], raw)
+    phrase = reason_phrase(status) if status != 400 else f"Bad Request - {reason}"
+    lines = [f"SIP/2.0 {status} {phrase}"]
+    lines += [f"Via: {value}" for value in vias]
+    lines += [f"{name}: {echoed[key]}" for key, name in _ECHOED.items() if key in echoed]
+    lines.append("Content-Length: 0\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _with_tag(to: str, raw: bytes) -> str:
+    """To with a tag, the same for every retransmission (RFC 3261 section 8.2.7)."""
+    try:
+        if NameAddr.parse(to).tag is not None:
+            return to
+    except MalformedMessage:
+        return to
+    return f"{to};tag={zlib.crc32(raw):08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +133,6 @@ Received: TypeAlias = Request | Response | Rejected | KeepAlive
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)")
 # Lenient: the space before an empty reason phrase may be missing; nothing depends on the phrase.
 _STATUS_LINE = re.compile(r"[sS][iI][pP]/([0-9]++\.[0-9]++) ([0-9]{3})(?: (.*))?")
-_FOLD = re.compile(r"\r\n[ \t]++")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 # An unterminated string runs to the end: looking for a quote in it anew would cost the square.

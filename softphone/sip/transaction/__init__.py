@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from softphone.sip.transaction.client import NOBODY, ClientTransaction, for_another_flow
-from softphone.sip.transaction.detour import STRAIGHT, Detour
-from softphone.sip.transaction.exchange import Exchange, ServerExchange, authorized
+from softphone.sip.transaction.exchange import (
+    STRAIGHT,
+    Detour,
+    Exchange,
+    Renewal,
+    ServerExchange,
+    authorized,
+)
 from softphone.sip.transaction.layer import Acknowledgment, TransactionLayer
-from softphone.sip.transaction.renewal import Renewal
 from softphone.sip.transaction.server import ServerTransaction
 from softphone.sip.transaction.tables import TimerKey
 

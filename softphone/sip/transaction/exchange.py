@@ -1,26 +1,157 @@
-"""One request and its responses (RFC 3261 sections 8.1 and 8.2).
+"""One request and its responses (RFC 3261 sections 8.1 and 8.2), with failover and challenges.
 
 `Exchange` is a request of ours that is not an INVITE, with challenges answered on the way;
 `ServerExchange` is one that came in and waits for the application's answer.
+
+A server fails a request by 503, by no response at all, or by a connection that breaks; the request
+then goes to the next server as a transaction of its own (RFC 3263 section 4.3, RFC 3261 section
+21.5.4).  A request whose credentials were refused waits, once and not for long, for new ones that
+whoever keeps the credentials fetches (RFC 6750 section 3.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
-from softphone.sip.auth import AuthenticationRefused, Authenticator
+from softphone.sip.auth import AuthenticationRefused, Authenticator, WaitingRoom
 from softphone.sip.message import Body, CSeq, Request, Response
 from softphone.sip.transaction.client import ClientTransaction, for_another_flow
-from softphone.sip.transaction.detour import STRAIGHT, Detour
 from softphone.sip.transaction.layer import TransactionLayer
-from softphone.sip.transaction.renewal import Renewal
 from softphone.sip.transaction.server import ServerTransaction
 from softphone.sip.transport import Failover
 
-__all__ = ["Exchange", "ExchangeUser", "ServerExchange", "authorized"]
+__all__ = [
+    "STRAIGHT",
+    "Detour",
+    "Exchange",
+    "ExchangeUser",
+    "Renewal",
+    "ServerExchange",
+    "authorized",
+]
+
+
+class Detour:
+    """The places of one request; the failover, which is its server's, is shared with others."""
+
+    __slots__ = ("_failover", "_tried")
+
+    def __init__(self, failover: Failover | None) -> None:
+        self._failover = failover
+        self._tried: tuple[Target, ...] = ()
+
+    def after(
+        self, place: Target | None, *, now: float, response: Response | None = None
+    ) -> Target | None:
+        """The next place when `place` did not serve the request; None: there is none left.
+
+        `response` is what came from it, None for silence or a broken connection.
+        """
+        if self._failover is None or (response is not None and response.status != 503):
+            return None
+        if place is not None:
+            wait = None if response is None else response.retry_after
+            self._failover.failed(place, now=now, retry_after=0.0 if wait is None else wait.delta)
+            self._tried = (*self._tried, place)
+        following = self._failover.choose(now=now)
+        return None if following in self._tried else following
+
+    def served(self, place: Target | None) -> None:
+        """`place` has taken the request: it is the one to stay with."""
+        if self._failover is not None and place is not None:
+            self._failover.succeeded(place)
+
+
+STRAIGHT = Detour(None)
+"""That of a request which has nowhere else to go, or has arrived: it remembers nothing."""
+
+
+PATIENCE = 45.0
+"""Seconds that new credentials may take; whoever keeps them gives up sooner, and says so."""
+
+Then: TypeAlias = Callable[[Response, float], None]
+
+
+class _Waits(NamedTuple):
+    """The challenge, and what may follow."""
+
+    response: Response
+    again: Then
+    final: Then
+
+
+class Renewal:
+    """The wait of one request, which happens once; equality is identity.
+
+    It knows its request only while that waits: the two are no ring that stays when both are over.
+    """
+
+    __slots__ = ("_layer", "_room", "_used", "_waits")
+
+    def __init__(self, layer: TransactionLayer) -> None:
+        self._layer = layer
+        self._room: WaitingRoom | None = None
+        self._waits: _Waits | None = None
+        self._used = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the request waits now."""
+        return self._waits is not None
+
+    def begin(
+        self,
+        refusal: AuthenticationRefused,
+        response: Response,
+        *,
+        again: Then,
+        final: Then,
+        now: float,
+    ) -> bool:
+        """Wait, if new credentials are on the way; False the second time.
+
+        `again` is called when there are new credentials, `final` when the refusal stands, both
+        with the challenge and the time.
+        """
+        if self._used or refusal.renewal is None:
+            return False
+        self._used = True
+        self._room, self._waits = refusal.renewal, _Waits(response, again, final)
+        self._room.enter(self)
+        self._layer.waiting.add(self)
+        self._layer.timers.set((self, "patience"), now + PATIENCE)
+        return True
+
+    def renewed(self, *, now: float) -> None:
+        """There are new credentials."""
+        waits = self._take_out()
+        if waits is not None:
+            waits.again(waits.response, now)
+
+    def lost(self, *, now: float) -> None:
+        """There will be none."""
+        waits = self._take_out()
+        if waits is not None:
+            waits.final(waits.response, now)
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """It has taken too long."""
+        self.lost(now=now)
+
+    def stop(self) -> None:
+        """The request is not wanted any more."""
+        self._take_out()
+
+    def _take_out(self) -> _Waits | None:
+        if self._room is not None:
+            self._room.leave(self)
+        self._layer.waiting.discard(self)
+        self._layer.timers.cancel((self, "patience"))
+        waits, self._waits = self._waits, None
+        return waits
 
 
 class ExchangeUser(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.sip.transport.flow_rules import contact_for
+from softphone.sip.transport.flow_rules import contact_for, may_speak
 from softphone.sip.transport.flow_table import FlowTable, FlowUser
 from softphone.sip.transport.keepalive import FlowDead, KeepAlive, KeepAliveConfig, Probe, Terms
 from softphone.sip.transport.server_location import (
@@ -18,7 +18,6 @@ from softphone.sip.transport.server_location import (
     locate,
     order_servers,
 )
-from softphone.sip.transport.speaker import may_speak
 
 __all__ = [
     "AddressRecord",

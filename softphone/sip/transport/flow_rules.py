@@ -1,11 +1,17 @@
-"""A Contact that leads back to a flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630)."""
+"""Rules that tie dialogs and transactions to a flow: the Contact, and who may send within them.
+
+A Contact leads back to its flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630).  Tags, branches and
+Call-IDs are no secrets to whoever carried them, so what was set up over a verified TLS connection
+is changed only over that connection or over another one that was verified to be the same peer's
+(RFC 3261 section 26.3.2, RFC 5626, RFC 5923); in clear there is nothing to hold a sender to.
+"""
 
 from __future__ import annotations
 
-from softphone.sans_io import Address, Flow, Transport
+from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transport
 from softphone.sip.message import NameAddr, SipUri
 
-__all__ = ["contact_for"]
+__all__ = ["contact_for", "may_speak"]
 
 
 def contact_for(
@@ -21,3 +27,24 @@ def contact_for(
     if flow.transport is not Transport.UDP and not (secure and flow.transport is Transport.TLS):
         uri = uri.with_parameter("transport", flow.transport.value)
     return NameAddr(None, uri)
+
+
+def may_speak(bound: Flow | Target, flow: Flow) -> bool:
+    """Whether what comes on `flow` may change what is bound to `bound`."""
+    if bound == flow or bound.transport is not Transport.TLS:
+        return True
+    if flow.transport is not Transport.TLS:
+        return False
+    # A Target has not been connected to yet: nobody was verified.
+    known = bound.identity if isinstance(bound, Flow) else None
+    return known is None or (flow.identity is not None and _same_peer(known, flow.identity))
+
+
+def _same_peer(one: PeerIdentity, other: PeerIdentity) -> bool:
+    return one.fingerprint == other.fingerprint or bool(_names(one) & _names(other))
+
+
+def _names(identity: PeerIdentity) -> frozenset[str]:
+    """What the certificate is for; a common name counts only where it stands alone (RFC 5922)."""
+    names = frozenset(name.lower() for name in identity.names)
+    return frozenset(name for name in names if not name.startswith("cn:")) or names

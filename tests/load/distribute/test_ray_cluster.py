@@ -19,7 +19,7 @@ import pytest
 
 from softphone.load.distribute import ray_cluster
 from softphone.load.distribute.ray_cluster import Share
-from softphone.load.distribute.wire import read_line, write_line
+from softphone.load.distribute.worker_channel import read_line, write_line
 from tests.load.conftest import eventually, media_addresses
 
 RAY = Path(sys.executable).parent / "ray"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.load.distribute.wire import read_line, write_line
+from softphone.load.distribute.worker_channel import read_line, write_line
 
 
 def test_a_line_comes_back_as_it_went():

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from contextlib import asynccontextmanager
 
-from softphone.load.distribute.wire import LINE, read_line, write_line
 from softphone.load.distribute.worker import work
+from softphone.load.distribute.worker_channel import LINE, read_line, write_line
 from softphone.load.measure import Second
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.distribute.wire import read_line, write_line
+from softphone.load.distribute.worker_channel import read_line, write_line
 from softphone.load.distribute.worker_pool import Crew, WorkerFailed
 from softphone.load.measure import Second, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec

@@ -14,7 +14,7 @@ from softphone.sip.message import (
     SessionExpires,
     parse_uri,
 )
-from softphone.sip.message.field_access import MANDATORY_FIELDS, STRICT_FIELDS
+from softphone.sip.message.header_access import MANDATORY_FIELDS, STRICT_FIELDS
 from softphone.sip.message.typed_headers import RetryAfter
 
 

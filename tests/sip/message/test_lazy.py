@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from softphone.sip.message.lazy import Lazy, lazy
+from softphone.sip.message.header_access import Lazy, lazy
 
 
 class Counted:

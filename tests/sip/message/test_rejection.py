@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sip.message import Response, parse_datagram
-from softphone.sip.message.rejection import answer, content_lengths
+from softphone.sip.message.parser import answer, content_lengths
 
 REQUEST = (
     b"INVITE sip:bob@example.com SIP/2.0\r\n"

@@ -64,13 +64,13 @@ from softphone.security import SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
     Endpoint,
-    Invitation,
     InviteReceived,
+    InviteRequest,
     InviteUsage,
     NameAddr,
+    NotifierUsage,
     ReferReceived,
     RequestReceived,
-    ServerSubscription,
     SubscribeReceived,
     SubscriptionTerminated,
 )
@@ -355,7 +355,7 @@ class Account:
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
 
-            def place(body: Body | None) -> Invitation:
+            def place(body: Body | None) -> InviteRequest:
                 invitation = self._rooms.legs.invitation(uri, hop)
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
@@ -412,7 +412,7 @@ class Account:
     def _strange(self, flow: Flow) -> bool:
         return self._rooms.route.is_strange(flow) or self._standing.is_elsewhere(flow)
 
-    def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
+    def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
         """Somebody subscribes within a call, or to nothing that we have."""
         call_id = event.request.call_id
         for usage, leg in self._legs.items():
@@ -484,7 +484,7 @@ class Account:
         self._driver.keep_flow(flow)
         if before is not None:
             with self._driver.change() as now:
-                self._endpoint.rebind(before, flow, now=now)
+                self._endpoint.rebind_flow(before, flow, now=now)
             for leg in tuple(self._legs.values()):
                 leg.contain(leg.reconsider)
 

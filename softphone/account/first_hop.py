@@ -105,7 +105,7 @@ class Route:
         places = self._alike(registration.targets, flow)
         now = self.clock()
         if places is not None and places.is_closed(registration.target, now=now):
-            other = places.choose(now=now)
+            other = places.choose_target(now=now)
             try:
                 if other is not None:
                     return FirstHop(await self.open(other), self.proxy, places)

@@ -18,7 +18,7 @@ from softphone.media import MediaConfig, MediaPort, VideoPort
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow, Tap
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import Invitation, NameAddr, SipUri
+from softphone.sip import InviteRequest, NameAddr, SipUri
 from softphone.sip.auth import Authenticator
 
 __all__ = ["LegMaker"]
@@ -91,10 +91,10 @@ class LegMaker:
             return self.config.security_policy(srtp=srtp, fips=self.fips)
         return self.policy if srtp is None else self.policy.with_srtp(srtp)
 
-    def invitation(self, uri: SipUri, hop: FirstHop) -> Invitation:
+    def invitation(self, uri: SipUri, hop: FirstHop) -> InviteRequest:
         """An INVITE to `uri` by `hop`, without what one call adds to it."""
         uri = self._at_home(uri)
-        return Invitation(
+        return InviteRequest(
             uri=uri,
             local=NameAddr(self.config.display_name, self._at_home(self.config.aor_uri), ()),
             remote=NameAddr(None, uri, ()),
@@ -124,4 +124,4 @@ class LegMaker:
                 return NameAddr(None, bound.with_parameter("ob"), ())
             return NameAddr(None, binding.public_gruu or bound, ())
         secure = self.config.aor_uri.scheme == "sips"
-        return self.machine.endpoint.contact(flow, self.config.aor_uri.user, secure=secure)
+        return self.machine.endpoint.contact_for_flow(flow, self.config.aor_uri.user, secure=secure)

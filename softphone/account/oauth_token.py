@@ -152,19 +152,19 @@ class TokenKeeper:
         token = read_token(await self._ask(), wall=self._wall())
         self._lasts = token.lasts if token.lasts is not None else self._config.expires_in
         self._wanted.clear()
-        self.session.replace(token.value)
+        self.session.replace_token(token.value)
 
     def _resume(self) -> None:
         """Send again what has waited for it."""
-        if self.session.waited_for:
+        if self.session.has_waiting_requests:
             with self._change() as now:
-                self.session.resume(now=now)
+                self.session.retry_waiting_requests(now=now)
 
     def _give_up(self, error: SoftphoneError) -> None:
         logger.warning("the token was not renewed: %s", error)
-        if self.session.waited_for:
+        if self.session.has_waiting_requests:
             with self._change() as now:
-                self.session.give_up(str(error), now=now)
+                self.session.fail_waiting_requests(str(error), now=now)
 
     async def _keep(self) -> None:
         """Renew ahead of the end, and when a server has refused what we have."""

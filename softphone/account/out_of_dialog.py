@@ -24,11 +24,11 @@ from softphone.sip import (
     Endpoint,
     InviteReceived,
     InviteUsage,
+    NotifierUsage,
     ReferReceived,
     Request,
     RequestReceived,
     ServerExchange,
-    ServerSubscription,
 )
 
 __all__ = [
@@ -61,7 +61,7 @@ def answer_request(
 
 def refuse_subscription(
     change: Callable[[], AbstractContextManager[float]],
-    subscription: ServerSubscription,
+    subscription: NotifierUsage,
     status: int,
 ) -> None:
     """Refuse a SUBSCRIBE or REFER that belongs to no call of ours."""
@@ -153,7 +153,7 @@ class Desk:
         )
         self._tell_all(reply)
 
-    def referred(self, event: ReferReceived[Any, ServerSubscription]) -> None:
+    def referred(self, event: ReferReceived[Any, NotifierUsage]) -> None:
         """A REFER outside of calls: it would have us call whom a stranger names."""
         subscription = event.subscription
         if self.standing.is_elsewhere(subscription.flow):
@@ -164,7 +164,7 @@ class Desk:
             refuse_subscription(self.change, subscription, 603)
             return
         status = reply.status
-        self._answer(lambda now: subscription.acknowledge(now=now, status=status))
+        self._answer(lambda now: subscription.accept_without_subscription(now=now, status=status))
         self._tell_all(reply)
 
     def _tell_all(self, reply: Reply) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from softphone.call import Call, OutgoingCall
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallAnswered, CallEnded, CallRinging
-from softphone.sip import ServerSubscription
+from softphone.sip import NotifierUsage
 
 __all__ = ["Referrer", "follow_referral"]
 
@@ -51,16 +51,16 @@ def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
     return outgoing
 
 
-def _progress(account: Referrer, to: ServerSubscription, status: int, reason: str) -> None:
+def _progress(account: Referrer, to: NotifierUsage, status: int, reason: str) -> None:
     try:
         with account.change() as now:
-            to.progress(status, reason, now=now)
+            to.notify_progress(status, reason, now=now)
     except LocalProtocolError:
         # The subscriber left before the end, which is its right: nobody wants the report.
         return
 
 
-async def _report(account: Referrer, outgoing: OutgoingCall, to: ServerSubscription) -> None:
+async def _report(account: Referrer, outgoing: OutgoingCall, to: NotifierUsage) -> None:
     try:
         async for event in outgoing.events():
             if isinstance(event, CallRinging):

@@ -91,17 +91,17 @@ class RegistrationMaker:
     async def relocate(self, registration: AnyRegistration, route: Route) -> Relocation:
         """Where the servers are now, as a command to be given to the registration."""
         if isinstance(registration, NodeRegistration):
-            found = [await route.relocate(place) for place in registration.places]
+            found = [await route.relocate(place) for place in registration.lookup_uris]
 
             def command(now: float) -> None:
                 for index, targets in enumerate(found):
-                    registration.relocate(index, targets)
+                    registration.set_node_targets(index, targets)
 
             return command
         targets = await route.relocate(self.config.server_uri)
 
         def command_one(now: float) -> None:
             if targets:
-                registration.relocate(targets, now=now)
+                registration.set_targets(targets, now=now)
 
         return command_one

@@ -45,7 +45,7 @@ class Mover:
         self._waiting = waiting
         try:
             with self._driver.change() as now:
-                registration.move(credential, now=now)
+                registration.move_to_new_flow(credential, now=now)
             outcome = await waiting
         finally:
             self._waiting = None

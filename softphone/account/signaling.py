@@ -89,9 +89,9 @@ class AccountMachine:
         while (event := self.endpoint.next_event()) is not None:
             self._note(event)
             registration = self.registration
-            if registration is not None and registration.handle(event, now=self._now):
+            if registration is not None and registration.handle_event(event, now=self._now):
                 continue
-            if not self.publisher.handle(event, now=self._now):
+            if not self.publisher.handle_event(event, now=self._now):
                 self._events.append(event)
         if self.registration is not None:
             while (change := self.registration.next_event()) is not None:

@@ -14,8 +14,8 @@ from softphone.personas import RegistrationStyle, StandardPersona
 from softphone.sans_io import Entropy
 from softphone.security import SecurityPolicy
 from softphone.sip import (
-    Credentials,
     DigestAlgorithm,
+    DigestCredentials,
     DigestSession,
     EndpointConfig,
     NameAddr,
@@ -132,7 +132,7 @@ def digest_session(
         for algorithm in DigestAlgorithm
         if algorithm.value.removesuffix("-sess") in given.algorithms
     )
-    credentials = Credentials(given.username, given.password, algorithms=allowed)
+    credentials = DigestCredentials(given.username, given.password, algorithms=allowed)
     return DigestSession((credentials,), entropy=entropy, fips=fips)
 
 

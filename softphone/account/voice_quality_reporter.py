@@ -35,9 +35,9 @@ from softphone.sip.event_packages import (
     EVENT_PACKAGE,
     LONGEST_VALUE,
     REPORT_TYPE,
-    ReportKind,
-    ReportMetrics,
-    VoiceReport,
+    VoiceQualityReport,
+    VoiceReportKind,
+    VoiceReportMetrics,
     print_voice_report,
 )
 
@@ -165,7 +165,9 @@ class QualityReporter:
 # The report -------------------------------------------------------------------------------------
 
 
-def voice_report(leg: AnyLeg, began: datetime, now: datetime, *, final: bool) -> VoiceReport | None:
+def voice_report(
+    leg: AnyLeg, began: datetime, now: datetime, *, final: bool
+) -> VoiceQualityReport | None:
     """What there is to tell of a call from `began` to `now`; None when it had no audio."""
     usage, spec, local = leg.usage, leg.stream_spec, leg.negotiation.audio
     if usage is None or spec is None or local is None:
@@ -184,11 +186,11 @@ def voice_report(leg: AnyLeg, began: datetime, now: datetime, *, final: bool) ->
     }
     times = {"START": _stamp(began), "STOP": _stamp(now)}
     remote = seen.remote_quality
-    return VoiceReport(
-        ReportKind.SESSION if final else ReportKind.INTERVAL,
+    return VoiceQualityReport(
+        VoiceReportKind.SESSION if final else VoiceReportKind.INTERVAL,
         session,
-        ReportMetrics(_local_metrics(seen, spec, times)),
-        None if remote is None else ReportMetrics(_remote_metrics(seen, remote, times)),
+        VoiceReportMetrics(_local_metrics(seen, spec, times)),
+        None if remote is None else VoiceReportMetrics(_remote_metrics(seen, remote, times)),
         final,
     )
 

@@ -189,7 +189,7 @@ class Call(Face[SessionLeg]):
     def transfer_requested(self) -> bool:
         """Whether the far end waits for an answer to its REFER."""
         referral = self._leg.referral
-        return referral is not None and not referral.subscription.over
+        return referral is not None and not referral.subscription.terminated
 
     def reject_transfer(self, status: int = 603) -> None:
         """Refuse the transfer that `TransferRequested` told of.  Raises LocalProtocolError."""
@@ -204,7 +204,7 @@ class Call(Face[SessionLeg]):
         """
         referral = self._leg.referral
         self._leg.referral = None
-        if referral is None or referral.subscription.over:
+        if referral is None or referral.subscription.terminated:
             raise LocalProtocolError("nobody asks for a transfer, or not any more")
         return referral
 

@@ -18,7 +18,7 @@ from softphone.sip import (
     NameAddr,
     NotifyReceived,
     SipUri,
-    Subscription,
+    SubscriberUsage,
     SubscriptionTerminated,
 )
 from softphone.sip.dialog import ReferRequest
@@ -69,7 +69,7 @@ async def confer(leg: SessionLeg, other: SessionLeg) -> None:
         raise CallError(message, status=code, reason=reason)
 
 
-async def _patiently(answer: _Answer, subscription: Subscription) -> tuple[int, str]:
+async def _patiently(answer: _Answer, subscription: SubscriberUsage) -> tuple[int, str]:
     try:
         async with asyncio.timeout(PATIENCE):
             return await answer.done

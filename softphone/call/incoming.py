@@ -38,7 +38,7 @@ from softphone.sip import (
     NameAddr,
     parse_uri,
 )
-from softphone.sip import Canceled as CancelReceived
+from softphone.sip import InviteCanceled as CancelReceived
 
 __all__ = ["IncomingCall", "IncomingLeg"]
 
@@ -116,7 +116,7 @@ class IncomingLeg(SessionLeg):
     def ring(self, status: int = 180) -> None:
         """Tell the caller that somebody is being alerted."""
         usage = self.active_usage
-        rung = self.command(lambda now: usage.ring(status, now=now))
+        rung = self.command(lambda now: usage.send_provisional(status, now=now))
         if rung and self.state is CallState.TRYING:
             self.state = CallState.EARLY
 

@@ -60,14 +60,14 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.sip import (
-    Answered,
     Body,
     BodyRole,
-    Invitation,
+    InviteAnswered,
+    InviteRejected,
+    InviteRequest,
     InviteUsage,
     NameAddr,
-    Provisional,
-    Rejected,
+    ProvisionalReceived,
 )
 
 __all__ = ["OutgoingCall", "OutgoingLeg"]
@@ -96,7 +96,7 @@ _BY_STATUS: Mapping[int, type[CallError]] = {
 }
 
 
-def _placed(_: Body | None) -> Invitation:
+def _placed(_: Body | None) -> InviteRequest:
     """The INVITE of a call that has been answered, whose way there is forgotten."""
     raise LocalProtocolError("the call has been answered")
 
@@ -115,7 +115,7 @@ class OutgoingLeg(SessionLeg):
     def __init__(
         self,
         setup: LegSetup,
-        place: Callable[[Body | None], Invitation],
+        place: Callable[[Body | None], InviteRequest],
         *,
         delayed: bool = False,
     ) -> None:
@@ -143,7 +143,7 @@ class OutgoingLeg(SessionLeg):
 
     # Before the answer
 
-    def _provisional(self, event: Provisional[InviteUsage]) -> None:
+    def _provisional(self, event: ProvisionalReceived[InviteUsage]) -> None:
         if self.state in (CallState.TRYING, CallState.PROCEEDING):
             self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
         self.mailbox.put(CallRinging(event.response.status, event.response.reason))
@@ -164,7 +164,7 @@ class OutgoingLeg(SessionLeg):
                 self.refuse(shortfalls)
             self._bound_early()
 
-    def _early_offer(self, event: Provisional[InviteUsage]) -> None:
+    def _early_offer(self, event: ProvisionalReceived[InviteUsage]) -> None:
         """Our INVITE had no offer, and a reliable response has one: PRACK answers (RFC 3262 5)."""
         self.listen_to(event.to_tag)
         answer = self._accept_their_offer(event.body, accepted=self._media_opened, patience=None)
@@ -196,7 +196,7 @@ class OutgoingLeg(SessionLeg):
 
     # The answer
 
-    def _answered(self, event: Answered[InviteUsage]) -> None:
+    def _answered(self, event: InviteAnswered[InviteUsage]) -> None:
         self.state = CallState.CONFIRMED
         self._place = _placed
         tag = event.response.to.tag or ""
@@ -236,7 +236,7 @@ class OutgoingLeg(SessionLeg):
             return None
         return outcome.body
 
-    def _answer_complete(self, event: Answered[InviteUsage]) -> None:
+    def _answer_complete(self, event: InviteAnswered[InviteUsage]) -> None:
         """A 2xx that brings no answer: fine if the exchange is complete, else it lacks one."""
         if self.negotiation.offer_pending or event.role is BodyRole.ANSWER:
             self.fail(Unacceptable(399, "the answer has no session description that fits"))
@@ -256,7 +256,7 @@ class OutgoingLeg(SessionLeg):
 
     # The refusal
 
-    def _rejected(self, event: Rejected[InviteUsage]) -> None:
+    def _rejected(self, event: InviteRejected[InviteUsage]) -> None:
         if self._retry_in_clear(event):
             return
         status = 487 if event.canceled else event.status
@@ -267,7 +267,7 @@ class OutgoingLeg(SessionLeg):
             by = EndedBy.LOCAL
         self.finish(CallEnded(by, event.status, event.reason), self._cause(event, status))
 
-    def _cause(self, event: Rejected[InviteUsage], status: int) -> SoftphoneError:
+    def _cause(self, event: InviteRejected[InviteUsage], status: int) -> SoftphoneError:
         reason = event.reason
         if event.contacts:
             contacts = tuple(str(contact.uri) for contact in event.contacts)
@@ -283,7 +283,7 @@ class OutgoingLeg(SessionLeg):
         kind = _BY_STATUS.get(status, CallFailed)
         return kind(explanation, status=status, reason=reason)
 
-    def _retry_in_clear(self, event: Rejected[InviteUsage]) -> bool:
+    def _retry_in_clear(self, event: InviteRejected[InviteUsage]) -> bool:
         """Under `optional`, one INVITE with RTP/AVP follows a 488 to our RTP/SAVP offer."""
         persona = self.setup.persona
         if self._retried_in_clear or self._canceled or event.response is None:
@@ -311,9 +311,9 @@ class OutgoingLeg(SessionLeg):
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         **SessionLeg.handlers,
-        Provisional: _provisional,
-        Answered: _answered,
-        Rejected: _rejected,
+        ProvisionalReceived: _provisional,
+        InviteAnswered: _answered,
+        InviteRejected: _rejected,
     }
 
 

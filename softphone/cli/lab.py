@@ -25,7 +25,7 @@ from softphone.lab import (
     read_order,
 )
 from softphone.sans_io import Transport
-from softphone.sip.event_packages import VoiceReport
+from softphone.sip.event_packages import VoiceQualityReport
 from softphone.trust import write_private
 
 __all__ = ["has_chat", "run_lab"]
@@ -107,7 +107,7 @@ def _ready(face: Face, lab: LabServer) -> None:
     face.event("ready", _text(places, told), **told)
 
 
-def _reported(face: Face, report: VoiceReport) -> None:
+def _reported(face: Face, report: VoiceQualityReport) -> None:
     """A phone has told how a call was."""
     told = {
         "mos": report.local.get("QualityEst", "MOSCQ"),

@@ -30,7 +30,7 @@ from softphone.diagnostics.pcapng import (
 from softphone.diagnostics.redact import mask_evenly
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Address, Flow, Transport
-from softphone.sip.message import KeepAlive, Rejected, StreamFramer
+from softphone.sip.message import CrlfKeepAlive, ParseFailure, StreamFramer
 
 __all__ = ["Capture"]
 
@@ -105,10 +105,10 @@ class Capture:
         if len(self._framers) > _FLOWS:
             self._framers.popitem(last=False)
         for item in framer.feed(data):
-            if isinstance(item, Rejected):
+            if isinstance(item, ParseFailure):
                 note = f"malformed: {item.reason}"
                 self._message(b"", flow, outgoing, note)
-            elif not isinstance(item, KeepAlive):
+            elif not isinstance(item, CrlfKeepAlive):
                 self._message(item.encode(), flow, outgoing)
 
     def datagram(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from softphone.diagnostics.redact import mask
 from softphone.sans_io import Address, Flow, Transport
 from softphone.sip.message import (
-    KeepAlive,
-    Received,
-    Rejected,
+    CrlfKeepAlive,
+    ParsedInput,
+    ParseFailure,
     Request,
     Response,
     StreamFramer,
@@ -78,7 +78,7 @@ class Ladder:
         remote = self._names.get(flow.remote) or _address(flow)
         sender, receiver = (local, remote) if outgoing else (remote, local)
         for item in self._messages(data, flow, outgoing):
-            if isinstance(item, KeepAlive):
+            if isinstance(item, CrlfKeepAlive):
                 continue
             if len(self._entries) == self._entries.maxlen:
                 self._dropped += 1
@@ -119,7 +119,7 @@ class Ladder:
             for entry in self._entries
         )
 
-    def _messages(self, data: bytes, flow: Flow, outgoing: bool) -> list[Received]:
+    def _messages(self, data: bytes, flow: Flow, outgoing: bool) -> list[ParsedInput]:
         if flow.transport is Transport.UDP:
             return [parse_datagram(data)]
         key = (flow.id, outgoing)
@@ -136,8 +136,8 @@ def _address(flow: Flow) -> str:
     return f"{shown}:{port} {flow.transport}"
 
 
-def _describe(item: Request | Response | Rejected) -> tuple[str, str]:
-    if isinstance(item, Rejected):
+def _describe(item: Request | Response | ParseFailure) -> tuple[str, str]:
+    if isinstance(item, ParseFailure):
         return f"(malformed: {item.reason})", f"malformed: {item.reason}\n"
     sdp = (
         " SDP" if item.content is not None and item.content.media_type == "application/sdp" else ""

@@ -375,7 +375,7 @@ class LabServer:
                 body=answer.body,
             )
             for left in answer.left:
-                self._endpoint.rebind(left, event.flow, now=now)
+                self._endpoint.rebind_flow(left, event.flow, now=now)
         for ended in answer.ended:
             self._driver.close_flow(ended, TransportError("taken over by another client"))
         binding = self._binding_at(event.flow) if answer.new else None
@@ -387,7 +387,7 @@ class LabServer:
             event.request, flow=event.flow, now=self._driver.now, wall=datetime.now(UTC)
         )
         if isinstance(answer, Answer) and answer.status == 200:
-            self._endpoint.keep(event.flow)
+            self._endpoint.keep_flow_open(event.flow)
         return answer
 
     def _publish(self, event: RequestReceived[ServerExchange]) -> Answer:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.sans_io import Entropy, Target, Transport
-from softphone.sip.transport import Question, Record, RecordType, SrvRecord, order_servers
+from softphone.sip.transport import DnsQuestion, Record, RecordType, SrvRecord, order_servers
 
 __all__ = ["DIRECT_PORT", "STARTTLS_PORT", "Asks", "Place", "TlsMode", "find_places", "place_at"]
 
@@ -38,7 +38,7 @@ class Place:
 class Asks(Protocol):
     """Who asks DNS."""
 
-    async def ask(self, question: Question) -> Sequence[Record]:
+    async def ask(self, question: DnsQuestion) -> Sequence[Record]:
         """The records that answer; raises TransportError."""
 
 
@@ -78,6 +78,6 @@ async def find_places(domain: str, dns: Asks, *, entropy: Entropy) -> tuple[Plac
 
 async def _servers(dns: Asks, name: str, entropy: Entropy) -> list[SrvRecord] | None:
     """In the order of RFC 2782; None when there is no record."""
-    records = await dns.ask(Question(name, RecordType.SRV))
+    records = await dns.ask(DnsQuestion(name, RecordType.SRV))
     servers = [record for record in records if isinstance(record, SrvRecord)]
     return order_servers(servers, entropy) if servers else None

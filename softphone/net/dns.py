@@ -22,14 +22,14 @@ from softphone.sans_io import Address, Entropy, Target
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
     AddressRecord,
+    DnsQuestion,
     LookupPolicy,
     NaptrRecord,
-    Question,
     Record,
     RecordType,
     SrvRecord,
     is_numeric,
-    locate,
+    locate_server,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Resolver:
         self._config = config or ResolverConfig()
         self._entropy = entropy
         self._clock = clock
-        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._kept: OrderedDict[DnsQuestion, _Kept] = OrderedDict()
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._hosts_stamp: tuple[int, int] | None = None
@@ -97,10 +97,10 @@ class Resolver:
 
         Raises TransportError when there is no such place, TransportTimeout when DNS is silent.
         """
-        lookup = locate(uri, entropy=self._entropy, policy=policy)
+        lookup = locate_server(uri, entropy=self._entropy, policy=policy)
         while questions := lookup.wanted:
             for question, records in zip(questions, await self._ask_all(questions), strict=True):
-                lookup.answer(question, records)
+                lookup.add_answer(question, records)
         if lookup.failure is not None:
             raise TransportError(f"{uri.host} cannot be located: {lookup.failure}")
         return lookup.targets
@@ -113,7 +113,7 @@ class Resolver:
         if is_numeric(host):
             return (host,)
         name = host.rstrip(".").lower()
-        answers = await self._ask_all([Question(name, family) for family in _FAMILIES])
+        answers = await self._ask_all([DnsQuestion(name, family) for family in _FAMILIES])
         addresses = [
             record.address
             for records in answers
@@ -124,7 +124,7 @@ class Resolver:
             raise TransportError(f"DNS knows no address of {host}")
         return addresses
 
-    async def ask(self, question: Question) -> tuple[Record, ...]:
+    async def ask(self, question: DnsQuestion) -> tuple[Record, ...]:
         """The records that answer one question, () when there are none.
 
         Raises TransportError when the servers fail, TransportTimeout when they are silent.
@@ -143,14 +143,14 @@ class Resolver:
             self._kept.popitem(last=False)
         return records
 
-    async def _ask_all(self, questions: Sequence[Question]) -> list[tuple[Record, ...]]:
+    async def _ask_all(self, questions: Sequence[DnsQuestion]) -> list[tuple[Record, ...]]:
         """The answers to all, asked at once.
 
         A question that fails counts as unanswered while another one has an answer: some servers
         fail for record types that they do not know.  A failed NAPTR question is followed by SRV.
         """
 
-        async def attempt(question: Question) -> tuple[Record, ...] | TransportError:
+        async def attempt(question: DnsQuestion) -> tuple[Record, ...] | TransportError:
             try:
                 return await self.ask(question)
             except TransportError as error:
@@ -167,7 +167,7 @@ class Resolver:
 
     # DNS
 
-    async def _query(self, question: Question) -> tuple[tuple[Record, ...], float]:
+    async def _query(self, question: DnsQuestion) -> tuple[tuple[Record, ...], float]:
         """The records and their time to live, by dnspython, whose exceptions end here."""
         import dns.exception
         import dns.resolver
@@ -218,7 +218,7 @@ class Resolver:
 
     # What is known without DNS
 
-    def _local(self, question: Question) -> tuple[Record, ...] | None:
+    def _local(self, question: DnsQuestion) -> tuple[Record, ...] | None:
         """The answer of the hosts file or of "localhost"; None when DNS is to be asked."""
         if question.type not in _FAMILIES:
             is_local = question.name.rpartition(".")[2] == "localhost"
@@ -250,7 +250,7 @@ class Resolver:
         return self._hosts
 
 
-def _query_name(question: Question) -> dns.name.Name:
+def _query_name(question: DnsQuestion) -> dns.name.Name:
     """Absolute, but for a lone label of a host, which the search list may complete."""
     import dns.name
 

@@ -17,28 +17,28 @@ from softphone.sip import events
 from softphone.sip.auth import Authenticator
 from softphone.sip.dialog import (
     DialogTable,
-    Invitation,
+    InviteRequest,
     ReferRequest,
     SubscribeRequest,
     complete_request,
     initial_request,
 )
 from softphone.sip.endpoint_config import EndpointConfig
-from softphone.sip.flow_reader import StreamReader
-from softphone.sip.invite import HangUp, InviteClient, InviteUsage
+from softphone.sip.flow_reader import FlowReader
+from softphone.sip.invite import ByeSender, InviteClient, InviteUsage
 from softphone.sip.message import (
     Body,
+    CrlfKeepAlive,
     Field,
-    KeepAlive,
     NameAddr,
-    Received,
-    Rejected,
+    ParsedInput,
+    ParseFailure,
     Request,
     Response,
     parse_datagram,
 )
-from softphone.sip.request_router import Reception
-from softphone.sip.subscription import ServerSubscription, Subscription, refer_fields
+from softphone.sip.request_router import RequestRouter
+from softphone.sip.subscription import NotifierUsage, SubscriberUsage, refer_fields
 from softphone.sip.transaction import Exchange, ServerExchange, TransactionLayer
 from softphone.sip.transport import Failover, contact_for
 
@@ -52,25 +52,25 @@ SipEvent: TypeAlias = (
     | events.ResponseReceived[Exchange]
     | events.RequestFailed[Exchange]
     | events.RequestReceived[ServerExchange]
-    | events.Provisional[InviteUsage]
-    | events.Answered[InviteUsage]
-    | events.Rejected[InviteUsage]
-    | events.Ended[InviteUsage]
+    | events.ProvisionalReceived[InviteUsage]
+    | events.InviteAnswered[InviteUsage]
+    | events.InviteRejected[InviteUsage]
+    | events.InviteEnded[InviteUsage]
     | events.InviteReceived[InviteUsage]
-    | events.Canceled[InviteUsage]
-    | events.Acknowledged[InviteUsage]
-    | events.Pracked[InviteUsage]
+    | events.InviteCanceled[InviteUsage]
+    | events.AckReceived[InviteUsage]
+    | events.PrackReceived[InviteUsage]
     | events.ModificationReceived[InviteUsage]
     | events.ModificationAnswered[InviteUsage]
     | events.ModificationFailed[InviteUsage]
     | events.InDialogRequestReceived[InviteUsage, ServerExchange]
     | events.SessionRefreshed[InviteUsage]
-    | events.SubscribeReceived[ServerSubscription]
-    | events.SubscriptionRefreshed[ServerSubscription]
-    | events.SubscriptionAccepted[Subscription]
-    | events.NotifyReceived[Subscription]
-    | events.SubscriptionTerminated[Subscription | ServerSubscription]
-    | events.ReferReceived[InviteUsage, ServerSubscription]
+    | events.SubscribeReceived[NotifierUsage]
+    | events.SubscriptionRefreshed[NotifierUsage]
+    | events.SubscriptionAccepted[SubscriberUsage]
+    | events.NotifyReceived[SubscriberUsage]
+    | events.SubscriptionTerminated[SubscriberUsage | NotifierUsage]
+    | events.ReferReceived[InviteUsage, NotifierUsage]
 )
 
 
@@ -87,55 +87,55 @@ class Endpoint:
         self.config = config or EndpointConfig()
         self._layer = TransactionLayer(config=self.config, entropy=entropy)
         self._table = DialogTable()
-        self._reception = Reception(layer=self._layer, table=self._table, side=side)
-        self._readers: dict[Flow, StreamReader] = {}
+        self._router = RequestRouter(layer=self._layer, table=self._table, side=side)
+        self._readers: dict[Flow, FlowReader] = {}
 
     # The machine ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Take one datagram, or any piece of a stream."""
         if flow not in self._layer.flows:
-            self._layer.connected(flow, None, now=now)
+            self._layer.flow_opened(flow, None, now=now)
         if flow.transport is Transport.UDP:
-            self._take(parse_datagram(data, self.config.limits), flow=flow, now=now)
+            self._handle_parsed(parse_datagram(data, self.config.limits), flow=flow, now=now)
             return
         for item in self._reader(flow, now=now).feed(data, now=now):
-            self._take(item, flow=flow, now=now)
+            self._handle_parsed(item, flow=flow, now=now)
 
-    def _reader(self, flow: Flow, *, now: float) -> StreamReader:
+    def _reader(self, flow: Flow, *, now: float) -> FlowReader:
         reader = self._readers.get(flow)
         if reader is None:
-            reader = StreamReader(flow, self._layer, self._table, now=now)
+            reader = FlowReader(flow, self._layer, self._table, now=now)
             self._readers[flow] = reader
         return reader
 
-    def _take(self, item: Received, *, flow: Flow, now: float) -> None:
+    def _handle_parsed(self, item: ParsedInput, *, flow: Flow, now: float) -> None:
         if isinstance(item, Response):
             if not self._layer.receive_response(item, flow=flow, now=now):
-                self._layer.emit(
+                self._layer.emit_event(
                     events.MessageRejected(flow, 481, "A response that matches no request")
                 )
         elif isinstance(item, Request):
-            self._reception.receive(item, flow=flow, now=now)
-        elif isinstance(item, Rejected):
-            self._refuse(item, flow=flow)
-        elif item is KeepAlive.PING and flow.transport is not Transport.UDP:
+            self._router.route_request(item, flow=flow, now=now)
+        elif isinstance(item, ParseFailure):
+            self._handle_parse_failure(item, flow=flow)
+        elif item is CrlfKeepAlive.PING and flow.transport is not Transport.UDP:
             # RFC 5626 section 3.5.1: a single CRLF in answer to a double one.
-            self._layer.send(b"\r\n", flow)
-        elif item is KeepAlive.PONG:
-            self._layer.emit(events.PongReceived(flow))
+            self._layer.send_bytes(b"\r\n", flow)
+        elif item is CrlfKeepAlive.PONG:
+            self._layer.emit_event(events.PongReceived(flow))
 
-    def _refuse(self, item: Rejected, *, flow: Flow) -> None:
+    def _handle_parse_failure(self, item: ParseFailure, *, flow: Flow) -> None:
         if item.response is not None or item.fatal:
             self._layer.flows.outgoing.append(
                 Transmit(item.response or b"", flow, close=item.fatal)
             )
-        self._layer.emit(events.MessageRejected(flow, item.status_hint, item.reason))
+        self._layer.emit_event(events.MessageRejected(flow, item.status_hint, item.reason))
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
         """A flow is open: accepted, or opened for `target`; what waited for it goes out."""
-        self._layer.emit(events.FlowOpened(flow, target))
-        self._layer.connected(flow, target, now=now)
+        self._layer.emit_event(events.FlowOpened(flow, target))
+        self._layer.flow_opened(flow, target, now=now)
         if flow.transport is not Transport.UDP:
             self._reader(flow, now=now)
 
@@ -144,8 +144,8 @@ class Endpoint:
         reader = self._readers.pop(flow, None) if isinstance(flow, Flow) else None
         if reader is not None:
             reader.stop()
-        self._layer.disconnected(flow, reason or "The connection was closed", now=now)
-        self._layer.emit(events.FlowClosed(flow, reason))
+        self._layer.flow_closed(flow, reason or "The connection was closed", now=now)
+        self._layer.emit_event(events.FlowClosed(flow, reason))
 
     def handle_timer(self, *, now: float) -> None:
         """Run whatever is due."""
@@ -170,40 +170,40 @@ class Endpoint:
 
     # Flows ---------------------------------------------------------------------------------------
 
-    def open(self, target: Target, *, now: float) -> None:
+    def open_flow(self, target: Target, *, now: float) -> None:
         """Have a flow opened; FlowOpened or FlowClosed follows, at once if it is open already."""
         flow = self._layer.flows.resolve(target)
         if flow is not None:
-            self._layer.emit(events.FlowOpened(flow, target))
+            self._layer.emit_event(events.FlowOpened(flow, target))
         else:
-            self._layer.flows.open(target)
+            self._layer.flows.open_flow(target)
 
-    def close(self, flow: Flow, *, now: float) -> None:
+    def close_flow(self, flow: Flow, *, now: float) -> None:
         """Have a flow closed by the driver, once what was queued is written.
 
         Its target is free for another flow from now on.
         """
-        self._layer.flows.close(flow)
+        self._layer.flows.close_flow(flow)
 
-    def keep(self, flow: Flow) -> None:
+    def keep_flow_open(self, flow: Flow) -> None:
         """Have a flow stay open without messages, since its far end has shown who it is."""
-        self._layer.flows.keep(flow)
+        self._layer.flows.keep_open(flow)
 
-    def ping(self, flow: Flow, *, now: float) -> None:
+    def ping_flow(self, flow: Flow, *, now: float) -> None:
         """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
         if flow in self._layer.flows:
             self._reader(flow, now=now).expect_pong()
-        self._layer.send(b"\r\n\r\n", flow)
+        self._layer.send_bytes(b"\r\n\r\n", flow)
 
-    def rebind(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:
+    def rebind_flow(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:
         """Move every dialog and subscription from one flow to another (RFC 5626).
 
         A Target as `old` stands for the flows that were opened for it, ended or not.
         """
         stands_for = self._layer.flows.target_of
-        for owner in self._table.rebind(lambda to: old in (to, stands_for(to)), new):
-            if isinstance(owner, HangUp):
-                owner.moved(now=now)
+        for owner in self._table.rebind_dialogs(lambda to: old in (to, stands_for(to)), new):
+            if isinstance(owner, ByeSender):
+                owner.dialog_rebound(now=now)
 
     def flow_of(self, target: Target) -> Flow | None:
         """The open flow that was opened for `target`."""
@@ -213,13 +213,13 @@ class Endpoint:
         """Our address as the far end of `flow` saw it last (received, rport: RFC 3581)."""
         return self._layer.flows.public_address(flow)
 
-    def contact(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
+    def contact_for_flow(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
         """A Contact that leads back to `flow`, at the public address where it is known."""
         return contact_for(flow, user=user, public=self.public_address(flow), secure=secure)
 
     def usages(self) -> tuple[InviteUsage, ...]:
         """Every INVITE usage that has not ended."""
-        return self._reception.usages()
+        return self._router.usages()
 
     @property
     def waits_for_responses(self) -> bool:
@@ -228,7 +228,7 @@ class Endpoint:
 
     # Commands ------------------------------------------------------------------------------------
 
-    def request(
+    def send_request(
         self,
         request: Request,
         *,
@@ -251,10 +251,10 @@ class Endpoint:
             complete_request(request, self._layer),
             to=to,
             layer=self._layer,
-            user=_Reporter(self._layer),
+            user=_ExchangeReporter(self._layer),
             credentials=credentials,
         )
-        exchange.send(now=now, failover=failover)
+        exchange.send_request(now=now, failover=failover)
         return exchange
 
     def respond(
@@ -270,42 +270,42 @@ class Endpoint:
         """Answer a request that came in.  Raises LocalProtocolError after a final response."""
         exchange.respond(status, now=now, reason=reason, headers=headers, body=body)
 
-    def invite(self, invitation: Invitation, *, now: float) -> InviteUsage:
+    def invite(self, invite_request: InviteRequest, *, now: float) -> InviteUsage:
         """Call somebody.  Raises LocalProtocolError if the INVITE cannot be built."""
         usage = InviteUsage(
             side=Side.CLIENT,
             layer=self._layer,
             table=self._table,
-            session_timer=invitation.session_timer,
-            contact=invitation.contact,
-            credentials=invitation.credentials,
+            session_timer=invite_request.session_timer,
+            contact=invite_request.contact,
+            credentials=invite_request.credentials,
         )
-        headers = self._invite_fields(invitation, usage)
+        headers = self._invite_fields(invite_request, usage)
         request = initial_request(
-            "INVITE", invitation, layer=self._layer, headers=headers, body=invitation.body
+            "INVITE", invite_request, layer=self._layer, headers=headers, body=invite_request.body
         )
-        usage.client = InviteClient(request, to=invitation.to, host=usage)
-        self._reception.register(usage)
-        usage.client.send(now=now, failover=invitation.failover)
+        usage.client = InviteClient(request, to=invite_request.to, context=usage)
+        self._router.add_usage(usage)
+        usage.client.send_invite(now=now, failover=invite_request.failover)
         return usage
 
-    def _invite_fields(self, invitation: Invitation, usage: InviteUsage) -> list[Field]:
+    def _invite_fields(self, invite_request: InviteRequest, usage: InviteUsage) -> list[Field]:
         config = self.config
-        unwanted = set() if invitation.reliable else {"100rel"}
-        if invitation.session_timer is None:
+        unwanted = set() if invite_request.reliable else {"100rel"}
+        if invite_request.session_timer is None:
             unwanted.add("timer")
         supported = [tag for tag in config.supported if tag not in unwanted]
         fields = [("Allow", ", ".join(config.allow)), ("Supported", ", ".join(supported))]
         fields += usage.session_timer.request_fields()
-        required = ["100rel"] if invitation.require_reliable else []
-        if invitation.replaces is not None:
+        required = ["100rel"] if invite_request.require_reliable else []
+        if invite_request.replaces is not None:
             required.append("replaces")
-            fields.append(("Replaces", invitation.replaces))
+            fields.append(("Replaces", invite_request.replaces))
         if required:
             fields.append(("Require", ", ".join(required)))
         return fields
 
-    def subscribe(self, subscribe: SubscribeRequest, *, now: float) -> Subscription:
+    def subscribe(self, subscribe: SubscribeRequest, *, now: float) -> SubscriberUsage:
         """SUBSCRIBE outside any dialog (RFC 6665)."""
         fields: list[Field] = [
             ("Event", subscribe.event),
@@ -316,27 +316,27 @@ class Endpoint:
         request = initial_request(
             "SUBSCRIBE", subscribe, layer=self._layer, headers=fields, body=subscribe.body
         )
-        subscription = self._subscription(subscribe.event, subscribe.credentials)
+        subscription = self._make_subscriber(subscribe.event, subscribe.credentials)
         subscription.subscribe(request, subscribe, expires=subscribe.expires, now=now)
         return subscription
 
-    def refer(self, refer: ReferRequest, *, now: float) -> Subscription:
+    def refer(self, refer: ReferRequest, *, now: float) -> SubscriberUsage:
         """REFER outside any dialog (RFC 3515)."""
         fields = refer_fields(refer.refer_to, refer.referred_by, subscribe=refer.subscribe)
         request = initial_request(
             "REFER", refer, layer=self._layer, headers=fields, body=refer.body
         )
-        subscription = self._subscription("refer", refer.credentials)
+        subscription = self._make_subscriber("refer", refer.credentials)
         subscription.subscribe(request, refer, expires=0, now=now)
         return subscription
 
-    def _subscription(self, event: str, credentials: Authenticator | None) -> Subscription:
-        return Subscription(
+    def _make_subscriber(self, event: str, credentials: Authenticator | None) -> SubscriberUsage:
+        return SubscriberUsage(
             layer=self._layer, table=self._table, credentials=credentials, event=event
         )
 
 
-class _Reporter:
+class _ExchangeReporter:
     """The user of an exchange outside dialogs: it turns what happens into events."""
 
     __slots__ = ("_layer",)
@@ -345,9 +345,9 @@ class _Reporter:
         self._layer = layer
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        self._layer.emit(events.ResponseReceived(exchange, response, response.final))
+        self._layer.emit_event(events.ResponseReceived(exchange, response, response.final))
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        self._layer.emit(events.RequestFailed(exchange, status_hint, reason))
+        self._layer.emit_event(events.RequestFailed(exchange, status_hint, reason))

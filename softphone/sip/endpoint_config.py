@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from softphone.sip.message import Limits
+from softphone.sip.message import MessageLimits
 
 __all__ = ["EndpointConfig", "Timing"]
 
@@ -64,7 +64,7 @@ class EndpointConfig:
     answer_options: bool = True
     """OPTIONS outside a dialog is answered 200 with our capabilities, and not reported."""
     timing: Timing = field(default_factory=Timing)
-    limits: Limits = field(default_factory=Limits)
+    limits: MessageLimits = field(default_factory=MessageLimits)
     session_expires: float = 1800.0
     """The interval that is asked for (RFC 4028 section 7.1)."""
     min_se: float = 90.0

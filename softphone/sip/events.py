@@ -16,25 +16,25 @@ from softphone.sans_io import Flow, Target
 from softphone.sip.message import Body, BodyRole, NameAddr, Request, Response
 
 __all__ = [
-    "Acknowledged",
-    "Answered",
-    "Canceled",
+    "AckReceived",
     "Cause",
-    "Ended",
     "FlowClosed",
     "FlowOpened",
     "InDialogRequestReceived",
+    "InviteAnswered",
+    "InviteCanceled",
+    "InviteEnded",
     "InviteReceived",
+    "InviteRejected",
     "MessageRejected",
     "ModificationAnswered",
     "ModificationFailed",
     "ModificationReceived",
     "NotifyReceived",
     "PongReceived",
-    "Pracked",
-    "Provisional",
+    "PrackReceived",
+    "ProvisionalReceived",
     "ReferReceived",
-    "Rejected",
     "RequestFailed",
     "RequestReceived",
     "ResponseReceived",
@@ -133,7 +133,7 @@ class RequestReceived(Generic[X]):
 
 
 @dataclass(frozen=True, slots=True)
-class Provisional(Generic[U]):
+class ProvisionalReceived(Generic[U]):
     """A provisional response other than 100 came; `to_tag` names its early dialog ("" if none).
 
     A reliable one (RFC 3262) whose `role` is OFFER waits for `usage.prack(answer)`; every other
@@ -150,7 +150,7 @@ class Provisional(Generic[U]):
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[U]):
+class InviteAnswered(Generic[U]):
     """A 2xx to our INVITE came.  If `role` is OFFER, `usage.acknowledge(answer)` must follow."""
 
     usage: U
@@ -160,7 +160,7 @@ class Answered(Generic[U]):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected(Generic[U]):
+class InviteRejected(Generic[U]):
     """Our INVITE has failed.  `response` is None when nobody answered (408) or the flow died (503).
 
     `contacts` are those of a 3xx; `canceled` says that we gave the call up ourselves.
@@ -176,7 +176,7 @@ class Rejected(Generic[U]):
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Ended(Generic[U]):
+class InviteEnded(Generic[U]):
     """A usage that had been confirmed, or was about to be, is over.
 
     `status` and `reason` come from a Reason header field (RFC 3326) where there was one.
@@ -207,7 +207,7 @@ class InviteReceived(Generic[U]):
 
 
 @dataclass(frozen=True, slots=True)
-class Canceled(Generic[U]):
+class InviteCanceled(Generic[U]):
     """The caller gave up before we answered; 487 has been sent."""
 
     usage: U
@@ -217,7 +217,7 @@ class Canceled(Generic[U]):
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Acknowledged(Generic[U]):
+class AckReceived(Generic[U]):
     """The ACK to our 2xx came, with the answer if the offer was ours.
 
     After a re-INVITE it is told only where the offer was ours; `role` None then means that it was
@@ -230,7 +230,7 @@ class Acknowledged(Generic[U]):
 
 
 @dataclass(frozen=True, slots=True)
-class Pracked(Generic[U]):
+class PrackReceived(Generic[U]):
     """A reliable provisional response of ours was acknowledged (RFC 3262).
 
     `role` ANSWER answers our offer.  OFFER is a new offer: answer it with

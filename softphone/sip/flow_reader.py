@@ -5,13 +5,13 @@ from __future__ import annotations
 from softphone.sans_io import Flow, Transmit
 from softphone.sip.dialog import DialogTable
 from softphone.sip.events import MessageRejected
-from softphone.sip.message import KeepAlive, Received, StreamFramer
+from softphone.sip.message import CrlfKeepAlive, ParsedInput, StreamFramer
 from softphone.sip.transaction import TransactionLayer
 
-__all__ = ["StreamReader"]
+__all__ = ["FlowReader"]
 
 
-class StreamReader:
+class FlowReader:
     """Cuts the stream into messages, and closes a flow on which one does not come to its end.
 
     RFC 4475 section 3.1.2.2: a Content-Length that is too large would otherwise wait for ever.
@@ -26,20 +26,20 @@ class StreamReader:
         self._layer = layer
         self._table = table
         self._framer = StreamFramer(layer.config.limits)
-        self._heard = now
-        self._watch(now)
+        self._last_message_at = now
+        self._arm_idle_timer(now)
 
-    def _watch(self, since: float) -> None:
+    def _arm_idle_timer(self, since: float) -> None:
         limit = self._layer.config.idle_timeout
         if limit > 0 and not self._layer.flows.is_known(self._flow):
             self._layer.timers.set((self, "idle"), since + limit)
 
-    def feed(self, data: bytes, *, now: float) -> list[Received]:
+    def feed(self, data: bytes, *, now: float) -> list[ParsedInput]:
         """Take a piece of the stream; give what is complete."""
         items = self._framer.feed(data)
         for item in items:
-            if not isinstance(item, KeepAlive):
-                self._heard = now
+            if not isinstance(item, CrlfKeepAlive):
+                self._last_message_at = now
         key = (self, "pending")
         if not self._framer.pending:
             self._layer.timers.cancel(key)
@@ -59,14 +59,14 @@ class StreamReader:
     def handle_timer(self, name: object, *, now: float) -> None:
         """The rest of a message has not come, or no message at all."""
         if name == "pending":
-            self._end("A message that has no end")
-        elif self._layer.flows.in_use(self._flow) or self._table.bound_to(self._flow):
-            self._watch(now)
-        elif now < self._heard + self._layer.config.idle_timeout:
-            self._watch(self._heard)
+            self._close_flow("A message that has no end")
+        elif self._layer.flows.in_use(self._flow) or self._table.uses_flow(self._flow):
+            self._arm_idle_timer(now)
+        elif now < self._last_message_at + self._layer.config.idle_timeout:
+            self._arm_idle_timer(self._last_message_at)
         elif not self._layer.flows.is_known(self._flow):
-            self._end("A connection that nobody uses")
+            self._close_flow("A connection that nobody uses")
 
-    def _end(self, reason: str) -> None:
+    def _close_flow(self, reason: str) -> None:
         self._layer.flows.outgoing.append(Transmit(b"", self._flow, close=True))
-        self._layer.emit(MessageRejected(self._flow, 408, reason))
+        self._layer.emit_event(MessageRejected(self._flow, 408, reason))

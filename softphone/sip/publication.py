@@ -45,7 +45,7 @@ class PublishRequest:
     credentials: Authenticator | None = None
     failover: Failover | None = None
 
-    def request(self, expires: int | None) -> Request:
+    def build_request(self, expires: int | None) -> Request:
         """The request without From tag, Call-ID and CSeq, which the endpoint gives it."""
         uri, routes = leading_route(self.uri, self.route_set)
         fields: list[Field] = [
@@ -64,7 +64,7 @@ class Publication:
     """One publication: `status` is 0 until it is over, then the final one, or 408 or 503 when
     nobody `answered`; `entity_tag` is what the far end calls it."""
 
-    said: PublishRequest
+    publish_request: PublishRequest
     on_done: Callable[[Publication], None] = field(repr=False)
     status: int = 0
     reason: str = ""
@@ -96,7 +96,7 @@ class Publisher:
 
     def publish(
         self,
-        said: PublishRequest,
+        publish_request: PublishRequest,
         *,
         now: float,
         on_done: Callable[[Publication], None] = _ignore,
@@ -108,22 +108,22 @@ class Publisher:
         if len(self._open) >= MOST_UNDER_WAY:
             self.dropped += 1
             return None
-        publication = Publication(said, on_done, expires=said.expires)
-        self._send(publication, now)
+        publication = Publication(publish_request, on_done, expires=publish_request.expires)
+        self._send_publish(publication, now)
         return publication
 
-    def _send(self, publication: Publication, now: float) -> None:
-        said = publication.said
-        exchange = self._endpoint.request(
-            said.request(publication.expires),
-            to=said.to,
+    def _send_publish(self, publication: Publication, now: float) -> None:
+        publish_request = publication.publish_request
+        exchange = self._endpoint.send_request(
+            publish_request.build_request(publication.expires),
+            to=publish_request.to,
             now=now,
-            credentials=said.credentials,
-            failover=said.failover,
+            credentials=publish_request.credentials,
+            failover=publish_request.failover,
         )
         self._open[exchange] = publication
 
-    def handle(self, event: object, *, now: float) -> bool:
+    def handle_event(self, event: object, *, now: float) -> bool:
         """Take an event of the endpoint; whether it was about a publication."""
         if not isinstance(event, ResponseReceived | RequestFailed):
             return False
@@ -140,13 +140,16 @@ class Publisher:
         self, exchange: Exchange, publication: Publication, response: Response, now: float
     ) -> None:
         least = response.min_expires
-        asked, first = publication.expires, publication.expires == publication.said.expires
+        asked, first = (
+            publication.expires,
+            publication.expires == publication.publish_request.expires,
+        )
         brief = asked is not None and least is not None and least > asked
         if response.status == 423 and brief and first:
             # Once: what it refuses then is what it has named itself.
             del self._open[exchange]
             publication.expires = least
-            self._send(publication, now)
+            self._send_publish(publication, now)
             return
         publication.entity_tag = response.headers.get("SIP-ETag") or ""
         publication.answered = True

@@ -16,19 +16,19 @@ from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived,
 from softphone.sip.invite import InviteDispatch, InviteServer, InviteUsage
 from softphone.sip.invite.usage import InviteState
 from softphone.sip.message import Field, Request
-from softphone.sip.request_validation import refer_values, refusal
-from softphone.sip.subscription import ServerSubscription
+from softphone.sip.request_validation import check_request, refer_values
+from softphone.sip.subscription import NotifierUsage
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
-from softphone.sip.transport import may_speak
+from softphone.sip.transport import flow_is_allowed
 
-__all__ = ["Reception"]
+__all__ = ["RequestRouter"]
 
 
 RESERVE = 1.25
 """How far beyond its bounds the table of server transactions takes requests within dialogs."""
 
 
-class Reception:
+class RequestRouter:
     """The way in for requests; `usages` are the INVITE usages that have not ended."""
 
     def __init__(self, *, layer: TransactionLayer, table: DialogTable, side: Side) -> None:
@@ -37,8 +37,8 @@ class Reception:
         self._side = side
         self._config = layer.config
         rate, burst = self._config.admission_rate, self._config.admission_burst
-        self._strangers = TokenBucket(rate=rate, burst=burst)
-        self._known = TokenBucket(rate=rate, burst=burst)
+        self._unknown_bucket = TokenBucket(rate=rate, burst=burst)
+        self._known_bucket = TokenBucket(rate=rate, burst=burst)
         # Weak: transactions and dialogs hold what goes on, and nothing holds what has ended, whose
         # messages bring keys.
         self._usages: WeakValueDictionary[int, InviteUsage] = WeakValueDictionary()
@@ -49,20 +49,20 @@ class Reception:
         known = self._usages.values()
         return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
 
-    def register(self, usage: InviteUsage) -> None:
+    def add_usage(self, usage: InviteUsage) -> None:
         """Take a new usage in, and what comes in within its dialogs."""
         InviteDispatch(usage)
         self._usages[next(self._numbers)] = usage
 
-    def receive(self, request: Request, *, flow: Flow, now: float) -> None:
+    def route_request(self, request: Request, *, flow: Flow, now: float) -> None:
         """Take one request."""
         if request.method == "ACK":
-            self._ack(request, flow=flow, now=now)
+            self._route_ack(request, flow=flow, now=now)
             return
-        known = self._layer.find_server(request)
+        known = self._layer.find_server_transaction(request)
         if known is not None:
-            if may_speak(known.flow, flow):
-                known.receive(request, now=now)
+            if flow_is_allowed(known.flow, flow):
+                known.receive_request(request, now=now)
             return
         if self._overloaded(request, flow=flow, now=now):
             # 503 without a transaction: nothing is kept of what is not served (8.2.7).
@@ -74,15 +74,15 @@ class Reception:
             self._refuse_statelessly(request, 481, flow=flow)
             return
         merged = self._layer.is_merged(request)
-        transaction = self._layer.serve(request, flow=flow)
+        transaction = self._layer.start_server_transaction(request, flow=flow)
         if request.method == "CANCEL":
-            self._cancel(transaction, now=now)
+            self._route_cancel(transaction, now=now)
         elif request.to.tag is not None:
-            self._within_dialog(transaction, now=now)
+            self._route_in_dialog(transaction, now=now)
         elif merged:
             transaction.respond(482, now=now)
         else:
-            self._new(transaction, now=now)
+            self._route_new_request(transaction, now=now)
 
     def _overloaded(self, request: Request, *, flow: Flow, now: float) -> bool:
         config, layer = self._config, self._layer
@@ -96,7 +96,7 @@ class Reception:
         if belongs:
             return False
         # A crowd of strangers leaves the server's or a registered phone's requests alone.
-        bucket = self._known if layer.flows.is_known(flow) else self._strangers
+        bucket = self._known_bucket if layer.flows.is_known(flow) else self._unknown_bucket
         return not bucket.admit(now=now)
 
     def _belongs(self, request: Request, *, flow: Flow) -> bool:
@@ -105,34 +105,34 @@ class Reception:
         A To tag alone proves nothing: strangers can write one.
         """
         if request.method == "CANCEL":
-            return self._layer.find_server(request, method="INVITE") is not None
-        return request.to.tag is not None and self._table.find(request, flow=flow) is not None
+            return self._layer.find_server_transaction(request, method="INVITE") is not None
+        return request.to.tag is not None and self._table.find_owner(request, flow=flow) is not None
 
     def _refuse_statelessly(
         self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()
     ) -> None:
         transaction = ServerTransaction(
-            request, key=(), flow=flow, to_tag=self._layer.new_tag(), carrier=self._layer
+            request, key=(), flow=flow, to_tag=self._layer.new_tag(), context=self._layer
         )
         response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
-        self._layer.send(response.encode(), transaction.to)
+        self._layer.send_bytes(response.encode(), transaction.to)
 
     def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
-        invite = self._layer.find_server(request, method="INVITE")
-        return invite is None or may_speak(invite.flow, flow)
+        invite = self._layer.find_server_transaction(request, method="INVITE")
+        return invite is None or flow_is_allowed(invite.flow, flow)
 
-    def _ack(self, request: Request, *, flow: Flow, now: float) -> None:
-        transaction = self._layer.find_server(request)
+    def _route_ack(self, request: Request, *, flow: Flow, now: float) -> None:
+        transaction = self._layer.find_server_transaction(request)
         if transaction is not None and transaction.last_status >= 300:
-            if may_speak(transaction.flow, flow):
-                transaction.receive(request, now=now)
+            if flow_is_allowed(transaction.flow, flow):
+                transaction.receive_request(request, now=now)
             return
-        owner = self._table.find(request, flow=flow)
+        owner = self._table.find_owner(request, flow=flow)
         if owner is not None:
             owner.ack_received(request, now=now)
 
-    def _cancel(self, transaction: ServerTransaction, *, now: float) -> None:
-        invite = self._layer.find_server(transaction.request, method="INVITE")
+    def _route_cancel(self, transaction: ServerTransaction, *, now: float) -> None:
+        invite = self._layer.find_server_transaction(transaction.request, method="INVITE")
         if invite is None:
             transaction.respond(481, now=now)
             return
@@ -142,10 +142,10 @@ class Reception:
         if invite.user is not None:
             invite.user.cancel_received(transaction.request, now=now)
 
-    def _within_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
+    def _route_in_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
-        owner = self._table.find(request, flow=transaction.flow)
-        refused = refusal(request, self._config, self._side)
+        owner = self._table.find_owner(request, flow=transaction.flow)
+        refused = check_request(request, self._config, self._side)
         if owner is None:
             transaction.respond(481, now=now)
         elif refused is not None and request.method != "BYE":
@@ -155,9 +155,9 @@ class Reception:
         else:
             owner.request_received(transaction, now=now)
 
-    def _new(self, transaction: ServerTransaction, *, now: float) -> None:
+    def _route_new_request(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
-        refused = refusal(request, self._config, self._side)
+        refused = check_request(request, self._config, self._side)
         if refused is not None:
             transaction.respond(
                 refused.status, now=now, reason=refused.reason, headers=refused.headers
@@ -175,7 +175,7 @@ class Reception:
             transaction.respond(481, now=now)
         else:
             exchange = ServerExchange(transaction, layer=self._layer, now=now)
-            self._layer.emit(RequestReceived(exchange, transaction.request, transaction.flow))
+            self._layer.emit_event(RequestReceived(exchange, transaction.request, transaction.flow))
 
     def _capabilities(self) -> list[Field]:
         config = self._config
@@ -209,10 +209,10 @@ class Reception:
         if status:
             transaction.respond(status, now=now)
             return
-        usage.server = InviteServer(transaction, host=usage, now=now)
+        usage.server = InviteServer(transaction, context=usage, now=now)
         usage.replaced = replaced
-        self.register(usage)
-        self._layer.emit(
+        self.add_usage(usage)
+        self._layer.emit_event(
             InviteReceived(
                 usage,
                 transaction.request,
@@ -228,7 +228,7 @@ class Reception:
         named = request.replaces
         if named is None:
             return 0, None
-        found = self._table.named(named.call_id, named.to_tag, named.from_tag)
+        found = self._table.find_by_id(named.call_id, named.to_tag, named.from_tag)
         if found is None:
             return 481, None
         owner, _ = found
@@ -251,8 +251,10 @@ class Reception:
             events = ", ".join(self._config.events)
             transaction.respond(489, now=now, headers=(("Allow-Events", events),))
             return
-        subscription = self._subscription(transaction, now=now)
-        self._layer.emit(SubscribeReceived(subscription, transaction.request, transaction.flow))
+        subscription = self._make_notifier(transaction, now=now)
+        self._layer.emit_event(
+            SubscribeReceived(subscription, transaction.request, transaction.flow)
+        )
 
     def _refer(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
@@ -260,14 +262,14 @@ class Reception:
         if values is None:
             transaction.respond(400, now=now, reason="No single usable Refer-To")
             return
-        subscription = self._subscription(transaction, now=now)
-        self._layer.emit(
+        subscription = self._make_notifier(transaction, now=now)
+        self._layer.emit_event(
             ReferReceived(
                 subscription, None, request, values.refer_to, values.replaces, request.referred_by
             )
         )
 
-    def _subscription(self, transaction: ServerTransaction, *, now: float) -> ServerSubscription:
-        return ServerSubscription(
+    def _make_notifier(self, transaction: ServerTransaction, *, now: float) -> NotifierUsage:
+        return NotifierUsage(
             transaction, dialog=None, layer=self._layer, table=self._table, now=now
         )

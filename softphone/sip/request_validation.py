@@ -21,7 +21,7 @@ from softphone.sip.message import (
     unescape,
 )
 
-__all__ = ["ReferValues", "Refusal", "refer_values", "refusal"]
+__all__ = ["ReferValues", "RequestRefusal", "check_request", "refer_values"]
 
 KNOWN_METHODS = frozenset(
     {
@@ -48,7 +48,7 @@ _SESSION_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RequestRefusal:
     """The failure response that a request gets."""
 
     status: int
@@ -56,7 +56,7 @@ class Refusal:
     headers: tuple[Field, ...] = ()
 
 
-def refusal(request: Request, config: EndpointConfig, side: Side) -> Refusal | None:
+def check_request(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
     """The first thing that is wrong, in the order of RFC 3261 section 8.2, or None."""
     return (
         _check_method(request, config, side)
@@ -68,38 +68,38 @@ def refusal(request: Request, config: EndpointConfig, side: Side) -> Refusal | N
     )
 
 
-def _check_method(request: Request, config: EndpointConfig, side: Side) -> Refusal | None:
+def _check_method(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
     allowed = config.allow if side is Side.CLIENT else (*config.allow, "REGISTER", "PUBLISH")
     if request.method in allowed:
         return None
     allow = (("Allow", ", ".join(allowed)),)
-    return Refusal(405 if request.method in KNOWN_METHODS else 501, headers=allow)
+    return RequestRefusal(405 if request.method in KNOWN_METHODS else 501, headers=allow)
 
 
-def _check_uri(request: Request, config: EndpointConfig, side: Side) -> Refusal | None:
+def _check_uri(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
     if request.uri.scheme.lower() not in config.schemes:
-        return Refusal(416)
+        return RequestRefusal(416)
     if request.method == "REGISTER" and not isinstance(request.to.uri, SipUri):
         # RFC 4475 section 3.3.4: an address of record is a sip or sips URI.
-        return Refusal(400, "The address of record is no SIP URI")
+        return RequestRefusal(400, "The address of record is no SIP URI")
     return None
 
 
-def _check_extensions(request: Request, config: EndpointConfig) -> Refusal | None:
+def _check_extensions(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     if request.method in ("ACK", "CANCEL") or not request.require:
         return None
     # Proxy-Require is for proxies: RFC 4475 section 3.3.5 tests that a UAS does not answer to it.
     known = {tag.lower() for tag in config.supported}
     unknown = [tag for tag in request.require if tag.lower() not in known]
-    return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None
+    return RequestRefusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None
 
 
-def _check_content(request: Request, config: EndpointConfig) -> Refusal | None:
+def _check_content(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     content = request.content
     if content is None or _optional(content):
         return None
     if request.headers.get("Content-Encoding") not in (None, "identity"):
-        return Refusal(415, headers=(("Accept-Encoding", "identity"),))
+        return RequestRefusal(415, headers=(("Accept-Encoding", "identity"),))
     if request.method in _SESSION_METHODS:
         return _check_session(content, config)
     if request.method == "MESSAGE" and config.message_types:
@@ -107,26 +107,26 @@ def _check_content(request: Request, config: EndpointConfig) -> Refusal | None:
     return None
 
 
-def _check_session(content: Body, config: EndpointConfig) -> Refusal | None:
+def _check_session(content: Body, config: EndpointConfig) -> RequestRefusal | None:
     """One part that we know is enough: the others may be for somebody else."""
     try:
         found = any(find_part(content, known) for known in config.accept)
     except MalformedMessage as error:
-        return Refusal(400, error.reason)
-    return None if found else Refusal(415, headers=(("Accept", ", ".join(config.accept)),))
+        return RequestRefusal(400, error.reason)
+    return None if found else RequestRefusal(415, headers=(("Accept", ", ".join(config.accept)),))
 
 
-def _check_message(content: Body, types: tuple[str, ...]) -> Refusal | None:
+def _check_message(content: Body, types: tuple[str, ...]) -> RequestRefusal | None:
     """Every part has to be understood unless it is optional (RFC 5621 sections 3 and 8)."""
     parts = [content]
     if content.media_type.startswith("multipart/"):
         try:
             parts = [part.body for part in parse_multipart(content)]
         except MalformedMessage as error:
-            return Refusal(400, error.reason)
+            return RequestRefusal(400, error.reason)
     if all(part.media_type in types or _optional(part) for part in parts):
         return None
-    return Refusal(415, headers=(("Accept", ", ".join(types)),))
+    return RequestRefusal(415, headers=(("Accept", ", ".join(types)),))
 
 
 def _optional(content: Body) -> bool:
@@ -134,22 +134,22 @@ def _optional(content: Body) -> bool:
     return "handling=optional" in parameters
 
 
-def _check_accept(request: Request, config: EndpointConfig) -> Refusal | None:
+def _check_accept(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     """Our answer would be a session description: the caller has to take one (21.4.7)."""
     if request.method != "INVITE" or request.accept is None:
         return None
     wildcards = {f"{known.partition('/')[0]}/*" for known in config.session_types}
     if {*request.accept} & {*config.session_types, *wildcards, "*/*"}:
         return None
-    return Refusal(406)
+    return RequestRefusal(406)
 
 
-def _check_contact(request: Request) -> Refusal | None:
+def _check_contact(request: Request) -> RequestRefusal | None:
     if request.method == "SUBSCRIBE" and not request.contacts:
-        return Refusal(400, "Missing Contact header field")
+        return RequestRefusal(400, "Missing Contact header field")
     if request.method == "INVITE" and len(request.contacts) > 1:
         # RFC 3261 section 8.1.1.8: exactly one.
-        return Refusal(400, "More than one Contact")
+        return RequestRefusal(400, "More than one Contact")
     return None
 
 

@@ -120,7 +120,7 @@ async def test_a_server_that_asked_to_be_left_alone_is_left_alone_where_there_is
     network = Network()
     registration = registered(targets=(FIRST, SECOND))
     way = route(Names(), network, registration)
-    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    (await way.first_hop(URI)).failover.mark_failed(FIRST, now=0.0, retry_after=60.0)
     await way.first_hop(URI)
     assert network.tried == [SECOND]
     network.failures["192_0_2_2"] = TransportError("down")
@@ -133,14 +133,14 @@ async def test_a_server_that_asked_to_be_left_alone_is_left_alone_where_there_is
 
 async def test_a_sole_server_that_asked_to_be_left_alone_is_asked_all_the_same():
     way = route(Names(), Network(), registered())
-    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    (await way.first_hop(URI)).failover.mark_failed(FIRST, now=0.0, retry_after=60.0)
     assert (await way.first_hop(URI)).flow is FLOW
 
 
 async def test_without_a_registration_it_comes_last():
     network = Network()
     way = route(Names(), network)
-    (await way.first_hop(URI)).failover.failed(FIRST, now=0.0, retry_after=60.0)
+    (await way.first_hop(URI)).failover.mark_failed(FIRST, now=0.0, retry_after=60.0)
     network.tried.clear()
     await way.first_hop(URI)
     assert network.tried == [SECOND]

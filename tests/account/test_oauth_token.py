@@ -217,7 +217,7 @@ async def test_what_was_refused_hears_of_the_new_token():
     await eventually(lambda: waiter.heard)
     assert (waiter.heard, calls) == ([("renewed", 5.0)], [1, 2])
     assert shown(account.keeper.session) == "token2"
-    assert not account.keeper.session.waited_for
+    assert not account.keeper.session.has_waiting_requests
     await account.close()
 
 

@@ -77,7 +77,7 @@ async def test_a_list_is_gone_along_and_each_node_is_found_again():
 async def test_nodes_that_dns_does_not_know_are_left_out():
     _, made = device(nodes=NODES)
     registration = await made.make(Names(away=["cucm-1.test"]), ask=False)
-    assert [place.host for place in registration.places] == ["cucm-2.test", "cucm-3.test"]
+    assert [place.host for place in registration.lookup_uris] == ["cucm-2.test", "cucm-3.test"]
     away = [f"cucm-{number}.test" for number in (1, 2, 3)]
     with pytest.raises(TransportError, match=r"cucm-1\.test"):
         await made.make(Names(away=away), ask=False)

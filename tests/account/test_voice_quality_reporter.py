@@ -15,7 +15,7 @@ from softphone.errors import TransportError
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media import LocalMedia, StreamHandle, StreamSpec
 from softphone.sip import NameAddr, Publication
-from softphone.sip.event_packages import ReportKind, parse_voice_report, print_voice_report
+from softphone.sip.event_packages import VoiceReportKind, parse_voice_report, print_voice_report
 
 BEGAN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
 QUALITY = VoiceQuality(
@@ -105,7 +105,7 @@ def test_the_group_of_a_telephone_number_is_its_scheme():
 def test_who_called_is_said_and_what_was_not_heard_is_not():
     report = voice_report(leg_of(IncomingLeg), BEGAN, NOW, final=False)
     assert report is not None
-    assert (report.kind, report.final) == (ReportKind.INTERVAL, False)
+    assert (report.kind, report.final) == (VoiceReportKind.INTERVAL, False)
     assert report.session["OrigID"] == report.session["RemoteID"]
     assert report.remote is None
     assert report.local.lines.keys() == {"Timestamps", "SessionDesc"}

@@ -118,7 +118,7 @@ async def test_an_offer_in_a_reliable_183_is_answered_in_the_prack():
     callee = stage.bob.leg
     offer = callee.negotiation.offer()
     with stage.bob.change() as now:
-        callee.usage.ring(183, now=now, body=offer, reliable=True)
+        callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
     prack = next(data for name, data in stage.wire if data.startswith(b"PRACK"))
     assert b"RTP/SAVP" in prack
@@ -139,7 +139,7 @@ async def test_an_offer_in_clear_in_a_reliable_183_ends_the_call():
     offer = callee.negotiation.offer()
     stage.tamper = lambda name, data: edit_body(data, strip_keys) if name == "bob" else data
     with stage.bob.change() as now:
-        callee.usage.ring(183, now=now, body=offer, reliable=True)
+        callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
     assert caller.over.result().by is EndedBy.POLICY
     assert stage.alice.port.specs == []

@@ -19,7 +19,7 @@ from softphone.net import Driver
 from softphone.phone import Phone
 from softphone.sans_io import Side, Transport
 from softphone.sip import Endpoint, EndpointConfig, RequestReceived
-from softphone.sip.event_packages import ReportKind, parse_voice_report
+from softphone.sip.event_packages import VoiceReportKind, parse_voice_report
 from tests.support.calling import answer_one
 
 PATIENCE = 10.0
@@ -60,7 +60,7 @@ async def test_a_call_is_reported_at_its_end(lab, phone, name):
     call = await talk(account)
     await waited_for(lambda: lab.collector.reports)
     (report,) = lab.collector.reports
-    assert (report.kind, report.final) == (ReportKind.SESSION, True)
+    assert (report.kind, report.final) == (VoiceReportKind.SESSION, True)
     assert report.session["OrigID"] == report.session["LocalID"]
     assert f"sip:{name}@" in report.session["LocalID"]
     assert "600" in report.session["RemoteID"]
@@ -83,7 +83,7 @@ async def test_a_long_call_is_reported_while_it_lasts(lab, phone):
     async with account.dial("600") as outgoing:
         await outgoing.answered(timeout=PATIENCE)
         await waited_for(lambda: len(lab.collector.reports) >= 2)
-    assert {report.kind for report in lab.collector.reports} == {ReportKind.INTERVAL}
+    assert {report.kind for report in lab.collector.reports} == {VoiceReportKind.INTERVAL}
     await waited_for(lambda: lab.collector.reports[-1].final)
 
 

@@ -10,8 +10,8 @@ from softphone.errors import LocalProtocolError
 from softphone.sans_io import Side
 from softphone.sip import (
     Body,
-    Invitation,
     InviteReceived,
+    InviteRequest,
     ModificationReceived,
     NameAddr,
     ReferReceived,
@@ -67,7 +67,7 @@ class EndpointTarget:
         lone = self.lone
         uri = parse_uri("sip:far@192.0.2.9")
         parts = {"uri": uri, "local": US, "remote": FAR, "to": lone.flow}
-        lone.endpoint.invite(Invitation(**parts, body=OFFER), now=lone.now)
+        lone.endpoint.invite(InviteRequest(**parts, body=OFFER), now=lone.now)
         lone.endpoint.subscribe(SubscribeRequest(**parts, event="message-summary"), now=lone.now)
         lone.drain()
         invite, subscribe = (m for m in lone.out[-2:] if isinstance(m, Request))

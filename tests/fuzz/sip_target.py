@@ -5,21 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from softphone.sip.message import (
-    KeepAlive,
+    CrlfKeepAlive,
     MalformedMessage,
-    Rejected,
+    ParseFailure,
     Request,
     Response,
     StreamFramer,
     find_part,
     parse_datagram,
 )
-from softphone.sip.message.header_access import FieldAccess, Lazy
+from softphone.sip.message.header_access import CachedAttribute, FieldAccess
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}
 CORPUS = list(NAMED.values())
-ACCESSORS = [name for name, kind in vars(FieldAccess).items() if isinstance(kind, property | Lazy)]
+ACCESSORS = [
+    name for name, kind in vars(FieldAccess).items() if isinstance(kind, property | CachedAttribute)
+]
 
 
 def check_message(message: Request | Response) -> None:
@@ -41,14 +43,14 @@ def check_item(item: object) -> None:
     """A result is of a known kind, and an answer to a refusal is one line after another."""
     if isinstance(item, Request | Response):
         check_message(item)
-    elif isinstance(item, Rejected):
+    elif isinstance(item, ParseFailure):
         assert 400 <= item.status_hint < 600
         if item.response is not None:
             assert item.response.startswith(b"SIP/2.0 %d " % item.status_hint)
             assert item.response.endswith(b"\r\nContent-Length: 0\r\n\r\n")
             assert item.response.count(b"\r\n\r\n") == 1
     else:
-        assert isinstance(item, KeepAlive)
+        assert isinstance(item, CrlfKeepAlive)
 
 
 def check_datagram(data: bytes) -> None:
@@ -60,7 +62,7 @@ def check_stream(data: bytes, piece: int = 997) -> None:
     """One stream, in pieces; the pieces make no difference but for keep-alives."""
     framer, whole = StreamFramer(), StreamFramer()
     items = [i for at in range(0, len(data), piece) for i in framer.feed(data[at : at + piece])]
-    expected = [item for item in whole.feed(data) if not isinstance(item, KeepAlive)]
-    assert [item for item in items if not isinstance(item, KeepAlive)] == expected
+    expected = [item for item in whole.feed(data) if not isinstance(item, CrlfKeepAlive)]
+    assert [item for item in items if not isinstance(item, CrlfKeepAlive)] == expected
     for item in items:
         check_item(item)

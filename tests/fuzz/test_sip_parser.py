@@ -6,15 +6,15 @@ import time
 import pytest
 
 from softphone.sip.message import (
-    KeepAlive,
-    Limits,
-    Rejected,
+    CrlfKeepAlive,
+    MessageLimits,
+    ParseFailure,
     Request,
     Response,
     StreamFramer,
     parse_datagram,
 )
-from softphone.sip.message.parser import answer
+from softphone.sip.message.parser import rejection_response
 from tests.fuzz.mutation import mutated, prefixes, replaced
 from tests.fuzz.sip_target import ACCESSORS, CORPUS, NAMED, check_datagram, check_stream
 
@@ -47,7 +47,7 @@ def test_two_thousand_random_mutations_of_streams():
 # Linear time: each of these is 64 KiB, the largest that is read.  What is quadratic in them takes
 # minutes; what is linear takes milliseconds, and the bound lies far from both.
 SIZE = 65_000
-WIDE = Limits(message=65536, headers=65536, line=65536)
+WIDE = MessageLimits(message=65536, headers=65536, line=65536)
 FRAME = (
     b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
     b"To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n%s\r\nContent-Length: 0\r\n\r\n"
@@ -74,12 +74,12 @@ OPENINGS = {
 
 def read_everything(data: bytes) -> None:
     message = parse_datagram(data, WIDE)
-    assert isinstance(message, Request | Response | Rejected | KeepAlive)
+    assert isinstance(message, Request | Response | ParseFailure | CrlfKeepAlive)
     if isinstance(message, Request):
         for name in ACCESSORS:
             getattr(message, name)
         message.encode()
-    answer(data, 400, "x")
+    rejection_response(data, 400, "x")
 
 
 @pytest.mark.parametrize("filler", FILLERS, ids=repr)

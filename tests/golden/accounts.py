@@ -19,8 +19,8 @@ from softphone.net import Resolver
 from softphone.personas import DeviceIdentity, cisco_phone, persona_named
 from softphone.personas import standard as standard_phone
 from softphone.security import KeyMaterial, SecurityPolicy
-from softphone.sip import Body, Invitation, NameAddr, SipUri
-from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
+from softphone.sip import Body, InviteRequest, NameAddr, SipUri
+from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.dialog.initial_request import ReferRequest
 from softphone.sip.event_packages.cisco_remotecc import remote_request
 from softphone.sip.event_packages.cisco_service_control import (
@@ -104,8 +104,8 @@ class Office:
         assert flow is not None
         bob = NameAddr.parse(f'"Bob" <sip:bob@{THERE}>')
 
-        def invitation(body: Body | None) -> Invitation:
-            return Invitation(
+        def invitation(body: Body | None) -> InviteRequest:
+            return InviteRequest(
                 uri=self.contact,
                 local=bob,
                 remote=NameAddr.parse(f"<{AOR}>"),
@@ -126,7 +126,7 @@ class Office:
         fields = (("From", f"<sip:bob@{THERE}>"), ("To", f"<{AOR}>"), *headers)
         request = Request.build(method, self.contact, fields, body)
         with server.change() as now:
-            server.endpoint.request(request, to=flow, now=now)
+            server.endpoint.send_request(request, to=flow, now=now)
 
     def refer(self, body: Body) -> None:
         """The server wants something done (remote call control)."""
@@ -310,7 +310,7 @@ def _verified(verifier: DigestVerifier) -> Answer:
         if request.method not in ("REGISTER", "PUBLISH"):
             return 200, []
         verdict = verifier.verify(request, now=asyncio.get_running_loop().time())
-        if isinstance(verdict, Verified):
+        if isinstance(verdict, DigestVerified):
             return granted(request)
         return 401, list(verdict.headers)
 

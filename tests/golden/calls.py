@@ -145,7 +145,7 @@ async def _progress(stage: Stage, leg: IncomingLeg | OutgoingLeg, work: Awaitabl
         with stage.bob.change() as now:
             if status == 180:
                 referral.subscription.accept(now=now)
-            referral.subscription.progress(status, reason, now=now)
+            referral.subscription.notify_progress(status, reason, now=now)
         await turn(stage, 0.2)
     await task
 
@@ -162,7 +162,9 @@ async def early_media() -> str:
         assert callee._proposal is not None
         callee.settle(callee._proposal, accepted=lambda: None)
         with stage.bob.change() as now:
-            callee.usage.ring(183, now=now, body=callee._proposal.body, reliable=reliable)
+            callee.usage.send_provisional(
+                183, now=now, body=callee._proposal.body, reliable=reliable
+            )
         stage.run(0.2)
         callee.accept()
         stage.run(0.3)
@@ -174,7 +176,7 @@ async def early_media() -> str:
     callee = stage.bob.leg
     offer = callee.negotiation.offer()
     with stage.bob.change() as now:
-        callee.usage.ring(183, now=now, body=offer, reliable=True)
+        callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
     with stage.bob.change() as now:
         callee.usage.accept(None, now=now)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.sip.auth.bearer import BearerSession, bearer_challenge
-from softphone.sip.auth.digest_client import Credentials, DigestSession
-from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
+from softphone.sip.auth.digest_client import DigestCredentials, DigestSession
+from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message.headers import Field
 from softphone.sip.message.message import Request
 from softphone.sip.registration.node_list import NodeRegistration
@@ -69,12 +69,12 @@ def digest(algorithm_seed: int) -> str:
     verifier = DigestVerifier(
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
-    session = DigestSession([Credentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
+    session = DigestSession([DigestCredentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
     world, transcript = recorded(World(credentials=session))
 
     def answer(request: Request) -> Answer:
         verdict = verifier.verify(request, now=world.now)
-        if isinstance(verdict, Verified):
+        if isinstance(verdict, DigestVerified):
             return world.granting(request)
         return 401, list(verdict.headers)
 
@@ -151,10 +151,10 @@ def nodes() -> str:
     transcript.title("a move to another credential; one that is refused")
     registration = world.registration
     assert isinstance(registration, NodeRegistration)
-    registration.move("renewed", now=world.now)
+    registration.move_to_new_flow("renewed", now=world.now)
     world.run(60)
     world.script.append((403, []))
-    registration.move("again", now=world.now)
+    registration.move_to_new_flow("again", now=world.now)
     world.run(60)
     transcript.title("all nodes are away; then unregister")
     for index in range(3):

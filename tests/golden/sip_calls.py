@@ -11,8 +11,8 @@ from softphone.sip.events import (
     InDialogRequestReceived,
     InviteReceived,
     ModificationReceived,
-    Pracked,
-    Provisional,
+    PrackReceived,
+    ProvisionalReceived,
     ReferReceived,
     SubscribeReceived,
 )
@@ -20,8 +20,8 @@ from softphone.sip.invite.usage import InviteUsage
 from softphone.sip.message.body import Body
 from softphone.sip.message.message import Request, Response
 from softphone.sip.message.uri import NameAddr, SipUri
-from softphone.sip.subscription.notifier import ServerSubscription
-from softphone.sip.subscription.subscriber import Subscription
+from softphone.sip.subscription.notifier import NotifierUsage
+from softphone.sip.subscription.subscriber import SubscriberUsage
 from tests.golden.transcript import Transcript, record, taken
 from tests.support.link import LinkQuality
 from tests.support.lone import SDP, Lone
@@ -59,7 +59,7 @@ def call_up(pair: Pair, **changes: object) -> tuple[InviteUsage, InviteUsage]:
     mine: InviteUsage = pair.alice.invite(pair.invitation(**changes), now=pair.now)
     pair.run(0.05)
     theirs = received(pair)
-    theirs.ring(now=pair.now)
+    theirs.send_provisional(now=pair.now)
     pair.run(1.0)
     theirs.accept(ANSWER, now=pair.now)
     pair.run(0.2)
@@ -122,7 +122,7 @@ def lossy_call() -> str:
     mine: InviteUsage = pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(3)
     theirs = received(pair)
-    theirs.ring(183, now=pair.now, body=ANSWER, reliable=True)
+    theirs.send_provisional(183, now=pair.now, body=ANSWER, reliable=True)
     pair.run(10)
     theirs.accept(ANSWER, now=pair.now)
     pair.run(20)
@@ -142,8 +142,8 @@ def reliable_provisionals() -> str:
     mine: InviteUsage = pair.alice.invite(pair.invitation(require_reliable=True), now=pair.now)
     pair.run(0.05)
     theirs = received(pair)
-    theirs.ring(183, now=pair.now, body=ANSWER, reliable=True)
-    theirs.ring(180, now=pair.now, reliable=True)
+    theirs.send_provisional(183, now=pair.now, body=ANSWER, reliable=True)
+    theirs.send_provisional(180, now=pair.now, reliable=True)
     pair.run(0.2)
     mine.update(OFFER_2, now=pair.now)
     pair.run(0.1)
@@ -157,16 +157,16 @@ def reliable_provisionals() -> str:
     mine = pair.alice.invite(pair.invitation(body=None), now=pair.now)
     pair.run(0.05)
     theirs = received(pair)
-    theirs.ring(183, now=pair.now, body=OFFER_2, reliable=True)
+    theirs.send_provisional(183, now=pair.now, body=OFFER_2, reliable=True)
     pair.run(0.1)
     pair.events["alice"] = [
-        event for event in pair.events["alice"] if isinstance(event, Provisional)
+        event for event in pair.events["alice"] if isinstance(event, ProvisionalReceived)
     ]
-    taken(pair.events["alice"], Provisional)
+    taken(pair.events["alice"], ProvisionalReceived)
     mine.prack(ANSWER_2, now=pair.now)
     pair.run(0.1)
-    pair.events["bob"] = [event for event in pair.events["bob"] if isinstance(event, Pracked)]
-    taken(pair.events["bob"], Pracked)
+    pair.events["bob"] = [event for event in pair.events["bob"] if isinstance(event, PrackReceived)]
+    taken(pair.events["bob"], PrackReceived)
     theirs.accept(None, now=pair.now)
     pair.run(0.2)
     theirs.bye(now=pair.now)
@@ -176,7 +176,7 @@ def reliable_provisionals() -> str:
     pair.run(0.05)
     theirs = received(pair)
     pair.links["alice"].up = False
-    theirs.ring(183, now=pair.now, body=ANSWER, reliable=True)
+    theirs.send_provisional(183, now=pair.now, body=ANSWER, reliable=True)
     pair.run(80)
     return transcript.text
 
@@ -279,19 +279,19 @@ def transfers() -> str:
     mine.refer(CAROL, now=pair.now, referred_by=NameAddr.parse("<sip:alice@example.com>"))
     mine.refer(CAROL, now=pair.now, subscribe=False)
     pair.run(0.05)
-    referral: ServerSubscription = taken(pair.events["bob"], ReferReceived).subscription
+    referral: NotifierUsage = taken(pair.events["bob"], ReferReceived).subscription
     referral.accept(now=pair.now)
-    other: ServerSubscription = taken(pair.events["bob"], ReferReceived).subscription
+    other: NotifierUsage = taken(pair.events["bob"], ReferReceived).subscription
     other.accept(now=pair.now)
     pair.run(0.1)
-    referral.progress(180, "Ringing", now=pair.now)
+    referral.notify_progress(180, "Ringing", now=pair.now)
     pair.run(2.0)
-    referral.progress(200, "OK", now=pair.now)
+    referral.notify_progress(200, "OK", now=pair.now)
     pair.run(0.1)
     transcript.title("a transfer that is refused, one that nobody answers")
     mine.refer(CAROL, now=pair.now)
     pair.run(0.05)
-    refused: ServerSubscription = taken(pair.events["bob"], ReferReceived).subscription
+    refused: NotifierUsage = taken(pair.events["bob"], ReferReceived).subscription
     refused.reject(603, now=pair.now)
     mine.refer(CAROL, now=pair.now)
     pair.run(40)
@@ -305,9 +305,9 @@ def transfers() -> str:
     target = NameAddr.parse("<sip:carol@192.0.2.3?Replaces=a%40b%3Bto-tag%3Dx%3Bfrom-tag%3Dy>")
     pair.alice.refer(ReferRequest(**PEOPLE, to=pair.target, refer_to=target), now=pair.now)
     pair.run(0.05)
-    outside: ServerSubscription = taken(pair.events["bob"], ReferReceived).subscription
+    outside: NotifierUsage = taken(pair.events["bob"], ReferReceived).subscription
     outside.accept(now=pair.now)
-    outside.progress(486, "Busy Here", now=pair.now)
+    outside.notify_progress(486, "Busy Here", now=pair.now)
     pair.run(0.1)
     replacing.bye(now=pair.now)
     pair.run(60)
@@ -325,9 +325,9 @@ def subscriptions() -> str:
         accept=("application/simple-message-summary",),
     )
     transcript.title("pending, then active, refreshed before it ends")
-    subscription: Subscription = pair.alice.subscribe(wanted, now=pair.now)
+    subscription: SubscriberUsage = pair.alice.subscribe(wanted, now=pair.now)
     pair.run(0.1)
-    theirs: ServerSubscription = taken(pair.events["bob"], SubscribeReceived).subscription
+    theirs: NotifierUsage = taken(pair.events["bob"], SubscribeReceived).subscription
     theirs.accept(now=pair.now, expires=120, pending=True)
     pair.run(0.1)
     theirs.activate(now=pair.now)

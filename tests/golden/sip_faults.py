@@ -7,7 +7,7 @@ from pathlib import Path
 
 from softphone.sans_io import Flow, Side, Transport
 from softphone.security import KeyMaterial
-from softphone.sip.auth.digest_client import Credentials, DigestSession
+from softphone.sip.auth.digest_client import DigestCredentials, DigestSession
 from softphone.sip.events import InviteReceived, RequestReceived
 from softphone.sip.invite.usage import InviteUsage
 from softphone.sip.message.body import Body
@@ -37,7 +37,7 @@ def failures() -> str:
         usage: InviteUsage = pair.alice.invite(pair.invitation(), now=pair.now)
         pair.run(0.05)
         theirs = received(pair)
-        theirs.ring(now=pair.now)
+        theirs.send_provisional(now=pair.now)
         pair.run(0.1)
         if ending == "busy":
             theirs.reject(486, now=pair.now, reason="Busy Here")
@@ -53,7 +53,7 @@ def failures() -> str:
     crossing: InviteUsage = pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
     theirs = received(pair)
-    theirs.ring(now=pair.now)
+    theirs.send_provisional(now=pair.now)
     pair.run(0.1)
     crossing.cancel(now=pair.now)
     theirs.accept(ANSWER, now=pair.now)
@@ -61,7 +61,7 @@ def failures() -> str:
     transcript.title("nobody answers the phone; nobody is there")
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
-    received(pair).ring(now=pair.now)
+    received(pair).send_provisional(now=pair.now)
     pair.run(200)
     pair.links["alice"].up = False
     pair.alice.invite(pair.invitation(), now=pair.now)
@@ -81,7 +81,7 @@ def lost_connection() -> str:
     pair.run(5)
     pair.connect()
     for name, machine in pair.machines.items():
-        machine.rebind(before[name], pair.flows[name], now=pair.now)
+        machine.rebind_flow(before[name], pair.flows[name], now=pair.now)
     mine.reinvite(OFFER, now=pair.now)
     pair.run(0.1)
     theirs.answer_modification(ANSWER, now=pair.now)
@@ -90,7 +90,7 @@ def lost_connection() -> str:
     pair.run(40)
     transcript.title("a connection that cannot be opened")
     target = pair.target
-    pair.alice.close(pair.flows["alice"], now=pair.now)
+    pair.alice.close_flow(pair.flows["alice"], now=pair.now)
     pair.drain()
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.drain()
@@ -103,7 +103,7 @@ def challenges() -> str:
     """INVITE, MESSAGE and a request in the dialog are challenged, by server and by proxy."""
     lone, transcript = recorded_lone(transport=Transport.TLS)
     session = DigestSession(
-        [Credentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
+        [DigestCredentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
     )
     www = 'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth,auth-int"'
     proxy = 'Proxy-Authenticate: Digest realm="p", nonce="m", opaque="o", algorithm=MD5, qop="auth"'
@@ -129,7 +129,7 @@ def challenges() -> str:
         ]
         text = Body("text/plain", b"Hello")
         request = Request.build("MESSAGE", SipUri.parse("sip:bob@192.0.2.9"), fields, text)
-        lone.endpoint.request(request, to=lone.flow, now=lone.now, credentials=session)
+        lone.endpoint.send_request(request, to=lone.flow, now=lone.now, credentials=session)
         lone.drain()
         for status in answers:
             headers = (proxy.replace('"m"', f'"m{lone.now}"'),) if status == 407 else ()
@@ -153,7 +153,7 @@ def streams() -> str:
     lone.drain()
     transcript.title("pings, ours and theirs; other requests; what is not supported")
     lone.say("\r\n\r\n")
-    lone.endpoint.ping(lone.flow, now=lone.now)
+    lone.endpoint.ping_flow(lone.flow, now=lone.now)
     lone.drain()
     lone.say("\r\n")
     lone.say(lone.request("OPTIONS", cseq=3, call_id="r", headers=("Require: x-none",)))

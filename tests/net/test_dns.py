@@ -18,9 +18,9 @@ from softphone.sans_io import Target, Transport
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
     AddressRecord,
+    DnsQuestion,
     LookupPolicy,
     NaptrRecord,
-    Question,
     RecordType,
     SrvRecord,
 )
@@ -92,7 +92,7 @@ class Desk:
         return Resolver(config, entropy=self.entropy, clock=lambda: self.now)
 
     async def ask(self, name, kind):
-        return await self.resolver.ask(Question(name, kind))
+        return await self.resolver.ask(DnsQuestion(name, kind))
 
     async def locate(self, uri, **more):
         return await self.resolver.locate(SipUri.parse(uri), **more)
@@ -190,7 +190,7 @@ async def test_that_there_is_nothing_is_kept_too(desk):
 async def test_the_memory_is_bounded(desk):
     resolver = desk.make(capacity=3)
     for number in range(6):
-        await resolver.ask(Question(f"n{number}.test", A))
+        await resolver.ask(DnsQuestion(f"n{number}.test", A))
     assert len(resolver._kept) == 3
 
 

@@ -17,7 +17,15 @@ from softphone.events import EndedBy
 from softphone.media.audio import PcmRing, tone_level
 from softphone.net import Driver
 from softphone.sans_io import Side, Target, Transport
-from softphone.sip import Body, Endpoint, EndpointConfig, Invitation, InviteUsage, NameAddr, SipUri
+from softphone.sip import (
+    Body,
+    Endpoint,
+    EndpointConfig,
+    InviteRequest,
+    InviteUsage,
+    NameAddr,
+    SipUri,
+)
 
 E = TypeVar("E")
 AUDIBLE_DBM0 = -25.0
@@ -146,7 +154,7 @@ class Desk:
     def invite(self, uri: str, body: Body | None, **more: Any) -> InviteUsage:
         """Call a URI over UDP; `more` as in Invitation."""
         called = SipUri.parse(uri)
-        invitation = Invitation(
+        invitation = InviteRequest(
             uri=called,
             local=OURSELVES,
             remote=NameAddr(None, called, ()),

@@ -8,12 +8,12 @@ from softphone.errors import LocalProtocolError
 from softphone.events import Direction, EndedBy, HoldChanged
 from softphone.phone import Phone
 from softphone.sip import (
-    Acknowledged,
+    AckReceived,
     Cause,
-    Ended,
+    InviteEnded,
     InviteReceived,
     ModificationReceived,
-    Pracked,
+    PrackReceived,
     Timing,
 )
 from tests.peers.direct import (
@@ -90,7 +90,7 @@ async def test_without_prack_the_call_is_given_up(sipp):
             invited = await desk.expect(InviteReceived)
             with desk.change() as now:
                 invited.usage.ring(now=now)
-            ended = await desk.expect(Ended)
+            ended = await desk.expect(InviteEnded)
             assert (ended.cause, ended.status) == (Cause.TIMEOUT, 504)
             await finished(run)
     assert len(run.received("SIP/2.0 180")) > 3
@@ -104,10 +104,10 @@ async def test_our_offer_in_a_reliable_183_is_answered_in_prack(sipp):
             assert invited.role is None
             with desk.change() as now:
                 invited.usage.ring(183, now=now, body=description())
-            assert (await desk.expect(Pracked)).role == "answer"
+            assert (await desk.expect(PrackReceived)).role == "answer"
             with desk.change() as now:
                 invited.usage.accept(None, now=now)
-            await desk.expect(Ended)
+            await desk.expect(InviteEnded)
             await finished(run)
 
 
@@ -118,11 +118,11 @@ async def test_a_second_offer_in_prack_is_answered_in_its_200(sipp):
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
                 usage.ring(183, now=now, body=description())
-            assert (await desk.expect(Pracked)).role == "offer"
+            assert (await desk.expect(PrackReceived)).role == "offer"
             with desk.change() as now:
                 usage.answer_modification(description(2, "recvonly"), now=now)
                 usage.accept(None, now=now)
-            assert (await desk.expect(Ended)).cause is Cause.REMOTE
+            assert (await desk.expect(InviteEnded)).cause is Cause.REMOTE
             await finished(run)
 
 
@@ -147,7 +147,7 @@ async def test_an_update_before_the_answer_is_answered(sipp):
             with desk.change() as now:
                 usage.answer_modification(description(2, "recvonly"), now=now)
                 usage.accept(None, now=now)
-            assert (await desk.expect(Ended)).cause is Cause.REMOTE
+            assert (await desk.expect(InviteEnded)).cause is Cause.REMOTE
             await finished(run)
 
 
@@ -228,8 +228,8 @@ async def test_without_any_ack_our_200_ends_in_bye(sipp):
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
                 usage.accept(description(), now=now)
-            ended = await desk.expect((Ended, Acknowledged))
-            assert isinstance(ended, Ended)
+            ended = await desk.expect((InviteEnded, AckReceived))
+            assert isinstance(ended, InviteEnded)
             assert ended.cause is Cause.TIMEOUT
             await finished(run)
     assert len(run.received("SIP/2.0 200")) > 3

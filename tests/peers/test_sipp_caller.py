@@ -13,7 +13,7 @@ from softphone.events import (
     EndedBy,
     HoldChanged,
 )
-from softphone.sip import Answered, ModificationAnswered
+from softphone.sip import InviteAnswered, ModificationAnswered
 from tests.peers.direct import (
     AUDIBLE_DBM0,
     Desk,
@@ -120,7 +120,7 @@ async def test_without_an_offer_of_ours_the_ack_has_our_answer(sipp):
     async with Desk() as desk:
         with sipp.run("uas_delayed_offer") as run:
             usage = desk.invite(run.uri(), None)
-            answered = await desk.expect(Answered)
+            answered = await desk.expect(InviteAnswered)
             assert answered.role == "offer"
             with desk.change() as now:
                 usage.acknowledge(description(), now=now)

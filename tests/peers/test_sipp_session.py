@@ -8,13 +8,13 @@ import pytest
 
 from softphone.events import CallState, Direction, EndedBy
 from softphone.sip import (
-    Acknowledged,
-    Answered,
+    AckReceived,
     Cause,
-    Ended,
+    InviteAnswered,
+    InviteEnded,
     InviteReceived,
     ModificationAnswered,
-    Provisional,
+    ProvisionalReceived,
     SessionRefreshed,
 )
 from tests.peers.direct import (
@@ -37,12 +37,12 @@ async def test_our_update_in_the_early_and_the_confirmed_dialog(sipp):
     async with Desk() as desk:
         with sipp.run("uas_update_received") as run:
             usage = desk.invite(run.uri(), description())
-            assert (await desk.expect(Provisional)).role == "answer"
+            assert (await desk.expect(ProvisionalReceived)).role == "answer"
             await until(lambda: run.sent("SIP/2.0 200"))  # the PRACK has arrived (RFC 3311 5.1)
             with desk.change() as now:
                 usage.update(description(2), now=now)
             assert (await desk.expect(ModificationAnswered)).role == "answer"
-            assert (await desk.expect(Answered)).role is None
+            assert (await desk.expect(InviteAnswered)).role is None
             with desk.change() as now:
                 usage.update(description(3, "sendonly"), now=now)
             held = await desk.expect(ModificationAnswered)
@@ -59,7 +59,7 @@ async def test_the_update_of_a_called_side(sipp):
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
                 usage.accept(description(), now=now)
-            await desk.expect(Acknowledged)
+            await desk.expect(AckReceived)
             with desk.change() as now:
                 usage.update(description(2, "sendonly"), now=now)
             assert (await desk.expect(ModificationAnswered)).role == "answer"
@@ -145,7 +145,7 @@ async def test_a_called_side_refreshes_the_session(sipp):
             with desk.change() as now:
                 usage.accept(description(), now=now)
             assert (await desk.expect(SessionRefreshed)).by_us
-            assert (await desk.expect(Ended)).cause is Cause.REMOTE
+            assert (await desk.expect(InviteEnded)).cause is Cause.REMOTE
             await finished(run)
 
 
@@ -165,6 +165,6 @@ async def test_a_caller_that_is_gone_gets_bye(sipp):
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
                 usage.accept(description(), now=now)
-            ended = await desk.expect(Ended)
+            ended = await desk.expect(InviteEnded)
             assert (ended.cause, ended.status) == (Cause.TIMEOUT, 408)
             await finished(run)

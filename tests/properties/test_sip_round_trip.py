@@ -14,10 +14,10 @@ from softphone.sip.message import (
     AbsoluteUri,
     AuthValue,
     Body,
+    CrlfKeepAlive,
     CSeq,
     EventValue,
     Headers,
-    KeepAlive,
     NameAddr,
     RAck,
     Reason,
@@ -27,7 +27,7 @@ from softphone.sip.message import (
     SessionExpires,
     SipUri,
     StreamFramer,
-    SubscriptionState,
+    SubscriptionStateValue,
     Via,
     format_multipart,
     parse_datagram,
@@ -99,8 +99,8 @@ VALUES = {
     Reason: st.builds(Reason, tokens, st.none() | seconds, texts),
     Replaces: st.builds(Replaces, tokens, tokens, tokens, st.booleans()),
     SessionExpires: st.builds(SessionExpires, seconds, st.sampled_from([None, "uac", "uas"])),
-    SubscriptionState: st.builds(
-        SubscriptionState,
+    SubscriptionStateValue: st.builds(
+        SubscriptionStateValue,
         tokens.map(str.lower),
         st.none() | tokens,
         st.none() | seconds,
@@ -224,7 +224,7 @@ def test_a_stream_is_the_same_in_any_pieces(messages, data):
     framer, items = StreamFramer(), []
     for start, end in zip([0, *cuts], [*cuts, len(encoded)], strict=True):
         items += framer.feed(encoded[start:end])
-    found = [item for item in items if not isinstance(item, KeepAlive)]
+    found = [item for item in items if not isinstance(item, CrlfKeepAlive)]
     assert [item.encode() for item in found] == [
         parse_datagram(message.encode()).encode() for message in messages
     ]

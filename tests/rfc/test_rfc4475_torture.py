@@ -15,8 +15,8 @@ from softphone.sans_io import Flow, Side, Transport
 from softphone.sip import Endpoint, InviteReceived, RequestReceived
 from softphone.sip.message import (
     AbsoluteUri,
-    KeepAlive,
-    Rejected,
+    CrlfKeepAlive,
+    ParseFailure,
     Request,
     Response,
     StreamFramer,
@@ -50,7 +50,7 @@ def test_each_datagram_has_its_verdict(case):
     if case["verdict"] in PARSED:
         assert isinstance(result, PARSED[case["verdict"]])
         return
-    assert isinstance(result, Rejected)
+    assert isinstance(result, ParseFailure)
     if case["verdict"] == "discarded":
         assert result.response is None
     else:
@@ -67,9 +67,9 @@ def test_each_message_on_a_stream_has_its_verdict(case):
         assert items == []
         assert framer.pending
         return
-    first = next(item for item in items if not isinstance(item, KeepAlive))
+    first = next(item for item in items if not isinstance(item, CrlfKeepAlive))
     if case.get("stream") == "fatal":
-        assert isinstance(first, Rejected)
+        assert isinstance(first, ParseFailure)
         assert first.fatal
         assert first.status_hint == 400
     else:
@@ -95,7 +95,7 @@ def test_every_prefix_gives_a_result(case):
     data = read(case)
     for end in range(len(data)):
         result = parse_datagram(data[:end])
-        assert isinstance(result, Request | Response | Rejected | KeepAlive)
+        assert isinstance(result, Request | Response | ParseFailure | CrlfKeepAlive)
 
 
 # On the wire ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.message import Rejected, Request, SipUri, parse_datagram
+from softphone.sip.message import ParseFailure, Request, SipUri, parse_datagram
 
 
 def message(
@@ -49,7 +49,7 @@ def test_4_1_a_valid_message_with_an_ipv6_reference():
 
 def test_4_2_an_ipv6_address_without_brackets_is_refused():
     rejected = parse_datagram(message(uri="sip:2001:db8::10"))
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, ParseFailure)
     assert rejected.response.startswith(b"SIP/2.0 400 ")
 
 
@@ -126,4 +126,4 @@ def test_4_10_the_third_colon_of_the_old_grammar_is_understood_and_not_repeated(
 )
 def test_what_is_no_ipv6_address_is_refused_in_a_uri_and_in_via(host):
     for changes in ({"uri": f"sip:user@{host}"}, {"via": f"SIP/2.0/UDP {host};branch=z9hG4bK1"}):
-        assert isinstance(parse_datagram(message(**changes)), Rejected)
+        assert isinstance(parse_datagram(message(**changes)), ParseFailure)

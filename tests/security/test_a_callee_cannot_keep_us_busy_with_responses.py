@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestSession
+from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.auth.digest_client import MAXIMUM_ROUNDS
 from softphone.sip.message import Request
 from tests.support.clock import seeded_entropy
@@ -42,7 +42,7 @@ def test_endless_reliable_provisionals_of_new_forks_get_a_bounded_number_of_prac
 def test_challenges_without_end_are_answered_a_few_times():
     for stale in ("", ", stale=true"):
         far = Lone()
-        password = Credentials("alice", KeyMaterial(b"secret"))
+        password = DigestCredentials("alice", KeyMaterial(b"secret"))
         session = DigestSession([password], entropy=seeded_entropy(3))
         call(far, credentials=session)
         for i in range(50):

@@ -21,7 +21,7 @@ async def test_an_early_answer_in_clear_cancels_the_call(reliable, edit):
     body = callee._proposal.body
     assert isinstance(body, Body)
     with stage.bob.change() as now:
-        callee.usage.ring(183, now=now, body=body, reliable=reliable)
+        callee.usage.send_provisional(183, now=now, body=body, reliable=reliable)
     stage.run(0.5)
     assert_refused(caller)
     expected = ["INVITE", "PRACK", "CANCEL", "ACK"] if reliable else ["INVITE", "CANCEL", "ACK"]

@@ -32,7 +32,7 @@ async def test_an_update_in_an_early_dialog_is_judged_like_any_offer():
     shortfalls = callee.settle(callee._proposal, accepted=lambda: None)
     assert shortfalls == ()
     with stage.bob.change() as now:
-        callee.usage.ring(183, now=now, body=callee._proposal.body, reliable=True)
+        callee.usage.send_provisional(183, now=now, body=callee._proposal.body, reliable=True)
     stage.run(0.2)
     assert len(stage.alice.port.specs) == 1
     stage.tamper = rewriting("UPDATE", by="bob")

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from softphone.sip.message import Limits, Rejected, parse_datagram
+from softphone.sip.message import MessageLimits, ParseFailure, parse_datagram
 
-UNBOUNDED = Limits(message=1 << 26, line=1 << 26)
+UNBOUNDED = MessageLimits(message=1 << 26, line=1 << 26)
 UNITS = ['"\\', '"', "\\", '"\x01', "<", "(", ";a=", "a ", ',"', "\\\x01", ' "a'.strip()]
 FIELDS = ["Subject", "Contact", "Call-Info", "Authorization", "Warning"]
 HEAD = (
@@ -49,4 +49,4 @@ def test_eight_times_the_length_is_no_sixty_four_times_the_work(field, unit):
 )
 def test_a_control_character_stands_only_behind_a_backslash_in_a_string(value, taken):
     data = f"{HEAD}Subject: {value}\r\n\r\n".encode()
-    assert isinstance(parse_datagram(data), Rejected) is not taken
+    assert isinstance(parse_datagram(data), ParseFailure) is not taken

@@ -74,7 +74,7 @@ def test_a_call_keeps_its_connection_and_its_end_begins_the_time():
 
 def test_a_connection_of_a_registered_phone_may_be_silent():
     far = lone()
-    far.endpoint.keep(far.flow)
+    far.endpoint.keep_flow_open(far.flow)
     far.wait(5000)
     assert not closed(far)
 

@@ -24,7 +24,7 @@ def options():
 
 def test_what_the_request_lacks_is_filled_in():
     lone = Lone(config=EndpointConfig(user_agent="softphone"))
-    exchange = lone.endpoint.request(options(), to=lone.flow, now=lone.now)
+    exchange = lone.endpoint.send_request(options(), to=lone.flow, now=lone.now)
     lone.drain()
     sent = lone.last()
     assert sent.from_.tag
@@ -40,7 +40,7 @@ def test_what_the_request_lacks_is_filled_in():
 def test_invite_ack_and_cancel_are_no_exchanges():
     lone = Lone()
     with pytest.raises(LocalProtocolError):
-        lone.endpoint.request(
+        lone.endpoint.send_request(
             Request.build("INVITE", FAR.uri, (("From", str(FAR)), ("To", str(FAR)))),
             to=lone.flow,
             now=lone.now,
@@ -60,35 +60,35 @@ def test_a_ping_is_answered_on_a_stream_and_not_over_udp():
 
 def test_our_public_address_is_learned_from_the_via_of_responses():
     lone = Lone()
-    lone.endpoint.request(options(), to=lone.flow, now=lone.now)
+    lone.endpoint.send_request(options(), to=lone.flow, now=lone.now)
     lone.drain()
     text = lone.response(lone.last(), 200)
     lone.say(text.replace(";rport", ";received=203.0.113.9;rport=41000"))
     assert lone.endpoint.public_address(lone.flow) == ("203.0.113.9", 41000)
-    contact = lone.endpoint.contact(lone.flow, "us")
+    contact = lone.endpoint.contact_for_flow(lone.flow, "us")
     assert str(contact.uri) == "sip:us@203.0.113.9:41000"
 
 
 def test_a_flow_is_opened_once_for_all_that_wait_for_it():
     pair = Pair(transport=Transport.TLS, connect=False)
-    pair.alice.open(pair.target, now=pair.now)
+    pair.alice.open_flow(pair.target, now=pair.now)
     pair.alice.invite(pair.invitation(), now=pair.now)
-    pair.alice.request(options(), to=pair.target, now=pair.now)
+    pair.alice.send_request(options(), to=pair.target, now=pair.now)
     pair.drain()
     assert pair.opens == [pair.target]
     pair.connect()
     pair.run(0)
     assert pair.sent("alice") == ["INVITE", "OPTIONS"]
     assert pair.alice.flow_of(pair.target) == pair.flows["alice"]
-    pair.alice.open(pair.target, now=pair.now)
+    pair.alice.open_flow(pair.target, now=pair.now)
     pair.drain()
     assert kinds(pair.events["alice"]) == ["FlowOpened"]
 
 
 def test_close_and_ping_become_transmits():
     lone = Lone(transport=Transport.TLS)
-    lone.endpoint.ping(lone.flow, now=lone.now)
-    lone.endpoint.close(lone.flow, now=lone.now)
+    lone.endpoint.ping_flow(lone.flow, now=lone.now)
+    lone.endpoint.close_flow(lone.flow, now=lone.now)
     lone.drain()
     assert [(t.data, t.close) for t in lone.transmits] == [(b"\r\n\r\n", False), (b"", True)]
 
@@ -109,7 +109,7 @@ def test_a_dialog_is_rebound_to_the_new_flow():
     pair.cut()
     pair.connect()
     assert theirs.flow is None
-    pair.bob.rebind(old, pair.flows["bob"], now=pair.now)
+    pair.bob.rebind_flow(old, pair.flows["bob"], now=pair.now)
     assert theirs.flow == pair.flows["bob"]
     theirs.reinvite(OFFER_2, now=pair.now)
     pair.run(0.05)
@@ -126,11 +126,11 @@ def test_a_large_request_goes_over_tcp_where_that_is_wanted():
         FAR.uri,
         (("From", str(FAR)), ("To", str(FAR)), ("Subject", "x" * 1400)),
     )
-    lone.endpoint.request(large, to=lone.flow, now=lone.now)
+    lone.endpoint.send_request(large, to=lone.flow, now=lone.now)
     lone.drain()
     assert lone.transmits[-1].to == Target(Transport.TCP, "192.0.2.9", 5060)
     plain = Lone()
-    plain.endpoint.request(large, to=plain.flow, now=plain.now)
+    plain.endpoint.send_request(large, to=plain.flow, now=plain.now)
     plain.drain()
     assert plain.transmits[-1].to == plain.flow
 
@@ -226,7 +226,7 @@ def test_a_call_is_rebound_to_another_target_by_its_old_flow_or_target(by):
     old = pair.flows["alice"] if by == "flow" else pair.target
     pair.cut()
     backup = Target(Transport.TLS, "192.0.2.20", 5061)
-    pair.alice.rebind(old, backup, now=pair.now)
+    pair.alice.rebind_flow(old, backup, now=pair.now)
     mine.info(None, now=pair.now)
     pair.drain()
     assert pair.opens[-1] == backup

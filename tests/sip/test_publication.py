@@ -47,7 +47,7 @@ class Reporter:
         self.pair.run(seconds)
         for event in self.pair.events["alice"]:
             # Bob's answers that come after it was given up match no request any more.
-            taken = self.publisher.handle(event, now=self.pair.now)
+            taken = self.publisher.handle_event(event, now=self.pair.now)
             assert taken or kinds([event]) == ["MessageRejected"]
         self.pair.events["alice"].clear()
         self.pair.drain()
@@ -115,7 +115,7 @@ def test_a_connection_that_is_lost_ends_it():
     )
     reporter.pair.drain()
     for event in reporter.pair.events["alice"]:
-        reporter.publisher.handle(event, now=reporter.pair.now)
+        reporter.publisher.handle_event(event, now=reporter.pair.now)
     assert [(done.status, done.answered) for done in reporter.done] == [(503, False)]
 
 
@@ -135,4 +135,4 @@ def test_other_events_are_others():
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.1)
     assert kinds(pair.events["bob"]) == ["InviteReceived"]
-    assert not any(publisher.handle(event, now=pair.now) for event in pair.events["bob"])
+    assert not any(publisher.handle_event(event, now=pair.now) for event in pair.events["bob"])

@@ -27,7 +27,7 @@ def test_a_lost_connection_is_replaced_within_a_second_and_dialogs_move_along():
     world = World().registered()
     world.run(200.0)
     moved = []
-    world.endpoint.rebind = lambda old, new, *, now: moved.append((old, new))
+    world.endpoint.rebind_flow = lambda old, new, *, now: moved.append((old, new))
     old = world.registration.flow
     world.cut()
     assert isinstance(world.events[0], FlowLost)

@@ -7,7 +7,7 @@ import pytest
 from softphone.sans_io import Side
 from softphone.sip import EndpointConfig
 from softphone.sip.message import parse_datagram
-from softphone.sip.request_validation import refer_values, refusal
+from softphone.sip.request_validation import check_request, refer_values
 from tests.support.lone import SDP, Lone
 
 CONFIG = EndpointConfig()
@@ -18,7 +18,7 @@ def received(method, **options):
 
 
 def status(method, side=Side.CLIENT, **options):
-    refused = refusal(received(method, **options), CONFIG, side)
+    refused = check_request(received(method, **options), CONFIG, side)
     return refused.status if refused is not None else None
 
 

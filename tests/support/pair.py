@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from softphone.sans_io import Flow, Side, Target, Transport
 from softphone.sip import Endpoint, EndpointConfig
-from softphone.sip.dialog import Invitation
+from softphone.sip.dialog import InviteRequest
 from softphone.sip.message import Body, NameAddr, Request, Response, SipUri, parse_datagram
 from tests.support.clock import Clock, seeded_entropy
 from tests.support.link import Link, LinkQuality
@@ -110,10 +110,10 @@ class Pair:
         }
         self.drain()
 
-    def invitation(self, **changes) -> Invitation:
+    def invitation(self, **changes) -> InviteRequest:
         """Alice's invitation of Bob."""
         return replace(
-            Invitation(
+            InviteRequest(
                 uri=SipUri.parse("sip:bob@192.0.2.2"),
                 local=NameAddr.parse("<sip:alice@example.com>"),
                 remote=NameAddr.parse("<sip:bob@example.com>"),

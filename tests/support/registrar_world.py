@@ -108,7 +108,7 @@ class World:
                 self._transmit(transmit)
             while (event := self.endpoint.next_event()) is not None:
                 busy = True
-                if not self.registration.handle(event, now=self.now):
+                if not self.registration.handle_event(event, now=self.now):
                     self.unclaimed.append(event)
             while (event := self.registration.next_event()) is not None:
                 busy = True

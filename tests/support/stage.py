@@ -27,8 +27,8 @@ from softphone.security import SecurityPolicy
 from softphone.sip import (
     Endpoint,
     EndpointConfig,
-    Invitation,
     InviteReceived,
+    InviteRequest,
     InviteUsage,
     NameAddr,
     RequestReceived,
@@ -249,7 +249,7 @@ class Stage:
         me = SipUri.parse(f"sip:{caller}@{_HOSTS[caller]}")
 
         def place(body):
-            invitation = Invitation(
+            invitation = InviteRequest(
                 uri=uri,
                 local=NameAddr(None, me, ()),
                 remote=NameAddr(None, uri, ()),

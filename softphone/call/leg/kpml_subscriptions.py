@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.sip import Body, Request, ServerSubscription
-from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlWatch
+from softphone.sip import Body, NotifierUsage, Request
+from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
 __all__ = ["DigitWatches", "check_digits"]
 
@@ -50,18 +50,18 @@ class DigitWatches:
         self._change = change
         self._call_later = call_later
         self._timer: _Timer | None = None
-        self._watches: dict[ServerSubscription, KpmlWatch] = {}
+        self._watches: dict[NotifierUsage, KpmlSubscription] = {}
         self._unheard = DigitBuffer()
 
     def __len__(self) -> int:
         return len(self._watches)
 
-    def subscribe(self, subscription: ServerSubscription, request: Request) -> bool:
+    def subscribe(self, subscription: NotifierUsage, request: Request) -> bool:
         """Take a subscription in, or refuse it (489, 400, 486); whether it was taken."""
         self._forget_ended()
         event = request.event
         digits = event is not None and event.package.lower() == KPML
-        watch = KpmlWatch.parse(request.body) if digits else None
+        watch = KpmlSubscription.parse(request.body) if digits else None
         taken = False
         with self._command() as now:
             if watch is None or len(self._watches) >= MAXIMUM:
@@ -72,35 +72,35 @@ class DigitWatches:
             subscription.notify(None, now=now)
             self._watches[subscription] = watch
             taken = True
-            self._tell(subscription, watch, watch.begin(self._unheard, now=now), now)
+            self._tell(subscription, watch, watch.begin_subscription(self._unheard, now=now), now)
         self._set_timer()
         return taken
 
-    def refresh(self, subscription: ServerSubscription, request: Request) -> None:
+    def refresh(self, subscription: NotifierUsage, request: Request) -> None:
         """It was refreshed, perhaps for other digits."""
         before = self._watches.get(subscription)
-        asked = KpmlWatch.parse(request.body) if request.body else None
+        asked = KpmlSubscription.parse(request.body) if request.body else None
         with self._command() as now:
             subscription.notify(None, now=now)
             if before is not None:
                 watch = asked or before
                 self._watches[subscription] = watch
-                self._tell(subscription, watch, watch.begin(before.left, now=now), now)
+                self._tell(subscription, watch, watch.begin_subscription(before.left, now=now), now)
         self._set_timer()
 
     def press(self, digit: str, *, held: float = 0.0) -> bool:
         """A key was pressed, and `held` for so many seconds; whether anybody listens."""
-        listening = self._each(lambda watch, now: watch.press(digit, held=held, now=now))
+        listening = self._each(lambda watch, now: watch.press_key(digit, held=held, now=now))
         if not listening:
-            self._unheard.add(KeyPress(digit.upper(), held))
+            self._unheard.append_presses(KeyPress(digit.upper(), held))
         self._forget_ended()
         return listening
 
     def _expire(self) -> None:
         self._timer = None
-        self._each(lambda watch, now: watch.expire(now=now))
+        self._each(lambda watch, now: watch.expire_timer(now=now))
 
-    def _each(self, ask: Callable[[KpmlWatch, float], list[Body]]) -> bool:
+    def _each(self, ask: Callable[[KpmlSubscription, float], list[Body]]) -> bool:
         """Ask every watch for reports and send them; whether there is any watch."""
         self._forget_ended()
         watches = tuple(self._watches.items())
@@ -111,7 +111,7 @@ class DigitWatches:
         return bool(watches)
 
     def _tell(
-        self, subscription: ServerSubscription, watch: KpmlWatch, reports: list[Body], now: float
+        self, subscription: NotifierUsage, watch: KpmlSubscription, reports: list[Body], now: float
     ) -> None:
         for report in reports:
             if watch.over and report is reports[-1]:
@@ -135,16 +135,16 @@ class DigitWatches:
         if self._timer is not None:
             self._timer.cancel()
         for subscription, watch in self._watches.items():
-            if not subscription.over:
+            if not subscription.terminated:
                 with self._command() as now:
-                    subscription.terminate(now=now, body=watch.end())
+                    subscription.terminate(now=now, body=watch.end_subscription())
         self._watches.clear()
 
     def _forget_ended(self) -> None:
         for subscription, watch in self._watches.items():
-            if subscription.over:
-                self._unheard.inherit(watch.left)
-        self._watches = {s: w for s, w in self._watches.items() if not s.over}
+            if subscription.terminated:
+                self._unheard.append_all_of(watch.left)
+        self._watches = {s: w for s, w in self._watches.items() if not s.terminated}
 
     @contextmanager
     def _command(self) -> Iterator[float]:

@@ -37,25 +37,25 @@ from softphone.events import (
 from softphone.media import MediaError
 from softphone.security import OnDrop, SecurityShortfall, Shortfall, ShortfallCode
 from softphone.sip import (
-    Acknowledged,
+    AckReceived,
     Body,
     BodyRole,
     Cause,
-    Ended,
     InDialogRequestReceived,
+    InviteEnded,
     InviteUsage,
     ModificationAnswered,
     ModificationFailed,
     ModificationReceived,
+    NotifierUsage,
     NotifyReceived,
-    Pracked,
+    PrackReceived,
     ReferReceived,
     Request,
     ServerExchange,
-    ServerSubscription,
     SessionRefreshed,
     SubscribeReceived,
-    Subscription,
+    SubscriberUsage,
     SubscriptionRefreshed,
     SubscriptionTerminated,
 )
@@ -86,7 +86,7 @@ _BY = {
 class PendingReferral:
     """A transfer that the far end asks of us, not answered yet; `transfers` led here, this too."""
 
-    subscription: ServerSubscription
+    subscription: NotifierUsage
     refer_to: str
     replaces: str | None
     transfers: int = 1
@@ -128,7 +128,7 @@ class SessionLeg(Leg):
     _change: _Change | None = None
     _hold_task: asyncio.Task[None] | None = None
     _transfer: asyncio.Future[None] | None = None
-    _transfer_subscription: Subscription | None = None
+    _transfer_subscription: SubscriberUsage | None = None
     _early_answer: Body | None = None
 
     def __init__(self, setup: LegSetup) -> None:
@@ -212,7 +212,7 @@ class SessionLeg(Leg):
         if change is None or usage is None or self.negotiation.offer_pending:
             return
         if usage.modification_waits:
-            usage.renew_modification(self.negotiation.offer(full=change.full))
+            usage.replace_waiting_offer(self.negotiation.offer(full=change.full))
 
     def _modification_answered(self, event: ModificationAnswered[InviteUsage]) -> None:
         if event.role is not BodyRole.ANSWER:
@@ -252,7 +252,7 @@ class SessionLeg(Leg):
         body = self.negotiation.offer(full=True)
         self.command(lambda now: event.usage.answer_modification(body, now=now))
 
-    def _pracked(self, event: Pracked[InviteUsage]) -> None:
+    def _pracked(self, event: PrackReceived[InviteUsage]) -> None:
         if event.role is BodyRole.OFFER:
             self._answer_offer(event.body)
         elif event.role is BodyRole.ANSWER:
@@ -307,7 +307,7 @@ class SessionLeg(Leg):
             if refusal is not None:
                 self.fail(refusal)
 
-    def _acknowledged(self, event: Acknowledged[InviteUsage]) -> None:
+    def _acknowledged(self, event: AckReceived[InviteUsage]) -> None:
         if event.role is BodyRole.ANSWER:
             self._take_answer(event.body, accepted=self.established)
             self._renew_change()
@@ -400,12 +400,12 @@ class SessionLeg(Leg):
         if usage is not None and self.confirmed.done() and not self.over.done():
             self.command(lambda now: usage.info(picture_request(), now=now))
 
-    def _subscribed(self, event: SubscribeReceived[ServerSubscription]) -> None:
+    def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
         """Only digits are subscribed to within a call."""
         if self.digits.subscribe(event.subscription, event.request):
             self.setup.adopt(event.subscription, self.handle)
 
-    def _subscription_refreshed(self, event: SubscriptionRefreshed[ServerSubscription]) -> None:
+    def _subscription_refreshed(self, event: SubscriptionRefreshed[NotifierUsage]) -> None:
         self.digits.refresh(event.subscription, event.request)
 
     # Transfers
@@ -431,7 +431,7 @@ class SessionLeg(Leg):
                 self._transfer = None
             del result
 
-    def _notified(self, event: NotifyReceived[Subscription]) -> None:
+    def _notified(self, event: NotifyReceived[SubscriberUsage]) -> None:
         if event.subscription is not self._transfer_subscription or not event.status:
             return
         final = event.status >= 200
@@ -439,7 +439,7 @@ class SessionLeg(Leg):
         if final:
             self._transfer_done(event.status, event.reason)
 
-    def _subscription_ended(self, event: SubscriptionTerminated[Subscription]) -> None:
+    def _subscription_ended(self, event: SubscriptionTerminated[SubscriberUsage]) -> None:
         if event.subscription is self._transfer_subscription:
             self._transfer_done(event.status or 500, event.reason, answered=event.answered)
 
@@ -450,8 +450,8 @@ class SessionLeg(Leg):
             error = CallError(message, status=status, reason=reason)
         _settle(self._transfer, error)
 
-    def _refer_received(self, event: ReferReceived[InviteUsage, ServerSubscription]) -> None:
-        if self.referral is not None and not self.referral.subscription.over:
+    def _refer_received(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
+        if self.referral is not None and not self.referral.subscription.terminated:
             self.command(lambda now: event.subscription.reject(491, now=now))
             return
         if self.transfers >= MAXIMUM_TRANSFERS:
@@ -465,7 +465,7 @@ class SessionLeg(Leg):
 
     # The end
 
-    def _ended(self, event: Ended[InviteUsage]) -> None:
+    def _ended(self, event: InviteEnded[InviteUsage]) -> None:
         if event.cause in (Cause.REMOTE, Cause.REPLACED):
             # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
             self._transfer_done(200, "the far end has left the call")
@@ -486,8 +486,8 @@ class SessionLeg(Leg):
         ModificationAnswered: _modification_answered,
         ModificationFailed: _modification_failed,
         ModificationReceived: _modification_received,
-        Pracked: _pracked,
-        Acknowledged: _acknowledged,
+        PrackReceived: _pracked,
+        AckReceived: _acknowledged,
         InDialogRequestReceived: _request_received,
         NotifyReceived: _notified,
         SubscriptionTerminated: _subscription_ended,
@@ -495,5 +495,5 @@ class SessionLeg(Leg):
         SessionRefreshed: _refreshed,
         SubscribeReceived: _subscribed,
         SubscriptionRefreshed: _subscription_refreshed,
-        Ended: _ended,
+        InviteEnded: _ended,
     }

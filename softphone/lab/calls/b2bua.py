@@ -32,8 +32,8 @@ from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, Srt
 from softphone.sip import (
     Body,
     Endpoint,
-    Invitation,
     InviteReceived,
+    InviteRequest,
     InviteUsage,
     NameAddr,
     ReferReceived,
@@ -235,12 +235,12 @@ class CallControl:
         callee: LabUser,
         binding: StoredBinding,
         hops: int | None = None,
-    ) -> Callable[[Body | None], Invitation]:
+    ) -> Callable[[Body | None], InviteRequest]:
         host = self._context.config.host
         headers = (("Call-Info", security_call_info(None)),)
 
-        def place(body: Body | None) -> Invitation:
-            return Invitation(
+        def place(body: Body | None) -> InviteRequest:
+            return InviteRequest(
                 uri=binding.contact.uri,
                 local=NameAddr(caller.display_name, self._presented(caller.uri), ()),
                 remote=NameAddr(None, SipUri("sip", callee.name, None, host), ()),
@@ -285,7 +285,7 @@ class CallControl:
         return self._call_out(callee, place, secure=callee.login.secure)
 
     def _call_out(
-        self, callee: LabUser, place: Callable[[Body | None], Invitation], *, secure: bool
+        self, callee: LabUser, place: Callable[[Body | None], InviteRequest], *, secure: bool
     ) -> OutgoingLeg:
         out = _CalleeLeg(
             self._setup(callee.login.secure and secure),
@@ -334,7 +334,7 @@ class _CalleeLeg(OutgoingLeg):
     def __init__(
         self,
         setup: LegSetup,
-        place: Callable[[Body | None], Invitation],
+        place: Callable[[Body | None], InviteRequest],
         *,
         delayed: bool,
         clear: bool,

@@ -15,7 +15,7 @@ from typing import Any
 from softphone.call.leg import SessionLeg
 from softphone.lab.calls.transfer import Transfers
 from softphone.sans_io import Flow
-from softphone.sip import ReferReceived, ServerSubscription
+from softphone.sip import NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
 
 __all__ = ["SoftKeys"]
@@ -38,7 +38,7 @@ class SoftKeys:
     change: Callable[[], AbstractContextManager[float]]
     transfers: Transfers
 
-    def pressed(self, event: ReferReceived[Any, ServerSubscription]) -> bool:
+    def pressed(self, event: ReferReceived[Any, NotifierUsage]) -> bool:
         """Carry out what a REFER says; False where it says nothing of a key."""
         content = event.request.content
         found = () if content is None else read_requests(content)
@@ -58,7 +58,7 @@ class SoftKeys:
             subscription.accept(now=now)
         code = self._confer(key, other, flow)
         with self.change() as now:
-            if not subscription.over:
+            if not subscription.terminated:
                 subscription.terminate(now=now, body=remote_response(code))
         return True
 

@@ -17,7 +17,7 @@ from softphone.call.leg import SessionLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState
 from softphone.lab.calls.bridged_call import Conversation
-from softphone.sip import MalformedMessage, ReferReceived, ServerSubscription, SipUri
+from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 
 __all__ = ["Transfers"]
@@ -39,9 +39,7 @@ class Transfers:
         """The conversation that a leg is in; None for a call to an extension."""
         return next((one for one in self.conversations() if leg in one.legs), None)
 
-    async def carry_out(
-        self, event: ReferReceived[Any, ServerSubscription], leg: SessionLeg
-    ) -> None:
+    async def carry_out(self, event: ReferReceived[Any, NotifierUsage], leg: SessionLeg) -> None:
         """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
         conversation = self.conversation_of(leg)
         if conversation is None:
@@ -62,7 +60,7 @@ class Transfers:
             await self._part_with(leg)
 
     async def _call(
-        self, conversation: Conversation, leg: SessionLeg, name: str, to: ServerSubscription
+        self, conversation: Conversation, leg: SessionLeg, name: str, to: NotifierUsage
     ) -> int:
         stays = [one for one in conversation.legs if one is not leg]
         out = self.dial(name, stays[0]) if stays else 480
@@ -127,11 +125,11 @@ class Transfers:
                     return leg
         return None
 
-    def _progress(self, to: ServerSubscription, status: int) -> None:
+    def _progress(self, to: NotifierUsage, status: int) -> None:
         phrase = {180: "Ringing", 200: "OK"}.get(status, "Declined")
         try:
             with self.change() as now:
-                to.progress(status, phrase, now=now)
+                to.notify_progress(status, phrase, now=now)
         except LocalProtocolError:
             # Whoever asked has left, which is its right.
             return

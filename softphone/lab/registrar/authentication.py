@@ -25,7 +25,7 @@ from softphone.lab.registrar.registration_rate import StormGate
 from softphone.sans_io import Address, Flow, PeerIdentity, Transport
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
-from softphone.sip.auth.digest_server import DigestVerifier, Unverified
+from softphone.sip.auth.digest_server import DigestRefused, DigestVerifier
 
 __all__ = ["REALM", "Gatekeeper"]
 
@@ -87,7 +87,7 @@ class Gatekeeper:
             named = flow.identity is not None and self._speaks_for(flow.identity, user)
             return None if named else forbidden(TLS_FAILURE)
         verdict = self.verifier.verify(request, now=now)
-        if isinstance(verdict, Unverified):
+        if isinstance(verdict, DigestRefused):
             return Answer(verdict.status, "", tuple(verdict.headers))
         return None if verdict.username == user.name else Answer(403)
 

@@ -90,4 +90,4 @@ class DeviceService:
         ]
         request = Request.build(method, uri, [*addresses, *fields], body)
         with self.change() as now:
-            return self.endpoint.request(request, to=binding.flow, now=now)
+            return self.endpoint.send_request(request, to=binding.flow, now=now)

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from softphone.lab.registrar.device_registrar import Answer
 from softphone.sans_io import Entropy
 from softphone.sip import MalformedMessage, Request
-from softphone.sip.event_packages import EVENT_PACKAGE, REPORT_TYPE, VoiceReport, parse_voice_report
+from softphone.sip.event_packages import (
+    EVENT_PACKAGE,
+    REPORT_TYPE,
+    VoiceQualityReport,
+    parse_voice_report,
+)
 
 __all__ = ["MOST_KEPT", "Collector"]
 
@@ -18,7 +23,7 @@ LIFETIME = 3600
 """Seconds that a report is said to be kept, unless whoever sends it wants fewer."""
 
 
-def _nobody(_: VoiceReport) -> None:
+def _nobody(_: VoiceQualityReport) -> None:
     """Nobody looks at them."""
 
 
@@ -27,8 +32,8 @@ class Collector:
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
-        self.reports: deque[VoiceReport] = deque(maxlen=MOST_KEPT)
-        self.on_report: Callable[[VoiceReport], None] = _nobody
+        self.reports: deque[VoiceQualityReport] = deque(maxlen=MOST_KEPT)
+        self.on_report: Callable[[VoiceQualityReport], None] = _nobody
 
     def publish(self, request: Request) -> Answer:
         """Take one PUBLISH of somebody who is known (RFC 3903 section 6)."""

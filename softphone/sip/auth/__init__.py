@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from softphone.sip.auth.authenticator import AuthenticationRefused, Authenticator, WaitingRoom
+from softphone.sip.auth.authenticator import (
+    AuthenticationRefused,
+    Authenticator,
+    CredentialWaitList,
+)
 from softphone.sip.auth.bearer import (
     LONGEST_TOKEN,
     BearerSession,
@@ -11,17 +15,17 @@ from softphone.sip.auth.bearer import (
     presented_token,
 )
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm
-from softphone.sip.auth.digest_client import Credentials, DigestSession
+from softphone.sip.auth.digest_client import DigestCredentials, DigestSession
 
 __all__ = [
     "LONGEST_TOKEN",
     "AuthenticationRefused",
     "Authenticator",
     "BearerSession",
-    "Credentials",
+    "CredentialWaitList",
     "DigestAlgorithm",
+    "DigestCredentials",
     "DigestSession",
-    "WaitingRoom",
     "bearer_challenge",
     "is_bearer_token",
     "presented_token",

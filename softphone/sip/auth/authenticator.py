@@ -10,47 +10,47 @@ from typing import Protocol
 
 from softphone.sip.message import Request, Response
 
-__all__ = ["AuthenticationRefused", "Authenticator", "WaitingRoom"]
+__all__ = ["AuthenticationRefused", "Authenticator", "CredentialWaitList"]
 
 
-class Waiter(Protocol):
+class CredentialWaiter(Protocol):
     """A request that waits."""
 
-    def renewed(self, *, now: float) -> None:
+    def credentials_renewed(self, *, now: float) -> None:
         """There are new credentials."""
 
-    def lost(self, *, now: float) -> None:
+    def credentials_lost(self, *, now: float) -> None:
         """There will be none."""
 
 
-class WaitingRoom:
+class CredentialWaitList:
     """Those who wait for the new credentials of one user agent."""
 
     def __init__(self) -> None:
-        self._waiters: dict[Waiter, None] = {}
+        self._waiters: dict[CredentialWaiter, None] = {}
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def enter(self, waiter: Waiter) -> None:
+    def add_waiter(self, waiter: CredentialWaiter) -> None:
         """Wait."""
         self._waiters[waiter] = None
 
-    def leave(self, waiter: Waiter) -> None:
+    def remove_waiter(self, waiter: CredentialWaiter) -> None:
         """Wait no longer."""
         self._waiters.pop(waiter, None)
 
-    def release(self, *, now: float) -> None:
+    def retry_all(self, *, now: float) -> None:
         """There are new credentials: everybody tries again."""
-        for waiter in self._take_out():
-            waiter.renewed(now=now)
+        for waiter in self._pop_all():
+            waiter.credentials_renewed(now=now)
 
-    def dismiss(self, *, now: float) -> None:
+    def fail_all(self, *, now: float) -> None:
         """There will be none: everybody lives with the refusal."""
-        for waiter in self._take_out():
-            waiter.lost(now=now)
+        for waiter in self._pop_all():
+            waiter.credentials_lost(now=now)
 
-    def _take_out(self) -> tuple[Waiter, ...]:
+    def _pop_all(self) -> tuple[CredentialWaiter, ...]:
         waiters = tuple(self._waiters)
         self._waiters.clear()
         return waiters
@@ -64,7 +64,7 @@ class AuthenticationRefused:
     """
 
     reason: str
-    renewal: WaitingRoom | None = field(default=None, compare=False, repr=False)
+    wait_list: CredentialWaitList | None = field(default=None, compare=False, repr=False)
 
 
 class Authenticator(Protocol):
@@ -77,8 +77,8 @@ class Authenticator(Protocol):
     def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
         """The request again with credentials, or why not."""
 
-    def prepare(self, request: Request) -> Request:
+    def preauthorize(self, request: Request) -> Request:
         """A new request with the credentials that are known to be wanted."""
 
-    def confirm(self, request: Request, response: Response) -> None:
+    def note_accepted(self, request: Request, response: Response) -> None:
         """`request` got another answer than a challenge."""

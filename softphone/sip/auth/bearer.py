@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 
 from softphone.security import KeyMaterial
-from softphone.sip.auth.authenticator import AuthenticationRefused, WaitingRoom
+from softphone.sip.auth.authenticator import AuthenticationRefused, CredentialWaitList
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
@@ -62,7 +62,7 @@ class BearerSession:
         self._quoted = quoted
         self._on_refused = on_refused
         self._asked: set[DigestRole] = set()
-        self._waiting = WaitingRoom()
+        self._wait_list = CredentialWaitList()
         self.refusal: AuthenticationRefused | None = None
         """Why the latest challenge was not answered; None when it was."""
         self.token_refused = False
@@ -70,7 +70,7 @@ class BearerSession:
     def __repr__(self) -> str:
         return f"<BearerSession {'with' if self._token is not None else 'without'} a token>"
 
-    def replace(self, token: KeyMaterial) -> None:
+    def replace_token(self, token: KeyMaterial) -> None:
         """Use another token from now on; the old one is wiped."""
         before, self._token = self._token, token
         self.token_refused = False
@@ -79,18 +79,18 @@ class BearerSession:
             before.close()
 
     @property
-    def waited_for(self) -> bool:
+    def has_waiting_requests(self) -> bool:
         """Whether requests wait for another token."""
-        return len(self._waiting) > 0
+        return len(self._wait_list) > 0
 
-    def resume(self, *, now: float) -> None:
+    def retry_waiting_requests(self, *, now: float) -> None:
         """Send those that have waited again, with the token that there is now."""
-        self._waiting.release(now=now)
+        self._wait_list.retry_all(now=now)
 
-    def give_up(self, reason: str, *, now: float) -> None:
+    def fail_waiting_requests(self, reason: str, *, now: float) -> None:
         """Say that there is no other token, and why: those that have waited have failed."""
         self.refusal = AuthenticationRefused(reason)
-        self._waiting.dismiss(now=now)
+        self._wait_list.fail_all(now=now)
 
     def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
         """The request again with the token, for a Bearer challenge in a 401 or 407."""
@@ -115,15 +115,15 @@ class BearerSession:
         if self._on_refused is None:
             return AuthenticationRefused(reason)
         self._on_refused()
-        return AuthenticationRefused(reason, self._waiting)
+        return AuthenticationRefused(reason, self._wait_list)
 
-    def prepare(self, request: Request) -> Request:
+    def preauthorize(self, request: Request) -> Request:
         """A new request with the token where one has been asked for before."""
         if request.method in ("ACK", "CANCEL") or self._token is None or self.token_refused:
             return request
         return self._with_token(request, [role for role in DigestRole if role in self._asked])
 
-    def confirm(self, request: Request, response: Response) -> None:
+    def note_accepted(self, request: Request, response: Response) -> None:
         """Nothing follows from another answer."""
 
     def _with_token(self, request: Request, roles: list[DigestRole]) -> Request:

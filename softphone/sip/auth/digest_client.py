@@ -24,9 +24,9 @@ from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
 __all__ = [
     "AuthenticationRefused",
-    "Challenge",
-    "Credentials",
     "DigestAlgorithm",
+    "DigestChallenge",
+    "DigestCredentials",
     "DigestRole",
     "DigestSession",
 ]
@@ -74,7 +74,7 @@ class DigestRole(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class DigestCredentials:
     """What one user answers challenges with.
 
     `realm` None answers any realm; `algorithms` is what may be answered at all (local policy of
@@ -89,7 +89,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class DigestChallenge:
     """One challenge as received (RFC 7616 section 3.3).
 
     `algorithm` is None for one that we do not know; `qop` is empty where the parameter is missing
@@ -104,7 +104,7 @@ class Challenge:
     stale: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Challenge | None:
+    def parse(cls, text: str) -> DigestChallenge | None:
         """Read one header field value; None when it is not a well-formed Digest challenge."""
         try:
             value = AuthValue.parse(text)
@@ -150,9 +150,9 @@ class _Nonce:
     section 3.4.2) and what the count makes harmless.  `places` are the To URIs challenged.
     """
 
-    challenge: Challenge
+    challenge: DigestChallenge
     algorithm: DigestAlgorithm
-    credentials: Credentials
+    credentials: DigestCredentials
     cnonce: str
     places: set[str]
     count: int = 0
@@ -213,7 +213,7 @@ class DigestSession:
     """
 
     def __init__(
-        self, credentials: Iterable[Credentials] = (), *, entropy: Entropy, fips: bool = False
+        self, credentials: Iterable[DigestCredentials] = (), *, entropy: Entropy, fips: bool = False
     ) -> None:
         self._credentials = tuple(credentials)
         self._entropy = entropy
@@ -250,7 +250,7 @@ class DigestSession:
                 return AuthenticationRefused(
                     f"{_shown(protection)} did not accept the user name and password"
                 )
-            refusal = self._adopt(protection, challenges, str(request.to.uri))
+            refusal = self._adopt_challenge(protection, challenges, str(request.to.uri))
             if refusal is None:
                 answered.append(protection)
             else:
@@ -260,7 +260,7 @@ class DigestSession:
         known = [one for one in carried if one in self._nonces and one not in answered]
         return self._with_answers(request, [*known, *answered])
 
-    def prepare(self, request: Request) -> Request:
+    def preauthorize(self, request: Request) -> Request:
         """A new request with credentials for the realms that are known, to save a round trip.
 
         Proxy realms go on every request but ACK and CANCEL; those of user agents only where the
@@ -279,7 +279,7 @@ class DigestSession:
             ],
         )
 
-    def confirm(self, request: Request, response: Response) -> None:
+    def note_accepted(self, request: Request, response: Response) -> None:
         """Take note that `request` got another answer than 401 or 407, and of its nextnonce.
 
         A nextnonce counts only in a 2xx whose rspauth, if any, is right (RFC 7616 section 3.5).
@@ -294,9 +294,11 @@ class DigestSession:
             mine = [one for one in _carried(request) if one[0] is role and one in self._nonces]
             # Authentication-Info names no realm, so that it can be for one only.
             if text is not None and len(mine) == 1:
-                self._inform(self._nonces[mine[0]], text, request, response)
+                self._apply_authentication_info(self._nonces[mine[0]], text, request, response)
 
-    def _inform(self, nonce: _Nonce, text: str, request: Request, response: Response) -> None:
+    def _apply_authentication_info(
+        self, nonce: _Nonce, text: str, request: Request, response: Response
+    ) -> None:
         try:
             information = AuthValue.parse_info(text)
         except MalformedMessage:
@@ -323,8 +325,8 @@ class DigestSession:
             self._rounds.popitem(last=False)
         return rounds
 
-    def _adopt(
-        self, protection: Protection, challenges: list[Challenge], place: str
+    def _adopt_challenge(
+        self, protection: Protection, challenges: list[DigestChallenge], place: str
     ) -> AuthenticationRefused | None:
         """Keep the strongest challenge that may be answered, or say why there is none."""
         mine = [one for one in self._credentials if one.realm in (protection[1], None)]
@@ -352,7 +354,7 @@ class DigestSession:
             self._nonces.popitem(last=False)
         return None
 
-    def _may_answer(self, challenge: Challenge, credentials: Credentials) -> bool:
+    def _may_answer(self, challenge: DigestChallenge, credentials: DigestCredentials) -> bool:
         algorithm = challenge.algorithm
         if algorithm is None or not challenge.answerable:
             return False
@@ -370,12 +372,12 @@ class DigestSession:
         return request
 
 
-def _challenges(response: Response) -> dict[Protection, list[Challenge]]:
+def _challenges(response: Response) -> dict[Protection, list[DigestChallenge]]:
     """The Digest challenges by realm; a 401 may hold both kinds (RFC 3261 section 22.3)."""
-    found: dict[Protection, list[Challenge]] = {}
+    found: dict[Protection, list[DigestChallenge]] = {}
     for role in DigestRole:
         for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
-            challenge = Challenge.parse(text)
+            challenge = DigestChallenge.parse(text)
             if challenge is not None:
                 found.setdefault((role, challenge.realm), []).append(challenge)
     return found
@@ -392,7 +394,7 @@ def _carried(request: Request) -> dict[Protection, AuthValue]:
     return found
 
 
-def _rejected(carried: AuthValue | None, challenges: list[Challenge]) -> bool:
+def _rejected(carried: AuthValue | None, challenges: list[DigestChallenge]) -> bool:
     """Whether these challenges say that the credentials themselves were wrong.
 
     A server that forgot a nonce should say stale, but some do not: only a nonce's first use, or a

@@ -23,11 +23,11 @@ from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, Field, MalformedMessage, Request, parse_uri
 
 __all__ = [
+    "DigestRefused",
+    "DigestVerified",
     "DigestVerifier",
     "SecretLookup",
     "StoredHash",
-    "Unverified",
-    "Verified",
     "VerifierConfig",
 ]
 
@@ -65,7 +65,7 @@ class VerifierConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class DigestVerified:
     """The request was made by this user; `information` goes into the 2xx (rspauth)."""
 
     username: str
@@ -74,7 +74,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
+class DigestRefused:
     """Answer with this status and these header fields: 401 or 407 with challenges, or 400."""
 
     status: int
@@ -84,14 +84,14 @@ class Unverified:
 
 
 @dataclass(slots=True)
-class _Use:
+class _NonceCounts:
     """The counts of one nonce that were used: the highest, and a bit for each one below it."""
 
     issued: int
     highest: int = 0
     window: int = 0
 
-    def take(self, count: int) -> bool:
+    def use_count(self, count: int) -> bool:
         """Use a count; False when it was used before or is too old to tell."""
         if count > self.highest:
             shift = min(count - self.highest, _WINDOW)
@@ -122,7 +122,7 @@ class DigestVerifier:
         self._secret = entropy(32)
         # An unknown user costs the same calculation as a wrong password does.
         self._nobody = KeyMaterial(entropy(16))
-        self._uses: OrderedDict[str, _Use] = OrderedDict()
+        self._uses: OrderedDict[str, _NonceCounts] = OrderedDict()
         self._forgotten = -1
 
     def challenge(self, *, now: float, stale: bool = False) -> tuple[Field, ...]:
@@ -144,7 +144,7 @@ class DigestVerifier:
             )
         return tuple(fields)
 
-    def verify(self, request: Request, *, now: float) -> Verified | Unverified:
+    def verify(self, request: Request, *, now: float) -> DigestVerified | DigestRefused:
         """Judge the credentials of a request for this realm."""
         mine = [
             value
@@ -154,16 +154,16 @@ class DigestVerifier:
         if not mine:
             return self._challenged("credentials are missing", now=now)
         if len(mine) > 1:
-            return Unverified(400, "Credentials given twice for one realm")
+            return DigestRefused(400, "Credentials given twice for one realm")
         given = self._read(mine[0], request)
-        if isinstance(given, Unverified):
+        if isinstance(given, DigestRefused):
             return given
         username = mine[0].parameter("username") or ""
         return self._judge(username, given, mine[0].parameter("response") or "", now=now)
 
     def _judge(
         self, username: str, given: DigestInput, response: str, *, now: float
-    ) -> Verified | Unverified:
+    ) -> DigestVerified | DigestRefused:
         if given.algorithm not in self._algorithms:
             return self._challenged("the algorithm was not offered", now=now)
         issued = self._issued(given.nonce)
@@ -177,13 +177,13 @@ class DigestVerifier:
         # Staleness is said only to somebody who knows the password (RFC 7616 section 3.3).
         if not self._fresh(given, issued, now=now):
             return self._challenged("the nonce is stale, or was used", now=now, stale=True)
-        return Verified(username, given.algorithm, self._information(stored, given))
+        return DigestVerified(username, given.algorithm, self._information(stored, given))
 
-    def _challenged(self, reason: str, *, now: float, stale: bool = False) -> Unverified:
+    def _challenged(self, reason: str, *, now: float, stale: bool = False) -> DigestRefused:
         headers = self.challenge(now=now, stale=stale)
-        return Unverified(self._config.role.status, reason, headers, stale)
+        return DigestRefused(self._config.role.status, reason, headers, stale)
 
-    def _read(self, value: AuthValue, request: Request) -> DigestInput | Unverified:
+    def _read(self, value: AuthValue, request: Request) -> DigestInput | DigestRefused:
         """What the response value was calculated from, or 400 (RFC 7616 section 3.4.6)."""
         name = (value.parameter("algorithm") or "MD5").lower()
         algorithm = next((known for known in DigestAlgorithm if known.lower() == name), None)
@@ -191,13 +191,13 @@ class DigestVerifier:
         cnonce = value.parameter("cnonce")
         count = value.parameter("nc") or ""
         if algorithm is None or not uri or value.parameter("username") is None:
-            return Unverified(400, "Incomplete digest credentials")
+            return DigestRefused(400, "Incomplete digest credentials")
         if qop is None and not self._config.legacy:
-            return Unverified(400, "Digest credentials without qop")
+            return DigestRefused(400, "Digest credentials without qop")
         if qop not in (None, "auth") or (qop and not (cnonce and _NONCE_COUNT.fullmatch(count))):
-            return Unverified(400, "Malformed digest credentials")
+            return DigestRefused(400, "Malformed digest credentials")
         if not _same_place(uri, request):
-            return Unverified(400, "The digest uri is not the Request-URI")
+            return DigestRefused(400, "The digest uri is not the Request-URI")
         number = int(count, 16) if qop else 1
         nonce = value.parameter("nonce") or ""
         return DigestInput(algorithm, request.method, uri, nonce, cnonce or "", number, qop)
@@ -224,12 +224,12 @@ class DigestVerifier:
         if use is None:
             if issued <= self._forgotten:
                 return False
-            use = self._uses[given.nonce] = _Use(issued)
+            use = self._uses[given.nonce] = _NonceCounts(issued)
             while len(self._uses) > self._config.capacity:
                 # What was forgotten could be replayed, were it not stale from now on.
                 _, oldest = self._uses.popitem(last=False)
                 self._forgotten = max(self._forgotten, oldest.issued)
-        return use.take(given.nonce_count)
+        return use.use_count(given.nonce_count)
 
     def _stored(self, username: str, algorithm: DigestAlgorithm) -> str | None:
         secret = self._lookup(username, algorithm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.sip.dialog.dialog import Dialog, leading_route
 from softphone.sip.dialog.initial_request import (
-    Invitation,
+    InviteRequest,
     ReferRequest,
     SubscribeRequest,
     complete_request,
@@ -16,7 +16,7 @@ __all__ = [
     "Dialog",
     "DialogOwner",
     "DialogTable",
-    "Invitation",
+    "InviteRequest",
     "ReferRequest",
     "SubscribeRequest",
     "complete_request",

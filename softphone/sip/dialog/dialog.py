@@ -94,7 +94,7 @@ class Dialog:
         )
         dialog.local_sequence = request.cseq.number
         dialog.secure = _secure(request.uri)
-        dialog.note(response)
+        dialog.note_capabilities(response)
         return dialog
 
     @classmethod
@@ -111,7 +111,7 @@ class Dialog:
         )
         dialog.remote_sequence = request.cseq.number
         dialog.secure = _secure(request.uri)
-        dialog.note(request)
+        dialog.note_capabilities(request)
         return dialog
 
     @property
@@ -127,7 +127,7 @@ class Dialog:
         self.local_sequence += 1
         return self.local_sequence
 
-    def accepts(self, request: Request) -> bool:
+    def accept_sequence(self, request: Request) -> bool:
         """Take a request's CSeq; False when it is out of order (RFC 3261 section 12.2.2: 500)."""
         number = request.cseq.number
         if self.remote_sequence is not None and number <= self.remote_sequence:
@@ -140,21 +140,21 @@ class Dialog:
         contacts = message.contacts
         if contacts:
             self.remote_target = contacts[0].uri
-        self.note(message)
+        self.note_capabilities(message)
 
-    def note(self, message: Request | Response) -> None:
+    def note_capabilities(self, message: Request | Response) -> None:
         """Take note of what the far end can do."""
         if "Allow" in message.headers:
             self.remote_allow = message.allow
         if "Supported" in message.headers:
             self.remote_supported = message.supported
 
-    def confirm(self, response: Response) -> None:
+    def confirm_by_response(self, response: Response) -> None:
         """Make an early dialog of the UAC a confirmed one: the 2xx rules (RFC 3261 13.2.2.4)."""
         self.route_set = tuple(reversed(response.record_routes))
         self.refresh_target(response)
 
-    def request(
+    def build_request(
         self,
         method: str,
         *,

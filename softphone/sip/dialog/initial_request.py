@@ -16,12 +16,18 @@ from softphone.sip.message import Body, Field, NameAddr, Request, Uri
 from softphone.sip.transaction import TransactionLayer
 from softphone.sip.transport import Failover
 
-__all__ = ["Invitation", "ReferRequest", "SubscribeRequest", "complete_request", "initial_request"]
+__all__ = [
+    "InviteRequest",
+    "ReferRequest",
+    "SubscribeRequest",
+    "complete_request",
+    "initial_request",
+]
 
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invitation:
+class InviteRequest:
     """What an INVITE is made of.
 
     `uri` is the Request-URI, `to` the place of the first hop.  `contact` None: made from the
@@ -90,31 +96,31 @@ class ReferRequest:
 
 def initial_request(
     method: str,
-    said: Invitation | SubscribeRequest | ReferRequest,
+    description: InviteRequest | SubscribeRequest | ReferRequest,
     *,
     layer: TransactionLayer,
     headers: Iterable[Field] = (),
     body: Body | None = None,
 ) -> Request:
     """The request that `said` describes, without Via.  Raises LocalProtocolError."""
-    uri, routes = leading_route(said.uri, said.route_set)
+    uri, routes = leading_route(description.uri, description.route_set)
     call_id, hops = None, 70
-    if isinstance(said, Invitation):
-        call_id, hops = said.call_id, said.max_forwards
+    if isinstance(description, InviteRequest):
+        call_id, hops = description.call_id, description.max_forwards
     fields: list[Field] = [
         ("Max-Forwards", str(hops)),
-        ("From", str(said.local.with_tag(layer.new_tag()))),
-        ("To", str(said.remote.without_parameter("tag"))),
+        ("From", str(description.local.with_tag(layer.new_tag()))),
+        ("To", str(description.remote.without_parameter("tag"))),
         ("Call-ID", call_id or layer.new_call_id()),
         ("CSeq", f"{layer.new_sequence()} {method}"),
     ]
     fields += [("Route", str(route)) for route in routes]
-    if said.contact is not None:
-        fields.append(("Contact", str(said.contact)))
+    if description.contact is not None:
+        fields.append(("Contact", str(description.contact)))
     fields += headers
     if layer.config.user_agent:
         fields.append(("User-Agent", layer.config.user_agent))
-    fields += said.headers
+    fields += description.headers
     return Request.build(method, uri, fields, body)
 
 

@@ -9,7 +9,7 @@ from softphone.sans_io import Flow, Target
 from softphone.sip.dialog.dialog import Dialog, DialogId
 from softphone.sip.message import Request
 from softphone.sip.transaction import ServerTransaction
-from softphone.sip.transport import may_speak
+from softphone.sip.transport import flow_is_allowed
 
 __all__ = ["DialogOwner", "DialogTable"]
 
@@ -38,48 +38,48 @@ class DialogTable:
     def __iter__(self) -> Iterator[tuple[DialogOwner, Dialog]]:
         return iter(tuple(self._owners.values()))
 
-    def add(self, dialog: Dialog, owner: DialogOwner) -> None:
+    def add_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Requests in `dialog` go to `owner` from now on."""
         self._owners[dialog.id] = (owner, dialog)
 
-    def remove(self, dialog: Dialog, owner: DialogOwner) -> None:
+    def remove_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Forget a dialog, if it is still this owner's."""
         found = self._owners.get(dialog.id)
         if found is not None and found[0] is owner:
             del self._owners[dialog.id]
 
-    def add_half(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
+    def add_half_dialog(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
         """Requests of that Call-ID and To tag that fit no dialog go to `owner`."""
         self._halves[call_id, local_tag] = owner
 
-    def remove_half(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
+    def remove_half_dialog(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
         """Forget a half dialog, if it is still this owner's."""
         if self._halves.get((call_id, local_tag)) is owner:
             del self._halves[call_id, local_tag]
 
-    def find(self, request: Request, *, flow: Flow) -> DialogOwner | None:
+    def find_owner(self, request: Request, *, flow: Flow) -> DialogOwner | None:
         """The owner of the dialog that a request names: its To tag is ours.
 
         None, too, when what comes on `flow` may not speak within that dialog.
         """
-        found = self.named(request.call_id, request.to.tag or "", request.from_.tag or "")
+        found = self.find_by_id(request.call_id, request.to.tag or "", request.from_.tag or "")
         if found is not None:
-            return found[0] if may_speak(found[1].to, flow) else None
+            return found[0] if flow_is_allowed(found[1].to, flow) else None
         if request.method != "NOTIFY":
             return None
         return self._halves.get((request.call_id, request.to.tag or ""))
 
-    def named(
+    def find_by_id(
         self, call_id: str, local_tag: str, remote_tag: str
     ) -> tuple[DialogOwner, Dialog] | None:
         """The dialog of that identity, as we see it."""
         return self._owners.get((call_id, local_tag, remote_tag))
 
-    def bound_to(self, flow: Flow) -> bool:
+    def uses_flow(self, flow: Flow) -> bool:
         """Whether some dialog's requests go over `flow`."""
         return any(dialog.to == flow for _, dialog in self._owners.values())
 
-    def rebind(
+    def rebind_dialogs(
         self, matches: Callable[[Flow | Target], bool], new: Flow | Target
     ) -> list[DialogOwner]:
         """Move every dialog whose flow matches to another (RFC 5626); gives whose they are."""

@@ -20,14 +20,14 @@ from softphone.sip.event_packages.cisco_service_control import (
     ServiceControl,
     service_control_body,
 )
-from softphone.sip.event_packages.kpml import KPML, DigitBuffer, KeyPress, KpmlWatch
+from softphone.sip.event_packages.kpml import KPML, DigitBuffer, KeyPress, KpmlSubscription
 from softphone.sip.event_packages.voice_quality_report import (
     EVENT_PACKAGE,
     LONGEST_VALUE,
     REPORT_TYPE,
-    ReportKind,
-    ReportMetrics,
-    VoiceReport,
+    VoiceQualityReport,
+    VoiceReportKind,
+    VoiceReportMetrics,
     parse_voice_report,
     print_voice_report,
 )
@@ -41,13 +41,13 @@ __all__ = [
     "DialogName",
     "DigitBuffer",
     "KeyPress",
-    "KpmlWatch",
+    "KpmlSubscription",
     "RemoteRequest",
-    "ReportKind",
-    "ReportMetrics",
     "ServiceAction",
     "ServiceControl",
-    "VoiceReport",
+    "VoiceQualityReport",
+    "VoiceReportKind",
+    "VoiceReportMetrics",
     "dialog_named",
     "first_requests",
     "parse_voice_report",

@@ -61,12 +61,12 @@ class RemoteRequest:
         return next((text for where, text in self.values if where == path), "")
 
 
-class _Refused(Exception):
+class _RemoteccRefused(Exception):
     """A document that is not read on."""
 
 
 @dataclass(slots=True)
-class _Reader:
+class _RemoteccReader:
     """Collects the texts of one document."""
 
     root: str = _ROOT
@@ -86,7 +86,7 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self._doctype
         try:
             parser.Parse(data, True)
-        except (expat.ExpatError, _Refused):
+        except (expat.ExpatError, _RemoteccRefused):
             return None
         if not self.names:
             return None
@@ -99,7 +99,7 @@ class _Reader:
             or len(self.path) >= _DEEPEST
             or (not self.path and name != self.root)
         ):
-            raise _Refused
+            raise _RemoteccRefused
         self.path.append(name)
         self.text.clear()
         if len(self.path) == 2:
@@ -118,7 +118,7 @@ class _Reader:
         self.text.append(text)
 
     def _doctype(self, *_: object) -> None:
-        raise _Refused
+        raise _RemoteccRefused
 
 
 def _parts(body: Body) -> tuple[Body, ...]:
@@ -133,7 +133,7 @@ def _parts(body: Body) -> tuple[Body, ...]:
 def read_requests(body: Body) -> tuple[RemoteRequest, ...]:
     """The requests in a body, one part or many; what cannot be read is passed over."""
     documents = (part for part in _parts(body) if part.media_type == REMOTECC_REQUEST)
-    found = (_Reader().read(one.data) for one in documents if len(one.data) <= _LARGEST)
+    found = (_RemoteccReader().read(one.data) for one in documents if len(one.data) <= _LARGEST)
     return tuple(one for one in found if one is not None)
 
 
@@ -206,7 +206,7 @@ def response_code(body: Body | None) -> int | None:
     """The code of a response document; None where there is none."""
     for part in () if body is None else _parts(body):
         if part.media_type == REMOTECC_RESPONSE and len(part.data) <= _LARGEST:
-            found = _Reader(_RESPONSE_ROOT).read(part.data)
+            found = _RemoteccReader(_RESPONSE_ROOT).read(part.data)
             code = "" if found is None else found.value("code")
             if code.isascii() and code.isdigit() and len(code) == 3:
                 return int(code)

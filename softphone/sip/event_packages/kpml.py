@@ -23,8 +23,8 @@ from softphone.sip.event_packages.kpml_pattern import (
     LONGEST_PATTERN,
     MOST_DIGITS,
     KpmlPattern,
-    Match,
-    Reading,
+    PatternMatch,
+    PatternMatcher,
     read_pattern,
 )
 from softphone.sip.message import Body
@@ -36,7 +36,7 @@ __all__ = [
     "DigitBuffer",
     "KeyPress",
     "KpmlRule",
-    "KpmlWatch",
+    "KpmlSubscription",
     "kpml_request",
 ]
 
@@ -68,20 +68,20 @@ class DigitBuffer:
     def __init__(self, presses: Iterable[KeyPress] = ()) -> None:
         self.presses: tuple[KeyPress, ...] = ()
         self.lost = False
-        self.add(*presses)
+        self.append_presses(*presses)
 
-    def add(self, *presses: KeyPress) -> None:
+    def append_presses(self, *presses: KeyPress) -> None:
         """Put keys behind those that wait."""
         self.lost = self.lost or len(self.presses) + len(presses) > MOST_DIGITS
         self.presses = (*self.presses, *presses)[-MOST_DIGITS:]
 
-    def inherit(self, other: DigitBuffer) -> None:
+    def append_all_of(self, other: DigitBuffer) -> None:
         """Put all that waits in another buffer behind; there nothing waits any more."""
         lost = other.lost
-        self.add(*other.take())
+        self.append_presses(*other.pop_all())
         self.lost = self.lost or lost
 
-    def take(self) -> tuple[KeyPress, ...]:
+    def pop_all(self) -> tuple[KeyPress, ...]:
         """All of them; none is left."""
         taken, self.presses = self.presses, ()
         self.lost = False
@@ -109,7 +109,7 @@ class KpmlRule:
     long: float = 2.5
 
     @classmethod
-    def of(cls, attributes: dict[str, str]) -> KpmlRule:
+    def from_attributes(cls, attributes: dict[str, str]) -> KpmlRule:
         """Read them; what is malformed counts as not there."""
         persist = attributes.get("persist", "")
         return cls(
@@ -137,7 +137,7 @@ def _milliseconds(text: str | None, default: int) -> float:
     return min(int(text) if known else default, _LONGEST_TIMER) / 1000
 
 
-class _Document:
+class _KpmlRequestReader:
     """A kpml-request while it is read."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Document:
         if self._count > _MOST_ELEMENTS or (self._count == 1 and _local(name) != "kpml-request"):
             raise ValueError(name)
         if _local(name) == "pattern":
-            self.rule = KpmlRule.of(attributes)
+            self.rule = KpmlRule.from_attributes(attributes)
         elif _local(name) == "flush":
             self._into = self.flush
         elif _local(name) == "regex":
@@ -190,7 +190,7 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-class KpmlWatch:
+class KpmlSubscription:
     """What one subscription wants to hear of; `over` once there is nothing more to report.
 
     `next_timer` is when `expire` is due, None: never.
@@ -199,7 +199,7 @@ class KpmlWatch:
     def __init__(self, patterns: Sequence[KpmlPattern], *, rule: KpmlRule) -> None:
         self._patterns = tuple(patterns)
         self._rule = rule
-        self._reading = Reading(self._patterns)
+        self._reading = PatternMatcher(self._patterns)
         self._taken: list[tuple[str, bool]] = []
         self._digits = ""
         self._found = ""
@@ -213,9 +213,9 @@ class KpmlWatch:
         self.next_timer: float | None = None
 
     @classmethod
-    def parse(cls, data: bytes) -> KpmlWatch | None:
+    def parse(cls, data: bytes) -> KpmlSubscription | None:
         """Read a kpml-request; None for what cannot be followed (answered 400)."""
-        document = _Document()
+        document = _KpmlRequestReader()
         if len(data) > _LARGEST or not document.read(data):
             return None
         patterns = []
@@ -234,107 +234,109 @@ class KpmlWatch:
         rule = replace(document.rule, flush=flush)
         return cls(patterns, rule=rule) if patterns else None
 
-    def press(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
+    def press_key(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
         """A key was pressed, and `held` for so many seconds: the reports that it leads to."""
         press = KeyPress(digit.upper(), held)
         if self.over:
             return []
         if self._quiet:
-            self.left.add(press)
+            self.left.append_presses(press)
             return []
         if press.digit == self._rule.enter_key and self._digits:
             if self._found == self._digits:
-                return [self._matched()]
-            if not self._reading.goes_on(press.digit):
-                return [self._ended(402, "User Terminated Without Match")]
-        return self._take(press, now=now)
+                return [self._report_match()]
+            if not self._reading.may_continue(press.digit):
+                return [self._report_no_match(402, "User Terminated Without Match")]
+        return self._collect_key(press, now=now)
 
-    def begin(self, waiting: DigitBuffer, *, now: float) -> list[Body]:
+    def begin_subscription(self, waiting: DigitBuffer, *, now: float) -> list[Body]:
         """The subscription has begun, or was refreshed: keys that waited for it are its own.
 
         They are taken out in any case, and heard of unless it flushes them.
         """
         self._quiet, self._gap = False, waiting.lost and not self._rule.flush
-        presses = waiting.take()
+        presses = waiting.pop_all()
         reports: list[Body] = []
         for press in () if self._rule.flush else presses:
             if self.over:
-                self.left.add(press)
+                self.left.append_presses(press)
             else:
-                reports += self.press(press.digit, held=press.held, now=now)
+                reports += self.press_key(press.digit, held=press.held, now=now)
         return reports
 
-    def expire(self, *, now: float) -> list[Body]:
+    def expire_timer(self, *, now: float) -> list[Body]:
         """A timer has run out."""
         if self.next_timer is None or self.next_timer > now:
             return []
         if self._found == self._digits:
-            return [self._matched()]
-        return [self._ended(423, "Timer Expired")]
+            return [self._report_match()]
+        return [self._report_no_match(423, "Timer Expired")]
 
-    def end(self) -> Body:
+    def end_subscription(self) -> Body:
         """The last report: the subscription has run out, or the call is over."""
         self.over = True
         self.next_timer = None
         digits = self._digits if self._rule.partial else ""
         return _report(487, "Subscription Expired", digits=digits)
 
-    def _take(self, press: KeyPress, *, now: float) -> list[Body]:
+    def _collect_key(self, press: KeyPress, *, now: float) -> list[Body]:
         reports: list[Body] = []
         coming = deque([(press.digit, self._rule.is_long(press))])
         while coming and not self.over and not self._quiet:
             digit, long = coming.popleft()
-            state = self._reading.take(digit, long=long)
+            state = self._reading.feed_digit(digit, long=long)
             taken = self._taken
             taken.append((digit, long))
             if len(taken) <= MOST_DIGITS and (state.whole or state.open):
                 self._digits += digit
-                reports += self._wait(state, now=now)
+                reports += self._arm_timer(state, now=now)
                 continue
             if self._found:
                 # No pattern goes on like this: what was complete counts, and the rest is new.
                 rest = taken[len(self._found) :]
-                reports.append(self._matched())
+                reports.append(self._report_match())
             else:
                 # The oldest begins no match: with it go the others, this one included, unless
                 # matches are looked for among the digits (section 3.5).
                 rest = [] if self._rule.partial else taken[1:]
-                self._forget()
+                self._reset_digits()
             coming.extendleft(reversed(rest))
-        self.left.add(*(KeyPress(digit, self._rule.long * long) for digit, long in coming))
+        self.left.append_presses(
+            *(KeyPress(digit, self._rule.long * long) for digit, long in coming)
+        )
         return reports
 
-    def _wait(self, state: Match, *, now: float) -> list[Body]:
+    def _arm_timer(self, state: PatternMatch, *, now: float) -> list[Body]:
         rule = self._rule
         if state.whole:
             self._found, self._tag = self._digits, state.tag
             wait = rule.critical if state.open else rule.extra if rule.enter_key else 0.0
             if not wait:
-                return [self._matched()]
+                return [self._report_match()]
             self.next_timer = now + wait
         else:
             self.next_timer = now + rule.interdigit if rule.interdigit else None
         return []
 
-    def _matched(self) -> Body:
+    def _report_match(self) -> Body:
         digits, tag = self._found, self._tag
-        self._forget()
-        return self._reported(200, "OK", digits, tag)
+        self._reset_digits()
+        return self._finish_report(200, "OK", digits, tag)
 
-    def _ended(self, code: int, text: str) -> Body:
+    def _report_no_match(self, code: int, text: str) -> Body:
         """Collecting has come to its end without a match."""
         digits = self._digits if self._rule.partial else ""
-        self._forget()
-        return self._reported(code, text, digits)
+        self._reset_digits()
+        return self._finish_report(code, text, digits)
 
-    def _reported(self, code: int, text: str, digits: str, tag: str = "") -> Body:
+    def _finish_report(self, code: int, text: str, digits: str, tag: str = "") -> Body:
         self.over = self._rule.persist == ONE_SHOT
         self._quiet = self._rule.persist == SINGLE_NOTIFY
         gap, self._gap = self._gap, False
         return _report(code, text, digits=digits, tag=tag, gap=gap)
 
-    def _forget(self) -> None:
-        self._reading = Reading(self._patterns)
+    def _reset_digits(self) -> None:
+        self._reading = PatternMatcher(self._patterns)
         self._digits = self._found = self._tag = ""
         self._taken = []
         self.next_timer = None

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["KpmlPattern", "Match", "Reading", "read_pattern"]
+__all__ = ["KpmlPattern", "PatternMatch", "PatternMatcher", "read_pattern"]
 
 LONGEST_PATTERN = 256
 MOST_DIGITS = 64
@@ -26,7 +26,7 @@ _ATOM = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PatternMatch:
     """What some digits are to patterns: all of one (with its tag), and whether one could go on."""
 
     whole: bool
@@ -54,7 +54,7 @@ _State = tuple[int, int]
 """The index of an atom, and how many digits it has taken."""
 
 
-def _settle(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
+def _epsilon_closure(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
     """The states, and those that are reached from them without a digit."""
     reached: set[_State] = set()
     waiting = list(states)
@@ -71,40 +71,42 @@ def _settle(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
 _Path = tuple[KpmlPattern, tuple[_Atom, ...], set[_State]]
 
 
-class Reading:
+class PatternMatcher:
     """Digits on their way through some patterns; once neither `whole` nor `open`, it is spent."""
 
     def __init__(self, patterns: Sequence[KpmlPattern]) -> None:
         self._paths: list[_Path] = [
-            (pattern, atoms, _settle(atoms, [(0, 0)]))
+            (pattern, atoms, _epsilon_closure(atoms, [(0, 0)]))
             for pattern in patterns
             for atoms in pattern.alternatives
         ]
 
-    def take(self, digit: str, *, long: bool = False) -> Match:
+    def feed_digit(self, digit: str, *, long: bool = False) -> PatternMatch:
         """Take one more digit, perhaps a `long` one: what those that were taken are by now."""
-        self._paths = (self._after(digit, long=True) if long else []) or self._after(digit)
+        self._paths = (self._paths_after(digit, long=True) if long else []) or self._paths_after(
+            digit
+        )
         tag: str | None = None
         goes_on = False
         for pattern, atoms, after in self._paths:
             if tag is None and (len(atoms), 0) in after:
                 tag = pattern.tag
-            goes_on = goes_on or any(_has_room(atoms, state) for state in after)
-        return Match(tag is not None, goes_on, tag or "")
+            goes_on = goes_on or any(_accepts_more(atoms, state) for state in after)
+        return PatternMatch(tag is not None, goes_on, tag or "")
 
-    def goes_on(self, digit: str) -> bool:
+    def may_continue(self, digit: str) -> bool:
         """Whether any pattern could take this digit next."""
-        return bool(self._after(digit))
+        return bool(self._paths_after(digit))
 
-    def _after(self, digit: str, *, long: bool = False) -> list[_Path]:
+    def _paths_after(self, digit: str, *, long: bool = False) -> list[_Path]:
         found = (
-            (pattern, atoms, _settle(atoms, _steps(atoms, states, digit, long=long)))
+            (pattern, atoms, _epsilon_closure(atoms, _steps(atoms, states, digit, long=long)))
             for pattern, atoms, states in self._paths
         )
         return [path for path in found if path[2]]
 
 
-def _has_room(atoms: Sequence[_Atom], state: _State) -> bool:
+def _accepts_more(atoms: Sequence[_Atom], state: _State) -> bool:
     return state[0] < len(atoms) and state[1] < atoms[state[0]].most
 
 
@@ -114,7 +116,7 @@ def _steps(
     return [
         (index, count + 1)
         for index, count in states
-        if _has_room(atoms, (index, count))
+        if _accepts_more(atoms, (index, count))
         and digit in atoms[index].digits
         and atoms[index].long is long
     ]

@@ -26,9 +26,9 @@ __all__ = [
     "EVENT_PACKAGE",
     "LONGEST_VALUE",
     "REPORT_TYPE",
-    "ReportKind",
-    "ReportMetrics",
-    "VoiceReport",
+    "VoiceQualityReport",
+    "VoiceReportKind",
+    "VoiceReportMetrics",
     "parse_voice_report",
     "print_voice_report",
 ]
@@ -39,7 +39,7 @@ LONGEST_VALUE = 1024
 """Characters of a line about the session."""
 
 
-class ReportKind(StrEnum):
+class VoiceReportKind(StrEnum):
     """What a report is about: a session, an interval of it, or a threshold that was passed."""
 
     SESSION = "VQSessionReport"
@@ -48,7 +48,7 @@ class ReportKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportMetrics:
+class VoiceReportMetrics:
     """`LocalMetrics` or `RemoteMetrics`: the keys of each line, as written."""
 
     lines: Mapping[str, Mapping[str, str]]
@@ -59,14 +59,14 @@ class ReportMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceReport:
+class VoiceQualityReport:
     """One report.  `final` is CallTerm; `session` has the lines about the call ("CallID",
     "LocalID", ...) as written, `alert` the keys of an alert."""
 
-    kind: ReportKind
+    kind: VoiceReportKind
     session: Mapping[str, str]
-    local: ReportMetrics
-    remote: ReportMetrics | None = None
+    local: VoiceReportMetrics
+    remote: VoiceReportMetrics | None = None
     final: bool = False
     dialog: str | None = None
     alert: Mapping[str, str] = field(default_factory=dict)
@@ -165,7 +165,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9\-]{0,63}")
 _LOCAL, _REMOTE, _DIALOG = "LocalMetrics", "RemoteMetrics", "DialogID"
 _KNOWN = {
     name.lower(): name
-    for name in (*ReportKind, *SESSION_LINES, *METRIC_LINES, _LOCAL, _REMOTE, _DIALOG)
+    for name in (*VoiceReportKind, *SESSION_LINES, *METRIC_LINES, _LOCAL, _REMOTE, _DIALOG)
 } | {"metrics": _LOCAL}
 _KEYS = {
     line: {key.upper(): (key, re.compile(form, re.IGNORECASE)) for key, form in keys.items()}
@@ -180,12 +180,12 @@ def _wrong(what: str) -> MalformedMessage:
 # Reading ----------------------------------------------------------------------------------------
 
 
-def parse_voice_report(data: bytes) -> VoiceReport:
+def parse_voice_report(data: bytes) -> VoiceQualityReport:
     """Read a report.  Raises MalformedMessage, nothing else."""
     lines = list(_lines(data))
-    if not lines or lines[0][0] not in list(ReportKind):
+    if not lines or lines[0][0] not in list(VoiceReportKind):
         raise _wrong("begins with what it is")
-    kind = ReportKind(lines[0][0])
+    kind = VoiceReportKind(lines[0][0])
     parts: dict[str, dict[str, str]] = {"": {}}
     part, dialog = "", None
     for name, value in lines[1:]:
@@ -207,7 +207,7 @@ def parse_voice_report(data: bytes) -> VoiceReport:
     remote = _metrics(parts[_REMOTE]) if _REMOTE in parts else None
     final, alert = _subject(kind, lines[0][1])
     local = _timed(_metrics(parts[_LOCAL]))
-    return VoiceReport(kind, _session(parts[""]), local, remote, final, dialog, alert)
+    return VoiceQualityReport(kind, _session(parts[""]), local, remote, final, dialog, alert)
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, str]]:
@@ -226,14 +226,14 @@ def _lines(data: bytes) -> Iterator[tuple[str, str]]:
         name = name.strip()
         if _NAME.fullmatch(name) is None or any(ord(one) < 32 and one != "\t" for one in row):
             raise _wrong("has lines of a name and a value")
-        if not colon and name not in (ReportKind.SESSION, ReportKind.INTERVAL):
+        if not colon and name not in (VoiceReportKind.SESSION, VoiceReportKind.INTERVAL):
             raise _wrong("has a colon after each name")
         yield _KNOWN.get(name.lower(), name), value.strip()
 
 
-def _subject(kind: ReportKind, value: str) -> tuple[bool, Mapping[str, str]]:
+def _subject(kind: VoiceReportKind, value: str) -> tuple[bool, Mapping[str, str]]:
     """Whether it is the last one, and what an alert is about."""
-    if kind is not ReportKind.ALERT:
+    if kind is not VoiceReportKind.ALERT:
         if value not in ("", "CallTerm"):
             raise _wrong("ends a call with CallTerm")
         return value == "CallTerm", {}
@@ -255,7 +255,7 @@ def _session(lines: Mapping[str, str]) -> Mapping[str, str]:
     return dict(lines)
 
 
-def _metrics(lines: Mapping[str, str]) -> ReportMetrics:
+def _metrics(lines: Mapping[str, str]) -> VoiceReportMetrics:
     found: dict[str, dict[str, str]] = {}
     for line, value in lines.items():
         keys = found[line] = {}
@@ -267,10 +267,10 @@ def _metrics(lines: Mapping[str, str]) -> ReportMetrics:
             if key in keys or form.fullmatch(text) is None:
                 raise _wrong(f"has {key} once, in its form, in {line}")
             keys[key] = text
-    return ReportMetrics(found)
+    return VoiceReportMetrics(found)
 
 
-def _timed(metrics: ReportMetrics) -> ReportMetrics:
+def _timed(metrics: VoiceReportMetrics) -> VoiceReportMetrics:
     if not {"START", "STOP"} <= metrics.lines.get("Timestamps", {}).keys():
         raise _wrong("says from when to when its metrics are")
     return metrics
@@ -294,7 +294,7 @@ def _parameters(value: str) -> Iterator[tuple[str, str]]:
 # Writing ----------------------------------------------------------------------------------------
 
 
-def print_voice_report(report: VoiceReport) -> bytes:
+def print_voice_report(report: VoiceQualityReport) -> bytes:
     """Write a report, in the order of the grammar.
 
     Raises MalformedMessage for one that `parse_voice_report` would refuse, or the grammar.

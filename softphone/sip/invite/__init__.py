@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from softphone.sip.invite.bye import HangUp
+from softphone.sip.invite.bye import ByeSender
 from softphone.sip.invite.client import InviteClient
 from softphone.sip.invite.dispatch import InviteDispatch
 from softphone.sip.invite.server import InviteServer
 from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["HangUp", "InviteClient", "InviteDispatch", "InviteServer", "InviteUsage"]
+__all__ = ["ByeSender", "InviteClient", "InviteDispatch", "InviteServer", "InviteUsage"]

@@ -13,14 +13,14 @@ from softphone.sip.invite.context import HeaderFields
 from softphone.sip.message import Request, Response
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
-__all__ = ["HangUp"]
+__all__ = ["ByeSender"]
 
-PATIENCE = 32.0
+RECONNECT_TIMEOUT = 32.0
 """Seconds that the next connection may take: as long as a BYE waits for its answer (64*T1)."""
 CONNECTION_LOST = 503
 
 
-class HangUp:
+class ByeSender:
     """One dialog on its way out: it answers a crossing BYE, and is gone with its own."""
 
     def __init__(
@@ -39,26 +39,26 @@ class HangUp:
         self._waits = False
         self._once_more = True
 
-    def send(self, headers: HeaderFields, *, now: float) -> None:
+    def send_bye(self, headers: HeaderFields, *, now: float) -> None:
         """Send the BYE."""
-        self._table.add(self._dialog, self)
+        self._table.add_dialog(self._dialog, self)
         self._headers = headers
-        self._send(now)
+        self._transmit_bye(now)
 
-    def _send(self, now: float) -> None:
+    def _transmit_bye(self, now: float) -> None:
         Exchange(
-            self._dialog.request("BYE", headers=self._headers),
+            self._dialog.build_request("BYE", headers=self._headers),
             to=self._dialog.to,
             layer=self._layer,
             user=self,
             credentials=self._credentials,
             take_sequence=self._dialog.take_sequence,
-        ).send(now=now)
+        ).send_request(now=now)
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
         """Whatever the answer is, the dialog is over."""
         if response.final:
-            self._table.remove(self._dialog, self)
+            self._table.remove_dialog(self._dialog, self)
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
@@ -67,21 +67,21 @@ class HangUp:
         lost = status_hint == CONNECTION_LOST and isinstance(self._dialog.to, Flow)
         if lost and self._once_more:
             self._once_more, self._waits = False, True
-            self._layer.timers.set((self, "patience"), now + PATIENCE)
+            self._layer.timers.set((self, "patience"), now + RECONNECT_TIMEOUT)
         else:
-            self._table.remove(self._dialog, self)
+            self._table.remove_dialog(self._dialog, self)
 
-    def moved(self, *, now: float) -> None:
+    def dialog_rebound(self, *, now: float) -> None:
         """The dialog has another connection."""
         if self._waits:
             self._waits = False
             self._layer.timers.cancel((self, "patience"))
-            self._send(now)
+            self._transmit_bye(now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """No connection has come."""
         self._waits = False
-        self._table.remove(self._dialog, self)
+        self._table.remove_dialog(self._dialog, self)
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """A BYE that crosses ours is answered 200, all else 481."""

@@ -10,26 +10,30 @@ from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import AuthenticationRefused
 from softphone.sip.dialog import Dialog
-from softphone.sip.events import Answered, Provisional, Rejected
+from softphone.sip.events import InviteAnswered, InviteRejected, ProvisionalReceived
 from softphone.sip.invite.context import (
     HeaderFields,
-    InviteHost,
+    InviteContext,
     InviteState,
-    sent,
+    note_received_body,
+    note_sent_body,
     session_body,
-    taken,
 )
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import OfferAnswer, OfferState, Turn
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import (
+    OfferAnswerExchange,
+    OfferAnswerInput,
+    OfferState,
+)
 from softphone.sip.message import Body, BodyRole, CSeq, Field, RAck, Reason, Request, Response
 from softphone.sip.transaction import (
-    NOBODY,
-    STRAIGHT,
-    Acknowledgment,
+    NO_FAILOVER,
+    NULL_USER,
     ClientTransaction,
+    CredentialWait,
     Detour,
     Exchange,
-    Renewal,
+    SuccessAck,
     authorized,
     for_another_flow,
 )
@@ -41,40 +45,40 @@ __all__ = ["InviteClient"]
 class InviteClient:
     """One INVITE of ours outside a dialog, with all its forks."""
 
-    def __init__(self, request: Request, *, to: Flow | Target, host: InviteHost) -> None:
-        self._host = host
-        self._layer = host.layer
+    def __init__(self, request: Request, *, to: Flow | Target, context: InviteContext) -> None:
+        self._context = context
+        self._layer = context.layer
         self._to = to
         self._body = request.content
         self._transaction: ClientTransaction | None = None
-        self._legs: dict[str, Leg] = {}
-        self._acknowledgments: dict[str, Acknowledgment | None] = {}
+        self._legs: dict[str, InviteDialog] = {}
+        self._acknowledgments: dict[str, SuccessAck | None] = {}
         self._canceling: HeaderFields | None = None
         self._cancel_sent = False
         self._provisional = False
         self._alerted = False
         self._over = False
         self._unanswered = False
-        self._detour = STRAIGHT
-        self._renewal = Renewal(host.layer)
+        self._failover = NO_FAILOVER
+        self._credential_wait = CredentialWait(context.layer)
         self.request = request
         """As it was last sent, without Via."""
 
-    def send(self, *, now: float, failover: Failover | None = None) -> None:
+    def send_invite(self, *, now: float, failover: Failover | None = None) -> None:
         """Send the INVITE, with credentials where they are known already.
 
         A place that does not serve it is followed by the next of `failover`.
         """
-        self._detour = Detour(failover)
-        credentials = self._host.credentials
+        self._failover = Detour(failover)
+        credentials = self._context.credentials
         if credentials is not None:
-            self.request = credentials.prepare(self.request)
-        self._start(now=now)
+            self.request = credentials.preauthorize(self.request)
+        self._start_transaction(now=now)
 
-    def _start(self, *, now: float) -> None:
+    def _start_transaction(self, *, now: float) -> None:
         self._provisional = False
         self._layer.timers.cancel((self, "timer C"))
-        self._transaction = self._layer.request(self.request, to=self._to, user=self, now=now)
+        self._transaction = self._layer.send_request(self.request, to=self._to, user=self, now=now)
 
     # Commands ------------------------------------------------------------------------------------
 
@@ -83,26 +87,26 @@ class InviteClient:
         if self._over or self._canceling is not None:
             raise LocalProtocolError("the INVITE has been answered, or given up, already")
         self._canceling = headers
-        if self._renewal.waiting:
+        if self._credential_wait.waiting:
             # It has been answered: there is nothing to cancel, only nothing to send again.
             self._reject(487, "Request Terminated", None, now=now)
         elif self._provisional:
             self._send_cancel(now=now)
 
-    def acknowledge(self, leg: Leg, body: Body | None, *, now: float) -> None:
+    def acknowledge(self, leg: InviteDialog, body: Body | None, *, now: float) -> None:
         """ACK the 2xx that brought an offer, with our answer."""
         tag = leg.dialog.remote.tag or ""
         if self._acknowledgments.get(tag, self) is not None:
             raise LocalProtocolError("there is no 2xx that waits for an ACK with an answer")
-        sent(leg, body)
+        note_sent_body(leg, body)
         self._acknowledge(leg, tag, body, now=now)
 
     def prack(self, body: Body | None, *, now: float, to_tag: str | None) -> None:
         """PRACK the reliable provisional response that brought an offer."""
-        leg = self._legs.get(to_tag or "") if to_tag is not None else self._host.leg
+        leg = self._legs.get(to_tag or "") if to_tag is not None else self._context.leg
         if leg is None or leg.offer_answer.state is not OfferState.REMOTE_OFFER:
             raise LocalProtocolError("there is no reliable provisional response to answer")
-        sent(leg, body)
+        note_sent_body(leg, body)
         self._send_prack(leg, body, now=now)
 
     @property
@@ -136,7 +140,7 @@ class InviteClient:
         """Nobody answered, or the flow died."""
         if transaction is not self._transaction or self._over:
             return
-        if not self._go_elsewhere(None, now=now):
+        if not self._try_next_target(None, now=now):
             self._reject(status_hint, reason, None, now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
@@ -155,14 +159,14 @@ class InviteClient:
             self._transaction.abandon()
             self._reject(487, "Request Terminated", None, now=now)
 
-    def _watch(self, response: Response, *, now: float) -> None:
+    def _arm_timer_c(self, response: Response, *, now: float) -> None:
         """Start timer C with the first provisional response; each but 100 starts it anew (16.7)."""
         patience = self._layer.config.timer_c
         if patience > 0 and (response.status != 100 or not self._provisional):
             self._layer.timers.set((self, "timer C"), now + patience)
 
     def _proceed(self, response: Response, *, now: float) -> None:
-        self._watch(response, now=now)
+        self._arm_timer_c(response, now=now)
         self._provisional = True
         self._alerted = self._alerted or response.status != 100
         if self._canceling is not None:
@@ -170,63 +174,69 @@ class InviteClient:
                 self._send_cancel(now=now)
             return
         if response.status == 100:
-            if self._host.state is InviteState.CALLING:
-                self._host.state = InviteState.PROCEEDING
+            if self._context.state is InviteState.CALLING:
+                self._context.state = InviteState.PROCEEDING
             return
         tag = response.to.tag
-        leg = self._leg(tag, response) if tag else None
+        leg = self._early_dialog_of(tag, response) if tag else None
         if leg is None or tag is None:
-            if self._host.state is InviteState.CALLING:
-                self._host.state = InviteState.PROCEEDING
+            if self._context.state is InviteState.CALLING:
+                self._context.state = InviteState.PROCEEDING
             if not tag:
-                self._host.emit(Provisional(self._host, response, "", None, None, False))
+                self._context.emit_event(
+                    ProvisionalReceived(self._context, response, "", None, None, False)
+                )
             return
-        self._early(leg, tag, response, now=now)
+        self._enter_early_dialog(leg, tag, response, now=now)
 
-    def _leg(self, tag: str, response: Response) -> Leg | None:
+    def _early_dialog_of(self, tag: str, response: Response) -> InviteDialog | None:
         """The early dialog of a To tag; None when there are too many."""
         leg = self._legs.get(tag)
         if leg is None:
             if len(self._legs) >= self._layer.config.max_early_dialogs:
                 return None
             dialog = Dialog.from_response(self.request, response, to=self.flow or self._to)
-            leg = self._legs[tag] = Leg(dialog, self._offered())
+            leg = self._legs[tag] = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         else:
             leg.dialog.refresh_target(response)
         return leg
 
-    def _offered(self) -> OfferAnswer:
+    def _new_offer_answer(self) -> OfferAnswerExchange:
         has_offer = session_body(self.request, self._layer) is not None
-        return OfferAnswer(OfferState.LOCAL_OFFER if has_offer else OfferState.STABLE)
+        return OfferAnswerExchange(OfferState.LOCAL_OFFER if has_offer else OfferState.STABLE)
 
-    def _early(self, leg: Leg, tag: str, response: Response, *, now: float) -> None:
+    def _enter_early_dialog(
+        self, leg: InviteDialog, tag: str, response: Response, *, now: float
+    ) -> None:
         rseq = response.rseq if response.requires("100rel") else None
-        if rseq is not None and not leg.reliable.accepts(rseq):
+        if rseq is not None and not leg.reliable.accept_rseq(rseq):
             return
-        self._host.enter_early(leg)
+        self._context.enter_early_dialog(leg)
         body = session_body(response, self._layer)
         role: BodyRole | None = None
         if rseq is not None:
-            role = taken(leg.offer_answer, body)
+            role = note_received_body(leg.offer_answer, body)
             if role is not BodyRole.OFFER:
                 self._send_prack(leg, None, now=now)
         elif body is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
             # An unreliable answer: good for early media, but only the 2xx is the answer (13.2.1).
             role = BodyRole.ANSWER
-        self._host.emit(Provisional(self._host, response, tag, body, role, rseq is not None))
+        self._context.emit_event(
+            ProvisionalReceived(self._context, response, tag, body, role, rseq is not None)
+        )
 
-    def _send_prack(self, leg: Leg, body: Body | None, *, now: float) -> None:
+    def _send_prack(self, leg: InviteDialog, body: Body | None, *, now: float) -> None:
         rack = RAck(leg.reliable.last or 0, self.request.cseq.number, "INVITE")
-        request = leg.dialog.request("PRACK", headers=(("RAck", str(rack)),), body=body)
+        request = leg.dialog.build_request("PRACK", headers=(("RAck", str(rack)),), body=body)
         Exchange(
             request,
             to=leg.dialog.to,
             layer=self._layer,
             user=self,
-            credentials=self._host.credentials,
+            credentials=self._context.credentials,
             take_sequence=leg.dialog.take_sequence,
-        ).send(now=now)
+        ).send_request(now=now)
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
         """The PRACK or CANCEL was answered: nothing depends on it (RFC 3262 4, RFC 3261 9.1)."""
@@ -243,52 +253,56 @@ class InviteClient:
         if tag in self._acknowledgments:
             acknowledgment = self._acknowledgments[tag]
             if acknowledgment is not None:
-                acknowledgment.send(now=now)
+                acknowledgment.send_ack(now=now)
             return
         leg = self._legs.get(tag)
         if leg is None:
             to = transaction.flow or self._to
-            leg = Leg(Dialog.from_response(self.request, response, to=to), self._offered())
+            leg = InviteDialog(
+                Dialog.from_response(self.request, response, to=to), self._new_offer_answer()
+            )
             leg.local_body = self._body
-        leg.dialog.confirm(response)
+        leg.dialog.confirm_by_response(response)
         if self._over or self._canceling is not None:
             self._refuse_success(leg, tag, now=now)
             return
         self._over = True
         self._layer.timers.cancel((self, "timer C"))
-        if self._host.credentials is not None:
-            self._host.credentials.confirm(transaction.request, response)
+        if self._context.credentials is not None:
+            self._context.credentials.note_accepted(transaction.request, response)
         self._confirm(leg, tag, response, now=now)
         for request in (self.request, transaction.request):
-            request.headers.settle()
+            request.headers.drop_index()
 
-    def _confirm(self, leg: Leg, tag: str, response: Response, *, now: float) -> None:
+    def _confirm(self, leg: InviteDialog, tag: str, response: Response, *, now: float) -> None:
         body = session_body(response, self._layer)
         # Once offer and answer went through reliably, a description in the 2xx means nothing
         # (RFC 3261 section 13.2.1).
         settled = leg.offer_answer.stable and leg.local_body is not None
-        role = None if settled else taken(leg.offer_answer, body)
+        role = None if settled else note_received_body(leg.offer_answer, body)
         self._acknowledgments[tag] = None
         self._legs = {tag: leg}
-        self._detour = STRAIGHT
-        self._host.session_timer.learn(response, now=now)
-        self._host.confirm(leg, now=now)
+        self._failover = NO_FAILOVER
+        self._context.session_timer.apply_response(response, now=now)
+        self._context.confirm_dialog(leg, now=now)
         if role is not BodyRole.OFFER:
             self._acknowledge(leg, tag, None, now=now)
             # An offer that no answer came to is void: the application sees no body.
-            leg.offer_answer.take(Turn.FAILED)
-        self._host.emit(Answered(self._host, response, body if role is not None else None, role))
+            leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+        self._context.emit_event(
+            InviteAnswered(self._context, response, body if role is not None else None, role)
+        )
 
-    def _refuse_success(self, leg: Leg, tag: str, *, now: float) -> None:
+    def _refuse_success(self, leg: InviteDialog, tag: str, *, now: float) -> None:
         """A 2xx of another fork, or one that crossed our CANCEL: ACK and BYE (13.2.2.4, 9.1)."""
         if len(self._acknowledgments) > 2 * self._layer.config.max_early_dialogs:
             return
         self._acknowledge(leg, tag, None, now=now)
-        self._host.hang_up(leg, now=now)
+        self._context.send_bye(leg, now=now)
         if not self._over:
             self._reject(487, "Request Terminated", None, now=now)
 
-    def _acknowledge(self, leg: Leg, tag: str, body: Body | None, *, now: float) -> None:
+    def _acknowledge(self, leg: InviteDialog, tag: str, body: Body | None, *, now: float) -> None:
         request = self._transaction.request if self._transaction is not None else self.request
         # RFC 3261 section 22.1: the ACK carries the credentials of its INVITE.
         fields: list[Field] = [
@@ -296,17 +310,17 @@ class InviteClient:
             for name in ("Authorization", "Proxy-Authorization")
             for value in request.headers.get_all(name)
         ]
-        ack = leg.dialog.request(
+        ack = leg.dialog.build_request(
             "ACK", headers=fields, body=body, sequence=self.request.cseq.number
         )
-        acknowledgment = Acknowledgment(ack, to=leg.dialog.to, layer=self._layer)
+        acknowledgment = SuccessAck(ack, to=leg.dialog.to, layer=self._layer)
         self._acknowledgments[tag] = acknowledgment
-        acknowledgment.send(now=now)
+        acknowledgment.send_ack(now=now)
 
     def _failed(self, transaction: ClientTransaction, response: Response, *, now: float) -> None:
         if self._canceling is None and self._try_again(transaction, response, now=now):
             return
-        if self._go_elsewhere(response, now=now):
+        if self._try_next_target(response, now=now):
             return
         self._give_up(response, now)
 
@@ -324,58 +338,60 @@ class InviteClient:
         again = authorized(
             transaction.request,
             response,
-            credentials=self._host.credentials,
+            credentials=self._context.credentials,
             take_sequence=self._next_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(
+            return self._credential_wait.begin_wait(
                 again, response, again=self._send_again, final=self._give_up, now=now
             )
-        timer = self._host.session_timer
+        timer = self._context.session_timer
         if again is None and response.status == 422 and timer.note_too_small(response):
             again = self.request.with_header("CSeq", str(CSeq(self._next_sequence(), "INVITE")))
             for name, value in timer.request_fields():
                 again = again.with_header(name, value)
         if again is None:
             return False
-        self._begin_anew(again, now=now)
+        self._start_new_invite(again, now=now)
         return True
 
-    def _go_elsewhere(self, response: Response | None, *, now: float) -> bool:
+    def _try_next_target(self, response: Response | None, *, now: float) -> bool:
         """Send the same INVITE to another place (RFC 3263 4.3), unless a phone has rung for it."""
         if self._alerted or self._canceling is not None:
             return False
         place = self._layer.flows.target_of(self.flow or self._to)
-        following = self._detour.after(place, now=now, response=response)
+        following = self._failover.next_target(place, now=now, response=response)
         if following is None:
             return False
         self._to = following
         again = for_another_flow(self.request)
         if "Contact" not in again.headers:
-            self._host.contact = None
-        self._begin_anew(again, now=now)
+            self._context.contact = None
+        self._start_new_invite(again, now=now)
         return True
 
-    def _begin_anew(self, request: Request, *, now: float) -> None:
+    def _start_new_invite(self, request: Request, *, now: float) -> None:
         self.request = request
         self._legs.clear()
-        self._host.leg = None
-        self._start(now=now)
+        self._context.leg = None
+        self._start_transaction(now=now)
 
     def _next_sequence(self) -> int:
         return self.request.cseq.number + 1
 
     def _reject(self, status: int, reason: str, response: Response | None, *, now: float) -> None:
         self._over = True
-        self._renewal.stop()
+        self._credential_wait.stop_waiting()
         for timer in ("cancel", "timer C"):
             self._layer.timers.cancel((self, timer))
         canceled = self._canceling is not None
         if self._unanswered:
             status, reason, response, canceled = 408, "Request Timeout", None, False
         contacts = response.contacts if response is not None and status // 100 == 3 else ()
-        self._host.leave(now=now)
-        self._host.emit(Rejected(self._host, status, reason, response, contacts, canceled))
+        self._context.end_without_event(now=now)
+        self._context.emit_event(
+            InviteRejected(self._context, status, reason, response, contacts, canceled)
+        )
 
     # CANCEL --------------------------------------------------------------------------------------
 
@@ -396,11 +412,11 @@ class InviteClient:
         fields += [("Route", value) for value in headers.get_all("Route")]
         fields += self._canceling or ()
         cancel = Request.build("CANCEL", request.uri, fields)
-        self._layer.request(
+        self._layer.send_request(
             cancel,
             to=transaction.flow or self._to,
             # Its INVITE's final response tells all (RFC 3261 section 9.1).
-            user=NOBODY,
+            user=NULL_USER,
             now=now,
             branch=transaction.branch,
         )

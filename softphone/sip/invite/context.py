@@ -11,8 +11,8 @@ from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
 from softphone.sip.events import Cause
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import OfferAnswer, Turn
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import OfferAnswerExchange, OfferAnswerInput
 from softphone.sip.invite.session_timer import SessionTimer
 from softphone.sip.message import (
     Body,
@@ -28,12 +28,12 @@ from softphone.sip.transaction import TransactionLayer
 
 __all__ = [
     "HeaderFields",
-    "InviteHost",
+    "InviteContext",
     "InvitePart",
     "InviteState",
-    "sent",
+    "note_received_body",
+    "note_sent_body",
     "session_body",
-    "taken",
 ]
 
 HeaderFields = Sequence[Field]
@@ -49,7 +49,7 @@ class InviteState(Enum):
     TERMINATED = "terminated"
 
 
-class InviteHost(Protocol):
+class InviteContext(Protocol):
     """The usage, as its parts see it."""
 
     layer: TransactionLayer
@@ -57,21 +57,21 @@ class InviteHost(Protocol):
     contact: NameAddr | None
     session_timer: SessionTimer
     state: InviteState
-    leg: Leg | None
+    leg: InviteDialog | None
 
-    def emit(self, event: object) -> None:
+    def emit_event(self, event: object) -> None:
         """Queue an event of this usage."""
 
     def refresh_fields(self, to: Flow | Target) -> list[Field]:
         """Contact, Allow, Supported and the like, of a target refresh request or its 2xx."""
 
-    def enter_early(self, leg: Leg) -> None:
+    def enter_early_dialog(self, leg: InviteDialog) -> None:
         """A dialog has come about before the answer."""
 
-    def confirm(self, leg: Leg, *, now: float) -> None:
+    def confirm_dialog(self, leg: InviteDialog, *, now: float) -> None:
         """The INVITE was answered 2xx on this leg; the others are gone."""
 
-    def end(
+    def end_usage(
         self,
         cause: Cause,
         *,
@@ -82,10 +82,10 @@ class InviteHost(Protocol):
     ) -> None:
         """The usage is over; Ended is reported."""
 
-    def leave(self, *, now: float) -> None:
+    def end_without_event(self, *, now: float) -> None:
         """The usage is over before it began; the event is the caller's."""
 
-    def hang_up(self, leg: Leg, *, now: float, headers: HeaderFields = ()) -> None:
+    def send_bye(self, leg: InviteDialog, *, now: float, headers: HeaderFields = ()) -> None:
         """Send BYE on a leg and see it through in the background."""
 
 
@@ -96,16 +96,16 @@ class InvitePart:
     What must not lose the usage, an INVITE under way, keeps it and is let go at the end instead.
     """
 
-    def __init__(self, host: InviteHost) -> None:
-        self._usage = ref(host)
+    def __init__(self, context: InviteContext) -> None:
+        self._usage = ref(context)
 
     @property
-    def _host(self) -> InviteHost:
+    def _context(self) -> InviteContext:
         """The usage.  Raises LocalProtocolError once it is gone."""
-        host = self._usage()
-        if host is None:
+        context = self._usage()
+        if context is None:
             raise LocalProtocolError("the call is over")
-        return host
+        return context
 
 
 def session_body(message: Request | Response, layer: TransactionLayer) -> Body | None:
@@ -120,14 +120,14 @@ def session_body(message: Request | Response, layer: TransactionLayer) -> Body |
         return None
 
 
-def taken(offer_answer: OfferAnswer, body: Body | None) -> BodyRole | None:
+def note_received_body(offer_answer: OfferAnswerExchange, body: Body | None) -> BodyRole | None:
     """The role of a session description that came in."""
-    return None if body is None else offer_answer.take(Turn.RECEIVED)
+    return None if body is None else offer_answer.apply_input(OfferAnswerInput.RECEIVED)
 
 
-def sent(leg: Leg, body: Body | None) -> BodyRole | None:
+def note_sent_body(leg: InviteDialog, body: Body | None) -> BodyRole | None:
     """The role of a session description that goes out; it is kept for refreshes."""
     if body is None:
         return None
     leg.local_body = body
-    return leg.offer_answer.take(Turn.SENT)
+    return leg.offer_answer.apply_input(OfferAnswerInput.SENT)

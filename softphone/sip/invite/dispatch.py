@@ -6,11 +6,11 @@ The methods of other usages that share the dialog (REFER, SUBSCRIBE, NOTIFY) are
 from __future__ import annotations
 
 from softphone.sip.events import Cause, InDialogRequestReceived, ReferReceived, SubscribeReceived
-from softphone.sip.invite.invite_dialog import Leg
+from softphone.sip.invite.invite_dialog import InviteDialog
 from softphone.sip.invite.usage import InviteState, InviteUsage
 from softphone.sip.message import Request
 from softphone.sip.request_validation import refer_values
-from softphone.sip.subscription import ServerSubscription
+from softphone.sip.subscription import NotifierUsage
 from softphone.sip.transaction import ServerExchange, ServerTransaction
 
 __all__ = ["InviteDispatch"]
@@ -21,15 +21,15 @@ class InviteDispatch:
 
     def __init__(self, usage: InviteUsage) -> None:
         self.usage = usage
-        usage.owner = self
+        usage.dialog_owner = self
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """A request within the dialog, other than ACK and CANCEL."""
         request = transaction.request
-        leg = self.usage.leg_of(request)
+        leg = self.usage.find_leg(request)
         if leg is None or (self.usage.held_bye is not None and request.method != "BYE"):
             transaction.respond(481, now=now)
-        elif not leg.dialog.accepts(request):
+        elif not leg.dialog.accept_sequence(request):
             transaction.respond(500, now=now, reason="CSeq out of order")
         else:
             route = _ROUTES.get(request.method, InviteDispatch._other)
@@ -40,12 +40,12 @@ class InviteDispatch:
         usage = self.usage
         if usage.server is not None and usage.server.ack_received(request, now=now):
             if usage.held_bye is not None and usage.leg is not None:
-                usage.hang_up(usage.leg, now=now, headers=usage.held_bye)
-                usage.leave(now=now)
+                usage.send_bye(usage.leg, now=now, headers=usage.held_bye)
+                usage.end_without_event(now=now)
             return
         usage.remote_modification.ack_received(request, now=now)
 
-    def _bye(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _bye(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         transaction.respond(200, now=now)
         if usage.state is not InviteState.CONFIRMED and usage.client is not None:
@@ -55,7 +55,7 @@ class InviteDispatch:
         if usage.server is not None and not usage.server.answered:
             usage.server.terminate(now=now)
         reason = next(iter(transaction.request.reasons), None)
-        usage.end(
+        usage.end_usage(
             Cause.REMOTE,
             now=now,
             status=(reason.cause or 0) if reason is not None else 0,
@@ -63,7 +63,7 @@ class InviteDispatch:
             request=transaction.request,
         )
 
-    def _invite(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _invite(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         server = usage.server
         if server is not None and not server.answered:
@@ -71,34 +71,34 @@ class InviteDispatch:
             seconds = str(int(usage.layer.random() * 11))
             transaction.respond(500, now=now, headers=(("Retry-After", seconds),))
             return
-        glare = usage.modification.inviting or usage.state is not InviteState.CONFIRMED
-        usage.remote_modification.receive(transaction, leg, glare=glare, now=now)
+        glare = usage.local_modification.inviting or usage.state is not InviteState.CONFIRMED
+        usage.remote_modification.receive_request(transaction, leg, glare=glare, now=now)
 
-    def _update(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
-        self.usage.remote_modification.receive(transaction, leg, glare=False, now=now)
+    def _update(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
+        self.usage.remote_modification.receive_request(transaction, leg, glare=False, now=now)
 
-    def _prack(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _prack(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         if self.usage.server is None:
             transaction.respond(481, now=now)
         else:
             self.usage.server.prack_received(transaction, now=now)
 
-    def _options(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _options(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         transaction.respond(200, now=now, headers=self.usage.refresh_fields(transaction.flow))
 
-    def _refer(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _refer(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         values = refer_values(transaction.request)
         if values is None:
             transaction.respond(400, now=now, reason="No single usable Refer-To")
             return
-        subscription = ServerSubscription(
+        subscription = NotifierUsage(
             transaction, dialog=leg.dialog, layer=usage.layer, table=usage.table, now=now
         )
-        if not usage.share(subscription):
+        if not usage.add_dialog_usage(subscription):
             subscription.reject(503, now=now)
             return
-        usage.emit(
+        usage.emit_event(
             ReferReceived(
                 subscription,
                 usage,
@@ -109,11 +109,11 @@ class InviteDispatch:
             )
         )
 
-    def _notify(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _notify(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         event = transaction.request.event
-        for sharer in usage.sharers:
-            if sharer.takes(transaction.request):
+        for sharer in usage.dialog_usages:
+            if sharer.matches_request(transaction.request):
                 sharer.request_received(transaction, now=now)
                 return
         if event is None:
@@ -126,32 +126,32 @@ class InviteDispatch:
         else:
             self._other(transaction, leg, now=now)
 
-    def _subscribe(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _subscribe(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         event = transaction.request.event
-        for sharer in usage.sharers:
-            if sharer.takes(transaction.request):
+        for sharer in usage.dialog_usages:
+            if sharer.matches_request(transaction.request):
                 sharer.request_received(transaction, now=now)
                 return
         if event is None or event.package not in usage.layer.config.events:
             self._bad_event(transaction, now=now)
             return
-        subscription = ServerSubscription(
+        subscription = NotifierUsage(
             transaction, dialog=leg.dialog, layer=usage.layer, table=usage.table, now=now
         )
-        if not usage.share(subscription):
+        if not usage.add_dialog_usage(subscription):
             subscription.reject(503, now=now)
             return
-        usage.emit(SubscribeReceived(subscription, transaction.request, transaction.flow))
+        usage.emit_event(SubscribeReceived(subscription, transaction.request, transaction.flow))
 
     def _bad_event(self, transaction: ServerTransaction, *, now: float) -> None:
         events = ", ".join(self.usage.layer.config.events)
         transaction.respond(489, now=now, headers=(("Allow-Events", events),))
 
-    def _other(self, transaction: ServerTransaction, leg: Leg, *, now: float) -> None:
+    def _other(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage
         exchange = ServerExchange(transaction, layer=usage.layer, now=now)
-        usage.emit(InDialogRequestReceived(usage, exchange, transaction.request))
+        usage.emit_event(InDialogRequestReceived(usage, exchange, transaction.request))
 
 
 _ROUTES = {

@@ -12,31 +12,31 @@ from softphone.sip.auth import AuthenticationRefused
 from softphone.sip.events import Cause, ModificationAnswered, ModificationFailed, SessionRefreshed
 from softphone.sip.invite.context import (
     HeaderFields,
-    InviteHost,
+    InviteContext,
     InvitePart,
-    sent,
+    note_received_body,
+    note_sent_body,
     session_body,
-    taken,
 )
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import Turn
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import OfferAnswerInput
 from softphone.sip.message import Body, BodyRole, Field, Request, Response
-from softphone.sip.transaction import Acknowledgment, ClientTransaction, Renewal, authorized
+from softphone.sip.transaction import ClientTransaction, CredentialWait, SuccessAck, authorized
 
-__all__ = ["Modification"]
+__all__ = ["LocalModification"]
 
 MAXIMUM_ATTEMPTS = 8
 """How often one modification is sent before its refusal is final."""
 
 
-class Modification(InvitePart):
+class LocalModification(InvitePart):
     """One modification at a time; it sends itself again until there is a final word."""
 
-    def __init__(self, *, host: InviteHost, side: Side) -> None:
-        super().__init__(host)
-        self._layer = host.layer
+    def __init__(self, *, context: InviteContext, side: Side) -> None:
+        super().__init__(context)
+        self._layer = context.layer
         self._side = side
-        self._leg: Leg | None = None
+        self._leg: InviteDialog | None = None
         self._method = ""
         self._body: Body | None = None
         self._headers: HeaderFields = ()
@@ -45,8 +45,8 @@ class Modification(InvitePart):
         self._request: Request | None = None
         self._transaction: ClientTransaction | None = None
         self._waits_for_ack: int | None = None
-        self._acknowledgments: dict[int, Acknowledgment] = {}
-        self._renewal = Renewal(self._layer)
+        self._acknowledgments: dict[int, SuccessAck] = {}
+        self._credential_wait = CredentialWait(self._layer)
 
     @property
     def pending(self) -> bool:
@@ -58,7 +58,7 @@ class Modification(InvitePart):
         """Whether it waits to be sent again: after a 491, a Retry-After, or for credentials."""
         return self._leg is not None and self._transaction is None
 
-    def replace(self, body: Body | None) -> None:
+    def replace_offer(self, body: Body | None) -> None:
         """Send another offer when its time comes: the session has changed while it waited.
 
         Raises LocalProtocolError when nothing waits.
@@ -77,12 +77,12 @@ class Modification(InvitePart):
         """Whether a 2xx to our re-INVITE waits for `acknowledge`."""
         return self._waits_for_ack is not None
 
-    def start(
+    def send_modification(
         self,
         method: str,
         body: Body | None,
         *,
-        leg: Leg,
+        leg: InviteDialog,
         now: float,
         headers: HeaderFields = (),
         refresh: bool = False,
@@ -94,56 +94,58 @@ class Modification(InvitePart):
             raise LocalProtocolError("an offer is open: a new one has to wait for its answer")
         self._leg, self._method, self._body = leg, method, body
         self._headers, self._refresh, self._attempts = headers, refresh, 0
-        self._renewal = Renewal(self._layer)
-        self._send(now=now)
+        self._credential_wait = CredentialWait(self._layer)
+        self._send_attempt(now=now)
 
-    def _send(self, *, now: float) -> None:
+    def _send_attempt(self, *, now: float) -> None:
         leg = self._leg
         if leg is None:
             return
         self._attempts += 1
         fields: list[Field] = [
-            *self._host.refresh_fields(leg.dialog.to),
-            *self._host.session_timer.request_fields(),
+            *self._context.refresh_fields(leg.dialog.to),
+            *self._context.session_timer.request_fields(),
             *self._headers,
         ]
-        request = leg.dialog.request(self._method, headers=fields, body=self._body)
-        if self._host.credentials is not None:
-            request = self._host.credentials.prepare(request)
-        sent(leg, self._body)
-        self._transmit(request, now=now)
+        request = leg.dialog.build_request(self._method, headers=fields, body=self._body)
+        if self._context.credentials is not None:
+            request = self._context.credentials.preauthorize(request)
+        note_sent_body(leg, self._body)
+        self._send_request(request, now=now)
 
-    def _transmit(self, request: Request, *, now: float) -> None:
+    def _send_request(self, request: Request, *, now: float) -> None:
         if self._leg is not None:
             self._request = request
-            self._transaction = self._layer.request(
+            self._transaction = self._layer.send_request(
                 request, to=self._leg.dialog.to, user=self, now=now
             )
 
     def acknowledge(self, body: Body | None, *, now: float) -> None:
         """ACK the 2xx that brought an offer, with our answer."""
-        sequence, leg = self._waits_for_ack, self._host.leg
+        sequence, leg = self._waits_for_ack, self._context.leg
         if sequence is None or leg is None:
             raise LocalProtocolError("no 2xx waits for an ACK with an answer")
         self._waits_for_ack = None
         if body is None:
             # The offer of the 2xx is left unanswered: it is void.
-            leg.offer_answer.take(Turn.FAILED)
-        sent(leg, body)
+            leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+        note_sent_body(leg, body)
         self._acknowledge(leg, sequence, body, now=now)
 
-    def _acknowledge(self, leg: Leg, sequence: int, body: Body | None, *, now: float) -> None:
+    def _acknowledge(
+        self, leg: InviteDialog, sequence: int, body: Body | None, *, now: float
+    ) -> None:
         request = self._request
         fields: list[Field] = [
             (name, value)
             for name in ("Authorization", "Proxy-Authorization")
             for value in (request.headers.get_all(name) if request is not None else ())
         ]
-        ack = leg.dialog.request("ACK", headers=fields, body=body, sequence=sequence)
-        acknowledgment = Acknowledgment(ack, to=leg.dialog.to, layer=self._layer)
+        ack = leg.dialog.build_request("ACK", headers=fields, body=body, sequence=sequence)
+        acknowledgment = SuccessAck(ack, to=leg.dialog.to, layer=self._layer)
         # Only the last one: copies of an older 2xx have died out by then.
         self._acknowledgments = {sequence: acknowledgment}
-        acknowledgment.send(now=now)
+        acknowledgment.send_ack(now=now)
 
     # Responses -----------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class Modification(InvitePart):
         if transaction is not self._transaction or self._leg is None:
             acknowledgment = self._acknowledgments.get(response.cseq.number)
             if response.success and acknowledgment is not None:
-                acknowledgment.send(now=now)
+                acknowledgment.send_ack(now=now)
             return
         if response.provisional:
             return
@@ -162,17 +164,17 @@ class Modification(InvitePart):
         if response.success:
             self._succeeded(leg, response, now=now)
         else:
-            leg.offer_answer.take(Turn.FAILED)
+            leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
             self._failed(leg, transaction.request, response, now=now)
 
-    def _succeeded(self, leg: Leg, response: Response, *, now: float) -> None:
+    def _succeeded(self, leg: InviteDialog, response: Response, *, now: float) -> None:
         self._leg = None
         leg.dialog.refresh_target(response)
-        self._host.session_timer.learn(response, now=now)
-        if self._host.credentials is not None and self._request is not None:
-            self._host.credentials.confirm(self._request, response)
+        self._context.session_timer.apply_response(response, now=now)
+        if self._context.credentials is not None and self._request is not None:
+            self._context.credentials.note_accepted(self._request, response)
         body = session_body(response, self._layer)
-        role = taken(leg.offer_answer, body)
+        role = note_received_body(leg.offer_answer, body)
         if self._method == "INVITE":
             if role is BodyRole.OFFER:
                 self._waits_for_ack = response.cseq.number
@@ -180,15 +182,17 @@ class Modification(InvitePart):
                 self._acknowledge(leg, response.cseq.number, None, now=now)
         leg_open = role is BodyRole.OFFER and self._method == "INVITE"
         if not leg_open:
-            leg.offer_answer.take(Turn.FAILED)
+            leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
         if self._refresh and role is None:
-            self._host.emit(SessionRefreshed(self._host, True, response=response))
+            self._context.emit_event(SessionRefreshed(self._context, True, response=response))
             return
-        self._host.emit(
-            ModificationAnswered(self._host, response, body if role is not None else None, role)
+        self._context.emit_event(
+            ModificationAnswered(self._context, response, body if role is not None else None, role)
         )
 
-    def _failed(self, leg: Leg, request: Request, response: Response, *, now: float) -> None:
+    def _failed(
+        self, leg: InviteDialog, request: Request, response: Response, *, now: float
+    ) -> None:
         if self._attempts < MAXIMUM_ATTEMPTS and self._try_again(leg, request, response, now=now):
             return
         self._refused(response, now)
@@ -201,32 +205,36 @@ class Modification(InvitePart):
         leg, self._leg = self._leg, None
         if leg is None:
             return
-        self._host.emit(ModificationFailed(self._host, response.status, response.reason, response))
+        self._context.emit_event(
+            ModificationFailed(self._context, response.status, response.reason, response)
+        )
         # RFC 3261 section 12.2.1.2: the dialog is gone.
         if response.status == 481:
-            self._host.end(Cause.FAILED, now=now, status=481, reason=response.reason)
+            self._context.end_usage(Cause.FAILED, now=now, status=481, reason=response.reason)
         elif response.status == 408:
-            self._host.hang_up(leg, now=now)
-            self._host.end(Cause.FAILED, now=now, status=408, reason=response.reason)
+            self._context.send_bye(leg, now=now)
+            self._context.end_usage(Cause.FAILED, now=now, status=408, reason=response.reason)
 
-    def _try_again(self, leg: Leg, request: Request, response: Response, *, now: float) -> bool:
+    def _try_again(
+        self, leg: InviteDialog, request: Request, response: Response, *, now: float
+    ) -> bool:
         again = authorized(
             request,
             response,
-            credentials=self._host.credentials,
+            credentials=self._context.credentials,
             take_sequence=leg.dialog.take_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(
+            return self._credential_wait.begin_wait(
                 again, response, again=self._renewed, final=self._refused, now=now
             )
         if again is not None:
-            sent(leg, self._body)
+            note_sent_body(leg, self._body)
             self._attempts += 1
-            self._transmit(again, now=now)
+            self._send_request(again, now=now)
             return True
-        if response.status == 422 and self._host.session_timer.note_too_small(response):
-            self._send(now=now)
+        if response.status == 422 and self._context.session_timer.note_too_small(response):
+            self._send_attempt(now=now)
             return True
         delay = self._delay(response)
         if delay is None:
@@ -255,11 +263,11 @@ class Modification(InvitePart):
         if transaction is not self._transaction or leg is None:
             return
         self._leg = self._transaction = None
-        leg.offer_answer.take(Turn.FAILED)
-        self._host.emit(ModificationFailed(self._host, status_hint, reason, None))
+        leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+        self._context.emit_event(ModificationFailed(self._context, status_hint, reason, None))
         if status_hint == 408:
-            self._host.hang_up(leg, now=now)
-            self._host.end(Cause.TIMEOUT, now=now, status=408, reason=reason)
+            self._context.send_bye(leg, now=now)
+            self._context.end_usage(Cause.TIMEOUT, now=now, status=408, reason=reason)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Send again, unless the far end's own modification is open: then a little later."""
@@ -272,10 +280,10 @@ class Modification(InvitePart):
         if self._refresh and self._body is not None:
             # A refresh repeats the session as it is, not as it was before the wait.
             self._body = leg.local_body
-        self._send(now=now)
+        self._send_attempt(now=now)
 
     def stop(self) -> None:
         """The usage is over."""
         self._layer.timers.cancel((self, "again"))
-        self._renewal.stop()
+        self._credential_wait.stop_waiting()
         self._leg = self._transaction = None

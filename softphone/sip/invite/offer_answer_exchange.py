@@ -10,7 +10,7 @@ from enum import Enum
 
 from softphone.sip.message import BodyRole
 
-__all__ = ["OfferAnswer", "OfferState", "Turn"]
+__all__ = ["OfferAnswerExchange", "OfferAnswerInput", "OfferState"]
 
 
 class OfferState(Enum):
@@ -21,7 +21,7 @@ class OfferState(Enum):
     REMOTE_OFFER = "the far end has offered"
 
 
-class Turn(Enum):
+class OfferAnswerInput(Enum):
     """What happens to a session description, or to the message that carried one."""
 
     SENT = "sent"
@@ -29,20 +29,20 @@ class Turn(Enum):
     FAILED = "failed"
 
 
-_TABLE: Mapping[tuple[OfferState, Turn], tuple[BodyRole | None, OfferState]] = {
-    (OfferState.STABLE, Turn.SENT): (BodyRole.OFFER, OfferState.LOCAL_OFFER),
-    (OfferState.STABLE, Turn.RECEIVED): (BodyRole.OFFER, OfferState.REMOTE_OFFER),
-    (OfferState.STABLE, Turn.FAILED): (None, OfferState.STABLE),
-    (OfferState.LOCAL_OFFER, Turn.SENT): (None, OfferState.LOCAL_OFFER),
-    (OfferState.LOCAL_OFFER, Turn.RECEIVED): (BodyRole.ANSWER, OfferState.STABLE),
-    (OfferState.LOCAL_OFFER, Turn.FAILED): (None, OfferState.STABLE),
-    (OfferState.REMOTE_OFFER, Turn.SENT): (BodyRole.ANSWER, OfferState.STABLE),
-    (OfferState.REMOTE_OFFER, Turn.RECEIVED): (None, OfferState.REMOTE_OFFER),
-    (OfferState.REMOTE_OFFER, Turn.FAILED): (None, OfferState.STABLE),
+_TABLE: Mapping[tuple[OfferState, OfferAnswerInput], tuple[BodyRole | None, OfferState]] = {
+    (OfferState.STABLE, OfferAnswerInput.SENT): (BodyRole.OFFER, OfferState.LOCAL_OFFER),
+    (OfferState.STABLE, OfferAnswerInput.RECEIVED): (BodyRole.OFFER, OfferState.REMOTE_OFFER),
+    (OfferState.STABLE, OfferAnswerInput.FAILED): (None, OfferState.STABLE),
+    (OfferState.LOCAL_OFFER, OfferAnswerInput.SENT): (None, OfferState.LOCAL_OFFER),
+    (OfferState.LOCAL_OFFER, OfferAnswerInput.RECEIVED): (BodyRole.ANSWER, OfferState.STABLE),
+    (OfferState.LOCAL_OFFER, OfferAnswerInput.FAILED): (None, OfferState.STABLE),
+    (OfferState.REMOTE_OFFER, OfferAnswerInput.SENT): (BodyRole.ANSWER, OfferState.STABLE),
+    (OfferState.REMOTE_OFFER, OfferAnswerInput.RECEIVED): (None, OfferState.REMOTE_OFFER),
+    (OfferState.REMOTE_OFFER, OfferAnswerInput.FAILED): (None, OfferState.STABLE),
 }
 
 
-class OfferAnswer:
+class OfferAnswerExchange:
     """The exchange of one dialog."""
 
     __slots__ = ("state",)
@@ -55,7 +55,7 @@ class OfferAnswer:
         """Whether no offer is open."""
         return self.state is OfferState.STABLE
 
-    def take(self, turn: Turn) -> BodyRole | None:
+    def apply_input(self, step: OfferAnswerInput) -> BodyRole | None:
         """The role of the session description that was sent or received; None: it has none."""
-        role, self.state = _TABLE[self.state, turn]
+        role, self.state = _TABLE[self.state, step]
         return role

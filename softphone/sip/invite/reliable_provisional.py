@@ -29,7 +29,7 @@ class ReliableReceiver:
     def __init__(self) -> None:
         self.last: int | None = None
 
-    def accepts(self, rseq: int) -> bool:
+    def accept_rseq(self, rseq: int) -> bool:
         """Whether this is the next one; copies and those out of order are dropped."""
         if self.last is not None and rseq != self.last + 1:
             return False
@@ -74,29 +74,29 @@ class ReliableSender:
         self.waiting: Response | None = None
         """The response that waits for its PRACK."""
 
-    def send(self, make: Callable[[int], Response], *, now: float) -> bool:
+    def queue_response(self, make: Callable[[int], Response], *, now: float) -> bool:
         """Send the response that `make(rseq)` gives, now or in turn; False when too many wait."""
         if self.waiting is not None:
             if len(self._queue) >= MAXIMUM_QUEUED:
                 return False
             self._queue.append(make)
             return True
-        self._dispatch(make, now=now)
+        self._send_numbered(make, now=now)
         return True
 
-    def _dispatch(self, make: Callable[[int], Response], *, now: float) -> None:
+    def _send_numbered(self, make: Callable[[int], Response], *, now: float) -> None:
         self.waiting = make(self._rseq)
         self.interval = self._t1
         self._timers.set((self, "resend"), now + self.interval)
         self._timers.set((self, "give up"), now + 64 * self._t1)
-        self._put_out(self.waiting, now=now)
+        self._transmit_response(self.waiting, now=now)
 
-    def _put_out(self, response: Response, *, now: float) -> None:
+    def _transmit_response(self, response: Response, *, now: float) -> None:
         user = self._user()
         if user is not None:
             user.send_reliable(response, now=now)
 
-    def acknowledges(self, rack: RAck, *, now: float) -> bool:
+    def match_prack(self, rack: RAck, *, now: float) -> bool:
         """Whether a PRACK names the response that waits; if so it is done (else: 481)."""
         if self.waiting is None or (rack.rseq, rack.cseq, rack.method) != (
             self._rseq,
@@ -110,10 +110,10 @@ class ReliableSender:
         self._timers.cancel((self, "give up"))
         return True
 
-    def proceed(self, *, now: float) -> None:
+    def send_next(self, *, now: float) -> None:
         """Send the next one that waits in turn, after a PRACK was answered."""
         if self.waiting is None and self._queue:
-            self._dispatch(self._queue.popleft(), now=now)
+            self._send_numbered(self._queue.popleft(), now=now)
 
     def stop(self) -> None:
         """The INVITE has its final response: nothing is sent again."""
@@ -134,4 +134,4 @@ class ReliableSender:
             return
         self.interval *= 2
         self._timers.set((self, "resend"), now + self.interval)
-        self._put_out(self.waiting, now=now)
+        self._transmit_response(self.waiting, now=now)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
-from softphone.sip.events import Acknowledged, Cause, ModificationReceived, SessionRefreshed
+from softphone.sip.events import AckReceived, Cause, ModificationReceived, SessionRefreshed
 from softphone.sip.invite.context import (
     HeaderFields,
-    InviteHost,
+    InviteContext,
     InvitePart,
-    sent,
+    note_received_body,
+    note_sent_body,
     session_body,
-    taken,
 )
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import OfferState, Turn
-from softphone.sip.invite.success_retransmission import Success
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import OfferAnswerInput, OfferState
+from softphone.sip.invite.success_retransmission import SuccessRetransmission
 from softphone.sip.message import Body, BodyRole, Request
 from softphone.sip.transaction import ServerTransaction
 
@@ -24,12 +24,12 @@ __all__ = ["RemoteModification"]
 class RemoteModification(InvitePart):
     """One modification by the far end at a time."""
 
-    def __init__(self, *, host: InviteHost) -> None:
-        super().__init__(host)
-        self._layer = host.layer
+    def __init__(self, *, context: InviteContext) -> None:
+        super().__init__(context)
+        self._layer = context.layer
         self._transaction: ServerTransaction | None = None
-        self._leg: Leg | None = None
-        self._success: Success | None = None
+        self._leg: InviteDialog | None = None
+        self._success: SuccessRetransmission | None = None
         self._offered = False
 
     @property
@@ -42,7 +42,9 @@ class RemoteModification(InvitePart):
         """Whether no 2xx of ours to a re-INVITE waits for its ACK."""
         return self._success is None
 
-    def receive(self, transaction: ServerTransaction, leg: Leg, *, glare: bool, now: float) -> None:
+    def receive_request(
+        self, transaction: ServerTransaction, leg: InviteDialog, *, glare: bool, now: float
+    ) -> None:
         """Take a re-INVITE or UPDATE; `glare` says that a re-INVITE of ours is under way."""
         request = transaction.request
         body = session_body(request, self._layer)
@@ -54,8 +56,8 @@ class RemoteModification(InvitePart):
         if (glare and inviting) or (offer_state is OfferState.LOCAL_OFFER and (inviting or body)):
             transaction.respond(491, now=now)
             return
-        if self._host.session_timer.too_small(request):
-            minimum = str(round(self._host.session_timer.min_se))
+        if self._context.session_timer.too_small(request):
+            minimum = str(round(self._context.session_timer.min_se))
             transaction.respond(422, now=now, headers=(("Min-SE", minimum),))
             return
         leg.dialog.refresh_target(request)
@@ -64,11 +66,11 @@ class RemoteModification(InvitePart):
         if body is None and not inviting:
             # An UPDATE without offer refreshes target and session only (RFC 4028 section 9).
             self.answer(None, now=now, headers=())
-            self._host.emit(SessionRefreshed(self._host, False, request))
+            self._context.emit_event(SessionRefreshed(self._context, False, request))
             return
-        role = taken(leg.offer_answer, body)
+        role = note_received_body(leg.offer_answer, body)
         self._layer.timers.set((self, "unanswered"), now + self._layer.config.response_timeout)
-        self._host.emit(ModificationReceived(self._host, request, body, role))
+        self._context.emit_event(ModificationReceived(self._context, request, body, role))
 
     def _refuse_busy(self, transaction: ServerTransaction, *, now: float) -> None:
         # RFC 3261 section 14.2 and RFC 3311 section 5.2: 500 with Retry-After of 0 to 10 seconds.
@@ -77,18 +79,18 @@ class RemoteModification(InvitePart):
 
     def answer(self, body: Body | None, *, now: float, headers: HeaderFields) -> None:
         """Answer 200: with the answer, or with our offer if a re-INVITE had none."""
-        transaction, leg = self._take()
+        transaction, leg = self._pop_transaction()
         request = transaction.request
-        self._offered = sent(leg, body) is BodyRole.OFFER
+        self._offered = note_sent_body(leg, body) is BodyRole.OFFER
         # Session and target are refreshed by what we answer, too.
         fields = [
-            *self._host.refresh_fields(transaction.flow),
-            *self._host.session_timer.answer_fields(request, now=now),
+            *self._context.refresh_fields(transaction.flow),
+            *self._context.session_timer.answer_fields(request, now=now),
             *headers,
         ]
         response = transaction.respond(200, now=now, headers=fields, body=body)
         if request.method == "INVITE":
-            self._success = Success(
+            self._success = SuccessRetransmission(
                 response,
                 dialog=leg.dialog,
                 to=transaction.to,
@@ -101,11 +103,11 @@ class RemoteModification(InvitePart):
         """Refuse: the session stays as it was."""
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is no failure status")
-        transaction, leg = self._take()
-        leg.offer_answer.take(Turn.FAILED)
+        transaction, leg = self._pop_transaction()
+        leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
         transaction.respond(status, now=now, reason=reason, headers=headers)
 
-    def _take(self) -> tuple[ServerTransaction, Leg]:
+    def _pop_transaction(self) -> tuple[ServerTransaction, InviteDialog]:
         transaction, leg = self._transaction, self._leg
         if transaction is None or leg is None:
             raise LocalProtocolError("no modification waits for an answer")
@@ -123,9 +125,9 @@ class RemoteModification(InvitePart):
         body = session_body(request, self._layer)
         # An open offer that was not in the 2xx is that of a modification of ours, sent since.
         if self._offered and leg is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
-            role = taken(leg.offer_answer, body)
-            leg.offer_answer.take(Turn.FAILED)
-            self._host.emit(Acknowledged(self._host, body, role))
+            role = note_received_body(leg.offer_answer, body)
+            leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+            self._context.emit_event(AckReceived(self._context, body, role))
         return True
 
     def cancel_received(self, request: Request, *, now: float) -> None:
@@ -138,15 +140,15 @@ class RemoteModification(InvitePart):
     ) -> None:
         """The flow died before our answer: as if it had never been asked."""
         if transaction is self._transaction and self._leg is not None:
-            self._leg.offer_answer.take(Turn.FAILED)
+            self._leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
             self._transaction = None
 
     def no_acknowledgment(self, *, now: float) -> None:
         """No ACK within 64*T1: BYE (RFC 3261 section 14.2)."""
         self._success = None
         if self._leg is not None:
-            self._host.hang_up(self._leg, now=now)
-        self._host.end(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
+            self._context.send_bye(self._leg, now=now)
+        self._context.end_usage(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """The application does not answer: the session stays as it is."""

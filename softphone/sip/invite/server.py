@@ -5,12 +5,18 @@ from __future__ import annotations
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog
-from softphone.sip.events import Acknowledged, Canceled, Cause, Ended, Pracked
-from softphone.sip.invite.context import HeaderFields, InviteHost, sent, session_body, taken
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import OfferAnswer, OfferState
+from softphone.sip.events import AckReceived, Cause, InviteCanceled, InviteEnded, PrackReceived
+from softphone.sip.invite.context import (
+    HeaderFields,
+    InviteContext,
+    note_received_body,
+    note_sent_body,
+    session_body,
+)
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import OfferAnswerExchange, OfferState
 from softphone.sip.invite.reliable_provisional import ReliableSender
-from softphone.sip.invite.success_retransmission import Success
+from softphone.sip.invite.success_retransmission import SuccessRetransmission
 from softphone.sip.message import Body, BodyRole, Field, Request, Response
 from softphone.sip.transaction import ServerTransaction
 
@@ -23,20 +29,22 @@ PROVISIONAL_INTERVAL = 60.0
 class InviteServer:
     """One INVITE that came in outside a dialog."""
 
-    def __init__(self, transaction: ServerTransaction, *, host: InviteHost, now: float) -> None:
+    def __init__(
+        self, transaction: ServerTransaction, *, context: InviteContext, now: float
+    ) -> None:
         self._transaction = transaction
-        self._host = host
-        self._layer = host.layer
+        self._context = context
+        self._layer = context.layer
         self.request = transaction.request
         dialog = Dialog.from_request(
             transaction.request, to_tag=transaction.to_tag, to=transaction.to
         )
-        self.leg = Leg(dialog, OfferAnswer())
+        self.leg = InviteDialog(dialog, OfferAnswerExchange())
         self.body = session_body(self.request, self._layer)
-        self.role = taken(self.leg.offer_answer, self.body)
+        self.role = note_received_body(self.leg.offer_answer, self.body)
         self._preview: Body | None = None
         self._accepting: tuple[Body | None, HeaderFields] | None = None
-        self._success: Success | None = None
+        self._success: SuccessRetransmission | None = None
         self._pracking: ServerTransaction | None = None
         self._reliable = ReliableSender(
             user=self,
@@ -67,7 +75,7 @@ class InviteServer:
 
     # Commands ------------------------------------------------------------------------------------
 
-    def ring(
+    def send_provisional(
         self,
         status: int,
         *,
@@ -90,10 +98,10 @@ class InviteServer:
             reliable = required or (able and body is not None)
         if reliable and not able:
             raise LocalProtocolError("the caller does not support 100rel")
-        self._host.enter_early(self.leg)
-        fields = [*self._host.refresh_fields(self._transaction.flow), *headers]
+        self._context.enter_early_dialog(self.leg)
+        fields = [*self._context.refresh_fields(self._transaction.flow), *headers]
         if reliable or required:
-            self._ring_reliably(status, reason, body, fields, now=now)
+            self._send_reliable_provisional(status, reason, body, fields, now=now)
             return
         # The answer may be shown before it counts (RFC 3261 section 13.2.1): it is kept.
         if body is not None and self.leg.offer_answer.state is OfferState.REMOTE_OFFER:
@@ -101,10 +109,10 @@ class InviteServer:
         self._transaction.respond(status, now=now, reason=reason, headers=fields, body=body)
         self._layer.timers.set((self, "provisional"), now + PROVISIONAL_INTERVAL)
 
-    def _ring_reliably(
+    def _send_reliable_provisional(
         self, status: int, reason: str, body: Body | None, fields: list[Field], *, now: float
     ) -> None:
-        if body is not None and sent(self.leg, body) is None:
+        if body is not None and note_sent_body(self.leg, body) is None:
             raise LocalProtocolError("there is nothing to answer, and an offer is open already")
 
         def make(rseq: int) -> Response:
@@ -117,7 +125,7 @@ class InviteServer:
                 body=body,
             )
 
-        if not self._reliable.send(make, now=now):
+        if not self._reliable.queue_response(make, now=now):
             raise LocalProtocolError("too many reliable provisional responses wait for PRACK")
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields) -> None:
@@ -130,21 +138,21 @@ class InviteServer:
         self._accept(body, headers, now=now)
 
     def _accept(self, body: Body | None, headers: HeaderFields, *, now: float) -> None:
-        self._quiet()
+        self._stop_provisionals()
         offer_answer = self.leg.offer_answer
         if body is None and offer_answer.state is OfferState.REMOTE_OFFER:
             body = self._preview
         if offer_answer.stable and self.role is BodyRole.OFFER:
             # Offer and answer are through (in a reliable 1xx): the 2xx carries none (RFC 3262 5).
             body = None
-        sent(self.leg, body)
+        note_sent_body(self.leg, body)
         fields = [
-            *self._host.refresh_fields(self._transaction.flow),
-            *self._host.session_timer.answer_fields(self.request, now=now),
+            *self._context.refresh_fields(self._transaction.flow),
+            *self._context.session_timer.answer_fields(self.request, now=now),
             *headers,
         ]
         response = self._transaction.respond(200, now=now, headers=fields, body=body)
-        self._success = Success(
+        self._success = SuccessRetransmission(
             response,
             dialog=self.leg.dialog,
             to=self._transaction.to,
@@ -152,27 +160,27 @@ class InviteServer:
             user=self,
             now=now,
         )
-        self._host.confirm(self.leg, now=now)
+        self._context.confirm_dialog(self.leg, now=now)
 
     def reject(self, status: int, *, now: float, reason: str, headers: HeaderFields) -> None:
         """Answer with a failure or a redirection."""
         self._require_unanswered()
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is no failure status")
-        self._quiet()
+        self._stop_provisionals()
         self._transaction.respond(status, now=now, reason=reason, headers=headers)
-        self._host.leave(now=now)
+        self._context.end_without_event(now=now)
 
     def terminate(self, *, now: float) -> None:
         """The caller sent BYE before our answer: the INVITE gets 487 (RFC 3261 15.1.2)."""
-        self._quiet()
+        self._stop_provisionals()
         self._transaction.respond(487, now=now)
 
     def _require_unanswered(self) -> None:
         if self.answered or self._accepting is not None:
             raise LocalProtocolError("the INVITE has been answered already")
 
-    def _quiet(self) -> None:
+    def _stop_provisionals(self) -> None:
         self._reliable.stop()
         for name in ("trying", "unanswered", "provisional"):
             self._layer.timers.cancel((self, name))
@@ -183,13 +191,13 @@ class InviteServer:
         """CANCEL: 487 unless it crosses our final response (RFC 3261 section 9.2)."""
         if self.answered:
             return
-        self._quiet()
+        self._stop_provisionals()
         self._transaction.respond(487, now=now)
-        self._host.leave(now=now)
+        self._context.end_without_event(now=now)
         reason = next(iter(request.reasons), None)
         status = reason.cause or 0 if reason is not None else 0
         text = reason.text if reason is not None else ""
-        self._host.emit(Canceled(self._host, status, text))
+        self._context.emit_event(InviteCanceled(self._context, status, text))
 
     def prack_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """PRACK: 481 unless it names the response that waits (RFC 3262 section 3)."""
@@ -198,12 +206,14 @@ class InviteServer:
         if rack is None:
             transaction.respond(400, now=now, reason="Missing RAck header field")
             return
-        if not self._reliable.acknowledges(rack, now=now):
+        if not self._reliable.match_prack(rack, now=now):
             transaction.respond(481, now=now)
             return
         body = session_body(request, self._layer)
-        role = taken(self.leg.offer_answer, body)
-        self._host.emit(Pracked(self._host, body if role is not None else None, role))
+        role = note_received_body(self.leg.offer_answer, body)
+        self._context.emit_event(
+            PrackReceived(self._context, body if role is not None else None, role)
+        )
         if role is BodyRole.OFFER:
             self._pracking = transaction
             return
@@ -223,9 +233,9 @@ class InviteServer:
         if transaction is None:
             raise LocalProtocolError("no PRACK waits for an answer")
         if status < 300:
-            sent(self.leg, body)
+            note_sent_body(self.leg, body)
         else:
-            self.leg.offer_answer = OfferAnswer()
+            self.leg.offer_answer = OfferAnswerExchange()
         transaction.respond(status, now=now, headers=headers, body=body)
         self._pracked(now=now)
 
@@ -235,7 +245,7 @@ class InviteServer:
             self._accepting = None
             self._accept(body, headers, now=now)
             return
-        self._reliable.proceed(now=now)
+        self._reliable.send_next(now=now)
 
     def ack_received(self, request: Request, *, now: float) -> bool:
         """The ACK of our 2xx; False when it is not that one, or a copy."""
@@ -243,20 +253,22 @@ class InviteServer:
             return False
         self._success.stop()
         self._success = None
-        self.request.headers.settle()
+        self.request.headers.drop_index()
         body = session_body(request, self._layer)
         role = None
         if self.leg.offer_answer.state is OfferState.LOCAL_OFFER:
-            role = taken(self.leg.offer_answer, body)
+            role = note_received_body(self.leg.offer_answer, body)
             if role is None:
                 # The offer of our 2xx went unanswered: it is void (RFC 3261 section 13.2.2.4).
-                self.leg.offer_answer = OfferAnswer()
-        self._host.emit(Acknowledged(self._host, body if role is not None else None, role))
+                self.leg.offer_answer = OfferAnswerExchange()
+        self._context.emit_event(
+            AckReceived(self._context, body if role is not None else None, role)
+        )
         return True
 
     def stop(self, *, now: float) -> None:
         """The usage is over: nothing is sent again, and a PRACK that waits is answered 487."""
-        self._quiet()
+        self._stop_provisionals()
         if self._pracking is not None:
             self._pracking.respond(487, now=now)
             self._pracking = None
@@ -268,7 +280,7 @@ class InviteServer:
 
     def send_reliable(self, response: Response, *, now: float) -> None:
         """Put a numbered response on the wire."""
-        self._transaction.send(response, now=now)
+        self._transaction.send_response(response, now=now)
 
     def reliable_failed(self, *, now: float) -> None:
         """No PRACK: 504 (RFC 3262 section 3 asks for a 5xx)."""
@@ -277,17 +289,17 @@ class InviteServer:
     def no_acknowledgment(self, *, now: float) -> None:
         """No ACK within 64*T1: BYE (RFC 3261 section 13.3.1.4)."""
         self._success = None
-        self._host.hang_up(self.leg, now=now)
-        self._host.end(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
+        self._context.send_bye(self.leg, now=now)
+        self._context.end_usage(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
 
     def transaction_failed(
         self, transaction: ServerTransaction, reason: str, *, now: float
     ) -> None:
         """The flow died before our answer; no ACK to a failure is no matter."""
         if transaction.last_status < 200:
-            self._quiet()
-            self._host.leave(now=now)
-            self._host.emit(Ended(self._host, Cause.TRANSPORT, 503, reason))
+            self._stop_provisionals()
+            self._context.end_without_event(now=now)
+            self._context.emit_event(InviteEnded(self._context, Cause.TRANSPORT, 503, reason))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """100 Trying is due, a provisional is to be repeated, or nobody answers."""
@@ -296,13 +308,13 @@ class InviteServer:
         if name == "unanswered":
             self._abort(480, Cause.TIMEOUT, "No answer", now=now)
         elif name == "provisional":
-            self._transaction.receive(self.request, now=now)
+            self._transaction.receive_request(self.request, now=now)
             self._layer.timers.set((self, "provisional"), now + PROVISIONAL_INTERVAL)
         elif self._transaction.last_status == 0:
             self._transaction.respond(100, now=now)
 
     def _abort(self, status: int, cause: Cause, reason: str, *, now: float) -> None:
-        self._quiet()
+        self._stop_provisionals()
         self._transaction.respond(status, now=now)
-        self._host.leave(now=now)
-        self._host.emit(Ended(self._host, cause, status, reason))
+        self._context.end_without_event(now=now)
+        self._context.emit_event(InviteEnded(self._context, cause, status, reason))

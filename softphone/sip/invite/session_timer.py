@@ -100,22 +100,22 @@ class SessionTimer:
         else:
             delta = max(float(asked.delta), least if theirs else asked.delta)
             refresher = (asked.refresher or "uac") if theirs else "uas"
-        self._agree(float(round(delta)), ours=refresher == "uas", now=now)
+        self._set_interval(float(round(delta)), ours=refresher == "uas", now=now)
         fields = [("Session-Expires", str(SessionExpires(round(delta), refresher)))]
         if refresher == "uac":
             fields.append(("Require", "timer"))
         return fields
 
-    def learn(self, response: Response, *, now: float) -> None:
+    def apply_response(self, response: Response, *, now: float) -> None:
         """Take the timer that a 2xx to our request agrees to (section 7.2)."""
         agreed = response.session_expires
         if agreed is None or agreed.delta == 0:
             self.stop()
             self.interval = None
             return
-        self._agree(float(agreed.delta), ours=agreed.refresher != "uas", now=now)
+        self._set_interval(float(agreed.delta), ours=agreed.refresher != "uas", now=now)
 
-    def _agree(self, interval: float, *, ours: bool, now: float) -> None:
+    def _set_interval(self, interval: float, *, ours: bool, now: float) -> None:
         self.interval = interval
         self.ours = ours
         self._timers.cancel((self, "refresh"))

@@ -12,17 +12,17 @@ from softphone.sip.dialog import Dialog
 from softphone.sip.message import Response
 from softphone.sip.transaction import TransactionLayer
 
-__all__ = ["Success", "SuccessUser"]
+__all__ = ["SuccessRetransmission", "SuccessRetransmissionUser"]
 
 
-class SuccessUser(Protocol):
+class SuccessRetransmissionUser(Protocol):
     """Who is told when no ACK comes."""
 
     def no_acknowledgment(self, *, now: float) -> None:
         """64*T1 have passed: the session should be ended with BYE."""
 
 
-class Success:
+class SuccessRetransmission:
     """One 2xx that waits for its ACK."""
 
     __slots__ = ("_data", "_dialog", "_interval", "_layer", "_to", "_user", "sequence")
@@ -34,7 +34,7 @@ class Success:
         dialog: Dialog,
         to: Flow | Target,
         layer: TransactionLayer,
-        user: SuccessUser,
+        user: SuccessRetransmissionUser,
         now: float,
     ) -> None:
         self.sequence = response.cseq.number
@@ -65,4 +65,4 @@ class Success:
         dead = isinstance(self._to, Flow) and self._to not in self._layer.flows
         to = self._layer.flows.resolve(self._dialog.to) if dead else self._to
         if to is not None:
-            self._layer.send(self._data, to)
+            self._layer.send_bytes(self._data, to)

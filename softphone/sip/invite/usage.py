@@ -15,23 +15,23 @@ from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Side, Target
 from softphone.sip.auth import Authenticator
 from softphone.sip.dialog import Dialog, DialogOwner, DialogTable
-from softphone.sip.events import Cause, Ended
-from softphone.sip.invite.bye import HangUp
+from softphone.sip.events import Cause, InviteEnded
+from softphone.sip.invite.bye import ByeSender
 from softphone.sip.invite.client import InviteClient
 from softphone.sip.invite.context import HeaderFields, InviteState
-from softphone.sip.invite.in_dialog_request import Conversation
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.local_modification import Modification
+from softphone.sip.invite.in_dialog_request import InDialogRequests
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.local_modification import LocalModification
 from softphone.sip.invite.remote_modification import RemoteModification
 from softphone.sip.invite.server import InviteServer
 from softphone.sip.invite.session_timer import SessionTimer
 from softphone.sip.message import Body, Field, NameAddr, Reason, Replaces, Request, Uri
-from softphone.sip.subscription import DialogSharer, Subscription
+from softphone.sip.subscription import DialogUsage, SubscriberUsage
 from softphone.sip.transaction import Exchange, TransactionLayer
 
 __all__ = ["InviteState", "InviteUsage"]
 
-MAXIMUM_SHARERS = 32
+MAXIMUM_DIALOG_USAGES = 32
 """Subscriptions that may live in one call's dialog at once."""
 
 
@@ -59,11 +59,11 @@ class InviteUsage:
         self.contact = contact
         self.credentials = credentials
         self.state = InviteState.CALLING if side is Side.CLIENT else InviteState.PROCEEDING
-        self.leg: Leg | None = None
+        self.leg: InviteDialog | None = None
         self.client: InviteClient | None = None
         self.server: InviteServer | None = None
-        self.modification = Modification(host=self, side=side)
-        self.remote_modification = RemoteModification(host=self)
+        self.local_modification = LocalModification(context=self, side=side)
+        self.remote_modification = RemoteModification(context=self)
         self.session_timer = SessionTimer(
             user=self,
             timers=layer.timers,
@@ -73,11 +73,11 @@ class InviteUsage:
         )
         self.replaced: InviteUsage | None = None
         """The usage that accepting this one ends (RFC 3891)."""
-        self.owner: DialogOwner | None = None
+        self.dialog_owner: DialogOwner | None = None
         """Who takes the requests within our dialogs: an `InviteDispatch`."""
-        self.sharers: list[DialogSharer] = []
+        self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
-        self._legs: list[Leg] = []
+        self._legs: list[InviteDialog] = []
         self._silent = False
         self._invite: Request | None = None
         self._invite_flow: Flow | None = None
@@ -162,7 +162,7 @@ class InviteUsage:
         if self.leg is not None and self.client is not None and self.client.owes_acknowledgment:
             self.client.acknowledge(self.leg, body, now=now)
         else:
-            self.modification.acknowledge(body, now=now)
+            self.local_modification.acknowledge(body, now=now)
 
     def prack(self, body: Body | None, *, now: float, to_tag: str | None = None) -> None:
         """PRACK with the answer to the offer that came in a reliable provisional (3262 5)."""
@@ -172,7 +172,7 @@ class InviteUsage:
 
     # The callee's side ---------------------------------------------------------------------------
 
-    def ring(
+    def send_provisional(
         self,
         status: int = 180,
         *,
@@ -186,26 +186,26 @@ class InviteUsage:
 
         Reliable ones are sent one after another, each once the one before was acknowledged.
         """
-        self._called().ring(
+        self._require_server().send_provisional(
             status, now=now, reason=reason, body=body, reliable=reliable, headers=headers
         )
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """Answer 200 with `body`: the answer, or our offer if the INVITE had none."""
-        self._called().accept(body, now=now, headers=headers)
+        self._require_server().accept(body, now=now, headers=headers)
 
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: HeaderFields = ()
     ) -> None:
         """Answer with a failure."""
-        self._called().reject(status, now=now, reason=reason, headers=headers)
+        self._require_server().reject(status, now=now, reason=reason, headers=headers)
 
     def redirect(self, contacts: Sequence[NameAddr], *, now: float, status: int = 302) -> None:
         """Answer 3xx with other places."""
         fields = [("Contact", str(contact)) for contact in contacts]
-        self._called().reject(status, now=now, reason="", headers=fields)
+        self._require_server().reject(status, now=now, reason="", headers=fields)
 
-    def _called(self) -> InviteServer:
+    def _require_server(self) -> InviteServer:
         if self.server is None:
             raise LocalProtocolError("only the callee answers an INVITE")
         return self.server
@@ -216,22 +216,26 @@ class InviteUsage:
         """Offer a new session, or (None) ask for an offer; glare is retried (RFC 3261 14.1)."""
         if self.remote_modification.pending or self._owes_acknowledgment():
             raise LocalProtocolError("an INVITE within the dialog is under way")
-        self.modification.start("INVITE", body, leg=self._confirmed(), now=now, headers=headers)
+        self.local_modification.send_modification(
+            "INVITE", body, leg=self._require_confirmed_leg(), now=now, headers=headers
+        )
 
     def update(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """UPDATE (RFC 3311), in early and confirmed dialogs."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog to update")
-        self.modification.start("UPDATE", body, leg=self.leg, now=now, headers=headers)
+        self.local_modification.send_modification(
+            "UPDATE", body, leg=self.leg, now=now, headers=headers
+        )
 
     @property
     def modification_waits(self) -> bool:
         """Whether a re-INVITE or UPDATE of ours waits to be sent again (RFC 3261 14.1)."""
-        return self.modification.waiting
+        return self.local_modification.waiting
 
-    def renew_modification(self, body: Body | None) -> None:
+    def replace_waiting_offer(self, body: Body | None) -> None:
         """Give the modification that waits another offer, made after the far end's change."""
-        self.modification.replace(body)
+        self.local_modification.replace_offer(body)
 
     def answer_modification(
         self, body: Body | None, *, now: float, headers: HeaderFields = ()
@@ -262,13 +266,13 @@ class InviteUsage:
         referred_by: NameAddr | None = None,
         subscribe: bool = True,
         headers: HeaderFields = (),
-    ) -> Subscription:
+    ) -> SubscriberUsage:
         """REFER within the dialog; `subscribe` False asks for none (Refer-Sub, RFC 4488)."""
-        leg = self._confirmed()
-        subscription = Subscription(
+        leg = self._require_confirmed_leg()
+        subscription = SubscriberUsage(
             layer=self.layer, table=self.table, credentials=self.credentials, event="refer"
         )
-        self.share(subscription)
+        self.add_dialog_usage(subscription)
         subscription.refer(
             leg.dialog,
             refer_to,
@@ -279,12 +283,12 @@ class InviteUsage:
         )
         return subscription
 
-    def share(self, sharer: DialogSharer) -> bool:
+    def add_dialog_usage(self, usage: DialogUsage) -> bool:
         """Let another usage live in our dialog; False when there are too many."""
-        self.sharers = [known for known in self.sharers if not known.over]
-        if len(self.sharers) >= MAXIMUM_SHARERS:
+        self.dialog_usages = [known for known in self.dialog_usages if not known.terminated]
+        if len(self.dialog_usages) >= MAXIMUM_DIALOG_USAGES:
             return False
-        self.sharers.append(sharer)
+        self.dialog_usages.append(usage)
         return True
 
     def info(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> Exchange:
@@ -305,8 +309,8 @@ class InviteUsage:
         """Any other request within the dialog; ResponseReceived or RequestFailed follows."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog")
-        conversation = Conversation(host=self)
-        return conversation.request(method, body, leg=self.leg, now=now, headers=headers)
+        conversation = InDialogRequests(context=self)
+        return conversation.send_request(method, body, leg=self.leg, now=now, headers=headers)
 
     def bye(self, *, now: float, headers: HeaderFields = ()) -> None:
         """End the call: BYE once confirmed (after an ACK that is still owed), CANCEL before.
@@ -328,27 +332,27 @@ class InviteUsage:
             self.acknowledge(None, now=now)
         if self.server is not None and not self.server.acknowledged:
             self.held_bye = headers
-            self._silence(Ended(self, Cause.LOCAL))
+            self._emit_last_event(InviteEnded(self, Cause.LOCAL))
             self._stop_timers(now=now)
             return
-        self.hang_up(leg, now=now, headers=headers)
-        self.end(Cause.LOCAL, now=now)
+        self.send_bye(leg, now=now, headers=headers)
+        self.end_usage(Cause.LOCAL, now=now)
 
     def _owes_acknowledgment(self) -> bool:
         owed = self.client is not None and self.client.owes_acknowledgment
-        return owed or self.modification.owes_acknowledgment
+        return owed or self.local_modification.owes_acknowledgment
 
-    def _confirmed(self) -> Leg:
+    def _require_confirmed_leg(self) -> InviteDialog:
         if self.leg is None or self.state is not InviteState.CONFIRMED:
             raise LocalProtocolError("the call is not confirmed")
         return self.leg
 
     # For its parts (InviteHost) ------------------------------------------------------------------
 
-    def emit(self, event: object) -> None:
+    def emit_event(self, event: object) -> None:
         """Queue an event, unless the last one has been told."""
         if not self._silent:
-            self.layer.emit(event)
+            self.layer.emit_event(event)
 
     def contact_fields(self, to: Flow | Target) -> list[Field]:
         """Our Contact on the dialog's flow; nothing when the flow is still to be opened."""
@@ -358,7 +362,7 @@ class InviteUsage:
         if flow is None:
             return []
         secure = self.leg is not None and self.leg.dialog.secure
-        return [("Contact", self.layer.contact_of(flow, self.local, secure=secure))]
+        return [("Contact", self.layer.contact_value_of(flow, self.local, secure=secure))]
 
     def refresh_fields(self, to: Flow | Target) -> list[Field]:
         """Contact, Allow, Supported and our name."""
@@ -371,44 +375,44 @@ class InviteUsage:
             fields.append((name, config.user_agent))
         return fields
 
-    def enter_early(self, leg: Leg) -> None:
+    def enter_early_dialog(self, leg: InviteDialog) -> None:
         """A dialog has come about before the answer."""
         self.state = InviteState.EARLY
-        self._adopt(leg)
+        self._adopt_leg(leg)
 
-    def confirm(self, leg: Leg, *, now: float) -> None:
+    def confirm_dialog(self, leg: InviteDialog, *, now: float) -> None:
         """The INVITE was answered 2xx on this leg; the others are gone."""
         self.state = InviteState.CONFIRMED
         self._drop_legs(but=leg)
-        self._adopt(leg)
+        self._adopt_leg(leg)
         if self.replaced is not None:
             self.replaced.be_replaced(now=now)
 
-    def _adopt(self, leg: Leg) -> None:
+    def _adopt_leg(self, leg: InviteDialog) -> None:
         self.leg = leg
         if leg not in self._legs:
             self._legs.append(leg)
-            if self.owner is not None:
-                self.table.add(leg.dialog, self.owner)
+            if self.dialog_owner is not None:
+                self.table.add_dialog(leg.dialog, self.dialog_owner)
 
-    def _drop_legs(self, *, but: Leg | None = None) -> None:
+    def _drop_legs(self, *, but: InviteDialog | None = None) -> None:
         for leg in self._legs:
-            if leg is not but and self.owner is not None:
-                self.table.remove(leg.dialog, self.owner)
+            if leg is not but and self.dialog_owner is not None:
+                self.table.remove_dialog(leg.dialog, self.dialog_owner)
         self._legs = [leg for leg in self._legs if leg is but]
 
-    def leg_of(self, request: Request) -> Leg | None:
+    def find_leg(self, request: Request) -> InviteDialog | None:
         """The leg that a request within one of our dialogs belongs to."""
         tag = request.from_.tag or ""
         return next((leg for leg in self._legs if (leg.dialog.remote.tag or "") == tag), None)
 
-    def hang_up(self, leg: Leg, *, now: float, headers: HeaderFields = ()) -> None:
+    def send_bye(self, leg: InviteDialog, *, now: float, headers: HeaderFields = ()) -> None:
         """Send BYE on a leg and see it through in the background."""
-        HangUp(leg.dialog, layer=self.layer, table=self.table, credentials=self.credentials).send(
-            headers, now=now
-        )
+        ByeSender(
+            leg.dialog, layer=self.layer, table=self.table, credentials=self.credentials
+        ).send_bye(headers, now=now)
 
-    def end(
+    def end_usage(
         self,
         cause: Cause,
         *,
@@ -418,30 +422,30 @@ class InviteUsage:
         request: Request | None = None,
     ) -> None:
         """The usage is over; Ended is reported."""
-        self._silence(Ended(self, cause, status, reason, request))
+        self._emit_last_event(InviteEnded(self, cause, status, reason, request))
         self._stop_timers(now=now)
-        self.leave(now=now)
+        self.end_without_event(now=now)
 
-    def _silence(self, last: object) -> None:
-        self.emit(last)
+    def _emit_last_event(self, last: object) -> None:
+        self.emit_event(last)
         self._silent = True
         self.state = InviteState.TERMINATED
 
     def _stop_timers(self, *, now: float) -> None:
         self.session_timer.stop()
-        self.modification.stop()
+        self.local_modification.stop()
         self.remote_modification.stop(now=now)
-        for sharer in tuple(self.sharers):
-            sharer.dialog_ended(now=now)
+        for usage in tuple(self.dialog_usages):
+            usage.dialog_ended(now=now)
 
-    def leave(self, *, now: float) -> None:
+    def end_without_event(self, *, now: float) -> None:
         """The usage is over and its dialogs are gone; the event is the caller's.
 
         What it is made of is let go of: the transactions of the INVITE keep who hears of them.
         """
         self.state = InviteState.TERMINATED
         self.session_timer.stop()
-        self.modification.stop()
+        self.local_modification.stop()
         self.remote_modification.stop(now=now)
         if self.server is not None:
             self.server.stop(now=now)
@@ -449,15 +453,15 @@ class InviteUsage:
         part = self.client or self.server
         if part is not None:
             self._invite, self._invite_flow = part.request, part.flow
-        self.client = self.server = self.owner = None
+        self.client = self.server = self.dialog_owner = None
 
     def be_replaced(self, *, now: float) -> None:
         """Another call takes our place (RFC 3891 section 3): BYE, or CANCEL before the answer."""
         if self.state is InviteState.TERMINATED:
             return
         if self.state is InviteState.CONFIRMED and self.leg is not None:
-            self.hang_up(self.leg, now=now)
-            self.end(Cause.REPLACED, now=now)
+            self.send_bye(self.leg, now=now)
+            self.end_usage(Cause.REPLACED, now=now)
         elif self.client is not None:
             self.client.cancel(now=now)
 
@@ -468,12 +472,20 @@ class InviteUsage:
         leg = self.leg
         if leg is None or self.state is not InviteState.CONFIRMED:
             return
-        if self.modification.pending or self.remote_modification.pending or self.owes_anything:
+        if (
+            self.local_modification.pending
+            or self.remote_modification.pending
+            or self.owes_anything
+        ):
             self.layer.timers.set((self.session_timer, "refresh"), now + 1.0)
         elif "UPDATE" in leg.dialog.remote_allow:
-            self.modification.start("UPDATE", None, leg=leg, now=now, refresh=True)
+            self.local_modification.send_modification(
+                "UPDATE", None, leg=leg, now=now, refresh=True
+            )
         else:
-            self.modification.start("INVITE", leg.local_body, leg=leg, now=now, refresh=True)
+            self.local_modification.send_modification(
+                "INVITE", leg.local_body, leg=leg, now=now, refresh=True
+            )
 
     @property
     def owes_anything(self) -> bool:
@@ -489,5 +501,5 @@ class InviteUsage:
         """The peer is gone: BYE (RFC 4028 section 10)."""
         if self.leg is not None and self.state is InviteState.CONFIRMED:
             reason = Reason("SIP", 408, "Session timer expired")
-            self.hang_up(self.leg, now=now, headers=(("Reason", str(reason)),))
-            self.end(Cause.TIMEOUT, now=now, status=408, reason="Session timer expired")
+            self.send_bye(self.leg, now=now, headers=(("Reason", str(reason)),))
+            self.end_usage(Cause.TIMEOUT, now=now, status=408, reason="Session timer expired")

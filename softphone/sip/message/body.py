@@ -18,7 +18,7 @@ from softphone.sip.message.grammar import MalformedMessage, is_token, quote
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.typed_headers import ContentType
 
-__all__ = ["Body", "BodyRole", "Part", "find_part", "format_multipart", "parse_multipart"]
+__all__ = ["Body", "BodyPart", "BodyRole", "find_part", "format_multipart", "parse_multipart"]
 
 
 class BodyRole(StrEnum):
@@ -55,7 +55,7 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BodyPart:
     """One body part: its header fields and its bytes."""
 
     headers: Headers
@@ -68,7 +68,7 @@ class Part:
         return Body(content_type, self.data, self.headers.get("Content-Disposition") or "")
 
 
-def parse_multipart(body: Body) -> tuple[Part, ...]:
+def parse_multipart(body: Body) -> tuple[BodyPart, ...]:
     """The parts of a multipart body, at most 32.
 
     Preamble and epilogue are dropped, and a missing close delimiter is tolerated, as RFC 2046
@@ -156,9 +156,9 @@ def _cut(data: bytes, delimiter: bytes) -> list[bytes]:
     return pieces
 
 
-def _parse_part(piece: bytes) -> Part:
+def _parse_part(piece: bytes) -> BodyPart:
     if piece.startswith(b"\r\n"):
-        return Part(Headers(), piece[2:])
+        return BodyPart(Headers(), piece[2:])
     head, _, data = piece.partition(b"\r\n\r\n")
     try:
         text = re.sub(r"\r\n[ \t]++", " ", head.decode())
@@ -172,4 +172,4 @@ def _parse_part(piece: bytes) -> Part:
         if not colon or not is_token(name.rstrip(" \t")) or "\r" in value or "\n" in value:
             raise MalformedMessage("Malformed body part header")
         fields.append((name.rstrip(" \t"), value.strip(" \t")))
-    return Part(Headers(fields), data)
+    return BodyPart(Headers(fields), data)

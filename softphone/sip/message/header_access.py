@@ -29,7 +29,7 @@ from softphone.sip.message.typed_headers import (
     Replaces,
     RetryAfter,
     SessionExpires,
-    SubscriptionState,
+    SubscriptionStateValue,
     Via,
     WarningValue,
     parse_date,
@@ -40,9 +40,9 @@ from softphone.sip.message.uri import NameAddr
 __all__ = [
     "MANDATORY_FIELDS",
     "STRICT_FIELDS",
+    "CachedAttribute",
     "FieldAccess",
-    "Lazy",
-    "lazy",
+    "cached_attribute",
     "parse_token",
     "read_tokens",
 ]
@@ -50,7 +50,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Lazy(Generic[T]):
+class CachedAttribute(Generic[T]):
     """A descriptor that stands back: what it has computed is found before it.
 
     The value goes into the object's `__dict__`, where Python looks before it asks a descriptor
@@ -77,9 +77,9 @@ class Lazy(Generic[T]):
         return value
 
 
-def lazy(compute: Callable[[Any], T]) -> Lazy[T]:
+def cached_attribute(compute: Callable[[Any], T]) -> CachedAttribute[T]:
     """Make a method without arguments such an attribute."""
-    return Lazy(compute)
+    return CachedAttribute(compute)
 
 
 _TOKEN_LISTS_KEPT = 256
@@ -105,23 +105,23 @@ def read_tokens(name: str) -> Callable[[Headers], tuple[str, ...]]:
         values = headers.get_all(name)
         try:
             if len(values) == 1:
-                return _read(values[0])
-            return tuple(token for value in values for token in _read(value))
+                return _parse_tokens(values[0])
+            return tuple(token for value in values for token in _parse_tokens(value))
         except MalformedMessage:
             return ()
 
     return parse_field
 
 
-def _read(text: str) -> tuple[str, ...]:
-    return _token_list_kept(text) if len(text) <= _LONGEST_TOKEN_LIST_KEPT else _cut(text)
+def _parse_tokens(text: str) -> tuple[str, ...]:
+    return _token_list_kept(text) if len(text) <= _LONGEST_TOKEN_LIST_KEPT else _split_tokens(text)
 
 
-def _cut(text: str) -> tuple[str, ...]:
+def _split_tokens(text: str) -> tuple[str, ...]:
     return tuple(item for item in split_commas(text) if is_token(item))
 
 
-_token_list_kept = lru_cache(_TOKEN_LISTS_KEPT)(_cut)
+_token_list_kept = lru_cache(_TOKEN_LISTS_KEPT)(_split_tokens)
 
 
 class FieldAccess:
@@ -133,7 +133,7 @@ class FieldAccess:
 
     # Strict: every message has these (RFC 3261 section 8.1.1) --------------------------------
 
-    @lazy
+    @cached_attribute
     def vias(self) -> tuple[Via, ...]:
         """All Via values, topmost first."""
         return parse_vias(self.headers)
@@ -143,34 +143,34 @@ class FieldAccess:
         """The topmost Via value."""
         return self.vias[0]
 
-    @lazy
+    @cached_attribute
     def from_(self) -> NameAddr:
         """The From value."""
         return parse_from(self.headers)
 
-    @lazy
+    @cached_attribute
     def to(self) -> NameAddr:
         """The To value."""
         return parse_to(self.headers)
 
-    @lazy
+    @cached_attribute
     def call_id(self) -> str:
         """The Call-ID, compared byte by byte (RFC 3261 section 20.8)."""
         return parse_call_id(self.headers)
 
-    @lazy
+    @cached_attribute
     def cseq(self) -> CSeq:
         """The CSeq value."""
         return parse_cseq(self.headers)
 
     # Strict: these may be absent -------------------------------------------------------------
 
-    @lazy
+    @cached_attribute
     def max_forwards(self) -> int | None:
         """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
         return parse_max_forwards(self.headers)
 
-    @lazy
+    @cached_attribute
     def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact values; empty for the wildcard, see `contact_is_wildcard`."""
         return parse_contacts(self.headers)
@@ -180,159 +180,159 @@ class FieldAccess:
         """Whether Contact is "*" (RFC 3261 section 10.2.2)."""
         return self.headers.get("Contact") == "*"
 
-    @lazy
+    @cached_attribute
     def routes(self) -> tuple[NameAddr, ...]:
         """All Route values, topmost first."""
         return parse_routes(self.headers)
 
-    @lazy
+    @cached_attribute
     def record_routes(self) -> tuple[NameAddr, ...]:
         """All Record-Route values, topmost first."""
         return parse_record_routes(self.headers)
 
-    @lazy
+    @cached_attribute
     def require(self) -> tuple[str, ...]:
         """The option tags of Require, as written."""
         return parse_require(self.headers)
 
-    @lazy
+    @cached_attribute
     def content_type(self) -> ContentType | None:
         """The Content-Type, or None."""
         return parse_content_type(self.headers)
 
-    @lazy
+    @cached_attribute
     def event(self) -> EventValue | None:
         """The Event value (RFC 6665), or None."""
         return parse_event(self.headers)
 
-    @lazy
-    def subscription_state(self) -> SubscriptionState | None:
+    @cached_attribute
+    def subscription_state(self) -> SubscriptionStateValue | None:
         """The Subscription-State value (RFC 6665), or None."""
         return parse_subscription_state(self.headers)
 
-    @lazy
+    @cached_attribute
     def refer_to(self) -> NameAddr | None:
         """The Refer-To value (RFC 3515), or None."""
         return parse_refer_to(self.headers)
 
-    @lazy
+    @cached_attribute
     def replaces(self) -> Replaces | None:
         """The Replaces value (RFC 3891), or None."""
         return parse_replaces(self.headers)
 
-    @lazy
+    @cached_attribute
     def rseq(self) -> int | None:
         """The RSeq number (RFC 3262 section 7.1), or None."""
         return parse_rseq(self.headers)
 
-    @lazy
+    @cached_attribute
     def rack(self) -> RAck | None:
         """The RAck value (RFC 3262 section 7.2), or None."""
         return parse_rack(self.headers)
 
-    @lazy
+    @cached_attribute
     def session_expires(self) -> SessionExpires | None:
         """The Session-Expires value (RFC 4028), or None."""
         return parse_session_expires(self.headers)
 
-    @lazy
+    @cached_attribute
     def min_se(self) -> int | None:
         """Min-SE in seconds (RFC 4028), or None."""
         return parse_min_se(self.headers)
 
     # Lenient ---------------------------------------------------------------------------------
 
-    @lazy
+    @cached_attribute
     def referred_by(self) -> NameAddr | None:
         """The Referred-By value (RFC 3892), or None."""
         return parse_referred_by(self.headers)
 
-    @lazy
+    @cached_attribute
     def expires(self) -> int | None:
         """Expires in seconds, at most 2^32-1, or None."""
         return parse_expires(self.headers)
 
-    @lazy
+    @cached_attribute
     def min_expires(self) -> int | None:
         """Min-Expires in seconds, or None."""
         return parse_min_expires(self.headers)
 
-    @lazy
+    @cached_attribute
     def flow_timer(self) -> int | None:
         """Flow-Timer in seconds (RFC 5626 section 10), or None."""
         return parse_flow_timer(self.headers)
 
-    @lazy
+    @cached_attribute
     def supported(self) -> tuple[str, ...]:
         """The option tags of Supported, as written; see `supports`."""
         return parse_supported(self.headers)
 
-    @lazy
+    @cached_attribute
     def unsupported(self) -> tuple[str, ...]:
         """The option tags of Unsupported, as written."""
         return parse_unsupported(self.headers)
 
-    @lazy
+    @cached_attribute
     def allow(self) -> tuple[str, ...]:
         """The methods of Allow."""
         return parse_allow(self.headers)
 
-    @lazy
+    @cached_attribute
     def accept(self) -> tuple[str, ...] | None:
         """The media ranges of Accept in lower case, without parameters; None when absent."""
         return parse_accept(self.headers)
 
-    @lazy
+    @cached_attribute
     def paths(self) -> tuple[NameAddr, ...]:
         """All Path values (RFC 3327)."""
         return parse_paths(self.headers)
 
-    @lazy
+    @cached_attribute
     def service_routes(self) -> tuple[NameAddr, ...]:
         """All Service-Route values (RFC 3608)."""
         return parse_service_routes(self.headers)
 
-    @lazy
+    @cached_attribute
     def asserted_identities(self) -> tuple[NameAddr, ...]:
         """All P-Asserted-Identity values (RFC 3325); whether they are believed is policy."""
         return parse_asserted_identities(self.headers)
 
-    @lazy
+    @cached_attribute
     def warnings(self) -> tuple[WarningValue, ...]:
         """All well-formed Warning values."""
         return parse_warnings(self.headers)
 
-    @lazy
+    @cached_attribute
     def reasons(self) -> tuple[Reason, ...]:
         """All well-formed Reason values (RFC 3326)."""
         return parse_reasons(self.headers)
 
-    @lazy
+    @cached_attribute
     def retry_after(self) -> RetryAfter | None:
         """The Retry-After value, or None."""
         return parse_retry_after(self.headers)
 
-    @lazy
+    @cached_attribute
     def date(self) -> datetime | None:
         """The Date, or None."""
         return parse_date_field(self.headers)
 
-    @lazy
+    @cached_attribute
     def www_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of WWW-Authenticate, in order."""
         return parse_www_challenges(self.headers)
 
-    @lazy
+    @cached_attribute
     def proxy_challenges(self) -> tuple[AuthValue, ...]:
         """The challenges of Proxy-Authenticate, in order."""
         return parse_proxy_challenges(self.headers)
 
-    @lazy
+    @cached_attribute
     def authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Authorization, in order."""
         return parse_authorizations(self.headers)
 
-    @lazy
+    @cached_attribute
     def proxy_authorizations(self) -> tuple[AuthValue, ...]:
         """The credentials of Proxy-Authorization, in order."""
         return parse_proxy_authorizations(self.headers)
@@ -380,9 +380,9 @@ def _lenient(name: str, parse: Callable[[str], T]) -> Callable[[Headers], T | No
     return parse_field
 
 
-_REMEMBERED = 1024
+_TOKEN_LISTS_REMEMBERED = 1024
 """Addresses that are kept read: those of one dialog come back in each of its messages."""
-_MEMORABLE = 128
+_LONGEST_TOKEN_LIST = 128
 """The longest of them, so that strangers cannot fill memory with theirs."""
 
 
@@ -390,14 +390,14 @@ def _parse_list(text: str) -> tuple[NameAddr, ...]:
     return tuple(NameAddr.parse_list(text))
 
 
-_remembered = lru_cache(_REMEMBERED)(NameAddr.parse)
-_remembered_list = lru_cache(_REMEMBERED)(_parse_list)
+_cached_tokens = lru_cache(_TOKEN_LISTS_REMEMBERED)(NameAddr.parse)
+_remembered_list = lru_cache(_TOKEN_LISTS_REMEMBERED)(_parse_list)
 
 
 def _parse_addresses(values: tuple[str, ...]) -> tuple[NameAddr, ...]:
     if len(values) == 1:
         value = values[0]
-        return _remembered_list(value) if len(value) <= _MEMORABLE else _parse_list(value)
+        return _remembered_list(value) if len(value) <= _LONGEST_TOKEN_LIST else _parse_list(value)
     return tuple(address for value in values for address in NameAddr.parse_list(value))
 
 
@@ -461,7 +461,7 @@ def _address(headers: Headers, name: str) -> NameAddr:
     if value is None:
         raise MalformedMessage(f"Missing {name} header field")
     try:
-        return _remembered(value) if len(value) <= _MEMORABLE else NameAddr.parse(value)
+        return _cached_tokens(value) if len(value) <= _LONGEST_TOKEN_LIST else NameAddr.parse(value)
     except MalformedMessage as error:
         raise MalformedMessage(f"Malformed {name} header field") from error
 
@@ -530,7 +530,7 @@ parse_routes = _addresses("Route")
 parse_record_routes = _addresses("Record-Route")
 parse_content_type = _named("Content-Type", ContentType.parse)
 parse_event = _named("Event", EventValue.parse)
-parse_subscription_state = _named("Subscription-State", SubscriptionState.parse)
+parse_subscription_state = _named("Subscription-State", SubscriptionStateValue.parse)
 parse_refer_to = _named("Refer-To", NameAddr.parse)
 parse_replaces = _named("Replaces", Replaces.parse)
 parse_rseq = _named("RSeq", parse_rseq_number)

@@ -211,7 +211,7 @@ class Headers:
             self._index = index
         return index
 
-    def settle(self) -> None:
+    def drop_index(self) -> None:
         """Nobody will look here soon: what makes looking quick takes more than the fields do, and
         is made anew when somebody does."""
         self._index = None

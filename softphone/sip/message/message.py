@@ -20,7 +20,7 @@ from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.typed_headers import Via
 from softphone.sip.message.uri import AbsoluteUri, SipUri
 
-__all__ = ["Body", "Message", "Request", "Response"]
+__all__ = ["Body", "Request", "Response", "SipMessage"]
 
 # Requests whose 1xx and 2xx responses create dialogs, and so carry the route set back
 # (RFC 3261 section 12.1.1, RFC 6665 section 4.4.1).
@@ -205,7 +205,7 @@ class Response(_MessageParts):
         return replace(self, headers=_with_body_fields(self.headers, body), body=_body_data(body))
 
 
-Message: TypeAlias = Request | Response
+SipMessage: TypeAlias = Request | Response
 
 
 def _body_data(body: Body | None) -> bytes:

@@ -26,15 +26,15 @@ from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.uri import NameAddr, SipUri, parse_uri
 
 __all__ = [
-    "KeepAlive",
-    "Limits",
-    "Received",
-    "Rejected",
+    "CrlfKeepAlive",
+    "MessageLimits",
+    "ParseFailure",
+    "ParsedInput",
     "StreamFramer",
-    "answer",
     "content_lengths",
     "parse_datagram",
     "parse_sipfrag_status",
+    "rejection_response",
 ]
 
 _METHOD = re.compile(rf"({TOKEN}) ")
@@ -56,7 +56,7 @@ def content_lengths(raw: bytes) -> list[str]:
     return [value for key, value in _fields(raw)[1] if key == "content-length"]
 
 
-def answer(raw: bytes, status: int, reason: str) -> bytes | None:
+def rejection_response(raw: bytes, status: int, reason: str) -> bytes | None:
     """The response to a malformed message, or None when it must not be answered.
 
     That is so for an ACK, for a response, for what does not begin like a request, and without a
@@ -98,7 +98,7 @@ def _with_tag(to: str, raw: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MessageLimits:
     """Bounds of what is read: bytes a message, header fields a message, characters a line."""
 
     message: int = 65536
@@ -107,7 +107,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class ParseFailure:
     """What could not be taken.
 
     `status_hint` is the status that fits and `reason` says why, without quoting the peer.
@@ -121,14 +121,14 @@ class Rejected:
     fatal: bool = False
 
 
-class KeepAlive(Enum):
+class CrlfKeepAlive(Enum):
     """Bytes between messages (RFC 5626 section 3.5.1)."""
 
     PING = "ping"
     PONG = "pong"
 
 
-Received: TypeAlias = Request | Response | Rejected | KeepAlive
+ParsedInput: TypeAlias = Request | Response | ParseFailure | CrlfKeepAlive
 
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)")
 # Lenient: the space before an empty reason phrase may be missing; nothing depends on the phrase.
@@ -177,44 +177,44 @@ class _Head:
             raise MalformedMessage("Malformed Content-Length header field")
         return length
 
-    def reject(self, error: MalformedMessage, *, fatal: bool = False) -> Rejected:
+    def parse_failure(self, error: MalformedMessage, *, fatal: bool = False) -> ParseFailure:
         """The refusal of this message."""
-        response = answer(self.raw, error.status_hint, error.reason)
-        return Rejected(error.status_hint, error.reason, response, fatal)
+        response = rejection_response(self.raw, error.status_hint, error.reason)
+        return ParseFailure(error.status_hint, error.reason, response, fatal)
 
-    def complete(self, body: bytes) -> Request | Response | Rejected:
+    def complete(self, body: bytes) -> Request | Response | ParseFailure:
         """The message with its body."""
         if self.headers is None or self.error is not None:
-            return self.reject(self.error or MalformedMessage("Malformed message"))
+            return self.parse_failure(self.error or MalformedMessage("Malformed message"))
         try:
             return _build(self.start, self.headers, body)
         except MalformedMessage as error:
-            return self.reject(error)
+            return self.parse_failure(error)
 
 
-def parse_datagram(data: bytes, limits: Limits = Limits()) -> Received:
+def parse_datagram(data: bytes, limits: MessageLimits = MessageLimits()) -> ParsedInput:
     """What one datagram holds (RFC 3261 section 18.3).
 
     Without Content-Length the body is the rest; what follows it is discarded.
     """
     start = _leading_line_ends(data)
     if start == len(data):
-        return KeepAlive.PONG if start == 2 else KeepAlive.PING
+        return CrlfKeepAlive.PONG if start == 2 else CrlfKeepAlive.PING
     end = data.find(b"\r\n\r\n", start)
     head = _read_head(data[start : len(data) if end < 0 else end], limits)
     if len(data) - start > limits.message:
-        return head.reject(MalformedMessage("Message too large", status_hint=513))
+        return head.parse_failure(MalformedMessage("Message too large", status_hint=513))
     if end < 0:
-        return head.reject(MalformedMessage("Header section without end"))
+        return head.parse_failure(MalformedMessage("Header section without end"))
     body = data[end + 4 :]
     try:
         length = head.content_length()
     except MalformedMessage as error:
-        return head.reject(head.error or error)
+        return head.parse_failure(head.error or error)
     if length is None:
         return head.complete(body)
     if length > len(body):
-        return head.reject(MalformedMessage("Content-Length beyond the end of the datagram"))
+        return head.parse_failure(MalformedMessage("Content-Length beyond the end of the datagram"))
     return head.complete(body[:length])
 
 
@@ -236,7 +236,7 @@ class StreamFramer:
         "_scanned",
     )
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    def __init__(self, limits: MessageLimits = MessageLimits()) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._scanned = 0
@@ -255,22 +255,22 @@ class StreamFramer:
         """A ping went out: the next lone line end answers it and is no half of a ping."""
         self._pongs_due += 1
 
-    def feed(self, data: bytes) -> list[Received]:
+    def feed(self, data: bytes) -> list[ParsedInput]:
         """Take a piece of the stream; give what is complete.  After a fatal one, nothing more."""
         if self._failed:
             return []
         self._buffer += data
-        items: list[Received] = []
+        items: list[ParsedInput] = []
         while (item := self._next()) is not None:
             items.append(item)
-            if isinstance(item, Rejected) and item.fatal:
+            if isinstance(item, ParseFailure) and item.fatal:
                 self._failed = True
                 self._buffer.clear()
                 self._head = None
                 break
         return items
 
-    def _next(self) -> Received | None:
+    def _next(self) -> ParsedInput | None:
         if self._head is None:
             if not self._buffer:
                 return None
@@ -279,7 +279,7 @@ class StreamFramer:
                 return item
         return self._finish()
 
-    def _line_ends(self) -> KeepAlive | None:
+    def _line_ends(self) -> CrlfKeepAlive | None:
         """What stands between messages.  A flood of pings in one piece counts as one."""
         end = _leading_line_ends(self._buffer)
         if end == 0:
@@ -289,17 +289,17 @@ class StreamFramer:
         if self._pongs_due and end % 4 == 2:
             del self._buffer[:2]
             self._pongs_due -= 1
-            return KeepAlive.PONG
+            return CrlfKeepAlive.PONG
         del self._buffer[:end]
         # A ping whose second half comes later has been reported as a pong by then: harmless,
         # whereas to wait for it would keep every real pong back.
         if end > 2 or self._lone_line_end:
             self._lone_line_end = False
-            return KeepAlive.PING
+            return CrlfKeepAlive.PING
         self._lone_line_end = True
-        return KeepAlive.PONG
+        return CrlfKeepAlive.PONG
 
-    def _read(self) -> Rejected | None:
+    def _read(self) -> ParseFailure | None:
         """Read a header section once its end has come."""
         buffer, limit = self._buffer, self._limits.message
         end = buffer.find(b"\r\n\r\n", self._scanned, limit)
@@ -308,7 +308,7 @@ class StreamFramer:
             if len(buffer) < limit:
                 return None
             error = MalformedMessage("Message too large", status_hint=513)
-            return _read_head(bytes(buffer[:limit]), self._limits).reject(error, fatal=True)
+            return _read_head(bytes(buffer[:limit]), self._limits).parse_failure(error, fatal=True)
         head = _read_head(bytes(buffer[:end]), self._limits)
         del buffer[: end + 4]
         self._scanned = 0
@@ -319,11 +319,11 @@ class StreamFramer:
             if length + end + 4 > limit:
                 raise MalformedMessage("Message too large", status_hint=513)
         except MalformedMessage as error:
-            return head.reject(head.error or error, fatal=True)
+            return head.parse_failure(head.error or error, fatal=True)
         self._head, self._length = head, length
         return None
 
-    def _finish(self) -> Request | Response | Rejected | None:
+    def _finish(self) -> Request | Response | ParseFailure | None:
         """Give the message once its body has come."""
         if self._head is None or len(self._buffer) < self._length:
             return None
@@ -350,7 +350,7 @@ def _leading_line_ends(data: bytes | bytearray) -> int:
     return match.end() if match else 0
 
 
-def _read_head(raw: bytes, limits: Limits) -> _Head:
+def _read_head(raw: bytes, limits: MessageLimits) -> _Head:
     head = _Head(raw)
     try:
         head.start, head.headers = _split(raw, limits)
@@ -359,7 +359,7 @@ def _read_head(raw: bytes, limits: Limits) -> _Head:
     return head
 
 
-def _split(raw: bytes, limits: Limits) -> tuple[str, Headers]:
+def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers]:
     """The start line, and the header fields unfolded."""
     try:
         text = raw.decode()

@@ -44,7 +44,7 @@ __all__ = [
     "Replaces",
     "RetryAfter",
     "SessionExpires",
-    "SubscriptionState",
+    "SubscriptionStateValue",
     "Via",
     "WarningValue",
     "format_date",
@@ -283,7 +283,7 @@ class SessionExpires:
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionState:
+class SubscriptionStateValue:
     """A Subscription-State value (RFC 6665 section 8.2.3)."""
 
     state: str

@@ -8,24 +8,24 @@ from __future__ import annotations
 from softphone.sans_io import Entropy
 from softphone.sip.registration.config import Backoff
 
-__all__ = ["Patience"]
+__all__ = ["RegistrationBackoff"]
 
 
-class Patience:
+class RegistrationBackoff:
     """The failures of one registration in a row, those of the server and those on the way to it."""
 
     def __init__(self, backoff: Backoff, *, entropy: Entropy) -> None:
-        self._backoff = backoff
+        self._config = backoff
         self._entropy = entropy
         self._unreached = 0
         self._rejections = 0
         self._up_since: float | None = None
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         """Forget every failure."""
         self._unreached = self._rejections = 0
 
-    def registered(self, *, now: float) -> None:
+    def flow_registered(self, *, now: float) -> None:
         """The flow carries a registration, since now or for longer."""
         if self._up_since is None:
             self._up_since = now
@@ -33,28 +33,28 @@ class Patience:
     def flow_ended(self, *, now: float) -> bool:
         """The flow is no longer used; whether it held long enough to forget failures."""
         up_since, self._up_since = self._up_since, None
-        held = up_since is not None and now - up_since >= self._backoff.stable
+        held = up_since is not None and now - up_since >= self._config.stable
         if held:
-            self.start_anew()
+            self.reset()
         return held
 
-    def after_loss(self, *, now: float) -> float:
+    def delay_after_loss(self, *, now: float) -> float:
         """Seconds until a flow that was lost is replaced."""
         held = self.flow_ended(now=now)
-        wait = self._backoff.wait(self._unreached, entropy=self._entropy)
+        wait = self._config.retry_delay(self._unreached, entropy=self._entropy)
         if not held:
             # A server that lets us in and drops us soon after is not stormed.
             self._unreached += 1
         return wait
 
-    def after_failure(self, retry_after: float | None) -> float:
+    def delay_after_failure(self, retry_after: float | None) -> float:
         """Seconds until the next attempt after one has failed; None: nobody has answered."""
         answered = retry_after is not None
         if answered:
             self._rejections += 1
         else:
             self._unreached += 1
-        return self._backoff.wait(
+        return self._config.retry_delay(
             self._rejections if answered else self._unreached,
             entropy=self._entropy,
             answered=answered,

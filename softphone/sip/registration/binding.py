@@ -7,12 +7,19 @@ from enum import Enum
 
 from softphone.sip.auth import Authenticator
 from softphone.sip.message import DELTA_LIMIT, MalformedMessage, NameAddr, Response, SipUri, digits
-from softphone.sip.transport import Terms
+from softphone.sip.transport import KeepAliveTerms
 
-__all__ = ["Binding", "Outcome", "judge", "read_binding", "read_terms", "why_refused"]
+__all__ = [
+    "Binding",
+    "RegisterOutcome",
+    "judge_register_status",
+    "read_binding",
+    "read_keep_alive_terms",
+    "why_refused",
+]
 
 
-class Outcome(Enum):
+class RegisterOutcome(Enum):
     """What a final response to REGISTER means for the next step."""
 
     GRANTED = "granted"
@@ -27,15 +34,15 @@ class Outcome(Enum):
 _PASSING = frozenset({408, 429, 430, 480, 491, 500, 502, 503, 504, 580})
 
 
-def judge(status: int) -> Outcome:
+def judge_register_status(status: int) -> RegisterOutcome:
     """What a final status code of REGISTER means (RFC 3261 section 10.2, RFC 5626 section 11)."""
     if 200 <= status < 300:
-        return Outcome.GRANTED
+        return RegisterOutcome.GRANTED
     if status == 423:
-        return Outcome.TOO_BRIEF
+        return RegisterOutcome.TOO_BRIEF
     if status == 439:
-        return Outcome.WITHOUT_OUTBOUND
-    return Outcome.LATER if status in _PASSING else Outcome.REFUSED
+        return RegisterOutcome.WITHOUT_OUTBOUND
+    return RegisterOutcome.LATER if status in _PASSING else RegisterOutcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,11 @@ def read_binding(response: Response, *, contact: NameAddr, asked: int, now: floa
     )
 
 
-def read_terms(response: Response) -> Terms:
+def read_keep_alive_terms(response: Response) -> KeepAliveTerms:
     """What the registrar agreed to by outbound, Flow-Timer and keep (RFC 5626, RFC 6223)."""
     keep = response.top_via.parameter("keep")
     seconds = digits(keep, DELTA_LIMIT) if keep else None
-    return Terms(
+    return KeepAliveTerms(
         outbound=response.requires("outbound") or response.flow_timer is not None,
         flow_timer=None if response.flow_timer is None else float(response.flow_timer),
         keep=None if seconds is None else float(seconds),

@@ -8,7 +8,7 @@ from softphone.sans_io import Entropy
 from softphone.sip.message import Body, NameAddr, SipUri
 from softphone.sip.transport import KeepAliveConfig
 
-__all__ = ["Backoff", "RegistrationConfig", "random_share", "refresh_after"]
+__all__ = ["BackoffConfig", "RegistrationConfig", "random_share", "refresh_after"]
 
 
 def random_share(entropy: Entropy) -> float:
@@ -33,7 +33,7 @@ def refresh_after(expires: float, *, entropy: Entropy, early: float | None = Non
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class BackoffConfig:
     """How long to wait after failures in a row (RFC 5626 section 4.5 and its appendix A).
 
     The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * growth^n) seconds.
@@ -53,7 +53,7 @@ class Backoff:
     stable: float = 120.0
     longest: float = 3600.0
 
-    def wait(
+    def retry_delay(
         self,
         failures: int,
         *,
@@ -101,5 +101,5 @@ class RegistrationConfig:
     contact_parameters: tuple[tuple[str, str | None], ...] = ()
     option_tags: tuple[str, ...] | None = None
     refresh_early: float | None = None
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: BackoffConfig = field(default_factory=BackoffConfig)
     keepalive: KeepAliveConfig = field(default_factory=KeepAliveConfig)

@@ -81,7 +81,7 @@ class NodeSetup:
     alarm: Callable[[str], tuple[Field, ...]] = _no_alarm
 
 
-class _Due(Enum):
+class _NodeTimer(Enum):
     ROUND = "round"
     LOOK = "look"
     LINGER = "linger"
@@ -108,7 +108,7 @@ class NodeRegistration:
         self._credentials = credentials
         self._setup = setup or NodeSetup()
         self._active = 0
-        self._inner = self._make(0, INITIALIZED)
+        self._inner = self._make_registration(0, INITIALIZED)
         self._returning: tuple[int, Registration] | None = None
         self._moving = False
         self._lingering: Registration | None = None
@@ -118,10 +118,10 @@ class NodeRegistration:
         self._home: int | None = None
         self._state = RegistrationState.UNREGISTERED
         self._loss_reported = False
-        self._timers: Timers[_Due] = Timers()
+        self._timers: Timers[_NodeTimer] = Timers()
         self._events: deque[NodeRegistrationEvent] = deque()
 
-    def _make(self, index: int, cause: str, credential: str = "") -> Registration:
+    def _make_registration(self, index: int, cause: str, credential: str = "") -> Registration:
         node = self._nodes[index]
         targets = node.targets
         if credential:
@@ -155,9 +155,9 @@ class NodeRegistration:
         return self._nodes[self._active].config.registrar
 
     @property
-    def places(self) -> tuple[SipUri | None, ...]:
+    def lookup_uris(self) -> tuple[SipUri | None, ...]:
         """What is to be looked up again for each node."""
-        return tuple(node.place for node in self._nodes)
+        return tuple(node.lookup_uri for node in self._nodes)
 
     @property
     def binding(self) -> Binding | None:
@@ -191,20 +191,20 @@ class NodeRegistration:
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._failed.clear()
             self._rounds = 0
-            self._change(RegistrationChanged(RegistrationState.REGISTERING))
-            self._go(0, INITIALIZED, now)
-            self._pump(now)
+            self._enter_state(RegistrationChanged(RegistrationState.REGISTERING))
+            self._try_node(0, INITIALIZED, now)
+            self._drain_events(now)
 
     def refresh(self, *, now: float) -> None:
         """Register again now."""
-        if _Due.ROUND in self._timers:
-            self._timers.cancel(_Due.ROUND)
-            self._go(0, CLOSED, now)
+        if _NodeTimer.ROUND in self._timers:
+            self._timers.cancel(_NodeTimer.ROUND)
+            self._try_node(0, CLOSED, now)
         else:
             self._inner.refresh(now=now)
-        self._pump(now)
+        self._drain_events(now)
 
-    def move(self, credential: str, *, now: float) -> None:
+    def move_to_new_flow(self, credential: str, *, now: float) -> None:
         """Register with the same node over a new connection, which shows another credential.
 
         The one in use is left once that has worked; `MoveEnded` tells.  Raises LocalProtocolError
@@ -213,59 +213,59 @@ class NodeRegistration:
         if self._state is not RegistrationState.REGISTERED or self._moving:
             raise LocalProtocolError("there is no registration to be moved")
         self._drop_return(now)
-        self._watch(now)
-        coming = self._make(self._active, MOVED, credential)
+        self._monitor_nodes(now)
+        coming = self._make_registration(self._active, MOVED, credential)
         self._returning, self._moving = (self._active, coming), True
         coming.register(now=now)
-        self._pump(now)
+        self._drain_events(now)
 
     def unregister(self, *, now: float) -> None:
         """Take the binding away and stay UNREGISTERED."""
-        self._timers.cancel(_Due.ROUND)
+        self._timers.cancel(_NodeTimer.ROUND)
         self._stop_lingering(now)
-        self._stop_watching(now)
+        self._stop_monitors(now)
         self._drop_return(now)
         self._inner.unregister(now=now)
-        self._pump(now)
+        self._drain_events(now)
 
-    def relocate(self, index: int, targets: Sequence[Target]) -> None:
+    def set_node_targets(self, index: int, targets: Sequence[Target]) -> None:
         """Take the result of a new look-up of one node; used from its next attempt on."""
         if targets:
             self._nodes[index] = replace(self._nodes[index], targets=tuple(targets))
 
     # The machine
 
-    def handle(self, event: SipEvent, *, now: float) -> bool:
+    def handle_event(self, event: SipEvent, *, now: float) -> bool:
         """Look at an event of the endpoint; True when it was about this registration alone."""
-        mine = self._inner.handle(event, now=now)
+        mine = self._inner.handle_event(event, now=now)
         if self._returning is not None:
-            mine = self._returning[1].handle(event, now=now) or mine
+            mine = self._returning[1].handle_event(event, now=now) or mine
         for monitor in tuple(self._monitors.values()):
-            mine = monitor.handle(event, now=now) or mine
-        self._pump(now)
+            mine = monitor.handle_event(event, now=now) or mine
+        self._drain_events(now)
         return mine
 
     def handle_timer(self, *, now: float) -> None:
         """Run what is due."""
-        if _Due.ROUND not in self._timers:
+        if _NodeTimer.ROUND not in self._timers:
             self._inner.handle_timer(now=now)
         if self._returning is not None:
             self._returning[1].handle_timer(now=now)
         for monitor in tuple(self._monitors.values()):
             monitor.handle_timer(now=now)
         while (due := self._timers.pop_due(now)) is not None:
-            if due is _Due.ROUND:
-                self._go(0, CLOSED, now)
-            elif due is _Due.LINGER:
+            if due is _NodeTimer.ROUND:
+                self._try_node(0, CLOSED, now)
+            elif due is _NodeTimer.LINGER:
                 self._stop_lingering(now)
             else:
-                self._look(now)
-        self._pump(now)
+                self._look_for_better_node(now)
+        self._drain_events(now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
         times = [self._timers.next()]
-        if _Due.ROUND not in self._timers:
+        if _NodeTimer.ROUND not in self._timers:
             times.append(self._inner.next_timer())
         if self._returning is not None:
             times.append(self._returning[1].next_timer())
@@ -278,32 +278,32 @@ class NodeRegistration:
 
     # Moving along
 
-    def _go(self, index: int, cause: str, now: float) -> None:
+    def _try_node(self, index: int, cause: str, now: float) -> None:
         """Try a node from now on; the one before is left."""
-        self._leave(self._inner, now)
+        self._close_flow_of(self._inner, now)
         watched = self._monitors.pop(index, None)
         if watched is not None:
-            watched.stop(now=now, close=False)
+            watched.stop_monitoring(now=now, close=False)
         self._active = index
         # Who has registered nowhere yet has not come from another node.
-        self._inner = self._make(index, INITIALIZED if self._home is None else cause)
+        self._inner = self._make_registration(index, INITIALIZED if self._home is None else cause)
         self._inner.register(now=now)
 
-    def _leave(self, registration: Registration, now: float) -> None:
+    def _close_flow_of(self, registration: Registration, now: float) -> None:
         flow = registration.flow
         if flow is not None and flow.transport.reliable:
-            self._endpoint.close(flow, now=now)
+            self._endpoint.close_flow(flow, now=now)
 
-    def _pump(self, now: float) -> None:
+    def _drain_events(self, now: float) -> None:
         """What the registrations have told; a change of node brings another one to listen to."""
         while (event := self._inner.next_event()) is not None:
-            self._heard(event, now)
+            self._handle_registration_event(event, now)
         returning = self._returning
-        while returning is not None and (told := returning[1].next_event()) is not None:
-            self._returned(returning[0], told, now)
+        while returning is not None and (returning_event := returning[1].next_event()) is not None:
+            self._returned(returning[0], returning_event, now)
             returning = self._returning
 
-    def _heard(self, event: RegistrationEvent, now: float) -> None:
+    def _handle_registration_event(self, event: RegistrationEvent, now: float) -> None:
         if isinstance(event, FlowLost):
             self._report_loss(event.reason)
         elif isinstance(event, RegistrationChanged):
@@ -311,17 +311,17 @@ class NodeRegistration:
 
     def _changed(self, event: RegistrationChanged, now: float) -> None:
         if event.state is RegistrationState.REGISTERED:
-            self._settle(event, now)
+            self._node_registered(event, now)
         elif event.state is RegistrationState.RECOVERING:
             # A server may close the old connection before it answers on the new one.
             if not self._moving:
                 self._node_failed(event, now)
         elif event.state is not RegistrationState.REGISTERING:
-            self._stop_watching(now)
+            self._stop_monitors(now)
             self._drop_return(now)
-            self._change(event)
+            self._enter_state(event)
 
-    def _settle(self, event: RegistrationChanged, now: float) -> None:
+    def _node_registered(self, event: RegistrationChanged, now: float) -> None:
         self._failed.clear()
         self._rounds = 0
         if self._loss_reported:
@@ -330,8 +330,8 @@ class NodeRegistration:
         if self._home is not None and self._home != self._active:
             self._events.append(NodeChanged(self._name(self._active), self._name(self._home)))
         self._home = self._active
-        self._watch(now)
-        self._change(event)
+        self._monitor_nodes(now)
+        self._enter_state(event)
 
     def _name(self, index: int) -> str:
         return str(self._nodes[index].config.registrar)
@@ -349,15 +349,15 @@ class NodeRegistration:
             self._report(replace(event, state=RegistrationState.RECOVERING))
         order = [i for i in range(len(self._nodes)) if i not in self._failed]
         if order:
-            self._go(order[0], CLOSED, now)
+            self._try_node(order[0], CLOSED, now)
             return
         self._failed.clear()
-        self._stop_watching(now)
+        self._stop_monitors(now)
         self._rounds += 1
         backoff = self._nodes[self._active].config.backoff
-        wait = backoff.wait(self._rounds, entropy=self._entropy)
+        wait = backoff.retry_delay(self._rounds, entropy=self._entropy)
         retry = self._inner.next_timer()
-        self._timers.set(_Due.ROUND, max(now + wait, retry or 0.0))
+        self._timers.set(_NodeTimer.ROUND, max(now + wait, retry or 0.0))
         self._report(replace(event, state=RegistrationState.RECOVERING))
 
     def _report_loss(self, reason: str) -> None:
@@ -365,7 +365,7 @@ class NodeRegistration:
             self._loss_reported = True
             self._events.append(FlowLost(reason, 0.0))
 
-    def _change(self, event: RegistrationChanged) -> None:
+    def _enter_state(self, event: RegistrationChanged) -> None:
         if event.state is not self._state:
             self._report(event)
 
@@ -376,13 +376,13 @@ class NodeRegistration:
 
     # Watching the others, and going back
 
-    def _watch(self, now: float) -> None:
+    def _monitor_nodes(self, now: float) -> None:
         """Watch every node before ours, and the one after it."""
         last = min(self._active + 1, len(self._nodes) - 1)
         wanted = {i for i in range(last + 1) if i != self._active}
         for index in tuple(self._monitors):
             if index not in wanted:
-                self._monitors.pop(index).stop(now=now, close=True)
+                self._monitors.pop(index).stop_monitoring(now=now, close=True)
         for index in sorted(wanted - set(self._monitors)):
             monitor = NodeMonitor(
                 self._endpoint,
@@ -392,21 +392,21 @@ class NodeRegistration:
                 credentials=self._credentials,
             )
             self._monitors[index] = monitor
-            monitor.start(now=now)
+            monitor.start_monitoring(now=now)
         if self._active > 0:
-            self._timers.set(_Due.LOOK, now + LOOK)
+            self._timers.set(_NodeTimer.LOOK, now + LOOK)
         else:
-            self._timers.cancel(_Due.LOOK)
+            self._timers.cancel(_NodeTimer.LOOK)
 
-    def _stop_watching(self, now: float) -> None:
-        self._timers.cancel(_Due.LOOK)
+    def _stop_monitors(self, now: float) -> None:
+        self._timers.cancel(_NodeTimer.LOOK)
         for monitor in self._monitors.values():
-            monitor.stop(now=now, close=True)
+            monitor.stop_monitoring(now=now, close=True)
         self._monitors.clear()
 
-    def _look(self, now: float) -> None:
+    def _look_for_better_node(self, now: float) -> None:
         """Go back to the best node that may be gone back to."""
-        self._timers.set(_Due.LOOK, now + LOOK)
+        self._timers.set(_NodeTimer.LOOK, now + LOOK)
         if self._returning is not None or not self._setup.idle():
             return
         for index in range(self._active):
@@ -416,14 +416,14 @@ class NodeRegistration:
             if now - monitor.answers_since < self._setup.stable:
                 continue
             if not monitor.granted:
-                monitor.ask_leave(now=now)
+                monitor.request_registration_token(now=now)
             else:
                 self._return_to(index, now)
             return
 
     def _return_to(self, index: int, now: float) -> None:
-        self._monitors.pop(index).stop(now=now, close=False)
-        coming = self._make(index, FAILBACK)
+        self._monitors.pop(index).stop_monitoring(now=now, close=False)
+        coming = self._make_registration(index, FAILBACK)
         self._returning = (index, coming)
         coming.register(now=now)
 
@@ -438,36 +438,36 @@ class NodeRegistration:
             if self._moving:
                 self._moved(before, event, now)
             else:
-                self._settle(event, now)
-                self._leave(before, now)
+                self._node_registered(event, now)
+                self._close_flow_of(before, now)
         elif event.state is not RegistrationState.REGISTERING:
             self._drop_return(now, event)
             if self._inner.state is RegistrationState.RECOVERING:
                 self._node_failed(event, now)
             else:
-                self._watch(now)
+                self._monitor_nodes(now)
 
     def _moved(self, before: Registration, event: RegistrationChanged, now: float) -> None:
         """The new connection is in use: dialogs go there, and the old one has a little time."""
         if before.flow is not None and self._inner.flow is not None:
-            self._endpoint.rebind(before.flow, self._inner.flow, now=now)
+            self._endpoint.rebind_flow(before.flow, self._inner.flow, now=now)
         self._stop_lingering(now)
         self._lingering = before
-        self._timers.set(_Due.LINGER, now + LINGER)
-        self._settle(event, now)
+        self._timers.set(_NodeTimer.LINGER, now + LINGER)
+        self._node_registered(event, now)
         self._report(event)
         self._moving = False
         self._events.append(MoveEnded(True, event.status, event.reason))
 
     def _stop_lingering(self, now: float) -> None:
-        self._timers.cancel(_Due.LINGER)
+        self._timers.cancel(_NodeTimer.LINGER)
         if self._lingering is not None:
-            self._leave(self._lingering, now)
+            self._close_flow_of(self._lingering, now)
             self._lingering = None
 
     def _drop_return(self, now: float, why: RegistrationChanged | None = None) -> None:
         if self._returning is not None:
-            self._leave(self._returning[1], now)
+            self._close_flow_of(self._returning[1], now)
             self._returning = None
         if self._moving:
             self._moving = False

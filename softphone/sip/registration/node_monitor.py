@@ -16,7 +16,7 @@ from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.events import FlowClosed, FlowOpened, RequestFailed, ResponseReceived
 from softphone.sip.message import AbsoluteUri, NameAddr, Request, SipUri
 from softphone.sip.registration.config import RegistrationConfig
-from softphone.sip.registration.register_request import RegisterWriter
+from softphone.sip.registration.register_request import RegisterBuilder
 from softphone.sip.transaction import Exchange
 
 __all__ = ["Node", "NodeMonitor"]
@@ -31,10 +31,10 @@ class Node:
 
     config: RegistrationConfig
     targets: tuple[Target, ...]
-    place: SipUri | None = None
+    lookup_uri: SipUri | None = None
 
 
-class _Due(Enum):
+class _MonitorTimer(Enum):
     KEEP_ALIVE = "keep-alive"
 
 
@@ -60,38 +60,40 @@ class NodeMonitor:
         self._endpoint = endpoint
         self._interval = interval
         self._credentials = credentials
-        self._writer = RegisterWriter(node.config, entropy=entropy)
+        self._builder = RegisterBuilder(node.config, entropy=entropy)
         self._target = node.targets[0]
         self._flow: Flow | None = None
         self._opening = False
         self._exchange: Exchange | None = None
         self._asking: Exchange | None = None
-        self._timers: Timers[_Due] = Timers()
+        self._timers: Timers[_MonitorTimer] = Timers()
 
     @property
     def flow(self) -> Flow | None:
         """The connection that it is watched over."""
         return self._flow
 
-    def start(self, *, now: float) -> None:
+    def start_monitoring(self, *, now: float) -> None:
         """Ask at once, and from then on every interval."""
-        self._ask(now)
+        self._send_keep_alive(now)
 
-    def stop(self, *, now: float, close: bool) -> None:
+    def stop_monitoring(self, *, now: float, close: bool) -> None:
         """Ask no more; with `close` the connection is given up, too."""
-        self._timers.cancel(_Due.KEEP_ALIVE)
+        self._timers.cancel(_MonitorTimer.KEEP_ALIVE)
         self._exchange = self._asking = None
         self._opening = False
         flow, self._flow = self._flow, None
         if close and flow is not None:
-            self._endpoint.close(flow, now=now)
+            self._endpoint.close_flow(flow, now=now)
 
-    def ask_leave(self, *, now: float) -> None:
+    def request_registration_token(self, *, now: float) -> None:
         """Ask for leave to register there; `granted` says so once it is given."""
         if self._asking is not None or self._flow is None:
             return
         config = self.node.config
-        contact = self._endpoint.contact(self._flow, config.user, secure=config.secure_contact)
+        contact = self._endpoint.contact_for_flow(
+            self._flow, config.user, secure=config.secure_contact
+        )
         fields = [
             ("From", str(config.aor)),
             ("To", str(config.aor)),
@@ -101,11 +103,11 @@ class NodeMonitor:
             ("Refer-Sub", "false"),
         ]
         request = Request.build("REFER", config.registrar, fields)
-        self._asking = self._endpoint.request(
+        self._asking = self._endpoint.send_request(
             request, to=self._flow, now=now, credentials=self._credentials
         )
 
-    def handle(self, event: SipEvent, *, now: float) -> bool:
+    def handle_event(self, event: SipEvent, *, now: float) -> bool:
         """Look at an event; True when it was about this monitor alone."""
         if isinstance(event, ResponseReceived):
             return self._answered(event.exchange, event.response.status, event.final, now)
@@ -114,7 +116,7 @@ class NodeMonitor:
         if isinstance(event, FlowOpened) and self._opening and event.target == self._target:
             self._opening = False
             self._flow = event.flow
-            self._ask(now)
+            self._send_keep_alive(now)
         elif isinstance(event, FlowClosed) and event.flow in (self._flow, self._target):
             self._lost(now)
         return False
@@ -131,13 +133,13 @@ class NodeMonitor:
             return False
         if final:
             self._exchange = None
-            self._writer.used(exchange.request)
+            self._builder.note_sequence(exchange.request)
             there = 200 <= status < 300
             if not there:
                 self.answers_since = None
             elif self.answers_since is None:
                 self.answers_since = now
-            self._timers.set(_Due.KEEP_ALIVE, now + self._interval)
+            self._timers.set(_MonitorTimer.KEEP_ALIVE, now + self._interval)
         return True
 
     def _lost(self, now: float) -> None:
@@ -146,32 +148,32 @@ class NodeMonitor:
         self._flow, self._opening, self.granted = None, False, False
         self._exchange = self._asking = None
         self.answers_since = None
-        self._timers.set(_Due.KEEP_ALIVE, now + self._interval)
+        self._timers.set(_MonitorTimer.KEEP_ALIVE, now + self._interval)
 
     def handle_timer(self, *, now: float) -> None:
         """Run what is due."""
         while self._timers.pop_due(now) is not None:
-            self._ask(now)
+            self._send_keep_alive(now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
         return self._timers.next()
 
-    def _ask(self, now: float) -> None:
+    def _send_keep_alive(self, now: float) -> None:
         if self._exchange is not None or self._opening:
             return
         if self._flow is None:
             self._flow = self._endpoint.flow_of(self._target)
         if self._flow is None:
             self._opening = True
-            self._endpoint.open(self._target, now=now)
+            self._endpoint.open_flow(self._target, now=now)
             return
         config = self.node.config
-        contact = self._writer.mark(
-            self._endpoint.contact(self._flow, config.user, secure=config.secure_contact)
+        contact = self._builder.complete_contact(
+            self._endpoint.contact_for_flow(self._flow, config.user, secure=config.secure_contact)
         )
-        self._exchange = self._endpoint.request(
-            self._writer.write_keep_alive(contact),
+        self._exchange = self._endpoint.send_request(
+            self._builder.build_keep_alive(contact),
             to=self._flow,
             now=now,
             credentials=self._credentials,

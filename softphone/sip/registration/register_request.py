@@ -8,13 +8,13 @@ from softphone.sans_io import Entropy
 from softphone.sip.message import Field, NameAddr, Request
 from softphone.sip.registration.config import RegistrationConfig
 
-__all__ = ["RegisterWriter"]
+__all__ = ["RegisterBuilder"]
 
 LONGEST_EXPIRES = 2**31 - 1
 """The longest Min-Expires that is followed."""
 
 
-class RegisterWriter:
+class RegisterBuilder:
     """Writes them: one Call-ID and a rising CSeq, and what the registrar made us change."""
 
     def __init__(self, config: RegistrationConfig, *, entropy: Entropy) -> None:
@@ -31,7 +31,7 @@ class RegisterWriter:
         """The time that is asked for, in seconds."""
         return self._expires
 
-    def ask_for(self, seconds: int) -> bool:
+    def raise_expires(self, seconds: int) -> bool:
         """Ask for a longer time from now on (423); False when it is none, or absurdly long."""
         if not self._expires < seconds <= LONGEST_EXPIRES:
             return False
@@ -48,15 +48,15 @@ class RegisterWriter:
         """The Call-ID of all of them."""
         return self._call_id
 
-    def granted(self) -> None:
+    def mark_granted(self) -> None:
         """The registrar has granted the binding: what follows are refreshes."""
         self._granted = True
 
-    def used(self, request: Request) -> None:
+    def note_sequence(self, request: Request) -> None:
         """Count on from the CSeq of a request that was sent again with credentials."""
         self._cseq = max(self._cseq, request.cseq.number)
 
-    def mark(self, contact: NameAddr) -> NameAddr:
+    def complete_contact(self, contact: NameAddr) -> NameAddr:
         """A Contact with instance, reg-id and the parameters of the configuration."""
         config = self._config
         if config.instance_id:
@@ -65,7 +65,7 @@ class RegisterWriter:
             contact = contact.with_parameter("reg-id", str(config.reg_id))
         return replace(contact, parameters=(*contact.parameters, *config.contact_parameters))
 
-    def write(
+    def build_register(
         self, contact: NameAddr, superseded: NameAddr | None, *, leaving: bool = False
     ) -> Request:
         """The next REGISTER; `superseded` is a contact of ours to be taken away in it."""
@@ -89,12 +89,12 @@ class RegisterWriter:
             fields.append(("MIME-Version", "1.0"))
         return Request.build("REGISTER", self._config.registrar, fields, body)
 
-    def write_keep_alive(self, contact: NameAddr) -> Request:
+    def build_keep_alive(self, contact: NameAddr) -> Request:
         """A REGISTER that asks a standby server whether it is there, and binds nothing (Cisco)."""
         marked = contact.with_parameter("expires", "0").with_parameter("cisco-keep-alive")
-        return self.write(marked, None, leaving=True)
+        return self.build_register(marked, None, leaving=True)
 
-    def write_probe(self) -> Request:
+    def build_options(self) -> Request:
         """An OPTIONS request to the registrar, answered by whatever it likes."""
         return Request.build("OPTIONS", self._config.registrar, self._addresses())
 

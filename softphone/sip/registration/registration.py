@@ -33,14 +33,14 @@ from softphone.sip.message import NameAddr, Response
 from softphone.sip.registration.backoff import Patience
 from softphone.sip.registration.binding import (
     Binding,
-    Outcome,
-    judge,
+    RegisterOutcome,
+    judge_register_status,
     read_binding,
-    read_terms,
+    read_keep_alive_terms,
     why_refused,
 )
 from softphone.sip.registration.config import RegistrationConfig, refresh_after
-from softphone.sip.registration.register_request import RegisterWriter
+from softphone.sip.registration.register_request import RegisterBuilder
 from softphone.sip.transaction import Exchange
 from softphone.sip.transport import Failover, FlowDead, KeepAlive, Probe
 
@@ -56,7 +56,7 @@ MAXIMUM_ADJUSTMENTS = 3
 """How often in a row a REGISTER is changed as the registrar asks (423, 439) and sent again."""
 
 
-class _Timer(Enum):
+class _RegistrationTimer(Enum):
     REFRESH = "refresh"
     RETRY = "retry"
     EXPIRY = "expiry"
@@ -97,9 +97,9 @@ class Registration:
         self._keepalive: KeepAlive | None = None
         self._leaving = False
         self._adjustments = 0
-        self._patience = Patience(config.backoff, entropy=entropy)
-        self._writer = RegisterWriter(config, entropy=entropy)
-        self._timers: Timers[_Timer] = Timers()
+        self._backoff = Patience(config.backoff, entropy=entropy)
+        self._builder = RegisterBuilder(config, entropy=entropy)
+        self._timers: Timers[_RegistrationTimer] = Timers()
         self._events: deque[RegistrationEvent] = deque()
 
     @property
@@ -128,7 +128,7 @@ class Registration:
     @property
     def call_id(self) -> str:
         """The Call-ID of its REGISTER requests."""
-        return self._writer.call_id
+        return self._builder.call_id
 
     @property
     def target(self) -> Target:
@@ -151,8 +151,8 @@ class Registration:
         """Register, from UNREGISTERED or FAILED; in any other state nothing happens."""
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._leaving = False
-            self._patience.start_anew()
-            self._change(RegistrationChanged(RegistrationState.REGISTERING))
+            self._backoff.reset()
+            self._enter_state(RegistrationChanged(RegistrationState.REGISTERING))
             self._attempt(now)
 
     def refresh(self, *, now: float) -> None:
@@ -171,45 +171,47 @@ class Registration:
             self._leaving = True
         elif self._flow is not None and self._state is not RegistrationState.FAILED:
             self._leaving = True
-            self._send(self._flow, now, leaving=True)
+            self._send_register(self._flow, now, leaving=True)
         else:
             failed = self._state is RegistrationState.FAILED
-            self._left(0, "" if failed else "there was no connection to unregister on")
+            self._enter_unregistered(
+                0, "" if failed else "there was no connection to unregister on"
+            )
 
-    def relocate(self, targets: Sequence[Target], *, now: float) -> None:
+    def set_targets(self, targets: Sequence[Target], *, now: float) -> None:
         """Take the result of a new look-up; used from the next flow on.
 
         Raises ValueError when there is no target.
         """
         self._failover = Failover(targets, before=self._failover)
         if self._flow is None and self._opening is None:
-            self._target = self._failover.choose(now=now) or targets[0]
+            self._target = self._failover.choose_target(now=now) or targets[0]
 
     # The machine
 
-    def handle(self, event: SipEvent, *, now: float) -> bool:
+    def handle_event(self, event: SipEvent, *, now: float) -> bool:
         """Look at an event of the endpoint; True when it was about this registration alone."""
         if isinstance(event, ResponseReceived):
-            return self._response(event.exchange, event.response, event.final, now)
+            return self._handle_response(event.exchange, event.response, event.final, now)
         if isinstance(event, RequestFailed):
             return self._request_failed(event.exchange, event.status_hint, event.reason, now)
         if isinstance(event, FlowOpened):
             if self._opening is not None and event.target == self._opening:
-                self._use(event.flow, now)
+                self._register_over(event.flow, now)
         elif isinstance(event, FlowClosed):
             self._flow_closed(event.flow, event.reason or "the server closed it", now)
         elif isinstance(event, PongReceived) and event.flow == self._flow and self._keepalive:
-            self._keepalive.alive(now=now)
+            self._keepalive.note_activity(now=now)
         return False
 
     def handle_timer(self, *, now: float) -> None:
         """Run what is due: refresh, retry, expiry, probe."""
         while (timer := self._timers.pop_due(now)) is not None:
-            if timer is _Timer.EXPIRY:
+            if timer is _RegistrationTimer.EXPIRY:
                 self._binding = None
                 if self._state is RegistrationState.REGISTERED:
                     state, reason = RegistrationState.RECOVERING, "the binding has expired"
-                    self._change(RegistrationChanged(state, 0, reason))
+                    self._enter_state(RegistrationChanged(state, 0, reason))
             else:
                 self._attempt(now)
         while self._keepalive is not None:
@@ -235,52 +237,54 @@ class Registration:
 
     def _attempt(self, now: float) -> None:
         """Send a REGISTER, over a new flow if there is none; one at a time."""
-        self._timers.cancel(_Timer.RETRY)
-        self._timers.cancel(_Timer.REFRESH)
+        self._timers.cancel(_RegistrationTimer.RETRY)
+        self._timers.cancel(_RegistrationTimer.REFRESH)
         if self._exchange is not None or self._opening is not None or self._leaving:
             return
         if self._flow is not None:
-            self._send(self._flow, now)
+            self._send_register(self._flow, now)
             return
-        self._target = self._failover.choose(now=now) or self._target
+        self._target = self._failover.choose_target(now=now) or self._target
         flow = self._endpoint.flow_of(self._target)
         self._opening = self._target
         if flow is None:
-            self._endpoint.open(self._target, now=now)
+            self._endpoint.open_flow(self._target, now=now)
         else:
-            self._use(flow, now)
+            self._register_over(flow, now)
 
-    def _use(self, flow: Flow, now: float) -> None:
+    def _register_over(self, flow: Flow, now: float) -> None:
         self._opening = None
         self._flow = flow
-        self._patience.flow_ended(now=now)
+        self._backoff.flow_ended(now=now)
         self._keepalive = None
         bound = self._binding
         self._contact = self._make_contact(flow)
         # A registrar without outbound cannot know that the new binding takes the old one's place.
         same = bound is not None and bound.contact.uri.equivalent(self._contact.uri)
         self._superseded = None if bound is None or bound.outbound or same else bound.contact
-        self._send(flow, now)
+        self._send_register(flow, now)
 
-    def _send(self, flow: Flow, now: float, *, leaving: bool = False) -> None:
+    def _send_register(self, flow: Flow, now: float, *, leaving: bool = False) -> None:
         if self._contact is None:
             return
-        request = self._writer.write(self._contact, self._superseded, leaving=leaving)
-        self._exchange = self._endpoint.request(
+        request = self._builder.build_register(self._contact, self._superseded, leaving=leaving)
+        self._exchange = self._endpoint.send_request(
             request, to=flow, now=now, credentials=self._credentials
         )
 
     def _make_contact(self, flow: Flow) -> NameAddr:
         config = self._config
-        return self._writer.mark(
-            self._endpoint.contact(flow, config.user, secure=config.secure_contact)
+        return self._builder.complete_contact(
+            self._endpoint.contact_for_flow(flow, config.user, secure=config.secure_contact)
         )
 
     # Answers
 
-    def _response(self, exchange: Exchange, response: Response, final: bool, now: float) -> bool:
+    def _handle_response(
+        self, exchange: Exchange, response: Response, final: bool, now: float
+    ) -> bool:
         if self._keepalive is not None and exchange in (self._exchange, self._probe):
-            self._keepalive.alive(now=now)
+            self._keepalive.note_activity(now=now)
         if exchange is self._probe:
             self._probe = None if final else exchange
             return True
@@ -289,21 +293,21 @@ class Registration:
         if not final:
             return True
         self._exchange = None
-        self._writer.used(exchange.request)
+        self._builder.note_sequence(exchange.request)
         if self._leaving:
-            self._leave(exchange, response, now)
+            self._handle_unregister_response(exchange, response, now)
         else:
-            self._judge(response, now)
+            self._judge_response(response, now)
         return True
 
-    def _judge(self, response: Response, now: float) -> None:
-        outcome = judge(response.status)
+    def _judge_response(self, response: Response, now: float) -> None:
+        outcome = judge_register_status(response.status)
         retry_after = float(response.retry_after.delta) if response.retry_after else 0.0
-        if outcome is Outcome.GRANTED:
+        if outcome is RegisterOutcome.GRANTED:
             self._granted(response, now)
-        elif outcome in (Outcome.TOO_BRIEF, Outcome.WITHOUT_OUTBOUND):
+        elif outcome in (RegisterOutcome.TOO_BRIEF, RegisterOutcome.WITHOUT_OUTBOUND):
             self._adjust(outcome, response, now)
-        elif outcome is Outcome.REFUSED and not retry_after:
+        elif outcome is RegisterOutcome.REFUSED and not retry_after:
             self._refused(response.status, why_refused(response, self._credentials))
         else:
             reason = why_refused(response, self._credentials)
@@ -315,7 +319,7 @@ class Registration:
             # The flow ended with the answer still in the drain: it is registered anew.
             self._failed(503, "the connection was lost", now)
             return
-        binding = read_binding(response, contact=contact, asked=self._writer.expires, now=now)
+        binding = read_binding(response, contact=contact, asked=self._builder.expires, now=now)
         if binding.expires <= 0:
             reason = "the registrar did not keep our contact"
             self._failed(response.status, reason, now, retry_after=0.0)
@@ -323,14 +327,14 @@ class Registration:
         self._binding = binding
         self._adjustments = 0
         self._superseded = None
-        self._failover.succeeded(self._target)
-        self._patience.registered(now=now)
-        self._writer.granted()
+        self._failover.mark_succeeded(self._target)
+        self._backoff.flow_registered(now=now)
+        self._builder.mark_granted()
         wait = refresh_after(
             binding.expires, entropy=self._entropy, early=self._config.refresh_early
         )
-        self._timers.set(_Timer.REFRESH, now + wait)
-        self._timers.set(_Timer.EXPIRY, binding.expires_at)
+        self._timers.set(_RegistrationTimer.REFRESH, now + wait)
+        self._timers.set(_RegistrationTimer.EXPIRY, binding.expires_at)
         if self._keepalive is None:
             self._keepalive = KeepAlive(
                 transport=flow.transport,
@@ -338,45 +342,47 @@ class Registration:
                 now=now,
                 config=self._config.keepalive,
             )
-        self._keepalive.agree(read_terms(response), now=now)
+        self._keepalive.apply_terms(read_keep_alive_terms(response), now=now)
         if self._lost_flow is not None:
-            self._endpoint.rebind(self._lost_flow, flow, now=now)
+            self._endpoint.rebind_flow(self._lost_flow, flow, now=now)
             self._lost_flow = None
         if self._loss_reported:
             self._loss_reported = False
             self._events.append(FlowRestored())
         state = RegistrationState.REGISTERED
-        told = RegistrationChanged(state, response.status, response.reason, binding.expires)
-        self._change(told)
+        change = RegistrationChanged(state, response.status, response.reason, binding.expires)
+        self._enter_state(change)
 
-    def _adjust(self, outcome: Outcome, response: Response, now: float) -> None:
+    def _adjust(self, outcome: RegisterOutcome, response: Response, now: float) -> None:
         """Ask for more time, or without outbound, if that is what the registrar wants."""
         self._adjustments += 1
-        if outcome is Outcome.TOO_BRIEF:
-            possible = self._writer.ask_for(response.min_expires or 0)
+        if outcome is RegisterOutcome.TOO_BRIEF:
+            possible = self._builder.raise_expires(response.min_expires or 0)
         else:
-            possible = self._writer.give_up_outbound()
+            possible = self._builder.give_up_outbound()
         if not possible or self._adjustments > MAXIMUM_ADJUSTMENTS or self._flow is None:
             self._refused(response.status, response.reason)
             return
         self._contact = self._make_contact(self._flow)
-        self._send(self._flow, now)
+        self._send_register(self._flow, now)
 
     def _refused(self, status: int, reason: str) -> None:
         self._stop_timers()
         self._binding = None
         self._keepalive = None
         self._adjustments = 0
-        self._change(RegistrationChanged(RegistrationState.FAILED, status, reason))
+        self._enter_state(RegistrationChanged(RegistrationState.FAILED, status, reason))
 
-    def _leave(self, exchange: Exchange, response: Response, now: float) -> None:
+    def _handle_unregister_response(
+        self, exchange: Exchange, response: Response, now: float
+    ) -> None:
         """The answer before, or to, the REGISTER that takes the binding away."""
         if exchange.request.expires == 0 or self._flow is None or self._contact is None:
-            self._left(response.status, response.reason)
+            self._enter_unregistered(response.status, response.reason)
         else:
-            self._send(self._flow, now, leaving=True)
+            self._send_register(self._flow, now, leaving=True)
 
-    def _left(self, status: int, reason: str, *, unanswered: bool = False) -> None:
+    def _enter_unregistered(self, status: int, reason: str, *, unanswered: bool = False) -> None:
         self._stop_timers()
         self._leaving = False
         self._binding = None
@@ -384,7 +390,7 @@ class Registration:
         self._lost_flow = None
         self._loss_reported = False
         state = RegistrationState.UNREGISTERED
-        self._change(RegistrationChanged(state, status, reason, unanswered=unanswered))
+        self._enter_state(RegistrationChanged(state, status, reason, unanswered=unanswered))
 
     # Failures
 
@@ -397,9 +403,9 @@ class Registration:
         if exchange is not self._exchange:
             return False
         self._exchange = None
-        self._writer.used(exchange.request)
+        self._builder.note_sequence(exchange.request)
         if self._leaving:
-            self._left(status, reason, unanswered=True)
+            self._enter_unregistered(status, reason, unanswered=True)
             return True
         lost = self._abandon_flow(now)
         wait = self._failed(status, reason, now)
@@ -420,7 +426,7 @@ class Registration:
     def _flow_dead(self, reason: str, now: float) -> None:
         """A probe was not answered: close the flow, so that what still waits on it fails too."""
         if self._flow is not None and self._exchange is None:
-            self._endpoint.close(self._flow, now=now)
+            self._endpoint.close_flow(self._flow, now=now)
             self._lose_flow(reason, now)
 
     def _abandon_flow(self, now: float) -> bool:
@@ -428,7 +434,7 @@ class Registration:
         broken = self._flow is not None and self._flow.transport.reliable
         if self._flow is not None and broken:
             self._lost_flow = self._lost_flow or self._flow
-            self._endpoint.close(self._flow, now=now)
+            self._endpoint.close_flow(self._flow, now=now)
         self._forget_flow()
         return broken
 
@@ -446,13 +452,13 @@ class Registration:
         """The flow of a binding is gone: make another, at once the first time."""
         self._lost_flow = self._lost_flow or self._flow
         self._forget_flow()
-        self._timers.cancel(_Timer.REFRESH)
+        self._timers.cancel(_RegistrationTimer.REFRESH)
         if self._state not in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
             return
-        wait = self._patience.after_loss(now=now)
-        self._timers.set(_Timer.RETRY, now + wait)
+        wait = self._backoff.delay_after_loss(now=now)
+        self._timers.set(_RegistrationTimer.RETRY, now + wait)
         self._report_loss(reason, wait)
-        self._change(RegistrationChanged(RegistrationState.RECOVERING, 0, reason))
+        self._enter_state(RegistrationChanged(RegistrationState.RECOVERING, 0, reason))
 
     def _failed(
         self, status: int, reason: str, now: float, *, retry_after: float | None = None
@@ -461,19 +467,19 @@ class Registration:
 
         `retry_after` None: nobody answered.
         """
-        self._patience.flow_ended(now=now)
+        self._backoff.flow_ended(now=now)
         asked, unanswered = retry_after or 0.0, retry_after is None
-        self._failover.failed(self._target, now=now, retry_after=asked)
-        following = self._failover.choose(now=now)
+        self._failover.mark_failed(self._target, now=now, retry_after=asked)
+        following = self._failover.choose_target(now=now)
         if following is not None:
             self._target = following
             self._lost_flow = self._lost_flow or self._flow
             self._forget_flow()
             self._attempt(now)
             return 0.0
-        wait = self._patience.after_failure(retry_after)
-        self._timers.cancel(_Timer.REFRESH)
-        self._timers.set(_Timer.RETRY, now + wait)
+        wait = self._backoff.delay_after_failure(retry_after)
+        self._timers.cancel(_RegistrationTimer.REFRESH)
+        self._timers.set(_RegistrationTimer.RETRY, now + wait)
         state = self._state = RegistrationState.RECOVERING
         self._events.append(RegistrationChanged(state, status, reason, None, asked, unanswered))
         return wait
@@ -484,18 +490,18 @@ class Registration:
         if self._flow is None:
             return
         if probe is Probe.CRLF:
-            self._endpoint.ping(self._flow, now=now)
+            self._endpoint.ping_flow(self._flow, now=now)
         elif self._exchange is None:
             # A REGISTER on its way asks the same question.
-            request = self._writer.write_probe()
-            self._probe = self._endpoint.request(request, to=self._flow, now=now)
+            request = self._builder.build_options()
+            self._probe = self._endpoint.send_request(request, to=self._flow, now=now)
 
     def _stop_timers(self) -> None:
-        for timer in _Timer:
+        for timer in _RegistrationTimer:
             self._timers.cancel(timer)
 
-    def _change(self, told: RegistrationChanged) -> None:
+    def _enter_state(self, change: RegistrationChanged) -> None:
         """Enter a state and report it, unless it was there already."""
-        if told.state is not self._state:
-            self._state = told.state
-            self._events.append(told)
+        if change.state is not self._state:
+            self._state = change.state
+            self._events.append(change)

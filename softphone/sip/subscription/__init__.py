@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.sip.subscription.notifier import ServerSubscription
-from softphone.sip.subscription.subscriber import DialogSharer, Subscription, refer_fields
+from softphone.sip.subscription.notifier import NotifierUsage
+from softphone.sip.subscription.subscriber import DialogUsage, SubscriberUsage, refer_fields
 
-__all__ = ["DialogSharer", "ServerSubscription", "Subscription", "refer_fields"]
+__all__ = ["DialogUsage", "NotifierUsage", "SubscriberUsage", "refer_fields"]

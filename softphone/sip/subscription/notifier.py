@@ -7,11 +7,11 @@ from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog, DialogTable
 from softphone.sip.events import SubscriptionRefreshed, SubscriptionTerminated
 from softphone.sip.message import Body, Field, Request, Response
-from softphone.sip.message import SubscriptionState as StateValue
+from softphone.sip.message import SubscriptionStateValue as StateValue
 from softphone.sip.subscription.subscriber import SubscriptionState
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
-__all__ = ["ServerSubscription"]
+__all__ = ["NotifierUsage"]
 
 REFER_EXPIRES = 180.0
 """How long a REFER is reported on when the application never says the end, in seconds."""
@@ -21,7 +21,7 @@ MAXIMUM_NOTIFIES = 32
 """NOTIFYs under way at once; further states replace one another."""
 
 
-class ServerSubscription:
+class NotifierUsage:
     """We are the notifier.  A REFER that came in has one too.  Equality is identity."""
 
     def __init__(
@@ -56,7 +56,7 @@ class ServerSubscription:
         layer.timers.set((self, "unanswered"), now + layer.config.response_timeout)
 
     @property
-    def over(self) -> bool:
+    def terminated(self) -> bool:
         """Whether it has ended."""
         return self.state is SubscriptionState.TERMINATED
 
@@ -69,7 +69,7 @@ class ServerSubscription:
 
     def accept(self, *, now: float, expires: float | None = None, pending: bool = False) -> None:
         """Answer 200 (REFER: 202); the first NOTIFY must follow (REFER: 100 Trying goes itself)."""
-        transaction = self._answering()
+        transaction = self._require_transaction()
         asked = self.request.expires
         wanted = float(asked) if asked is not None else DEFAULT_EXPIRES
         granted = REFER_EXPIRES if self.refers else min(wanted, expires or wanted)
@@ -77,7 +77,7 @@ class ServerSubscription:
             self.dialog = Dialog.from_request(
                 self.request, to_tag=transaction.to_tag, to=transaction.to
             )
-            self._table.add(self.dialog, self)
+            self._table.add_dialog(self.dialog, self)
         fields = self._contact(transaction)
         if self._silent:
             fields.append(("Refer-Sub", "false"))
@@ -92,11 +92,11 @@ class ServerSubscription:
         self.state = SubscriptionState.PENDING if pending else SubscriptionState.ACTIVE
         self._set_expiry(granted, now=now)
         if self.refers:
-            self.progress(100, "Trying", now=now)
+            self.notify_progress(100, "Trying", now=now)
 
-    def acknowledge(self, *, now: float, status: int = 202) -> None:
+    def accept_without_subscription(self, *, now: float, status: int = 202) -> None:
         """Answer with a 2xx and report on nothing (RFC 4488): no subscription comes about."""
-        transaction = self._answering()
+        transaction = self._require_transaction()
         fields = (*self._contact(transaction), ("Refer-Sub", "false"))
         transaction.respond(status, now=now, headers=fields)
         self._end()
@@ -105,7 +105,7 @@ class ServerSubscription:
         self, status: int, *, now: float, reason: str = "", headers: tuple[Field, ...] = ()
     ) -> None:
         """Answer with a failure; the subscription does not come about."""
-        self._answering().respond(status, now=now, reason=reason, headers=headers)
+        self._require_transaction().respond(status, now=now, reason=reason, headers=headers)
         self._end()
 
     def notify(self, body: Body | None, *, now: float, headers: tuple[Field, ...] = ()) -> None:
@@ -113,7 +113,7 @@ class ServerSubscription:
         if self.state not in (SubscriptionState.PENDING, SubscriptionState.ACTIVE):
             raise LocalProtocolError("the subscription is not alive")
         left = max(0, round((self.expires_at or now) - now))
-        self._send(StateValue(self.state.value, None, left), body, headers, now=now)
+        self._send_notify(StateValue(self.state.value, None, left), body, headers, now=now)
 
     def activate(self, *, now: float) -> None:
         """A pending subscription is authorized: the next NOTIFY says so."""
@@ -121,7 +121,7 @@ class ServerSubscription:
             raise LocalProtocolError("the subscription is not pending")
         self.state = SubscriptionState.ACTIVE
 
-    def progress(self, status: int, reason: str, *, now: float) -> None:
+    def notify_progress(self, status: int, reason: str, *, now: float) -> None:
         """REFER: NOTIFY a sipfrag status line; a final status ends the subscription (3515 2.4.5).
 
         Nothing is sent where the referrer wanted no subscription, or it has ended.
@@ -142,10 +142,10 @@ class ServerSubscription:
         """Send the last NOTIFY with Subscription-State: terminated."""
         if self.state is SubscriptionState.TERMINATED:
             raise LocalProtocolError("the subscription has ended")
-        self._send(StateValue("terminated", reason), body, (), now=now)
+        self._send_notify(StateValue("terminated", reason), body, (), now=now)
         self._end()
 
-    def _answering(self) -> ServerTransaction:
+    def _require_transaction(self) -> ServerTransaction:
         transaction, self._transaction = self._transaction, None
         # When the flow has died meanwhile, the answer is dropped: that is nobody's mistake.
         if transaction is None:
@@ -154,9 +154,9 @@ class ServerSubscription:
         return transaction
 
     def _contact(self, transaction: ServerTransaction) -> list[Field]:
-        return [("Contact", self._layer.contact_of(transaction.flow, self.request.to))]
+        return [("Contact", self._layer.contact_value_of(transaction.flow, self.request.to))]
 
-    def _send(
+    def _send_notify(
         self, state: StateValue, body: Body | None, headers: tuple[Field, ...], *, now: float
     ) -> None:
         dialog = self.dialog
@@ -165,12 +165,12 @@ class ServerSubscription:
         fields = [("Event", self.event), ("Subscription-State", str(state)), *headers]
         self._under_way += 1
         Exchange(
-            dialog.request("NOTIFY", headers=fields, body=body),
+            dialog.build_request("NOTIFY", headers=fields, body=body),
             to=dialog.to,
             layer=self._layer,
             user=self,
             take_sequence=dialog.take_sequence,
-        ).send(now=now)
+        ).send_request(now=now)
 
     # What comes in -------------------------------------------------------------------------------
 
@@ -193,9 +193,9 @@ class ServerSubscription:
     def _lost(self, status: int, reason: str) -> None:
         if self.state is not SubscriptionState.TERMINATED:
             self._end()
-            self._layer.emit(SubscriptionTerminated(self, status, reason))
+            self._layer.emit_event(SubscriptionTerminated(self, status, reason))
 
-    def takes(self, request: Request) -> bool:
+    def matches_request(self, request: Request) -> bool:
         """Whether a SUBSCRIBE is a refresh of this subscription."""
         return (
             request.method == "SUBSCRIBE"
@@ -206,10 +206,14 @@ class ServerSubscription:
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """A SUBSCRIBE within the dialog: a refresh, or the end (RFC 6665 section 4.2.1.2)."""
         request = transaction.request
-        if not self.takes(request):
+        if not self.matches_request(request):
             transaction.respond(481, now=now)
             return
-        if self.dialog is not None and not self._shared and not self.dialog.accepts(request):
+        if (
+            self.dialog is not None
+            and not self._shared
+            and not self.dialog.accept_sequence(request)
+        ):
             transaction.respond(500, now=now, reason="CSeq out of order")
             return
         asked = request.expires
@@ -217,12 +221,12 @@ class ServerSubscription:
         fields = [*self._contact(transaction), ("Expires", str(round(expires)))]
         transaction.respond(200, now=now, headers=fields)
         if expires == 0:
-            self._send(StateValue("terminated", "timeout"), None, (), now=now)
+            self._send_notify(StateValue("terminated", "timeout"), None, (), now=now)
             self._end()
-            self._layer.emit(SubscriptionTerminated(self, 0, "unsubscribed"))
+            self._layer.emit_event(SubscriptionTerminated(self, 0, "unsubscribed"))
             return
         self._set_expiry(expires, now=now)
-        self._layer.emit(SubscriptionRefreshed(self, request))
+        self._layer.emit_event(SubscriptionRefreshed(self, request))
 
     def ack_received(self, request: Request, *, now: float) -> None:
         """There is no ACK here."""
@@ -230,7 +234,7 @@ class ServerSubscription:
     def dialog_ended(self, *, now: float) -> None:
         """The call is over; a REFER is still reported on in its dialog (RFC 5057)."""
         if self.state is not SubscriptionState.TERMINATED and self.dialog is not None:
-            self._table.add(self.dialog, self)
+            self._table.add_dialog(self.dialog, self)
             self._shared = False
 
     # Time ----------------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ class ServerSubscription:
         if name == "unanswered":
             self.reject(480, now=now)
             return
-        self._send(StateValue("terminated", "timeout"), None, (), now=now)
+        self._send_notify(StateValue("terminated", "timeout"), None, (), now=now)
         self._lost(0, "timeout")
 
     def _end(self) -> None:
@@ -254,4 +258,4 @@ class ServerSubscription:
         self._layer.timers.cancel((self, "expire"))
         self._layer.timers.cancel((self, "unanswered"))
         if self.dialog is not None:
-            self._table.remove(self.dialog, self)
+            self._table.remove_dialog(self.dialog, self)

@@ -27,7 +27,7 @@ from softphone.sip.message import (
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 from softphone.sip.transport import Failover
 
-__all__ = ["DialogSharer", "Subscription", "SubscriptionState"]
+__all__ = ["DialogUsage", "SubscriberUsage", "SubscriptionState"]
 
 MAXIMUM_ATTEMPTS = 4
 """How often one SUBSCRIBE is sent with a greater Expires after 423."""
@@ -42,14 +42,14 @@ class SubscriptionState(Enum):
     TERMINATED = "terminated"
 
 
-class DialogSharer(Protocol):
+class DialogUsage(Protocol):
     """A usage that lives in the dialog of another one (RFC 5057)."""
 
     @property
-    def over(self) -> bool:
+    def terminated(self) -> bool:
         """Whether it has ended."""
 
-    def takes(self, request: Request) -> bool:
+    def matches_request(self, request: Request) -> bool:
         """Whether a SUBSCRIBE or NOTIFY is for this usage."""
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
@@ -59,7 +59,7 @@ class DialogSharer(Protocol):
         """The usage that the dialog was made for is over."""
 
 
-class Subscription:
+class SubscriberUsage:
     """A subscription of ours: we are the subscriber.  Equality is identity."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Subscription:
         self._attempts = 0
 
     @property
-    def over(self) -> bool:
+    def terminated(self) -> bool:
         """Whether it has ended."""
         return self.state is SubscriptionState.TERMINATED
 
@@ -96,7 +96,7 @@ class Subscription:
     def subscribe(
         self,
         request: Request,
-        said: SubscribeRequest | ReferRequest,
+        description: SubscribeRequest | ReferRequest,
         *,
         expires: float,
         now: float,
@@ -104,8 +104,8 @@ class Subscription:
         """Send the first SUBSCRIBE, or a REFER, outside any dialog, as it was said."""
         self._request = request
         self._expires = expires
-        self._table.add_half(request.call_id, request.from_.tag or "", self)
-        self._send(request, to=said.to, now=now, failover=said.failover)
+        self._table.add_half_dialog(request.call_id, request.from_.tag or "", self)
+        self._send_request(request, to=description.to, now=now, failover=description.failover)
 
     def refer(
         self,
@@ -121,10 +121,10 @@ class Subscription:
         self.dialog = dialog
         self._shared = True
         fields = [*refer_fields(refer_to, referred_by, subscribe=subscribe), *headers]
-        request = dialog.request("REFER", headers=fields)
+        request = dialog.build_request("REFER", headers=fields)
         self._request = request
         self._refer_id = str(request.cseq.number)
-        self._send(request, to=dialog.to, now=now)
+        self._send_request(request, to=dialog.to, now=now)
 
     def refresh(self, *, now: float) -> None:
         """SUBSCRIBE again at once.  Raises LocalProtocolError without a dialog to do it in."""
@@ -151,9 +151,9 @@ class Subscription:
                 for name, value in request.headers
                 if name in ("Accept", "Contact", "User-Agent")
             ]
-        self._send(dialog.request("SUBSCRIBE", headers=fields), to=dialog.to, now=now)
+        self._send_request(dialog.build_request("SUBSCRIBE", headers=fields), to=dialog.to, now=now)
 
-    def _send(
+    def _send_request(
         self,
         request: Request,
         *,
@@ -170,7 +170,7 @@ class Subscription:
             credentials=self._credentials,
             take_sequence=dialog.take_sequence if dialog is not None else None,
         )
-        self._exchange.send(now=now, failover=failover)
+        self._exchange.send_request(now=now, failover=failover)
 
     # Responses -----------------------------------------------------------------------------------
 
@@ -196,25 +196,27 @@ class Subscription:
             self._refer_accepted(request, response, now=now)
             return
         if self.dialog is None and response.to.tag:
-            self._join(Dialog.from_response(request, response, to=self._to))
+            self._adopt_dialog(Dialog.from_response(request, response, to=self._to))
         expires = float(response.expires if response.expires is not None else self._expires)
         asked = request.expires
         if asked == 0:
             # The last NOTIFY follows; it is waited for, but not for ever.
             return
         self._set_expiry(expires, now=now)
-        self._layer.emit(SubscriptionAccepted(self, response, expires))
+        self._layer.emit_event(SubscriptionAccepted(self, response, expires))
         if self.state is SubscriptionState.NOTIFY_WAIT:
             self._layer.timers.set((self, "notify"), now + self._layer.timing.timeout)
 
     def _refer_accepted(self, request: Request, response: Response, *, now: float) -> None:
         none = (response.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower()
-        self._layer.emit(SubscriptionAccepted(self, response, 0.0 if none == "false" else 60.0))
+        self._layer.emit_event(
+            SubscriptionAccepted(self, response, 0.0 if none == "false" else 60.0)
+        )
         if none == "false":
             self._terminate(response.status, "norefersub")
             return
         if self.dialog is None and response.to.tag:
-            self._join(Dialog.from_response(request, response, to=self._to))
+            self._adopt_dialog(Dialog.from_response(request, response, to=self._to))
         if self.state is SubscriptionState.NOTIFY_WAIT:
             self._layer.timers.set((self, "notify"), now + self._layer.timing.timeout)
 
@@ -224,10 +226,10 @@ class Subscription:
             raise LocalProtocolError("nothing has been sent yet")
         return self._exchange.flow or self._exchange.to
 
-    def _join(self, dialog: Dialog) -> None:
+    def _adopt_dialog(self, dialog: Dialog) -> None:
         self.dialog = dialog
         if not self._shared:
-            self._table.add(dialog, self)
+            self._table.add_dialog(dialog, self)
 
     def _with_longer_expires(self, exchange: Exchange, response: Response, *, now: float) -> bool:
         least = response.min_expires
@@ -240,7 +242,7 @@ class Subscription:
             return True
         cseq = CSeq(exchange.request.cseq.number + 1, "SUBSCRIBE")
         again = exchange.request.with_header("Expires", str(least)).with_header("CSeq", str(cseq))
-        self._send(again, to=exchange.to, now=now)
+        self._send_request(again, to=exchange.to, now=now)
         return True
 
     def exchange_failed(
@@ -256,7 +258,7 @@ class Subscription:
 
     # NOTIFY (DialogOwner, DialogSharer) ----------------------------------------------------------
 
-    def takes(self, request: Request) -> bool:
+    def matches_request(self, request: Request) -> bool:
         """Whether a NOTIFY is for this subscription (RFC 6665 section 8.2.1)."""
         event = request.event
         if (
@@ -273,22 +275,22 @@ class Subscription:
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """A NOTIFY: answered 200 and reported, or 481 when it is not ours."""
         request = transaction.request
-        if not self.takes(request):
+        if not self.matches_request(request):
             transaction.respond(481, now=now)
             return
         if self.dialog is None:
             # It may overtake the 2xx, and creates the dialog itself (RFC 6665 section 4.4.1).
-            self._join_by_notify(transaction)
-        elif not self._shared and not self.dialog.accepts(request):
+            self._adopt_dialog_of_notify(transaction)
+        elif not self._shared and not self.dialog.accept_sequence(request):
             transaction.respond(500, now=now, reason="CSeq out of order")
             return
         if self.dialog is not None:
             self.dialog.refresh_target(request)
         self._layer.timers.cancel((self, "notify"))
         transaction.respond(200, now=now)
-        self._notified(request, now=now)
+        self._apply_notify(request, now=now)
 
-    def _join_by_notify(self, transaction: ServerTransaction) -> None:
+    def _adopt_dialog_of_notify(self, transaction: ServerTransaction) -> None:
         tag = transaction.request.to.tag or ""
         dialog = Dialog.from_request(transaction.request, to_tag=tag, to=self._to)
         if self._request is not None:
@@ -298,28 +300,28 @@ class Subscription:
                 if self._exchange is not None
                 else self._request.cseq.number
             )
-        self._join(dialog)
+        self._adopt_dialog(dialog)
 
-    def _notified(self, request: Request, *, now: float) -> None:
+    def _apply_notify(self, request: Request, *, now: float) -> None:
         content = request.content
         status, reason = 0, ""
         if content is not None and content.media_type == "message/sipfrag":
             status, reason = parse_sipfrag_status(content.data) or (0, "")
-        self._layer.emit(NotifyReceived(self, request, content, status, reason))
-        told = request.subscription_state
-        if told is None:
+        self._layer.emit_event(NotifyReceived(self, request, content, status, reason))
+        state_value = request.subscription_state
+        if state_value is None:
             # RFC 6665 wants it in every NOTIFY; without it the subscription simply goes on.
             self.state = SubscriptionState.ACTIVE
-        elif told.state == "terminated":
-            retry_after = told.retry_after
+        elif state_value.state == "terminated":
+            retry_after = state_value.retry_after
             self._terminate(
-                0, told.reason or "", float(retry_after) if retry_after is not None else None
+                0, state_value.reason or "", float(retry_after) if retry_after is not None else None
             )
         else:
-            pending = told.state == "pending"
+            pending = state_value.state == "pending"
             self.state = SubscriptionState.PENDING if pending else SubscriptionState.ACTIVE
-            if told.expires is not None:
-                self._set_expiry(float(told.expires), now=now)
+            if state_value.expires is not None:
+                self._set_expiry(float(state_value.expires), now=now)
 
     def ack_received(self, request: Request, *, now: float) -> None:
         """There is no ACK here."""
@@ -327,7 +329,7 @@ class Subscription:
     def dialog_ended(self, *, now: float) -> None:
         """A REFER's subscription outlives the call's BYE until it is told the end (RFC 5057)."""
         if self.state is not SubscriptionState.TERMINATED and self.dialog is not None:
-            self._table.add(self.dialog, self)
+            self._table.add_dialog(self.dialog, self)
             self._shared = False
             self._layer.timers.set((self, "expire"), now + self._layer.timing.timeout)
 
@@ -362,15 +364,17 @@ class Subscription:
     ) -> None:
         self.state = SubscriptionState.TERMINATED
         if self._exchange is not None:
-            self._exchange.drop()
+            self._exchange.abandon()
             self._exchange = None
         for name in ("refresh", "notify", "expire"):
             self._layer.timers.cancel((self, name))
         if self._request is not None:
-            self._table.remove_half(self._request.call_id, self._request.from_.tag or "", self)
+            self._table.remove_half_dialog(
+                self._request.call_id, self._request.from_.tag or "", self
+            )
         if self.dialog is not None:
-            self._table.remove(self.dialog, self)
-        self._layer.emit(SubscriptionTerminated(self, status, reason, retry_after, answered))
+            self._table.remove_dialog(self.dialog, self)
+        self._layer.emit_event(SubscriptionTerminated(self, status, reason, retry_after, answered))
 
 
 def refer_fields(

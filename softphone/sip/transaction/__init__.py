@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from softphone.sip.transaction.client import NOBODY, ClientTransaction, for_another_flow
+from softphone.sip.transaction.client import NULL_USER, ClientTransaction, for_another_flow
 from softphone.sip.transaction.exchange import (
-    STRAIGHT,
+    NO_FAILOVER,
+    CredentialWait,
     Detour,
     Exchange,
-    Renewal,
     ServerExchange,
     authorized,
 )
-from softphone.sip.transaction.layer import Acknowledgment, TransactionLayer
+from softphone.sip.transaction.layer import SuccessAck, TransactionLayer
 from softphone.sip.transaction.server import ServerTransaction
 from softphone.sip.transaction.tables import TimerKey
 
 __all__ = [
-    "NOBODY",
-    "STRAIGHT",
-    "Acknowledgment",
+    "NO_FAILOVER",
+    "NULL_USER",
     "ClientTransaction",
+    "CredentialWait",
     "Detour",
     "Exchange",
-    "Renewal",
     "ServerExchange",
     "ServerTransaction",
+    "SuccessAck",
     "TimerKey",
     "TransactionLayer",
     "authorized",

@@ -9,18 +9,18 @@ from softphone.sip.message import Parameters, Request, Response, SipUri, Via
 from softphone.sip.transaction.tables import (
     INVITE_CLIENT,
     NON_INVITE_CLIENT,
-    Action,
-    Carrier,
-    Input,
-    State,
+    TransactionAction,
+    TransactionContext,
+    TransactionInput,
+    TransactionState,
 )
 
 __all__ = [
-    "NOBODY",
+    "NULL_USER",
     "ClientKey",
     "ClientTransaction",
     "ClientUser",
-    "acknowledgment",
+    "ack_for_failure",
     "for_another_flow",
 ]
 
@@ -31,7 +31,7 @@ ClientKey: TypeAlias = tuple[str, str]
 TARGET_REFRESH = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
 """Methods whose requests must carry a Contact (RFC 3261 12.2.1.1, RFC 3311, 6665, 3515)."""
 
-_INPUT_OF_CLASS = {1: Input.RESPONSE_1XX, 2: Input.RESPONSE_2XX}
+_INPUT_OF_CLASS = {1: TransactionInput.RESPONSE_1XX, 2: TransactionInput.RESPONSE_2XX}
 
 
 class ClientUser(Protocol):
@@ -48,7 +48,7 @@ class ClientUser(Protocol):
         """No final response: 408 after timer B or F, 503 when the flow died or did not open."""
 
 
-class _Nobody:
+class _NullUser:
     """Nothing depends on what it hears."""
 
     def response_received(
@@ -62,11 +62,11 @@ class _Nobody:
         """It is no matter."""
 
 
-NOBODY = _Nobody()
+NULL_USER = _NullUser()
 """The user of a transaction that nothing depends on, or that has ended: it keeps nobody."""
 
 
-def acknowledgment(request: Request, response: Response) -> Request:
+def ack_for_failure(request: Request, response: Response) -> Request:
     """The ACK for a failure response, of the same transaction (RFC 3261 section 17.1.1.3)."""
     headers = request.headers
     fields = [
@@ -104,14 +104,14 @@ class ClientTransaction:
 
     __slots__ = (
         "branch",
-        "carrier",
+        "context",
         "data",
         "fallback",
         "flow",
-        "given",
         "interval",
         "invite",
         "key",
+        "original_request",
         "request",
         "state",
         "table",
@@ -126,10 +126,10 @@ class ClientTransaction:
         branch: str,
         to: Flow | Target,
         user: ClientUser,
-        carrier: Carrier,
+        context: TransactionContext,
     ) -> None:
         self.request = request
-        self.given = request
+        self.original_request = request
         """As the user gave it: without Via, and without the Contact that a flow brings."""
         self.fallback: Flow | None = None
         """The UDP flow to go back to when the connection that it is too long for UDP for cannot
@@ -138,20 +138,20 @@ class ClientTransaction:
         self.key: ClientKey = (branch, request.method)
         self.to = to
         self.user = user
-        self.carrier = carrier
+        self.context = context
         self.flow: Flow | None = None
         self.data = b""
         self.invite = request.method == "INVITE"
         self.table = INVITE_CLIENT if self.invite else NON_INVITE_CLIENT
-        self.state = State.CALLING if self.invite else State.TRYING
-        self.interval = carrier.timing.t1
+        self.state = TransactionState.CALLING if self.invite else TransactionState.TRYING
+        self.interval = context.timing.t1
 
-    def wait(self, *, now: float) -> None:
+    def arm_timeout(self, *, now: float) -> None:
         """Arm the time-out: from here on the transaction ends by itself."""
-        timeout = Input.TIMER_B if self.invite else Input.TIMER_F
-        self.carrier.timers.set((self, timeout), now + self.carrier.timing.timeout)
+        timeout = TransactionInput.TIMER_B if self.invite else TransactionInput.TIMER_F
+        self.context.timers.set((self, timeout), now + self.context.timing.timeout)
 
-    def start(self, flow: Flow, *, now: float) -> None:
+    def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Put Via on the request for this flow and send it (RFC 3261 section 18.1.1, RFC 3581)."""
         self.flow = flow
         host, port = flow.local
@@ -160,122 +160,139 @@ class ClientTransaction:
             # We would answer for this hop with CRLF pings if its other end wants them (RFC 6223).
             parameters = (*parameters, ("keep", None))
         via = Via(flow.transport.value.upper(), host, port, parameters)
-        headers = self.given.headers.with_prepended("Via", str(via))
+        headers = self.original_request.headers.with_prepended("Via", str(via))
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
-            headers = headers.with_added("Contact", self.carrier.contact(flow, self.request))
-        self.request = self.given.with_headers(headers)
+            headers = headers.with_added("Contact", self.context.contact_value(flow, self.request))
+        self.request = self.original_request.with_headers(headers)
         self.data = self.request.encode()
-        self.carrier.send(self.data, flow)
+        self.context.send_bytes(self.data, flow)
         if flow.transport is Transport.UDP:
-            retransmit = Input.TIMER_A if self.invite else Input.TIMER_E
-            self.carrier.timers.set((self, retransmit), now + self.interval)
+            retransmit = TransactionInput.TIMER_A if self.invite else TransactionInput.TIMER_E
+            self.context.timers.set((self, retransmit), now + self.interval)
 
-    def receive(self, response: Response, *, now: float) -> None:
+    def receive_response(self, response: Response, *, now: float) -> None:
         """A response that matches."""
-        given = _INPUT_OF_CLASS.get(response.status // 100, Input.RESPONSE_FAILURE)
-        self._feed(given, now=now, response=response)
+        given = _INPUT_OF_CLASS.get(response.status // 100, TransactionInput.RESPONSE_FAILURE)
+        self._apply_input(given, now=now, response=response)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """A timer of this transaction has fired."""
-        if isinstance(name, Input):
-            self._feed(name, now=now)
+        if isinstance(name, TransactionInput):
+            self._apply_input(name, now=now)
 
-    def fail(self, reason: str, *, now: float) -> None:
+    def flow_failed(self, reason: str, *, now: float) -> None:
         """The flow has died, or could not be opened."""
-        self._feed(Input.TRANSPORT_ERROR, now=now, reason=reason)
+        self._apply_input(TransactionInput.TRANSPORT_ERROR, now=now, reason=reason)
 
-    def fall_back(self, *, now: float) -> bool:
+    def fall_back_to_udp(self, *, now: float) -> bool:
         """Go out over UDP after all; False where that is no way, or an answer has come already."""
         flow, self.fallback = self.fallback, None
-        if flow is None or self.state not in (State.CALLING, State.TRYING):
+        if flow is None or self.state not in (TransactionState.CALLING, TransactionState.TRYING):
             return False
-        self.start(flow, now=now)
+        self.send_on_flow(flow, now=now)
         return True
 
     def abandon(self) -> None:
         """Give up listening (RFC 3261 section 9.1: a canceled INVITE that nobody answers)."""
-        self._stop()
-        self.state = State.TERMINATED
-        self.carrier.forget(self)
-        self.user = NOBODY
+        self._stop_timers()
+        self.state = TransactionState.TERMINATED
+        self.context.transaction_terminated(self)
+        self.user = NULL_USER
 
-    def _feed(
-        self, given: Input, *, now: float, response: Response | None = None, reason: str = ""
+    def _apply_input(
+        self,
+        given: TransactionInput,
+        *,
+        now: float,
+        response: Response | None = None,
+        reason: str = "",
     ) -> None:
         before = self.state
         actions, self.state = self.table[before, given]
         for action in actions:
-            if action is Action.DELIVER:
+            if action is TransactionAction.DELIVER:
                 continue
-            self._run(action, now=now, response=response)
+            self._run_action(action, now=now, response=response)
         if self.state is not before:
-            self._entered()
-        self._tell(actions, now=now, response=response, reason=reason)
-        if self.state is State.TERMINATED:
-            self.user = NOBODY
+            self._state_entered()
+        self._notify_user(actions, now=now, response=response, reason=reason)
+        if self.state is TransactionState.TERMINATED:
+            self.user = NULL_USER
 
-    def _run(self, action: Action, *, now: float, response: Response | None) -> None:
-        if action is Action.SEND and self.flow is not None:
-            self.carrier.send(self.data, self.flow)
-        elif action is Action.STOP:
-            self._stop()
-        elif action is Action.ACK and response is not None and self.flow is not None:
-            self.carrier.send(acknowledgment(self.request, response).encode(), self.flow)
+    def _run_action(
+        self, action: TransactionAction, *, now: float, response: Response | None
+    ) -> None:
+        if action is TransactionAction.SEND and self.flow is not None:
+            self.context.send_bytes(self.data, self.flow)
+        elif action is TransactionAction.STOP:
+            self._stop_timers()
+        elif action is TransactionAction.ACK and response is not None and self.flow is not None:
+            self.context.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
         elif action in _TIMER_OF:
-            self._start(action, now=now)
+            self._start_timer(action, now=now)
 
-    def _start(self, action: Action, *, now: float) -> None:
-        timing = self.carrier.timing
+    def _start_timer(self, action: TransactionAction, *, now: float) -> None:
+        timing = self.context.timing
         name = _TIMER_OF[action]
         reliable = self.flow is not None and self.flow.transport.reliable
-        if action is Action.START_A:
+        if action is TransactionAction.START_A:
             self.interval *= 2
             delay = self.interval
-        elif action is Action.START_E:
-            proceeding = self.state is State.PROCEEDING
+        elif action is TransactionAction.START_E:
+            proceeding = self.state is TransactionState.PROCEEDING
             self.interval = timing.t2 if proceeding else min(2 * self.interval, timing.t2)
             delay = self.interval
-        elif action is Action.START_M:
+        elif action is TransactionAction.START_M:
             delay = timing.timeout
         elif reliable:
             # Timers D and K are zero on reliable transports.
-            self.state = State.TERMINATED
+            self.state = TransactionState.TERMINATED
             return
         else:
             # Timer D is at least 32 seconds whatever T1 is (17.1.1.2).
-            delay = max(32.0, timing.timeout) if action is Action.START_D else timing.t4
-        self.carrier.timers.set((self, name), now + delay)
+            delay = max(32.0, timing.timeout) if action is TransactionAction.START_D else timing.t4
+        self.context.timers.set((self, name), now + delay)
 
-    def _stop(self) -> None:
+    def _stop_timers(self) -> None:
         for name in _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS:
-            self.carrier.timers.cancel((self, name))
+            self.context.timers.cancel((self, name))
 
-    def _entered(self) -> None:
-        if self.state is State.TERMINATED:
-            self.carrier.forget(self)
-        elif self.state is State.ACCEPTED:
+    def _state_entered(self) -> None:
+        if self.state is TransactionState.TERMINATED:
+            self.context.transaction_terminated(self)
+        elif self.state is TransactionState.ACCEPTED:
             # RFC 6026: only the key, the user and a deadline are needed from here on.
             self.data = b""
-            self.carrier.settle(self)
+            self.context.transaction_accepted(self)
 
-    def _tell(
-        self, actions: tuple[Action, ...], *, now: float, response: Response | None, reason: str
+    def _notify_user(
+        self,
+        actions: tuple[TransactionAction, ...],
+        *,
+        now: float,
+        response: Response | None,
+        reason: str,
     ) -> None:
         """What the user hears comes last, so that it finds the machine in its new state."""
-        if Action.DELIVER in actions and response is not None:
+        if TransactionAction.DELIVER in actions and response is not None:
             self.user.response_received(self, response, now=now)
-        elif Action.TIMEOUT in actions:
+        elif TransactionAction.TIMEOUT in actions:
             self.user.request_failed(self, 408, "Request Timeout", now=now)
-        elif Action.FAIL in actions:
+        elif TransactionAction.FAIL in actions:
             self.user.request_failed(self, 503, reason, now=now)
 
 
 _TIMER_OF = {
-    Action.START_A: Input.TIMER_A,
-    Action.START_D: Input.TIMER_D,
-    Action.START_E: Input.TIMER_E,
-    Action.START_K: Input.TIMER_K,
-    Action.START_M: Input.TIMER_M,
+    TransactionAction.START_A: TransactionInput.TIMER_A,
+    TransactionAction.START_D: TransactionInput.TIMER_D,
+    TransactionAction.START_E: TransactionInput.TIMER_E,
+    TransactionAction.START_K: TransactionInput.TIMER_K,
+    TransactionAction.START_M: TransactionInput.TIMER_M,
 }
-_INVITE_TIMERS = (Input.TIMER_A, Input.TIMER_B, Input.TIMER_D, Input.TIMER_M)
-_NON_INVITE_TIMERS = (Input.TIMER_E, Input.TIMER_F, Input.TIMER_K)
+_INVITE_TIMERS = (
+    TransactionInput.TIMER_A,
+    TransactionInput.TIMER_B,
+    TransactionInput.TIMER_D,
+    TransactionInput.TIMER_M,
+)
+_NON_INVITE_TIMERS = (TransactionInput.TIMER_E, TransactionInput.TIMER_F, TransactionInput.TIMER_K)

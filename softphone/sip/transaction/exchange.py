@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
-from softphone.sip.auth import AuthenticationRefused, Authenticator, WaitingRoom
+from softphone.sip.auth import AuthenticationRefused, Authenticator, CredentialWaitList
 from softphone.sip.message import Body, CSeq, Request, Response
 from softphone.sip.transaction.client import ClientTransaction, for_another_flow
 from softphone.sip.transaction.layer import TransactionLayer
@@ -24,17 +24,17 @@ from softphone.sip.transaction.server import ServerTransaction
 from softphone.sip.transport import Failover
 
 __all__ = [
-    "STRAIGHT",
-    "Detour",
+    "NO_FAILOVER",
+    "CredentialWait",
     "Exchange",
     "ExchangeUser",
-    "Renewal",
+    "RequestFailover",
     "ServerExchange",
     "authorized",
 ]
 
 
-class Detour:
+class RequestFailover:
     """The places of one request; the failover, which is its server's, is shared with others."""
 
     __slots__ = ("_failover", "_tried")
@@ -43,8 +43,8 @@ class Detour:
         self._failover = failover
         self._tried: tuple[Target, ...] = ()
 
-    def after(
-        self, place: Target | None, *, now: float, response: Response | None = None
+    def next_target(
+        self, target: Target | None, *, now: float, response: Response | None = None
     ) -> Target | None:
         """The next place when `place` did not serve the request; None: there is none left.
 
@@ -52,38 +52,40 @@ class Detour:
         """
         if self._failover is None or (response is not None and response.status != 503):
             return None
-        if place is not None:
+        if target is not None:
             wait = None if response is None else response.retry_after
-            self._failover.failed(place, now=now, retry_after=0.0 if wait is None else wait.delta)
-            self._tried = (*self._tried, place)
-        following = self._failover.choose(now=now)
+            self._failover.mark_failed(
+                target, now=now, retry_after=0.0 if wait is None else wait.delta
+            )
+            self._tried = (*self._tried, target)
+        following = self._failover.choose_target(now=now)
         return None if following in self._tried else following
 
-    def served(self, place: Target | None) -> None:
+    def mark_served(self, target: Target | None) -> None:
         """`place` has taken the request: it is the one to stay with."""
-        if self._failover is not None and place is not None:
-            self._failover.succeeded(place)
+        if self._failover is not None and target is not None:
+            self._failover.mark_succeeded(target)
 
 
-STRAIGHT = Detour(None)
+NO_FAILOVER = RequestFailover(None)
 """That of a request which has nowhere else to go, or has arrived: it remembers nothing."""
 
 
-PATIENCE = 45.0
+CREDENTIAL_TIMEOUT = 45.0
 """Seconds that new credentials may take; whoever keeps them gives up sooner, and says so."""
 
-Then: TypeAlias = Callable[[Response, float], None]
+Continuation: TypeAlias = Callable[[Response, float], None]
 
 
-class _Waits(NamedTuple):
+class _WaitingChallenge(NamedTuple):
     """The challenge, and what may follow."""
 
     response: Response
-    again: Then
-    final: Then
+    again: Continuation
+    final: Continuation
 
 
-class Renewal:
+class CredentialWait:
     """The wait of one request, which happens once; equality is identity.
 
     It knows its request only while that waits: the two are no ring that stays when both are over.
@@ -93,8 +95,8 @@ class Renewal:
 
     def __init__(self, layer: TransactionLayer) -> None:
         self._layer = layer
-        self._room: WaitingRoom | None = None
-        self._waits: _Waits | None = None
+        self._wait_list: CredentialWaitList | None = None
+        self._waits: _WaitingChallenge | None = None
         self._used = False
 
     @property
@@ -102,13 +104,13 @@ class Renewal:
         """Whether the request waits now."""
         return self._waits is not None
 
-    def begin(
+    def begin_wait(
         self,
         refusal: AuthenticationRefused,
         response: Response,
         *,
-        again: Then,
-        final: Then,
+        again: Continuation,
+        final: Continuation,
         now: float,
     ) -> bool:
         """Wait, if new credentials are on the way; False the second time.
@@ -116,39 +118,39 @@ class Renewal:
         `again` is called when there are new credentials, `final` when the refusal stands, both
         with the challenge and the time.
         """
-        if self._used or refusal.renewal is None:
+        if self._used or refusal.wait_list is None:
             return False
         self._used = True
-        self._room, self._waits = refusal.renewal, _Waits(response, again, final)
-        self._room.enter(self)
-        self._layer.waiting.add(self)
-        self._layer.timers.set((self, "patience"), now + PATIENCE)
+        self._wait_list, self._waits = refusal.wait_list, _WaitingChallenge(response, again, final)
+        self._wait_list.add_waiter(self)
+        self._layer.waiting_for_credentials.add(self)
+        self._layer.timers.set((self, "patience"), now + CREDENTIAL_TIMEOUT)
         return True
 
-    def renewed(self, *, now: float) -> None:
+    def credentials_renewed(self, *, now: float) -> None:
         """There are new credentials."""
-        waits = self._take_out()
+        waits = self._end_wait()
         if waits is not None:
             waits.again(waits.response, now)
 
-    def lost(self, *, now: float) -> None:
+    def credentials_lost(self, *, now: float) -> None:
         """There will be none."""
-        waits = self._take_out()
+        waits = self._end_wait()
         if waits is not None:
             waits.final(waits.response, now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """It has taken too long."""
-        self.lost(now=now)
+        self.credentials_lost(now=now)
 
-    def stop(self) -> None:
+    def stop_waiting(self) -> None:
         """The request is not wanted any more."""
-        self._take_out()
+        self._end_wait()
 
-    def _take_out(self) -> _Waits | None:
-        if self._room is not None:
-            self._room.leave(self)
-        self._layer.waiting.discard(self)
+    def _end_wait(self) -> _WaitingChallenge | None:
+        if self._wait_list is not None:
+            self._wait_list.remove_waiter(self)
+        self._layer.waiting_for_credentials.discard(self)
         self._layer.timers.cancel((self, "patience"))
         waits, self._waits = self._waits, None
         return waits
@@ -177,7 +179,7 @@ def authorized(
     if credentials is None:
         return None
     if response.status not in (401, 407):
-        credentials.confirm(request, response)
+        credentials.note_accepted(request, response)
         return None
     answer = credentials.authorize(request, response)
     if not isinstance(answer, Request):
@@ -190,10 +192,10 @@ class Exchange:
     """A request of ours that is not an INVITE; equality is identity."""
 
     __slots__ = (
+        "_credential_wait",
         "_credentials",
-        "_detour",
+        "_failover",
         "_layer",
-        "_renewal",
         "_take_sequence",
         "_transaction",
         "_user",
@@ -222,8 +224,8 @@ class Exchange:
         self._credentials = credentials
         self._take_sequence = take_sequence
         self._transaction: ClientTransaction | None = None
-        self._detour = STRAIGHT
-        self._renewal = Renewal(layer)
+        self._failover = NO_FAILOVER
+        self._credential_wait = CredentialWait(layer)
 
     @property
     def flow(self) -> Flow | None:
@@ -231,22 +233,22 @@ class Exchange:
         return self._transaction.flow if self._transaction is not None else None
 
     @property
-    def _place(self) -> Target | None:
+    def _current_target(self) -> Target | None:
         return self._layer.flows.target_of(self.flow or self.to)
 
-    def send(self, *, now: float, failover: Failover | None = None) -> None:
+    def send_request(self, *, now: float, failover: Failover | None = None) -> None:
         """Send it, with credentials where they are known already.
 
         A place that does not serve it is followed by the next of `failover`.
         """
-        self._detour = Detour(failover)
+        self._failover = RequestFailover(failover)
         if self._credentials is not None:
-            self.request = self._credentials.prepare(self.request)
-        self._transaction = self._layer.request(self.request, to=self.to, user=self, now=now)
+            self.request = self._credentials.preauthorize(self.request)
+        self._transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """Do not send it again should new credentials come: its answer is not wanted any more."""
-        self._renewal.stop()
+        self._credential_wait.stop_waiting()
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
@@ -256,10 +258,12 @@ class Exchange:
             return
         if not response.final:
             self._user.exchange_answered(self, response, now=now)
-        elif not self._authorize(response, now=now) and not self._go_elsewhere(response, now=now):
-            self._answered(response, now)
+        elif not self._authorize(response, now=now) and not self._try_next_target(
+            response, now=now
+        ):
+            self._deliver_response(response, now)
 
-    def _answered(self, response: Response, now: float) -> None:
+    def _deliver_response(self, response: Response, now: float) -> None:
         self.response = response
         self._user.exchange_answered(self, response, now=now)
 
@@ -272,35 +276,35 @@ class Exchange:
             take_sequence=self._take_sequence or self._next_sequence,
         )
         if isinstance(again, AuthenticationRefused):
-            return self._renewal.begin(
-                again, response, again=self._send_again, final=self._answered, now=now
+            return self._credential_wait.begin_wait(
+                again, response, again=self._send_again, final=self._deliver_response, now=now
             )
         if again is None:
             return False
         self.request = again
-        self._transaction = self._layer.request(again, to=self.to, user=self, now=now)
+        self._transaction = self._layer.send_request(again, to=self.to, user=self, now=now)
         return True
 
     def _send_again(self, response: Response, now: float) -> None:
         """There are new credentials."""
         if not self._authorize(response, now=now):
-            self._answered(response, now)
+            self._deliver_response(response, now)
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
         """Try the next place, or hand the failure on."""
-        if transaction is self._transaction and not self._go_elsewhere(None, now=now):
+        if transaction is self._transaction and not self._try_next_target(None, now=now):
             self._user.exchange_failed(self, status_hint, reason, now=now)
 
-    def _go_elsewhere(self, response: Response | None, *, now: float) -> bool:
+    def _try_next_target(self, response: Response | None, *, now: float) -> bool:
         """Send the same request to another place, as RFC 3263 section 4.3 has it."""
-        following = self._detour.after(self._place, now=now, response=response)
+        following = self._failover.next_target(self._current_target, now=now, response=response)
         if following is None:
             return False
         self.to = following
         self.request = for_another_flow(self.request)
-        self._transaction = self._layer.request(self.request, to=following, user=self, now=now)
+        self._transaction = self._layer.send_request(self.request, to=following, user=self, now=now)
         return True
 
     def _next_sequence(self) -> int:

@@ -13,13 +13,13 @@ from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.message import NameAddr, Request, Response, SipUri, Via
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
-from softphone.sip.transaction.tables import Input, State, TimerKey
-from softphone.sip.transport import FlowTable, FlowUser, contact_for, may_speak
+from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
+from softphone.sip.transport import FlowTable, FlowUser, contact_for, flow_is_allowed
 
-__all__ = ["Acknowledgment", "TransactionLayer"]
+__all__ = ["SuccessAck", "TransactionLayer"]
 
 
-class Acknowledgment:
+class SuccessAck:
     """The ACK for a 2xx: no transaction, sent again for each copy of the 2xx (13.2.2.4)."""
 
     __slots__ = ("branch", "data", "layer", "request", "to")
@@ -31,16 +31,16 @@ class Acknowledgment:
         self.branch = layer.new_branch()
         self.data = b""
 
-    def send(self, *, now: float) -> None:
+    def send_ack(self, *, now: float) -> None:
         """Send it, or send it again, wherever the dialog's flow is now."""
         to = self.layer.flows.forward(self.to)
         flow = self.layer.flows.resolve(to)
         if flow is not None:
-            self.start(flow, now=now)
+            self.send_on_flow(flow, now=now)
         elif isinstance(to, Target):
-            self.layer.flows.wait(to, self)
+            self.layer.flows.wait_for_flow(to, self)
 
-    def start(self, flow: Flow, *, now: float) -> None:
+    def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Go out on this flow."""
         if not self.data:
             host, port = flow.local
@@ -49,9 +49,9 @@ class Acknowledgment:
             )
             headers = self.request.headers.with_prepended("Via", str(via))
             self.data = self.request.with_headers(headers).encode()
-        self.layer.send(self.data, flow)
+        self.layer.send_bytes(self.data, flow)
 
-    def fail(self, reason: str, *, now: float) -> None:
+    def flow_failed(self, reason: str, *, now: float) -> None:
         """No flow: the peer's copies of the 2xx will ask again."""
 
 
@@ -67,7 +67,7 @@ class TransactionLayer:
         self.events: deque[object] = deque()
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
-        self.waiting: set[object] = set()
+        self.waiting_for_credentials: set[object] = set()
         """Requests that wait for new credentials, to be sent again."""
         self.server_bytes = 0
         """What the requests of the server transactions amount to."""
@@ -98,15 +98,15 @@ class TransactionLayer:
 
     # Out -----------------------------------------------------------------------------------------
 
-    def send(self, data: bytes, to: Flow | Target) -> None:
+    def send_bytes(self, data: bytes, to: Flow | Target) -> None:
         """Queue bytes for sending."""
         self.flows.outgoing.append(Transmit(data, to))
 
-    def emit(self, event: object) -> None:
+    def emit_event(self, event: object) -> None:
         """Queue an event; the union of all of them is `softphone.sip.endpoint.SipEvent`."""
         self.events.append(event)
 
-    def request(
+    def send_request(
         self,
         request: Request,
         *,
@@ -120,9 +120,9 @@ class TransactionLayer:
         The request has no Via yet.  CANCEL brings the branch of its INVITE.
         """
         branch = branch or self.new_branch()
-        transaction = ClientTransaction(request, branch=branch, to=to, user=user, carrier=self)
+        transaction = ClientTransaction(request, branch=branch, to=to, user=user, context=self)
         self._clients[transaction.key] = transaction
-        transaction.wait(now=now)
+        transaction.arm_timeout(now=now)
         to = self.flows.forward(to)
         flow = self.flows.resolve(to)
         if flow is not None and self._too_long(request, flow):
@@ -130,9 +130,9 @@ class TransactionLayer:
             to = Target(Transport.TCP, flow.remote[0], flow.remote[1])
             flow = self.flows.resolve(to)
         if flow is not None:
-            self._start(transaction, flow, now=now)
-        elif not isinstance(to, Target) or not self.flows.wait(to, transaction):
-            self.timers.set((transaction, Input.TRANSPORT_ERROR), now)
+            self._start_on_flow(transaction, flow, now=now)
+        elif not isinstance(to, Target) or not self.flows.wait_for_flow(to, transaction):
+            self.timers.set((transaction, TransactionInput.TRANSPORT_ERROR), now)
         return transaction
 
     def _too_long(self, request: Request, flow: Flow) -> bool:
@@ -143,34 +143,34 @@ class TransactionLayer:
         # Via is still to come: a hundred bytes and more.
         return len(request.encode()) + 120 > limit
 
-    def _start(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
-        self.flows.use(flow, transaction)
-        transaction.start(flow, now=now)
+    def _start_on_flow(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
+        self.flows.add_user(flow, transaction)
+        transaction.send_on_flow(flow, now=now)
 
     # Flows ---------------------------------------------------------------------------------------
 
-    def connected(self, flow: Flow, target: Target | None, *, now: float) -> None:
+    def flow_opened(self, flow: Flow, target: Target | None, *, now: float) -> None:
         """Send what has waited for this flow."""
-        for waiter in self.flows.connected(flow, target):
+        for waiter in self.flows.flow_opened(flow, target):
             if isinstance(waiter, ClientTransaction):
-                if waiter.state is State.TERMINATED:
+                if waiter.state is TransactionState.TERMINATED:
                     continue
-                self.flows.use(flow, waiter)
-            waiter.start(flow, now=now)
+                self.flows.add_user(flow, waiter)
+            waiter.send_on_flow(flow, now=now)
 
-    def disconnected(self, flow: Flow | Target, reason: str, *, now: float) -> None:
+    def flow_closed(self, flow: Flow | Target, reason: str, *, now: float) -> None:
         """Fail what depends on this flow."""
-        for waiter in self.flows.disconnected(flow):
+        for waiter in self.flows.flow_closed(flow):
             if not self._fall_back(waiter, now=now):
-                waiter.fail(reason, now=now)
+                waiter.flow_failed(reason, now=now)
 
     def _fall_back(self, waiter: FlowUser, *, now: float) -> bool:
         """RFC 3261 section 18.1.1: what was too long for UDP goes there where TCP is refused."""
         if not isinstance(waiter, ClientTransaction) or waiter.fallback not in self.flows:
             return False
-        if not waiter.fall_back(now=now):
+        if not waiter.fall_back_to_udp(now=now):
             return False
-        self.flows.use(waiter.flow, waiter)
+        self.flows.add_user(waiter.flow, waiter)
         return True
 
     # Responses -----------------------------------------------------------------------------------
@@ -183,15 +183,19 @@ class TransactionLayer:
             return False
         if not _comes_back(transaction, transaction.flow, flow):
             return False
-        self.flows.learn(flow, response)
-        transaction.receive(response, now=now)
+        self.flows.learn_public_address(flow, response)
+        transaction.receive_response(response, now=now)
         return True
 
     @property
     def waits_for_responses(self) -> bool:
         """Whether a client transaction has no final response yet, or waits to be sent again."""
-        open_states = (State.CALLING, State.TRYING, State.PROCEEDING)
-        return bool(self.waiting) or any(
+        open_states = (
+            TransactionState.CALLING,
+            TransactionState.TRYING,
+            TransactionState.PROCEEDING,
+        )
+        return bool(self.waiting_for_credentials) or any(
             client.state in open_states for client in self._clients.values()
         )
 
@@ -202,7 +206,7 @@ class TransactionLayer:
         """How many server transactions there are."""
         return len(self._servers)
 
-    def find_server(
+    def find_server_transaction(
         self, request: Request, *, method: str | None = None
     ) -> ServerTransaction | None:
         """The server transaction that a request belongs to, CANCEL's INVITE with `method`."""
@@ -212,27 +216,27 @@ class TransactionLayer:
         """Whether a request without To tag came here before, by another path (8.2.2.2)."""
         return request.to.tag is None and _merge_key(request) in self._merged
 
-    def serve(self, request: Request, *, flow: Flow) -> ServerTransaction:
+    def start_server_transaction(self, request: Request, *, flow: Flow) -> ServerTransaction:
         """Start a server transaction."""
         key = server_key(request)
         transaction = ServerTransaction(
-            request, key=key, flow=flow, to_tag=self.new_tag(), carrier=self
+            request, key=key, flow=flow, to_tag=self.new_tag(), context=self
         )
         self._servers[key] = transaction
         self.server_bytes += transaction.size
         if request.to.tag is None and request.method != "CANCEL":
             self._merged.setdefault(_merge_key(request), key)
-        self.flows.use(flow, transaction)
+        self.flows.add_user(flow, transaction)
         return transaction
 
     # Carrier -------------------------------------------------------------------------------------
 
-    def forget(self, transaction: object) -> None:
+    def transaction_terminated(self, transaction: object) -> None:
         """Drop a terminated transaction."""
         if isinstance(transaction, ClientTransaction):
             if self._clients.get(transaction.key) is transaction:
                 del self._clients[transaction.key]
-            self.flows.release(transaction.flow, transaction)
+            self.flows.remove_user(transaction.flow, transaction)
         elif isinstance(transaction, ServerTransaction):
             if self._servers.get(transaction.key) is transaction:
                 del self._servers[transaction.key]
@@ -240,23 +244,23 @@ class TransactionLayer:
             merged = _merge_key(transaction.request)
             if self._merged.get(merged) == transaction.key:
                 del self._merged[merged]
-            self.flows.release(transaction.flow, transaction)
+            self.flows.remove_user(transaction.flow, transaction)
 
-    def contact(self, flow: Flow, request: Request) -> str:
+    def contact_value(self, flow: Flow, request: Request) -> str:
         """The Contact value of a request that leaves on `flow` and brings none."""
         secure = isinstance(request.uri, SipUri) and request.uri.secure
-        return self.contact_of(flow, request.from_, secure=secure)
+        return self.contact_value_of(flow, request.from_, secure=secure)
 
-    def contact_of(self, flow: Flow, address: NameAddr, *, secure: bool = False) -> str:
+    def contact_value_of(self, flow: Flow, address: NameAddr, *, secure: bool = False) -> str:
         """The Contact value of `address` at our end of `flow`."""
         user = address.uri.user if isinstance(address.uri, SipUri) else None
         public = self.flows.public_address(flow)
         return str(contact_for(flow, user=user, public=public, secure=secure))
 
-    def settle(self, transaction: object) -> None:
+    def transaction_accepted(self, transaction: object) -> None:
         """An accepted transaction outlives its flow."""
         if isinstance(transaction, ClientTransaction | ServerTransaction):
-            self.flows.release(transaction.flow, transaction)
+            self.flows.remove_user(transaction.flow, transaction)
 
     def handle_timer(self, *, now: float) -> None:
         """Run every deadline that has come."""
@@ -272,7 +276,7 @@ def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bo
     if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
         return True
     # A copy of a 2xx that was accepted may come by the peer's next connection.
-    return transaction.state is State.ACCEPTED and may_speak(sent_on, flow)
+    return transaction.state is TransactionState.ACCEPTED and flow_is_allowed(sent_on, flow)
 
 
 def _merge_key(request: Request) -> tuple[str, str, str]:

@@ -11,10 +11,10 @@ from softphone.sip.message import Body, Request, Response, Via, find_parameter
 from softphone.sip.transaction.tables import (
     INVITE_SERVER,
     NON_INVITE_SERVER,
-    Action,
-    Carrier,
-    Input,
-    State,
+    TransactionAction,
+    TransactionContext,
+    TransactionInput,
+    TransactionState,
 )
 
 __all__ = [
@@ -30,10 +30,10 @@ ServerKey: TypeAlias = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
 
-_SETTLED = (State.ACCEPTED, State.TERMINATED)
+_SETTLED = (TransactionState.ACCEPTED, TransactionState.TERMINATED)
 """Nothing that a user could do anything about can happen any more: it is let go."""
 
-_INPUT_OF_CLASS = {1: Input.SEND_1XX, 2: Input.SEND_2XX}
+_INPUT_OF_CLASS = {1: TransactionInput.SEND_1XX, 2: TransactionInput.SEND_2XX}
 
 
 class ServerUser(Protocol):
@@ -102,7 +102,7 @@ class ServerTransaction:
     """
 
     __slots__ = (
-        "carrier",
+        "context",
         "data",
         "flow",
         "interval",
@@ -119,7 +119,13 @@ class ServerTransaction:
     )
 
     def __init__(
-        self, request: Request, *, key: ServerKey, flow: Flow, to_tag: str, carrier: Carrier
+        self,
+        request: Request,
+        *,
+        key: ServerKey,
+        flow: Flow,
+        to_tag: str,
+        context: TransactionContext,
     ) -> None:
         self.request = with_received(request, flow)
         # Roughly what is kept of the request, in octets.
@@ -129,18 +135,18 @@ class ServerTransaction:
         self.to = return_path(request.top_via, flow)
         self.to_tag = to_tag
         self.user: ServerUser | None = None
-        self.carrier = carrier
+        self.context = context
         self.data = b""
         self.last_status = 0
         self.invite = request.method == "INVITE"
         self.table = INVITE_SERVER if self.invite else NON_INVITE_SERVER
-        self.state = State.PROCEEDING if self.invite else State.TRYING
-        self.interval = carrier.timing.t1
+        self.state = TransactionState.PROCEEDING if self.invite else TransactionState.TRYING
+        self.interval = context.timing.t1
 
     @property
     def answered(self) -> bool:
         """Whether a final response has gone out, or can no longer go out."""
-        return self.last_status >= 200 or self.state is State.TERMINATED
+        return self.last_status >= 200 or self.state is TransactionState.TERMINATED
 
     def respond(
         self,
@@ -159,82 +165,94 @@ class ServerTransaction:
             headers=headers,
             body=body,
         )
-        self.send(response, now=now)
+        self.send_response(response, now=now)
         return response
 
-    def send(self, response: Response, *, now: float) -> None:
+    def send_response(self, response: Response, *, now: float) -> None:
         """Send a response made elsewhere; one that the state does not allow is dropped."""
-        given = _INPUT_OF_CLASS.get(response.status // 100, Input.SEND_FAILURE)
+        given = _INPUT_OF_CLASS.get(response.status // 100, TransactionInput.SEND_FAILURE)
         if self.table[self.state, given][0]:
             self.data = response.encode()
             self.last_status = response.status
-        self._feed(given, now=now)
+        self._apply_input(given, now=now)
 
-    def receive(self, request: Request, *, now: float) -> None:
+    def receive_request(self, request: Request, *, now: float) -> None:
         """The request again, or its ACK."""
-        self._feed(Input.ACK if request.method == "ACK" else Input.REQUEST, now=now)
+        self._apply_input(
+            TransactionInput.ACK if request.method == "ACK" else TransactionInput.REQUEST, now=now
+        )
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """A timer of this transaction has fired."""
-        if isinstance(name, Input):
-            self._feed(name, now=now)
+        if isinstance(name, TransactionInput):
+            self._apply_input(name, now=now)
 
-    def fail(self, reason: str, *, now: float) -> None:
+    def flow_failed(self, reason: str, *, now: float) -> None:
         """The flow has died."""
-        self._feed(Input.TRANSPORT_ERROR, now=now, reason=reason)
+        self._apply_input(TransactionInput.TRANSPORT_ERROR, now=now, reason=reason)
 
-    def _feed(self, given: Input, *, now: float, reason: str = "No ACK came") -> None:
+    def _apply_input(
+        self, given: TransactionInput, *, now: float, reason: str = "No ACK came"
+    ) -> None:
         if (self.state, given) not in self.table:
             return
         before = self.state
         actions, self.state = self.table[before, given]
         for action in actions:
-            self._run(action, now=now)
+            self._run_action(action, now=now)
         if self.state is not before:
-            if self.state is State.TERMINATED:
-                self.carrier.forget(self)
-            elif self.state is State.ACCEPTED:
-                self.carrier.settle(self)
-        if (Action.FAIL in actions or Action.TIMEOUT in actions) and self.user is not None:
+            if self.state is TransactionState.TERMINATED:
+                self.context.transaction_terminated(self)
+            elif self.state is TransactionState.ACCEPTED:
+                self.context.transaction_accepted(self)
+        if (
+            TransactionAction.FAIL in actions or TransactionAction.TIMEOUT in actions
+        ) and self.user is not None:
             self.user.transaction_failed(self, reason, now=now)
         if self.state in _SETTLED:
             self.user = None
 
-    def _run(self, action: Action, *, now: float) -> None:
-        if action is Action.SEND:
+    def _run_action(self, action: TransactionAction, *, now: float) -> None:
+        if action is TransactionAction.SEND:
             # Before the first response there is nothing to send again.
             if self.data:
-                self.carrier.send(self.data, self.to)
-        elif action is Action.STOP:
+                self.context.send_bytes(self.data, self.to)
+        elif action is TransactionAction.STOP:
             for name in _TIMERS:
-                self.carrier.timers.cancel((self, name))
+                self.context.timers.cancel((self, name))
         elif action in _TIMER_OF:
-            self._start(action, now=now)
+            self._start_timer(action, now=now)
 
-    def _start(self, action: Action, *, now: float) -> None:
-        timing = self.carrier.timing
+    def _start_timer(self, action: TransactionAction, *, now: float) -> None:
+        timing = self.context.timing
         reliable = self.flow.transport.reliable
-        if action is Action.START_G:
+        if action is TransactionAction.START_G:
             if reliable:
                 return
             delay = self.interval
             self.interval = min(2 * self.interval, timing.t2)
-        elif action in (Action.START_H, Action.START_L):
+        elif action in (TransactionAction.START_H, TransactionAction.START_L):
             delay = timing.timeout
         elif reliable:
             # Timers I and J are zero on reliable transports.
-            self.state = State.TERMINATED
+            self.state = TransactionState.TERMINATED
             return
         else:
-            delay = timing.t4 if action is Action.START_I else timing.timeout
-        self.carrier.timers.set((self, _TIMER_OF[action]), now + delay)
+            delay = timing.t4 if action is TransactionAction.START_I else timing.timeout
+        self.context.timers.set((self, _TIMER_OF[action]), now + delay)
 
 
 _TIMER_OF = {
-    Action.START_G: Input.TIMER_G,
-    Action.START_H: Input.TIMER_H,
-    Action.START_I: Input.TIMER_I,
-    Action.START_J: Input.TIMER_J,
-    Action.START_L: Input.TIMER_L,
+    TransactionAction.START_G: TransactionInput.TIMER_G,
+    TransactionAction.START_H: TransactionInput.TIMER_H,
+    TransactionAction.START_I: TransactionInput.TIMER_I,
+    TransactionAction.START_J: TransactionInput.TIMER_J,
+    TransactionAction.START_L: TransactionInput.TIMER_L,
 }
-_TIMERS = (Input.TIMER_G, Input.TIMER_H, Input.TIMER_I, Input.TIMER_J, Input.TIMER_L)
+_TIMERS = (
+    TransactionInput.TIMER_G,
+    TransactionInput.TIMER_H,
+    TransactionInput.TIMER_I,
+    TransactionInput.TIMER_J,
+    TransactionInput.TIMER_L,
+)

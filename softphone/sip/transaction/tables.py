@@ -20,15 +20,15 @@ __all__ = [
     "INVITE_SERVER",
     "NON_INVITE_CLIENT",
     "NON_INVITE_SERVER",
-    "Action",
-    "Carrier",
-    "Input",
-    "State",
-    "Table",
+    "TransactionAction",
+    "TransactionContext",
+    "TransactionInput",
+    "TransactionState",
+    "TransitionTable",
 ]
 
 
-class State(Enum):
+class TransactionState(Enum):
     """The states of RFC 3261 figures 5 to 8 and of RFC 6026 figures 1 and 2."""
 
     # By identity, as they are compared: Enum hashes names, in Python, at every look-up.
@@ -43,7 +43,7 @@ class State(Enum):
     TERMINATED = "Terminated"
 
 
-class Input(Enum):
+class TransactionInput(Enum):
     """What can happen to a transaction."""
 
     __hash__ = object.__hash__
@@ -71,7 +71,7 @@ class Input(Enum):
     TRANSPORT_ERROR = "transport error"
 
 
-class Action(Enum):
+class TransactionAction(Enum):
     """What a transaction does; START_x sets a timer, STOP_x cancels it."""
 
     __hash__ = object.__hash__
@@ -94,27 +94,29 @@ class Action(Enum):
     STOP = "cancel every timer"
 
 
-Row: TypeAlias = tuple[tuple[Action, ...], State]
-Table: TypeAlias = Mapping[tuple[State, Input], Row]
+Transition: TypeAlias = tuple[tuple[TransactionAction, ...], TransactionState]
+TransitionTable: TypeAlias = Mapping[tuple[TransactionState, TransactionInput], Transition]
 
 _CLIENT_INPUTS = (
-    Input.RESPONSE_1XX,
-    Input.RESPONSE_2XX,
-    Input.RESPONSE_FAILURE,
-    Input.TRANSPORT_ERROR,
+    TransactionInput.RESPONSE_1XX,
+    TransactionInput.RESPONSE_2XX,
+    TransactionInput.RESPONSE_FAILURE,
+    TransactionInput.TRANSPORT_ERROR,
 )
 _SERVER_INPUTS = (
-    Input.REQUEST,
-    Input.SEND_1XX,
-    Input.SEND_2XX,
-    Input.SEND_FAILURE,
-    Input.TRANSPORT_ERROR,
+    TransactionInput.REQUEST,
+    TransactionInput.SEND_1XX,
+    TransactionInput.SEND_2XX,
+    TransactionInput.SEND_FAILURE,
+    TransactionInput.TRANSPORT_ERROR,
 )
 
 
 def _total(
-    states: tuple[State, ...], inputs: tuple[Input, ...], rows: dict[tuple[State, Input], Row]
-) -> Table:
+    states: tuple[TransactionState, ...],
+    inputs: tuple[TransactionInput, ...],
+    rows: dict[tuple[TransactionState, TransactionInput], Transition],
+) -> TransitionTable:
     return {
         (state, given): rows.get((state, given), ((), state))
         for state in states
@@ -125,125 +127,275 @@ def _total(
 # RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that dies in Proceeding ends the transaction
 # here, since no response can come back on it any more (RFC 5626 section 4.3).
 INVITE_CLIENT = _total(
-    (State.CALLING, State.PROCEEDING, State.COMPLETED, State.ACCEPTED, State.TERMINATED),
-    (*_CLIENT_INPUTS, Input.TIMER_A, Input.TIMER_B, Input.TIMER_D, Input.TIMER_M),
+    (
+        TransactionState.CALLING,
+        TransactionState.PROCEEDING,
+        TransactionState.COMPLETED,
+        TransactionState.ACCEPTED,
+        TransactionState.TERMINATED,
+    ),
+    (
+        *_CLIENT_INPUTS,
+        TransactionInput.TIMER_A,
+        TransactionInput.TIMER_B,
+        TransactionInput.TIMER_D,
+        TransactionInput.TIMER_M,
+    ),
     {
-        (State.CALLING, Input.TIMER_A): ((Action.SEND, Action.START_A), State.CALLING),
-        (State.CALLING, Input.TIMER_B): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
-        (State.CALLING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
-        (State.CALLING, Input.RESPONSE_1XX): ((Action.STOP, Action.DELIVER), State.PROCEEDING),
-        (State.CALLING, Input.RESPONSE_2XX): (
-            (Action.STOP, Action.START_M, Action.DELIVER),
-            State.ACCEPTED,
+        (TransactionState.CALLING, TransactionInput.TIMER_A): (
+            (TransactionAction.SEND, TransactionAction.START_A),
+            TransactionState.CALLING,
         ),
-        (State.CALLING, Input.RESPONSE_FAILURE): (
-            (Action.STOP, Action.ACK, Action.START_D, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.CALLING, TransactionInput.TIMER_B): (
+            (TransactionAction.STOP, TransactionAction.TIMEOUT),
+            TransactionState.TERMINATED,
         ),
-        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
-        (State.PROCEEDING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
-        (State.PROCEEDING, Input.RESPONSE_2XX): ((Action.START_M, Action.DELIVER), State.ACCEPTED),
-        (State.PROCEEDING, Input.RESPONSE_FAILURE): (
-            (Action.ACK, Action.START_D, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.CALLING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP, TransactionAction.FAIL),
+            TransactionState.TERMINATED,
         ),
-        (State.COMPLETED, Input.RESPONSE_FAILURE): ((Action.ACK,), State.COMPLETED),
-        (State.COMPLETED, Input.TIMER_D): ((), State.TERMINATED),
-        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
-        (State.ACCEPTED, Input.RESPONSE_2XX): ((Action.DELIVER,), State.ACCEPTED),
-        (State.ACCEPTED, Input.TIMER_M): ((), State.TERMINATED),
+        (TransactionState.CALLING, TransactionInput.RESPONSE_1XX): (
+            (TransactionAction.STOP, TransactionAction.DELIVER),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.CALLING, TransactionInput.RESPONSE_2XX): (
+            (TransactionAction.STOP, TransactionAction.START_M, TransactionAction.DELIVER),
+            TransactionState.ACCEPTED,
+        ),
+        (TransactionState.CALLING, TransactionInput.RESPONSE_FAILURE): (
+            (
+                TransactionAction.STOP,
+                TransactionAction.ACK,
+                TransactionAction.START_D,
+                TransactionAction.DELIVER,
+            ),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.FAIL,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_1XX): (
+            (TransactionAction.DELIVER,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_2XX): (
+            (TransactionAction.START_M, TransactionAction.DELIVER),
+            TransactionState.ACCEPTED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_FAILURE): (
+            (TransactionAction.ACK, TransactionAction.START_D, TransactionAction.DELIVER),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.RESPONSE_FAILURE): (
+            (TransactionAction.ACK,),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TIMER_D): ((), TransactionState.TERMINATED),
+        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.ACCEPTED, TransactionInput.RESPONSE_2XX): (
+            (TransactionAction.DELIVER,),
+            TransactionState.ACCEPTED,
+        ),
+        (TransactionState.ACCEPTED, TransactionInput.TIMER_M): ((), TransactionState.TERMINATED),
     },
 )
 
 # RFC 3261 figure 6.  Timer E restarts by its own rule: doubled up to T2, at T2 in Proceeding.
 NON_INVITE_CLIENT = _total(
-    (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED),
-    (*_CLIENT_INPUTS, Input.TIMER_E, Input.TIMER_F, Input.TIMER_K),
+    (
+        TransactionState.TRYING,
+        TransactionState.PROCEEDING,
+        TransactionState.COMPLETED,
+        TransactionState.TERMINATED,
+    ),
+    (*_CLIENT_INPUTS, TransactionInput.TIMER_E, TransactionInput.TIMER_F, TransactionInput.TIMER_K),
     {
-        (State.TRYING, Input.TIMER_E): ((Action.SEND, Action.START_E), State.TRYING),
-        (State.TRYING, Input.TIMER_F): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
-        (State.TRYING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
-        (State.TRYING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
-        (State.TRYING, Input.RESPONSE_2XX): (
-            (Action.STOP, Action.START_K, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.TRYING, TransactionInput.TIMER_E): (
+            (TransactionAction.SEND, TransactionAction.START_E),
+            TransactionState.TRYING,
         ),
-        (State.TRYING, Input.RESPONSE_FAILURE): (
-            (Action.STOP, Action.START_K, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.TRYING, TransactionInput.TIMER_F): (
+            (TransactionAction.STOP, TransactionAction.TIMEOUT),
+            TransactionState.TERMINATED,
         ),
-        (State.PROCEEDING, Input.TIMER_E): ((Action.SEND, Action.START_E), State.PROCEEDING),
-        (State.PROCEEDING, Input.TIMER_F): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
-        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
-        (State.PROCEEDING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
-        (State.PROCEEDING, Input.RESPONSE_2XX): (
-            (Action.STOP, Action.START_K, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.TRYING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP, TransactionAction.FAIL),
+            TransactionState.TERMINATED,
         ),
-        (State.PROCEEDING, Input.RESPONSE_FAILURE): (
-            (Action.STOP, Action.START_K, Action.DELIVER),
-            State.COMPLETED,
+        (TransactionState.TRYING, TransactionInput.RESPONSE_1XX): (
+            (TransactionAction.DELIVER,),
+            TransactionState.PROCEEDING,
         ),
-        (State.COMPLETED, Input.TIMER_K): ((), State.TERMINATED),
-        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
+        (TransactionState.TRYING, TransactionInput.RESPONSE_2XX): (
+            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.TRYING, TransactionInput.RESPONSE_FAILURE): (
+            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TIMER_E): (
+            (TransactionAction.SEND, TransactionAction.START_E),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TIMER_F): (
+            (TransactionAction.STOP, TransactionAction.TIMEOUT),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP, TransactionAction.FAIL),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_1XX): (
+            (TransactionAction.DELIVER,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_2XX): (
+            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_FAILURE): (
+            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TIMER_K): ((), TransactionState.TERMINATED),
+        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP,),
+            TransactionState.TERMINATED,
+        ),
     },
 )
 
 # RFC 3261 figure 7 with RFC 6026 figure 2.
 INVITE_SERVER = _total(
     (
-        State.PROCEEDING,
-        State.COMPLETED,
-        State.CONFIRMED,
-        State.ACCEPTED,
-        State.TERMINATED,
+        TransactionState.PROCEEDING,
+        TransactionState.COMPLETED,
+        TransactionState.CONFIRMED,
+        TransactionState.ACCEPTED,
+        TransactionState.TERMINATED,
     ),
     (
         *_SERVER_INPUTS,
-        Input.ACK,
-        Input.TIMER_G,
-        Input.TIMER_H,
-        Input.TIMER_I,
-        Input.TIMER_L,
+        TransactionInput.ACK,
+        TransactionInput.TIMER_G,
+        TransactionInput.TIMER_H,
+        TransactionInput.TIMER_I,
+        TransactionInput.TIMER_L,
     ),
     {
-        (State.PROCEEDING, Input.REQUEST): ((Action.SEND,), State.PROCEEDING),
-        (State.PROCEEDING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
-        (State.PROCEEDING, Input.SEND_2XX): ((Action.SEND, Action.START_L), State.ACCEPTED),
-        (State.PROCEEDING, Input.SEND_FAILURE): (
-            (Action.SEND, Action.START_G, Action.START_H),
-            State.COMPLETED,
+        (TransactionState.PROCEEDING, TransactionInput.REQUEST): (
+            (TransactionAction.SEND,),
+            TransactionState.PROCEEDING,
         ),
-        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
-        (State.COMPLETED, Input.REQUEST): ((Action.SEND,), State.COMPLETED),
-        (State.COMPLETED, Input.TIMER_G): ((Action.SEND, Action.START_G), State.COMPLETED),
-        (State.COMPLETED, Input.TIMER_H): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
-        (State.COMPLETED, Input.ACK): ((Action.STOP, Action.START_I), State.CONFIRMED),
-        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
-        (State.CONFIRMED, Input.TIMER_I): ((), State.TERMINATED),
-        (State.CONFIRMED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
-        (State.ACCEPTED, Input.SEND_2XX): ((Action.SEND,), State.ACCEPTED),
-        (State.ACCEPTED, Input.TIMER_L): ((), State.TERMINATED),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_1XX): (
+            (TransactionAction.SEND,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_2XX): (
+            (TransactionAction.SEND, TransactionAction.START_L),
+            TransactionState.ACCEPTED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_FAILURE): (
+            (TransactionAction.SEND, TransactionAction.START_G, TransactionAction.START_H),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.FAIL,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.REQUEST): (
+            (TransactionAction.SEND,),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TIMER_G): (
+            (TransactionAction.SEND, TransactionAction.START_G),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TIMER_H): (
+            (TransactionAction.STOP, TransactionAction.TIMEOUT),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.ACK): (
+            (TransactionAction.STOP, TransactionAction.START_I),
+            TransactionState.CONFIRMED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.CONFIRMED, TransactionInput.TIMER_I): ((), TransactionState.TERMINATED),
+        (TransactionState.CONFIRMED, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.ACCEPTED, TransactionInput.SEND_2XX): (
+            (TransactionAction.SEND,),
+            TransactionState.ACCEPTED,
+        ),
+        (TransactionState.ACCEPTED, TransactionInput.TIMER_L): ((), TransactionState.TERMINATED),
     },
 )
 
 # RFC 3261 figure 8.
 NON_INVITE_SERVER = _total(
-    (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED),
-    (*_SERVER_INPUTS, Input.TIMER_J),
+    (
+        TransactionState.TRYING,
+        TransactionState.PROCEEDING,
+        TransactionState.COMPLETED,
+        TransactionState.TERMINATED,
+    ),
+    (*_SERVER_INPUTS, TransactionInput.TIMER_J),
     {
-        (State.TRYING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
-        (State.TRYING, Input.SEND_2XX): ((Action.SEND, Action.START_J), State.COMPLETED),
-        (State.TRYING, Input.SEND_FAILURE): ((Action.SEND, Action.START_J), State.COMPLETED),
-        (State.TRYING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
-        (State.PROCEEDING, Input.REQUEST): ((Action.SEND,), State.PROCEEDING),
-        (State.PROCEEDING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
-        (State.PROCEEDING, Input.SEND_2XX): ((Action.SEND, Action.START_J), State.COMPLETED),
-        (State.PROCEEDING, Input.SEND_FAILURE): ((Action.SEND, Action.START_J), State.COMPLETED),
-        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
-        (State.COMPLETED, Input.REQUEST): ((Action.SEND,), State.COMPLETED),
-        (State.COMPLETED, Input.TIMER_J): ((), State.TERMINATED),
-        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
+        (TransactionState.TRYING, TransactionInput.SEND_1XX): (
+            (TransactionAction.SEND,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.TRYING, TransactionInput.SEND_2XX): (
+            (TransactionAction.SEND, TransactionAction.START_J),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.TRYING, TransactionInput.SEND_FAILURE): (
+            (TransactionAction.SEND, TransactionAction.START_J),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.TRYING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.FAIL,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.REQUEST): (
+            (TransactionAction.SEND,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_1XX): (
+            (TransactionAction.SEND,),
+            TransactionState.PROCEEDING,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_2XX): (
+            (TransactionAction.SEND, TransactionAction.START_J),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.SEND_FAILURE): (
+            (TransactionAction.SEND, TransactionAction.START_J),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.FAIL,),
+            TransactionState.TERMINATED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.REQUEST): (
+            (TransactionAction.SEND,),
+            TransactionState.COMPLETED,
+        ),
+        (TransactionState.COMPLETED, TransactionInput.TIMER_J): ((), TransactionState.TERMINATED),
+        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
+            (TransactionAction.STOP,),
+            TransactionState.TERMINATED,
+        ),
     },
 )
 
@@ -258,20 +410,20 @@ class TimerOwner(Protocol):
 TimerKey: TypeAlias = tuple[TimerOwner, object]
 
 
-class Carrier(Protocol):
+class TransactionContext(Protocol):
     """What a transaction needs of the layer below and of its surroundings."""
 
     timers: Timers[TimerKey]
     timing: Timing
 
-    def send(self, data: bytes, to: Flow | Target) -> None:
+    def send_bytes(self, data: bytes, to: Flow | Target) -> None:
         """Queue bytes for sending."""
 
-    def contact(self, flow: Flow, request: Request) -> str:
+    def contact_value(self, flow: Flow, request: Request) -> str:
         """The Contact value of a request that leaves on `flow` and brings none."""
 
-    def forget(self, transaction: object) -> None:
+    def transaction_terminated(self, transaction: object) -> None:
         """A transaction is Terminated: drop every trace of it."""
 
-    def settle(self, transaction: object) -> None:
+    def transaction_accepted(self, transaction: object) -> None:
         """A transaction is Accepted: it no longer depends on its flow."""

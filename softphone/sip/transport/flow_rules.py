@@ -11,7 +11,7 @@ from __future__ import annotations
 from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transport
 from softphone.sip.message import NameAddr, SipUri
 
-__all__ = ["contact_for", "may_speak"]
+__all__ = ["contact_for", "flow_is_allowed"]
 
 
 def contact_for(
@@ -29,7 +29,7 @@ def contact_for(
     return NameAddr(None, uri)
 
 
-def may_speak(bound: Flow | Target, flow: Flow) -> bool:
+def flow_is_allowed(bound: Flow | Target, flow: Flow) -> bool:
     """Whether what comes on `flow` may change what is bound to `bound`."""
     if bound == flow or bound.transport is not Transport.TLS:
         return True

@@ -10,7 +10,7 @@ from typing import Protocol
 from softphone.sans_io import Address, Flow, Target, Transmit
 from softphone.sip.message import Response
 
-__all__ = ["FlowTable", "FlowUser", "Waiter"]
+__all__ = ["FlowTable", "FlowUser", "FlowWaiter"]
 
 MAXIMUM_FORMER = 1024
 """Flows whose target is remembered after their end."""
@@ -19,14 +19,14 @@ MAXIMUM_FORMER = 1024
 class FlowUser(Protocol):
     """Something that ends with its flow."""
 
-    def fail(self, reason: str, *, now: float) -> None:
+    def flow_failed(self, reason: str, *, now: float) -> None:
         """The flow has ended, or there will be none."""
 
 
-class Waiter(FlowUser, Protocol):
+class FlowWaiter(FlowUser, Protocol):
     """A request that is sent once its flow is there."""
 
-    def start(self, flow: Flow, *, now: float) -> None:
+    def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Go out on this flow."""
 
 
@@ -49,7 +49,7 @@ class FlowTable:
         self._max_waiting = max_waiting
         self._open: dict[Flow, _OpenFlow] = {}
         self._by_target: dict[Target, Flow] = {}
-        self._waiting: dict[Target, list[Waiter]] = {}
+        self._waiting: dict[Target, list[FlowWaiter]] = {}
         self._waiters = 0
         # What the last flows that have ended were opened for: their dialogs go on there.
         self._former: OrderedDict[Flow, Target] = OrderedDict()
@@ -75,22 +75,22 @@ class FlowTable:
                 return None
         return self._by_target.get(to)
 
-    def open(self, target: Target) -> None:
+    def open_flow(self, target: Target) -> None:
         """Ask the driver for a flow, once."""
         if target not in self._by_target and target not in self._waiting:
             self._waiting[target] = []
             self.outgoing.append(Transmit(b"", target))
 
-    def wait(self, target: Target, waiter: Waiter) -> bool:
+    def wait_for_flow(self, target: Target, waiter: FlowWaiter) -> bool:
         """Start `waiter` when a flow to `target` is open; False when too many wait already."""
         if self._waiters >= self._max_waiting:
             return False
-        self.open(target)
+        self.open_flow(target)
         self._waiting[target].append(waiter)
         self._waiters += 1
         return True
 
-    def connected(self, flow: Flow, target: Target | None) -> list[Waiter]:
+    def flow_opened(self, flow: Flow, target: Target | None) -> list[FlowWaiter]:
         """Take note of an open flow; what waited for it is returned, to be started."""
         known = self._open.get(flow)
         if known is None:
@@ -104,7 +104,7 @@ class FlowTable:
         self._waiters -= len(waiting)
         return waiting
 
-    def disconnected(self, flow: Flow | Target) -> Sequence[FlowUser]:
+    def flow_closed(self, flow: Flow | Target) -> Sequence[FlowUser]:
         """Forget a flow; what used it, or waited for it, is returned, to be failed."""
         if isinstance(flow, Target):
             waiting = self._waiting.pop(flow, [])
@@ -121,14 +121,14 @@ class FlowTable:
             del self._by_target[target]
         return list(known.users)
 
-    def close(self, flow: Flow) -> None:
+    def close_flow(self, flow: Flow) -> None:
         """Ask the driver to end a flow; its target no longer stands for it."""
         self.outgoing.append(Transmit(b"", flow, close=True))
         target = self.target_of(flow)
         if target is not None and self._by_target.get(target) == flow:
             del self._by_target[target]
 
-    def keep(self, flow: Flow) -> None:
+    def keep_open(self, flow: Flow) -> None:
         """Who is at the far end is known, by a registration for one: no idle limit from now on."""
         known = self._open.get(flow)
         if known is not None:
@@ -144,19 +144,19 @@ class FlowTable:
         known = self._open.get(flow)
         return known is not None and bool(known.users)
 
-    def use(self, flow: Flow | None, user: FlowUser) -> None:
+    def add_user(self, flow: Flow | None, user: FlowUser) -> None:
         """`user` fails when the flow ends."""
         known = self._open.get(flow) if flow is not None else None
         if known is not None:
             known.users[user] = None
 
-    def release(self, flow: Flow | None, user: FlowUser) -> None:
+    def remove_user(self, flow: Flow | None, user: FlowUser) -> None:
         """`user` no longer depends on the flow."""
         known = self._open.get(flow) if flow is not None else None
         if known is not None:
             known.users.pop(user, None)
 
-    def learn(self, flow: Flow, response: Response) -> None:
+    def learn_public_address(self, flow: Flow, response: Response) -> None:
         """Take our own address, as the far end sees it, from a response (RFC 3581 section 4)."""
         known = self._open.get(flow)
         if known is None:

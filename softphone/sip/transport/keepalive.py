@@ -18,9 +18,9 @@ __all__ = [
     "KeepAlive",
     "KeepAliveConfig",
     "KeepAliveEvent",
+    "KeepAliveTerms",
     "Probe",
     "ProbeDue",
-    "Terms",
 ]
 
 
@@ -39,7 +39,7 @@ class Probe(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class KeepAliveTerms:
     """What the registrar agreed to in its 2xx, as far as it did.
 
     `outbound`: it used outbound, by option tag in Require; `flow_timer`: its Flow-Timer in
@@ -93,7 +93,7 @@ class KeepAlive:
         transport: Transport,
         entropy: Entropy,
         now: float,
-        terms: Terms | None = None,
+        terms: KeepAliveTerms | None = None,
         config: KeepAliveConfig | None = None,
     ) -> None:
         self._transport = transport
@@ -103,7 +103,7 @@ class KeepAlive:
         self._interval = 0.0
         self._due: float | None = None
         self._awaited_until: float | None = None
-        self.agree(terms or Terms(), now=now)
+        self.apply_terms(terms or KeepAliveTerms(), now=now)
 
     @property
     def probe(self) -> Probe:
@@ -115,15 +115,15 @@ class KeepAlive:
         """The longest time between two probes, in seconds; 0 when there are none."""
         return self._interval
 
-    def agree(self, terms: Terms, *, now: float) -> None:
+    def apply_terms(self, terms: KeepAliveTerms, *, now: float) -> None:
         """Take the terms of a new 2xx; what is not changed by them goes on as it was."""
         before = (self._probe, self._interval)
-        self._probe, self._interval = self._choose(terms)
+        self._probe, self._interval = self._choose_probe(terms)
         if (self._probe, self._interval) != before:
             self._awaited_until = None
             self._schedule(now)
 
-    def alive(self, *, now: float) -> None:
+    def note_activity(self, *, now: float) -> None:
         """The peer showed itself: a pong, a response, or any message on the flow.
 
         Pings go on in their time, since they keep the far end's timer and a NAT open as well.
@@ -151,7 +151,7 @@ class KeepAlive:
         self._awaited_until = now + timeout
         return ProbeDue(self._probe)
 
-    def _choose(self, terms: Terms) -> tuple[Probe, float]:
+    def _choose_probe(self, terms: KeepAliveTerms) -> tuple[Probe, float]:
         stated = [time for time in (terms.flow_timer, terms.keep) if time]
         if self._transport.reliable and (terms.outbound or terms.keep is not None):
             return Probe.CRLF, max(min(stated, default=DEFAULT_INTERVAL), SHORTEST_INTERVAL)

@@ -20,17 +20,17 @@ from softphone.sip.message import SipUri
 
 __all__ = [
     "AddressRecord",
+    "DnsQuestion",
     "Failover",
-    "Lookup",
     "LookupPolicy",
     "NaptrRecord",
-    "Question",
     "Record",
     "RecordType",
+    "ServerLookup",
     "SrvRecord",
     "default_port",
     "is_numeric",
-    "locate",
+    "locate_server",
     "order_servers",
 ]
 
@@ -52,7 +52,7 @@ class RecordType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuestion:
     """One question to DNS; `name` has no final dot."""
 
     name: str
@@ -134,7 +134,7 @@ def is_numeric(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ServerCandidate:
     """One server that a look-up has come to: by name, before its addresses are known."""
 
     transport: Transport
@@ -143,19 +143,19 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _LookupResult:
     """How a look-up ends."""
 
     targets: tuple[Target, ...] = ()
     failure: str | None = None
 
 
-_Answers: TypeAlias = dict[Question, tuple[Record, ...]]
-_Places: TypeAlias = Generator[tuple[Question, ...], _Answers, list[_Place]]
-_Search: TypeAlias = Generator[tuple[Question, ...], _Answers, _Outcome]
+_Answers: TypeAlias = dict[DnsQuestion, tuple[Record, ...]]
+_Places: TypeAlias = Generator[tuple[DnsQuestion, ...], _Answers, list[_ServerCandidate]]
+_Search: TypeAlias = Generator[tuple[DnsQuestion, ...], _Answers, _LookupResult]
 
 
-class Lookup:
+class ServerLookup:
     """One look-up under way; made by `locate`.
 
     `wanted` are the questions to ask now, all at once if one likes; `answer` takes each answer;
@@ -164,13 +164,13 @@ class Lookup:
 
     def __init__(self, search: _Search) -> None:
         self._search = search
-        self._wanted: dict[Question, None] = {}
+        self._wanted: dict[DnsQuestion, None] = {}
         self._answers: _Answers = {}
-        self._outcome = _Outcome()
+        self._outcome = _LookupResult()
         self._advance(None)
 
     @property
-    def wanted(self) -> tuple[Question, ...]:
+    def wanted(self) -> tuple[DnsQuestion, ...]:
         """The questions that wait for an answer; () when the look-up is done."""
         return tuple(self._wanted)
 
@@ -189,7 +189,7 @@ class Lookup:
         """Why there is no target, as a sentence, once the look-up is done."""
         return self._outcome.failure
 
-    def answer(self, question: Question, records: Sequence[Record]) -> None:
+    def add_answer(self, question: DnsQuestion, records: Sequence[Record]) -> None:
         """Take the answer to a question; () is "no such name" or "no such data".
 
         An answer that was not asked for is dropped.
@@ -213,52 +213,54 @@ class Lookup:
             self._wanted = dict.fromkeys(questions)
 
 
-def locate(uri: SipUri, *, entropy: Entropy, policy: LookupPolicy | None = None) -> Lookup:
+def locate_server(
+    uri: SipUri, *, entropy: Entropy, policy: LookupPolicy | None = None
+) -> ServerLookup:
     """Start the look-up of `uri` (RFC 3263 section 4).
 
     `entropy` draws SRV servers by weight.  A URI whose transport the policy forbids, or sips over
     UDP, gives a look-up that is done and has a `failure`.
     """
-    return Lookup(_search(uri, policy or LookupPolicy(), entropy))
+    return ServerLookup(_search(uri, policy or LookupPolicy(), entropy))
 
 
 def _search(uri: SipUri, policy: LookupPolicy, entropy: Entropy) -> _Search:
     possible = _possible_transports(uri, policy)
     if not possible:
-        return _Outcome(failure=_why_impossible(uri, policy))
+        return _LookupResult(failure=_why_impossible(uri, policy))
     # maddr overrides the host as the place (RFC 3263 section 4), not as the identity.
     host = _plain_name(uri.parameter("maddr") or uri.host)
     name = policy.server_name or _plain_name(uri.host)
-    places: list[_Place] = []
+    places: list[_ServerCandidate] = []
     if uri.port is None and not is_numeric(host):
         places = yield from _find_servers(host, possible, uri.transport is None, entropy)
     if not places:
         transport = _plain_transport(uri, possible)
-        places = [_Place(transport, host, uri.port or default_port(transport))]
+        places = [_ServerCandidate(transport, host, uri.port or default_port(transport))]
     targets = yield from _find_addresses(places, name, policy)
     if not targets:
         hosts = ", ".join(dict.fromkeys(place.host for place in places))
-        return _Outcome(failure=f"DNS knows no address of {hosts[:200]}")
-    return _Outcome(targets)
+        return _LookupResult(failure=f"DNS knows no address of {hosts[:200]}")
+    return _LookupResult(targets)
 
 
 def _find_servers(
     host: str, possible: tuple[Transport, ...], any_transport: bool, entropy: Entropy
 ) -> _Places:
     """NAPTR, then SRV (RFC 3263 sections 4.1 and 4.2); [] when the domain has neither."""
-    services: list[tuple[Transport, Question]] = []
+    services: list[tuple[Transport, DnsQuestion]] = []
     if any_transport:
-        question = Question(host, RecordType.NAPTR)
+        question = DnsQuestion(host, RecordType.NAPTR)
         answers = yield (question,)
         services = _usable_services(answers.get(question, ()), possible)
     if not services:
         services = [
-            (transport, Question(f"{_LABELS[transport]}.{host}", RecordType.SRV))
+            (transport, DnsQuestion(f"{_LABELS[transport]}.{host}", RecordType.SRV))
             for transport in possible
         ]
     answers = yield tuple(question for _, question in services)
     return [
-        _Place(transport, _plain_name(server.target), server.port)
+        _ServerCandidate(transport, _plain_name(server.target), server.port)
         for transport, question in services
         for server in order_servers(
             [one for one in answers.get(question, ()) if isinstance(one, SrvRecord)], entropy
@@ -267,11 +269,11 @@ def _find_servers(
 
 
 def _find_addresses(
-    places: list[_Place], name: str, policy: LookupPolicy
-) -> Generator[tuple[Question, ...], _Answers, tuple[Target, ...]]:
+    places: list[_ServerCandidate], name: str, policy: LookupPolicy
+) -> Generator[tuple[DnsQuestion, ...], _Answers, tuple[Target, ...]]:
     """The addresses of every place, in its order and that of the families."""
     questions = {
-        Question(place.host, family): None
+        DnsQuestion(place.host, family): None
         for place in places
         if not is_numeric(place.host)
         for family in policy.families
@@ -291,14 +293,14 @@ def _addresses_of(host: str, answers: _Answers, families: tuple[RecordType, ...]
     return [
         record.address
         for family in families
-        for record in answers.get(Question(host, family), ())
+        for record in answers.get(DnsQuestion(host, family), ())
         if isinstance(record, AddressRecord) and is_numeric(record.address)
     ]
 
 
 def _usable_services(
     records: Sequence[Record], possible: tuple[Transport, ...]
-) -> list[tuple[Transport, Question]]:
+) -> list[tuple[Transport, DnsQuestion]]:
     """The NAPTR records that lead to a transport that we may use, best first."""
     usable = [
         record
@@ -312,7 +314,7 @@ def _usable_services(
     return [
         (
             _SERVICES[record.service.lower()],
-            Question(_plain_name(record.replacement), RecordType.SRV),
+            DnsQuestion(_plain_name(record.replacement), RecordType.SRV),
         )
         for record in usable[:MAXIMUM_SERVICES]
     ]
@@ -396,7 +398,7 @@ class Failover:
         """All targets, best first."""
         return self._targets
 
-    def choose(self, *, now: float) -> Target | None:
+    def choose_target(self, *, now: float) -> Target | None:
         """The best target that is in use at `now`; None when none is, and then all are tried anew.
 
         A target that has worked is kept before better ones that have not been tried since.
@@ -415,7 +417,7 @@ class Failover:
         """Whether a target has asked to be left alone until later than `now`."""
         return self._closed.get(target, now) > now
 
-    def failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
+    def mark_failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
         """Put a target out of use, for at least `retry_after` seconds (a 503)."""
         self._failed.add(target)
         if retry_after > 0:
@@ -423,7 +425,7 @@ class Failover:
         if self._last_good == target:
             self._last_good = None
 
-    def succeeded(self, target: Target) -> None:
+    def mark_succeeded(self, target: Target) -> None:
         """Stay with this target while it works; those that failed may be tried again."""
         self._failed.clear()
         self._closed.pop(target, None)

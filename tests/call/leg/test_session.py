@@ -295,7 +295,7 @@ async def test_a_second_refer_waits_for_the_first_but_not_for_ever():
     assert callee.referral is first
     assert "491" in stage.sent("bob")
     stage.run(60)
-    assert first.subscription.over
+    assert first.subscription.terminated
     with stage.alice.change() as now:
         caller.usage.refer(TO_CAROL, now=now)
     stage.run(0.1)

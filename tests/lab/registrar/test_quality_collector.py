@@ -7,7 +7,7 @@ import pytest
 from softphone.lab.registrar import Collector
 from softphone.lab.registrar.quality_collector import MOST_KEPT
 from softphone.sip import Body, Request, SipUri
-from softphone.sip.event_packages import ReportKind, VoiceReport
+from softphone.sip.event_packages import VoiceQualityReport, VoiceReportKind
 from tests.sip.event_packages.test_voice_quality_report import END
 from tests.support.clock import seeded_entropy
 
@@ -26,12 +26,12 @@ def publish(package="vq-rtcpxr", media_type="application/vq-rtcpxr", body=END, *
 
 
 def test_a_report_is_kept_and_told():
-    collector, told = Collector(seeded_entropy(1)), list[VoiceReport]()
+    collector, told = Collector(seeded_entropy(1)), list[VoiceQualityReport]()
     collector.on_report = told.append
     answer = collector.publish(publish())
     assert answer.status == 200
     assert {name for name, _ in answer.headers} == {"SIP-ETag", "Expires"}
-    assert [report.kind for report in told] == [ReportKind.SESSION]
+    assert [report.kind for report in told] == [VoiceReportKind.SESSION]
     assert list(collector.reports) == told
 
 

@@ -9,7 +9,7 @@ from softphone.sip.auth import (
     AuthenticationRefused,
     Authenticator,
     BearerSession,
-    Credentials,
+    DigestCredentials,
     DigestSession,
 )
 from softphone.sip.message import Request, SipUri
@@ -26,7 +26,7 @@ FIELDS = [
 @pytest.mark.parametrize("scheme", ["digest", "bearer"])
 def test_a_challenge_of_another_scheme_is_refused_with_a_sentence(scheme, entropy):
     sessions: dict[str, Authenticator] = {
-        "digest": DigestSession([Credentials("alice", KeyMaterial(b"s"))], entropy=entropy),
+        "digest": DigestSession([DigestCredentials("alice", KeyMaterial(b"s"))], entropy=entropy),
         "bearer": BearerSession(KeyMaterial(b"t")),
     }
     session = sessions[scheme]
@@ -35,4 +35,4 @@ def test_a_challenge_of_another_scheme_is_refused_with_a_sentence(scheme, entrop
     refused = session.authorize(request, response)
     assert isinstance(refused, AuthenticationRefused)
     assert session.refusal == refused
-    assert session.prepare(request) == request
+    assert session.preauthorize(request) == request

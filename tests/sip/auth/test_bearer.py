@@ -44,10 +44,10 @@ def test_a_challenge_is_answered_and_the_server_reads_the_token(quoted):
 
 def test_nothing_is_sent_before_it_is_asked_for_and_then_always():
     session = BearerSession(KeyMaterial(TOKEN.encode()))
-    assert presented_token(session.prepare(request())) is None
+    assert presented_token(session.preauthorize(request())) is None
     session.authorize(request(), challenged(request()))
-    assert presented_token(session.prepare(request())) == TOKEN
-    assert presented_token(session.prepare(request("ACK"))) is None
+    assert presented_token(session.preauthorize(request())) == TOKEN
+    assert presented_token(session.preauthorize(request("ACK"))) is None
 
 
 def test_a_token_that_was_refused_is_not_sent_again_until_there_is_another():
@@ -56,8 +56,8 @@ def test_a_token_that_was_refused_is_not_sent_again_until_there_is_another():
     refused = session.authorize(again, challenged(again))
     assert isinstance(refused, AuthenticationRefused)
     assert session.token_refused
-    assert presented_token(session.prepare(request())) is None
-    session.replace(KeyMaterial(b"another"))
+    assert presented_token(session.preauthorize(request())) is None
+    session.replace_token(KeyMaterial(b"another"))
     # A late challenge to the old token says nothing of the new one.
     assert presented_token(session.authorize(again, challenged(again))) == "another"
     assert not session.token_refused
@@ -71,7 +71,7 @@ def test_without_a_token_the_refusal_says_so():
 def test_the_old_token_is_wiped():
     old = KeyMaterial(TOKEN.encode())
     session = BearerSession(old)
-    session.replace(KeyMaterial(b"new"))
+    session.replace_token(KeyMaterial(b"new"))
     assert len(old) == 0
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestAlgorithm, DigestSession
+from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_algorithm import DigestInput, digest_response, ha1
-from softphone.sip.auth.digest_client import AuthenticationRefused, Challenge
+from softphone.sip.auth.digest_client import AuthenticationRefused, DigestChallenge
 from softphone.sip.message import AuthValue, Request, SipUri
 
 REALM = "example.test"
@@ -42,7 +42,7 @@ def session(entropy):
 
 
 def make_session(entropy, algorithms=tuple(DigestAlgorithm), realm=None, **options):
-    credentials = Credentials("alice", KeyMaterial(b"secret"), realm, algorithms)
+    credentials = DigestCredentials("alice", KeyMaterial(b"secret"), realm, algorithms)
     return DigestSession([credentials], entropy=entropy, **options)
 
 
@@ -245,8 +245,8 @@ def test_credentials_for_another_realm_are_not_given_away(entropy):
 
 
 def test_credentials_for_the_realm_go_before_those_for_any(entropy):
-    anybody = Credentials("anybody", KeyMaterial(b"a"))
-    alice = Credentials("alice", KeyMaterial(b"secret"), REALM)
+    anybody = DigestCredentials("anybody", KeyMaterial(b"a"))
+    alice = DigestCredentials("alice", KeyMaterial(b"secret"), REALM)
     session = DigestSession([anybody, alice], entropy=entropy)
     sent = request()
     again = session.authorize(sent, challenged(sent, digest()))
@@ -274,7 +274,7 @@ def test_without_credentials_a_challenge_is_refused(entropy):
 )
 def test_what_is_no_digest_challenge_is_not_answered(session, text):
     sent = request()
-    assert Challenge.parse(text) is None
+    assert DigestChallenge.parse(text) is None
     assert isinstance(session.authorize(sent, challenged(sent, text)), AuthenticationRefused)
 
 
@@ -349,7 +349,7 @@ def test_memory_is_bounded_whatever_the_servers_say(session):
 
 
 def test_no_repr_shows_the_password(entropy):
-    credentials = Credentials("alice", KeyMaterial(b"secret"))
+    credentials = DigestCredentials("alice", KeyMaterial(b"secret"))
     session = DigestSession([credentials], entropy=entropy)
     sent = request()
     again = session.authorize(sent, challenged(sent, digest()))

@@ -6,14 +6,14 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestAlgorithm, DigestSession
+from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_algorithm import ha1
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.auth.digest_server import (
+    DigestRefused,
+    DigestVerified,
     DigestVerifier,
     StoredHash,
-    Unverified,
-    Verified,
     VerifierConfig,
 )
 from softphone.sip.message import AuthValue, Request, SipUri
@@ -47,7 +47,7 @@ def verifier(entropy):
 
 
 def make_session(entropy, username="alice", password=b"secret", **options):
-    credentials = Credentials(username, KeyMaterial(password), **options)
+    credentials = DigestCredentials(username, KeyMaterial(password), **options)
     return DigestSession([credentials], entropy=entropy)
 
 
@@ -68,7 +68,7 @@ def altered(sent, header="Authorization", **changes):
 
 def test_a_request_without_credentials_is_challenged_once_for_each_algorithm(verifier):
     found = verifier.verify(request(), now=0.0)
-    assert isinstance(found, Unverified)
+    assert isinstance(found, DigestRefused)
     assert found.status == 401
     values = [AuthValue.parse(text) for name, text in found.headers]
     assert [value.parameter("algorithm") for value in values] == ["SHA-256", "MD5"]
@@ -82,7 +82,7 @@ def test_our_own_client_is_verified_with_every_algorithm(entropy, algorithm):
     session = make_session(entropy)
     again = answered(session, verifier, request(), now=1.0)
     found = verifier.verify(again, now=1.1)
-    assert isinstance(found, Verified)
+    assert isinstance(found, DigestVerified)
     assert (found.username, found.algorithm) == ("alice", algorithm)
 
 
@@ -90,7 +90,7 @@ def test_a_proxy_challenges_with_407(entropy):
     verifier = make_verifier(entropy, role=DigestRole.PROXY)
     assert verifier.verify(request(), now=0.0).status == 407
     again = answered(make_session(entropy), verifier, request("INVITE"), now=0.0)
-    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
 
 
 def test_the_server_proves_that_it_knows_the_password(entropy, verifier):
@@ -98,8 +98,8 @@ def test_the_server_proves_that_it_knows_the_password(entropy, verifier):
     again = answered(session, verifier, request(), now=0.0)
     ((name, text),) = verifier.verify(again, now=0.0).information
     assert name == "Authentication-Info"
-    session.confirm(again, again.response(200, headers=[(name, text + ', nextnonce="n2"')]))
-    value = session.prepare(request()).authorizations[0]
+    session.note_accepted(again, again.response(200, headers=[(name, text + ', nextnonce="n2"')]))
+    value = session.preauthorize(request()).authorizations[0]
     assert value.parameter("nonce") == "n2"
 
 
@@ -108,7 +108,7 @@ def test_a_wrong_password_and_an_unknown_user_look_the_same(entropy, username, p
     verifier = make_verifier(entropy)
     session = make_session(entropy, username, password)
     found = verifier.verify(answered(session, verifier, request(), now=0.0), now=0.0)
-    assert isinstance(found, Unverified)
+    assert isinstance(found, DigestRefused)
     assert (found.status, found.stale) == (401, False)
     assert found.reason == "the user name or the password is wrong"
 
@@ -120,19 +120,19 @@ def test_a_stored_hash_serves_as_well_as_the_password(entropy):
 
     verifier = make_verifier(entropy, lookup=stored)
     again = answered(make_session(entropy), verifier, request(), now=0.0)
-    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
 
 
 def test_a_nonce_grows_stale_and_the_client_gets_over_it(entropy, verifier):
     session = make_session(entropy)
     again = answered(session, verifier, request(), now=0.0)
-    assert isinstance(verifier.verify(again, now=299.0), Verified)
-    late = verifier.verify(session.prepare(request()), now=301.0)
-    assert isinstance(late, Unverified)
+    assert isinstance(verifier.verify(again, now=299.0), DigestVerified)
+    late = verifier.verify(session.preauthorize(request()), now=301.0)
+    assert isinstance(late, DigestRefused)
     assert late.stale
-    sent = session.prepare(request())
+    sent = session.preauthorize(request())
     third = session.authorize(sent, sent.response(401, headers=late.headers))
-    assert isinstance(verifier.verify(third, now=301.0), Verified)
+    assert isinstance(verifier.verify(third, now=301.0), DigestVerified)
 
 
 def test_staleness_is_not_told_to_somebody_without_the_password(entropy, verifier):
@@ -143,29 +143,29 @@ def test_staleness_is_not_told_to_somebody_without_the_password(entropy, verifie
 
 def test_a_replayed_answer_is_refused(entropy, verifier):
     again = answered(make_session(entropy), verifier, request(), now=0.0)
-    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
     replay = verifier.verify(again, now=0.0)
-    assert isinstance(replay, Unverified)
+    assert isinstance(replay, DigestRefused)
     assert replay.stale
 
 
 def test_counts_may_come_out_of_order_but_once_each_and_not_long_after(entropy, verifier):
     session = make_session(entropy)
     sent = [answered(session, verifier, request(), now=0.0)]
-    sent += [session.prepare(request()) for _ in range(80)]
+    sent += [session.preauthorize(request()) for _ in range(80)]
     order = [0, 3, 1, 2, 80, 40]
-    assert all(isinstance(verifier.verify(sent[i], now=0.0), Verified) for i in order)
-    assert all(isinstance(verifier.verify(sent[i], now=0.0), Unverified) for i in order)
-    assert isinstance(verifier.verify(sent[4], now=0.0), Unverified)
+    assert all(isinstance(verifier.verify(sent[i], now=0.0), DigestVerified) for i in order)
+    assert all(isinstance(verifier.verify(sent[i], now=0.0), DigestRefused) for i in order)
+    assert isinstance(verifier.verify(sent[4], now=0.0), DigestRefused)
 
 
 def test_a_forgotten_nonce_cannot_be_replayed(entropy):
     verifier = make_verifier(entropy, capacity=4)
     first = answered(make_session(entropy), verifier, request(), now=0.0)
-    assert isinstance(verifier.verify(first, now=0.0), Verified)
+    assert isinstance(verifier.verify(first, now=0.0), DigestVerified)
     for number in range(1, 6):
         again = answered(make_session(entropy), verifier, request(), now=float(number))
-        assert isinstance(verifier.verify(again, now=float(number)), Verified)
+        assert isinstance(verifier.verify(again, now=float(number)), DigestVerified)
     assert len(verifier._uses) == 4
     assert verifier.verify(first, now=6.0).stale
 
@@ -182,7 +182,7 @@ def test_challenges_alone_cost_no_memory(verifier):
 def test_a_nonce_that_is_not_ours_is_challenged_anew(entropy, verifier, nonce):
     again = answered(make_session(entropy), verifier, request(), now=0.0)
     found = verifier.verify(altered(again, nonce=nonce), now=0.0)
-    assert isinstance(found, Unverified)
+    assert isinstance(found, DigestRefused)
     assert (found.status, found.stale) == (401, False)
 
 
@@ -217,7 +217,7 @@ def test_a_nonce_of_another_realm_of_the_same_process_is_not_ours(entropy):
 def test_malformed_credentials_are_a_bad_request(entropy, verifier, changes):
     again = answered(make_session(entropy), verifier, request(), now=0.0)
     found = verifier.verify(altered(again, **changes), now=0.0)
-    assert isinstance(found, Unverified)
+    assert isinstance(found, DigestRefused)
     assert found.status == 400
 
 
@@ -244,7 +244,7 @@ def test_credentials_twice_for_one_realm_are_a_bad_request(entropy, verifier):
 def test_an_equivalent_request_uri_is_the_same_place(entropy, verifier):
     again = answered(make_session(entropy), verifier, request(), now=0.0)
     moved = again.with_uri(SipUri.parse("sip:LAB.test"))
-    assert isinstance(verifier.verify(moved, now=0.0), Verified)
+    assert isinstance(verifier.verify(moved, now=0.0), DigestVerified)
 
 
 def test_an_answer_without_qop_is_taken_once_where_legacy_is_allowed(entropy):
@@ -255,7 +255,7 @@ def test_an_answer_without_qop_is_taken_once_where_legacy_is_allowed(entropy):
     ]
     again = make_session(entropy).authorize(sent, sent.response(401, headers=headers))
     assert again.authorizations[0].parameter("qop") is None
-    assert isinstance(verifier.verify(again, now=0.0), Verified)
+    assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
     assert verifier.verify(again, now=0.0).stale
     strict = make_verifier(entropy)
     assert strict.verify(again, now=0.0).status == 400

@@ -24,16 +24,16 @@ def test_the_identity_is_call_id_local_tag_and_remote_tag():
 def test_ack_and_cancel_need_the_number_of_their_invite():
     dialog, _ = server_dialog()
     with pytest.raises(LocalProtocolError):
-        dialog.request("ACK")
-    assert dialog.request("ACK", sequence=4).cseq.number == 4
-    assert dialog.request("BYE").cseq.number == 1
+        dialog.build_request("ACK")
+    assert dialog.build_request("ACK", sequence=4).cseq.number == 4
+    assert dialog.build_request("BYE").cseq.number == 1
 
 
 def test_sequence_numbers_only_rise():
     dialog, lone = server_dialog(cseq=5)
     numbers = (5, 4, 6, 9, 9)
     verdicts = [
-        dialog.accepts(parse_datagram(lone.request("INFO", cseq=number).encode()))
+        dialog.accept_sequence(parse_datagram(lone.request("INFO", cseq=number).encode()))
         for number in numbers
     ]
     assert verdicts == [False, False, True, True, False]

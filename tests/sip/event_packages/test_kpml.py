@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from softphone.sip.event_packages import DigitBuffer, KeyPress, KpmlWatch
+from softphone.sip.event_packages import DigitBuffer, KeyPress, KpmlSubscription
 from softphone.sip.event_packages.kpml import kpml_request
 from softphone.sip.event_packages.kpml_pattern import MOST_DIGITS
 
 
 def watch(regex, **options):
-    return KpmlWatch.parse(kpml_request(regex, **options).data)
+    return KpmlSubscription.parse(kpml_request(regex, **options).data)
 
 
 def digits_of(body):
@@ -36,7 +36,7 @@ def press(watching, digits, *, at=0.0):
 
 def test_a_persistent_pattern_reports_every_digit():
     watching = watch("[x#*+]|bs", tag="Backspace OK")
-    reports = [watching.press(digit, now=0.0)[0] for digit in "12#"]
+    reports = [watching.press_key(digit, now=0.0)[0] for digit in "12#"]
     assert [digits_of(report) for report in reports] == ["1", "2", "#"]
     assert b'code="200"' in reports[0].data
     assert b'tag="Backspace OK"' in reports[0].data
@@ -73,8 +73,8 @@ def test_a_pattern_that_is_not_completed_in_time_is_told_with_423():
         watching = watch("xxx", persist=persist, interdigittimer="2500")
         assert press(watching, "12", at=10.0) == []
         assert watching.next_timer == 12.5
-        assert watching.expire(now=12.4) == []
-        assert told(watching.expire(now=12.5)) == [(423, "12")]
+        assert watching.expire_timer(now=12.4) == []
+        assert told(watching.expire_timer(now=12.5)) == [(423, "12")]
         assert (watching.over, watching.next_timer) == (over, None)
 
 
@@ -90,7 +90,7 @@ def test_the_inter_digit_timer_starts_anew_with_each_digit_and_is_4_seconds_by_d
 def test_digits_of_a_pattern_not_completed_may_be_unwanted_and_zero_waits_for_ever():
     watching = watch("xx", nopartial="yes")
     press(watching, "1")
-    assert told(watching.expire(now=4.0)) == [(423, "")]
+    assert told(watching.expire_timer(now=4.0)) == [(423, "")]
     watching = watch("xx", interdigittimer="0")
     press(watching, "1")
     assert watching.next_timer is None
@@ -100,7 +100,7 @@ def test_a_pattern_that_could_be_longer_waits_for_the_critical_timer():
     watching = watch("0|00", tag="operator")
     assert press(watching, "0", at=5.0) == []
     assert watching.next_timer == 6.0
-    (report,) = watching.expire(now=6.0)
+    (report,) = watching.expire_timer(now=6.0)
     assert told([report]) == [(200, "0")]
     assert b'tag="operator"' in report.data
     assert press(watching, "00", at=7.0) == [(200, "00")]
@@ -130,7 +130,7 @@ def test_the_enter_key_ends_a_pattern_and_is_not_reported():
     assert watching.next_timer == 1.5
     assert press(watching, "#", at=1.2) == [(200, "1234")]
     assert press(watching, "1234", at=2.0) == []
-    assert told(watching.expire(now=2.5)) == [(200, "1234")]
+    assert told(watching.expire_timer(now=2.5)) == [(200, "1234")]
     assert press(watching, "12345", at=3.0) == [(200, "1234")]
 
 
@@ -148,12 +148,12 @@ def test_after_a_single_notify_digits_wait_for_the_refresh():
         watching = watch("x", persist="single-notify")
         assert press(watching, "12") == [(200, "1")]
         again = watch("x", persist="single-notify", flush=flush)
-        assert told(again.begin(watching.left, now=1.0)) == reported
+        assert told(again.begin_subscription(watching.left, now=1.0)) == reported
         assert not again.over
     same = watch("x", persist="single-notify", flush=False)
     press(same, "123")
-    assert told(same.begin(same.left, now=1.0)) == [(200, "2")]
-    assert told(same.begin(same.left, now=1.0)) == [(200, "3")]
+    assert told(same.begin_subscription(same.left, now=1.0)) == [(200, "2")]
+    assert told(same.begin_subscription(same.left, now=1.0)) == [(200, "3")]
 
 
 def waiting(digits):
@@ -163,34 +163,34 @@ def waiting(digits):
 @pytest.mark.parametrize(("flush", "reported"), [(True, []), (False, [(200, "12"), (200, "34")])])
 def test_digits_from_before_are_heard_of_where_they_are_not_flushed(flush, reported):
     before = waiting("12345")
-    assert told(watch("xx", flush=flush).begin(before, now=0.0)) == reported
-    assert before.take() == ()
+    assert told(watch("xx", flush=flush).begin_subscription(before, now=0.0)) == reported
+    assert before.pop_all() == ()
 
 
 def test_what_a_one_shot_leaves_waits_for_the_next():
     first = watch("xx", persist="one-shot", flush=False)
-    assert told(first.begin(waiting("1234"), now=0.0)) == [(200, "12")]
+    assert told(first.begin_subscription(waiting("1234"), now=0.0)) == [(200, "12")]
     assert first.over
-    assert [press.digit for press in first.left.take()] == ["3", "4"]
+    assert [press.digit for press in first.left.pop_all()] == ["3", "4"]
 
 
 def test_digits_that_were_too_many_are_gone_and_that_is_said_once():
     watching = watch("x{4}", flush=False)
-    first, *more = watching.begin(waiting("9" * 6 + "1" * MOST_DIGITS), now=0.0)
+    first, *more = watching.begin_subscription(waiting("9" * 6 + "1" * MOST_DIGITS), now=0.0)
     assert told([first]) == [(200, "1111")]
     assert b'forced_flush="true"' in first.data
     assert len(more) == MOST_DIGITS // 4 - 1
     assert all(b'forced_flush="false"' in report.data for report in more)
-    (report,) = watch("x", flush=False).begin(waiting("1"), now=0.0)
+    (report,) = watch("x", flush=False).begin_subscription(waiting("1"), now=0.0)
     assert b'forced_flush="false"' in report.data
 
 
 def test_a_buffer_takes_over_what_waits_in_another():
     full, ours = waiting("1" * (MOST_DIGITS + 1)), waiting("2")
     assert (full.lost, ours.lost) == (True, False)
-    ours.inherit(full)
+    ours.append_all_of(full)
     assert (full.lost, ours.lost) == (False, True)
-    assert [press.digit for press in ours.take()] == ["1"] * MOST_DIGITS
+    assert [press.digit for press in ours.pop_all()] == ["1"] * MOST_DIGITS
     assert not ours.lost
 
 
@@ -210,20 +210,20 @@ def test_a_key_is_held_after_two_and_a_half_seconds_or_as_was_asked():
 
 def test_a_key_that_was_held_while_nobody_listened_is_one_for_who_comes():
     before = DigitBuffer([KeyPress("#", 3.0)])
-    assert told(watch("L#", flush=False).begin(before, now=0.0)) == [(200, "#")]
+    assert told(watch("L#", flush=False).begin_subscription(before, now=0.0)) == [(200, "#")]
 
 
 def test_what_is_to_be_held_back_is_the_beginning_of_the_pattern_and_is_not_held_back():
     """RFC 4730 section 3.4: who cannot suppress matches both, one behind the other."""
-    watching = KpmlWatch.parse(kpml_request("<pre>*8</pre>xx[2-9]").data)
+    watching = KpmlSubscription.parse(kpml_request("<pre>*8</pre>xx[2-9]").data)
     assert press(watching, "*8401") == []
-    (report,) = [one for digit in "*8402" for one in watching.press(digit, now=0.0)]
+    (report,) = [one for digit in "*8402" for one in watching.press_key(digit, now=0.0)]
     assert digits_of(report) == "*8402"
     assert b'suppressed="false"' in report.data
 
 
 def test_a_report_is_in_the_namespace_of_its_schema():
-    root = ElementTree.fromstring(watch("x").press("1", now=0.0)[0].data)
+    root = ElementTree.fromstring(watch("x").press_key("1", now=0.0)[0].data)
     assert root.tag == "{urn:ietf:params:xml:ns:kpml-response}kpml-response"
     assert (root.get("version"), root.get("text")) == ("1.0", "OK")
 
@@ -234,7 +234,7 @@ def test_a_report_is_in_the_namespace_of_its_schema():
 )
 def test_only_yes_flushes(flush, reported):
     data = kpml_request("x").data.replace(b"<regex", f"<flush>{flush}</flush><regex".encode())
-    assert told(KpmlWatch.parse(data).begin(waiting("1"), now=0.0)) == reported
+    assert told(KpmlSubscription.parse(data).begin_subscription(waiting("1"), now=0.0)) == reported
 
 
 @pytest.mark.parametrize(
@@ -256,12 +256,12 @@ def test_a_timer_that_is_malformed_is_the_default(text):
 
 def test_the_end_is_told_with_what_was_collected():
     watching = watch("x")
-    assert told([watching.end()]) == [(487, "")]
+    assert told([watching.end_subscription()]) == [(487, "")]
     assert watching.over
     for nopartial, digits in (("false", "12"), ("true", "")):
         watching = watch("xxx", nopartial=nopartial)
         press(watching, "12")
-        assert told([watching.end()]) == [(487, digits)]
+        assert told([watching.end_subscription()]) == [(487, digits)]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_the_end_is_told_with_what_was_collected():
     ],
 )
 def test_what_cannot_be_followed_is_refused(data):
-    assert KpmlWatch.parse(data) is None
+    assert KpmlSubscription.parse(data) is None
 
 
 @pytest.mark.parametrize(
@@ -296,5 +296,5 @@ def test_the_dearest_pattern_costs_little(regex, digits):
     watching = watch(regex)
     started = time.process_time()
     for digit in digits:
-        watching.press(digit, now=0.0)
+        watching.press_key(digit, now=0.0)
     assert time.process_time() - started < 4.0

@@ -6,14 +6,14 @@ import itertools
 
 import pytest
 
-from softphone.sip.event_packages.kpml_pattern import Match, Reading, read_pattern
+from softphone.sip.event_packages.kpml_pattern import PatternMatch, PatternMatcher, read_pattern
 
 
 def match(text, digits):
-    reading = Reading([read_pattern("t", text)])
-    found = Match(False, True)
+    reading = PatternMatcher([read_pattern("t", text)])
+    found = PatternMatch(False, True)
     for digit in digits:
-        found = reading.take(digit)
+        found = reading.feed_digit(digit)
     return found.whole, found.open
 
 
@@ -88,14 +88,16 @@ def test_open_says_the_truth_for_every_short_string():
 
 def test_the_first_pattern_names_the_match():
     patterns = [read_pattern("one", "1x"), read_pattern("two", "x")]
-    reading = Reading(patterns)
-    assert reading.take("1").tag == "two"
-    assert reading.take("1").tag == "one"
+    reading = PatternMatcher(patterns)
+    assert reading.feed_digit("1").tag == "two"
+    assert reading.feed_digit("1").tag == "one"
 
 
 def held(text, *digits):
-    reading = Reading([read_pattern("tag", text)])
-    return [(m.whole, m.open) for m in (reading.take(one, long=long) for one, long in digits)][-1]
+    reading = PatternMatcher([read_pattern("tag", text)])
+    return [
+        (m.whole, m.open) for m in (reading.feed_digit(one, long=long) for one, long in digits)
+    ][-1]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_key_that_is_held_is_a_digit_of_its_own_where_one_is_asked_for(
 
 
 def test_whether_a_digit_would_go_on_changes_nothing():
-    reading = Reading([read_pattern("tag", "12")])
-    assert (reading.goes_on("1"), reading.goes_on("2")) == (True, False)
-    assert reading.take("1").open
-    assert (reading.goes_on("1"), reading.goes_on("2")) == (False, True)
+    reading = PatternMatcher([read_pattern("tag", "12")])
+    assert (reading.may_continue("1"), reading.may_continue("2")) == (True, False)
+    assert reading.feed_digit("1").open
+    assert (reading.may_continue("1"), reading.may_continue("2")) == (False, True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from softphone.sip.event_packages import (
     EVENT_PACKAGE,
     REPORT_TYPE,
-    ReportKind,
-    ReportMetrics,
-    VoiceReport,
+    VoiceQualityReport,
+    VoiceReportKind,
+    VoiceReportMetrics,
     parse_voice_report,
     print_voice_report,
 )
@@ -60,7 +60,7 @@ VQAlertReport: Type=NLR Severity=Critical Dir=local
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_the_example_of_an_end_is_read(ending: str) -> None:
     report = parse_voice_report(END.replace("\n", ending).encode())
-    assert (report.kind, report.final) == (ReportKind.SESSION, True)
+    assert (report.kind, report.final) == (VoiceReportKind.SESSION, True)
     assert report.session["RemoteAddr"] == "IP=11.1.1.150 PORT=5002 SSRC=0x2468abcd"
     assert report.session["LocalGroup"] == "example-phone-55671"
     assert report.local.get("SessionDesc", "FMTP") == '"annexb=no"'
@@ -74,7 +74,7 @@ def test_the_example_of_an_end_is_read(ending: str) -> None:
 
 def test_the_example_of_an_alert_is_read() -> None:
     report = parse_voice_report(ALERT.encode())
-    assert report.kind is ReportKind.ALERT
+    assert report.kind is VoiceReportKind.ALERT
     assert report.alert == {"TYPE": "NLR", "SEVERITY": "Critical", "DIR": "local"}
     assert report.remote is None
     assert parse_voice_report(print_voice_report(report)) == report
@@ -198,15 +198,19 @@ def test_what_would_not_be_read_is_not_written() -> None:
     address = "IP=::1 PORT=5000 SSRC=0x0000000a"
     session |= {"LocalAddr": address, "RemoteAddr": address, "LocalGroup": "a", "RemoteGroup": "b"}
     times = {"START": "2026-01-01T00:00:00Z", "STOP": "2026-01-01T00:01:00Z"}
-    report = VoiceReport(ReportKind.SESSION, session, ReportMetrics({"Timestamps": times}))
+    report = VoiceQualityReport(
+        VoiceReportKind.SESSION, session, VoiceReportMetrics({"Timestamps": times})
+    )
     assert parse_voice_report(print_voice_report(report)) == report
     for wrong in (
         replace(report, session=session | {"CallID": "a\r\nOrigID: b"}),
-        replace(report, local=ReportMetrics({"Timestamps": times, "Delay": {"RTD": "1 ESD=2"}})),
+        replace(
+            report, local=VoiceReportMetrics({"Timestamps": times, "Delay": {"RTD": "1 ESD=2"}})
+        ),
         replace(report, dialog="a\r\nx: b"),
         replace(report, session={k: v for k, v in session.items() if k != "RemoteGroup"}),
-        replace(report, remote=ReportMetrics({"Delay": {"RTD": "1"}})),
-        replace(report, kind=ReportKind.ALERT, alert={"TYPE": "NLR"}),
+        replace(report, remote=VoiceReportMetrics({"Delay": {"RTD": "1"}})),
+        replace(report, kind=VoiceReportKind.ALERT, alert={"TYPE": "NLR"}),
     ):
         with pytest.raises(MalformedMessage):
             print_voice_report(wrong)

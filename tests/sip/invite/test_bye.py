@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestSession
+from softphone.sip.auth import DigestCredentials, DigestSession
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
 from tests.support.pair import Pair, kinds, new_flow
@@ -32,7 +32,7 @@ def test_it_carries_what_the_command_says_and_the_event_comes_at_once():
 def test_a_challenged_bye_is_sent_again_with_credentials():
     lone = Lone()
     session = DigestSession(
-        [Credentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
+        [DigestCredentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
     )
     usage, _ = confirmed(lone, credentials=session)
     usage.bye(now=lone.now)
@@ -82,13 +82,13 @@ def lost(lone):
 def test_a_bye_that_its_connection_took_along_is_sent_on_the_next_one_once():
     lone = Lone(transport=Transport.TLS)
     following = lost(lone)
-    lone.endpoint.rebind(lone.flow, following, now=lone.now)
+    lone.endpoint.rebind_flow(lone.flow, following, now=lone.now)
     lone.drain()
     assert lone.transmits[-1].to == following
     bye = lone.last()
     assert lone.heard() == ["BYE"]
     lone.say(lone.response(bye, 200), flow=following)
-    lone.endpoint.rebind(following, lone.flow, now=lone.now)
+    lone.endpoint.rebind_flow(following, lone.flow, now=lone.now)
     lone.wait(40)
     assert lone.heard() == []
     assert len(lone.endpoint._table) == 0
@@ -97,7 +97,7 @@ def test_a_bye_that_its_connection_took_along_is_sent_on_the_next_one_once():
 def test_a_second_loss_ends_it():
     lone = Lone(transport=Transport.TLS)
     following = lost(lone)
-    lone.endpoint.rebind(lone.flow, following, now=lone.now)
+    lone.endpoint.rebind_flow(lone.flow, following, now=lone.now)
     lone.drain()
     lone.endpoint.disconnected(flow=following, reason="cut", now=lone.now)
     lone.wait(0.1)

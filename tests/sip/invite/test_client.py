@@ -8,7 +8,7 @@ from softphone.errors import LocalProtocolError
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.sip import EndpointConfig
-from softphone.sip.auth import Credentials, DigestSession
+from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.invite.usage import InviteState
 from softphone.sip.message import BodyRole
 from tests.support.clock import seeded_entropy
@@ -149,7 +149,7 @@ def test_a_redirection_brings_its_contacts():
 def test_a_challenge_is_answered_inside_with_the_next_cseq():
     lone = Lone()
     session = DigestSession(
-        [Credentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
+        [DigestCredentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
     )
     _, invite = call(lone, credentials=session)
     challenge = 'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from softphone.sip import EndpointConfig
 from softphone.sip.dialog import Dialog
-from softphone.sip.invite.context import sent, session_body, taken
-from softphone.sip.invite.invite_dialog import Leg
-from softphone.sip.invite.offer_answer_exchange import OfferAnswer
+from softphone.sip.invite.context import note_received_body, note_sent_body, session_body
+from softphone.sip.invite.invite_dialog import InviteDialog
+from softphone.sip.invite.offer_answer_exchange import OfferAnswerExchange
 from softphone.sip.message import Body, BodyRole, format_multipart, parse_datagram
 from softphone.sip.transaction import TransactionLayer
 from tests.support.clock import seeded_entropy
@@ -30,9 +30,11 @@ def test_the_description_is_found_alone_and_in_a_multipart_body():
 
 
 def test_what_goes_out_is_kept_for_refreshes_and_what_comes_in_is_not():
-    leg = Leg(Dialog.from_request(received(), to_tag="t", to=Lone().flow), OfferAnswer())
-    assert sent(leg, None) is None
-    assert sent(leg, OFFER) is BodyRole.OFFER
-    assert taken(leg.offer_answer, Body("application/sdp", b"v=0")) is BodyRole.ANSWER
-    assert taken(leg.offer_answer, None) is None
+    leg = InviteDialog(
+        Dialog.from_request(received(), to_tag="t", to=Lone().flow), OfferAnswerExchange()
+    )
+    assert note_sent_body(leg, None) is None
+    assert note_sent_body(leg, OFFER) is BodyRole.OFFER
+    assert note_received_body(leg.offer_answer, Body("application/sdp", b"v=0")) is BodyRole.ANSWER
+    assert note_received_body(leg.offer_answer, None) is None
     assert leg.local_body == OFFER

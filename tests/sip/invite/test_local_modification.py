@@ -135,7 +135,7 @@ def test_a_second_offer_before_the_answer_to_the_first_gets_500_with_retry_after
     pair.run(0.05)
     leg = theirs.leg
     assert not leg.offer_answer.stable
-    mine.modification.stop()
+    mine.local_modification.stop()
     mine.leg.offer_answer = type(mine.leg.offer_answer)()
     mine.update(OFFER, now=pair.now)
     pair.run(0.02)
@@ -185,7 +185,7 @@ def test_a_dead_flow_fails_the_modification_and_the_call_lives_on_a_new_flow():
     assert failed.status == 503
     assert mine.state is theirs.state is InviteState.CONFIRMED
     pair.connect()
-    pair.bob.rebind(old["bob"], pair.flows["bob"], now=pair.now)
+    pair.bob.rebind_flow(old["bob"], pair.flows["bob"], now=pair.now)
     mine.reinvite(OFFER_2, now=pair.now)
     pair.run(0.05)
     assert pair.take("bob", "ModificationReceived").role is BodyRole.OFFER

@@ -36,7 +36,7 @@ def test_after_a_new_flow_the_copies_go_out_on_it():
     old = pair.flows["bob"]
     pair.cut()
     pair.connect()
-    pair.bob.rebind(old, pair.flows["bob"], now=pair.now)
+    pair.bob.rebind_flow(old, pair.flows["bob"], now=pair.now)
     before = len(pair.wire)
     pair.run(1)
     copies = [m for side, m in pair.wire[before:] if side == "bob"]

@@ -9,7 +9,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Side, Transport
 from softphone.sip import Cause
-from softphone.sip.invite.usage import MAXIMUM_SHARERS, InviteState
+from softphone.sip.invite.usage import MAXIMUM_DIALOG_USAGES, InviteState
 from softphone.sip.message import NameAddr
 from tests.support.leavings import no_collector, rings
 from tests.support.lone import SDP, Lone
@@ -112,10 +112,10 @@ def test_after_the_end_nothing_more_is_told():
 def test_what_shares_a_dialog_is_bounded():
     pair = Pair()
     mine, _ = pair.answered()
-    for _ in range(MAXIMUM_SHARERS + 5):
+    for _ in range(MAXIMUM_DIALOG_USAGES + 5):
         mine.refer(TARGET, now=pair.now)
     pair.run(0.05)
-    assert kinds(pair.events["bob"]).count("ReferReceived") == MAXIMUM_SHARERS
+    assert kinds(pair.events["bob"]).count("ReferReceived") == MAXIMUM_DIALOG_USAGES
     assert pair.sent("bob").count("503") == 5
 
 

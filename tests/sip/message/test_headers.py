@@ -111,6 +111,6 @@ def test_settled_fields_are_found_as_before():
     read = Headers.from_wire((("Via", "a"),), {"via": ["a"]})
     for headers in (made, read):
         keys = set(headers.keys())
-        headers.settle()
+        headers.drop_index()
         assert (set(headers.keys()), headers.get("v")) == (keys, "a")
     assert made.get_all("VIA") == ("a", "c")

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from softphone.sip.message.header_access import Lazy, lazy
+from softphone.sip.message.header_access import CachedAttribute, cached_attribute
 
 
 class Counted:
@@ -18,7 +18,7 @@ class Sample(Counted):
     number: int
     computed: list[int]
 
-    @lazy
+    @cached_attribute
     def half(self) -> float:
         """Half of it."""
         self.computed.append(self.number)
@@ -53,5 +53,5 @@ def test_a_frozen_object_stays_frozen_and_equal():
 
 
 def test_the_class_has_the_descriptor_and_its_documentation():
-    assert isinstance(Sample.half, Lazy)
+    assert isinstance(Sample.half, CachedAttribute)
     assert Sample.half.__doc__ == "Half of it."

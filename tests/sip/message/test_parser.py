@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from softphone.sip.message import (
-    KeepAlive,
-    Limits,
-    Rejected,
+    CrlfKeepAlive,
+    MessageLimits,
+    ParseFailure,
     Request,
     Response,
     StreamFramer,
@@ -134,7 +134,7 @@ def test_a_second_value_of_a_single_field_is_refused(field):
 def test_a_malformed_field_is_refused_with_400(field):
     drop = field.partition(b":")[0].decode("latin-1")
     rejected = parse_datagram(options(drop=drop if drop in ("Max-Forwards",) else "", add=field))
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, ParseFailure)
     assert rejected.status_hint == 400
     assert rejected.response is not None
     assert not rejected.fatal
@@ -178,7 +178,7 @@ def test_another_method_in_cseq_is_refused():
 
 def test_an_ack_is_never_answered():
     rejected = parse_datagram(options(drop="To").replace(b"OPTIONS", b"ACK"))
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, ParseFailure)
     assert rejected.response is None
 
 
@@ -188,7 +188,7 @@ def test_an_ack_is_never_answered():
 )
 def test_a_malformed_response_is_not_answered(line):
     rejected = parse_datagram(RINGING.replace(b"SIP/2.0 180 Ringing", line))
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, ParseFailure)
     assert rejected.response is None
 
 
@@ -196,15 +196,15 @@ def test_a_malformed_response_is_not_answered(line):
 def test_noise_is_refused_in_silence(data):
     result = parse_datagram(data)
     if data:
-        assert isinstance(result, Rejected)
+        assert isinstance(result, ParseFailure)
         assert result.response is None
     else:
-        assert result is KeepAlive.PING
+        assert result is CrlfKeepAlive.PING
 
 
 def test_keep_alives_in_datagrams():
-    assert parse_datagram(b"\r\n\r\n") is KeepAlive.PING
-    assert parse_datagram(b"\r\n") is KeepAlive.PONG
+    assert parse_datagram(b"\r\n\r\n") is CrlfKeepAlive.PING
+    assert parse_datagram(b"\r\n") is CrlfKeepAlive.PONG
     assert isinstance(parse_datagram(b"\r\n\r\n" + OPTIONS), Request)
 
 
@@ -222,7 +222,7 @@ def test_unless_they_are_set_the_limits_are_64_kib_256_fields_and_lines_of_8_kib
 
 
 def test_limits_hold():
-    limits = Limits(message=1000, headers=12, line=100)
+    limits = MessageLimits(message=1000, headers=12, line=100)
     assert isinstance(parse_datagram(OPTIONS, limits), Request)
     assert parse_datagram(OPTIONS + b"x" * 1000, limits).status_hint == 513
     many = parse_datagram(options(add=b"\r\n".join([b"X-Y: 1"] * 6)), limits)
@@ -265,36 +265,39 @@ def test_a_partial_message_is_pending():
 
 def test_keep_alives_stand_between_messages():
     framer = StreamFramer()
-    assert framer.feed(b"\r\n\r\n") == [KeepAlive.PING]
+    assert framer.feed(b"\r\n\r\n") == [CrlfKeepAlive.PING]
     items = framer.feed(OPTIONS + b"\r\n" + OPTIONS + b"\r\n\r\n")
-    assert [i if isinstance(i, KeepAlive) else i.method for i in items] == [
+    assert [i if isinstance(i, CrlfKeepAlive) else i.method for i in items] == [
         "OPTIONS",
-        KeepAlive.PONG,
+        CrlfKeepAlive.PONG,
         "OPTIONS",
-        KeepAlive.PING,
+        CrlfKeepAlive.PING,
     ]
 
 
 def test_a_dribbled_ping_is_still_a_ping():
     framer = StreamFramer()
     items = [item for byte in b"\r\n\r\n" for item in framer.feed(bytes([byte]))]
-    assert items == [KeepAlive.PONG, KeepAlive.PING]
-    assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+    assert items == [CrlfKeepAlive.PONG, CrlfKeepAlive.PING]
+    assert framer.feed(b"\r\n") == [CrlfKeepAlive.PONG]
 
 
 def test_two_pongs_with_a_message_between_them_are_no_ping():
     framer = StreamFramer()
     items = [*framer.feed(b"\r\n"), *framer.feed(OPTIONS), *framer.feed(b"\r\n")]
-    assert [i for i in items if isinstance(i, KeepAlive)] == [KeepAlive.PONG, KeepAlive.PONG]
+    assert [i for i in items if isinstance(i, CrlfKeepAlive)] == [
+        CrlfKeepAlive.PONG,
+        CrlfKeepAlive.PONG,
+    ]
 
 
 def test_a_flood_of_pings_in_one_piece_counts_once():
-    assert StreamFramer().feed(b"\r\n" * 30000) == [KeepAlive.PING]
+    assert StreamFramer().feed(b"\r\n" * 30000) == [CrlfKeepAlive.PING]
 
 
 def test_a_malformed_message_leaves_the_framing_when_its_length_is_known():
     items = StreamFramer().feed(OPTIONS.replace(b"1 OPTIONS", b"1 INVITE") + OPTIONS)
-    assert isinstance(items[0], Rejected)
+    assert isinstance(items[0], ParseFailure)
     assert not items[0].fatal
     assert isinstance(items[1], Request)
 
@@ -324,7 +327,7 @@ def test_lost_framing_closes_the_stream(length, reason):
 
 
 def test_a_header_section_that_does_not_end_closes_the_stream():
-    framer = StreamFramer(Limits(message=1000))
+    framer = StreamFramer(MessageLimits(message=1000))
     assert framer.feed(OPTIONS.partition(b"\r\n\r\n")[0] + b"\r\nX: ") == []
     assert framer.feed(b"x" * 600) == []
     (rejected,) = framer.feed(b"x" * 600)
@@ -334,7 +337,7 @@ def test_a_header_section_that_does_not_end_closes_the_stream():
 
 
 def test_noise_on_a_stream_is_bounded_and_closes_it():
-    framer = StreamFramer(Limits(message=1000))
+    framer = StreamFramer(MessageLimits(message=1000))
     (rejected,) = framer.feed(b"\x16\x03\x01" * 400)
     assert rejected.fatal
     assert rejected.response is None
@@ -371,9 +374,9 @@ def test_pongs_that_were_asked_for_are_no_halves_of_a_ping():
     framer = StreamFramer()
     for _ in range(5):
         framer.expect_pong()
-        assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+        assert framer.feed(b"\r\n") == [CrlfKeepAlive.PONG]
     framer.expect_pong()
-    assert framer.feed(b"\r\n\r\n\r\n") == [KeepAlive.PONG, KeepAlive.PING]
+    assert framer.feed(b"\r\n\r\n\r\n") == [CrlfKeepAlive.PONG, CrlfKeepAlive.PING]
     framer.expect_pong()
-    assert framer.feed(b"\r\n\r\n") == [KeepAlive.PING]
-    assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+    assert framer.feed(b"\r\n\r\n") == [CrlfKeepAlive.PING]
+    assert framer.feed(b"\r\n") == [CrlfKeepAlive.PONG]

@@ -7,8 +7,14 @@ import pytest
 from softphone.sip.auth import DigestSession
 from softphone.sip.auth.digest_client import AuthenticationRefused
 from softphone.sip.message import Headers, NameAddr, Request, Response, SipUri
-from softphone.sip.registration.binding import Outcome, judge, read_binding, read_terms, why_refused
-from softphone.sip.transport import Terms
+from softphone.sip.registration.binding import (
+    RegisterOutcome,
+    judge_register_status,
+    read_binding,
+    read_keep_alive_terms,
+    why_refused,
+)
+from softphone.sip.transport import KeepAliveTerms
 
 CONTACT = NameAddr.parse('<sip:a@192.0.2.1:5061>;+sip.instance="<urn:x:1>";reg-id=1')
 
@@ -25,24 +31,24 @@ def read(*fields):
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (200, Outcome.GRANTED),
-        (202, Outcome.GRANTED),
-        (423, Outcome.TOO_BRIEF),
-        (439, Outcome.WITHOUT_OUTBOUND),
-        (401, Outcome.REFUSED),
-        (403, Outcome.REFUSED),
-        (404, Outcome.REFUSED),
-        (301, Outcome.REFUSED),
-        (501, Outcome.REFUSED),
-        (600, Outcome.REFUSED),
-        (408, Outcome.LATER),
-        (430, Outcome.LATER),
-        (500, Outcome.LATER),
-        (503, Outcome.LATER),
+        (200, RegisterOutcome.GRANTED),
+        (202, RegisterOutcome.GRANTED),
+        (423, RegisterOutcome.TOO_BRIEF),
+        (439, RegisterOutcome.WITHOUT_OUTBOUND),
+        (401, RegisterOutcome.REFUSED),
+        (403, RegisterOutcome.REFUSED),
+        (404, RegisterOutcome.REFUSED),
+        (301, RegisterOutcome.REFUSED),
+        (501, RegisterOutcome.REFUSED),
+        (600, RegisterOutcome.REFUSED),
+        (408, RegisterOutcome.LATER),
+        (430, RegisterOutcome.LATER),
+        (500, RegisterOutcome.LATER),
+        (503, RegisterOutcome.LATER),
     ],
 )
 def test_a_status_is_judged(status, outcome):
-    assert judge(status) is outcome
+    assert judge_register_status(status) is outcome
 
 
 @pytest.mark.parametrize(
@@ -95,20 +101,20 @@ def test_path_and_outbound_are_kept():
 @pytest.mark.parametrize(
     ("fields", "via", "terms"),
     [
-        ([], "", Terms()),
-        ([("Supported", "outbound")], "", Terms()),
-        ([("Require", "outbound")], "", Terms(outbound=True)),
-        ([("Require", "outbound"), ("Flow-Timer", "30")], "", Terms(True, 30.0)),
-        ([("Flow-Timer", "junk")], "", Terms()),
-        ([], ";keep=25", Terms(keep=25.0)),
-        ([], ";keep=0", Terms(keep=0.0)),
-        ([], ";keep", Terms()),
-        ([], ";keep=junk", Terms()),
+        ([], "", KeepAliveTerms()),
+        ([("Supported", "outbound")], "", KeepAliveTerms()),
+        ([("Require", "outbound")], "", KeepAliveTerms(outbound=True)),
+        ([("Require", "outbound"), ("Flow-Timer", "30")], "", KeepAliveTerms(True, 30.0)),
+        ([("Flow-Timer", "junk")], "", KeepAliveTerms()),
+        ([], ";keep=25", KeepAliveTerms(keep=25.0)),
+        ([], ";keep=0", KeepAliveTerms(keep=0.0)),
+        ([], ";keep", KeepAliveTerms()),
+        ([], ";keep=junk", KeepAliveTerms()),
     ],
     ids=str,
 )
 def test_terms_hold_only_what_was_agreed(fields, via, terms):
-    assert read_terms(response(*fields, via=via)) == terms
+    assert read_keep_alive_terms(response(*fields, via=via)) == terms
 
 
 def test_the_reason_of_a_refusal_is_ours_where_we_stopped(entropy):

@@ -20,8 +20,8 @@ def most(count):
 )
 def test_the_waits_after_answers_are_those_of_rfc_5626_appendix_a(failures, upper):
     backoff = Backoff()
-    assert backoff.wait(failures, entropy=least, answered=True) == upper / 2
-    assert backoff.wait(failures, entropy=most, answered=True) == pytest.approx(upper)
+    assert backoff.retry_delay(failures, entropy=least, answered=True) == upper / 2
+    assert backoff.retry_delay(failures, entropy=most, answered=True) == pytest.approx(upper)
 
 
 @pytest.mark.parametrize(
@@ -29,17 +29,17 @@ def test_the_waits_after_answers_are_those_of_rfc_5626_appendix_a(failures, uppe
 )
 def test_a_server_that_cannot_be_reached_is_asked_again_soon(failures, upper):
     backoff = Backoff()
-    assert backoff.wait(failures, entropy=least) == upper / 2
-    assert backoff.wait(failures, entropy=most) == pytest.approx(upper)
+    assert backoff.retry_delay(failures, entropy=least) == upper / 2
+    assert backoff.retry_delay(failures, entropy=most) == pytest.approx(upper)
 
 
 def test_any_number_of_failures_stays_below_the_ceiling():
-    assert Backoff().wait(10**9, entropy=most) == pytest.approx(1800.0)
+    assert Backoff().retry_delay(10**9, entropy=most) == pytest.approx(1800.0)
 
 
 def test_the_first_attempt_after_a_working_flow_comes_within_the_spread():
-    assert Backoff().wait(0, entropy=least) == 0.0
-    assert 0.9 < Backoff(spread=1.0).wait(0, entropy=most) < 1.0
+    assert Backoff().retry_delay(0, entropy=least) == 0.0
+    assert 0.9 < Backoff(spread=1.0).retry_delay(0, entropy=most) < 1.0
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_first_attempt_after_a_working_flow_comes_within_the_spread():
 )
 def test_a_retry_after_lengthens_a_wait_up_to_a_bound(retry_after, expected):
     backoff = Backoff()
-    assert backoff.wait(1, entropy=least, answered=True, retry_after=retry_after) == expected
+    assert backoff.retry_delay(1, entropy=least, answered=True, retry_after=retry_after) == expected
 
 
 @pytest.mark.parametrize(

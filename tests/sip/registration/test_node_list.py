@@ -275,8 +275,8 @@ def test_a_refresh_is_sent_at_once_and_ends_a_pause():
 
 def test_a_node_that_has_moved_is_found_at_its_next_attempt():
     world = registered()
-    world.registration.relocate(0, world.targets[1:])
-    world.registration.relocate(1, ())
+    world.registration.set_node_targets(0, world.targets[1:])
+    world.registration.set_node_targets(1, ())
     world.down(0)
     world.down(1)
     world.run(0.1)
@@ -300,7 +300,7 @@ def moving(**options):
     world = registered(**options)
     flow = world.registration.flow
     world.events.clear()
-    world.registration.move("renewed", now=world.now)
+    world.registration.move_to_new_flow("renewed", now=world.now)
     return world, flow
 
 
@@ -329,7 +329,7 @@ def test_a_move_that_is_refused_leaves_everything_as_it_was():
     world = registered()
     before = world.registration.flow
     world.script.append((403, []))
-    world.registration.move("renewed", now=world.now)
+    world.registration.move_to_new_flow("renewed", now=world.now)
     world.run(1.0)
     assert [end.status for end in ends_of(world)] == [403]
     assert world.registration.flow == before
@@ -361,12 +361,12 @@ def test_a_move_that_fails_while_the_old_connection_is_lost_goes_to_the_next_nod
 def test_only_one_that_is_registered_can_move_and_leaving_ends_it():
     world, _ = moving()
     with pytest.raises(LocalProtocolError):
-        world.registration.move("again", now=world.now)
+        world.registration.move_to_new_flow("again", now=world.now)
     world.registration.unregister(now=world.now)
     world.run(1.0)
     assert [end.moved for end in ends_of(world)] == [False]
     with pytest.raises(LocalProtocolError):
-        world.registration.move("again", now=world.now)
+        world.registration.move_to_new_flow("again", now=world.now)
 
 
 def test_leaving_closes_a_connection_that_lingers():

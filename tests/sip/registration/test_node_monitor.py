@@ -32,7 +32,7 @@ class Watching(World):
 
 def test_it_asks_at_once_and_then_every_interval():
     world = Watching()
-    world.monitor.start(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
     world.run(250.0)
     assert [round(at) for at in world.register_times()] == [1000, 1120, 1240]
     assert len({request.call_id for request in world.registers()}) == 1
@@ -41,7 +41,7 @@ def test_it_asks_at_once_and_then_every_interval():
 
 def test_a_gap_begins_the_count_anew():
     world = Watching()
-    world.monitor.start(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
     world.run(130.0)
     world.cut()
     assert world.monitor.answers_since is None
@@ -52,7 +52,7 @@ def test_a_gap_begins_the_count_anew():
 def test_an_answer_that_is_a_failure_is_none():
     world = Watching()
     world.script = [(503, [])]
-    world.monitor.start(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
     world.run(1.0)
     assert world.monitor.answers_since is None
     world.run(130.0)
@@ -62,18 +62,18 @@ def test_an_answer_that_is_a_failure_is_none():
 def test_silence_is_no_answer():
     world = Watching()
     next(iter(world.servers.values())).speaks = False
-    world.monitor.start(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
     world.run(200.0)
     assert world.monitor.answers_since is None
 
 
 def test_leave_is_asked_for_once_and_remembered():
     world = Watching()
-    world.monitor.start(now=world.now)
-    world.monitor.ask_leave(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
+    world.monitor.request_registration_token(now=world.now)
     world.run(1.0)
-    world.monitor.ask_leave(now=world.now)
-    world.monitor.ask_leave(now=world.now)
+    world.monitor.request_registration_token(now=world.now)
+    world.monitor.request_registration_token(now=world.now)
     world.run(1.0)
     assert world.monitor.granted
     assert len([r for _, _, r in world.requests if r.method == "REFER"]) == 1
@@ -82,9 +82,9 @@ def test_leave_is_asked_for_once_and_remembered():
 def test_a_refusal_of_leave_costs_the_time_it_was_stable():
     world = Watching()
     world.refer = 603
-    world.monitor.start(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
     world.run(50.0)
-    world.monitor.ask_leave(now=world.now)
+    world.monitor.request_registration_token(now=world.now)
     world.run(1.0)
     assert not world.monitor.granted
     assert world.monitor.answers_since == 1050.0
@@ -93,10 +93,10 @@ def test_a_refusal_of_leave_costs_the_time_it_was_stable():
 def test_stopping_closes_the_connection_or_leaves_it():
     for close in (True, False):
         world = Watching()
-        world.monitor.start(now=world.now)
+        world.monitor.start_monitoring(now=world.now)
         world.run(1.0)
         assert world.monitor.flow is not None
-        world.monitor.stop(now=world.now, close=close)
+        world.monitor.stop_monitoring(now=world.now, close=close)
         world.run(300.0)
         assert world.monitor.flow is None
         assert bool(world.flows) is not close

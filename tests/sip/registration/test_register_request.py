@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.sip.message import Body, NameAddr
-from softphone.sip.registration.register_request import RegisterWriter
+from softphone.sip.registration.register_request import RegisterBuilder
 from tests.support.registrar_world import CONFIG
 
 CONTACT = NameAddr.parse("<sip:alice@192.0.2.1:5061;transport=tls>")
@@ -19,7 +19,7 @@ def writer(entropy):
 
 
 def make(entropy, **changes):
-    return RegisterWriter(replace(CONFIG, **changes), entropy=entropy)
+    return RegisterBuilder(replace(CONFIG, **changes), entropy=entropy)
 
 
 def test_one_call_id_one_tag_and_a_rising_cseq(writer):
@@ -35,7 +35,7 @@ def test_one_call_id_one_tag_and_a_rising_cseq(writer):
 
 def test_the_contact_is_marked_with_instance_and_reg_id(entropy):
     writer = make(entropy, reg_id=2, contact_parameters=(("q", "0.5"),))
-    marked = writer.mark(CONTACT)
+    marked = writer.complete_contact(CONTACT)
     assert marked.parameter("+sip.instance") == f"<{CONFIG.instance_id}>"
     assert '+sip.instance="<urn:uuid:' in str(marked)
     assert marked.parameter("reg-id") == "2"
@@ -45,8 +45,8 @@ def test_the_contact_is_marked_with_instance_and_reg_id(entropy):
 @pytest.mark.parametrize("changes", [{"outbound": False}, {"instance_id": ""}])
 def test_without_outbound_or_instance_there_is_no_reg_id(entropy, changes):
     writer = make(entropy, **changes)
-    assert writer.mark(CONTACT).parameter("reg-id") is None
-    assert "outbound" not in writer.write(CONTACT, None).supported
+    assert writer.complete_contact(CONTACT).parameter("reg-id") is None
+    assert "outbound" not in writer.build_register(CONTACT, None).supported
     assert not writer.give_up_outbound()
 
 
@@ -81,10 +81,10 @@ def test_routes_and_headers_of_the_configuration_go_into_every_request(entropy):
         route_set=(NameAddr.parse("<sip:edge.test;lr>"),),
         headers=(("X-Cisco-Thing", "1"),),
     )
-    request = writer.write(CONTACT, None)
+    request = writer.build_register(CONTACT, None)
     assert [str(route) for route in request.routes] == ["<sip:edge.test;lr>"]
     assert request.headers.get("X-Cisco-Thing") == "1"
-    probe = writer.write_probe()
+    probe = writer.build_options()
     assert probe.method == "OPTIONS"
     assert len(probe.routes) == 1
     assert probe.headers.get("Contact") is None
@@ -92,33 +92,36 @@ def test_routes_and_headers_of_the_configuration_go_into_every_request(entropy):
 
 def test_contact_parameters_stand_as_they_are_written(entropy):
     named = ("+u.sip!devicename.ccm.cisco.com", '"CSFALICE"')
-    marked = make(entropy, contact_parameters=(named, ("video", None))).mark(CONTACT)
+    marked = make(entropy, contact_parameters=(named, ("video", None))).complete_contact(CONTACT)
     assert str(marked).endswith(';+u.sip!devicename.ccm.cisco.com="CSFALICE";video')
 
 
 def test_first_headers_go_out_until_one_is_granted(entropy):
     writer = make(entropy, first_headers=(("Reason", "SIP;cause=200"),))
-    assert writer.write(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
-    assert writer.write(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
-    writer.granted()
-    assert writer.write(CONTACT, None).headers.get("Reason") is None
+    assert writer.build_register(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
+    assert writer.build_register(CONTACT, None).headers.get("Reason") == "SIP;cause=200"
+    writer.mark_granted()
+    assert writer.build_register(CONTACT, None).headers.get("Reason") is None
 
 
 def test_a_first_body_goes_out_until_one_is_granted_and_not_when_leaving(entropy):
     writer = make(entropy, first_body=Body("multipart/mixed;boundary=b", b"--b--"))
-    first = writer.write(CONTACT, None)
+    first = writer.build_register(CONTACT, None)
     assert first.body == b"--b--"
     assert first.headers.get("MIME-Version") == "1.0"
-    assert not writer.write(CONTACT, None, leaving=True).body
-    writer.granted()
-    refresh = writer.write(CONTACT, None)
+    assert not writer.build_register(CONTACT, None, leaving=True).body
+    writer.mark_granted()
+    refresh = writer.build_register(CONTACT, None)
     assert not refresh.body
     assert "MIME-Version" not in refresh.headers
 
 
 def test_option_tags_take_the_place_of_ours(entropy):
-    assert make(entropy, option_tags=("a", "b")).write(CONTACT, None).supported == ("a", "b")
-    assert "Supported" not in make(entropy, option_tags=()).write(CONTACT, None).headers
+    assert make(entropy, option_tags=("a", "b")).build_register(CONTACT, None).supported == (
+        "a",
+        "b",
+    )
+    assert "Supported" not in make(entropy, option_tags=()).build_register(CONTACT, None).headers
 
 
 def test_a_keep_alive_binds_nothing(writer):

@@ -8,8 +8,8 @@ import pytest
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestSession
-from softphone.sip.auth.digest_server import DigestVerifier, Verified, VerifierConfig
+from softphone.sip.auth import DigestCredentials, DigestSession
+from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import Request, SipUri
 from tests.support.clock import seeded_entropy
 from tests.support.registrar_world import World
@@ -221,7 +221,7 @@ def test_a_new_look_up_does_not_forget_who_asked_to_be_left_alone():
     world.script = [(503, [("Retry-After", "300")]), (503, [])]
     world.registration.register(now=world.now)
     world.run(0.0)
-    world.registration.relocate(world.targets, now=world.now)
+    world.registration.set_targets(world.targets, now=world.now)
     world.run(100.0)
     assert [host for _, host, _ in world.requests] == ["192.0.2.100", *["192.0.2.101"] * 2]
     assert world.registration.state is State.REGISTERED
@@ -362,7 +362,7 @@ def test_digest_challenges_are_answered_on_the_way():
     verifier = DigestVerifier(
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
-    credentials = DigestSession([Credentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
+    credentials = DigestSession([DigestCredentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
     world = World(credentials=credentials)
     grant = world.granting
 
@@ -370,7 +370,7 @@ def test_digest_challenges_are_answered_on_the_way():
         if request.method != "REGISTER":
             return 200, []
         verdict = verifier.verify(request, now=world.now)
-        return grant(request) if isinstance(verdict, Verified) else (401, verdict.headers)
+        return grant(request) if isinstance(verdict, DigestVerified) else (401, verdict.headers)
 
     world.answer = answer
     world.registration.register(now=world.now)
@@ -387,7 +387,7 @@ def test_without_the_right_password_it_fails_and_says_why(given):
     verifier = DigestVerifier(
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
-    mine = [] if given is None else [Credentials("alice", KeyMaterial(given))]
+    mine = [] if given is None else [DigestCredentials("alice", KeyMaterial(given))]
     world = World(credentials=DigestSession(mine, entropy=entropy))
     world.answer = lambda request: (401, verifier.verify(request, now=world.now).headers)
     world.registration.register(now=world.now)
@@ -400,10 +400,10 @@ def test_without_the_right_password_it_fails_and_says_why(given):
 
 def test_new_targets_are_used_from_the_next_flow_on():
     world = World(count=2)
-    world.registration.relocate(world.targets[1:], now=world.now)
+    world.registration.set_targets(world.targets[1:], now=world.now)
     assert world.registration.target == world.targets[1]
     world.registered()
-    world.registration.relocate(world.targets[:1], now=world.now)
+    world.registration.set_targets(world.targets[:1], now=world.now)
     assert world.registration.target == world.targets[1]
     world.run(200.0)
     world.cut()
@@ -429,14 +429,14 @@ def test_strangers_events_are_left_to_their_owners():
         "MESSAGE", SipUri.parse("sip:bob@example.test"), [("To", "<sip:bob@example.test>"),
         ("From", "<sip:alice@example.test>;tag=9")],
     )  # fmt: skip
-    exchange = world.endpoint.request(request, to=world.registration.flow, now=world.now)
+    exchange = world.endpoint.send_request(request, to=world.registration.flow, now=world.now)
     world.run(0.0)
     assert [event.exchange for event in world.unclaimed if hasattr(event, "exchange")] == [exchange]
 
 
 def test_an_open_flow_to_the_target_is_shared():
     world = World()
-    world.endpoint.open(world.targets[0], now=world.now)
+    world.endpoint.open_flow(world.targets[0], now=world.now)
     world.drain()
     assert world.registration.contact is None
     world.registered()
@@ -464,7 +464,7 @@ def test_a_strangers_request_that_fails_is_left_to_its_owner():
         SipUri.parse("sip:bob@example.test"),
         [("To", "<sip:bob@example.test>"), ("From", "<sip:alice@example.test>;tag=9")],
     )
-    exchange = world.endpoint.request(request, to=world.registration.flow, now=world.now)
+    exchange = world.endpoint.send_request(request, to=world.registration.flow, now=world.now)
     world.run(33.0)
     assert [event.exchange for event in world.unclaimed if hasattr(event, "exchange")] == [exchange]
     assert world.registration.state is State.REGISTERED

@@ -164,7 +164,7 @@ def test_a_blind_transfer_is_reported_until_its_final_status():
     pair.run(0.1)
     assert [pair.take("alice", "NotifyReceived").status for _ in range(2)] == [180, 200]
     assert pair.take("alice", "SubscriptionTerminated").reason == "noresource"
-    assert subscription.over
+    assert subscription.terminated
     assert referred.subscription.over
 
 
@@ -179,7 +179,7 @@ def test_two_refers_in_one_dialog_are_told_apart():
     second.accept(now=pair.now)
     second.progress(486, "Busy Here", now=pair.now)
     pair.run(0.1)
-    assert one.over
+    assert one.terminated
     ends = [pair.take("alice", "SubscriptionTerminated") for _ in range(2)]
     assert [(end.subscription, end.status) for end in ends] == [(one, 603), (two, 0)]
 
@@ -195,7 +195,7 @@ def test_a_refer_without_subscription_brings_no_notify():
     pair.run(0.1)
     assert "NOTIFY" not in pair.sent("bob")
     assert pair.take("alice", "SubscriptionTerminated").reason == "norefersub"
-    assert subscription.over
+    assert subscription.terminated
 
 
 def test_the_progress_of_a_transfer_outlives_the_call():
@@ -236,4 +236,4 @@ def test_a_refer_outside_any_dialog():
     pair.run(0.1)
     statuses = [event.status for event in pair.events["alice"] if hasattr(event, "body")]
     assert statuses == [100, 603]
-    assert subscription.over
+    assert subscription.terminated

@@ -7,7 +7,7 @@ import pytest
 from softphone.sans_io import Target, Transport
 from softphone.sip.dialog import ReferRequest, SubscribeRequest
 from softphone.sip.message import NameAddr, Request, SipUri
-from softphone.sip.transaction import STRAIGHT, Detour
+from softphone.sip.transaction import NO_FAILOVER, Detour
 from softphone.sip.transport import Failover
 from tests.support.lone import SDP, Lone
 from tests.support.pair import Pair, new_flow
@@ -41,7 +41,7 @@ class Farm:
 
     def ask(self):
         request = Request.build("MESSAGE", FAR.uri, (("From", str(FAR)), ("To", str(FAR))))
-        exchange = self.lone.endpoint.request(
+        exchange = self.lone.endpoint.send_request(
             request, to=self.flows[self.places[0]], now=self.lone.now, failover=self.failover
         )
         self.lone.drain()
@@ -63,8 +63,8 @@ class Farm:
 
 def test_a_detour_takes_each_place_once():
     detour = Detour(Failover(PLACES))
-    assert [detour.after(place, now=0.0) for place in PLACES] == [PLACES[1], PLACES[2], None]
-    assert Detour(None).after(PLACES[0], now=0.0) is None
+    assert [detour.next_target(place, now=0.0) for place in PLACES] == [PLACES[1], PLACES[2], None]
+    assert Detour(None).next_target(PLACES[0], now=0.0) is None
 
 
 def test_an_invite_answered_503_goes_to_the_next_place_as_a_transaction_of_its_own():
@@ -151,11 +151,11 @@ def test_a_place_that_asked_to_be_left_alone_is_left_alone_by_the_next_request()
     farm.open(PLACES[1])
     farm.answer(200, 1)
     assert farm.lone.take("ResponseReceived").response.status == 200
-    assert farm.failover.choose(now=farm.lone.now + 299.0) == PLACES[1]
+    assert farm.failover.choose_target(now=farm.lone.now + 299.0) == PLACES[1]
     for place in PLACES[1:]:
-        farm.failover.failed(place, now=farm.lone.now)
-    assert farm.failover.choose(now=farm.lone.now + 299.0) is None
-    assert farm.failover.choose(now=farm.lone.now + 301.0) == PLACES[0]
+        farm.failover.mark_failed(place, now=farm.lone.now)
+    assert farm.failover.choose_target(now=farm.lone.now + 299.0) is None
+    assert farm.failover.choose_target(now=farm.lone.now + 301.0) == PLACES[0]
 
 
 def test_a_message_goes_on_to_the_next_place_and_reports_once():
@@ -198,6 +198,6 @@ def test_a_gruu_stays_and_a_flows_own_contact_does_not():
 
 
 def test_a_request_that_has_nowhere_else_to_go_remembers_no_place():
-    assert STRAIGHT.after(PLACES[0], now=0.0) is None
-    STRAIGHT.served(PLACES[0])
-    assert STRAIGHT._tried == ()
+    assert NO_FAILOVER.next_target(PLACES[0], now=0.0) is None
+    NO_FAILOVER.mark_served(PLACES[0])
+    assert NO_FAILOVER._tried == ()

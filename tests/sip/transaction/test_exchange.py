@@ -7,7 +7,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Side
 from softphone.security import KeyMaterial
-from softphone.sip.auth import Credentials, DigestSession
+from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.message import NameAddr, Request, SipUri
 from tests.support.clock import seeded_entropy
 from tests.support.lone import Lone
@@ -24,7 +24,9 @@ def ask(lone, credentials=None):
 
 
 def session():
-    return DigestSession([Credentials("us", KeyMaterial(b"secret"))], entropy=seeded_entropy(2))
+    return DigestSession(
+        [DigestCredentials("us", KeyMaterial(b"secret"))], entropy=seeded_entropy(2)
+    )
 
 
 def test_a_challenge_is_answered_with_the_next_cseq_and_a_new_branch():

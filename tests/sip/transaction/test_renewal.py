@@ -29,12 +29,12 @@ class World:
         self.lone.say(self.lone.response(request or self.last(), 407, headers=(BEARER,)))
 
     def renew(self, token=b"new"):
-        self.session.replace(KeyMaterial(token))
-        self.session.resume(now=self.lone.now)
+        self.session.replace_token(KeyMaterial(token))
+        self.session.retry_waiting_requests(now=self.lone.now)
         self.lone.drain()
 
     def give_up(self):
-        self.session.give_up("the service is away", now=self.lone.now)
+        self.session.fail_waiting_requests("the service is away", now=self.lone.now)
         self.lone.drain()
 
     @property
@@ -52,7 +52,7 @@ class World:
     def message(self):
         request = Request.build("MESSAGE", FAR.uri, (("From", str(FAR)), ("To", str(FAR))))
         lone = self.lone
-        exchange = lone.endpoint.request(
+        exchange = lone.endpoint.send_request(
             request, to=lone.flow, now=lone.now, credentials=self.session
         )
         lone.drain()
@@ -108,7 +108,7 @@ def test_a_second_refusal_is_final(ask):
     assert event.response.status == 407
     world.renew(b"newer")
     assert world.tokens == [None, "old", "new"]
-    assert not world.session.waited_for
+    assert not world.session.has_waiting_requests
 
 
 @pytest.mark.parametrize("ask", [World.message, World.invite])
@@ -155,7 +155,7 @@ def test_a_reinvite_is_written_anew_with_the_session_as_it_is_by_then():
     world.refuse()
     assert not world.lone.events
     assert usage.modification_waits
-    usage.renew_modification(ANSWER_2)
+    usage.replace_waiting_offer(ANSWER_2)
     world.renew()
     again = world.last()
     assert (again.method, presented_token(again)) == ("INVITE", "new")

@@ -9,16 +9,16 @@ from softphone.sip.transaction.tables import (
     INVITE_SERVER,
     NON_INVITE_CLIENT,
     NON_INVITE_SERVER,
-    Action,
-    Input,
-    State,
+    TransactionAction,
+    TransactionInput,
+    TransactionState,
 )
 
 TABLES = {
-    "invite client": (INVITE_CLIENT, State.CALLING),
-    "invite server": (INVITE_SERVER, State.PROCEEDING),
-    "non-invite client": (NON_INVITE_CLIENT, State.TRYING),
-    "non-invite server": (NON_INVITE_SERVER, State.TRYING),
+    "invite client": (INVITE_CLIENT, TransactionState.CALLING),
+    "invite server": (INVITE_SERVER, TransactionState.PROCEEDING),
+    "non-invite client": (NON_INVITE_CLIENT, TransactionState.TRYING),
+    "non-invite server": (NON_INVITE_SERVER, TransactionState.TRYING),
 }
 
 
@@ -46,8 +46,8 @@ def test_every_state_is_reached_from_the_first(name):
 @pytest.mark.parametrize("name", TABLES)
 def test_nothing_leaves_the_terminated_state(name):
     table, _ = TABLES[name]
-    rows = {row for (state, _), row in table.items() if state is State.TERMINATED}
-    assert rows == {((), State.TERMINATED)}
+    rows = {row for (state, _), row in table.items() if state is TransactionState.TERMINATED}
+    assert rows == {((), TransactionState.TERMINATED)}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -56,20 +56,23 @@ def test_every_timer_that_is_started_is_heard_in_the_state_it_leads_to(name):
     for actions, after in table.values():
         for action in actions:
             if action.name.startswith("START_"):
-                timer = Input["TIMER_" + action.name[-1]]
+                timer = TransactionInput["TIMER_" + action.name[-1]]
                 assert table[after, timer] != ((), after), (action, after)
 
 
 def test_a_2xx_is_delivered_again_in_accepted_and_a_failure_only_acknowledged_in_completed():
-    assert INVITE_CLIENT[State.ACCEPTED, Input.RESPONSE_2XX] == (
-        (Action.DELIVER,),
-        State.ACCEPTED,
+    assert INVITE_CLIENT[TransactionState.ACCEPTED, TransactionInput.RESPONSE_2XX] == (
+        (TransactionAction.DELIVER,),
+        TransactionState.ACCEPTED,
     )
-    assert INVITE_CLIENT[State.COMPLETED, Input.RESPONSE_FAILURE] == (
-        (Action.ACK,),
-        State.COMPLETED,
+    assert INVITE_CLIENT[TransactionState.COMPLETED, TransactionInput.RESPONSE_FAILURE] == (
+        (TransactionAction.ACK,),
+        TransactionState.COMPLETED,
     )
 
 
 def test_the_accepted_server_transaction_absorbs_copies_of_the_invite():
-    assert INVITE_SERVER[State.ACCEPTED, Input.REQUEST] == ((), State.ACCEPTED)
+    assert INVITE_SERVER[TransactionState.ACCEPTED, TransactionInput.REQUEST] == (
+        (),
+        TransactionState.ACCEPTED,
+    )

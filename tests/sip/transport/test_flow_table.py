@@ -26,24 +26,24 @@ class Waiter:
 
 def test_a_target_is_opened_once_and_resolves_to_its_flow_while_that_is_open():
     table, mine = FlowTable(max_waiting=9), flow()
-    table.open(TARGET)
-    table.open(TARGET)
+    table.open_flow(TARGET)
+    table.open_flow(TARGET)
     assert [(t.data, t.to) for t in table.outgoing] == [(b"", TARGET)]
     assert table.resolve(TARGET) is None
-    table.connected(mine, TARGET)
+    table.flow_opened(mine, TARGET)
     assert table.resolve(TARGET) == mine
     assert table.target_of(mine) == TARGET
-    table.disconnected(mine)
+    table.flow_closed(mine)
     assert table.resolve(TARGET) is table.resolve(mine) is None
 
 
 def test_a_flow_that_has_ended_stands_for_its_target_and_for_the_next_flow_there():
     table, old, new = FlowTable(max_waiting=9), flow(), flow()
-    table.connected(old, TARGET)
-    table.disconnected(old)
+    table.flow_opened(old, TARGET)
+    table.flow_closed(old)
     assert table.forward(old) == TARGET
     assert table.target_of(old) == TARGET
-    table.connected(new, TARGET)
+    table.flow_opened(new, TARGET)
     assert table.resolve(old) == new
     assert table.forward(new) == new
 
@@ -52,36 +52,36 @@ def test_the_targets_of_ended_flows_are_bounded():
     table = FlowTable(max_waiting=9)
     first = flow()
     for ended in (first, *(flow() for _ in range(MAXIMUM_FORMER))):
-        table.connected(ended, TARGET)
-        table.disconnected(ended)
+        table.flow_opened(ended, TARGET)
+        table.flow_closed(ended)
     assert table.target_of(first) is None
 
 
 def test_waiters_come_out_when_the_flow_opens_or_fails():
     table = FlowTable(max_waiting=2)
     first, second = Waiter(), Waiter()
-    assert table.wait(TARGET, first)
-    assert table.wait(TARGET, second)
-    assert not table.wait(TARGET, Waiter())
-    assert table.disconnected(TARGET) == [first, second]
-    assert table.wait(TARGET, first)
-    assert table.connected(flow(), TARGET) == [first]
+    assert table.wait_for_flow(TARGET, first)
+    assert table.wait_for_flow(TARGET, second)
+    assert not table.wait_for_flow(TARGET, Waiter())
+    assert table.flow_closed(TARGET) == [first, second]
+    assert table.wait_for_flow(TARGET, first)
+    assert table.flow_opened(flow(), TARGET) == [first]
 
 
 def test_users_fail_with_their_flow_unless_they_were_released():
     table, mine = FlowTable(max_waiting=2), flow()
-    table.connected(mine, None)
+    table.flow_opened(mine, None)
     stays, leaves = Waiter(), Waiter()
-    table.use(mine, stays)
-    table.use(mine, leaves)
-    table.release(mine, leaves)
-    assert table.disconnected(mine) == [stays]
-    assert table.disconnected(mine) == []
+    table.add_user(mine, stays)
+    table.add_user(mine, leaves)
+    table.remove_user(mine, leaves)
+    assert table.flow_closed(mine) == [stays]
+    assert table.flow_closed(mine) == []
 
 
 def test_an_old_flow_that_ends_late_does_not_take_the_new_one_with_it():
     table, old, new = FlowTable(max_waiting=2), flow(), flow()
-    table.connected(old, TARGET)
-    table.connected(new, TARGET)
-    table.disconnected(old)
+    table.flow_opened(old, TARGET)
+    table.flow_opened(new, TARGET)
+    table.flow_closed(old)
     assert table.resolve(TARGET) == new

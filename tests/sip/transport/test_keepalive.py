@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import Transport
-from softphone.sip.transport import FlowDead, KeepAlive, KeepAliveConfig, Probe, Terms
+from softphone.sip.transport import FlowDead, KeepAlive, KeepAliveConfig, KeepAliveTerms, Probe
 from softphone.sip.transport.keepalive import ProbeDue
 
 
 def make(entropy, transport=Transport.TLS, now=0.0, **terms):
-    return KeepAlive(transport=transport, entropy=entropy, now=now, terms=Terms(**terms))
+    return KeepAlive(transport=transport, entropy=entropy, now=now, terms=KeepAliveTerms(**terms))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_pong_in_time_keeps_the_flow_and_plans_the_next_ping(entropy):
     for _ in range(50):
         due = keepalive.next_timer()
         assert keepalive.handle_timer(now=due) == ProbeDue(Probe.CRLF)
-        keepalive.alive(now=due + 0.1)
+        keepalive.note_activity(now=due + 0.1)
         assert keepalive.handle_timer(now=due + 20.0) is None
         assert due + 0.1 + 96.0 <= keepalive.next_timer() <= due + 0.1 + 120.0
 
@@ -66,10 +66,10 @@ def test_a_pong_in_time_keeps_the_flow_and_plans_the_next_ping(entropy):
 def test_traffic_does_not_put_off_pings_but_it_does_put_off_options(entropy):
     pings = make(entropy, outbound=True)
     due = pings.next_timer()
-    pings.alive(now=50.0)
+    pings.note_activity(now=50.0)
     assert pings.next_timer() == due
     options = make(entropy)
-    options.alive(now=50.0)
+    options.note_activity(now=50.0)
     assert options.next_timer() >= 50.0 + 96.0
 
 
@@ -84,9 +84,9 @@ def test_an_options_request_has_as_long_as_a_transaction(entropy):
 def test_new_terms_change_the_probe_and_equal_ones_change_nothing(entropy):
     keepalive = make(entropy, outbound=True, flow_timer=100.0)
     due = keepalive.next_timer()
-    keepalive.agree(Terms(outbound=True, flow_timer=100.0), now=70.0)
+    keepalive.apply_terms(KeepAliveTerms(outbound=True, flow_timer=100.0), now=70.0)
     assert keepalive.next_timer() == due
-    keepalive.agree(Terms(), now=70.0)
+    keepalive.apply_terms(KeepAliveTerms(), now=70.0)
     assert keepalive.probe is Probe.OPTIONS
     assert keepalive.next_timer() >= 70.0 + 96.0
 
@@ -96,7 +96,7 @@ def test_no_probe_is_sent_where_none_is_wanted(entropy):
     keepalive = KeepAlive(transport=Transport.TLS, entropy=entropy, now=0.0, config=config)
     assert keepalive.probe is Probe.NONE
     assert keepalive.next_timer() is None
-    keepalive.alive(now=1.0)
+    keepalive.note_activity(now=1.0)
     assert keepalive.handle_timer(now=1e9) is None
 
 
@@ -106,9 +106,9 @@ def test_an_agreement_that_is_taken_back_leaves_nothing_due():
         transport=Transport.TLS,
         entropy=bytes,
         now=0.0,
-        terms=Terms(outbound=True),
+        terms=KeepAliveTerms(outbound=True),
         config=config,
     )
     assert keepalive.next_timer() == 96.0
-    keepalive.agree(Terms(), now=1.0)
+    keepalive.apply_terms(KeepAliveTerms(), now=1.0)
     assert keepalive.next_timer() is None

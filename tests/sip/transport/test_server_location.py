@@ -10,14 +10,14 @@ from softphone.sans_io import Target, Transport
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
     AddressRecord,
+    DnsQuestion,
     Failover,
     LookupPolicy,
     NaptrRecord,
-    Question,
     RecordType,
     SrvRecord,
     is_numeric,
-    locate,
+    locate_server,
     order_servers,
 )
 from softphone.sip.transport.server_location import default_port
@@ -34,11 +34,11 @@ class Zone(dict):
         self.asked = []
 
     def look_up(self, uri, entropy, policy=None):
-        lookup = locate(SipUri.parse(uri), entropy=entropy, policy=policy)
+        lookup = locate_server(SipUri.parse(uri), entropy=entropy, policy=policy)
         while not lookup.done:
             for question in lookup.wanted:
                 self.asked.append((question.name, question.type))
-                lookup.answer(question, self.get((question.name, question.type), ()))
+                lookup.add_answer(question, self.get((question.name, question.type), ()))
         return lookup
 
     def places(self, uri, entropy, policy=None):
@@ -251,11 +251,11 @@ def test_priority_comes_first_and_weight_shares_the_load(entropy):
 
 
 def test_an_unasked_answer_is_dropped(entropy):
-    lookup = locate(SipUri.parse("sip:x.test:5060"), entropy=entropy)
-    lookup.answer(Question("y.test", A), address("192.0.2.66"))
+    lookup = locate_server(SipUri.parse("sip:x.test:5060"), entropy=entropy)
+    lookup.add_answer(DnsQuestion("y.test", A), address("192.0.2.66"))
     for question in lookup.wanted:
-        lookup.answer(question, address("192.0.2.5") if question.type is A else ())
-    lookup.answer(Question("x.test", A), address("192.0.2.66"))
+        lookup.add_answer(question, address("192.0.2.5") if question.type is A else ())
+    lookup.add_answer(DnsQuestion("x.test", A), address("192.0.2.66"))
     assert [one.host for one in lookup.targets] == ["192.0.2.5"]
 
 
@@ -300,33 +300,33 @@ def test_failover_walks_the_targets_and_then_begins_again():
     one, two, three = targets()
     walk = Failover([one, two, three])
     assert walk.targets == (one, two, three)
-    assert walk.choose(now=0.0) == one
-    walk.failed(one, now=0.0)
-    assert walk.choose(now=0.0) == two
-    walk.failed(two, now=0.0)
-    walk.failed(three, now=0.0)
-    assert walk.choose(now=0.0) is None
-    assert walk.choose(now=0.0) == one
+    assert walk.choose_target(now=0.0) == one
+    walk.mark_failed(one, now=0.0)
+    assert walk.choose_target(now=0.0) == two
+    walk.mark_failed(two, now=0.0)
+    walk.mark_failed(three, now=0.0)
+    assert walk.choose_target(now=0.0) is None
+    assert walk.choose_target(now=0.0) == one
 
 
 def test_a_target_that_works_is_kept_and_the_failed_ones_are_forgiven():
     one, two, _ = targets()
     walk = Failover(targets())
-    walk.failed(one, now=0.0)
-    walk.succeeded(two)
-    assert walk.choose(now=1.0) == two
-    walk.failed(two, now=2.0)
-    assert walk.choose(now=2.0) == one
+    walk.mark_failed(one, now=0.0)
+    walk.mark_succeeded(two)
+    assert walk.choose_target(now=1.0) == two
+    walk.mark_failed(two, now=2.0)
+    assert walk.choose_target(now=2.0) == one
 
 
 def test_a_retry_after_keeps_a_target_out_of_use_until_it_has_passed():
     one, two, _ = targets()
     walk = Failover([one, two])
-    walk.failed(one, now=0.0, retry_after=30.0)
-    walk.failed(two, now=0.0)
-    assert walk.choose(now=0.0) is None
-    assert walk.choose(now=0.0) == two
-    assert walk.choose(now=30.0) == one
+    walk.mark_failed(one, now=0.0, retry_after=30.0)
+    walk.mark_failed(two, now=0.0)
+    assert walk.choose_target(now=0.0) is None
+    assert walk.choose_target(now=0.0) == two
+    assert walk.choose_target(now=30.0) == one
 
 
 def test_a_failover_without_targets_is_a_mistake():

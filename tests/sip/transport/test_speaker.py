@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import PeerIdentity, Target, Transport
-from softphone.sip.transport import may_speak
+from softphone.sip.transport import flow_is_allowed
 from tests.support.pair import new_flow
 
 
@@ -17,28 +17,28 @@ def flow(transport, *names, fingerprint="aa", verified=True):
 @pytest.mark.parametrize("bound", [Transport.UDP, Transport.TCP])
 @pytest.mark.parametrize("other", list(Transport))
 def test_in_clear_anybody_may_speak(bound, other):
-    assert may_speak(flow(bound, verified=False), flow(other, verified=False))
+    assert flow_is_allowed(flow(bound, verified=False), flow(other, verified=False))
 
 
 @pytest.mark.parametrize("other", [Transport.UDP, Transport.TCP])
 def test_what_is_bound_to_tls_hears_nothing_in_clear(other):
-    assert not may_speak(flow(Transport.TLS, verified=False), flow(other, verified=False))
+    assert not flow_is_allowed(flow(Transport.TLS, verified=False), flow(other, verified=False))
     target = Target(Transport.TLS, "pbx.example.com", 5061)
-    assert not may_speak(target, flow(other, verified=False))
-    assert may_speak(target, flow(Transport.TLS, "dns:pbx.example.com"))
+    assert not flow_is_allowed(target, flow(other, verified=False))
+    assert flow_is_allowed(target, flow(Transport.TLS, "dns:pbx.example.com"))
 
 
 def test_the_same_flow_or_certificate_or_name_may_speak():
     bound = flow(Transport.TLS, "dns:Example.com", "cn:server")
-    assert may_speak(bound, bound)
-    assert may_speak(bound, flow(Transport.TLS))
-    assert may_speak(bound, flow(Transport.TLS, "dns:example.com", fingerprint="bb"))
-    assert not may_speak(bound, flow(Transport.TLS, "dns:example.org", fingerprint="bb"))
-    assert not may_speak(bound, flow(Transport.TLS, verified=False))
+    assert flow_is_allowed(bound, bound)
+    assert flow_is_allowed(bound, flow(Transport.TLS))
+    assert flow_is_allowed(bound, flow(Transport.TLS, "dns:example.com", fingerprint="bb"))
+    assert not flow_is_allowed(bound, flow(Transport.TLS, "dns:example.org", fingerprint="bb"))
+    assert not flow_is_allowed(bound, flow(Transport.TLS, verified=False))
 
 
 def test_a_common_name_counts_only_where_it_stands_alone():
     named = flow(Transport.TLS, "uri:sip:a@example.com", "cn:phone")
-    assert not may_speak(named, flow(Transport.TLS, "cn:phone", fingerprint="bb"))
+    assert not flow_is_allowed(named, flow(Transport.TLS, "cn:phone", fingerprint="bb"))
     bare = flow(Transport.TLS, "cn:phone")
-    assert may_speak(bare, flow(Transport.TLS, "cn:phone", fingerprint="bb"))
+    assert flow_is_allowed(bare, flow(Transport.TLS, "cn:phone", fingerprint="bb"))

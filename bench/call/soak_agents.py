@@ -54,8 +54,8 @@ from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media import Pcm
 from softphone.phone import Phone
 from softphone.sans_io import Transport
-from softphone.sdp import Session
-from softphone.srtp import KeyPlan
+from softphone.sdp import OfferAnswerSession
+from softphone.srtp import SdesNegotiation
 
 MINUTES, CALLS = 60.0, 50
 EVERY = 10.0
@@ -72,7 +72,15 @@ GROWTH = 0.03
 three quarters of the minima."""
 WINDOW = 2 * CYCLE
 """Seconds of which the least count is taken."""
-OF_A_CALL = (Call, IncomingCall, OutgoingCall, Leg, Negotiation, KeyPlan, Session)
+OF_A_CALL = (
+    Call,
+    IncomingCall,
+    OutgoingCall,
+    Leg,
+    Negotiation,
+    SdesNegotiation,
+    OfferAnswerSession,
+)
 """Of these nothing may be left when all calls are over."""
 M_MMAP_THRESHOLD = -3
 """malloc.h: set once, glibc moves neither it nor its threshold for trimming any more."""

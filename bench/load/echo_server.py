@@ -44,7 +44,7 @@ from softphone.sans_io import Address, Side, Transport
 from softphone.sdp import SessionDescription
 from softphone.security import SecurityLevel, SecurityPolicy, SrtpPolicy
 from softphone.sip import Endpoint, EndpointConfig, InviteReceived, SipEvent
-from softphone.srtp import Batch, ReceiveContext, SendContext
+from softphone.srtp import ReceiveContext, SendContext, SrtpBatch
 from softphone.trust import ClientCertificates, TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
 
@@ -89,7 +89,7 @@ class EchoPort:
         self._source: Address = ("", 0)
         self._came, self._out = DatagramBatch(ROOM), DatagramBatch(ROOM)
         self._ciphers = [
-            Batch(batch.data.ctypes.data, batch.data.shape[1], ROOM)
+            SrtpBatch(batch.data.ctypes.data, batch.data.shape[1], ROOM)
             for batch in (self._came, self._out)
         ]
         self.echoed = 0

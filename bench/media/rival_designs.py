@@ -27,7 +27,7 @@ from pylibsrtp import _binding
 
 from softphone.net.datagrams import DatagramBatch, DatagramPort, DatagramPorts, encode_address
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import Batch, ReceiveContext, SendContext
+from softphone.srtp import ReceiveContext, SendContext, SrtpBatch
 
 FRAME = 0.02
 PAYLOAD = b"\xff" * 160
@@ -202,7 +202,9 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
     keys = [secrets.token_bytes(KEY_LENGTH[suite]) for _ in range(streams)]
     sending = [SendContext(suite, KeyMaterial(key)) for key in keys]
     receiving = [ReceiveContext(suite, KeyMaterial(keys[at ^ 1])) for at in range(streams)]
-    ciphers = [Batch(batch.data.ctypes.data, batch.data.shape[1], streams) for batch in (out, into)]
+    ciphers = [
+        SrtpBatch(batch.data.ctypes.data, batch.data.shape[1], streams) for batch in (out, into)
+    ]
     by_key = {port.key: context for port, context in zip(mine, receiving, strict=True)}
     lateness, received, phases = Lateness(), 0, 4
     epoch, begun = time.monotonic() + FRAME, time.process_time()

@@ -23,7 +23,7 @@ from pylibsrtp import Policy, Session
 
 from softphone._version import __version__
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import Backend, Batch, ReceiveContext, SendContext, parameters
+from softphone.srtp import ReceiveContext, SendContext, SrtpBackend, SrtpBatch, suite_parameters
 
 RESULTS = Path(__file__).parents[1] / "results" / "srtp_protect.json"
 STREAMS, ROUNDS, SIZE, STRIDE = 512, 40, 172, 1500
@@ -45,13 +45,13 @@ def packets(sequence: int) -> list[bytes]:
 
 def key(suite: CryptoSuite) -> KeyMaterial:
     """The same key for every stream: nothing here depends on its bits."""
-    return KeyMaterial(bytes(range(parameters(suite).material_length)))
+    return KeyMaterial(bytes(range(suite_parameters(suite).material_length)))
 
 
 def batch(suite: CryptoSuite) -> tuple[float, float]:
     """Microseconds a packet, protected and unprotected, as the media loop does it."""
     data, lengths = np.zeros((STREAMS, STRIDE), np.uint8), np.zeros(STREAMS, np.int32)
-    block, rows = Batch(data.ctypes.data, STRIDE, STREAMS), list(range(STREAMS))
+    block, rows = SrtpBatch(data.ctypes.data, STRIDE, STREAMS), list(range(STREAMS))
     senders = [SendContext(suite, key(suite)) for _ in rows]
     receivers = [ReceiveContext(suite, key(suite)) for _ in rows]
     best = [float("inf"), float("inf")]
@@ -92,7 +92,7 @@ def scalar(ways: Scalar) -> tuple[float, float]:
     return best[0] / STREAMS * 1e6, best[1] / STREAMS * 1e6
 
 
-def contexts(suite: CryptoSuite, backend: Backend) -> Scalar:
+def contexts(suite: CryptoSuite, backend: SrtpBackend) -> Scalar:
     """Our contexts, packet by packet."""
     return (
         [SendContext(suite, key(suite), backend=backend).protect for _ in range(STREAMS)],
@@ -118,9 +118,9 @@ def measure(suite: CryptoSuite) -> dict[str, tuple[float, float]]:
     """Every way for one suite."""
     return {
         "batch": batch(suite),
-        "context": scalar(contexts(suite, Backend.LIBSRTP)),
+        "context": scalar(contexts(suite, SrtpBackend.LIBSRTP)),
         "pylibsrtp": scalar(sessions(suite)),
-        "second backend": scalar(contexts(suite, Backend.CRYPTOGRAPHY)),
+        "second backend": scalar(contexts(suite, SrtpBackend.CRYPTOGRAPHY)),
     }
 
 

@@ -26,7 +26,13 @@ from softphone.sdp import (
 )
 from softphone.security import CryptoSuite
 from softphone.sip.message import Request, Response, parse_datagram
-from softphone.srtp import Refusal, check_answer, choose, parameters, suite_named
+from softphone.srtp import (
+    CryptoRefusal,
+    check_crypto_answer,
+    choose_crypto,
+    suite_named,
+    suite_parameters,
+)
 
 __all__ = ["Finding", "dissect", "is_readable"]
 
@@ -196,7 +202,7 @@ def _suites(offer: SessionDescription) -> list[str]:
     return list(dict.fromkeys(str(line.suite_name) for line in lines if line.suite_name))
 
 
-def _lines(place: str, refusals: Sequence[Refusal]) -> Iterator[Finding]:
+def _lines(place: str, refusals: Sequence[CryptoRefusal]) -> Iterator[Finding]:
     for one in refusals:
         tag = "?" if one.tag is None else one.tag
         line = f"a=crypto:{tag} {one.suite}" if one.suite else "none"
@@ -208,7 +214,7 @@ def _judge_offer(offer: SessionDescription) -> Iterator[Finding]:
     for index, media in enumerate(offer.media):
         place, lines = _place(index, media), read_crypto(media)
         if media.protocol in _SECURE:
-            yield from _lines(place, choose(lines, allowed=tuple(CryptoSuite)).refusals)
+            yield from _lines(place, choose_crypto(lines, allowed=tuple(CryptoSuite)).refusals)
         elif lines and media.port:
             rule = "crypto lines belong to RTP/SAVP: in this profile they are ignored (RFC 4568)"
             yield Finding(place, f"{len(lines)} lines", rule)
@@ -227,13 +233,15 @@ def _judge_media(index: int, ours: MediaDescription, theirs: MediaDescription) -
     if not theirs.port:
         if ours.port:
             yield Finding(place, "", "the answer refuses it: port 0 (RFC 3264 section 6)")
-            yield from _lines(place, choose(read_crypto(ours), allowed=tuple(CryptoSuite)).refusals)
+            yield from _lines(
+                place, choose_crypto(read_crypto(ours), allowed=tuple(CryptoSuite)).refusals
+            )
         return
     if ours.protocol != theirs.protocol:
         yield Finding(place, "", _profile_rule(ours.protocol, theirs.protocol))
     elif ours.protocol in _SECURE:
         offered = [line for line in read_crypto(ours) if isinstance(line, Crypto)]
-        yield from _lines(place, check_answer(offered, read_crypto(theirs)).refusals)
+        yield from _lines(place, check_crypto_answer(offered, read_crypto(theirs)).refusals)
     if not set(ours.formats) & set(theirs.formats):
         yield Finding(place, "", "the answer takes none of the codecs offered (RFC 3264 section 6)")
 
@@ -258,7 +266,7 @@ def _unmasked(text: str) -> str:
         suite = suite_named(found[2])
         if suite is None:
             return found[0]
-        size = parameters(suite).material_length
+        size = suite_parameters(suite).material_length
         key = next(numbers).to_bytes(4, "big").ljust(size, b"\0")
         return found[1] + base64.b64encode(key).decode()
 

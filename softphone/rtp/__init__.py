@@ -11,7 +11,12 @@ from softphone.rtp.packet import (
     is_rtcp,
 )
 from softphone.rtp.payload_format import LARGEST_PAYLOAD, Depacketizer, EncodedFrame, Packetizer
-from softphone.rtp.reception_statistics import Arrival, Reception, ReceptionSnapshot, extend
+from softphone.rtp.reception_statistics import (
+    ReceptionSnapshot,
+    ReceptionStatistics,
+    SequenceStatus,
+    extend,
+)
 from softphone.rtp.rtcp_feedback import (
     BitrateLimit,
     FullIntraRequest,
@@ -21,10 +26,10 @@ from softphone.rtp.rtcp_feedback import (
     TemporaryBitrateRequest,
 )
 from softphone.rtp.rtcp_packet import (
-    App,
-    Bye,
     ReceiverReport,
     ReportBlock,
+    RtcpApp,
+    RtcpBye,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -38,28 +43,21 @@ from softphone.rtp.rtcp_session import RemoteReport, RtcpSession, SenderClock, S
 from softphone.rtp.rtcp_xr import DelaySinceLastReceiverReport, ReceiverReferenceTime, VoipMetrics
 from softphone.rtp.telephone_event import (
     DIGITS,
-    EventPacket,
-    EventPayload,
-    EventReceiver,
-    EventSender,
     ReceivedDigit,
+    TelephoneEventPacket,
+    TelephoneEventPayload,
+    TelephoneEventReceiver,
+    TelephoneEventSender,
 )
 from softphone.rtp.vp8 import Vp8Depacketizer, Vp8Packetizer
 
 __all__ = [
     "DIGITS",
     "LARGEST_PAYLOAD",
-    "App",
-    "Arrival",
     "BitrateLimit",
-    "Bye",
     "DelaySinceLastReceiverReport",
     "Depacketizer",
     "EncodedFrame",
-    "EventPacket",
-    "EventPayload",
-    "EventReceiver",
-    "EventSender",
     "ExtensionElement",
     "FullIntraRequest",
     "H264Depacketizer",
@@ -72,17 +70,24 @@ __all__ = [
     "ReceivedDigit",
     "ReceiverReferenceTime",
     "ReceiverReport",
-    "Reception",
     "ReceptionSnapshot",
+    "ReceptionStatistics",
     "RemoteReport",
     "ReportBlock",
+    "RtcpApp",
+    "RtcpBye",
     "RtcpPacket",
     "RtcpSession",
     "RtpPacket",
     "SenderClock",
     "SenderInformation",
     "SenderReport",
+    "SequenceStatus",
     "SourceDescription",
+    "TelephoneEventPacket",
+    "TelephoneEventPayload",
+    "TelephoneEventReceiver",
+    "TelephoneEventSender",
     "TemporaryBitrateNotification",
     "TemporaryBitrateRequest",
     "VoipMetrics",

@@ -69,24 +69,24 @@ class H264Packetizer:
             return units
         payloads: list[bytes] = []
         together: list[bytes] = []
-        room = self.size - 1
+        space = self.size - 1
         for unit in units:
-            if 2 + len(unit) > room:
+            if 2 + len(unit) > space:
                 payloads += _aggregate(together)
-                together, room = [], self.size - 1
+                together, space = [], self.size - 1
             if len(unit) > self.size:
                 payloads += self._fragment(unit)
             else:
                 together.append(unit)
-                room -= 2 + len(unit)
+                space -= 2 + len(unit)
         return payloads + _aggregate(together)
 
     def _fragment(self, unit: bytes) -> list[bytes]:
         """FU-A of one NAL unit, all but the last of the same size (section 5.8)."""
         indicator = unit[0] & (FORBIDDEN_BIT | REFERENCE_BITS) | FU_A
         kind, body = unit[0] & TYPE_BITS, unit[1:]
-        room = self.size - 2
-        count = -(-len(body) // room)
+        space = self.size - 2
+        count = -(-len(body) // space)
         step = -(-len(body) // count)
         payloads = []
         for at in range(0, len(body), step):
@@ -123,38 +123,38 @@ class H264Depacketizer:
         self._fragment_kind = 0
         self._broken = False
 
-    def receive(self, payload: bytes, *, gap: bool = False) -> str | None:
+    def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
         """Take the next payload; see `Depacketizer`."""
         if gap:
-            self._break()
-        reason = self._take(payload)
+            self._mark_broken()
+        reason = self._parse_payload(payload)
         if reason is not None:
-            self._break()
+            self._mark_broken()
         return reason
 
-    def _break(self) -> None:
+    def _mark_broken(self) -> None:
         """Something of the frame is missing; an open fragment cannot be completed any more."""
         self._broken = True
         self._held -= sum(map(len, self._fragments))
         self._fragments.clear()
 
-    def _take(self, payload: bytes) -> str | None:
+    def _parse_payload(self, payload: bytes) -> str | None:
         if not payload:
             return "an H.264 payload is empty"
         if payload[0] & FORBIDDEN_BIT:
             return "the forbidden bit of a NAL unit is set"
         kind = payload[0] & TYPE_BITS
         if kind == FU_A:
-            return self._take_fragment(payload)
+            return self._parse_fu_a(payload)
         if self._fragments:
             return "a fragmented NAL unit has no end"
         if kind == STAP_A:
-            return self._take_aggregate(payload)
+            return self._parse_stap_a(payload)
         if kind in SINGLE:
-            return self._add(payload)
+            return self._add_unit(payload)
         return f"{_NAMES.get(kind, f'NAL unit type {kind}')} is not of packetization mode 0 or 1"
 
-    def _take_aggregate(self, payload: bytes) -> str | None:
+    def _parse_stap_a(self, payload: bytes) -> str | None:
         at = 1
         if len(payload) < 4:
             return "a STAP-A holds no NAL unit"
@@ -165,13 +165,13 @@ class H264Depacketizer:
                 return "a NAL unit does not fit into its STAP-A"
             if payload[at] & TYPE_BITS not in SINGLE or payload[at] & FORBIDDEN_BIT:
                 return "a STAP-A holds what is no single NAL unit"
-            reason = self._add(payload[at : at + size])
+            reason = self._add_unit(payload[at : at + size])
             if reason is not None:
                 return reason
             at += size
         return None
 
-    def _take_fragment(self, payload: bytes) -> str | None:
+    def _parse_fu_a(self, payload: bytes) -> str | None:
         if len(payload) < 3:
             return "an FU-A holds nothing"
         first, last = payload[1] & FU_START, payload[1] & FU_END
@@ -195,19 +195,19 @@ class H264Depacketizer:
         unit = b"".join(self._fragments)
         self._fragments.clear()
         self._held -= len(unit)
-        return self._add(unit)
+        return self._add_unit(unit)
 
-    def _add(self, unit: bytes) -> str | None:
+    def _add_unit(self, unit: bytes) -> str | None:
         if self._held + len(unit) > self._limit or len(self._units) >= MOST_UNITS:
             return f"a frame has more than {self._limit} octets or {MOST_UNITS} NAL units"
         self._units.append(unit)
         self._held += len(unit)
         return None
 
-    def finish(self, *, gap: bool = False) -> EncodedFrame | None:
+    def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
         """The access unit taken so far; see `Depacketizer`."""
         if self._fragments or gap:
-            self._break()
+            self._mark_broken()
         kinds = {unit[0] & TYPE_BITS for unit in self._units}
         if not self._broken and kinds <= {SEI, SPS, PPS, DELIMITER, FILLER}:
             return None

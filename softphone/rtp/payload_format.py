@@ -50,14 +50,14 @@ class Packetizer(Protocol):
 class Depacketizer(Protocol):
     """Joins payloads to frames; hostile ones never raise."""
 
-    def receive(self, payload: bytes, *, gap: bool = False) -> str | None:
+    def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
         """Take the next payload; `gap` says that packets are missing before it.
 
         Gives the reason for which it was rejected, or None.  What is rejected leaves the frame
         incomplete.
         """
 
-    def finish(self, *, gap: bool = False) -> EncodedFrame | None:
+    def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
         """The frame of what was taken since the last one ended; `gap`: its end is missing.
 
         None when there is nothing of it.

@@ -12,9 +12,9 @@ __all__ = [
     "MAX_DROPOUT",
     "MAX_MISORDER",
     "MIN_SEQUENTIAL",
-    "Arrival",
-    "Reception",
     "ReceptionSnapshot",
+    "ReceptionStatistics",
+    "SequenceStatus",
     "extend",
 ]
 
@@ -25,7 +25,7 @@ SEQUENCE_MODULUS = 1 << 16
 LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
 
 
-class Arrival(Enum):
+class SequenceStatus(Enum):
     """What a packet's sequence number says of it (RFC 3550 A.1)."""
 
     PROBATION = "probation"
@@ -35,9 +35,9 @@ class Arrival(Enum):
     SUSPECT = "suspect"
 
     @property
-    def counts(self) -> bool:
+    def counts_as_received(self) -> bool:
         """Whether the packet belongs to the valid source."""
-        return self not in (Arrival.PROBATION, Arrival.SUSPECT)
+        return self not in (SequenceStatus.PROBATION, SequenceStatus.SUSPECT)
 
 
 def extend(value: int, reference: int, bits: int) -> int:
@@ -60,7 +60,7 @@ class ReceptionSnapshot:
     jitter: int
 
 
-class Reception:
+class ReceptionStatistics:
     """The reception state of one source: `update` for each packet, `report` for each report.
 
     The source is valid after `MIN_SEQUENTIAL` packets in sequence; `trusted` (an authenticated
@@ -96,58 +96,58 @@ class Reception:
         """Packets expected less those received; negative with duplicates (A.3)."""
         return self.expected - self.received
 
-    def update(self, sequence_number: int, timestamp: int, *, now: float) -> Arrival:
+    def record_packet(self, sequence_number: int, timestamp: int, *, now: float) -> SequenceStatus:
         """Take the next packet, which came at `now`."""
-        arrival = self._place(sequence_number)
-        if arrival.counts:
+        arrival = self._update_sequence(sequence_number)
+        if arrival.counts_as_received:
             self.received += 1
-            self._measure(timestamp, now, restarted=arrival is Arrival.RESTARTED)
+            self._update_jitter(timestamp, now, restarted=arrival is SequenceStatus.RESTARTED)
         return arrival
 
-    def _place(self, sequence_number: int) -> Arrival:
+    def _update_sequence(self, sequence_number: int) -> SequenceStatus:
         if not self._started:
-            self._start(sequence_number)
+            self._init_sequence(sequence_number)
             if not self._probation:
-                return Arrival.VALID
+                return SequenceStatus.VALID
             self._probation = MIN_SEQUENTIAL - 1
-            return Arrival.PROBATION
+            return SequenceStatus.PROBATION
         if self._probation:
-            return self._probe(sequence_number)
+            return self._update_probation(sequence_number)
         ahead = (sequence_number - self.highest_sequence) % SEQUENCE_MODULUS
         if ahead == 0:
-            return Arrival.REORDERED
+            return SequenceStatus.REORDERED
         if ahead < MAX_DROPOUT:
             self.highest_sequence += ahead
-            return Arrival.VALID
+            return SequenceStatus.VALID
         if ahead > SEQUENCE_MODULUS - MAX_MISORDER:
-            return Arrival.REORDERED
+            return SequenceStatus.REORDERED
         # A very large jump: the other side has restarted if the next packet confirms it.
         if sequence_number == self._bad_sequence:
-            self._start(sequence_number)
-            return Arrival.RESTARTED
+            self._init_sequence(sequence_number)
+            return SequenceStatus.RESTARTED
         self._bad_sequence = (sequence_number + 1) % SEQUENCE_MODULUS
-        return Arrival.SUSPECT
+        return SequenceStatus.SUSPECT
 
-    def _probe(self, sequence_number: int) -> Arrival:
+    def _update_probation(self, sequence_number: int) -> SequenceStatus:
         in_sequence = sequence_number == (self.highest_sequence + 1) % SEQUENCE_MODULUS
         self.highest_sequence = sequence_number
         if not in_sequence:
             self._probation = MIN_SEQUENTIAL - 1
-            return Arrival.PROBATION
+            return SequenceStatus.PROBATION
         self._probation -= 1
         if self._probation:
-            return Arrival.PROBATION
-        self._start(sequence_number)
-        return Arrival.VALID
+            return SequenceStatus.PROBATION
+        self._init_sequence(sequence_number)
+        return SequenceStatus.VALID
 
-    def _start(self, sequence_number: int) -> None:
+    def _init_sequence(self, sequence_number: int) -> None:
         self._started = True
         self.base_sequence = self.highest_sequence = sequence_number
         self._bad_sequence = None
         self.received = 0
         self._expected_prior = self._received_prior = 0
 
-    def _measure(self, timestamp: int, now: float, *, restarted: bool) -> None:
+    def _update_jitter(self, timestamp: int, now: float, *, restarted: bool) -> None:
         came = now * self._rate
         if self._transit is not None and not restarted:
             ticks = extend(timestamp, self._timestamp, 32) - self._timestamp

@@ -14,10 +14,10 @@ __all__ = [
     "PSFB",
     "RTPFB",
     "BitrateLimit",
-    "Feedback",
     "FullIntraRequest",
     "Nack",
     "PictureLossIndication",
+    "RtcpFeedback",
     "TemporaryBitrateNotification",
     "TemporaryBitrateRequest",
     "parse_feedback",
@@ -85,7 +85,7 @@ class TemporaryBitrateNotification:
     entries: tuple[BitrateLimit, ...]
 
 
-Feedback: TypeAlias = (
+RtcpFeedback: TypeAlias = (
     PictureLossIndication
     | FullIntraRequest
     | Nack
@@ -94,7 +94,7 @@ Feedback: TypeAlias = (
 )
 
 
-def parse_feedback(kind: int, form: int, body: bytes) -> Feedback | None:
+def parse_feedback(kind: int, form: int, body: bytes) -> RtcpFeedback | None:
     """Read feedback (RFC 4585 section 6.1); None for unknown forms.  Raises struct.error."""
     sender, media = struct.unpack_from("!II", body)
     match kind, form:
@@ -139,7 +139,7 @@ def lost_numbers(pairs: bytes) -> tuple[int, ...]:
     )
 
 
-def print_feedback(packet: Feedback) -> tuple[int, int, bytes]:
+def print_feedback(packet: RtcpFeedback) -> tuple[int, int, bytes]:
     """Packet type, form and body of feedback.
 
     Raises ValueError for a bit rate that does not fit, and struct.error for other fields.

@@ -32,10 +32,10 @@ from softphone.rtp.rtcp_xr import (
 )
 
 __all__ = [
-    "App",
-    "Bye",
     "ReceiverReport",
     "ReportBlock",
+    "RtcpApp",
+    "RtcpBye",
     "RtcpPacket",
     "SenderReport",
     "SourceDescription",
@@ -109,7 +109,7 @@ class SourceDescription:
 
 
 @dataclass(frozen=True, slots=True)
-class Bye:
+class RtcpBye:
     """BYE (RFC 3550 section 6.6)."""
 
     ssrcs: tuple[int, ...]
@@ -117,7 +117,7 @@ class Bye:
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class RtcpApp:
     """APP (RFC 3550 section 6.7); `name` is four octets, `data` whole words."""
 
     ssrc: int
@@ -130,8 +130,8 @@ RtcpPacket: TypeAlias = (
     SenderReport
     | ReceiverReport
     | SourceDescription
-    | Bye
-    | App
+    | RtcpBye
+    | RtcpApp
     | PictureLossIndication
     | FullIntraRequest
     | Nack
@@ -202,10 +202,10 @@ def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
                 return [parse_bye(count, body)]
             case 204:
                 ssrc, name = struct.unpack_from("!I4s", body)
-                return [App(ssrc, count, name, body[8:])]
+                return [RtcpApp(ssrc, count, name, body[8:])]
             case 205 | 206:
-                told = parse_feedback(kind, count, body)
-                return [] if told is None else [told]
+                feedback = parse_feedback(kind, count, body)
+                return [] if feedback is None else [feedback]
             case 207:
                 return list(parse_extended_report(body))
     except struct.error as error:
@@ -268,11 +268,11 @@ def parse_text(body: bytes, at: int) -> tuple[str, int]:
     return body[at + 1 : end].decode("utf-8", "replace"), end
 
 
-def parse_bye(count: int, body: bytes) -> Bye:
+def parse_bye(count: int, body: bytes) -> RtcpBye:
     """Read the body of a BYE.  Raises MalformedPacket and struct.error."""
     ssrcs = struct.unpack_from(f"!{count}I", body)
     reason = parse_text(body, 4 * count)[0] if len(body) > 4 * count else ""
-    return Bye(ssrcs, reason)
+    return RtcpBye(ssrcs, reason)
 
 
 # Writing ----------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ def print_run(packets: tuple[RtcpPacket, ...]) -> bytes:
         if isinstance(packet, VoipMetrics | ReceiverReferenceTime | DelaySinceLastReceiverReport)
     ]
     if blocks:
-        return frame(XR, 0, print_extended_report(blocks))
+        return with_header(XR, 0, print_extended_report(blocks))
     return b"".join(print_packet(packet) for packet in packets)
 
 
@@ -319,25 +319,27 @@ def print_packet(packet: RtcpPacket) -> bytes:
             fixed = SENDER.pack(
                 ssrc, ntp, rtp_timestamp, packet_count & 0xFFFFFFFF, octet_count & 0xFFFFFFFF
             )
-            return frame(SR, len(reports), fixed + print_blocks(reports))
+            return with_header(SR, len(reports), fixed + print_blocks(reports))
         case ReceiverReport(ssrc, reports):
-            return frame(RR, len(reports), WORD.pack(ssrc) + print_blocks(reports))
+            return with_header(RR, len(reports), WORD.pack(ssrc) + print_blocks(reports))
         case SourceDescription():
-            return frame(SDES, 1, print_source_description(packet))
-        case Bye(ssrcs, reason):
+            return with_header(SDES, 1, print_source_description(packet))
+        case RtcpBye(ssrcs, reason):
             body = struct.pack(f"!{len(ssrcs)}I", *ssrcs)
-            return frame(BYE, len(ssrcs), padded(body + print_text(reason) if reason else body))
-        case App(ssrc, subtype, name, data):
+            return with_header(
+                BYE, len(ssrcs), padded(body + print_text(reason) if reason else body)
+            )
+        case RtcpApp(ssrc, subtype, name, data):
             if len(name) != 4 or len(data) % 4:
                 raise ValueError("an APP packet has a name of 4 octets and whole words of data")
-            return frame(APP, subtype, WORD.pack(ssrc) + name + data)
+            return with_header(APP, subtype, WORD.pack(ssrc) + name + data)
         case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
             return print_run((packet,))
         case _:
-            return frame(*print_feedback(packet))
+            return with_header(*print_feedback(packet))
 
 
-def frame(kind: int, count: int, body: bytes) -> bytes:
+def with_header(kind: int, count: int, body: bytes) -> bytes:
     """A body under its header.  Raises ValueError for too many entries."""
     if not 0 <= count <= MOST_BLOCKS:
         raise ValueError(f"an RTCP packet has at most {MOST_BLOCKS} entries, not {count}")

@@ -21,9 +21,9 @@ from softphone.rtp.rtcp_feedback import (
     TemporaryBitrateRequest,
 )
 from softphone.rtp.rtcp_packet import (
-    Bye,
     ReceiverReport,
     ReportBlock,
+    RtcpBye,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -103,11 +103,11 @@ class RemoteReport:
 
 
 @dataclass(slots=True)
-class Member:
+class RtcpMember:
     """Another SSRC: when it was last heard, its last SR, its last receiver reference time and the
     number of its last FIR."""
 
-    heard: float
+    last_heard: float
     command: int | None = None
     sender: bool = False
     last_sr: int = 0
@@ -138,7 +138,7 @@ class RtcpSession:
         self._entropy = entropy
         self._bandwidth = bandwidth
         self._minimum = minimum_interval
-        self._members: dict[int, Member] = {}
+        self._members: dict[int, RtcpMember] = {}
         self._average_size = FIRST_SIZE
         self._initial = True
         self._sending = False
@@ -154,7 +154,7 @@ class RtcpSession:
         """When the next report may be due."""
         return self._next
 
-    def due(self, *, now: float) -> bool:
+    def report_due(self, *, now: float) -> bool:
         """Whether a report is to be sent now; timer reconsideration (6.3.6) is done here."""
         if now < self._next:
             return False
@@ -165,7 +165,7 @@ class RtcpSession:
         self._next = reconsidered
         return False
 
-    def report(
+    def build_report(
         self,
         *,
         now: float,
@@ -187,35 +187,35 @@ class RtcpSession:
         if metrics is not None:
             packets = (*packets, metrics)
         data = print_compound(packets)
-        self._weigh(len(data))
+        self._update_average_size(len(data))
         self._sending = sent is not None
         self._initial = False
         self._previous = now
         self._next = now + self._interval()
         return data
 
-    def bye(
+    def build_bye(
         self, *, now: float, wall: float, sent: SenderInformation | None, reason: str = ""
     ) -> bytes:
         """The compound packet that leaves the session (6.6).
 
         The back-off of 6.3.7 is for sessions of more than 50 members, which this is not for.
         """
-        packets = (*self._compound(now, wall, sent, ()), Bye((self.ssrc,), reason))
+        packets = (*self._compound(now, wall, sent, ()), RtcpBye((self.ssrc,), reason))
         return print_compound(packets)
 
-    def receive(self, data: bytes, *, now: float, wall: float) -> RemoteReport | None:
+    def receive_compound(self, data: bytes, *, now: float, wall: float) -> RemoteReport | None:
         """Take a compound packet; None for a malformed one, which is counted in `malformed`."""
         try:
             packets = parse_compound(data, reduced_size=True)
         except MalformedPacket:
             self.malformed += 1
             return None
-        self._weigh(len(data))
-        told = RemoteReport()
+        self._update_average_size(len(data))
+        report = RemoteReport()
         for packet in packets:
-            told = self._take(packet, told, now, wall)
-        return told
+            report = self._apply_packet(packet, report, now, wall)
+        return report
 
     # Sending ------------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class RtcpSession:
         share = int.from_bytes(self._entropy(4), "big") / (1 << 32)
         return interval * (share + 0.5) / COMPENSATION
 
-    def _weigh(self, octets: int) -> None:
+    def _update_average_size(self, octets: int) -> None:
         self._average_size += (octets + LOWER_LAYERS - self._average_size) / 16.0
 
     def _time_out(self, now: float) -> None:
@@ -282,40 +282,40 @@ class RtcpSession:
         horizon = now - TIMEOUT_INTERVALS * max(
             self._average_size * self.members / self._bandwidth, self._minimum
         )
-        silent = [ssrc for ssrc, member in self._members.items() if member.heard < horizon]
+        silent = [ssrc for ssrc, member in self._members.items() if member.last_heard < horizon]
         for ssrc in silent:
             del self._members[ssrc]
 
     # Receiving ----------------------------------------------------------------------------------
 
-    def _take(
-        self, packet: RtcpPacket, told: RemoteReport, now: float, wall: float
+    def _apply_packet(
+        self, packet: RtcpPacket, report: RemoteReport, now: float, wall: float
     ) -> RemoteReport:
         match packet:
             case SenderReport():
-                return self._take_sender(packet, told, now, wall)
+                return self._apply_sender_report(packet, report, now, wall)
             case ReceiverReport(ssrc, reports):
                 member = self._member(ssrc, now)
                 if member is not None:
                     member.sender = False
-                return self._take_blocks(reports, told, wall)
+                return self._apply_report_blocks(reports, report, wall)
             case SourceDescription(ssrc):
                 self._member(ssrc, now)
-            case Bye(ssrcs, reason):
-                self._leave(ssrcs, now)
-                return replace(told, bye=reason)
+            case RtcpBye(ssrcs, reason):
+                self._remove_members(ssrcs, now)
+                return replace(report, bye=reason)
             case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
-                return self._take_extended(packet, told, now, wall)
+                return self._apply_extended_report(packet, report, now, wall)
             case _:
-                return self._take_feedback(packet, told, now)
-        return told
+                return self._apply_feedback(packet, report, now)
+        return report
 
-    def _take_extended(
-        self, packet: ExtendedBlock, told: RemoteReport, now: float, wall: float
+    def _apply_extended_report(
+        self, packet: ExtendedBlock, report: RemoteReport, now: float, wall: float
     ) -> RemoteReport:
         match packet:
             case VoipMetrics(ssrc=ssrc) if ssrc == self.ssrc:
-                return replace(told, voip_metrics=packet)
+                return replace(report, voip_metrics=packet)
             case ReceiverReferenceTime(ssrc, ntp):
                 member = self._member(ssrc, now)
                 if member is not None:
@@ -323,11 +323,11 @@ class RtcpSession:
                     member.last_rr_arrival = now
             case DelaySinceLastReceiverReport(_, ssrc) if ssrc == self.ssrc:
                 trip = round_trip_time(packet, wall=wall)
-                return told if trip is None else replace(told, round_trip_time=trip)
-        return told
+                return report if trip is None else replace(report, round_trip_time=trip)
+        return report
 
-    def _take_sender(
-        self, packet: SenderReport, told: RemoteReport, now: float, wall: float
+    def _apply_sender_report(
+        self, packet: SenderReport, report: RemoteReport, now: float, wall: float
     ) -> RemoteReport:
         ntp = packet.ntp
         member = self._member(packet.ssrc, now)
@@ -337,27 +337,27 @@ class RtcpSession:
             member.last_sr_arrival = now
         if ntp:
             clock = SenderClock(packet.ssrc, wall_from_ntp(ntp), packet.rtp_timestamp)
-            told = replace(told, sender_clock=clock)
-        return self._take_blocks(packet.reports, told, wall)
+            report = replace(report, sender_clock=clock)
+        return self._apply_report_blocks(packet.reports, report, wall)
 
-    def _take_feedback(self, packet: RtcpPacket, told: RemoteReport, now: float) -> RemoteReport:
+    def _apply_feedback(self, packet: RtcpPacket, report: RemoteReport, now: float) -> RemoteReport:
         match packet:
             case PictureLossIndication(_, media) if media == self.ssrc:
-                return replace(told, key_frame_requested=True)
+                return replace(report, key_frame_requested=True)
             case FullIntraRequest():
-                if self._commands(packet, now):
-                    return replace(told, key_frame_requested=True)
+                if self._is_new_command(packet, now):
+                    return replace(report, key_frame_requested=True)
             case Nack(_, media, lost) if media == self.ssrc:
-                return replace(told, lost=(*told.lost, *lost))
+                return replace(report, lost=(*report.lost, *lost))
             case TemporaryBitrateRequest(sender, entries):
                 ours = [entry for entry in entries if entry.ssrc == self.ssrc]
                 if ours:
-                    return replace(told, limit=replace(ours[0], ssrc=sender))
+                    return replace(report, limit=replace(ours[0], ssrc=sender))
             case TemporaryBitrateNotification(_, entries):
-                return replace(told, granted=any(entry.ssrc == self.ssrc for entry in entries))
-        return told
+                return replace(report, granted=any(entry.ssrc == self.ssrc for entry in entries))
+        return report
 
-    def _commands(self, packet: FullIntraRequest, now: float) -> bool:
+    def _is_new_command(self, packet: FullIntraRequest, now: float) -> bool:
         """Whether a FIR is a new command to us: a repetition keeps its number (RFC 5104 4.3.1)."""
         number = next((number for ssrc, number in packet.entries if ssrc == self.ssrc), None)
         member = self._member(packet.sender_ssrc, now)
@@ -366,31 +366,31 @@ class RtcpSession:
         member.command = number
         return True
 
-    def _take_blocks(
-        self, blocks: tuple[ReportBlock, ...], told: RemoteReport, wall: float
+    def _apply_report_blocks(
+        self, blocks: tuple[ReportBlock, ...], report: RemoteReport, wall: float
     ) -> RemoteReport:
         for block in blocks:
             if block.ssrc == self.ssrc:
                 return replace(
-                    told,
+                    report,
                     fraction_lost=block.fraction_lost / 256.0,
                     cumulative_lost=block.cumulative_lost,
                     jitter=block.jitter,
                     round_trip_time=round_trip_time(block, wall=wall),
                 )
-        return told
+        return report
 
-    def _member(self, ssrc: int, now: float) -> Member | None:
+    def _member(self, ssrc: int, now: float) -> RtcpMember | None:
         """The member of that SSRC, new if need be; None for ourselves and when there are many."""
         member = self._members.get(ssrc)
         if member is None:
             if ssrc == self.ssrc or len(self._members) >= MOST_MEMBERS:
                 return None
-            member = self._members[ssrc] = Member(now)
-        member.heard = now
+            member = self._members[ssrc] = RtcpMember(now)
+        member.last_heard = now
         return member
 
-    def _leave(self, ssrcs: tuple[int, ...], now: float) -> None:
+    def _remove_members(self, ssrcs: tuple[int, ...], now: float) -> None:
         """Take members out, and the next report nearer: reverse reconsideration (6.3.4)."""
         before = self.members
         for ssrc in ssrcs:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 from softphone.rtp.packet import MalformedPacket
 
-__all__ = ["DIGITS", "EventPacket", "EventPayload", "EventReceiver", "EventSender", "ReceivedDigit"]
+__all__ = [
+    "DIGITS",
+    "ReceivedDigit",
+    "TelephoneEventPacket",
+    "TelephoneEventPayload",
+    "TelephoneEventReceiver",
+    "TelephoneEventSender",
+]
 
 DIGITS = "0123456789*#ABCD!"
 """The digits in the order of their event codes 0 to 16; "!" is flash."""
@@ -31,7 +38,7 @@ PAYLOAD = struct.Struct("!BBH")
 
 
 @dataclass(frozen=True, slots=True)
-class EventPayload:
+class TelephoneEventPayload:
     """One telephone-event payload (RFC 4733 section 2.3).
 
     `volume` is dBm0 without its sign (0 to 63), `duration` is in timestamp units (0 to 65535).
@@ -43,7 +50,7 @@ class EventPayload:
     duration: int
 
     @classmethod
-    def parse(cls, data: bytes) -> EventPayload:
+    def parse(cls, data: bytes) -> TelephoneEventPayload:
         """Read a payload; of several events in one packet the first.  Raises MalformedPacket."""
         if len(data) < PAYLOAD.size:
             raise MalformedPacket(f"{len(data)} octets are too few for a telephone-event")
@@ -58,7 +65,7 @@ class EventPayload:
 
 
 @dataclass(frozen=True, slots=True)
-class EventPacket:
+class TelephoneEventPacket:
     """What to send in this tick: the payload, and the two header fields that differ."""
 
     payload: bytes
@@ -74,7 +81,7 @@ class ReceivedDigit:
     duration_ms: float
 
 
-class EventSender:
+class TelephoneEventSender:
     """Sends digits one after another; `poll` once a packet time, in the place of audio.
 
     Between two digits there are `gap_ms` at least, counted from the end of the tone; the packets
@@ -98,7 +105,7 @@ class EventSender:
         self._ends_left = 0
         self._free_at: int | None = None
 
-    def send(self, digits: str, *, duration_ms: int = 100) -> None:
+    def queue_digits(self, digits: str, *, duration_ms: int = 100) -> None:
         """Queue digits: 0-9 * # A-D, "!" for flash, "," for a pause of 500 ms.
 
         Raises ValueError for another character, a duration below 40 ms or above 60 s, or when
@@ -130,16 +137,16 @@ class EventSender:
         """Whether an event is under way, in whose place no audio is sent."""
         return self._event is not None
 
-    def clear(self) -> None:
+    def clear_queue(self) -> None:
         """Forget the digits that wait; the one under way is ended properly."""
         self._queue.clear()
         self._total = min(self._total, max(self._elapsed, 1))
 
-    def poll(self, timestamp: int) -> EventPacket | None:
+    def poll(self, timestamp: int) -> TelephoneEventPacket | None:
         """The packet for the tick whose audio would have `timestamp`; None: send audio."""
         marker = False
         if self._event is None:
-            if not self._begin(timestamp):
+            if not self._begin_event(timestamp):
                 return None
             marker = True
         if self._ends_left:
@@ -153,7 +160,7 @@ class EventSender:
             self._ends_left = END_PACKETS - 1
         return self._packet(duration, end=end, marker=marker)
 
-    def _begin(self, timestamp: int) -> bool:
+    def _begin_event(self, timestamp: int) -> bool:
         """Begin what waits, unless a gap or a pause is on; whether that is an event."""
         if not self._queue:
             return False
@@ -169,7 +176,7 @@ class EventSender:
         self._elapsed = self._segment_offset = 0
         return True
 
-    def _next_segment(self) -> EventPacket:
+    def _next_segment(self) -> TelephoneEventPacket:
         """Begin another segment of a long event (RFC 4733 section 2.5.1.3).
 
         The one before it has its full duration and no end; its timestamp follows on, no marker.
@@ -183,7 +190,7 @@ class EventSender:
             self._ends_left = END_PACKETS - 1
         return self._packet(duration, end=end, marker=False)
 
-    def _repeat_end(self) -> EventPacket:
+    def _repeat_end(self) -> TelephoneEventPacket:
         self._ends_left -= 1
         packet = self._packet(self._total - self._segment_offset, end=True, marker=False)
         if not self._ends_left:
@@ -191,12 +198,12 @@ class EventSender:
             self._free_at = self._start + self._total - self._segment_offset + self._gap
         return packet
 
-    def _packet(self, duration: int, *, end: bool, marker: bool) -> EventPacket:
-        payload = EventPayload(self._event or 0, end, self._volume, duration)
-        return EventPacket(bytes(payload), self._start, marker)
+    def _packet(self, duration: int, *, end: bool, marker: bool) -> TelephoneEventPacket:
+        payload = TelephoneEventPayload(self._event or 0, end, self._volume, duration)
+        return TelephoneEventPacket(bytes(payload), self._start, marker)
 
 
-class EventReceiver:
+class TelephoneEventReceiver:
     """Tells digits from the telephone-event packets of one source.
 
     A digit is told once, at its end; where all its end packets are lost, when the next one begins
@@ -209,58 +216,60 @@ class EventReceiver:
         self._event: int | None = None
         self._timestamp = 0
         self._duration = 0
-        self._before = 0
+        self._earlier_segments = 0
         self._deadline: float | None = None
-        self._told: deque[int] = deque(maxlen=REMEMBERED)
+        self._reported_timestamps: deque[int] = deque(maxlen=REMEMBERED)
         self.malformed = 0
 
-    def receive(self, data: bytes, *, timestamp: int, now: float) -> list[ReceivedDigit]:
+    def receive_payload(self, data: bytes, *, timestamp: int, now: float) -> list[ReceivedDigit]:
         """Take one payload; gives the digits that it ends.  Malformed ones are counted, dropped."""
         try:
-            payload = EventPayload.parse(data)
+            payload = TelephoneEventPayload.parse(data)
         except MalformedPacket:
             self.malformed += 1
             return []
-        told = self.handle_timer(now=now)
-        if payload.event >= len(DIGITS) or timestamp in self._told:
-            return told
+        digits = self.handle_timer(now=now)
+        if payload.event >= len(DIGITS) or timestamp in self._reported_timestamps:
+            return digits
         if self._event is not None and timestamp != self._timestamp:
             if self._continues(payload, timestamp):
-                self._before += self._duration
-                self._told.append(self._timestamp)
+                self._earlier_segments += self._duration
+                self._reported_timestamps.append(self._timestamp)
                 self._timestamp, self._duration = timestamp, 0
             elif (timestamp - self._timestamp) & 0x80000000:
                 # A straggler of an event before this one, of which nothing was told: too late.
-                return told
+                return digits
             else:
-                told.append(self._finish())
+                digits.append(self._finish_event())
         if self._event is None:
             self._event, self._timestamp = payload.event, timestamp
-            self._duration = self._before = 0
+            self._duration = self._earlier_segments = 0
         if payload.event != self._event:
-            return told
+            return digits
         self._duration = max(self._duration, payload.duration)
         self._deadline = now + self._timeout
         if payload.end:
-            told.append(self._finish())
-        return told
+            digits.append(self._finish_event())
+        return digits
 
-    def _continues(self, payload: EventPayload, timestamp: int) -> bool:
+    def _continues(self, payload: TelephoneEventPayload, timestamp: int) -> bool:
         """Whether it is the next segment of a long event (RFC 4733 section 2.5.1.3)."""
         passed = (timestamp - self._timestamp) & 0xFFFFFFFF
         # Lost packets may have cut the duration that we know; a segment is nearly full, or all.
         nearly_full = LONGEST_SEGMENT - 10 * self._step_of(payload)
         return payload.event == self._event and nearly_full <= passed <= LONGEST_SEGMENT
 
-    def _step_of(self, payload: EventPayload) -> int:
+    def _step_of(self, payload: TelephoneEventPayload) -> int:
         return max(payload.duration, round(20 * self._ticks_per_ms))
 
-    def _finish(self) -> ReceivedDigit:
+    def _finish_event(self) -> ReceivedDigit:
         event = self._event or 0
-        self._told.append(self._timestamp)
+        self._reported_timestamps.append(self._timestamp)
         self._event = None
         self._deadline = None
-        return ReceivedDigit(DIGITS[event], (self._before + self._duration) / self._ticks_per_ms)
+        return ReceivedDigit(
+            DIGITS[event], (self._earlier_segments + self._duration) / self._ticks_per_ms
+        )
 
     def next_timer(self) -> float | None:
         """When a digit whose end is missing shall be taken as ended, or None."""
@@ -270,4 +279,4 @@ class EventReceiver:
         """Gives the digit whose end was lost, when its time has come."""
         if self._deadline is None or now < self._deadline:
             return []
-        return [self._finish()]
+        return [self._finish_event()]

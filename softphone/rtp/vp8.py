@@ -122,14 +122,14 @@ class Vp8Depacketizer:
         self._picture_id: int | None = None
         self._broken = False
 
-    def receive(self, payload: bytes, *, gap: bool = False) -> str | None:
+    def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
         """Take the next payload; see `Depacketizer`."""
         self._broken |= gap
-        reason = self._take(payload)
+        reason = self._parse_payload(payload)
         self._broken |= reason is not None
         return reason
 
-    def _take(self, payload: bytes) -> str | None:
+    def _parse_payload(self, payload: bytes) -> str | None:
         read = Vp8Descriptor.parse(payload)
         if read is None:
             return "a VP8 payload descriptor is cut off"
@@ -150,7 +150,7 @@ class Vp8Depacketizer:
         self._held += len(payload) - at
         return None
 
-    def finish(self, *, gap: bool = False) -> EncodedFrame | None:
+    def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
         """The frame taken so far; see `Depacketizer`."""
         data, broken = b"".join(self._parts), self._broken or gap
         self._parts, self._held, self._broken, self._picture_id = [], 0, False, None

@@ -11,7 +11,12 @@ from softphone.sdp.attributes import (
     UnreadableCrypto,
     read_crypto,
 )
-from softphone.sdp.codecs import Codec, MediaCapability, NegotiatedCodec, TelephoneEvent
+from softphone.sdp.codecs import (
+    CodecCapability,
+    MediaCapability,
+    NegotiatedCodec,
+    NegotiatedTelephoneEvent,
+)
 from softphone.sdp.description import (
     Attribute,
     Bandwidth,
@@ -21,37 +26,37 @@ from softphone.sdp.description import (
     MediaDescription,
     Origin,
     SessionDescription,
-    Time,
+    TimeDescription,
 )
-from softphone.sdp.media_line import LocalMedia, NegotiatedMedia, OfferedMedia
-from softphone.sdp.offer_answer import AnswerMismatch, Session
+from softphone.sdp.media_line import LocalMediaLine, NegotiatedMedia, OfferedMedia
+from softphone.sdp.offer_answer import AnswerMismatch, OfferAnswerSession
 
 __all__ = [
     "AnswerMismatch",
     "Attribute",
     "Bandwidth",
-    "Codec",
+    "CodecCapability",
     "Connection",
     "Crypto",
     "CryptoLine",
     "DescriptionLimits",
     "Fmtp",
     "KeyParameter",
-    "LocalMedia",
+    "LocalMediaLine",
     "MalformedDescription",
     "MediaCapability",
     "MediaDescription",
     "NegotiatedCodec",
     "NegotiatedMedia",
+    "NegotiatedTelephoneEvent",
+    "OfferAnswerSession",
     "OfferedMedia",
     "Origin",
     "RtcpPort",
     "Rtpmap",
-    "Session",
     "SessionDescription",
     "SsrcAttribute",
-    "TelephoneEvent",
-    "Time",
+    "TimeDescription",
     "UnreadableCrypto",
     "read_crypto",
 ]

@@ -86,7 +86,7 @@ class Fmtp:
     def __str__(self) -> str:
         return f"{self.format} {self.parameters}"
 
-    def get(self, name: str) -> str | None:
+    def parameter(self, name: str) -> str | None:
         """The value of one `name=value` parameter, its name compared without case."""
         for part in self.parameters.split(";"):
             key, equals, value = part.partition("=")
@@ -172,7 +172,7 @@ class Crypto:
             session_params=tuple(match[4].split()),
         )
 
-    def wire(self) -> str:
+    def to_wire(self) -> str:
         """The attribute's value as it is sent, the key in clear."""
         keys = ";".join([_print_key(parameter) for parameter in self.key_params])
         return " ".join((str(self.tag), self.suite_name, keys, *self.session_params))
@@ -192,7 +192,7 @@ CryptoLine: TypeAlias = Crypto | UnreadableCrypto
 
 def read_crypto(media: MediaDescription) -> tuple[CryptoLine, ...]:
     """Every crypto line of `media`, in order, readable or not."""
-    return tuple([_read_one(value) for value in media.values("crypto")])
+    return tuple([_read_one(value) for value in media.attribute_values("crypto")])
 
 
 def _read_one(value: str) -> CryptoLine:

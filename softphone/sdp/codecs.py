@@ -19,12 +19,12 @@ from softphone.sdp.attributes import Fmtp, Rtpmap
 from softphone.sdp.description import Attribute, MalformedDescription, MediaDescription
 
 __all__ = [
-    "Codec",
-    "Format",
+    "CodecCapability",
     "MediaCapability",
+    "MediaFormat",
     "NegotiatedCodec",
+    "NegotiatedTelephoneEvent",
     "PayloadTypes",
-    "TelephoneEvent",
     "codec_attributes",
     "common_codecs",
     "packet_time",
@@ -68,7 +68,7 @@ def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> C
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Codec:
+class CodecCapability:
     """A codec that we can send and receive.
 
     `payload_type` is its static number, or the dynamic one that we prefer; None lets the session
@@ -100,7 +100,7 @@ class MediaCapability:
     """
 
     media: str
-    codecs: tuple[Codec, ...]
+    codecs: tuple[CodecCapability, ...]
     profiles: tuple[str, ...] = ("RTP/AVP", "RTP/SAVP", "RTP/AVPF", "RTP/SAVPF")
     telephone_event: bool = False
     comfort_noise: bool = False
@@ -130,7 +130,7 @@ class NegotiatedCodec:
 
 @quick
 @dataclass(frozen=True, slots=True)
-class TelephoneEvent:
+class NegotiatedTelephoneEvent:
     """Named telephone events (RFC 4733) as agreed; `events` as the remote lists them."""
 
     clock_rate: int
@@ -140,7 +140,7 @@ class TelephoneEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class MediaFormat:
     """One format of a remote m-line."""
 
     payload_type: int
@@ -161,25 +161,25 @@ _REMEMBERED = 64
 """Sets of formats that are kept read: the calls of one server have the same few."""
 
 
-def read_formats(media: MediaDescription) -> tuple[Format, ...]:
+def read_formats(media: MediaDescription) -> tuple[MediaFormat, ...]:
     """The formats of an RTP m-line in its order; those that nothing describes are left out."""
-    said = tuple([(a.name, a.value) for a in media.attributes if a.name in _DESCRIBING])
-    return _formats(media.formats, said)
+    attributes_read = tuple([(a.name, a.value) for a in media.attributes if a.name in _DESCRIBING])
+    return _formats(media.formats, attributes_read)
 
 
 @lru_cache(_REMEMBERED)
 def _formats(
-    formats: tuple[str, ...], said: tuple[tuple[str, str | None], ...]
-) -> tuple[Format, ...]:
+    formats: tuple[str, ...], attributes_read: tuple[tuple[str, str | None], ...]
+) -> tuple[MediaFormat, ...]:
     """What `said`, names and values of attributes that describe formats, makes of them."""
-    attributes = tuple(Attribute(name, value) for name, value in said)
+    attributes = tuple(Attribute(name, value) for name, value in attributes_read)
     media = MediaDescription("", 0, "", formats, attributes=attributes)
     maps = dict(_STATIC)
     maps.update((rtpmap.payload_type, rtpmap) for rtpmap in _rtpmaps(media))
     fmtps = {fmtp.format: fmtp.parameters for fmtp in _fmtps(media)}
     feedback = _feedback(media)
     return tuple(
-        Format(
+        MediaFormat(
             int(text),
             maps[int(text)].encoding_name,
             maps[int(text)].clock_rate,
@@ -193,7 +193,7 @@ def _formats(
 
 
 def _rtpmaps(media: MediaDescription) -> Iterator[Rtpmap]:
-    for value in media.values("rtpmap"):
+    for value in media.attribute_values("rtpmap"):
         try:
             yield Rtpmap.parse(value)
         except MalformedDescription:
@@ -202,7 +202,7 @@ def _rtpmaps(media: MediaDescription) -> Iterator[Rtpmap]:
 
 
 def _fmtps(media: MediaDescription) -> Iterator[Fmtp]:
-    for value in media.values("fmtp"):
+    for value in media.attribute_values("fmtp"):
         try:
             yield Fmtp.parse(value)
         except MalformedDescription:
@@ -211,13 +211,13 @@ def _fmtps(media: MediaDescription) -> Iterator[Fmtp]:
 
 def _feedback(media: MediaDescription) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for value in media.values("rtcp-fb"):
+    for value in media.attribute_values("rtcp-fb"):
         fmt, _, feedback = value.strip().partition(" ")
         found.setdefault(fmt, []).append(feedback.strip())
     return {fmt: tuple(values) for fmt, values in found.items()}
 
 
-def _matches(codec: Codec, fmt: Format) -> bool:
+def _matches(codec: CodecCapability, fmt: MediaFormat) -> bool:
     name = codec.name.lower()
     if (name, codec.clock_rate, codec.channels) != (
         fmt.name.lower(),
@@ -231,17 +231,17 @@ def _matches(codec: Codec, fmt: Format) -> bool:
 def _h264_shape(parameters: str | None) -> tuple[int, str]:
     """profile_idc and packetization mode, with the defaults of RFC 6184 section 8.1."""
     fmtp = Fmtp("", parameters or "")
-    profile = fmtp.get("profile-level-id") or ""
+    profile = fmtp.parameter("profile-level-id") or ""
     idc = int(profile[:2], 16) if _PROFILE_LEVEL_ID.fullmatch(profile) else 0x42
-    return idc, fmtp.get("packetization-mode") or "0"
+    return idc, fmtp.parameter("packetization-mode") or "0"
 
 
 def common_codecs(
-    capability: MediaCapability, formats: Sequence[Format]
-) -> tuple[tuple[Codec, Format], ...]:
+    capability: MediaCapability, formats: Sequence[MediaFormat]
+) -> tuple[tuple[CodecCapability, MediaFormat], ...]:
     """The codecs that both have, in the remote's order (RFC 3264 section 6.1), each once."""
     left = list(capability.codecs)
-    found: list[tuple[Codec, Format]] = []
+    found: list[tuple[CodecCapability, MediaFormat]] = []
     for fmt in formats:
         codec = next((codec for codec in left if _matches(codec, fmt)), None)
         if codec is not None:
@@ -256,22 +256,22 @@ def packet_time(capability: MediaCapability, media: MediaDescription) -> int:
     Its ptime is a wish and its maxptime a limit (RFC 8866 sections 6.4, 6.5); a value that we
     cannot send gives the largest of ours below it, else our smallest.
     """
-    wish, most = _milliseconds(media, "ptime"), _milliseconds(media, "maxptime")
+    requested, most = _milliseconds(media, "ptime"), _milliseconds(media, "maxptime")
     preferred = capability.ptimes_ms[0]
-    if wish is None:
-        wish = preferred
+    if requested is None:
+        requested = preferred
     if most is not None:
-        wish = min(wish, most)
-    below = [ptime for ptime in capability.ptimes_ms if ptime <= wish]
+        requested = min(requested, most)
+    below = [ptime for ptime in capability.ptimes_ms if ptime <= requested]
     return max(below) if below else min(capability.ptimes_ms)
 
 
 def _milliseconds(media: MediaDescription, name: str) -> int | None:
-    value = next(media.values(name), "").strip()
+    value = next(media.attribute_values(name), "").strip()
     return int(value) or None if _MILLISECONDS.fullmatch(value) else None
 
 
-def codec_attributes(codec: Codec, payload_type: int) -> list[Attribute]:
+def codec_attributes(codec: CodecCapability, payload_type: int) -> list[Attribute]:
     """The rtpmap, fmtp and rtcp-fb lines of one of our codecs."""
     rtpmap = Rtpmap(payload_type, codec.name, codec.clock_rate, codec.channels)
     lines = [Attribute("rtpmap", str(rtpmap))]
@@ -288,7 +288,7 @@ class PayloadTypes:
         self._codecs: dict[int, CodecKey] = {}
         self._current: dict[CodecKey, int] = {}
 
-    def assign(self, codec: Codec, offered: int | None = None) -> int | None:
+    def assign(self, codec: CodecCapability, offered: int | None = None) -> int | None:
         """The number of `codec`; `offered` is the remote's, which is taken if it is free.
 
         None when every number of the session is taken.
@@ -300,7 +300,7 @@ class PayloadTypes:
                 return candidate
         return None
 
-    def _candidates(self, codec: Codec, offered: int | None) -> Iterator[int]:
+    def _candidates(self, codec: CodecCapability, offered: int | None) -> Iterator[int]:
         if offered is not None:
             yield offered
         current = self._current.get(codec.key)
@@ -310,6 +310,6 @@ class PayloadTypes:
             yield codec.payload_type
         yield from _DYNAMIC
 
-    def current(self, codec: Codec) -> int | None:
+    def current_number(self, codec: CodecCapability) -> int | None:
         """The number that `codec` had last."""
         return self._current.get(codec.key)

@@ -25,7 +25,7 @@ __all__ = [
     "MediaDescription",
     "Origin",
     "SessionDescription",
-    "Time",
+    "TimeDescription",
 ]
 
 
@@ -106,7 +106,7 @@ class Bandwidth:
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class TimeDescription:
     """A `t=` line (RFC 8866 section 5.9) with its `r=` lines; NTP seconds, 0 unbounded."""
 
     start: int = 0
@@ -159,11 +159,11 @@ class MediaDescription:
         """Its own direction attribute; see `SessionDescription.direction_of`."""
         return _direction_in(self.attributes)
 
-    def values(self, name: str) -> Iterator[str]:
+    def attribute_values(self, name: str) -> Iterator[str]:
         """The values of its attributes of that name, in order."""
         return iter([a.value for a in self.attributes if a.name == name and a.value is not None])
 
-    def has(self, name: str) -> bool:
+    def has_attribute(self, name: str) -> bool:
         """Whether it has an attribute of that name."""
         return any(attribute.name == name for attribute in self.attributes)
 
@@ -182,7 +182,7 @@ class SessionDescription:
     phones: tuple[str, ...] = ()
     connection: Connection | None = None
     bandwidth: tuple[Bandwidth, ...] = ()
-    times: tuple[Time, ...] = (Time(),)
+    times: tuple[TimeDescription, ...] = (TimeDescription(),)
     zone: str | None = None
     attributes: tuple[Attribute, ...] = ()
 
@@ -191,7 +191,7 @@ class SessionDescription:
         cls, data: bytes, *, limits: DescriptionLimits = DEFAULT_LIMITS
     ) -> SessionDescription:
         """Read a description.  Raises MalformedDescription, nothing else."""
-        reader = _Reader(limits)
+        reader = _DescriptionReader(limits)
         for number, line in enumerate(_lines(data, limits), start=1):
             try:
                 reader.read(line)
@@ -345,12 +345,12 @@ def _bandwidth(value: str) -> Bandwidth:
     return Bandwidth(kind, bounded_number(amount.strip(), largest=2**53, what="the bandwidth"))
 
 
-def _time(value: str) -> Time:
+def _time(value: str) -> TimeDescription:
     fields = value.split()
     if len(fields) != 2:
         raise MalformedDescription("the t= line has not its two fields")
     start, stop = (bounded_number(text, largest=2**64 - 1, what="a time") for text in fields)
-    return Time(start, stop)
+    return TimeDescription(start, stop)
 
 
 def _formats(protocol: str, formats: list[str], limits: DescriptionLimits) -> tuple[str, ...]:
@@ -379,7 +379,7 @@ def _media(value: str, limits: DescriptionLimits) -> MediaDescription:
     )
 
 
-class _Reader:
+class _DescriptionReader:
     """Takes one line after the other and holds what they said so far.
 
     A letter that RFC 8866 does not know refuses the whole description (section 5); order within
@@ -390,9 +390,9 @@ class _Reader:
     def __init__(self, limits: DescriptionLimits) -> None:
         self._limits = limits
         self._session: dict[str, list[str]] = {}
-        self._times: list[Time] = []
+        self._times: list[TimeDescription] = []
         self._attributes: list[Attribute] = []
-        self._media: list[_MediaLines] = []
+        self._media: list[_MediaDescriptionBuilder] = []
 
     def read(self, line: str) -> None:
         """Take one line.  Raises MalformedDescription."""
@@ -413,7 +413,7 @@ class _Reader:
     def _begin_media(self, value: str) -> None:
         if len(self._media) == self._limits.media:
             raise MalformedDescription(f"there are more than {self._limits.media} m= lines")
-        self._media.append(_MediaLines(_media(value, self._limits)))
+        self._media.append(_MediaDescriptionBuilder(_media(value, self._limits)))
 
     def _read_media(self, letter: str, value: str) -> None:
         media = self._media[-1]
@@ -441,7 +441,7 @@ class _Reader:
         if not self._times:
             raise MalformedDescription("an r= line belongs behind a t= line")
         last = self._times[-1]
-        self._times[-1] = Time(last.start, last.stop, (*last.repeats, value))
+        self._times[-1] = TimeDescription(last.start, last.stop, (*last.repeats, value))
 
     def _read_attribute(self, value: str) -> None:
         attributes = self._media[-1].attributes if self._media else self._attributes
@@ -471,7 +471,7 @@ class _Reader:
             phones=tuple(self._session.get("p", ())),
             connection=None if connection is None else _connection(connection),
             bandwidth=tuple(_bandwidth(value) for value in self._session.get("b", ())),
-            times=tuple(self._times) or (Time(),),
+            times=tuple(self._times) or (TimeDescription(),),
             zone=self._first("z"),
             attributes=tuple(self._attributes),
         )
@@ -482,7 +482,7 @@ class _Reader:
 
 
 @dataclass(slots=True)
-class _MediaLines:
+class _MediaDescriptionBuilder:
     """An m= line and what has followed it so far."""
 
     head: MediaDescription

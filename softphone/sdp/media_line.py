@@ -17,10 +17,10 @@ from softphone.sdp.attributes import Crypto, CryptoLine, RtcpPort
 from softphone.sdp.codecs import (
     DEFAULT_EVENTS,
     TELEPHONE_EVENT,
-    Codec,
+    CodecCapability,
     MediaCapability,
     NegotiatedCodec,
-    TelephoneEvent,
+    NegotiatedTelephoneEvent,
     codec_attributes,
 )
 from softphone.sdp.description import (
@@ -31,19 +31,19 @@ from softphone.sdp.description import (
 )
 
 __all__ = [
-    "NOISE",
-    "LocalMedia",
+    "COMFORT_NOISE",
+    "LocalMediaLine",
     "NegotiatedMedia",
     "OfferedMedia",
-    "both",
     "event_codec",
+    "intersect_directions",
     "may_answer",
     "media_line",
-    "refused",
+    "refused_line",
     "remote_address",
     "remote_bandwidth",
     "remote_direction",
-    "remote_reports",
+    "remote_extended_reports",
     "remote_rtcp",
     "stream_attributes",
 ]
@@ -51,7 +51,7 @@ __all__ = [
 
 @quick
 @dataclass(frozen=True, slots=True)
-class LocalMedia:
+class LocalMediaLine:
     """Our side of one m-line in an offer or an answer.
 
     `profile` is None in an answer (the offer's is echoed).  `index` places it on an m-line of
@@ -117,7 +117,7 @@ class NegotiatedMedia:
     direction: Direction
     codec: NegotiatedCodec
     codecs: tuple[NegotiatedCodec, ...]
-    telephone_event: TelephoneEvent | None = None
+    telephone_event: NegotiatedTelephoneEvent | None = None
     comfort_noise: int | None = None
     ptime_ms: int = 20
     rtcp_mux: bool = False
@@ -154,7 +154,7 @@ def _direction(*, sends: bool, receives: bool) -> Direction:
     return Direction.RECVONLY if receives else Direction.INACTIVE
 
 
-def both(one: Direction, other: Direction) -> Direction:
+def intersect_directions(one: Direction, other: Direction) -> Direction:
     """The direction that is within both."""
     return _direction(sends=one.sends and other.sends, receives=one.receives and other.receives)
 
@@ -166,7 +166,9 @@ def remote_bandwidth(media: MediaDescription) -> int | None:
     return min((line.value * factors[line.type] for line in given), default=None)
 
 
-def remote_reports(description: SessionDescription, media: MediaDescription) -> tuple[str, ...]:
+def remote_extended_reports(
+    description: SessionDescription, media: MediaDescription
+) -> tuple[str, ...]:
     """The names of the extended reports that the remote asks for (RFC 3611 section 5.1).
 
     What the m-line says takes the place of what the session says; an empty list asks for none.
@@ -186,7 +188,7 @@ def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Addre
     host, port = remote
     if mux:
         return remote
-    for value in media.values("rtcp"):
+    for value in media.attribute_values("rtcp"):
         try:
             rtcp = RtcpPort.parse(value)
         except MalformedDescription:
@@ -219,25 +221,25 @@ def may_answer(offered: str, answered: str) -> bool:
 
 
 @lru_cache(16)
-def event_codec(clock_rate: int) -> Codec:
+def event_codec(clock_rate: int) -> CodecCapability:
     """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
     # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.
     number = 101 if clock_rate == 8000 else None
-    return Codec(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
+    return CodecCapability(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
 
 
-NOISE = Codec("CN", 8000, payload_type=13)
+COMFORT_NOISE = CodecCapability("CN", 8000, payload_type=13)
 """Comfort noise (RFC 3389 section 5)."""
 
 
 def stream_attributes(
-    local: LocalMedia, capability: MediaCapability, direction: Direction, *, mux: bool
+    local: LocalMediaLine, capability: MediaCapability, direction: Direction, *, mux: bool
 ) -> list[Attribute]:
     """Every attribute that belongs to the stream and not to one of its formats."""
     lines = [Attribute("ptime", str(capability.ptimes_ms[0]))] if local.media == "audio" else []
     if capability.maxptime_ms is not None:
         lines.append(Attribute("maxptime", str(capability.maxptime_ms)))
-    lines += [Attribute("crypto", crypto.wire()) for crypto in local.crypto]
+    lines += [Attribute("crypto", crypto.to_wire()) for crypto in local.crypto]
     if local.rtcp_port is not None and local.rtcp_port != local.port + 1:
         lines.append(Attribute("rtcp", str(local.rtcp_port)))
     if mux:
@@ -251,7 +253,10 @@ def stream_attributes(
 
 
 def media_line(
-    local: LocalMedia, profile: str, codecs: Sequence[tuple[Codec, int]], rest: Sequence[Attribute]
+    local: LocalMediaLine,
+    profile: str,
+    codecs: Sequence[tuple[CodecCapability, int]],
+    rest: Sequence[Attribute],
 ) -> MediaDescription:
     """An m-line of ours with its formats, and then its other attributes."""
     formats = [line for codec, number in codecs for line in codec_attributes(codec, number)]
@@ -264,6 +269,6 @@ def media_line(
     )
 
 
-def refused(media: MediaDescription) -> MediaDescription:
+def refused_line(media: MediaDescription) -> MediaDescription:
     """The same m-line with port 0: refused or removed."""
     return MediaDescription(media.media, 0, media.protocol, media.formats)

@@ -22,12 +22,12 @@ from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.sdp.attributes import read_crypto
 from softphone.sdp.codecs import (
     DEFAULT_EVENTS,
-    Codec,
-    Format,
+    CodecCapability,
     MediaCapability,
+    MediaFormat,
     NegotiatedCodec,
+    NegotiatedTelephoneEvent,
     PayloadTypes,
-    TelephoneEvent,
     common_codecs,
     packet_time,
     read_formats,
@@ -39,26 +39,26 @@ from softphone.sdp.description import (
     SessionDescription,
 )
 from softphone.sdp.media_line import (
-    NOISE,
-    LocalMedia,
+    COMFORT_NOISE,
+    LocalMediaLine,
     NegotiatedMedia,
     OfferedMedia,
-    both,
     event_codec,
+    intersect_directions,
     may_answer,
     media_line,
-    refused,
+    refused_line,
     remote_address,
     remote_bandwidth,
     remote_direction,
-    remote_reports,
+    remote_extended_reports,
     remote_rtcp,
     stream_attributes,
 )
 
 __all__ = [
     "AnswerMismatch",
-    "Session",
+    "OfferAnswerSession",
     "prefer_secure",
 ]
 
@@ -79,15 +79,15 @@ def prefer_secure(line: OfferedMedia) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _OwnOffer:
+class _LocalOffer:
     """An offer of ours that waits: what was printed and what each line is for us."""
 
     description: SessionDescription
-    placed: Mapping[int, LocalMedia]
+    local_lines: Mapping[int, LocalMediaLine]
 
 
 @dataclass(frozen=True, slots=True)
-class _TheirOffer:
+class _RemoteOffer:
     """An offer of theirs that waits for our answer."""
 
     description: SessionDescription
@@ -98,7 +98,7 @@ _Agreed: TypeAlias = tuple[SessionDescription | None, tuple[NegotiatedMedia, ...
 """Our description and the streams of a completed exchange; the remote's is not kept."""
 
 
-class Session:
+class OfferAnswerSession:
     """The offer/answer state of one call leg (RFC 3264).
 
     `address` is our own address in `o=` and `c=` lines and may be set between offers.
@@ -116,14 +116,14 @@ class Session:
     ) -> None:
         self.address = address
         self._capabilities = {capability.media: capability for capability in capabilities}
-        self._numbers = {media: PayloadTypes() for media in self._capabilities}
+        self._payload_types = {media: PayloadTypes() for media in self._capabilities}
         self._username, self._session_id = username, str(session_id)
         self._session_name = session_name
         self._sent: SessionDescription | None = None
         self._local: SessionDescription | None = None
         self._negotiated: tuple[NegotiatedMedia, ...] = ()
         self._before: _Agreed | None = None
-        self._pending: _OwnOffer | _TheirOffer | None = None
+        self._pending: _LocalOffer | _RemoteOffer | None = None
 
     @property
     def negotiated(self) -> tuple[NegotiatedMedia, ...]:
@@ -144,45 +144,45 @@ class Session:
         """Forget the pending offer: it was refused (488, 491) or withdrawn; all stays as it was."""
         self._pending = None
 
-    def undo(self) -> None:
+    def undo_exchange(self) -> None:
         """Take the last completed exchange back, once: our answer was judged and never sent.
 
         Raises LocalProtocolError while an offer is pending, or when there is nothing to undo.
         """
-        self._demand_idle()
+        self._require_no_pending_offer()
         if self._before is None:
             raise LocalProtocolError("there is no exchange to take back")
         (self._local, self._negotiated), self._before = self._before, None
 
     # Offering -----------------------------------------------------------------------------------
 
-    def offer(self, media: Sequence[LocalMedia]) -> SessionDescription:
+    def make_offer(self, media: Sequence[LocalMediaLine]) -> SessionDescription:
         """Make an offer: initial, delayed, or a re-offer (m-lines keep their places; 8).
 
         Raises LocalProtocolError while an offer is pending, when `media` names no capability, or
         when two of them want the same line.
         """
-        self._demand_idle()
-        placed = self._place(media)
+        self._require_no_pending_offer()
+        placed = self._assign_lines(media)
         slots = self._local.media if self._local else ()
         lines = [
-            self._offer_line(placed[index]) if index in placed else refused(slots[index])
+            self._offer_line(placed[index]) if index in placed else refused_line(slots[index])
             for index in range(max(len(slots), len(placed), *(i + 1 for i in placed)))
         ]
         description = self._describe(lines)
-        self._pending = _OwnOffer(description, placed)
+        self._pending = _LocalOffer(description, placed)
         return description
 
-    def _demand_idle(self) -> None:
+    def _require_no_pending_offer(self) -> None:
         if self._pending is not None:
             raise LocalProtocolError("an offer is pending: answer it or roll it back first")
 
-    def _place(self, media: Sequence[LocalMedia]) -> dict[int, LocalMedia]:
+    def _assign_lines(self, media: Sequence[LocalMediaLine]) -> dict[int, LocalMediaLine]:
         """Give every stream its m-line: its own, the active one of its kind, a free or new one."""
         slots = self._local.media if self._local else ()
         active = {line.index: line.media for line in self._negotiated}
         free = [i for i, slot in enumerate(slots) if slot.port == 0 and i not in active]
-        placed: dict[int, LocalMedia] = {}
+        placed: dict[int, LocalMediaLine] = {}
         following = len(slots)
         for local in sorted(media, key=lambda local: local.index is None):
             if local.media not in self._capabilities:
@@ -199,15 +199,15 @@ class Session:
             placed[index] = local
         return dict(sorted(placed.items()))
 
-    def _offer_line(self, local: LocalMedia) -> MediaDescription:
+    def _offer_line(self, local: LocalMediaLine) -> MediaDescription:
         capability = self._capabilities[local.media]
         codecs = list(capability.codecs)
         if capability.telephone_event:
             rates = dict.fromkeys(codec.clock_rate for codec in capability.codecs)
             codecs += [event_codec(rate) for rate in rates]
         if capability.comfort_noise:
-            codecs.append(NOISE)
-        numbers = self._numbers[local.media]
+            codecs.append(COMFORT_NOISE)
+        numbers = self._payload_types[local.media]
         numbered = [(codec, numbers.assign(codec)) for codec in codecs]
         taken = [(codec, number) for codec, number in numbered if number is not None]
         rest = stream_attributes(local, capability, local.direction, mux=local.rtcp_mux)
@@ -216,13 +216,15 @@ class Session:
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
         """A description with the version of the last one sent, or the next if it differs (8)."""
         last, sent = (self._sent.origin.session_version, self._sent) if self._sent else (0, None)
-        description = self._version(last if sent else 1, media)
+        description = self._describe_version(last if sent else 1, media)
         if sent is not None and description != sent:
-            description = self._version(last + 1, media)
+            description = self._describe_version(last + 1, media)
         self._sent = description
         return description
 
-    def _version(self, number: int, media: Sequence[MediaDescription]) -> SessionDescription:
+    def _describe_version(
+        self, number: int, media: Sequence[MediaDescription]
+    ) -> SessionDescription:
         family = "IP6" if ":" in self.address else "IP4"
         return SessionDescription(
             origin=Origin(
@@ -233,7 +235,7 @@ class Session:
             connection=Connection(self.address, family),
         )
 
-    def receive_answer(
+    def apply_answer(
         self, description: SessionDescription, *, final: bool = True
     ) -> tuple[NegotiatedMedia, ...]:
         """Match an answer with our offer.  `final` False is early: the offer stays pending.
@@ -242,7 +244,7 @@ class Session:
         there is no offer of ours.
         """
         offer = self._pending
-        if not isinstance(offer, _OwnOffer):
+        if not isinstance(offer, _LocalOffer):
             raise LocalProtocolError("there is no offer of ours to be answered")
         ours = offer.description.media
         if len(description.media) != len(ours):
@@ -254,46 +256,52 @@ class Session:
             if theirs.media != mine.media:
                 raise AnswerMismatch(f"m-line {index} of the answer is not {mine.media}")
             if theirs.port:
-                agreed.append(self._match(index, offer, description))
+                agreed.append(self._match_answer_line(index, offer, description))
         if final:
             self._commit(offer.description, agreed)
         return tuple(agreed)
 
-    def _match(
-        self, index: int, offer: _OwnOffer, description: SessionDescription
+    def _match_answer_line(
+        self, index: int, offer: _LocalOffer, description: SessionDescription
     ) -> NegotiatedMedia:
-        theirs, local = description.media[index], offer.placed.get(index)
+        theirs, local = description.media[index], offer.local_lines.get(index)
         if local is None:
             raise AnswerMismatch(f"m-line {index} was removed and the answer takes it up")
         profile = offer.description.media[index].protocol
         if not may_answer(profile, theirs.protocol):
             raise AnswerMismatch(f"m-line {index} answers {profile} with {theirs.protocol}")
         remote = remote_address(description, theirs)
-        codecs = self._codecs(theirs, assign=False)
+        codecs = self._negotiate_codecs(theirs, assign=False)
         if remote is None or not codecs:
             what = "a codec that we offered" if remote else "a c= line that holds for it"
             raise AnswerMismatch(f"m-line {index} of the answer has not {what}")
-        direction = both(local.direction, remote_direction(description, theirs).reversed)
+        direction = intersect_directions(
+            local.direction, remote_direction(description, theirs).reversed
+        )
         offered = OfferedMedia(
             index, theirs.media, theirs.protocol, remote, direction, codecs, read_crypto(theirs)
         )
-        return self._agreed(offered, theirs, local, description)
+        return self._negotiate_line(offered, theirs, local, description)
 
     # Answering ----------------------------------------------------------------------------------
 
-    def receive_offer(self, description: SessionDescription) -> tuple[OfferedMedia, ...]:
+    def apply_offer(self, description: SessionDescription) -> tuple[OfferedMedia, ...]:
         """Take an offer; every m-line that could be answered comes back, maybe none.
 
         Fewer m-lines than before are taken as removed: a server that joins another far end to the
         call sends that one's.  Raises LocalProtocolError while an offer is pending.
         """
-        self._demand_idle()
-        found = [self._offered(index, description) for index in range(len(description.media))]
+        self._require_no_pending_offer()
+        found = [
+            self._read_offered_line(index, description) for index in range(len(description.media))
+        ]
         usable = {line.index: line for line in found if line is not None}
-        self._pending = _TheirOffer(description, usable)
+        self._pending = _RemoteOffer(description, usable)
         return tuple(usable.values())
 
-    def _offered(self, index: int, description: SessionDescription) -> OfferedMedia | None:
+    def _read_offered_line(
+        self, index: int, description: SessionDescription
+    ) -> OfferedMedia | None:
         media = description.media[index]
         capability = self._capabilities.get(media.media)
         remote = remote_address(description, media)
@@ -301,7 +309,7 @@ class Session:
             return None
         if media.protocol.upper() not in capability.profiles:
             return None
-        codecs = self._codecs(media, assign=True)
+        codecs = self._negotiate_codecs(media, assign=True)
         if not codecs:
             return None
         return OfferedMedia(
@@ -317,7 +325,7 @@ class Session:
             ),
         )
 
-    def choose(
+    def choose_lines(
         self, offered: Sequence[OfferedMedia], *, worth: Worth = prefer_secure
     ) -> tuple[OfferedMedia, ...]:
         """One line for each kind of media: the worthiest, then the current, then the first.
@@ -335,13 +343,13 @@ class Session:
         chosen = [line for _, line in best.values()]
         return tuple(sorted(chosen, key=lambda line: line.index))
 
-    def answer(self, media: Mapping[int, LocalMedia]) -> SessionDescription:
+    def make_answer(self, media: Mapping[int, LocalMediaLine]) -> SessionDescription:
         """Answer the offer received: every m-line, those not in `media` with port 0 (6).
 
         Raises LocalProtocolError without an offer, or when an index was not offered as usable.
         """
         offer = self._pending
-        if not isinstance(offer, _TheirOffer):
+        if not isinstance(offer, _RemoteOffer):
             raise LocalProtocolError("there is no offer to answer")
         unknown = media.keys() - offer.usable.keys()
         if unknown:
@@ -350,23 +358,25 @@ class Session:
             if local.media != offer.usable[index].media:
                 raise LocalProtocolError(f"m-line {index} is not {local.media}")
         agreed = {
-            index: self._agreed(
+            index: self._negotiate_line(
                 offer.usable[index], offer.description.media[index], local, offer.description
             )
             for index, local in sorted(media.items())
         }
         lines = [
-            self._answer_line(agreed[index], media[index]) if index in agreed else refused(theirs)
+            self._answer_line(agreed[index], media[index])
+            if index in agreed
+            else refused_line(theirs)
             for index, theirs in enumerate(offer.description.media)
         ]
         description = self._describe(lines)
         self._commit(description, list(agreed.values()))
         return description
 
-    def _answer_line(self, agreed: NegotiatedMedia, local: LocalMedia) -> MediaDescription:
+    def _answer_line(self, agreed: NegotiatedMedia, local: LocalMediaLine) -> MediaDescription:
         """One codec, so that the remote does not change it behind our back, and its events."""
         codec = agreed.codec
-        mine = Codec(
+        mine = CodecCapability(
             codec.name,
             codec.clock_rate,
             codec.channels,
@@ -378,19 +388,23 @@ class Session:
             events = agreed.telephone_event
             codecs.append((event_codec(events.clock_rate), events.receive_payload_type))
         if agreed.comfort_noise is not None:
-            codecs.append((NOISE, agreed.comfort_noise))
+            codecs.append((COMFORT_NOISE, agreed.comfort_noise))
         capability = self._capabilities[local.media]
         rest = stream_attributes(local, capability, agreed.direction, mux=agreed.rtcp_mux)
         return media_line(local, agreed.profile, codecs, rest)
 
     # Both ---------------------------------------------------------------------------------------
 
-    def _codecs(self, media: MediaDescription, *, assign: bool) -> tuple[NegotiatedCodec, ...]:
+    def _negotiate_codecs(
+        self, media: MediaDescription, *, assign: bool
+    ) -> tuple[NegotiatedCodec, ...]:
         """The codecs both have, in the remote's order; `assign` takes its numbers for ours."""
-        capability, numbers = self._capabilities[media.media], self._numbers[media.media]
+        capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
         found = []
         for codec, fmt in common_codecs(capability, read_formats(media)):
-            mine = numbers.assign(codec, fmt.payload_type) if assign else numbers.current(codec)
+            mine = (
+                numbers.assign(codec, fmt.payload_type) if assign else numbers.current_number(codec)
+            )
             if mine is None:
                 continue
             found.append(
@@ -407,9 +421,9 @@ class Session:
             )
         return tuple(found)
 
-    def _events(
+    def _negotiate_telephone_event(
         self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
-    ) -> TelephoneEvent | None:
+    ) -> NegotiatedTelephoneEvent | None:
         """Telephone events at the codec's clock rate, or at the only rate that there is."""
         if not self._capabilities[media.media].telephone_event:
             return None
@@ -418,36 +432,40 @@ class Session:
         for fmt in formats:
             mine = self._event_number(media.media, fmt, assign=assign)
             if mine is not None:
-                return TelephoneEvent(
+                return NegotiatedTelephoneEvent(
                     fmt.clock_rate, fmt.payload_type, mine, fmt.fmtp or DEFAULT_EVENTS
                 )
         return None
 
-    def _noise(
+    def _negotiate_comfort_noise(
         self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
     ) -> int | None:
         """Comfort noise for a codec of its clock rate, where both have it."""
-        capability, numbers = self._capabilities[media.media], self._numbers[media.media]
-        if not capability.comfort_noise or codec.clock_rate != NOISE.clock_rate:
+        capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
+        if not capability.comfort_noise or codec.clock_rate != COMFORT_NOISE.clock_rate:
             return None
         numbered = [(f.name.upper(), f.clock_rate, f.payload_type) for f in read_formats(media)]
-        if (NOISE.name, NOISE.clock_rate, NOISE.payload_type) not in numbered:
+        if (
+            COMFORT_NOISE.name,
+            COMFORT_NOISE.clock_rate,
+            COMFORT_NOISE.payload_type,
+        ) not in numbered:
             return None
-        return numbers.assign(NOISE) if assign else numbers.current(NOISE)
+        return numbers.assign(COMFORT_NOISE) if assign else numbers.current_number(COMFORT_NOISE)
 
-    def _event_number(self, media: str, fmt: Format, *, assign: bool) -> int | None:
-        numbers, codec = self._numbers[media], event_codec(fmt.clock_rate)
-        return numbers.assign(codec, fmt.payload_type) if assign else numbers.current(codec)
+    def _event_number(self, media: str, fmt: MediaFormat, *, assign: bool) -> int | None:
+        numbers, codec = self._payload_types[media], event_codec(fmt.clock_rate)
+        return numbers.assign(codec, fmt.payload_type) if assign else numbers.current_number(codec)
 
-    def _agreed(
+    def _negotiate_line(
         self,
         line: OfferedMedia,
         theirs: MediaDescription,
-        local: LocalMedia,
+        local: LocalMediaLine,
         description: SessionDescription,
     ) -> NegotiatedMedia:
-        mux = local.rtcp_mux and theirs.has("rtcp-mux")
-        assign = isinstance(self._pending, _TheirOffer)
+        mux = local.rtcp_mux and theirs.has_attribute("rtcp-mux")
+        assign = isinstance(self._pending, _RemoteOffer)
         return NegotiatedMedia(
             index=line.index,
             media=line.media,
@@ -455,18 +473,18 @@ class Session:
             remote_address=line.remote_address,
             remote_rtcp=remote_rtcp(theirs, line.remote_address, mux=mux),
             local_port=local.port,
-            direction=both(local.direction, line.direction),
+            direction=intersect_directions(local.direction, line.direction),
             codec=line.codecs[0],
             codecs=line.codecs[:1] if assign else line.codecs,
-            telephone_event=self._events(theirs, line.codecs[0], assign=assign),
-            comfort_noise=self._noise(theirs, line.codecs[0], assign=assign),
+            telephone_event=self._negotiate_telephone_event(theirs, line.codecs[0], assign=assign),
+            comfort_noise=self._negotiate_comfort_noise(theirs, line.codecs[0], assign=assign),
             ptime_ms=packet_time(self._capabilities[line.media], theirs),
             rtcp_mux=mux,
             local_crypto=local.crypto,
             remote_crypto=line.crypto,
             remote_hold=not remote_direction(description, theirs).receives,
             bandwidth=remote_bandwidth(theirs),
-            extended_reports=remote_reports(description, theirs),
+            extended_reports=remote_extended_reports(description, theirs),
         )
 
     def _commit(self, local: SessionDescription, agreed: Sequence[NegotiatedMedia]) -> None:

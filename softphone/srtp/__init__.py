@@ -1,43 +1,43 @@
 """Secure RTP: suites, keys in SDP (RFC 4568), contexts (RFC 3711, RFC 7714)."""
 
-from softphone.srtp.backend import REPLAY_WINDOW, Backend, Status
+from softphone.srtp.backend import REPLAY_WINDOW, SrtpBackend, SrtpStatus
 from softphone.srtp.context import FIRST_SEQUENCE_LIMIT, FailureCounts, ReceiveContext, SendContext
-from softphone.srtp.crypto_suite import SuiteParameters, parameters, suite_named
-from softphone.srtp.libsrtp_backend import Batch
-from softphone.srtp.rekeying import Agreement, KeyPlan
+from softphone.srtp.crypto_suite import SuiteParameters, suite_named, suite_parameters
+from softphone.srtp.libsrtp_backend import SrtpBatch
+from softphone.srtp.rekeying import SdesAgreement, SdesNegotiation
 from softphone.srtp.sdes import (
-    Choice,
-    Preference,
-    Refusal,
-    RefusalCode,
-    check_answer,
-    choose,
-    make_answer,
-    make_offer,
+    CryptoChoice,
+    CryptoPreference,
+    CryptoRefusal,
+    CryptoRefusalCode,
+    check_crypto_answer,
+    choose_crypto,
+    make_crypto_answer,
+    make_crypto_offer,
     same_key,
 )
 
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",
     "REPLAY_WINDOW",
-    "Agreement",
-    "Backend",
-    "Batch",
-    "Choice",
+    "CryptoChoice",
+    "CryptoPreference",
+    "CryptoRefusal",
+    "CryptoRefusalCode",
     "FailureCounts",
-    "KeyPlan",
-    "Preference",
     "ReceiveContext",
-    "Refusal",
-    "RefusalCode",
+    "SdesAgreement",
+    "SdesNegotiation",
     "SendContext",
-    "Status",
+    "SrtpBackend",
+    "SrtpBatch",
+    "SrtpStatus",
     "SuiteParameters",
-    "check_answer",
-    "choose",
-    "make_answer",
-    "make_offer",
-    "parameters",
+    "check_crypto_answer",
+    "choose_crypto",
+    "make_crypto_answer",
+    "make_crypto_offer",
     "same_key",
     "suite_named",
+    "suite_parameters",
 ]

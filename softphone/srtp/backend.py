@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-__all__ = ["REPLAY_WINDOW", "SRTCP_REPLAY_WINDOW", "Backend", "Status", "Transform"]
+__all__ = ["REPLAY_WINDOW", "SRTCP_REPLAY_WINDOW", "SrtpBackend", "SrtpStatus", "SrtpTransform"]
 
 REPLAY_WINDOW = 1024
 """Packets of the SRTP replay window (RFC 3711 section 3.3.2 demands at least 64)."""
@@ -19,14 +19,14 @@ SRTCP_REPLAY_WINDOW = 128
 """Packets of the SRTCP replay window; libsrtp's is fixed at this."""
 
 
-class Backend(StrEnum):
+class SrtpBackend(StrEnum):
     """Which implementation does the work."""
 
     LIBSRTP = "libsrtp"
     CRYPTOGRAPHY = "cryptography"
 
 
-class Status(IntEnum):
+class SrtpStatus(IntEnum):
     """The verdict on one packet; 0 is the only good one."""
 
     OK = 0
@@ -41,19 +41,19 @@ class Status(IntEnum):
     FAILED = 9
 
 
-class Transform(Protocol):
+class SrtpTransform(Protocol):
     """One direction, one master key, any number of SSRCs.  Bytes beside a bad status are empty."""
 
-    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTP to SRTP."""
 
-    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTCP to SRTCP."""
 
-    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTP to RTP."""
 
-    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTCP to RTCP."""
 
     def roc(self, ssrc: int) -> int | None:

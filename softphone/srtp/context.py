@@ -16,8 +16,8 @@ from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import libsrtp_backend
-from softphone.srtp.backend import Backend, Status, Transform
-from softphone.srtp.crypto_suite import parameters
+from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
+from softphone.srtp.crypto_suite import suite_parameters
 from softphone.srtp.cryptography_backend import CryptographyTransform
 
 __all__ = [
@@ -41,13 +41,13 @@ _RTCP_HEADER = 8
 _SRTCP_INDEX = 4
 
 _FIELDS = {
-    Status.AUTHENTICATION_FAILED: "authentication",
-    Status.REPLAYED: "replayed",
-    Status.TOO_OLD: "replayed",
-    Status.MALFORMED: "malformed",
-    Status.TOO_LONG: "malformed",
-    Status.TOO_MANY_SOURCES: "sources",
-    Status.KEY_EXPIRED: "expired",
+    SrtpStatus.AUTHENTICATION_FAILED: "authentication",
+    SrtpStatus.REPLAYED: "replayed",
+    SrtpStatus.TOO_OLD: "replayed",
+    SrtpStatus.MALFORMED: "malformed",
+    SrtpStatus.TOO_LONG: "malformed",
+    SrtpStatus.TOO_MANY_SOURCES: "sources",
+    SrtpStatus.KEY_EXPIRED: "expired",
 }
 
 
@@ -62,29 +62,29 @@ class FailureCounts:
     expired: int = 0
     other: int = 0
 
-    def count(self, status: Status) -> None:
+    def count_status(self, status: SrtpStatus) -> None:
         """Count one verdict; Status.OK counts nothing."""
         if status:
             name = _FIELDS.get(status, "other")
             setattr(self, name, getattr(self, name) + 1)
 
 
-def default_backend() -> Backend:
+def default_backend() -> SrtpBackend:
     """The one that does the work here: libsrtp's, and in FIPS mode that on `cryptography`."""
-    return Backend.CRYPTOGRAPHY if openssl_provider.in_force() else Backend.LIBSRTP
+    return SrtpBackend.CRYPTOGRAPHY if openssl_provider.in_force() else SrtpBackend.LIBSRTP
 
 
 def _transform(
-    suite: CryptoSuite, key: KeyMaterial, backend: Backend, *, sending: bool
-) -> Transform:
-    expected = parameters(suite).material_length
+    suite: CryptoSuite, key: KeyMaterial, backend: SrtpBackend, *, sending: bool
+) -> SrtpTransform:
+    expected = suite_parameters(suite).material_length
     if len(key) != expected:
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
-    if backend is Backend.CRYPTOGRAPHY:
+    if backend is SrtpBackend.CRYPTOGRAPHY:
         return CryptographyTransform(suite, key.reveal())
     if openssl_provider.in_force():
         raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
-    return libsrtp_backend.transform(suite, key.reveal(), sending=sending)
+    return libsrtp_backend.make_transform(suite, key.reveal(), sending=sending)
 
 
 def _source(packet: bytes, at: int) -> int:
@@ -102,31 +102,31 @@ class SendContext:
 
     __slots__ = ("_transform", "failures", "handle", "suite")
 
-    word = -1
+    last_ssrc_word = -1
 
     def __init__(
-        self, suite: CryptoSuite, key: KeyMaterial, *, backend: Backend | None = None
+        self, suite: CryptoSuite, key: KeyMaterial, *, backend: SrtpBackend | None = None
     ) -> None:
         self.suite = suite
         self.failures = FailureCounts()
         self._transform = _transform(suite, key, backend or default_backend(), sending=True)
         self.handle: Any = getattr(self._transform, "handle", None)
 
-    def count(self, status: Status) -> None:
+    def count_failure(self, status: SrtpStatus) -> None:
         """Count a packet that was refused."""
-        self.failures.count(status)
+        self.failures.count_status(status)
 
-    def process(self, packet: bytes) -> tuple[Status, bytes]:
+    def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """The verdict on an RTP packet and its SRTP; a failure is counted."""
         return self._counted(self._transform.protect(packet))
 
-    def _counted(self, outcome: tuple[Status, bytes]) -> tuple[Status, bytes]:
-        self.failures.count(outcome[0])
+    def _counted(self, outcome: tuple[SrtpStatus, bytes]) -> tuple[SrtpStatus, bytes]:
+        self.failures.count_status(outcome[0])
         return outcome
 
     def protect(self, packet: bytes) -> bytes | None:
         """SRTP of an RTP packet; None when it was refused (a repeated index, an expired key)."""
-        status, result = self.process(packet)
+        status, result = self.process_packet(packet)
         return None if status else result
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
@@ -158,98 +158,106 @@ class ReceiveContext:
     for libsrtp in FIPS mode.
     """
 
-    __slots__ = ("_candidates", "_heard", "_transform", "failures", "handle", "suite", "word")
+    __slots__ = (
+        "_candidates",
+        "_heard",
+        "_transform",
+        "failures",
+        "handle",
+        "last_ssrc_word",
+        "suite",
+    )
 
     def __init__(
         self,
         suite: CryptoSuite,
         key: KeyMaterial,
         *,
-        backend: Backend | None = None,
+        backend: SrtpBackend | None = None,
         rollover: Mapping[int, int] | None = None,
     ) -> None:
         backend = backend or default_backend()
-        if rollover and backend is Backend.LIBSRTP and not libsrtp_backend.rollover_settable():
-            backend = Backend.CRYPTOGRAPHY
+        if rollover and backend is SrtpBackend.LIBSRTP and not libsrtp_backend.rollover_settable():
+            backend = SrtpBackend.CRYPTOGRAPHY
         self.suite = suite
         self.failures = FailureCounts()
         self._transform = _transform(suite, key, backend, sending=False)
         self.handle: Any = getattr(self._transform, "handle", None)
-        self.word = -1
-        self._heard: tuple[int, ...] = ()
+        self.last_ssrc_word = -1
+        self._known_sources: tuple[int, ...] = ()
         self._candidates = {
             ssrc: tuple(dict.fromkeys((roc, 0, (roc + 1) & 0xFFFF_FFFF)))
             for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]
         }
 
-    def count(self, status: Status) -> None:
+    def count_failure(self, status: SrtpStatus) -> None:
         """Count a packet that was dropped."""
-        self.failures.count(status)
+        self.failures.count_status(status)
 
-    def process(self, packet: bytes) -> tuple[Status, bytes]:
+    def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """The verdict on an SRTP packet and its RTP; a failure is counted."""
         status, result = self._unprotect(packet)
-        self.failures.count(status)
+        self.failures.count_status(status)
         return status, result
 
-    def _unprotect(self, packet: bytes) -> tuple[Status, bytes]:
-        if len(packet) < _RTP_HEADER + parameters(self.suite).rtp_tag_length:
-            return Status.MALFORMED, b""
+    def _unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
+        if len(packet) < _RTP_HEADER + suite_parameters(self.suite).rtp_tag_length:
+            return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 8)
         if ssrc in self._candidates:
-            status, result = self._probe(ssrc, packet)
+            status, result = self._try_rollover_counters(ssrc, packet)
         elif self._full(ssrc):
-            return Status.TOO_MANY_SOURCES, b""
+            return SrtpStatus.TOO_MANY_SOURCES, b""
         else:
             status, result = self._transform.unprotect(packet)
-        if status is Status.OK:
-            self._hear(ssrc)
-            self.word = int.from_bytes(packet[8:12], sys.byteorder)
+        if status is SrtpStatus.OK:
+            self._note_source(ssrc)
+            self.last_ssrc_word = int.from_bytes(packet[8:12], sys.byteorder)
         return status, result
 
-    def _hear(self, ssrc: int) -> None:
-        if ssrc not in self._heard:
-            self._heard = (*self._heard, ssrc)
+    def _note_source(self, ssrc: int) -> None:
+        if ssrc not in self._known_sources:
+            self._known_sources = (*self._known_sources, ssrc)
 
     def _full(self, ssrc: int) -> bool:
-        return len(self._heard) >= MAXIMUM_SOURCES and ssrc not in self._heard
+        return len(self._known_sources) >= MAXIMUM_SOURCES and ssrc not in self._known_sources
 
-    def _probe(self, ssrc: int, packet: bytes) -> tuple[Status, bytes]:
+    def _try_rollover_counters(self, ssrc: int, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """Try the candidate counters; the one that authenticates is pinned."""
-        status = Status.FAILED
+        status = SrtpStatus.FAILED
         for roc in self._candidates[ssrc]:
             self._transform.set_roc(ssrc, roc)
             status, result = self._transform.unprotect(packet)
-            if status is Status.OK:
+            if status is SrtpStatus.OK:
                 del self._candidates[ssrc]
                 return status, result
         return status, b""
 
     def unprotect(self, packet: bytes) -> bytes | None:
         """The RTP packet, or None: then `failures` has counted why.  Never raises."""
-        status, result = self.process(packet)
+        status, result = self.process_packet(packet)
         return None if status else result
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         """The RTCP packet, or None: then `failures` has counted why.  Never raises."""
         status, result = self._unprotect_rtcp(packet)
-        self.failures.count(status)
+        self.failures.count_status(status)
         return None if status else result
 
-    def _unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
-        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + parameters(self.suite).rtcp_tag_length:
-            return Status.MALFORMED, b""
+    def _unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
+        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + suite_parameters(self.suite).rtcp_tag_length:
+            return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 4)
         if self._full(ssrc):
-            return Status.TOO_MANY_SOURCES, b""
+            return SrtpStatus.TOO_MANY_SOURCES, b""
         status, result = self._transform.unprotect_rtcp(packet)
-        if status is Status.OK:
-            self._hear(ssrc)
+        if status is SrtpStatus.OK:
+            self._note_source(ssrc)
         return status, result
 
-    def rollover(self) -> Mapping[int, int]:
+    def rollover_counters(self) -> Mapping[int, int]:
         """The rollover counter by SSRC, the last heard one last, for the next key's context."""
-        found = {ssrc: self._transform.roc(ssrc) for ssrc in self._heard}
+        found = {ssrc: self._transform.roc(ssrc) for ssrc in self._known_sources}
         kept = {ssrc: candidates[0] for ssrc, candidates in self._candidates.items()}
         return kept | {ssrc: roc for ssrc, roc in found.items() if roc is not None}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softphone.security import CryptoSuite
 
-__all__ = ["SuiteParameters", "parameters", "suite_named"]
+__all__ = ["SuiteParameters", "suite_named", "suite_parameters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ _PARAMETERS = {
 _NAMES = {suite.value: suite for suite in CryptoSuite}
 
 
-def parameters(suite: CryptoSuite) -> SuiteParameters:
+def suite_parameters(suite: CryptoSuite) -> SuiteParameters:
     """The lengths of `suite`."""
     return _PARAMETERS[suite]
 

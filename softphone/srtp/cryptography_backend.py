@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from softphone.security import CryptoSuite
-from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, Status
-from softphone.srtp.crypto_suite import SuiteParameters, parameters
+from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, SrtpStatus
+from softphone.srtp.crypto_suite import SuiteParameters, suite_parameters
 
-__all__ = ["CryptographyTransform", "SessionKeys", "derive", "keystream"]
+__all__ = ["CryptographyTransform", "SessionKeys", "derive_session_key", "keystream"]
 
 # RFC 3711 section 4.3.2: the labels of the six session keys.
 _RTP_LABELS = (0, 1, 2)
@@ -41,7 +41,7 @@ def keystream(key: bytes, iv: int, length: int) -> bytes:
     return cipher.encryptor().update(bytes(length))
 
 
-def derive(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
+def derive_session_key(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
     """A session key (RFC 3711 section 4.3.1, derivation rate 0; a 96-bit salt as RFC 7714 11)."""
     salt = int.from_bytes(master_salt.ljust(14, b"\0"), "big")
     return keystream(master_key, (salt ^ label << 48) << 16, length)
@@ -62,14 +62,14 @@ class SessionKeys:
         """Derive them from a master key followed by its salt."""
         key, salt = master[: suite.key_length], master[suite.key_length :]
         return cls(
-            encryption=derive(key, salt, labels[0], suite.key_length),
-            authentication=b"" if suite.aead else derive(key, salt, labels[1], 20),
-            salt=derive(key, salt, labels[2], suite.salt_length),
+            encryption=derive_session_key(key, salt, labels[0], suite.key_length),
+            authentication=b"" if suite.aead else derive_session_key(key, salt, labels[1], 20),
+            salt=derive_session_key(key, salt, labels[2], suite.salt_length),
         )
 
 
 @dataclass(slots=True)
-class _Window:
+class _ReplayWindow:
     """A replay window (RFC 3711 section 3.3.2): bit n of `seen` is index `highest` - n."""
 
     size: int
@@ -80,16 +80,16 @@ class _Window:
     def __post_init__(self) -> None:
         self.mask = (1 << self.size) - 1
 
-    def check(self, index: int) -> Status:
+    def check_index(self, index: int) -> SrtpStatus:
         """Whether `index` may be taken."""
         behind = self.highest - index
         if behind < 0:
-            return Status.OK
+            return SrtpStatus.OK
         if behind >= self.size:
-            return Status.TOO_OLD
-        return Status.REPLAYED if self.seen >> behind & 1 else Status.OK
+            return SrtpStatus.TOO_OLD
+        return SrtpStatus.REPLAYED if self.seen >> behind & 1 else SrtpStatus.OK
 
-    def add(self, index: int) -> None:
+    def add_index(self, index: int) -> None:
         """Take an index that was authenticated."""
         ahead = index - self.highest
         if ahead > 0:
@@ -102,11 +102,11 @@ class _Window:
 
 
 @dataclass(slots=True)
-class _Source:
+class _SsrcState:
     """What is kept of one SSRC."""
 
-    rtp: _Window = field(default_factory=lambda: _Window(REPLAY_WINDOW))
-    rtcp: _Window = field(default_factory=lambda: _Window(SRTCP_REPLAY_WINDOW))
+    rtp: _ReplayWindow = field(default_factory=lambda: _ReplayWindow(REPLAY_WINDOW))
+    rtcp: _ReplayWindow = field(default_factory=lambda: _ReplayWindow(SRTCP_REPLAY_WINDOW))
     sent_rtcp: int = 0
     next_roc: int | None = None
 
@@ -136,7 +136,7 @@ def _header_length(packet: bytes) -> int | None:
     return length if length <= len(packet) else None
 
 
-class _Gcm:
+class _GcmCipher:
     """AES-GCM under one set of session keys (RFC 7714 sections 8.1 and 9.1).
 
     The cipher is made once: its key schedule is most of the price of a packet.
@@ -152,11 +152,11 @@ class _Gcm:
         """Zeros, SSRC and index, XOR the salt."""
         return (self._salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
 
-    def seal(self, ssrc: int, index: int, data: bytes, head: bytes) -> bytes:
+    def encrypt(self, ssrc: int, index: int, data: bytes, head: bytes) -> bytes:
         """What is encrypted and the tag, over `head` as associated data."""
         return self._cipher.encrypt(self._nonce(ssrc, index), data, head)
 
-    def open(self, ssrc: int, index: int, sealed: bytes, head: bytes) -> bytes | None:
+    def decrypt(self, ssrc: int, index: int, sealed: bytes, head: bytes) -> bytes | None:
         """The clear bytes; None for a forgery."""
         try:
             return self._cipher.decrypt(self._nonce(ssrc, index), sealed, head)
@@ -164,7 +164,7 @@ class _Gcm:
             return None
 
 
-class _Counter:
+class _CounterModeCipher:
     """AES-CM with HMAC-SHA1 under one set of session keys (RFC 3711 sections 4.1.1 and 4.2).
 
     Both are made once and used again for every packet: the counter mode by a new IV, the code by
@@ -193,105 +193,105 @@ class _Counter:
         return code.finalize()[:size]
 
 
-_Ciphers: TypeAlias = _Gcm | _Counter
+_Cipher: TypeAlias = _GcmCipher | _CounterModeCipher
 
 
-def _prepared(suite: SuiteParameters, keys: SessionKeys) -> _Ciphers:
-    return _Gcm(keys) if suite.aead else _Counter(keys)
+def _make_cipher(suite: SuiteParameters, keys: SessionKeys) -> _Cipher:
+    return _GcmCipher(keys) if suite.aead else _CounterModeCipher(keys)
 
 
 class CryptographyTransform:
     """One direction under one master key (see `softphone.srtp.backend.Transform`)."""
 
     def __init__(self, suite: CryptoSuite, key: bytes) -> None:
-        self._suite = parameters(suite)
+        self._suite = suite_parameters(suite)
         rtp = SessionKeys.derive(self._suite, key, _RTP_LABELS)
         rtcp = SessionKeys.derive(self._suite, key, _RTCP_LABELS)
-        self._ciphers: tuple[_Ciphers, _Ciphers] | None = self._prepare(rtp, rtcp)
-        self._sources: dict[int, _Source] = {}
+        self._ciphers: tuple[_Cipher, _Cipher] | None = self._prepare(rtp, rtcp)
+        self._sources: dict[int, _SsrcState] = {}
 
     @classmethod
     def from_session_keys(
         cls, suite: CryptoSuite, rtp: SessionKeys, rtcp: SessionKeys
     ) -> CryptographyTransform:
         """With the session keys given, as the vectors of RFC 7714 give them."""
-        made = cls(suite, bytes(parameters(suite).material_length))
+        made = cls(suite, bytes(suite_parameters(suite).material_length))
         made._ciphers = made._prepare(rtp, rtcp)
         return made
 
-    def _prepare(self, rtp: SessionKeys, rtcp: SessionKeys) -> tuple[_Ciphers, _Ciphers]:
-        return _prepared(self._suite, rtp), _prepared(self._suite, rtcp)
+    def _prepare(self, rtp: SessionKeys, rtcp: SessionKeys) -> tuple[_Cipher, _Cipher]:
+        return _make_cipher(self._suite, rtp), _make_cipher(self._suite, rtcp)
 
     # RTP ----------------------------------------------------------------------------------------
 
-    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTP to SRTP."""
         if self._ciphers is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         header = _header_length(packet)
         if header is None:
-            return Status.MALFORMED, b""
+            return SrtpStatus.MALFORMED, b""
         sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
         source = self._known(ssrc)
         index = source.estimate(sequence)
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
-        source.rtp.add(index)
+        source.rtp.add_index(index)
         source.next_roc = None
-        return Status.OK, self._seal_rtp(self._ciphers[0], packet, header, (ssrc, index))
+        return SrtpStatus.OK, self._seal_rtp(self._ciphers[0], packet, header, (ssrc, index))
 
-    def _known(self, ssrc: int) -> _Source:
+    def _known(self, ssrc: int) -> _SsrcState:
         source = self._sources.get(ssrc)
         if source is None:
-            source = self._sources[ssrc] = _Source()
+            source = self._sources[ssrc] = _SsrcState()
         return source
 
-    def _admit(self, window: _Window, index: int, most: int) -> Status:
-        return Status.KEY_EXPIRED if index > most else window.check(index)
+    def _admit(self, window: _ReplayWindow, index: int, most: int) -> SrtpStatus:
+        return SrtpStatus.KEY_EXPIRED if index > most else window.check_index(index)
 
     def _seal_rtp(
-        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+        self, ciphers: _Cipher, packet: bytes, header: int, place: tuple[int, int]
     ) -> bytes:
         ssrc, index = place
         head, payload = packet[:header], packet[header:]
-        if isinstance(ciphers, _Gcm):
-            return head + ciphers.seal(ssrc, index, payload, head)
+        if isinstance(ciphers, _GcmCipher):
+            return head + ciphers.encrypt(ssrc, index, payload, head)
         sealed = head + ciphers.crypt(ssrc, index, payload)
         roc = (index >> 16).to_bytes(4, "big")
         return sealed + ciphers.tag(sealed + roc, self._suite.rtp_tag_length)
 
-    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTP to RTP."""
         if self._ciphers is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         header = _header_length(packet)
         if header is None:
-            return Status.MALFORMED, b""
+            return SrtpStatus.MALFORMED, b""
         sequence, ssrc = _NUMBERS.unpack_from(packet, 2)
-        source = self._sources.get(ssrc) or _Source()
+        source = self._sources.get(ssrc) or _SsrcState()
         index = source.estimate(sequence)
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
         # In this order, as libsrtp has it, so that both count the same causes.
         if len(packet) < header + self._suite.rtp_tag_length:
-            return Status.MALFORMED, b""
+            return SrtpStatus.MALFORMED, b""
         opened = self._open_rtp(self._ciphers[0], packet, header, (ssrc, index))
         if opened is None:
-            return Status.AUTHENTICATION_FAILED, b""
-        source.rtp.add(index)
+            return SrtpStatus.AUTHENTICATION_FAILED, b""
+        source.rtp.add_index(index)
         source.next_roc = None
         self._sources[ssrc] = source
-        return Status.OK, opened
+        return SrtpStatus.OK, opened
 
     def _open_rtp(
-        self, ciphers: _Ciphers, packet: bytes, header: int, place: tuple[int, int]
+        self, ciphers: _Cipher, packet: bytes, header: int, place: tuple[int, int]
     ) -> bytes | None:
         ssrc, index = place
         head = packet[:header]
-        if isinstance(ciphers, _Gcm):
-            opened = ciphers.open(ssrc, index, packet[header:], head)
+        if isinstance(ciphers, _GcmCipher):
+            opened = ciphers.decrypt(ssrc, index, packet[header:], head)
             return None if opened is None else head + opened
         size = self._suite.rtp_tag_length
         sealed, tag = packet[:-size], packet[-size:]
@@ -302,18 +302,18 @@ class CryptographyTransform:
 
     # RTCP ---------------------------------------------------------------------------------------
 
-    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTCP to SRTCP; the first index is 1, as libsrtp's is."""
         if self._ciphers is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         if len(packet) < _RTCP_HEADER:
-            return Status.MALFORMED, b""
+            return SrtpStatus.MALFORMED, b""
         ssrc = int.from_bytes(packet[4:8], "big")
         source = self._known(ssrc)
         if source.sent_rtcp >= _MAXIMUM_RTCP_INDEX:
-            return Status.KEY_EXPIRED, b""
+            return SrtpStatus.KEY_EXPIRED, b""
         source.sent_rtcp += 1
-        return Status.OK, self.seal_rtcp(packet, source.sent_rtcp)
+        return SrtpStatus.OK, self.seal_rtcp(packet, source.sent_rtcp)
 
     def seal_rtcp(self, packet: bytes, index: int) -> bytes:
         """SRTCP of a packet at a given index (RFC 3711 section 3.4, RFC 7714 section 9)."""
@@ -322,42 +322,42 @@ class CryptographyTransform:
         ciphers, ssrc = self._ciphers[1], int.from_bytes(packet[4:8], "big")
         head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:]
         trailer = (_ENCRYPTED | index).to_bytes(4, "big")
-        if isinstance(ciphers, _Gcm):
-            return head + ciphers.seal(ssrc, index, body, head + trailer) + trailer
+        if isinstance(ciphers, _GcmCipher):
+            return head + ciphers.encrypt(ssrc, index, body, head + trailer) + trailer
         sealed = head + ciphers.crypt(ssrc, index, body) + trailer
         return sealed + ciphers.tag(sealed, self._suite.rtcp_tag_length)
 
-    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTCP to RTCP."""
         if self._ciphers is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         tag = self._suite.rtcp_tag_length
         if len(packet) < _RTCP_HEADER + 4 + tag:
-            return Status.MALFORMED, b""
+            return SrtpStatus.MALFORMED, b""
         ssrc = int.from_bytes(packet[4:8], "big")
         at = len(packet) - 4 - (0 if self._suite.aead else tag)
         trailer = int.from_bytes(packet[at : at + 4], "big")
         # We never agree to UNENCRYPTED_SRTCP: a packet that says so is not one of this stream.
         clear = not trailer & _ENCRYPTED
         if clear and not self._suite.aead:
-            return Status.AUTHENTICATION_FAILED, b""
+            return SrtpStatus.AUTHENTICATION_FAILED, b""
         index = trailer & ~_ENCRYPTED
-        source = self._sources.get(ssrc) or _Source()
-        status = source.rtcp.check(index)
+        source = self._sources.get(ssrc) or _SsrcState()
+        status = source.rtcp.check_index(index)
         if status:
             return status, b""
         opened = None if clear else self._open_rtcp(self._ciphers[1], packet, at, index)
         if opened is None:
-            return Status.AUTHENTICATION_FAILED, b""
-        source.rtcp.add(index)
+            return SrtpStatus.AUTHENTICATION_FAILED, b""
+        source.rtcp.add_index(index)
         self._sources[ssrc] = source
-        return Status.OK, opened
+        return SrtpStatus.OK, opened
 
-    def _open_rtcp(self, ciphers: _Ciphers, packet: bytes, at: int, index: int) -> bytes | None:
+    def _open_rtcp(self, ciphers: _Cipher, packet: bytes, at: int, index: int) -> bytes | None:
         ssrc = int.from_bytes(packet[4:8], "big")
         head, body = packet[:_RTCP_HEADER], packet[_RTCP_HEADER:at]
-        if isinstance(ciphers, _Gcm):
-            opened = ciphers.open(ssrc, index, body, head + packet[at:])
+        if isinstance(ciphers, _GcmCipher):
+            opened = ciphers.decrypt(ssrc, index, body, head + packet[at:])
             return None if opened is None else head + opened
         size = self._suite.rtcp_tag_length
         if not constant_time.bytes_eq(ciphers.tag(packet[:-size], size), packet[-size:]):

@@ -20,16 +20,16 @@ from typing import Any, Protocol
 import pylibsrtp
 
 from softphone.security import CryptoSuite
-from softphone.srtp.backend import REPLAY_WINDOW, Status, Transform
-from softphone.srtp.crypto_suite import parameters
+from softphone.srtp.backend import REPLAY_WINDOW, SrtpStatus, SrtpTransform
+from softphone.srtp.crypto_suite import suite_parameters
 
 __all__ = [
-    "Batch",
-    "BatchContext",
     "LibsrtpTransform",
     "SessionTransform",
+    "SrtpBatch",
+    "SrtpBatchContext",
+    "make_transform",
     "rollover_settable",
-    "transform",
 ]
 
 _PROFILES = {
@@ -39,16 +39,16 @@ _PROFILES = {
     CryptoSuite.AES_CM_128_HMAC_SHA1_32: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
 }
 
-_STATUS = [Status.FAILED] * 64
-_STATUS[0] = Status.OK
-_STATUS[2] = Status.MALFORMED  # bad_param: shorter than its own header says
-_STATUS[7] = Status.AUTHENTICATION_FAILED
-_STATUS[9] = Status.REPLAYED
-_STATUS[10] = Status.TOO_OLD
-_STATUS[14] = Status.AUTHENTICATION_FAILED  # cant_check: SRTCP that says it is not encrypted
-_STATUS[15] = Status.KEY_EXPIRED
-_STATUS[21] = Status.MALFORMED  # parse_err
-_STATUS[26] = Status.TOO_OLD  # pkt_idx_old
+_STATUS = [SrtpStatus.FAILED] * 64
+_STATUS[0] = SrtpStatus.OK
+_STATUS[2] = SrtpStatus.MALFORMED  # bad_param: shorter than its own header says
+_STATUS[7] = SrtpStatus.AUTHENTICATION_FAILED
+_STATUS[9] = SrtpStatus.REPLAYED
+_STATUS[10] = SrtpStatus.TOO_OLD
+_STATUS[14] = SrtpStatus.AUTHENTICATION_FAILED  # cant_check: SRTCP that says it is not encrypted
+_STATUS[15] = SrtpStatus.KEY_EXPIRED
+_STATUS[21] = SrtpStatus.MALFORMED  # parse_err
+_STATUS[26] = SrtpStatus.TOO_OLD  # pkt_idx_old
 """libsrtp's srtp_err_status_t by number."""
 
 _TRAILER = 16 + 4
@@ -60,7 +60,7 @@ _LONGEST = 65_535 - _TRAILER
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class LibsrtpBinding:
     """The private part of pylibsrtp: cffi's `ffi` and `lib`, and the exports it does not bind."""
 
     ffi: Any
@@ -69,7 +69,7 @@ class Binding:
     get_roc: Callable[[int, int, Any], int] | None
 
 
-def load_binding(module: ModuleType | None, version: str) -> Binding | None:
+def load_binding(module: ModuleType | None, version: str) -> LibsrtpBinding | None:
     """The binding, if `version` is one whose layout we know (1.x) and it has what we call."""
     numbers = re.match(r"([0-9]+)\.", version)
     ffi, lib = getattr(module, "ffi", None), getattr(module, "lib", None)
@@ -82,10 +82,10 @@ def load_binding(module: ModuleType | None, version: str) -> Binding | None:
         exports = ctypes.CDLL(str(getattr(module, "__file__", None)))
         set_roc, get_roc = exports.srtp_set_stream_roc, exports.srtp_get_stream_roc
     except (OSError, AttributeError):
-        return Binding(ffi, lib, None, None)
+        return LibsrtpBinding(ffi, lib, None, None)
     set_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
     get_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
-    return Binding(ffi, lib, set_roc, get_roc)
+    return LibsrtpBinding(ffi, lib, set_roc, get_roc)
 
 
 binding = load_binding(getattr(pylibsrtp, "_binding", None), pylibsrtp.__version__)
@@ -97,7 +97,7 @@ def rollover_settable() -> bool:
     return binding is not None and binding.set_roc is not None
 
 
-def transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> Transform:
+def make_transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> SrtpTransform:
     """The best transform that this installation of pylibsrtp allows."""
     if binding is None:
         return SessionTransform(suite, key, sending=sending)
@@ -128,8 +128,10 @@ class LibsrtpTransform:
     `handle` is the libsrtp session for `Batch`; None once closed.
     """
 
-    def __init__(self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: Binding) -> None:
-        if len(key) < parameters(suite).material_length:
+    def __init__(
+        self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: LibsrtpBinding
+    ) -> None:
+        if len(key) < suite_parameters(suite).material_length:
             # libsrtp is told no length: it would read on behind the key.
             raise ValueError("the key is shorter than its suite demands")
         self._binding = binding
@@ -155,33 +157,33 @@ class LibsrtpTransform:
         policy.key = self._key
         return policy
 
-    def _call(self, function: Any, packet: bytes) -> tuple[Status, bytes]:
+    def _call(self, function: Any, packet: bytes) -> tuple[SrtpStatus, bytes]:
         if self.handle is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         size = len(packet)
         if size > _LONGEST:
-            return Status.TOO_LONG, b""
+            return SrtpStatus.TOO_LONG, b""
         buffer = bytearray(size + _TRAILER)
         buffer[:size] = packet
         length = self._binding.ffi.new("int *", size)
         code = function(self.handle, self._binding.ffi.from_buffer(buffer), length)
         if code:
             return _STATUS[code], b""
-        return Status.OK, bytes(memoryview(buffer)[: length[0]])
+        return SrtpStatus.OK, bytes(memoryview(buffer)[: length[0]])
 
-    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTP to SRTP."""
         return self._call(self._binding.lib.srtp_protect, packet)
 
-    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTCP to SRTCP."""
         return self._call(self._binding.lib.srtp_protect_rtcp, packet)
 
-    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTP to RTP."""
         return self._call(self._binding.lib.srtp_unprotect, packet)
 
-    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTCP to RTCP."""
         return self._call(self._binding.lib.srtp_unprotect_rtcp, packet)
 
@@ -232,29 +234,29 @@ class SessionTransform:
         policy = _policy(suite, key, sending=sending)
         self._session: pylibsrtp.Session | None = pylibsrtp.Session(policy)
 
-    def _call(self, name: str, packet: bytes) -> tuple[Status, bytes]:
+    def _call(self, name: str, packet: bytes) -> tuple[SrtpStatus, bytes]:
         if self._session is None:
-            return Status.CLOSED, b""
+            return SrtpStatus.CLOSED, b""
         try:
-            return Status.OK, getattr(self._session, name)(bytes(packet))
+            return SrtpStatus.OK, getattr(self._session, name)(bytes(packet))
         except ValueError:
-            return Status.TOO_LONG, b""
+            return SrtpStatus.TOO_LONG, b""
         except pylibsrtp.Error as error:
             return _STATUS[pylibsrtp.ERRORS.index(str(error))], b""
 
-    def protect(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTP to SRTP."""
         return self._call("protect", packet)
 
-    def protect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def protect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTCP to SRTCP."""
         return self._call("protect_rtcp", packet)
 
-    def unprotect(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTP to RTP."""
         return self._call("unprotect", packet)
 
-    def unprotect_rtcp(self, packet: bytes) -> tuple[Status, bytes]:
+    def unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """SRTCP to RTCP."""
         return self._call("unprotect_rtcp", packet)
 
@@ -271,7 +273,7 @@ class SessionTransform:
         self._session = None
 
 
-class BatchContext(Protocol):
+class SrtpBatchContext(Protocol):
     """What a batch needs of a context; SendContext and ReceiveContext are such."""
 
     @property
@@ -279,13 +281,13 @@ class BatchContext(Protocol):
         """The libsrtp session for the fast path, or None: then `process` does the packet."""
 
     @property
-    def word(self) -> int:
+    def last_ssrc_word(self) -> int:
         """The SSRC last heard, as its four bytes read in the machine's order; -1 for none."""
 
-    def process(self, packet: bytes) -> tuple[Status, bytes]:
+    def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """One packet, a failure counted."""
 
-    def count(self, status: Status) -> None:
+    def count_failure(self, status: SrtpStatus) -> None:
         """Count a failure of the fast path."""
 
 
@@ -300,7 +302,7 @@ def _pick(view: memoryview, rows: Sequence[int]) -> list[int]:
     return [items[row] for row in rows]
 
 
-class Batch:
+class SrtpBatch:
     """In-place SRTP on a block of memory that the caller owns: `rows` rows of `stride` bytes.
 
     `base_address` is the address of row 0 (`array.ctypes.data`), a multiple of 4, as `stride` is;
@@ -334,7 +336,7 @@ class Batch:
             first = binding.ffi.cast("char *", base_address)
             self._packets = [first + row * stride for row in range(rows)]
 
-    def _use(self, lengths: Any) -> None:
+    def _set_lengths(self, lengths: Any) -> None:
         """Take `lengths` and make a pointer to each of its items, once."""
         view = memoryview(lengths).cast("B").cast("i")
         if view.readonly or len(view) < self._rows:
@@ -345,27 +347,27 @@ class Batch:
         self._lengths, self._sizes = lengths, view
 
     def protect(
-        self, rows: Sequence[int], contexts: Sequence[BatchContext], lengths: Any
+        self, rows: Sequence[int], contexts: Sequence[SrtpBatchContext], lengths: Any
     ) -> list[int]:
         """RTP to SRTP in place; `lengths` grow by the tag."""
         if lengths is not self._lengths:
-            self._use(lengths)
+            self._set_lengths(lengths)
         handles = [context.handle for context in contexts]
         taken = _pick(self._sizes, rows)
         longest = self._stride - _BATCH_TRAILER
         if None in handles or not taken or max(taken) > longest or min(taken) < _RTP_HEADER:
             fits = [_RTP_HEADER <= size <= longest for size in taken]
-            return self._each("srtp_protect", rows, contexts, fits)
-        return self._all("srtp_protect", rows, contexts, handles)
+            return self._call_each("srtp_protect", rows, contexts, fits)
+        return self._call_all("srtp_protect", rows, contexts, handles)
 
     def unprotect(
-        self, rows: Sequence[int], contexts: Sequence[BatchContext], lengths: Any
+        self, rows: Sequence[int], contexts: Sequence[SrtpBatchContext], lengths: Any
     ) -> list[int]:
         """SRTP to RTP in place; `lengths` shrink by the tag."""
         if lengths is not self._lengths:
-            self._use(lengths)
+            self._set_lengths(lengths)
         handles = [context.handle for context in contexts]
-        heard = [context.word for context in contexts]
+        heard = [context.last_ssrc_word for context in contexts]
         taken, sources = _pick(self._sizes, rows), _pick(self._sources, rows)
         if (
             None in handles
@@ -378,14 +380,14 @@ class Batch:
                 _RTP_HEADER <= size <= self._stride and source == word
                 for size, source, word in zip(taken, sources, heard, strict=True)
             ]
-            return self._each("srtp_unprotect", rows, contexts, fits)
-        return self._all("srtp_unprotect", rows, contexts, handles)
+            return self._call_each("srtp_unprotect", rows, contexts, fits)
+        return self._call_all("srtp_unprotect", rows, contexts, handles)
 
-    def _all(
+    def _call_all(
         self,
         name: str,
         rows: Sequence[int],
-        contexts: Sequence[BatchContext],
+        contexts: Sequence[SrtpBatchContext],
         handles: Sequence[Any],
     ) -> list[int]:
         """The fast path: nothing but the calls."""
@@ -401,22 +403,22 @@ class Batch:
             ]
         if any(codes):
             return [
-                self._settle(_STATUS[code], row, context)
+                self._note_status(_STATUS[code], row, context)
                 for code, row, context in zip(codes, rows, contexts, strict=True)
             ]
         return codes
 
-    def _settle(self, status: Status, row: int, context: BatchContext) -> Status:
+    def _note_status(self, status: SrtpStatus, row: int, context: SrtpBatchContext) -> SrtpStatus:
         if status:
             self._sizes[row] = 0
-            context.count(status)
+            context.count_failure(status)
         return status
 
-    def _each(
+    def _call_each(
         self,
         name: str,
         rows: Sequence[int],
-        contexts: Sequence[BatchContext],
+        contexts: Sequence[SrtpBatchContext],
         fits: Sequence[bool],
     ) -> list[int]:
         """Row by row: the fast call where it fits, the context's own way elsewhere."""
@@ -425,18 +427,18 @@ class Batch:
         for row, context, fit in zip(rows, contexts, fits, strict=True):
             if call is not None and fit and context.handle is not None:
                 code = call(context.handle, self._packets[row], self._counts[row])
-                statuses.append(self._settle(_STATUS[code], row, context))
+                statuses.append(self._note_status(_STATUS[code], row, context))
             else:
-                statuses.append(self._one(row, context))
+                statuses.append(self._process_row(row, context))
         return statuses
 
-    def _one(self, row: int, context: BatchContext) -> Status:
+    def _process_row(self, row: int, context: SrtpBatchContext) -> SrtpStatus:
         start, size = row * self._stride, self._sizes[row]
         if not 0 <= size <= self._stride:
-            return self._settle(Status.TOO_LONG, row, context)
-        status, result = context.process(bytes(self._block[start : start + size]))
+            return self._note_status(SrtpStatus.TOO_LONG, row, context)
+        status, result = context.process_packet(bytes(self._block[start : start + size]))
         if not status and len(result) > self._stride:
-            return self._settle(Status.TOO_LONG, row, context)
+            return self._note_status(SrtpStatus.TOO_LONG, row, context)
         self._block[start : start + len(result)] = result
         self._sizes[row] = len(result)
         return status

@@ -29,24 +29,24 @@ from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.crypto_suite import suite_named
 from softphone.srtp.sdes import (
-    Choice,
-    Preference,
-    Refusal,
-    check_answer,
-    choose,
-    make_answer,
-    make_offer,
+    CryptoChoice,
+    CryptoPreference,
+    CryptoRefusal,
+    check_crypto_answer,
+    choose_crypto,
+    make_crypto_answer,
+    make_crypto_offer,
     same_key,
 )
 
-__all__ = ["Agreement", "KeyPlan"]
+__all__ = ["SdesAgreement", "SdesNegotiation"]
 
 _UNSPECIFIED = ("0.0.0.0", "::")
 
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class SdesAgreement:
     """Keys in both directions, and whether each differs from before (then: a new context).
 
     With `send_renewed` the sender also takes a new SSRC and a first sequence number below 2^15,
@@ -71,15 +71,15 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _AgreedState:
     """What is in force: keys, where their media goes, and in which direction."""
 
-    agreement: Agreement
+    agreement: SdesAgreement
     remote: Address
     direction: Direction
 
 
-class KeyPlan:
+class SdesNegotiation:
     """The SDES keys of one media stream over the life of a call: what stays, what is renewed.
 
     offering:   lines = plan.offer();              result = plan.receive_answer(lines, ...)
@@ -94,29 +94,29 @@ class KeyPlan:
         suites: Sequence[CryptoSuite],
         *,
         entropy: Entropy,
-        preference: Preference = Preference.OURS,
+        preference: CryptoPreference = CryptoPreference.OURS,
     ) -> None:
         self._suites = tuple(suites)
         self._entropy = entropy
         self._preference = preference
-        self._state: _State | None = None
-        self._before: _State | None = None
+        self._state: _AgreedState | None = None
+        self._before: _AgreedState | None = None
         self._offered: tuple[Crypto, ...] = ()
-        self._answered: _State | None = None
+        self._answered: _AgreedState | None = None
 
     @property
-    def current(self) -> Agreement | None:
+    def current(self) -> SdesAgreement | None:
         """The agreement in force, None while the stream is not SRTP."""
         return self._state.agreement if self._state else None
 
-    def use(self, suites: Sequence[CryptoSuite]) -> None:
+    def set_suites(self, suites: Sequence[CryptoSuite]) -> None:
         """Offer and accept these from now on; the next offer gives an active one up that is none.
 
         So does a server that has another take over, such as one that plays music.
         """
         self._suites = tuple(suites)
 
-    def offer(
+    def make_offer(
         self, *, full: bool = False, direction: Direction = Direction.SENDRECV
     ) -> tuple[Crypto, ...]:
         """The lines to offer: see the rules of the module; `full` answers an INVITE without SDP.
@@ -125,11 +125,11 @@ class KeyPlan:
         """
         self._before = self._state
         if self._state is None or self._state.agreement.suite not in self._suites:
-            self._offered = make_offer(self._suites, entropy=self._entropy)
+            self._offered = make_crypto_offer(self._suites, entropy=self._entropy)
             return self._offered
         active = self._state.agreement.local
         if _wakes(self._state.direction, direction):
-            active = make_answer(active, entropy=self._entropy)
+            active = make_crypto_answer(active, entropy=self._entropy)
         self._offered = (active, *(self._others(active) if full else ()))
         return self._offered
 
@@ -138,18 +138,18 @@ class KeyPlan:
         suites = [suite for suite in self._suites if suite is not suite_named(active.suite_name)]
         if not suites:
             return ()
-        fresh = make_offer(suites, entropy=self._entropy)
+        fresh = make_crypto_offer(suites, entropy=self._entropy)
         tags = [tag for tag in range(1, len(fresh) + 2) if tag != active.tag]
         return tuple(replace(line, tag=tag) for line, tag in zip(fresh, tags, strict=False))
 
-    def receive_answer(
+    def apply_answer(
         self,
         lines: Sequence[CryptoLine],
         *,
         remote: Address,
         direction: Direction,
         final: bool = True,
-    ) -> Agreement | tuple[Refusal, ...]:
+    ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
         """Judge the answer to our lines; `remote` and `direction` as negotiated.
 
         With `final` False (an answer in an unreliable provisional response) the offer stays open.
@@ -157,38 +157,38 @@ class KeyPlan:
         """
         if not self._offered:
             raise LocalProtocolError("no crypto line was offered")
-        choice = check_answer(self._offered, lines)
+        choice = check_crypto_answer(self._offered, lines)
         if choice.crypto is None or choice.suite is None:
             return choice.refusals
         local = next(line for line in self._offered if line.tag == choice.crypto.tag)
         agreement = self._agreement(choice.suite, local, choice.crypto)
-        self._state = self._next(agreement, remote, direction)
+        self._state = self._next_state(agreement, remote, direction)
         if final:
             self._offered = ()
         return agreement
 
-    def answer(
+    def make_answer(
         self, lines: Sequence[CryptoLine], *, remote: Address, direction: Direction
-    ) -> Agreement | tuple[Refusal, ...]:
+    ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
         """Judge an offer and make our line, with the key kept or renewed by the rules above.
 
         `direction` is the one that we answer.  In force only after `commit`.
         """
-        choice = self._pick(lines)
+        choice = self._choose_line(lines)
         if choice.crypto is None or choice.suite is None:
             return choice.refusals
         local = self._line_for(choice.crypto, choice.suite, remote, direction)
         agreement = self._agreement(choice.suite, local, choice.crypto)
-        self._answered = self._next(agreement, remote, direction)
+        self._answered = self._next_state(agreement, remote, direction)
         return agreement
 
-    def _pick(self, lines: Sequence[CryptoLine]) -> Choice:
+    def _choose_line(self, lines: Sequence[CryptoLine]) -> CryptoChoice:
         """The active suite if it is offered still, else by preference."""
         if self._state is not None:
-            active = choose(lines, allowed=(self._state.agreement.suite,))
+            active = choose_crypto(lines, allowed=(self._state.agreement.suite,))
             if active.crypto is not None:
                 return active
-        return choose(lines, allowed=self._suites, preference=self._preference)
+        return choose_crypto(lines, allowed=self._suites, preference=self._preference)
 
     def _line_for(
         self, chosen: Crypto, suite: CryptoSuite, remote: Address, direction: Direction
@@ -201,12 +201,12 @@ class KeyPlan:
             or _moved(state.remote, remote)
             or same_key(chosen, state.agreement.local)
         ):
-            return make_answer(chosen, entropy=self._entropy)
+            return make_crypto_answer(chosen, entropy=self._entropy)
         return replace(state.agreement.local, tag=chosen.tag)
 
-    def _agreement(self, suite: CryptoSuite, local: Crypto, remote: Crypto) -> Agreement:
+    def _agreement(self, suite: CryptoSuite, local: Crypto, remote: Crypto) -> SdesAgreement:
         before = self.current
-        return Agreement(
+        return SdesAgreement(
             suite=suite,
             local=local,
             remote=remote,
@@ -214,11 +214,13 @@ class KeyPlan:
             receive_renewed=before is None or not same_key(before.remote, remote),
         )
 
-    def _next(self, agreement: Agreement, remote: Address, direction: Direction) -> _State:
+    def _next_state(
+        self, agreement: SdesAgreement, remote: Address, direction: Direction
+    ) -> _AgreedState:
         """The state to come; on hold the address is still the last one that was a place."""
         if self._state is not None and remote[0] in _UNSPECIFIED:
             remote = self._state.remote
-        return _State(agreement, remote, direction)
+        return _AgreedState(agreement, remote, direction)
 
     def commit(self) -> None:
         """The answer that we made has been sent.  Raises LocalProtocolError if there is none."""

@@ -17,23 +17,23 @@ from softphone.fast_dataclass import quick
 from softphone.sans_io import Entropy
 from softphone.sdp import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp.crypto_suite import parameters, suite_named
+from softphone.srtp.crypto_suite import suite_named, suite_parameters
 
 __all__ = [
     "SHORTEST_LIFETIME",
-    "Choice",
-    "Preference",
-    "Refusal",
-    "RefusalCode",
-    "check_answer",
-    "choose",
-    "make_answer",
-    "make_offer",
+    "CryptoChoice",
+    "CryptoPreference",
+    "CryptoRefusal",
+    "CryptoRefusalCode",
+    "check_crypto_answer",
+    "choose_crypto",
+    "make_crypto_answer",
+    "make_crypto_offer",
     "same_key",
 ]
 
 
-class RefusalCode(StrEnum):
+class CryptoRefusalCode(StrEnum):
     """Why a crypto line was not used."""
 
     MALFORMED = "malformed"
@@ -54,16 +54,16 @@ class RefusalCode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class CryptoRefusal:
     """One crypto line that was not used, and why; never the key."""
 
     tag: int | None
     suite: str | None
-    code: RefusalCode
+    code: CryptoRefusalCode
     reason: str
 
 
-class Preference(Enum):
+class CryptoPreference(Enum):
     """Whose order decides between several acceptable lines."""
 
     OURS = "ours"
@@ -72,15 +72,15 @@ class Preference(Enum):
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CryptoChoice:
     """The verdict on offered lines: the one to answer (None: none), and those passed over."""
 
     crypto: Crypto | None
     suite: CryptoSuite | None
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[CryptoRefusal, ...] = ()
 
 
-_NO_LINE = Refusal(None, None, RefusalCode.NO_LINE, "there is no crypto line")
+_NO_LINE = CryptoRefusal(None, None, CryptoRefusalCode.NO_LINE, "there is no crypto line")
 
 _MOST_LINES = 64
 """Lines that are looked at; more are no offer but a flood."""
@@ -97,11 +97,11 @@ honored; `2^31` and `2^48`, which peers write, are the suites' own limits (RFC 3
 
 
 def _fresh(suite: CryptoSuite, tag: int, entropy: Entropy) -> Crypto:
-    key = KeyMaterial(entropy(parameters(suite).material_length))
+    key = KeyMaterial(entropy(suite_parameters(suite).material_length))
     return Crypto(tag, suite.value, (KeyParameter(key),))
 
 
-def make_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Crypto, ...]:
+def make_crypto_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Crypto, ...]:
     """Crypto lines for `suites` in order, tags from 1, a fresh key each.
 
     Raises ConfigurationError when `suites` is empty or names one twice.
@@ -111,31 +111,31 @@ def make_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Cryp
     return tuple(_fresh(suite, tag, entropy) for tag, suite in enumerate(suites, start=1))
 
 
-def choose(
+def choose_crypto(
     offered: Sequence[CryptoLine],
     *,
     allowed: Sequence[CryptoSuite],
-    preference: Preference = Preference.OURS,
-) -> Choice:
+    preference: CryptoPreference = CryptoPreference.OURS,
+) -> CryptoChoice:
     """Judge offered lines one by one and pick the first acceptable one (RFC 4568 section 5.1.2).
 
     By default the order of `allowed` decides, so that the strongest common suite is used; with
     Preference.THEIRS the offerer's order does.
     """
-    refusals: list[Refusal] = []
+    refusals: list[CryptoRefusal] = []
     usable: list[tuple[Crypto, CryptoSuite]] = []
     twice = _repeated(offered)
     for line in offered[:_MOST_LINES]:
         verdict = _judge(line, allowed, twice)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, CryptoRefusal):
             refusals.append(verdict)
         else:
             usable.append(verdict)
     if not usable:
-        return Choice(None, None, tuple(refusals) or (_NO_LINE,))
-    if preference is Preference.OURS:
+        return CryptoChoice(None, None, tuple(refusals) or (_NO_LINE,))
+    if preference is CryptoPreference.OURS:
         usable.sort(key=lambda pair: allowed.index(pair[1]))
-    return Choice(*usable[0], tuple(refusals))
+    return CryptoChoice(*usable[0], tuple(refusals))
 
 
 def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
@@ -147,50 +147,55 @@ def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
 
 def _judge(
     line: CryptoLine, allowed: Sequence[CryptoSuite], repeated: set[int]
-) -> tuple[Crypto, CryptoSuite] | Refusal:
+) -> tuple[Crypto, CryptoSuite] | CryptoRefusal:
     """A line that can be used and its suite, or why it cannot."""
 
-    def refuse(code: RefusalCode, reason: str) -> Refusal:
-        return Refusal(line.tag, line.suite_name, code, reason)
+    def refuse(code: CryptoRefusalCode, reason: str) -> CryptoRefusal:
+        return CryptoRefusal(line.tag, line.suite_name, code, reason)
 
     if isinstance(line, UnreadableCrypto):
-        return refuse(RefusalCode.MALFORMED, line.reason)
+        return refuse(CryptoRefusalCode.MALFORMED, line.reason)
     suite = suite_named(line.suite_name)
     if suite is None:
-        return refuse(RefusalCode.UNKNOWN_SUITE, f"{line.suite_name} is not a suite of ours")
+        return refuse(CryptoRefusalCode.UNKNOWN_SUITE, f"{line.suite_name} is not a suite of ours")
     if suite not in allowed:
-        return refuse(RefusalCode.SUITE_NOT_ALLOWED, f"{suite} is not allowed here")
+        return refuse(CryptoRefusalCode.SUITE_NOT_ALLOWED, f"{suite} is not allowed here")
     if not 1 <= line.tag <= 999_999_999:
-        return refuse(RefusalCode.BAD_TAG, "a tag is a number from 1 to 999999999")
+        return refuse(CryptoRefusalCode.BAD_TAG, "a tag is a number from 1 to 999999999")
     if line.tag in repeated:
-        return refuse(RefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
+        return refuse(CryptoRefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
     fault = _key_fault(line.key_params, suite) or _parameter_fault(line.session_params)
     return (line, suite) if fault is None else refuse(*fault)
 
 
-def _key_fault(keys: Sequence[KeyParameter], suite: CryptoSuite) -> tuple[RefusalCode, str] | None:
+def _key_fault(
+    keys: Sequence[KeyParameter], suite: CryptoSuite
+) -> tuple[CryptoRefusalCode, str] | None:
     if len(keys) != 1:
-        return RefusalCode.SEVERAL_KEYS, "several inline keys in one line are not supported"
+        return CryptoRefusalCode.SEVERAL_KEYS, "several inline keys in one line are not supported"
     key = keys[0]
     if key.method != "inline":
-        return RefusalCode.KEY_METHOD, f"the key method {key.method} is unknown"
-    expected = parameters(suite).material_length
+        return CryptoRefusalCode.KEY_METHOD, f"the key method {key.method} is unknown"
+    expected = suite_parameters(suite).material_length
     if len(key.key) != expected:
         return (
-            RefusalCode.KEY_LENGTH,
+            CryptoRefusalCode.KEY_LENGTH,
             f"{suite} takes {expected} bytes of key and salt, the line has {len(key.key)}",
         )
     if key.mki is not None:
-        return RefusalCode.MKI, "a master key identifier would be in every packet: not supported"
+        return (
+            CryptoRefusalCode.MKI,
+            "a master key identifier would be in every packet: not supported",
+        )
     if key.lifetime is not None and key.lifetime < SHORTEST_LIFETIME:
         return (
-            RefusalCode.LIFETIME,
+            CryptoRefusalCode.LIFETIME,
             f"the key would last {key.lifetime} packets, fewer than {SHORTEST_LIFETIME}",
         )
     return None
 
 
-def _parameter_fault(session_params: Sequence[str]) -> tuple[RefusalCode, str] | None:
+def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, str] | None:
     """Every session parameter but a window size hint of at least 64 is refused (section 6.3).
 
     UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP and UNAUTHENTICATED_SRTP would take the protection away,
@@ -200,11 +205,14 @@ def _parameter_fault(session_params: Sequence[str]) -> tuple[RefusalCode, str] |
         name, _, value = parameter.partition("=")
         hint = name.upper() == "WSH" and value.isascii() and value.isdigit() and len(value) <= 6
         if not hint or int(value) < 64:
-            return RefusalCode.SESSION_PARAMETER, f"the session parameter {name} is not accepted"
+            return (
+                CryptoRefusalCode.SESSION_PARAMETER,
+                f"the session parameter {name} is not accepted",
+            )
     return None
 
 
-def make_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
+def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
     """Our line for a chosen one: same tag, same suite, a key of our own.
 
     Raises ConfigurationError for a line that `choose` would not have chosen.
@@ -215,30 +223,32 @@ def make_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
     return _fresh(suite, chosen.tag, entropy)
 
 
-def check_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> Choice:
+def check_crypto_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> CryptoChoice:
     """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key.
 
     Our own key sent back is refused: both directions would draw on one keystream.
     """
     if not answered:
-        return Choice(None, None, (_NO_LINE,))
+        return CryptoChoice(None, None, (_NO_LINE,))
 
-    def refuse(code: RefusalCode, reason: str) -> Choice:
+    def refuse(code: CryptoRefusalCode, reason: str) -> CryptoChoice:
         first = answered[0]
-        return Choice(None, None, (Refusal(first.tag, first.suite_name, code, reason),))
+        return CryptoChoice(None, None, (CryptoRefusal(first.tag, first.suite_name, code, reason),))
 
     if len(answered) > 1:
-        return refuse(RefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines")
+        return refuse(
+            CryptoRefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines"
+        )
     verdict = _judge(answered[0], tuple(CryptoSuite), set())
-    if isinstance(verdict, Refusal):
-        return Choice(None, None, (verdict,))
+    if isinstance(verdict, CryptoRefusal):
+        return CryptoChoice(None, None, (verdict,))
     line, suite = verdict
     ours = next((ours for ours in offered if ours.tag == line.tag), None)
     if ours is None or suite_named(ours.suite_name) is not suite:
-        return refuse(RefusalCode.NOT_OFFERED, f"{suite} with tag {line.tag} was not offered")
+        return refuse(CryptoRefusalCode.NOT_OFFERED, f"{suite} with tag {line.tag} was not offered")
     if same_key(ours, line):
-        return refuse(RefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
-    return Choice(line, suite)
+        return refuse(CryptoRefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
+    return CryptoChoice(line, suite)
 
 
 def same_key(one: Crypto, other: Crypto) -> bool:

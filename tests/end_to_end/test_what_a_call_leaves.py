@@ -22,9 +22,9 @@ from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import PcmRing
 from softphone.phone import Phone
 from softphone.sans_io import Transport
-from softphone.sdp import Session
+from softphone.sdp import OfferAnswerSession
 from softphone.security import KeyMaterial
-from softphone.srtp import KeyPlan
+from softphone.srtp import SdesNegotiation
 from tests.support.calling import account_of, answer_one, connect, eventually, next_call
 from tests.support.leavings import alive, no_collector, rings
 
@@ -33,12 +33,12 @@ OF_A_CALL = (
     Call,
     IncomingCall,
     KeyMaterial,
-    KeyPlan,
+    SdesNegotiation,
     Leg,
     MediaStream,
     Negotiation,
     OutgoingCall,
-    Session,
+    OfferAnswerSession,
 )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from softphone.rtp import (
     Depacketizer,
-    EventReceiver,
     H264Depacketizer,
     MalformedPacket,
     RtpPacket,
+    TelephoneEventReceiver,
     Vp8Depacketizer,
     parse_compound,
 )
@@ -40,10 +40,10 @@ def check_compound(data: bytes) -> None:
 
 def check_events(data: bytes) -> None:
     """Telephone-event packets, eight octets each of timestamp and payload: nothing is raised."""
-    receiver = EventReceiver()
+    receiver = TelephoneEventReceiver()
     for at in range(0, len(data), 8):
         timestamp = int.from_bytes(data[at : at + 4], "big")
-        receiver.receive(data[at + 4 : at + 8], timestamp=timestamp, now=float(at))
+        receiver.receive_payload(data[at + 4 : at + 8], timestamp=timestamp, now=float(at))
 
 
 def check_video(data: bytes) -> None:
@@ -54,8 +54,8 @@ def check_video(data: bytes) -> None:
         at = 0
         while at < len(data):
             end = at + 1 + data[at] % 64
-            depacketizer.receive(data[at + 1 : end], gap=data[at] >= 0xE0)
-            told = depacketizer.finish() if data[at] & 0x40 else None
+            depacketizer.add_payload(data[at + 1 : end], gap=data[at] >= 0xE0)
+            told = depacketizer.finish_frame() if data[at] & 0x40 else None
             # Each NAL unit held brings a start code of four octets.
             assert told is None or len(told.data) <= 5 * 300
             at = end

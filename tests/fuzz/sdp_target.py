@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from softphone.sdp import (
     AnswerMismatch,
-    Codec,
-    LocalMedia,
+    CodecCapability,
+    LocalMediaLine,
     MalformedDescription,
     MediaCapability,
-    Session,
+    OfferAnswerSession,
     SessionDescription,
 )
 from softphone.security import CryptoSuite
-from softphone.srtp import choose
+from softphone.srtp import choose_crypto
 
 AUDIO = MediaCapability(
-    "audio", (Codec("PCMU", 8000), Codec("opus", 48000, 2)), telephone_event=True
+    "audio",
+    (CodecCapability("PCMU", 8000), CodecCapability("opus", 48000, 2)),
+    telephone_event=True,
 )
-VIDEO = MediaCapability("video", (Codec("H264", 90000, fmtp="packetization-mode=1"),))
-LINES = [LocalMedia("audio", 4000, rtcp_mux=True), LocalMedia("video", 4002)]
+VIDEO = MediaCapability("video", (CodecCapability("H264", 90000, fmtp="packetization-mode=1"),))
+LINES = [LocalMediaLine("audio", 4000, rtcp_mux=True), LocalMediaLine("video", 4002)]
 
 OFFER = (
     b"v=0\r\no=- 1 2 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nb=AS:64\r\nt=0 0\r\n"
@@ -39,15 +41,15 @@ def check_description(data: bytes) -> None:
     except MalformedDescription:
         return
     assert SessionDescription.parse(description.encode()) == description
-    session = Session([AUDIO, VIDEO], address="192.0.2.1", session_id=1)
-    chosen = session.choose(session.receive_offer(description))
+    session = OfferAnswerSession([AUDIO, VIDEO], address="192.0.2.1", session_id=1)
+    chosen = session.choose_lines(session.apply_offer(description))
     for line in chosen:
-        choose(line.crypto, allowed=tuple(CryptoSuite))
-    answer = session.answer({line.index: LocalMedia(line.media, 4000) for line in chosen})
+        choose_crypto(line.crypto, allowed=tuple(CryptoSuite))
+    answer = session.make_answer({line.index: LocalMediaLine(line.media, 4000) for line in chosen})
     assert len(answer.media) == len(description.media)
-    session = Session([AUDIO, VIDEO], address="192.0.2.1", session_id=1)
-    session.offer(LINES[: len(description.media)])
+    session = OfferAnswerSession([AUDIO, VIDEO], address="192.0.2.1", session_id=1)
+    session.make_offer(LINES[: len(description.media)])
     try:
-        session.receive_answer(description)
+        session.apply_answer(description)
     except AnswerMismatch:
         session.rollback()

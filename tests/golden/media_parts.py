@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from softphone.security import CryptoSuite
-from softphone.srtp import Backend, ReceiveContext, SendContext
+from softphone.srtp import ReceiveContext, SendContext, SrtpBackend
 from softphone_codecs.g711 import a_law_codes, mu_law_codes
 from tests.golden.dump import number, octets, samples
 from tests.golden.transcript import Transcript
@@ -19,7 +19,7 @@ def srtp() -> str:
     """Packets and reports: protected, lost, repeated, turned around, damaged, rolled over."""
     written = Transcript()
     for suite in CryptoSuite:
-        for backend in Backend:
+        for backend in SrtpBackend:
             written.title(f"{suite.name} {backend.name}")
             send = SendContext(suite, key(suite), backend=backend)
             receive = ReceiveContext(suite, key(suite), backend=backend)
@@ -36,7 +36,7 @@ def srtp() -> str:
             for _ in range(2):
                 written.write("receive", _shown(receive.unprotect_rtcp(report)))
             written.write("failures", written.dump.value(receive.failures))
-            written.write("rollover", written.dump.value(dict(receive.rollover())))
+            written.write("rollover", written.dump.value(dict(receive.rollover_counters())))
     return written.text
 
 

@@ -6,14 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softphone.events import Direction
-from softphone.sdp import Codec, LocalMedia, MediaCapability, Session, SessionDescription
+from softphone.sdp import (
+    CodecCapability,
+    LocalMediaLine,
+    MediaCapability,
+    OfferAnswerSession,
+    SessionDescription,
+)
 
 CODECS = [
-    Codec("PCMU", 8000, payload_type=0),
-    Codec("PCMA", 8000, payload_type=8),
-    Codec("opus", 48000, 2),
-    Codec("opus", 48000, 2, payload_type=111, fmtp="stereo=1"),
-    Codec("L16", 16000, payload_type=100),
+    CodecCapability("PCMU", 8000, payload_type=0),
+    CodecCapability("PCMA", 8000, payload_type=8),
+    CodecCapability("opus", 48000, 2),
+    CodecCapability("opus", 48000, 2, payload_type=111, fmtp="stereo=1"),
+    CodecCapability("L16", 16000, payload_type=100),
 ]
 PROFILES = st.sampled_from(["RTP/AVP", "RTP/SAVP"])
 AUDIO = st.builds(
@@ -24,7 +30,7 @@ AUDIO = st.builds(
     st.booleans(),
     st.lists(st.sampled_from([10, 20, 40]), min_size=1, unique=True),
 )
-VIDEO = MediaCapability("video", (Codec("VP8", 90000, feedback=("nack",)),))
+VIDEO = MediaCapability("video", (CodecCapability("VP8", 90000, feedback=("nack",)),))
 MOVES = st.lists(
     st.tuples(
         st.booleans(),
@@ -39,24 +45,24 @@ MOVES = st.lists(
 )
 
 
-def exchange(one: Session, other: Session, move) -> None:
+def exchange(one: OfferAnswerSession, other: OfferAnswerSession, move) -> None:
     _, wish, counter_wish, profile, video, refuse = move
-    media = [LocalMedia("audio", 4000, profile=profile, direction=wish)]
+    media = [LocalMediaLine("audio", 4000, profile=profile, direction=wish)]
     if video:
-        media.append(LocalMedia("video", 4002))
-    offer = SessionDescription.parse(one.offer(media).encode())
-    lines = other.choose(other.receive_offer(offer))
+        media.append(LocalMediaLine("video", 4002))
+    offer = SessionDescription.parse(one.make_offer(media).encode())
+    lines = other.choose_lines(other.apply_offer(offer))
     if refuse or not lines:
         one.rollback()
         other.rollback()
         return
-    answer = other.answer(
-        {line.index: LocalMedia(line.media, 5000, direction=counter_wish) for line in lines}
+    answer = other.make_answer(
+        {line.index: LocalMediaLine(line.media, 5000, direction=counter_wish) for line in lines}
     )
-    one.receive_answer(SessionDescription.parse(answer.encode()))
+    one.apply_answer(SessionDescription.parse(answer.encode()))
 
 
-def check_mirrored(one: Session, other: Session) -> None:
+def check_mirrored(one: OfferAnswerSession, other: OfferAnswerSession) -> None:
     assert [media.index for media in one.negotiated] == [media.index for media in other.negotiated]
     for ours, theirs in zip(one.negotiated, other.negotiated, strict=True):
         assert ours.codec.name == theirs.codec.name
@@ -71,8 +77,10 @@ def check_mirrored(one: Session, other: Session) -> None:
 @settings(max_examples=120, deadline=None)
 @given(AUDIO, AUDIO, st.booleans(), MOVES)
 def test_streams_are_mirrored_through_any_run_of_exchanges(mine, theirs, video, moves):
-    one = Session((mine, VIDEO), address="192.0.2.1", session_id=1)
-    other = Session((theirs, VIDEO) if video else (theirs,), address="2001:db8::2", session_id=2)
+    one = OfferAnswerSession((mine, VIDEO), address="192.0.2.1", session_id=1)
+    other = OfferAnswerSession(
+        (theirs, VIDEO) if video else (theirs,), address="2001:db8::2", session_id=2
+    )
     lines = 0
     for move in moves:
         offerer, answerer = (one, other) if move[0] or not video else (other, one)
@@ -88,8 +96,8 @@ def test_streams_are_mirrored_through_any_run_of_exchanges(mine, theirs, video, 
 def test_a_version_means_one_text(moves):
     """Two descriptions with the same version are the same; another text has a higher one."""
     capability = MediaCapability("audio", tuple(CODECS[:2]))
-    one = Session((capability, VIDEO), address="192.0.2.1", session_id=1)
-    other = Session((capability, VIDEO), address="192.0.2.2", session_id=2)
+    one = OfferAnswerSession((capability, VIDEO), address="192.0.2.1", session_id=1)
+    other = OfferAnswerSession((capability, VIDEO), address="192.0.2.2", session_id=2)
     sent: dict[int, bytes] = {}
     for move in moves:
         exchange(one, other, move)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import pytest
 
 from softphone.events import Direction
-from softphone.sdp import Codec, LocalMedia, MediaCapability, Session, SessionDescription
+from softphone.sdp import (
+    CodecCapability,
+    LocalMediaLine,
+    MediaCapability,
+    OfferAnswerSession,
+    SessionDescription,
+)
 
-PCMU, PCMA = Codec("PCMU", 8000, payload_type=0), Codec("PCMA", 8000, payload_type=8)
-G722 = Codec("G722", 8000, payload_type=9)
-H261, MPV = Codec("H261", 90000, payload_type=31), Codec("MPV", 90000, payload_type=32)
+PCMU, PCMA = (
+    CodecCapability("PCMU", 8000, payload_type=0),
+    CodecCapability("PCMA", 8000, payload_type=8),
+)
+G722 = CodecCapability("G722", 8000, payload_type=9)
+H261, MPV = (
+    CodecCapability("H261", 90000, payload_type=31),
+    CodecCapability("MPV", 90000, payload_type=32),
+)
 
 ALICE = """v=0
 o=alice 2890844526 2890844526 IN IP4 host.anywhere.com
@@ -25,18 +37,18 @@ a=rtpmap:32 MPV/90000
 """
 
 
-def bob(*, video: bool = True) -> Session:
+def bob(*, video: bool = True) -> OfferAnswerSession:
     capabilities = [MediaCapability("audio", (PCMU, PCMA, G722), telephone_event=True)]
     if video:
         capabilities.append(MediaCapability("video", (MPV,)))
-    return Session(capabilities, address="192.0.2.9", session_id=2890844730)
+    return OfferAnswerSession(capabilities, address="192.0.2.9", session_id=2890844730)
 
 
 def test_10_1_bob_takes_the_audio_and_the_second_video_stream():
     session = bob()
-    offered = session.choose(session.receive_offer(SessionDescription.parse(ALICE.encode())))
-    answer = session.answer(
-        {line.index: LocalMedia(line.media, 49920 + 2 * line.index) for line in offered}
+    offered = session.choose_lines(session.apply_offer(SessionDescription.parse(ALICE.encode())))
+    answer = session.make_answer(
+        {line.index: LocalMediaLine(line.media, 49920 + 2 * line.index) for line in offered}
     )
     assert [(media.media, media.port, media.formats) for media in answer.media] == [
         ("audio", 49920, ("0",)),
@@ -46,15 +58,19 @@ def test_10_1_bob_takes_the_audio_and_the_second_video_stream():
 
 
 def test_10_1_alice_understands_that_answer():
-    alice = Session(
+    alice = OfferAnswerSession(
         [MediaCapability("audio", (PCMU,)), MediaCapability("video", (H261, MPV))],
         address="host.anywhere.com",
         session_id=2890844526,
     )
-    alice.offer(
-        [LocalMedia("audio", 49170), LocalMedia("video", 51372), LocalMedia("video", 53000)]
+    alice.make_offer(
+        [
+            LocalMediaLine("audio", 49170),
+            LocalMediaLine("video", 51372),
+            LocalMediaLine("video", 53000),
+        ]
     )
-    agreed = alice.receive_answer(
+    agreed = alice.apply_answer(
         SessionDescription.parse(
             b"v=0\no=bob 2890844730 2890844730 IN IP4 host.example.com\ns=\n"
             b"c=IN IP4 host.example.com\nt=0 0\nm=audio 49920 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
@@ -67,9 +83,9 @@ def test_10_1_alice_understands_that_answer():
 
 def test_10_1_bob_later_adds_the_first_stream_in_one_direction_and_his_version_rises():
     session = bob(video=False)
-    chosen = session.choose(session.receive_offer(SessionDescription.parse(ALICE.encode())))
-    first = session.answer({line.index: LocalMedia("audio", 49920) for line in chosen})
-    offer = session.offer([LocalMedia("audio", 65422)])
+    chosen = session.choose_lines(session.apply_offer(SessionDescription.parse(ALICE.encode())))
+    first = session.make_answer({line.index: LocalMediaLine("audio", 49920) for line in chosen})
+    offer = session.make_offer([LocalMediaLine("audio", 65422)])
     assert offer.origin.session_version == first.origin.session_version + 1
     assert [(media.media, media.port) for media in offer.media] == [
         ("audio", 65422),
@@ -79,11 +95,11 @@ def test_10_1_bob_later_adds_the_first_stream_in_one_direction_and_his_version_r
 
 
 def test_10_2_one_of_n_codecs_is_chosen_by_the_answer():
-    alice = Session(
+    alice = OfferAnswerSession(
         [MediaCapability("audio", (PCMU, G722, PCMA))], address="192.0.2.1", session_id=1
     )
-    alice.offer([LocalMedia("audio", 62986)])
-    (agreed,) = alice.receive_answer(
+    alice.make_offer([LocalMediaLine("audio", 62986)])
+    (agreed,) = alice.apply_answer(
         SessionDescription.parse(
             b"v=0\no=bob 1 1 IN IP4 192.0.2.2\ns=\nc=IN IP4 192.0.2.2\nt=0 0\n"
             b"m=audio 54344 RTP/AVP 0 9\na=rtpmap:0 PCMU/8000\na=rtpmap:9 G722/8000\n"
@@ -106,15 +122,15 @@ def test_6_1_an_answers_direction_is_one_that_the_offer_allows(offered, possible
     for wished in Direction:
         session = bob()
         text = ALICE.replace("a=rtpmap:0 PCMU/8000", f"a={offered}")
-        session.receive_offer(SessionDescription.parse(text.encode()))
-        answer = session.answer({0: LocalMedia("audio", 49920, direction=wished)})
+        session.apply_offer(SessionDescription.parse(text.encode()))
+        answer = session.make_answer({0: LocalMediaLine("audio", 49920, direction=wished)})
         found.add(answer.direction_of(answer.media[0]).value)
     assert found == possible
 
 
 def test_8_3_2_a_payload_type_is_never_given_to_another_codec():
-    session = Session(
-        [MediaCapability("audio", (Codec("iLBC", 8000), Codec("SPEEX", 8000)))],
+    session = OfferAnswerSession(
+        [MediaCapability("audio", (CodecCapability("iLBC", 8000), CodecCapability("SPEEX", 8000)))],
         address="192.0.2.9",
         session_id=1,
     )
@@ -124,8 +140,8 @@ def test_8_3_2_a_payload_type_is_never_given_to_another_codec():
     numbers = []
     for version, name in enumerate(("iLBC", "SPEEX", "iLBC")):
         text = head.format(version) + f"a=rtpmap:97 {name}/8000\n"
-        session.receive_offer(SessionDescription.parse(text.encode()))
-        session.answer({0: LocalMedia("audio", 5000)})
+        session.apply_offer(SessionDescription.parse(text.encode()))
+        session.make_answer({0: LocalMediaLine("audio", 5000)})
         codec = session.negotiated[0].codec
         numbers.append((codec.name, codec.send_payload_type, codec.receive_payload_type))
     assert numbers == [("iLBC", 97, 97), ("SPEEX", 97, 96), ("iLBC", 97, 97)]

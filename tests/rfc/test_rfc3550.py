@@ -9,7 +9,7 @@ import pytest
 
 from softphone.media.bank.reception import ReceptionBank
 from softphone.rtp import (
-    Reception,
+    ReceptionStatistics,
     ReportBlock,
     RtcpSession,
     SenderInformation,
@@ -25,30 +25,30 @@ def test_a1_has_the_constants_of_the_appendix() -> None:
 
 
 def test_a3_gives_the_fraction_in_256ths_and_a_signed_cumulative_count() -> None:
-    reception = Reception(clock_rate_hz=8000, trusted=True)
+    reception = ReceptionStatistics(clock_rate_hz=8000, trusted=True)
     for number in (1, 2, 3, 5, 8):
-        reception.update(number, 160 * number, now=0.02 * number)
+        reception.record_packet(number, 160 * number, now=0.02 * number)
     report = reception.report()
     # Expected 8, received 5: 3 lost, (3 << 8) / 8.
     assert (report.cumulative_lost, report.fraction_lost) == (3, 96)
     for _ in range(6):
-        reception.update(8, 1280, now=0.2)
+        reception.record_packet(8, 1280, now=0.2)
     report = reception.report()
     assert (report.cumulative_lost, report.fraction_lost) == (-3, 0)
 
 
 def test_a8_smooths_the_jitter_by_a_sixteenth() -> None:
-    reception = Reception(clock_rate_hz=8000, trusted=True)
-    reception.update(1, 0, now=0.0)
-    reception.update(2, 160, now=0.030)  # 80 units late
+    reception = ReceptionStatistics(clock_rate_hz=8000, trusted=True)
+    reception.record_packet(1, 0, now=0.0)
+    reception.record_packet(2, 160, now=0.030)  # 80 units late
     assert reception.jitter == pytest.approx(80 / 16)
-    reception.update(3, 320, now=0.040)  # on time again: D is 80 once more
+    reception.record_packet(3, 320, now=0.040)  # on time again: D is 80 once more
     assert reception.jitter == pytest.approx(5.0 + (80 - 5.0) / 16)
 
 
 def test_one_source_and_a_bank_of_sources_agree_packet_by_packet() -> None:
     generator = np.random.default_rng(3550)
-    single = [Reception(clock_rate_hz=8000, trusted=True) for _ in range(20)]
+    single = [ReceptionStatistics(clock_rate_hz=8000, trusted=True) for _ in range(20)]
     bank = ReceptionBank(20)
     for row in range(20):
         bank.open(row, clock_rate_hz=8000)
@@ -60,7 +60,7 @@ def test_one_source_and_a_bank_of_sources_agree_packet_by_packet() -> None:
         arrival = 0.02 * number + late
         bank.update(here, sequence, timestamp, np.full(here.size, 9, dtype=np.uint32), arrival)
         for row, came in zip(here.tolist(), arrival.tolist(), strict=True):
-            single[row].update((65400 + number) % 65536, 160 * number, now=came)
+            single[row].record_packet((65400 + number) % 65536, 160 * number, now=came)
         if number % 97 == 96:
             for row, reception in enumerate(single):
                 block, report = bank.report(row), reception.report()
@@ -103,11 +103,11 @@ def test_6_3_6_reconsiders_at_the_timer_and_sends_only_when_it_is_still_due() ->
         now=0.0,
     )
     first = session.next_timer()
-    assert not session.due(now=first)
+    assert not session.report_due(now=first)
     second = session.next_timer()
     assert second > first
-    assert session.due(now=second)
-    report = session.report(now=second, wall=0.0, sent=None)
+    assert session.report_due(now=second)
+    report = session.build_report(now=second, wall=0.0, sent=None)
     assert parse_compound(report)[0].ssrc == 1  # type: ignore[union-attr]
     # From now on the full minimum holds.
     assert session.next_timer() - second == pytest.approx(5.0 / 1.21828, rel=1e-4)
@@ -115,12 +115,14 @@ def test_6_3_6_reconsiders_at_the_timer_and_sends_only_when_it_is_still_due() ->
 
 def test_6_2_shares_the_bandwidth_among_many_members() -> None:
     session = RtcpSession(ssrc=1, cname="a", entropy=drawn(0.5), now=0.0, bandwidth=50.0)
-    session.report(now=0.0, wall=0.0, sent=None)
+    session.build_report(now=0.0, wall=0.0, sent=None)
     alone = session.next_timer()
     for ssrc in range(2, 40):
         other = RtcpSession(ssrc=ssrc, cname="b", entropy=drawn(0.5), now=0.0)
-        session.receive(other.report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0)
-    session.report(now=0.0, wall=0.0, sent=None)
+        session.receive_compound(
+            other.build_report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0
+        )
+    session.build_report(now=0.0, wall=0.0, sent=None)
     assert session.members == 39
     assert session.next_timer() > 5 * alone
 
@@ -128,20 +130,20 @@ def test_6_2_shares_the_bandwidth_among_many_members() -> None:
 def test_6_3_5_forgets_members_that_are_silent_for_five_intervals() -> None:
     session = RtcpSession(ssrc=1, cname="a", entropy=drawn(0.0), now=0.0)
     other = RtcpSession(ssrc=2, cname="b", entropy=drawn(0.0), now=0.0)
-    session.receive(other.report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0)
-    session.due(now=24.0)
+    session.receive_compound(other.build_report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0)
+    session.report_due(now=24.0)
     assert session.members == 2
-    session.due(now=26.0)
+    session.report_due(now=26.0)
     assert session.members == 1
 
 
 def test_6_3_4_brings_the_next_report_nearer_when_members_leave() -> None:
     session = RtcpSession(ssrc=1, cname="a", entropy=drawn(0.5), now=0.0)
     other = RtcpSession(ssrc=2, cname="b", entropy=drawn(0.5), now=0.0)
-    session.receive(other.report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0)
+    session.receive_compound(other.build_report(now=0.0, wall=0.0, sent=None), now=0.0, wall=0.0)
     before = session.next_timer()
-    told = session.receive(
-        other.bye(now=0.0, wall=0.0, sent=None, reason="done"), now=0.0, wall=0.0
+    told = session.receive_compound(
+        other.build_bye(now=0.0, wall=0.0, sent=None, reason="done"), now=0.0, wall=0.0
     )
     assert told is not None
     assert told.bye == "done"
@@ -153,11 +155,11 @@ def test_a_sender_and_a_receiver_measure_their_round_trip() -> None:
     bob = RtcpSession(ssrc=2, cname="bob", entropy=drawn(0.5), now=0.0)
     sent = SenderInformation(rtp_timestamp=160, packet_count=1, octet_count=160)
     wall = 1_700_000_000.0
-    report = alice.report(now=0.0, wall=wall, sent=sent)
-    bob.receive(report, now=50.030, wall=wall + 9.0)  # the clocks do not agree
+    report = alice.build_report(now=0.0, wall=wall, sent=sent)
+    bob.receive_compound(report, now=50.030, wall=wall + 9.0)  # the clocks do not agree
     block = ReportBlock(1, fraction_lost=128, cumulative_lost=3, highest_sequence=9, jitter=7)
-    answer = bob.report(now=53.030, wall=wall + 12.0, sent=None, received=(block,))
-    told = alice.receive(answer, now=3.080, wall=wall + 3.080)
+    answer = bob.build_report(now=53.030, wall=wall + 12.0, sent=None, received=(block,))
+    told = alice.receive_compound(answer, now=3.080, wall=wall + 3.080)
     assert told is not None
     assert told.round_trip_time == pytest.approx(0.080, abs=1e-3)
     assert (told.fraction_lost, told.cumulative_lost, told.jitter) == (0.5, 3, 7)

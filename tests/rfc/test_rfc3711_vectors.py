@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import Backend, ReceiveContext, SendContext, libsrtp_backend
-from softphone.srtp.cryptography_backend import derive, keystream
+from softphone.srtp import ReceiveContext, SendContext, SrtpBackend, libsrtp_backend
+from softphone.srtp.cryptography_backend import derive_session_key, keystream
 from tests.support.srtp import vector
 
 
@@ -26,17 +26,17 @@ def test_aes_counter_mode_keystream(name):
 def test_key_derivation(name):
     given = vector(name)
     master = given["master_key"], given["master_salt"]
-    assert derive(*master, 0, len(given["session_key"])) == given["session_key"]
-    assert derive(*master, 1, 20) == given["session_auth_key_first20"]
-    assert derive(*master, 2, 14) == given["session_salt"]
+    assert derive_session_key(*master, 0, len(given["session_key"])) == given["session_key"]
+    assert derive_session_key(*master, 1, 20) == given["session_auth_key_first20"]
+    assert derive_session_key(*master, 2, 14) == given["session_salt"]
 
 
 @pytest.fixture(params=["libsrtp", "cryptography", "public"])
-def backend(request, monkeypatch) -> Backend:
+def backend(request, monkeypatch) -> SrtpBackend:
     if request.param == "public":
         monkeypatch.setattr(libsrtp_backend, "binding", None)
-        return Backend.LIBSRTP
-    return Backend(request.param)
+        return SrtpBackend.LIBSRTP
+    return SrtpBackend(request.param)
 
 
 def test_whole_packets(backend):

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.sdp import Crypto, SessionDescription, read_crypto
 from softphone.security import CryptoSuite
-from softphone.srtp import RefusalCode, check_answer, choose
+from softphone.srtp import CryptoRefusalCode, check_crypto_answer, choose_crypto
 
 ALL = tuple(CryptoSuite)
 KEY_1 = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
@@ -28,24 +28,24 @@ a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:{KEY_3}|2^20
 def test_the_lines_of_an_offer_are_read_and_printed():
     (media,) = SessionDescription.parse(OFFER.encode()).media
     lines = read_crypto(media)
-    assert [line.wire() for line in lines] == list(media.values("crypto"))
+    assert [line.to_wire() for line in lines] == list(media.attribute_values("crypto"))
     assert [len(line.key_params[0].key) for line in lines] == [30, 30, 30]
 
 
 def test_the_first_line_that_we_support_is_chosen_and_the_others_say_why_not():
     (media,) = SessionDescription.parse(OFFER.encode()).media
-    choice = choose(read_crypto(media), allowed=ALL)
+    choice = choose_crypto(read_crypto(media), allowed=ALL)
     assert choice.crypto.tag == 3
     assert [(refusal.tag, refusal.code) for refusal in choice.refusals] == [
-        (1, RefusalCode.MKI),
-        (2, RefusalCode.UNKNOWN_SUITE),
+        (1, CryptoRefusalCode.MKI),
+        (2, CryptoRefusalCode.UNKNOWN_SUITE),
     ]
 
 
 def test_an_answer_repeats_tag_and_suite_with_a_key_of_its_own():
     offered = [Crypto.parse(f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_1}|2^20")]
     answered = [Crypto.parse(f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_2}|2^20")]
-    assert check_answer(offered, answered).suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    assert check_crypto_answer(offered, answered).suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_several_keys_with_identifiers_are_read():
         f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_1}|2^20|1:4;inline:{KEY_2}|2^20|2:4 KDR=20"
     )
     assert [(key.mki, key.mki_length) for key in crypto.key_params] == [(1, 4), (2, 4)]
-    assert choose([crypto], allowed=ALL).refusals[0].code is RefusalCode.SEVERAL_KEYS
+    assert choose_crypto([crypto], allowed=ALL).refusals[0].code is CryptoRefusalCode.SEVERAL_KEYS

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from softphone.rtp import EventPacket, EventPayload, EventReceiver, EventSender
+from softphone.rtp import (
+    TelephoneEventPacket,
+    TelephoneEventPayload,
+    TelephoneEventReceiver,
+    TelephoneEventSender,
+)
 
 
 def test_2_3_lays_the_payload_out() -> None:
     # Event 9, end, volume 7, duration 1760: the last packet of table 5's second digit "1"... "9".
-    assert bytes(EventPayload(9, True, 7, 1760)) == bytes.fromhex("09 87 06e0")
-    assert EventPayload.parse(bytes.fromhex("09 87 06e0")) == EventPayload(9, True, 7, 1760)
+    assert bytes(TelephoneEventPayload(9, True, 7, 1760)) == bytes.fromhex("09 87 06e0")
+    assert TelephoneEventPayload.parse(bytes.fromhex("09 87 06e0")) == TelephoneEventPayload(
+        9, True, 7, 1760
+    )
 
 
 def test_2_3_ignores_the_reserved_bit() -> None:
-    assert EventPayload.parse(bytes.fromhex("01 4a 00a0")) == EventPayload(1, False, 10, 160)
+    assert TelephoneEventPayload.parse(bytes.fromhex("01 4a 00a0")) == TelephoneEventPayload(
+        1, False, 10, 160
+    )
 
 
-def sent(digits: str, ticks: int, *, duration_ms: int = 100, step: int = 160) -> list[EventPacket]:
-    sender = EventSender()
-    sender.send(digits, duration_ms=duration_ms)
+def sent(
+    digits: str, ticks: int, *, duration_ms: int = 100, step: int = 160
+) -> list[TelephoneEventPacket]:
+    sender = TelephoneEventSender()
+    sender.queue_digits(digits, duration_ms=duration_ms)
     polled = (sender.poll(5000 + tick * step) for tick in range(ticks))
     return [packet for packet in polled if packet is not None]
 
@@ -35,12 +46,12 @@ def test_2_5_1_keeps_the_timestamp_of_the_beginning() -> None:
 
 
 def test_2_5_1_grows_the_duration_from_packet_to_packet() -> None:
-    durations = [EventPayload.parse(packet.payload).duration for packet in sent("1", 30)]
+    durations = [TelephoneEventPayload.parse(packet.payload).duration for packet in sent("1", 30)]
     assert durations == [160, 320, 480, 640, 800, 800, 800]
 
 
 def test_2_5_1_4_sends_the_end_three_times() -> None:
-    ends = [EventPayload.parse(packet.payload).end for packet in sent("1", 30)]
+    ends = [TelephoneEventPayload.parse(packet.payload).end for packet in sent("1", 30)]
     assert ends == [False] * 4 + [True] * 3
 
 
@@ -58,18 +69,20 @@ def test_2_5_1_3_cuts_a_long_event_into_segments_that_follow_on() -> None:
     assert len(starts) == 2
     first = [packet for packet in packets if packet.timestamp == starts[0]]
     second = [packet for packet in packets if packet.timestamp == starts[1]]
-    last = EventPayload.parse(first[-1].payload)
+    last = TelephoneEventPayload.parse(first[-1].payload)
     assert not last.end
     assert starts[0] + last.duration == starts[1]
     assert not second[0].marker
-    final = EventPayload.parse(second[-1].payload)
+    final = TelephoneEventPayload.parse(second[-1].payload)
     assert final.end
     assert last.duration + final.duration == 80_000
 
 
 def test_2_5_1_3_is_one_digit_to_the_receiver() -> None:
-    receiver = EventReceiver()
+    receiver = TelephoneEventReceiver()
     told = []
     for tick, packet in enumerate(sent("5", 1600, duration_ms=30_000)):
-        told += receiver.receive(packet.payload, timestamp=packet.timestamp, now=0.02 * tick)
+        told += receiver.receive_payload(
+            packet.payload, timestamp=packet.timestamp, now=0.02 * tick
+        )
     assert [(digit.digit, digit.duration_ms) for digit in told] == [("5", 30_000.0)]

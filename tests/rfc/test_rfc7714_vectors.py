@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import Status
+from softphone.srtp import SrtpStatus
 from softphone.srtp.cryptography_backend import CryptographyTransform, SessionKeys
 from tests.support.srtp import vector
 
@@ -27,9 +27,12 @@ def given_transform(given: dict[str, bytes], suite: CryptoSuite) -> Cryptography
 @pytest.mark.parametrize(("name", "suite"), CASES)
 def test_srtp(name, suite):
     given = vector(name)
-    assert given_transform(given, suite).protect(given["rtp_plain"]) == (Status.OK, given["srtp"])
+    assert given_transform(given, suite).protect(given["rtp_plain"]) == (
+        SrtpStatus.OK,
+        given["srtp"],
+    )
     receive = given_transform(given, suite)
-    assert receive.unprotect(given["srtp"]) == (Status.OK, given["rtp_plain"])
+    assert receive.unprotect(given["srtp"]) == (SrtpStatus.OK, given["rtp_plain"])
 
 
 @pytest.mark.parametrize(("name", "suite"), CASES)
@@ -39,7 +42,7 @@ def test_srtcp(name, suite):
     sealed = given_transform(given, suite).seal_rtcp(given["rtcp_plain"], index)
     assert sealed == given["srtcp"]
     receive = given_transform(given, suite)
-    assert receive.unprotect_rtcp(given["srtcp"]) == (Status.OK, given["rtcp_plain"])
+    assert receive.unprotect_rtcp(given["srtcp"]) == (SrtpStatus.OK, given["rtcp_plain"])
 
 
 @pytest.mark.parametrize(("name", "suite"), CASES)
@@ -49,8 +52,8 @@ def test_every_bit_is_authenticated(name, suite):
     for position in range(len(given["srtp"])):
         changed = bytearray(given["srtp"])
         changed[position] ^= 1
-        assert receive.unprotect(bytes(changed))[0] is not Status.OK
+        assert receive.unprotect(bytes(changed))[0] is not SrtpStatus.OK
     for position in range(len(given["srtcp"])):
         changed = bytearray(given["srtcp"])
         changed[position] ^= 1
-        assert receive.unprotect_rtcp(bytes(changed))[0] is not Status.OK
+        assert receive.unprotect_rtcp(bytes(changed))[0] is not SrtpStatus.OK

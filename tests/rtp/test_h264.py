@@ -28,8 +28,8 @@ units = st.builds(
 def frame_of(*payloads: bytes) -> EncodedFrame | None:
     depacketizer = H264Depacketizer()
     for payload in payloads:
-        assert depacketizer.receive(payload) is None
-    return depacketizer.finish()
+        assert depacketizer.add_payload(payload) is None
+    return depacketizer.finish_frame()
 
 
 def test_nal_units_are_found_behind_long_and_short_start_codes() -> None:
@@ -65,11 +65,11 @@ def test_delimiters_and_filler_are_not_sent() -> None:
 
 def test_parameter_sets_with_a_timestamp_of_their_own_join_the_next_frame() -> None:
     depacketizer = H264Depacketizer()
-    depacketizer.receive(SPS)
-    depacketizer.receive(PPS)
-    assert depacketizer.finish() is None
-    depacketizer.receive(IDR)
-    assert depacketizer.finish() == EncodedFrame(join_nal_units([SPS, PPS, IDR]), key=True)
+    depacketizer.add_payload(SPS)
+    depacketizer.add_payload(PPS)
+    assert depacketizer.finish_frame() is None
+    depacketizer.add_payload(IDR)
+    assert depacketizer.finish_frame() == EncodedFrame(join_nal_units([SPS, PPS, IDR]), key=True)
 
 
 @given(st.lists(units, min_size=1, max_size=20), st.integers(64, 500), st.sampled_from([0, 1]))
@@ -77,9 +77,9 @@ def test_what_is_cut_is_joined(units: list[bytes], size: int, mode: int) -> None
     depacketizer = H264Depacketizer()
     payloads = H264Packetizer(mode=mode, size=size).packetize(join_nal_units(units))
     assert mode == 0 or all(len(payload) <= size for payload in payloads)
-    assert [depacketizer.receive(payload) for payload in payloads] == [None] * len(payloads)
-    depacketizer.receive(IDR)
-    told = depacketizer.finish()
+    assert [depacketizer.add_payload(payload) for payload in payloads] == [None] * len(payloads)
+    depacketizer.add_payload(IDR)
+    told = depacketizer.finish_frame()
     assert told is not None
     assert split_nal_units(told.data) == [*units, IDR]
 
@@ -109,11 +109,11 @@ def test_what_is_no_payload_of_these_modes_is_rejected_and_marks_the_frame(
     payload: str, word: str
 ) -> None:
     depacketizer = H264Depacketizer()
-    reason = depacketizer.receive(bytes.fromhex(payload))
+    reason = depacketizer.add_payload(bytes.fromhex(payload))
     assert reason is not None
     assert word in reason
-    depacketizer.receive(IDR)
-    told = depacketizer.finish()
+    depacketizer.add_payload(IDR)
+    told = depacketizer.finish_frame()
     assert told is not None
     assert not told.complete
 
@@ -121,15 +121,15 @@ def test_what_is_no_payload_of_these_modes_is_rejected_and_marks_the_frame(
 def test_a_fragment_without_its_end_spoils_its_frame_and_no_other() -> None:
     first, middle, last = H264Packetizer(size=64).packetize(join_nal_units([b"\x65" + b"x" * 150]))
     depacketizer = H264Depacketizer()
-    depacketizer.receive(first)
-    assert "no end" in (depacketizer.receive(IDR) or "")
-    depacketizer.finish()
-    depacketizer.receive(first)
-    assert "no end" in (depacketizer.receive(first) or "")
-    depacketizer.finish()
-    depacketizer.receive(first)
-    depacketizer.receive(last, gap=True)
-    told = depacketizer.finish()
+    depacketizer.add_payload(first)
+    assert "no end" in (depacketizer.add_payload(IDR) or "")
+    depacketizer.finish_frame()
+    depacketizer.add_payload(first)
+    assert "no end" in (depacketizer.add_payload(first) or "")
+    depacketizer.finish_frame()
+    depacketizer.add_payload(first)
+    depacketizer.add_payload(last, gap=True)
+    told = depacketizer.finish_frame()
     assert told is None or not told.complete
     assert frame_of(first, middle, last) is not None
 
@@ -137,11 +137,11 @@ def test_a_fragment_without_its_end_spoils_its_frame_and_no_other() -> None:
 def test_a_frame_of_endless_units_or_fragments_is_cut_short() -> None:
     depacketizer = H264Depacketizer()
     for _ in range(1024):
-        assert depacketizer.receive(b"\x41\x01") is None
-    assert "1024" in (depacketizer.receive(b"\x41\x01") or "")
-    depacketizer.finish()
-    depacketizer.receive(b"\x7c\x85\x01")
-    reasons = [depacketizer.receive(b"\x7c\x05\x01") for _ in range(9000)]
+        assert depacketizer.add_payload(b"\x41\x01") is None
+    assert "1024" in (depacketizer.add_payload(b"\x41\x01") or "")
+    depacketizer.finish_frame()
+    depacketizer.add_payload(b"\x7c\x85\x01")
+    reasons = [depacketizer.add_payload(b"\x7c\x05\x01") for _ in range(9000)]
     assert any(reasons)
 
 

@@ -38,9 +38,9 @@ def test_a_frame_survives(
     payloads = packetizer.packetize(frame)
     assert len(payloads) > 20
     assert all(len(payload) <= 200 for payload in payloads)
-    assert [depacketizer.receive(payload) for payload in payloads] == [None] * len(payloads)
-    assert depacketizer.finish() == EncodedFrame(frame, key=True)
-    assert depacketizer.finish() is None
+    assert [depacketizer.add_payload(payload) for payload in payloads] == [None] * len(payloads)
+    assert depacketizer.finish_frame() == EncodedFrame(frame, key=True)
+    assert depacketizer.finish_frame() is None
 
 
 @formats
@@ -52,12 +52,12 @@ def test_every_single_loss_is_told_and_the_next_frame_is_whole(
         depacketizer = make()
         for number, payload in enumerate(payloads):
             if number != lost:
-                depacketizer.receive(payload, gap=number == lost + 1)
-        broken = depacketizer.finish(gap=lost == len(payloads) - 1)
+                depacketizer.add_payload(payload, gap=number == lost + 1)
+        broken = depacketizer.finish_frame(gap=lost == len(payloads) - 1)
         assert broken is None or not broken.complete
         for payload in payloads:
-            depacketizer.receive(payload)
-        assert depacketizer.finish() == EncodedFrame(frame, key=True)
+            depacketizer.add_payload(payload)
+        assert depacketizer.finish_frame() == EncodedFrame(frame, key=True)
 
 
 @formats
@@ -65,9 +65,9 @@ def test_what_is_held_is_bounded(
     packetizer: Packetizer, make: Callable[..., Depacketizer], frame: bytes
 ) -> None:
     depacketizer = make(limit=1000)
-    reasons = [depacketizer.receive(payload) for payload in packetizer.packetize(frame)]
+    reasons = [depacketizer.add_payload(payload) for payload in packetizer.packetize(frame)]
     assert any(reason is not None and "1000" in reason for reason in reasons)
-    broken = depacketizer.finish()
+    broken = depacketizer.finish_frame()
     assert broken is None or (not broken.complete and len(broken.data) <= 1000)
 
 
@@ -81,6 +81,6 @@ def test_shuffled_and_repeated_payloads_never_make_a_complete_wrong_frame(
         depacketizer = make()
         order = chance.choices(payloads, k=len(payloads))
         for payload in order:
-            depacketizer.receive(payload)
-        told = depacketizer.finish()
+            depacketizer.add_payload(payload)
+        told = depacketizer.finish_frame()
         assert told is None or not told.complete or told.data != frame

@@ -19,7 +19,7 @@ from softphone.rtp import (
     parse_compound,
     print_compound,
 )
-from softphone.rtp.rtcp_feedback import MOST_ENTRIES, Feedback, nack_pairs, parse_feedback
+from softphone.rtp.rtcp_feedback import MOST_ENTRIES, RtcpFeedback, nack_pairs, parse_feedback
 
 u32 = st.integers(0, 0xFFFFFFFF)
 limits = st.builds(
@@ -37,7 +37,7 @@ packets = (
 )
 
 
-def octets(packet: Feedback) -> bytes:
+def octets(packet: RtcpFeedback) -> bytes:
     return print_compound((packet,), reduced_size=True)
 
 
@@ -59,14 +59,14 @@ def octets(packet: Feedback) -> bytes:
         (TemporaryBitrateNotification(2, ()), "84cd0002 00000002 00000000"),
     ],
 )
-def test_known_octets_both_ways(packet: Feedback, text: str) -> None:
+def test_known_octets_both_ways(packet: RtcpFeedback, text: str) -> None:
     data = bytes.fromhex(text)
     assert octets(packet) == data
     assert parse_compound(data, reduced_size=True) == (packet,)
 
 
 @given(packets)
-def test_what_is_written_is_read_back(packet: Feedback) -> None:
+def test_what_is_written_is_read_back(packet: RtcpFeedback) -> None:
     assert parse_compound(octets(packet), reduced_size=True) == (packet,)
 
 

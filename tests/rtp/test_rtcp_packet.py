@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softphone.rtp import (
-    App,
-    Bye,
     FullIntraRequest,
     MalformedPacket,
     Nack,
     PictureLossIndication,
     ReceiverReport,
     ReportBlock,
+    RtcpApp,
+    RtcpBye,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -46,9 +46,9 @@ others = st.one_of(
         texts,
         st.lists(st.tuples(st.integers(2, 8), texts), max_size=3).map(tuple),
     ),
-    st.builds(Bye, st.lists(u32, max_size=31).map(tuple), texts),
+    st.builds(RtcpBye, st.lists(u32, max_size=31).map(tuple), texts),
     st.builds(
-        App,
+        RtcpApp,
         u32,
         st.integers(0, 31),
         st.binary(min_size=4, max_size=4),
@@ -159,7 +159,7 @@ def test_text_that_is_not_utf_8_is_replaced() -> None:
 
 def test_mutated_compounds_are_read_or_refused_and_nothing_else() -> None:
     generator = random.Random(3550)
-    packets = (REPORT, SourceDescription(1, "alice", ((2, "Alice"),)), Bye((1,), "done"),
+    packets = (REPORT, SourceDescription(1, "alice", ((2, "Alice"),)), RtcpBye((1,), "done"),
                Nack(1, 2, (3, 4)), VoipMetrics(1, 2, 3, 4))  # fmt: skip
     seed = print_compound(packets)
     refused = 0
@@ -183,9 +183,9 @@ def test_mutated_compounds_are_read_or_refused_and_nothing_else() -> None:
         (ReceiverReport(1, (ReportBlock(1, 256, 0, 0, 0),)),),
         (ReceiverReport(1, (ReportBlock(1, 0, 0, 0, 0),) * 32),),
         (REPORT, SourceDescription(1, "a" * 256)),
-        (REPORT, App(1, 0, b"abc")),
-        (REPORT, App(1, 0, b"abcd", b"x")),
-        (REPORT, App(1, 32, b"abcd")),
+        (REPORT, RtcpApp(1, 0, b"abc")),
+        (REPORT, RtcpApp(1, 0, b"abcd", b"x")),
+        (REPORT, RtcpApp(1, 32, b"abcd")),
         (REPORT, Nack(1, 2, (65536,))),
     ],
 )

@@ -63,8 +63,8 @@ def test_what_is_cut_is_joined(frame: bytes, size: int) -> None:
     depacketizer = Vp8Depacketizer()
     payloads = Vp8Packetizer(size=size, picture_id=0x7FFF).packetize(frame)
     assert all(len(payload) <= size for payload in payloads)
-    assert [depacketizer.receive(payload) for payload in payloads] == [None] * len(payloads)
-    assert depacketizer.finish() == EncodedFrame(frame, key=not frame[0] & 1)
+    assert [depacketizer.add_payload(payload) for payload in payloads] == [None] * len(payloads)
+    assert depacketizer.finish_frame() == EncodedFrame(frame, key=not frame[0] & 1)
 
 
 def test_picture_identifiers_count_and_wrap() -> None:
@@ -76,9 +76,9 @@ def test_picture_identifiers_count_and_wrap() -> None:
 
 def test_a_frame_of_several_partitions_is_one_frame() -> None:
     depacketizer = Vp8Depacketizer()
-    assert depacketizer.receive(b"\x10\x01one") is None
-    assert depacketizer.receive(b"\x11two") is None
-    assert depacketizer.finish() == EncodedFrame(b"\x01onetwo", key=False)
+    assert depacketizer.add_payload(b"\x10\x01one") is None
+    assert depacketizer.add_payload(b"\x11two") is None
+    assert depacketizer.finish_frame() == EncodedFrame(b"\x01onetwo", key=False)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_frame_of_several_partitions_is_one_frame() -> None:
 )
 def test_what_does_not_fit_is_rejected_and_marks_the_frame(payloads: list[str], word: str) -> None:
     depacketizer = Vp8Depacketizer()
-    reasons = [depacketizer.receive(bytes.fromhex(payload)) for payload in payloads]
+    reasons = [depacketizer.add_payload(bytes.fromhex(payload)) for payload in payloads]
     assert word in (reasons[-1] or "")
-    told = depacketizer.finish()
+    told = depacketizer.finish_frame()
     assert told is None or not told.complete
-    assert depacketizer.receive(b"\x10\x00whole") is None
-    assert depacketizer.finish() == EncodedFrame(b"\x00whole", key=True)
+    assert depacketizer.add_payload(b"\x10\x00whole") is None
+    assert depacketizer.finish_frame() == EncodedFrame(b"\x00whole", key=True)
 
 
 def test_nothing_makes_no_packet_and_a_useless_size_is_refused() -> None:

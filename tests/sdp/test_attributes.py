@@ -48,9 +48,9 @@ def test_a_malformed_rtpmap_is_refused(text):
 
 def test_fmtp_parameters_are_found_without_case():
     fmtp = Fmtp.parse("96 profile-level-id=42e01f; Packetization-Mode=1;x")
-    assert fmtp.get("packetization-mode") == "1"
-    assert fmtp.get("PROFILE-LEVEL-ID") == "42e01f"
-    assert fmtp.get("x") is None
+    assert fmtp.parameter("packetization-mode") == "1"
+    assert fmtp.parameter("PROFILE-LEVEL-ID") == "42e01f"
+    assert fmtp.parameter("x") is None
     assert str(Fmtp.parse("101 0-15")) == "101 0-15"
     with pytest.raises(MalformedDescription):
         Fmtp.parse("101 ")
@@ -83,7 +83,7 @@ def test_ssrc_is_read():
 )
 def test_a_crypto_line_is_read_and_printed(text):
     crypto = Crypto.parse(text)
-    assert crypto.wire() == text
+    assert crypto.to_wire() == text
     assert all(parameter.key.reveal() == KEY for parameter in crypto.key_params)
 
 
@@ -100,7 +100,7 @@ def test_missing_padding_is_forgiven():
     encoded = base64.b64encode(key).decode()
     crypto = Crypto.parse(f"1 AEAD_AES_256_GCM inline:{encoded.rstrip('=')}")
     assert crypto.key_params[0].key.reveal() == key
-    assert crypto.wire().endswith(encoded)
+    assert crypto.to_wire().endswith(encoded)
 
 
 def test_no_representation_shows_a_key():
@@ -146,7 +146,7 @@ def test_an_unreadable_crypto_line_disturbs_no_other(text, tag):
     assert isinstance(bad, UnreadableCrypto)
     assert bad.tag == tag
     assert isinstance(fine, Crypto)
-    assert fine.wire() == good
+    assert fine.to_wire() == good
 
 
 def test_an_error_never_holds_the_key():
@@ -157,4 +157,4 @@ def test_an_error_never_holds_the_key():
 
 def test_a_lifetime_of_one_is_printed_plainly():
     crypto = Crypto(1, "X", (KeyParameter(KeyMaterial(b"abc"), lifetime=1),))
-    assert crypto.wire() == "1 X inline:YWJj|1"
+    assert crypto.to_wire() == "1 X inline:YWJj|1"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sdp import Attribute, Codec, MediaCapability, MediaDescription
+from softphone.sdp import Attribute, CodecCapability, MediaCapability, MediaDescription
 from softphone.sdp.codecs import (
-    Format,
+    MediaFormat,
     PayloadTypes,
     codec_attributes,
     common_codecs,
@@ -14,8 +14,11 @@ from softphone.sdp.codecs import (
     read_formats,
 )
 
-PCMU, PCMA = Codec("PCMU", 8000, payload_type=0), Codec("PCMA", 8000, payload_type=8)
-OPUS = Codec("opus", 48000, 2)
+PCMU, PCMA = (
+    CodecCapability("PCMU", 8000, payload_type=0),
+    CodecCapability("PCMA", 8000, payload_type=8),
+)
+OPUS = CodecCapability("opus", 48000, 2)
 
 
 def media(*attributes: tuple[str, str], formats: tuple[str, ...] = ("0",)) -> MediaDescription:
@@ -49,7 +52,7 @@ def test_parameters_and_feedback_belong_to_their_format():
             formats=("96",),
         )
     )
-    assert fmt == Format(96, "VP8", 90000, 1, "max-fr=30", ("nack pli", "ccm fir"))
+    assert fmt == MediaFormat(96, "VP8", 90000, 1, "max-fr=30", ("nack pli", "ccm fir"))
 
 
 def test_common_codecs_come_in_the_remotes_order_each_once():
@@ -73,9 +76,9 @@ def test_common_codecs_come_in_the_remotes_order_each_once():
     ],
 )
 def test_h264_is_told_apart_by_profile_and_packetization_mode(theirs, same):
-    ours = Codec("H264", 90000, fmtp="profile-level-id=42e01f;packetization-mode=1")
+    ours = CodecCapability("H264", 90000, fmtp="profile-level-id=42e01f;packetization-mode=1")
     capability = MediaCapability("video", (ours,))
-    assert bool(common_codecs(capability, [Format(97, "h264", 90000, 1, theirs, ())])) is same
+    assert bool(common_codecs(capability, [MediaFormat(97, "h264", 90000, 1, theirs, ())])) is same
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_the_packet_time_is_the_remotes_wish_within_what_we_can_send(attributes,
 
 
 def test_codec_attributes():
-    codec = Codec("VP8", 90000, fmtp="max-fr=30", feedback=("nack", "nack pli"))
+    codec = CodecCapability("VP8", 90000, fmtp="max-fr=30", feedback=("nack", "nack pli"))
     assert [str(line) for line in codec_attributes(codec, 100)] == [
         "rtpmap:100 VP8/90000",
         "fmtp:100 max-fr=30",
@@ -115,16 +118,16 @@ def test_a_number_is_never_given_to_another_codec():
     assert numbers.assign(PCMU) == 0
     assert numbers.assign(OPUS) == 96
     assert numbers.assign(OPUS, 111) == 111  # theirs is taken
-    assert numbers.current(OPUS) == 111
-    vp8 = Codec("VP8", 90000)
+    assert numbers.current_number(OPUS) == 111
+    vp8 = CodecCapability("VP8", 90000)
     assert numbers.assign(vp8, 96) == 97  # 96 stays Opus for the session's life
     assert numbers.assign(vp8, 96) == 97
     assert numbers.assign(OPUS) == 111
-    assert numbers.current(PCMA) is None
+    assert numbers.current_number(PCMA) is None
 
 
 def test_a_session_can_run_out_of_numbers():
     numbers = PayloadTypes()
     for rate in range(32):
-        assert numbers.assign(Codec("x", rate)) == 96 + rate
-    assert numbers.assign(Codec("y", 1)) is None
+        assert numbers.assign(CodecCapability("x", rate)) == 96 + rate
+    assert numbers.assign(CodecCapability("y", 1)) is None

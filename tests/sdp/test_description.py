@@ -15,7 +15,7 @@ from softphone.sdp import (
     MediaDescription,
     Origin,
     SessionDescription,
-    Time,
+    TimeDescription,
 )
 
 CUCM = (
@@ -47,7 +47,7 @@ def test_a_description_of_cucm_is_read_and_printed_unchanged():
     (audio,) = description.media
     assert (audio.media, audio.port, audio.protocol) == ("audio", 24580, "RTP/SAVP")
     assert audio.formats == ("0", "101")
-    assert list(audio.values("rtpmap")) == ["0 PCMU/8000", "101 telephone-event/8000"]
+    assert list(audio.attribute_values("rtpmap")) == ["0 PCMU/8000", "101 telephone-event/8000"]
     assert description.connection_of(audio) == Connection("10.1.1.2")
     assert description.encode() == CUCM
 
@@ -64,7 +64,7 @@ def test_every_kind_of_line_is_kept():
     )
     description = SessionDescription.parse(text)
     assert description.encode() == text
-    assert description.times == (Time(3724394400, 3724398000, ("604800 3600 0 90000",)),)
+    assert description.times == (TimeDescription(3724394400, 3724398000, ("604800 3600 0 90000",)),)
     assert description.connection == Connection("233.252.0.1", suffix="/127/3")
     assert description.media[0].port_count == 2
     assert description.media[0].title == "slides"
@@ -77,7 +77,7 @@ def test_line_feeds_alone_end_lines_too():
 
 def test_missing_name_and_time_are_forgiven():
     description = SessionDescription.parse(b"v=0\no=- 1 1 IN IP4 10.0.0.1\n")
-    assert (description.session_name, description.times) == ("-", (Time(),))
+    assert (description.session_name, description.times) == ("-", (TimeDescription(),))
 
 
 def test_a_user_name_with_spaces_is_forgiven():
@@ -229,7 +229,7 @@ def test_attributes_are_found_by_name():
     media = MediaDescription(
         "audio", 4, "RTP/AVP", ("0",), attributes=(Attribute("rtcp-mux"), Attribute("a", "1"))
     )
-    assert media.has("rtcp-mux")
-    assert not media.has("ptime")
-    assert list(media.values("rtcp-mux")) == []
+    assert media.has_attribute("rtcp-mux")
+    assert not media.has_attribute("ptime")
+    assert list(media.attribute_values("rtcp-mux")) == []
     assert media.connection is None

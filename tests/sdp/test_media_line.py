@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from softphone.events import Direction
-from softphone.sdp import Codec, LocalMedia, MediaCapability, SessionDescription
+from softphone.sdp import CodecCapability, LocalMediaLine, MediaCapability, SessionDescription
 from softphone.sdp.media_line import (
-    both,
     event_codec,
+    intersect_directions,
     may_answer,
     media_line,
-    refused,
+    refused_line,
     remote_address,
     remote_direction,
-    remote_reports,
+    remote_extended_reports,
     remote_rtcp,
     stream_attributes,
 )
 
-CAPABILITY = MediaCapability("audio", (Codec("PCMU", 8000, payload_type=0),))
+CAPABILITY = MediaCapability("audio", (CodecCapability("PCMU", 8000, payload_type=0),))
 
 
 def remote(*lines: str) -> SessionDescription:
@@ -54,7 +54,7 @@ def test_an_unspecified_address_does_not_receive(lines, expected):
 @pytest.mark.parametrize("one", list(Direction))
 @pytest.mark.parametrize("other", list(Direction))
 def test_a_direction_is_within_both(one, other):
-    result = both(one, other)
+    result = intersect_directions(one, other)
     assert result.sends is (one.sends and other.sends)
     assert result.receives is (one.receives and other.receives)
 
@@ -89,7 +89,7 @@ def test_where_rtcp_goes(attribute, mux, expected):
 )
 def test_extended_reports_are_asked_for_by_line_or_by_session(session, media, asked):
     description = remote(*session, "m=audio 4000 RTP/AVP 0", *media)
-    assert remote_reports(description, description.media[0]) == asked
+    assert remote_extended_reports(description, description.media[0]) == asked
 
 
 def test_the_last_port_has_no_next_one():
@@ -116,7 +116,7 @@ def test_an_answer_may_have_less_of_a_profile_and_never_more(offered, answered, 
 
 
 def test_our_line_says_what_belongs_to_the_stream():
-    local = LocalMedia("audio", 4000, rtcp_port=4005, rtcp_mux=True, ssrc=7, cname="me")
+    local = LocalMediaLine("audio", 4000, rtcp_port=4005, rtcp_mux=True, ssrc=7, cname="me")
     capability = MediaCapability(
         "audio", CAPABILITY.codecs, maxptime_ms=60, extended_reports="voip-metrics"
     )
@@ -136,11 +136,11 @@ def test_our_line_says_what_belongs_to_the_stream():
         "ssrc:7 cname:me",
         "sendonly",
     ]
-    assert refused(media).port == 0
-    assert refused(media).attributes == ()
+    assert refused_line(media).port == 0
+    assert refused_line(media).attributes == ()
 
 
 def test_the_usual_rtcp_port_and_video_packet_times_are_not_said():
-    local = LocalMedia("video", 4000, rtcp_port=4001)
+    local = LocalMediaLine("video", 4000, rtcp_port=4001)
     rest = stream_attributes(local, CAPABILITY, Direction.SENDRECV, mux=False)
     assert [str(attribute) for attribute in rest] == ["sendrecv"]

@@ -10,27 +10,30 @@ from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.sdp import (
     AnswerMismatch,
-    Codec,
+    CodecCapability,
     Crypto,
     KeyParameter,
-    LocalMedia,
+    LocalMediaLine,
     MediaCapability,
-    Session,
+    NegotiatedTelephoneEvent,
+    OfferAnswerSession,
     SessionDescription,
-    TelephoneEvent,
 )
 from softphone.security import KeyMaterial
 
-PCMU, PCMA = Codec("PCMU", 8000, payload_type=0), Codec("PCMA", 8000, payload_type=8)
-OPUS = Codec("opus", 48000, 2, fmtp="useinbandfec=1")
-H264 = Codec("H264", 90000, fmtp="packetization-mode=1", feedback=("nack pli", "ccm fir"))
+PCMU, PCMA = (
+    CodecCapability("PCMU", 8000, payload_type=0),
+    CodecCapability("PCMA", 8000, payload_type=8),
+)
+OPUS = CodecCapability("opus", 48000, 2, fmtp="useinbandfec=1")
+H264 = CodecCapability("H264", 90000, fmtp="packetization-mode=1", feedback=("nack pli", "ccm fir"))
 AUDIO = MediaCapability("audio", (PCMU, PCMA), telephone_event=True)
 VIDEO = MediaCapability("video", (H264,))
-LINE = LocalMedia("audio", 4000)
+LINE = LocalMediaLine("audio", 4000)
 
 
-def session(*capabilities: MediaCapability, address: str = "192.0.2.1") -> Session:
-    return Session(capabilities or (AUDIO,), address=address, session_id=42)
+def session(*capabilities: MediaCapability, address: str = "192.0.2.1") -> OfferAnswerSession:
+    return OfferAnswerSession(capabilities or (AUDIO,), address=address, session_id=42)
 
 
 def wire(description: SessionDescription) -> SessionDescription:
@@ -44,14 +47,16 @@ def remote(*lines: str, version: int = 1) -> SessionDescription:
     return SessionDescription.parse((head + "".join(f"{line}\r\n" for line in lines)).encode())
 
 
-def answer(one: Session, offer: SessionDescription, **more) -> SessionDescription:
-    chosen = one.choose(one.receive_offer(wire(offer)))
-    media = {line.index: LocalMedia(line.media, 5000, **more) for line in chosen}
-    return one.answer(media)
+def answer(one: OfferAnswerSession, offer: SessionDescription, **more) -> SessionDescription:
+    chosen = one.choose_lines(one.apply_offer(wire(offer)))
+    media = {line.index: LocalMediaLine(line.media, 5000, **more) for line in chosen}
+    return one.make_answer(media)
 
 
-def connect(one: Session, other: Session, *media: LocalMedia, **more) -> None:
-    one.receive_answer(wire(answer(other, one.offer(media or (LINE,)), **more)))
+def connect(
+    one: OfferAnswerSession, other: OfferAnswerSession, *media: LocalMediaLine, **more
+) -> None:
+    one.apply_answer(wire(answer(other, one.make_offer(media or (LINE,)), **more)))
 
 
 def crypto(tag: int) -> Crypto:
@@ -59,11 +64,11 @@ def crypto(tag: int) -> Crypto:
 
 
 def test_an_offer_says_all_that_we_can_do():
-    description = session(replace(AUDIO, codecs=(PCMU, OPUS))).offer([LINE])
+    description = session(replace(AUDIO, codecs=(PCMU, OPUS))).make_offer([LINE])
     (media,) = description.media
     assert description.encode().startswith(b"v=0\r\no=- 42 1 IN IP4 192.0.2.1\r\n")
     assert media.formats == ("0", "96", "101", "97")
-    assert list(media.values("rtpmap")) == [
+    assert list(media.attribute_values("rtpmap")) == [
         "0 PCMU/8000",
         "96 opus/48000/2",
         "101 telephone-event/8000",
@@ -80,7 +85,7 @@ def test_two_sessions_agree_on_the_same_stream():
     assert theirs.remote_address == ("192.0.2.1", 4000)
     assert ours.remote_rtcp == ("2001:db8::1", 5001)
     assert (ours.local_port, theirs.local_port) == (4000, 5000)
-    assert ours.telephone_event == TelephoneEvent(8000, 101, 101)
+    assert ours.telephone_event == NegotiatedTelephoneEvent(8000, 101, 101)
     assert ours.direction is theirs.direction is Direction.SENDRECV
     assert (alice.local.origin.address_type, bob.local.origin.address_type) == ("IP4", "IP6")
 
@@ -94,8 +99,8 @@ def test_an_answer_names_one_codec_so_that_the_remote_does_not_change_it():
 
 def test_an_answer_with_several_codecs_may_bring_any_of_them():
     alice = session()
-    alice.offer([LINE])
-    (agreed,) = alice.receive_answer(remote("m=audio 6000 RTP/AVP 8 0"))
+    alice.make_offer([LINE])
+    (agreed,) = alice.apply_answer(remote("m=audio 6000 RTP/AVP 8 0"))
     assert [codec.name for codec in agreed.codecs] == ["PCMA", "PCMU"]
     assert agreed.codec.name == "PCMA"
     assert agreed.telephone_event is None
@@ -103,8 +108,8 @@ def test_an_answer_with_several_codecs_may_bring_any_of_them():
 
 def test_payload_types_may_differ_by_direction():
     alice = session(replace(AUDIO, codecs=(OPUS,)))
-    alice.offer([LINE])
-    (agreed,) = alice.receive_answer(
+    alice.make_offer([LINE])
+    (agreed,) = alice.apply_answer(
         remote(
             "m=audio 6000 RTP/AVP 111 110",
             "a=rtpmap:111 OPUS/48000/2",
@@ -116,7 +121,7 @@ def test_payload_types_may_differ_by_direction():
     assert (agreed.codec.send_payload_type, agreed.codec.receive_payload_type) == (111, 96)
     assert agreed.codec.fmtp == "maxaveragebitrate=20000"
     assert agreed.codec.receive_fmtp == "useinbandfec=1"
-    assert agreed.telephone_event == TelephoneEvent(48000, 110, 97, "0-16")
+    assert agreed.telephone_event == NegotiatedTelephoneEvent(48000, 110, 97, "0-16")
 
 
 def test_telephone_events_follow_the_clock_rate_of_the_codec():
@@ -130,7 +135,7 @@ def test_telephone_events_follow_the_clock_rate_of_the_codec():
             "a=rtpmap:110 telephone-event/48000",
         ),
     )
-    assert bob.negotiated[0].telephone_event == TelephoneEvent(48000, 110, 110)
+    assert bob.negotiated[0].telephone_event == NegotiatedTelephoneEvent(48000, 110, 110)
 
 
 def test_telephone_events_at_another_clock_rate_are_better_than_none():
@@ -143,7 +148,7 @@ def test_telephone_events_at_another_clock_rate_are_better_than_none():
             "a=rtpmap:101 telephone-event/8000",
         ),
     )
-    assert bob.negotiated[0].telephone_event == TelephoneEvent(8000, 101, 101)
+    assert bob.negotiated[0].telephone_event == NegotiatedTelephoneEvent(8000, 101, 101)
 
 
 def test_numbers_stay_when_the_remote_offers_the_same_codec_by_another():
@@ -152,7 +157,7 @@ def test_numbers_stay_when_the_remote_offers_the_same_codec_by_another():
     answer(bob, remote("m=audio 6000 RTP/AVP 120", "a=rtpmap:120 opus/48000/2", version=2))
     codec = bob.negotiated[0].codec
     assert (codec.send_payload_type, codec.receive_payload_type) == (120, 120)
-    assert bob.offer([LINE]).media[0].formats == ("120",)
+    assert bob.make_offer([LINE]).media[0].formats == ("120",)
 
 
 def test_every_m_line_is_answered_in_its_place():
@@ -190,31 +195,31 @@ def test_every_m_line_is_answered_in_its_place():
 )
 def test_an_offer_with_nothing_for_us_gives_nothing(lines):
     bob = session()
-    assert bob.receive_offer(remote(*lines)) == ()
-    assert all(media.port == 0 for media in bob.answer({}).media)
+    assert bob.apply_offer(remote(*lines)) == ()
+    assert all(media.port == 0 for media in bob.make_answer({}).media)
     assert bob.negotiated == ()
 
 
 def test_of_a_secure_and_a_clear_line_the_secure_one_is_chosen():
     bob = session()
-    offered = bob.receive_offer(
+    offered = bob.apply_offer(
         remote("m=audio 6000 RTP/AVP 0", "m=audio 6002 RTP/SAVP 0", "a=crypto:1 X inline:AAAA")
     )
-    assert [line.index for line in bob.choose(offered)] == [1]
+    assert [line.index for line in bob.choose_lines(offered)] == [1]
     assert offered[1].crypto[0].suite_name == "X"
-    clear = bob.choose(offered, worth=lambda line: None if line.secure else 0)
+    clear = bob.choose_lines(offered, worth=lambda line: None if line.secure else 0)
     assert [line.index for line in clear] == [0]
-    assert bob.choose(offered, worth=lambda line: None) == ()
+    assert bob.choose_lines(offered, worth=lambda line: None) == ()
 
 
 def test_of_equal_lines_the_current_one_and_then_the_first_is_chosen():
     bob = session()
     offer = remote("m=audio 6000 RTP/AVP 0", "m=audio 6002 RTP/AVP 0")
-    assert [line.index for line in bob.choose(bob.receive_offer(offer))] == [0]
-    bob.answer({1: LocalMedia("audio", 5000)})
-    again = bob.receive_offer(offer)
+    assert [line.index for line in bob.choose_lines(bob.apply_offer(offer))] == [0]
+    bob.make_answer({1: LocalMediaLine("audio", 5000)})
+    again = bob.apply_offer(offer)
     assert [(line.index, line.current) for line in again] == [(0, False), (1, True)]
-    assert [line.index for line in bob.choose(again)] == [1]
+    assert [line.index for line in bob.choose_lines(again)] == [1]
 
 
 @pytest.mark.parametrize("profile", ["RTP/AVP", "RTP/SAVP", "RTP/AVPF", "RTP/SAVPF"])
@@ -226,7 +231,7 @@ def test_the_profile_is_echoed(profile):
 
 def test_video_is_negotiated_as_data():
     alice, bob = session(AUDIO, VIDEO), session(AUDIO, VIDEO)
-    connect(alice, bob, LINE, LocalMedia("video", 4002, profile="RTP/SAVPF"))
+    connect(alice, bob, LINE, LocalMediaLine("video", 4002, profile="RTP/SAVPF"))
     assert [media.media for media in alice.negotiated] == ["audio", "video"]
     assert bob.negotiated[1].codec.feedback == ("nack pli", "ccm fir")
     assert bob.negotiated[1].profile == "RTP/SAVPF"
@@ -244,13 +249,13 @@ def test_only_feedback_that_both_name_is_agreed():
             "a=rtcp-fb:* goog-remb",
         ),
     )
-    assert list(description.media[0].values("rtcp-fb")) == ["97 ccm fir"]
+    assert list(description.media[0].attribute_values("rtcp-fb")) == ["97 ccm fir"]
 
 
 def test_crypto_lines_are_carried_both_ways():
     alice, bob = session(), session()
-    offer = alice.offer([replace(LINE, profile="RTP/SAVP", crypto=(crypto(1), crypto(2)))])
-    alice.receive_answer(wire(answer(bob, offer, crypto=(crypto(2),))))
+    offer = alice.make_offer([replace(LINE, profile="RTP/SAVP", crypto=(crypto(1), crypto(2)))])
+    alice.apply_answer(wire(answer(bob, offer, crypto=(crypto(2),))))
     (ours,), (theirs,) = alice.negotiated, bob.negotiated
     assert [line.tag for line in ours.local_crypto] == [1, 2]
     assert [line.tag for line in ours.remote_crypto] == [2]
@@ -296,30 +301,30 @@ def test_the_version_rises_only_when_something_changed():
     alice, bob = session(), session()
     versions = []
     for direction in ("sendrecv", "sendrecv", "sendonly", "sendonly", "sendrecv"):
-        offer = alice.offer([replace(LINE, direction=Direction(direction))])
+        offer = alice.make_offer([replace(LINE, direction=Direction(direction))])
         versions.append((offer.origin.session_version, alice.offer_pending))
-        alice.receive_answer(wire(answer(bob, offer)))
+        alice.apply_answer(wire(answer(bob, offer)))
     assert versions == [(1, True), (1, True), (2, True), (2, True), (3, True)]
     assert bob.local.origin.session_version == 3
     alice.address = "192.0.2.99"
-    assert alice.offer([LINE]).origin.session_version == 4
+    assert alice.make_offer([LINE]).origin.session_version == 4
 
 
 def test_a_refused_re_offer_leaves_everything_as_it_was():
     alice, bob = session(), session()
     connect(alice, bob)
     before = alice.negotiated, alice.local
-    alice.offer([replace(LINE, direction=Direction.INACTIVE, port=4444)])
+    alice.make_offer([replace(LINE, direction=Direction.INACTIVE, port=4444)])
     alice.rollback()
     assert (alice.negotiated, alice.local) == before
-    assert alice.offer([LINE]).origin.session_version == 3
+    assert alice.make_offer([LINE]).origin.session_version == 3
 
 
 def test_an_offer_that_we_refuse_leaves_everything_as_it_was():
     alice, bob = session(), session()
     connect(alice, bob)
     before = bob.negotiated
-    bob.receive_offer(remote("m=audio 6000 RTP/AVP 0"))
+    bob.apply_offer(remote("m=audio 6000 RTP/AVP 0"))
     bob.rollback()
     assert bob.negotiated == before
     assert not bob.offer_pending
@@ -331,25 +336,25 @@ def test_an_answer_that_was_never_sent_is_taken_back_once():
     before = bob.negotiated, bob.local
     answer(bob, remote("m=audio 6000 RTP/AVP 8", "m=video 6002 RTP/AVP 97", version=2))
     assert (bob.negotiated, bob.local) != before
-    bob.undo()
+    bob.undo_exchange()
     assert (bob.negotiated, bob.local) == before
     with pytest.raises(LocalProtocolError, match="no exchange"):
-        bob.undo()
-    offer = bob.offer([LINE])
+        bob.undo_exchange()
+    offer = bob.make_offer([LINE])
     assert len(offer.media) == 1
     assert offer.origin.session_version == 3
     with pytest.raises(LocalProtocolError, match="pending"):
-        bob.undo()
+        bob.undo_exchange()
 
 
 def test_a_removed_stream_keeps_its_m_line():
     alice, bob = session(AUDIO, VIDEO), session(AUDIO, VIDEO)
-    connect(alice, bob, LINE, LocalMedia("video", 4002))
-    offer = alice.offer([LocalMedia("video", 4002)])
+    connect(alice, bob, LINE, LocalMediaLine("video", 4002))
+    offer = alice.make_offer([LocalMediaLine("video", 4002)])
     assert [(media.media, media.port) for media in offer.media] == [("audio", 0), ("video", 4002)]
-    alice.receive_answer(wire(answer(bob, offer)))
+    alice.apply_answer(wire(answer(bob, offer)))
     assert [media.index for media in alice.negotiated] == [1]
-    again = alice.offer([LocalMedia("video", 4002), LINE])
+    again = alice.make_offer([LocalMediaLine("video", 4002), LINE])
     assert [(media.media, media.port) for media in again.media] == [
         ("audio", 4000),
         ("video", 4002),
@@ -359,17 +364,17 @@ def test_a_removed_stream_keeps_its_m_line():
 def test_m_lines_that_we_refused_stay_in_our_re_offers():
     bob = session()
     answer(bob, remote("m=video 6002 RTP/AVP 97", "m=audio 6000 RTP/AVP 0"))
-    offer = bob.offer([LocalMedia("audio", 5000)])
+    offer = bob.make_offer([LocalMediaLine("audio", 5000)])
     assert [(media.media, media.port) for media in offer.media] == [("video", 0), ("audio", 5000)]
 
 
 def test_a_new_stream_goes_behind_the_others_or_where_it_is_told():
     alice, bob = session(AUDIO, VIDEO), session(AUDIO, VIDEO)
     connect(alice, bob)
-    offer = alice.offer([LocalMedia("video", 4002), LINE])
+    offer = alice.make_offer([LocalMediaLine("video", 4002), LINE])
     assert [media.media for media in offer.media] == ["audio", "video"]
     alice.rollback()
-    offer = alice.offer([replace(LINE, index=1), LocalMedia("video", 4002, index=0)])
+    offer = alice.make_offer([replace(LINE, index=1), LocalMediaLine("video", 4002, index=0)])
     assert [media.media for media in offer.media] == ["video", "audio"]
 
 
@@ -398,40 +403,40 @@ def test_fewer_m_lines_than_before_are_streams_removed():
 )
 def test_an_answer_that_does_not_fit_is_refused_and_the_offer_stays(lines, reason):
     alice = session()
-    alice.offer([replace(LINE, profile="RTP/SAVP")])
+    alice.make_offer([replace(LINE, profile="RTP/SAVP")])
     with pytest.raises(AnswerMismatch, match=reason):
-        alice.receive_answer(remote(*lines))
+        alice.apply_answer(remote(*lines))
     assert alice.offer_pending
     assert alice.negotiated == ()
 
 
 def test_a_clear_answer_to_a_secure_offer_is_reported_as_it_is():
     alice = session()
-    alice.offer([replace(LINE, profile="RTP/SAVP", crypto=(crypto(1),))])
-    (agreed,) = alice.receive_answer(remote("m=audio 6000 RTP/AVP 0"))
+    alice.make_offer([replace(LINE, profile="RTP/SAVP", crypto=(crypto(1),))])
+    (agreed,) = alice.apply_answer(remote("m=audio 6000 RTP/AVP 0"))
     assert agreed.profile == "RTP/AVP"
     assert agreed.remote_crypto == ()
 
 
 def test_an_answer_may_refuse_a_stream_and_not_take_up_a_removed_one():
     alice, bob = session(AUDIO, VIDEO), session(AUDIO, VIDEO)
-    connect(alice, bob, LINE, LocalMedia("video", 4002))
-    alice.offer([LINE])
+    connect(alice, bob, LINE, LocalMediaLine("video", 4002))
+    alice.make_offer([LINE])
     with pytest.raises(AnswerMismatch, match="was removed"):
-        alice.receive_answer(
+        alice.apply_answer(
             remote("m=audio 6000 RTP/AVP 0", "m=video 6002 RTP/AVP 97", "a=rtpmap:97 H264/90000")
         )
-    assert alice.receive_answer(remote("m=audio 0 RTP/AVP 0", "m=video 0 RTP/AVP 97")) == ()
+    assert alice.apply_answer(remote("m=audio 0 RTP/AVP 0", "m=video 0 RTP/AVP 97")) == ()
 
 
 def test_an_early_answer_leaves_the_offer_open():
     alice = session()
-    alice.offer([LINE])
-    (early,) = alice.receive_answer(remote("m=audio 6000 RTP/AVP 0"), final=False)
+    alice.make_offer([LINE])
+    (early,) = alice.apply_answer(remote("m=audio 6000 RTP/AVP 0"), final=False)
     assert early.remote_address == ("198.51.100.1", 6000)
     assert alice.offer_pending
     assert alice.negotiated == ()
-    (final,) = alice.receive_answer(remote("m=audio 7000 RTP/AVP 8"))
+    (final,) = alice.apply_answer(remote("m=audio 7000 RTP/AVP 8"))
     assert alice.negotiated == (final,)
     assert (final.remote_address[1], final.codec.name) == (7000, "PCMA")
 
@@ -439,33 +444,33 @@ def test_an_early_answer_leaves_the_offer_open():
 def test_commands_out_of_order_are_refused():
     alice = session()
     with pytest.raises(LocalProtocolError, match="no offer of ours"):
-        alice.receive_answer(remote("m=audio 6000 RTP/AVP 0"))
+        alice.apply_answer(remote("m=audio 6000 RTP/AVP 0"))
     with pytest.raises(LocalProtocolError, match="no offer to answer"):
-        alice.answer({})
-    alice.offer([LINE])
+        alice.make_answer({})
+    alice.make_offer([LINE])
     with pytest.raises(LocalProtocolError, match="pending"):
-        alice.offer([LINE])
+        alice.make_offer([LINE])
     with pytest.raises(LocalProtocolError, match="pending"):
-        alice.receive_offer(remote("m=audio 6000 RTP/AVP 0"))
+        alice.apply_offer(remote("m=audio 6000 RTP/AVP 0"))
 
 
 def test_an_answer_takes_only_what_was_offered_as_what_it_was():
     bob = session(AUDIO, VIDEO)
-    bob.receive_offer(remote("m=audio 6000 RTP/AVP 0", "m=image 6002 udptl t38"))
+    bob.apply_offer(remote("m=audio 6000 RTP/AVP 0", "m=image 6002 udptl t38"))
     with pytest.raises(LocalProtocolError, match=r"\[1\] cannot be answered"):
-        bob.answer({1: LINE})
+        bob.make_answer({1: LINE})
     with pytest.raises(LocalProtocolError, match="m-line 0 is not video"):
-        bob.answer({0: LocalMedia("video", 5000)})
+        bob.make_answer({0: LocalMediaLine("video", 5000)})
 
 
 def test_an_offer_names_what_we_have_and_no_line_twice():
     alice = session()
     with pytest.raises(LocalProtocolError, match="no capability"):
-        alice.offer([LocalMedia("video", 4000)])
+        alice.make_offer([LocalMediaLine("video", 4000)])
     with pytest.raises(LocalProtocolError, match="cannot be taken"):
-        alice.offer([replace(LINE, index=0), replace(LINE, index=0)])
+        alice.make_offer([replace(LINE, index=0), replace(LINE, index=0)])
     with pytest.raises(LocalProtocolError, match="cannot be taken"):
-        alice.offer([replace(LINE, index=3)])
+        alice.make_offer([replace(LINE, index=3)])
 
 
 def test_a_remote_that_uses_up_every_number_gets_no_codec():
@@ -477,4 +482,4 @@ def test_a_remote_that_uses_up_every_number_gets_no_codec():
     )
     for number in range(128):
         answer(other, remote(f"m=audio 6000 RTP/AVP {number}", f"a=rtpmap:{number} opus/48000/2"))
-    assert other.receive_offer(remote("m=audio 6000 RTP/AVP 96", "a=rtpmap:96 other/48000/2")) == ()
+    assert other.apply_offer(remote("m=audio 6000 RTP/AVP 96", "a=rtpmap:96 other/48000/2")) == ()

@@ -11,27 +11,27 @@ import pytest
 
 from softphone.events import Direction
 from softphone.sdp import (
-    Codec,
-    LocalMedia,
+    CodecCapability,
+    LocalMediaLine,
     MalformedDescription,
     MediaCapability,
-    Session,
+    OfferAnswerSession,
     SessionDescription,
     read_crypto,
 )
 from softphone.security import CryptoSuite
 from softphone.srtp import (
-    Backend,
-    KeyPlan,
     ReceiveContext,
+    SdesNegotiation,
     SendContext,
-    check_answer,
-    choose,
-    make_answer,
-    make_offer,
+    SrtpBackend,
+    check_crypto_answer,
+    choose_crypto,
+    make_crypto_answer,
+    make_crypto_offer,
 )
 
-AUDIO = MediaCapability("audio", (Codec("PCMU", 8000, payload_type=0),))
+AUDIO = MediaCapability("audio", (CodecCapability("PCMU", 8000, payload_type=0),))
 SUITES = tuple(CryptoSuite)
 
 
@@ -51,24 +51,26 @@ def check_hidden(secrets: list[str], *things: object) -> None:
 
 
 def test_no_representation_shows_a_key(entropy):
-    offered = make_offer(SUITES, entropy=entropy)
-    session = Session([AUDIO], address="192.0.2.1", session_id=1)
-    description = session.offer([LocalMedia("audio", 4000, profile="RTP/SAVP", crypto=offered)])
+    offered = make_crypto_offer(SUITES, entropy=entropy)
+    session = OfferAnswerSession([AUDIO], address="192.0.2.1", session_id=1)
+    description = session.make_offer(
+        [LocalMediaLine("audio", 4000, profile="RTP/SAVP", crypto=offered)]
+    )
     secrets = spellings(offered)
     assert any(secret in description.encode().decode() for secret in secrets)
-    other = Session([AUDIO], address="192.0.2.2", session_id=1)
-    lines = other.receive_offer(SessionDescription.parse(description.encode()))
-    choice = choose(lines[0].crypto, allowed=SUITES)
-    answer = make_answer(choice.crypto, entropy=entropy)
-    other.answer({0: LocalMedia("audio", 5000, crypto=(answer,))})
+    other = OfferAnswerSession([AUDIO], address="192.0.2.2", session_id=1)
+    lines = other.apply_offer(SessionDescription.parse(description.encode()))
+    choice = choose_crypto(lines[0].crypto, allowed=SUITES)
+    answer = make_crypto_answer(choice.crypto, entropy=entropy)
+    other.make_answer({0: LocalMediaLine("audio", 5000, crypto=(answer,))})
     secrets += spellings([answer])
-    plan = KeyPlan(SUITES, entropy=entropy)
-    agreement = plan.answer(offered, remote=("192.0.2.1", 4000), direction=Direction.SENDRECV)
+    plan = SdesNegotiation(SUITES, entropy=entropy)
+    agreement = plan.make_answer(offered, remote=("192.0.2.1", 4000), direction=Direction.SENDRECV)
     secrets += spellings([agreement.local])
     contexts = [
         kind(agreement.suite, agreement.send_key, backend=backend)
         for kind in (SendContext, ReceiveContext)
-        for backend in Backend
+        for backend in SrtpBackend
     ]
     check_hidden(
         secrets,
@@ -77,8 +79,8 @@ def test_no_representation_shows_a_key(entropy):
         read_crypto(description.media[0]),
         lines,
         choice,
-        choose(lines[0].crypto, allowed=()),
-        check_answer(offered, [answer, answer]),
+        choose_crypto(lines[0].crypto, allowed=()),
+        check_crypto_answer(offered, [answer, answer]),
         other.negotiated,
         agreement,
         *contexts,
@@ -100,6 +102,6 @@ def test_no_traceback_of_a_parser_shows_a_key():
 
 @pytest.mark.parametrize("taken", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_crypto_lines_key_is_not_copied_by_accident(taken, entropy):
-    (line,) = make_offer(SUITES[:1], entropy=entropy)
+    (line,) = make_crypto_offer(SUITES[:1], entropy=entropy)
     with pytest.raises(TypeError, match="not pickled or copied"):
         taken(line.key_params[0].key)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import Backend, FailureCounts, ReceiveContext, SendContext, parameters
+from softphone.srtp import FailureCounts, ReceiveContext, SendContext, SrtpBackend, suite_parameters
 from tests.support.srtp import SSRC, key, rtcp, rtp
 
 
-@pytest.fixture(params=list(Backend))
-def backend(request) -> Backend:
+@pytest.fixture(params=list(SrtpBackend))
+def backend(request) -> SrtpBackend:
     return request.param
 
 
@@ -24,7 +24,7 @@ def suite(request) -> CryptoSuite:
 
 def test_another_key_is_not_ours(backend, suite):
     receive = ReceiveContext(suite, key(suite), backend=backend)
-    for changed in range(parameters(suite).material_length):
+    for changed in range(suite_parameters(suite).material_length):
         other = bytearray(key(suite).reveal())
         other[changed] ^= 1
         send = SendContext(suite, type(key(suite))(other))
@@ -57,7 +57,7 @@ def test_forged_sequence_numbers_do_not_move_the_rollover_counter(backend, suite
         assert receive.unprotect(send.protect(rtp(number))) == rtp(number)
         for forged in (number + 20_000, number + 40_000, 0, 32_768, 65_535):
             assert receive.unprotect(rtp(forged) + bytes(16)) is None
-    assert receive.rollover() == {SSRC: 1}
+    assert receive.rollover_counters() == {SSRC: 1}
 
 
 def test_forged_sources_neither_grow_the_context_nor_close_it_to_true_ones(backend, suite):
@@ -66,7 +66,7 @@ def test_forged_sources_neither_grow_the_context_nor_close_it_to_true_ones(backe
     for ssrc in range(500):
         assert receive.unprotect(rtp(1, ssrc=ssrc) + bytes(16)) is None
     assert receive.unprotect(send.protect(rtp(2, ssrc=77))) == rtp(2, ssrc=77)
-    assert receive.rollover().keys() == {77}
+    assert receive.rollover_counters().keys() == {77}
     assert receive.failures == FailureCounts(authentication=500)
 
 

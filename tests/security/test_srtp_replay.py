@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import Backend, FailureCounts, ReceiveContext, SendContext
+from softphone.srtp import FailureCounts, ReceiveContext, SendContext, SrtpBackend
 from tests.support.srtp import SSRC, key, rtcp, rtp
 
 
-@pytest.fixture(params=list(Backend))
-def backend(request) -> Backend:
+@pytest.fixture(params=list(SrtpBackend))
+def backend(request) -> SrtpBackend:
     return request.param
 
 
@@ -47,13 +47,13 @@ def test_packets_under_the_old_key_are_not_taken_under_the_new_one(backend, suit
     old = ReceiveContext(suite, key(suite), backend=backend)
     recorded = [send.protect(rtp(number)) for number in range(65_530, 65_545)]
     assert all(old.unprotect(packet) is not None for packet in recorded)
-    new = ReceiveContext(suite, key(suite, 99), backend=backend, rollover=old.rollover())
+    new = ReceiveContext(suite, key(suite, 99), backend=backend, rollover=old.rollover_counters())
     assert all(new.unprotect(packet) is None for packet in recorded)
     assert new.failures == FailureCounts(authentication=len(recorded))
 
 
 def test_trying_rollover_counters_opens_no_second_chance_for_a_replay(backend, suite):
-    send = SendContext(suite, key(suite, 99), backend=Backend.CRYPTOGRAPHY)
+    send = SendContext(suite, key(suite, 99), backend=SrtpBackend.CRYPTOGRAPHY)
     receive = ReceiveContext(suite, key(suite, 99), backend=backend, rollover={SSRC: 5})
     first = send.protect(rtp(10))
     assert receive.unprotect(first) == rtp(10)

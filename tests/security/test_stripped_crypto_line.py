@@ -10,16 +10,16 @@ import pytest
 from softphone.events import Direction
 from softphone.sdp import (
     AnswerMismatch,
-    Codec,
-    LocalMedia,
+    CodecCapability,
+    LocalMediaLine,
     MediaCapability,
-    Session,
+    OfferAnswerSession,
     SessionDescription,
 )
 from softphone.security import CryptoSuite
-from softphone.srtp import Agreement, KeyPlan
+from softphone.srtp import SdesAgreement, SdesNegotiation
 
-AUDIO = MediaCapability("audio", (Codec("PCMU", 8000, payload_type=0),))
+AUDIO = MediaCapability("audio", (CodecCapability("PCMU", 8000, payload_type=0),))
 SUITES = tuple(CryptoSuite)
 AT = ("192.0.2.2", 5000)
 
@@ -28,20 +28,22 @@ class Leg:
     """A session and the keys of its audio stream."""
 
     def __init__(self, entropy, address: str) -> None:
-        self.session = Session([AUDIO], address=address, session_id=1)
-        self.keys = KeyPlan(SUITES, entropy=entropy)
+        self.session = OfferAnswerSession([AUDIO], address=address, session_id=1)
+        self.keys = SdesNegotiation(SUITES, entropy=entropy)
 
     def offer(self) -> bytes:
-        line = LocalMedia("audio", 4000, profile="RTP/SAVP", crypto=self.keys.offer())
-        return self.session.offer([line]).encode()
+        line = LocalMediaLine("audio", 4000, profile="RTP/SAVP", crypto=self.keys.make_offer())
+        return self.session.make_offer([line]).encode()
 
     def answer(self, offer: bytes) -> bytes:
-        (line,) = self.session.choose(self.session.receive_offer(SessionDescription.parse(offer)))
-        result = self.keys.answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
-        assert isinstance(result, Agreement)
+        (line,) = self.session.choose_lines(
+            self.session.apply_offer(SessionDescription.parse(offer))
+        )
+        result = self.keys.make_answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
+        assert isinstance(result, SdesAgreement)
         self.keys.commit()
-        return self.session.answer(
-            {line.index: LocalMedia("audio", 5000, crypto=(result.local,))}
+        return self.session.make_answer(
+            {line.index: LocalMediaLine("audio", 5000, crypto=(result.local,))}
         ).encode()
 
 
@@ -110,8 +112,8 @@ def test_encryption_switched_off_by_a_session_parameter_is_refused(legs):
 
 
 def test_a_secure_answer_to_a_clear_offer_is_refused():
-    session = Session([AUDIO], address="192.0.2.1", session_id=1)
-    session.offer([LocalMedia("audio", 4000, profile="RTP/AVP")])
+    session = OfferAnswerSession([AUDIO], address="192.0.2.1", session_id=1)
+    session.make_offer([LocalMediaLine("audio", 4000, profile="RTP/AVP")])
     answer = "v=0\no=- 1 1 IN IP4 192.0.2.2\ns=-\nc=IN IP4 192.0.2.2\nm=audio 5000 RTP/SAVP 0\n"
     with pytest.raises(AnswerMismatch):
-        session.receive_answer(SessionDescription.parse(answer.encode()))
+        session.apply_answer(SessionDescription.parse(answer.encode()))

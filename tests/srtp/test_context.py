@@ -9,11 +9,11 @@ from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import (
     FIRST_SEQUENCE_LIMIT,
     REPLAY_WINDOW,
-    Backend,
     FailureCounts,
     ReceiveContext,
     SendContext,
-    Status,
+    SrtpBackend,
+    SrtpStatus,
     libsrtp_backend,
 )
 from softphone.srtp.context import MAXIMUM_SOURCES
@@ -23,15 +23,15 @@ SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 
 
 @pytest.fixture(params=["libsrtp", "cryptography", "public"])
-def backend(request, monkeypatch) -> Backend:
+def backend(request, monkeypatch) -> SrtpBackend:
     """Each backend, and libsrtp without its private binding."""
     if request.param == "public":
         monkeypatch.setattr(libsrtp_backend, "binding", None)
-        return Backend.LIBSRTP
-    return Backend(request.param)
+        return SrtpBackend.LIBSRTP
+    return SrtpBackend(request.param)
 
 
-def pair(backend: Backend, suite: CryptoSuite = SUITE) -> tuple[SendContext, ReceiveContext]:
+def pair(backend: SrtpBackend, suite: CryptoSuite = SUITE) -> tuple[SendContext, ReceiveContext]:
     return (
         SendContext(suite, key(suite), backend=backend),
         ReceiveContext(suite, key(suite), backend=backend),
@@ -55,8 +55,8 @@ def test_a_key_of_the_wrong_length_is_refused(length, backend):
 
 def test_every_cause_has_its_counter():
     counts = FailureCounts()
-    for status in Status:
-        counts.count(status)
+    for status in SrtpStatus:
+        counts.count_status(status)
     assert counts == FailureCounts(
         authentication=1, replayed=2, malformed=2, sources=1, expired=1, other=2
     )
@@ -122,7 +122,7 @@ def test_a_roll_over_is_followed_through_loss_and_reordering(backend):
         assert receive.unprotect(packets[sequence]) == rtp(sequence)
     if send.roc(SSRC) is not None:
         assert send.roc(SSRC) == 1
-        assert receive.rollover() == {SSRC: 1}
+        assert receive.rollover_counters() == {SSRC: 1}
 
 
 def test_the_source_may_change_and_change_back(backend):
@@ -149,12 +149,12 @@ def test_a_forged_source_is_never_remembered(backend):
     for ssrc in range(1000):
         assert receive.unprotect(rtp(1, ssrc=ssrc)) is None
     assert receive.failures == FailureCounts(authentication=1000)
-    assert receive.rollover() == {}
+    assert receive.rollover_counters() == {}
 
 
 def sender_at(index: int, suite: CryptoSuite = SUITE) -> SendContext:
     """A sender of the second backend whose next packet has this index."""
-    send = SendContext(suite, key(suite, 99), backend=Backend.CRYPTOGRAPHY)
+    send = SendContext(suite, key(suite, 99), backend=SrtpBackend.CRYPTOGRAPHY)
     send._transform.set_roc(SSRC, index >> 16)
     return send
 
@@ -178,7 +178,7 @@ def test_after_a_new_key_the_kept_and_the_reset_counter_are_tried(backend, suite
         packet = rtp((index + step) & 0xFFFF)
         assert receive.unprotect(send.protect(packet)) == packet
     assert receive.failures == FailureCounts()
-    assert receive.rollover() == {SSRC: index >> 16}
+    assert receive.rollover_counters() == {SSRC: index >> 16}
 
 
 def test_the_counter_is_not_pinned_by_a_forgery(backend):
@@ -186,14 +186,14 @@ def test_the_counter_is_not_pinned_by_a_forgery(backend):
     for _ in range(50):
         assert receive.unprotect(rtp(9)) is None
     assert receive.failures == FailureCounts(authentication=50)
-    assert receive.rollover() == {SSRC: 3}
+    assert receive.rollover_counters() == {SSRC: 3}
     assert receive.unprotect(sender_at(3 << 16 | 10).protect(rtp(10))) == rtp(10)
 
 
 def test_other_sources_start_at_zero_beside_a_kept_one(backend):
     receive = ReceiveContext(SUITE, key(SUITE, 99), backend=backend, rollover={7: 3})
     assert receive.unprotect(sender_at(10).protect(rtp(10))) == rtp(10)
-    assert set(receive.rollover()) == {7, SSRC}
+    assert set(receive.rollover_counters()) == {7, SSRC}
 
 
 def test_where_the_counter_cannot_be_set_the_second_backend_takes_the_stream(monkeypatch):
@@ -208,8 +208,10 @@ def test_the_counters_of_one_context_go_into_the_next(backend):
     send, receive = pair(backend)
     for sequence in range(65530, 65545):
         receive.unprotect(send.protect(rtp(sequence)))
-    after = ReceiveContext(SUITE, key(SUITE, 99), backend=backend, rollover=receive.rollover())
-    sequence = 65545 if receive.rollover() else 10
+    after = ReceiveContext(
+        SUITE, key(SUITE, 99), backend=backend, rollover=receive.rollover_counters()
+    )
+    sequence = 65545 if receive.rollover_counters() else 10
     fresh = sender_at(sequence)
     assert after.unprotect(fresh.protect(rtp(sequence))) == rtp(sequence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import parameters, suite_named
+from softphone.srtp import suite_named, suite_parameters
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from softphone.srtp import parameters, suite_named
     ],
 )
 def test_lengths(suite, material, rtp_tag, rtcp_tag, aead):
-    row = parameters(suite)
+    row = suite_parameters(suite)
     assert row.material_length == material
     assert (row.rtp_tag_length, row.rtcp_tag_length, row.aead) == (rtp_tag, rtcp_tag, aead)
 

@@ -10,12 +10,19 @@ import pylibsrtp
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import Backend, Batch, ReceiveContext, SendContext, Status, libsrtp_backend
+from softphone.srtp import (
+    ReceiveContext,
+    SendContext,
+    SrtpBackend,
+    SrtpBatch,
+    SrtpStatus,
+    libsrtp_backend,
+)
 from softphone.srtp.libsrtp_backend import (
     LibsrtpTransform,
     SessionTransform,
     load_binding,
-    transform,
+    make_transform,
 )
 from tests.support.srtp import SSRC, key, rtcp, rtp
 
@@ -29,7 +36,7 @@ class Block:
     def __init__(self, rows: int = ROWS, stride: int = STRIDE) -> None:
         self.data = np.zeros((rows, stride), np.uint8)
         self.lengths = np.zeros(rows, np.int32)
-        self.batch = Batch(self.data.ctypes.data, stride, rows)
+        self.batch = SrtpBatch(self.data.ctypes.data, stride, rows)
 
     def put(self, row: int, packet: bytes) -> None:
         self.data[row, : len(packet)] = np.frombuffer(packet, np.uint8)
@@ -78,15 +85,15 @@ def test_a_library_without_the_exports_still_does_batches():
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_scalar_protection_there_and_back(suite, way):
-    send = transform(suite, key(suite).reveal(), sending=True)
-    receive = transform(suite, key(suite).reveal(), sending=False)
+    send = make_transform(suite, key(suite).reveal(), sending=True)
+    receive = make_transform(suite, key(suite).reveal(), sending=False)
     assert isinstance(send, LibsrtpTransform if way == "binding" else SessionTransform)
     status, sealed = send.protect(rtp(1))
-    assert (status, len(sealed)) == (Status.OK, 172 + libsrtp_tag(suite))
-    assert receive.unprotect(sealed) == (Status.OK, rtp(1))
+    assert (status, len(sealed)) == (SrtpStatus.OK, 172 + libsrtp_tag(suite))
+    assert receive.unprotect(sealed) == (SrtpStatus.OK, rtp(1))
     status, sealed = send.protect_rtcp(rtcp())
-    assert status is Status.OK
-    assert receive.unprotect_rtcp(sealed) == (Status.OK, rtcp())
+    assert status is SrtpStatus.OK
+    assert receive.unprotect_rtcp(sealed) == (SrtpStatus.OK, rtcp())
 
 
 def libsrtp_tag(suite: CryptoSuite) -> int:
@@ -97,48 +104,48 @@ def libsrtp_tag(suite: CryptoSuite) -> int:
 
 def test_verdicts_of_the_scalar_way(way):
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
-    send = transform(suite, key(suite).reveal(), sending=True)
-    receive = transform(suite, key(suite).reveal(), sending=False)
+    send = make_transform(suite, key(suite).reveal(), sending=True)
+    receive = make_transform(suite, key(suite).reveal(), sending=False)
     sealed = send.protect(rtp(5000))[1]
-    assert receive.unprotect(sealed)[0] is Status.OK
-    assert receive.unprotect(sealed) == (Status.REPLAYED, b"")
+    assert receive.unprotect(sealed)[0] is SrtpStatus.OK
+    assert receive.unprotect(sealed) == (SrtpStatus.REPLAYED, b"")
     forged = send.protect(rtp(5001))[1]
     assert receive.unprotect(forged[:-1] + bytes([forged[-1] ^ 1]))[0] is (
-        Status.AUTHENTICATION_FAILED
+        SrtpStatus.AUTHENTICATION_FAILED
     )
-    other = transform(suite, key(suite).reveal(), sending=True)
-    assert receive.unprotect(other.protect(rtp(3000))[1]) == (Status.TOO_OLD, b"")
-    assert receive.unprotect(b"\x8f" + bytes(30))[0] is Status.MALFORMED
-    assert receive.unprotect(b"")[0] is Status.MALFORMED
-    assert send.protect(bytes(70_000)) == (Status.TOO_LONG, b"")
-    assert send.protect(rtp(5001)) == (Status.REPLAYED, b"")
+    other = make_transform(suite, key(suite).reveal(), sending=True)
+    assert receive.unprotect(other.protect(rtp(3000))[1]) == (SrtpStatus.TOO_OLD, b"")
+    assert receive.unprotect(b"\x8f" + bytes(30))[0] is SrtpStatus.MALFORMED
+    assert receive.unprotect(b"")[0] is SrtpStatus.MALFORMED
+    assert send.protect(bytes(70_000)) == (SrtpStatus.TOO_LONG, b"")
+    assert send.protect(rtp(5001)) == (SrtpStatus.REPLAYED, b"")
 
 
 def test_a_large_packet_needs_the_binding():
     suite = CryptoSuite.AEAD_AES_256_GCM
     large = rtp(1, payload=bytes(8000))
-    send = transform(suite, key(suite).reveal(), sending=True)
-    receive = transform(suite, key(suite).reveal(), sending=False)
-    assert receive.unprotect(send.protect(large)[1]) == (Status.OK, large)
+    send = make_transform(suite, key(suite).reveal(), sending=True)
+    receive = make_transform(suite, key(suite).reveal(), sending=False)
+    assert receive.unprotect(send.protect(large)[1]) == (SrtpStatus.OK, large)
     assert SessionTransform(suite, key(suite).reveal(), sending=True).protect(large) == (
-        Status.TOO_LONG,
+        SrtpStatus.TOO_LONG,
         b"",
     )
 
 
 def test_the_counter_is_read_and_set():
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
-    send = transform(suite, key(suite).reveal(), sending=True)
-    receive = transform(suite, key(suite).reveal(), sending=False)
+    send = make_transform(suite, key(suite).reveal(), sending=True)
+    receive = make_transform(suite, key(suite).reveal(), sending=False)
     assert send.set_roc(SSRC, 7)
     sealed = send.protect(rtp(1))[1]
     assert send.roc(SSRC) == 7
     assert receive.roc(SSRC) is None
-    assert receive.unprotect(sealed)[0] is Status.AUTHENTICATION_FAILED
+    assert receive.unprotect(sealed)[0] is SrtpStatus.AUTHENTICATION_FAILED
     assert receive.set_roc(SSRC, 6)
-    assert receive.unprotect(sealed)[0] is Status.AUTHENTICATION_FAILED
+    assert receive.unprotect(sealed)[0] is SrtpStatus.AUTHENTICATION_FAILED
     assert receive.set_roc(SSRC, 7)
-    assert receive.unprotect(sealed)[0] is Status.OK
+    assert receive.unprotect(sealed)[0] is SrtpStatus.OK
     assert receive.roc(SSRC) == 7
 
 
@@ -172,7 +179,7 @@ def test_the_key_is_wiped_where_no_session_can_be_made(error):
         return 5
 
     lib = SimpleNamespace(srtp_create=create)
-    broken = libsrtp_backend.Binding(Library(), lib, None, None)
+    broken = libsrtp_backend.LibsrtpBinding(Library(), lib, None, None)
     with pytest.raises(error or RuntimeError):
         LibsrtpTransform(suite, material, sending=True, binding=broken)
     assert bytes(ffi.buffer(kept[0])).strip(b"\0") == b""
@@ -181,7 +188,7 @@ def test_the_key_is_wiped_where_no_session_can_be_made(error):
 def test_a_session_that_cannot_be_made_is_a_fault_of_ours(monkeypatch):
     refusing = SimpleNamespace(srtp_create=lambda *_: 5)
     suite = CryptoSuite.AEAD_AES_128_GCM
-    broken = libsrtp_backend.Binding(pylibsrtp._binding.ffi, refusing, None, None)
+    broken = libsrtp_backend.LibsrtpBinding(pylibsrtp._binding.ffi, refusing, None, None)
     with pytest.raises(RuntimeError, match="status 5"):
         LibsrtpTransform(suite, key(suite).reveal(), sending=True, binding=broken)
 
@@ -193,7 +200,7 @@ def test_a_batch_does_what_the_scalar_way_does(suite, way, kind):
     secrets = [key(suite, row) for row in range(ROWS)]
     senders = [SendContext(suite, secret) for secret in secrets]
     receivers = [ReceiveContext(suite, secret) for secret in secrets]
-    oracle = [SendContext(suite, secret, backend=Backend.CRYPTOGRAPHY) for secret in secrets]
+    oracle = [SendContext(suite, secret, backend=SrtpBackend.CRYPTOGRAPHY) for secret in secrets]
     rows = kind(ROWS)
     for sequence in range(65530, 65542):
         packets = [rtp(sequence, ssrc=row, payload=bytes([row]) * (20 + row)) for row in rows]
@@ -244,7 +251,7 @@ def test_a_failed_row_has_length_zero_and_is_counted_and_disturbs_no_other(way):
         if sequence == 2:
             block.data[1, 30] ^= 1
         statuses = block.batch.unprotect([0, 1, 2], receivers, block.lengths)
-    assert statuses == [Status.OK, Status.AUTHENTICATION_FAILED, Status.OK]
+    assert statuses == [SrtpStatus.OK, SrtpStatus.AUTHENTICATION_FAILED, SrtpStatus.OK]
     assert block.lengths[:3].tolist() == [172, 0, 172]
     assert [receiver.failures.authentication for receiver in receivers] == [0, 1, 0]
 
@@ -254,7 +261,7 @@ def test_a_replayed_row_is_refused(way):
     block = Block()
     send, receive = SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
     sealed = send.protect(rtp(1))
-    for expected in (Status.OK, Status.REPLAYED, Status.REPLAYED):
+    for expected in (SrtpStatus.OK, SrtpStatus.REPLAYED, SrtpStatus.REPLAYED):
         block.put(0, sealed)
         assert block.batch.unprotect([0], [receive], block.lengths) == [expected]
     assert receive.failures.replayed == 2
@@ -266,7 +273,7 @@ def test_a_row_that_we_sent_already_is_not_sent_again(way):
     block.put(0, rtp(1))
     assert block.batch.protect([0], [send], block.lengths) == [0]
     block.put(0, rtp(1))
-    assert block.batch.protect([0], [send], block.lengths) == [Status.REPLAYED]
+    assert block.batch.protect([0], [send], block.lengths) == [SrtpStatus.REPLAYED]
     assert block.lengths[0] == 0
     assert send.failures.replayed == 1
 
@@ -294,7 +301,7 @@ def test_a_source_that_changes_goes_on_in_the_batch(way):
         block.put(0, send.protect(rtp(sequence, ssrc=ssrc)))
         assert block.batch.unprotect([0], [receive], block.lengths) == [0]
         assert block.get(0) == rtp(sequence, ssrc=ssrc)
-    assert set(receive.rollover()) == ({1, 2} if way == "binding" else set())
+    assert set(receive.rollover_counters()) == ({1, 2} if way == "binding" else set())
 
 
 def test_a_closed_context_fails_its_rows_only(way):
@@ -304,15 +311,15 @@ def test_a_closed_context_fails_its_rows_only(way):
     closed.close()
     block.put(0, rtp(1))
     block.put(1, rtp(1))
-    assert block.batch.protect([0, 1], [closed, alive], block.lengths) == [Status.CLOSED, 0]
+    assert block.batch.protect([0, 1], [closed, alive], block.lengths) == [SrtpStatus.CLOSED, 0]
     assert block.lengths[0] == 0
 
 
 def test_contexts_of_both_backends_go_in_one_batch(way):
     suite = CryptoSuite.AEAD_AES_256_GCM
     block = Block()
-    senders = [SendContext(suite, key(suite), backend=backend) for backend in Backend]
-    receivers = [ReceiveContext(suite, key(suite), backend=backend) for backend in Backend]
+    senders = [SendContext(suite, key(suite), backend=backend) for backend in SrtpBackend]
+    receivers = [ReceiveContext(suite, key(suite), backend=backend) for backend in SrtpBackend]
     for sequence in (1, 2):
         for row in (0, 1):
             block.put(row, rtp(sequence))
@@ -347,9 +354,9 @@ def test_an_empty_batch_is_nothing(way):
 def test_a_block_that_is_not_aligned_is_refused():
     data = np.zeros(64, np.uint8)
     with pytest.raises(ValueError, match="multiples of 4"):
-        Batch(data.ctypes.data, 30, 2)
+        SrtpBatch(data.ctypes.data, 30, 2)
     with pytest.raises(ValueError, match="multiples of 4"):
-        Batch(data.ctypes.data + 1, 32, 1)
+        SrtpBatch(data.ctypes.data + 1, 32, 1)
 
 
 def test_a_result_that_outgrows_its_row_is_refused(monkeypatch):
@@ -358,33 +365,33 @@ def test_a_result_that_outgrows_its_row_is_refused(monkeypatch):
     class Growing:
         handle = None
         word = -1
-        refused: list[Status] = []  # noqa: RUF012
+        refused: list[SrtpStatus] = []  # noqa: RUF012
 
-        def process(self, packet: bytes) -> tuple[Status, bytes]:
-            return Status.OK, bytes(STRIDE + 1)
+        def process(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
+            return SrtpStatus.OK, bytes(STRIDE + 1)
 
-        def count(self, status: Status) -> None:
+        def count(self, status: SrtpStatus) -> None:
             self.refused.append(status)
 
     block.put(0, rtp(1))
     context = Growing()
-    assert block.batch.protect([0], [context], block.lengths) == [Status.TOO_LONG]
-    assert (block.lengths[0], context.refused) == (0, [Status.TOO_LONG])
+    assert block.batch.protect([0], [context], block.lengths) == [SrtpStatus.TOO_LONG]
+    assert (block.lengths[0], context.refused) == (0, [SrtpStatus.TOO_LONG])
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_key_that_is_too_short_never_reaches_libsrtp(suite, way):
     with pytest.raises(ValueError, match="key"):
-        transform(suite, key(suite).reveal()[:-1], sending=True)
+        make_transform(suite, key(suite).reveal()[:-1], sending=True)
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_contexts_of_one_suite_share_no_key(suite):
-    one = transform(suite, key(suite).reveal(), sending=True)
-    other = transform(suite, bytes(len(key(suite))), sending=True)
+    one = make_transform(suite, key(suite).reveal(), sending=True)
+    other = make_transform(suite, bytes(len(key(suite))), sending=True)
     packet = rtp(1)
     assert one.protect(packet)[1] != other.protect(packet)[1]
     other.close()
-    assert other.protect(packet)[0] is Status.CLOSED
-    receive = transform(suite, key(suite).reveal(), sending=False)
-    assert receive.unprotect(one.protect(rtp(2))[1])[0] is Status.OK
+    assert other.protect(packet)[0] is SrtpStatus.CLOSED
+    receive = make_transform(suite, key(suite).reveal(), sending=False)
+    assert receive.unprotect(one.protect(rtp(2))[1])[0] is SrtpStatus.OK

@@ -8,39 +8,45 @@ from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.sdp import Crypto
 from softphone.security import CryptoSuite
-from softphone.srtp import Agreement, KeyPlan, make_answer, make_offer, same_key
+from softphone.srtp import (
+    SdesAgreement,
+    SdesNegotiation,
+    make_crypto_answer,
+    make_crypto_offer,
+    same_key,
+)
 
 SUITES = tuple(CryptoSuite)
 HERE, THERE, HOLD = ("192.0.2.1", 4000), ("198.51.100.1", 6000), ("0.0.0.0", 6000)
 SENDRECV, INACTIVE = Direction.SENDRECV, Direction.INACTIVE
 
 
-def connected(entropy, *, suites=SUITES) -> tuple[KeyPlan, KeyPlan]:
+def connected(entropy, *, suites=SUITES) -> tuple[SdesNegotiation, SdesNegotiation]:
     """Two plans after alice has called bob."""
-    alice, bob = KeyPlan(suites, entropy=entropy), KeyPlan(SUITES, entropy=entropy)
+    alice, bob = SdesNegotiation(suites, entropy=entropy), SdesNegotiation(SUITES, entropy=entropy)
     exchange(alice, bob)
     return alice, bob
 
 
 def exchange(
-    alice: KeyPlan, bob: KeyPlan, *, at=HERE, direction=SENDRECV, full=False
-) -> tuple[Agreement, Agreement]:
+    alice: SdesNegotiation, bob: SdesNegotiation, *, at=HERE, direction=SENDRECV, full=False
+) -> tuple[SdesAgreement, SdesAgreement]:
     """Alice offers from `at`, bob answers; the agreements of each."""
-    offered = alice.offer(full=full, direction=direction)
-    theirs = bob.answer(offered, remote=at, direction=direction)
-    assert isinstance(theirs, Agreement)
+    offered = alice.make_offer(full=full, direction=direction)
+    theirs = bob.make_answer(offered, remote=at, direction=direction)
+    assert isinstance(theirs, SdesAgreement)
     bob.commit()
-    ours = alice.receive_answer([theirs.local], remote=THERE, direction=direction)
-    assert isinstance(ours, Agreement)
+    ours = alice.apply_answer([theirs.local], remote=THERE, direction=direction)
+    assert isinstance(ours, SdesAgreement)
     return ours, theirs
 
 
 def reoffered(line: Crypto, entropy) -> Crypto:
-    return make_answer(line, entropy=entropy)
+    return make_crypto_answer(line, entropy=entropy)
 
 
 def test_the_first_exchange_renews_both_keys(entropy):
-    alice, bob = KeyPlan(SUITES, entropy=entropy), KeyPlan(SUITES, entropy=entropy)
+    alice, bob = SdesNegotiation(SUITES, entropy=entropy), SdesNegotiation(SUITES, entropy=entropy)
     assert alice.current is None
     ours, theirs = exchange(alice, bob)
     assert ours.suite is theirs.suite is CryptoSuite.AEAD_AES_256_GCM
@@ -56,7 +62,7 @@ def test_the_first_exchange_renews_both_keys(entropy):
 def test_a_session_refresh_changes_no_key_and_offers_the_active_suite_alone(entropy):
     alice, bob = connected(entropy)
     before = alice.current
-    (offered,) = alice.offer()
+    (offered,) = alice.make_offer()
     assert offered == before.local
     alice.rollback()
     ours, theirs = exchange(alice, bob)
@@ -75,11 +81,11 @@ def test_another_suite_that_is_to_be_used_makes_a_fresh_offer_of_it_alone(entrop
     alice, bob = connected(entropy)
     before = alice.current
     music = CryptoSuite.AES_CM_128_HMAC_SHA1_80
-    alice.use((music,))
+    alice.set_suites((music,))
     ours, theirs = exchange(alice, bob)
     assert ours.suite is theirs.suite is music
     assert all((ours.send_renewed, ours.receive_renewed, theirs.send_renewed))
-    alice.use((before.suite,))
+    alice.set_suites((before.suite,))
     back, _ = exchange(alice, bob)
     assert back.suite is before.suite
     assert not same_key(back.local, before.local)
@@ -87,26 +93,26 @@ def test_another_suite_that_is_to_be_used_makes_a_fresh_offer_of_it_alone(entrop
 
 def test_a_full_offer_lists_the_other_suites_behind_the_active_one(entropy):
     alice, _ = connected(entropy, suites=SUITES[2:])
-    lines = alice.offer(full=True)
+    lines = alice.make_offer(full=True)
     assert [line.suite_name for line in lines] == [suite.value for suite in SUITES[2:]]
     assert lines[0] == alice.current.local
     assert len({line.tag for line in lines}) == len(lines)
 
 
 def test_a_full_offer_never_uses_the_active_tag_twice(entropy):
-    plan = KeyPlan(SUITES, entropy=entropy)
-    (third,) = [line for line in make_offer(SUITES, entropy=entropy) if line.tag == 3]
-    plan.answer([third], remote=HERE, direction=SENDRECV)
+    plan = SdesNegotiation(SUITES, entropy=entropy)
+    (third,) = [line for line in make_crypto_offer(SUITES, entropy=entropy) if line.tag == 3]
+    plan.make_answer([third], remote=HERE, direction=SENDRECV)
     plan.commit()
-    assert sorted(line.tag for line in plan.offer(full=True)) == [1, 2, 3, 4]
-    lonely = KeyPlan(SUITES[:1], entropy=entropy)
-    exchange(lonely, KeyPlan(SUITES, entropy=entropy))
-    assert len(lonely.offer(full=True)) == 1
+    assert sorted(line.tag for line in plan.make_offer(full=True)) == [1, 2, 3, 4]
+    lonely = SdesNegotiation(SUITES[:1], entropy=entropy)
+    exchange(lonely, SdesNegotiation(SUITES, entropy=entropy))
+    assert len(lonely.make_offer(full=True)) == 1
 
 
 def test_another_far_end_may_choose_another_suite_of_a_full_offer(entropy):
     alice, _ = connected(entropy)
-    stranger = KeyPlan(SUITES[3:], entropy=entropy)
+    stranger = SdesNegotiation(SUITES[3:], entropy=entropy)
     ours, _ = exchange(alice, stranger, full=True)
     assert ours.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_32
     assert ours.send_renewed
@@ -158,15 +164,15 @@ def test_a_stream_that_leaves_inactive_gets_fresh_keys(entropy):
 def test_a_new_remote_key_renews_the_receive_context_alone(entropy):
     alice, bob = connected(entropy)
     fresh = reoffered(alice.current.local, entropy)
-    theirs = bob.answer([fresh], remote=HERE, direction=SENDRECV)
+    theirs = bob.make_answer([fresh], remote=HERE, direction=SENDRECV)
     assert theirs.receive_renewed
     assert not theirs.send_renewed
 
 
 def test_the_active_suite_is_kept_while_it_is_offered(entropy):
     _, bob = connected(entropy, suites=SUITES[2:])
-    lines = make_offer(SUITES, entropy=entropy)
-    theirs = bob.answer(lines, remote=HERE, direction=SENDRECV)
+    lines = make_crypto_offer(SUITES, entropy=entropy)
+    theirs = bob.make_answer(lines, remote=HERE, direction=SENDRECV)
     assert theirs.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
     assert not theirs.send_renewed
     assert theirs.local.tag == 3
@@ -175,9 +181,9 @@ def test_the_active_suite_is_kept_while_it_is_offered(entropy):
 def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy):
     """INVITE without SDP: our 200 offers, the ACK answers (RFC 3261 section 13.2.1)."""
     _alice, bob = connected(entropy)
-    offered = bob.offer(full=True)
-    answer = make_answer(offered[0], entropy=entropy)
-    result = bob.receive_answer([answer], remote=("203.0.113.9", 9), direction=SENDRECV)
+    offered = bob.make_offer(full=True)
+    answer = make_crypto_answer(offered[0], entropy=entropy)
+    result = bob.apply_answer([answer], remote=("203.0.113.9", 9), direction=SENDRECV)
     assert not result.send_renewed
     assert result.receive_renewed
     assert same_key(result.local, offered[0])
@@ -185,41 +191,44 @@ def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy)
 
 def test_an_offer_that_sends_our_own_key_back_gets_a_fresh_one(entropy):
     _, bob = connected(entropy)
-    result = bob.answer([bob.current.local], remote=HERE, direction=SENDRECV)
+    result = bob.make_answer([bob.current.local], remote=HERE, direction=SENDRECV)
     assert not same_key(result.local, result.remote)
 
 
 def test_a_refused_exchange_changes_nothing(entropy):
     alice, bob = connected(entropy)
     before = alice.current, bob.current
-    offered = alice.offer(full=True)
-    result = bob.answer(offered, remote=("203.0.113.5", 1), direction=SENDRECV)
-    alice.receive_answer([result.local], remote=THERE, direction=SENDRECV, final=False)
+    offered = alice.make_offer(full=True)
+    result = bob.make_answer(offered, remote=("203.0.113.5", 1), direction=SENDRECV)
+    alice.apply_answer([result.local], remote=THERE, direction=SENDRECV, final=False)
     alice.rollback()
     bob.rollback()
     assert (alice.current, bob.current) == before
     with pytest.raises(LocalProtocolError):
         bob.commit()
     with pytest.raises(LocalProtocolError):
-        alice.receive_answer([result.local], remote=THERE, direction=SENDRECV)
+        alice.apply_answer([result.local], remote=THERE, direction=SENDRECV)
 
 
 def test_refusals_are_given_back_and_change_nothing(entropy):
-    alice, bob = KeyPlan(SUITES[:1], entropy=entropy), KeyPlan(SUITES[1:], entropy=entropy)
-    refusals = bob.answer(alice.offer(), remote=HERE, direction=SENDRECV)
+    alice, bob = (
+        SdesNegotiation(SUITES[:1], entropy=entropy),
+        SdesNegotiation(SUITES[1:], entropy=entropy),
+    )
+    refusals = bob.make_answer(alice.make_offer(), remote=HERE, direction=SENDRECV)
     assert [refusal.code for refusal in refusals] == ["suite_not_allowed"]
-    refusals = alice.receive_answer([], remote=THERE, direction=SENDRECV)
+    refusals = alice.apply_answer([], remote=THERE, direction=SENDRECV)
     assert [refusal.code for refusal in refusals] == ["no_line"]
     assert alice.current is bob.current is None
 
 
 def test_an_early_answer_may_be_followed_by_that_of_another_fork(entropy):
-    alice = KeyPlan(SUITES, entropy=entropy)
-    offered = alice.offer()
-    forks = [make_answer(offered[1], entropy=entropy) for _ in range(2)]
-    early = alice.receive_answer([forks[0]], remote=THERE, direction=SENDRECV, final=False)
-    same = alice.receive_answer([forks[0]], remote=THERE, direction=SENDRECV, final=False)
-    final = alice.receive_answer([forks[1]], remote=HERE, direction=SENDRECV)
+    alice = SdesNegotiation(SUITES, entropy=entropy)
+    offered = alice.make_offer()
+    forks = [make_crypto_answer(offered[1], entropy=entropy) for _ in range(2)]
+    early = alice.apply_answer([forks[0]], remote=THERE, direction=SENDRECV, final=False)
+    same = alice.apply_answer([forks[0]], remote=THERE, direction=SENDRECV, final=False)
+    final = alice.apply_answer([forks[1]], remote=HERE, direction=SENDRECV)
     assert early.send_renewed
     assert not same.send_renewed
     assert not same.receive_renewed
@@ -239,6 +248,6 @@ def test_a_time_in_clear_forgets_the_keys(entropy):
 
 def test_no_representation_shows_a_key(entropy):
     alice, _ = connected(entropy)
-    wire = alice.current.local.wire()
+    wire = alice.current.local.to_wire()
     secret = wire[wire.index("inline:") + 7 :]
     assert secret not in repr(alice.current)

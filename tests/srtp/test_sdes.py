@@ -10,14 +10,14 @@ from softphone.errors import ConfigurationError
 from softphone.sdp import Crypto, UnreadableCrypto
 from softphone.security import CryptoSuite
 from softphone.srtp import (
-    Preference,
-    RefusalCode,
-    check_answer,
-    choose,
-    make_answer,
-    make_offer,
-    parameters,
+    CryptoPreference,
+    CryptoRefusalCode,
+    check_crypto_answer,
+    choose_crypto,
+    make_crypto_answer,
+    make_crypto_offer,
     same_key,
+    suite_parameters,
 )
 from softphone.srtp.sdes import SHORTEST_LIFETIME
 
@@ -34,41 +34,46 @@ def line(tag: int = 1, suite: str = CM_80, keys: str | None = None, params: str 
     return Crypto.parse(f"{tag} {suite} {keys or inline()} {params}")
 
 
-def codes(choice) -> list[RefusalCode]:
+def codes(choice) -> list[CryptoRefusalCode]:
     return [refusal.code for refusal in choice.refusals]
 
 
 def test_an_offer_has_a_fresh_key_for_every_suite(entropy):
-    offer = make_offer(ALL, entropy=entropy)
+    offer = make_crypto_offer(ALL, entropy=entropy)
     assert [crypto.tag for crypto in offer] == [1, 2, 3, 4]
     assert [crypto.suite_name for crypto in offer] == [suite.value for suite in ALL]
     keys = [crypto.key_params[0].key for crypto in offer]
-    assert [len(key) for key in keys] == [parameters(suite).material_length for suite in ALL]
+    assert [len(key) for key in keys] == [suite_parameters(suite).material_length for suite in ALL]
     assert len({key.reveal()[:16] for key in keys}) == 4
 
 
 @pytest.mark.parametrize("suites", [(), (CM_80, CM_80)])
 def test_an_offer_of_nothing_or_twice_the_same_is_refused(suites, entropy):
     with pytest.raises(ConfigurationError):
-        make_offer(suites, entropy=entropy)
+        make_crypto_offer(suites, entropy=entropy)
 
 
 def test_what_we_offer_we_would_accept(entropy):
-    offer = make_offer(ALL, entropy=entropy)
-    printed = [Crypto.parse(crypto.wire()) for crypto in offer]
-    choice = choose(printed, allowed=ALL)
+    offer = make_crypto_offer(ALL, entropy=entropy)
+    printed = [Crypto.parse(crypto.to_wire()) for crypto in offer]
+    choice = choose_crypto(printed, allowed=ALL)
     assert (choice.suite, choice.refusals) == (GCM_256, ())
-    answer = make_answer(choice.crypto, entropy=entropy)
+    answer = make_crypto_answer(choice.crypto, entropy=entropy)
     assert (answer.tag, answer.suite_name) == (1, GCM_256.value)
     assert not same_key(answer, offer[0])
-    verdict = check_answer(offer, [answer])
+    verdict = check_crypto_answer(offer, [answer])
     assert (verdict.crypto, verdict.suite) == (answer, GCM_256)
 
 
 def test_our_order_decides_unless_theirs_is_asked_for():
     offered = [line(1, CM_32), line(2, CM_80)]
-    assert choose(offered, allowed=(CM_80, CM_32)).crypto.tag == 2
-    assert choose(offered, allowed=(CM_80, CM_32), preference=Preference.THEIRS).crypto.tag == 1
+    assert choose_crypto(offered, allowed=(CM_80, CM_32)).crypto.tag == 2
+    assert (
+        choose_crypto(
+            offered, allowed=(CM_80, CM_32), preference=CryptoPreference.THEIRS
+        ).crypto.tag
+        == 1
+    )
 
 
 def test_unknown_suites_are_passed_over():
@@ -77,106 +82,106 @@ def test_unknown_suites_are_passed_over():
         line(2, "AES_256_CM_HMAC_SHA1_80", inline(46)),
         line(3, "aes_cm_128_hmac_sha1_80"),
     ]
-    choice = choose(offered, allowed=ALL)
+    choice = choose_crypto(offered, allowed=ALL)
     assert (choice.crypto.tag, choice.suite) == (3, CM_80)
-    assert codes(choice) == [RefusalCode.UNKNOWN_SUITE] * 2
+    assert codes(choice) == [CryptoRefusalCode.UNKNOWN_SUITE] * 2
     assert [refusal.tag for refusal in choice.refusals] == [1, 2]
 
 
 def test_a_suite_that_policy_forbids_is_passed_over():
-    choice = choose([line(1, CM_32), line(2, CM_80)], allowed=(CM_80,))
+    choice = choose_crypto([line(1, CM_32), line(2, CM_80)], allowed=(CM_80,))
     assert choice.crypto.tag == 2
-    assert codes(choice) == [RefusalCode.SUITE_NOT_ALLOWED]
+    assert codes(choice) == [CryptoRefusalCode.SUITE_NOT_ALLOWED]
 
 
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        (line(0), RefusalCode.BAD_TAG),
-        (line(keys=inline(29)), RefusalCode.KEY_LENGTH),
-        (line(keys=inline(46)), RefusalCode.KEY_LENGTH),
-        (line(suite=GCM_256, keys=inline(30)), RefusalCode.KEY_LENGTH),
-        (line(keys=inline() + ";" + inline()), RefusalCode.SEVERAL_KEYS),
-        (line(keys=inline().replace("inline", "uri")), RefusalCode.KEY_METHOD),
-        (line(keys=inline() + "|2^31|1:4"), RefusalCode.MKI),
-        (line(keys=inline() + "|0:1"), RefusalCode.MKI),
-        (line(keys=inline() + "|2^19"), RefusalCode.LIFETIME),
-        (line(keys=inline() + "|100"), RefusalCode.LIFETIME),
-        (line(params="UNENCRYPTED_SRTP"), RefusalCode.SESSION_PARAMETER),
-        (line(params="UNENCRYPTED_SRTCP"), RefusalCode.SESSION_PARAMETER),
-        (line(params="UNAUTHENTICATED_SRTP"), RefusalCode.SESSION_PARAMETER),
-        (line(params="unencrypted_srtp"), RefusalCode.SESSION_PARAMETER),
-        (line(params="KDR=1"), RefusalCode.SESSION_PARAMETER),
-        (line(params="FEC_ORDER=FEC_SRTP"), RefusalCode.SESSION_PARAMETER),
-        (line(params="FEC_KEY=inline:x"), RefusalCode.SESSION_PARAMETER),
-        (line(params="WSH=63"), RefusalCode.SESSION_PARAMETER),
-        (line(params="WSH=x"), RefusalCode.SESSION_PARAMETER),
-        (line(params="WSH=64 UNENCRYPTED_SRTP"), RefusalCode.SESSION_PARAMETER),
-        (line(params="-X"), RefusalCode.SESSION_PARAMETER),
-        (UnreadableCrypto(1, "X", "no"), RefusalCode.MALFORMED),
+        (line(0), CryptoRefusalCode.BAD_TAG),
+        (line(keys=inline(29)), CryptoRefusalCode.KEY_LENGTH),
+        (line(keys=inline(46)), CryptoRefusalCode.KEY_LENGTH),
+        (line(suite=GCM_256, keys=inline(30)), CryptoRefusalCode.KEY_LENGTH),
+        (line(keys=inline() + ";" + inline()), CryptoRefusalCode.SEVERAL_KEYS),
+        (line(keys=inline().replace("inline", "uri")), CryptoRefusalCode.KEY_METHOD),
+        (line(keys=inline() + "|2^31|1:4"), CryptoRefusalCode.MKI),
+        (line(keys=inline() + "|0:1"), CryptoRefusalCode.MKI),
+        (line(keys=inline() + "|2^19"), CryptoRefusalCode.LIFETIME),
+        (line(keys=inline() + "|100"), CryptoRefusalCode.LIFETIME),
+        (line(params="UNENCRYPTED_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="UNENCRYPTED_SRTCP"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="UNAUTHENTICATED_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="unencrypted_srtp"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="KDR=1"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="FEC_ORDER=FEC_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="FEC_KEY=inline:x"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="WSH=63"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="WSH=x"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="WSH=64 UNENCRYPTED_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="-X"), CryptoRefusalCode.SESSION_PARAMETER),
+        (UnreadableCrypto(1, "X", "no"), CryptoRefusalCode.MALFORMED),
     ],
 )
 def test_a_line_that_cannot_be_used_is_refused_alone_with_its_reason(bad, code):
-    choice = choose([bad, line(9)], allowed=ALL)
+    choice = choose_crypto([bad, line(9)], allowed=ALL)
     assert choice.crypto.tag == 9
     assert codes(choice) == [code]
     assert choice.refusals[0].reason
-    assert choose([bad], allowed=ALL).crypto is None
+    assert choose_crypto([bad], allowed=ALL).crypto is None
 
 
 @pytest.mark.parametrize("keys", ["", "|2^31", "|2^48", "|2147483648", f"|{SHORTEST_LIFETIME}"])
 @pytest.mark.parametrize("params", ["", "WSH=64", "wsh=1024"])
 def test_long_lifetimes_and_window_hints_are_accepted(keys, params):
-    assert choose([line(keys=inline() + keys, params=params)], allowed=ALL).suite is CM_80
+    assert choose_crypto([line(keys=inline() + keys, params=params)], allowed=ALL).suite is CM_80
 
 
 def test_lines_that_share_a_tag_are_all_refused():
-    choice = choose([line(1, CM_32), line(1, CM_80), line(2, CM_80)], allowed=ALL)
+    choice = choose_crypto([line(1, CM_32), line(1, CM_80), line(2, CM_80)], allowed=ALL)
     assert choice.crypto.tag == 2
-    assert codes(choice) == [RefusalCode.DUPLICATE_TAG] * 2
+    assert codes(choice) == [CryptoRefusalCode.DUPLICATE_TAG] * 2
 
 
 def test_no_lines_are_no_choice():
-    assert codes(choose([], allowed=ALL)) == [RefusalCode.NO_LINE]
-    assert codes(check_answer([line()], [])) == [RefusalCode.NO_LINE]
+    assert codes(choose_crypto([], allowed=ALL)) == [CryptoRefusalCode.NO_LINE]
+    assert codes(check_crypto_answer([line()], [])) == [CryptoRefusalCode.NO_LINE]
 
 
 def test_a_flood_of_lines_is_looked_at_in_part():
     flood = [line(tag, "X") for tag in range(1, 200)]
-    assert len(choose(flood, allowed=ALL).refusals) == 64
+    assert len(choose_crypto(flood, allowed=ALL).refusals) == 64
 
 
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        ([line(1), line(2, CM_32)], RefusalCode.SEVERAL_LINES),
-        ([line(3, CM_80)], RefusalCode.NOT_OFFERED),
-        ([line(2, CM_80)], RefusalCode.NOT_OFFERED),
-        ([line(1, GCM_128, inline(28))], RefusalCode.NOT_OFFERED),
-        ([line(1, keys=inline(16))], RefusalCode.KEY_LENGTH),
-        ([line(1, keys=inline() + "|1:4")], RefusalCode.MKI),
-        ([line(1, params="UNENCRYPTED_SRTP")], RefusalCode.SESSION_PARAMETER),
-        ([line(1, "F8_128_HMAC_SHA1_80")], RefusalCode.UNKNOWN_SUITE),
-        ([UnreadableCrypto(1, None, "no")], RefusalCode.MALFORMED),
-        ([line(1, keys=inline(fill=1))], RefusalCode.KEY_REFLECTED),
+        ([line(1), line(2, CM_32)], CryptoRefusalCode.SEVERAL_LINES),
+        ([line(3, CM_80)], CryptoRefusalCode.NOT_OFFERED),
+        ([line(2, CM_80)], CryptoRefusalCode.NOT_OFFERED),
+        ([line(1, GCM_128, inline(28))], CryptoRefusalCode.NOT_OFFERED),
+        ([line(1, keys=inline(16))], CryptoRefusalCode.KEY_LENGTH),
+        ([line(1, keys=inline() + "|1:4")], CryptoRefusalCode.MKI),
+        ([line(1, params="UNENCRYPTED_SRTP")], CryptoRefusalCode.SESSION_PARAMETER),
+        ([line(1, "F8_128_HMAC_SHA1_80")], CryptoRefusalCode.UNKNOWN_SUITE),
+        ([UnreadableCrypto(1, None, "no")], CryptoRefusalCode.MALFORMED),
+        ([line(1, keys=inline(fill=1))], CryptoRefusalCode.KEY_REFLECTED),
     ],
 )
 def test_an_answer_that_is_not_one_line_of_ours_is_refused(answer, code):
     offered = [line(1, CM_80, inline(fill=1)), line(2, CM_32, inline(fill=2))]
-    choice = check_answer(offered, answer)
+    choice = check_crypto_answer(offered, answer)
     assert choice.crypto is None
     assert codes(choice) == [code]
 
 
 def test_no_refusal_shows_a_key():
     secret = inline(29)
-    choice = choose([line(keys=secret)], allowed=ALL)
+    choice = choose_crypto([line(keys=secret)], allowed=ALL)
     assert secret[7:] not in repr(choice)
 
 
 def test_an_answer_to_a_line_that_nobody_chose_is_refused(entropy):
     with pytest.raises(ConfigurationError):
-        make_answer(line(1, "F8_128_HMAC_SHA1_80"), entropy=entropy)
+        make_crypto_answer(line(1, "F8_128_HMAC_SHA1_80"), entropy=entropy)
 
 
 def test_keys_are_the_same_only_under_the_same_suite():

@@ -15,7 +15,7 @@ from softphone.media import LocalMedia, SrtpKey, StreamHandle, StreamSpec
 from softphone.sans_io import Address
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
-from softphone.srtp import Agreement, KeyPlan
+from softphone.srtp import SdesAgreement, SdesNegotiation
 
 __all__ = ["MediaRow", "RowPort", "security_of"]
 
@@ -33,7 +33,7 @@ class RowPort(Protocol):
         """End the stream."""
 
 
-def security_of(media: NegotiatedMedia, agreement: Agreement | None) -> MediaSecurity:
+def security_of(media: NegotiatedMedia, agreement: SdesAgreement | None) -> MediaSecurity:
     """The security that a stream has, or would have."""
     if agreement is None:
         return MediaSecurity(media.media, media.profile)
@@ -50,7 +50,7 @@ class MediaRow:
         self,
         port: RowPort,
         local: LocalMedia,
-        plan: KeyPlan,
+        plan: SdesNegotiation,
         *,
         cname: str,
         reports: ReportDemand = AS_ASKED,
@@ -71,7 +71,7 @@ class MediaRow:
     def open(
         self,
         media: NegotiatedMedia,
-        agreement: Agreement | None,
+        agreement: SdesAgreement | None,
         *,
         generation: int,
         silent: bool = False,
@@ -136,7 +136,7 @@ class MediaRow:
             self._port.close(self.local.handle)
 
     def _spec(
-        self, media: NegotiatedMedia, agreement: Agreement | None, generation: int
+        self, media: NegotiatedMedia, agreement: SdesAgreement | None, generation: int
     ) -> StreamSpec:
         event = media.telephone_event
         remote, remote_rtcp = self._remote(media)

@@ -44,10 +44,10 @@ from softphone.sdp import (
     AnswerMismatch,
     CryptoLine,
     NegotiatedMedia,
+    OfferAnswerSession,
     OfferedMedia,
-    Session,
 )
-from softphone.sdp import LocalMedia as LocalLine
+from softphone.sdp import LocalMediaLine as LocalLine
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,
@@ -55,7 +55,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.sip import Body
-from softphone.srtp import Agreement, KeyPlan, choose
+from softphone.srtp import SdesAgreement, SdesNegotiation, choose_crypto
 
 __all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
 
@@ -106,7 +106,7 @@ class _Candidate:
 
     row: MediaRow
     media: NegotiatedMedia
-    agreement: Agreement | None
+    agreement: SdesAgreement | None
     answered: bool = False
     """Whether the answer is ours: its keys are then in force only once it is committed."""
 
@@ -137,7 +137,7 @@ class Negotiation:
         """`on_event` gets the media events of this leg, in place of `setup.on_event`."""
         self.setup = setup
         self._on_event = on_event or setup.on_event
-        self._session = Session(
+        self._session = OfferAnswerSession(
             capabilities(
                 tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports.attribute
             ),
@@ -199,7 +199,7 @@ class Negotiation:
 
     def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
         """Key the audio by these from the next offer on.  Raises NoPortFree."""
-        self._row("audio").plan.use(suites)
+        self._row("audio").plan.set_suites(suites)
 
     def repeat(self) -> None:
         """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).
@@ -229,7 +229,7 @@ class Negotiation:
         lines = [
             self._line(kind, profile if secure else "RTP/AVP", direction, full) for kind in media
         ]
-        return Body(SDP_TYPE, self._session.offer(lines).encode())
+        return Body(SDP_TYPE, self._session.make_offer(lines).encode())
 
     def _line(self, media: str, profile: str, direction: Direction, full: bool) -> LocalLine:
         row = self._row(media)
@@ -239,7 +239,7 @@ class Negotiation:
             row.local.rtp_port,
             profile=profile,
             direction=direction,
-            crypto=row.plan.offer(full=full, direction=direction) if secure else (),
+            crypto=row.plan.make_offer(full=full, direction=direction) if secure else (),
             rtcp_port=row.local.rtcp_port,
         )
 
@@ -251,7 +251,7 @@ class Negotiation:
         if not self._session.offer_pending:
             return Unacceptable(399, "no offer of ours waits for this answer")
         try:
-            negotiated = self._session.receive_answer(description, final=final)
+            negotiated = self._session.apply_answer(description, final=final)
         except AnswerMismatch as error:
             return Unacceptable(399, f"the answer does not fit our offer: {error}")
         if not negotiated:
@@ -287,13 +287,13 @@ class Negotiation:
             return Unacceptable(302, f"the answer is {media.profile} and our offer was RTP/AVP")
         if not media.local_crypto or not (secure or media.remote_crypto):
             return self._clear(row, media, "answer")
-        outcome = row.plan.receive_answer(
+        outcome = row.plan.apply_answer(
             media.remote_crypto,
             remote=media.remote_address,
             direction=media.direction,
             final=final,
         )
-        if isinstance(outcome, Agreement):
+        if isinstance(outcome, SdesAgreement):
             return _Candidate(row, media, outcome)
         notes.extend(sentences(outcome))
         if secure:
@@ -309,8 +309,8 @@ class Negotiation:
             return description
         if self._session.offer_pending:
             return Unacceptable(399, "an offer waits for its answer already")
-        offered = self._session.receive_offer(description)
-        chosen = self._session.choose(offered, worth=self._worth)
+        offered = self._session.apply_offer(description)
+        chosen = self._session.choose_lines(offered, worth=self._worth)
         host = self.setup.host
         refusal = next(filter(None, (unreachable(c.remote_address[0], host) for c in chosen)), None)
         if refusal is None and not any(line.media == "audio" for line in chosen):
@@ -320,7 +320,7 @@ class Negotiation:
             return refusal
         notes: list[str] = []
         lines: dict[int, LocalLine] = {}
-        agreements: dict[int, Agreement] = {}
+        agreements: dict[int, SdesAgreement] = {}
         for line in chosen:
             row = self._row(line.media)
             agreement = self._agree(row, line, notes)
@@ -334,7 +334,7 @@ class Negotiation:
                 rtcp_port=row.local.rtcp_port,
                 index=line.index,
             )
-        answer = self._session.answer(lines)
+        answer = self._session.make_answer(lines)
         waiting = self._pending if self._pending.agreed else None
         self._pending = _Pending(final=True, before=waiting)
         for media in self._session.negotiated:
@@ -348,18 +348,20 @@ class Negotiation:
             return most
         return Direction.SENDONLY if most.sends else Direction.INACTIVE
 
-    def _agree(self, row: MediaRow, line: OfferedMedia, notes: list[str]) -> Agreement | None:
+    def _agree(self, row: MediaRow, line: OfferedMedia, notes: list[str]) -> SdesAgreement | None:
         """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
         if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
             return None
-        outcome = row.plan.answer(line.crypto, remote=line.remote_address, direction=line.direction)
-        if isinstance(outcome, Agreement):
+        outcome = row.plan.make_answer(
+            line.crypto, remote=line.remote_address, direction=line.direction
+        )
+        if isinstance(outcome, SdesAgreement):
             return outcome
         notes.extend(sentences(outcome))
         return None
 
     def _usable(self, lines: Sequence[CryptoLine]) -> bool:
-        return choose(lines, allowed=self.setup.policy.suites).crypto is not None
+        return choose_crypto(lines, allowed=self.setup.policy.suites).crypto is not None
 
     def _worth(self, line: OfferedMedia) -> int | None:
         """SRTP first, SRTP under RTP/AVP second, clear last and only where it is allowed."""
@@ -381,7 +383,7 @@ class Negotiation:
             return Unacceptable(302, f"the offer is {audio[0].profile} and SRTP is off here")
         if not secure:
             return clear_refused("offer", audio[0].profile, "audio")
-        verdict = choose(secure[0].crypto, allowed=self.setup.policy.suites)
+        verdict = choose_crypto(secure[0].crypto, allowed=self.setup.policy.suites)
         return no_key("offer", secure[0].profile, verdict.refusals)
 
     def _clear(self, row: MediaRow, media: NegotiatedMedia, what: str) -> _Candidate | Unacceptable:
@@ -447,7 +449,7 @@ class Negotiation:
         if self._session.offer_pending:
             self._session.rollback()
         elif self._pending.candidates and not self._pending.agreed:
-            self._session.undo()
+            self._session.undo_exchange()
             self._pending = self._pending.before or _Pending()
         for row in self._rows.values():
             row.plan.rollback()
@@ -472,7 +474,7 @@ class Negotiation:
             self._rows[media] = MediaRow(
                 port,
                 local,
-                KeyPlan(setup.policy.suites, entropy=setup.entropy),
+                SdesNegotiation(setup.policy.suites, entropy=setup.entropy),
                 cname=setup.cname,
                 reports=setup.reports,
                 host=setup.host,

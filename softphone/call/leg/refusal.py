@@ -13,7 +13,7 @@ from functools import lru_cache
 from softphone.sdp import MalformedDescription, SessionDescription
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip import Body
-from softphone.srtp import Refusal
+from softphone.srtp import CryptoRefusal
 
 __all__ = [
     "SDP_TYPE",
@@ -56,7 +56,7 @@ def read_description(body: Body | None) -> SessionDescription | Unacceptable:
         return Unacceptable(399, f"the session description is malformed: {error}")
 
 
-def sentences(refusals: Sequence[Refusal]) -> list[str]:
+def sentences(refusals: Sequence[CryptoRefusal]) -> list[str]:
     """Why crypto lines were passed over, one by one."""
     return [
         f"crypto line {'?' if refusal.tag is None else refusal.tag} "
@@ -65,7 +65,7 @@ def sentences(refusals: Sequence[Refusal]) -> list[str]:
     ]
 
 
-def no_key(what: str, profile: str, refusals: Sequence[Refusal]) -> Unacceptable:
+def no_key(what: str, profile: str, refusals: Sequence[CryptoRefusal]) -> Unacceptable:
     """An SRTP description without a key that we can use; `what` is "offer" or "answer"."""
     reasons = "; ".join(sentences(refusals)) or "it has no crypto line"
     explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"

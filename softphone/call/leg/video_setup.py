@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from softphone.media import StreamSpec, VideoPort
 from softphone.media.video import CLOCK_RATE_HZ, VideoSpec
-from softphone.sdp import Codec, MediaCapability, NegotiatedMedia
+from softphone.sdp import CodecCapability, MediaCapability, NegotiatedMedia
 from softphone.sip import Body
 
 __all__ = [
@@ -39,13 +39,15 @@ class VideoSetup:
 
 def video_capability(codecs: Sequence[str]) -> MediaCapability:
     """What we can do: H.264 constrained baseline in both packetization modes, and VP8."""
-    known: list[Codec] = []
+    known: list[CodecCapability] = []
     for name in codecs:
         if name == "H264":
             fmtps = (f"{H264};packetization-mode=1", H264)
-            known += [Codec(name, CLOCK_RATE_HZ, fmtp=fmtp, feedback=FEEDBACK) for fmtp in fmtps]
+            known += [
+                CodecCapability(name, CLOCK_RATE_HZ, fmtp=fmtp, feedback=FEEDBACK) for fmtp in fmtps
+            ]
         else:
-            known.append(Codec(name, CLOCK_RATE_HZ, feedback=FEEDBACK))
+            known.append(CodecCapability(name, CLOCK_RATE_HZ, feedback=FEEDBACK))
     return MediaCapability("video", tuple(known))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from softphone.srtp import Batch
+from softphone.srtp import SrtpBatch
 
 __all__ = ["SOCKADDR_OCTETS", "FrameBatch", "PacketBatch"]
 
@@ -50,7 +50,7 @@ class PacketBatch:
         self.row = np.full(self.capacity, -1, dtype=np.intp)
         self.count = 0
         self.media = 0
-        self._cipher: Batch | None = None
+        self._cipher: SrtpBatch | None = None
 
     @classmethod
     def allocate(cls, capacity: int, width: int = 1536) -> PacketBatch:
@@ -64,10 +64,10 @@ class PacketBatch:
         )
 
     @property
-    def cipher(self) -> Batch:
+    def cipher(self) -> SrtpBatch:
         """SRTP in place on this batch's memory; made on first use."""
         if self._cipher is None:
-            self._cipher = Batch(self.data.ctypes.data, self.data.shape[1], self.capacity)
+            self._cipher = SrtpBatch(self.data.ctypes.data, self.data.shape[1], self.capacity)
         return self._cipher
 
     def packet(self, index: int) -> bytes:

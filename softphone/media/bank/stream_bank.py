@@ -37,11 +37,11 @@ from softphone.media.interface import (
 from softphone.media.playout import Concealment, PlayoutBank
 from softphone.media.playout.jitter_buffer import PlayoutConfig
 from softphone.rtp import (
-    EventReceiver,
-    EventSender,
     RemoteReport,
     RtcpSession,
     SenderClock,
+    TelephoneEventReceiver,
+    TelephoneEventSender,
     VoipMetrics,
 )
 from softphone.sans_io import Entropy, Timers
@@ -82,8 +82,8 @@ class Stream:
     sink: Sink | None = None
     monitor: Sink | None = None
     rtcp: RtcpSession | None = None
-    event_sender: EventSender | None = None
-    event_receiver: EventReceiver | None = None
+    event_sender: TelephoneEventSender | None = None
+    event_receiver: TelephoneEventReceiver | None = None
     remote_report: RemoteReport | None = None
     remote_metrics: VoipMetrics | None = None
     round_trip_time: float | None = None

@@ -21,7 +21,7 @@ from softphone.media.tick.codec_change import change_received
 from softphone.media.tick.comfort_noise import hush, is_noise
 from softphone.media.tick.rtp_headers import Headers, places, read_headers, read_payload_lengths
 from softphone.media.tick.symmetric_rtp import accept_source, follow_source
-from softphone.rtp import EventReceiver
+from softphone.rtp import TelephoneEventReceiver
 
 __all__ = ["expire_digits", "receive", "split"]
 
@@ -297,11 +297,11 @@ def _take_events(
         if stream is None:
             continue
         if stream.event_receiver is None:
-            stream.event_receiver = EventReceiver(clock_rate_hz=_event_rate(bank, row))
+            stream.event_receiver = TelephoneEventReceiver(clock_rate_hz=_event_rate(bank, row))
         begin = int(headers.offset[at])
         data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
         timestamp = int(headers.timestamp[at])
-        for digit in stream.event_receiver.receive(data, timestamp=timestamp, now=now):
+        for digit in stream.event_receiver.receive_payload(data, timestamp=timestamp, now=now):
             bank.emit(DigitDetected(stream.handle, digit.digit, digit.duration_ms))
         _arm(bank, row, stream.event_receiver)
 
@@ -312,7 +312,7 @@ def _event_rate(bank: StreamBank, row: int) -> int:
     return told or int(bank.clock_rate[row])
 
 
-def _arm(bank: StreamBank, row: int, receiver: EventReceiver) -> None:
+def _arm(bank: StreamBank, row: int, receiver: TelephoneEventReceiver) -> None:
     deadline = receiver.next_timer()
     if deadline is None:
         bank.digit_timers.cancel(row)

@@ -56,7 +56,7 @@ def send_control(
         if stream.restart_reports:
             start_control(bank, row, now=now)
             continue
-        if stream.rtcp.due(now=now):
+        if stream.rtcp.report_due(now=now):
             data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
             if data is not None:
                 out.append(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
@@ -77,7 +77,7 @@ def _report(
     stream.reported_packets = int(bank.packets_sent[row])
     block = bank.reception.report(row)
     wanted = () if stream.spec is None else stream.spec.extended_reports
-    report = session.report(
+    report = session.build_report(
         now=now,
         wall=wall,
         sent=sent,
@@ -126,7 +126,7 @@ def farewell(
     if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
         return None
     sent = _sent(bank, stream, frame_ms)
-    return _protect(bank, stream, stream.rtcp.bye(now=now, wall=wall, sent=sent))
+    return _protect(bank, stream, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))
 
 
 def receive_control(
@@ -151,7 +151,7 @@ def receive_control(
         if bank.overhear is not None:
             bank.overhear(data, int(packets.port[at]), packets.address[at], False)
         age = now - float(packets.arrival[at])
-        report = stream.rtcp.receive(data, now=now, wall=wall - age)
+        report = stream.rtcp.receive_compound(data, now=now, wall=wall - age)
         if report is None:
             bank.malformed[row] += 1
             continue

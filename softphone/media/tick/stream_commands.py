@@ -27,7 +27,7 @@ from softphone.media.bank import (
 from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, StreamSpec
 from softphone.media.tick.codec_change import play_codec
 from softphone.media.tick.rtcp import start_control
-from softphone.rtp import EventSender
+from softphone.rtp import TelephoneEventSender
 from softphone.srtp import ReceiveContext, SendContext
 from softphone_codecs import CodecUnavailable, RowEncoder
 
@@ -184,7 +184,7 @@ def _set_keys(
     if not hmac.compare_digest(names[0], stream.send_fingerprint):
         sending = None if send_key is None else SendContext(send_key.suite, send_key.key)
     if not hmac.compare_digest(names[1], stream.receive_fingerprint):
-        kept = None if receiving is None else receiving.rollover()
+        kept = None if receiving is None else receiving.rollover_counters()
         receiving = (
             None
             if receive_key is None
@@ -300,9 +300,9 @@ def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration
         raise LocalProtocolError("telephone-event was not negotiated for this stream")
     if stream.event_sender is None:
         rate = spec.telephone_event_rate or int(bank.clock_rate[handle.row])
-        stream.event_sender = EventSender(clock_rate_hz=rate, ptime_ms=spec.ptime_ms)
+        stream.event_sender = TelephoneEventSender(clock_rate_hz=rate, ptime_ms=spec.ptime_ms)
     try:
-        stream.event_sender.send(digits, duration_ms=duration_ms)
+        stream.event_sender.queue_digits(digits, duration_ms=duration_ms)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     if not stream.event_sender.idle:

@@ -28,7 +28,7 @@ from softphone.rtp import (
     Packetizer,
     PictureLossIndication,
     ReceiverReport,
-    Reception,
+    ReceptionStatistics,
     RemoteReport,
     ReportBlock,
     RtcpPacket,
@@ -157,7 +157,7 @@ class VideoPath:
             self._sender = None if key is None else SendContext(key.suite, key.key)
         if before is None or not _same(before.receive_key, spec.receive_key):
             key, old = spec.receive_key, self._receiver
-            rollover = None if old is None else old.rollover()
+            rollover = None if old is None else old.rollover_counters()
             self._receiver = (
                 None if key is None else ReceiveContext(key.suite, key.key, rollover=rollover)
             )
@@ -167,7 +167,7 @@ class VideoPath:
         nack = spec is not None and "nack" in spec.feedback
         self._receiving = codec
         self._reassembly = Reassembly(_depacketizer(codec), nack=nack)
-        self._reception = Reception(clock_rate_hz=CLOCK_RATE_HZ, trusted=True)
+        self._reception = ReceptionStatistics(clock_rate_hz=CLOCK_RATE_HZ, trusted=True)
         self._source = None
         self._now = now
 
@@ -249,7 +249,7 @@ class VideoPath:
         if codec != self._receiving:
             self._listen_for(codec, now)
         self._source = packet.ssrc
-        self._reception.update(packet.sequence_number, packet.timestamp, now=now)
+        self._reception.record_packet(packet.sequence_number, packet.timestamp, now=now)
         self._count(
             packets_received=self._counts.packets_received + 1,
             octets_received=self._counts.octets_received + len(packet.payload),
@@ -294,7 +294,7 @@ class VideoPath:
         if plain is None:
             return
         self._tell(plain, source, control=True, outgoing=False)
-        report = self._rtcp.receive(plain, now=now, wall=wall)
+        report = self._rtcp.receive_compound(plain, now=now, wall=wall)
         if report is not None:
             self._take_report(report, now)
 
@@ -343,7 +343,7 @@ class VideoPath:
             self._feed_back(Nack(self.ssrc, self._source, lost))
         if self.spec.direction.receives and self._reassembly.take_key_request(now=now):
             self.request_key_frame()
-        if self._rtcp.due(now=now):
+        if self._rtcp.report_due(now=now):
             self._protect(self._report(now, wall))
 
     def request_key_frame(self) -> None:
@@ -388,7 +388,7 @@ class VideoPath:
                     seen.jitter,
                 ),
             )
-        return self._rtcp.report(now=now, wall=wall, sent=self._sent(now), received=received)
+        return self._rtcp.build_report(now=now, wall=wall, sent=self._sent(now), received=received)
 
     def _sent(self, now: float) -> SenderInformation | None:
         """What an SR says; None when nothing was sent since the last one."""
@@ -401,7 +401,7 @@ class VideoPath:
     def farewell(self, *, now: float, wall: float) -> None:
         """Queue a BYE, if anything was sent."""
         if self.spec is not None and self._counts.packets_sent:
-            self._protect(self._rtcp.bye(now=now, wall=wall, sent=self._sent(now)))
+            self._protect(self._rtcp.build_bye(now=now, wall=wall, sent=self._sent(now)))
 
     def next_timer(self) -> float | None:
         """When `handle_timer` and `take_packets` are due; None before `open`."""

@@ -99,7 +99,7 @@ class Reassembly:
         """Another source, or one that has started anew: what was there belongs to nothing now."""
         if self._ssrc is not None:
             self._needs_key = True
-            self._depacketizer.finish(gap=True)
+            self._depacketizer.finish_frame(gap=True)
         self._ssrc, self._timestamp, self._expected = packet.ssrc, None, None
         self._newest = 0
         self._waiting.clear()
@@ -133,14 +133,14 @@ class Reassembly:
             # Padding keeps a path open and belongs to no frame.
             return
         self._timestamp = packet.timestamp
-        if self._depacketizer.receive(packet.payload, gap=gap) is not None:
+        if self._depacketizer.add_payload(packet.payload, gap=gap) is not None:
             self.malformed += 1
         if packet.marker:
             self._finish(gap=False)
 
     def _finish(self, *, gap: bool) -> None:
         timestamp, self._timestamp = self._timestamp, None
-        frame = self._depacketizer.finish(gap=gap)
+        frame = self._depacketizer.finish_frame(gap=gap)
         if frame is None or timestamp is None:
             return
         if not frame.complete:

@@ -49,9 +49,9 @@ from softphone.media.worker.process_link import Link
 from softphone.media.worker.shared_statistics import Counter
 from softphone.media.worker.stream_reserve import Reserve, Reserved
 from softphone.media.worker.wire_format import Message, read_event, spec_fields
-from softphone.rtp import EventSender
+from softphone.rtp import TelephoneEventSender
 from softphone.sans_io import Address
-from softphone.srtp import parameters
+from softphone.srtp import suite_parameters
 
 __all__ = ["RemoteEngine"]
 
@@ -340,7 +340,9 @@ class RemoteEngine:
         if spec.telephone_event is None:
             raise LocalProtocolError("telephone-event was not negotiated for this stream")
         try:
-            EventSender(clock_rate_hz=8000, ptime_ms=20).send(digits, duration_ms=duration_ms)
+            TelephoneEventSender(clock_rate_hz=8000, ptime_ms=20).queue_digits(
+                digits, duration_ms=duration_ms
+            )
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         self._send(far, "digits", digits=digits, duration_ms=duration_ms)
@@ -455,9 +457,9 @@ def _tell(far: Far, event: MediaEvent) -> None:
 
 def _check_keys(spec: StreamSpec) -> None:
     for key in (spec.send_key, spec.receive_key):
-        if key is not None and len(key.key) != parameters(key.suite).material_length:
+        if key is not None and len(key.key) != suite_parameters(key.suite).material_length:
             raise ConfigurationError(
-                f"{key.suite} takes {parameters(key.suite).material_length} bytes of key and "
+                f"{key.suite} takes {suite_parameters(key.suite).material_length} bytes of key and "
                 f"salt, not {len(key.key)}"
             )
 

@@ -11,7 +11,7 @@ from softphone.call.leg.media_row import MediaRow, security_of
 from softphone.events import Direction
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import CryptoSuite
-from softphone.srtp import KeyPlan
+from softphone.srtp import SdesNegotiation
 from tests.support.media_port import RecordingPort
 
 PCMU = NegotiatedCodec("PCMU", 8000, 1, 0, 0)
@@ -30,7 +30,7 @@ MEDIA = NegotiatedMedia(
 
 
 def row_of(port):
-    plan = KeyPlan(tuple(CryptoSuite), entropy=random.Random(1).randbytes)
+    plan = SdesNegotiation(tuple(CryptoSuite), entropy=random.Random(1).randbytes)
     return MediaRow(
         port,
         port.allocate(),

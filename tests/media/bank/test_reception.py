@@ -8,7 +8,7 @@ import pytest
 
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.playout.batch_rounds import MOST_ROUNDS
-from softphone.rtp import Reception
+from softphone.rtp import ReceptionStatistics
 
 
 def opened(rows: int = 1) -> ReceptionBank:
@@ -126,7 +126,7 @@ def test_an_empty_batch_is_nothing() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_backlog_counts_as_its_packets_one_by_one(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    single = [Reception(clock_rate_hz=8000, trusted=True) for _ in range(4)]
+    single = [ReceptionStatistics(clock_rate_hz=8000, trusted=True) for _ in range(4)]
     bank = opened(4)
     for batch in range(12):
         rows, numbers = [], []

@@ -30,6 +30,6 @@ def test_failures_of_replaced_contexts_are_kept():
 def test_streams_share_no_state():
     one, two = Stream(StreamHandle(0, 0)), Stream(StreamHandle(1, 0))
     one.conflicts = (*one.conflicts, b"x")
-    one.spent.count(1)
+    one.spent.count_status(1)
     assert two.conflicts == ()
     assert two.failures().authentication == 0

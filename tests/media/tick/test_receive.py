@@ -10,7 +10,7 @@ import pytest
 
 from softphone.media import DigitDetected, FirstPacketReceived, PayloadTypeChanged
 from softphone.media.tick.receive import expire_digits, receive, split
-from softphone.rtp import EventPayload, RtpPacket
+from softphone.rtp import RtpPacket, TelephoneEventPayload
 from tests.support.wire import Wire, raw_address
 
 FAR = ("10.0.0.1", 5000)
@@ -95,7 +95,7 @@ def test_packets_of_events_do_not_disturb_the_jitter():
     wire = Wire(telephone_event=101)
     station = wire.b
     for at in range(40):
-        event = EventPayload(5, False, 10, 160 * (at + 1))
+        event = TelephoneEventPayload(5, False, 10, 160 * (at + 1))
         packet = voice(at, payload_type=101, timestamp=0, payload=bytes(event))
         media, _ = arrive(wire, packet)
         station.incoming.arrival[0] = 1.0 + 0.02 * at
@@ -105,7 +105,7 @@ def test_packets_of_events_do_not_disturb_the_jitter():
 
 def test_a_digit_whose_end_is_lost_is_told_when_its_time_has_come():
     wire = Wire(telephone_event=101)
-    event = EventPayload(5, False, 10, 800)
+    event = TelephoneEventPayload(5, False, 10, 800)
     bank, _ = hear(wire, voice(1, payload_type=101, payload=bytes(event)))
     bank.take_events()
     expire_digits(bank, now=0.51)

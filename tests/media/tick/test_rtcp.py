@@ -11,8 +11,8 @@ from softphone.media.quality import snapshot
 from softphone.media.tick import farewell
 from softphone.media.tick.rtcp import send_control
 from softphone.rtp import (
-    Bye,
     ReceiverReport,
+    RtcpBye,
     SenderReport,
     SourceDescription,
     VoipMetrics,
@@ -96,7 +96,7 @@ def test_the_farewell_is_a_bye_and_who_never_sent_says_none():
     assert farewell(wire.a.bank, stream, 0, now=0.0, wall=WALL) is None
     wire.run(3)
     data = farewell(wire.a.bank, stream, 60, now=0.06, wall=WALL)
-    assert any(isinstance(packet, Bye) for packet in parse_compound(data))
+    assert any(isinstance(packet, RtcpBye) for packet in parse_compound(data))
 
 
 def test_after_a_change_of_ssrc_reports_speak_for_the_new_one():

@@ -75,7 +75,7 @@ def clock_of(ssrc: int, rtp_timestamp: int, wall: float) -> SenderClock:
     """What a session learns from a sender report on the wire (RFC 3550 6.4.1)."""
     session = RtcpSession(ssrc=99, cname="us", entropy=lambda n: b"\x01" * n, now=0.0)
     report = SenderReport(ssrc, ntp_from_wall(wall), rtp_timestamp, 10, 1000, ())
-    told = session.receive(
+    told = session.receive_compound(
         print_compound((report, SourceDescription(ssrc, "them"))), now=0.0, wall=wall
     )
     assert told is not None

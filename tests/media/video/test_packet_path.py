@@ -156,7 +156,9 @@ def test_a_limit_that_is_asked_for_is_kept_to_and_told() -> None:
     data = print_compound((ReceiverReport(2), request))
     film.alice.receive_control(data, (BOB[0], 50001), now=film.now, wall=film.now)
     assert film.alice.bitrate.bitrate == 200_000
-    report = film.bob._rtcp.receive(film.alice.take_control()[0], now=film.now, wall=film.now)
+    report = film.bob._rtcp.receive_compound(
+        film.alice.take_control()[0], now=film.now, wall=film.now
+    )
     assert report is not None
     assert report.granted
 

@@ -20,7 +20,7 @@ if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
 if TYPE_CHECKING:
     from softphone.account import Account
     from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
-    from softphone.call.audio_stream import MediaStream
+    from softphone.call.audio_stream import AudioStream
     from softphone.config import (
         AccountConfig,
         AccountFile,
@@ -61,6 +61,7 @@ __all__ = [
     "Account",
     "AccountConfig",
     "AccountFile",
+    "AudioStream",
     "Call",
     "CallState",
     "Conference",
@@ -74,7 +75,6 @@ __all__ = [
     "KeyMaterial",
     "MediaConfig",
     "MediaPreferences",
-    "MediaStream",
     "OAuthConfig",
     "OnDrop",
     "OutgoingCall",

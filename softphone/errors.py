@@ -90,7 +90,7 @@ __all__ = [
     "TransportError",
     "TransportTimeout",
     "TrustRefused",
-    "anew",
+    "copy_error",
 ]
 
 
@@ -277,7 +277,7 @@ class NoConnection(CallFailed):
     """The connection was lost before a response came, or could not be made: nobody has refused."""
 
 
-def anew(error: E) -> E:
+def copy_error(error: E) -> E:
     """The same error, to be raised once more.
 
     One that was raised holds the frames that it went through: who keeps one for those who will ask

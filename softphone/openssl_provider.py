@@ -17,51 +17,51 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-__all__ = ["FOLDER", "enter", "folder", "in_force"]
+__all__ = ["FIPS_FOLDER_VARIABLE", "fips_folder", "fips_in_force", "load_fips_provider"]
 
-FOLDER = "SOFTPHONE_FIPS_FOLDER"
+FIPS_FOLDER_VARIABLE = "SOFTPHONE_FIPS_FOLDER"
 """The environment variable that names the set-up which the process was started with."""
 
 _MODULES = "OPENSSL_MODULES"
 # The mode is that of the start: what is written to the environment later changes nothing, and to
 # ask it costs more than the random bytes of a tag do.
-_started_with = os.environ.get(FOLDER, "")
+_started_with = os.environ.get(FIPS_FOLDER_VARIABLE, "")
 
 
-def folder() -> Path | None:
+def fips_folder() -> Path | None:
     """The set-up that this process was started with; None outside FIPS mode."""
     return Path(_started_with) if _started_with else None
 
 
-def in_force() -> bool:
+def fips_in_force() -> bool:
     """Whether this process was started in FIPS mode; whether it worked is not asked here."""
     return bool(_started_with)
 
 
-def enter() -> None:
+def load_fips_provider() -> None:
     """Load both libraries, each with its own provider file; a no-op outside FIPS mode.
 
     Python's own MD5, which knows nothing of providers, is taken out of the process.  The
     environment is as before when this returns, for the processes that are started from here.
     """
-    place = folder()
+    place = fips_folder()
     if place is None:
         return
     os.environ[_MODULES] = str(place / "first")
-    _take_out_md5()
+    _remove_md5()
     hashlib.new("sha256", b"")
     os.environ[_MODULES] = str(place / "second")
     importlib.import_module("cryptography.hazmat.backends.openssl.backend")
     os.environ[_MODULES] = str(place / "first")
 
 
-def _take_out_md5() -> None:
+def _remove_md5() -> None:
     refusing = ModuleType("_md5", "MD5 is not available in FIPS mode.")
-    refusing.__dict__.update(md5=_refuse, MD5Type=type(None))
+    refusing.__dict__.update(md5=_refuse_md5, MD5Type=type(None))
     sys.modules["_md5"] = refusing
     # It has bound the old one to its names already.
     importlib.reload(hashlib)
 
 
-def _refuse(*_: object, **__: object) -> NoReturn:
+def _refuse_md5(*_: object, **__: object) -> NoReturn:
     raise ValueError("MD5 is not available in FIPS mode")

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 
 __all__ = [
     "Address",
@@ -136,7 +136,7 @@ class Target:
     credential: str = ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Transmit:
     """Bytes to be sent.  `close` ends the flow once they have been written.
@@ -238,7 +238,7 @@ class Timers(Generic[K]):
         if entry is not None:
             del self._keys[entry[1]]
 
-    def next(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """The earliest deadline, or None."""
         while self._heap:
             deadline, count = self._heap[0]
@@ -249,7 +249,7 @@ class Timers(Generic[K]):
 
     def pop_due(self, now: float) -> K | None:
         """Take out one key whose deadline is at or before `now`, earliest first, or None."""
-        deadline = self.next()
+        deadline = self.next_deadline()
         if deadline is None or deadline > now:
             return None
         _, count = heapq.heappop(self._heap)

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum
 from typing import Self
 
 from softphone.errors import SoftphoneError
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 
 __all__ = [
     "CryptoSuite",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class _Ordered(Enum):
+class _OrderedEnum(Enum):
     """An enumeration whose members are ordered as they are written."""
 
     def __init__(self, _: object) -> None:
@@ -56,7 +56,7 @@ class _Ordered(Enum):
         return self._rank >= other._rank if isinstance(other, type(self)) else NotImplemented
 
 
-class SecurityLevel(_Ordered):
+class SecurityLevel(_OrderedEnum):
     """How secure a part, or a whole call, is."""
 
     NOT_SECURE = "not_secure"
@@ -64,7 +64,7 @@ class SecurityLevel(_Ordered):
     ENCRYPTED = "encrypted"
 
 
-class Scope(_Ordered):
+class Scope(_OrderedEnum):
     """How far what we know reaches.
 
     `HOP`: to the next server.  `END_TO_END`: the far end itself was verified, or a server that
@@ -122,7 +122,7 @@ class KeyExchange(StrEnum):
     DTLS_SRTP = "DTLS-SRTP"
 
 
-class TlsVersion(_Ordered):
+class TlsVersion(_OrderedEnum):
     """The versions of TLS that may be spoken."""
 
     TLS_1_2 = "1.2"
@@ -217,7 +217,7 @@ class SecurityShortfall(SoftphoneError):
         self.shortfalls = shortfalls
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SignalingSecurity:
     """The connection that carries the call's signaling.
@@ -242,7 +242,7 @@ class SignalingSecurity:
         return SecurityLevel.ENCRYPTED if self.encrypted else SecurityLevel.AUTHENTICATED
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class MediaSecurity:
     """One media stream: its profile and, under SRTP, its suite and key exchange.
@@ -280,7 +280,7 @@ def _far_end_shortfall(far_end: SecurityLevel | None) -> Shortfall | None:
     return None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SecurityState:
     """What a call has.

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from softphone import errors
-from softphone.errors import Busy, CallError, Redirected, RegistrationError, anew
+from softphone.errors import Busy, CallError, Redirected, RegistrationError, copy_error
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 
 NAMED = {name: getattr(errors, name) for name in errors.__all__}
@@ -85,7 +85,7 @@ def test_a_redirection_names_the_contacts():
 )
 def test_an_error_that_is_kept_is_raised_anew_and_holds_nobody(error):
     def ask():
-        raise anew(error)
+        raise copy_error(error)
 
     with pytest.raises(type(error)) as caught:
         ask()

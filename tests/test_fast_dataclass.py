@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, InitVar, dataclass, field, replace
 
 import pytest
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sip import NameAddr
 
 
@@ -22,7 +22,7 @@ class Plain:
     last: int | None = field(default=3, kw_only=True)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Quick:
     """The same, made quickly."""
@@ -33,7 +33,7 @@ class Quick:
     last: int | None = field(default=3, kw_only=True)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Checked:
     """One that looks at what it was given."""
@@ -45,7 +45,7 @@ class Checked:
             raise ValueError("below zero")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Empty:
     """One without fields."""
@@ -114,7 +114,7 @@ def test_a_class_without_fields_is_made() -> None:
 def test_fields_that_are_no_slots_are_refused() -> None:
     with pytest.raises(TypeError, match="no slot"):
 
-        @quick
+        @fast_init
         @dataclass(frozen=True)
         class Loose:
             number: int
@@ -123,14 +123,14 @@ def test_fields_that_are_no_slots_are_refused() -> None:
 def test_fields_that_init_does_not_set_are_refused() -> None:
     with pytest.raises(TypeError, match="no slot"):
 
-        @quick
+        @fast_init
         @dataclass(frozen=True, slots=True)
         class Hidden:
             number: int = field(default=1, init=False)
 
 
 def test_a_field_by_name_only_may_stand_before_others() -> None:
-    @quick
+    @fast_init
     @dataclass(frozen=True, slots=True)
     class Mixed:
         last: int = field(kw_only=True)
@@ -143,7 +143,7 @@ def test_a_field_by_name_only_may_stand_before_others() -> None:
 def test_parameters_that_are_no_fields_are_refused() -> None:
     with pytest.raises(TypeError, match="no fields"):
 
-        @quick
+        @fast_init
         @dataclass(frozen=True, slots=True)
         class Derived:
             number: int

@@ -12,23 +12,23 @@ from tests.support import fips
 def test_outside_fips_mode_nothing_is_touched(monkeypatch):
     monkeypatch.setattr(openssl_provider, "_started_with", "")
     before = hashlib.md5
-    openssl_provider.enter()
-    assert (openssl_provider.in_force(), openssl_provider.folder()) == (False, None)
+    openssl_provider.load_fips_provider()
+    assert (openssl_provider.fips_in_force(), openssl_provider.fips_folder()) == (False, None)
     assert hashlib.md5 is before
 
 
 def test_the_folder_is_what_the_process_was_started_with(monkeypatch, tmp_path):
     monkeypatch.setattr(openssl_provider, "_started_with", str(tmp_path))
-    assert openssl_provider.folder() == tmp_path
-    assert openssl_provider.in_force()
+    assert openssl_provider.fips_folder() == tmp_path
+    assert openssl_provider.fips_in_force()
 
 
 def test_what_is_written_to_the_environment_later_changes_nothing(monkeypatch, tmp_path):
-    before = openssl_provider.in_force(), openssl_provider.folder()
-    monkeypatch.setenv(openssl_provider.FOLDER, str(tmp_path / "later"))
-    assert (openssl_provider.in_force(), openssl_provider.folder()) == before
-    monkeypatch.delenv(openssl_provider.FOLDER)
-    assert (openssl_provider.in_force(), openssl_provider.folder()) == before
+    before = openssl_provider.fips_in_force(), openssl_provider.fips_folder()
+    monkeypatch.setenv(openssl_provider.FIPS_FOLDER_VARIABLE, str(tmp_path / "later"))
+    assert (openssl_provider.fips_in_force(), openssl_provider.fips_folder()) == before
+    monkeypatch.delenv(openssl_provider.FIPS_FOLDER_VARIABLE)
+    assert (openssl_provider.fips_in_force(), openssl_provider.fips_folder()) == before
 
 
 def test_md5_has_left_the_process_however_it_is_asked_for():

@@ -17,9 +17,9 @@ def test_timers_give_the_earliest_deadline_first():
     timers.set("b", 2.0)
     timers.set("a", 1.0)
     timers.set("c", 3.0)
-    assert timers.next() == 1.0
+    assert timers.next_deadline() == 1.0
     assert [timers.pop_due(2.5), timers.pop_due(2.5), timers.pop_due(2.5)] == ["a", "b", None]
-    assert timers.next() == 3.0
+    assert timers.next_deadline() == 3.0
 
 
 def test_a_key_has_one_deadline():
@@ -28,7 +28,7 @@ def test_a_key_has_one_deadline():
     timers.set("a", 5.0)
     assert timers.pop_due(2.0) is None
     assert timers.pop_due(5.0) == "a"
-    assert timers.next() is None
+    assert timers.next_deadline() is None
 
 
 def test_a_canceled_deadline_is_forgotten():
@@ -36,7 +36,7 @@ def test_a_canceled_deadline_is_forgotten():
     timers.set("a", 1.0)
     timers.cancel("a")
     timers.cancel("never set")
-    assert timers.next() is None
+    assert timers.next_deadline() is None
     assert "a" not in timers
     assert len(timers) == 0
 
@@ -82,7 +82,7 @@ def test_timers_agree_with_a_plain_dictionary():
         else:
             timers.cancel(key)
             model.pop(key, None)
-        assert timers.next() == min(model.values(), default=None)
+        assert timers.next_deadline() == min(model.values(), default=None)
 
 
 def test_flows_are_equal_by_id_alone():

@@ -91,7 +91,7 @@ SERVER_SIDE = (
 
 def main() -> None:
     """Run pytest in FIPS mode and leave with its exit status."""
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         sys.exit("this process is in FIPS mode already")
     given = sys.argv[1:]
     lenient = "--lenient" in given

@@ -164,7 +164,7 @@ def main() -> int:
     if "--measure" in sys.argv:
         print(json.dumps(measure()))
         return 0
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         raise SystemExit("start this outside FIPS mode: it starts both itself")
     rounds: dict[str, list[dict[str, Any]]] = {mode: [] for mode in MODES}
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from softphone.account.stack_settings import NO_BELIEF, Belief
 from softphone.call.leg import Names, no_names
 from softphone.media import MediaPort
 from softphone.net import Resolver
-from softphone.openssl_provider import in_force
+from softphone.openssl_provider import fips_in_force
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
 
@@ -31,7 +31,7 @@ class AccountSetup:
     resolver: Resolver
     entropy: Entropy
     tap: Tap | None = None
-    fips: bool = field(default_factory=in_force)
+    fips: bool = field(default_factory=fips_in_force)
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF

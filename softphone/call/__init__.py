@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.call.audio_stream import MediaStream
+from softphone.call.audio_stream import AudioStream
 from softphone.call.call import Call
 from softphone.call.conference import Conference, ConferenceChanged
 from softphone.call.incoming import IncomingCall, IncomingLeg
@@ -10,6 +10,7 @@ from softphone.call.leg import LegSetup, Mailbox, MediaSetup
 from softphone.call.outgoing import OutgoingCall, OutgoingLeg
 
 __all__ = [
+    "AudioStream",
     "Call",
     "Conference",
     "ConferenceChanged",
@@ -18,7 +19,6 @@ __all__ = [
     "LegSetup",
     "Mailbox",
     "MediaSetup",
-    "MediaStream",
     "OutgoingCall",
     "OutgoingLeg",
 ]

@@ -47,39 +47,39 @@ from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall,
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
-__all__ = ["Detection", "MediaStream", "StreamOwner", "Talk"]
+__all__ = ["AudioStream", "AudioStreamOwner", "Detection", "ReadWriteBuffers"]
 
 PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 
 
 @dataclass(slots=True)
-class Talk:
+class ReadWriteBuffers:
     """Both halves of an application's own conversation, and at which rates; None: not yet used."""
 
     read_hz: int = 16000
     write_hz: int = 16000
-    heard: PcmInput | None = None
-    said: PcmOutput | None = None
-    on_air: bool = False
+    pcm_input: PcmInput | None = None
+    pcm_output: PcmOutput | None = None
+    output_playing: bool = False
     """Whether `said` is what is being sent."""
 
     def close(self) -> None:
         """The call is over."""
-        if self.heard is not None:
-            self.heard.close()
-        if self.said is not None:
-            self.said.close(ended=True)
+        if self.pcm_input is not None:
+            self.pcm_input.close()
+        if self.pcm_output is not None:
+            self.pcm_output.close(ended=True)
 
 
-class StreamOwner(Protocol):
+class AudioStreamOwner(Protocol):
     """What a stream's handle needs of the call that owns it."""
 
     media_listeners: list[Callable[[MediaEvent], None]]
     sound: StreamSound
-    over: asyncio.Future[CallEnded]
+    ended: asyncio.Future[CallEnded]
     playing: bool
     """Whether a source is being played whose end has not been told."""
-    talk: Talk | None
+    audio_buffers: ReadWriteBuffers | None
     """What the application reads and writes itself, once it does."""
 
     policy: SecurityPolicy
@@ -88,14 +88,14 @@ class StreamOwner(Protocol):
     def security(self) -> SecurityState:
         """What the call has now."""
 
-    def tell(self, event: CallEvent) -> None:
+    def emit_event(self, event: CallEvent) -> None:
         """Tell the application of what was heard."""
 
-    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+    def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
         """Tell of a digit, unless it has come by another way already."""
 
     @property
-    def media_port(self) -> MediaPort:
+    def media_backend(self) -> MediaPort:
         """The engine's port."""
 
     @property
@@ -115,18 +115,18 @@ class StreamOwner(Protocol):
         """Its statistics, now or at the end."""
 
 
-def _speaks(owner: StreamOwner) -> bool:
+def _is_playing(owner: AudioStreamOwner) -> bool:
     """Whether something of ours is being said."""
-    said = None if owner.talk is None else owner.talk.said
+    said = None if owner.audio_buffers is None else owner.audio_buffers.pcm_output
     return owner.playing or (said is not None and said.waiting_samples > 0)
 
 
 class Detection:
     """Detectors at one stream, until `stop` or the end of the call."""
 
-    def __init__(self, owner: StreamOwner, wanted: Wanted) -> None:
+    def __init__(self, owner: AudioStreamOwner, wanted: Wanted) -> None:
         self._owner = owner
-        self._listener = listen(owner.media_port, wanted, self._tell)
+        self._listener = listen(owner.media_backend, wanted, self._emit_detection)
         try:
             owner.sound.listen(self._listener)
         except LocalProtocolError:
@@ -140,21 +140,21 @@ class Detection:
         self._owner.sound.stop_listening(self._listener)
         self._listener.close()
 
-    def _tell(self, found: Found | AnswerVerdict, now: float) -> None:
+    def _emit_detection(self, found: Found | AnswerVerdict, now: float) -> None:
         owner = self._owner
         if isinstance(found, AnswerVerdict):
-            owner.tell(AnswerClassified(found.kind, found.confidence, found.reasons, now))
+            owner.emit_event(AnswerClassified(found.kind, found.confidence, found.reasons, now))
         elif found.kind == "digit":
-            owner.tell_digit(found.what, found.seconds * 1000.0, "inband")
+            owner.emit_digit(found.what, found.seconds * 1000.0, "inband")
         elif found.kind == "voice":
-            owner.tell(VoiceStarted(found.at, _speaks(owner)))
+            owner.emit_event(VoiceStarted(found.at, _is_playing(owner)))
         elif found.kind == "silence":
-            owner.tell(VoiceStopped(found.at, found.seconds))
+            owner.emit_event(VoiceStopped(found.at, found.seconds))
         else:
-            owner.tell(ToneDetected(found.what, found.at, found.seconds))
+            owner.emit_event(ToneDetected(found.what, found.at, found.seconds))
 
 
-def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
+def attach_recording(owner: AudioStreamOwner, recording: Recording) -> Recording:
     """Give a recording both sides of a call, until it is closed or the call ends."""
 
     def forbidden() -> str:
@@ -170,7 +170,7 @@ def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
         owner.sound.stop_monitoring(recording.near)
 
     recording.watch(
-        failed=lambda reason: owner.tell(RecordingFailed(str(recording.path), reason)),
+        failed=lambda reason: owner.emit_event(RecordingFailed(str(recording.path), reason)),
         forbidden=forbidden,
         detach=detach,
     )
@@ -180,7 +180,9 @@ def keep_recording(owner: StreamOwner, recording: Recording) -> Recording:
     return recording
 
 
-def keep_film(owner: StreamOwner, video: VideoStream, film: VideoRecording) -> VideoRecording:
+def attach_video_recording(
+    owner: AudioStreamOwner, video: VideoStream, film: VideoRecording
+) -> VideoRecording:
     """Give a recording the far end's picture and sound, until it is closed or the call ends."""
 
     def forbidden() -> str:
@@ -199,7 +201,7 @@ def keep_film(owner: StreamOwner, video: VideoStream, film: VideoRecording) -> V
 
     def tell(reason: str) -> None:
         # The recording's thread tells of it.
-        loop.call_soon_threadsafe(owner.tell, RecordingFailed(str(film.path), reason))
+        loop.call_soon_threadsafe(owner.emit_event, RecordingFailed(str(film.path), reason))
 
     film.failed, film.forbidden, film.detach = tell, forbidden, detach
     owner.sound.listen(film.ear)
@@ -208,23 +210,23 @@ def keep_film(owner: StreamOwner, video: VideoStream, film: VideoRecording) -> V
     return film
 
 
-class MediaStream:
+class AudioStream:
     """One audio stream of a call.
 
     Methods that change it raise LocalProtocolError once the call is over.
     """
 
-    def __init__(self, owner: StreamOwner) -> None:
+    def __init__(self, owner: AudioStreamOwner) -> None:
         self._owner = owner
         self._track: MediaStreamTrack | None = None
 
     @classmethod
-    def of(cls, owner: StreamOwner) -> MediaStream | None:
+    def for_owner(cls, owner: AudioStreamOwner) -> AudioStream | None:
         """The owner's stream, or None while it has none."""
         return None if owner.stream_spec is None else cls(owner)
 
     @property
-    def _row(self) -> LocalMedia:
+    def _local_media(self) -> LocalMedia:
         row = self._owner.stream
         if row is None:
             raise LocalProtocolError("the stream is closed: the call is over")
@@ -250,7 +252,7 @@ class MediaStream:
     @property
     def ssrc(self) -> int:
         """The SSRC that we send with."""
-        return self._row.ssrc
+        return self._local_media.ssrc
 
     @property
     def security(self) -> MediaSecurity | None:
@@ -269,12 +271,12 @@ class MediaStream:
         for a track that is not of audio, or a file that cannot be played.
         What was written and not yet sent is then never sent.
         """
-        _ = self._row
+        _ = self._local_media
         sound = sound_of(source, find_codec(self.codec).sample_rate)
-        talk = self._owner.talk
-        if talk is not None and talk.said is not None:
-            talk.said.flush()
-            talk.on_air = False
+        talk = self._owner.audio_buffers
+        if talk is not None and talk.pcm_output is not None:
+            talk.pcm_output.flush()
+            talk.output_playing = False
         self._owner.sound.play(sound)
         self._owner.playing = source is not None
 
@@ -301,38 +303,38 @@ class MediaStream:
 
         Raises ConfigurationError for another rate, LocalProtocolError once one is in use.
         """
-        talk = self._talk
-        if (read_hz is not None and talk.heard) or (write_hz is not None and talk.said):
+        talk = self._buffers
+        if (read_hz is not None and talk.pcm_input) or (write_hz is not None and talk.pcm_output):
             raise LocalProtocolError("sound is read and written already: set the rates before that")
         talk.read_hz = talk.read_hz if read_hz is None else check_rate(read_hz)
         talk.write_hz = talk.write_hz if write_hz is None else check_rate(write_hz)
 
     @property
-    def _talk(self) -> Talk:
+    def _buffers(self) -> ReadWriteBuffers:
         owner = self._owner
-        if owner.talk is None:
-            talk = owner.talk = Talk()
-            owner.over.add_done_callback(lambda _: talk.close())
-        return owner.talk
+        if owner.audio_buffers is None:
+            talk = owner.audio_buffers = ReadWriteBuffers()
+            owner.ended.add_done_callback(lambda _: talk.close())
+        return owner.audio_buffers
 
-    def _heard(self) -> PcmInput:
-        talk = self._talk
-        if talk.heard is None:
-            talk.heard = PcmInput(talk.read_hz)
-            if not self._owner.over.done():
-                self.record(talk.heard)
+    def _open_input(self) -> PcmInput:
+        talk = self._buffers
+        if talk.pcm_input is None:
+            talk.pcm_input = PcmInput(talk.read_hz)
+            if not self._owner.ended.done():
+                self.record(talk.pcm_input)
             else:
-                talk.heard.close()
-        return talk.heard
+                talk.pcm_input.close()
+        return talk.pcm_input
 
-    def _said(self) -> PcmOutput:
-        talk, _ = self._talk, self._row
-        if talk.said is None:
-            talk.said = PcmOutput(talk.write_hz)
-        if not talk.on_air:
-            self._owner.sound.play(talk.said)
-            self._owner.playing, talk.on_air = False, True
-        return talk.said
+    def _open_output(self) -> PcmOutput:
+        talk, _ = self._buffers, self._local_media
+        if talk.pcm_output is None:
+            talk.pcm_output = PcmOutput(talk.write_hz)
+        if not talk.output_playing:
+            self._owner.sound.play(talk.pcm_output)
+            self._owner.playing, talk.output_playing = False, True
+        return talk.pcm_output
 
     async def read(self, samples: int | None = None) -> HeardPcm:
         """The far end's next sound, as it comes (about 20 ms), or exactly `samples`.
@@ -341,11 +343,11 @@ class MediaStream:
         the oldest (`unread_samples_dropped`).  Empty at the end of the call.  Takes the place of
         `record`.
         """
-        return await self._heard().read(samples)
+        return await self._open_input().read(samples)
 
     async def __aiter__(self) -> AsyncIterator[HeardPcm]:
         """`async for heard in call.audio`: what `read` gives, until the end of the call."""
-        async for heard in self._heard():
+        async for heard in self._open_input():
             yield heard
 
     async def write(self, pcm: PcmLike) -> None:
@@ -354,7 +356,7 @@ class MediaStream:
         Waits while ten seconds are waiting to be sent.  Takes the place of what `play` plays.
         Raises LocalProtocolError once the call is over.
         """
-        await self._said().write(pcm)
+        await self._open_output().write(pcm)
 
     async def write_all(self, pieces: AsyncIterable[PcmLike]) -> Mark:
         """Write what an async iterator gives, and the mark behind it."""
@@ -364,17 +366,17 @@ class MediaStream:
 
     def mark(self) -> Mark:
         """A mark behind all that was written: `await mark.played()` tells when it was sent."""
-        return self._said().mark()
+        return self._open_output().mark()
 
     def flush(self) -> int:
         """Fall silent from the next frame on; how many samples that were written are not sent."""
-        said = self._talk.said
+        said = self._buffers.pcm_output
         return 0 if said is None else said.flush()
 
     @property
     def unread_samples_dropped(self) -> int:
         """Samples that were too old to wait for `read` any longer."""
-        heard = self._talk.heard
+        heard = self._buffers.pcm_input
         return 0 if heard is None else heard.dropped_samples
 
     async def played(self) -> None:
@@ -383,9 +385,9 @@ class MediaStream:
         Returns at the end of the call, too, and at once when nothing is playing.  What was
         written has been sent then, too, or flushed.
         """
-        talk = self._owner.talk
-        if talk is not None and talk.said is not None and talk.on_air:
-            await talk.said.mark().played()
+        talk = self._owner.audio_buffers
+        if talk is not None and talk.pcm_output is not None and talk.output_playing:
+            await talk.pcm_output.mark().played()
             return
         if not self._owner.playing:
             return
@@ -396,7 +398,7 @@ class MediaStream:
                 done.set_result(None)
 
         self._owner.media_listeners.append(listen)
-        ends: set[asyncio.Future[Any]] = {done, self._owner.over}
+        ends: set[asyncio.Future[Any]] = {done, self._owner.ended}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -413,9 +415,9 @@ class MediaStream:
         owner = self._owner
         if is_path(sink):
             self.check_recording()
-            _ = self._row
+            _ = self._local_media
             path = os.fspath(sink)
-            sink = sink_of(sink, lambda reason: owner.tell(RecordingFailed(path, reason)))
+            sink = sink_of(sink, lambda reason: owner.emit_event(RecordingFailed(path, reason)))
         owner.sound.record(cast("Sink | None", sink))
 
     def check_recording(self) -> None:
@@ -435,13 +437,13 @@ class MediaStream:
         """
         owner = self._owner
         self.check_recording()
-        _ = self._row
+        _ = self._local_media
         recording = path if isinstance(path, Recording) else Recording(path)
-        return keep_recording(owner, recording)
+        return attach_recording(owner, recording)
 
     def mute(self, muted: bool = True) -> None:
         """Send silence in place of the source."""
-        self._owner.media_port.mute(self._row.handle, muted)
+        self._owner.media_backend.mute(self._local_media.handle, muted)
 
     def detect(
         self,
@@ -466,4 +468,6 @@ class MediaStream:
 
     def send_digits(self, digits: str, *, duration_ms: int = 100) -> None:
         """Send DTMF digits as telephone-events (RFC 4733)."""
-        self._owner.media_port.send_digits(self._row.handle, digits, duration_ms=duration_ms)
+        self._owner.media_backend.send_digits(
+            self._local_media.handle, digits, duration_ms=duration_ms
+        )

@@ -7,7 +7,7 @@ import os
 from typing import Self
 from urllib.parse import quote
 
-from softphone.call.audio_stream import MediaStream, keep_film
+from softphone.call.audio_stream import AudioStream, attach_video_recording
 from softphone.call.call_handle import Face
 from softphone.call.cisco_conference import confer
 from softphone.call.leg import (
@@ -37,7 +37,7 @@ class Call(Face[SessionLeg]):
     def __init__(self, leg: SessionLeg) -> None:
         super().__init__(leg)
         self._turn = asyncio.Lock()
-        self._audio = MediaStream(leg)
+        self._audio = AudioStream(leg)
         if leg.setup.digits_by is DigitMethod.INBAND and leg.stream is not None:
             self._audio.detect(digits=True)
 
@@ -50,7 +50,7 @@ class Call(Face[SessionLeg]):
         return face
 
     @property
-    def audio(self) -> MediaStream:
+    def audio(self) -> AudioStream:
         """The audio stream."""
         return self._audio
 
@@ -75,10 +75,10 @@ class Call(Face[SessionLeg]):
             raise LocalProtocolError("there is no video in this call to record")
         self._audio.check_recording()
         film = path if isinstance(path, VideoRecording) else VideoRecording(path)
-        return keep_film(leg, video, film)
+        return attach_video_recording(leg, video, film)
 
     @property
-    def streams(self) -> tuple[MediaStream, ...]:
+    def streams(self) -> tuple[AudioStream, ...]:
         """Every stream."""
         return (self._audio,)
 

@@ -19,7 +19,7 @@ from softphone.call.leg import (
     warning_header,
 )
 from softphone.diagnostics.refusal_text import explain_early_end
-from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, anew
+from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, copy_error
 from softphone.events import (
     CallAnswered,
     CallEnded,
@@ -251,7 +251,7 @@ class IncomingCall(Face[IncomingLeg]):
             raise
         if leg.over.done():
             if leg.failure is not None:
-                raise anew(leg.failure)
+                raise copy_error(leg.failure)
             ended = leg.over.result()
             raise CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
         return Call.of(leg)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-from softphone.call.audio_stream import MediaStream
+from softphone.call.audio_stream import AudioStream
 from softphone.call.call import Call
 from softphone.call.leg import (
     FAR_END_PATIENCE,
@@ -39,7 +39,7 @@ from softphone.errors import (
     NotFound,
     Redirected,
     SoftphoneError,
-    anew,
+    copy_error,
 )
 from softphone.events import (
     CallAnswered,
@@ -381,9 +381,9 @@ class OutgoingCall:
         return StreamStatistics() if self._started is None else self._started.statistics
 
     @property
-    def early_audio(self) -> MediaStream | None:
+    def early_audio(self) -> AudioStream | None:
         """The audio before the answer, once `EarlyMediaStarted` was told."""
-        return MediaStream.of(self._leg)
+        return AudioStream.for_owner(self._leg)
 
     @property
     def refused(self) -> tuple[Shortfall, ...]:
@@ -437,7 +437,7 @@ class OutgoingCall:
 
     def _failure(self, ended: CallEnded) -> SoftphoneError:
         if self._leg.failure is not None:
-            return anew(self._leg.failure)
+            return copy_error(self._leg.failure)
         if ended.by is EndedBy.LOCAL:
             return Canceled("the call was given up", status=487)
         return CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.events import Direction, StreamStatistics
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
 
@@ -157,7 +157,7 @@ class MediaConfig:
             raise ConfigurationError("media in a worker needs one worker at least")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SrtpKey:
     """One direction's SRTP key: `key` is the master key followed by the master salt (RFC 4568)."""
@@ -166,7 +166,7 @@ class SrtpKey:
     key: KeyMaterial
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
     """What a stream is, as negotiated.
@@ -252,7 +252,7 @@ class StreamSpec:
 # Names of streams -------------------------------------------------------------------------------
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class StreamHandle:
     """The name of one stream: its row in the bank, and which use of that row."""
@@ -261,7 +261,7 @@ class StreamHandle:
     generation: int
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
     """A reserved stream and the local ports that go into the session description."""

@@ -71,14 +71,14 @@ class Phone:
         self._tap = tap
         self._resolver = resolver or Resolver(entropy=entropy)
         ask = None if unknown_certificate is None else Questions(unknown_certificate)
-        self._belief = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
+        self._trust_context = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
         self._messages: Messages | None = None
         self._contacts: Contacts | None = None
-        self._telling: asyncio.Task[None] | None = None
-        self._caretakers: list[Caretaker] = []
+        self._presence_task: asyncio.Task[None] | None = None
+        self._maintenances: list[Caretaker] = []
         self._left = False
 
     @property
@@ -99,7 +99,7 @@ class Phone:
         TransportError, CertificateError and
         their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
         """
-        return await self._register(config, self._belief)
+        return await self._register(config, self._trust_context)
 
     async def boot(
         self,
@@ -117,29 +117,29 @@ class Phone:
         """
         self._check_open()
         require(self.fips)
-        hands = Hands(self._register, self.close, self._belief.fetcher)
-        caretaker = Caretaker(plan, hands, tell=tell, times=renewal)
-        await caretaker.boot()
-        self._caretakers.append(caretaker)
-        return list(caretaker.accounts)
+        actions = Hands(self._register, self.close, self._trust_context.fetcher)
+        maintenance = Caretaker(plan, actions, tell=tell, times=renewal)
+        await maintenance.boot()
+        self._maintenances.append(maintenance)
+        return list(maintenance.accounts)
 
     async def _register(
-        self, config: AccountConfig, belief: Belief, on_service: OnService | None = None
+        self, config: AccountConfig, trust_context: Belief, on_service: OnService | None = None
     ) -> Account:
         self._check_open()
         mode = decide(self._fips, config.fips)
         require(mode)
         setup = AccountSetup(
-            media=await self._engine(config.media.ports),
+            media=await self._engine_for_ports(config.media.ports),
             resolver=self._resolver,
             entropy=self._entropy,
             tap=self._tap,
             clock=self._clock,
             policy=self._policy,
-            belief=belief,
+            belief=trust_context,
             fips=mode.on,
             on_service=on_service,
-            names=self._name,
+            names=self._name_peer,
         )
         account = Account(config, setup)
         await account.start()
@@ -168,16 +168,16 @@ class Phone:
         require(self.fips)
         if self._contacts is not None:
             raise LocalProtocolError("the directories of this phone are open already")
-        contacts = open_contacts(configs, self._belief, fips=self.fips.on)
+        contacts = open_contacts(configs, self._trust_context, fips=self.fips.on)
         self._stack.push_async_callback(contacts.close)
         self._contacts = contacts
         return contacts
 
-    def _name(self, peer: NameAddr, told: Callable[[Contact], None]) -> None:
+    def _name_peer(self, peer: NameAddr, on_name: Callable[[Contact], None]) -> None:
         if self._contacts is not None:
             from softphone.phone.directories import tell_name
 
-            tell_name(self._contacts, peer, told)
+            tell_name(self._contacts, peer, on_name)
 
     @property
     def messages(self) -> Messages:
@@ -205,17 +205,17 @@ class Phone:
         def busy() -> bool:
             return any(account.calls for account in self._accounts)
 
-        setup = ChatSetup(self._belief, self._resolver, self._entropy, self.fips.on)
+        setup = ChatSetup(self._trust_context, self._resolver, self._entropy, self.fips.on)
         messages = sign_in(config, setup, hook)
         await messages.__aenter__()
         self._messages = messages
-        self._telling = asyncio.create_task(tell_of_calls(messages, busy))
+        self._presence_task = asyncio.create_task(tell_of_calls(messages, busy))
         return messages
 
     async def sign_out(self) -> None:
         """Sign out: history in memory is gone."""
         messages, self._messages = self._messages, None
-        telling, self._telling = self._telling, None
+        telling, self._presence_task = self._presence_task, None
         if telling is not None:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
@@ -224,13 +224,13 @@ class Phone:
 
     async def close(self, account: Account) -> None:
         """End one account: its calls, its binding, its connection."""
-        for caretaker in self._caretakers:
-            caretaker.forget(account)
+        for maintenance in self._maintenances:
+            maintenance.forget(account)
         if account in self._accounts:
             self._accounts.remove(account)
             await account.close()
 
-    async def _engine(self, ports: tuple[int, int] | None) -> AnyEngine:
+    async def _engine_for_ports(self, ports: tuple[int, int] | None) -> AnyEngine:
         """The media engine of a range of ports; there is one for each that accounts name."""
         chosen = self._media.ports if ports is None else PortRange(*ports)
         if chosen not in self._engines:
@@ -259,9 +259,9 @@ class Phone:
     async def __aexit__(self, *exc_info: object) -> None:
         """Close every account, all at once, and then the media; the first failure is raised."""
         await self.sign_out()
-        caretakers, self._caretakers = self._caretakers, []
-        for caretaker in caretakers:
-            await caretaker.close()
+        maintenances, self._maintenances = self._maintenances, []
+        for maintenance in maintenances:
+            await maintenance.close()
         self._left = True
         accounts, self._accounts = self._accounts, []
         try:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sdp.description import MalformedDescription, MediaDescription, bounded_number
 from softphone.security import KeyMaterial
 
@@ -39,7 +39,7 @@ _LIFETIME = re.compile(r"(?:2\^([0-9]{1,2})|([0-9]{1,20}))")
 _MKI = re.compile(r"([0-9]{1,38}):([0-9]{1,3})")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Rtpmap:
     """`a=rtpmap` (RFC 8866 section 6.6)."""
@@ -130,7 +130,7 @@ class SsrcAttribute:
         return cls(ssrc, match[2], match[3])
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class KeyParameter:
     """One key parameter of a crypto line (RFC 4568 section 6.1).
@@ -146,7 +146,7 @@ class KeyParameter:
     method: str = "inline"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Crypto:
     """A parsed `a=crypto` line (RFC 4568 section 9.1).

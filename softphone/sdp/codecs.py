@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sdp.attributes import Fmtp, Rtpmap
 from softphone.sdp.description import Attribute, MalformedDescription, MediaDescription
 
@@ -66,7 +66,7 @@ def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> C
     return (name.lower(), clock_rate, channels, fmtp or "")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class CodecCapability:
     """A codec that we can send and receive.
@@ -109,7 +109,7 @@ class MediaCapability:
     extended_reports: str = ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedCodec:
     """A codec both sides have: send with the remote's payload type, receive on ours.
@@ -128,7 +128,7 @@ class NegotiatedCodec:
     feedback: tuple[str, ...] = ()
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedTelephoneEvent:
     """Named telephone events (RFC 4733) as agreed; `events` as the remote lists them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 
 __all__ = [
     "Attribute",
@@ -62,7 +62,7 @@ _SECRET_ATTRIBUTES = frozenset({"crypto", "ice-pwd", "key-mgmt"})
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The `o=` line (RFC 8866 section 5.2)."""
@@ -75,7 +75,7 @@ class Origin:
     address: str = "0.0.0.0"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A `c=` line (RFC 8866 section 5.7); `suffix` is a multicast address's "/ttl/count"."""
@@ -114,7 +114,7 @@ class TimeDescription:
     repeats: tuple[str, ...] = ()
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True, repr=False)
 class Attribute:
     """An `a=` line (RFC 8866 section 5.13); `value` is None for a property attribute."""
@@ -130,7 +130,7 @@ class Attribute:
         return f"Attribute(name={self.name!r}, value={value})"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class MediaDescription:
     """An `m=` line and what belongs to it (RFC 8866 section 5.14).
@@ -168,7 +168,7 @@ class MediaDescription:
         return any(attribute.name == name for attribute in self.attributes)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
     """A whole description."""

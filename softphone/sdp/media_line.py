@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from softphone.events import Direction
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address
 from softphone.sdp.attributes import Crypto, CryptoLine, RtcpPort
 from softphone.sdp.codecs import (
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class LocalMediaLine:
     """Our side of one m-line in an offer or an answer.
@@ -71,7 +71,7 @@ class LocalMediaLine:
     cname: str | None = None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class OfferedMedia:
     """One m-line of a received offer that we could answer.
@@ -95,7 +95,7 @@ class OfferedMedia:
         return "SAVP" in self.profile
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedMedia:
     """One m-line as agreed; port 0 lines are not in the list of them.

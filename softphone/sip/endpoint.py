@@ -153,7 +153,7 @@ class Endpoint:
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
-        return self._layer.timers.next()
+        return self._layer.timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
         """Take out what is to be sent, in order."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Flow, Target
 from softphone.sip.message import Body, BodyRole, NameAddr, Request, Response
 
@@ -148,7 +148,7 @@ class ProvisionalReceived(Generic[U]):
     reliable: bool
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class InviteAnswered(Generic[U]):
     """A 2xx to our INVITE came.  If `role` is OFFER, `usage.acknowledge(answer)` must follow."""
@@ -174,7 +174,7 @@ class InviteRejected(Generic[U]):
     canceled: bool = False
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class InviteEnded(Generic[U]):
     """A usage that had been confirmed, or was about to be, is over.
@@ -189,7 +189,7 @@ class InviteEnded(Generic[U]):
     request: Request | None = None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class InviteReceived(Generic[U]):
     """A call comes in.  `role` None means that the caller wants our offer.
@@ -215,7 +215,7 @@ class InviteCanceled(Generic[U]):
     reason: str = ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class AckReceived(Generic[U]):
     """The ACK to our 2xx came, with the answer if the offer was ours.

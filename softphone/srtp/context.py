@@ -71,7 +71,7 @@ class FailureCounts:
 
 def default_backend() -> SrtpBackend:
     """The one that does the work here: libsrtp's, and in FIPS mode that on `cryptography`."""
-    return SrtpBackend.CRYPTOGRAPHY if openssl_provider.in_force() else SrtpBackend.LIBSRTP
+    return SrtpBackend.CRYPTOGRAPHY if openssl_provider.fips_in_force() else SrtpBackend.LIBSRTP
 
 
 def _transform(
@@ -82,7 +82,7 @@ def _transform(
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
     if backend is SrtpBackend.CRYPTOGRAPHY:
         return CryptographyTransform(suite, key.reveal())
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
     return libsrtp_backend.make_transform(suite, key.reveal(), sending=sending)
 

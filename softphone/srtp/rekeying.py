@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address, Entropy
 from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
@@ -44,7 +44,7 @@ __all__ = ["SdesAgreement", "SdesNegotiation"]
 _UNSPECIFIED = ("0.0.0.0", "::")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SdesAgreement:
     """Keys in both directions, and whether each differs from before (then: a new context).

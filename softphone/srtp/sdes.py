@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from softphone.errors import ConfigurationError
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Entropy
 from softphone.sdp import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
@@ -70,7 +70,7 @@ class CryptoPreference(Enum):
     THEIRS = "theirs"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class CryptoChoice:
     """The verdict on offered lines: the one to answer (None: none), and those passed over."""

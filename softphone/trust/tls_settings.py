@@ -32,7 +32,7 @@ from softphone.errors import (
     CertificateUntrusted,
     ConfigurationError,
 )
-from softphone.openssl_provider import in_force
+from softphone.openssl_provider import fips_in_force
 from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.disk import readable_by_others
@@ -113,7 +113,7 @@ class TlsSettings:
     service: Service = Service.SIP
     revocation: RevocationMode = RevocationMode.SOFT
     client_certificates: ClientCertificates = ClientCertificates.REQUIRED
-    fips: bool = field(default_factory=in_force)
+    fips: bool = field(default_factory=fips_in_force)
     allow: frozenset[Relaxation] = frozenset()
     unknown: Ask | None = None
     lists: TrustLists = field(default_factory=TrustLists)

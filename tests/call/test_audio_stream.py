@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.call import Call, MediaStream
+from softphone.call import AudioStream, Call
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media import PcmBlock, PlaybackEnded
@@ -28,13 +28,13 @@ class Silence:
 
 async def test_there_is_no_stream_before_media_is_open():
     stage = Stage()
-    assert MediaStream.of(stage.dial()) is None
+    assert AudioStream.for_owner(stage.dial()) is None
 
 
 async def test_it_shows_what_was_agreed():
     stage = Stage()
     caller, _ = stage.answered()
-    stream = MediaStream.of(caller)
+    stream = AudioStream.for_owner(caller)
     assert (stream.codec, stream.direction) == ("PCMU", Direction.SENDRECV)
     assert stream.security.suite is CryptoSuite.AEAD_AES_256_GCM
     assert stream.ssrc == 0x1234
@@ -44,7 +44,7 @@ async def test_it_shows_what_was_agreed():
 async def test_its_commands_reach_its_row_and_no_other():
     stage = Stage()
     caller, _ = stage.answered()
-    stream, handle = MediaStream(caller), caller.stream.handle
+    stream, handle = AudioStream(caller), caller.stream.handle
     stage.alice.port.commands.clear()
     source = Silence()
     stream.play(source)
@@ -62,7 +62,7 @@ async def test_its_commands_reach_its_row_and_no_other():
 async def test_after_the_call_it_shows_the_last_and_does_nothing_more():
     stage = Stage()
     caller, _ = stage.answered()
-    stream = MediaStream(caller)
+    stream = AudioStream(caller)
     caller.hang_up()
     assert stream.security.suite is CryptoSuite.AEAD_AES_256_GCM
     assert stream.codec == "PCMU"
@@ -80,7 +80,7 @@ async def test_after_the_call_it_shows_the_last_and_does_nothing_more():
 async def test_played_waits_for_the_end_of_the_source():
     stage = Stage()
     caller, _ = stage.answered()
-    stream, handle = MediaStream(caller), caller.stream.handle
+    stream, handle = AudioStream(caller), caller.stream.handle
     await stream.played()  # nothing is playing
     stream.play(Silence())
     waiting = asyncio.ensure_future(stream.played())
@@ -95,7 +95,7 @@ async def test_played_waits_for_the_end_of_the_source():
 async def test_played_ends_with_the_call():
     stage = Stage()
     caller, _ = stage.answered()
-    stream = MediaStream(caller)
+    stream = AudioStream(caller)
     stream.play(Silence())
     waiting = asyncio.ensure_future(stream.played())
     await asyncio.sleep(0)
@@ -107,7 +107,7 @@ async def test_played_ends_with_the_call():
 async def test_a_canceled_wait_leaves_no_listener():
     stage = Stage()
     caller, _ = stage.answered()
-    stream = MediaStream(caller)
+    stream = AudioStream(caller)
     stream.play(Silence())
     waiting = asyncio.ensure_future(stream.played())
     await asyncio.sleep(0)
@@ -123,7 +123,7 @@ async def test_files_are_played_and_recorded_by_their_paths(tmp_path, form):
         file.writeframes(bytes(32000))
     stage = Stage()
     caller, _ = stage.answered()
-    stream, handle = MediaStream(caller), caller.stream.handle
+    stream, handle = AudioStream(caller), caller.stream.handle
     stage.alice.port.commands.clear()
     stream.play(form(tmp_path / "said.wav"))
     stream.record(form(tmp_path / "heard.wav"))
@@ -149,7 +149,7 @@ async def test_no_file_is_recorded_to_where_policy_forbids_it(tmp_path):
     stage = Stage()
     stage.alice.policy = replace(stage.alice.policy, record_secure=False)
     caller, _ = stage.answered()
-    stream = MediaStream(caller)
+    stream = AudioStream(caller)
     with pytest.raises(SecurityShortfall):
         stream.record(tmp_path / "heard.wav")
     assert not list(tmp_path.iterdir())

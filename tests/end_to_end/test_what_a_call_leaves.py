@@ -14,7 +14,7 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from softphone.call import Call, IncomingCall, MediaStream, OutgoingCall
+from softphone.call import AudioStream, Call, IncomingCall, OutgoingCall
 from softphone.call.leg import Negotiation
 from softphone.call.leg.leg import Leg
 from softphone.errors import CallError
@@ -35,7 +35,7 @@ OF_A_CALL = (
     KeyMaterial,
     SdesNegotiation,
     Leg,
-    MediaStream,
+    AudioStream,
     Negotiation,
     OutgoingCall,
     OfferAnswerSession,

@@ -158,7 +158,10 @@ class Life:
         for name, station in self.stations.items():
             found = snapshot(station.bank, station.handle)
             self.say(f"{name} statistics {self.transcript.dump.value(found)}")
-            deadlines = (station.bank.reports.next(), station.bank.digit_timers.next())
+            deadlines = (
+                station.bank.reports.next_deadline(),
+                station.bank.digit_timers.next_deadline(),
+            )
             self.say(f"{name} timers {' '.join(seconds(each) for each in deadlines)}")
 
     def end(self) -> str:

@@ -147,7 +147,7 @@ def softphone(*arguments: object, **variables: str) -> subprocess.CompletedProce
 
 
 if __name__ == "__main__":
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         sys.exit("this is not done in FIPS mode")
     install()
     print(installed())

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
-from softphone.call.audio_stream import Talk
+from softphone.call.audio_stream import ReadWriteBuffers
 from softphone.call.leg.dtmf import DigitInbox, DigitMethod
 from softphone.call.leg.event_queue import Mailbox
 from softphone.call.leg.far_end_security import FarEnds
@@ -36,7 +36,7 @@ from softphone.events import (
     SecurityRefused,
     StreamStatistics,
 )
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.media import (
     DigitDetected,
     LocalMedia,
@@ -97,7 +97,7 @@ def _say_nothing(_: SecurityState) -> HeaderFields:
     return ()
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSetup:
     """What a leg needs of its account.
@@ -137,7 +137,7 @@ class Leg:
     held_by_policy = False
     """Whether the call has fallen below its policy and its media is stopped for that."""
     playing = False
-    talk: Talk | None = None
+    talk: ReadWriteBuffers | None = None
     _seen: Flow | None = None
     _generation = 0
     _shown: SecurityState | None = None

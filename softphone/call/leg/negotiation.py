@@ -30,7 +30,7 @@ from softphone.call.leg.rtcp_xr_demand import AS_ASKED, ReportDemand
 from softphone.call.leg.video_setup import VideoSetup
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.media import (
     EventCallback,
     LocalMedia,
@@ -64,7 +64,7 @@ def _nothing() -> None:
     """Nobody can be asked for a picture."""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
     """What a negotiation works with.
@@ -86,7 +86,7 @@ class MediaSetup:
     reports: ReportDemand = AS_ASKED
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A description that could be agreed: `body` is the answer to send, for an offer received.

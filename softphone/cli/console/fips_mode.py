@@ -53,7 +53,7 @@ def _start_anew(mode: FipsMode) -> NoReturn:
 
 def mode_fields(mode: FipsMode) -> dict[str, Any]:
     """The mode, and what does the work in it, as JSON has it."""
-    libraries = check().libraries if openssl_provider.in_force() else ()
+    libraries = check().libraries if openssl_provider.fips_in_force() else ()
     found = [asdict(each) | {"passed": each.passed} for each in libraries]
     return {**_decision(mode), "libraries": found}
 

@@ -50,7 +50,7 @@ async def show_status(face: Face) -> int:
     rows: list[tuple[str, str]] = [("mode", str(mode))]
     rows.append(("platform", "FIPS" if platform_mode() else "not FIPS"))
     rows.append(("set-up", _setup_line(setup)))
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         rows += [(each.name, _library_line(each)) for each in check().libraries]
     face.table("", ("part", "state"), rows)
     unavailable = {capability.value: reason for capability, reason in UNAVAILABLE.items()}

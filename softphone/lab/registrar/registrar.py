@@ -188,7 +188,7 @@ class Registrar:
 
     def next_timer(self) -> float | None:
         """The earliest expiry, or None."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     # One REGISTER
 

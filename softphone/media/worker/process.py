@@ -48,7 +48,7 @@ Handler = Callable[[Message, list[int]], None]
 
 def check_mode() -> None:
     """In FIPS mode, the self-check of this very process.  Raises FipsUnavailable."""
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         # Imported here: nobody else pays for it.
         from softphone.trust.fips.self_check import check
 
@@ -103,7 +103,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # what is there now stays for ever
         async with self._engine:
-            ready = {"capacity": capacity, "fips": openssl_provider.in_force()}
+            ready = {"capacity": capacity, "fips": openssl_provider.fips_in_force()}
             self._channel.send(Message("ready", ready))
             await self._over
 

@@ -42,7 +42,7 @@ INHERITED: Final = (
     "LD_LIBRARY_PATH",
     "OPENSSL_CONF",
     "OPENSSL_MODULES",
-    openssl_provider.FOLDER,
+    openssl_provider.FIPS_FOLDER_VARIABLE,
 )
 """What of our environment a worker gets: none of it is a secret, and FIPS mode is part of it."""
 
@@ -145,8 +145,8 @@ class Link:
 
     def _take_ready(self, message: Message) -> None:
         """It may have come up in another mode than ours: then it gets no key."""
-        if bool(message.fields.get("fips")) != openssl_provider.in_force():
-            wrong = "not in FIPS mode" if openssl_provider.in_force() else "in FIPS mode"
+        if bool(message.fields.get("fips")) != openssl_provider.fips_in_force():
+            wrong = "not in FIPS mode" if openssl_provider.fips_in_force() else "in FIPS mode"
             self._ready.set_exception(
                 MediaError(f"media worker {self.index} has started {wrong}, unlike its application")
             )

@@ -122,7 +122,7 @@ class TftpServer:
 
     def next_timer(self) -> float | None:
         """When to send again."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
         """Take out what is to be sent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
 from softphone.sip.dialog.dialog import leading_route
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteRequest:
     """What an INVITE is made of.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from softphone.errors import LocalProtocolError
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sip.message.grammar import MalformedMessage, is_token, quote
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.typed_headers import ContentType
@@ -28,7 +28,7 @@ class BodyRole(StrEnum):
     ANSWER = "answer"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Body:
     """A body and its type; `sip` never looks into `data`.

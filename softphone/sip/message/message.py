@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sip.message.body import Body
 from softphone.sip.message.grammar import is_token
 from softphone.sip.message.header_access import FieldAccess
@@ -60,7 +60,7 @@ class _MessageParts(FieldAccess):
             raise LocalProtocolError("text that is not Unicode in a header field") from error
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Request(_MessageParts):
     """A request: method (case-sensitive), Request-URI, header fields, body."""
@@ -159,7 +159,7 @@ class Request(_MessageParts):
         return Response(status, phrase, Headers(fields), _body_data(body))
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Response(_MessageParts):
     """A response: status 100 to 699, reason phrase, header fields, body."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Self
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sip.message.grammar import (
     HOST,
     PARAMETERS,
@@ -80,7 +80,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Via(Parameterized):
     """One Via value (RFC 3261 section 20.42; RFC 3581).
@@ -140,7 +140,7 @@ class Via(Parameterized):
         return self.parameter("rport") == ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class CSeq:
     """A CSeq value (RFC 3261 section 20.16): number below 2^31, and method."""
@@ -254,7 +254,7 @@ class Replaces:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early_only}"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SessionExpires:
     """A Session-Expires value (RFC 4028 section 4): seconds, and "uac", "uas" or None."""
@@ -363,7 +363,7 @@ class RetryAfter:
         )
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ContentType:
     """A Content-Type value (RFC 3261 section 20.15); type and subtype in lower case."""

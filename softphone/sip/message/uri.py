@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import ClassVar, Self, TypeAlias
 
-from softphone.fast_dataclass import quick
+from softphone.fast_dataclass import fast_init
 from softphone.sip.message.grammar import (
     HOST,
     PARAMETERS,
@@ -119,7 +119,7 @@ def format_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SipUri:
     """A SIP or SIPS URI (RFC 3261 section 19.1).
@@ -267,7 +267,7 @@ def _parse_uri(text: str) -> Uri:
 _remembered = lru_cache(_REMEMBERED)(_parse_uri)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True, slots=True)
 class NameAddr(Parameterized):
     """A display name, a URI and header parameters (name-addr / addr-spec, RFC 3261 section 20.10).

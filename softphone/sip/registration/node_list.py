@@ -264,7 +264,7 @@ class NodeRegistration:
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
-        times = [self._timers.next()]
+        times = [self._timers.next_deadline()]
         if _NodeTimer.ROUND not in self._timers:
             times.append(self._inner.next_timer())
         if self._returning is not None:

@@ -157,7 +157,7 @@ class NodeMonitor:
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     def _send_keep_alive(self, now: float) -> None:
         if self._exchange is not None or self._opening:

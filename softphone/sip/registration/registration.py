@@ -225,7 +225,7 @@ class Registration:
 
     def next_timer(self) -> float | None:
         """The earliest deadline, or None."""
-        mine = self._timers.next()
+        mine = self._timers.next_deadline()
         probe = None if self._keepalive is None else self._keepalive.next_timer()
         return min((time for time in (mine, probe) if time is not None), default=None)
 

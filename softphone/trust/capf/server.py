@@ -227,7 +227,7 @@ class CapfServer:
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
         """What is to be sent."""

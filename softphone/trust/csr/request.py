@@ -196,7 +196,7 @@ def new_key(kind: KeyKind = KeyKind.EC_P256) -> PrivateKey:
 
     Raises FipsUnavailable.
     """
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         return _provided_key(kind)
     curve = _CURVES.get(kind)
     if curve is not None:

@@ -192,12 +192,12 @@ def environment(
                 " `softphone fips setup` first"
             )
         made |= {
-            openssl_provider.FOLDER: str(folder),
+            openssl_provider.FIPS_FOLDER_VARIABLE: str(folder),
             _CONFIGURATION: str(folder / "openssl-fips.cnf"),
             _MODULES: str(folder / "first"),
         }
         return made
-    made.pop(openssl_provider.FOLDER, None)
+    made.pop(openssl_provider.FIPS_FOLDER_VARIABLE, None)
     made.pop(_MODULES, None)
     # Without a configuration OpenSSL has its default provider, whatever the platform's file says.
     made[_CONFIGURATION] = os.devnull
@@ -207,8 +207,8 @@ def environment(
 def fits(mode: FipsMode) -> bool:
     """Whether this process was started in `mode`; in FIPS mode `require` looks closer."""
     if mode.on:
-        return openssl_provider.in_force()
-    return not openssl_provider.in_force() and not _system_openssl()
+        return openssl_provider.fips_in_force()
+    return not openssl_provider.fips_in_force() and not _system_openssl()
 
 
 def require(mode: FipsMode) -> None:
@@ -234,11 +234,11 @@ def check_allowed(capability: Capability) -> None:
 
     That it is allowed does not say that this engine has it: it shares no screens in any mode.
     """
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         raise FipsForbidden(f"in FIPS mode {UNAVAILABLE[capability]}")
 
 
 def random_bytes(count: int) -> bytes:
     """`count` bytes for keys, nonces and tags: from the FIPS provider's DRBG in FIPS mode."""
     # Where `secrets.token_bytes` gets its bytes, without the three calls on the way.
-    return ssl.RAND_bytes(count) if openssl_provider.in_force() else os.urandom(count)
+    return ssl.RAND_bytes(count) if openssl_provider.fips_in_force() else os.urandom(count)

@@ -168,7 +168,7 @@ def _pylibsrtp() -> LibraryCheck:
 
 
 def _provider_file(copy: str) -> str | None:
-    place = openssl_provider.folder()
+    place = openssl_provider.fips_folder()
     if place is None:
         return None
     wanted = str((place / copy / "fips.so").resolve())
@@ -176,7 +176,7 @@ def _provider_file(copy: str) -> str | None:
 
 
 def _same_bytes() -> bool:
-    place = openssl_provider.folder()
+    place = openssl_provider.fips_folder()
     if place is None:
         return False
     first, second = ((place / copy / "fips.so").read_bytes() for copy in ("first", "second"))

@@ -214,7 +214,7 @@ class TvsClient:
 
     def next_timer(self) -> float | None:
         """When the server under way has had its time."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
         """Take out what is to be sent."""
@@ -317,7 +317,7 @@ class TvsServer:
 
     def next_timer(self) -> float | None:
         """When the first connection has had its time."""
-        return self._timers.next()
+        return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
         """Take out what is to be sent."""

@@ -112,7 +112,7 @@ def test_a_digit_whose_end_is_lost_is_told_when_its_time_has_come():
     assert bank.take_events() == []
     expire_digits(bank, now=2.0)
     assert bank.take_events() == [DigitDetected(wire.b.handle, "5", 100.0)]
-    assert bank.digit_timers.next() is None
+    assert bank.digit_timers.next_deadline() is None
 
 
 def test_another_codec_that_was_agreed_is_told_once_and_an_unknown_one_never():

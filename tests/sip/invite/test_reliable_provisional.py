@@ -47,7 +47,7 @@ def test_it_is_sent_again_with_doubling_gaps_and_given_up_after_64_t1():
     assert not usage.failed
     run(timers, 33)
     assert usage.failed
-    assert timers.next() is None
+    assert timers.next_deadline() is None
 
 
 def test_the_next_waits_for_the_prack_of_the_one_before():

@@ -99,9 +99,9 @@ def test_fips_mode_without_a_set_up_says_how_to_get_one():
 
 def test_the_way_out_of_fips_mode_is_a_process_without_configuration(tmp_path):
     inside = mode.environment(fips.ON, tmp_path, surrounding={"PATH": "/bin"})
-    assert inside[openssl_provider.FOLDER] == str(tmp_path)
+    assert inside[openssl_provider.FIPS_FOLDER_VARIABLE] == str(tmp_path)
     outside = mode.environment(FipsMode(False, Decider.BOOTSTRAP), None, surrounding=inside)
-    assert openssl_provider.FOLDER not in outside
+    assert openssl_provider.FIPS_FOLDER_VARIABLE not in outside
     assert outside["OPENSSL_CONF"] == "/dev/null"
     assert "OPENSSL_MODULES" not in outside
     assert outside["SOFTPHONE_FIPS_PLATFORM"] == inside["SOFTPHONE_FIPS_PLATFORM"] == "0"

@@ -14,7 +14,7 @@ from tests.support import fips
 
 @pytest.fixture
 def library():
-    if openssl_provider.in_force():
+    if openssl_provider.fips_in_force():
         pytest.skip("this is about a process outside FIPS mode")
     found = Library.find(loaded_files(r"/libcrypto[^/]*\.so"))
     assert found is not None, "this interpreter has no shared OpenSSL of its own"

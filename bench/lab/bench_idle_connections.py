@@ -30,7 +30,7 @@ from bench.lab.lab_process import Lab
 from softphone._version import __version__
 from softphone.config import load_account
 from softphone.events import CallState
-from softphone.net import Limits
+from softphone.net import TransportLimits
 from softphone.phone import Phone
 
 RESULTS = Path(__file__).parents[1] / "results" / "idle_connections.json"
@@ -65,7 +65,7 @@ async def crowd(address: tuple[str, int], count: int) -> None:
 
 async def run(lab: Lab, connections: int) -> dict[str, Any]:
     """Calls up, the crowd comes, stays, and is gone."""
-    found: dict[str, Any] = {"asked": connections, "room": Limits().connections}
+    found: dict[str, Any] = {"asked": connections, "room": TransportLimits().connections}
     async with Phone() as phone:
         account = await phone.register(load_account(lab.account("load00001")).config)
         calls = [await account.dial("600").answered(timeout=20) for _ in range(CALLS)]
@@ -90,7 +90,7 @@ async def run(lab: Lab, connections: int) -> dict[str, Any]:
         found["kilobytes_each"] = round((most["memory"] - before["memory"]) / 1024 / inside, 1)
         used = lab.held()["processor"] - before["processor"]
         found["lab_ms_each_to_let_in"] = round(1e3 * used / found["in_by_their_count"], 2)
-        deadline = time.monotonic() + Limits().first_byte_timeout + 30.0
+        deadline = time.monotonic() + TransportLimits().first_byte_timeout + 30.0
         while lab.held()["descriptors"] > before["descriptors"] + 2:
             if time.monotonic() > deadline:
                 break

@@ -32,7 +32,7 @@ from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
 from softphone.load.run import settled_memory
 from softphone.media import LocalMedia, StreamHandle, StreamSpec
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.datagrams import (
     DatagramBatch,
     DatagramPort,
@@ -76,11 +76,11 @@ class EchoPort:
         self._ports = DatagramPorts()
         self._sockets: list[DatagramPort] = []
         for _ in range(SOCKETS):
-            found = pairs.bind(HOST, receive_buffer=1 << 20, burst=256)
+            found = pairs.bind_pair(HOST, receive_buffer=1 << 20, burst=256)
             if found is None:
                 raise SystemExit("there are not enough ports for the echo")
             for port, watched in zip(found, (True, False), strict=True):
-                self._ports.add(port, watch=watched)
+                self._ports.add_port(port, watch=watched)
             self._sockets.append(found[0])
         self._rows: dict[int, Row] = {}
         self._taken: dict[Address, set[int]] = defaultdict(set)
@@ -147,7 +147,7 @@ class EchoPort:
     def visit(self) -> None:
         """Send back what has come."""
         came, out = self._came, self._out
-        count = came.receive(self._ports.readable(), now=0.0, wall=0.0)
+        count = came.receive_datagrams(self._ports.readable(), now=0.0, wall=0.0)
         names = came.address.view(np.uint64)[:count, 0].tolist()
         keys = zip(came.port[:count].tolist(), names, strict=True)
         found = [(at, row) for at, key in enumerate(keys) if (row := self._by_source.get(key))]
@@ -163,7 +163,7 @@ class EchoPort:
         sending = [row.sending for _, row in good if row.sending is not None]
         if len(sending) == count:
             self._ciphers[1].protect(range(count), sending, out.length)
-        self.echoed += out.send(self._ports, 0, count)
+        self.echoed += out.send_datagrams(self._ports, 0, count)
 
     def _decrypted(self, found: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
         """The packets that are genuine; those of calls in clear are so unlooked at."""
@@ -189,7 +189,9 @@ class Echo:
         self.driver: Driver[SipEvent] = Driver(
             self._endpoint,
             on_event=self._handle,
-            config=DriverConfig(limits=Limits(connections_per_source=Limits().connections)),
+            config=DriverConfig(
+                limits=TransportLimits(connections_per_source=TransportLimits().connections)
+            ),
         )
         self._calls: dict[object, Negotiation] = {}
         self._setup = MediaSetup(

@@ -194,7 +194,7 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
     ports, out, into = DatagramPorts(), DatagramBatch(streams), DatagramBatch(streams)
     mine = [DatagramPort(("127.0.0.1", 0), receive_buffer=1 << 18) for _ in range(streams)]
     for port in mine:
-        ports.add(port, watch=False)
+        ports.add_port(port, watch=False)
     out.port[:] = [port.key for port in mine]
     for at in range(streams):
         raw = encode_address(mine[at ^ 1].address)
@@ -220,11 +220,11 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
         out.data[span, 12:172] = 0xFF
         out.length[span] = 172
         ciphers[0].protect(rows, sending[span], out.length)
-        out.send(ports, rows.start, rows.stop)
+        out.send_datagrams(ports, rows.start, rows.stop)
         late = time.monotonic() - deadline
         for _ in rows:
             lateness.add(late)
-        count = into.receive(mine[span], now=0.0, wall=0.0)
+        count = into.receive_datagrams(mine[span], now=0.0, wall=0.0)
         contexts = [by_key[key] for key in into.port[:count].tolist()]
         received += ciphers[1].unprotect(range(count), contexts, into.length).count(0)
     cpu = time.process_time() - begun

@@ -234,7 +234,7 @@ class Account:
         await self._settled.wait()
         if self.registration is not RegistrationState.REGISTERED:
             target = registration.target
-            raise registration_failure(self._last_change, self._driver.failure(target), target)
+            raise registration_failure(self._last_change, self._driver.failure_of(target), target)
 
     def _register(self) -> None:
         registration = self._machine.registration

@@ -21,7 +21,7 @@ from softphone.call.leg import Names
 from softphone.config import AccountConfig
 from softphone.events import AccountEvent
 from softphone.media import MediaPort
-from softphone.net import Driver, Resolver
+from softphone.net import DnsResolver, Driver
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy
 from softphone.security import SecurityPolicy
@@ -56,7 +56,7 @@ class Workshop:
     persona: StandardPersona
     standing: Standing
     media: MediaPort
-    resolver: Resolver
+    resolver: DnsResolver
     entropy: Entropy
     policy: SecurityPolicy | None
     fips: bool
@@ -99,8 +99,8 @@ class Workshop:
         return Route(
             config,
             self.resolver,
-            self.driver.open,
-            self.driver.look,
+            self.driver.open_flow,
+            self.driver.probe_target,
             lambda: self.machine.registration,
             lambda: self.driver.now,
         )

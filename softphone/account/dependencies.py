@@ -9,7 +9,7 @@ from softphone.account.service_control import OnService
 from softphone.account.stack_settings import NO_BELIEF, Belief
 from softphone.call.leg import Names, no_names
 from softphone.media import MediaPort
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.openssl_provider import fips_in_force
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
@@ -28,7 +28,7 @@ class AccountSetup:
     """
 
     media: MediaPort
-    resolver: Resolver
+    resolver: DnsResolver
     entropy: Entropy
     tap: Tap | None = None
     fips: bool = field(default_factory=fips_in_force)

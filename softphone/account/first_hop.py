@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from softphone.account.signaling import AnyRegistration
 from softphone.config import AccountConfig
 from softphone.errors import CertificateError, TransportError
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 
@@ -36,7 +36,7 @@ class Route:
     """
 
     config: AccountConfig
-    resolver: Resolver
+    resolver: DnsResolver
     open: Callable[[Target], Awaitable[Flow]]
     look: Callable[[Target], Awaitable[None]]
     registration: Callable[[], AnyRegistration | None]

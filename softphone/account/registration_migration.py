@@ -59,7 +59,7 @@ class Mover:
             outcome.reason,
             unanswered=outcome.unanswered,
         )
-        raise registration_failure(change, self._driver.failure(target), target)
+        raise registration_failure(change, self._driver.failure_of(target), target)
 
     def ended(self, event: MoveEnded) -> None:
         """The registration has told how it went."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from softphone.config import AccountConfig
 from softphone.net import DriverConfig
 from softphone.net.stream import Fetcher
-from softphone.net.stream import Resolver as NameResolver
+from softphone.net.stream import HostResolver as NameResolver
 from softphone.personas import RegistrationStyle, StandardPersona
 from softphone.sans_io import Entropy
 from softphone.security import SecurityPolicy

@@ -41,6 +41,6 @@ def _opened(config: DirectoryConfig, fetcher: Fetcher) -> Directory:
 
         return LdapDirectory(config, ConnectorConfig(fetcher))
     from softphone.contacts.uds import UdsDirectory
-    from softphone.net.http import HttpsSurroundings
+    from softphone.net.http import HttpsEnvironment
 
-    return UdsDirectory(config, HttpsSurroundings(fetcher=fetcher))
+    return UdsDirectory(config, HttpsEnvironment(fetcher=fetcher))

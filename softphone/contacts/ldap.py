@@ -18,7 +18,7 @@ from softphone.contacts.config import LdapConfig
 from softphone.contacts.contact import Contact, Number
 from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
-from softphone.net.stream import StreamConnection, StreamOwner
+from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
 from softphone.sans_io import Target, Transport
 
@@ -144,8 +144,8 @@ class LdapDirectory:
         host, port = self._config.place
         target = Target(Transport.TLS, host, port, self._config.server_name)
 
-        async def verified(owner: StreamOwner) -> StreamConnection:
-            return await self._connector.open(target, owner)
+        async def verified(owner: ConnectionOwner) -> StreamConnection:
+            return await self._connector.open_connection(target, owner)
 
         async with AsyncExitStack() as stack:
             relay = await stack.enter_async_context(LocalRelay(verified))

@@ -15,7 +15,13 @@ from softphone.contacts.config import UdsConfig, place_of
 from softphone.contacts.contact import Contact, addressed, dialed
 from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
 from softphone.errors import DirectoryError, DirectoryRefused
-from softphone.net.http import HttpsClient, HttpsLimits, HttpsRequest, HttpsSurroundings, basic
+from softphone.net.http import (
+    HttpsClient,
+    HttpsEnvironment,
+    HttpsLimits,
+    HttpsRequest,
+    basic_authorization,
+)
 
 __all__ = ["UdsDirectory"]
 
@@ -28,7 +34,7 @@ _MOST_PAGES = 20
 class UdsDirectory:
     """A `Directory`."""
 
-    def __init__(self, config: UdsConfig, around: HttpsSurroundings | None = None) -> None:
+    def __init__(self, config: UdsConfig, around: HttpsEnvironment | None = None) -> None:
         self._config = config
         limits = HttpsLimits(_LARGEST, config.bounds.within)
         self._client = HttpsClient(config.tls, limits, around)
@@ -127,14 +133,16 @@ class UdsDirectory:
         config = self._config
         credential = None
         if show and config.user is not None and config.password is not None:
-            credential = basic(config.user, config.password)
+            credential = basic_authorization(config.user, config.password)
         shown = self._show and credential is not None
-        answer = await self._client.request(
+        answer = await self._client.send_request(
             HttpsRequest(url, headers=_headers(credential if shown else None))
         )
         if answer.status == 401 and credential is not None and not shown:
             self._require_basic(answer.headers.get("www-authenticate", ""))
-            answer = await self._client.request(HttpsRequest(url, headers=_headers(credential)))
+            answer = await self._client.send_request(
+                HttpsRequest(url, headers=_headers(credential))
+            )
             if answer.status != 401:
                 self._show = True
         if answer.status in (401, 403):

@@ -41,7 +41,7 @@ from softphone.lab.registrar import (
 from softphone.lab.uds_directory import LabDirectory, lab_people
 from softphone.media import MediaConfig, PortRange
 from softphone.media.engine import MediaEngine
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Flow, Side, Tap, Transport
 from softphone.security import KeyMaterial
 from softphone.sip import (
@@ -176,7 +176,9 @@ class LabServer:
             on_event=self._handle,
             tap=self._tap,
             # A whole load test comes from one address.
-            config=DriverConfig(limits=Limits(connections_per_source=Limits().connections)),
+            config=DriverConfig(
+                limits=TransportLimits(connections_per_source=TransportLimits().connections)
+            ),
         )
         media = MediaEngine(
             MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports)),

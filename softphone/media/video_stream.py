@@ -345,7 +345,7 @@ class VideoStream:
     def open(self, spec: VideoSpec) -> None:
         """Start, or change."""
         if self._path.spec is None and self._pair is not None:
-            self._pair.drain()
+            self._pair.discard_received()
         self._path.open(spec, now=self._loop.time())
         self._serve()
 
@@ -363,9 +363,9 @@ class VideoStream:
         path.handle_timer(now=now, wall=time.time())
         if path.remote is not None and path.remote_rtcp is not None:
             for packet in path.take_packets(now=now):
-                pair.send(packet, path.remote, control=False)
+                pair.send_datagram(packet, path.remote, control=False)
             for packet in path.take_control():
-                pair.send(packet, path.remote_rtcp, control=True)
+                pair.send_datagram(packet, path.remote_rtcp, control=True)
         if path.picture_request and self.ask_by_signaling is not None:
             path.picture_request = False
             self.ask_by_signaling()
@@ -398,7 +398,7 @@ class VideoStream:
         self._path.farewell(now=self._loop.time(), wall=time.time())
         if self._path.remote_rtcp is not None:
             for packet in self._path.take_control():
-                pair.send(packet, self._path.remote_rtcp, control=True)
+                pair.send_datagram(packet, self._path.remote_rtcp, control=True)
         pair.close()
         self._path.close()
         self.ask_by_signaling = None
@@ -457,7 +457,7 @@ class VideoPort:
         """Bind a pair of ports; nothing is sent or taken before `open`.  Raises NoPortFree."""
         bound = host or self._config.host
         try:
-            ports = self._pairs.bind(bound, receive_buffer=self._config.receive_buffer * 4)
+            ports = self._pairs.bind_pair(bound, receive_buffer=self._config.receive_buffer * 4)
         except OSError as error:
             raise NoPortFree(f"no video socket can be bound on {bound}: {error}") from error
         if ports is None:

@@ -27,7 +27,7 @@ from softphone.messaging.compliance import (
 from softphone.messaging.files import FileTransfer
 from softphone.messaging.message import Direction, Reach
 from softphone.messaging.storage import Audit, AuditRecord, ThirdPartyArchive, network_of
-from softphone.net.http import HttpsClient, HttpsLimits, HttpsSurroundings
+from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsLimits
 
 __all__ = ["Oversight"]
 
@@ -43,7 +43,7 @@ class Oversight:
     CertificateError and its kin when its server is not believed.
     """
 
-    def __init__(self, own: str, config: ComplianceConfig, around: HttpsSurroundings) -> None:
+    def __init__(self, own: str, config: ComplianceConfig, around: HttpsEnvironment) -> None:
         self._audit = Audit(
             config.audit,
             network_of(config.tls, around),

@@ -38,7 +38,7 @@ from softphone.messaging.storage import Archive, DatabaseNetwork
 from softphone.messaging.xmpp.connection import Link, Pace
 from softphone.messaging.xmpp.group_chat import Rooms
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
-from softphone.net.http import HttpsSurroundings
+from softphone.net.http import HttpsEnvironment
 from softphone.net.verified import Connector, ConnectorConfig
 from softphone.sans_io import Entropy
 from softphone.security import TlsVersion
@@ -153,7 +153,7 @@ class Messages:
         compliance, around = self._config.compliance, self._around
         if compliance is None:
             return
-        network = HttpsSurroundings(around.connector.resolve, around.wall, around.connector.fetcher)
+        network = HttpsEnvironment(around.connector.resolve, around.wall, around.connector.fetcher)
         self._oversight = await Oversight(self.jid, compliance, network).__aenter__()
         hook = around.hook
         self._clerk.hook = self._oversight if hook is None else HookChain((hook, self._oversight))

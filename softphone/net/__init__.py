@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from softphone.net.dns import Resolver, ResolverConfig
+from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.net.driver import Driver, DriverConfig
-from softphone.net.limits import Limits, TokenBucket
+from softphone.net.limits import TokenBucket, TransportLimits
 
-__all__ = ["Driver", "DriverConfig", "Limits", "Resolver", "ResolverConfig", "TokenBucket"]
+__all__ = [
+    "DnsResolver",
+    "Driver",
+    "DriverConfig",
+    "ResolverConfig",
+    "TokenBucket",
+    "TransportLimits",
+]

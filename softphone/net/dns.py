@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import dns.name
     import dns.rdata
 
-__all__ = ["Resolver", "ResolverConfig"]
+__all__ = ["DnsResolver", "ResolverConfig"]
 
 _FAMILIES = (RecordType.A, RecordType.AAAA)
 MAXIMUM_HOSTS_FILE = 1 << 20
@@ -64,14 +64,14 @@ class ResolverConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAnswer:
     """An answer and the time until which it holds."""
 
     records: tuple[Record, ...]
     until: float
 
 
-class Resolver:
+class DnsResolver:
     """Asks DNS, remembers, and runs look-ups; it leaves no task behind and needs no closing."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Resolver:
         self._config = config or ResolverConfig()
         self._entropy = entropy
         self._clock = clock
-        self._kept: OrderedDict[DnsQuestion, _Kept] = OrderedDict()
+        self._kept: OrderedDict[DnsQuestion, _CachedAnswer] = OrderedDict()
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._hosts_stamp: tuple[int, int] | None = None
@@ -124,7 +124,7 @@ class Resolver:
             raise TransportError(f"DNS knows no address of {host}")
         return addresses
 
-    async def ask(self, question: DnsQuestion) -> tuple[Record, ...]:
+    async def query(self, question: DnsQuestion) -> tuple[Record, ...]:
         """The records that answer one question, () when there are none.
 
         Raises TransportError when the servers fail, TransportTimeout when they are silent.
@@ -137,7 +137,7 @@ class Resolver:
         if kept is not None and kept.until > now:
             return kept.records
         records, ttl = await self._query(question)
-        self._kept[question] = _Kept(records, now + ttl)
+        self._kept[question] = _CachedAnswer(records, now + ttl)
         self._kept.move_to_end(question)
         while len(self._kept) > self._config.capacity:
             self._kept.popitem(last=False)
@@ -152,7 +152,7 @@ class Resolver:
 
         async def attempt(question: DnsQuestion) -> tuple[Record, ...] | TransportError:
             try:
-                return await self.ask(question)
+                return await self.query(question)
             except TransportError as error:
                 return error
 

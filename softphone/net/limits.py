@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits", "TokenBucket"]
+__all__ = ["TokenBucket", "TransportLimits"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TransportLimits:
     """Times in seconds, sizes in bytes, rates a second.
 
     `connections` bounds the accepted ones, `connections_per_source` those of one address (of one
@@ -47,14 +47,14 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at = now
 
-    def take(self, *, now: float) -> bool:
+    def take_token(self, *, now: float) -> bool:
         """Take a token, if there is one."""
-        if self.wait(now=now) > 0.0:
+        if self.seconds_to_token(now=now) > 0.0:
             return False
         self._tokens -= 1.0
         return True
 
-    def wait(self, *, now: float) -> float:
+    def seconds_to_token(self, *, now: float) -> float:
         """Seconds until there is a token."""
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now

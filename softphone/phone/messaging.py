@@ -13,7 +13,7 @@ from softphone.account.stack_settings import Belief
 from softphone.errors import ConfigurationError
 from softphone.messaging import Messages, MessagingConfig, Show, Surroundings
 from softphone.messaging.compliance import MessageHook
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.net.verified import ConnectorConfig
 from softphone.sans_io import Entropy
 
@@ -28,7 +28,7 @@ class ChatSetup:
     """What a phone gives."""
 
     belief: Belief
-    resolver: Resolver
+    resolver: DnsResolver
     entropy: Entropy
     fips: bool
 

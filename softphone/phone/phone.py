@@ -20,9 +20,9 @@ from softphone.config import AccountConfig
 from softphone.device import Caretaker, Hands, RenewalTimes
 from softphone.errors import LocalProtocolError
 from softphone.media import AnyEngine, MediaConfig, PortRange, make_engine
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
-from softphone.net.stream import Questions
+from softphone.net.stream import CertificatePrompts
 from softphone.provisioning import BootPlan, Tell
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
@@ -60,7 +60,7 @@ class Phone:
         clock: Callable[[], float] | None = None,
         entropy: Entropy = random_bytes,
         tap: Tap | None = None,
-        resolver: Resolver | None = None,
+        resolver: DnsResolver | None = None,
         fips: bool | None = None,
     ) -> None:
         self._fips = True if fips is None and policy is not None and policy.fips else fips
@@ -69,8 +69,8 @@ class Phone:
         self._clock = clock
         self._entropy = entropy
         self._tap = tap
-        self._resolver = resolver or Resolver(entropy=entropy)
-        ask = None if unknown_certificate is None else Questions(unknown_certificate)
+        self._resolver = resolver or DnsResolver(entropy=entropy)
+        ask = None if unknown_certificate is None else CertificatePrompts(unknown_certificate)
         self._trust_context = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, AnyEngine] = {}

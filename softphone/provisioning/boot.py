@@ -158,7 +158,7 @@ class _Boot:
         self._plan.web.renew(held, tvs)
 
         async def confirm(data: bytes) -> frozenset[bytes]:
-            return await tvs.signers([data], within=_TVS_PATIENCE)
+            return await tvs.find_list_signers([data], within=_TVS_PATIENCE)
 
         renewal = ListRenewal(
             self._plan.device,
@@ -169,7 +169,7 @@ class _Boot:
             confirm,
         )
         lists = await renewal.run(wall=self._wall())
-        tvs.trust(lists)
+        tvs.replace_lists(lists)
         self._plan.web.renew(lists, tvs)
         if plain_is_due(lists):
             why = "there is no trust list" if lists == TrustLists() else "protection is off"

@@ -158,7 +158,7 @@ class _Session:
         self._tell(f"connecting to CAPF at {host} port {port}")
         async with driver:
             try:
-                await driver.open(Target(Transport.TLS, host, port))
+                await driver.open_flow(Target(Transport.TLS, host, port))
                 waiting: set[asyncio.Future[Any]] = {self._ended, driver.closed}
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for future in done:

@@ -159,14 +159,14 @@ class HttpFiles:
 
     async def fetch(self, name: str) -> bytes:
         """See `FileServer`.  The library is imported here, where it is first needed."""
-        from softphone.net.http import AnswerTooLarge, Downloader, DownloadLimits
+        from softphone.net.http import Downloader, DownloadLimits, ResponseTooLarge
 
         transport = Transport.TCP if self.trust is None else Transport.TLS
         tls = None if self.trust is None else self.trust.settings
         downloader = Downloader(tls=tls, limits=DownloadLimits(self.limit, self.within))
         try:
-            got = await downloader.get(Target(transport, self.host, self.port), name)
-        except AnswerTooLarge as exc:
+            got = await downloader.download(Target(transport, self.host, self.port), name)
+        except ResponseTooLarge as exc:
             raise FileTooLarge(str(exc)) from exc
         if got.status in (404, 410):
             raise FileMissing(f"{self.place} has no {name}")

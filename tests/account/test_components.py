@@ -10,7 +10,7 @@ from softphone.account.server_agreements import Standing
 from softphone.account.signaling import AccountMachine
 from softphone.call.leg import no_names
 from softphone.config import AccountConfig
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.personas import persona_named
 from softphone.sans_io import Side
 from softphone.sip import Endpoint
@@ -29,7 +29,7 @@ def workshop():
         persona=persona,
         standing=Standing(persona, lambda: None),
         media=RecordingPort(),
-        resolver=Resolver(entropy=entropy),
+        resolver=DnsResolver(entropy=entropy),
         entropy=entropy,
         policy=None,
         fips=False,

@@ -11,7 +11,7 @@ import pytest
 from softphone.config import AccountConfig
 from softphone.errors import Busy, CallFailed, NoConnection, TransportError
 from softphone.events import CallEnded, EndedBy
-from softphone.net import Driver, Resolver
+from softphone.net import DnsResolver, Driver
 from softphone.phone import Phone
 from softphone.sans_io import Side, Target, Transport
 from softphone.sip import Endpoint, InviteReceived
@@ -38,7 +38,7 @@ class Server:
                 event.usage.reject(self.status, now=now, headers=self.headers)
 
 
-class Names(Resolver):
+class Names(DnsResolver):
     """Knows one name, which has several places."""
 
     def __init__(self, *targets):

@@ -15,7 +15,7 @@ from softphone.call import Call, IncomingLeg, OutgoingCall, OutgoingLeg
 from softphone.config import AccountConfig
 from softphone.config.account import CredentialConfig, QualityConfig
 from softphone.errors import SoftphoneError
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.personas import DeviceIdentity, cisco_phone, persona_named
 from softphone.personas import standard as standard_phone
 from softphone.security import KeyMaterial, SecurityPolicy
@@ -50,7 +50,7 @@ class Office:
         entropy = seeded_entropy(seed + 500)
         setup = AccountSetup(
             media=network.port,
-            resolver=Resolver(entropy=entropy),
+            resolver=DnsResolver(entropy=entropy),
             entropy=entropy,
             source=HERE,
             fips=False,

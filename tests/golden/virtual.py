@@ -16,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 from softphone.net.stream.connection import StreamConnection
-from softphone.net.stream.dialer import Dialer, Prepare
+from softphone.net.stream.dialer import Dialer, PrepareSocket
 from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transmit, Transport
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.events import RequestReceived
@@ -212,11 +212,11 @@ class Network:
             dialer: Dialer,
             target: Target,
             make: Callable[[bool], StreamConnection],
-            prepare: Prepare | None = None,
+            prepare: PrepareSocket | None = None,
         ) -> tuple[StreamConnection, PeerIdentity | None]:
             return self.opened(target, make)
 
-        with patch.object(Dialer, Dialer.open.__name__, open_here):
+        with patch.object(Dialer, Dialer.open_connection.__name__, open_here):
             yield
 
     # Our side --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.lab.uds_directory import LabDirectory, Person
-from softphone.net.http import HttpsClient, HttpsRequest, basic
+from softphone.net.http import HttpsClient, HttpsRequest, basic_authorization
 from softphone.security import KeyMaterial
 from softphone.trust import Service
 from tests.support.certificates import server, settings
@@ -30,15 +30,15 @@ async def lab(tmp_path):
 async def ask(lab, tmp_path, path, *headers):
     client = HttpsClient(settings(tmp_path, None, service=Service.HTTPS))
     url = f"https://127.0.0.1:{lab.address[1]}/cucm-uds/{path}"
-    return await client.request(HttpsRequest(url, headers=headers))
+    return await client.send_request(HttpsRequest(url, headers=headers))
 
 
 @pytest.mark.parametrize(
     "headers",
     [
         (),
-        (basic("anna", KeyMaterial(b"x")),),
-        (basic("nobody", SECRET),),
+        (basic_authorization("anna", KeyMaterial(b"x")),),
+        (basic_authorization("nobody", SECRET),),
         (("Authorization", "Basic !!"),),
         (("Authorization", "Bearer " + base64.b64encode(b"anna:p:w").decode()),),
     ],
@@ -50,7 +50,7 @@ async def test_a_search_wants_a_good_password(lab, tmp_path, headers):
 
 
 async def test_users_come_escaped_and_counted(lab, tmp_path):
-    answer = await ask(lab, tmp_path, "users?name=a&max=5", basic("anna", SECRET))
+    answer = await ask(lab, tmp_path, "users?name=a&max=5", basic_authorization("anna", SECRET))
     assert answer.status == 200
     assert b"<lastName>Ad&lt;l&amp;er</lastName>" in answer.body
     assert b'requestedCount="5" returnedCount="1" totalCount="1"' in answer.body
@@ -69,7 +69,7 @@ async def test_users_come_escaped_and_counted(lab, tmp_path):
     ],
 )
 async def test_a_query_is_all_of_its_parts(lab, tmp_path, query, count):
-    answer = await ask(lab, tmp_path, f"users?{query}", basic("anna", SECRET))
+    answer = await ask(lab, tmp_path, f"users?{query}", basic_authorization("anna", SECRET))
     assert f'totalCount="{count}"'.encode() in answer.body
 
 

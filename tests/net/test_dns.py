@@ -13,7 +13,7 @@ import dns.rrset
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.net.dns import Resolver, ResolverConfig
+from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.sans_io import Target, Transport
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
@@ -89,10 +89,10 @@ class Desk:
 
     def make(self, **more):
         config = ResolverConfig(**{**self.config, "hosts_file": self.hosts, **more})
-        return Resolver(config, entropy=self.entropy, clock=lambda: self.now)
+        return DnsResolver(config, entropy=self.entropy, clock=lambda: self.now)
 
     async def ask(self, name, kind):
-        return await self.resolver.ask(DnsQuestion(name, kind))
+        return await self.resolver.query(DnsQuestion(name, kind))
 
     async def locate(self, uri, **more):
         return await self.resolver.locate(SipUri.parse(uri), **more)
@@ -296,7 +296,7 @@ def test_the_system_is_asked_when_nothing_is_configured(entropy, monkeypatch):
         "Resolver",
         lambda configure: made.append(configure) or real(configure=False),
     )
-    resolver = Resolver(ResolverConfig(hosts_file=Path("/nonexistent")), entropy=entropy)
+    resolver = DnsResolver(ResolverConfig(hosts_file=Path("/nonexistent")), entropy=entropy)
     with pytest.raises(TransportError):
         asyncio.run(resolver.resolve("plain.test"))
     assert made

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from softphone.net import Limits
+from softphone.net import TransportLimits
 from softphone.net.stream import StreamConnection
 from softphone.sans_io import Flow, Transport
 from tests.support.certificates import raw_server_context
@@ -65,7 +65,7 @@ async def connected(tmp_path, speak):
             writer.close()
 
     owner = Owner()
-    connection = StreamConnection(owner, Limits(), client=True)
+    connection = StreamConnection(owner, TransportLimits(), client=True)
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         await asyncio.get_running_loop().create_connection(

@@ -15,7 +15,7 @@ from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.message import Message
 from softphone.messaging.server_location import TlsMode
 from softphone.messaging.xmpp.connection import Pace
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
 from softphone.security import KeyMaterial
@@ -74,7 +74,7 @@ class World:
         self, config: MessagingConfig, *, hook: Any = None, pace: Pace = QUICK
     ) -> Messages:
         """The messages of an account: enter them to sign in."""
-        resolver = Resolver(entropy=os.urandom)
+        resolver = DnsResolver(entropy=os.urandom)
         network = ConnectorConfig(RevocationFetcher())
         return Messages(config, Surroundings(network, resolver, os.urandom, hook, pace))
 

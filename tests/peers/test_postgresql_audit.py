@@ -15,7 +15,7 @@ from softphone.messaging.files import FileTransfer
 from softphone.messaging.files.transfer import Slot
 from softphone.messaging.message import Direction
 from softphone.messaging.storage import Audit, AuditRecord, audit_table, setup_script
-from softphone.net.http import HttpsClient, HttpsSurroundings
+from softphone.net.http import HttpsClient, HttpsEnvironment
 from softphone.trust import Service
 from tests.messaging.storage.test_third_party_archive import question
 from tests.peers.postgresql import Postgresql
@@ -121,7 +121,7 @@ async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_no
 
 async def test_the_third_party_archive_is_there_and_nothing_goes_on_without_it(database):
     config = ComplianceConfig(database.address, archive=database.address, within=2.0)
-    async with Oversight("a@x", config, HttpsSurroundings()) as own:
+    async with Oversight("a@x", config, HttpsEnvironment()) as own:
         assert await own.decide(question()) == ALLOW
         assert await own.decide(question(Direction.RECEIVED, id="2")) == ALLOW
         database.stop()

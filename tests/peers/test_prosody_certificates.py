@@ -14,7 +14,7 @@ from softphone.errors import (
     IdentityMismatch,
 )
 from softphone.messaging.xmpp import StartTls
-from softphone.net.verified import inspect
+from softphone.net.verified import inspect_server
 from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
 from softphone.trust import Service, TlsSettings, TrustStore
@@ -110,7 +110,7 @@ async def test_it_can_be_looked_at_by_starttls(prosody_of_its_own, tmp_path, nam
     store = TrustStore((pki.root.certificate,))
     target = Target(Transport.TLS, *server.starttls, DOMAIN)
     settings = TlsSettings(store=store, service=Service.XMPP)
-    seen = await inspect(target, settings, preamble=lambda: StartTls(DOMAIN))
+    seen = await inspect_server(target, settings, starttls=lambda: StartTls(DOMAIN))
     assert seen.path == (held.certificate, pki.root.certificate)
     if name == DOMAIN:
         assert (seen.identity.verdict, seen.refusal) == ("chain", None)

@@ -6,7 +6,7 @@ import asyncio
 
 from softphone.account import Belief
 from softphone.messaging import Messages, MessagingConfig, Show
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.phone.messaging import ON_THE_PHONE, ChatSetup, sign_in, tell_of_calls
 from softphone.security import KeyMaterial
@@ -17,7 +17,7 @@ from tests.support.chat import ALICE, NO_TLS, config
 async def test_an_account_without_authorities_believes_the_phone_s(tmp_path, entropy):
     trust = TrustStore()
     belief = Belief(trust, None, RevocationFetcher())
-    setup = ChatSetup(belief, Resolver(entropy=entropy), entropy, False)
+    setup = ChatSetup(belief, DnsResolver(entropy=entropy), entropy, False)
     messages = sign_in(MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS), setup, None)
     assert isinstance(messages, Messages)
     assert messages._config.tls.store is trust

@@ -45,7 +45,7 @@ async def flooded(kept):
     link.connection_made(Wire())
     registrar = link.flow_to(("127.0.0.1", 5070))
     if kept:
-        link.keep(registrar)
+        link.pin_flow(registrar)
     for number in range(1000):
         link.datagram_received(b"x", (f"127.0.{number // 250}.{number % 250}", 40000))
     return owner, link, registrar
@@ -65,7 +65,7 @@ async def test_any_other_flow_does_not():
 
 async def test_a_kept_flow_that_was_forgotten_is_kept_no_more():
     owner, link, registrar = await flooded(kept=True)
-    link.forget(registrar)
+    link.forget_flow(registrar)
     again = link.flow_to(registrar.remote)
     assert again != registrar
     for number in range(LIMIT + 1):

@@ -14,8 +14,8 @@ import pytest
 from softphone.errors import CertificateUntrusted
 from softphone.lab import Authority
 from softphone.net.http import RevocationFetcher
-from softphone.net.limits import Limits
-from softphone.net.stream import Gate, Slots
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import CertificateGate, HandshakeSlots
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
     Fetch,
@@ -89,16 +89,18 @@ async def test_it_is_refused_by_the_gate_and_asked_for_again():
         forged = case.answer.replace(SHA_1, bytes.fromhex("06052b0e03021b"))
         answers = [forged, case.answer]
         web.answers["/ocsp"] = lambda: answers.pop(0)
-        limits = Limits()
-        gate = Gate(limits, Slots(8, 8), lambda: NOW, RevocationFetcher(wall=lambda: NOW))
+        limits = TransportLimits()
+        gate = CertificateGate(
+            limits, HandshakeSlots(8, 8), lambda: NOW, RevocationFetcher(wall=lambda: NOW)
+        )
         rules = GateRules(
             anchors=frozenset({der_of(case.authority.certificate)}),
             allow=TlsSettings().allowed | {Relaxation.LOCAL_REVOCATION},
         )
         chain = tuple(map(der_of, case.path))
         with pytest.raises(CertificateUntrusted, match="cannot be determined"):
-            await gate.verdict(chain, Service.SIP, "pbx.test", rules)
-        assert (await gate.verdict(chain, Service.SIP, "pbx.test", rules)).revocation == "good"
+            await gate.judge_chain(chain, Service.SIP, "pbx.test", rules)
+        assert (await gate.judge_chain(chain, Service.SIP, "pbx.test", rules)).revocation == "good"
 
 
 ODD = ["http://pki.example.test/€", "http://exa€mple.test/", "http://h:70000/", "http://h:0/"]

@@ -61,7 +61,7 @@ class Scene:
             with near.change():
                 ours.send(b"REGISTER", target)
             await until(lambda: theirs.seen(Got) or ours.seen(Down))
-            failure = near.failure(target)
+            failure = near.failure_of(target)
             flows = [*far.flows, *near.flows]
             refusals = [error for _, error in far.refusals]
         return theirs.received(), failure, refusals, flows

@@ -66,7 +66,7 @@ async def test_its_yes_counts_for_nothing_and_it_is_not_asked(tmp_path, shown):
         async with client_driver(Recorder(), tls) as near:
             target = Target(Transport.TLS, *far.sockets[0].getsockname())
             with pytest.raises(CertificateUntrusted, match="no TVS has answered") as caught:
-                await near.open(target)
+                await near.open_flow(target)
     assert "TVS" in str(caught.value)
     assert b"".join(liar.seen) == b""
 
@@ -90,7 +90,7 @@ async def test_an_authority_that_we_believe_does_not_make_it_a_tvs(tmp_path):
             lists=listed.lists(),
             service=asking._tls.service,
         )
-        found = await asking.ask(listed.der("stranger"), within=5)
+        found = await asking.query_certificate(listed.der("stranger"), within=5)
     assert "only the lists vouch for a TVS" in found.reason
     assert b"".join(seen) == b""
 
@@ -98,6 +98,6 @@ async def test_an_authority_that_we_believe_does_not_make_it_a_tvs(tmp_path):
 async def test_after_the_liar_the_true_one_is_asked_and_believed(tmp_path):
     async with Liar(tmp_path, "capf") as liar, listed.TvsService().running(tmp_path) as service:
         asking = asker(liar.address, service.address)
-        found = await asking.ask(listed.der("stranger"), within=5)
+        found = await asking.query_certificate(listed.der("stranger"), within=5)
         assert found.answer == TvsAnswer(valid=False)
     assert b"".join(liar.seen) == b""

@@ -8,7 +8,7 @@ import os
 import ssl
 from contextlib import suppress
 
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Transport
 from softphone.trust import ClientCertificates
 from tests.support.certificates import alice, server, settings, tls_target
@@ -60,12 +60,12 @@ class Crowd:
 
 async def test_a_crowd_from_one_address_gets_its_share_and_what_is_up_goes_on(tmp_path):
     ours, theirs = Recorder(), Recorder()
-    limits = Limits(connections_per_source=ROOM, accept_rate=10_000.0, accept_burst=1000)
+    limits = TransportLimits(connections_per_source=ROOM, accept_rate=10_000.0, accept_burst=1000)
     tls = settings(tmp_path, server(), "server", client_certificates=ClientCertificates.NONE)
     far = Driver(theirs, on_event=theirs.on_event, config=DriverConfig(limits))
     async with far, client_driver(ours, settings(tmp_path, alice(), "alice")) as near:
         address = await far.listen(Transport.TLS, tls=tls)
-        flow = await near.open(tls_target(address))
+        flow = await near.open_flow(tls_target(address))
         await until(lambda: len(theirs.seen(Up)) == 1)
         tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/dev/fd"))
         crowd = Crowd(address)

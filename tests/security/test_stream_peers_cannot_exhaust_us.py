@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
@@ -17,7 +17,9 @@ GARBAGE = b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 20
 
 
 def listening(recorder, **limits) -> Driver:
-    return Driver(recorder, on_event=recorder.on_event, config=DriverConfig(Limits(**limits)))
+    return Driver(
+        recorder, on_event=recorder.on_event, config=DriverConfig(TransportLimits(**limits))
+    )
 
 
 async def test_clear_text_on_a_tls_port_is_refused_and_not_answered(tmp_path):
@@ -46,7 +48,7 @@ async def test_a_server_that_speaks_no_tls_is_told_as_such(tmp_path):
     plain = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with plain, client_driver(Recorder(), settings(tmp_path, None)) as near:
         with pytest.raises(TransportError, match="is that a port for TLS"):
-            await near.open(tls_target(plain.sockets[0].getsockname()))
+            await near.open_flow(tls_target(plain.sockets[0].getsockname()))
 
 
 async def test_a_client_that_never_starts_its_handshake_is_cut_off(tmp_path):
@@ -77,11 +79,11 @@ async def test_a_server_that_never_ends_its_handshake_is_given_up(tmp_path):
             pass
         writer.close()
 
-    limits = Limits(handshake_timeout=0.1)
+    limits = TransportLimits(handshake_timeout=0.1)
     silent = await asyncio.start_server(swallow, "127.0.0.1", 0)
     async with silent, client_driver(Recorder(), settings(tmp_path, None), limits=limits) as near:
         with pytest.raises(TransportTimeout, match=r"longer than 0\.1 s"):
-            await near.open(tls_target(silent.sockets[0].getsockname()))
+            await near.open_flow(tls_target(silent.sockets[0].getsockname()))
 
 
 async def test_slow_clients_do_not_keep_a_quick_one_out(tmp_path):
@@ -95,7 +97,7 @@ async def test_slow_clients_do_not_keep_a_quick_one_out(tmp_path):
         for _, writer in slow:
             writer.write(b"\x16\x03\x01\x02\x00\x01")
         async with asyncio.timeout(4.0):
-            await near.open(tls_target(address))
+            await near.open_flow(tls_target(address))
         for _, writer in slow:
             writer.close()
 
@@ -142,7 +144,7 @@ async def deaf_peer(limits, write):
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         ours = Recorder()
         async with Driver(ours, on_event=ours.on_event, config=DriverConfig(limits)) as near:
-            flow = await near.open(Target(Transport.TCP, *deaf.getsockname()))
+            flow = await near.open_flow(Target(Transport.TCP, *deaf.getsockname()))
             write(near, ours, flow)
             await until(lambda: ours.seen(Down))
     return ours.seen(Down)[0].reason
@@ -154,7 +156,7 @@ async def test_a_peer_that_reads_nothing_is_dead_when_our_buffer_is_full():
             for _ in range(200):
                 ours.send(bytes(65_536), flow)
 
-    reason = await deaf_peer(Limits(write_buffer=1 << 20), write)
+    reason = await deaf_peer(TransportLimits(write_buffer=1 << 20), write)
     assert "takes nothing" in reason
 
 
@@ -163,13 +165,13 @@ async def test_a_peer_that_reads_nothing_for_long_is_dead():
         with near.change():
             ours.send(bytes(8_000_000), flow)
 
-    reason = await deaf_peer(Limits(write_buffer=1 << 24, write_timeout=0.05), write)
+    reason = await deaf_peer(TransportLimits(write_buffer=1 << 24, write_timeout=0.05), write)
     assert "took nothing for 0.05 s" in reason
 
 
 async def test_what_waits_for_a_target_that_does_not_answer_is_bounded(unused_tcp_port):
     ours = Recorder()
-    config = DriverConfig(Limits(write_buffer=1000))
+    config = DriverConfig(TransportLimits(write_buffer=1000))
     async with Driver(ours, on_event=ours.on_event, config=config) as near:
         target = Target(Transport.TCP, "127.0.0.1", unused_tcp_port)
         with near.change():

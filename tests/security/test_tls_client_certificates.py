@@ -39,7 +39,7 @@ async def attempt(folder, tls, *, demand=ClientCertificates.REQUIRED):
         with near.change():
             ours.send(b"REGISTER", target)
         await until(lambda: theirs.seen(Got) or ours.seen(Down))
-        failure = near.failure(target)
+        failure = near.failure_of(target)
         counters = dict(far.counters)
         refusals = far.refusals
     return theirs, failure, counters, refusals
@@ -124,7 +124,7 @@ async def test_the_alert_of_a_server_that_refuses_us_is_told(tmp_path, unused_tc
             with near.change():
                 ours.send(b"", target)
             await until(lambda: ours.seen(Down))
-            failure = near.failure(target)
+            failure = near.failure_of(target)
         assert type(failure) is ServerClosed
         assert "TLS alert: unknown ca" in str(failure)
     finally:
@@ -147,4 +147,4 @@ async def test_trusting_nobody_means_that_nobody_is_trusted(tmp_path):
         listening = settings(tmp_path, server(), "server", store=store())
         target = tls_target(await far.listen(Transport.TLS, tls=listening), HOST)
         with pytest.raises(CertificateError):
-            await near.open(target)
+            await near.open_flow(target)

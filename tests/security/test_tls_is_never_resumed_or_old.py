@@ -42,7 +42,7 @@ async def test_we_never_resume(version, tmp_path):
     async with listening, client_driver(Recorder(), tls) as near:
         target = tls_target(listening.sockets[0].getsockname())
         for _ in range(3):
-            near.close_flow(await near.open(target))
+            near.close_flow(await near.open_flow(target))
             await until(lambda: not near.flows)
         # OpenSSL counts a connection once it is through on the server's side, too.
         await until(lambda: context.session_stats()["accept_good"] == 3)
@@ -99,5 +99,5 @@ async def test_a_server_of_tls_1_1_is_refused(tmp_path):
     )
     async with listening, client_driver(Recorder(), settings(tmp_path, None)) as near:
         with pytest.raises(TransportError, match="TLS"):
-            await near.open(tls_target(listening.sockets[0].getsockname()))
+            await near.open_flow(tls_target(listening.sockets[0].getsockname()))
     assert seen == []

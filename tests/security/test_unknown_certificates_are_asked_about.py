@@ -45,16 +45,16 @@ async def test_accepted_is_stored_for_its_place_and_connected_to_anew(tmp_path):
         stranger(tmp_path, issued) as elsewhere,
         client_driver(Recorder(), tls(tmp_path, yes, store)) as near,
     ):
-        flow = await near.open(tls_target(far.address))
+        flow = await near.open_flow(tls_target(far.address))
         assert flow.identity.verdict == "pin"
         (question,) = yes.questions
         assert question.fingerprint == fingerprint_of(issued.certificate)
         assert "unable to get" in question.reason
         near.close_flow(flow)
         await until(lambda: not near.flows)
-        await near.open(tls_target(far.address))
+        await near.open_flow(tls_target(far.address))
         assert len(yes.questions) == 1, "known is trusted without asking"
-        await near.open(tls_target(elsewhere.address))
+        await near.open_flow(tls_target(elsewhere.address))
         assert len(yes.questions) == 2, "it is known at its own place only"
     again = TrustStore.open(tmp_path / "store")
     assert again.pins(Service.SIP, *far.address) == (der_of(issued.certificate),)
@@ -69,7 +69,7 @@ async def test_refused_stores_nothing_sends_nothing_and_is_not_asked_again(tmp_p
     ):
         for _ in range(2):
             with pytest.raises(CertificateUnknown, match="it was not accepted"):
-                await near.open(tls_target(far.address))
+                await near.open_flow(tls_target(far.address))
         assert len(no.questions) == 1
         assert set(far.seen) <= {b""}
     assert TrustStore.open(tmp_path / "store").all_pins == ()
@@ -82,7 +82,7 @@ async def test_another_certificate_at_a_known_place_is_asked_about_again(tmp_pat
             stranger(tmp_path, foreign().server(HOST)) as far,
             client_driver(Recorder(), tls(tmp_path, yes, store)) as near,
         ):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
     assert len({question.fingerprint for question in yes.questions}) == 2
 
 
@@ -112,7 +112,7 @@ async def test_a_pin_that_has_expired_fails_without_a_question(tmp_path):
         store.add_pin(pin_of(far, issued))
         async with client_driver(Recorder(), tls(tmp_path, yes, store)) as near:
             with pytest.raises(CertificateExpired):
-                await near.open(tls_target(far.address))
+                await near.open_flow(tls_target(far.address))
     assert yes.questions == []
 
 
@@ -136,7 +136,7 @@ async def test_a_fingerprint_that_was_demanded_is_not_asked_about(tmp_path):
         client_driver(Recorder(), tls(tmp_path, yes, pin=pin)) as near,
     ):
         with pytest.raises(CertificateUntrusted, match="does not show the pinned"):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
     assert yes.questions == []
 
 
@@ -155,7 +155,7 @@ async def test_the_certificate_that_was_accepted_is_the_one_that_is_verified(tmp
         client_driver(Recorder(), tls(tmp_path, swap, store)) as near,
     ):
         with pytest.raises(CertificateUnknown):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
         assert set(far.seen) <= {b""}
 
 

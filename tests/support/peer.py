@@ -63,12 +63,12 @@ async def register(target, tls, seen, **more):
             ours.send(b"REGISTER sip:secret SIP/2.0\r\n", target)
         await until(lambda: seen or ours.seen(Down))
         flow = near.flows[0] if near.flows else None
-        return (flow.identity if flow else None), near.failure(target)
+        return (flow.identity if flow else None), near.failure_of(target)
 
 
 async def download(target, tls, seen, **more):
     try:
-        got = await Downloader(tls=tls, **more).get(target, "secret.cnf.xml")
+        got = await Downloader(tls=tls, **more).download(target, "secret.cnf.xml")
     except SoftphoneError as exc:
         return None, exc
     return got.identity, None

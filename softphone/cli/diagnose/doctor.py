@@ -32,7 +32,7 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.net import Driver, Resolver
+from softphone.net import DnsResolver, Driver
 from softphone.personas import persona_named
 from softphone.phone import Phone
 from softphone.sans_io import Flow, Target, Transmit, Transport
@@ -130,7 +130,7 @@ class _Examination:
         server = self.config.server_uri
         if server is None:
             return "no server: the account is called directly"
-        resolver = Resolver(entropy=random_bytes)
+        resolver = DnsResolver(entropy=random_bytes)
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         self._targets = await resolver.locate(server, policy=policy)
         return ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])
@@ -192,7 +192,7 @@ async def _connect(target: Target, settings: TlsSettings) -> Flow:
     """Open a flow, through handshake and gate, and close it.  Raises what the driver raises."""
     driver: Driver[None] = Driver(_Silent(), on_event=lambda _: None, tls={"": settings})
     async with driver:
-        return await driver.open(target)
+        return await driver.open_flow(target)
 
 
 def advice_for(error: SoftphoneError) -> str:

@@ -14,14 +14,14 @@ __all__ = ["search_contacts"]
 async def search_contacts(face: Face, word: str, file: Path, limit: int) -> int:
     """Search all directories of a file; 0 when somebody was found, 1 when nobody was."""
     from softphone.config.directory_file import load_directories
-    from softphone.net import Resolver
+    from softphone.net import DnsResolver
     from softphone.net.driver import LazyFetcher
     from softphone.trust.fips import random_bytes
 
     loaded = load_directories(file)
     for warning in loaded.warnings:
         face.warn(warning)
-    resolver = Resolver(entropy=random_bytes)
+    resolver = DnsResolver(entropy=random_bytes)
     directories = open_directories(loaded.directories, LazyFetcher(resolver.resolve))
     async with Contacts(directories) as contacts:
         names = ", ".join(each.name for each in directories)

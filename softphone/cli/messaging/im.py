@@ -20,9 +20,9 @@ from softphone.messaging import Archive, Direction, Message, Messages, Show
 from softphone.messaging.account_compliance import Oversight
 from softphone.messaging.compliance import Kind
 from softphone.messaging.storage import DatabaseNetwork
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
-from softphone.net.http import HttpsSurroundings
+from softphone.net.http import HttpsEnvironment
 from softphone.phone import Phone
 from softphone.trust import TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
@@ -90,8 +90,8 @@ async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path
         raise ConfigurationError(
             f"{account}: im.compliance.audit: files come with an audit table only: name one"
         )
-    resolver = Resolver(entropy=random_bytes)
-    around = HttpsSurroundings(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
+    resolver = DnsResolver(entropy=random_bytes)
+    around = HttpsEnvironment(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
     async with Oversight(file.config.jid, compliance, around) as oversight:
         with face.waiting(f"fetching {url}"):
             moved = await oversight.files.fetch(url, into, sender)

@@ -15,7 +15,7 @@ from softphone.cli.trust.tables import certificate_facts
 from softphone.errors import ConfigurationError
 from softphone.messaging.server_location import STARTTLS_PORT, TlsMode
 from softphone.messaging.xmpp import StartTls
-from softphone.net.verified import inspect
+from softphone.net.verified import inspect_server
 from softphone.sans_io import Address, Target, Transport
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
@@ -59,7 +59,7 @@ async def verify_server(face: Face, options: VerifyOptions) -> int:
     settings = _settings(options)
     target = Target(Transport.TLS, host, port, options.name)
     with face.waiting(f"looking at {host} port {port}"):
-        seen = await inspect(target, settings, preamble=preamble_of(options, port))
+        seen = await inspect_server(target, settings, starttls=preamble_of(options, port))
     place = Place(settings.service, host, port, options.name or host)
     checks = checks_of(seen, place, wall=datetime.now(UTC), allow=settings.allowed)
     _show_chain(face, seen)

@@ -32,7 +32,7 @@ from softphone.load.run.resource_gauge import Gauge
 from softphone.load.run.scenario import Scenario, Turn, load_scenario
 from softphone.load.run.user import TRIES, LoadUser
 from softphone.media import MediaConfig, MediaPort, PortRange, SocketSharing, make_engine
-from softphone.net import Resolver
+from softphone.net import DnsResolver
 from softphone.trust.fips import decide, random_bytes, require
 
 __all__ = ["Outcome", "Runner"]
@@ -132,7 +132,7 @@ class Runner:
             self._injected = impaired.injected
         self._setup = AccountSetup(
             media=port,
-            resolver=Resolver(entropy=random_bytes),
+            resolver=DnsResolver(entropy=random_bytes),
             entropy=random_bytes,
             fips=mode.on,
             source=plan.host,

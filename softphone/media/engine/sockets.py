@@ -104,7 +104,7 @@ class MediaTransport:
     def _bind_pair(self, host: str, *, shared: bool) -> Pair:
         size = self._config.receive_buffer * (8 if shared else 1)
         try:
-            found = self._pairs.bind(
+            found = self._pairs.bind_pair(
                 host,
                 receive_buffer=size,
                 burst=INCOMING if shared else BURST,
@@ -118,8 +118,8 @@ class MediaTransport:
                 f"every pair of the media ports {ports.first}-{ports.last} on {host} is in use"
             )
         pair = Pair(*found, host, shared)
-        self._ports.add(pair.rtp, watch=shared)
-        self._ports.add(pair.rtcp, watch=True)
+        self._ports.add_port(pair.rtp, watch=shared)
+        self._ports.add_port(pair.rtcp, watch=True)
         self._open.append(pair)
         return pair
 
@@ -134,14 +134,14 @@ class MediaTransport:
         for port in (pair.rtp, pair.rtcp):
             self._closed_overflows += port.overflows
             self._bank.demultiplexer.unbind(port.key)
-            self._ports.remove(port)
+            self._ports.remove_port(port)
 
     def drain(self, row: int) -> None:
         """Throw away what came for a stream before it was opened."""
         pair = self._rows[row]
         if not pair.shared:
-            pair.rtp.drain()
-            pair.rtcp.drain()
+            pair.rtp.discard_received()
+            pair.rtcp.discard_received()
 
     def aim(self, row: int, far_end: FarEnd, *, mux: bool) -> None:
         """Say who the far end of `row` is, for shared sockets, and which socket RTCP takes.
@@ -186,7 +186,7 @@ class MediaTransport:
         media = [port for port in watched if not is_control[port.key]]
         control = [port for port in watched if is_control[port.key]]
         order = [*visits, *media, *control]
-        used = self._received.receive(order, now=now, wall=wall) if order else 0
+        used = self._received.receive_datagrams(order, now=now, wall=wall) if order else 0
         if used:
             self._ports.note_overflows(self._received, used)
         self.incoming.count = used
@@ -208,7 +208,7 @@ class MediaTransport:
 
     def send(self, start: int, stop: int) -> int:
         """Send packets `start` to `stop` of `outgoing`; returns how many the system took."""
-        return self._sent.send(self._ports, start, stop)
+        return self._sent.send_datagrams(self._ports, start, stop)
 
     def send_control(self, row: int, data: bytes) -> None:
         """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""

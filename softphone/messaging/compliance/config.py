@@ -14,7 +14,7 @@ from softphone.messaging.compliance.policies import (
     Types,
 )
 from softphone.messaging.compliance.server import ComplianceServer, Handover
-from softphone.net.http import HttpsSurroundings, https_target
+from softphone.net.http import HttpsEnvironment, https_target
 from softphone.trust import Service, TlsSettings
 
 __all__ = ["ComplianceConfig"]
@@ -63,7 +63,7 @@ class ComplianceConfig:
                     " and tls.key"
                 )
 
-    def policies(self, around: HttpsSurroundings) -> tuple[CompliancePolicy, ...]:
+    def policies(self, around: HttpsEnvironment) -> tuple[CompliancePolicy, ...]:
         """Who decides, in this order: what forbids most comes first, the server last."""
         found: list[CompliancePolicy] = [Sizes(self.largest)]
         if not self.files:

@@ -19,9 +19,9 @@ from softphone.messaging.compliance.hook import ALLOW, Decision, Deny, Redact
 from softphone.messaging.compliance.policies import ComplianceEvent, Kind
 from softphone.net.http import (
     HttpsClient,
+    HttpsEnvironment,
     HttpsLimits,
     HttpsRequest,
-    HttpsSurroundings,
     https_target,
 )
 from softphone.trust import TlsSettings
@@ -55,7 +55,7 @@ class ComplianceServer:
         tls: TlsSettings,
         *,
         within: float = 5.0,
-        around: HttpsSurroundings | None = None,
+        around: HttpsEnvironment | None = None,
         handover: Handover | None = None,
     ) -> None:
         https_target(url)
@@ -80,7 +80,7 @@ class ComplianceServer:
                 )
             client, request = self._files, _form(self._url, event, event.content())
         try:
-            answer = await client.request(request)
+            answer = await client.send_request(request)
         except SoftphoneError as exc:
             logger.warning("the compliance server did not answer: %s", exc)
             return _UNREACHABLE

@@ -14,7 +14,7 @@ from slixmpp.exceptions import XMPPError
 
 from softphone.errors import MessageUndelivered, SoftphoneError, TransportError, TransportTimeout
 from softphone.messaging.e2e.framing import Frame, FrameKind, FrameReader
-from softphone.net.stream import Gate, InnerTls
+from softphone.net.stream import CertificateGate, InnerTls
 from softphone.sans_io import PeerIdentity
 
 __all__ = ["Carrier", "ClientSession"]
@@ -44,7 +44,7 @@ class ClientSession:
         peer: str,
         carrier: Carrier,
         inner: InnerTls,
-        gate: Gate,
+        gate: CertificateGate,
         on_message: Callable[[ClientSession, Frame], None],
         on_end: Callable[[ClientSession], None],
         *,
@@ -81,7 +81,7 @@ class ClientSession:
     def begin(self) -> None:
         """Start the handshake."""
         self._writing = asyncio.get_running_loop().create_task(self._write())
-        self._step(self._inner.begin)
+        self._step(self._inner.continue_handshake)
 
     async def established(self) -> PeerIdentity:
         """Wait for the end of the handshake and the gate's word.
@@ -92,7 +92,7 @@ class ClientSession:
 
     def receive(self, data: bytes) -> None:
         """Bytes of the other client."""
-        self._step(lambda: self._inner.receive(data))
+        self._step(lambda: self._inner.receive_bytes(data))
 
     async def send(self, key: str, body: str) -> None:
         """Say something; returns when the other client has it.
@@ -145,7 +145,7 @@ class ClientSession:
         if not tell:
             return
         try:
-            rest = self._inner.transmits()
+            rest = self._inner.outgoing_bytes()
             if rest:
                 await self._carrier.sendall(rest, timeout=2.0)
             await self._carrier.close(timeout=2.0)
@@ -161,7 +161,7 @@ class ClientSession:
             return
         try:
             step()
-            if self._inner.shaken and self._judging is None:
+            if self._inner.handshake_done and self._judging is None:
                 self._judging = asyncio.get_running_loop().create_task(self._judge())
             if self._inner.identity is not None:
                 self._read()
@@ -171,7 +171,7 @@ class ClientSession:
 
     async def _judge(self) -> None:
         try:
-            identity = await self._inner.judge(self._gate)
+            identity = await self._inner.judge_peer(self._gate)
         except SoftphoneError as exc:
             self._judging = None
             self.close(exc)
@@ -194,7 +194,7 @@ class ClientSession:
 
     async def _write(self) -> None:
         while True:
-            data = self._inner.transmits()
+            data = self._inner.outgoing_bytes()
             if not data:
                 self._wake.clear()
                 await self._wake.wait()

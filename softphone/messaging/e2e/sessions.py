@@ -19,7 +19,7 @@ from softphone.errors import SoftphoneError, TransportError
 from softphone.messaging.e2e.framing import Frame
 from softphone.messaging.e2e.session import ClientSession
 from softphone.messaging.xmpp.stream import XmppStream
-from softphone.net.stream import Gate, InnerTls
+from softphone.net.stream import CertificateGate, InnerTls
 from softphone.sans_io import Entropy, Side
 from softphone.trust import TlsSettings
 
@@ -39,7 +39,7 @@ class Sessions:
     def __init__(
         self,
         tls: TlsSettings,
-        gate: Gate,
+        gate: CertificateGate,
         entropy: Entropy,
         on_message: Callable[[ClientSession, Frame], None],
         *,

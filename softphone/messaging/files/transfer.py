@@ -110,7 +110,7 @@ class FileTransfer:
             content = _pieces(file, event.size, event.sha256)
             headers += (("Content-Type", event.type),)
             request = HttpsRequest(slot.put, "PUT", headers, content, event.size)
-            answer = await self._client.request(request)
+            answer = await self._client.send_request(request)
         if answer.status not in (200, 201):
             raise TransferError(f"the file server answered {answer.status}: {path.name} is not up")
         row = await self._audit.write(replace(record, verdict="done"))
@@ -128,7 +128,7 @@ class FileTransfer:
         aside = Path(holder[1])
         try:
             with os.fdopen(holder[0], "w+b") as file:
-                answer = await self._client.request(
+                answer = await self._client.send_request(
                     HttpsRequest(url), lambda piece: _write(file, piece)
                 )
                 if answer.status != 200:

@@ -17,8 +17,8 @@ from typing import Any
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.messaging.storage.ssl_request import SslRequest
-from softphone.net.http import HttpsSurroundings, RevocationFetcher
-from softphone.net.stream import StreamConnection, StreamOwner
+from softphone.net.http import HttpsEnvironment, RevocationFetcher
+from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings
@@ -93,8 +93,8 @@ class DatabaseNetwork:
     ) -> Any:
         target = Target(Transport.TLS, host, port)
 
-        async def verified(owner: StreamOwner) -> StreamConnection:
-            return await self._connector.open(target, owner, lambda: SslRequest(host))
+        async def verified(owner: ConnectionOwner) -> StreamConnection:
+            return await self._connector.open_connection(target, owner, lambda: SslRequest(host))
 
         relay = await LocalRelay(verified, f".s.PGSQL.{port}").__aenter__()
         folder = relay.path.parent
@@ -121,7 +121,7 @@ class DatabaseNetwork:
         return connection
 
 
-def network_of(tls: TlsSettings, around: HttpsSurroundings) -> DatabaseNetwork:
+def network_of(tls: TlsSettings, around: HttpsEnvironment) -> DatabaseNetwork:
     """One that stands on what HTTPS stands on."""
     fetcher = around.fetcher or RevocationFetcher(resolve=around.resolve, wall=around.wall)
     return DatabaseNetwork(tls, ConnectorConfig(fetcher, around.resolve, wall=around.wall))
@@ -140,7 +140,7 @@ def is_near(host: str) -> bool:
 async def _keep(relay: LocalRelay) -> None:
     """Until either side has gone."""
     try:
-        await relay.over()
+        await relay.wait_until_ended()
     finally:
         await relay.close()
 

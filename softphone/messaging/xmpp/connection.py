@@ -178,7 +178,7 @@ class Link:
             raise ConfigurationError("there is no stream to sign in with")
         domain = self._config.domain
         preamble = (lambda: StartTls(domain)) if place.mode is TlsMode.STARTTLS else None
-        connection = await self._connector.open(place.target, stream, preamble)
+        connection = await self._connector.open_connection(place.target, stream, preamble)
         self._session = asyncio.get_running_loop().create_future()
         stream.begin(connection)
         try:

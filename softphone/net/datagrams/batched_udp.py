@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from softphone.net.datagrams.socket_address import SOCKADDR, KnownAddresses, encode_address
+from softphone.net.datagrams.socket_address import SOCKADDR, AddressCache, encode_address
 from softphone.sans_io import Address, Entropy
 
 __all__ = [
@@ -129,7 +129,7 @@ class DatagramPort:
         self.overflows = 0
         self.key = -1
 
-    def drain(self) -> int:
+    def discard_received(self) -> int:
         """Throw away what has been received so far, at most 4,096 datagrams; how many."""
         for count in range(4096):
             try:
@@ -170,12 +170,12 @@ class DatagramBatch:
         self._header["iovlen"] = 1
         self._base = self._header.ctypes.data
         self._named, self._flags = self._header["namelen"], self._header["flags"]
-        self._sizes, self._told = self._header["length"], self._header["controllen"]
-        self._room = self._vector["length"]
+        self._sizes, self._control_lengths = self._header["length"], self._header["controllen"]
+        self._vector_lengths = self._vector["length"]
         self._kinds, self._words = self._control.view(np.int32), self._control.view(np.int64)
         self._dirty = capacity
         self._views: list[memoryview] = []
-        self._known = KnownAddresses()
+        self._known = AddressCache()
 
     def _rows(self, count: int) -> list[memoryview]:
         """Views of at least the first `count` rows, each made once: few batches need them all."""
@@ -193,12 +193,12 @@ class DatagramBatch:
             rows = np.arange(count, dtype=np.uint64)
             self._header["control"][:count] = self._control.ctypes.data + rows * np.uint64(CONTROL)
         self._named[:count] = 28
-        self._told[:count] = CONTROL
+        self._control_lengths[:count] = CONTROL
         self._flags[:count] = 0
-        self._room[:count] = SLOT
+        self._vector_lengths[:count] = SLOT
         self._control[:count, :48] = 0
 
-    def receive(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
+    def receive_datagrams(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
         """Take what is waiting on `ports`, and return how many rows were filled.
 
         A port gives at most its burst; the rest waits for the next visit.  `now` is the caller's
@@ -208,22 +208,22 @@ class DatagramBatch:
         if LIBRARY is None:
             return self._receive_plain(ports, now=now)
         self._prepare()
-        receive, at, room = LIBRARY.recvmmsg, self._base, self.capacity
+        receive, at, free = LIBRARY.recvmmsg, self._base, self.capacity
         step, keys = MMSGHDR.itemsize, []
         for port in ports:
-            most = port.burst if port.burst < room else room
+            most = port.burst if port.burst < free else free
             if most == 0:
                 break
             count = receive(port.fd, at, most, 64, None)  # 64: MSG_DONTWAIT
             if count == 1:
                 keys.append(port.key)
                 at += step
-                room -= 1
+                free -= 1
             elif count > 1:
                 keys += [port.key] * count
                 at += count * step
-                room -= count
-        used = self._dirty = self.capacity - room
+                free -= count
+        used = self._dirty = self.capacity - free
         self.port[:used] = keys
         self._finish(used, now, wall)
         return used
@@ -248,7 +248,7 @@ class DatagramBatch:
     def overflows(self, used: int) -> dict[int, int]:
         """The system's running count of drops (SO_RXQ_OVFL) by port key, where there is one."""
         found: dict[int, int] = {}
-        if not np.count_nonzero(self._told[:used] > STAMP):
+        if not np.count_nonzero(self._control_lengths[:used] > STAMP):
             return found
         kinds = self._kinds[:used]
         for start in (0, 8):
@@ -277,7 +277,7 @@ class DatagramBatch:
 
     # Sending ------------------------------------------------------------------------------------
 
-    def send(self, ports: DatagramPorts, start: int, stop: int) -> int:
+    def send_datagrams(self, ports: DatagramPorts, start: int, stop: int) -> int:
         """Send rows `start` to `stop`, each by the socket of its `port`; how many left.
 
         Neighbors with one socket share a system call; where each has its own, the plain call is
@@ -294,7 +294,7 @@ class DatagramBatch:
             return self._send_each(ports, start, stop)
         begins = np.append(0, np.flatnonzero(changes) + 1)
         self._named[start:stop] = np.where(self._family[start:stop] == AF_INET6, 28, 16)
-        self._room[start:stop] = self.length[start:stop]
+        self._vector_lengths[start:stop] = self.length[start:stop]
         ends = np.append(begins[1:], len(keys))
         call, base, sent = LIBRARY.sendmmsg, self._base + start * MMSGHDR.itemsize, 0
         runs = zip(keys[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)
@@ -368,7 +368,7 @@ class DatagramPorts:
     def __getitem__(self, key: int) -> DatagramPort:
         return self._ports[key]
 
-    def add(self, port: DatagramPort, *, watch: bool) -> None:
+    def add_port(self, port: DatagramPort, *, watch: bool) -> None:
         """Take `port` in, and give it the key by which batches name it: its file descriptor.
 
         One that is visited every frame anyway is better not watched: watching costs more.
@@ -381,7 +381,7 @@ class DatagramPorts:
             if self._poll is not None:
                 self._poll.register(port.fd, select.EPOLLIN)
 
-    def remove(self, port: DatagramPort) -> None:
+    def remove_port(self, port: DatagramPort) -> None:
         """Forget and close `port`."""
         if self._watched.pop(port.key, None) is not None and self._poll is not None:
             self._poll.unregister(port.fd)
@@ -406,7 +406,7 @@ class DatagramPorts:
     def close(self) -> None:
         """Close every socket."""
         for port in list(self._ports.values()):
-            self.remove(port)
+            self.remove_port(port)
         if self._poll is not None:
             self._poll.close()
             self._poll = None
@@ -424,7 +424,7 @@ class PortPairs:
         self._pairs = max(0, (last - self._first + 1) // 2)
         self._next = int.from_bytes(entropy(4), "big") % max(1, self._pairs)
 
-    def bind(
+    def bind_pair(
         self,
         host: str,
         *,

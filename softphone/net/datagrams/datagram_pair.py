@@ -14,13 +14,13 @@ from typing import TypeAlias
 from softphone.net.datagrams.batched_udp import DatagramPort
 from softphone.sans_io import Address
 
-__all__ = ["DatagramPair", "Taker"]
+__all__ = ["DatagramPair", "OnDatagram"]
 
 VISIT = 64
 """Datagrams of one visit to a socket; the loop comes back for more."""
 LARGEST = 2048
 
-Taker: TypeAlias = Callable[[bytes, Address, bool], None]
+OnDatagram: TypeAlias = Callable[[bytes, Address, bool], None]
 """Given a datagram, where it is from, and whether it came on the RTCP port."""
 
 
@@ -28,11 +28,14 @@ class DatagramPair:
     """An RTP and an RTCP socket; `taken` is called after each visit that brought anything."""
 
     def __init__(
-        self, ports: tuple[DatagramPort, DatagramPort], take: Taker, taken: Callable[[], None]
+        self,
+        ports: tuple[DatagramPort, DatagramPort],
+        on_datagram: OnDatagram,
+        on_visit_end: Callable[[], None],
     ) -> None:
         self._rtp, self._rtcp = ports
-        self._take = take
-        self._taken = taken
+        self._on_datagram = on_datagram
+        self._taken = on_visit_end
         self._loop = asyncio.get_running_loop()
         self.unsent = 0
         """Datagrams that the system did not take."""
@@ -44,10 +47,10 @@ class DatagramPair:
         """Where the two sockets are bound."""
         return self._rtp.address, self._rtcp.address
 
-    def drain(self) -> None:
+    def discard_received(self) -> None:
         """Throw away what came before anybody was to listen."""
-        self._rtp.drain()
-        self._rtcp.drain()
+        self._rtp.discard_received()
+        self._rtcp.discard_received()
 
     def _visit(self, port: DatagramPort, control: bool) -> None:
         for _ in range(VISIT):
@@ -58,10 +61,10 @@ class DatagramPair:
             except OSError:
                 # An ICMP error of an earlier datagram of ours; the next visit goes on.
                 break
-            self._take(data, address[:2], control)
+            self._on_datagram(data, address[:2], control)
         self._taken()
 
-    def send(self, data: bytes, to: Address, *, control: bool) -> None:
+    def send_datagram(self, data: bytes, to: Address, *, control: bool) -> None:
         """Send a datagram; what the system does not take is counted."""
         try:
             (self._rtcp if control else self._rtp).socket.sendto(data, to)

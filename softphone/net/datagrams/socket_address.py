@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from softphone.sans_io import Address
 
-__all__ = ["SOCKADDR", "KnownAddresses", "decode_address", "encode_address"]
+__all__ = ["SOCKADDR", "AddressCache", "decode_address", "encode_address"]
 
 SOCKADDR: Final = 32
 """Octets kept for one socket address: sockaddr_in6 has 28, padded to whole words."""
@@ -59,7 +59,7 @@ def decode_address(raw: bytes) -> Address:
     return "", 0
 
 
-class KnownAddresses:
+class AddressCache:
     """Addresses of late, kept decoded.
 
     Calls come and go, each with ports of its own: what is not asked for in a whole generation is

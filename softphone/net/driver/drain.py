@@ -28,7 +28,7 @@ def _nothing(_: float) -> None:
     """The change that follows commands: they have changed the machine already."""
 
 
-class _Change(AbstractContextManager[float]):
+class _ChangeScope(AbstractContextManager[float]):
     """What `Drain.change` gives; a generator would cost three times as much."""
 
     __slots__ = ("_began", "_drain")
@@ -38,12 +38,12 @@ class _Change(AbstractContextManager[float]):
         self._began = False
 
     def __enter__(self) -> float:
-        self._began = self._drain.begin()
+        self._began = self._drain.begin_changes()
         return self._drain.clock()
 
     def __exit__(self, *exc_info: object) -> None:
         if self._began:
-            self._drain.end()
+            self._drain.end_changes()
 
 
 class Drain(Generic[E]):
@@ -74,32 +74,32 @@ class Drain(Generic[E]):
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = float("inf")
 
-    def apply(self, change: Callable[[float], None], *, flow: Flow | None = None) -> None:
+    def apply_change(self, change: Callable[[float], None], *, flow: Flow | None = None) -> None:
         """Run `change(now)` and drain; inside a drain, once that drain has ended."""
         self._changes.append((change, flow))
         if not self._busy:
             self._work()
 
-    def receive(self, data: bytes, *, flow: Flow) -> None:
+    def receive_bytes(self, data: bytes, *, flow: Flow) -> None:
         """Bytes have come."""
-        self.apply(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
+        self.apply_change(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
 
     def change(self) -> AbstractContextManager[float]:
         """Give commands with the time that `with` gives; they are drained at the end.
 
         An exception of a command goes to the caller, after the drain.
         """
-        return _Change(self)
+        return _ChangeScope(self)
 
-    def begin(self) -> bool:
+    def begin_changes(self) -> bool:
         """Put changes off until `end`; False inside a drain, which does so already."""
         busy, self._busy = self._busy, True
         return not busy
 
-    def end(self) -> None:
+    def end_changes(self) -> None:
         """Drain what came since `begin`."""
         self._busy = False
-        self.apply(_nothing)
+        self.apply_change(_nothing)
 
     def close(self) -> None:
         """Ring no more."""
@@ -161,6 +161,6 @@ class Drain(Generic[E]):
         now = self.clock()
         deadline = self.machine.next_timer()
         if deadline is not None and deadline <= now:
-            self.apply(lambda now: self.machine.handle_timer(now=now))
+            self.apply_change(lambda now: self.machine.handle_timer(now=now))
         else:
             self._arm()

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError, TransportError
 from softphone.net.driver.drain import Drain
-from softphone.net.driver.flows import Switchboard
-from softphone.net.limits import Limits
+from softphone.net.driver.flows import DriverFlows
+from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
+    CertificateGate,
     Dialer,
     Fetcher,
-    Gate,
-    Listener,
-    Resolver,
-    Slots,
+    HandshakeSlots,
+    HostResolver,
+    StreamListener,
     TlsClient,
     TlsServer,
     bind_stream,
@@ -63,7 +63,7 @@ class LazyFetcher:
     Drivers may share one, and with it the answers that it keeps.
     """
 
-    def __init__(self, resolve: Resolver, wall: Callable[[], datetime] = _utc) -> None:
+    def __init__(self, resolve: HostResolver, wall: Callable[[], datetime] = _utc) -> None:
         self._resolve = resolve
         self._wall = wall
         self._made: RevocationFetcher | None = None
@@ -77,10 +77,10 @@ class LazyFetcher:
             self._made = RevocationFetcher(resolve=self._resolve, wall=self._wall)
         return await self._made(wanted, within)
 
-    def forget(self, fetches: Iterable[Fetch]) -> None:
+    def drop_answers(self, fetches: Iterable[Fetch]) -> None:
         """Drop what was kept for these."""
         if self._made is not None:
-            self._made.forget(fetches)
+            self._made.drop_answers(fetches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class DriverConfig:
     that we open; None leaves it to the system.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: TransportLimits = field(default_factory=TransportLimits)
     clock: Callable[[], float] | None = None
     wall: Callable[[], datetime] = _utc
-    resolve: Resolver = system_addresses
+    resolve: HostResolver = system_addresses
     fetcher: Fetcher | None = None
     source: str | None = None
 
@@ -123,25 +123,25 @@ class Driver(Generic[E]):
         self._clock = config.clock or _loop_time
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
 
-        def gate() -> Gate:
+        def gate() -> CertificateGate:
             # One for each side, so that a crowd at our door does not keep us from going out.
-            slots = Slots(limits.handshakes, limits.handshakes_waiting)
-            return Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
+            slots = HandshakeSlots(limits.handshakes, limits.handshakes_waiting)
+            return CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
 
         self._gate, way_out = gate(), gate()
         self._gates = (self._gate, way_out)
         self._tls = TlsClient(way_out, tls or {})
         self._drain = Drain(
             machine,
-            send=self._send,
+            send=self._send_transmit,
             on_event=on_event,
             on_bug=self._bug,
             clock=self._clock,
         )
         dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve, source=config.source)
         self.tap = tap
-        self._board = Switchboard(self._drain, dialer, limits=limits, tap=tap)
-        self._listeners: list[Listener] = []
+        self._flows = DriverFlows(self._drain, dialer, limits=limits, tap=tap)
+        self._listeners: list[StreamListener] = []
         self._closed: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -156,7 +156,7 @@ class Driver(Generic[E]):
         for listener in self._listeners:
             await listener.close()
         self._drain.close()
-        await self._board.close()
+        await self._flows.close()
         closed = self.closed
         if not closed.done():
             closed.set_result(None)
@@ -180,7 +180,7 @@ class Driver(Generic[E]):
     @property
     def flows(self) -> tuple[Flow, ...]:
         """The open flows."""
-        return self._board.flows
+        return self._flows.flows
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -189,7 +189,7 @@ class Driver(Generic[E]):
         And what became of certificates: "revocation_unreachable", "revocation_invalid" (and
         allowed), "verdicts_kept".
         """
-        counted = Counter(self._board.counters)
+        counted = Counter(self._flows.counters)
         for gate in self._gates:
             counted.update(gate.counters)
         return counted
@@ -197,7 +197,7 @@ class Driver(Generic[E]):
     @property
     def refusals(self) -> tuple[tuple[Address, SoftphoneError], ...]:
         """The last 32 connections that were not let in: from where, and why."""
-        return tuple(self._board.refusals)
+        return tuple(self._flows.refusals)
 
     async def listen(
         self,
@@ -212,14 +212,14 @@ class Driver(Generic[E]):
         Raises ConfigurationError (no usable TLS credential), TransportError (the port is taken).
         """
         if transport is Transport.UDP:
-            return (await self._board.bind((host, port))).local
+            return (await self._flows.bind_udp((host, port))).local
         server: TlsServer | None = None
         if transport is Transport.TLS:
             if tls is None:
                 raise ConfigurationError("a TLS listener needs a certificate and a key")
             server = TlsServer(self._gate, tls)
-        listener = Listener(
-            self._board,
+        listener = StreamListener(
+            self._flows,
             bind_stream((host, port)),
             tls=server,
             limits=self._limits,
@@ -234,56 +234,56 @@ class Driver(Generic[E]):
             self._listeners.remove(listener)
             await listener.close()
 
-    async def open(self, target: Target) -> Flow:
+    async def open_flow(self, target: Target) -> Flow:
         """The open flow to `target`, made if there is none; the machine sees `connected` too.
 
         Raises TransportError, TransportTimeout, CertificateError and its kin, by cause.
         """
-        return await self._board.open(target)
+        return await self._flows.open_flow(target)
 
-    async def look(self, target: Target) -> None:
+    async def probe_target(self, target: Target) -> None:
         """Connect, judge, and close without a word; the machine hears nothing of it.
 
         Raises TransportError, CertificateError and its kin.
         """
-        await self._board.look(target)
+        await self._flows.probe_target(target)
 
-    def failure(self, of: Flow | Target) -> SoftphoneError | None:
+    def failure_of(self, of: Flow | Target) -> SoftphoneError | None:
         """Why a flow ended, or a target could not be reached, as the exception to raise.
 
         The last 256 are remembered; a target that was reached again has none.
         """
-        return self._board.failure(of)
+        return self._flows.failure_of(of)
 
     def change(self) -> AbstractContextManager[float]:
         """Give commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
         return self._drain.change()
 
-    def poke(self) -> None:
+    def drain(self) -> None:
         """Drain the machine after commands that were given without `change`."""
-        self._drain.apply(lambda now: None)
+        self._drain.apply_change(lambda now: None)
 
     def keep_flow(self, flow: Flow) -> None:
         """Never forget a UDP flow to make room for new addresses, as a registration's must not."""
-        self._board.keep_flow(flow)
+        self._flows.keep_flow(flow)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
         """Close a flow after what was written, or, with a failure, at once.
 
         The machine sees `disconnected`, with the failure's words as the reason.
         """
-        self._board.close_flow(flow, failure)
+        self._flows.close_flow(flow, failure)
 
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other TLS settings for the connections to come; open ones stay."""
-        self._tls.replace(credential, settings)
+        self._tls.replace_settings(credential, settings)
 
-    def _send(self, transmit: Transmit) -> None:
-        self._board.send(transmit)
+    def _send_transmit(self, transmit: Transmit) -> None:
+        self._flows.send_transmit(transmit)
 
     def _bug(self, exc: Exception, flow: Flow | None) -> None:
         logger.error("the machine has a bug", exc_info=exc)
         if flow is not None:
-            self._board.close_flow(flow, TransportError("closed after an internal error"))
+            self._flows.close_flow(flow, TransportError("closed after an internal error"))
         if not self.closed.done():
             self.closed.set_exception(exc)

@@ -12,23 +12,23 @@ from typing import Generic, TypeAlias, TypeVar
 from softphone.errors import SoftphoneError, TransportError
 from softphone.net.driver.drain import Drain
 from softphone.net.driver.udp import DatagramSocket, bind_datagrams, local_address_for
-from softphone.net.limits import Limits, TokenBucket
+from softphone.net.limits import TokenBucket, TransportLimits
 from softphone.net.stream import Dialer, StreamConnection
 from softphone.sans_io import Address, Flow, PeerIdentity, Tap, Target, Transmit, Transport
 
-__all__ = ["Switchboard"]
+__all__ = ["DriverFlows"]
 
 logger = logging.getLogger("softphone.net")
 
 E = TypeVar("E")
-Link: TypeAlias = StreamConnection | DatagramSocket
+FlowSocket: TypeAlias = StreamConnection | DatagramSocket
 
 _ids = count(1)  # a flow's id is never used twice within a process
 _REMEMBERED = 256
 
 
 @dataclass(slots=True)
-class _Attempt:
+class _ConnectionAttempt:
     """A target that is being reached, what waits for it, and who."""
 
     target: Target
@@ -38,7 +38,7 @@ class _Attempt:
     askers: list[asyncio.Future[Flow]] = field(default_factory=list)
 
 
-class Switchboard(Generic[E]):
+class DriverFlows(Generic[E]):
     """Routes transmits to links and what links bring to the machine."""
 
     def __init__(
@@ -46,16 +46,16 @@ class Switchboard(Generic[E]):
         drain: Drain[E],
         dialer: Dialer,
         *,
-        limits: Limits,
+        limits: TransportLimits,
         tap: Tap | None,
     ) -> None:
         self._drain = drain
         self._dialer = dialer
         self._limits = limits
         self._tap = tap
-        self._links: dict[Flow, Link] = {}
+        self._links: dict[Flow, FlowSocket] = {}
         self._open: dict[Target, Flow] = {}
-        self._attempts: dict[Target, _Attempt] = {}
+        self._attempts: dict[Target, _ConnectionAttempt] = {}
         self._sockets: list[DatagramSocket] = []
         self._connections: set[StreamConnection] = set()
         self._dirty: list[StreamConnection] = []
@@ -70,13 +70,13 @@ class Switchboard(Generic[E]):
         """The open flows."""
         return tuple(self._links)
 
-    def failure(self, of: Flow | Target) -> SoftphoneError | None:
+    def failure_of(self, of: Flow | Target) -> SoftphoneError | None:
         """Why a flow ended or a target was not reached."""
         return self._failures.get(of)
 
     # From the machine -------------------------------------------------------------------------
 
-    def send(self, transmit: Transmit) -> None:
+    def send_transmit(self, transmit: Transmit) -> None:
         """Route one transmit."""
         if isinstance(transmit.to, Target):
             self._send_to_target(transmit, transmit.to)
@@ -97,15 +97,15 @@ class Switchboard(Generic[E]):
                 link.close()
             return
         if transmit.data:
-            link.send(transmit.data, flow.remote)
+            link.send_datagram(transmit.data, flow.remote)
         if transmit.close:
-            link.forget(flow)
-            self.ended(flow, None)
+            link.forget_flow(flow)
+            self.flow_ended(flow, None)
 
     def _send_to_target(self, transmit: Transmit, target: Target) -> None:
         flow = self._open.get(target)
         if flow is not None:
-            self.send(Transmit(transmit.data, flow, transmit.close))
+            self.send_transmit(Transmit(transmit.data, flow, transmit.close))
             return
         attempt = self._attempt(target)
         if attempt.size + len(transmit.data) > self._limits.write_buffer:
@@ -116,7 +116,7 @@ class Switchboard(Generic[E]):
 
     # Opening ----------------------------------------------------------------------------------
 
-    async def open(self, target: Target) -> Flow:
+    async def open_flow(self, target: Target) -> Flow:
         """The flow to `target`.  Raises the cause when it cannot be reached."""
         flow = self._open.get(target)
         if flow is not None:
@@ -125,16 +125,16 @@ class Switchboard(Generic[E]):
         self._attempt(target).askers.append(asker)
         return await asker
 
-    async def look(self, target: Target) -> None:
+    async def probe_target(self, target: Target) -> None:
         """Make a connection that is no flow, and end it.  Raises what keeps it from being made."""
-        connection, _ = await self._dialer.open(target, self._new_client)
+        connection, _ = await self._dialer.open_connection(target, self._new_client)
         connection.abort()
         await connection.finished
 
-    def _attempt(self, target: Target) -> _Attempt:
+    def _attempt(self, target: Target) -> _ConnectionAttempt:
         attempt = self._attempts.get(target)
         if attempt is None:
-            attempt = self._attempts[target] = _Attempt(target)
+            attempt = self._attempts[target] = _ConnectionAttempt(target)
             if self._closing:
                 closed = TransportError("the driver was closed")
                 asyncio.get_running_loop().call_soon(self._unreached, attempt, closed)
@@ -142,7 +142,7 @@ class Switchboard(Generic[E]):
                 attempt.task = asyncio.get_running_loop().create_task(self._reach(attempt))
         return attempt
 
-    async def _reach(self, attempt: _Attempt) -> None:
+    async def _reach(self, attempt: _ConnectionAttempt) -> None:
         target = attempt.target
         try:
             flow, link = await self._linked(target)
@@ -157,8 +157,8 @@ class Switchboard(Generic[E]):
         self._open[target] = flow
         self._failures.pop(target, None)
         for transmit in attempt.waiting:
-            self.send(Transmit(transmit.data, flow, transmit.close))
-        self._drain.apply(
+            self.send_transmit(Transmit(transmit.data, flow, transmit.close))
+        self._drain.apply_change(
             lambda now: self._drain.machine.connected(flow=flow, now=now, target=target), flow=flow
         )
         if isinstance(link, StreamConnection):
@@ -167,13 +167,13 @@ class Switchboard(Generic[E]):
             if not asker.done():
                 asker.set_result(flow)
 
-    async def _linked(self, target: Target) -> tuple[Flow, Link]:
+    async def _linked(self, target: Target) -> tuple[Flow, FlowSocket]:
         if target.transport is Transport.UDP:
             return await self._reach_datagram(target)
         return await self._reach_stream(target)
 
     async def _reach_stream(self, target: Target) -> tuple[Flow, StreamConnection]:
-        connection, identity = await self._dialer.open(target, self._new_client)
+        connection, identity = await self._dialer.open_connection(target, self._new_client)
         return self._flow(target.transport, connection, identity), connection
 
     async def _reach_datagram(self, target: Target) -> tuple[Flow, DatagramSocket]:
@@ -183,21 +183,21 @@ class Switchboard(Generic[E]):
         for candidate in self._sockets:
             if candidate.local[0] in (local, wildcard):
                 return candidate.flow_to(remote), candidate
-        link = await self.bind((local, 0))
+        link = await self.bind_udp((local, 0))
         return link.flow_to(remote), link
 
-    def _unreached(self, attempt: _Attempt, failure: SoftphoneError) -> None:
+    def _unreached(self, attempt: _ConnectionAttempt, failure: SoftphoneError) -> None:
         target = attempt.target
         del self._attempts[target]
         self._remember(target, failure)
         for asker in attempt.askers:
             if not asker.done():
                 asker.set_exception(failure)
-        self._drain.apply(
+        self._drain.apply_change(
             lambda now: self._drain.machine.disconnected(flow=target, reason=str(failure), now=now)
         )
 
-    async def bind(self, address: Address) -> DatagramSocket:
+    async def bind_udp(self, address: Address) -> DatagramSocket:
         """A UDP socket of ours.  Raises TransportError."""
         link = await bind_datagrams(
             self,
@@ -213,7 +213,7 @@ class Switchboard(Generic[E]):
             StreamConnection(self, self._limits, client=True, credential=credential)
         )
 
-    def new_connection(self) -> StreamConnection:
+    def make_connection(self) -> StreamConnection:
         """A connection of the server's side."""
         return self._tracked(StreamConnection(self, self._limits, client=False))
 
@@ -239,14 +239,14 @@ class Switchboard(Generic[E]):
 
     # From the links ---------------------------------------------------------------------------
 
-    def admit(self) -> bool:
+    def admit_address(self) -> bool:
         """Whether a new UDP address may have a flow now."""
-        admitted = self._bucket.take(now=self._drain.clock())
+        admitted = self._bucket.take_token(now=self._drain.clock())
         if not admitted:
             self.counters["flood_dropped"] += 1
         return admitted
 
-    def datagram_flow(self, local: Address, remote: Address) -> Flow:
+    def make_datagram_flow(self, local: Address, remote: Address) -> Flow:
         """A new flow."""
         return Flow(next(_ids), Transport.UDP, local, remote)
 
@@ -269,20 +269,20 @@ class Switchboard(Generic[E]):
         self.counters["refused"] += 1
         self.refusals.append((remote, error))
 
-    def _accept(self, flow: Flow, link: Link) -> None:
+    def _accept(self, flow: Flow, link: FlowSocket) -> None:
         self.counters["accepted"] += 1
         self._links[flow] = link
-        self._drain.apply(
+        self._drain.apply_change(
             lambda now: self._drain.machine.connected(flow=flow, now=now, target=None), flow=flow
         )
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Bytes have come."""
         if self._tap is not None:
             self._tap.signaling(data, flow=flow, outgoing=False, now=self._drain.clock())
-        self._drain.receive(data, flow=flow)
+        self._drain.receive_bytes(data, flow=flow)
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """A flow is gone."""
         if self._links.pop(flow, None) is None:
             return
@@ -293,7 +293,7 @@ class Switchboard(Generic[E]):
             self._remember(flow, error)
             self.counters["lost"] += 1
         reason = None if error is None else str(error)
-        self._drain.apply(
+        self._drain.apply_change(
             lambda now: self._drain.machine.disconnected(flow=flow, reason=reason, now=now)
         )
 
@@ -304,7 +304,7 @@ class Switchboard(Generic[E]):
             del self._open[target]
         return targets
 
-    def wants_flush(self, connection: StreamConnection) -> None:
+    def request_flush(self, connection: StreamConnection) -> None:
         """Flush it with the others at the end of this turn."""
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -321,14 +321,14 @@ class Switchboard(Generic[E]):
         """Have a UDP flow outlive any number of strangers' datagrams; others do anyway."""
         link = self._links.get(flow)
         if isinstance(link, DatagramSocket):
-            link.keep(flow)
+            link.pin_flow(flow)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None) -> None:
         """End a flow: with a failure at once, else after what waits has been written."""
         link = self._links.get(flow)
         if isinstance(link, DatagramSocket):
-            link.forget(flow)
-            self.ended(flow, failure)
+            link.forget_flow(flow)
+            self.flow_ended(flow, failure)
         elif link is not None and failure is not None:
             link.abort(failure)
         elif link is not None:
@@ -341,7 +341,7 @@ class Switchboard(Generic[E]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        links: list[Link] = [*self._connections, *self._sockets]
+        links: list[FlowSocket] = [*self._connections, *self._sockets]
         for link in links:
             link.close()
         # A connection whose handshake failed was never made, and has nothing to finish.
@@ -353,6 +353,6 @@ class Switchboard(Generic[E]):
         await _finish(late, self._limits.close_timeout)
 
 
-async def _finish(links: list[Link], within: float) -> None:
+async def _finish(links: list[FlowSocket], within: float) -> None:
     if links:
         await asyncio.wait([link.finished for link in links], timeout=within)

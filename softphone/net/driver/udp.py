@@ -21,19 +21,19 @@ __all__ = ["DatagramOwner", "DatagramSocket", "bind_datagrams", "local_address_f
 class DatagramOwner(Protocol):
     """What a socket asks and tells, and whom."""
 
-    def admit(self) -> bool:
+    def admit_address(self) -> bool:
         """Whether a new remote address may have a flow now."""
 
-    def datagram_flow(self, local: Address, remote: Address) -> Flow:
+    def make_datagram_flow(self, local: Address, remote: Address) -> Flow:
         """A new flow."""
 
     def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
         """A stranger's datagram has made a flow."""
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """A datagram has come."""
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """A flow was forgotten, or the socket is gone."""
 
 
@@ -68,7 +68,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         flow = self._flows.get(remote)
         return self._remember(remote) if flow is None else flow
 
-    def send(self, data: bytes, remote: Address) -> None:
+    def send_datagram(self, data: bytes, remote: Address) -> None:
         """Send one datagram, or drop it when the socket is full."""
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -81,12 +81,12 @@ class DatagramSocket(asyncio.DatagramProtocol):
             self._flows.move_to_end(remote)
         transport.sendto(data, remote)
 
-    def keep(self, flow: Flow) -> None:
+    def pin_flow(self, flow: Flow) -> None:
         """Never forget this flow to make room: strangers' datagrams are cheap."""
         if self._flows.get(flow.remote) == flow:
             self._kept.add(flow.remote)
 
-    def forget(self, flow: Flow) -> None:
+    def forget_flow(self, flow: Flow) -> None:
         """Forget a flow; the next datagram from its address makes a new one."""
         if self._flows.get(flow.remote) == flow:
             del self._flows[flow.remote]
@@ -108,21 +108,21 @@ class DatagramSocket(asyncio.DatagramProtocol):
         local = self.local
         if local[0] in ("0.0.0.0", "::"):
             local = (local_address_for(remote), local[1])
-        flow = self._owner.datagram_flow(local, remote)
+        flow = self._owner.make_datagram_flow(local, remote)
         self._flows[remote] = flow
         if len(self._flows) > self._limit:
-            self._make_room()
+            self._evict_oldest_flow()
         return flow
 
-    def _make_room(self) -> None:
+    def _evict_oldest_flow(self) -> None:
         # Kept ones are few: one for each registration.
         oldest = next((address for address in self._flows if address not in self._kept), None)
         if oldest is not None:
             flow = self._flows.pop(oldest)
-            self._owner.ended(flow, TransportError("forgotten: too many UDP addresses"))
+            self._owner.flow_ended(flow, TransportError("forgotten: too many UDP addresses"))
 
     def _welcomed(self, remote: Address) -> Flow | None:
-        if not self._owner.admit():
+        if not self._owner.admit_address():
             return None
         try:
             flow = self._remember(remote)
@@ -150,7 +150,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
             if flow is None:
                 self.dropped += 1
                 return
-        self._owner.received(flow, data)
+        self._owner.bytes_received(flow, data)
 
     def error_received(self, exc: Exception) -> None:
         """Count it: an ICMP error is no authority on anything (RFC 3261 section 18.4)."""
@@ -165,7 +165,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
             self.finished.set_result(None)
         error = None if exc is None else TransportError(f"the UDP socket was lost: {exc}")
         for flow in flows:
-            self._owner.ended(flow, error)
+            self._owner.flow_ended(flow, error)
 
 
 def local_address_for(remote: Address) -> str:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from softphone.net.http.client import (
     HttpsClient,
+    HttpsEnvironment,
     HttpsLimits,
     HttpsRequest,
-    HttpsSurroundings,
-    basic,
+    basic_authorization,
     https_target,
 )
-from softphone.net.http.download import AnswerTooLarge, Downloader, DownloadLimits
+from softphone.net.http.download import Downloader, DownloadLimits, ResponseTooLarge
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 
 __all__ = [
-    "AnswerTooLarge",
     "DownloadLimits",
     "Downloader",
     "HttpsClient",
+    "HttpsEnvironment",
     "HttpsLimits",
     "HttpsRequest",
-    "HttpsSurroundings",
+    "ResponseTooLarge",
     "RevocationFetcher",
-    "basic",
+    "basic_authorization",
     "https_target",
 ]

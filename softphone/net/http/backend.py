@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 
 from softphone.errors import SoftphoneError
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.net.stream import Dialer, StreamConnection
 from softphone.sans_io import Flow, PeerIdentity, Target
 
@@ -34,7 +34,7 @@ _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15
 
 
-class Wire(httpcore.AsyncNetworkStream):
+class GatedStream(httpcore.AsyncNetworkStream):
     """A connection of ours, as httpcore wants it; it reads ahead, and writes ahead, by little."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Wire(httpcore.AsyncNetworkStream):
 
     # StreamOwner
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Keep what has come; a server that sends faster than we read waits."""
         self._pieces.append(data)
         self._size += len(data)
@@ -55,12 +55,12 @@ class Wire(httpcore.AsyncNetworkStream):
             self.connection.transport.pause_reading()
         self._news.set()
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """The connection is gone."""
         self._ended, self._failure = True, error
         self._news.set()
 
-    def wants_flush(self, connection: StreamConnection) -> None:
+    def request_flush(self, connection: StreamConnection) -> None:
         """Write in this turn of the loop."""
         asyncio.get_running_loop().call_soon(connection.flush)
 
@@ -121,7 +121,7 @@ class Wire(httpcore.AsyncNetworkStream):
 class GatedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to one target, whatever host httpcore names; `failure` is why it could not."""
 
-    def __init__(self, dialer: Dialer, target: Target, limits: Limits) -> None:
+    def __init__(self, dialer: Dialer, target: Target, limits: TransportLimits) -> None:
         self._dialer = dialer
         self._target = target
         self._limits = limits
@@ -137,13 +137,13 @@ class GatedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the target, once it has passed the gate."""
-        wire = Wire()
+        wire = GatedStream()
 
         def make(credential: bool) -> StreamConnection:
             return StreamConnection(wire, self._limits, client=True, credential=credential)
 
         try:
-            connection, self.identity = await self._dialer.open(self._target, make)
+            connection, self.identity = await self._dialer.open_connection(self._target, make)
         except SoftphoneError as exc:
             self.failure = exc
             raise httpcore.ConnectError(str(exc)) from exc

@@ -19,25 +19,33 @@ import httpcore
 
 from softphone.errors import ConfigurationError, TransportError, TransportTimeout
 from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
-from softphone.net.http.download import AnswerTooLarge
+from softphone.net.http.download import ResponseTooLarge
 from softphone.net.http.revocation_fetcher import RevocationFetcher
-from softphone.net.limits import Limits
-from softphone.net.stream import Dialer, Fetcher, Gate, Resolver, Slots, TlsClient, system_addresses
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import (
+    CertificateGate,
+    Dialer,
+    Fetcher,
+    HandshakeSlots,
+    HostResolver,
+    TlsClient,
+    system_addresses,
+)
 from softphone.sans_io import PeerIdentity, Target, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
 __all__ = [
-    "HttpsAnswer",
     "HttpsClient",
+    "HttpsEnvironment",
     "HttpsLimits",
     "HttpsRequest",
-    "HttpsSurroundings",
-    "basic",
+    "HttpsResponse",
+    "basic_authorization",
     "https_target",
 ]
 
-Take: TypeAlias = Callable[[bytes], None]
+OnBodyChunk: TypeAlias = Callable[[bytes], None]
 """Takes a piece of an answer's body; what it raises ends the request."""
 
 
@@ -61,7 +69,7 @@ class HttpsRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpsAnswer:
+class HttpsResponse:
     """An answer: its headers by lower-case name, its body, and who gave it.
 
     `body` is empty where the pieces were taken one by one.
@@ -73,7 +81,7 @@ class HttpsAnswer:
     identity: PeerIdentity | None = None
 
 
-def basic(username: str, password: KeyMaterial) -> tuple[str, str]:
+def basic_authorization(username: str, password: KeyMaterial) -> tuple[str, str]:
     """The header of Basic authentication (RFC 7617), in UTF-8."""
     pair = username.encode() + b":" + password.reveal()
     return "Authorization", f"Basic {base64.b64encode(pair).decode()}"
@@ -94,10 +102,10 @@ def https_target(url: str) -> Target:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpsSurroundings:
+class HttpsEnvironment:
     """What a client stands on; `fetcher` brings CRLs and OCSP answers, None has one made."""
 
-    resolve: Resolver = system_addresses
+    resolve: HostResolver = system_addresses
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     fetcher: Fetcher | None = None
 
@@ -112,20 +120,26 @@ class HttpsClient:
         self,
         tls: TlsSettings,
         limits: HttpsLimits | None = None,
-        around: HttpsSurroundings | None = None,
+        environment: HttpsEnvironment | None = None,
     ) -> None:
         if tls.service is not Service.HTTPS:
             raise ConfigurationError("the TLS settings are those of another service than HTTPS")
-        around = around or HttpsSurroundings()
+        environment = environment or HttpsEnvironment()
         self._limits = limits or HttpsLimits()
-        self._net = Limits()
-        fetcher = around.fetcher or RevocationFetcher(resolve=around.resolve, wall=around.wall)
-        slots = Slots(self._net.handshakes, self._net.handshakes_waiting)
-        gate = Gate(limits=self._net, slots=slots, wall=around.wall, fetcher=fetcher)
+        self._net = TransportLimits()
+        fetcher = environment.fetcher or RevocationFetcher(
+            resolve=environment.resolve, wall=environment.wall
+        )
+        slots = HandshakeSlots(self._net.handshakes, self._net.handshakes_waiting)
+        gate = CertificateGate(
+            limits=self._net, slots=slots, wall=environment.wall, fetcher=fetcher
+        )
         client = TlsClient(gate, {"": tls})
-        self._dialer = Dialer(limits=self._net, tls=client, resolve=around.resolve)
+        self._dialer = Dialer(limits=self._net, tls=client, resolve=environment.resolve)
 
-    async def request(self, request: HttpsRequest, take: Take | None = None) -> HttpsAnswer:
+    async def send_request(
+        self, request: HttpsRequest, on_chunk: OnBodyChunk | None = None
+    ) -> HttpsResponse:
         """The answer to one request; `take` gets the pieces of the body of a 200 as they come.
 
         Raises AnswerTooLarge, TransportTimeout, TransportError; CertificateError and its kin for a
@@ -136,7 +150,7 @@ class HttpsClient:
         place = f"{target.host} port {target.port}"
         try:
             async with asyncio.timeout(self._limits.within):
-                return await self._sent(network, target, request, take)
+                return await self._sent(network, target, request, on_chunk)
         except TimeoutError as exc:
             raise TransportTimeout(
                 f"{place} did not answer {request.method} within {self._limits.within:g} s"
@@ -149,8 +163,12 @@ class HttpsClient:
             ) from exc
 
     async def _sent(
-        self, network: GatedNetwork, target: Target, request: HttpsRequest, take: Take | None
-    ) -> HttpsAnswer:
+        self,
+        network: GatedNetwork,
+        target: Target,
+        request: HttpsRequest,
+        on_chunk: OnBodyChunk | None,
+    ) -> HttpsResponse:
         async with (
             httpcore.AsyncConnectionPool(network_backend=network, http2=False) as pool,
             pool.stream(
@@ -160,26 +178,28 @@ class HttpsClient:
                 content=request.content,
             ) as response,
         ):
-            body = await self._body(response, take if response.status == 200 else None, target)
-            return HttpsAnswer(
+            body = await self._body(response, on_chunk if response.status == 200 else None, target)
+            return HttpsResponse(
                 response.status,
                 {key.decode().lower(): value.decode("latin-1") for key, value in response.headers},
                 body,
                 network.identity,
             )
 
-    async def _body(self, response: httpcore.Response, take: Take | None, target: Target) -> bytes:
+    async def _body(
+        self, response: httpcore.Response, on_chunk: OnBodyChunk | None, target: Target
+    ) -> bytes:
         size, data = 0, bytearray()
         async for chunk in response.aiter_stream():
             size += len(chunk)
             if size > self._limits.size:
-                raise AnswerTooLarge(
+                raise ResponseTooLarge(
                     f"{target.host} sends more than {self._limits.size} bytes: it is not taken"
                 )
-            if take is None:
+            if on_chunk is None:
                 data += chunk
             else:
-                take(chunk)
+                on_chunk(chunk)
         return bytes(data)
 
 

@@ -18,15 +18,22 @@ import httpcore
 from softphone.errors import TransportError, TransportTimeout
 from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
 from softphone.net.http.revocation_fetcher import RevocationFetcher
-from softphone.net.limits import Limits
-from softphone.net.stream import Dialer, Gate, Resolver, Slots, TlsClient, system_addresses
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import (
+    CertificateGate,
+    Dialer,
+    HandshakeSlots,
+    HostResolver,
+    TlsClient,
+    system_addresses,
+)
 from softphone.sans_io import PeerIdentity, Target
 from softphone.trust import TlsSettings
 
-__all__ = ["AnswerTooLarge", "DownloadLimits", "Downloaded", "Downloader"]
+__all__ = ["DownloadLimits", "DownloadResponse", "Downloader", "ResponseTooLarge"]
 
 
-class AnswerTooLarge(TransportError):
+class ResponseTooLarge(TransportError):
     """The server sends more than is taken."""
 
 
@@ -39,7 +46,7 @@ class DownloadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Downloaded:
+class DownloadResponse:
     """The status of an answer, its body when the status is 200, and who was behind TLS."""
 
     status: int
@@ -54,14 +61,14 @@ class Downloader:
         self,
         *,
         tls: TlsSettings | None = None,
-        resolve: Resolver = system_addresses,
+        resolve: HostResolver = system_addresses,
         limits: DownloadLimits | None = None,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._limits = limits or DownloadLimits()
-        self._net = Limits()
-        slots = Slots(self._net.handshakes, self._net.handshakes_waiting)
-        gate = Gate(
+        self._net = TransportLimits()
+        slots = HandshakeSlots(self._net.handshakes, self._net.handshakes_waiting)
+        gate = CertificateGate(
             limits=self._net,
             slots=slots,
             wall=wall,
@@ -70,7 +77,7 @@ class Downloader:
         client = TlsClient(gate, {} if tls is None else {"": tls})
         self._dialer = Dialer(limits=self._net, tls=client, resolve=resolve)
 
-    async def get(self, target: Target, path: str) -> Downloaded:
+    async def download(self, target: Target, path: str) -> DownloadResponse:
         """The answer for `path`, over TCP or TLS as `target` says.
 
         Raises AnswerTooLarge, TransportTimeout, TransportError; CertificateError and its kin for a
@@ -89,7 +96,7 @@ class Downloader:
             if network.failure is not None:
                 raise network.failure from exc
             raise TransportError(f"{path} did not come from {place}: {exc or 'cut'}") from exc
-        return Downloaded(status, body, network.identity)
+        return DownloadResponse(status, body, network.identity)
 
     async def _get(self, network: GatedNetwork, target: Target, path: str) -> tuple[int, bytes]:
         host = f"[{target.host}]" if ":" in target.host else target.host
@@ -105,7 +112,7 @@ class Downloader:
                 async for chunk in response.aiter_stream():
                     data += chunk
                     if len(data) > self._limits.size:
-                        raise AnswerTooLarge(
+                        raise ResponseTooLarge(
                             f"{path} is larger than {self._limits.size} bytes: it is not taken"
                         )
             return response.status, bytes(data)

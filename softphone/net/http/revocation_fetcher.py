@@ -20,7 +20,7 @@ from typing import Any
 import httpcore
 
 from softphone.errors import TransportError
-from softphone.net.stream import Resolver, addresses_of, connect_socket, system_addresses
+from softphone.net.stream import HostResolver, addresses_of, connect_socket, system_addresses
 from softphone.trust import Fetch, FetchFailed, FetchKind, next_update
 
 __all__ = ["HttpLimits", "RevocationFetcher"]
@@ -79,7 +79,7 @@ def _allowed(address: str, *, local: bool) -> bool:
     return local or not (odd or parsed.is_unspecified or parsed in _THIS_NETWORK)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
+class _PlainHttpStream(httpcore.AsyncNetworkStream):
     """An asyncio connection, as httpcore wants it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,10 +116,10 @@ class _Stream(httpcore.AsyncNetworkStream):
         return None
 
 
-class _Network(httpcore.AsyncNetworkBackend):
+class _RevocationNetwork(httpcore.AsyncNetworkBackend):
     """Connects to addresses that are allowed, by the same rooms as everything else."""
 
-    def __init__(self, resolve: Resolver, *, local: bool, within: float) -> None:
+    def __init__(self, resolve: HostResolver, *, local: bool, within: float) -> None:
         self._resolve = resolve
         self._local = local
         self._within = within
@@ -140,11 +140,11 @@ class _Network(httpcore.AsyncNetworkBackend):
             sock = await connect_socket((allowed[0], port), self._within)
         except TransportError as exc:
             raise httpcore.ConnectError(str(exc)) from exc
-        return _Stream(*await asyncio.open_connection(sock=sock))
+        return _PlainHttpStream(*await asyncio.open_connection(sock=sock))
 
 
 @dataclass(slots=True)
-class _Fetching:
+class _SharedFetch:
     """A fetch that is under way, and how many wait for it."""
 
     task: asyncio.Task[bytes | FetchFailed]
@@ -162,7 +162,7 @@ class RevocationFetcher:
     def __init__(
         self,
         *,
-        resolve: Resolver = system_addresses,
+        resolve: HostResolver = system_addresses,
         limits: HttpLimits | None = None,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -170,7 +170,7 @@ class RevocationFetcher:
         self._limits = limits or HttpLimits()
         self._wall = wall
         self._kept: OrderedDict[Fetch, tuple[datetime, bytes | FetchFailed]] = OrderedDict()
-        self._under_way: dict[Fetch, _Fetching] = {}
+        self._under_way: dict[Fetch, _SharedFetch] = {}
 
     async def __call__(
         self, wanted: Sequence[Fetch], within: float
@@ -180,7 +180,7 @@ class RevocationFetcher:
         brought = await asyncio.gather(*(self._shared(fetch, within) for fetch in missing))
         return answers | dict(zip(missing, brought, strict=True))
 
-    def forget(self, fetches: Iterable[Fetch]) -> None:
+    def drop_answers(self, fetches: Iterable[Fetch]) -> None:
         """Drop what was kept for these."""
         for fetch in fetches:
             self._kept.pop(fetch, None)
@@ -190,7 +190,7 @@ class RevocationFetcher:
         fetching = self._under_way.get(fetch)
         if fetching is None:
             task = asyncio.get_running_loop().create_task(self._fetched(fetch, within))
-            fetching = self._under_way[fetch] = _Fetching(task)
+            fetching = self._under_way[fetch] = _SharedFetch(task)
             task.add_done_callback(lambda _: self._under_way.pop(fetch, None))
         fetching.waiting += 1
         try:
@@ -201,17 +201,17 @@ class RevocationFetcher:
                 fetching.task.cancel()
 
     async def _fetched(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
-        network = _Network(self._resolve, local=fetch.local, within=within)
+        network = _RevocationNetwork(self._resolve, local=fetch.local, within=within)
         async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
             answer = await self._bounded(pool, fetch, within)
-        self._keep(fetch, answer)
+        self._cache_answer(fetch, answer)
         return answer
 
     def _known(self, fetch: Fetch) -> bytes | FetchFailed | None:
         until, answer = self._kept.get(fetch, (None, None))
         return answer if until is not None and self._wall() < until else None
 
-    def _keep(self, fetch: Fetch, answer: bytes | FetchFailed) -> None:
+    def _cache_answer(self, fetch: Fetch, answer: bytes | FetchFailed) -> None:
         now = self._wall()
         if isinstance(answer, FetchFailed):
             until = now + timedelta(seconds=self._limits.keep_failure)

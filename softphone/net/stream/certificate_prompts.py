@@ -12,17 +12,17 @@ import logging
 from softphone.errors import CertificateUnknown, SoftphoneError
 from softphone.trust import Ask, Service, UnknownCertificate
 
-__all__ = ["Questions"]
+__all__ = ["CertificatePrompts"]
 
 logger = logging.getLogger("softphone.net")
 
 
-class Questions:
+class CertificatePrompts:
     """Puts questions to `ask`; itself an `Ask`, to be shared by whoever may meet the same."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._asked: dict[tuple[Service, str, int, str], _Question] = {}
+        self._asked: dict[tuple[Service, str, int, str], _PendingPrompt] = {}
 
     async def __call__(self, question: UnknownCertificate) -> bool:
         """The answer.  Raises CertificateUnknown when `ask` fails, from what it raised.
@@ -33,7 +33,7 @@ class Questions:
         asked = self._asked.get(key)
         if asked is None:
             task = asyncio.get_running_loop().create_task(self._put(question))
-            asked = self._asked[key] = _Question(task)
+            asked = self._asked[key] = _PendingPrompt(task)
             task.add_done_callback(lambda _: self._asked.pop(key, None))
         return await asked.answer()
 
@@ -49,7 +49,7 @@ class Questions:
             ) from exc
 
 
-class _Question:
+class _PendingPrompt:
     """One question, and how many wait for its answer."""
 
     def __init__(self, task: asyncio.Task[bool]) -> None:

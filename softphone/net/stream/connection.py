@@ -22,18 +22,18 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.sans_io import Address, Flow
 
-__all__ = ["StreamConnection", "StreamOwner", "address_of", "alert_of", "connect_socket"]
+__all__ = ["ConnectionOwner", "StreamConnection", "address_of", "alert_of", "connect_socket"]
 
 _ALERT = re.compile(r"ALERT_([A-Z_]+)")
-ROOM = 1 << 16
+READ_BUFFER_SIZE = 1 << 16
 """Octets that are read at once, of any connection."""
-_BLANK = bytes(ROOM)
+_BLANK = bytes(READ_BUFFER_SIZE)
 
 
-class _Room(threading.local):
+class _ReadBuffer(threading.local):
     """Where a thread's connections read into, one after the other.
 
     Without it asyncio asks for 256 KiB a read and keeps the front of them as the message: what
@@ -41,23 +41,23 @@ class _Room(threading.local):
     """
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(ROOM))
+        self.view = memoryview(bytearray(READ_BUFFER_SIZE))
 
 
-_room = _Room()
+_read_buffer = _ReadBuffer()
 _nobody = asyncio.BufferedProtocol()
 
 
-class StreamOwner(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection tells, and whom."""
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Bytes have come."""
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """The connection is gone; None is a clean end."""
 
-    def wants_flush(self, connection: StreamConnection) -> None:
+    def request_flush(self, connection: StreamConnection) -> None:
         """Call `flush` once, later in this turn of the loop."""
 
 
@@ -84,7 +84,12 @@ class StreamConnection(asyncio.BufferedProtocol):
     """One connection.  `credential` tells, on a client, whether it showed a certificate."""
 
     def __init__(
-        self, owner: StreamOwner, limits: Limits, *, client: bool, credential: bool = False
+        self,
+        owner: ConnectionOwner,
+        limits: TransportLimits,
+        *,
+        client: bool,
+        credential: bool = False,
     ) -> None:
         self._owner = owner
         self._limits = limits
@@ -139,7 +144,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         """Let bytes through: the gate has agreed."""
         self._flow = flow
         if self.finished.done():
-            self._loop.call_soon(self._owner.ended, flow, self._reason(None))
+            self._loop.call_soon(self._owner.flow_ended, flow, self._reason(None))
             return
         if not self._client:
             self._timer = self._loop.call_later(self._limits.first_byte_timeout, self._silent)
@@ -155,7 +160,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         if waiting > self._limits.write_buffer:
             self.abort(TransportError(f"the far end takes nothing: {waiting} bytes wait for it"))
         elif len(self._pending) == 1:
-            self._owner.wants_flush(self)
+            self._owner.request_flush(self)
 
     def flush(self) -> None:
         """Write what is queued."""
@@ -196,18 +201,18 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where to read into, until `buffer_updated`."""
-        return _room.view
+        return _read_buffer.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read; the room keeps none of it, there may be keys in it."""
-        view = _room.view
+        view = _read_buffer.view
         data = bytes(view[:nbytes])
         view[:nbytes] = bytes(nbytes)
         if not self._heard:
             self._heard = True
             self._disarm()
         if self._flow is not None and not self._closing:
-            self._owner.received(self._flow, data)
+            self._owner.bytes_received(self._flow, data)
 
     def pause_writing(self) -> None:
         """The far end is slow; it has `write_timeout` to take something."""
@@ -226,13 +231,13 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._wake()
         self._pending.clear()
         # TLS that broke off in the middle of a read has left there what came before.
-        _room.view[:] = _BLANK
+        _read_buffer.view[:] = _BLANK
         if self.on_end is not None:
             self.on_end()
         if not self.finished.done():
             self.finished.set_result(None)
         if self._flow is not None:
-            self._owner.ended(self._flow, self._reason(exc))
+            self._owner.flow_ended(self._flow, self._reason(exc))
         if self._transport is not None:
             # asyncio's TLS keeps the methods of whom it read for, and us with them.
             self._transport.set_protocol(_nobody)

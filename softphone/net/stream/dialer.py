@@ -13,17 +13,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from softphone.errors import SoftphoneError, TransportError, TransportTimeout
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.net.stream.connection import StreamConnection, connect_socket
-from softphone.net.stream.tls_handshake import TlsClient, Way
+from softphone.net.stream.tls_handshake import ConnectionOpener, TlsClient
 from softphone.sans_io import Address, PeerIdentity, Target, Transport
 
-__all__ = ["Dialer", "Prepare", "Resolver", "addresses_of", "system_addresses"]
+__all__ = ["Dialer", "HostResolver", "PrepareSocket", "addresses_of", "system_addresses"]
 
-Prepare: TypeAlias = Callable[[socket.socket], Awaitable[None]]
+PrepareSocket: TypeAlias = Callable[[socket.socket], Awaitable[None]]
 """`await prepare(sock)`: what a protocol says in clear before TLS, on a non-blocking socket."""
 
-Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+HostResolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
 
 
@@ -37,7 +37,7 @@ async def system_addresses(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def addresses_of(host: str, resolve: Resolver) -> Sequence[str]:
+async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
     """The addresses of a host; one that is an address, or localhost, is not asked for.
 
     Raises TransportError when there is none.
@@ -64,7 +64,12 @@ class Dialer:
     """
 
     def __init__(
-        self, *, limits: Limits, tls: TlsClient, resolve: Resolver, source: str | None = None
+        self,
+        *,
+        limits: TransportLimits,
+        tls: TlsClient,
+        resolve: HostResolver,
+        source: str | None = None,
     ) -> None:
         self._limits = limits
         self.source = source
@@ -80,11 +85,11 @@ class Dialer:
             raise TransportTimeout(f"nobody told the address of {target.host} in time") from exc
         return [(address, target.port) for address in found]
 
-    async def open(
+    async def open_connection(
         self,
         target: Target,
         make: Callable[[bool], StreamConnection],
-        prepare: Prepare | None = None,
+        prepare: PrepareSocket | None = None,
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """A connection to `target`, through handshake and gate; `make(credential)` makes it.
 
@@ -96,9 +101,13 @@ class Dialer:
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection, None
-        return await self.tls.secure(target, Way(lambda: self.dial(target, prepare), make))
+        return await self.tls.open_verified(
+            target, ConnectionOpener(lambda: self.connect_for_tls(target, prepare), make)
+        )
 
-    async def dial(self, target: Target, prepare: Prepare | None = None) -> socket.socket:
+    async def connect_for_tls(
+        self, target: Target, prepare: PrepareSocket | None = None
+    ) -> socket.socket:
         """A socket to `target` that is ready for TLS.  Raises TransportError, TransportTimeout."""
         # What is said before TLS is said in clear.
         sock = await self._dial(target, "TLS" if prepare is None else "TCP")

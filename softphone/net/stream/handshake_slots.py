@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["Slots"]
+__all__ = ["HandshakeSlots"]
 
 
-class Slots:
+class HandshakeSlots:
     """At most `count` handshakes at work at once.
 
     A slow far end keeps its slot for `patience` seconds only, so that a few of them do not keep
@@ -22,7 +22,7 @@ class Slots:
         self._patience = patience
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
+    async def hold_slot(self) -> AsyncIterator[None]:
         """Hold a slot, for `patience` seconds at most."""
         async with self._waiting:
             await self._slots.acquire()

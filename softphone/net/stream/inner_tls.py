@@ -11,10 +11,10 @@ import ssl
 
 from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
 from softphone.net.stream.tls_handshake import (
-    Gate,
+    CertificateGate,
     check_suite,
+    gate_rules,
     handshake_error,
-    rules_of,
     verified_chain,
 )
 from softphone.sans_io import PeerIdentity, Side
@@ -40,14 +40,14 @@ class InnerTls:
         context = server_context(settings) if server else client_context(settings)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_side=server)
-        self._shaken = False
+        self._handshake_done = False
         self._identity: PeerIdentity | None = None
         self._ended = False
 
     @property
-    def shaken(self) -> bool:
+    def handshake_done(self) -> bool:
         """Whether the handshake is done; the far end is not believed before `judge`."""
-        return self._shaken
+        return self._handshake_done
 
     @property
     def identity(self) -> PeerIdentity | None:
@@ -59,9 +59,9 @@ class InnerTls:
         """Whether the far end has closed the session."""
         return self._ended
 
-    def begin(self) -> None:
+    def continue_handshake(self) -> None:
         """Let the handshake go as far as it goes.  Raises TransportError, CertificateError."""
-        if self._shaken:
+        if self._handshake_done:
             return
         try:
             self._session.do_handshake()
@@ -69,9 +69,9 @@ class InnerTls:
             return
         except OSError as exc:
             raise self._failure(exc) from exc
-        self._shaken = True
+        self._handshake_done = True
 
-    def receive(self, data: bytes) -> None:
+    def receive_bytes(self, data: bytes) -> None:
         """Take bytes of the far end.
 
         Raises TransportError, CertificateError when the handshake fails, and when more comes than
@@ -80,24 +80,24 @@ class InnerTls:
         self._incoming.write(data)
         if self._incoming.pending > _MOST_WAITING:
             raise TransportError(f"{self._peer} sends more than is taken")
-        self.begin()
+        self.continue_handshake()
 
-    def transmits(self) -> bytes:
+    def outgoing_bytes(self) -> bytes:
         """What has to be carried to the far end now."""
         return self._outgoing.read()
 
-    async def judge(self, gate: Gate) -> PeerIdentity:
+    async def judge_peer(self, gate: CertificateGate) -> PeerIdentity:
         """Have the gate judge the far end's certificate.
 
         Raises CertificateError and its kin, CipherRefused; then nothing may be written or read.
         """
-        if not self._shaken:
+        if not self._handshake_done:
             raise LocalProtocolError("the handshake is not done")
         suite = check_suite(self._session, self._settings)
         settings = self._settings
         chain = verified_chain(self._session)
-        rules = rules_of(settings)
-        verdict = await gate.verdict(chain, settings.service, self._peer, rules, settings.tvs)
+        rules = gate_rules(settings)
+        verdict = await gate.judge_chain(chain, settings.service, self._peer, rules, settings.tvs)
         protocol = self._session.version() or ""
         self._identity = verdict.identity(protocol=protocol, cipher=suite)
         return self._identity
@@ -129,7 +129,7 @@ class InnerTls:
 
     def close(self) -> None:
         """Say that nothing more comes (close_notify, RFC 8446 section 6.1)."""
-        if not self._shaken:
+        if not self._handshake_done:
             return
         try:
             self._session.unwrap()

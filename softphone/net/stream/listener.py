@@ -15,12 +15,12 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Protocol
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError, TransportTimeout
-from softphone.net.limits import Limits, TokenBucket
+from softphone.net.limits import TokenBucket, TransportLimits
 from softphone.net.stream.connection import StreamConnection, address_of
 from softphone.net.stream.tls_handshake import TlsServer
 from softphone.sans_io import Address, PeerIdentity, Transport
 
-__all__ = ["Listener", "ListenerOwner", "bind_stream", "source_of"]
+__all__ = ["StreamListener", "StreamListenerOwner", "bind_stream", "source_of"]
 
 logger = logging.getLogger("softphone.net")
 
@@ -28,10 +28,10 @@ _BACKLOG = 512
 _PAUSE_ON_ERROR = 0.2  # EMFILE and its kin pass when connections end
 
 
-class ListenerOwner(Protocol):
+class StreamListenerOwner(Protocol):
     """Who gets what was accepted."""
 
-    def new_connection(self) -> StreamConnection:
+    def make_connection(self) -> StreamConnection:
         """A connection of the server's side."""
 
     def stream_accepted(
@@ -84,16 +84,16 @@ async def _readable(sock: socket.socket, within: float) -> None:
         loop.remove_reader(sock)
 
 
-class Listener:
+class StreamListener:
     """One listening socket; `tls` None accepts in clear."""
 
     def __init__(
         self,
-        owner: ListenerOwner,
+        owner: StreamListenerOwner,
         sock: socket.socket,
         *,
         tls: TlsServer | None,
-        limits: Limits,
+        limits: TransportLimits,
         clock: Callable[[], float],
     ) -> None:
         self._owner = owner
@@ -102,7 +102,7 @@ class Listener:
         self._limits = limits
         self._clock = clock
         self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst, now=clock())
-        self._room = asyncio.Semaphore(limits.connections)
+        self._connection_slots = asyncio.Semaphore(limits.connections)
         self._guests: set[asyncio.Task[None]] = set()
         self._sources: Counter[str] = Counter()
         self._task = asyncio.get_running_loop().create_task(self._serve())
@@ -123,19 +123,19 @@ class Listener:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._bucket.wait(now=self._clock()))
-            await self._room.acquire()
+            await asyncio.sleep(self._bucket.seconds_to_token(now=self._clock()))
+            await self._connection_slots.acquire()
             try:
                 sock, address = await loop.sock_accept(self._socket)
             except OSError as exc:
-                self._room.release()
+                self._connection_slots.release()
                 logger.warning("no connection can be accepted: %s", exc)
                 await asyncio.sleep(_PAUSE_ON_ERROR)
                 continue
             except BaseException:
-                self._room.release()
+                self._connection_slots.release()
                 raise
-            self._bucket.take(now=self._clock())
+            self._bucket.take_token(now=self._clock())
             self._welcome(sock, address_of(address))
 
     def _welcome(self, sock: socket.socket, remote: Address) -> None:
@@ -144,7 +144,7 @@ class Listener:
         if self._sources[source] >= most:
             # One host is not to take the room of all others.
             sock.close()
-            self._room.release()
+            self._connection_slots.release()
             crowd = TransportError(f"{source} has {most} connections already")
             self._owner.stream_refused(remote, crowd)
             return
@@ -155,13 +155,13 @@ class Listener:
 
     def _left(self, source: str) -> None:
         """A connection from `source` is gone."""
-        self._room.release()
+        self._connection_slots.release()
         self._sources[source] -= 1
         if not self._sources[source]:
             del self._sources[source]
 
     async def _admit(self, sock: socket.socket, remote: Address) -> None:
-        connection = self._owner.new_connection()
+        connection = self._owner.make_connection()
         source = source_of(remote[0])
         connection.on_end = lambda: self._left(source)
         try:
@@ -193,4 +193,4 @@ class Listener:
         except BaseException:
             sock.close()
             raise
-        return await self._tls.secure(sock, connection, peer)
+        return await self._tls.accept_verified(sock, connection, peer)

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.trust import AskTvs, Fetch, FetchFailed, FetchKind, Verdict
 from softphone.trust.verification import Examination
 
-__all__ = ["Fetcher", "conclude", "fetch_answers", "forget"]
+__all__ = ["Fetcher", "conclude_examination", "drop_answers", "fetch_answers"]
 
 Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
@@ -28,28 +28,28 @@ each, and 64 KiB are about 2,000 of them."""
 
 
 @runtime_checkable
-class Forgets(Protocol):
+class CachingFetcher(Protocol):
     """A fetcher that keeps answers, and drops those that nobody could believe."""
 
-    def forget(self, fetches: Iterable[Fetch]) -> None:
+    def drop_answers(self, fetches: Iterable[Fetch]) -> None:
         """Drop what was kept for these."""
 
 
 async def fetch_answers(
-    wanted: Sequence[Fetch], fetcher: Fetcher, limits: Limits, tvs: AskTvs | None
+    wanted: Sequence[Fetch], fetcher: Fetcher, limits: TransportLimits, tvs: AskTvs | None
 ) -> Mapping[Fetch, bytes | FetchFailed]:
     """What came of each fetch: by HTTP within one time limit, from TVS within its own."""
     answers: dict[Fetch, bytes | FetchFailed] = {}
-    told = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
-    if told:
-        answers.update(await fetcher(told, limits.fetch_timeout))
+    http_fetches = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
+    if http_fetches:
+        answers.update(await fetcher(http_fetches, limits.fetch_timeout))
     for question in wanted:
         if question.kind is FetchKind.TVS and tvs is not None:
             answers[question] = await tvs(question.request, limits.tvs_timeout)
     return answers
 
 
-async def conclude(
+async def conclude_examination(
     examination: Examination, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
 ) -> Verdict:
     """The verdict; big answers are judged in a thread, and the loop goes on.
@@ -62,7 +62,7 @@ async def conclude(
     return await asyncio.to_thread(examination.conclude, answers, wall=wall)
 
 
-def forget(fetcher: Fetcher, fetches: Iterable[Fetch]) -> None:
+def drop_answers(fetcher: Fetcher, fetches: Iterable[Fetch]) -> None:
     """Have a fetcher that keeps answers drop these."""
-    if isinstance(fetcher, Forgets):
-        fetcher.forget(fetches)
+    if isinstance(fetcher, CachingFetcher):
+        fetcher.drop_answers(fetches)

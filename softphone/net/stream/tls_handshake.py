@@ -30,10 +30,15 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.net.stream.connection import StreamConnection, alert_of
-from softphone.net.stream.handshake_slots import Slots
-from softphone.net.stream.revocation_answers import Fetcher, conclude, fetch_answers, forget
+from softphone.net.stream.handshake_slots import HandshakeSlots
+from softphone.net.stream.revocation_answers import (
+    Fetcher,
+    conclude_examination,
+    drop_answers,
+    fetch_answers,
+)
 from softphone.sans_io import PeerIdentity, Target
 from softphone.trust import (
     AskTvs,
@@ -56,13 +61,13 @@ from softphone.trust import (
 )
 
 __all__ = [
-    "Gate",
+    "CertificateGate",
+    "ConnectionOpener",
     "TlsClient",
     "TlsServer",
-    "Way",
     "check_suite",
+    "gate_rules",
     "handshake_error",
-    "rules_of",
     "verified_chain",
 ]
 
@@ -131,21 +136,21 @@ def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class CertificateGate:
     """What every TLS connection passes; `wall` gives the time of day.
 
     `counters` tell what became of revocation: "revocation_unreachable", "revocation_invalid" (and
     allowed), and how many connections were let in by a kept verdict, "verdicts_kept".
     """
 
-    limits: Limits
-    slots: Slots
+    limits: TransportLimits
+    slots: HandshakeSlots
     wall: Callable[[], datetime]
     fetcher: Fetcher
     verdicts: VerdictCache = field(default_factory=VerdictCache)
     counters: Counter[str] = field(default_factory=Counter)
 
-    async def connect(
+    async def client_handshake(
         self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
     ) -> None:
         """The client's handshake; `name` goes into SNI when it is no address."""
@@ -160,7 +165,7 @@ class Gate:
                 ssl_shutdown_timeout=self.limits.shutdown_timeout,
             )
 
-    async def accept(
+    async def server_handshake(
         self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, peer: str
     ) -> None:
         """The server's handshake."""
@@ -178,7 +183,7 @@ class Gate:
     async def _handshaking(self, sock: socket.socket, peer: str) -> AsyncIterator[None]:
         begun = False
         try:
-            async with self.slots.taken():
+            async with self.slots.hold_slot():
                 begun = True
                 yield
         except OSError as exc:  # ssl.SSLError and TimeoutError are of its kind
@@ -187,7 +192,7 @@ class Gate:
             if not begun:  # from there on the socket is the loop's to close
                 sock.close()
 
-    async def judge(
+    async def judge_connection(
         self,
         connection: StreamConnection,
         settings: TlsSettings,
@@ -199,12 +204,12 @@ class Gate:
         None when a client that need not has shown no certificate.
         """
         try:
-            return await self._judged(connection, settings, reference, rules)
+            return await self._judge_connection(connection, settings, reference, rules)
         except BaseException:
             connection.abort()
             raise
 
-    async def _judged(
+    async def _judge_connection(
         self,
         connection: StreamConnection,
         settings: TlsSettings,
@@ -221,10 +226,10 @@ class Gate:
         if not chain and reference is None:
             return None
         suite = check_suite(session, settings)
-        verdict = await self.verdict(chain, settings.service, reference, rules, settings.tvs)
+        verdict = await self.judge_chain(chain, settings.service, reference, rules, settings.tvs)
         return verdict.identity(protocol=session.version() or "", cipher=suite)
 
-    async def verdict(
+    async def judge_chain(
         self,
         chain: tuple[bytes, ...],
         service: Service,
@@ -246,14 +251,14 @@ class Gate:
         answers = await fetch_answers(examination.wanted, self.fetcher, self.limits, tvs)
         wall = self.wall()  # an answer may be younger than the question
         try:
-            verdict = await conclude(examination, answers, wall=wall)
+            verdict = await conclude_examination(examination, answers, wall=wall)
         except CertificateUntrusted:
-            forget(self.fetcher, examination.wanted)
+            drop_answers(self.fetcher, examination.wanted)
             raise
         if verdict.revocation in ("unreachable", "invalid"):
             self.counters[f"revocation_{verdict.revocation}"] += 1
         if verdict.revocation == "invalid":
-            forget(self.fetcher, examination.wanted)
+            drop_answers(self.fetcher, examination.wanted)
         self.verdicts.keep(key, verdict, wall=wall)
         return verdict
 
@@ -266,7 +271,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def rules_of(
+def gate_rules(
     settings: TlsSettings,
     pins: Sequence[bytes] = (),
     only: str | None = None,
@@ -302,7 +307,7 @@ def _name_of(target: Target) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ConnectionOpener:
     """How to reach a target: a socket to it, and a connection that knows if we show a certificate.
 
     Several are made of each where a certificate has to be looked at first.
@@ -315,7 +320,7 @@ class Way:
 class TlsClient:
     """Opens TLS connections for the credentials of one driver, and keeps their contexts."""
 
-    def __init__(self, gate: Gate, settings: Mapping[str, TlsSettings]) -> None:
+    def __init__(self, gate: CertificateGate, settings: Mapping[str, TlsSettings]) -> None:
         self._gate = gate
         self._settings = dict(settings)
         self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
@@ -323,7 +328,7 @@ class TlsClient:
         self._refused: deque[Pin] = deque(maxlen=64)
         self._vouched: dict[Target, bytes] = {}
 
-    def replace(self, credential: str, settings: TlsSettings) -> None:
+    def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
         self._settings[credential] = settings
         self._vouched.clear()
@@ -338,8 +343,8 @@ class TlsClient:
             raise ConfigurationError(f'there are no TLS settings named "{target.credential}"')
         return settings
 
-    async def secure(
-        self, target: Target, way: Way
+    async def open_verified(
+        self, target: Target, opener: ConnectionOpener
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError.
 
@@ -349,48 +354,56 @@ class TlsClient:
         """
         settings = self.settings(target)
         try:
-            return await self._secured(target, settings, way)
+            return await self._open_and_judge(target, settings, opener)
         except CertificateUnknown as exc:
             if settings.lists and settings.pin is None:
-                self._vouched[target] = await self._vouched_by_lists(target, settings, way)
-            elif not await self._accepted(target, settings, way, exc):
+                self._vouched[target] = await self._vouched_by_lists(target, settings, opener)
+            elif not await self._accepted(target, settings, opener, exc):
                 raise
-        return await self._secured(target, settings, way)
+        return await self._open_and_judge(target, settings, opener)
 
-    async def _secured(
-        self, target: Target, settings: TlsSettings, way: Way
+    async def _open_and_judge(
+        self, target: Target, settings: TlsSettings, opener: ConnectionOpener
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         name = _name_of(target)
         pins = settings.store.pins(settings.service, target.host, target.port)
         only = _pin_of(settings)
         if only is not None:
-            pins = (await self._learn(target, only, way),)
+            pins = (await self._learn(target, only, opener),)
         vouched = self._vouched.get(target)
         context = self._context(
             target.credential, settings, pins if vouched is None else (*pins, vouched)
         )
-        connection = way.make(settings.credential is not None)
+        connection = opener.make(settings.credential is not None)
         try:
-            await self._gate.connect(await way.dial(), connection, context, name)
-            rules = rules_of(settings, pins, only, vouched)
-            return connection, await self._gate.judge(connection, settings, name, rules)
+            await self._gate.client_handshake(await opener.dial(), connection, context, name)
+            rules = gate_rules(settings, pins, only, vouched)
+            return connection, await self._gate.judge_connection(connection, settings, name, rules)
         except CertificateError:
             self._vouched.pop(target, None)
             raise
 
-    async def _vouched_by_lists(self, target: Target, settings: TlsSettings, way: Way) -> bytes:
+    async def _vouched_by_lists(
+        self, target: Target, settings: TlsSettings, opener: ConnectionOpener
+    ) -> bytes:
         """The server's certificate, if the lists, or TVS, say that it may be the service's.
 
         Raises CertificateUntrusted and its kin, with what they say.
         """
-        leaf = await self._look(target, way)
+        leaf = await self._look(target, opener)
         pins = settings.store.pins(settings.service, target.host, target.port)
-        rules = rules_of(settings, pins, None)
-        await self._gate.verdict((leaf,), settings.service, _name_of(target), rules, settings.tvs)
+        rules = gate_rules(settings, pins, None)
+        await self._gate.judge_chain(
+            (leaf,), settings.service, _name_of(target), rules, settings.tvs
+        )
         return leaf
 
     async def _accepted(
-        self, target: Target, settings: TlsSettings, way: Way, unknown: CertificateUnknown
+        self,
+        target: Target,
+        settings: TlsSettings,
+        opener: ConnectionOpener,
+        unknown: CertificateUnknown,
     ) -> bool:
         """Ask, and store a yes.  Raises CertificateUnknown after a no."""
         if settings.unknown is None or settings.pin is not None:
@@ -402,7 +415,7 @@ class TlsClient:
                 " believed here"
             ) from unknown
         place = Place(settings.service, target.host, target.port, name)
-        leaf = await self._look(target, way)
+        leaf = await self._look(target, opener)
         question = question_about(leaf, place, reason=str(unknown), wall=self._gate.wall())
         if question.pin in self._refused or not await settings.unknown(question):
             self._refused.append(question.pin)
@@ -419,12 +432,12 @@ class TlsClient:
             self._contexts[credential, pins] = (settings.store.revision, context)
         return context
 
-    async def _learn(self, target: Target, only: str, way: Way) -> bytes:
+    async def _learn(self, target: Target, only: str, opener: ConnectionOpener) -> bytes:
         """The certificate with the pinned fingerprint, shown by the server itself."""
         known = self._learned.get((target, only))
         if known is not None:
             return known
-        leaf = await self._look(target, way)
+        leaf = await self._look(target, opener)
         if fingerprint_of(leaf) != only:
             raise CertificateUntrusted(
                 f"{_name_of(target)} does not show the pinned certificate: its SHA-256 is"
@@ -433,11 +446,13 @@ class TlsClient:
         self._learned[target, only] = leaf
         return leaf
 
-    async def _look(self, target: Target, way: Way) -> bytes:
+    async def _look(self, target: Target, opener: ConnectionOpener) -> bytes:
         """The certificate that a server shows: nothing is sent to it, nothing of ours shown."""
-        connection = way.make(False)
+        connection = opener.make(False)
         context = probe_context(self.settings(target))
-        await self._gate.connect(await way.dial(), connection, context, _name_of(target))
+        await self._gate.client_handshake(
+            await opener.dial(), connection, context, _name_of(target)
+        )
         session = connection.ssl_object
         leaf = session.getpeercert(binary_form=True) if session is not None else None
         connection.abort()
@@ -450,17 +465,17 @@ class TlsClient:
 class TlsServer:
     """Shakes hands with those who connect to one listener."""
 
-    def __init__(self, gate: Gate, settings: TlsSettings) -> None:
+    def __init__(self, gate: CertificateGate, settings: TlsSettings) -> None:
         self._gate = gate
         self._settings = settings
         self._context = server_context(settings)
-        self._rules = rules_of(settings, (), None)
+        self._rules = gate_rules(settings, (), None)
 
-    async def secure(
+    async def accept_verified(
         self, sock: socket.socket, connection: StreamConnection, peer: str
     ) -> PeerIdentity | None:
         """Shake hands and pass the gate.  Raises TransportError, CertificateError."""
-        await self._gate.accept(sock, connection, self._context, peer)
+        await self._gate.server_handshake(sock, connection, self._context, peer)
         if self._settings.client_certificates is ClientCertificates.NONE:
             return None
-        return await self._gate.judge(connection, self._settings, None, self._rules)
+        return await self._gate.judge_connection(connection, self._settings, None, self._rules)

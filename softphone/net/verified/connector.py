@@ -14,38 +14,38 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from softphone.errors import TransportError
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
+    CertificateGate,
+    ConnectionOwner,
     Dialer,
     Fetcher,
-    Gate,
-    Prepare,
-    Resolver,
-    Slots,
+    HandshakeSlots,
+    HostResolver,
+    PrepareSocket,
     StreamConnection,
-    StreamOwner,
     TlsClient,
     system_addresses,
 )
 from softphone.sans_io import Flow, Target
 from softphone.trust import TlsSettings
 
-__all__ = ["Connector", "ConnectorConfig", "Preamble", "prepared_by"]
+__all__ = ["Connector", "ConnectorConfig", "StarttlsNegotiation", "starttls_prepare"]
 
 _READ = 4096
 
 
-class Preamble(Protocol):
+class StarttlsNegotiation(Protocol):
     """What is said before TLS."""
 
-    def begin(self) -> bytes:
+    def first_bytes(self) -> bytes:
         """The first bytes to send."""
 
-    def receive(self, data: bytes) -> bytes:
+    def answer_bytes(self, data: bytes) -> bytes:
         """What to send in answer.  Raises TransportError when there will be no TLS."""
 
     @property
-    def ready(self) -> bool:
+    def ready_for_tls(self) -> bool:
         """Whether the far end waits for the TLS handshake now."""
 
 
@@ -58,8 +58,8 @@ class ConnectorConfig:
     """What a connector goes by; `fetcher` brings CRLs and OCSP answers."""
 
     fetcher: Fetcher
-    resolve: Resolver = system_addresses
-    limits: Limits = field(default_factory=Limits)
+    resolve: HostResolver = system_addresses
+    limits: TransportLimits = field(default_factory=TransportLimits)
     wall: Callable[[], datetime] = _utc
 
 
@@ -69,20 +69,20 @@ class Connector:
     def __init__(self, tls: TlsSettings, config: ConnectorConfig) -> None:
         limits = config.limits
         self._limits = limits
-        self.gate = Gate(
+        self.gate = CertificateGate(
             limits=limits,
-            slots=Slots(limits.handshakes, limits.handshakes_waiting),
+            slots=HandshakeSlots(limits.handshakes, limits.handshakes_waiting),
             wall=config.wall,
             fetcher=config.fetcher,
         )
         client = TlsClient(self.gate, {"": tls})
         self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
 
-    async def open(
+    async def open_connection(
         self,
         target: Target,
-        owner: StreamOwner,
-        preamble: Callable[[], Preamble] | None = None,
+        owner: ConnectionOwner,
+        starttls: Callable[[], StarttlsNegotiation] | None = None,
     ) -> StreamConnection:
         """A connection to `target` that has passed the gate and is attached to `owner`.
 
@@ -93,31 +93,33 @@ class Connector:
         def make(credential: bool) -> StreamConnection:
             return StreamConnection(owner, self._limits, client=True, credential=credential)
 
-        connection, identity = await self._dialer.open(target, make, prepared_by(preamble))
+        connection, identity = await self._dialer.open_connection(
+            target, make, starttls_prepare(starttls)
+        )
         flow = Flow(0, target.transport, connection.local, connection.remote, identity)
         connection.attach(flow)
         return connection
 
 
-def prepared_by(preamble: Callable[[], Preamble] | None) -> Prepare | None:
+def starttls_prepare(starttls: Callable[[], StarttlsNegotiation] | None) -> PrepareSocket | None:
     """What a dialer does with a bare socket: hold the conversation, a new one each time.
 
     It raises TransportError when there will be no TLS.
     """
-    if preamble is None:
+    if starttls is None:
         return None
-    return lambda sock: _converse(sock, preamble())
+    return lambda sock: _converse(sock, starttls())
 
 
-async def _converse(sock: socket.socket, preamble: Preamble) -> None:
+async def _converse(sock: socket.socket, starttls: StarttlsNegotiation) -> None:
     loop = asyncio.get_running_loop()
     try:
-        await loop.sock_sendall(sock, preamble.begin())
-        while not preamble.ready:
+        await loop.sock_sendall(sock, starttls.first_bytes())
+        while not starttls.ready_for_tls:
             data = await loop.sock_recv(sock, _READ)
             if not data:
                 raise TransportError("the far end closed the connection before TLS")
-            answer = preamble.receive(data)
+            answer = starttls.answer_bytes(data)
             if answer:
                 await loop.sock_sendall(sock, answer)
     except OSError as exc:

@@ -14,20 +14,20 @@ from collections.abc import Callable
 from softphone.errors import CertificateError, SoftphoneError, TransportError
 from softphone.net.driver import DriverConfig, LazyFetcher
 from softphone.net.stream import (
+    CertificateGate,
     Dialer,
-    Gate,
-    Prepare,
-    Slots,
+    HandshakeSlots,
+    PrepareSocket,
     StreamConnection,
     TlsClient,
     verified_chain,
 )
-from softphone.net.verified.connector import Preamble, prepared_by
+from softphone.net.verified.connector import StarttlsNegotiation, starttls_prepare
 from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings, client_context, probe_context
 from softphone.trust.verification import Seen, seen_of
 
-__all__ = ["inspect", "shown_chain"]
+__all__ = ["inspect_server", "shown_chain"]
 
 _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
@@ -41,14 +41,14 @@ def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
     return tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ())
 
 
-class _Nobody:
+class _NullConnectionOwner:
     """Who owns a connection that nothing is said on."""
 
-    def received(self, flow: Flow, data: bytes) -> None: ...
+    def bytes_received(self, flow: Flow, data: bytes) -> None: ...
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None: ...
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None: ...
 
-    def wants_flush(self, connection: StreamConnection) -> None: ...
+    def request_flush(self, connection: StreamConnection) -> None: ...
 
 
 class _Inspection:
@@ -59,27 +59,29 @@ class _Inspection:
         target: Target,
         settings: TlsSettings,
         config: DriverConfig,
-        prepare: Prepare | None,
+        prepare: PrepareSocket | None,
     ) -> None:
         limits = config.limits
         self._target = target
         self._settings = settings
         self._limits = limits
         self._prepare = prepare
-        slots = Slots(limits.handshakes, limits.handshakes_waiting)
+        slots = HandshakeSlots(limits.handshakes, limits.handshakes_waiting)
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
-        self._gate = Gate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
+        self._gate = CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
         client = TlsClient(self._gate, {target.credential: settings})
         self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
         self._name = target.server_name or target.host
 
     def _connection(self, credential: bool = False) -> StreamConnection:
-        return StreamConnection(_Nobody(), self._limits, client=True, credential=credential)
+        return StreamConnection(
+            _NullConnectionOwner(), self._limits, client=True, credential=credential
+        )
 
     async def _handshake(self, context: ssl.SSLContext) -> StreamConnection:
-        sock = await self._dialer.dial(self._target, self._prepare)
+        sock = await self._dialer.connect_for_tls(self._target, self._prepare)
         connection = self._connection()
-        await self._gate.connect(sock, connection, context, self._name)
+        await self._gate.client_handshake(sock, connection, context, self._name)
         return connection
 
     async def shown(self) -> tuple[bytes, ...]:
@@ -101,7 +103,7 @@ class _Inspection:
             await _end(connection)
 
     async def verdict(self) -> PeerIdentity | None:
-        connection, identity = await self._dialer.open(
+        connection, identity = await self._dialer.open_connection(
             self._target, self._connection, self._prepare
         )
         await _end(connection)
@@ -113,11 +115,11 @@ async def _end(connection: StreamConnection) -> None:
     await connection.finished
 
 
-async def inspect(
+async def inspect_server(
     target: Target,
     settings: TlsSettings,
     config: DriverConfig | None = None,
-    preamble: Callable[[], Preamble] | None = None,
+    starttls: Callable[[], StarttlsNegotiation] | None = None,
 ) -> Seen:
     """Look at the server of `target` as `settings` would have it.
 
@@ -126,7 +128,7 @@ async def inspect(
     Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
     cannot be read, and ConfigurationError.
     """
-    inspection = _Inspection(target, settings, config or DriverConfig(), prepared_by(preamble))
+    inspection = _Inspection(target, settings, config or DriverConfig(), starttls_prepare(starttls))
     shown = await inspection.shown()
     if not shown:
         raise TransportError(f"{target.host} port {target.port} shows no certificate")

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Self
 
 from softphone.errors import SoftphoneError, TransportError
-from softphone.net.stream import StreamConnection, StreamOwner
+from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.sans_io import Flow
 
 __all__ = ["LocalRelay", "OpenVerified"]
 
-OpenVerified = Callable[[StreamOwner], Awaitable[StreamConnection]]
+OpenVerified = Callable[[ConnectionOwner], Awaitable[StreamConnection]]
 """`await open(owner)`: a connection that has passed the gate, attached to `owner`."""
 
 _READ = 1 << 16
@@ -63,7 +63,7 @@ class LocalRelay:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def over(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Wait until either side has gone."""
         if self._task is not None:
             await asyncio.wait((self._task,))
@@ -150,19 +150,19 @@ class LocalRelay:
 
     # StreamOwner
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Carry it on; a far end that is faster than the library waits."""
         self._outgoing.put_nowait(data)
         self._waiting += len(data)
         if self._waiting >= _MOST_WAITING and self._remote is not None:
             self._remote.transport.pause_reading()
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """The far end has gone."""
         self.failure = self.failure or error
         self._outgoing.put_nowait(b"")
 
-    def wants_flush(self, connection: StreamConnection) -> None:
+    def request_flush(self, connection: StreamConnection) -> None:
         """What is written is flushed at once."""
 
 

@@ -58,9 +58,9 @@ class TvsAsker:
         self._config = config or DriverConfig()
         self._cache = TvsCache()
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self.trust(lists)
+        self.replace_lists(lists)
 
-    def trust(self, lists: TrustLists) -> None:
+    def replace_lists(self, lists: TrustLists) -> None:
         """Go by other lists from now on; what was answered before is forgotten."""
         self._tls = TlsSettings(lists=lists, service=Service.TVS)
         self._trusted = tuple(fingerprint_of(der) for der in lists.certificates(Role.TVS))
@@ -68,12 +68,12 @@ class TvsAsker:
 
     async def __call__(self, certificate: bytes, within: float) -> bytes | FetchFailed:
         """The VERIFY_RESPONSE about a certificate (DER), or why there is none."""
-        found = await self.ask(certificate, within=within)
+        found = await self.query_certificate(certificate, within=within)
         if isinstance(found, TvsUnanswered):
             return FetchFailed(found.reason)
         return found.answer.message(0).encode()
 
-    async def ask(self, certificate: bytes, *, within: float) -> TvsEvent:
+    async def query_certificate(self, certificate: bytes, *, within: float) -> TvsEvent:
         """The same as an event, within so many seconds for all servers together."""
         if not self._targets or not self._trusted:
             nobody = "no TVS is configured" if self._trusted else "no trust list names a TVS"
@@ -84,7 +84,9 @@ class TvsAsker:
         except TimeoutError:
             return TvsUnanswered(certificate, f"no server answered within {within:g} s")
 
-    async def signers(self, downloads: Iterable[bytes], *, within: float) -> frozenset[bytes]:
+    async def find_list_signers(
+        self, downloads: Iterable[bytes], *, within: float
+    ) -> frozenset[bytes]:
         """The signers (DER) of trust lists for which a TVS says that they may sign them.
 
         For `TrustListStore.renew`, after its SIGNER_UNKNOWN.  Files that are no sound lists have
@@ -96,7 +98,7 @@ class TvsAsker:
                 signer = verify_trust_list(parse_trust_list(data))
             except FileRefused:
                 continue
-            event = await self.ask(signer, within=within)
+            event = await self.query_certificate(signer, within=within)
             if isinstance(event, TvsAnswered) and event.gives(Role.SAST):
                 found.add(signer)
         return frozenset(found)
@@ -130,7 +132,7 @@ class TvsAsker:
 
     def _explained(self, event: TvsEvent, driver: Driver[TvsEvent]) -> TvsEvent:
         """With the gate's own words, where it was the gate that refused the server."""
-        failures = (driver.failure(target) for target in self._targets)
+        failures = (driver.failure_of(target) for target in self._targets)
         said = [str(each) for each in failures if isinstance(each, SoftphoneError)]
         if isinstance(event, TvsUnanswered) and said:
             return TvsUnanswered(event.certificate, "; ".join(dict.fromkeys(said)))

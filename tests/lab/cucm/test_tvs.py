@@ -46,15 +46,15 @@ def asker(lab, lists=None) -> TvsAsker:
 async def test_it_knows_the_labs_own_servers_and_what_it_is_told(lab):
     (server, *_) = load_certificate_file(lab.files.server.certificate)
     asking = asker(lab)
-    assert (await asking.ask(der_of(server), within=5)).gives(Role.CCM)
+    assert (await asking.query_certificate(der_of(server), within=5)).gives(Role.CCM)
     stranger = listed.der("new")
-    assert not (await asking.ask(stranger, within=5)).answer.valid
+    assert not (await asking.query_certificate(stranger, within=5)).answer.valid
     lab.tvs.know(stranger, [Role.CAPF], ttl=60)
     lab.tvs.know(stranger, [Role.TFTP, Role.CAPF], ttl=90)
-    found = await asker(lab).ask(stranger, within=5)
+    found = await asker(lab).query_certificate(stranger, within=5)
     assert found.answer == TvsAnswer(True, (Role.CAPF, Role.TFTP), 90)
     lab.tvs.forget(stranger)
-    assert not (await asker(lab).ask(stranger, within=5)).answer.valid
+    assert not (await asker(lab).query_certificate(stranger, within=5)).answer.valid
     assert [asked.device_name for asked in lab.tvs.asked] == ["CP-503-CSFALICE"] * 4
 
 
@@ -65,9 +65,9 @@ async def test_a_phone_reaches_the_lab_on_the_word_of_its_tvs_alone(lab):
         async with client_driver(Recorder(), tls) as near:
             if verdict is None:
                 with pytest.raises(CertificateUntrusted, match="no TVS has answered"):
-                    await near.open(target)
+                    await near.open_flow(target)
             else:
-                assert (await near.open(target)).identity.verdict == verdict
+                assert (await near.open_flow(target)).identity.verdict == verdict
 
 
 async def test_with_files_the_lists_name_it_and_it_knows_all_that_they_name(tmp_path):
@@ -76,7 +76,7 @@ async def test_with_files_the_lists_name_it_and_it_knows_all_that_they_name(tmp_
         lists = TrustLists(itl=parse_trust_list(data))
         asking = asker(lab, lists)
         for record in lists.itl.records:
-            found = await asking.ask(record.certificate, within=5)
+            found = await asking.query_certificate(record.certificate, within=5)
             assert record.role in found.answer.roles
         assert lab.cluster.tvs == lab.tvs_address
         assert (tmp_path / "lab" / ListKind.ITL.filename).read_bytes() == data

@@ -8,7 +8,7 @@ from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.compliance.policies import Captures, Domains, Files, Sizes, Types
 from softphone.messaging.compliance.server import ComplianceServer
-from softphone.net.http import HttpsSurroundings
+from softphone.net.http import HttpsEnvironment
 from softphone.trust import Service, TlsSettings
 from tests.support.certificates import alice, settings
 
@@ -16,7 +16,7 @@ AUDIT = "sqlite+aiosqlite://"
 
 
 def kinds(config):
-    return [type(each) for each in config.policies(HttpsSurroundings())]
+    return [type(each) for each in config.policies(HttpsEnvironment())]
 
 
 def test_what_is_configured_is_asked(tmp_path):

@@ -59,9 +59,9 @@ def test_what_one_socket_sends_another_receives_with_its_source(ports):
     one, two = bind(ports), bind(ports)
     out, into = DatagramBatch(8), DatagramBatch(8)
     load(out, [(one, two.address, b"x" * 172), (two, one.address, b"y")])
-    assert out.send(ports, 0, 2) == 2
+    assert out.send_datagrams(ports, 0, 2) == 2
     assert {port.key for port in ports.readable()} >= {one.key, two.key}
-    assert into.receive([one, two], now=5.0, wall=1e9) == 2
+    assert into.receive_datagrams([one, two], now=5.0, wall=1e9) == 2
     assert into.port[:2].tolist() == [one.key, two.key]
     assert into.length[:2].tolist() == [1, 172]
     assert into.data[1, :172].tobytes() == b"x" * 172
@@ -72,8 +72,8 @@ def test_a_run_of_packets_of_one_socket_leaves_whole(ports):
     one, two = bind(ports), bind(ports, burst=64)
     out, into = DatagramBatch(32), DatagramBatch(64)
     load(out, [(one, two.address, bytes((at,)) * 20) for at in range(32)])
-    assert out.send(ports, 4, 32) == 28
-    assert into.receive([two], now=0.0, wall=0.0) == 28
+    assert out.send_datagrams(ports, 4, 32) == 28
+    assert into.receive_datagrams([two], now=0.0, wall=0.0) == 28
     assert into.data[:28, 0].tolist() == list(range(4, 32))
 
 
@@ -84,9 +84,9 @@ def test_a_visit_takes_no_more_than_a_burst_and_no_more_than_there_is_room_for(p
         one.socket.sendto(b"z", narrow.address)
         one.socket.sendto(b"z", wide.address)
     into = DatagramBatch(5)
-    assert into.receive([narrow, wide], now=0.0, wall=0.0) == 5
+    assert into.receive_datagrams([narrow, wide], now=0.0, wall=0.0) == 5
     assert into.port.tolist() == [narrow.key] * 3 + [wide.key] * 2
-    assert into.receive([narrow, wide], now=0.0, wall=0.0) == 5
+    assert into.receive_datagrams([narrow, wide], now=0.0, wall=0.0) == 5
     assert BURST == 64
 
 
@@ -94,7 +94,7 @@ def test_a_datagram_that_is_too_long_has_no_length(ports):
     one, two = bind(ports), bind(ports)
     one.socket.sendto(bytes(SLOT + 1), two.address)
     into = DatagramBatch(2)
-    assert into.receive([two], now=0.0, wall=0.0) == 1
+    assert into.receive_datagrams([two], now=0.0, wall=0.0) == 1
     assert into.length[0] == 0
 
 
@@ -103,18 +103,18 @@ def test_rows_are_clean_when_they_are_used_again(ports):
     into = DatagramBatch(4)
     for size in (300, 20, 1):
         one.socket.sendto(b"q" * size, two.address)
-        assert into.receive([two], now=0.0, wall=0.0) == 1
+        assert into.receive_datagrams([two], now=0.0, wall=0.0) == 1
         assert into.length[0] == size
         assert decode_address(into.address[0].tobytes()) == one.address
-    assert into.receive([two], now=0.0, wall=0.0) == 0
+    assert into.receive_datagrams([two], now=0.0, wall=0.0) == 0
 
 
 def test_what_the_system_refuses_is_lost_and_the_rest_leaves(ports):
     one, two = bind(ports), bind(ports)
     out, into = DatagramBatch(4), DatagramBatch(4)
     load(out, [(one, (HOST, 0), b"a"), (one, two.address, b"b"), (one, two.address, b"c")])
-    assert out.send(ports, 0, 3) == 2
-    assert into.receive([two], now=0.0, wall=0.0) == 2
+    assert out.send_datagrams(ports, 0, 3) == 2
+    assert into.receive_datagrams([two], now=0.0, wall=0.0) == 2
 
 
 def test_ipv6_works_beside_ipv4(ports):
@@ -128,8 +128,8 @@ def test_ipv6_works_beside_ipv4(ports):
     four = bind(ports)
     out, into = DatagramBatch(4), DatagramBatch(4)
     load(out, [(six, six.address, b"6"), (four, four.address, b"4"), (six, six.address, b"6")])
-    assert out.send(ports, 0, 3) == 3
-    assert into.receive([six, four], now=0.0, wall=0.0) == 3
+    assert out.send_datagrams(ports, 0, 3) == 3
+    assert into.receive_datagrams([six, four], now=0.0, wall=0.0) == 3
     sources = [decode_address(into.address[at].tobytes()) for at in range(3)]
     assert sources == [six.address, six.address, four.address]
 
@@ -139,7 +139,7 @@ def test_an_ipv4_name_keeps_nothing_of_the_ipv6_one_before_it(ports):
     into.address[0, 16:] = 6
     into._wide = True
     four.socket.sendto(b"4", four.address)
-    assert into.receive([four], now=0.0, wall=0.0) == 1
+    assert into.receive_datagrams([four], now=0.0, wall=0.0) == 1
     assert into.address[0].tobytes() == encode_address(four.address)
 
 
@@ -149,8 +149,8 @@ def test_a_run_goes_on_behind_each_packet_that_is_refused(ports):
     nowhere = ("255.255.255.255", 9)
     to = [nowhere, two.address, two.address, nowhere, nowhere, two.address, nowhere]
     load(out, [(one, address, bytes([at])) for at, address in enumerate(to)])
-    assert out.send(ports, 0, len(to)) == 3
-    assert into.receive([two], now=0.0, wall=0.0) == 3
+    assert out.send_datagrams(ports, 0, len(to)) == 3
+    assert into.receive_datagrams([two], now=0.0, wall=0.0) == 3
     assert into.data[:3, 0].tolist() == [1, 2, 5]
 
 
@@ -164,7 +164,7 @@ def test_the_arrival_is_when_the_system_took_it_not_when_it_was_read():
     sent = time.time()
     into = DatagramBatch(2)
     # Read a quarter of a second later, by a clock that stands at 100.
-    assert into.receive([two], now=100.0, wall=sent + 0.25) == 1
+    assert into.receive_datagrams([two], now=100.0, wall=sent + 0.25) == 1
     assert 99.7 < into.arrival[0] < 99.8
     ports.close()
 
@@ -174,13 +174,13 @@ def test_what_the_system_drops_is_counted():
     ports = DatagramPorts()
     one = bind(ports)
     two = DatagramPort((HOST, 0), receive_buffer=2304)
-    ports.add(two, watch=True)
+    ports.add_port(two, watch=True)
     for _ in range(100):
         one.socket.sendto(bytes(400), two.address)
     into = DatagramBatch(128)
-    taken = into.receive([two], now=0.0, wall=0.0)
+    taken = into.receive_datagrams([two], now=0.0, wall=0.0)
     one.socket.sendto(b"last", two.address)
-    used = into.receive([two], now=0.0, wall=0.0)
+    used = into.receive_datagrams([two], now=0.0, wall=0.0)
     ports.note_overflows(into, used)
     assert 0 < taken < 100
     assert two.overflows == 100 - taken
@@ -192,7 +192,7 @@ def test_a_port_that_is_not_watched_is_not_polled_and_a_removed_one_is_gone(port
     for port in (watched, ignored):
         port.socket.sendto(b"x", port.address)
     assert ports.readable() == [watched]
-    assert watched.drain() == 1
+    assert watched.discard_received() == 1
     ports.remove(watched)
     assert ports.readable() == []
     assert len(ports) == 1
@@ -210,14 +210,14 @@ def test_pairs_are_even_then_odd_and_busy_ones_are_passed_over():
     blocker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     blocker.bind((HOST, 40005))
     found = []
-    while (pair := pairs.bind(HOST, receive_buffer=4096)) is not None:
+    while (pair := pairs.bind_pair(HOST, receive_buffer=4096)) is not None:
         found.append(pair)
     numbers = sorted((rtp.address[1], rtcp.address[1]) for rtp, rtcp in found)
     assert numbers == [(40002, 40003), (40006, 40007), (40008, 40009)]
     for port in (port for pair in found for port in pair):
         port.close()
     blocker.close()
-    again = pairs.bind(HOST, receive_buffer=4096)
+    again = pairs.bind_pair(HOST, receive_buffer=4096)
     assert again is not None
     for port in again:
         port.close()
@@ -225,4 +225,4 @@ def test_pairs_are_even_then_odd_and_busy_ones_are_passed_over():
 
 def test_another_trouble_than_a_busy_port_is_told():
     with pytest.raises(OSError, match="assign"):
-        PortPairs(40020, 40029, entropy=bytes).bind("192.0.2.1", receive_buffer=4096)
+        PortPairs(40020, 40029, entropy=bytes).bind_pair("192.0.2.1", receive_buffer=4096)

@@ -15,7 +15,7 @@ async def test_datagrams_come_with_their_source_and_port() -> None:
     visited = asyncio.Event()
 
     def bound() -> DatagramPair:
-        ports = pairs.bind("127.0.0.1", receive_buffer=65536)
+        ports = pairs.bind_pair("127.0.0.1", receive_buffer=65536)
         assert ports is not None
         return DatagramPair(
             ports, lambda data, source, control: came.append((data, source, control)), visited.set
@@ -23,8 +23,8 @@ async def test_datagrams_come_with_their_source_and_port() -> None:
 
     one, other = bound(), bound()
     rtp, rtcp = other.addresses
-    one.send(b"media", rtp, control=False)
-    one.send(b"report", rtcp, control=True)
+    one.send_datagram(b"media", rtp, control=False)
+    one.send_datagram(b"report", rtcp, control=True)
     async with asyncio.timeout(5):
         while len(came) < 2:
             visited.clear()
@@ -32,23 +32,23 @@ async def test_datagrams_come_with_their_source_and_port() -> None:
     assert sorted(came) == sorted(
         [(b"media", one.addresses[0], False), (b"report", one.addresses[1], True)]
     )
-    one.send(b"nowhere", ("127.0.0.1", 0), control=False)
+    one.send_datagram(b"nowhere", ("127.0.0.1", 0), control=False)
     assert one.unsent == 1
     one.close()
-    other.send(b"to nobody", one.addresses[0], control=False)
+    other.send_datagram(b"to nobody", one.addresses[0], control=False)
     other.close()
 
 
 async def test_what_came_before_anybody_listens_is_thrown_away() -> None:
     pairs = PortPairs(43000, 43999, entropy=os.urandom)
     came: list[bytes] = []
-    ports = pairs.bind("127.0.0.1", receive_buffer=65536)
+    ports = pairs.bind_pair("127.0.0.1", receive_buffer=65536)
     assert ports is not None
     visited = asyncio.Event()
     pair = DatagramPair(ports, lambda data, source, control: came.append(data), visited.set)
-    pair.send(b"early", pair.addresses[0], control=True)
-    pair.drain()
-    pair.send(b"late", pair.addresses[0], control=True)
+    pair.send_datagram(b"early", pair.addresses[0], control=True)
+    pair.discard_received()
+    pair.send_datagram(b"late", pair.addresses[0], control=True)
     async with asyncio.timeout(5):
         await visited.wait()
     assert came == [b"late"]

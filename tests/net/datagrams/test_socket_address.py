@@ -7,7 +7,7 @@ import pytest
 
 from softphone.net.datagrams import decode_address, encode_address
 from softphone.net.datagrams import socket_address as module
-from softphone.net.datagrams.socket_address import SOCKADDR, KnownAddresses
+from softphone.net.datagrams.socket_address import SOCKADDR, AddressCache
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 5000), ("2001:db8::7", 65535), ("0.0.0.0", 0)])
@@ -41,7 +41,7 @@ def test_an_address_is_decoded_once_for_its_name(monkeypatch):
         return decode_address(raw)
 
     monkeypatch.setattr(module, "decode_address", decode)
-    known = KnownAddresses()
+    known = AddressCache()
     addresses = [("127.0.0.1", 5000), ("2001:db8::7", 5002)]
     for _ in range(3):
         assert known.decoded(["one", "other", "one"], rows_of([*addresses, addresses[0]])) == [
@@ -53,7 +53,7 @@ def test_an_address_is_decoded_once_for_its_name(monkeypatch):
 
 def test_far_ends_that_have_gone_are_forgotten_and_those_that_stay_are_not(monkeypatch):
     monkeypatch.setattr(module, "TURNOVER", 100)
-    known = KnownAddresses()
+    known = AddressCache()
     for port in range(1024, 6024):
         addresses = [("127.0.0.1", 9), ("127.0.0.1", port)]
         assert known.decoded(["stays", port], rows_of(addresses)) == addresses
@@ -62,7 +62,7 @@ def test_far_ends_that_have_gone_are_forgotten_and_those_that_stay_are_not(monke
 
 def test_a_turnover_within_many_addresses_loses_none_of_them(monkeypatch):
     monkeypatch.setattr(module, "TURNOVER", 3)
-    known = KnownAddresses()
+    known = AddressCache()
     addresses = [("127.0.0.1", port) for port in range(1000, 1050)]
     for _ in range(3):
         assert known.decoded(range(50), rows_of(addresses)) == addresses

@@ -7,13 +7,13 @@ import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
 from softphone.lab import Authority
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Target, Transport
 from softphone.security import RevocationMode
 from tests.support.certificates import alice, server, settings, store, tls_target
 from tests.support.recorder import Down, Got, Rang, Recorder, Up, client_driver, until
 
-LIMITS = Limits(close_timeout=0.5)
+LIMITS = TransportLimits(close_timeout=0.5)
 
 
 def driver_of(recorder, **more):
@@ -41,7 +41,7 @@ async def test_bytes_go_both_ways_over_every_transport(transport, tmp_path):
         theirs.send(event.data.upper(), event.flow) if isinstance(event, Got) else None
     )
     async with near, far:
-        flow = await near.open(target)
+        flow = await near.open_flow(target)
         with near.change():
             ours.send(b"hello", flow)
         await until(lambda: ours.received() == b"HELLO")
@@ -61,8 +61,8 @@ async def test_flows_go_out_from_the_address_that_was_given(transport, tmp_path)
     config = DriverConfig(LIMITS, source="127.0.0.9")
     elsewhere = Driver(ours, on_event=ours.on_event, tls=tls, config=config)
     async with near, far, elsewhere:
-        assert (await near.open(target)).local[0] == "127.0.0.1"
-        flow = await elsewhere.open(target)
+        assert (await near.open_flow(target)).local[0] == "127.0.0.1"
+        flow = await elsewhere.open_flow(target)
         assert flow.local[0] == "127.0.0.9"
         with elsewhere.change():
             ours.send(b"hello", flow)
@@ -81,13 +81,13 @@ async def test_an_address_that_is_not_ours_is_named(transport, tmp_path):
         Driver(ours, on_event=ours.on_event, tls=tls, config=config) as elsewhere,
     ):
         with pytest.raises(TransportError, match=r"192\.0\.2\.9"):
-            await elsewhere.open(target)
+            await elsewhere.open_flow(target)
 
 
 async def test_after_exit_no_task_is_left(tmp_path):
     ours, _theirs, near, far, target = await open_pair(Transport.TLS, tmp_path)
     async with near, far:
-        await near.open(target)
+        await near.open_flow(target)
         with near.change():
             ours.send(b"", Target(Transport.TCP, "192.0.2.1", 9))  # never answers
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_what_was_written_is_flushed_by_closing(tmp_path):
     ours, theirs, near, far, target = await open_pair(Transport.TLS, tmp_path)
     async with far:
         async with near:
-            flow = await near.open(target)
+            flow = await near.open_flow(target)
             with near.change():
                 ours.send(b"x" * 200_000, flow)
         await until(lambda: len(theirs.received()) == 200_000)
@@ -108,8 +108,8 @@ async def test_what_was_written_is_flushed_by_closing(tmp_path):
 async def test_a_target_is_opened_once_and_found_again_by_all_five_fields(tmp_path):
     ours, _theirs, near, far, target = await open_pair(Transport.TCP, tmp_path)
     async with near, far:
-        first, second = await asyncio.gather(near.open(target), near.open(target))
-        other = await near.open(Target(Transport.TCP, target.host, target.port, None, "other"))
+        first, second = await asyncio.gather(near.open_flow(target), near.open_flow(target))
+        other = await near.open_flow(Target(Transport.TCP, target.host, target.port, None, "other"))
         assert first == second
         assert other != first
         assert [event.target for event in ours.seen(Up)] == [
@@ -133,7 +133,7 @@ async def test_data_for_a_target_waits_for_its_flow_and_keeps_its_order(tmp_path
 async def test_a_transmit_that_closes_ends_the_flow_after_its_bytes(tmp_path):
     ours, theirs, near, far, target = await open_pair(Transport.TLS, tmp_path)
     async with near, far:
-        flow = await near.open(target)
+        flow = await near.open_flow(target)
         with near.change():
             ours.send(b"goodbye", flow, close=True)
         await until(lambda: theirs.seen(Down) and ours.seen(Down))
@@ -146,9 +146,9 @@ async def test_a_target_that_cannot_be_reached_is_told_with_its_cause(unused_tcp
     async with driver_of(ours) as near:
         target = Target(Transport.TCP, "127.0.0.1", unused_tcp_port)
         with pytest.raises(TransportError, match="refused"):
-            await near.open(target)
-        assert isinstance(near.failure(target), TransportError)
-        assert ours.seen(Down) == [Down(target, str(near.failure(target)))]
+            await near.open_flow(target)
+        assert isinstance(near.failure_of(target), TransportError)
+        assert ours.seen(Down) == [Down(target, str(near.failure_of(target)))]
 
 
 async def test_the_timer_rings_at_its_deadline_and_not_before():
@@ -170,7 +170,7 @@ async def test_commands_in_an_event_belong_to_the_same_drain(tmp_path):
 
     ours.react = greet
     async with near, far:
-        await near.open(target)
+        await near.open_flow(target)
         await until(lambda: theirs.received() == b"hello")
 
 
@@ -183,12 +183,12 @@ async def test_a_bug_in_the_machine_closes_the_flow_and_surfaces(tmp_path, caplo
 
     async def scenario():
         async with far:
-            flow = await near.open(target)
+            flow = await near.open_flow(target)
             with near.change():
                 ours.send(b"x", flow)
             await until(lambda: ours.seen(Down))
             assert isinstance(far.closed.exception(), ZeroDivisionError)
-            await near.open(target)  # the others are still served
+            await near.open_flow(target)  # the others are still served
 
     theirs.react = break_down
     async with near:
@@ -222,12 +222,12 @@ async def test_a_port_in_use_is_an_error_that_names_it():
 async def test_settings_are_replaced_for_new_connections_only(tmp_path):
     _ours, theirs, near, far, target = await open_pair(Transport.TLS, tmp_path)
     async with near, far:
-        first = await near.open(target)
+        first = await near.open_flow(target)
         bob = settings(tmp_path, server(), "bob")
         near.replace_settings("", bob)
         near.close_flow(first)
         await until(lambda: not near.flows)
-        await near.open(target)
+        await near.open_flow(target)
         await until(lambda: len(theirs.seen(Up)) == 2)
         names = [event.flow.identity.names[0] for event in theirs.seen(Up)]
         assert names == ["uri:sip:alice@example.test", "dns:pbx.example.test"]
@@ -255,7 +255,7 @@ async def test_without_a_fetcher_revocation_is_fetched_over_http(tmp_path):
         listening = replace(tls, revocation=RevocationMode.OFF)
         target = tls_target(await far.listen(Transport.TLS, tls=listening))
         for _ in range(2):
-            flow = await near.open(target)
+            flow = await near.open_flow(target)
             assert flow.identity.revocation == "unreachable"
             near.close_flow(flow)
             await until(lambda: not near.flows)
@@ -265,9 +265,9 @@ async def test_without_a_fetcher_revocation_is_fetched_over_http(tmp_path):
 async def test_commands_without_a_context_are_drained_by_a_poke(tmp_path):
     ours, theirs, near, far, target = await open_pair(Transport.TCP, tmp_path)
     async with near, far:
-        flow = await near.open(target)
+        flow = await near.open_flow(target)
         ours.send(b"poked", flow)
-        near.poke()
+        near.drain()
         await until(lambda: theirs.received() == b"poked")
         assert near.now == pytest.approx(asyncio.get_running_loop().time(), abs=1.0)
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Flow, Target, Transport
 from tests.support.recorder import Down, Got, Recorder, Up, until
 
@@ -129,7 +129,7 @@ async def test_a_machine_that_calls_while_the_driver_closes_is_told_no():
 
     ours.react = call_again
     async with Driver(ours, on_event=ours.on_event) as near:
-        flow = await near.open(Target(Transport.UDP, "127.0.0.1", 9))
+        flow = await near.open_flow(Target(Transport.UDP, "127.0.0.1", 9))
     await asyncio.sleep(0)
     assert ours.seen(Down)[0] == Down(flow, None)
     assert Down(target, "the driver was closed") in ours.seen(Down)
@@ -151,9 +151,9 @@ async def test_a_peer_that_takes_nothing_does_not_hold_up_the_end():
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         ours = Recorder()
-        config = DriverConfig(Limits(write_buffer=1 << 24, close_timeout=0.05))
+        config = DriverConfig(TransportLimits(write_buffer=1 << 24, close_timeout=0.05))
         async with Driver(ours, on_event=ours.on_event, config=config) as near:
-            flow = await near.open(Target(Transport.TCP, *deaf.getsockname()))
+            flow = await near.open_flow(Target(Transport.TCP, *deaf.getsockname()))
             with near.change():
                 ours.send(bytes(8_000_000), flow)
         assert near.flows == ()

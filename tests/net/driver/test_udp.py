@@ -81,7 +81,7 @@ async def test_the_least_recently_used_address_is_forgotten():
     owner, _, link = bound()
     link.datagram_received(b"1", ALICE)
     link.datagram_received(b"2", BOB)
-    link.send(b"answer", ALICE)  # sending is use, too
+    link.send_datagram(b"answer", ALICE)  # sending is use, too
     link.datagram_received(b"3", CAROL)
     assert ("ended", BOB, "forgotten: too many UDP addresses") in owner.log
     first = link.flow_to(ALICE)
@@ -100,9 +100,9 @@ async def test_addresses_beyond_our_rate_are_dropped_and_counted():
 
 async def test_what_the_socket_does_not_take_is_dropped_and_counted():
     _, wire, link = bound()
-    link.send(b"x" * 100, ALICE)
+    link.send_datagram(b"x" * 100, ALICE)
     wire.waiting = 50
-    link.send(b"y" * 51, ALICE)
+    link.send_datagram(b"y" * 51, ALICE)
     assert wire.sent == [(b"x" * 100, ALICE)]
     assert link.dropped == 1
 
@@ -117,9 +117,9 @@ async def test_an_icmp_error_changes_nothing():
 async def test_a_forgotten_flow_is_new_with_the_next_datagram():
     owner, _, link = bound()
     old = link.flow_to(ALICE)
-    link.forget(old)
+    link.forget_flow(old)
     assert link.flow_to(ALICE) != old
-    link.forget(old)  # its successor stays
+    link.forget_flow(old)  # its successor stays
     assert owner.count == 2
     assert link.flow_to(ALICE).id == 2
 
@@ -132,7 +132,7 @@ async def test_the_end_of_the_socket_is_the_end_of_its_flows(exc, words):
     link.flow_to(ALICE)
     link.close()
     link.datagram_received(b"too late", BOB)
-    link.send(b"too late", BOB)
+    link.send_datagram(b"too late", BOB)
     link.connection_lost(exc)
     assert owner.log == [("ended", ALICE, words)]
     assert wire.closed
@@ -150,7 +150,7 @@ async def test_a_socket_that_is_not_bound_says_so():
     assert not link.made
     with pytest.raises(TransportError, match="not bound"):
         _ = link.local
-    link.send(b"x", ALICE)
+    link.send_datagram(b"x", ALICE)
     link.close()
     link.abort()
 
@@ -166,7 +166,7 @@ async def test_a_datagram_goes_through_real_sockets_and_back():
     bind = {"limit": 4, "write_buffer": 1000}
     first = await bind_datagrams(one, ("127.0.0.1", 0), **bind)
     second = await bind_datagrams(two, ("127.0.0.1", 0), **bind)
-    first.send(b"hello", second.local)
+    first.send_datagram(b"hello", second.local)
     async with asyncio.timeout(2):
         while not two.log:  # noqa: ASYNC110 - the owner is a plain recorder
             await asyncio.sleep(0.001)

@@ -11,17 +11,23 @@ import pytest
 from softphone.errors import TransportError
 from softphone.net.http import RevocationFetcher
 from softphone.net.http.backend import GatedNetwork
-from softphone.net.limits import Limits
-from softphone.net.stream import Dialer, Gate, Slots, TlsClient, system_addresses
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import (
+    CertificateGate,
+    Dialer,
+    HandshakeSlots,
+    TlsClient,
+    system_addresses,
+)
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import raw_server_context, server, settings, tls_target
 
 
 def network(tmp_path, target):
-    limits = Limits()
-    gate = Gate(
+    limits = TransportLimits()
+    gate = CertificateGate(
         limits=limits,
-        slots=Slots(4, 4),
+        slots=HandshakeSlots(4, 4),
         wall=lambda: datetime.now(UTC),
         fetcher=RevocationFetcher(),
     )
@@ -48,7 +54,7 @@ async def test_a_slow_reader_holds_the_writer_up_and_loses_nothing(tmp_path):
         writing = asyncio.create_task(wire.write(data))
         done, _ = await asyncio.wait((writing,), timeout=0.3)
         assert not done
-        assert wire.connection.transport.get_write_buffer_size() < Limits().write_buffer
+        assert wire.connection.transport.get_write_buffer_size() < TransportLimits().write_buffer
         read.set()
         await asyncio.wait_for(writing, 10.0)
         wire.connection.close()

@@ -14,11 +14,11 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.net.http import (
-    AnswerTooLarge,
     HttpsClient,
     HttpsLimits,
     HttpsRequest,
-    basic,
+    ResponseTooLarge,
+    basic_authorization,
     https_target,
 )
 from softphone.security import KeyMaterial
@@ -48,7 +48,9 @@ def url(web, path="file?a=b%20c"):
 
 async def test_a_request_goes_as_it_is_and_its_answer_comes(tmp_path):
     async with secure(tmp_path, **{"file?a=b%20c": b"body"}) as web:
-        answer = await client(tmp_path).request(HttpsRequest(url(web), headers=(("X-A", "1"),)))
+        answer = await client(tmp_path).send_request(
+            HttpsRequest(url(web), headers=(("X-A", "1"),))
+        )
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"body", "4")
     assert "pbx.example.test" in answer.identity.subject
     (request,) = web.requests
@@ -66,7 +68,7 @@ async def test_what_is_large_goes_out_in_pieces_and_whole(tmp_path):
     count, size = 160, 50_000  # more than a connection may have waiting
     async with secure(tmp_path, file=b"") as web:
         request = HttpsRequest(url(web, "file"), "PUT", (), pieces(count, size), count * size)
-        assert (await client(tmp_path).request(request)).status == 200
+        assert (await client(tmp_path).send_request(request)).status == 200
     body = web.requests[0].partition(b"\r\n\r\n")[2]
     assert body == b"".join([piece async for piece in pieces(count, size)])
 
@@ -74,29 +76,29 @@ async def test_what_is_large_goes_out_in_pieces_and_whole(tmp_path):
 async def test_pieces_are_taken_as_they_come(tmp_path):
     got = []
     async with secure(tmp_path, file=b"x" * 300_000) as web:
-        answer = await client(tmp_path).request(HttpsRequest(url(web, "file")), got.append)
+        answer = await client(tmp_path).send_request(HttpsRequest(url(web, "file")), got.append)
     assert (answer.body, sum(map(len, got))) == (b"", 300_000)
     assert len(got) > 1
 
 
 async def test_too_much_is_not_taken(tmp_path):
     async with secure(tmp_path, file=b"x" * 3000) as web:
-        with pytest.raises(AnswerTooLarge):
-            await client(tmp_path, size=2999).request(HttpsRequest(url(web, "file")))
+        with pytest.raises(ResponseTooLarge):
+            await client(tmp_path, size=2999).send_request(HttpsRequest(url(web, "file")))
 
 
 async def test_a_server_that_is_not_believed_sees_no_request(tmp_path):
     async with secure(tmp_path, foreign().server("127.0.0.1"), file=b"x") as web:
-        header = basic("anna", KeyMaterial(b"secret"))
+        header = basic_authorization("anna", KeyMaterial(b"secret"))
         with pytest.raises(CertificateUntrusted):
-            await client(tmp_path).request(HttpsRequest(url(web, "file"), headers=(header,)))
+            await client(tmp_path).send_request(HttpsRequest(url(web, "file"), headers=(header,)))
     assert web.requests == []
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(tmp_path):
     async with secure(tmp_path, file=b"") as web, secure(tmp_path, other=b"") as other:
         web.status = f"302 Found\r\nLocation: {url(other, 'other')}"
-        answer = await client(tmp_path).request(HttpsRequest(url(web, "file")))
+        answer = await client(tmp_path).send_request(HttpsRequest(url(web, "file")))
     assert answer.status == 302
     assert other.requests == []
 
@@ -105,12 +107,12 @@ async def test_a_silent_server_is_left(tmp_path):
     async with secure(tmp_path, file=b"") as web:
         web.silent = True
         with pytest.raises(TransportTimeout, match=r"did not answer GET within 0\.3 s"):
-            await client(tmp_path, within=0.3).request(HttpsRequest(url(web, "file")))
+            await client(tmp_path, within=0.3).send_request(HttpsRequest(url(web, "file")))
 
 
 async def test_a_server_that_is_not_there_is_told(tmp_path, unused_tcp_port):
     with pytest.raises(TransportError, match="cannot be reached"):
-        await client(tmp_path).request(HttpsRequest(f"https://127.0.0.1:{unused_tcp_port}/"))
+        await client(tmp_path).send_request(HttpsRequest(f"https://127.0.0.1:{unused_tcp_port}/"))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,6 @@ def test_settings_of_another_service_are_refused():
 
 
 def test_basic_is_that_of_rfc_7617_and_shows_nothing():
-    header = basic("Aladdin", KeyMaterial(b"open sesame"))
+    header = basic_authorization("Aladdin", KeyMaterial(b"open sesame"))
     assert header == ("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
     assert "QWxh" not in repr(HttpsRequest("https://a/", headers=(header,)))

@@ -220,6 +220,6 @@ async def test_what_nobody_believed_is_asked_for_again():
     async with WebServer(crl=CRL) as web:
         fetch = crl(web.url("crl"))
         await cached((fetch,), 5.0)
-        cached.forget((fetch,))
+        cached.drop_answers((fetch,))
         await cached((fetch,), 5.0)
         assert len(web.requests) == 2

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.errors import CertificateUnknown, ConfigurationError
-from softphone.net.stream import Questions
+from softphone.net.stream import CertificatePrompts
 from softphone.trust import Place, Service, der_of, question_about
 from tests.support.certificates import HOST, foreign
 from tests.support.recorder import until
@@ -37,7 +37,7 @@ class Person:
 
 async def test_the_same_question_is_put_once_and_all_get_the_answer():
     person = Person()
-    questions, same = Questions(person), about()
+    questions, same = CertificatePrompts(person), about()
     waiting = [asyncio.ensure_future(questions(same)) for _ in range(3)]
     other = asyncio.ensure_future(questions(about("elsewhere.test")))
     await until(lambda: len(person.asked) == 2)
@@ -48,7 +48,7 @@ async def test_the_same_question_is_put_once_and_all_get_the_answer():
 
 async def test_an_answered_question_may_be_put_again():
     person = Person()
-    questions = Questions(person)
+    questions = CertificatePrompts(person)
     person.answers.set_result(False)
     assert [await questions(about()), await questions(about())] == [False, False]
     assert len(person.asked) == 2
@@ -56,7 +56,7 @@ async def test_an_answered_question_may_be_put_again():
 
 async def test_a_question_that_nobody_waits_for_is_withdrawn():
     person = Person()
-    questions, same = Questions(person), about()
+    questions, same = CertificatePrompts(person), about()
     waiting = [asyncio.ensure_future(questions(same)) for _ in range(2)]
     await until(lambda: person.asked)
     waiting[0].cancel()
@@ -72,7 +72,7 @@ async def test_who_fails_to_answer_has_refused(caplog):
         raise KeyError("a bug")
 
     with pytest.raises(CertificateUnknown, match="nobody could be asked: KeyError"):
-        await Questions(broken)(about())
+        await CertificatePrompts(broken)(about())
     assert "has failed" in caplog.text
 
 
@@ -81,4 +81,4 @@ async def test_an_error_of_ours_is_passed_on():
         raise ConfigurationError("not here")
 
     with pytest.raises(ConfigurationError, match="not here"):
-        await Questions(forbidden)(about())
+        await CertificatePrompts(forbidden)(about())

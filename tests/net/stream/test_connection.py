@@ -6,9 +6,9 @@ import ssl
 import pytest
 
 from softphone.errors import ConnectionLost, ServerClosed, TransportError, TransportTimeout
-from softphone.net import Limits
+from softphone.net import TransportLimits
 from softphone.net.stream import StreamConnection, address_of, connect_socket
-from softphone.net.stream.connection import ROOM, alert_of
+from softphone.net.stream.connection import READ_BUFFER_SIZE, alert_of
 from softphone.sans_io import Flow, Transport
 from tests.support.certificates import raw_server_context
 from tests.support.certificates import server as certificate
@@ -70,7 +70,9 @@ class Wire(asyncio.Transport):
 
 def connected(*, client=True, secure=False, credential=False, attach=True, **limits):
     owner, wire = Owner(), Wire(secure=secure)
-    connection = StreamConnection(owner, Limits(**limits), client=client, credential=credential)
+    connection = StreamConnection(
+        owner, TransportLimits(**limits), client=client, credential=credential
+    )
     connection.connection_made(wire)
     if attach:
         connection.attach(FLOW)
@@ -103,7 +105,7 @@ async def test_more_than_the_room_comes_in_order_over_tcp_and_tls(tmp_path):
         connections = []
 
         def accept(owner=owner, connections=connections):
-            connections.append(StreamConnection(owner, Limits(), client=False))
+            connections.append(StreamConnection(owner, TransportLimits(), client=False))
             return connections[-1]
 
         loop = asyncio.get_running_loop()
@@ -117,7 +119,7 @@ async def test_more_than_the_room_comes_in_order_over_tcp_and_tls(tmp_path):
         writer.write(sent)
         await until(lambda to=owner: sum(map(len, to.pieces)) == len(sent))
         assert b"".join(owner.pieces) == sent
-        assert max(map(len, owner.pieces)) <= ROOM
+        assert max(map(len, owner.pieces)) <= READ_BUFFER_SIZE
         writer.close()
         await until(lambda to=owner: to.endings)
         listener.close()
@@ -244,7 +246,7 @@ async def test_an_end_before_the_flow_is_attached_is_told_when_it_is():
 
 
 async def test_a_connection_that_is_not_made_says_so():
-    connection = StreamConnection(Owner(), Limits(), client=True)
+    connection = StreamConnection(Owner(), TransportLimits(), client=True)
     assert not connection.made
     with pytest.raises(TransportError, match="not made"):
         _ = connection.remote

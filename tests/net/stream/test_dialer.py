@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from softphone.errors import TransportError, TransportTimeout
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.stream import Dialer, system_addresses
 from softphone.sans_io import Target, Transport
 from tests.support.recorder import Recorder
 
 
 def dialer(resolve, **limits):
-    return Dialer(limits=Limits(**limits), tls=None, resolve=resolve)
+    return Dialer(limits=TransportLimits(**limits), tls=None, resolve=resolve)
 
 
 def target(host):
@@ -72,10 +72,10 @@ async def test_the_next_address_is_tried_when_one_refuses(unused_tcp_port):
         Driver(ours, on_event=ours.on_event, config=DriverConfig(resolve=resolve)) as near,
     ):
         _, port = await far.listen(Transport.TCP, "127.0.0.1")
-        flow = await near.open(Target(Transport.TCP, "pbx.example.test", port))
+        flow = await near.open_flow(Target(Transport.TCP, "pbx.example.test", port))
         assert flow.remote == ("127.0.0.1", port)
         with pytest.raises(TransportError, match=r"127\.0\.0\.2 port"):
-            await near.open(Target(Transport.TCP, "pbx.example.test", unused_tcp_port))
+            await near.open_flow(Target(Transport.TCP, "pbx.example.test", unused_tcp_port))
 
 
 async def test_the_system_s_resolver_is_asked_through_the_loop(monkeypatch):
@@ -104,7 +104,9 @@ async def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(
     place = Target(transport, "127.0.0.1", unused_tcp_port)
     made = dialer(nobody)
     opening = (
-        made.dial(place, prepare) if transport is Transport.TLS else made.open(place, Recorder)
+        made.connect_for_tls(place, prepare)
+        if transport is Transport.TLS
+        else made.open_connection(place, Recorder)
     )
     with pytest.raises(TransportError) as caught:
         await opening

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.net.stream import Slots
+from softphone.net.stream import HandshakeSlots
 from tests.support.recorder import until
 
 
 async def test_slots_bound_how_many_are_at_work_and_slow_ones_lose_theirs():
-    slots = Slots(1, 8, patience=0.3)
+    slots = HandshakeSlots(1, 8, patience=0.3)
     order = []
 
     async def work(name, event):
-        async with slots.taken():
+        async with slots.hold_slot():
             order.append(name)
             await event.wait()
 

@@ -51,23 +51,23 @@ async def test_two_clients_prove_who_they_are_and_talk_with_aes_256(tmp_path, ve
     alice, bob = ends(tmp_path, minimum=version, maximum=version)
     judge = gate(settings(tmp_path, None))
     shake(alice, bob)
-    assert alice.shaken
-    assert bob.shaken
+    assert alice.handshake_done
+    assert bob.handshake_done
     for end, name in ((alice, BOB), (bob, ALICE)):
         with pytest.raises(LocalProtocolError):
             end.read()
         with pytest.raises(LocalProtocolError):
             end.write(b"early")
-        identity = await end.judge(judge)
+        identity = await end.judge_peer(judge)
         assert f"xmpp:{name}" in identity.names
         assert "256" in identity.cipher
     alice.write(b"the text")
-    wire = alice.transmits()
+    wire = alice.outgoing_bytes()
     assert b"the text" not in wire
-    bob.receive(wire)
+    bob.receive_bytes(wire)
     assert bob.read() == b"the text"
     alice.close()
-    bob.receive(alice.transmits())
+    bob.receive_bytes(alice.outgoing_bytes())
     assert bob.read() == b""
     assert bob.ended
 
@@ -77,7 +77,7 @@ async def test_a_certificate_of_somebody_else_is_refused(tmp_path, names):
     alice, bob = ends(tmp_path, bob=user(authority(), names))
     shake(alice, bob)
     with pytest.raises(IdentityMismatch, match=BOB):
-        await alice.judge(gate(settings(tmp_path, None)))
+        await alice.judge_peer(gate(settings(tmp_path, None)))
     with pytest.raises(LocalProtocolError):
         alice.write(b"to mallory")
 
@@ -87,7 +87,7 @@ async def test_an_authority_that_nobody_believes_is_refused_on_both_sides(tmp_pa
     with pytest.raises(CertificateUntrusted):
         shake(alice, bob)
     with pytest.raises(ServerClosed, match="refused our certificate"):
-        bob.receive(alice.transmits())
+        bob.receive_bytes(alice.outgoing_bytes())
 
 
 async def test_a_suite_without_aes_256_is_refused(tmp_path):
@@ -95,7 +95,7 @@ async def test_a_suite_without_aes_256_is_refused(tmp_path):
     alice = alice_with_aes_128(tmp_path)
     shake(alice, bob)
     with pytest.raises(CipherRefused, match="AES 256"):
-        await alice.judge(gate(settings(tmp_path, None)))
+        await alice.judge_peer(gate(settings(tmp_path, None)))
 
 
 def alice_with_aes_128(folder):
@@ -113,13 +113,13 @@ async def test_who_was_not_judged_may_send_little(tmp_path):
     alice, bob = ends(tmp_path)
     shake(alice, bob)
     for _ in range(15):
-        bob.receive(b"\x17\x03\x03\x40\x00" + bytes(0x4000))
+        bob.receive_bytes(b"\x17\x03\x03\x40\x00" + bytes(0x4000))
     with pytest.raises(TransportError, match="more than is taken"):
-        bob.receive(bytes(0x8000))
+        bob.receive_bytes(bytes(0x8000))
 
 
 async def test_what_is_no_tls_ends_it(tmp_path):
     alice, _ = ends(tmp_path)
-    alice.begin()
+    alice.continue_handshake()
     with pytest.raises(TransportError):
-        alice.receive(b"<message/>")
+        alice.receive_bytes(b"<message/>")

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from softphone.errors import TransportError
-from softphone.net import Driver, DriverConfig, Limits
+from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.stream import bind_stream
 from softphone.net.stream.listener import source_of
 from softphone.sans_io import Transport
@@ -86,7 +86,7 @@ async def test_clients_that_reset_at_once_leave_nothing_behind(transport, tmp_pa
 
 async def test_one_address_does_not_take_the_room_of_the_others():
     theirs = Recorder()
-    config = DriverConfig(limits=Limits(connections_per_source=3))
+    config = DriverConfig(limits=TransportLimits(connections_per_source=3))
     async with Driver(theirs, on_event=theirs.on_event, config=config) as far:
         address = await far.listen(Transport.TCP)
         writers = [(await asyncio.open_connection(*address))[1] for _ in range(3)]
@@ -107,7 +107,7 @@ async def test_one_address_does_not_take_the_room_of_the_others():
 
 async def test_connections_that_fail_their_handshake_count_no_longer(tmp_path):
     theirs = Recorder()
-    config = DriverConfig(limits=Limits(connections_per_source=1))
+    config = DriverConfig(limits=TransportLimits(connections_per_source=1))
     async with Driver(theirs, on_event=theirs.on_event, config=config) as far:
         address = await far.listen(Transport.TLS, tls=settings(tmp_path, server()))
         for number in range(3):

@@ -12,8 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import CertificateRevoked
-from softphone.net.limits import Limits
-from softphone.net.stream.revocation_answers import conclude, fetch_answers, forget
+from softphone.net.limits import TransportLimits
+from softphone.net.stream.revocation_answers import (
+    conclude_examination,
+    drop_answers,
+    fetch_answers,
+)
 from softphone.trust import Fetch, FetchFailed, FetchKind, Service, der_of
 from softphone.trust.verification import GateRules, examine
 from tests.support.pki import DAY, NOW, Pki, Shape
@@ -39,7 +43,7 @@ class Waits:
 async def test_while_a_big_answer_is_judged_the_loop_serves_others():
     waits = Waits(threading.Event())
     asyncio.get_running_loop().call_soon(waits.served.set)
-    assert await conclude(waits, {CRL: bytes(1 << 16)}, wall=NOW) is True
+    assert await conclude_examination(waits, {CRL: bytes(1 << 16)}, wall=NOW) is True
     assert waits.thread is not threading.current_thread()
 
 
@@ -48,7 +52,7 @@ async def test_a_small_one_costs_no_thread():
     waits.served.set()
     failed = Fetch(FetchKind.CRL, "http://dead.test/")
     answers = {CRL: bytes(1000), failed: FetchFailed("x" * (1 << 17))}
-    assert await conclude(waits, answers, wall=NOW) is True
+    assert await conclude_examination(waits, answers, wall=NOW) is True
     assert waits.thread is threading.current_thread()
 
 
@@ -75,10 +79,10 @@ async def test_of_fifty_thousand_revoked_ones_each_is_found_and_no_other():
         served = []
         asyncio.get_running_loop().call_soon(served.append, True)
         if held is good:
-            assert (await conclude(examination, answers, wall=NOW)).revocation == "good"
+            assert (await conclude_examination(examination, answers, wall=NOW)).revocation == "good"
         else:
             with pytest.raises(CertificateRevoked):
-                await conclude(examination, answers, wall=NOW)
+                await conclude_examination(examination, answers, wall=NOW)
         assert served
 
 
@@ -93,7 +97,7 @@ async def test_tvs_is_asked_for_itself_and_the_rest_at_once():
         asked.append((request, within))
         return b"answer"
 
-    limits = Limits()
+    limits = TransportLimits()
     answers = await fetch_answers((CRL, QUESTION), fetcher, limits, tvs)
     assert answers == {CRL: b"list", QUESTION: b"answer"}
     assert asked == [((CRL,), limits.fetch_timeout), (b"certificate", limits.tvs_timeout)]
@@ -110,6 +114,6 @@ def test_only_who_keeps_answers_forgets_them():
             self.dropped += fetches
 
     keeps = Keeps()
-    forget(keeps, [CRL])
+    drop_answers(keeps, [CRL])
     assert keeps.dropped == [CRL]
-    forget(object(), [CRL])
+    drop_answers(object(), [CRL])

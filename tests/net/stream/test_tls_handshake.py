@@ -86,7 +86,7 @@ async def refused(folder, issued, error, tls=None, **more):
         with near.change():
             ours.send(b"REGISTER sip:secret", target)
         await until(lambda: ours.seen(Down))
-        failure = near.failure(target)
+        failure = near.failure_of(target)
         assert type(failure) is error
         assert ours.seen(Up) == []
         assert far.seen in ([], [b""])
@@ -96,7 +96,7 @@ async def refused(folder, issued, error, tls=None, **more):
 async def accepted(folder, issued, tls, **more):
     ours = Recorder()
     async with stranger(folder, issued) as far, client_driver(ours, tls, **more) as near:
-        flow = await near.open(tls_target(far.address))
+        flow = await near.open_flow(tls_target(far.address))
     return flow
 
 
@@ -114,7 +114,7 @@ async def test_the_host_is_the_reference_when_no_server_name_is_given(tmp_path):
         stranger(tmp_path, server()) as far,
         client_driver(ours, settings(tmp_path, None)) as near,
     ):
-        flow = await near.open(Target(Transport.TLS, *far.address))
+        flow = await near.open_flow(Target(Transport.TLS, *far.address))
     assert flow.identity is not None
 
 
@@ -156,9 +156,9 @@ async def test_tls_1_3_can_be_demanded(tmp_path):
     demanding = settings(tmp_path, None, minimum=TlsVersion.TLS_1_3)
     async with Stranger(context) as far, client_driver(ours, demanding) as near:
         with pytest.raises(TransportError):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
     async with Stranger(context) as far, client_driver(ours, settings(tmp_path, None)) as near:
-        flow = await near.open(tls_target(far.address))
+        flow = await near.open_flow(tls_target(far.address))
     assert flow.identity.protocol == "TLSv1.2"
 
 
@@ -197,12 +197,12 @@ async def test_a_stored_pin_counts_only_at_its_own_place(tmp_path):
         client_driver(ours, TlsSettings(store=trust)) as near,
     ):
         with pytest.raises(CertificateUntrusted):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
         trust.add_pin(Pin(Service.SIP, *far.address, der_of(issued.certificate)))
-        flow = await near.open(tls_target(far.address))
+        flow = await near.open_flow(tls_target(far.address))
         assert flow.identity.verdict == "pin"
         with pytest.raises(CertificateUntrusted):
-            await near.open(tls_target(elsewhere.address))
+            await near.open_flow(tls_target(elsewhere.address))
 
 
 async def test_a_new_anchor_counts_for_the_next_connection(tmp_path):
@@ -213,15 +213,15 @@ async def test_a_new_anchor_counts_for_the_next_connection(tmp_path):
         client_driver(ours, TlsSettings(store=trust)) as near,
     ):
         with pytest.raises(CertificateUntrusted):
-            await near.open(tls_target(far.address))
+            await near.open_flow(tls_target(far.address))
         trust.add_anchor(authority().certificate)
-        assert await near.open(tls_target(far.address))
+        assert await near.open_flow(tls_target(far.address))
 
 
 async def test_an_unknown_credential_is_a_configuration_error(tmp_path):
     async with client_driver(Recorder(), settings(tmp_path, None)) as near:
         with pytest.raises(ConfigurationError, match="nobody"):
-            await near.open(Target(Transport.TLS, "127.0.0.1", 1, HOST, "nobody"))
+            await near.open_flow(Target(Transport.TLS, "127.0.0.1", 1, HOST, "nobody"))
 
 
 @pytest.mark.parametrize(
@@ -303,11 +303,11 @@ async def test_a_pinned_certificate_is_learned_once(tmp_path, monkeypatch):
         client_driver(ours, TlsSettings(store=TrustStore(), pin=pin)) as near,
     ):
         target = tls_target(far.address)
-        flow = await near.open(target)
+        flow = await near.open_flow(target)
         assert len(dialed) == 2
         near.close_flow(flow)
         await until(lambda: ours.seen(Down))
-        await near.open(target)
+        await near.open_flow(target)
         assert len(dialed) == 3
 
 
@@ -328,7 +328,7 @@ async def test_the_probe_for_a_pin_shows_no_certificate_of_ours(tmp_path):
     tls = settings(tmp_path, alice(), "alice", pin=pin)
     async with curious, client_driver(Recorder(), tls) as near:
         with pytest.raises(CertificateUntrusted, match="does not show the pinned"):
-            await near.open(tls_target(curious.sockets[0].getsockname()))
+            await near.open_flow(tls_target(curious.sockets[0].getsockname()))
         await until(lambda: shown)
     assert shown in ([None], [{}])
 
@@ -362,7 +362,7 @@ async def connections(folder, made, fetching, *, times=3, **more):
         client_driver(Recorder(), tls, fetcher=fetching) as near,
     ):
         for _ in range(times):
-            flow = await near.open(tls_target(far.address))
+            flow = await near.open_flow(tls_target(far.address))
             words.append(flow.identity.revocation)
             near.close_flow(flow)
             await until(lambda: not near.flows)

@@ -9,7 +9,7 @@ import pytest
 
 from softphone.errors import IdentityMismatch, TransportError, TransportTimeout
 from softphone.net.http import RevocationFetcher
-from softphone.net.limits import Limits
+from softphone.net.limits import TransportLimits
 from softphone.net.verified import Connector, ConnectorConfig
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import HOST, raw_server_context, server, settings, tls_target
@@ -48,7 +48,7 @@ class Asking:
 
 
 def connector(tmp_path, **limits):
-    config = ConnectorConfig(RevocationFetcher(), limits=Limits(**limits))
+    config = ConnectorConfig(RevocationFetcher(), limits=TransportLimits(**limits))
     return Connector(settings(tmp_path, None), config)
 
 
@@ -90,7 +90,7 @@ async def tls_server(tmp_path):
 
 async def test_a_verified_server_is_spoken_to(tmp_path, tls_server):
     owner = Owner()
-    connection = await connector(tmp_path).open(tls_target(tls_server), owner)
+    connection = await connector(tmp_path).open_connection(tls_target(tls_server), owner)
     assert HOST in str(connection.flow.identity.names)
     connection.write(b"12345")
     async with asyncio.timeout(5):
@@ -105,7 +105,7 @@ async def test_a_verified_server_is_spoken_to(tmp_path, tls_server):
 async def test_one_that_names_somebody_else_gets_nothing(tmp_path, tls_server):
     owner = Owner()
     with pytest.raises(IdentityMismatch):
-        await connector(tmp_path).open(tls_target(tls_server, "other.test"), owner)
+        await connector(tmp_path).open_connection(tls_target(tls_server, "other.test"), owner)
     assert owner.data == b""
 
 
@@ -130,7 +130,7 @@ async def asked(tmp_path, answer):
         target = tls_target(address)
         owner = Owner()
         try:
-            connection = await connector(tmp_path, handshake_timeout=0.5).open(
+            connection = await connector(tmp_path, handshake_timeout=0.5).open_connection(
                 target, owner, Asking
             )
             async with asyncio.timeout(5):
@@ -165,4 +165,6 @@ async def test_there_is_no_way_on_without_it(tmp_path, answer, kind, words):
 
 async def test_nobody_there_is_told(tmp_path):
     with pytest.raises(TransportError):
-        await connector(tmp_path).open(Target(Transport.TLS, "127.0.0.1", 1, HOST), Owner())
+        await connector(tmp_path).open_connection(
+            Target(Transport.TLS, "127.0.0.1", 1, HOST), Owner()
+        )

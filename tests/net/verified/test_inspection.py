@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from softphone.errors import CertificateUnknown, IdentityMismatch, TransportError
-from softphone.net.verified import inspect
+from softphone.net.verified import inspect_server
 from softphone.net.verified.inspection import shown_chain
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings, TrustStore
@@ -49,7 +49,7 @@ def chained(name=HOST):
 async def test_what_is_shown_and_what_is_verified_are_told_apart(tmp_path):
     held = chained()
     async with serving(held, tmp_path) as (target, sent):
-        seen = await inspect(target, settings(PKI.root))
+        seen = await inspect_server(target, settings(PKI.root))
     assert seen.shown == (held.certificate, held.above[0])
     assert seen.path == (held.certificate, *held.above)
     assert seen.identity.verdict == "chain"
@@ -60,7 +60,7 @@ async def test_what_is_shown_and_what_is_verified_are_told_apart(tmp_path):
 async def test_an_unknown_chain_is_shown_all_the_same(tmp_path):
     held = chained()
     async with serving(held, tmp_path) as (target, sent):
-        seen = await inspect(target, settings())
+        seen = await inspect_server(target, settings())
     assert seen.shown[0] == held.certificate
     assert seen.path == ()
     assert type(seen.unverified) is type(seen.refusal) is CertificateUnknown
@@ -70,7 +70,7 @@ async def test_an_unknown_chain_is_shown_all_the_same(tmp_path):
 async def test_a_path_may_be_sound_and_the_server_refused(tmp_path):
     held = chained("other.test")
     async with serving(held, tmp_path) as (target, _):
-        seen = await inspect(target, settings(PKI.root))
+        seen = await inspect_server(target, settings(PKI.root))
     assert len(seen.path) == 3
     assert type(seen.refusal) is IdentityMismatch
     assert seen.identity is None
@@ -78,7 +78,7 @@ async def test_a_path_may_be_sound_and_the_server_refused(tmp_path):
 
 async def test_where_there_is_no_tls_there_is_nothing_to_look_at(unused_tcp_port):
     with pytest.raises(TransportError, match="cannot be reached"):
-        await inspect(Target(Transport.TLS, "127.0.0.1", unused_tcp_port), settings())
+        await inspect_server(Target(Transport.TLS, "127.0.0.1", unused_tcp_port), settings())
 
 
 @pytest.mark.parametrize("public", [False, True], ids=["3.11", "3.13"])

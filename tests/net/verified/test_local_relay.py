@@ -40,7 +40,7 @@ async def echo(reader, writer):
 
 def relay(tmp_path, address, name="pbx.example.test"):
     connector = Connector(settings(tmp_path, None), ConnectorConfig(RevocationFetcher()))
-    return LocalRelay(lambda owner: connector.open(tls_target(address, name), owner))
+    return LocalRelay(lambda owner: connector.open_connection(tls_target(address, name), owner))
 
 
 async def test_bytes_go_both_ways_whatever_their_number(tmp_path):
@@ -119,9 +119,11 @@ async def test_it_is_over_when_the_library_has_gone_and_its_socket_has_the_name_
     async with far_end(tmp_path, echo) as address:
         connector = Connector(settings(tmp_path, None), ConnectorConfig(RevocationFetcher()))
         target = tls_target(address)
-        async with LocalRelay(lambda owner: connector.open(target, owner), ".s.PGSQL.1") as lent:
+        async with LocalRelay(
+            lambda owner: connector.open_connection(target, owner), ".s.PGSQL.1"
+        ) as lent:
             assert lent.path.name == ".s.PGSQL.1"
-            over = asyncio.ensure_future(lent.over())
+            over = asyncio.ensure_future(lent.wait_until_ended())
             reader, writer = await asyncio.open_unix_connection(lent.path)
             writer.write(b"x")
             assert await reader.readexactly(1) == b"x"

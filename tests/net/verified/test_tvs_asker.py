@@ -63,21 +63,21 @@ async def test_a_question_is_answered_over_tls_and_the_answer_is_kept_as_long_as
     async with listed.TvsService().running(tmp_path) as service:
         service.known[listed.der("ccm")] = YES
         asking = asker(service, clock=clock)
-        first = await asking.ask(listed.der("ccm"), within=5)
+        first = await asking.query_certificate(listed.der("ccm"), within=5)
         assert isinstance(first, TvsAnswered)
         assert (first.answer, first.cached) == (YES, False)
         assert service.asked[0].device_name == "CP-8845-SEP001122334455"
-        assert (await asking.ask(listed.der("ccm"), within=5)).cached
+        assert (await asking.query_certificate(listed.der("ccm"), within=5)).cached
         clock.ahead = 101.0
-        assert not (await asking.ask(listed.der("ccm"), within=5)).cached
-        asking.trust(listed.lists())
-        assert not (await asking.ask(listed.der("ccm"), within=5)).cached
+        assert not (await asking.query_certificate(listed.der("ccm"), within=5)).cached
+        asking.replace_lists(listed.lists())
+        assert not (await asking.query_certificate(listed.der("ccm"), within=5)).cached
         assert len(service.asked) == 3
 
 
 async def test_what_it_does_not_know_is_a_no(tmp_path):
     async with listed.TvsService().running(tmp_path) as service:
-        found = await asker(service).ask(listed.der("ccm"), within=5)
+        found = await asker(service).query_certificate(listed.der("ccm"), within=5)
         assert found.answer == TvsAnswer(False)
         assert not found.gives(Role.CCM)
 
@@ -88,7 +88,7 @@ async def test_a_server_that_is_away_or_not_the_lists_is_passed_over(tmp_path):
         true.known[listed.der("ccm")] = YES
         false.known[listed.der("ccm")] = TvsAnswer(True, (Role.TFTP,), 100)
         away.address = ("127.0.0.1", 1)
-        found = await asker(away, false, true).ask(listed.der("ccm"), within=5)
+        found = await asker(away, false, true).query_certificate(listed.der("ccm"), within=5)
         assert found.answer == YES
         assert false.asked == []
 
@@ -109,7 +109,7 @@ async def test_a_silent_server_costs_the_time_that_was_given():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         service = listed.TvsService()
         service.address = silent.getsockname()
-        found = await asker(service).ask(listed.der("ccm"), within=0.3)
+        found = await asker(service).query_certificate(listed.der("ccm"), within=0.3)
         assert isinstance(found, TvsUnanswered)
         assert "within 0.3 s" in found.reason
 
@@ -119,10 +119,10 @@ async def test_a_list_signer_that_tvs_gives_sast_is_confirmed_and_another_is_not
         signer = der_of(listed.token().certificate)
         asking = asker(service)
         downloads = [listed.itl(), b"no list"]
-        assert await asking.signers(downloads, within=5) == frozenset()
-        asking.trust(listed.lists())
+        assert await asking.find_list_signers(downloads, within=5) == frozenset()
+        asking.replace_lists(listed.lists())
         service.known[signer] = TvsAnswer(True, (Role.SAST,), 60)
-        assert await asking.signers(downloads, within=5) == frozenset({signer})
+        assert await asking.find_list_signers(downloads, within=5) == frozenset({signer})
 
 
 class Server:
@@ -160,7 +160,7 @@ async def opened(folder, name, *, service=Service.SIP, far_end=None, **more):
     """A connection to a server of the cluster, by lists only; gives who it was verified to be."""
     tls = TlsSettings(**{"lists": listed.lists(), "service": service, **more})
     async with far_end or Server(folder, name) as far, client_driver(Recorder(), tls) as near:
-        flow = await near.open(Target(Transport.TLS, *far.address))
+        flow = await near.open_flow(Target(Transport.TLS, *far.address))
         return flow.identity
 
 
@@ -208,7 +208,7 @@ async def test_a_pin_goes_before_the_lists(tmp_path):
         store = TrustStore(pins=[Pin(Service.SIP, *far.address, listed.der("new"))])
         tls = TlsSettings(store=store, lists=listed.lists())
         async with client_driver(Recorder(), tls) as near:
-            flow = await near.open(Target(Transport.TLS, *far.address))
+            flow = await near.open_flow(Target(Transport.TLS, *far.address))
     assert flow.identity.verdict == "pin"
 
 
@@ -220,13 +220,13 @@ async def test_tvs_vouches_for_an_unknown_server_before_our_certificate_is_shown
         tls = TlsSettings(lists=listed.lists(), tvs=asker(service), credential=credential)
         async with far, client_driver(Recorder(), tls) as near:
             target = Target(Transport.TLS, *far.address)
-            first = await near.open(target)
+            first = await near.open_flow(target)
             assert first.identity.verdict == "tvs"
             await until(lambda: far.clients)
             assert far.clients[-1]
             near.close_flow(first)
             await until(lambda: first not in near.flows)
-            assert (await near.open(target)).identity.verdict == "tvs"
+            assert (await near.open_flow(target)).identity.verdict == "tvs"
         assert len(service.asked) == 1
 
 
@@ -256,12 +256,12 @@ async def test_a_yes_that_runs_out_and_is_not_given_again_ends_it(tmp_path):
         tls = TlsSettings(lists=listed.lists(), tvs=asker(service))
         async with client_driver(Recorder(), tls) as near:
             target = Target(Transport.TLS, *far.address)
-            flow = await near.open(target)
+            flow = await near.open_flow(target)
             near.close_flow(flow)
             await until(lambda: flow not in near.flows)
             del service.known[listed.der("new")]
             with pytest.raises(CertificateUntrusted, match="TVS does not know it"):
-                await near.open(target)
+                await near.open_flow(target)
 
 
 async def test_a_hash_in_the_lists_confirms_a_certificate_that_is_shown(tmp_path):

@@ -29,7 +29,7 @@ from softphone._version import __version__
 from softphone.lab import LabServer
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import ReceiveContext, SendContext, SrtpBatch, suite_parameters
-from softphone.trust.fips import Decider, FipsMode, environment
+from softphone.trust.fips import FipsMode, FipsModeOrigin, process_environment
 from softphone.trust.fips.setup import make_setup
 
 RESULTS = Path(__file__).parents[1] / "results" / "fips_call.json"
@@ -169,7 +169,9 @@ def main() -> int:
     rounds: dict[str, list[dict[str, Any]]] = {mode: [] for mode in MODES}
     with tempfile.TemporaryDirectory() as folder:
         setup = make_setup(Path(folder))
-        on = environment(FipsMode(True, Decider.BOOTSTRAP, "a benchmark"), setup.folder)
+        on = process_environment(
+            FipsMode(True, FipsModeOrigin.BOOTSTRAP, "a benchmark"), setup.folder
+        )
         for _ in range(ROUNDS):
             rounds["usual"].append(run(dict(os.environ)))
             rounds["fips"].append(run(on))

@@ -233,7 +233,7 @@ async def serve(folder: Path) -> None:
     """Be the echo until standard input closes."""
     files = LabFiles(folder, LabConfig(users=()), entropy=random_bytes)
     tls = TlsSettings(
-        store=TrustStore.of(str(files.ca)),
+        store=TrustStore.from_sources(str(files.ca)),
         credential=files.server,
         client_certificates=ClientCertificates.NONE,
     )

@@ -24,9 +24,9 @@ from softphone.sip import (
 )
 from softphone.sip.transport import KeepAliveConfig
 from softphone.trust import (
-    Ask,
+    AskUser,
     ClientCertificates,
-    Credential,
+    TlsCredential,
     TlsSettings,
     TrustLists,
     TrustStore,
@@ -57,7 +57,7 @@ class Belief:
     """
 
     trust: TrustStore | None = None
-    unknown: Ask | None = None
+    unknown: AskUser | None = None
     fetcher: Fetcher | None = None
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
@@ -82,7 +82,7 @@ def tls_settings(
     tls = config.tls
     credential = None
     if tls.certificate is not None and tls.key is not None:
-        credential = Credential(tls.certificate, tls.key, tls.passphrase)
+        credential = TlsCredential(tls.certificate, tls.key, tls.passphrase)
     demanded = config.policy if policy is None else policy
     return TlsSettings(
         store=_store(config, belief.trust),
@@ -116,7 +116,7 @@ def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
     keep = own or trust
     sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
     if sources:
-        return TrustStore.of(*sources, keep=keep)
+        return TrustStore.from_sources(*sources, keep=keep)
     return keep or TrustStore()
 
 

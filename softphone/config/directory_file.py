@@ -18,7 +18,7 @@ from softphone.config.toml_reader import Reader, checked, password_of, read_text
 from softphone.contacts import ATTRIBUTES, Bounds, DirectoryConfig, LdapConfig, UdsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import Relaxation, RevocationMode
-from softphone.trust import Credential, Service, TlsSettings, TrustStore
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 
 __all__ = ["DirectoryFile", "load_directories"]
 
@@ -219,13 +219,13 @@ def _table(reader: Reader, values: Mapping[str, Any], table: str, key: str) -> M
     return value
 
 
-def _credential(tls: TlsConfig) -> Credential | None:
+def _credential(tls: TlsConfig) -> TlsCredential | None:
     if tls.certificate is None or tls.key is None:
         return None
-    return Credential(tls.certificate, tls.key, tls.passphrase)
+    return TlsCredential(tls.certificate, tls.key, tls.passphrase)
 
 
 def _store(tls: TlsConfig, trust: TrustStore | None) -> TrustStore:
     keep = trust if tls.store is None else TrustStore.open(tls.store, make=False)
     sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
-    return TrustStore.of(*sources, keep=keep) if sources else keep or TrustStore()
+    return TrustStore.from_sources(*sources, keep=keep) if sources else keep or TrustStore()

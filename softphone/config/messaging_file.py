@@ -21,7 +21,7 @@ from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
-from softphone.trust import Credential, Service, TlsSettings, TrustStore
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 
 __all__ = ["IM_KEYS", "ImFile", "load_messaging"]
 
@@ -120,10 +120,10 @@ def _tls(reader: Reader, values: Mapping[str, Any], table: Mapping[str, Any]) ->
 def _settings(tls: TlsConfig, revocation: RevocationMode | None) -> TlsSettings:
     sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
     keep = None if tls.store is None else TrustStore.open(tls.store, make=False)
-    store = TrustStore.of(*sources, keep=keep) if sources else keep or TrustStore()
+    store = TrustStore.from_sources(*sources, keep=keep) if sources else keep or TrustStore()
     credential = None
     if tls.certificate is not None and tls.key is not None:
-        credential = Credential(tls.certificate, tls.key, tls.passphrase)
+        credential = TlsCredential(tls.certificate, tls.key, tls.passphrase)
     return TlsSettings(
         store=store,
         credential=credential,

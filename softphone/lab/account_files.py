@@ -10,7 +10,7 @@ from softphone.lab.authority import Authority, Names
 from softphone.lab.config import LabConfig, LabUser
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
-from softphone.trust import Credential, write_private
+from softphone.trust import TlsCredential, write_private
 
 __all__ = ["LabFiles"]
 
@@ -32,7 +32,7 @@ class LabFiles:
         self.authority = Authority()
         self.ca = self.authority.write(folder)
         server = self.authority.server("lab", names=Names(dns=("localhost",), ip=(config.host,)))
-        self.server: Credential = server.write(folder, "server")
+        self.server: TlsCredential = server.write(folder, "server")
         self.passwords: dict[str, KeyMaterial] = {}
         for user in config.users:
             self._write_user(user, entropy)

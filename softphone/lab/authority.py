@@ -26,7 +26,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from softphone.errors import ConfigurationError
-from softphone.trust import Credential, write_private
+from softphone.trust import TlsCredential, write_private
 from softphone.trust.certificate import XMPP_ADDR, string_der
 
 __all__ = ["Authority", "Issued", "Names", "Validity"]
@@ -83,7 +83,7 @@ class Issued:
     key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
 
-    def write(self, folder: Path, name: str) -> Credential:
+    def write(self, folder: Path, name: str) -> TlsCredential:
         """Write NAME.crt (0644, its chain after it) and NAME.key (0600) into `folder`.
 
         Raises ConfigurationError when the folder cannot be written.
@@ -94,7 +94,7 @@ class Issued:
         write_private(
             key, self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
-        return Credential(certificate, key)
+        return TlsCredential(certificate, key)
 
 
 def _name(common_name: str) -> x509.Name:

@@ -274,7 +274,7 @@ class LabServer:
 
     async def _listen(self) -> None:
         tls = TlsSettings(
-            store=TrustStore.of(str(self.files.ca)),
+            store=TrustStore.from_sources(str(self.files.ca)),
             credential=self.files.server,
             client_certificates=ClientCertificates.OPTIONAL,
         )

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 from softphone.errors import TransportError
 from softphone.sans_io import Address
 from softphone.security import KeyMaterial
-from softphone.trust import ClientCertificates, Credential, TlsSettings, server_context
+from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, server_context
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -65,7 +65,7 @@ class LabDirectory:
 
     people: Sequence[Person]
     passwords: Mapping[str, KeyMaterial]
-    credential: Credential
+    credential: TlsCredential
     host: str = "127.0.0.1"
     port: int = 0
     authenticated: bool = True

@@ -48,7 +48,7 @@ from softphone.media.video import (
 from softphone.net.datagrams import DatagramPair, PortPairs
 from softphone.rtp import EncodedFrame, extend
 from softphone.sans_io import Address, Entropy, MediaTap, Tap
-from softphone.trust.fips import Capability, check_allowed
+from softphone.trust.fips import FipsRestriction, check_allowed
 
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
@@ -139,7 +139,7 @@ class VideoStream:
         FipsForbidden for a screen in FIPS mode.
         """
         if getattr(source, "shares_screen", False):
-            check_allowed(Capability.SCREEN_SHARING)
+            check_allowed(FipsRestriction.SCREEN_SHARING)
         pictures = pictures_of(source)
         if self._task is not None:
             self._task.cancel()

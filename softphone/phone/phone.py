@@ -26,8 +26,8 @@ from softphone.net.stream import CertificatePrompts
 from softphone.provisioning import BootPlan, Tell
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
-from softphone.trust import Ask, TrustStore
-from softphone.trust.fips import FipsMode, decide, random_bytes, require
+from softphone.trust import AskUser, TrustStore
+from softphone.trust.fips import FipsMode, decide_mode, random_bytes, require_mode
 
 if TYPE_CHECKING:
     from softphone.contacts import Contact, Contacts, DirectoryConfig
@@ -55,7 +55,7 @@ class Phone:
         *,
         policy: SecurityPolicy | None = None,
         trust: TrustStore | None = None,
-        unknown_certificate: Ask | None = None,
+        unknown_certificate: AskUser | None = None,
         media: MediaConfig | None = None,
         clock: Callable[[], float] | None = None,
         entropy: Entropy = random_bytes,
@@ -89,7 +89,7 @@ class Phone:
     @property
     def fips(self) -> FipsMode:
         """The mode that this phone runs in, and who decided it."""
-        return decide(self._fips)
+        return decide_mode(self._fips)
 
     async def register(self, config: AccountConfig) -> Account:
         """Start an account: connect and register, or listen; gives it once that is done.
@@ -116,7 +116,7 @@ class Phone:
         `provisioning.boot_device` and `register` raise; then no line is left registered.
         """
         self._check_open()
-        require(self.fips)
+        require_mode(self.fips)
         actions = Hands(self._register, self.close, self._trust_context.fetcher)
         maintenance = Caretaker(plan, actions, tell=tell, times=renewal)
         await maintenance.boot()
@@ -127,8 +127,8 @@ class Phone:
         self, config: AccountConfig, trust_context: Belief, on_service: OnService | None = None
     ) -> Account:
         self._check_open()
-        mode = decide(self._fips, config.fips)
-        require(mode)
+        mode = decide_mode(self._fips, config.fips)
+        require_mode(mode)
         setup = AccountSetup(
             media=await self._engine_for_ports(config.media.ports),
             resolver=self._resolver,
@@ -165,7 +165,7 @@ class Phone:
         """
         from softphone.phone.directories import open_contacts
 
-        require(self.fips)
+        require_mode(self.fips)
         if self._contacts is not None:
             raise LocalProtocolError("the directories of this phone are open already")
         contacts = open_contacts(configs, self._trust_context, fips=self.fips.on)
@@ -198,7 +198,7 @@ class Phone:
         from softphone.phone.messaging import ChatSetup, sign_in, tell_of_calls
 
         self._check_open()
-        require(self.fips)
+        require_mode(self.fips)
         if self._messages is not None:
             raise LocalProtocolError("this phone is signed in to a chat server already")
 
@@ -253,7 +253,7 @@ class Phone:
 
     async def __aenter__(self) -> Self:
         """Raise FipsUnavailable when the process is not in the mode that was decided on."""
-        require(self.fips)
+        require_mode(self.fips)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

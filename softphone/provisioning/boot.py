@@ -38,12 +38,12 @@ from softphone.sans_io import Address, Entropy
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
+    CapfOperation,
     CapfRequest,
+    FileRefusalReason,
     FileRefused,
     Identity,
     IdentityStore,
-    Operation,
-    Refusal,
     Service,
     TrustLists,
     TrustListStore,
@@ -205,7 +205,7 @@ class _Boot:
             try:
                 sealed = await self._fetch.sealed(lists, self._known())
             except FileRefused as exc:
-                if exc.refusal is not Refusal.CANNOT_DECRYPT or self._enrolled:
+                if exc.refusal is not FileRefusalReason.CANNOT_DECRYPT or self._enrolled:
                     raise
                 decision = decide(found.config, self._situation(sealed_failed=True))
                 if decision.action is Action.FETCH_SEALED:
@@ -279,11 +279,11 @@ class _Boot:
         )
 
     def _outcome(
-        self, operation: Operation, server: Address, warnings: tuple[str, ...]
+        self, operation: CapfOperation, server: Address, warnings: tuple[str, ...]
     ) -> BootStep:
         identity = self._identities.load(self._plan.device)
         place = f"{server[0]} port {server[1]}"
-        if operation is Operation.NONE or identity is None:
+        if operation is CapfOperation.NONE or identity is None:
             sentence = f"CAPF at {place} has nothing pending for {self._plan.device}"
             return BootStep(StepKind.ENROLLED, sentence, place=place, notes=warnings)
         until = f"{identity.certificate.not_valid_after_utc:%F}"

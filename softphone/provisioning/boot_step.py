@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from softphone.trust import Basis
+from softphone.trust import TrustBasis
 
 __all__ = ["BootStep", "StepKind", "Tell"]
 
@@ -59,7 +59,7 @@ class BootStep:
     file: str = ""
     place: str = ""
     by: str = ""
-    basis: Basis | None = None
+    basis: TrustBasis | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ from softphone.trust import (
     CapfEvent,
     CapfFailed,
     CapfFinished,
+    CapfOperation,
     CapfRequest,
     CertificateIssued,
     CertificateShown,
@@ -28,7 +29,6 @@ from softphone.trust import (
     Identity,
     IdentityStore,
     KeyWanted,
-    Operation,
     Pin,
     Service,
     TlsSettings,
@@ -64,7 +64,7 @@ class EnrollmentPlan:
 class Enrollment:
     """What came of it: what the server did, and what is worth a warning."""
 
-    operation: Operation
+    operation: CapfOperation
     server: Address
     warnings: tuple[str, ...] = ()
 
@@ -142,7 +142,7 @@ class _Session:
         self._warnings: tuple[str, ...] = ()
         self._key: PrivateKey | None = None
         self._client = CapfClient(request, wall=plan.driver.wall())
-        self._ended: asyncio.Future[Operation] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[CapfOperation] = asyncio.get_running_loop().create_future()
         self._making: asyncio.Task[None] | None = None
 
     async def run(self) -> Enrollment:

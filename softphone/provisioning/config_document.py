@@ -19,7 +19,14 @@ from softphone.provisioning.signed_file import (
     decrypt_file,
     verify_file,
 )
-from softphone.trust import Basis, FileRefused, Identity, Refusal, TrustLists, fingerprint_of
+from softphone.trust import (
+    FileRefusalReason,
+    FileRefused,
+    Identity,
+    TrustBasis,
+    TrustLists,
+    fingerprint_of,
+)
 from softphone.trust.lists import device_key
 
 __all__ = [
@@ -44,7 +51,7 @@ class Configuration:
     name: str
     config: DeviceConfig
     data: bytes = field(repr=False)
-    basis: Basis | None = None
+    basis: TrustBasis | None = None
     signer: str = ""
     fingerprint: str = ""
     notes: tuple[str, ...] = ()
@@ -77,7 +84,7 @@ def decrypted(verified: VerifiedFile, identities: Sequence[Identity]) -> bytes:
         return verified.body
     keys = [key for each in identities if (key := device_key(each.key)) is not None]
     refused = FileRefused(
-        Refusal.CANNOT_DECRYPT,
+        FileRefusalReason.CANNOT_DECRYPT,
         f"{verified.header.filename} is encrypted, and the device has no certificate with an RSA"
         " key to open it: let the device enroll (CAPF), with an RSA key",
     )
@@ -105,7 +112,8 @@ def open_signed(
     verified = verify_file(data, name, lists, last=last, policy=policy)
     if verified.encrypted is not name.endswith(".enc.sgn"):
         raise FileRefused(
-            Refusal.NAME_MISMATCH, f"{name} was asked for, and a file of the other kind came"
+            FileRefusalReason.NAME_MISMATCH,
+            f"{name} was asked for, and a file of the other kind came",
         )
     config = parse_device_config(decrypted(verified, identities))
     return Configuration(
@@ -128,7 +136,7 @@ def open_plain(data: bytes, name: str) -> Configuration:
     config = parse_device_config(data)
     if config.tls_required or config.encrypted:
         raise FileRefused(
-            Refusal.NOT_SIGNED,
+            FileRefusalReason.NOT_SIGNED,
             f"{name} is not signed, and says that the device is secure: nobody could tell whose"
             " servers it names; have the cluster serve trust lists, and pin their signer",
         )
@@ -155,12 +163,13 @@ def open_kept(
     if not is_signed(data):
         if lists != TrustLists():
             raise FileRefused(
-                Refusal.NOT_SIGNED, f"what is kept of {device} is not signed, and has to be by now"
+                FileRefusalReason.NOT_SIGNED,
+                f"what is kept of {device} is not signed, and has to be by now",
             )
         return open_plain(data, plain_name(device))
     try:
         return open_signed(data, signed_name(device), lists)
     except FileRefused as exc:
-        if exc.refusal is not Refusal.NAME_MISMATCH:
+        if exc.refusal is not FileRefusalReason.NAME_MISMATCH:
             raise
     return open_signed(data, sealed_name(device), lists, identities)

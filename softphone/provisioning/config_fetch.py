@@ -30,7 +30,7 @@ from softphone.provisioning.file_name import (
     sealed_name,
     signed_name,
 )
-from softphone.trust import FileRefused, Identity, Refusal, Role, TrustLists
+from softphone.trust import FileRefusalReason, FileRefused, Identity, Role, TrustLists
 
 __all__ = ["ConfigFetch", "plain_is_due"]
 
@@ -78,7 +78,7 @@ class ConfigFetch:
         configuration.config.check_usable()
         if not configuration.config.full:
             raise FileRefused(
-                Refusal.NOT_FOR_US, f"{configuration.name} holds no whole configuration"
+                FileRefusalReason.NOT_FOR_US, f"{configuration.name} holds no whole configuration"
             )
         self.store.settle(self.device, configuration.data)
 
@@ -103,7 +103,7 @@ class ConfigFetch:
         try:
             opened = open_signed(fetched.data, fetched.name, lists, identities, last=last)
         except FileRefused as exc:
-            old = (Refusal.OLDER, Refusal.DIGEST_DOWNGRADE)
+            old = (FileRefusalReason.OLDER, FileRefusalReason.DIGEST_DOWNGRADE)
             if exc.refusal not in old or kept is None:
                 raise
             sentence = f"{exc}; the one that was accepted last stays in use"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from softphone.trust.lists import FileRefused, Refusal
+from softphone.trust.lists import FileRefusalReason, FileRefused
 
 __all__ = [
     "CallManager",
@@ -84,7 +84,7 @@ class _Node:
 
 
 def _refused(why: str) -> FileRefused:
-    return FileRefused(Refusal.MALFORMED, f"the configuration is malformed: {why}")
+    return FileRefused(FileRefusalReason.MALFORMED, f"the configuration is malformed: {why}")
 
 
 class _Reader:
@@ -276,7 +276,7 @@ class DeviceConfig:
         ]
         if self.full and missing:
             raise FileRefused(
-                Refusal.NOT_FOR_US,
+                FileRefusalReason.NOT_FOR_US,
                 f"the configuration lacks {' and '.join(missing)}: have the administrator"
                 " complete the device",
             )
@@ -432,7 +432,7 @@ def parse_device_config(data: bytes) -> DeviceConfig:
     document type, is too large or too deep.
     """
     if len(data) > _LARGEST:
-        raise FileRefused(Refusal.TOO_LARGE, f"the configuration has {len(data)} bytes")
+        raise FileRefused(FileRefusalReason.TOO_LARGE, f"the configuration has {len(data)} bytes")
     root = _Reader().read(data)
     if root.name != "device":
         raise _refused(f"its root is {root.name[:40]!r}, not 'device'")

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from softphone.sans_io import Entropy
 from softphone.trust.lists import (
     SHA_1_NOTE,
-    Basis,
     DeviceCertificate,
     DeviceKey,
-    Digest,
+    FileHashAlgorithm,
     FileHeader,
+    FileHeaderFields,
+    FileRefusalReason,
     FileRefused,
     FileSigner,
-    HeaderFields,
-    Refusal,
     Role,
+    TrustBasis,
     TrustLists,
+    decrypt_body,
+    encrypt_body,
     parse_header,
     read_certificate,
-    sign,
-    unwrap,
-    verify,
-    wrap,
+    sign_file_body,
+    verify_file_signature,
 )
 
 __all__ = [
@@ -50,7 +50,7 @@ class LastAccepted:
     """What is kept of the last file of a name that was accepted."""
 
     timestamp: int | None = None
-    digest: Digest = Digest.SHA_1
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class VerifiedFile:
 
     header: FileHeader
     body: bytes = field(repr=False)
-    basis: Basis
+    basis: TrustBasis
     signer: bytes = field(repr=False)
     notes: tuple[str, ...] = ()
 
@@ -89,21 +89,23 @@ def _check_form(header: FileHeader, policy: SignedFilePolicy) -> None:
     sealed = header.content_key is not None
     if header.version != (_SEALED_VERSION if sealed else _PLAIN_VERSION):
         raise FileRefused(
-            Refusal.MALFORMED,
+            FileRefusalReason.MALFORMED,
             f"{header.filename} says version {header.version[0]}.{header.version[1]}, which is"
             f" not that of {'an encrypted' if sealed else 'a signed'} file",
         )
-    if header.digest is Digest.SHA_256:
+    if header.digest is FileHashAlgorithm.SHA_256:
         raise FileRefused(
-            Refusal.DIGEST_FORBIDDEN, f"{header.filename} is signed over SHA-256: no file may be"
+            FileRefusalReason.DIGEST_FORBIDDEN,
+            f"{header.filename} is signed over SHA-256: no file may be",
         )
-    if header.digest is Digest.SHA_1 and not policy.sha_1:
+    if header.digest is FileHashAlgorithm.SHA_1 and not policy.sha_1:
         raise FileRefused(
-            Refusal.DIGEST_FORBIDDEN, f"{header.filename} is {SHA_1_NOTE} (SHA-1 is forbidden)"
+            FileRefusalReason.DIGEST_FORBIDDEN,
+            f"{header.filename} is {SHA_1_NOTE} (SHA-1 is forbidden)",
         )
 
 
-def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[bytes, Basis]:
+def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[bytes, TrustBasis]:
     """The certificate that signed, and the list that names it as TFTP."""
     refused: FileRefused | None = None
     for der in lists.certificates(Role.TFTP):
@@ -114,7 +116,7 @@ def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[b
         if certificate.serial_number != header.signer.serial:
             continue
         try:
-            verify(data, header, certificate)
+            verify_file_signature(data, header, certificate)
         except FileRefused as exc:
             refused = exc
         else:
@@ -122,7 +124,7 @@ def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[b
     if refused is not None:
         raise refused
     raise FileRefused(
-        Refusal.SIGNER_UNKNOWN,
+        FileRefusalReason.SIGNER_UNKNOWN,
         f"{header.filename} is signed by {header.signer.subject}, whom no trust list names as a"
         " server of files; fetch the trust lists again",
     )
@@ -134,7 +136,7 @@ def _check_name(header: FileHeader, requested: str) -> None:
         inside = inside.rpartition("/")[2]
     if inside != requested:
         raise FileRefused(
-            Refusal.NAME_MISMATCH,
+            FileRefusalReason.NAME_MISMATCH,
             f"{requested} was asked for, and a file signed as {header.filename} came",
         )
 
@@ -145,13 +147,13 @@ def _check_succession(header: FileHeader, last: LastAccepted) -> None:
     )
     if older:
         raise FileRefused(
-            Refusal.OLDER,
+            FileRefusalReason.OLDER,
             f"{header.filename} is older than the one that was accepted last: somebody serves an"
             " old file again",
         )
-    if header.digest is Digest.SHA_1 and last.digest is not Digest.SHA_1:
+    if header.digest is FileHashAlgorithm.SHA_1 and last.digest is not FileHashAlgorithm.SHA_1:
         raise FileRefused(
-            Refusal.DIGEST_DOWNGRADE,
+            FileRefusalReason.DIGEST_DOWNGRADE,
             f"{header.filename} is {SHA_1_NOTE}; the last one was signed over SHA-512",
         )
 
@@ -173,7 +175,7 @@ def verify_file(
     signer, basis = _check_signer(data, header, lists)
     _check_name(header, requested)
     _check_succession(header, last or LastAccepted())
-    notes = (SHA_1_NOTE,) if header.digest is Digest.SHA_1 else ()
+    notes = (SHA_1_NOTE,) if header.digest is FileHashAlgorithm.SHA_1 else ()
     return VerifiedFile(header, data[header.length :], basis, signer, notes)
 
 
@@ -183,14 +185,19 @@ def decrypt_file(verified: VerifiedFile, key: DeviceKey) -> bytes:
     Raises FileRefused (CANNOT_DECRYPT).
     """
     content = verified.header.content_key
-    return verified.body if content is None else unwrap(content, verified.body, key)
+    return verified.body if content is None else decrypt_body(content, verified.body, key)
 
 
 def sign_file(
-    text: bytes, name: str, signer: FileSigner, *, timestamp: int, digest: Digest = Digest.SHA_512
+    text: bytes,
+    name: str,
+    signer: FileSigner,
+    *,
+    timestamp: int,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> bytes:
     """A signed file: the server's side.  `name` is the published one, with `.sgn`."""
-    return sign(HeaderFields(_PLAIN_VERSION, name, timestamp, digest), text, signer)
+    return sign_file_body(FileHeaderFields(_PLAIN_VERSION, name, timestamp, digest), text, signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +215,14 @@ def encrypt_file(
     recipient: Recipient,
     *,
     timestamp: int,
-    digest: Digest = Digest.SHA_512,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> bytes:
     """An encrypted and signed file: the server's side.  `name` ends in `.enc.sgn`.
 
     Raises ConfigurationError for a device without RSA key.
     """
-    content, body = wrap(text, recipient.certificate, entropy=recipient.entropy, digest=digest)
-    fields = HeaderFields(_SEALED_VERSION, name, timestamp, digest, content_key=content)
-    return sign(fields, body, signer)
+    content, body = encrypt_body(
+        text, recipient.certificate, entropy=recipient.entropy, digest=digest
+    )
+    fields = FileHeaderFields(_SEALED_VERSION, name, timestamp, digest, content_key=content)
+    return sign_file_body(fields, body, signer)

@@ -17,11 +17,11 @@ from softphone.provisioning.file_client import Fetched, FileServers
 from softphone.provisioning.file_name import list_names
 from softphone.trust import (
     Acceptance,
-    Basis,
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     ListKind,
-    Refusal,
+    TrustBasis,
     TrustLists,
     TrustListStore,
 )
@@ -29,11 +29,11 @@ from softphone.trust import (
 __all__ = ["ListRenewal"]
 
 _WORDS = {
-    Basis.PIN: "its signer is the pinned one",
-    Basis.FIRST_USE: "the first that came, on nobody's word",
-    Basis.CTL: "the CTL vouches for its signer",
-    Basis.ITL: "the ITL vouches for its signer",
-    Basis.TVS: "TVS vouches for its signer",
+    TrustBasis.PIN: "its signer is the pinned one",
+    TrustBasis.FIRST_USE: "the first that came, on nobody's word",
+    TrustBasis.CTL: "the CTL vouches for its signer",
+    TrustBasis.ITL: "the ITL vouches for its signer",
+    TrustBasis.TVS: "TVS vouches for its signer",
 }
 
 
@@ -75,7 +75,7 @@ class ListRenewal:
             try:
                 self._accepted(fetched, await self._offer(kind, fetched, wall))
             except FileRefused as exc:
-                if self.bootstrap == Bootstrap() and exc.refusal is Refusal.NO_ANCHOR:
+                if self.bootstrap == Bootstrap() and exc.refusal is FileRefusalReason.NO_ANCHOR:
                     raise  # no list that is still to come could be the first either
                 refused = refused or exc
                 name, place, by = fetched.name, fetched.place, exc.fingerprint
@@ -91,7 +91,7 @@ class ListRenewal:
             raise refused
         if self.bootstrap.pins:
             raise FileRefused(
-                Refusal.NO_ANCHOR,
+                FileRefusalReason.NO_ANCHOR,
                 "the signer of the trust lists was named, and the server has no list: a file in"
                 " clear is not taken in their place; if the cluster has none, boot without a pin",
             )
@@ -110,14 +110,16 @@ class ListRenewal:
     async def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
         data, bootstrap = fetched.data, self.bootstrap
         try:
-            return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap)
+            return self.store.accept_list(kind, data, wall=wall, bootstrap=bootstrap)
         except FileRefused as exc:
-            if exc.refusal is not Refusal.SIGNER_UNKNOWN or self.confirm is None:
+            if exc.refusal is not FileRefusalReason.SIGNER_UNKNOWN or self.confirm is None:
                 raise
             confirmed = await self.confirm(data)
             if not confirmed:
                 raise
-        return self.store.offer(kind, data, wall=wall, bootstrap=bootstrap, confirmed=confirmed)
+        return self.store.accept_list(
+            kind, data, wall=wall, bootstrap=bootstrap, confirmed=confirmed
+        )
 
     def _missing(self, kind: ListKind, name: str) -> None:
         held = self.store.held().held(kind)
@@ -126,7 +128,7 @@ class ListRenewal:
         self.tell(BootStep(StepKind.LIST_MISSING, sentence, name))
 
     def _accepted(self, fetched: Fetched, accepted: Acceptance) -> None:
-        same = accepted.basis is Basis.UNCHANGED
+        same = accepted.basis is TrustBasis.UNCHANGED
         signer = accepted.trust_list.header.signer.subject
         if same:
             sentence = f"{fetched.name}: the list that is held, signed by {signer}"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Pin, Service, der_of, load_certificate_file
-from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
+from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
 
 __all__ = ["TrustStore"]
 
@@ -60,7 +60,9 @@ class TrustStore:
         self.system = system
 
     @classmethod
-    def of(cls, *sources: str | os.PathLike[str], keep: TrustStore | None = None) -> TrustStore:
+    def from_sources(
+        cls, *sources: str | os.PathLike[str], keep: TrustStore | None = None
+    ) -> TrustStore:
         """Anchors from files or folders of PEM; the word "system" adds the system's store.
 
         Raises ConfigurationError when a source is missing or holds no certificate.
@@ -145,7 +147,7 @@ class TrustStore:
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
             for name in (_ANCHORS, _PINS):
-                sweep(self._folder, name)
+                remove_leftovers(self._folder, name)
             self._read()
             try:
                 yield self._folder

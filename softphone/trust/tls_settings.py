@@ -38,11 +38,11 @@ from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.disk import readable_by_others
 from softphone.trust.lists import TrustLists
 from softphone.trust.store import TrustStore
-from softphone.trust.verification import Ask, AskTvs, role_of
+from softphone.trust.verification import AskTvs, AskUser, role_of
 
 __all__ = [
     "ClientCertificates",
-    "Credential",
+    "TlsCredential",
     "TlsSettings",
     "check_credential",
     "client_context",
@@ -71,7 +71,7 @@ _UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class TlsCredential:
     """Our own certificate (PEM, its chain after it) and private key."""
 
     certificate: str | os.PathLike[str]
@@ -107,7 +107,7 @@ class TlsSettings:
     """
 
     store: TrustStore = field(default_factory=TrustStore)
-    credential: Credential | None = None
+    credential: TlsCredential | None = None
     pin: str | None = None
     minimum: TlsVersion = TlsVersion.TLS_1_2
     service: Service = Service.SIP
@@ -115,7 +115,7 @@ class TlsSettings:
     client_certificates: ClientCertificates = ClientCertificates.REQUIRED
     fips: bool = field(default_factory=fips_in_force)
     allow: frozenset[Relaxation] = frozenset()
-    unknown: Ask | None = None
+    unknown: AskUser | None = None
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
     listed_may_expire: bool = True
@@ -250,7 +250,7 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
         )
 
 
-def check_credential(credential: Credential, *, wall: datetime | None = None) -> None:
+def check_credential(credential: TlsCredential, *, wall: datetime | None = None) -> None:
     """Raise ConfigurationError unless key and certificate are readable, match and are in date.
 
     A key file that others can read is a warning in the log.
@@ -287,7 +287,7 @@ def check_credential(credential: Credential, *, wall: datetime | None = None) ->
         logger.warning("%s", warning, extra={"once": True})
 
 
-def _load_credential(context: ssl.SSLContext, credential: Credential) -> None:
+def _load_credential(context: ssl.SSLContext, credential: TlsCredential) -> None:
     check_credential(credential)
     password = credential.password
     try:

@@ -12,7 +12,7 @@ from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
 from softphone.provisioning import BootPlan, ServerPlace, StepKind, WebTrust, file_server
 from softphone.security import KeyMaterial, Scope, SecurityLevel
-from softphone.trust import Bootstrap, FileRefused, IdentityStore, Refusal, TrustStore
+from softphone.trust import Bootstrap, FileRefusalReason, FileRefused, IdentityStore, TrustStore
 from tests.support.calling import connect, until
 
 
@@ -29,7 +29,7 @@ async def phone():
 
 
 def plan_of(lab, device, store, scheme="http", **options):
-    web = WebTrust(TrustStore.of(str(lab.files.ca)))
+    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
     server = file_server(ServerPlace(scheme, *lab.cluster.addresses[scheme]), web)
     string = lab.capf.strings.get(device)
     defaults = {
@@ -116,7 +116,7 @@ async def test_an_empty_store_and_nobody_named_is_refused_before_anything_is_rea
     plan = plan_of(lab, "CSFALICE", tmp_path / "store", bootstrap=Bootstrap())
     with pytest.raises(FileRefused) as caught:
         await phone.boot(plan)
-    assert caught.value.refusal is Refusal.NO_ANCHOR
+    assert caught.value.refusal is FileRefusalReason.NO_ANCHOR
     assert caught.value.fingerprint == lab.cluster.files.fingerprint
     assert not any("cnf.xml" in name for name in lab.cluster.service.served)
     assert phone.accounts == ()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from softphone.cli.lab import has_chat
-from softphone.trust.lists import can_wrap
+from softphone.trust.lists import can_encrypt_to
 from tests.support.cisco import certificate
 
 
@@ -30,7 +30,7 @@ def test_the_demo_tells_its_whole_story_within_30_seconds():
     assert names == [("alice", "Bob Example"), ("bob", "Alice Example")]
 
     # The strict provider wraps no key as the format of these files has it.
-    encrypts = can_wrap(certificate("device/lsc-csf"), entropy=secrets.token_bytes)
+    encrypts = can_encrypt_to(certificate("device/lsc-csf"), entropy=secrets.token_bytes)
     verified = [e for e in events if e["event"] == "verified"]
     for user, enrolls in (("alice", True), ("bob", True), ("carol", False)):
         steps = [e["step"] for e in verified if e["user"] == user]

@@ -302,7 +302,7 @@ async def test_a_phone_has_one_policy_and_one_store_for_all_its_accounts(lab):
     config = load_account(lab.accounts["alice"]).config
     bare = replace(config, tls=replace(config.tls, ca=()))
     policy = replace(SecurityPolicy.strict(), suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_32,))
-    trust = TrustStore.of(str(config.tls.ca[0]))
+    trust = TrustStore.from_sources(str(config.tls.ca[0]))
     async with Phone(policy=policy, trust=trust) as phone:
         alice = await phone.register(bare)
         async with alice.dial("601") as outgoing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 from softphone.trust import Role, TvsAnswer, TvsAnswered, TvsClient, TvsServer
-from softphone.trust.tvs import MalformedMessage, TvsFramer, read_answer
+from softphone.trust.tvs import MalformedTvsMessage, TvsFramer, read_answer
 from softphone.trust.tvs.message import TvsQuestion, read_question
 
 SESSION = 7
@@ -26,7 +26,7 @@ def check_message(data: bytes) -> None:
         if message is not None:
             assert message.encode()[:3] == data[:3]
             read_question(message) if message.command == 1 else read_answer(message)
-    except MalformedMessage:
+    except MalformedTvsMessage:
         return
 
 
@@ -51,7 +51,7 @@ def check_client(data: bytes) -> None:
         device_name="CP-8845-SEP001122334455",
         entropy=lambda count: SESSION.to_bytes(count, "big"),
     )
-    client.ask(KNOWN, now=0.0)
+    client.query_certificate(KNOWN, now=0.0)
     client.connected(flow=FLOW, now=0.0, target=PLACE)
     for piece in (data[:11], data[11:]):
         client.receive(piece, flow=FLOW, now=0.0)

@@ -29,9 +29,9 @@ from softphone.sans_io import Flow, PeerIdentity, Target, Transmit, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
+    CapfOperation,
     FileRefused,
     IdentityStore,
-    Operation,
     TrustLists,
     fingerprint_of,
     parse_trust_list,
@@ -165,7 +165,7 @@ def tvs() -> str:
     for at, name in enumerate(names):
         now = at * 40.0
         written.title(f"asked about {name}")
-        client.ask(der(f"keys/{name}"), now=now)
+        client.query_certificate(der(f"keys/{name}"), now=now)
         shown = trusted if at != 3 else "00" * 32
         for transmit in client.transmits():
             if at == 2:
@@ -376,7 +376,7 @@ async def _boot(
     ) -> Enrollment:
         shown = (request.device, request.string, request.version, plan.servers)
         written.write("capf", f"asked {written.dump.value(shown)}")
-        return Enrollment(Operation.NONE, plan.servers[0])
+        return Enrollment(CapfOperation.NONE, plan.servers[0])
 
     def tell(step: BootStep) -> None:
         text = written.dump.value(step)

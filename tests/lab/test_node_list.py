@@ -16,7 +16,7 @@ from tests.support.recorder import Recorder
 async def test_a_node_that_ends_cuts_its_own_connections_and_comes_back(tmp_path):
     async with LabServer(tmp_path, LabConfig(nodes=3)) as lab:
         assert len(set(lab.nodes.addresses)) == 3
-        tls = TlsSettings(store=TrustStore.of(str(lab.files.ca)))
+        tls = TlsSettings(store=TrustStore.from_sources(str(lab.files.ca)))
         async with Driver(Recorder(), on_event=lambda event: None, tls={"": tls}) as near:
             places = [Target(Transport.TLS, *address) for address in lab.nodes.addresses]
             flows = [await near.open_flow(place) for place in places]

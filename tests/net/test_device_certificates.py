@@ -15,13 +15,13 @@ from softphone.lab import Authority, Names, Validity
 from softphone.net import Driver
 from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
-from softphone.trust import ClientCertificates, Credential, TlsSettings, TrustStore
+from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, TrustStore
 from tests.support.certificates import HOST, server, store
 from tests.support.cisco import DATA, certificate
 from tests.support.recorder import Got, Recorder, client_driver, until
 
 
-async def shown(folder: Path, device: Credential, anchors, **more):
+async def shown(folder: Path, device: TlsCredential, anchors, **more):
     """Whom a listener takes the device for: its identity, or why it was refused."""
     ours, theirs = Recorder(), Recorder()
     allow = more.get("allow", frozenset())
@@ -59,11 +59,11 @@ async def test_a_recorded_device_is_known_by_who_issued_it(tmp_path, name, issue
     key.write_bytes(path.read_bytes())
     key.chmod(0o600)
     anchors = [certificate(f"keys/{each}") for each in ("capf", "mfgca")]
-    identity = await shown(tmp_path, Credential(path, key), anchors)
+    identity = await shown(tmp_path, TlsCredential(path, key), anchors)
     assert identity.verdict == "chain"
     assert identity.subject == certificate(f"device/{name}").subject.rfc4514_string()
     if issuer == "mfgca":
-        assert isinstance(await shown(tmp_path, Credential(path, key), anchors[:1]), str)
+        assert isinstance(await shown(tmp_path, TlsCredential(path, key), anchors[:1]), str)
 
 
 async def test_departures_from_rfc_5280_are_let_pass_and_named(tmp_path):

@@ -19,7 +19,7 @@ from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
 from softphone.security import KeyMaterial
-from softphone.trust import Credential, Service, TlsSettings, TrustStore
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 from tests.peers.authority import TestAuthority
 from tests.peers.prosody import DOMAIN, PASSWORD
 from tests.peers.prosody.server import user_name
@@ -38,11 +38,11 @@ class World:
     authority: TestAuthority
     folder: Path
 
-    def certificate(self, user: str, name: str | None = None) -> Credential:
+    def certificate(self, user: str, name: str | None = None) -> TlsCredential:
         """A user's certificate, which names its JID, or `name`."""
         folder = self.folder / (name or user)
         folder.mkdir(exist_ok=True)
-        return Credential(*self.authority.issue(user, folder, user_name(name or jid(user))))
+        return TlsCredential(*self.authority.issue(user, folder, user_name(name or jid(user))))
 
     def config(
         self,
@@ -52,13 +52,15 @@ class World:
         aes: bool = True,
         clear: bool = True,
         mode: str = "direct",
-        credential: Credential | None = None,
+        credential: TlsCredential | None = None,
         **more: Any,
     ) -> MessagingConfig:
         """The account of a user; it has a certificate when it is to encrypt."""
         mine = credential or (self.certificate(user) if aes else None)
         tls = TlsSettings(
-            store=TrustStore.of(self.authority.certificate), service=Service.XMPP, credential=mine
+            store=TrustStore.from_sources(self.authority.certificate),
+            service=Service.XMPP,
+            credential=mine,
         )
         return MessagingConfig(
             jid(user),

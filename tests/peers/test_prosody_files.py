@@ -24,7 +24,9 @@ def world(authority, tmp_path):
 
 @pytest.fixture
 def compliance(world):
-    tls = TlsSettings(store=TrustStore.of(world.authority.certificate), service=Service.HTTPS)
+    tls = TlsSettings(
+        store=TrustStore.from_sources(world.authority.certificate), service=Service.HTTPS
+    )
 
     def make(name, **more):
         audit, archive = (f"sqlite+aiosqlite:///{world.folder / name}.{kind}" for kind in KINDS)

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import DirectoryError
-from softphone.trust import Credential, Service, TlsSettings, TrustStore
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 from tests.peers.slapd.server import Shape, Slapd
 from tests.peers.test_slapd_search import NAME, names
 from tests.support.bonsai import need_bonsai
@@ -40,7 +40,7 @@ def showing(pki, folder, name):
     return TlsSettings(
         store=TrustStore((pki.root.certificate,)),
         service=Service.LDAP,
-        credential=Credential(path, path),
+        credential=TlsCredential(path, path),
     )
 
 

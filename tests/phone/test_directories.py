@@ -33,7 +33,7 @@ def test_a_peer_is_known_by_its_number_or_by_its_address(uri, key):
 
 
 def test_where_a_directory_names_no_authority_the_phone_s_count(tmp_path):
-    trust = TrustStore.of(authority().write(tmp_path, "ca"))
+    trust = TrustStore.from_sources(authority().write(tmp_path, "ca"))
     belief = Belief(trust, None, RevocationFetcher())
     contacts = open_contacts([UdsConfig("one", "uds.x.test")], belief, fips=False)
     assert contacts.directories[0]._config.tls.store is trust

@@ -16,16 +16,16 @@ from softphone.provisioning import (
 from softphone.provisioning import boot as boot_module
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    Basis,
     Bootstrap,
+    CapfOperation,
     CapfRefused,
+    FileRefusalReason,
     FileRefused,
     IdentityStore,
     KeyKind,
     ListKind,
-    Operation,
-    Refusal,
     Service,
+    TrustBasis,
     der_of,
 )
 from tests.support.cluster import (
@@ -67,7 +67,7 @@ class World:
         self.requests = []
         self.plans = []
         self.failure = None
-        self.operation = Operation.INSTALL
+        self.operation = CapfOperation.INSTALL
         self.steps = []
         self.issued = identity()
         self.after = {}
@@ -78,7 +78,7 @@ class World:
         if self.failure is not None:
             raise self.failure
         tell("making a key (rsa)")
-        if self.operation is Operation.INSTALL:
+        if self.operation is CapfOperation.INSTALL:
             store.replace(request.device, self.issued)
             self.shelf.files |= self.after
         return Enrollment(self.operation, plan.servers[0], ("a warning",))
@@ -208,7 +208,7 @@ async def test_a_file_that_lies_about_its_certificate_has_the_device_enroll_once
     world.shelf.files[SEALED] = sealed(content().text(), to=identity("CSFBOB"), minutes=1)
     with pytest.raises(FileRefused) as caught:
         await world.boot()
-    assert caught.value.refusal is Refusal.CANNOT_DECRYPT
+    assert caught.value.refusal is FileRefusalReason.CANNOT_DECRYPT
 
 
 async def test_while_the_new_certificate_is_not_confirmed_the_old_files_open(world):
@@ -231,7 +231,7 @@ async def test_a_key_that_is_locked_opens_the_files_too(world):
 
 async def test_nothing_pending_is_told(world):
     world.shelf.files[NAME] = signed(content(capf=CAPF, capf_mode=2).text())
-    world.operation = Operation.NONE
+    world.operation = CapfOperation.NONE
     await world.boot()
     step = next(step for step in world.steps if step.kind is ENROLLED)
     assert "has nothing pending for CSFALICE" in step.sentence
@@ -264,7 +264,7 @@ async def test_an_rsa_key_is_wanted_where_files_are_encrypted(world):
 async def test_an_empty_store_with_nobody_named(world):
     with pytest.raises(FileRefused) as caught:
         await world.boot(bootstrap=Bootstrap())
-    assert (caught.value.refusal, caught.value.fingerprint) == (Refusal.NO_ANCHOR, pin())
+    assert (caught.value.refusal, caught.value.fingerprint) == (FileRefusalReason.NO_ANCHOR, pin())
     assert NAME not in world.shelf.asked
 
 
@@ -276,7 +276,7 @@ async def test_a_cluster_without_lists_is_for_devices_that_are_not_secure(world)
     world.shelf = Shelf({PLAIN: content().text()})
     with pytest.raises(FileRefused) as caught:
         await world.boot(bootstrap=Bootstrap())
-    assert caught.value.refusal is Refusal.NOT_SIGNED
+    assert caught.value.refusal is FileRefusalReason.NOT_SIGNED
 
 
 async def test_nobody_is_enrolled_with_at_a_cluster_without_lists(world):
@@ -307,7 +307,7 @@ async def test_a_list_by_a_new_signer_is_taken_on_the_word_of_tvs(world, monkeyp
     world.shelf.files[f"CTL{DEVICE}.tlv"] = trust_list(ListKind.CTL, by="newcomer", minutes=5)
     booted = await world.boot(bootstrap=Bootstrap())
     assert booted.lists.ctl.data == world.shelf.files[f"CTL{DEVICE}.tlv"]
-    assert world.steps[0].basis is Basis.TVS
+    assert world.steps[0].basis is TrustBasis.TVS
     assert len(asked) == 1
 
 

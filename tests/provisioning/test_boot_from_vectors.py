@@ -7,13 +7,13 @@ import pytest
 from softphone.provisioning import BootPlan, Enrollment, EnrollmentNeeded, boot_device
 from softphone.provisioning import boot as boot_module
 from softphone.trust import (
-    Basis,
     Bootstrap,
+    CapfOperation,
+    FileRefusalReason,
     FileRefused,
     Identity,
     IdentityStore,
-    Operation,
-    Refusal,
+    TrustBasis,
     der_of,
     fingerprint_of,
 )
@@ -31,7 +31,7 @@ def enrollments(monkeypatch):
 
     async def enroll(request, plan, store, *, tell):
         asked.append((request, plan))
-        return Enrollment(Operation.NONE, plan.servers[0])
+        return Enrollment(CapfOperation.NONE, plan.servers[0])
 
     monkeypatch.setattr(boot_module, "enroll", enroll)
     return asked
@@ -85,7 +85,7 @@ async def test_an_encrypted_configuration_whose_certificate_is_ours(tmp_path, de
     )
     found = await booted(shelf, device, tmp_path, lsc)
     assert found.configuration.encrypted
-    assert found.configuration.basis is Basis.CTL
+    assert found.configuration.basis is TrustBasis.CTL
     assert found.config.security_mode == 3
     assert found.config.lines[0].name == "1002"
 
@@ -114,8 +114,8 @@ async def test_a_configuration_signed_over_either_hash(tmp_path, device, digest)
 @pytest.mark.parametrize(
     ("file", "refusal"),
     [
-        ("sgn/CSFALICE.rogue.cnf.xml.sgn", Refusal.SIGNER_UNKNOWN),
-        ("sgn/CSFALICE.wrongname.cnf.xml.sgn", Refusal.NAME_MISMATCH),
+        ("sgn/CSFALICE.rogue.cnf.xml.sgn", FileRefusalReason.SIGNER_UNKNOWN),
+        ("sgn/CSFALICE.wrongname.cnf.xml.sgn", FileRefusalReason.NAME_MISMATCH),
     ],
 )
 async def test_the_bad_ones(tmp_path, file, refusal):
@@ -129,4 +129,4 @@ async def test_a_rogue_list_is_not_the_first(tmp_path):
     shelf = Shelf({"ITLCSFALICE.tlv": vector("trust/ITLFile-rogue.tlv")})
     with pytest.raises(FileRefused) as caught:
         await booted(shelf, "CSFALICE", tmp_path)
-    assert caught.value.refusal is Refusal.NO_ANCHOR
+    assert caught.value.refusal is FileRefusalReason.NO_ANCHOR

@@ -14,16 +14,16 @@ from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    Authentication,
+    CapfAuthentication,
     CapfBusy,
     CapfDevice,
     CapfNotStored,
+    CapfOperation,
     CapfRefused,
     CapfRequest,
     ClientCertificates,
-    Credential,
     IdentityStore,
-    Operation,
+    TlsCredential,
     TlsSettings,
     TrustStore,
 )
@@ -40,7 +40,7 @@ from tests.support.capf import (
 )
 
 CLOCK = DriverConfig(wall=lambda: WALL)
-BY_STRING = install(authentication=Authentication.STRING, string=KeyMaterial(b"4711"))
+BY_STRING = install(authentication=CapfAuthentication.STRING, string=KeyMaterial(b"4711"))
 
 
 @asynccontextmanager
@@ -49,7 +49,7 @@ async def serving(*devices, credential=None):
     path = DATA / "keys" / "capf.pem"
     machine = new_server(*devices, authority=lab_authority())
     tls = TlsSettings(
-        credential=credential or Credential(path, path),
+        credential=credential or TlsCredential(path, path),
         client_certificates=ClientCertificates.NONE,
     )
     async with Driver(machine, on_event=lambda event: None, config=CLOCK) as driver:
@@ -73,7 +73,7 @@ async def test_a_device_enrolls_and_its_old_identity_stays(store):
     heard = []
     async with serving(BY_STRING) as (address, machine):
         done = await enroll(request_with(), plan_for(address), store, tell=heard.append)
-    assert (done.operation, done.server) == (Operation.INSTALL, address)
+    assert (done.operation, done.server) == (CapfOperation.INSTALL, address)
     assert store.load(DEVICE).der == machine.devices[DEVICE].certificate
     assert store.previous(DEVICE) == old
     assert heard[1:] == [
@@ -85,13 +85,13 @@ async def test_a_device_enrolls_and_its_old_identity_stays(store):
 
 async def test_a_renewal_by_lsc_and_a_deletion(store):
     store.replace(DEVICE, lsc_of())
-    renewal = install(authentication=Authentication.CERTIFICATE)
+    renewal = install(authentication=CapfAuthentication.CERTIFICATE)
     async with serving(renewal) as (address, machine):
         request = CapfRequest(DEVICE, identity=store.load(DEVICE))
         await enroll(request, plan_for(address), store)
-        machine.set_device(CapfDevice(DEVICE, Operation.DELETE))
+        machine.set_device(CapfDevice(DEVICE, CapfOperation.DELETE))
         done = await enroll(CapfRequest(DEVICE), plan_for(address), store)
-    assert done.operation is Operation.DELETE
+    assert done.operation is CapfOperation.DELETE
     assert store.load(DEVICE) is None
 
 
@@ -100,7 +100,7 @@ async def test_a_server_with_another_certificate_hears_nothing_of_us(store):
         plan = plan_for(address, certificate=anchor("rogue"))
         with pytest.raises(CertificateError):
             await enroll(request_with(), plan, store)
-        assert machine.devices[DEVICE].operation is Operation.INSTALL
+        assert machine.devices[DEVICE].operation is CapfOperation.INSTALL
     assert store.load(DEVICE) is None
 
 

@@ -7,16 +7,16 @@ import pytest
 from softphone.provisioning import LastAccepted, last_accepted, open_plain
 from softphone.provisioning.config_document import open_kept, open_signed
 from softphone.trust import (
-    Basis,
     Bootstrap,
-    Digest,
+    FileHashAlgorithm,
+    FileRefusalReason,
     FileRefused,
     KeyKind,
     ListKind,
-    Refusal,
+    TrustBasis,
     TrustLists,
 )
-from softphone.trust.lists import renew
+from softphone.trust.lists import update_lists
 from tests.support.cluster import (
     announced,
     content,
@@ -37,10 +37,10 @@ WHOLE = content().text()
 @pytest.fixture(scope="module")
 def lists() -> TrustLists:
     downloads = {kind: trust_list(kind) for kind in ListKind}
-    return renew(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
+    return update_lists(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
 
 
-def refusal_of(attempt) -> Refusal:
+def refusal_of(attempt) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         attempt()
     return caught.value.refusal
@@ -49,7 +49,7 @@ def refusal_of(attempt) -> Refusal:
 def test_a_signed_file(lists):
     found = open_signed(signed(WHOLE), NAME, lists)
     assert found.config.lines[0].name == "alice"
-    assert (found.basis, found.encrypted, found.notes) == (Basis.CTL, False, ())
+    assert (found.basis, found.encrypted, found.notes) == (TrustBasis.CTL, False, ())
     assert "signature good, by " in found.words
     assert "whom the CTL names as TFTP" in found.words
 
@@ -72,10 +72,10 @@ def test_without_an_rsa_key_the_sentence_says_so(lists, keys):
 
 def test_a_file_of_the_other_kind_is_not_taken(lists):
     data = signed(WHOLE, SEALED)  # the name of an encrypted file, in clear
-    assert refusal_of(lambda: open_signed(data, SEALED, lists)) is Refusal.NAME_MISMATCH
+    assert refusal_of(lambda: open_signed(data, SEALED, lists)) is FileRefusalReason.NAME_MISMATCH
     data = sealed(WHOLE, NAME)
     found = refusal_of(lambda: open_signed(data, NAME, lists, [identity()]))
-    assert found is Refusal.NAME_MISMATCH
+    assert found is FileRefusalReason.NAME_MISMATCH
 
 
 def test_contradictions_are_notes(lists):
@@ -94,12 +94,12 @@ def test_a_file_in_clear_is_for_a_device_that_is_not_secure():
         "CSFALICE.cnf.xml: in clear, nobody vouches for it",
     )
     for text in (WHOLE, announced().stub()):
-        assert refusal_of(lambda text=text: open_plain(text, "a")) is Refusal.NOT_SIGNED
+        assert refusal_of(lambda text=text: open_plain(text, "a")) is FileRefusalReason.NOT_SIGNED
 
 
 def test_what_was_accepted_last_counts_while_its_signer_is_known(lists):
-    data = signed(WHOLE, digest=Digest.SHA_1)
-    assert last_accepted(data, NAME, lists) == LastAccepted(stamp(), Digest.SHA_1)
+    data = signed(WHOLE, digest=FileHashAlgorithm.SHA_1)
+    assert last_accepted(data, NAME, lists) == LastAccepted(stamp(), FileHashAlgorithm.SHA_1)
     assert last_accepted(None, NAME, lists) is None
     assert last_accepted(signed(WHOLE, by="rogue"), NAME, lists) is None
 
@@ -110,12 +110,14 @@ def test_what_is_kept_is_verified_again(lists):
         assert open_kept(data, "CSFALICE", lists, known).config.lines[0].name == "alice"
         damaged = data[:-1] + bytes((data[-1] ^ 1,))
         found = refusal_of(lambda data=damaged: open_kept(data, "CSFALICE", lists, known))
-        assert found is Refusal.SIGNATURE_INVALID
+        assert found is FileRefusalReason.SIGNATURE_INVALID
     another = refusal_of(lambda: open_kept(signed(WHOLE), "CSFBOB", lists, known))
-    assert another is Refusal.NAME_MISMATCH
+    assert another is FileRefusalReason.NAME_MISMATCH
 
 
 def test_what_is_kept_in_clear_ends_with_the_first_list(lists):
     text = insecure().text()
     assert open_kept(text, "CSFALICE", TrustLists(), ()).config.lines[0].name == "alice"
-    assert refusal_of(lambda: open_kept(text, "CSFALICE", lists, ())) is Refusal.NOT_SIGNED
+    assert (
+        refusal_of(lambda: open_kept(text, "CSFALICE", lists, ())) is FileRefusalReason.NOT_SIGNED
+    )

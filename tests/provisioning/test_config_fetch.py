@@ -11,14 +11,14 @@ from softphone.provisioning.fetch_error import DownloadRefused, FileMissing
 from softphone.provisioning.file_client import FileServers
 from softphone.trust import (
     Bootstrap,
-    Digest,
+    FileHashAlgorithm,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
     TrustLists,
-    renew,
+    update_lists,
 )
 from tests.support.cluster import (
     DEVICE,
@@ -40,7 +40,7 @@ PINNED = Bootstrap(frozenset({pin()}))
 
 def believed(**lists: bytes) -> TrustLists:
     downloads = {ListKind(kind): data for kind, data in lists.items()}
-    return renew(TrustLists(), downloads, bootstrap=PINNED).lists
+    return update_lists(TrustLists(), downloads, bootstrap=PINNED).lists
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def phone(tmp_path):
     return Phone(tmp_path / "store")
 
 
-async def refused(awaitable) -> Refusal:
+async def refused(awaitable) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         await awaitable
     return caught.value.refusal
@@ -86,7 +86,7 @@ async def test_with_lists_a_file_in_clear_is_not_even_asked_for(phone, lists):
 
 async def test_a_file_in_clear_under_the_signed_name_is_refused(phone, lists):
     shelf = Shelf({NAME: insecure().text()})
-    assert await refused(phone.fetch(shelf).first(lists, ())) is Refusal.NOT_SIGNED
+    assert await refused(phone.fetch(shelf).first(lists, ())) is FileRefusalReason.NOT_SIGNED
     assert phone.store.accepted(NAME) is None
 
 
@@ -143,7 +143,7 @@ async def test_an_encrypted_file_is_kept_as_it_came(phone, lists):
 async def test_an_encrypted_file_that_does_not_open_is_not_kept(phone, lists):
     shelf = Shelf({SEALED: sealed(content().text())})
     sealed_for_other = phone.fetch(shelf).sealed(lists, (identity("CSFBOB"),))
-    assert await refused(sealed_for_other) is Refusal.CANNOT_DECRYPT
+    assert await refused(sealed_for_other) is FileRefusalReason.CANNOT_DECRYPT
     assert phone.store.accepted(SEALED) is None
 
 
@@ -173,7 +173,7 @@ async def test_a_configuration_that_no_phone_can_work_with_is_not_settled(phone,
     "stale",
     [
         lambda: signed(content(expires=60).text(), minutes=-1),
-        lambda: signed(content(expires=60).text(), minutes=9, digest=Digest.SHA_1),
+        lambda: signed(content(expires=60).text(), minutes=9, digest=FileHashAlgorithm.SHA_1),
     ],
     ids=["older", "weaker"],
 )
@@ -215,7 +215,7 @@ async def test_what_is_kept_is_refused_once_it_was_changed(phone, lists):
     path = phone.store.folder / f"{DEVICE}.last-good"
     path.write_bytes(path.read_bytes().replace(b"alice", b"mallo"))
     away = Shelf(failure=TransportError("nobody there"))
-    assert await refused(phone.fetch(away).first(lists, ())) is Refusal.SIGNATURE_INVALID
+    assert await refused(phone.fetch(away).first(lists, ())) is FileRefusalReason.SIGNATURE_INVALID
 
 
 @pytest.mark.parametrize("error", [DownloadRefused("500"), FileMissing("none")])

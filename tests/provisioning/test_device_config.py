@@ -15,7 +15,7 @@ from softphone.provisioning import (
     parse_device_config,
     verify_file,
 )
-from softphone.trust import FileRefused, Refusal, TrustLists, parse_trust_list
+from softphone.trust import FileRefusalReason, FileRefused, TrustLists, parse_trust_list
 from tests.support.cisco import DATA, der, vector
 
 PLAIN = sorted(path.name for path in (DATA / "config" / "plain").iterdir())
@@ -33,7 +33,7 @@ def read(text: str) -> DeviceConfig:
     return parse_device_config(text.encode())
 
 
-def refused(data: bytes) -> Refusal:
+def refused(data: bytes) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         parse_device_config(data)
     return caught.value.refusal
@@ -196,8 +196,8 @@ def test_media_ports_and_features_are_read():
     ],
 )
 def test_what_is_no_configuration_is_refused(data):
-    assert refused(data) is Refusal.MALFORMED
+    assert refused(data) is FileRefusalReason.MALFORMED
 
 
 def test_a_configuration_of_more_than_a_mebibyte_is_refused():
-    assert refused(b" " * (1 << 20) + b"<device/>") is Refusal.TOO_LARGE
+    assert refused(b" " * (1 << 20) + b"<device/>") is FileRefusalReason.TOO_LARGE

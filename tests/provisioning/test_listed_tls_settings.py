@@ -14,7 +14,7 @@ from softphone.trust import (
     TrustLists,
     TrustStore,
     der_of,
-    renew,
+    update_lists,
 )
 from tests.support.certificates import authority
 from tests.support.cluster import call_server, capf, pin, signer, trust_list, web
@@ -23,7 +23,7 @@ from tests.support.cluster import call_server, capf, pin, signer, trust_list, we
 @pytest.fixture(scope="module")
 def lists() -> TrustLists:
     downloads = {kind: trust_list(kind) for kind in ListKind}
-    return renew(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
+    return update_lists(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,15 @@ from softphone.provisioning import (
     sign_file,
     verify_file,
 )
-from softphone.trust import Basis, Digest, FileRefused, Refusal, TrustLists, parse_trust_list
-from softphone.trust.lists import HeaderFields, sign
+from softphone.trust import (
+    FileHashAlgorithm,
+    FileRefusalReason,
+    FileRefused,
+    TrustBasis,
+    TrustLists,
+    parse_trust_list,
+)
+from softphone.trust.lists import FileHeaderFields, sign_file_body
 from tests.support.cisco import (
     SIGNED,
     TIMESTAMP,
@@ -40,7 +47,7 @@ def requested(name: str) -> str:
     return last
 
 
-def refused(data: bytes, name: str = NAME, lists: TrustLists = ITL, **how) -> Refusal:
+def refused(data: bytes, name: str = NAME, lists: TrustLists = ITL, **how) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         verify_file(data, name, lists, **how)
     return caught.value.refusal
@@ -56,7 +63,7 @@ GOOD = [name for name in SIGNED if "rogue" not in name and "wrongname" not in na
 @pytest.mark.parametrize("name", GOOD)
 def test_a_vector_is_verified_by_the_list_s_tftp_certificate(name):
     found = verify_file(vector(name), requested(name), ITL)
-    assert (found.basis, found.signer) == (Basis.ITL, der("keys/tftp"))
+    assert (found.basis, found.signer) == (TrustBasis.ITL, der("keys/tftp"))
     assert found.encrypted is (".enc." in name)
     assert bool(found.notes) is ("sha1" in name)
 
@@ -79,32 +86,32 @@ def test_a_signed_vector_holds_its_plain_text(name):
 
 def test_a_signer_that_no_list_names_is_refused():
     data = vector("config/sgn/CSFALICE.rogue.cnf.xml.sgn")
-    assert refused(data) is Refusal.SIGNER_UNKNOWN
+    assert refused(data) is FileRefusalReason.SIGNER_UNKNOWN
     rogue = TrustLists(itl=parse_trust_list(vector("trust/ITLFile-rogue.tlv")))
-    assert verify_file(data, NAME, rogue).basis is Basis.ITL
+    assert verify_file(data, NAME, rogue).basis is TrustBasis.ITL
 
 
 def test_a_file_of_another_name_is_refused_though_its_signature_is_good():
     data = vector("config/sgn/CSFALICE.wrongname.cnf.xml.sgn")
-    assert refused(data) is Refusal.NAME_MISMATCH
-    assert verify_file(data, "CSFBOB.cnf.xml.sgn", ITL).basis is Basis.ITL
+    assert refused(data) is FileRefusalReason.NAME_MISMATCH
+    assert verify_file(data, "CSFBOB.cnf.xml.sgn", ITL).basis is TrustBasis.ITL
 
 
 @pytest.mark.parametrize("name", ["csfalice.cnf.xml.sgn", "CSFALICE.cnf.xml", "", f"a/{NAME}"])
 def test_names_are_compared_letter_by_letter(name):
-    assert refused(signed(), name) is Refusal.NAME_MISMATCH
+    assert refused(signed(), name) is FileRefusalReason.NAME_MISMATCH
 
 
 def test_a_folder_inside_is_left_out_when_none_was_asked_for():
     data = sign_file(b"", "locale/tones.xml.sgn", signer("tftp"), timestamp=TIMESTAMP)
     verify_file(data, "tones.xml.sgn", ITL)
     verify_file(data, "locale/tones.xml.sgn", ITL)
-    assert refused(data, "other/tones.xml.sgn") is Refusal.NAME_MISMATCH
+    assert refused(data, "other/tones.xml.sgn") is FileRefusalReason.NAME_MISMATCH
 
 
 @pytest.mark.parametrize("by", ["capf", "tvs", "itlrecovery", "sast"])
 def test_a_certificate_of_another_role_signs_no_configuration(by):
-    assert refused(signed(by=by)) is Refusal.SIGNER_UNKNOWN
+    assert refused(signed(by=by)) is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_a_ccm_tftp_certificate_signs_configurations():
@@ -112,29 +119,32 @@ def test_a_ccm_tftp_certificate_signs_configurations():
 
 
 def test_a_plain_file_where_a_signed_one_is_due_is_refused():
-    assert refused(vector("config/plain/CSFALICE.cnf.xml")) is Refusal.NOT_SIGNED
+    assert refused(vector("config/plain/CSFALICE.cnf.xml")) is FileRefusalReason.NOT_SIGNED
 
 
 def test_an_older_file_is_refused_and_the_same_again_is_not():
     accepted = verify_file(signed(), NAME, ITL).accepted
-    assert refused(signed(age=1), last=accepted) is Refusal.OLDER
+    assert refused(signed(age=1), last=accepted) is FileRefusalReason.OLDER
     verify_file(signed(), NAME, ITL, last=accepted)
 
 
 def test_sha_1_can_be_forbidden_and_does_not_follow_sha_512():
     data = vector("config/sgn/CSFALICE.sha1.cnf.xml.sgn")
-    assert refused(data, policy=SignedFilePolicy(sha_1=False)) is Refusal.DIGEST_FORBIDDEN
-    assert refused(data, last=LastAccepted(None, Digest.SHA_512)) is Refusal.DIGEST_DOWNGRADE
-    assert refused(signed(digest=Digest.SHA_256)) is Refusal.DIGEST_FORBIDDEN
+    assert refused(data, policy=SignedFilePolicy(sha_1=False)) is FileRefusalReason.DIGEST_FORBIDDEN
+    assert (
+        refused(data, last=LastAccepted(None, FileHashAlgorithm.SHA_512))
+        is FileRefusalReason.DIGEST_DOWNGRADE
+    )
+    assert refused(signed(digest=FileHashAlgorithm.SHA_256)) is FileRefusalReason.DIGEST_FORBIDDEN
 
 
 @pytest.mark.parametrize("version", [(2, 0), (1, 2), (0, 0)])
 def test_the_version_must_be_that_of_a_signed_file(version):
-    data = sign(HeaderFields(version, NAME, TIMESTAMP), b"<device/>", signer("tftp"))
-    assert refused(data) is Refusal.MALFORMED
+    data = sign_file_body(FileHeaderFields(version, NAME, TIMESTAMP), b"<device/>", signer("tftp"))
+    assert refused(data) is FileRefusalReason.MALFORMED
 
 
-@pytest.mark.parametrize("digest", [Digest.SHA_1, Digest.SHA_512])
+@pytest.mark.parametrize("digest", [FileHashAlgorithm.SHA_1, FileHashAlgorithm.SHA_512])
 def test_what_is_encrypted_and_signed_is_opened_by_its_device_alone(entropy, digest):
     recipient = Recipient(certificate("device/lsc-csf"), entropy)
     name = "CSFALICE.cnf.xml.enc.sgn"
@@ -146,10 +156,10 @@ def test_what_is_encrypted_and_signed_is_opened_by_its_device_alone(entropy, dig
     assert decrypt_file(found, private_key("device/lsc-csf")) == b"<device/>"
     with pytest.raises(FileRefused) as caught:
         decrypt_file(found, private_key("device/mic"))
-    assert caught.value.refusal is Refusal.CANNOT_DECRYPT
+    assert caught.value.refusal is FileRefusalReason.CANNOT_DECRYPT
 
 
 def test_what_is_kept_of_a_file_is_its_age_and_its_hash():
     found = verify_file(signed(), NAME, ITL)
-    assert found.accepted == LastAccepted(TIMESTAMP, Digest.SHA_512)
+    assert found.accepted == LastAccepted(TIMESTAMP, FileHashAlgorithm.SHA_512)
     assert "device" not in repr(replace(found, header=None))

@@ -9,7 +9,14 @@ from softphone.provisioning import StepKind
 from softphone.provisioning.fetch_error import DownloadRefused
 from softphone.provisioning.file_client import FileServers
 from softphone.provisioning.trust_list_fetch import ListRenewal
-from softphone.trust import Basis, Bootstrap, FileRefused, ListKind, Refusal, TrustListStore
+from softphone.trust import (
+    Bootstrap,
+    FileRefusalReason,
+    FileRefused,
+    ListKind,
+    TrustBasis,
+    TrustListStore,
+)
 from tests.support.cluster import DEVICE, WALL, Shelf, lists_on_shelf, pin, trust_list
 
 CTL, ITL = f"CTL{DEVICE}.tlv", f"ITL{DEVICE}.tlv"
@@ -47,20 +54,20 @@ async def test_the_first_lists_by_a_pin(phone):
     assert shelf.asked == [CTL, ITL]
     assert phone.kinds == [StepKind.LIST_ACCEPTED] * 2
     first, second = phone.steps
-    assert (first.file, first.place, first.by, first.basis) == (CTL, "shelf", pin(), Basis.PIN)
-    assert second.basis is Basis.CTL
+    assert (first.file, first.place, first.by, first.basis) == (CTL, "shelf", pin(), TrustBasis.PIN)
+    assert second.basis is TrustBasis.CTL
     assert first.sentence.endswith("its signer is the pinned one")
 
 
 async def test_the_first_lists_on_first_use(phone):
     await phone.renew(Shelf(lists_on_shelf()), Bootstrap(first_use=True))
-    assert [step.basis for step in phone.steps] == [Basis.FIRST_USE, Basis.CTL]
+    assert [step.basis for step in phone.steps] == [TrustBasis.FIRST_USE, TrustBasis.CTL]
 
 
 async def test_nobody_named_means_nobody_believed(phone):
     with pytest.raises(FileRefused) as caught:
         await phone.renew(Shelf(lists_on_shelf()))
-    assert (caught.value.refusal, caught.value.fingerprint) == (Refusal.NO_ANCHOR, pin())
+    assert (caught.value.refusal, caught.value.fingerprint) == (FileRefusalReason.NO_ANCHOR, pin())
     assert phone.store.held().ctl is None
 
 

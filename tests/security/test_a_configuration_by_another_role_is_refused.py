@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.trust import FileRefused, ListKind, RecordFields, Refusal, Role
+from softphone.trust import FileRefusalReason, FileRefused, ListKind, RecordFields, Role
 from tests.support.cluster import (
     DEVICE,
     boot_from,
@@ -31,7 +31,7 @@ async def test_it_is_refused_and_nothing_is_stored(tmp_path, role):
         FileRefused, match="whom no trust list names as a server of files"
     ) as caught:
         await boot_from(shelf, tmp_path)
-    assert caught.value.refusal is Refusal.SIGNER_UNKNOWN
+    assert caught.value.refusal is FileRefusalReason.SIGNER_UNKNOWN
     assert configurations(tmp_path) == {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.trust import FileRefused, IdentityStore, Refusal
+from softphone.trust import FileRefusalReason, FileRefused, IdentityStore
 from tests.support.cluster import (
     DEVICE,
     announced,
@@ -35,7 +35,7 @@ async def test_a_signed_file_for_another_name(tmp_path, inside):
     shelf = full_shelf(**{NAME: signed(content().text(), inside)})
     with pytest.raises(FileRefused, match="was asked for, and a file signed as") as caught:
         await boot_from(shelf, tmp_path)
-    assert caught.value.refusal is Refusal.NAME_MISMATCH
+    assert caught.value.refusal is FileRefusalReason.NAME_MISMATCH
     assert configurations(tmp_path) == {}
 
 
@@ -50,5 +50,5 @@ async def test_an_encrypted_file_for_another_name(tmp_path):
     )
     with pytest.raises(FileRefused) as caught:
         await boot_from(shelf, tmp_path)
-    assert caught.value.refusal is Refusal.NAME_MISMATCH
+    assert caught.value.refusal is FileRefusalReason.NAME_MISMATCH
     assert set(configurations(tmp_path)) == {NAME}

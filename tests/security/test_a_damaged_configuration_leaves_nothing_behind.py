@@ -7,7 +7,7 @@ import pytest
 from softphone.provisioning import ConfigStore
 from softphone.provisioning.config_fetch import ConfigFetch
 from softphone.provisioning.file_client import FileServers
-from softphone.trust import Bootstrap, FileRefused, ListKind, TrustLists, renew
+from softphone.trust import Bootstrap, FileRefused, ListKind, TrustLists, update_lists
 from tests.support.cluster import (
     DEVICE,
     Shelf,
@@ -26,7 +26,7 @@ NAME, SEALED = f"{DEVICE}.cnf.xml.sgn", f"{DEVICE}.cnf.xml.enc.sgn"
 @pytest.fixture(scope="module")
 def lists() -> TrustLists:
     downloads = {kind: trust_list(kind) for kind in ListKind}
-    return renew(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
+    return update_lists(TrustLists(), downloads, bootstrap=Bootstrap(frozenset({pin()}))).lists
 
 
 def damages(data: bytes):

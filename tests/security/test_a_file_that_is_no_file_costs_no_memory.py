@@ -19,7 +19,7 @@ ENDLESS = Path("/dev/zero")
 
 
 @pytest.mark.parametrize(
-    "read", [load_certificate_file, Identity.load, TrustStore.of, read_whole, read_text]
+    "read", [load_certificate_file, Identity.load, TrustStore.from_sources, read_whole, read_text]
 )
 def test_it_is_refused_by_its_size(read):
     with pytest.raises(ConfigurationError, match=r"is larger than \d+ bytes|more than \d+ bytes"):

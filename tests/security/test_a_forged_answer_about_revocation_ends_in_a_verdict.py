@@ -27,7 +27,7 @@ from softphone.trust import (
     der_of,
 )
 from softphone.trust.verification import next_update
-from softphone.trust.verification.revocation import judge, wanted_for
+from softphone.trust.verification.revocation import judge_revocation, revocation_fetches
 from tests.support.http import WebServer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ class Case:
         self.authority = Authority("revocation CA", wall=NOW, **urls)
         issued = self.authority.server("pbx.test")
         self.path = (issued.certificate, self.authority.certificate)
-        (self.fetch,) = wanted_for(self.path)
+        (self.fetch,) = revocation_fetches(self.path)
         listed = kind == "crl"
         self.answer = (
             self.authority.revocation_list() if listed else self.authority.status_of(issued)
@@ -50,7 +50,7 @@ class Case:
 
     def word(self, answer):
         answers = {self.fetch: answer}
-        return judge(self.path, answers, mode=RevocationMode.SOFT, wall=NOW).word
+        return judge_revocation(self.path, answers, mode=RevocationMode.SOFT, wall=NOW).status
 
 
 def damaged(answer, seed):
@@ -121,4 +121,4 @@ async def test_no_url_raises_out_of_the_fetcher(url):
 @pytest.mark.parametrize("url", [each for each in ODD if each.isascii()])
 def test_odd_urls_are_not_even_wanted(url):
     made = Authority(crl_url=url)
-    assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+    assert revocation_fetches((made.server("a.test").certificate, made.certificate)) == ()

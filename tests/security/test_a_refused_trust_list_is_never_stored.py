@@ -50,17 +50,17 @@ def damaged():
 def test_no_damaged_list_is_stored(tmp_path, bootstrap, held):
     store = TrustListStore(tmp_path / "store")
     if held:
-        store.offer(ListKind.ITL, OLD, wall=WALL, bootstrap=PIN)
+        store.accept_list(ListKind.ITL, OLD, wall=WALL, bootstrap=PIN)
     path = store.folder / ListKind.ITL.filename
     refused = 0
     for data in damaged():
         try:
-            store.offer(ListKind.ITL, data, wall=WALL, bootstrap=bootstrap)
+            store.accept_list(ListKind.ITL, data, wall=WALL, bootstrap=bootstrap)
         except FileRefused:
             refused += 1
         assert path.exists() == held
     assert refused == 2 * len(NEW)
     if held:
         assert path.read_bytes() == OLD
-    found = store.offer(ListKind.ITL, NEW, wall=WALL, bootstrap=bootstrap)
+    found = store.accept_list(ListKind.ITL, NEW, wall=WALL, bootstrap=bootstrap)
     assert found.trust_list.data == NEW

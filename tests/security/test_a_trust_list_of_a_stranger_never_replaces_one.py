@@ -11,10 +11,10 @@ import pytest
 
 from softphone.trust import (
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
     TrustListStore,
     fingerprint_of,
@@ -43,7 +43,7 @@ def made(kind, by, *also, role=Role.TFTP, age=0):
 def store(tmp_path):
     kept = TrustListStore(tmp_path / "store")
     pin = Bootstrap(pins=frozenset({fingerprint_of(der("keys/sast"))}))
-    kept.offer(ITL, made(ITL, "sast", age=5), wall=WALL, bootstrap=pin)
+    kept.accept_list(ITL, made(ITL, "sast", age=5), wall=WALL, bootstrap=pin)
     return kept
 
 
@@ -57,28 +57,33 @@ def refused(store, kind, data, **how):
 
 def test_a_stranger_is_told_by_his_fingerprint(store):
     error = refused(store, ITL, made(ITL, "rogue"))
-    assert error.refusal is Refusal.SIGNER_UNKNOWN
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
     assert error.fingerprint == fingerprint_of(der("keys/rogue"))
 
 
 def test_naming_the_believed_signer_beside_himself_does_not_help_him(store):
-    assert refused(store, ITL, made(ITL, "rogue", "sast")).refusal is Refusal.SIGNER_UNKNOWN
+    assert (
+        refused(store, ITL, made(ITL, "rogue", "sast")).refusal is FileRefusalReason.SIGNER_UNKNOWN
+    )
 
 
 def test_a_list_of_the_other_kind_is_no_way_in(store):
-    assert refused(store, CTL, made(CTL, "rogue", role=Role.CCM)).refusal is Refusal.SIGNER_UNKNOWN
+    assert (
+        refused(store, CTL, made(CTL, "rogue", role=Role.CCM)).refusal
+        is FileRefusalReason.SIGNER_UNKNOWN
+    )
 
 
 def test_a_name_in_the_list_that_may_not_sign_does_not_help_him(store):
     # The TFTP server signs files, not lists.
-    assert refused(store, ITL, made(ITL, "tftp")).refusal is Refusal.SIGNER_UNKNOWN
+    assert refused(store, ITL, made(ITL, "tftp")).refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_another_s_confirmation_does_not_help_him(store):
     confirmed = frozenset({der("keys/itlrecovery")})
     error = refused(store, ITL, made(ITL, "rogue"), confirmed=confirmed)
-    assert error.refusal is Refusal.SIGNER_UNKNOWN
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_an_old_list_of_the_true_signer_is_not_played_again(store):
-    assert refused(store, ITL, made(ITL, "sast", age=6)).refusal is Refusal.OLDER
+    assert refused(store, ITL, made(ITL, "sast", age=6)).refusal is FileRefusalReason.OLDER

@@ -8,10 +8,10 @@ import pytest
 
 from softphone.trust import (
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
     TrustListStore,
     new_trust_list,
@@ -46,18 +46,21 @@ def with_signature(value: bytes) -> bytes:
     return GOOD[: HEADER.signature_offset + 3] + value + GOOD[SIGNATURE_ENDS:]
 
 
-def refusal(tmp_path, data: bytes) -> Refusal:
+def refusal(tmp_path, data: bytes) -> FileRefusalReason:
     store = TrustListStore(tmp_path / "store")
     with pytest.raises(FileRefused, match=SENTENCE) as caught:
-        store.offer(ListKind.CTL, data, wall=WALL, bootstrap=FIRST_USE)
+        store.accept_list(ListKind.CTL, data, wall=WALL, bootstrap=FIRST_USE)
     assert not store.held()
     return caught.value.refusal
 
 
 def test_without_signature_it_is_refused(tmp_path):
-    assert refusal(tmp_path, without_signature()) in (Refusal.NOT_SIGNED, Refusal.MALFORMED)
-    assert refusal(tmp_path, FIELDS[0].encode()) is Refusal.MALFORMED
-    assert refusal(tmp_path, b"SAST") is Refusal.NOT_SIGNED
+    assert refusal(tmp_path, without_signature()) in (
+        FileRefusalReason.NOT_SIGNED,
+        FileRefusalReason.MALFORMED,
+    )
+    assert refusal(tmp_path, FIELDS[0].encode()) is FileRefusalReason.MALFORMED
+    assert refusal(tmp_path, b"SAST") is FileRefusalReason.NOT_SIGNED
 
 
 @pytest.mark.parametrize(
@@ -66,11 +69,11 @@ def test_without_signature_it_is_refused(tmp_path):
     ids=["zeros", "one"],
 )
 def test_a_signature_that_anybody_can_write_is_refused(tmp_path, value):
-    assert refusal(tmp_path, with_signature(value)) is Refusal.SIGNATURE_INVALID
+    assert refusal(tmp_path, with_signature(value)) is FileRefusalReason.SIGNATURE_INVALID
 
 
 def test_a_signature_of_another_list_is_refused(tmp_path):
     other = new_trust_list(ListKind.CTL, FIELDS, signer("sast"), timestamp=TIMESTAMP + 1)
     begins = parse_header(other).signature_offset + 3
     taken = other[begins : begins + HEADER.modulus_bytes]
-    assert refusal(tmp_path, with_signature(taken)) is Refusal.SIGNATURE_INVALID
+    assert refusal(tmp_path, with_signature(taken)) is FileRefusalReason.SIGNATURE_INVALID

@@ -15,15 +15,15 @@ from softphone.lab import Authority
 from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    Authentication,
+    CapfAuthentication,
     CapfCertificateRejected,
     CapfError,
     CapfFailed,
     CapfFinished,
     CapfMalformed,
+    CapfOperation,
     CapfRequest,
     CertificateIssued,
-    Operation,
 )
 from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_element
 from softphone.trust.keystore import Identity, IdentityStore, public_key_of
@@ -86,7 +86,7 @@ def test_the_issuer_that_was_demanded_is_the_only_one():
 
 
 def test_a_recorded_proof_is_worth_nothing_in_another_session():
-    device = install(authentication=Authentication.CERTIFICATE)
+    device = install(authentication=CapfAuthentication.CERTIFICATE)
     heard = []
 
     def listen(who, data):
@@ -153,7 +153,7 @@ class Dialogue:
         self.handle(event)
 
 
-BY_STRING = install(authentication=Authentication.STRING, string=KeyMaterial(b"4711"))
+BY_STRING = install(authentication=CapfAuthentication.STRING, string=KeyMaterial(b"4711"))
 
 
 def identity_of(der: bytes) -> Identity:
@@ -169,7 +169,7 @@ def total(by: str) -> int:
         count += len(data) if who == by else 0
         return data
 
-    assert world.run() == CapfFinished(Operation.INSTALL)
+    assert world.run() == CapfFinished(CapfOperation.INSTALL)
     return count
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.security import Relaxation
-from softphone.trust import Credential, Service, TlsSettings, TrustStore
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
 from tests.support.peer import meet
 from tests.support.pki import CLIENT, DAY, NOW, Pki, Shape, needs_openssl, signed_with_sha1
@@ -166,7 +166,7 @@ async def test_who_is_not_vouched_for_does_not_see_our_certificate(row, tmp_path
     own.chmod(0o600)
     context.load_verify_locations(cadata=PKI.root.certificate.public_bytes(Encoding.DER))
     context.verify_mode = ssl.CERT_OPTIONAL
-    met = await meet(context, tls(SIP, credential=Credential(own, own)), HOST)
+    met = await meet(context, tls(SIP, credential=TlsCredential(own, own)), HOST)
     assert met.failure is not None
     assert (met.shown, met.seen) == (False, b"")
 

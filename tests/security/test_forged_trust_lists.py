@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from softphone.trust import (
-    Basis,
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
+    TrustBasis,
     TrustLists,
-    accept,
+    accept_list,
     fingerprint_of,
     new_trust_list,
     parse_trust_list,
-    renew,
+    update_lists,
 )
 from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 
@@ -32,12 +32,12 @@ PIN = Bootstrap(pins=frozenset({fingerprint_of(der("keys/sast"))}))
 
 def outcome(data: bytes, held: TrustLists | None = None):
     """What becomes of a file that is offered as ITL; nothing but a refusal may raise."""
-    renewal = renew(held or TrustLists(), {ListKind.ITL: data}, bootstrap=PIN)
+    renewal = update_lists(held or TrustLists(), {ListKind.ITL: data}, bootstrap=PIN)
     return renewal.outcomes[0][1]
 
 
 def test_the_list_itself_is_good():
-    assert outcome(SMALL).basis is Basis.PIN
+    assert outcome(SMALL).basis is TrustBasis.PIN
 
 
 def test_no_list_that_is_changed_in_one_byte_is_believed():
@@ -59,15 +59,15 @@ def test_nothing_can_be_put_behind_a_list(more):
 
 def test_a_record_that_is_put_behind_a_signed_list_is_not_covered():
     extra = RecordFields(Role.TFTP, certificate("keys/rogue")).encode()
-    assert outcome(SMALL + extra).refusal is Refusal.SIGNATURE_INVALID
+    assert outcome(SMALL + extra).refusal is FileRefusalReason.SIGNATURE_INVALID
 
 
 @pytest.mark.parametrize("name", ["ITLFile-sha1.tlv", "ITLFile-sha512.tlv"])
 def test_a_stranger_s_consistent_list_is_refused(name):
     held = TrustLists(itl=parse_trust_list(vector(f"trust/{name}")))
     with pytest.raises(FileRefused) as caught:
-        accept(parse_trust_list(vector("trust/ITLFile-rogue.tlv")), held)
-    assert caught.value.refusal is Refusal.SIGNER_UNKNOWN
+        accept_list(parse_trust_list(vector("trust/ITLFile-rogue.tlv")), held)
+    assert caught.value.refusal is FileRefusalReason.SIGNER_UNKNOWN
     assert caught.value.fingerprint == fingerprint_of(der("keys/rogue"))
 
 
@@ -76,12 +76,15 @@ def test_a_stranger_who_puts_the_believed_signer_into_his_list_is_still_a_strang
     names = ("sast", "rogue")
     fields = [RecordFields(Role.SAST, certificate(f"keys/{name}")) for name in names]
     forged = new_trust_list(ListKind.ITL, fields, signer("rogue"), timestamp=TIMESTAMP + 1)
-    assert outcome(forged, held).refusal is Refusal.SIGNER_UNKNOWN
+    assert outcome(forged, held).refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_a_stranger_who_claims_the_believed_signer_s_serial_number_is_found_out():
     forged = SMALL.replace(SMALL[-200:], bytes(200))
-    assert outcome(forged).refusal in (Refusal.SIGNATURE_INVALID, Refusal.SIGNER_UNKNOWN)
+    assert outcome(forged).refusal in (
+        FileRefusalReason.SIGNATURE_INVALID,
+        FileRefusalReason.SIGNER_UNKNOWN,
+    )
     named = new_trust_list(
         ListKind.ITL,
         [RecordFields(Role.SAST, certificate("keys/sast"))],
@@ -92,4 +95,4 @@ def test_a_stranger_who_claims_the_believed_signer_s_serial_number_is_found_out(
     sast = certificate("keys/sast").serial_number.to_bytes(16, "big")
     lying = named.replace(rogue, sast)
     assert lying != named
-    assert outcome(lying).refusal is Refusal.SIGNATURE_INVALID
+    assert outcome(lying).refusal is FileRefusalReason.SIGNATURE_INVALID

@@ -7,7 +7,7 @@ import pytest
 from softphone.errors import TransportError
 from softphone.provisioning import HttpFiles
 from softphone.provisioning.fetch_error import DownloadRefused
-from softphone.trust import Bootstrap, FileRefused, Refusal
+from softphone.trust import Bootstrap, FileRefusalReason, FileRefused
 from tests.support.cluster import DEVICE, Shelf, boot_from, insecure, stored
 from tests.support.http import WebServer
 
@@ -18,7 +18,7 @@ async def test_a_device_that_was_given_a_pin_wants_a_list(tmp_path):
     shelf = Shelf({PLAIN: insecure().text()})
     with pytest.raises(FileRefused, match="named, and the server has no list") as caught:
         await boot_from(shelf, tmp_path)
-    assert caught.value.refusal is Refusal.NO_ANCHOR
+    assert caught.value.refusal is FileRefusalReason.NO_ANCHOR
     assert PLAIN not in shelf.asked
     assert stored(tmp_path) == {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.provisioning.fetch_error import FileMissing
-from softphone.trust import Bootstrap, FileRefused, Refusal
+from softphone.trust import Bootstrap, FileRefusalReason, FileRefused
 from tests.support.cluster import (
     DEVICE,
     Shelf,
@@ -35,7 +35,7 @@ async def test_nor_is_it_taken_under_the_name_of_the_signed_one(tmp_path):
     before = configurations(tmp_path)
     with pytest.raises(FileRefused) as caught:
         await boot_from(Shelf({NAME: insecure().text()}), tmp_path)
-    assert caught.value.refusal is Refusal.NOT_SIGNED
+    assert caught.value.refusal is FileRefusalReason.NOT_SIGNED
     assert configurations(tmp_path) == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.provisioning import parse_device_config
-from softphone.trust import FileRefused, Refusal
+from softphone.trust import FileRefusalReason, FileRefused
 
 BILLION = "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 10))
 BOMBS = [
@@ -22,7 +22,7 @@ BOMBS = [
 def test_a_document_type_is_refused_before_anything_is_expanded(bomb, declaration):
     with pytest.raises(FileRefused, match="document type") as caught:
         parse_device_config((declaration + bomb).encode())
-    assert caught.value.refusal is Refusal.MALFORMED
+    assert caught.value.refusal is FileRefusalReason.MALFORMED
 
 
 def test_another_encoding_does_not_hide_a_document_type():

@@ -11,7 +11,7 @@ from softphone.trust import Bootstrap, TrustStore
 
 def plan_of(lab, device, store, scheme="http", **options):
     """How a device boots from this lab: its signer pinned, its string given."""
-    web = WebTrust(TrustStore.of(str(lab.files.ca)))
+    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
     server = file_server(ServerPlace(scheme, *lab.cluster.addresses[scheme]), web)
     string = lab.capf.strings.get(device)
     defaults = {

@@ -16,13 +16,13 @@ from softphone.security import KeyMaterial
 from softphone.trust.capf import (
     CapfClient,
     CapfDevice,
+    CapfOperation,
     CapfRequest,
     CapfServer,
     CapfServerConfig,
     CertificateIssued,
     DeletionWanted,
     KeyWanted,
-    Operation,
 )
 from softphone.trust.capf.message import CapfMessage, CapfReader
 from softphone.trust.certificate import load_certificate_file
@@ -160,7 +160,7 @@ class World:
 
 
 def install(**fields) -> CapfDevice:
-    return CapfDevice(DEVICE, Operation.INSTALL, key=KeyKind.EC_P256, **fields)
+    return CapfDevice(DEVICE, CapfOperation.INSTALL, key=KeyKind.EC_P256, **fields)
 
 
 def new_server(*devices: CapfDevice, authority: Authority, config=None) -> CapfServer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from softphone.lab import Authority, Issued, Names
 from softphone.sans_io import Target, Transport
-from softphone.trust import Credential, TlsSettings, TrustStore
+from softphone.trust import TlsCredential, TlsSettings, TrustStore
 
 HOST = "pbx.example.test"
 
@@ -48,7 +48,7 @@ def settings(folder: Path, issued: Issued | None, name: str = "own", **more) -> 
     return TlsSettings(**{"store": store(), "credential": credential, **more})
 
 
-def raw_server_context(credential: Credential, *, ask_client: bool = False) -> ssl.SSLContext:
+def raw_server_context(credential: TlsCredential, *, ask_client: bool = False) -> ssl.SSLContext:
     """A server that is not ours, without our checks of its own credential."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(credential.certificate, credential.key)

@@ -23,7 +23,7 @@ from softphone.provisioning.fetch_error import FileMissing
 from softphone.sans_io import Transport
 from softphone.trust import (
     Bootstrap,
-    Digest,
+    FileHashAlgorithm,
     FileSigner,
     Identity,
     KeyKind,
@@ -126,7 +126,7 @@ def signed(
     *,
     by: str = "tftp",
     minutes: int = 0,
-    digest: Digest = Digest.SHA_512,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> bytes:
     return sign_file(text, name, signer(by), timestamp=stamp(minutes), digest=digest)
 

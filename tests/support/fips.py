@@ -20,14 +20,14 @@ import pytest
 
 from softphone import openssl_provider
 from softphone.errors import FipsUnavailable
-from softphone.trust.fips import Decider, FipsMode, environment
+from softphone.trust.fips import FipsMode, FipsModeOrigin, process_environment
 from softphone.trust.fips.setup import FipsSetup, find_module, find_setup, make_setup
 from tests.peers.root import fetch_file
 
 PACKAGE = "openssl-provider-fips"
 BORROWED = Path(__file__).resolve().parents[2] / ".cache" / "fips" / "fips.so"
 """Where one is put that the system has no package of (Debian 12)."""
-ON = FipsMode(True, Decider.BOOTSTRAP, "a test")
+ON = FipsMode(True, FipsModeOrigin.BOOTSTRAP, "a test")
 OURS = ("SOFTPHONE_FIPS", "OPENSSL_")
 
 
@@ -103,7 +103,7 @@ def setup(*, lenient: bool = False) -> FipsSetup:
 
 def fips_environment(setup: FipsSetup) -> dict[str, str]:
     """What a process in FIPS mode is started with."""
-    return environment(ON, setup.folder, surrounding=plain_environment())
+    return process_environment(ON, setup.folder, environ=plain_environment())
 
 
 def python(

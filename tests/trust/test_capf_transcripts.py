@@ -12,23 +12,23 @@ import pytest
 
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    Authentication,
+    CapfAuthentication,
     CapfClient,
     CapfDevice,
     CapfFailed,
     CapfFinished,
+    CapfOperation,
     CapfRefused,
     CapfRequest,
     CapfServer,
     CapfServerConfig,
+    CapfSessionEnded,
     CapfUnknownDevice,
     CertificateCommitted,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
     KeyWanted,
-    Operation,
-    SessionEnded,
 )
 from softphone.trust.capf.issued_certificate import parse_certificate
 from softphone.trust.capf.key_proof import check_proof
@@ -49,8 +49,8 @@ from tests.support.capf import (
 
 SEP, SEP_EC, SEP_B = "SEP001122334455", "SEP0011223344EC", "SEPAABBCCDDEEFF"
 CSF = "CSFALICE"
-NONE, INSTALL = Operation.NONE, Operation.INSTALL
-FETCH, DELETE = Operation.FETCH, Operation.DELETE
+NONE, INSTALL = CapfOperation.NONE, CapfOperation.INSTALL
+FETCH, DELETE = CapfOperation.FETCH, CapfOperation.DELETE
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,23 @@ class Case:
 
     stem: str
     device: str
-    operation: Operation
+    operation: CapfOperation
     string: str = ""
     identity: str = ""
     sudi: str = ""
     key: KeyKind = KeyKind.RSA_2048
     error: type | None = None
     expected: str = ""
-    demanded: Authentication | None = None
+    demanded: CapfAuthentication | None = None
 
     @property
-    def authentication(self) -> Authentication:
+    def authentication(self) -> CapfAuthentication:
         if self.demanded is not None:
             return self.demanded
-        return Authentication.STRING if self.string else Authentication.NULL_STRING
+        return CapfAuthentication.STRING if self.string else CapfAuthentication.NULL_STRING
 
 
-CERTIFICATE = Authentication.CERTIFICATE
+CERTIFICATE = CapfAuthentication.CERTIFICATE
 CASES = [
     Case("capf-01-password-install-rsa2048", SEP, INSTALL, "12345678"),
     Case("capf-02-password-install-ec384", SEP_EC, INSTALL, "98765", key=KeyKind.EC_P384),
@@ -256,7 +256,7 @@ def test_our_server_says_what_the_recorded_server_said(case):
             events += events_of(server)
     assert sent(server) == b""
     ended = events[-1]
-    assert isinstance(ended, SessionEnded)
+    assert isinstance(ended, CapfSessionEnded)
     assert ended.reason == message_of(transcript(case.stem)[-1][1]).elements[CapfTag.REASON][0]
     assert ended.certificate == shown_certificate(case)
     if case.operation is INSTALL and case.error is None:

@@ -22,7 +22,7 @@ def test_anchors_come_from_files_and_folders(tmp_path):
     authority().write(folder, "one")
     (folder / "README.txt").write_text("not a certificate")
     other = foreign().write(tmp_path, "two")
-    trust = TrustStore.of(folder, other)
+    trust = TrustStore.from_sources(folder, other)
     assert trust.anchors == (authority().certificate, foreign().certificate)
     assert trust.holds(der_of(authority().certificate))
     assert not trust.holds(PIN.certificate)
@@ -30,7 +30,7 @@ def test_anchors_come_from_files_and_folders(tmp_path):
 
 
 def test_the_system_s_store_is_asked_for_by_its_word():
-    trust = TrustStore.of("system")
+    trust = TrustStore.from_sources("system")
     assert trust.system
     assert trust.anchors == ()
 
@@ -39,7 +39,7 @@ def test_the_system_s_store_is_asked_for_by_its_word():
 def test_a_source_without_certificates_is_an_error_that_names_it(tmp_path, source):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match=source):
-        TrustStore.of(tmp_path / source)
+        TrustStore.from_sources(tmp_path / source)
 
 
 def test_a_pin_belongs_to_its_service_host_and_port():
@@ -133,7 +133,7 @@ def test_a_folder_can_wait_until_there_is_something_to_store(tmp_path):
 
 def test_pins_are_kept_in_another_store_where_there_is_one(tmp_path):
     keep = TrustStore.open(tmp_path / "kept")
-    trust = TrustStore.of(authority().write(tmp_path), keep=keep)
+    trust = TrustStore.from_sources(authority().write(tmp_path), keep=keep)
     before = trust.revision
     trust.add_pin(PIN)
     assert trust.pins(*PIN.place) == keep.pins(*PIN.place) == (PIN.certificate,)

@@ -23,7 +23,7 @@ from softphone.lab import Validity
 from softphone.security import KeyMaterial, Relaxation, TlsVersion
 from softphone.trust import (
     ClientCertificates,
-    Credential,
+    TlsCredential,
     TlsSettings,
     TrustStore,
     check_credential,
@@ -120,7 +120,7 @@ def test_a_listener_needs_a_certificate():
 def test_a_key_of_another_certificate_is_an_error_that_names_both(tmp_path):
     ours, other = credential(tmp_path, alice(), "a"), credential(tmp_path, server(), "b")
     with pytest.raises(ConfigurationError, match=r"b\.key does not match .*a\.crt"):
-        check_credential(Credential(ours.certificate, other.key))
+        check_credential(TlsCredential(ours.certificate, other.key))
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_a_certificate_of_ours_out_of_date_is_an_error(tmp_path, validity, words
 def test_a_missing_file_is_named(tmp_path):
     ours = credential(tmp_path)
     for wrong in (
-        Credential(tmp_path / "gone", ours.key),
-        Credential(ours.certificate, tmp_path / "gone"),
+        TlsCredential(tmp_path / "gone", ours.key),
+        TlsCredential(ours.certificate, tmp_path / "gone"),
     ):
         with pytest.raises(ConfigurationError, match="gone cannot be read"):
             check_credential(wrong)
@@ -146,13 +146,13 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_paths_may_be_text(tmp_path):
     ours = credential(tmp_path)
-    check_credential(Credential(str(ours.certificate), str(ours.key)))
+    check_credential(TlsCredential(str(ours.certificate), str(ours.key)))
 
 
 def test_a_file_that_is_no_key_is_named(tmp_path):
     ours = credential(tmp_path)
     with pytest.raises(ConfigurationError, match=r"own\.crt is no PEM private key"):
-        check_credential(Credential(ours.certificate, ours.certificate))
+        check_credential(TlsCredential(ours.certificate, ours.certificate))
 
 
 def test_a_key_that_others_can_read_is_a_warning(tmp_path, caplog):
@@ -176,7 +176,7 @@ def encrypted(tmp_path):
 
 
 def with_password(ours, password):
-    return Credential(ours.certificate, ours.key, password and KeyMaterial(password))
+    return TlsCredential(ours.certificate, ours.key, password and KeyMaterial(password))
 
 
 def test_an_encrypted_key_opens_with_its_password(encrypted):

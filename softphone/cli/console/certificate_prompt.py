@@ -16,7 +16,7 @@ from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.config import AccountConfig
 from softphone.errors import CertificateUnknown, ConfigurationError
-from softphone.trust import Ask, TrustStore, UnknownCertificate, is_encrypted
+from softphone.trust import AskUser, TrustStore, UnknownCertificate, is_encrypted
 from softphone.trust.disk import read_whole
 
 __all__ = ["Trusting", "asker", "default_store", "question_rows", "store_of", "unlocked"]
@@ -58,7 +58,7 @@ def store_of(trusting: Trusting) -> TrustStore:
     return TrustStore.open(trusting.store or default_store(), make=False)
 
 
-def asker(face: Face, trusting: Trusting) -> Ask:
+def asker(face: Face, trusting: Trusting) -> AskUser:
     """What answers for the user.  Raises ConfigurationError for a fingerprint that is none."""
     accepted = trusting.fingerprint
     turn = asyncio.Lock()

@@ -13,8 +13,16 @@ from typing import Any, NoReturn
 
 from softphone import openssl_provider
 from softphone.cli.console.output import Face
-from softphone.trust.fips import Decider, FipsMode, decide, environment, fits, require, settle
-from softphone.trust.fips.self_check import check
+from softphone.trust.fips import (
+    FipsMode,
+    FipsModeOrigin,
+    decide_mode,
+    process_environment,
+    process_fits,
+    require_mode,
+    set_bootstrap_setting,
+)
+from softphone.trust.fips.self_check import run_self_check
 from softphone.trust.fips.setup import default_folder, find_setup
 
 __all__ = ["enter_mode", "mode_fields", "show_mode"]
@@ -26,26 +34,26 @@ def enter_mode(configured: bool | None = None, source: str = "") -> FipsMode:
     `configured` is what the account says and `source` where.  Raises FipsUnavailable, with the
     reason, and ConfigurationError for a wrong setting.
     """
-    mode = decide(configured=configured)
-    if mode.decider is Decider.BOOTSTRAP and configured is not None and source:
+    mode = decide_mode(configured=configured)
+    if mode.decider is FipsModeOrigin.BOOTSTRAP and configured is not None and source:
         mode = _named(mode, source)
-    if not fits(mode):
+    if not process_fits(mode):
         _start_anew(mode)
-    require(mode)
+    require_mode(mode)
     return mode
 
 
 def _named(mode: FipsMode, source: str) -> FipsMode:
     """The account's word counts from here on, unless a nearer one has decided."""
     if mode.source == "the account's configuration":
-        settle(mode.on, source)
+        set_bootstrap_setting(mode.on, source)
         return FipsMode(mode.on, mode.decider, source)
     return mode
 
 
 def _start_anew(mode: FipsMode) -> NoReturn:
     found = find_setup(default_folder()) if mode.on else None
-    surrounding = environment(mode, None if found is None else found.folder)
+    surrounding = process_environment(mode, None if found is None else found.folder)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], surrounding)
@@ -53,7 +61,7 @@ def _start_anew(mode: FipsMode) -> NoReturn:
 
 def mode_fields(mode: FipsMode) -> dict[str, Any]:
     """The mode, and what does the work in it, as JSON has it."""
-    libraries = check().libraries if openssl_provider.fips_in_force() else ()
+    libraries = run_self_check().libraries if openssl_provider.fips_in_force() else ()
     found = [asdict(each) | {"passed": each.passed} for each in libraries]
     return {**_decision(mode), "libraries": found}
 
@@ -62,7 +70,7 @@ def show_mode(face: Face, mode: FipsMode) -> None:
     """The first line of a command in FIPS mode; nothing outside of it."""
     if not mode.on:
         return
-    first = check().libraries[0].provider
+    first = run_self_check().libraries[0].provider
     setup = find_setup(default_folder())
     if setup is not None and setup.outdated:
         face.warn("another FIPS provider is installed by now: run `softphone fips setup` again")

@@ -11,13 +11,13 @@ from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.provisioning import BootPlan, BootStep, ServerPlace, StepKind, WebTrust, file_server
 from softphone.security import KeyMaterial
-from softphone.trust import Basis, Bootstrap, TrustStore
+from softphone.trust import Bootstrap, TrustBasis, TrustStore
 
 __all__ = ["BootedPhone", "boot_from_name", "show_boot"]
 
 _LISTS = {
-    Basis.PIN: "its signer is the one we pinned",
-    Basis.CTL: "the CTL names its signer",
+    TrustBasis.PIN: "its signer is the one we pinned",
+    TrustBasis.CTL: "the CTL names its signer",
 }
 _SHOWN = (
     StepKind.LIST_ACCEPTED,
@@ -42,7 +42,7 @@ async def boot_from_name(lab: LabServer, phone: Phone, name: str, scheme: str) -
     cluster, capf, user = lab.cluster, lab.capf, lab.config.user(name)
     if cluster is None or capf is None or user is None:
         raise LookupError(f"the lab has no device of {name}")
-    web = WebTrust(TrustStore.of(str(lab.files.ca)))
+    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
     server = file_server(ServerPlace(scheme, *cluster.addresses[scheme]), web)
     string = capf.strings.get(user.device)
     plan = BootPlan(

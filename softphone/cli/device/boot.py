@@ -80,7 +80,7 @@ async def _booted(
 async def _plan(device: str, options: BootOptions) -> BootPlan:
     """What is to be done.  Raises ConfigurationError before anything is sent."""
     places = [place for text in options.servers for place in server_places(text)]
-    web = WebTrust(TrustStore.of(*map(str, options.ca)))
+    web = WebTrust(TrustStore.from_sources(*map(str, options.ca)))
     bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
     secret = None
     if options.passphrase.is_given:

@@ -22,10 +22,10 @@ from softphone.provisioning import (
 from softphone.sans_io import Address
 from softphone.security import KeyMaterial
 from softphone.trust import (
+    CapfOperation,
     CapfRequest,
     Identity,
     IdentityStore,
-    Operation,
     Role,
     Service,
     TlsSettings,
@@ -40,9 +40,9 @@ __all__ = ["EnrollOptions", "enroll_device"]
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PINNED = "capf.crt"
 _WORDS = {
-    Operation.INSTALL: "enrolled",
-    Operation.FETCH: "the certificate was shown to the server",
-    Operation.DELETE: "the certificate was deleted, as the server asked",
+    CapfOperation.INSTALL: "enrolled",
+    CapfOperation.FETCH: "the certificate was shown to the server",
+    CapfOperation.DELETE: "the certificate was deleted, as the server asked",
 }
 
 
@@ -87,7 +87,7 @@ async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
 def _report(face: Face, device: str, store: IdentityStore, done: Enrollment) -> int:
     for warning in done.warnings:
         face.warn(warning)
-    if done.operation is Operation.NONE:
+    if done.operation is CapfOperation.NONE:
         sentence = (
             f"the server has no pending operation for {device}: ask the administrator to set one"
         )

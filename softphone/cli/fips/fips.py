@@ -12,8 +12,15 @@ from softphone.cli.console.fips_mode import enter_mode, mode_fields
 from softphone.cli.console.output import Face
 from softphone.cli.console.runner import DONE
 from softphone.errors import ConfigurationError
-from softphone.trust.fips import UNAVAILABLE, Decider, FipsMode, environment, platform_mode, settle
-from softphone.trust.fips.self_check import LibraryCheck, check
+from softphone.trust.fips import (
+    UNAVAILABLE,
+    FipsMode,
+    FipsModeOrigin,
+    platform_mode,
+    process_environment,
+    set_bootstrap_setting,
+)
+from softphone.trust.fips.self_check import LibraryCheck, run_self_check
 from softphone.trust.fips.setup import FipsSetup, default_folder, find_setup, make_setup
 
 __all__ = ["run_program", "set_up", "show_status"]
@@ -51,7 +58,7 @@ async def show_status(face: Face) -> int:
     rows.append(("platform", "FIPS" if platform_mode() else "not FIPS"))
     rows.append(("set-up", _setup_line(setup)))
     if openssl_provider.fips_in_force():
-        rows += [(each.name, _library_line(each)) for each in check().libraries]
+        rows += [(each.name, _library_line(each)) for each in run_self_check().libraries]
     face.table("", ("part", "state"), rows)
     unavailable = {capability.value: reason for capability, reason in UNAVAILABLE.items()}
     sentences = "; ".join(unavailable.values())
@@ -97,10 +104,10 @@ def _library_line(found: LibraryCheck) -> str:
 def run_program(command: Sequence[str]) -> NoReturn:
     """Become another program, in FIPS mode.  Raises FipsUnavailable, ConfigurationError."""
     source = "softphone fips run"
-    settle(True, source)
+    set_bootstrap_setting(True, source)
     setup = find_setup(default_folder())
-    mode = FipsMode(True, Decider.BOOTSTRAP, source)
-    surrounding = environment(mode, None if setup is None else setup.folder)
+    mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, source)
+    surrounding = process_environment(mode, None if setup is None else setup.folder)
     try:
         os.execvpe(command[0], list(command), surrounding)
     except OSError as exc:

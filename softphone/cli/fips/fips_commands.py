@@ -27,9 +27,9 @@ group = typer.Typer(
 def choose_mode(wanted: bool | None) -> None:
     """Take the option `--fips` or `--no-fips`, which counts before every other setting."""
     if wanted is not None:
-        from softphone.trust.fips import settle
+        from softphone.trust.fips import set_bootstrap_setting
 
-        settle(wanted, "--fips" if wanted else "--no-fips")
+        set_bootstrap_setting(wanted, "--fips" if wanted else "--no-fips")
 
 
 def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool) -> None:

@@ -62,4 +62,6 @@ async def print_setup(face: Face, writer: str) -> int:
 
 def _network(ca: Sequence[str]) -> DatabaseNetwork:
     keep = TrustStore.open(default_store(), make=False)
-    return DatabaseNetwork(TlsSettings(store=TrustStore.of(*ca, keep=keep) if ca else keep))
+    return DatabaseNetwork(
+        TlsSettings(store=TrustStore.from_sources(*ca, keep=keep) if ca else keep)
+    )

@@ -17,14 +17,19 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import KeyKind, Subject, new_key, new_request, write_key, write_private
 from softphone.trust.csr import (
+    CsrProfile,
+    CsrService,
     PrivateKey,
-    Purpose,
-    RequestProfile,
-    RequestService,
+    TlsPurpose,
     names_for,
     profile_named,
 )
-from softphone.trust.csr.check import Request, batch_violations, read_request, request_violations
+from softphone.trust.csr.check import (
+    CertificateRequest,
+    batch_violations,
+    read_certificate_request,
+    request_violations,
+)
 from softphone.trust.disk import read_whole
 
 __all__ = ["RequestPlan", "check_requests", "make_requests"]
@@ -68,12 +73,12 @@ async def make_requests(face: Face, plan: RequestPlan) -> int:
 
     Raises ConfigurationError with every violation.
     """
-    service = _choice("--service", plan.service, RequestService)
+    service = _choice("--service", plan.service, CsrService)
     kind = _choice("--key", plan.key, KeyKind)
     profile = profile_named(plan.profile)
     if not plan.names:
         raise ConfigurationError("--name: give the full name of a server, or a client's SIP URI")
-    separate = plan.each or not profile.several or service is RequestService.CLIENT
+    separate = plan.each or not profile.several or service is CsrService.CLIENT
     groups = [(name,) for name in plan.names] if separate else [plan.names]
     secret = None
     if plan.passphrase.is_given:
@@ -100,22 +105,22 @@ def _choice(option: str, text: str, kind: type[Choice]) -> Choice:
 
 def _make(
     plan: RequestPlan,
-    service: RequestService,
-    profile: RequestProfile,
+    service: CsrService,
+    profile: CsrProfile,
     group: tuple[str, ...],
     key: PrivateKey,
 ) -> _Made:
     given = plan.subject.common_name
-    server = service is not RequestService.CLIENT
+    server = service is not CsrService.CLIENT
     common_name = given or (group[0] if server else group[0].partition(":")[2])
     asked = tuple(dict.fromkeys((common_name, *group))) if server else group
     names = names_for(service, asked, profile, domain=plan.domain)
-    purposes = service.purposes if profile.client else service.purposes & Purpose.SERVER
+    purposes = service.purposes if profile.client else service.purposes & TlsPurpose.SERVER
     if not purposes:
         raise ConfigurationError(f"--profile {profile.name}: it issues no certificates of clients")
     subject = replace(plan.subject, common_name=common_name)
     pem = new_request(key, subject, names, purposes=purposes, forbidden=profile.forbidden)
-    violations = request_violations(read_request(pem), profile)
+    violations = request_violations(read_certificate_request(pem), profile)
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{service.value}-{common_name}")
@@ -168,11 +173,11 @@ async def check_requests(face: Face, files: Sequence[Path], profile_name: str) -
     return FAILED if found else DONE
 
 
-def _read(path: Path) -> Request:
-    return read_request(read_whole(path), source=str(path))
+def _read(path: Path) -> CertificateRequest:
+    return read_certificate_request(read_whole(path), source=str(path))
 
 
-def _tell(face: Face, request: Request, violations: Sequence[str]) -> None:
+def _tell(face: Face, request: CertificateRequest, violations: Sequence[str]) -> None:
     subject, names = request.subject, request.names
     parts = ("common_name", "organization", "unit", "locality", "state", "country")
     fields = {part: getattr(subject, part) for part in parts}

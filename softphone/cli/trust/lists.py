@@ -15,9 +15,9 @@ from softphone.errors import ConfigurationError
 from softphone.trust import (
     Acceptance,
     AcceptedList,
-    Basis,
     FileRefused,
     ListKind,
+    TrustBasis,
     TrustList,
     TrustListStore,
     TrustStore,
@@ -32,12 +32,12 @@ __all__ = ["Beginning", "check_list", "import_lists", "reset_lists", "show_store
 
 _LARGEST_FILE = 1 << 20
 _BASIS = {
-    Basis.PIN: "its signer was pinned",
-    Basis.FIRST_USE: "it was the first, on nobody's word",
-    Basis.CTL: "the CTL that is held vouches for its signer",
-    Basis.ITL: "the ITL that is held vouches for its signer",
-    Basis.TVS: "TVS vouches for its signer",
-    Basis.UNCHANGED: "it is the one that is held",
+    TrustBasis.PIN: "its signer was pinned",
+    TrustBasis.FIRST_USE: "it was the first, on nobody's word",
+    TrustBasis.CTL: "the CTL that is held vouches for its signer",
+    TrustBasis.ITL: "the ITL that is held vouches for its signer",
+    TrustBasis.TVS: "TVS vouches for its signer",
+    TrustBasis.UNCHANGED: "it is the one that is held",
 }
 
 
@@ -112,7 +112,7 @@ def import_lists(face: Face, folder: Path, files: Sequence[Path], beginning: Beg
     for kind in sorted(offered):
         file, data = offered[kind]
         try:
-            accepted = store.offer(kind, data, wall=datetime.now(UTC), bootstrap=bootstrap)
+            accepted = store.accept_list(kind, data, wall=datetime.now(UTC), bootstrap=bootstrap)
         except FileRefused as exc:
             refused.append(exc)
         else:

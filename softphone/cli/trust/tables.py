@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from softphone.cli.console.output import Face
-from softphone.trust import ListRecord, TrustList, fingerprint_of, role_names
+from softphone.trust import TrustList, TrustListRecord, fingerprint_of, role_names
 from softphone.trust.certificate import issuer_of, subject_of
 from softphone.trust.lists import read_certificate
 
@@ -49,15 +49,15 @@ def list_facts(trust_list: TrustList, **more: Any) -> dict[str, Any]:
     }
 
 
-def _records(records: Iterable[ListRecord]) -> list[dict[str, Any]]:
-    groups: dict[bytes, list[ListRecord]] = {}
+def _records(records: Iterable[TrustListRecord]) -> list[dict[str, Any]]:
+    groups: dict[bytes, list[TrustListRecord]] = {}
     for record in records:
         blank = f"record at {record.offset}".encode()
         groups.setdefault(record.certificate or record.certificate_hash or blank, []).append(record)
     return [_record(group) for group in groups.values()]
 
 
-def _record(group: list[ListRecord]) -> dict[str, Any]:
+def _record(group: list[TrustListRecord]) -> dict[str, Any]:
     first = group[0]
     facts: dict[str, Any] = {"roles": role_names(dict.fromkeys(each.role for each in group))}
     if first.dns_name:

@@ -19,16 +19,16 @@ from softphone.net.verified import inspect_server
 from softphone.sans_io import Address, Target, Transport
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
-    Place,
     Service,
+    ServiceEndpoint,
     TlsSettings,
     TrustStore,
     der_of,
     fingerprint_of,
     subject_of,
 )
-from softphone.trust.certificate import REQUIREMENTS, issuer_of
-from softphone.trust.verification import Check, Outcome, Seen, checks_of
+from softphone.trust.certificate import CERTIFICATE_REQUIREMENTS, issuer_of
+from softphone.trust.verification import CertificateCheck, CheckOutcome, InspectionResult, checks_of
 
 __all__ = ["VerifyOptions", "preamble_of", "show_requirements", "verify_server"]
 
@@ -60,7 +60,7 @@ async def verify_server(face: Face, options: VerifyOptions) -> int:
     target = Target(Transport.TLS, host, port, options.name)
     with face.waiting(f"looking at {host} port {port}"):
         seen = await inspect_server(target, settings, starttls=preamble_of(options, port))
-    place = Place(settings.service, host, port, options.name or host)
+    place = ServiceEndpoint(settings.service, host, port, options.name or host)
     checks = checks_of(seen, place, wall=datetime.now(UTC), allow=settings.allowed)
     _show_chain(face, seen)
     _show_checks(face, checks)
@@ -108,12 +108,12 @@ def _settings(options: VerifyOptions) -> TlsSettings:
     except ValueError as exc:
         raise ConfigurationError(str(exc)) from exc
     keep = TrustStore.open(options.store or default_store(), make=False)
-    store = TrustStore.of(*options.ca, keep=keep) if options.ca else keep
+    store = TrustStore.from_sources(*options.ca, keep=keep) if options.ca else keep
     service = Service(options.service)
     return TlsSettings(store=store, service=service, revocation=revocation, allow=allow)
 
 
-def _show_chain(face: Face, seen: Seen) -> None:
+def _show_chain(face: Face, seen: InspectionResult) -> None:
     rows = [
         (str(number), subject_of(each), issuer_of(each), f"{each.not_valid_after_utc:%F}")
         for number, each in enumerate(seen.shown)
@@ -127,7 +127,7 @@ def _show_chain(face: Face, seen: Seen) -> None:
         face.event("certificate", number=number, verified=bool(seen.path), **facts)
 
 
-def _show_checks(face: Face, checks: tuple[Check, ...]) -> None:
+def _show_checks(face: Face, checks: tuple[CertificateCheck, ...]) -> None:
     rows = [(each.name, each.outcome.value, each.detail, each.remedy) for each in checks]
     face.table("", ("check", "verdict", "why", "what would make it pass"), rows)
     if face.json:
@@ -135,7 +135,7 @@ def _show_checks(face: Face, checks: tuple[Check, ...]) -> None:
             face.event(
                 "check",
                 name=each.name,
-                passes=each.outcome in (Outcome.PASSES, Outcome.RESERVED),
+                passes=each.outcome in (CheckOutcome.PASSES, CheckOutcome.RESERVED),
                 outcome=each.outcome,
                 detail=each.detail,
                 remedy=each.remedy,
@@ -144,11 +144,11 @@ def _show_checks(face: Face, checks: tuple[Check, ...]) -> None:
 
 async def show_requirements(face: Face) -> int:
     """The certificates of each server of a deployment."""
-    rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in REQUIREMENTS]
+    rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in CERTIFICATE_REQUIREMENTS]
     columns = ("server", "certificate", "for", "names that are looked at", "note")
     face.table("Which certificate each server presents", columns, rows)
     if face.json:
-        for each in REQUIREMENTS:
+        for each in CERTIFICATE_REQUIREMENTS:
             face.event(
                 "requirement",
                 server=each.server,

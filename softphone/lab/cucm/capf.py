@@ -23,18 +23,18 @@ from softphone.net import Driver
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    Authentication,
+    CapfAuthentication,
     CapfDevice,
+    CapfOperation,
     CapfServer,
     CapfServerConfig,
     CapfServerEvent,
+    CapfSessionEnded,
     CertificateCommitted,
     ClientCertificates,
-    Credential,
     Identity,
     KeyKind,
-    Operation,
-    SessionEnded,
+    TlsCredential,
     TlsSettings,
     new_key,
     write_private,
@@ -45,10 +45,10 @@ __all__ = ["LabCapf"]
 logger = logging.getLogger("softphone.lab")
 
 _AUTHENTICATION = {
-    CapfWay.STRING: Authentication.STRING,
-    CapfWay.NULL_STRING: Authentication.NULL_STRING,
-    CapfWay.LSC: Authentication.CERTIFICATE,
-    CapfWay.MIC: Authentication.CERTIFICATE,
+    CapfWay.STRING: CapfAuthentication.STRING,
+    CapfWay.NULL_STRING: CapfAuthentication.NULL_STRING,
+    CapfWay.LSC: CapfAuthentication.CERTIFICATE,
+    CapfWay.MIC: CapfAuthentication.CERTIFICATE,
 }
 
 
@@ -86,7 +86,7 @@ class LabCapf:
             if any(order.way is CapfWay.MIC for order in orders)
         }
         # As on CUCM the certificate names no host: phones know it by itself.
-        self._credential: Credential = files.authority.issue_general("CAPF-lab", []).write(
+        self._credential: TlsCredential = files.authority.issue_general("CAPF-lab", []).write(
             files.folder, "capf"
         )
         self.pin = self._credential.certificate
@@ -114,11 +114,11 @@ class LabCapf:
         """The device with its next order; none is left: with nothing pending."""
         orders = self._orders[device.name]
         if not orders:
-            return replace(device, operation=Operation.NONE, string=None)
+            return replace(device, operation=CapfOperation.NONE, string=None)
         order = orders.popleft()
         return replace(
             device,
-            operation=Operation.INSTALL,
+            operation=CapfOperation.INSTALL,
             authentication=_AUTHENTICATION[order.way],
             string=order.string,
         )
@@ -127,7 +127,11 @@ class LabCapf:
         """Have a device renew its certificate by the one that it has."""
         known = self.machine.devices[device]
         self.machine.set_device(
-            replace(known, operation=Operation.INSTALL, authentication=Authentication.CERTIFICATE)
+            replace(
+                known,
+                operation=CapfOperation.INSTALL,
+                authentication=CapfAuthentication.CERTIFICATE,
+            )
         )
 
     async def listen(self, port: int = 0) -> Address:
@@ -143,7 +147,7 @@ class LabCapf:
     def _tell(self, event: CapfServerEvent) -> None:
         if isinstance(event, CertificateCommitted):
             self.machine.set_device(self._pending(self.machine.devices[event.device]))
-        if isinstance(event, SessionEnded):
+        if isinstance(event, CapfSessionEnded):
             logger.info("CAPF: %s (%s): %s", event.device, event.operation.value, event.why)
 
 

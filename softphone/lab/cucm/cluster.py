@@ -22,21 +22,21 @@ from softphone.lab.cucm.files import ClusterFiles
 from softphone.provisioning import certificate_hash
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.trust import (
-    Authentication,
+    CapfAuthentication,
     CapfDevice,
-    Operation,
+    CapfOperation,
     RecordFields,
     Role,
     load_certificate_file,
 )
-from softphone.trust.lists import can_wrap, read_certificate
+from softphone.trust.lists import can_encrypt_to, read_certificate
 
 __all__ = ["LabCluster"]
 
 _MODES = {
-    Authentication.STRING: 1,
-    Authentication.NULL_STRING: 2,
-    Authentication.CERTIFICATE: 3,
+    CapfAuthentication.STRING: 1,
+    CapfAuthentication.NULL_STRING: 2,
+    CapfAuthentication.CERTIFICATE: 3,
 }
 """capfAuthMode, by how a device has to show that it may enroll."""
 
@@ -123,7 +123,7 @@ class LabCluster:
     def _can_encrypt(self, certificate: bytes | None) -> bool:
         """FIPS mode rules out the padding that the format demands: files are signed only, then."""
         parsed = None if certificate is None else read_certificate(certificate)
-        return parsed is not None and can_wrap(parsed, entropy=self._entropy)
+        return parsed is not None and can_encrypt_to(parsed, entropy=self._entropy)
 
     def stamp(self, name: str) -> str:
         """The stamp of a device's configuration, "" for no device."""
@@ -144,6 +144,6 @@ class LabCluster:
 
 
 def _mode(device: CapfDevice | None) -> int:
-    if device is None or device.operation is Operation.NONE:
+    if device is None or device.operation is CapfOperation.NONE:
         return 0
     return _MODES[device.authentication]

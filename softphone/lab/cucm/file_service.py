@@ -13,7 +13,7 @@ from softphone.errors import TransportError
 from softphone.net import Driver
 from softphone.provisioning.tftp.server import TftpServed, TftpServer
 from softphone.sans_io import Address, Transport
-from softphone.trust import ClientCertificates, Credential, TlsSettings, server_context
+from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, server_context
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -42,7 +42,7 @@ class FileService:
     def __init__(
         self,
         source: Callable[[str], bytes | None],
-        credential: Credential,
+        credential: TlsCredential,
         ports: FilePorts | None = None,
     ) -> None:
         self._source = source

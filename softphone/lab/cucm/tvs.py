@@ -15,9 +15,9 @@ from softphone.net import Driver
 from softphone.sans_io import Address, Transport
 from softphone.trust import (
     ClientCertificates,
-    Credential,
     RecordFields,
     Role,
+    TlsCredential,
     TlsSettings,
     TvsAnswer,
     TvsAsked,
@@ -42,7 +42,7 @@ class LabTvs:
         self._host = config.host
         # As on CUCM the certificate names no host: phones know it by itself.
         issued = files.authority.issue_general("TVS-lab", [])
-        self._credential: Credential = issued.write(files.folder, "tvs")
+        self._credential: TlsCredential = issued.write(files.folder, "tvs")
         self.record = RecordFields(Role.TVS, issued.certificate, config.host)
         self._known: dict[bytes, TvsAnswer] = {}
         self.asked: list[TvsAsked] = []

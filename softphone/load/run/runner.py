@@ -33,7 +33,7 @@ from softphone.load.run.scenario import Scenario, Turn, load_scenario
 from softphone.load.run.user import TRIES, LoadUser
 from softphone.media import MediaConfig, MediaPort, PortRange, SocketSharing, make_engine
 from softphone.net import DnsResolver
-from softphone.trust.fips import decide, random_bytes, require
+from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
 __all__ = ["Outcome", "Runner"]
 
@@ -122,8 +122,8 @@ class Runner:
             capacity=max(64, 4 * plan.calls),
             placement=plan.placement,
         )
-        mode = decide(None, self._base.fips)
-        require(mode)
+        mode = decide_mode(None, self._base.fips)
+        require_mode(mode)
         engine = make_engine(config, entropy=random_bytes)
         await self._stack.enter_async_context(engine)
         port: MediaPort = engine

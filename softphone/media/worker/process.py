@@ -50,9 +50,9 @@ def check_mode() -> None:
     """In FIPS mode, the self-check of this very process.  Raises FipsUnavailable."""
     if openssl_provider.fips_in_force():
         # Imported here: nobody else pays for it.
-        from softphone.trust.fips.self_check import check
+        from softphone.trust.fips.self_check import run_self_check
 
-        check().require()
+        run_self_check().require()
 
 
 class Worker:

@@ -20,7 +20,7 @@ from softphone.messaging.config import HistoryConfig
 from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
 from softphone.messaging.storage.database import Database, sqlalchemy_there
 from softphone.messaging.storage.postgres_connection import DatabaseNetwork
-from softphone.trust.keystore import Sealer, open_sealer
+from softphone.trust.keystore import FileCipher, open_file_cipher
 
 __all__ = ["Archive"]
 
@@ -38,9 +38,9 @@ class Archive:
         self._owner = owner
         self._database = Database(sa, config.archive or "", "im.archive", network)
         self._url, self._engine = self._database.url, self._database.engine
-        self._sealer: Sealer | None = None
+        self._sealer: FileCipher | None = None
         if config.archive_key is not None:
-            self._sealer = open_sealer(config.archive_key)
+            self._sealer = open_file_cipher(config.archive_key)
         self._table = _table(sa)
 
     async def __aenter__(self) -> Self:
@@ -78,7 +78,9 @@ class Archive:
         """Keep a message.  Raises TransportError, CertificateError when it could not be."""
         body = message.body
         if self._sealer is not None:
-            body = self._sealer.seal(body, bound=_bound(self._owner, message.peer, message.id))
+            body = self._sealer.encrypt_text(
+                body, bound=_bound(self._owner, message.peer, message.id)
+            )
         row = {
             "owner": self._owner,
             "stanza": message.id,
@@ -118,7 +120,7 @@ class Archive:
     def _message(self, row: Any) -> Message:
         body = row.body
         if self._sealer is not None:
-            body = self._sealer.open(body, bound=_bound(self._owner, row.peer, row.stanza))
+            body = self._sealer.decrypt_text(body, bound=_bound(self._owner, row.peer, row.stanza))
         return Message(
             id=row.stanza,
             peer=row.peer,

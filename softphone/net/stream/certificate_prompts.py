@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from softphone.errors import CertificateUnknown, SoftphoneError
-from softphone.trust import Ask, Service, UnknownCertificate
+from softphone.trust import AskUser, Service, UnknownCertificate
 
 __all__ = ["CertificatePrompts"]
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("softphone.net")
 class CertificatePrompts:
     """Puts questions to `ask`; itself an `Ask`, to be shared by whoever may meet the same."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: AskUser) -> None:
         self._ask = ask
         self._asked: dict[tuple[Service, str, int, str], _PendingPrompt] = {}
 

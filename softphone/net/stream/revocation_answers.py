@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.net.limits import TransportLimits
-from softphone.trust import AskTvs, Fetch, FetchFailed, FetchKind, Verdict
+from softphone.trust import AskTvs, CertificateVerdict, Fetch, FetchFailed, FetchKind
 from softphone.trust.verification import Examination
 
 __all__ = ["Fetcher", "conclude_examination", "drop_answers", "fetch_answers"]
@@ -51,7 +51,7 @@ async def fetch_answers(
 
 async def conclude_examination(
     examination: Examination, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
-) -> Verdict:
+) -> CertificateVerdict:
     """The verdict; big answers are judged in a thread, and the loop goes on.
 
     Raises CertificateRevoked, CertificateUntrusted.

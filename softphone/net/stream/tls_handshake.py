@@ -42,13 +42,13 @@ from softphone.net.stream.revocation_answers import (
 from softphone.sans_io import PeerIdentity, Target
 from softphone.trust import (
     AskTvs,
+    CertificateVerdict,
     ClientCertificates,
     GateRules,
     Pin,
-    Place,
     Service,
+    ServiceEndpoint,
     TlsSettings,
-    Verdict,
     VerdictCache,
     client_context,
     der_of,
@@ -236,14 +236,14 @@ class CertificateGate:
         reference: str | None,
         rules: GateRules,
         tvs: AskTvs | None = None,
-    ) -> Verdict:
+    ) -> CertificateVerdict:
         """What a verified chain is worth, or one that only `tvs` can vouch for.
 
         Raises CertificateError and its kin.
         """
         key = (chain, service, reference, rules)
         wall = self.wall()
-        known = self.verdicts.find(key, wall=wall)
+        known = self.verdicts.find_verdict(key, wall=wall)
         if known is not None:
             self.counters["verdicts_kept"] += 1
             return known
@@ -259,7 +259,7 @@ class CertificateGate:
             self.counters[f"revocation_{verdict.revocation}"] += 1
         if verdict.revocation == "invalid":
             drop_answers(self.fetcher, examination.wanted)
-        self.verdicts.keep(key, verdict, wall=wall)
+        self.verdicts.store_verdict(key, verdict, wall=wall)
         return verdict
 
 
@@ -414,7 +414,7 @@ class TlsClient:
                 f"{unknown}; in FIPS mode nobody is asked: have it signed by an authority that is"
                 " believed here"
             ) from unknown
-        place = Place(settings.service, target.host, target.port, name)
+        place = ServiceEndpoint(settings.service, target.host, target.port, name)
         leaf = await self._look(target, opener)
         question = question_about(leaf, place, reason=str(unknown), wall=self._gate.wall())
         if question.pin in self._refused or not await settings.unknown(question):

@@ -25,7 +25,7 @@ from softphone.net.stream import (
 from softphone.net.verified.connector import StarttlsNegotiation, starttls_prepare
 from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings, client_context, probe_context
-from softphone.trust.verification import Seen, seen_of
+from softphone.trust.verification import InspectionResult, inspection_result
 
 __all__ = ["inspect_server", "shown_chain"]
 
@@ -120,7 +120,7 @@ async def inspect_server(
     settings: TlsSettings,
     config: DriverConfig | None = None,
     starttls: Callable[[], StarttlsNegotiation] | None = None,
-) -> Seen:
+) -> InspectionResult:
     """Look at the server of `target` as `settings` would have it.
 
     `preamble` makes what is said in clear before TLS, for each connection anew.
@@ -142,4 +142,4 @@ async def inspect_server(
         identity = await inspection.verdict()
     except CertificateError as exc:
         refusal = exc
-    return seen_of(shown, path, unverified=unverified, identity=identity, refusal=refusal)
+    return inspection_result(shown, path, unverified=unverified, identity=identity, refusal=refusal)

@@ -123,7 +123,7 @@ class TvsAsker:
         )
         async with driver:
             with driver.change() as now:
-                client.ask(certificate, now=now)
+                client.query_certificate(certificate, now=now)
             waiting: set[asyncio.Future[Any]] = {answered, driver.closed}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not answered.done():

@@ -16,18 +16,19 @@ from softphone.trust.capf.errors import (
     CapfUnknownDevice,
 )
 from softphone.trust.capf.server import (
-    Authentication,
+    CapfAuthentication,
     CapfDevice,
     CapfServer,
     CapfServerConfig,
     CapfServerEvent,
+    CapfSessionEnded,
     CertificateCommitted,
-    SessionEnded,
 )
 from softphone.trust.capf.session import (
     CapfEvent,
     CapfFailed,
     CapfFinished,
+    CapfOperation,
     CapfRequest,
     CapfState,
     CapfTimes,
@@ -35,11 +36,10 @@ from softphone.trust.capf.session import (
     CertificateShown,
     DeletionWanted,
     KeyWanted,
-    Operation,
 )
 
 __all__ = [
-    "Authentication",
+    "CapfAuthentication",
     "CapfBusy",
     "CapfCertificateRejected",
     "CapfClient",
@@ -52,11 +52,13 @@ __all__ = [
     "CapfKeyRefused",
     "CapfMalformed",
     "CapfNotStored",
+    "CapfOperation",
     "CapfRefused",
     "CapfRequest",
     "CapfServer",
     "CapfServerConfig",
     "CapfServerEvent",
+    "CapfSessionEnded",
     "CapfState",
     "CapfTimes",
     "CapfUnfinished",
@@ -66,6 +68,4 @@ __all__ = [
     "CertificateShown",
     "DeletionWanted",
     "KeyWanted",
-    "Operation",
-    "SessionEnded",
 ]

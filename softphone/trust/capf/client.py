@@ -57,13 +57,13 @@ from softphone.trust.capf.session import (
     CapfEvent,
     CapfFailed,
     CapfFinished,
+    CapfOperation,
     CapfRequest,
     CapfState,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
     KeyWanted,
-    Operation,
 )
 from softphone.trust.csr import KeyKind
 
@@ -85,7 +85,7 @@ class CapfClient:
         self._flow: Flow | None = None
         self._session: int | None = None
         self._public_key = b""
-        self._operation = Operation.NONE
+        self._operation = CapfOperation.NONE
         self._error: CapfError | None = None
         self.state = CapfState.WAIT_FLOW
 
@@ -101,7 +101,7 @@ class CapfClient:
         """The flow has ended, or could not be opened."""
         if self._over:
             return
-        if self._operation is not Operation.NONE and self.state is CapfState.WAIT_END:
+        if self._operation is not CapfOperation.NONE and self.state is CapfState.WAIT_END:
             # What was asked for is done; only the server's last word is missing.
             self._finish()
             return
@@ -120,7 +120,7 @@ class CapfClient:
         try:
             self._reader.feed(data)
             while not self._over and (message := self._reader.next_message()) is not None:
-                self._take(message, now)
+                self._handle_message(message, now)
         except MalformedCapf as exc:
             self._fail(CapfMalformed(f"what the server says is no CAPF: {exc}"))
 
@@ -155,7 +155,7 @@ class CapfClient:
         """
         if self._commanded(CapfState.MAKING_KEY):
             self._public_key = public_key
-            self._send(CapfCommand.KEY_GENERATE_RESPONSE, {CapfTag.PUBLIC_KEY: public_key})
+            self._send_message(CapfCommand.KEY_GENERATE_RESPONSE, {CapfTag.PUBLIC_KEY: public_key})
             self._enter(CapfState.WAIT_STORE, now)
 
     def key_failed(self, *, now: float) -> None:
@@ -166,7 +166,7 @@ class CapfClient:
     def stored(self, *, now: float) -> None:
         """Certificate and key are on disk.  Raises LocalProtocolError when none was issued."""
         if self._commanded(CapfState.STORING):
-            self._operation = Operation.INSTALL
+            self._operation = CapfOperation.INSTALL
             self._reply(CapfCommand.STORE_CERTIFICATE_RESPONSE, CapfReason.DONE)
             self._enter(CapfState.WAIT_END, now)
 
@@ -182,7 +182,7 @@ class CapfClient:
         Raises LocalProtocolError when no deletion was wanted.
         """
         if self._commanded(CapfState.DELETING):
-            self._operation = Operation.DELETE
+            self._operation = CapfOperation.DELETE
             reason = CapfReason.DONE if found else CapfReason.REFUSED
             self._reply(CapfCommand.DELETE_CERTIFICATE_RESPONSE, reason)
             self._enter(CapfState.WAIT_END, now)
@@ -201,7 +201,7 @@ class CapfClient:
     def _over(self) -> bool:
         return self.state in (CapfState.DONE, CapfState.FAILED)
 
-    def _take(self, message: CapfMessage, now: float) -> None:
+    def _handle_message(self, message: CapfMessage, now: float) -> None:
         if self._session is None:
             self._session = message.session
         elif message.session != self._session:
@@ -233,7 +233,7 @@ class CapfClient:
         elif version >= VERSION:
             elements[CapfTag.PASSWORD] = text_element(b"")
         elements |= self._proofs(device, version, message.session)
-        self._send(CapfCommand.AUTH_RESPONSE, elements)
+        self._send_message(CapfCommand.AUTH_RESPONSE, elements)
         self._enter(CapfState.WAIT_OPERATION, now)
 
     def _proofs(self, device: bytes, version: int, session: int) -> Mapping[int, bytes]:
@@ -251,7 +251,7 @@ class CapfClient:
         if not isinstance(wanted, KeyKind):
             self._refuse_key(CapfKeyRefused(wanted, reason=CapfReason.REFUSED), now)
             return
-        self._send(CapfCommand.REQUEST_IN_PROGRESS, {})
+        self._send_message(CapfCommand.REQUEST_IN_PROGRESS, {})
         self._timers.cancel("patience")
         self.state = CapfState.MAKING_KEY
         self._events.append(KeyWanted(wanted))
@@ -301,8 +301,8 @@ class CapfClient:
                 CapfTag.REASON: number_element(CapfReason.DONE),
                 CapfTag.CERTIFICATE: certificate_element(current),
             }
-            self._send(CapfCommand.FETCH_CERTIFICATE_RESPONSE, elements)
-        self._operation = Operation.FETCH
+            self._send_message(CapfCommand.FETCH_CERTIFICATE_RESPONSE, elements)
+        self._operation = CapfOperation.FETCH
         self._events.append(CertificateShown(current is not None))
         self._enter(CapfState.WAIT_END, now)
 
@@ -311,7 +311,7 @@ class CapfClient:
         self.state = CapfState.DELETING
         self._events.append(DeletionWanted())
 
-    def _ended(self, message: CapfMessage, now: float) -> None:
+    def _handle_session_end(self, message: CapfMessage, now: float) -> None:
         reason = message.number(CapfTag.REASON)
         if self._error is not None:
             self._fail(self._error)
@@ -325,8 +325,8 @@ class CapfClient:
             self._fail(refusal(self._request.device, reason, begun=begun))
 
     def _retry_later(self, message: CapfMessage) -> None:
-        told = message.number(CapfTag.RETRY_DELAY)
-        delay = _DEFAULT_DELAY if not told else min(float(told), _LONGEST_DELAY)
+        requested = message.number(CapfTag.RETRY_DELAY)
+        delay = _DEFAULT_DELAY if not requested else min(float(requested), _LONGEST_DELAY)
         self._fail(
             CapfBusy(f"the CAPF server is busy: it asks to come again in {delay:g} s", delay=delay)
         )
@@ -353,9 +353,9 @@ class CapfClient:
             self._transmits.append(Transmit(b"", self._flow, close=True))
 
     def _reply(self, command: CapfCommand, reason: CapfReason) -> None:
-        self._send(command, {CapfTag.REASON: number_element(reason)})
+        self._send_message(command, {CapfTag.REASON: number_element(reason)})
 
-    def _send(self, command: CapfCommand, elements: Mapping[int, bytes]) -> None:
+    def _send_message(self, command: CapfCommand, elements: Mapping[int, bytes]) -> None:
         if self._flow is not None and self._session is not None:
             message = CapfMessage(command, self._session, elements)
             self._transmits.append(Transmit(message.encode(), self._flow))
@@ -373,7 +373,7 @@ _STEPS: Mapping[tuple[CapfState, int], _Step] = MappingProxyType(
         # CUCM may ask twice, once for each kind of certificate.
         (CapfState.WAIT_END, CapfCommand.FETCH_CERTIFICATE_REQUEST): CapfClient._fetch,
         **{
-            (state, CapfCommand.END_SESSION): CapfClient._ended
+            (state, CapfCommand.END_SESSION): CapfClient._handle_session_end
             for state in CapfState
             if state not in (CapfState.WAIT_FLOW, CapfState.DONE, CapfState.FAILED)
         },

@@ -16,11 +16,11 @@ from softphone.trust.capf.issued_certificate import common_name_of, issued_by, p
 from softphone.trust.capf.key_proof import check_proof, check_sudi, read_sudi
 from softphone.trust.capf.message import CapfMessage, CapfTag, certificate_of
 
-__all__ = ["CapfRules", "identity_flaw"]
+__all__ = ["DeviceCertificateRules", "device_certificate_flaw"]
 
 
 @dataclass(frozen=True, slots=True)
-class CapfRules:
+class DeviceCertificateRules:
     """Whose certificates are believed, at which time of day, and whether SUDI's must name us."""
 
     issuers: tuple[x509.Certificate, ...]
@@ -28,7 +28,9 @@ class CapfRules:
     sudi_names_device: bool = True
 
 
-def identity_flaw(message: CapfMessage, device: str, rules: CapfRules) -> str | None:
+def device_certificate_flaw(
+    message: CapfMessage, device: str, rules: DeviceCertificateRules
+) -> str | None:
     """What is wrong with the certificate of an AUTH_RESPONSE, in words; None when nothing is.
 
     Raises MalformedCapf.
@@ -50,7 +52,7 @@ def identity_flaw(message: CapfMessage, device: str, rules: CapfRules) -> str | 
 
 
 def _certificate_flaw(
-    certificate: x509.Certificate, device: str, rules: CapfRules, *, named: bool
+    certificate: x509.Certificate, device: str, rules: DeviceCertificateRules, *, named: bool
 ) -> str | None:
     if not certificate.not_valid_before_utc <= rules.wall <= certificate.not_valid_after_utc:
         return "it is out of date"
@@ -66,7 +68,7 @@ def _names(certificate: x509.Certificate, device: str) -> bool:
 
 
 def _sudi_flaw(
-    message: CapfMessage, certificate: x509.Certificate, device: str, rules: CapfRules
+    message: CapfMessage, certificate: x509.Certificate, device: str, rules: DeviceCertificateRules
 ) -> str | None:
     value = message.elements.get(CapfTag.SUDI_DATA)
     if value is None:

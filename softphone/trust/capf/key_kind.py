@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from softphone.trust.capf.message import CapfMessage, CapfTag, number_element
 from softphone.trust.csr import KeyKind
 
-__all__ = ["key_elements", "kind_of", "wanted_key"]
+__all__ = ["key_elements", "key_kind_of", "wanted_key"]
 
 _RSA, _EC = 0, 1
 _SIZES: Mapping[int, KeyKind] = MappingProxyType(
@@ -63,7 +63,7 @@ def key_elements(kind: KeyKind) -> dict[int, bytes]:
     return {CapfTag.KEY_TYPE: number_element(_EC), CapfTag.CURVE: number_element(curve)}
 
 
-def kind_of(public_key: bytes) -> KeyKind | None:
+def key_kind_of(public_key: bytes) -> KeyKind | None:
     """The kind of a public key (DER SubjectPublicKeyInfo); None for one that is not made here."""
     try:
         key = load_der_public_key(public_key)

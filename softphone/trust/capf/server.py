@@ -20,8 +20,8 @@ from cryptography import x509
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit
 from softphone.security import KeyMaterial
-from softphone.trust.capf.device_certificate import CapfRules, identity_flaw
-from softphone.trust.capf.key_kind import key_elements, kind_of
+from softphone.trust.capf.device_certificate import DeviceCertificateRules, device_certificate_flaw
+from softphone.trust.capf.key_kind import key_elements, key_kind_of
 from softphone.trust.capf.message import (
     CapfCommand,
     CapfMessage,
@@ -34,27 +34,27 @@ from softphone.trust.capf.message import (
     certificate_of,
     number_element,
 )
-from softphone.trust.capf.session import OLDEST_VERSION, VERSION, Operation
+from softphone.trust.capf.session import OLDEST_VERSION, VERSION, CapfOperation
 from softphone.trust.csr import KeyKind
 
 __all__ = [
-    "Authentication",
+    "CapfAuthentication",
     "CapfDevice",
     "CapfServer",
     "CapfServerConfig",
     "CapfServerEvent",
+    "CapfSessionEnded",
     "CertificateCommitted",
-    "Issuer",
-    "SessionEnded",
+    "IssueCertificate",
 ]
 
-Issuer: TypeAlias = Callable[[str, bytes], bytes]
+IssueCertificate: TypeAlias = Callable[[str, bytes], bytes]
 """`issue(device, public_key)`: a certificate (DER) for a SubjectPublicKeyInfo (DER)."""
 
 _WRONG_STRINGS = 5
 
 
-class Authentication(Enum):
+class CapfAuthentication(Enum):
     """How a device has to show that it may."""
 
     STRING = "string"
@@ -71,8 +71,8 @@ class CapfDevice:
     """
 
     name: str
-    operation: Operation = Operation.NONE
-    authentication: Authentication = Authentication.NULL_STRING
+    operation: CapfOperation = CapfOperation.NONE
+    authentication: CapfAuthentication = CapfAuthentication.NULL_STRING
     string: KeyMaterial | None = None
     key: KeyKind = KeyKind.RSA_2048
     certificate: bytes | None = field(default=None, repr=False)
@@ -103,23 +103,23 @@ class CertificateCommitted:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionEnded:
+class CapfSessionEnded:
     """A session is over: `reason` as it was told, None when the device went; `why` in words.
 
     `certificate` is what a fetch has shown.
     """
 
     device: str
-    operation: Operation
+    operation: CapfOperation
     reason: int | None
     why: str = ""
     certificate: bytes | None = field(default=None, repr=False)
 
 
-CapfServerEvent: TypeAlias = CertificateCommitted | SessionEnded
+CapfServerEvent: TypeAlias = CertificateCommitted | CapfSessionEnded
 
 
-class _Stage(Enum):
+class _SessionStage(Enum):
     AUTH = "auth"
     KEY = "key"
     STORED = "stored"
@@ -128,16 +128,16 @@ class _Stage(Enum):
 
 
 @dataclass(slots=True)
-class _Session:
+class _DeviceSession:
     flow: Flow
     number: int
     reader: CapfReader = field(default_factory=CapfReader)
-    stage: _Stage = _Stage.AUTH
+    stage: _SessionStage = _SessionStage.AUTH
     device: str = ""
-    operation: Operation = Operation.NONE
+    operation: CapfOperation = CapfOperation.NONE
 
 
-class _Refused(Exception):
+class _SessionRefused(Exception):
     """Ends a session with a reason; it never leaves this file."""
 
     def __init__(self, reason: CapfReason, why: str) -> None:
@@ -152,7 +152,7 @@ class CapfServer:
         self,
         devices: Iterable[CapfDevice],
         *,
-        issue: Issuer,
+        issue: IssueCertificate,
         entropy: Entropy,
         wall: Callable[[], datetime],
         config: CapfServerConfig | None = None,
@@ -163,7 +163,7 @@ class CapfServer:
         self._issue = issue
         self._wall = wall
         self._next = int.from_bytes(entropy(4), "big")
-        self._sessions: dict[Flow, _Session] = {}
+        self._sessions: dict[Flow, _DeviceSession] = {}
         self._timers: Timers[Flow] = Timers()
         self._transmits: list[Transmit] = []
         self._events: deque[CapfServerEvent] = deque()
@@ -185,13 +185,13 @@ class CapfServer:
         if len(self._sessions) >= self._config.sessions:
             self._transmits.append(Transmit(b"", flow, close=True))
             return
-        session = self._sessions[flow] = _Session(flow, self._next)
+        session = self._sessions[flow] = _DeviceSession(flow, self._next)
         self._next = (self._next + 1) % (1 << 32)
         elements = {
             CapfTag.VERSION.value: number_element(VERSION),
             CapfTag.AUTH_TYPE.value: number_element(0),
         }
-        self._send(session, CapfCommand.AUTH_REQUEST, elements)
+        self._send_message(session, CapfCommand.AUTH_REQUEST, elements)
         self._timers.set(flow, now + self._config.patience)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
@@ -199,7 +199,7 @@ class CapfServer:
         if isinstance(flow, Flow):
             session = self._forget(flow)
             if session is not None:
-                self._tell(session, None, "the device went away")
+                self._emit_session_ended(session, None, "the device went away")
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Take bytes of one device."""
@@ -212,10 +212,10 @@ class CapfServer:
                 message = session.reader.next_message()
                 if message is None:
                     return
-                self._take(session, message, now)
+                self._handle_message(session, message, now)
         except MalformedCapf as exc:
             self._end(session, CapfReason.REFUSED, str(exc))
-        except _Refused as exc:
+        except _SessionRefused as exc:
             self._end(session, exc.reason, str(exc))
 
     def handle_timer(self, *, now: float) -> None:
@@ -240,7 +240,7 @@ class CapfServer:
 
     # Messages ---------------------------------------------------------------------------------
 
-    def _take(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _handle_message(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         if message.session != session.number:
             raise MalformedCapf(f"session {message.session} in session {session.number}")
         step = _STEPS.get((session.stage, message.command))
@@ -248,7 +248,7 @@ class CapfServer:
             raise MalformedCapf(f"command {message.command} has no place at {session.stage.value}")
         step(self, session, message, now)
 
-    def _authenticated(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _authenticated(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         version = message.number(CapfTag.VERSION)
         name = message.text(CapfTag.DEVICE_NAME)
         if version is None or not OLDEST_VERSION <= version <= VERSION or not name:
@@ -259,54 +259,58 @@ class CapfServer:
             raise MalformedCapf("the device name is not ASCII") from None
         device = self._devices.get(session.device)
         if device is None:
-            raise _Refused(CapfReason.UNKNOWN_DEVICE, "there is no such device")
+            raise _SessionRefused(CapfReason.UNKNOWN_DEVICE, "there is no such device")
         if device.postpone:
             self._postpone(session, device.postpone)
             return
-        if device.operation is not Operation.NONE:
+        if device.operation is not CapfOperation.NONE:
             self._check(device, message, version)
         self._begin(session, device, now)
 
     def _check(self, device: CapfDevice, message: CapfMessage, version: int) -> None:
-        if device.authentication is Authentication.STRING:
+        if device.authentication is CapfAuthentication.STRING:
             given, expected = message.text(CapfTag.PASSWORD), device.string
             if not given or expected is None or not _equal(given, expected):
                 self._wrong_string(device)
-                raise _Refused(CapfReason.REFUSED, "the authentication string is wrong")
-        elif device.authentication is Authentication.CERTIFICATE:
-            rules = CapfRules(
+                raise _SessionRefused(CapfReason.REFUSED, "the authentication string is wrong")
+        elif device.authentication is CapfAuthentication.CERTIFICATE:
+            rules = DeviceCertificateRules(
                 self._config.issuers, self._wall(), sudi_names_device=self._config.sudi_names_device
             )
-            flaw = identity_flaw(message, device.name, rules) if version >= VERSION else "version 2"
+            flaw = (
+                device_certificate_flaw(message, device.name, rules)
+                if version >= VERSION
+                else "version 2"
+            )
             if flaw is not None:
-                raise _Refused(CapfReason.REFUSED, f"the certificate does not do: {flaw}")
+                raise _SessionRefused(CapfReason.REFUSED, f"the certificate does not do: {flaw}")
 
     def _wrong_string(self, device: CapfDevice) -> None:
         wrong = self._wrong[device.name] = self._wrong.get(device.name, 0) + 1
         if wrong >= _WRONG_STRINGS:
             self._clear(device)
 
-    def _begin(self, session: _Session, device: CapfDevice, now: float) -> None:
+    def _begin(self, session: _DeviceSession, device: CapfDevice, now: float) -> None:
         session.operation = device.operation
-        if device.operation is Operation.NONE:
+        if device.operation is CapfOperation.NONE:
             self._end(session, CapfReason.NOTHING_TO_DO, "nothing is pending")
             return
         command, stage = _REQUESTS[device.operation]
-        elements = key_elements(device.key) if stage is _Stage.KEY else {}
+        elements = key_elements(device.key) if stage is _SessionStage.KEY else {}
         session.stage = stage
-        self._send(session, command, elements)
+        self._send_message(session, command, elements)
         self._timers.set(session.flow, now + self._config.key_patience)
 
-    def _in_progress(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _in_progress(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         self._timers.set(session.flow, now + self._config.key_patience)
 
-    def _key_made(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _key_made(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         device = self._devices[session.device]
         public_key = message.elements.get(CapfTag.PUBLIC_KEY)
-        if public_key is None or kind_of(public_key) is not device.key:
-            raise _Refused(CapfReason.REFUSED, "the device made no such key")
-        if device.operation is not Operation.INSTALL:
-            raise _Refused(CapfReason.REFUSED, "the operation was taken back")
+        if public_key is None or key_kind_of(public_key) is not device.key:
+            raise _SessionRefused(CapfReason.REFUSED, "the device made no such key")
+        if device.operation is not CapfOperation.INSTALL:
+            raise _SessionRefused(CapfReason.REFUSED, "the operation was taken back")
         certificate = self._issue(device.name, public_key)
         self._clear(device, certificate=certificate)
         self._events.append(CertificateCommitted(device.name, certificate))
@@ -314,23 +318,23 @@ class CapfServer:
             CapfTag.CERTIFICATE_TYPE.value: number_element(CertificateKind.LSC),
             CapfTag.CERTIFICATE.value: certificate_element(certificate),
         }
-        session.stage = _Stage.STORED
-        self._send(session, CapfCommand.STORE_CERTIFICATE_REQUEST, elements)
+        session.stage = _SessionStage.STORED
+        self._send_message(session, CapfCommand.STORE_CERTIFICATE_REQUEST, elements)
         self._timers.set(session.flow, now + self._config.patience)
 
-    def _stored(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _stored(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         if message.number(CapfTag.REASON) != CapfReason.DONE:
-            raise _Refused(CapfReason.REFUSED, "the device did not store its certificate")
+            raise _SessionRefused(CapfReason.REFUSED, "the device did not store its certificate")
         self._end(session, CapfReason.DONE, "stored")
 
-    def _fetched(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _fetched(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         self._clear(self._devices[session.device])
         value = message.elements.get(CapfTag.CERTIFICATE)
         certificate = None if value is None else certificate_of(value)
         why = "the device has no certificate" if certificate is None else "shown"
         self._end(session, CapfReason.NOTHING_TO_DO, why, certificate)
 
-    def _deleted(self, session: _Session, message: CapfMessage, now: float) -> None:
+    def _deleted(self, session: _DeviceSession, message: CapfMessage, now: float) -> None:
         found = message.number(CapfTag.REASON) == CapfReason.DONE
         self._clear(replace(self._devices[session.device], certificate=None))
         self._end(session, CapfReason.DONE, "deleted" if found else "there was none to delete")
@@ -339,7 +343,7 @@ class CapfServer:
         """Nothing is pending any more; the string was for one time."""
         self._devices[device.name] = replace(
             device,
-            operation=Operation.NONE,
+            operation=CapfOperation.NONE,
             string=None,
             certificate=certificate or device.certificate,
         )
@@ -347,33 +351,41 @@ class CapfServer:
 
     # Ends -------------------------------------------------------------------------------------
 
-    def _postpone(self, session: _Session, delay: int) -> None:
+    def _postpone(self, session: _DeviceSession, delay: int) -> None:
         elements = {CapfTag.RETRY_DELAY.value: number_element(min(delay, 0xFFFF), 2)}
-        self._send(session, CapfCommand.RETRY_LATER, elements, close=True)
+        self._send_message(session, CapfCommand.RETRY_LATER, elements, close=True)
         self._forget(session.flow)
-        self._tell(session, None, "asked to come again later")
+        self._emit_session_ended(session, None, "asked to come again later")
 
     def _end(
-        self, session: _Session, reason: CapfReason, why: str, certificate: bytes | None = None
+        self,
+        session: _DeviceSession,
+        reason: CapfReason,
+        why: str,
+        certificate: bytes | None = None,
     ) -> None:
         elements = {CapfTag.REASON.value: number_element(reason)}
-        self._send(session, CapfCommand.END_SESSION, elements, close=True)
+        self._send_message(session, CapfCommand.END_SESSION, elements, close=True)
         self._forget(session.flow)
-        self._tell(session, reason, why, certificate)
+        self._emit_session_ended(session, reason, why, certificate)
 
-    def _tell(
-        self, session: _Session, reason: int | None, why: str, certificate: bytes | None = None
+    def _emit_session_ended(
+        self,
+        session: _DeviceSession,
+        reason: int | None,
+        why: str,
+        certificate: bytes | None = None,
     ) -> None:
-        ended = SessionEnded(session.device, session.operation, reason, why, certificate)
+        ended = CapfSessionEnded(session.device, session.operation, reason, why, certificate)
         self._events.append(ended)
 
-    def _forget(self, flow: Flow) -> _Session | None:
+    def _forget(self, flow: Flow) -> _DeviceSession | None:
         self._timers.cancel(flow)
         return self._sessions.pop(flow, None)
 
-    def _send(
+    def _send_message(
         self,
-        session: _Session,
+        session: _DeviceSession,
         command: CapfCommand,
         elements: Mapping[int, bytes],
         *,
@@ -387,21 +399,21 @@ def _equal(given: bytes, expected: KeyMaterial) -> bool:
     return hmac.compare_digest(given, expected.reveal())
 
 
-_REQUESTS: Mapping[Operation, tuple[CapfCommand, _Stage]] = MappingProxyType(
+_REQUESTS: Mapping[CapfOperation, tuple[CapfCommand, _SessionStage]] = MappingProxyType(
     {
-        Operation.INSTALL: (CapfCommand.KEY_GENERATE_REQUEST, _Stage.KEY),
-        Operation.FETCH: (CapfCommand.FETCH_CERTIFICATE_REQUEST, _Stage.FETCHED),
-        Operation.DELETE: (CapfCommand.DELETE_CERTIFICATE_REQUEST, _Stage.DELETED),
+        CapfOperation.INSTALL: (CapfCommand.KEY_GENERATE_REQUEST, _SessionStage.KEY),
+        CapfOperation.FETCH: (CapfCommand.FETCH_CERTIFICATE_REQUEST, _SessionStage.FETCHED),
+        CapfOperation.DELETE: (CapfCommand.DELETE_CERTIFICATE_REQUEST, _SessionStage.DELETED),
     }
 )
-_Step: TypeAlias = Callable[[CapfServer, _Session, CapfMessage, float], None]
-_STEPS: Mapping[tuple[_Stage, int], _Step] = MappingProxyType(
+_Step: TypeAlias = Callable[[CapfServer, _DeviceSession, CapfMessage, float], None]
+_STEPS: Mapping[tuple[_SessionStage, int], _Step] = MappingProxyType(
     {
-        (_Stage.AUTH, CapfCommand.AUTH_RESPONSE): CapfServer._authenticated,
-        (_Stage.KEY, CapfCommand.REQUEST_IN_PROGRESS): CapfServer._in_progress,
-        (_Stage.KEY, CapfCommand.KEY_GENERATE_RESPONSE): CapfServer._key_made,
-        (_Stage.STORED, CapfCommand.STORE_CERTIFICATE_RESPONSE): CapfServer._stored,
-        (_Stage.FETCHED, CapfCommand.FETCH_CERTIFICATE_RESPONSE): CapfServer._fetched,
-        (_Stage.DELETED, CapfCommand.DELETE_CERTIFICATE_RESPONSE): CapfServer._deleted,
+        (_SessionStage.AUTH, CapfCommand.AUTH_RESPONSE): CapfServer._authenticated,
+        (_SessionStage.KEY, CapfCommand.REQUEST_IN_PROGRESS): CapfServer._in_progress,
+        (_SessionStage.KEY, CapfCommand.KEY_GENERATE_RESPONSE): CapfServer._key_made,
+        (_SessionStage.STORED, CapfCommand.STORE_CERTIFICATE_RESPONSE): CapfServer._stored,
+        (_SessionStage.FETCHED, CapfCommand.FETCH_CERTIFICATE_RESPONSE): CapfServer._fetched,
+        (_SessionStage.DELETED, CapfCommand.DELETE_CERTIFICATE_RESPONSE): CapfServer._deleted,
     }
 )

@@ -20,6 +20,7 @@ __all__ = [
     "CapfEvent",
     "CapfFailed",
     "CapfFinished",
+    "CapfOperation",
     "CapfRequest",
     "CapfState",
     "CapfTimes",
@@ -27,13 +28,12 @@ __all__ = [
     "CertificateShown",
     "DeletionWanted",
     "KeyWanted",
-    "Operation",
 ]
 
 VERSION, OLDEST_VERSION = 3, 2
 
 
-class Operation(Enum):
+class CapfOperation(Enum):
     """What a session did."""
 
     NONE = "none"
@@ -134,7 +134,7 @@ class DeletionWanted:
 class CapfFinished:
     """The session came to its good end."""
 
-    operation: Operation
+    operation: CapfOperation
 
 
 @dataclass(frozen=True, slots=True)

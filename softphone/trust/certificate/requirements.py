@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["REQUIREMENTS", "Requirement"]
+__all__ = ["CERTIFICATE_REQUIREMENTS", "CertificateRequirement"]
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class CertificateRequirement:
     """One certificate of one kind of server: what it is for, and where its names are looked at."""
 
     server: str
@@ -24,26 +24,26 @@ class Requirement:
 _HTTP_NAMES = "dNSName, else CN; a wildcard may be the whole leftmost label"
 _EACH_NODE = "one for each node, or one multi-server certificate for the cluster"
 
-REQUIREMENTS = (
-    Requirement("CUCM IM and Presence", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
-    Requirement(
+CERTIFICATE_REQUIREMENTS = (
+    CertificateRequirement("CUCM IM and Presence", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    CertificateRequirement(
         "CUCM IM and Presence",
         "cup-xmpp",
         "XMPP",
         "xmppAddr, SRVName, dNSName of the JID's domain, else CN",
         "xmppAddr and SRVName are issued by private authorities only",
     ),
-    Requirement("CUCM", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
-    Requirement(
+    CertificateRequirement("CUCM", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    CertificateRequirement(
         "CUCM",
         "CallManager",
         "SIP",
         "dNSName or sip: URI of the domain; CN without SAN; no wildcard",
         "a trust list that names it takes the place of its names",
     ),
-    Requirement("Unity Connection", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
-    Requirement("WebEx Meetings Server", "tomcat", "HTTPS", _HTTP_NAMES),
-    Requirement(
+    CertificateRequirement("Unity Connection", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
+    CertificateRequirement("WebEx Meetings Server", "tomcat", "HTTPS", _HTTP_NAMES),
+    CertificateRequirement(
         "VCS Expressway, Expressway-E",
         "server",
         "HTTPS, XMPP, SIP",

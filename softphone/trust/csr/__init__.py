@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from softphone.trust.csr.profile import RequestProfile, RequestService, names_for, profile_named
+from softphone.trust.csr.profile import CsrProfile, CsrService, names_for, profile_named
 from softphone.trust.csr.request import (
     KeyKind,
     PrivateKey,
-    Purpose,
-    RequestNames,
     Subject,
+    SubjectAltNames,
+    TlsPurpose,
     new_key,
     new_request,
     write_key,
 )
 
 __all__ = [
+    "CsrProfile",
+    "CsrService",
     "KeyKind",
     "PrivateKey",
-    "Purpose",
-    "RequestNames",
-    "RequestProfile",
-    "RequestService",
     "Subject",
+    "SubjectAltNames",
+    "TlsPurpose",
     "names_for",
     "new_key",
     "new_request",

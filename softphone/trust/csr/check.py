@@ -17,10 +17,21 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import names_in
-from softphone.trust.csr.profile import RequestProfile
-from softphone.trust.csr.request import Purpose, RequestNames, Subject, is_fqdn, name_violations
+from softphone.trust.csr.profile import CsrProfile
+from softphone.trust.csr.request import (
+    Subject,
+    SubjectAltNames,
+    TlsPurpose,
+    is_fqdn,
+    name_violations,
+)
 
-__all__ = ["Request", "batch_violations", "read_request", "request_violations"]
+__all__ = [
+    "CertificateRequest",
+    "batch_violations",
+    "read_certificate_request",
+    "request_violations",
+]
 
 _CURVES = {"secp256r1": "ec-p256", "secp384r1": "ec-p384", "secp521r1": "ec-p521"}
 _HASHES = ("sha256", "sha384", "sha512")
@@ -32,7 +43,7 @@ _SHARED = ("organization", "unit", "locality", "state", "country")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CertificateRequest:
     """A request as read: `key` as in KeyKind where it is one of those, `digest` by its name.
 
     `problems` are what makes it none that anybody would take.
@@ -40,15 +51,15 @@ class Request:
 
     source: str
     subject: Subject
-    names: RequestNames
+    names: SubjectAltNames
     key: str
     digest: str
-    purposes: Purpose
+    purposes: TlsPurpose
     armored: bool
     problems: tuple[str, ...] = ()
 
 
-def read_request(data: bytes, *, source: str = "request") -> Request:
+def read_certificate_request(data: bytes, *, source: str = "request") -> CertificateRequest:
     """Raises ConfigurationError, naming `source`, for what is no PKCS#10 request."""
     armored = b"-----BEGIN" in data
     try:
@@ -64,8 +75,8 @@ def read_request(data: bytes, *, source: str = "request") -> Request:
         names, purposes = _names_of(extensions), _purposes_of(extensions)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
         problems.append(f"its extensions cannot be read: {exc}")
-        names, purposes = RequestNames(), Purpose(0)
-    return Request(
+        names, purposes = SubjectAltNames(), TlsPurpose(0)
+    return CertificateRequest(
         source=source,
         subject=subject,
         names=names,
@@ -77,7 +88,7 @@ def read_request(data: bytes, *, source: str = "request") -> Request:
     )
 
 
-def request_violations(request: Request, profile: RequestProfile) -> tuple[str, ...]:
+def request_violations(request: CertificateRequest, profile: CsrProfile) -> tuple[str, ...]:
     """All that an authority of this kind would refuse in one request."""
     return (
         *request.problems,
@@ -89,18 +100,20 @@ def request_violations(request: Request, profile: RequestProfile) -> tuple[str, 
     )
 
 
-def batch_violations(requests: Sequence[Request]) -> tuple[str, ...]:
+def batch_violations(requests: Sequence[CertificateRequest]) -> tuple[str, ...]:
     """What differs between the requests of one deployment that authorities want to be the same."""
     found = []
     for field in _SHARED:
         values = {getattr(request.subject, field): request.source for request in requests}
         if len(values) > 1:
-            told = ", ".join(f"{value!r} in {source}" for value, source in values.items())
-            found.append(f"the {field} differs: {told}")
+            values_by_source = ", ".join(
+                f"{value!r} in {source}" for value, source in values.items()
+            )
+            found.append(f"the {field} differs: {values_by_source}")
     return tuple(found)
 
 
-def _form_violations(request: Request, profile: RequestProfile) -> Iterator[str]:
+def _form_violations(request: CertificateRequest, profile: CsrProfile) -> Iterator[str]:
     if not request.armored:
         yield "it is in binary form (DER): authorities take Base64 (PEM)"
     if request.key not in profile.keys:
@@ -109,11 +122,11 @@ def _form_violations(request: Request, profile: RequestProfile) -> Iterator[str]
         yield f"it is signed with {request.digest}; taken are {', '.join(_HASHES)}"
     if request.subject.unit and not profile.unit:
         yield f"it has an organizational unit, {request.subject.unit!r}: leave it out"
-    if Purpose.CLIENT in request.purposes and not profile.client:
+    if TlsPurpose.CLIENT in request.purposes and not profile.client:
         yield "it asks for the purpose of a TLS client, which is not issued any more"
 
 
-def _name_violations(request: Request, profile: RequestProfile) -> Iterator[str]:
+def _name_violations(request: CertificateRequest, profile: CsrProfile) -> Iterator[str]:
     names = request.names
     if len(names.dns) > 1 and not profile.several:
         yield f"it has {len(names.dns)} domain names: one certificate is for one name"
@@ -150,14 +163,14 @@ def _subject_of(name: x509.Name) -> Subject:
     )
 
 
-def _names_of(extensions: x509.Extensions) -> RequestNames:
+def _names_of(extensions: x509.Extensions) -> SubjectAltNames:
     try:
         general = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return RequestNames()
+        return SubjectAltNames()
     xmpp, srv = names_in(general)
     addresses = general.get_values_for_type(x509.IPAddress)
-    return RequestNames(
+    return SubjectAltNames(
         dns=tuple(general.get_values_for_type(x509.DNSName)),
         ip=tuple(
             str(each)
@@ -170,16 +183,16 @@ def _names_of(extensions: x509.Extensions) -> RequestNames:
     )
 
 
-def _purposes_of(extensions: x509.Extensions) -> Purpose:
+def _purposes_of(extensions: x509.Extensions) -> TlsPurpose:
     try:
         usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
-        return Purpose(0)
-    found = Purpose(0)
+        return TlsPurpose(0)
+    found = TlsPurpose(0)
     if ExtendedKeyUsageOID.SERVER_AUTH in usage:
-        found |= Purpose.SERVER
+        found |= TlsPurpose.SERVER
     if ExtendedKeyUsageOID.CLIENT_AUTH in usage:
-        found |= Purpose.CLIENT
+        found |= TlsPurpose.CLIENT
     return found
 
 

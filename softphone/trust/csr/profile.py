@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from softphone.errors import ConfigurationError
-from softphone.trust.csr.request import FORBIDDEN, KeyKind, Purpose, RequestNames
+from softphone.trust.csr.request import FORBIDDEN, KeyKind, SubjectAltNames, TlsPurpose
 
-__all__ = ["PROFILES", "RequestProfile", "RequestService", "names_for", "profile_named"]
+__all__ = ["PROFILES", "CsrProfile", "CsrService", "names_for", "profile_named"]
 
 _PUBLIC_KEYS = (
     KeyKind.RSA_2048,
@@ -26,7 +26,7 @@ _PUBLIC_KEYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class RequestProfile:
+class CsrProfile:
     """What one kind of authority takes.
 
     `forbidden` finds the characters that it does not take in the fields of a subject (None: it
@@ -44,13 +44,13 @@ class RequestProfile:
 
 
 PROFILES = (
-    RequestProfile("public", _PUBLIC_KEYS, FORBIDDEN, False, False, False, False),
-    RequestProfile("public-multi", _PUBLIC_KEYS, FORBIDDEN, False, True, False, False),
-    RequestProfile("private", tuple(KeyKind), None, True, True, True, True),
+    CsrProfile("public", _PUBLIC_KEYS, FORBIDDEN, False, False, False, False),
+    CsrProfile("public-multi", _PUBLIC_KEYS, FORBIDDEN, False, True, False, False),
+    CsrProfile("private", tuple(KeyKind), None, True, True, True, True),
 )
 
 
-class RequestService(StrEnum):
+class CsrService(StrEnum):
     """Whose certificate is asked for, as a cluster names them."""
 
     TOMCAT = "tomcat"
@@ -59,12 +59,16 @@ class RequestService(StrEnum):
     CLIENT = "client"
 
     @property
-    def purposes(self) -> Purpose:
+    def purposes(self) -> TlsPurpose:
         """Servers of a cluster are clients of each other, too."""
-        return Purpose.CLIENT if self is RequestService.CLIENT else Purpose.SERVER | Purpose.CLIENT
+        return (
+            TlsPurpose.CLIENT
+            if self is CsrService.CLIENT
+            else TlsPurpose.SERVER | TlsPurpose.CLIENT
+        )
 
 
-def profile_named(name: str) -> RequestProfile:
+def profile_named(name: str) -> CsrProfile:
     """Raises ConfigurationError for a name that is none."""
     for profile in PROFILES:
         if profile.name == name:
@@ -74,27 +78,27 @@ def profile_named(name: str) -> RequestProfile:
 
 
 def names_for(
-    service: RequestService,
+    service: CsrService,
     names: tuple[str, ...],
-    profile: RequestProfile,
+    profile: CsrProfile,
     *,
     domain: str | None = None,
-) -> RequestNames:
+) -> SubjectAltNames:
     """The alternative names of a service's request; `domain` is that of its users.
 
     `names` are full domain names, or for a client its SIP URIs.  Raises ConfigurationError.
     """
-    if service is RequestService.CLIENT:
-        return RequestNames(uri=names)
-    if service is RequestService.TOMCAT or domain is None:
-        if service is RequestService.CUP_XMPP:
+    if service is CsrService.CLIENT:
+        return SubjectAltNames(uri=names)
+    if service is CsrService.TOMCAT or domain is None:
+        if service is CsrService.CUP_XMPP:
             raise ConfigurationError("the XMPP service has a domain of its users: give it, too")
-        return RequestNames(dns=names)
-    if service is RequestService.CALL_MANAGER:
-        return RequestNames(dns=names, uri=(f"sip:{domain}",) if profile.private else ())
+        return SubjectAltNames(dns=names)
+    if service is CsrService.CALL_MANAGER:
+        return SubjectAltNames(dns=names, uri=(f"sip:{domain}",) if profile.private else ())
     if not profile.private:
-        return RequestNames(dns=tuple(dict.fromkeys((*names, domain))))
-    return RequestNames(
+        return SubjectAltNames(dns=tuple(dict.fromkeys((*names, domain))))
+    return SubjectAltNames(
         dns=tuple(dict.fromkeys((*names, domain))),
         xmpp=(domain,),
         srv=(f"_xmpp-client.{domain}", f"_xmpp-server.{domain}"),

@@ -36,9 +36,9 @@ from softphone.trust.fips import key_generation
 
 __all__ = [
     "KeyKind",
-    "Purpose",
-    "RequestNames",
     "Subject",
+    "SubjectAltNames",
+    "TlsPurpose",
     "is_fqdn",
     "name_violations",
     "new_key",
@@ -46,11 +46,11 @@ __all__ = [
     "write_key",
 ]
 
-Digest: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+CsrHash: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-class Purpose(Flag):
+class TlsPurpose(Flag):
     """The sides of TLS that a certificate is for (RFC 5280 section 4.2.1.12)."""
 
     SERVER = auto()
@@ -75,7 +75,7 @@ _CURVES: dict[KeyKind, ec.EllipticCurve] = {
 }
 _RSA_BITS = {KeyKind.RSA_2048: 2048, KeyKind.RSA_3072: 3072, KeyKind.RSA_4096: 4096}
 # RFC 5758 section 3.2: the hash is as strong as the curve.
-_CURVE_HASHES: dict[int, Digest] = {384: hashes.SHA384(), 521: hashes.SHA512()}
+_CURVE_HASHES: dict[int, CsrHash] = {384: hashes.SHA384(), 521: hashes.SHA512()}
 
 # Characters that authorities are known to refuse in the fields of a subject.
 FORBIDDEN = re.compile(r"""[^\x20-\x7e]|[@&!#$%^*<>~?=+"/\\;]""")
@@ -132,7 +132,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestNames:
+class SubjectAltNames:
     """The subject alternative names that are asked for.
 
     `uri` are SIP URIs (RFC 5922), `xmpp` XmppAddr (RFC 6120) and `srv` SRVName (RFC 4985), which
@@ -209,7 +209,7 @@ def _provided_key(kind: KeyKind) -> PrivateKey:
     options = [f"rsa_keygen_bits:{bits}"]
     if curve is not None:
         options = [f"ec_paramgen_curve:P-{curve.key_size}", "ec_param_enc:named_curve"]
-    der = key_generation.generate("RSA" if curve is None else "EC", options)
+    der = key_generation.generate_key("RSA" if curve is None else "EC", options)
     key = load_der_private_key(der, password=None)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise FipsUnavailable(f"`openssl genpkey` made no {kind.value} key")
@@ -233,7 +233,7 @@ def write_key(
     write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
 
 
-def name_violations(subject: Subject, names: RequestNames) -> list[str]:
+def name_violations(subject: Subject, names: SubjectAltNames) -> list[str]:
     """What is wrong between a subject and the alternative names."""
     name = subject.common_name.lower()
     if not is_fqdn(name) or not names.dns or name in {each.lower() for each in names.dns}:
@@ -244,9 +244,9 @@ def name_violations(subject: Subject, names: RequestNames) -> list[str]:
 def new_request(
     key: PrivateKey,
     subject: Subject,
-    names: RequestNames,
+    names: SubjectAltNames,
     *,
-    purposes: Purpose = Purpose.SERVER | Purpose.CLIENT,
+    purposes: TlsPurpose = TlsPurpose.SERVER | TlsPurpose.CLIENT,
     forbidden: re.Pattern[str] | None = FORBIDDEN,
 ) -> bytes:
     """A PKCS#10 request in PEM; without more said, for a certificate of both sides of TLS.
@@ -260,7 +260,7 @@ def new_request(
     ]
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
-    algorithm: Digest = hashes.SHA256()
+    algorithm: CsrHash = hashes.SHA256()
     if isinstance(key, ec.EllipticCurvePrivateKey):
         algorithm = _CURVE_HASHES.get(key.curve.key_size, algorithm)
     request = (
@@ -274,10 +274,10 @@ def new_request(
     return request.public_bytes(Encoding.PEM)
 
 
-def _oids(purposes: Purpose) -> list[x509.ObjectIdentifier]:
+def _oids(purposes: TlsPurpose) -> list[x509.ObjectIdentifier]:
     pairs = (
-        (Purpose.SERVER, ExtendedKeyUsageOID.SERVER_AUTH),
-        (Purpose.CLIENT, ExtendedKeyUsageOID.CLIENT_AUTH),
+        (TlsPurpose.SERVER, ExtendedKeyUsageOID.SERVER_AUTH),
+        (TlsPurpose.CLIENT, ExtendedKeyUsageOID.CLIENT_AUTH),
     )
     return [oid for purpose, oid in pairs if purpose in purposes]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["locked", "make_folder", "sweep", "synchronize"]
+__all__ = ["locked", "make_folder", "remove_leftovers", "synchronize"]
 
 _PATIENCE = 10.0
 _PAUSE = 0.02
@@ -58,7 +58,7 @@ def synchronize(folder: Path) -> None:
         os.close(handle)
 
 
-def sweep(folder: Path, name: str) -> None:
+def remove_leftovers(folder: Path, name: str) -> None:
     """Remove what a `write_private` of this file has left that was killed; under the lock only."""
     for left in folder.glob(f".{name}.*"):
         left.unlink(missing_ok=True)

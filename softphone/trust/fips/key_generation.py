@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from softphone.errors import FipsUnavailable
 
-__all__ = ["generate"]
+__all__ = ["generate_key"]
 
 _PATIENCE = 60.0
 
 
-def generate(algorithm: str, options: Sequence[str], *, openssl: str = "openssl") -> bytes:
+def generate_key(algorithm: str, options: Sequence[str], *, openssl: str = "openssl") -> bytes:
     """A new private key, PKCS#8 in DER; `options` are those of `openssl genpkey`.
 
     Takes seconds for a long RSA key.  Raises FipsUnavailable when the provider makes none.

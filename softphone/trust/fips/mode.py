@@ -27,20 +27,20 @@ __all__ = [
     "KERNEL",
     "SETTING",
     "UNAVAILABLE",
-    "Capability",
-    "Decider",
     "FipsMode",
+    "FipsModeOrigin",
+    "FipsRestriction",
     "check_allowed",
-    "decide",
+    "decide_mode",
     "effective_mode",
-    "environment",
-    "fits",
     "platform_mode",
+    "process_environment",
+    "process_fits",
     "random_bytes",
     "read_setting",
-    "require",
+    "require_mode",
+    "set_bootstrap_setting",
     "setting_of",
-    "settle",
 ]
 
 SETTING = "SOFTPHONE_FIPS"
@@ -57,14 +57,14 @@ _WORDS = {"1": True, "true": True, "yes": True, "on": True}
 _WORDS |= {"0": False, "false": False, "no": False, "off": False}
 
 
-class Decider(StrEnum):
+class FipsModeOrigin(StrEnum):
     """Who decided the mode."""
 
     BOOTSTRAP = "bootstrap"
     PLATFORM = "platform"
 
 
-class Capability(StrEnum):
+class FipsRestriction(StrEnum):
     """What a softphone may be asked for and FIPS mode rules out."""
 
     ACCEPT_UNTRUSTED = "accept_untrusted"
@@ -72,12 +72,12 @@ class Capability(StrEnum):
     MD5_DIGEST = "md5_digest"
 
 
-UNAVAILABLE: Mapping[Capability, str] = MappingProxyType(
+UNAVAILABLE: Mapping[FipsRestriction, str] = MappingProxyType(
     {
-        Capability.ACCEPT_UNTRUSTED: "an unknown certificate is not accepted by asking: have it"
+        FipsRestriction.ACCEPT_UNTRUSTED: "an unknown certificate is not accepted by asking: have it"
         " signed by an authority that is known, or give its authority to the store",
-        Capability.SCREEN_SHARING: "screens are not shared",
-        Capability.MD5_DIGEST: "digest authentication is not answered with MD5: let the server"
+        FipsRestriction.SCREEN_SHARING: "screens are not shared",
+        FipsRestriction.MD5_DIGEST: "digest authentication is not answered with MD5: let the server"
         " offer SHA-256 (RFC 8760)",
     }
 )
@@ -89,13 +89,13 @@ class FipsMode:
     """Whether FIPS mode is on, who decided that, and by which setting (`source`)."""
 
     on: bool
-    decider: Decider
+    decider: FipsModeOrigin
     source: str = ""
 
     def __str__(self) -> str:
         words = {
-            Decider.BOOTSTRAP: "by the bootstrap setting",
-            Decider.PLATFORM: "by the platform",
+            FipsModeOrigin.BOOTSTRAP: "by the bootstrap setting",
+            FipsModeOrigin.PLATFORM: "by the platform",
         }
         source = f" ({self.source})" if self.source else ""
         return f"{'FIPS' if self.on else 'not FIPS'}, {words[self.decider]}{source}"
@@ -104,8 +104,8 @@ class FipsMode:
 def effective_mode(*, platform: bool, bootstrap: bool | None, source: str = "") -> FipsMode:
     """The mode to run in: the bootstrap setting's if there is one, else the platform's."""
     if bootstrap is None:
-        return FipsMode(platform, Decider.PLATFORM)
-    return FipsMode(bootstrap, Decider.BOOTSTRAP, source)
+        return FipsMode(platform, FipsModeOrigin.PLATFORM)
+    return FipsMode(bootstrap, FipsModeOrigin.BOOTSTRAP, source)
 
 
 def read_setting(text: str) -> bool | None:
@@ -123,9 +123,9 @@ def platform_mode(kernel: Path = KERNEL, given: Mapping[str, str] = os.environ) 
 
     A process that was started in a mode of ours has been told what the platform's is.
     """
-    told = given.get(_PLATFORM)
-    if told is not None:
-        return told == "1"
+    given_mode = given.get(_PLATFORM)
+    if given_mode is not None:
+        return given_mode == "1"
     try:
         if kernel.read_text().strip() == "1":
             return True
@@ -145,7 +145,7 @@ def setting_of(
     configured: bool | None = None,
     *,
     source: str = "the API",
-    surrounding: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = os.environ,
 ) -> tuple[bool | None, str]:
     """The bootstrap setting and where it stands.
 
@@ -153,13 +153,13 @@ def setting_of(
     """
     if given is not None:
         return given, source
-    by_environment = read_setting(surrounding.get(SETTING, ""))
+    by_environment = read_setting(environ.get(SETTING, ""))
     if by_environment is not None:
-        return by_environment, surrounding.get(_SOURCE) or SETTING
+        return by_environment, environ.get(_SOURCE) or SETTING
     return configured, "the account's configuration" if configured is not None else ""
 
 
-def decide(
+def decide_mode(
     given: bool | None = None, configured: bool | None = None, *, source: str = "the API"
 ) -> FipsMode:
     """The effective mode of this process.  Raises ConfigurationError for a wrong setting."""
@@ -167,22 +167,22 @@ def decide(
     return effective_mode(platform=platform_mode(), bootstrap=setting, source=where)
 
 
-def settle(on: bool, source: str) -> None:
+def set_bootstrap_setting(on: bool, source: str) -> None:
     """Make a setting the bootstrap setting of this process and of those that it starts."""
     os.environ[SETTING] = "true" if on else "false"
     os.environ[_SOURCE] = source
 
 
-def environment(
-    mode: FipsMode, folder: Path | None, *, surrounding: Mapping[str, str] = os.environ
+def process_environment(
+    mode: FipsMode, folder: Path | None, *, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """The environment to start a process of that mode in; `folder` is a set-up's.
 
     Raises FipsUnavailable when FIPS mode is on and there is no set-up.
     """
-    made = dict(surrounding)
-    made[_PLATFORM] = "1" if platform_mode(given=surrounding) else "0"
-    if mode.decider is Decider.BOOTSTRAP:
+    made = dict(environ)
+    made[_PLATFORM] = "1" if platform_mode(given=environ) else "0"
+    if mode.decider is FipsModeOrigin.BOOTSTRAP:
         # Or the new process would come to another mode, before it has read an account.
         made |= {SETTING: "true" if mode.on else "false", _SOURCE: mode.source}
     if mode.on:
@@ -204,19 +204,19 @@ def environment(
     return made
 
 
-def fits(mode: FipsMode) -> bool:
+def process_fits(mode: FipsMode) -> bool:
     """Whether this process was started in `mode`; in FIPS mode `require` looks closer."""
     if mode.on:
         return openssl_provider.fips_in_force()
     return not openssl_provider.fips_in_force() and not _system_openssl()
 
 
-def require(mode: FipsMode) -> None:
+def require_mode(mode: FipsMode) -> None:
     """Go on only if this process runs in `mode`.
 
     Raises FipsUnavailable when it does not: with the reason, after a self-check of each library.
     """
-    if not fits(mode):
+    if not process_fits(mode):
         wrong = (
             "was not started in it: start it with `softphone fips run -- COMMAND`"
             if mode.on
@@ -224,12 +224,12 @@ def require(mode: FipsMode) -> None:
         )
         raise FipsUnavailable(f"the mode is {mode}, but this process {wrong}")
     if mode.on:
-        from softphone.trust.fips.self_check import check
+        from softphone.trust.fips.self_check import run_self_check
 
-        check().require()
+        run_self_check().require()
 
 
-def check_allowed(capability: Capability) -> None:
+def check_allowed(capability: FipsRestriction) -> None:
     """Raise FipsForbidden when this process is in FIPS mode, which rules the capability out.
 
     That it is allowed does not say that this engine has it: it shares no screens in any mode.

@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Library", "ProviderInfo"]
+__all__ = ["Libcrypto", "ProviderInfo"]
 
 _UTF8_POINTER = 6  # OSSL_PARAM_UTF8_PTR
 
@@ -58,7 +58,7 @@ _FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
 }
 
 
-class Library:
+class Libcrypto:
     """One libcrypto in this process."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -68,7 +68,7 @@ class Library:
             function.restype, function.argtypes = result, arguments
 
     @classmethod
-    def find(cls, paths: Sequence[str]) -> Library | None:
+    def find(cls, paths: Sequence[str]) -> Libcrypto | None:
         """The only one of the files that are mapped; None when there is none, or not one."""
         if len(paths) != 1:
             return None

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from softphone import openssl_provider
 from softphone.errors import FipsUnavailable
-from softphone.trust.fips.openssl_info import Library, ProviderInfo
+from softphone.trust.fips.openssl_info import Libcrypto, ProviderInfo
 
-__all__ = ["LibraryCheck", "SelfCheck", "check", "loaded_files", "refuses"]
+__all__ = ["LibraryCheck", "SelfCheck", "loaded_files", "refuses", "run_self_check"]
 
 # FIPS 180-4's example, and case 1 of the GCM specification with its 128-bit tag.
 _ABC_SHA_256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -94,14 +94,14 @@ def refuses(action: Callable[[], object]) -> bool:
 
 
 @cache
-def check() -> SelfCheck:
+def run_self_check() -> SelfCheck:
     """Check this process, once; what was found stays so, as a process keeps its providers."""
     return SelfCheck((_standard_library(), _cryptography(), _pylibsrtp()))
 
 
 def _standard_library() -> LibraryCheck:
     version = importlib.import_module("ssl").OPENSSL_VERSION
-    library = Library.find(loaded_files(r"/libcrypto[^/]*\.so"))
+    library = Libcrypto.find(loaded_files(r"/libcrypto[^/]*\.so"))
     if library is None:
         reason = "its OpenSSL cannot be examined: it is not a shared library of its own"
         return LibraryCheck("standard library", version, failures=(reason,))
@@ -131,7 +131,7 @@ def _cryptography() -> LibraryCheck:
     # Its symbols are hidden: the version is that of the first file, if the bytes are the same.
     found = ProviderInfo()
     if path is not None and _same_bytes():
-        library = Library.find(loaded_files(r"/libcrypto[^/]*\.so"))
+        library = Libcrypto.find(loaded_files(r"/libcrypto[^/]*\.so"))
         found = found if library is None else library.provider()
     return LibraryCheck("cryptography", version, found, path or "", tuple(failures))
 

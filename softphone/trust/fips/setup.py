@@ -25,7 +25,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.trust.disk import write_private
-from softphone.trust.fips.mode import Decider, FipsMode, environment
+from softphone.trust.fips.mode import FipsMode, FipsModeOrigin, process_environment
 
 __all__ = ["FipsSetup", "default_folder", "find_module", "find_setup", "make_setup"]
 
@@ -88,12 +88,12 @@ class FipsSetup:
             return True
 
 
-def default_folder(surrounding: Mapping[str, str] = os.environ) -> Path:
+def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where set-ups are kept: SOFTPHONE_FIPS_DIR, else within the user's state folder."""
-    named = surrounding.get("SOFTPHONE_FIPS_DIR")
+    named = environ.get("SOFTPHONE_FIPS_DIR")
     if named:
         return Path(named)
-    state = surrounding.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "softphone" / "fips"
 
 
@@ -175,11 +175,11 @@ def _build(made: FipsSetup, openssl: str) -> None:
 
 def _try_out(made: FipsSetup) -> None:
     """Start a process with it and let that check itself; a set-up that fails is not kept."""
-    mode = FipsMode(True, Decider.BOOTSTRAP, "softphone fips setup")
+    mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, "softphone fips setup")
     program = "from softphone.trust.fips.self_check import check; check().require()"
     command = [sys.executable, "-c", program]
     try:
-        _run(command, **environment(mode, made.folder))
+        _run(command, **process_environment(mode, made.folder))
     except FipsUnavailable:
         shutil.rmtree(made.folder, ignore_errors=True)
         raise

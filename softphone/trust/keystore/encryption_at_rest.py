@@ -20,25 +20,25 @@ from softphone.security import KeyMaterial
 from softphone.trust.disk import write_private
 from softphone.trust.fips import random_bytes
 
-__all__ = ["Sealer", "open_sealer"]
+__all__ = ["FileCipher", "open_file_cipher"]
 
 _KEY, _NONCE, _MARK = 32, 12, "v1:"
 
 
-class Sealer:
+class FileCipher:
     """Seals texts under one key of 32 bytes; `bound` is what a sealed text belongs to."""
 
     def __init__(self, key: KeyMaterial, *, entropy: Entropy = random_bytes) -> None:
         self._cipher = AESGCM(key.reveal())
         self._entropy = entropy
 
-    def seal(self, text: str, *, bound: str) -> str:
+    def encrypt_text(self, text: str, *, bound: str) -> str:
         """The text, sealed, in ASCII."""
         nonce = self._entropy(_NONCE)
         data = nonce + self._cipher.encrypt(nonce, text.encode(), bound.encode())
         return _MARK + base64.b64encode(data).decode()
 
-    def open(self, sealed: str, *, bound: str) -> str:
+    def decrypt_text(self, sealed: str, *, bound: str) -> str:
         """The text.  Raises ConfigurationError for another key, or for what was changed."""
         try:
             if not sealed.startswith(_MARK):
@@ -51,7 +51,9 @@ class Sealer:
             ) from exc
 
 
-def open_sealer(path: str | os.PathLike[str], *, entropy: Entropy = random_bytes) -> Sealer:
+def open_file_cipher(
+    path: str | os.PathLike[str], *, entropy: Entropy = random_bytes
+) -> FileCipher:
     """The sealer of a key file, which is made (0600) when there is none.
 
     Raises ConfigurationError for a file that is no key.
@@ -65,4 +67,4 @@ def open_sealer(path: str | os.PathLike[str], *, entropy: Entropy = random_bytes
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
     if len(key) != _KEY:
         raise ConfigurationError(f"{path} has {len(key)} bytes: a key has {_KEY}")
-    return Sealer(KeyMaterial(key), entropy=entropy)
+    return FileCipher(KeyMaterial(key), entropy=entropy)

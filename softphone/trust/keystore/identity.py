@@ -62,7 +62,7 @@ class Identity:
         return key + self.certificate.public_bytes(Encoding.PEM)
 
     @classmethod
-    def of_pem(
+    def from_pem(
         cls, data: bytes, *, source: str = "identity", passphrase: KeyMaterial | None = None
     ) -> Identity:
         """Read key and certificate, in either order; a key in clear needs no passphrase.
@@ -97,4 +97,4 @@ class Identity:
     ) -> Identity:
         """The same from a file.  Raises ConfigurationError."""
         where = Path(path)
-        return cls.of_pem(read_whole(where), source=str(where), passphrase=passphrase)
+        return cls.from_pem(read_whole(where), source=str(where), passphrase=passphrase)

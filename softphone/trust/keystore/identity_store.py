@@ -16,9 +16,9 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
-from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
+from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
 from softphone.trust.keystore.identity import Identity, is_encrypted
-from softphone.trust.tls_settings import Credential
+from softphone.trust.tls_settings import TlsCredential
 
 __all__ = ["IdentityStore"]
 
@@ -44,14 +44,14 @@ class IdentityStore:
         """Where the identity of a device is.  Raises ConfigurationError for no device name."""
         return self._file(device, ".pem")
 
-    def credential(self, device: str) -> Credential:
+    def credential(self, device: str) -> TlsCredential:
         """The same as TLS takes it.  Raises ConfigurationError when there is none."""
         path = self.path(device)
         try:
             encrypted = is_encrypted(_bytes_of(path))
         except FileNotFoundError as exc:
             raise ConfigurationError(f"{self.folder} holds no certificate of {device}") from exc
-        return Credential(path, path, self.passphrase if encrypted else None)
+        return TlsCredential(path, path, self.passphrase if encrypted else None)
 
     def load(self, device: str) -> Identity | None:
         """The identity in use, or None.  Raises ConfigurationError when it cannot be read."""
@@ -106,8 +106,8 @@ class IdentityStore:
         """Under the lock, and without what a process that was killed has left of this device."""
         own, previous = self.path(device).name, self._previous(device).name
         with locked(self.folder / _LOCK):
-            sweep(self.folder, own)
-            sweep(self.folder, previous)
+            remove_leftovers(self.folder, own)
+            remove_leftovers(self.folder, previous)
             yield
 
     def _read(self, path: Path) -> Identity | None:
@@ -115,7 +115,7 @@ class IdentityStore:
             data = _bytes_of(path)
         except FileNotFoundError:
             return None
-        return Identity.of_pem(data, source=str(path), passphrase=self.passphrase)
+        return Identity.from_pem(data, source=str(path), passphrase=self.passphrase)
 
     def _previous(self, device: str) -> Path:
         return self._file(device, ".previous.pem")

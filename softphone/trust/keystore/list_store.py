@@ -20,21 +20,21 @@ from typing import Any
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
-from softphone.trust.disk import locked, make_folder, sweep, synchronize, write_private
+from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
 from softphone.trust.lists import (
     Acceptance,
-    Basis,
     Bootstrap,
     FileRefused,
     ListKind,
     ListPolicy,
-    Renewal,
+    TrustBasis,
     TrustList,
     TrustLists,
-    decide,
+    TrustListUpdate,
+    accept_list_file,
     notes_on,
     parse_trust_list,
-    renew,
+    update_lists,
     verify_trust_list,
 )
 
@@ -54,7 +54,7 @@ class AcceptedList:
     """
 
     trust_list: TrustList
-    basis: Basis | None
+    basis: TrustBasis | None
     signer: str
     accepted: datetime | None
     notes: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class TrustListStore:
         lists = (held.held(kind) for kind in ListKind)
         return tuple(_accepted(each, history) for each in lists if each is not None)
 
-    def offer(
+    def accept_list(
         self,
         kind: ListKind,
         data: bytes,
@@ -108,7 +108,7 @@ class TrustListStore:
         with self._lock():
             self._sweep()
             accepted = self._decide(kind, data, bootstrap, confirmed)
-            self._keep(accepted, wall)
+            self._store_list(accepted, wall)
         return accepted
 
     def renew(
@@ -118,7 +118,7 @@ class TrustListStore:
         wall: datetime,
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
-    ) -> Renewal:
+    ) -> TrustListUpdate:
         """Decide on what was downloaded, the CTL before the ITL, and store what is good.
 
         See `acceptance.renew`.  Raises ConfigurationError when it cannot be written.
@@ -126,7 +126,7 @@ class TrustListStore:
         make_folder(self.folder)
         with self._lock():
             self._sweep()
-            renewal = renew(
+            renewal = update_lists(
                 self._held(),
                 downloads,
                 bootstrap=bootstrap,
@@ -135,7 +135,7 @@ class TrustListStore:
             )
             for _, outcome in renewal.outcomes:
                 if isinstance(outcome, Acceptance):
-                    self._keep(outcome, wall)
+                    self._store_list(outcome, wall)
         return renewal
 
     def check(
@@ -181,7 +181,7 @@ class TrustListStore:
 
     def _sweep(self) -> None:
         for name in (*(kind.filename for kind in ListKind), _HISTORY):
-            sweep(self.folder, name)
+            remove_leftovers(self.folder, name)
 
     def _held(self) -> TrustLists:
         lists = TrustLists()
@@ -199,13 +199,13 @@ class TrustListStore:
         confirmed: frozenset[bytes],
     ) -> Acceptance:
         held = self._held()
-        return decide(
+        return accept_list_file(
             kind, data, held, bootstrap=bootstrap, policy=self._policy, confirmed=confirmed
         )
 
-    def _keep(self, accepted: Acceptance, wall: datetime) -> None:
+    def _store_list(self, accepted: Acceptance, wall: datetime) -> None:
         """Store one list: what is told of it comes first, so that it is never without."""
-        if accepted.basis is Basis.UNCHANGED:
+        if accepted.basis is TrustBasis.UNCHANGED:
             return
         new = accepted.trust_list
         history = self._history() | {new.fingerprint: _entry(accepted, wall)}
@@ -285,7 +285,7 @@ def _accepted(held: TrustList, history: Mapping[str, Any]) -> AcceptedList:
     signer = fingerprint_of(verify_trust_list(held))
     entry: Any = history.get(held.fingerprint)
     try:
-        basis = Basis(entry["basis"])
+        basis = TrustBasis(entry["basis"])
         when = datetime.fromisoformat(entry["accepted"])
     except (TypeError, KeyError, ValueError):
         return AcceptedList(held, None, signer, None, notes_on(held))

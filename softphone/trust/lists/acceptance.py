@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from softphone.trust.certificate import fingerprint_of
-from softphone.trust.lists.tlv import Digest, FileRefused, Refusal
+from softphone.trust.lists.tlv import FileHashAlgorithm, FileRefusalReason, FileRefused
 from softphone.trust.lists.trust_list import (
     ListKind,
     Role,
@@ -25,15 +25,15 @@ from softphone.trust.lists.trust_list import (
 __all__ = [
     "SHA_1_NOTE",
     "Acceptance",
-    "Basis",
     "Bootstrap",
     "ListPolicy",
-    "Renewal",
+    "TrustBasis",
+    "TrustListUpdate",
     "TrustLists",
-    "accept",
-    "decide",
+    "accept_list",
+    "accept_list_file",
     "notes_on",
-    "renew",
+    "update_lists",
 ]
 
 logger = logging.getLogger("softphone.trust")
@@ -45,7 +45,7 @@ PROTECTION_OFF_NOTE = {
 }
 
 
-class Basis(StrEnum):
+class TrustBasis(StrEnum):
     """On whose word a list was accepted, or a certificate is believed."""
 
     PIN = "pin"
@@ -96,17 +96,17 @@ class TrustLists:
             return replace(self, ctl=trust_list)
         return replace(self, itl=trust_list)
 
-    def basis(self, certificate: bytes, role: Role) -> Basis | None:
+    def basis(self, certificate: bytes, role: Role) -> TrustBasis | None:
         """Which list gives this certificate (DER) that role; None when neither does.
 
         When the CTL names call servers it is the only one that counts for them.
         """
         if self.ctl is not None and self.ctl.names(certificate, role):
-            return Basis.CTL
+            return TrustBasis.CTL
         if role in (Role.CCM, Role.CCM_TFTP) and self.ctl is not None and self.ctl.protects:
             return None
         if self.itl is not None and self.itl.names(certificate, role):
-            return Basis.ITL
+            return TrustBasis.ITL
         return None
 
     def __bool__(self) -> bool:
@@ -141,27 +141,28 @@ class Acceptance:
     """A list that was accepted, on whose word, and what a person should know of it."""
 
     trust_list: TrustList
-    basis: Basis
+    basis: TrustBasis
     signer: str
     notes: tuple[str, ...] = ()
 
 
 def notes_on(trust_list: TrustList) -> tuple[str, ...]:
     """What a person should know of a list, however good its signature."""
-    weak = (SHA_1_NOTE,) if trust_list.header.digest is Digest.SHA_1 else ()
+    weak = (SHA_1_NOTE,) if trust_list.header.digest is FileHashAlgorithm.SHA_1 else ()
     return weak if trust_list.protects else (*weak, PROTECTION_OFF_NOTE[trust_list.kind])
 
 
 def _check_digest(new: TrustList, old: TrustList | None, policy: ListPolicy) -> None:
-    if new.header.digest is not Digest.SHA_1:
+    if new.header.digest is not FileHashAlgorithm.SHA_1:
         return
     if not policy.sha_1:
         raise FileRefused(
-            Refusal.DIGEST_FORBIDDEN, f"{new.header.filename} is {SHA_1_NOTE} (SHA-1 is forbidden)"
+            FileRefusalReason.DIGEST_FORBIDDEN,
+            f"{new.header.filename} is {SHA_1_NOTE} (SHA-1 is forbidden)",
         )
-    if old is not None and old.header.digest is not Digest.SHA_1:
+    if old is not None and old.header.digest is not FileHashAlgorithm.SHA_1:
         raise FileRefused(
-            Refusal.DIGEST_DOWNGRADE,
+            FileRefusalReason.DIGEST_DOWNGRADE,
             f"{new.header.filename} is {SHA_1_NOTE}; the list that is held was signed over"
             f" {old.header.digest.name.replace('_', '-')}, so this one is not believed",
         )
@@ -172,13 +173,13 @@ def _check_age(new: TrustList, old: TrustList | None) -> None:
         return
     if new.header.timestamp is None or new.header.timestamp < old.header.timestamp:
         raise FileRefused(
-            Refusal.OLDER,
+            FileRefusalReason.OLDER,
             f"{new.header.filename} is older than the one that is held: somebody serves an old"
             " list again; if it is meant so, reset the trust lists first",
         )
 
 
-def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> Basis | None:
+def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> TrustBasis | None:
     """Which list that is held vouches for a signer of lists of a kind."""
     ctl, itl = held.ctl, held.itl
     if ctl is not None:
@@ -186,25 +187,25 @@ def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> Basis | None:
             record.role == Role.CCM_TFTP and record.confirms(signer) for record in ctl.records
         )
         if for_itl or ctl.names(signer, Role.SAST):
-            return Basis.CTL
+            return TrustBasis.CTL
     # An ITL vouches for the next ITL, and for a cluster's first CTL.
     if itl is not None and (kind is ListKind.ITL or ctl is None) and itl.names(signer, Role.SAST):
-        return Basis.ITL
+        return TrustBasis.ITL
     return None
 
 
 def _first(
     new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
-) -> tuple[Basis, str] | None:
+) -> tuple[TrustBasis, str] | None:
     """The basis on which a list may be the first of its kind, and what is logged of it."""
     old = held.held(new.kind)
     if old is not None and old.protects:
         return None
     if signer in bootstrap.pins:
-        return Basis.PIN, "its signer was named by a person"
+        return TrustBasis.PIN, "its signer was named by a person"
     alone = held.ctl is None and (held.itl is None or not held.itl.protects)
     if bootstrap.first_use and alone:
-        return Basis.FIRST_USE, "it is the first, and nobody vouches for it"
+        return TrustBasis.FIRST_USE, "it is the first, and nobody vouches for it"
     return None
 
 
@@ -215,14 +216,14 @@ def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
             why = "nothing says yet whom to believe"
             instead = ", or trust on first use (--trust-on-first-use)"
         return FileRefused(
-            Refusal.NO_ANCHOR,
+            FileRefusalReason.NO_ANCHOR,
             f"{why}: {new.header.filename} is signed by"
             f" {new.header.signer.subject} with the SHA-256 fingerprint {signer}; compare it with"
             f" what the administrator of the cluster says, and pin it (--pin){instead}",
             fingerprint=signer,
         )
     return FileRefused(
-        Refusal.SIGNER_UNKNOWN,
+        FileRefusalReason.SIGNER_UNKNOWN,
         f"{new.header.filename} is signed by {new.header.signer.subject} (SHA-256 {signer}), whom"
         " no list that is held names; if the cluster was rebuilt, reset the trust lists and"
         " compare the fingerprint",
@@ -230,7 +231,7 @@ def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
     )
 
 
-def accept(
+def accept_list(
     new: TrustList,
     held: TrustLists,
     *,
@@ -250,7 +251,7 @@ def accept(
     signer = fingerprint_of(der)
     notes = notes_on(new)
     if old is not None and old.data == new.data:
-        return Acceptance(new, Basis.UNCHANGED, signer, notes)
+        return Acceptance(new, TrustBasis.UNCHANGED, signer, notes)
     _check_digest(new, old, policy)
     basis = _vouching(der, new.kind, held)
     first = _first(new, signer, held, bootstrap) if basis is None else None
@@ -265,7 +266,7 @@ def accept(
             new.fingerprint,
         )
     if basis is None and der in confirmed:
-        basis = Basis.TVS
+        basis = TrustBasis.TVS
     if basis is None:
         raise _unknown(new, signer, held, bootstrap)
     _check_age(new, old)
@@ -274,7 +275,7 @@ def accept(
     return Acceptance(new, basis, signer, notes)
 
 
-def decide(
+def accept_list_file(
     kind: ListKind,
     data: bytes,
     held: TrustLists,
@@ -287,28 +288,28 @@ def decide(
     new = parse_trust_list(data)
     if new.kind is not kind:
         raise FileRefused(
-            Refusal.NAME_MISMATCH,
+            FileRefusalReason.NAME_MISMATCH,
             f"{kind.filename} was asked for, and {new.header.filename} came",
         )
-    return accept(new, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed)
+    return accept_list(new, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed)
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
+class TrustListUpdate:
     """What came of some downloads: the lists that are believed now, and one outcome a file."""
 
     lists: TrustLists
     outcomes: tuple[tuple[ListKind, Acceptance | FileRefused], ...]
 
 
-def renew(
+def update_lists(
     held: TrustLists,
     downloads: Mapping[ListKind, bytes],
     *,
     bootstrap: Bootstrap | None = None,
     policy: ListPolicy | None = None,
     confirmed: frozenset[bytes] = frozenset(),
-) -> Renewal:
+) -> TrustListUpdate:
     """Decide on what was downloaded, the CTL before the ITL, which it may vouch for.
 
     An empty file counts as missing.  A refused one leaves the list that is held.
@@ -319,7 +320,7 @@ def renew(
         if not data:
             continue
         try:
-            accepted = decide(
+            accepted = accept_list_file(
                 kind, data, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed
             )
         except FileRefused as exc:
@@ -328,4 +329,4 @@ def renew(
             continue
         held = held.holding(accepted.trust_list)
         outcomes.append((kind, accepted))
-    return Renewal(held, tuple(outcomes))
+    return TrustListUpdate(held, tuple(outcomes))

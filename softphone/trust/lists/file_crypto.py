@@ -23,13 +23,13 @@ from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.sans_io import Entropy
 from softphone.trust.lists.tlv import (
     ContentKey,
-    Digest,
+    FileHashAlgorithm,
     FileHeader,
+    FileHeaderFields,
+    FileRefusalReason,
     FileRefused,
-    HeaderFields,
-    Refusal,
     SignerId,
-    element,
+    encode_element,
     unsigned_header,
 )
 
@@ -37,16 +37,16 @@ __all__ = [
     "DeviceCertificate",
     "DeviceKey",
     "FileSigner",
-    "can_wrap",
+    "can_encrypt_to",
+    "decrypt_body",
     "device_key",
-    "hash_of",
+    "digest_of",
+    "encrypt_body",
     "name_text",
     "public_key_bytes",
     "read_certificate",
-    "sign",
-    "unwrap",
-    "verify",
-    "wrap",
+    "sign_file_body",
+    "verify_file_signature",
 ]
 
 DeviceCertificate: TypeAlias = x509.Certificate
@@ -61,10 +61,10 @@ def device_key(key: object) -> DeviceKey | None:
 
 
 _LEAST_RSA_BITS = 2048
-_HASHES: dict[Digest, hashes.HashAlgorithm] = {
-    Digest.SHA_1: hashes.SHA1(),
-    Digest.SHA_256: hashes.SHA256(),
-    Digest.SHA_512: hashes.SHA512(),
+_HASHES: dict[FileHashAlgorithm, hashes.HashAlgorithm] = {
+    FileHashAlgorithm.SHA_1: hashes.SHA1(),
+    FileHashAlgorithm.SHA_256: hashes.SHA256(),
+    FileHashAlgorithm.SHA_512: hashes.SHA512(),
 }
 _SIGNATURE = 12
 _KEY_BYTES = 16
@@ -72,7 +72,7 @@ _BLOCK = 16
 _PAD_BYTE = b"\r"
 
 
-def hash_of(data: bytes, digest: Digest) -> bytes:
+def digest_of(data: bytes, digest: FileHashAlgorithm) -> bytes:
     """The digest of some bytes."""
     return hashlib.new(digest.hash_name, data, usedforsecurity=False).digest()
 
@@ -101,7 +101,7 @@ def public_key_bytes(certificate: x509.Certificate) -> bytes | None:
     return None
 
 
-def verify(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
+def verify_file_signature(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
     """Check the signature over the whole file by the certificate's key.
 
     Raises FileRefused (SIGNATURE_INVALID) when it is not the signer's, or the key is too short.
@@ -109,11 +109,12 @@ def verify(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
     key = signer.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != 8 * header.modulus_bytes:
         raise FileRefused(
-            Refusal.SIGNATURE_INVALID, "the signature does not fit the key of the named signer"
+            FileRefusalReason.SIGNATURE_INVALID,
+            "the signature does not fit the key of the named signer",
         )
     if key.key_size < _LEAST_RSA_BITS:
         raise FileRefused(
-            Refusal.SIGNATURE_INVALID,
+            FileRefusalReason.SIGNATURE_INVALID,
             f"the signer's RSA key has {key.key_size} bits; at least {_LEAST_RSA_BITS} are needed",
         )
     try:
@@ -125,7 +126,7 @@ def verify(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
         )
     except InvalidSignature:
         raise FileRefused(
-            Refusal.SIGNATURE_INVALID,
+            FileRefusalReason.SIGNATURE_INVALID,
             f"the signature of {header.filename} is wrong: the file was changed after it was"
             " signed, or it is somebody else's",
         ) from None
@@ -165,7 +166,7 @@ def name_text(name: x509.Name) -> str:
     return ",".join(part.rfc4514_string() for part in name.rdns)
 
 
-def sign(fields: HeaderFields, body: bytes, signer: FileSigner) -> bytes:
+def sign_file_body(fields: FileHeaderFields, body: bytes, signer: FileSigner) -> bytes:
     """A whole file: header with signature, and body.
 
     Raises ConfigurationError for a key of a size that the format has no code for, and
@@ -184,15 +185,15 @@ def sign(fields: HeaderFields, body: bytes, signer: FileSigner) -> bytes:
             f"{fields.filename} cannot be signed over {fields.digest.hash_name}: the FIPS provider"
             " verifies such signatures and makes none"
         ) from exc
-    return before + element(_SIGNATURE, signature) + after + body
+    return before + encode_element(_SIGNATURE, signature) + after + body
 
 
-def wrap(
+def encrypt_body(
     text: bytes,
     recipient: x509.Certificate,
     *,
     entropy: Entropy,
-    digest: Digest = Digest.SHA_512,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> tuple[ContentKey, bytes]:
     """Encrypt a text to a device's certificate; gives what its header needs, and the body.
 
@@ -217,31 +218,33 @@ def wrap(
             padding=padded_by,
             wrapped_key=wrapped_key,
             digest=digest,
-            digest_value=hash_of(text, digest),
+            digest_value=digest_of(text, digest),
         ),
         body,
     )
 
 
-def can_wrap(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
+def can_encrypt_to(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
     """Whether a text may be encrypted to this certificate, here and in this mode."""
     try:
-        wrap(b"", recipient, entropy=entropy)
+        encrypt_body(b"", recipient, entropy=entropy)
     except (ConfigurationError, FipsForbidden):
         return False
     return True
 
 
-def unwrap(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes:
+def decrypt_body(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes:
     """Decrypt a body whose signature has been verified.
 
     Raises FileRefused (CANNOT_DECRYPT), the same whatever went wrong: the answer to a forged key
     must tell nothing of the padding that was found in it (RFC 8017 section 7.2.2).
     """
     text = _decrypted(content, body, key)
-    if text is None or not hmac.compare_digest(hash_of(text, content.digest), content.digest_value):
+    if text is None or not hmac.compare_digest(
+        digest_of(text, content.digest), content.digest_value
+    ):
         raise FileRefused(
-            Refusal.CANNOT_DECRYPT,
+            FileRefusalReason.CANNOT_DECRYPT,
             "the file is encrypted to another certificate than the device has, or damaged:"
             " renew the device's certificate (LSC), then fetch the file again",
         )

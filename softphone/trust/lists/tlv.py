@@ -17,20 +17,20 @@ from softphone.errors import TrustRefused
 __all__ = [
     "LARGEST_FILE",
     "ContentKey",
-    "Digest",
-    "Element",
+    "FileHashAlgorithm",
     "FileHeader",
+    "FileHeaderFields",
+    "FileRefusalReason",
     "FileRefused",
-    "HeaderFields",
-    "Refusal",
+    "HeaderTag",
     "SignerId",
-    "Tag",
-    "element",
-    "elements",
-    "malformed",
+    "TlvElement",
+    "decode_text",
+    "encode_element",
+    "encode_text_element",
+    "malformed_file",
+    "parse_elements",
     "parse_header",
-    "text_element",
-    "text_of",
     "unsigned_header",
 ]
 
@@ -42,7 +42,7 @@ _HEADER_STARTS = b"\x01\x00\x02"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.@+-][A-Za-z0-9_.@+/ -]{0,254}")
 
 
-class Refusal(StrEnum):
+class FileRefusalReason(StrEnum):
     """Why a trust list or a signed file was not accepted."""
 
     MALFORMED = "malformed"
@@ -66,13 +66,13 @@ class FileRefused(TrustRefused):
     where a person has to compare it.
     """
 
-    def __init__(self, refusal: Refusal, message: str, *, fingerprint: str = "") -> None:
+    def __init__(self, refusal: FileRefusalReason, message: str, *, fingerprint: str = "") -> None:
         super().__init__(message)
         self.refusal = refusal
         self.fingerprint = fingerprint
 
 
-class Tag(IntEnum):
+class HeaderTag(IntEnum):
     """The elements of a header."""
 
     VERSION = 1
@@ -105,7 +105,7 @@ class Tag(IntEnum):
     SIGNER_VERSION = 28
 
 
-class Digest(IntEnum):
+class FileHashAlgorithm(IntEnum):
     """Codes of the hash algorithms."""
 
     SHA_1 = 1
@@ -119,22 +119,22 @@ class Digest(IntEnum):
 
 
 _PARENT = {
-    Tag.SIGNER_NAME: Tag.SIGNER_ID,
-    Tag.SERIAL_NUMBER: Tag.SIGNER_ID,
-    Tag.ISSUER_NAME: Tag.SIGNER_ID,
-    Tag.DIGEST_ALGORITHM: Tag.SIGNATURE_INFO,
-    Tag.SIGNATURE_ALGORITHM_INFO: Tag.SIGNATURE_INFO,
-    Tag.SIGNATURE_ALGORITHM: Tag.SIGNATURE_ALGORITHM_INFO,
-    Tag.SIGNATURE_MODULUS: Tag.SIGNATURE_ALGORITHM_INFO,
-    Tag.IV_INFO: Tag.ENCRYPTION_INFO,
-    Tag.KEY_INFO: Tag.ENCRYPTION_INFO,
-    Tag.CONTENT_CIPHER: Tag.IV_INFO,
-    Tag.IV: Tag.IV_INFO,
-    Tag.PADDING_LENGTH: Tag.IV_INFO,
-    Tag.KEY_FORM: Tag.KEY_INFO,
-    Tag.KEY_SIZE: Tag.KEY_INFO,
-    Tag.KEY_ALGORITHM: Tag.KEY_INFO,
-    Tag.ENCRYPTED_KEY: Tag.KEY_INFO,
+    HeaderTag.SIGNER_NAME: HeaderTag.SIGNER_ID,
+    HeaderTag.SERIAL_NUMBER: HeaderTag.SIGNER_ID,
+    HeaderTag.ISSUER_NAME: HeaderTag.SIGNER_ID,
+    HeaderTag.DIGEST_ALGORITHM: HeaderTag.SIGNATURE_INFO,
+    HeaderTag.SIGNATURE_ALGORITHM_INFO: HeaderTag.SIGNATURE_INFO,
+    HeaderTag.SIGNATURE_ALGORITHM: HeaderTag.SIGNATURE_ALGORITHM_INFO,
+    HeaderTag.SIGNATURE_MODULUS: HeaderTag.SIGNATURE_ALGORITHM_INFO,
+    HeaderTag.IV_INFO: HeaderTag.ENCRYPTION_INFO,
+    HeaderTag.KEY_INFO: HeaderTag.ENCRYPTION_INFO,
+    HeaderTag.CONTENT_CIPHER: HeaderTag.IV_INFO,
+    HeaderTag.IV: HeaderTag.IV_INFO,
+    HeaderTag.PADDING_LENGTH: HeaderTag.IV_INFO,
+    HeaderTag.KEY_FORM: HeaderTag.KEY_INFO,
+    HeaderTag.KEY_SIZE: HeaderTag.KEY_INFO,
+    HeaderTag.KEY_ALGORITHM: HeaderTag.KEY_INFO,
+    HeaderTag.ENCRYPTED_KEY: HeaderTag.KEY_INFO,
 }
 """In which container an element stands; the others stand in none."""
 _CONTAINERS = frozenset(_PARENT.values())
@@ -143,7 +143,7 @@ _MODULUS_CODES = {size: code for code, size in _MODULUS_BYTES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class TlvElement:
     """One element: its tag, where its tag byte stands in the file, and its value."""
 
     tag: int
@@ -171,7 +171,7 @@ class ContentKey:
     iv: bytes
     padding: int
     wrapped_key: bytes
-    digest: Digest
+    digest: FileHashAlgorithm
     digest_value: bytes
 
 
@@ -187,14 +187,14 @@ class FileHeader:
     length: int
     signer_version: tuple[int, int] | None
     signer: SignerId
-    digest: Digest
+    digest: FileHashAlgorithm
     modulus_bytes: int
     signature: bytes
     signature_offset: int
     filename: str
     timestamp: int | None
     content_key: ContentKey | None
-    elements: tuple[Element, ...]
+    elements: tuple[TlvElement, ...]
 
     def signed_bytes(self, data: bytes) -> bytes:
         """The bytes that the signature covers: the whole file without the SIGNATURE element."""
@@ -202,47 +202,47 @@ class FileHeader:
         return data[: self.signature_offset] + data[after:]
 
 
-def malformed(what: str) -> FileRefused:
+def malformed_file(what: str) -> FileRefused:
     """The refusal of a file whose form is wrong."""
-    return FileRefused(Refusal.MALFORMED, f"the file is malformed: {what}")
+    return FileRefused(FileRefusalReason.MALFORMED, f"the file is malformed: {what}")
 
 
-def elements(data: bytes, start: int, end: int) -> Iterator[Element]:
+def parse_elements(data: bytes, start: int, end: int) -> Iterator[TlvElement]:
     """The elements between two offsets, one after the other, none of them opened.
 
     Raises FileRefused when one of them does not end where the others begin.
     """
     while start < end:
         if end - start < 3:
-            raise malformed(f"an element is cut off at byte {start}")
+            raise malformed_file(f"an element is cut off at byte {start}")
         after = start + 3 + int.from_bytes(data[start + 1 : start + 3], "big")
         if after > end:
-            raise malformed(f"the element at byte {start} is longer than what holds it")
-        yield Element(data[start], start, data[start + 3 : after])
+            raise malformed_file(f"the element at byte {start} is longer than what holds it")
+        yield TlvElement(data[start], start, data[start + 3 : after])
         start = after
 
 
-def text_of(value: bytes) -> str:
+def decode_text(value: bytes) -> str:
     """A text that ends with a zero byte (which some writers leave out), made printable."""
     text = value.removesuffix(b"\x00").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def element(tag: int, value: bytes) -> bytes:
+def encode_element(tag: int, value: bytes) -> bytes:
     """One element in bytes.  Raises ValueError beyond 65535 bytes."""
     if len(value) > 0xFFFF:
         raise ValueError("an element holds at most 65535 bytes")
     return bytes((tag,)) + len(value).to_bytes(2, "big") + value
 
 
-def text_element(tag: int, text: str) -> bytes:
+def encode_text_element(tag: int, text: str) -> bytes:
     """A text with its zero byte.  Raises ValueError beyond 65535 bytes."""
-    return element(tag, text.encode() + b"\x00")
+    return encode_element(tag, text.encode() + b"\x00")
 
 
-def _header_elements(data: bytes, length: int) -> list[Element]:
+def _header_elements(data: bytes, length: int) -> list[TlvElement]:
     """All elements of a header, containers followed by what they hold; each tag at most once."""
-    found: list[Element] = []
+    found: list[TlvElement] = []
     seen: set[int] = set()
     open_until: list[tuple[int, int]] = []
     at = 0
@@ -250,14 +250,14 @@ def _header_elements(data: bytes, length: int) -> list[Element]:
         while open_until and open_until[-1][1] == at:
             open_until.pop()
         parent, end = open_until[-1] if open_until else (None, length)
-        if data[at] == Tag.PADDING and parent is None:
+        if data[at] == HeaderTag.PADDING and parent is None:
             at += 1
             continue
-        one = next(elements(data, at, end))
+        one = next(parse_elements(data, at, end))
         if one.tag in seen:
-            raise malformed(f"element {one.tag} stands there twice")
+            raise malformed_file(f"element {one.tag} stands there twice")
         if _parent_of(one.tag, parent) != parent:
-            raise malformed(f"element {one.tag} stands in the wrong place")
+            raise malformed_file(f"element {one.tag} stands in the wrong place")
         seen.add(one.tag)
         found.append(one)
         at += 3
@@ -266,98 +266,98 @@ def _header_elements(data: bytes, length: int) -> list[Element]:
         else:
             at += len(one.value)
     if any(end != length for _, end in open_until):
-        raise malformed("a container is longer than the header")
+        raise malformed_file("a container is longer than the header")
     return found
 
 
 def _parent_of(tag: int, parent: int | None) -> int | None:
     """Where the element belongs; one that nobody knows may stand anywhere."""
     try:
-        return _PARENT.get(Tag(tag))
+        return _PARENT.get(HeaderTag(tag))
     except ValueError:
         return parent
 
 
-class _Values:
+class _HeaderValues:
     """The values of a header by tag, with the checks of their lengths."""
 
-    def __init__(self, found: list[Element]) -> None:
+    def __init__(self, found: list[TlvElement]) -> None:
         self._found = {one.tag: one for one in found}
 
-    def __contains__(self, tag: Tag) -> bool:
+    def __contains__(self, tag: HeaderTag) -> bool:
         return tag in self._found
 
-    def value(self, tag: Tag, *sizes: int) -> bytes:
+    def value(self, tag: HeaderTag, *sizes: int) -> bytes:
         """The value, which must be there, and of one of the sizes."""
         if tag not in self._found:
-            raise malformed(f"{tag.name} is missing")
+            raise malformed_file(f"{tag.name} is missing")
         value = self._found[tag].value
         if sizes and len(value) not in sizes:
-            raise malformed(f"{tag.name} has {len(value)} bytes")
+            raise malformed_file(f"{tag.name} has {len(value)} bytes")
         return value
 
-    def offset(self, tag: Tag) -> int:
+    def offset(self, tag: HeaderTag) -> int:
         """Where the tag byte stands."""
         return self._found[tag].offset
 
-    def number(self, tag: Tag, size: int) -> int:
+    def number(self, tag: HeaderTag, size: int) -> int:
         """An unsigned number of so many bytes."""
         return int.from_bytes(self.value(tag, size), "big")
 
-    def pair(self, tag: Tag) -> tuple[int, int]:
+    def pair(self, tag: HeaderTag) -> tuple[int, int]:
         """Two bytes, as versions are."""
         major, minor = self.value(tag, 2)
         return major, minor
 
-    def digest(self, tag: Tag) -> Digest:
+    def digest(self, tag: HeaderTag) -> FileHashAlgorithm:
         """A known code of a hash algorithm."""
         code = self.number(tag, 1)
         try:
-            return Digest(code)
+            return FileHashAlgorithm(code)
         except ValueError:
-            raise malformed(f"{tag.name} {code} is unknown") from None
+            raise malformed_file(f"{tag.name} {code} is unknown") from None
 
 
-def _signer(values: _Values) -> SignerId:
-    serial = values.value(Tag.SERIAL_NUMBER)
+def _signer(values: _HeaderValues) -> SignerId:
+    serial = values.value(HeaderTag.SERIAL_NUMBER)
     if not 0 < len(serial) <= 64:
-        raise malformed(f"SERIAL_NUMBER has {len(serial)} bytes")
+        raise malformed_file(f"SERIAL_NUMBER has {len(serial)} bytes")
     return SignerId(
-        subject=text_of(values.value(Tag.SIGNER_NAME)),
-        issuer=text_of(values.value(Tag.ISSUER_NAME)),
+        subject=decode_text(values.value(HeaderTag.SIGNER_NAME)),
+        issuer=decode_text(values.value(HeaderTag.ISSUER_NAME)),
         serial=int.from_bytes(serial, "big"),
     )
 
 
-def _content_key(values: _Values) -> ContentKey | None:
-    if Tag.ENCRYPTION_INFO not in values:
+def _content_key(values: _HeaderValues) -> ContentKey | None:
+    if HeaderTag.ENCRYPTION_INFO not in values:
         return None
-    if Tag.ENCRYPTED_KEY not in values:
+    if HeaderTag.ENCRYPTED_KEY not in values:
         raise FileRefused(
-            Refusal.CANNOT_DECRYPT,
+            FileRefusalReason.CANNOT_DECRYPT,
             "the file is encrypted with a symmetric key that was typed into CUCM: such files"
             " cannot be opened here; have the device use its certificate (LSC) instead",
         )
-    wrapped = values.value(Tag.ENCRYPTED_KEY)
-    if values.number(Tag.KEY_SIZE, 2) != 8 * len(wrapped):
-        raise malformed("KEY_SIZE differs from the length of ENCRYPTED_KEY")
-    if (padding := values.number(Tag.PADDING_LENGTH, 2)) > 16:
-        raise malformed(f"PADDING_LENGTH is {padding}")
-    digest = values.digest(Tag.ENCRYPTION_DIGEST_ALGORITHM)
+    wrapped = values.value(HeaderTag.ENCRYPTED_KEY)
+    if values.number(HeaderTag.KEY_SIZE, 2) != 8 * len(wrapped):
+        raise malformed_file("KEY_SIZE differs from the length of ENCRYPTED_KEY")
+    if (padding := values.number(HeaderTag.PADDING_LENGTH, 2)) > 16:
+        raise malformed_file(f"PADDING_LENGTH is {padding}")
+    digest = values.digest(HeaderTag.ENCRYPTION_DIGEST_ALGORITHM)
     return ContentKey(
-        iv=values.value(Tag.IV, 16),
+        iv=values.value(HeaderTag.IV, 16),
         padding=padding,
         wrapped_key=wrapped,
         digest=digest,
-        digest_value=values.value(Tag.ENCRYPTION_DIGEST, {1: 20, 2: 32, 3: 64}[digest]),
+        digest_value=values.value(HeaderTag.ENCRYPTION_DIGEST, {1: 20, 2: 32, 3: 64}[digest]),
     )
 
 
-def _file_name(values: _Values) -> str:
-    name = values.value(Tag.FILENAME)
-    text = text_of(name)
+def _file_name(values: _HeaderValues) -> str:
+    name = values.value(HeaderTag.FILENAME)
+    text = decode_text(name)
     if not name.endswith(b"\x00") or not _FILE_NAME.fullmatch(text):
-        raise malformed("FILENAME is no name of a file")
+        raise malformed_file("FILENAME is no name of a file")
     return text
 
 
@@ -365,15 +365,18 @@ def header_length(data: bytes) -> int:
     """Where the header ends, by its own word.  Raises FileRefused (NOT_SIGNED, TOO_LARGE...)."""
     if len(data) > LARGEST_FILE:
         raise FileRefused(
-            Refusal.TOO_LARGE, f"the file has {len(data)} bytes; {LARGEST_FILE} are the most"
+            FileRefusalReason.TOO_LARGE,
+            f"the file has {len(data)} bytes; {LARGEST_FILE} are the most",
         )
     if not data.startswith(_HEADER_STARTS):
-        raise FileRefused(Refusal.NOT_SIGNED, "the file is not signed: it has no signature header")
+        raise FileRefused(
+            FileRefusalReason.NOT_SIGNED, "the file is not signed: it has no signature header"
+        )
     if len(data) < 10 or data[5:8] != b"\x02\x00\x02":
-        raise malformed("HEADER_LENGTH is not the second element")
+        raise malformed_file("HEADER_LENGTH is not the second element")
     length = int.from_bytes(data[8:10], "big")
     if not 10 <= length <= len(data):
-        raise malformed(f"a header of {length} bytes in a file of {len(data)}")
+        raise malformed_file(f"a header of {length} bytes in a file of {len(data)}")
     return length
 
 
@@ -385,63 +388,67 @@ def parse_header(data: bytes) -> FileHeader:
     """
     length = header_length(data)
     found = _header_elements(data, length)
-    values = _Values(found)
-    code = values.number(Tag.SIGNATURE_MODULUS, 1)
-    if values.number(Tag.SIGNATURE_ALGORITHM, 1) != 0 or code not in _MODULUS_BYTES:
-        raise malformed("its signature is of an unknown kind, not RSA of a known key size")
-    signature = values.value(Tag.SIGNATURE, _MODULUS_BYTES[code])
-    stamped = Tag.TIMESTAMP in values
+    values = _HeaderValues(found)
+    code = values.number(HeaderTag.SIGNATURE_MODULUS, 1)
+    if values.number(HeaderTag.SIGNATURE_ALGORITHM, 1) != 0 or code not in _MODULUS_BYTES:
+        raise malformed_file("its signature is of an unknown kind, not RSA of a known key size")
+    signature = values.value(HeaderTag.SIGNATURE, _MODULUS_BYTES[code])
+    stamped = HeaderTag.TIMESTAMP in values
     return FileHeader(
-        version=values.pair(Tag.VERSION),
+        version=values.pair(HeaderTag.VERSION),
         length=length,
-        signer_version=values.pair(Tag.SIGNER_VERSION) if Tag.SIGNER_VERSION in values else None,
+        signer_version=values.pair(HeaderTag.SIGNER_VERSION)
+        if HeaderTag.SIGNER_VERSION in values
+        else None,
         signer=_signer(values),
-        digest=values.digest(Tag.DIGEST_ALGORITHM),
+        digest=values.digest(HeaderTag.DIGEST_ALGORITHM),
         modulus_bytes=len(signature),
         signature=signature,
-        signature_offset=values.offset(Tag.SIGNATURE),
+        signature_offset=values.offset(HeaderTag.SIGNATURE),
         filename=_file_name(values),
-        timestamp=values.number(Tag.TIMESTAMP, 4) if stamped else None,
+        timestamp=values.number(HeaderTag.TIMESTAMP, 4) if stamped else None,
         content_key=_content_key(values),
         elements=tuple(found),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class HeaderFields:
+class FileHeaderFields:
     """What a writer puts into a header; the rest follows from it and from the signer."""
 
     version: tuple[int, int]
     filename: str
     timestamp: int
-    digest: Digest = Digest.SHA_512
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512
     signer_version: tuple[int, int] | None = None
     content_key: ContentKey | None = None
 
 
 def _encryption(key: ContentKey) -> bytes:
     iv_info = (
-        element(Tag.CONTENT_CIPHER, b"\x00")
-        + element(Tag.IV, key.iv)
-        + element(Tag.PADDING_LENGTH, key.padding.to_bytes(2, "big"))
+        encode_element(HeaderTag.CONTENT_CIPHER, b"\x00")
+        + encode_element(HeaderTag.IV, key.iv)
+        + encode_element(HeaderTag.PADDING_LENGTH, key.padding.to_bytes(2, "big"))
     )
     key_info = (
-        element(Tag.KEY_FORM, b"\x00")
-        + element(Tag.KEY_SIZE, (8 * len(key.wrapped_key)).to_bytes(2, "big"))
-        + element(Tag.KEY_ALGORITHM, b"\x01")
-        + element(Tag.ENCRYPTED_KEY, key.wrapped_key)
+        encode_element(HeaderTag.KEY_FORM, b"\x00")
+        + encode_element(HeaderTag.KEY_SIZE, (8 * len(key.wrapped_key)).to_bytes(2, "big"))
+        + encode_element(HeaderTag.KEY_ALGORITHM, b"\x01")
+        + encode_element(HeaderTag.ENCRYPTED_KEY, key.wrapped_key)
     )
     return (
-        element(
-            Tag.ENCRYPTION_INFO, element(Tag.IV_INFO, iv_info) + element(Tag.KEY_INFO, key_info)
+        encode_element(
+            HeaderTag.ENCRYPTION_INFO,
+            encode_element(HeaderTag.IV_INFO, iv_info)
+            + encode_element(HeaderTag.KEY_INFO, key_info),
         )
-        + element(Tag.ENCRYPTION_DIGEST_ALGORITHM, bytes((key.digest,)))
-        + element(Tag.ENCRYPTION_DIGEST, key.digest_value)
+        + encode_element(HeaderTag.ENCRYPTION_DIGEST_ALGORITHM, bytes((key.digest,)))
+        + encode_element(HeaderTag.ENCRYPTION_DIGEST, key.digest_value)
     )
 
 
 def unsigned_header(
-    fields: HeaderFields, signer: SignerId, *, modulus_bytes: int
+    fields: FileHeaderFields, signer: SignerId, *, modulus_bytes: int
 ) -> tuple[bytes, bytes]:
     """What stands before and after the SIGNATURE element, its length already counted.
 
@@ -451,24 +458,24 @@ def unsigned_header(
         raise ValueError(f"the format has no code for RSA keys of {8 * modulus_bytes} bits")
     serial = signer.serial.to_bytes(max(1, (signer.serial.bit_length() + 7) // 8), "big")
     signer_id = (
-        text_element(Tag.SIGNER_NAME, signer.subject)
-        + text_element(Tag.ISSUER_NAME, signer.issuer)
-        + element(Tag.SERIAL_NUMBER, serial)
+        encode_text_element(HeaderTag.SIGNER_NAME, signer.subject)
+        + encode_text_element(HeaderTag.ISSUER_NAME, signer.issuer)
+        + encode_element(HeaderTag.SERIAL_NUMBER, serial)
     )
-    algorithm = element(Tag.SIGNATURE_ALGORITHM, b"\x00") + element(
-        Tag.SIGNATURE_MODULUS, bytes((_MODULUS_CODES[modulus_bytes],))
+    algorithm = encode_element(HeaderTag.SIGNATURE_ALGORITHM, b"\x00") + encode_element(
+        HeaderTag.SIGNATURE_MODULUS, bytes((_MODULUS_CODES[modulus_bytes],))
     )
-    info = element(Tag.DIGEST_ALGORITHM, bytes((fields.digest,))) + element(
-        Tag.SIGNATURE_ALGORITHM_INFO, algorithm
+    info = encode_element(HeaderTag.DIGEST_ALGORITHM, bytes((fields.digest,))) + encode_element(
+        HeaderTag.SIGNATURE_ALGORITHM_INFO, algorithm
     )
     version = fields.signer_version
     before = (
-        (b"" if version is None else element(Tag.SIGNER_VERSION, bytes(version)))
-        + element(Tag.SIGNER_ID, signer_id)
-        + element(Tag.SIGNATURE_INFO, info)
+        (b"" if version is None else encode_element(HeaderTag.SIGNER_VERSION, bytes(version)))
+        + encode_element(HeaderTag.SIGNER_ID, signer_id)
+        + encode_element(HeaderTag.SIGNATURE_INFO, info)
     )
-    after = text_element(Tag.FILENAME, fields.filename) + element(
-        Tag.TIMESTAMP, fields.timestamp.to_bytes(4, "big")
+    after = encode_text_element(HeaderTag.FILENAME, fields.filename) + encode_element(
+        HeaderTag.TIMESTAMP, fields.timestamp.to_bytes(4, "big")
     )
     if fields.content_key is not None:
         after += _encryption(fields.content_key)
@@ -476,7 +483,7 @@ def unsigned_header(
     padding = -length % 4
     if length + padding > _LARGEST_HEADER:
         raise ValueError("the header is longer than 65535 bytes")
-    start = element(Tag.VERSION, bytes(fields.version)) + element(
-        Tag.HEADER_LENGTH, (length + padding).to_bytes(2, "big")
+    start = encode_element(HeaderTag.VERSION, bytes(fields.version)) + encode_element(
+        HeaderTag.HEADER_LENGTH, (length + padding).to_bytes(2, "big")
     )
-    return start + before, after + bytes((Tag.PADDING,)) * padding
+    return start + before, after + bytes((HeaderTag.PADDING,)) * padding

@@ -17,33 +17,33 @@ from softphone.errors import ConfigurationError
 from softphone.trust.certificate import der_of, fingerprint_of
 from softphone.trust.lists.file_crypto import (
     FileSigner,
-    hash_of,
+    digest_of,
     name_text,
     public_key_bytes,
     read_certificate,
-    sign,
-    verify,
+    sign_file_body,
+    verify_file_signature,
 )
 from softphone.trust.lists.tlv import (
-    Digest,
+    FileHashAlgorithm,
     FileHeader,
+    FileHeaderFields,
+    FileRefusalReason,
     FileRefused,
-    HeaderFields,
-    Refusal,
-    element,
-    elements,
-    malformed,
+    decode_text,
+    encode_element,
+    encode_text_element,
+    malformed_file,
+    parse_elements,
     parse_header,
-    text_element,
-    text_of,
 )
 
 __all__ = [
     "ListKind",
-    "ListRecord",
     "RecordFields",
     "Role",
     "TrustList",
+    "TrustListRecord",
     "new_trust_list",
     "parse_trust_list",
     "role_names",
@@ -93,7 +93,7 @@ def role_names(values: Iterable[int]) -> tuple[str, ...]:
     return tuple(known.get(value, str(value)).replace("_", "-") for value in values)
 
 
-class _Tag(IntEnum):
+class _RecordTag(IntEnum):
     """The elements of a record."""
 
     RECORD_LENGTH = 1
@@ -111,7 +111,7 @@ class _Tag(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ListRecord:
+class TrustListRecord:
     """One record: a certificate (DER) and its role.
 
     `certificate` is empty in the blank records that a cluster leaves behind when protection is
@@ -128,16 +128,18 @@ class ListRecord:
     serial: bytes = b""
     certificate: bytes = field(default=b"", repr=False)
     certificate_hash: bytes = b""
-    hash_algorithm: Digest | None = None
+    hash_algorithm: FileHashAlgorithm | None = None
     readable: bool = False
 
     def confirms(self, certificate: bytes) -> bool:
         """Whether the record is about this certificate (DER), byte for byte or by a good hash."""
         if self.certificate:
             return self.readable and self.certificate == certificate
-        if self.hash_algorithm not in (Digest.SHA_256, Digest.SHA_512):
+        if self.hash_algorithm not in (FileHashAlgorithm.SHA_256, FileHashAlgorithm.SHA_512):
             return False
-        return hmac.compare_digest(hash_of(certificate, self.hash_algorithm), self.certificate_hash)
+        return hmac.compare_digest(
+            digest_of(certificate, self.hash_algorithm), self.certificate_hash
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class TrustList:
 
     kind: ListKind
     header: FileHeader = field(compare=False)
-    records: tuple[ListRecord, ...] = field(compare=False)
+    records: tuple[TrustListRecord, ...] = field(compare=False)
     data: bytes = field(repr=False)
 
     def certificates(self, role: Role) -> tuple[bytes, ...]:
@@ -180,47 +182,47 @@ class TrustList:
 
 def _values(data: bytes, start: int, length: int) -> dict[int, bytes]:
     values: dict[int, bytes] = {}
-    for one in elements(data, start, start + length):
+    for one in parse_elements(data, start, start + length):
         if one.tag in values:
-            raise malformed(f"the record at byte {start} has element {one.tag} twice")
+            raise malformed_file(f"the record at byte {start} has element {one.tag} twice")
         values[one.tag] = one.value
     return values
 
 
 def _record_length(data: bytes, start: int) -> int:
     if data[start : start + 3] != b"\x01\x00\x02" or len(data) - start < 5:
-        raise malformed(f"no record begins at byte {start}")
+        raise malformed_file(f"no record begins at byte {start}")
     length = int.from_bytes(data[start + 3 : start + 5], "big")
     if not 5 < length <= len(data) - start:
-        raise malformed(f"the record at byte {start} has a length of {length}")
+        raise malformed_file(f"the record at byte {start} has a length of {length}")
     return length
 
 
-def _hash_algorithm(values: dict[int, bytes]) -> Digest | None:
-    code = int.from_bytes(values.get(_Tag.HASH_ALGORITHM, b""), "big")
-    return Digest(code) if code in Digest.__members__.values() else None
+def _hash_algorithm(values: dict[int, bytes]) -> FileHashAlgorithm | None:
+    code = int.from_bytes(values.get(_RecordTag.HASH_ALGORITHM, b""), "big")
+    return FileHashAlgorithm(code) if code in FileHashAlgorithm.__members__.values() else None
 
 
-def _parse_record(data: bytes, start: int) -> ListRecord:
+def _parse_record(data: bytes, start: int) -> TrustListRecord:
     length = _record_length(data, start)
     values = _values(data, start, length)
-    role = values.get(_Tag.ROLE, b"")
+    role = values.get(_RecordTag.ROLE, b"")
     if len(role) != 2:
-        raise malformed(f"the record at byte {start} has no role")
-    der = values.get(_Tag.CERTIFICATE, b"")
+        raise malformed_file(f"the record at byte {start} has no role")
+    der = values.get(_RecordTag.CERTIFICATE, b"")
     certificate = read_certificate(der) if der else None
     if certificate is not None:
         _check_copies(values, certificate, start)
-    return ListRecord(
+    return TrustListRecord(
         offset=start,
         length=length,
         role=int.from_bytes(role, "big"),
-        subject=text_of(values.get(_Tag.SUBJECT_NAME, b"")),
-        issuer=text_of(values.get(_Tag.ISSUER_NAME, b"")),
-        dns_name=text_of(values.get(_Tag.DNS_NAME, b"")),
-        serial=values.get(_Tag.SERIAL_NUMBER, b""),
+        subject=decode_text(values.get(_RecordTag.SUBJECT_NAME, b"")),
+        issuer=decode_text(values.get(_RecordTag.ISSUER_NAME, b"")),
+        dns_name=decode_text(values.get(_RecordTag.DNS_NAME, b"")),
+        serial=values.get(_RecordTag.SERIAL_NUMBER, b""),
         certificate=der,
-        certificate_hash=values.get(_Tag.CERTIFICATE_HASH, b""),
+        certificate_hash=values.get(_RecordTag.CERTIFICATE_HASH, b""),
         hash_algorithm=_hash_algorithm(values),
         readable=certificate is not None,
     )
@@ -232,19 +234,21 @@ def _check_copies(values: dict[int, bytes], certificate: x509.Certificate, start
     Names are not compared: every writer has its own style.
     """
     copies = {
-        _Tag.SERIAL_NUMBER: _serial_bytes(certificate),
-        _Tag.PUBLIC_KEY: public_key_bytes(certificate),
-        _Tag.SIGNATURE: certificate.signature,
+        _RecordTag.SERIAL_NUMBER: _serial_bytes(certificate),
+        _RecordTag.PUBLIC_KEY: public_key_bytes(certificate),
+        _RecordTag.SIGNATURE: certificate.signature,
     }
     algorithm = _hash_algorithm(values)
     if algorithm is not None:
-        copies[_Tag.CERTIFICATE_HASH] = hash_of(values[_Tag.CERTIFICATE], algorithm)
+        copies[_RecordTag.CERTIFICATE_HASH] = digest_of(values[_RecordTag.CERTIFICATE], algorithm)
     for tag, truth in copies.items():
-        told = values.get(tag)
-        if tag is _Tag.SERIAL_NUMBER and told is not None and truth is not None:
-            told, truth = told.lstrip(b"\x00"), truth.lstrip(b"\x00")
-        if told and truth is not None and told != truth:
-            raise malformed(f"{tag.name} of the record at byte {start} contradicts its certificate")
+        recorded = values.get(tag)
+        if tag is _RecordTag.SERIAL_NUMBER and recorded is not None and truth is not None:
+            recorded, truth = recorded.lstrip(b"\x00"), truth.lstrip(b"\x00")
+        if recorded and truth is not None and recorded != truth:
+            raise malformed_file(
+                f"{tag.name} of the record at byte {start} contradicts its certificate"
+            )
 
 
 def _serial_bytes(certificate: x509.Certificate) -> bytes:
@@ -252,7 +256,7 @@ def _serial_bytes(certificate: x509.Certificate) -> bytes:
     return serial.to_bytes(max(1, (serial.bit_length() + 7) // 8), "big")
 
 
-def _records(data: bytes, start: int) -> Iterator[ListRecord]:
+def _records(data: bytes, start: int) -> Iterator[TrustListRecord]:
     while start < len(data):
         record = _parse_record(data, start)
         yield record
@@ -265,7 +269,8 @@ def _kind_of(header: FileHeader, requested: str | None) -> ListKind:
         if header.filename == kind.filename or (own and header.filename == requested):
             return kind
     raise FileRefused(
-        Refusal.NAME_MISMATCH, f"the file is {header.filename}, which is no CTL and no ITL"
+        FileRefusalReason.NAME_MISMATCH,
+        f"the file is {header.filename}, which is no CTL and no ITL",
     )
 
 
@@ -278,13 +283,15 @@ def parse_trust_list(data: bytes, *, requested: str | None = None) -> TrustList:
     header = parse_header(data)
     kind = _kind_of(header, requested)
     if header.version[0] != _SEEN_VERSION[0]:
-        raise malformed(f"lists of version {header.version[0]} are unknown")
+        raise malformed_file(f"lists of version {header.version[0]} are unknown")
     if header.content_key is not None:
-        raise malformed("a list is never encrypted")
-    records: list[ListRecord] = []
+        raise malformed_file("a list is never encrypted")
+    records: list[TrustListRecord] = []
     for record in _records(data, header.length):
         if len(records) == _MOST_RECORDS:
-            raise FileRefused(Refusal.TOO_LARGE, f"the list has more than {_MOST_RECORDS} records")
+            raise FileRefused(
+                FileRefusalReason.TOO_LARGE, f"the list has more than {_MOST_RECORDS} records"
+            )
         records.append(record)
     return TrustList(kind, header, tuple(records), data)
 
@@ -300,7 +307,7 @@ def verify_trust_list(trust_list: TrustList) -> bytes:
         if certificate is None or certificate.serial_number != trust_list.header.signer.serial:
             continue
         try:
-            verify(trust_list.data, trust_list.header, certificate)
+            verify_file_signature(trust_list.data, trust_list.header, certificate)
         except FileRefused as exc:
             refused = exc
         else:
@@ -308,7 +315,7 @@ def verify_trust_list(trust_list: TrustList) -> bytes:
     if refused is not None:
         raise refused
     raise FileRefused(
-        Refusal.SIGNER_UNKNOWN,
+        FileRefusalReason.SIGNER_UNKNOWN,
         f"{trust_list.header.filename} names as its signer serial number"
         f" {trust_list.header.signer.serial:x}, and holds no SAST certificate with it",
     )
@@ -324,21 +331,29 @@ class RecordFields:
 
     def encode(self) -> bytes:
         """The record in bytes.  Raises ValueError beyond 65535 bytes."""
-        body = b"" if self.dns_name is None else text_element(_Tag.DNS_NAME, self.dns_name)
+        body = (
+            b""
+            if self.dns_name is None
+            else encode_text_element(_RecordTag.DNS_NAME, self.dns_name)
+        )
         one = self.certificate
-        role = element(_Tag.ROLE, self.role.to_bytes(2, "big"))
+        role = encode_element(_RecordTag.ROLE, self.role.to_bytes(2, "big"))
         if one is None:
-            body += text_element(_Tag.SUBJECT_NAME, "") + text_element(_Tag.ISSUER_NAME, "")
-            body += element(_Tag.SERIAL_NUMBER, b"") + role
-            body += element(_Tag.PUBLIC_KEY, b"") + element(_Tag.CERTIFICATE, b"")
+            body += encode_text_element(_RecordTag.SUBJECT_NAME, "") + encode_text_element(
+                _RecordTag.ISSUER_NAME, ""
+            )
+            body += encode_element(_RecordTag.SERIAL_NUMBER, b"") + role
+            body += encode_element(_RecordTag.PUBLIC_KEY, b"") + encode_element(
+                _RecordTag.CERTIFICATE, b""
+            )
         else:
-            body += text_element(_Tag.SUBJECT_NAME, name_text(one.subject))
-            body += text_element(_Tag.ISSUER_NAME, name_text(one.issuer))
-            body += element(_Tag.SERIAL_NUMBER, _serial_bytes(one)) + role
-            body += element(_Tag.PUBLIC_KEY, public_key_bytes(one) or b"")
-            body += element(_Tag.SIGNATURE, one.signature)
-            body += element(_Tag.CERTIFICATE, der_of(one))
-        length = element(_Tag.RECORD_LENGTH, (5 + len(body)).to_bytes(2, "big"))
+            body += encode_text_element(_RecordTag.SUBJECT_NAME, name_text(one.subject))
+            body += encode_text_element(_RecordTag.ISSUER_NAME, name_text(one.issuer))
+            body += encode_element(_RecordTag.SERIAL_NUMBER, _serial_bytes(one)) + role
+            body += encode_element(_RecordTag.PUBLIC_KEY, public_key_bytes(one) or b"")
+            body += encode_element(_RecordTag.SIGNATURE, one.signature)
+            body += encode_element(_RecordTag.CERTIFICATE, der_of(one))
+        length = encode_element(_RecordTag.RECORD_LENGTH, (5 + len(body)).to_bytes(2, "big"))
         return length + body
 
 
@@ -348,7 +363,7 @@ def new_trust_list(
     signer: FileSigner,
     *,
     timestamp: int,
-    digest: Digest = Digest.SHA_512,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
     signer_version: tuple[int, int] | None = (1, 1),
 ) -> bytes:
     """Make and sign a list: the server's side.  One record should be the signer's, as SAST.
@@ -359,5 +374,5 @@ def new_trust_list(
         body = b"".join(record.encode() for record in records)
     except (ValueError, OverflowError) as exc:
         raise ConfigurationError(f"a record does not fit the format: {exc}") from exc
-    fields = HeaderFields(_SEEN_VERSION, kind.filename, timestamp, digest, signer_version)
-    return sign(fields, body, signer)
+    fields = FileHeaderFields(_SEEN_VERSION, kind.filename, timestamp, digest, signer_version)
+    return sign_file_body(fields, body, signer)

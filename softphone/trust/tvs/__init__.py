@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.trust.tvs.message import MalformedMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.tvs.message import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
 from softphone.trust.tvs.tvs import (
     TvsAnswered,
     TvsAsked,
@@ -14,7 +14,7 @@ from softphone.trust.tvs.tvs import (
 )
 
 __all__ = [
-    "MalformedMessage",
+    "MalformedTvsMessage",
     "TvsAnswer",
     "TvsAnswered",
     "TvsAsked",

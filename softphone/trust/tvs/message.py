@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from softphone.trust.lists import FileRefused, element, elements
+from softphone.trust.lists import FileRefused, encode_element, parse_elements
 
 __all__ = [
     "LONGEST_TTL",
-    "Command",
-    "MalformedMessage",
+    "MalformedTvsMessage",
     "TvsAnswer",
+    "TvsCommand",
     "TvsFramer",
     "TvsMessage",
     "TvsQuestion",
@@ -33,18 +33,18 @@ _LONGEST_NAME = 128
 _LARGEST = 16_384
 
 
-class MalformedMessage(ValueError):
+class MalformedTvsMessage(ValueError):
     """What came is no TVS message, or not the one that was due."""
 
 
-class Command(IntEnum):
+class TvsCommand(IntEnum):
     """What a message is."""
 
     VERIFY_REQUEST = 1
     VERIFY_RESPONSE = 2
 
 
-class _Tag(IntEnum):
+class _TvsTag(IntEnum):
     DEVICE_NAME = 1
     CERTIFICATE = 2
     STATUS = 7
@@ -63,7 +63,7 @@ class TvsMessage:
     def encode(self) -> bytes:
         """The message in bytes."""
         head = bytes((_PROTOCOL, _VERSION, self.command, 0))
-        return head + self.session.to_bytes(4, "big") + element(0, self.body)[1:]
+        return head + self.session.to_bytes(4, "big") + encode_element(0, self.body)[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,11 @@ class TvsQuestion:
 
     def message(self, session: int) -> TvsMessage:
         """The VERIFY_REQUEST.  Raises ValueError for what does not fit."""
-        body = element(_Tag.DEVICE_NAME, _NAME_FORM + self.device_name.encode("ascii"))
+        body = encode_element(_TvsTag.DEVICE_NAME, _NAME_FORM + self.device_name.encode("ascii"))
         return TvsMessage(
-            Command.VERIFY_REQUEST, session, body + element(_Tag.CERTIFICATE, self.certificate)
+            TvsCommand.VERIFY_REQUEST,
+            session,
+            body + encode_element(_TvsTag.CERTIFICATE, self.certificate),
         )
 
 
@@ -91,11 +93,11 @@ class TvsAnswer:
 
     def message(self, session: int) -> TvsMessage:
         """The VERIFY_RESPONSE.  Raises ValueError or OverflowError for what does not fit."""
-        body = element(_Tag.STATUS, b"\x00" if self.valid else b"\x01")
+        body = encode_element(_TvsTag.STATUS, b"\x00" if self.valid else b"\x01")
         if self.valid:
-            body += element(_Tag.ROLES, bytes(self.roles))
-            body += element(_Tag.TTL, self.ttl.to_bytes(4, "big"))
-        return TvsMessage(Command.VERIFY_RESPONSE, session, body)
+            body += encode_element(_TvsTag.ROLES, bytes(self.roles))
+            body += encode_element(_TvsTag.TTL, self.ttl.to_bytes(4, "big"))
+        return TvsMessage(TvsCommand.VERIFY_RESPONSE, session, body)
 
 
 class TvsFramer:
@@ -107,60 +109,60 @@ class TvsFramer:
     def feed(self, data: bytes) -> TvsMessage | None:
         """Take a piece; gives the message when it is whole.  Raises MalformedMessage."""
         if len(self._pending) + len(data) > _HEADER_LENGTH + _LARGEST:
-            raise MalformedMessage("the message is too long")
+            raise MalformedTvsMessage("the message is too long")
         self._pending += data
         pending = bytes(self._pending[:_HEADER_LENGTH])
         start = bytes((_PROTOCOL, _VERSION))
         if not start.startswith(pending[:2]):
-            raise MalformedMessage("no TVS message of version 1")
+            raise MalformedTvsMessage("no TVS message of version 1")
         if len(pending) < _HEADER_LENGTH:
             return None
         length = int.from_bytes(pending[8:10], "big")
         if length > _LARGEST or len(self._pending) > _HEADER_LENGTH + length:
-            raise MalformedMessage("the message is too long")
+            raise MalformedTvsMessage("the message is too long")
         if len(self._pending) < _HEADER_LENGTH + length:
             return None
         body = bytes(self._pending[_HEADER_LENGTH:])
         return TvsMessage(pending[2], int.from_bytes(pending[4:8], "big"), body)
 
 
-def _values(message: TvsMessage, command: Command) -> dict[int, bytes]:
+def _values(message: TvsMessage, command: TvsCommand) -> dict[int, bytes]:
     if message.command != command:
-        raise MalformedMessage(f"command {message.command} came, and {command.name} was due")
+        raise MalformedTvsMessage(f"command {message.command} came, and {command.name} was due")
     values: dict[int, bytes] = {}
     try:
-        for one in elements(message.body, 0, len(message.body)):
+        for one in parse_elements(message.body, 0, len(message.body)):
             if one.tag in values:
-                raise MalformedMessage(f"element {one.tag} stands there twice")
+                raise MalformedTvsMessage(f"element {one.tag} stands there twice")
             values[one.tag] = one.value
     except FileRefused as exc:
-        raise MalformedMessage("its elements do not fit its length") from exc
+        raise MalformedTvsMessage("its elements do not fit its length") from exc
     return values
 
 
 def read_question(message: TvsMessage) -> TvsQuestion:
     """The question in a VERIFY_REQUEST.  Raises MalformedMessage."""
-    values = _values(message, Command.VERIFY_REQUEST)
-    name = values.get(_Tag.DEVICE_NAME, b"")
+    values = _values(message, TvsCommand.VERIFY_REQUEST)
+    name = values.get(_TvsTag.DEVICE_NAME, b"")
     text = name.removeprefix(_NAME_FORM)
     readable = text.isascii() and text.decode("ascii", "replace").isprintable()
     if not name.startswith(_NAME_FORM) or not 0 < len(text) <= _LONGEST_NAME or not readable:
-        raise MalformedMessage("it has no device name")
-    if not values.get(_Tag.CERTIFICATE):
-        raise MalformedMessage("it has no certificate")
-    return TvsQuestion(text.decode("ascii"), values[_Tag.CERTIFICATE])
+        raise MalformedTvsMessage("it has no device name")
+    if not values.get(_TvsTag.CERTIFICATE):
+        raise MalformedTvsMessage("it has no certificate")
+    return TvsQuestion(text.decode("ascii"), values[_TvsTag.CERTIFICATE])
 
 
 def read_answer(message: TvsMessage) -> TvsAnswer:
     """The answer in a VERIFY_RESPONSE; any status but 0 is a no.  Raises MalformedMessage."""
-    values = _values(message, Command.VERIFY_RESPONSE)
-    status = values.get(_Tag.STATUS, b"")
+    values = _values(message, TvsCommand.VERIFY_RESPONSE)
+    status = values.get(_TvsTag.STATUS, b"")
     if len(status) != 1:
-        raise MalformedMessage("it has no status")
+        raise MalformedTvsMessage("it has no status")
     if status != b"\x00":
         return TvsAnswer(valid=False)
-    ttl = values.get(_Tag.TTL, bytes(4))
+    ttl = values.get(_TvsTag.TTL, bytes(4))
     if len(ttl) != 4:
-        raise MalformedMessage(f"its time to live has {len(ttl)} bytes")
+        raise MalformedTvsMessage(f"its time to live has {len(ttl)} bytes")
     seconds = min(int.from_bytes(ttl, "big"), LONGEST_TTL)
-    return TvsAnswer(valid=True, roles=tuple(values.get(_Tag.ROLES, b"")), ttl=seconds)
+    return TvsAnswer(valid=True, roles=tuple(values.get(_TvsTag.ROLES, b"")), ttl=seconds)

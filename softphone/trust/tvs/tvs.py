@@ -16,7 +16,7 @@ from typing import TypeAlias
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit
 from softphone.trust.lists import Role
 from softphone.trust.tvs.message import (
-    MalformedMessage,
+    MalformedTvsMessage,
     TvsAnswer,
     TvsFramer,
     TvsQuestion,
@@ -76,7 +76,7 @@ class TvsCache:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, certificate: bytes, *, now: float) -> TvsAnswer | None:
+    def find_answer(self, certificate: bytes, *, now: float) -> TvsAnswer | None:
         """What was answered about it, if that may still be used."""
         key = hashlib.sha256(certificate).digest()
         until, answer = self._answers.get(key, (now, None))
@@ -85,7 +85,7 @@ class TvsCache:
             return None
         return answer
 
-    def put(self, certificate: bytes, answer: TvsAnswer, *, now: float) -> None:
+    def store_answer(self, certificate: bytes, answer: TvsAnswer, *, now: float) -> None:
         """Keep an answer; the oldest go when there are too many."""
         key = hashlib.sha256(certificate).digest()
         self._answers.pop(key, None)
@@ -99,7 +99,7 @@ class TvsCache:
 
 
 @dataclass(slots=True)
-class _Asking:
+class _PendingQuery:
     """The question under way: which server is next, and what has come from this one."""
 
     certificate: bytes
@@ -136,14 +136,14 @@ class TvsClient:
         self._patience = patience
         self._cache = TvsCache() if cache is None else cache
         self._waiting: OrderedDict[bytes, None] = OrderedDict()
-        self._asking: _Asking | None = None
+        self._asking: _PendingQuery | None = None
         self._timers: Timers[str] = Timers()
         self._transmits: list[Transmit] = []
         self._events: deque[TvsEvent] = deque()
 
-    def ask(self, certificate: bytes, *, now: float) -> None:
+    def query_certificate(self, certificate: bytes, *, now: float) -> None:
         """Ask about a certificate (DER); one event will follow, for askers of the same one, too."""
-        answer = self._cache.get(certificate, now=now)
+        answer = self._cache.find_answer(certificate, now=now)
         if answer is not None:
             self._events.append(TvsAnswered(certificate, answer, cached=True))
             return
@@ -156,7 +156,7 @@ class TvsClient:
         self._waiting[certificate] = None
         self._go_on(now)
 
-    def trust(self, fingerprints: Iterable[str]) -> None:
+    def replace_trusted(self, fingerprints: Iterable[str]) -> None:
         """The ITL has changed: these certificates are TVS from now on, old answers are void."""
         self._trusted = frozenset(fingerprints)
         self._cache.clear()
@@ -171,13 +171,13 @@ class TvsClient:
             if message is None:
                 return
             if message.session != asking.session:
-                raise MalformedMessage("it answers another question")
+                raise MalformedTvsMessage("it answers another question")
             answer = read_answer(message)
-        except MalformedMessage as exc:
+        except MalformedTvsMessage as exc:
             self._next_server(f"the answer of {flow.remote[0]} is malformed: {exc}", now)
             return
         self._close(flow)
-        self._cache.put(asking.certificate, answer, now=now)
+        self._cache.store_answer(asking.certificate, answer, now=now)
         self._end(TvsAnswered(asking.certificate, answer), now)
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
@@ -229,7 +229,7 @@ class TvsClient:
         """Begin with the next question, when none is under way."""
         if self._asking is None and self._waiting:
             certificate, _ = self._waiting.popitem(last=False)
-            self._asking = _Asking(certificate, deque(self._servers))
+            self._asking = _PendingQuery(certificate, deque(self._servers))
             self._next_server(self._asking.reason, now)
 
     def _next_server(self, reason: str, now: float) -> None:
@@ -297,7 +297,7 @@ class TvsServer:
             if message is None:
                 return
             question = read_question(message)
-        except MalformedMessage:
+        except MalformedTvsMessage:
             self._close(b"", flow)
             return
         answer = self._known(question.certificate) or TvsAnswer(valid=False)

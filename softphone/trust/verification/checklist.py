@@ -31,13 +31,13 @@ from softphone.trust.certificate import (
     strict_violations,
     subject_of,
 )
-from softphone.trust.verification.revocation import wanted_for
-from softphone.trust.verification.unknown_certificate import Place
+from softphone.trust.verification.revocation import revocation_fetches
+from softphone.trust.verification.unknown_certificate import ServiceEndpoint
 
-__all__ = ["Check", "Outcome", "Seen", "checks_of", "seen_of"]
+__all__ = ["CertificateCheck", "CheckOutcome", "InspectionResult", "checks_of", "inspection_result"]
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """How a check came out."""
 
     PASSES = "passes"
@@ -47,17 +47,17 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CertificateCheck:
     """One check; `remedy` is what would make it pass, empty when it does."""
 
     name: str
-    outcome: Outcome
+    outcome: CheckOutcome
     detail: str
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class InspectionResult:
     """What was seen of a server.
 
     `shown` is the chain that it shows (leaf first), `path` the one that was verified (with its
@@ -72,16 +72,16 @@ class Seen:
     refusal: SoftphoneError | None
 
 
-def seen_of(
+def inspection_result(
     shown: Sequence[bytes],
     path: Sequence[bytes],
     *,
     unverified: SoftphoneError | None,
     identity: PeerIdentity | None,
     refusal: SoftphoneError | None,
-) -> Seen:
+) -> InspectionResult:
     """The same from chains in DER.  Raises CertificateUntrusted for what cannot be read."""
-    return Seen(_parsed(shown), _parsed(path), unverified, identity, refusal)
+    return InspectionResult(_parsed(shown), _parsed(path), unverified, identity, refusal)
 
 
 def _parsed(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
@@ -94,8 +94,12 @@ def _parsed(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
 
 
 def checks_of(
-    seen: Seen, place: Place, *, wall: datetime, allow: frozenset[Relaxation] = frozenset()
-) -> tuple[Check, ...]:
+    seen: InspectionResult,
+    place: ServiceEndpoint,
+    *,
+    wall: datetime,
+    allow: frozenset[Relaxation] = frozenset(),
+) -> tuple[CertificateCheck, ...]:
     """All checks, in the order in which the gate makes them."""
     chain = seen.path or seen.shown
     return (
@@ -108,49 +112,51 @@ def checks_of(
     )
 
 
-def _path(seen: Seen) -> Check:
+def _path(seen: InspectionResult) -> CertificateCheck:
     if seen.path:
         anchor = seen.path[-1]
-        return Check("path", Outcome.PASSES, f"it leads to {subject_of(anchor)}, which is believed")
+        return CertificateCheck(
+            "path", CheckOutcome.PASSES, f"it leads to {subject_of(anchor)}, which is believed"
+        )
     last = seen.shown[-1]
     remedy = (
         f"believe the authority {issuer_of(last)} (--ca FILE, tls.ca in an account file), or accept"
         f" this certificate where it is shown: --accept-fingerprint {fingerprint_of(seen.shown[0])}"
     )
-    return Check("path", Outcome.FAILS, str(seen.unverified), remedy)
+    return CertificateCheck("path", CheckOutcome.FAILS, str(seen.unverified), remedy)
 
 
-def _dates(chain: Sequence[x509.Certificate], wall: datetime) -> Check:
+def _dates(chain: Sequence[x509.Certificate], wall: datetime) -> CertificateCheck:
     try:
         check_dates(chain, wall=wall)
     except CertificateError as exc:
         remedy = "have the certificate renewed, and look at the clock of this machine"
-        return Check("dates", Outcome.FAILS, str(exc), remedy)
+        return CertificateCheck("dates", CheckOutcome.FAILS, str(exc), remedy)
     ends = min(each.not_valid_after_utc for each in chain)
-    return Check("dates", Outcome.PASSES, f"all are valid until {ends:%F %R} UTC")
+    return CertificateCheck("dates", CheckOutcome.PASSES, f"all are valid until {ends:%F %R} UTC")
 
 
-def _strength(chain: Sequence[x509.Certificate], allow: frozenset[Relaxation]) -> Check:
+def _strength(chain: Sequence[x509.Certificate], allow: frozenset[Relaxation]) -> CertificateCheck:
     name = "keys and signatures"
     try:
         passed = check_strength(chain, allow)
     except CertificateError as exc:
         remedy = "have it issued anew with RSA of 2,048 bits or a P-256 key, and SHA-256"
-        return Check(name, Outcome.FAILS, str(exc), remedy)
+        return CertificateCheck(name, CheckOutcome.FAILS, str(exc), remedy)
     if passed:
-        return Check(name, Outcome.RESERVED, "; ".join(passed))
-    return Check(name, Outcome.PASSES, "all are as strong as they should be")
+        return CertificateCheck(name, CheckOutcome.RESERVED, "; ".join(passed))
+    return CertificateCheck(name, CheckOutcome.PASSES, "all are as strong as they should be")
 
 
-def _form(chain: Sequence[x509.Certificate]) -> Check:
+def _form(chain: Sequence[x509.Certificate]) -> CertificateCheck:
     departures = strict_violations(chain)
     if not departures:
-        return Check("RFC 5280", Outcome.PASSES, "nothing departs from it")
+        return CertificateCheck("RFC 5280", CheckOutcome.PASSES, "nothing departs from it")
     remedy = "nothing, under an authority of your own; a public one's are refused"
-    return Check("RFC 5280", Outcome.RESERVED, "; ".join(departures), remedy)
+    return CertificateCheck("RFC 5280", CheckOutcome.RESERVED, "; ".join(departures), remedy)
 
 
-def _name(leaf: x509.Certificate, place: Place) -> Check:
+def _name(leaf: x509.Certificate, place: ServiceEndpoint) -> CertificateCheck:
     try:
         check_identity(leaf, place.service, place.reference)
     except CertificateError as exc:
@@ -159,40 +165,42 @@ def _name(leaf: x509.Certificate, place: Place) -> Check:
             f'have it issued for "{place.reference}", or reach the server by a name that it has:'
             f" {named}"
         )
-        return Check("name", Outcome.FAILS, str(exc), remedy)
-    return Check("name", Outcome.PASSES, f"it is one of {place.reference}")
+        return CertificateCheck("name", CheckOutcome.FAILS, str(exc), remedy)
+    return CertificateCheck("name", CheckOutcome.PASSES, f"it is one of {place.reference}")
 
 
 _REVOCATION = {
-    "good": (Outcome.PASSES, "not revoked, as its authority says", ""),
+    "good": (CheckOutcome.PASSES, "not revoked, as its authority says", ""),
     "undeclared": (
-        Outcome.RESERVED,
+        CheckOutcome.RESERVED,
         "it says nowhere how to ask",
         "an HTTP URL in CDP or AIA is needed for revocation to be checked",
     ),
     "unreachable": (
-        Outcome.RESERVED,
+        CheckOutcome.RESERVED,
         "nobody answered; the connection goes on",
         "make the server of its CDP or AIA reachable by HTTP",
     ),
     "invalid": (
-        Outcome.RESERVED,
+        CheckOutcome.RESERVED,
         "the answer was stale, forged or unknown, and a setting lets it pass",
         "have the authority publish a current answer",
     ),
-    "unchecked": (Outcome.UNKNOWN, "the mode is off", ""),
+    "unchecked": (CheckOutcome.UNKNOWN, "the mode is off", ""),
 }
 
 
-def _revocation(seen: Seen) -> Check:
+def _revocation(seen: InspectionResult) -> CertificateCheck:
     if seen.identity is not None:
-        return Check("revocation", *_REVOCATION[seen.identity.revocation])
+        return CertificateCheck("revocation", *_REVOCATION[seen.identity.revocation])
     if isinstance(seen.refusal, CertificateRevoked):
         remedy = "ask the authority why, and have a new certificate issued"
-        return Check("revocation", Outcome.FAILS, str(seen.refusal), remedy)
+        return CertificateCheck("revocation", CheckOutcome.FAILS, str(seen.refusal), remedy)
     if seen.refusal is not None and "revocation" in str(seen.refusal):
         remedy = "have the authority publish a current answer"
-        return Check("revocation", Outcome.FAILS, str(seen.refusal), remedy)
-    declared = ", ".join(fetch.url for fetch in wanted_for(seen.path or seen.shown)) or "nothing"
+        return CertificateCheck("revocation", CheckOutcome.FAILS, str(seen.refusal), remedy)
+    declared = (
+        ", ".join(fetch.url for fetch in revocation_fetches(seen.path or seen.shown)) or "nothing"
+    )
     detail = f"nobody is asked about a certificate that is not accepted; it declares {declared}"
-    return Check("revocation", Outcome.UNKNOWN, detail)
+    return CertificateCheck("revocation", CheckOutcome.UNKNOWN, detail)

@@ -35,13 +35,18 @@ from softphone.trust.lists import TrustLists
 from softphone.trust.verification.revocation import (
     Fetch,
     FetchFailed,
-    judge,
+    judge_revocation,
     next_update,
-    wanted_for,
+    revocation_fetches,
 )
-from softphone.trust.verification.role_check import Standing, question_to_tvs, stand, vouched
+from softphone.trust.verification.role_check import (
+    TrustListMatch,
+    match_trust_lists,
+    require_tvs_yes,
+    tvs_fetch_for,
+)
 
-__all__ = ["Examination", "GateRules", "Verdict", "examine"]
+__all__ = ["CertificateVerdict", "Examination", "GateRules", "examine"]
 
 logger = logging.getLogger("softphone.trust")
 
@@ -73,7 +78,7 @@ class GateRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CertificateVerdict:
     """The peer is accepted: how, and with which reservations.
 
     `kind` is "chain", "pin", "trust-list" or "tvs".
@@ -111,18 +116,20 @@ class Examination:
     relaxations: tuple[str, ...] = ()
     wanted: tuple[Fetch, ...] = ()
 
-    def conclude(self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime) -> Verdict:
+    def conclude(
+        self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
+    ) -> CertificateVerdict:
         """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
         if self.kind == "tvs":
             return self._conclude_tvs(answers, wall=wall)
-        judgment = judge(
+        judgment = judge_revocation(
             self.path,
             answers,
             mode=self.rules.revocation,
             wall=wall,
             allow=self.rules.allow,
         )
-        if judgment.word == "unreachable":
+        if judgment.status == "unreachable":
             failed = {each.reason for each in answers.values() if isinstance(each, FetchFailed)}
             logger.info(
                 "nobody told the revocation of %s: %s",
@@ -131,21 +138,21 @@ class Examination:
             )
         for relaxation in judgment.relaxations:
             logger.info("accepted with a reservation: %s", relaxation)
-        return Verdict(
+        return CertificateVerdict(
             self.path[0],
             self.kind,
-            judgment.word,
+            judgment.status,
             self.relaxations + judgment.relaxations,
-            self._until(judgment.word, answers),
+            self._until(judgment.status, answers),
         )
 
     def _conclude_tvs(
         self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
-    ) -> Verdict:
+    ) -> CertificateVerdict:
         (question,) = self.wanted
-        answer = vouched(self.path[0], self.service, answers.get(question))
+        answer = require_tvs_yes(self.path[0], self.service, answers.get(question))
         until = min(self.path[0].not_valid_after_utc, wall + timedelta(seconds=answer.ttl))
-        return Verdict(self.path[0], self.kind, "undeclared", self.relaxations, until)
+        return CertificateVerdict(self.path[0], self.kind, "undeclared", self.relaxations, until)
 
     def _until(self, word: str, answers: Mapping[Fetch, bytes | FetchFailed]) -> datetime | None:
         if word in ("unreachable", "invalid"):
@@ -186,10 +193,10 @@ def examine(
     pinned = rules.only is not None or leaf in rules.pins
     standing = None
     if rules.lists and not pinned:
-        standing = stand(path[0], leaf, service, rules.lists)
-    if standing is Standing.LISTED:
+        standing = match_trust_lists(path[0], leaf, service, rules.lists)
+    if standing is TrustListMatch.LISTED:
         return _listed(path[0], service, wall=wall, rules=rules)
-    if standing is Standing.UNKNOWN and _only_shown(chain, service, rules):
+    if standing is TrustListMatch.UNKNOWN and _only_shown(chain, service, rules):
         return _unknown(path[0], leaf, service, wall=wall, rules=rules)
     check_dates(path, wall=wall)
     relaxations = check_strength(path, rules.allow) + _strictness(path, chain[-1], rules)
@@ -200,7 +207,9 @@ def examine(
     for relaxation in relaxations:
         logger.info("accepted with a reservation: %s", relaxation)
     off = rules.revocation is RevocationMode.OFF
-    wanted = () if off else wanted_for(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
+    wanted = (
+        () if off else revocation_fetches(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
+    )
     kind = "pin" if pinned else "chain"
     return Examination(path, service, kind, rules, relaxations, wanted)
 
@@ -238,7 +247,7 @@ def _unknown(
     leaf: x509.Certificate, der: bytes, service: Service, *, wall: datetime, rules: GateRules
 ) -> Examination:
     """A certificate that no trust list names: whatever TVS says of it, it has to be sound."""
-    question = question_to_tvs(leaf, der, service, reachable=rules.tvs)
+    question = tvs_fetch_for(leaf, der, service, reachable=rules.tvs)
     check_dates((leaf,), wall=wall)
     relaxations = check_strength((leaf,), rules.allow)
     return Examination((leaf,), service, "tvs", rules, relaxations, (question,))

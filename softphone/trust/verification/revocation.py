@@ -34,9 +34,9 @@ __all__ = [
     "FetchFailed",
     "FetchKind",
     "RevocationJudgment",
-    "judge",
+    "judge_revocation",
     "next_update",
-    "wanted_for",
+    "revocation_fetches",
 ]
 
 T = TypeVar("T")
@@ -82,11 +82,13 @@ class FetchFailed:
 class RevocationJudgment:
     """What is known: "good", "undeclared", "unreachable", "invalid" or "unchecked"."""
 
-    word: str
+    status: str
     relaxations: tuple[str, ...] = ()
 
 
-def wanted_for(path: Sequence[x509.Certificate], *, local: bool = False) -> tuple[Fetch, ...]:
+def revocation_fetches(
+    path: Sequence[x509.Certificate], *, local: bool = False
+) -> tuple[Fetch, ...]:
     """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only.
 
     From the anchor down, and few of each: what a certificate declares takes no room from what is
@@ -155,7 +157,7 @@ def next_update(fetch: Fetch, data: bytes) -> datetime | None:
         return None
 
 
-def judge(
+def judge_revocation(
     path: Sequence[x509.Certificate],
     answers: Mapping[Fetch, bytes | FetchFailed],
     *,
@@ -174,7 +176,7 @@ def judge(
     words: list[str] = []
     passed: list[str] = []
     for certificate, issuer in pairwise(path):
-        declared = wanted_for((certificate, issuer), local=local)
+        declared = revocation_fetches((certificate, issuer), local=local)
         if not declared:
             words.append("undeclared")
             continue

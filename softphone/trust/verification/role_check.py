@@ -17,10 +17,17 @@ from cryptography import x509
 from softphone.errors import CertificateUntrusted
 from softphone.trust.certificate import Service, fingerprint_of, subject_of
 from softphone.trust.lists import Role, TrustLists, role_names
-from softphone.trust.tvs import MalformedMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.tvs import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
 from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind
 
-__all__ = ["AskTvs", "Standing", "question_to_tvs", "role_of", "stand", "vouched"]
+__all__ = [
+    "AskTvs",
+    "TrustListMatch",
+    "match_trust_lists",
+    "require_tvs_yes",
+    "role_of",
+    "tvs_fetch_for",
+]
 
 AskTvs: TypeAlias = Callable[[bytes, float], Awaitable[bytes | FetchFailed]]
 """`await ask(certificate, within)`: the VERIFY_RESPONSE of a TVS that was verified itself."""
@@ -39,7 +46,7 @@ _WORDS = {
 }
 
 
-class Standing(Enum):
+class TrustListMatch(Enum):
     """What the lists make of a certificate."""
 
     LISTED = "listed"
@@ -51,19 +58,21 @@ def role_of(service: Service) -> Role | None:
     return _ROLES.get(service)
 
 
-def stand(leaf: x509.Certificate, der: bytes, service: Service, lists: TrustLists) -> Standing:
+def match_trust_lists(
+    leaf: x509.Certificate, der: bytes, service: Service, lists: TrustLists
+) -> TrustListMatch:
     """Whether the lists give a certificate the role of a service.
 
     Raises CertificateUntrusted when they give it other roles only.
     """
     role = role_of(service)
     if role is None:
-        return Standing.UNKNOWN
+        return TrustListMatch.UNKNOWN
     if lists.basis(der, role) is not None:
-        return Standing.LISTED
+        return TrustListMatch.LISTED
     given = lists.roles(der)
     if not given:
-        return Standing.UNKNOWN
+        return TrustListMatch.UNKNOWN
     if any(role.given_by(value) for value in given):
         why = f"only in the ITL, while the CTL names others as {_WORDS[role]}"
     else:
@@ -74,7 +83,7 @@ def stand(leaf: x509.Certificate, der: bytes, service: Service, lists: TrustList
     )
 
 
-def question_to_tvs(
+def tvs_fetch_for(
     leaf: x509.Certificate, der: bytes, service: Service, *, reachable: bool
 ) -> Fetch:
     """What is to be asked about a certificate that the lists do not know.
@@ -92,7 +101,7 @@ def question_to_tvs(
     return Fetch(FetchKind.TVS, "", der)
 
 
-def vouched(
+def require_tvs_yes(
     leaf: x509.Certificate, service: Service, answer: bytes | FetchFailed | None
 ) -> TvsAnswer:
     """The yes of a TVS.  Raises CertificateUntrusted for everything else."""
@@ -105,9 +114,9 @@ def vouched(
     try:
         message = TvsFramer().feed(answer)
         if message is None:
-            raise MalformedMessage("it is not whole")
+            raise MalformedTvsMessage("it is not whole")
         read = read_answer(message)
-    except MalformedMessage as exc:
+    except MalformedTvsMessage as exc:
         raise CertificateUntrusted(f"what TVS says of {subject} is malformed: {exc}") from exc
     role = role_of(service)
     if not read.valid:

@@ -27,11 +27,11 @@ from softphone.trust.certificate import (
     subject_of,
 )
 
-__all__ = ["Ask", "Place", "UnknownCertificate", "question_about"]
+__all__ = ["AskUser", "ServiceEndpoint", "UnknownCertificate", "question_about"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServiceEndpoint:
     """Where a certificate was shown; `reference` is the name that was meant to be reached."""
 
     service: Service
@@ -68,12 +68,12 @@ class UnknownCertificate:
         return Pin(self.service, self.host, self.port, self.certificate)
 
 
-Ask: TypeAlias = Callable[[UnknownCertificate], Awaitable[bool]]
+AskUser: TypeAlias = Callable[[UnknownCertificate], Awaitable[bool]]
 """`await ask(question)`: True accepts and stores, False refuses.  It may take its time."""
 
 
 def question_about(
-    certificate: bytes, place: Place, *, reason: str, wall: datetime
+    certificate: bytes, place: ServiceEndpoint, *, reason: str, wall: datetime
 ) -> UnknownCertificate:
     """The question about a certificate (DER) that was shown at a place.
 
@@ -101,7 +101,7 @@ def question_about(
     )
 
 
-def _mismatch(certificate: x509.Certificate, place: Place) -> str:
+def _mismatch(certificate: x509.Certificate, place: ServiceEndpoint) -> str:
     try:
         check_identity(certificate, place.service, place.reference)
     except IdentityMismatch as exc:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from datetime import datetime, timedelta
 
-from softphone.trust.verification.gate import Verdict
+from softphone.trust.verification.gate import CertificateVerdict
 
 __all__ = ["VerdictCache"]
 
@@ -21,12 +21,14 @@ class VerdictCache:
     def __init__(self, *, entries: int = 256, lifetime: float = 300.0) -> None:
         self._entries = entries
         self._lifetime = timedelta(seconds=lifetime)
-        self._kept: OrderedDict[Hashable, tuple[datetime, datetime, Verdict]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[datetime, datetime, CertificateVerdict]] = (
+            OrderedDict()
+        )
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: Hashable, *, wall: datetime) -> Verdict | None:
+    def find_verdict(self, key: Hashable, *, wall: datetime) -> CertificateVerdict | None:
         """The verdict on `key`, if it still stands."""
         since, until, verdict = self._kept.get(key, (wall, wall, None))
         # A clock that was put back says nothing about how old a verdict is.
@@ -36,7 +38,7 @@ class VerdictCache:
         self._kept.move_to_end(key)
         return verdict
 
-    def keep(self, key: Hashable, verdict: Verdict, *, wall: datetime) -> None:
+    def store_verdict(self, key: Hashable, verdict: CertificateVerdict, *, wall: datetime) -> None:
         """Keep a verdict as long as it says, and the lifetime at most."""
         if verdict.until is None:
             return

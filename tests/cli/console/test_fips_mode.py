@@ -11,7 +11,7 @@ import pytest
 
 from softphone.cli.console import fips_mode
 from softphone.errors import FipsUnavailable
-from softphone.trust.fips import Decider, FipsMode
+from softphone.trust.fips import FipsMode, FipsModeOrigin
 from tests.support import fips
 
 
@@ -38,7 +38,7 @@ def account(tmp_path, fips_key):
 
 def test_without_any_setting_a_command_goes_on(monkeypatch):
     monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("started anew"))
-    assert fips_mode.enter_mode() == FipsMode(False, Decider.PLATFORM)
+    assert fips_mode.enter_mode() == FipsMode(False, FipsModeOrigin.PLATFORM)
 
 
 def test_a_command_starts_anew_with_what_it_was_given(monkeypatch):

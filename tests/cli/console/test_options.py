@@ -7,13 +7,13 @@ import json
 import pytest
 
 from softphone.cli.console.options import carry_out
-from softphone.trust import FileRefused, Refusal
+from softphone.trust import FileRefusalReason, FileRefused
 
 
 @pytest.mark.parametrize(("as_json", "code"), [(True, 3), (False, 3)])
 def test_a_refusal_is_a_sentence_and_an_exit_code(capsys, as_json, code):
     async def command(face):
-        raise FileRefused(Refusal.NO_ANCHOR, "nobody is believed yet")
+        raise FileRefused(FileRefusalReason.NO_ANCHOR, "nobody is believed yet")
 
     with pytest.raises(SystemExit) as left:
         carry_out(command, json=as_json)

@@ -20,7 +20,7 @@ from softphone.errors import (
     TrustRefused,
 )
 from softphone.security import SecurityShortfall
-from softphone.trust import FileRefused, Refusal
+from softphone.trust import FileRefusalReason, FileRefused
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from softphone.trust import FileRefused, Refusal
         (ConfigurationError("x"), 2, 0),
         (CertificateExpired("x"), 3, 0),
         (TrustRefused("x"), 3, 0),
-        (FileRefused(Refusal.MALFORMED, "x"), 3, 0),
+        (FileRefused(FileRefusalReason.MALFORMED, "x"), 3, 0),
         (SecurityShortfall(()), 3, 488),
         (Busy("x", status=486), 1, 486),
         (RegistrationRefused("x", status=403), 1, 403),

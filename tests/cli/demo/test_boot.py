@@ -10,7 +10,7 @@ from softphone.cli.demo.boot import BootedPhone, boot_from_name, show_boot
 from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.provisioning import BootStep, StepKind
-from softphone.trust import Basis
+from softphone.trust import TrustBasis
 
 
 class Face:
@@ -34,16 +34,16 @@ def step(kind, file="", basis=None, by=""):
 
 def test_phones_that_were_told_the_same_share_a_row():
     lists = [
-        step(StepKind.LIST_ACCEPTED, "CTLCSFA.tlv", Basis.PIN),
-        step(StepKind.LIST_ACCEPTED, "ITLCSFA.tlv", Basis.CTL),
-        step(StepKind.CONFIGURATION_VERIFIED, "CSFA.cnf.xml.sgn", Basis.CTL),
+        step(StepKind.LIST_ACCEPTED, "CTLCSFA.tlv", TrustBasis.PIN),
+        step(StepKind.LIST_ACCEPTED, "ITLCSFA.tlv", TrustBasis.CTL),
+        step(StepKind.CONFIGURATION_VERIFIED, "CSFA.cnf.xml.sgn", TrustBasis.CTL),
     ]
     secure = [
         step(StepKind.ENROLLING),
         step(StepKind.ENROLLMENT_PROGRESS),
         step(StepKind.ENROLLED),
-        step(StepKind.LIST_UNCHANGED, "CTLCSFA.tlv", Basis.UNCHANGED),
-        step(StepKind.CONFIGURATION_VERIFIED, "CSFA.cnf.xml.enc.sgn", Basis.CTL),
+        step(StepKind.LIST_UNCHANGED, "CTLCSFA.tlv", TrustBasis.UNCHANGED),
+        step(StepKind.CONFIGURATION_VERIFIED, "CSFA.cnf.xml.enc.sgn", TrustBasis.CTL),
         step(StepKind.REGISTERED, by="ab"),
     ]
     face = Face()

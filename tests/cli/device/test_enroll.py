@@ -16,16 +16,16 @@ from softphone.net import Driver
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    Authentication,
     Bootstrap,
+    CapfAuthentication,
     CapfDevice,
+    CapfOperation,
     CapfServer,
     CapfServerConfig,
     ClientCertificates,
     IdentityStore,
     KeyKind,
     ListKind,
-    Operation,
     RecordFields,
     Role,
     TlsSettings,
@@ -38,9 +38,11 @@ from tests.support.cluster import capf as other_capf
 
 DEVICE = "CSFALICE"
 STRING = CapfDevice(
-    DEVICE, Operation.INSTALL, Authentication.STRING, KeyMaterial(b"4711"), KeyKind.EC_P256
+    DEVICE, CapfOperation.INSTALL, CapfAuthentication.STRING, KeyMaterial(b"4711"), KeyKind.EC_P256
 )
-RENEWAL = CapfDevice(DEVICE, Operation.INSTALL, Authentication.CERTIFICATE, None, KeyKind.EC_P384)
+RENEWAL = CapfDevice(
+    DEVICE, CapfOperation.INSTALL, CapfAuthentication.CERTIFICATE, None, KeyKind.EC_P384
+)
 
 
 class Server:
@@ -118,7 +120,7 @@ def test_the_trust_list_in_the_store_names_the_server(enroll, capf, tmp_path, li
     token = signer("token")
     issuer = load_certificate_file(capf.ca)[0] if listed else other_capf().certificate
     fields = [RecordFields(Role.SAST, token.certificate), RecordFields(Role.CAPF, issuer)]
-    TrustListStore(tmp_path / "store").offer(
+    TrustListStore(tmp_path / "store").accept_list(
         ListKind.ITL,
         trust_list(ListKind.ITL, fields=fields),
         wall=WALL,
@@ -201,7 +203,7 @@ def test_a_server_that_is_not_the_pinned_one_is_exit_3(enroll, capf, tmp_path):
     other.mkdir()
     ca = Authority().write(other)
     assert enroll("--auth-string", "4711", "--ca", ca).code == 3
-    assert capf.machine.devices[DEVICE].operation is Operation.INSTALL
+    assert capf.machine.devices[DEVICE].operation is CapfOperation.INSTALL
 
 
 @pytest.mark.parametrize(

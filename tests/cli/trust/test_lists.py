@@ -7,10 +7,10 @@ import re
 import pytest
 
 from softphone.trust import (
-    Basis,
     IdentityStore,
     Pin,
     Service,
+    TrustBasis,
     TrustListStore,
     TrustStore,
     fingerprint_of,
@@ -194,4 +194,4 @@ def test_a_damaged_store_is_said_to_be_and_reset_helps(trust, store, filled):
     assert "reset the trust lists" in seen.err
     assert trust("reset", "--yes", "--json").summary["lists"] == ["ctl", "itl"]
     assert trust("reset", "--yes").out.startswith("there was no trust list to forget")
-    assert trust("import", CTL, "--pin", SAST, "--json").events[0]["basis"] == Basis.PIN
+    assert trust("import", CTL, "--pin", SAST, "--json").events[0]["basis"] == TrustBasis.PIN

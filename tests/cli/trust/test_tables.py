@@ -10,11 +10,11 @@ from softphone.cli.console.output import Face
 from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
 from softphone.lab import Authority, Validity
 from softphone.trust import (
-    Digest,
+    FileHashAlgorithm,
     ListKind,
-    ListRecord,
     RecordFields,
     Role,
+    TrustListRecord,
     der_of,
     fingerprint_of,
     new_trust_list,
@@ -50,7 +50,9 @@ def test_a_record_with_a_hash_only_tells_the_hash(capsys):
     data = vector("trust/ITLFile-sha512.tlv")
     whole = parse_trust_list(data)
     digest = bytes(range(32))
-    record = ListRecord(0, 10, Role.TVS, certificate_hash=digest, hash_algorithm=Digest.SHA_256)
+    record = TrustListRecord(
+        0, 10, Role.TVS, certificate_hash=digest, hash_algorithm=FileHashAlgorithm.SHA_256
+    )
     facts = list_facts(type(whole)(whole.kind, whole.header, (record,), data), notes=("a", "b"))
     assert facts["records"] == [{"roles": ("TVS",), "subject": "", "sha256": digest.hex()}]
     show_list(Face(json=False), "ITL", facts)

@@ -13,12 +13,12 @@ from softphone.phone import Phone
 from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.security import KeyMaterial
 from softphone.trust import (
+    CapfOperation,
     CapfRefused,
     CapfRequest,
     Identity,
     IdentityStore,
     KeyKind,
-    Operation,
     TrustStore,
     new_key,
 )
@@ -49,7 +49,7 @@ def string_of(lab):
 
 async def test_a_phone_registers_with_the_certificate_that_it_was_issued(lab, store):
     done = await enrolled(lab, store, string=string_of(lab))
-    assert done.operation is Operation.INSTALL
+    assert done.operation is CapfOperation.INSTALL
     account = lab.accounts["alice"]
     text = account.read_text().replace('"alice.crt"', f'"{store.path(DEVICE)}"')
     account.write_text(text.replace('"alice.key"', f'"{store.path(DEVICE)}"'))
@@ -65,7 +65,7 @@ async def test_a_string_is_good_for_one_time(lab, store):
     await enrolled(lab, store, string=string_of(lab))
     first = store.load(DEVICE)
     again = await enrolled(lab, store, string=string_of(lab))
-    assert again.operation is Operation.NONE
+    assert again.operation is CapfOperation.NONE
     assert store.load(DEVICE) == first
 
 
@@ -94,18 +94,20 @@ async def test_orders_for_one_device_are_carried_out_one_after_the_other(tmp_pat
         assert lab.capf.ways["CSFALICE"] == ["null-string", "lsc", "mic", "string"]
         assert lab.capf.ways["CSFBOB"] == ["string"]
         mic = Identity.load(lab.capf.mics[DEVICE])
-        assert (await enrolled(lab, store)).operation is Operation.INSTALL
+        assert (await enrolled(lab, store)).operation is CapfOperation.INSTALL
         first = store.load(DEVICE)
         # Who shows nothing is not let in again, and takes nothing from the queue.
         with pytest.raises(CapfRefused):
             await enrolled(lab, store)
-        assert (await enrolled(lab, store, identity=first)).operation is Operation.INSTALL
+        assert (await enrolled(lab, store, identity=first)).operation is CapfOperation.INSTALL
         second = store.load(DEVICE)
-        assert (await enrolled(lab, store, identity=mic)).operation is Operation.INSTALL
+        assert (await enrolled(lab, store, identity=mic)).operation is CapfOperation.INSTALL
         assert len({first.der, second.der, store.load(DEVICE).der}) == 3
         assert lab.capf.strings[DEVICE] == "4711"
-        assert (await enrolled(lab, store, string=string_of(lab))).operation is Operation.INSTALL
-        assert (await enrolled(lab, store)).operation is Operation.NONE
+        assert (
+            await enrolled(lab, store, string=string_of(lab))
+        ).operation is CapfOperation.INSTALL
+        assert (await enrolled(lab, store)).operation is CapfOperation.NONE
 
 
 async def test_a_certificate_from_another_maker_does_not_do(tmp_path, store):

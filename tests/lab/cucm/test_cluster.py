@@ -7,7 +7,7 @@ import pytest
 from softphone.lab import LabConfig, LabServer
 from softphone.provisioning import HttpFiles, certificate_hash
 from softphone.sans_io import Transport
-from softphone.trust import Operation
+from softphone.trust import CapfOperation
 from tests.support.cluster import identity
 
 
@@ -33,7 +33,7 @@ async def test_a_device_is_asked_to_enroll_until_it_has(lab):
     issued = identity("CSFALICE").der
     pending = lab.capf.machine.devices["CSFALICE"]
     lab.capf.machine.set_device(
-        type(pending)("CSFALICE", Operation.NONE, certificate=issued, key=pending.key)
+        type(pending)("CSFALICE", CapfOperation.NONE, certificate=issued, key=pending.key)
     )
     alice, certificate = lab.cluster.device("CSFALICE")
     assert (alice.capf_mode, alice.encrypted, certificate) == (0, True, issued)

@@ -9,14 +9,14 @@ from softphone.provisioning.config_document import open_signed
 from softphone.sans_io import Transport
 from softphone.trust import (
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     KeyKind,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
     TrustLists,
-    renew,
+    update_lists,
 )
 from tests.support.clock import seeded_entropy
 from tests.support.cluster import WALL, announced, authority, capf, content, identity
@@ -56,7 +56,7 @@ def believed(cluster) -> TrustLists:
         ListKind.ITL: cluster.files.file("ITLFile.tlv"),
     }
     pins = frozenset({cluster.files.fingerprint})
-    return renew(TrustLists(), downloads, bootstrap=Bootstrap(pins)).lists
+    return update_lists(TrustLists(), downloads, bootstrap=Bootstrap(pins)).lists
 
 
 def test_the_lists_are_believed_by_the_fingerprint_that_is_told(cluster):
@@ -86,7 +86,7 @@ def test_a_device_with_a_certificate_gets_a_stub_and_the_rest_encrypted(cluster)
     assert b"alice" not in cluster.files.file(name)
     with pytest.raises(FileRefused) as caught:
         open_signed(cluster.files.file(name), name, lists, [identity("CSFBOB")])
-    assert caught.value.refusal is Refusal.CANNOT_DECRYPT
+    assert caught.value.refusal is FileRefusalReason.CANNOT_DECRYPT
 
 
 def test_nothing_is_encrypted_to_a_key_on_a_curve(cluster):

@@ -7,14 +7,14 @@ import pytest
 
 from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.net.stream import CertificatePrompts
-from softphone.trust import Place, Service, der_of, question_about
+from softphone.trust import Service, ServiceEndpoint, der_of, question_about
 from tests.support.certificates import HOST, foreign
 from tests.support.recorder import until
 
 
 def about(host="pbx.test"):
     leaf = der_of(foreign().server(HOST).certificate)
-    place = Place(Service.SIP, host, 5061, HOST)
+    place = ServiceEndpoint(Service.SIP, host, 5061, HOST)
     return question_about(leaf, place, reason="unknown", wall=datetime.now(UTC))
 
 

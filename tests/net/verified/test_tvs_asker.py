@@ -29,7 +29,7 @@ from softphone.trust import (
     der_of,
     parse_trust_list,
 )
-from softphone.trust.lists import Digest, ListRecord
+from softphone.trust.lists import FileHashAlgorithm, TrustListRecord
 from tests.support import listed
 from tests.support.certificates import alice, raw_server_context
 from tests.support.clock import seeded_entropy
@@ -266,12 +266,12 @@ async def test_a_yes_that_runs_out_and_is_not_given_again_ends_it(tmp_path):
 
 async def test_a_hash_in_the_lists_confirms_a_certificate_that_is_shown(tmp_path):
     whole = parse_trust_list(listed.itl())
-    record = ListRecord(
+    record = TrustListRecord(
         whole.header.length,
         10,
         Role.CCM,
         certificate_hash=hashlib.sha256(listed.der("new")).digest(),
-        hash_algorithm=Digest.SHA_256,
+        hash_algorithm=FileHashAlgorithm.SHA_256,
     )
     lists = TrustLists(itl=type(whole)(whole.kind, whole.header, (record,), whole.data))
     assert (await opened(tmp_path, "new", lists=lists)).verdict == "trust-list"

@@ -17,6 +17,7 @@ from softphone.trust.capf import (
     CapfKeyRefused,
     CapfMalformed,
     CapfNotStored,
+    CapfOperation,
     CapfRefused,
     CapfRequest,
     CapfState,
@@ -25,7 +26,6 @@ from softphone.trust.capf import (
     CertificateShown,
     DeletionWanted,
     KeyWanted,
-    Operation,
 )
 from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_element
 from softphone.trust.csr import KeyKind
@@ -136,7 +136,7 @@ def test_every_kind_of_key_is_made_and_its_certificate_kept(kind):
     client.stored(now=0.0)
     assert sent(client) == encoded(COMMAND.STORE_CERTIFICATE_RESPONSE, t1=b"\1")
     give(client, END[1])
-    assert events_of(client) == [CapfFinished(Operation.INSTALL)]
+    assert events_of(client) == [CapfFinished(CapfOperation.INSTALL)]
 
 
 def test_a_weak_key_is_refused_and_the_reason_told_at_the_end():
@@ -218,7 +218,7 @@ def test_both_kinds_of_certificate_may_be_asked_for_one_after_the_other():
     assert first.elements[CapfTag.CERTIFICATE] == certificate_element(lsc.der)
     assert second.elements == {CapfTag.REASON: b"\7"}
     give(client, END[0])
-    assert events_of(client)[-1] == CapfFinished(Operation.FETCH)
+    assert events_of(client)[-1] == CapfFinished(CapfOperation.FETCH)
 
 
 def auth_answer(client) -> bytes:
@@ -238,7 +238,7 @@ def test_the_last_word_may_be_missing_once_all_is_done():
     assert events_of(client) == [DeletionWanted()]
     client.deleted(True, now=0.0)
     client.disconnected(flow=FLOW, reason=None, now=0.0)
-    assert events_of(client) == [CapfFinished(Operation.DELETE)]
+    assert events_of(client) == [CapfFinished(CapfOperation.DELETE)]
 
 
 @pytest.mark.parametrize("state", ["auth", "operation", "store"])

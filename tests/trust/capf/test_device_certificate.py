@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from softphone.trust.capf.device_certificate import CapfRules, identity_flaw
+from softphone.trust.capf.device_certificate import DeviceCertificateRules, device_certificate_flaw
 from softphone.trust.capf.key_proof import proof_elements, sudi_element
 from softphone.trust.capf.message import (
     CapfCommand,
@@ -26,7 +26,7 @@ from tests.support.capf import (
     lsc_of,
 )
 
-RULES = CapfRules((lab_authority().certificate, anchor("capf"), anchor("mfgca")), WALL)
+RULES = DeviceCertificateRules((lab_authority().certificate, anchor("capf"), anchor("mfgca")), WALL)
 
 
 def shown(identity, *, device=DEVICE, sudi=None, session=1, bound=1, **changes):
@@ -37,7 +37,7 @@ def shown(identity, *, device=DEVICE, sudi=None, session=1, bound=1, **changes):
 
 
 def flaw(message, *, device=DEVICE, rules=RULES):
-    return identity_flaw(message, device, rules)
+    return device_certificate_flaw(message, device, rules)
 
 
 def test_an_lsc_of_ours_does():
@@ -76,9 +76,9 @@ def test_everything_else_is_told_in_words(make, why):
 
 def test_dates_and_issuers_count():
     lsc = lsc_of()
-    late = CapfRules(RULES.issuers, WALL + timedelta(days=400))
+    late = DeviceCertificateRules(RULES.issuers, WALL + timedelta(days=400))
     assert flaw(shown(lsc, sudi=lsc), rules=late) == "it is out of date"
-    nobody = CapfRules((), WALL)
+    nobody = DeviceCertificateRules((), WALL)
     assert flaw(shown(lsc, sudi=lsc), rules=nobody) == "its issuer is unknown"
 
 

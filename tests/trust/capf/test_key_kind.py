@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.trust.capf.key_kind import key_elements, kind_of, wanted_key
+from softphone.trust.capf.key_kind import key_elements, key_kind_of, wanted_key
 from softphone.trust.capf.message import CapfCommand, CapfMessage, CapfTag, MalformedCapf
 from softphone.trust.csr import KeyKind, new_key
 from softphone.trust.keystore import public_key_of
@@ -47,12 +47,12 @@ def test_a_size_that_is_no_number_is_malformed():
 
 @pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.EC_P256, KeyKind.EC_P521])
 def test_the_kind_of_a_public_key_is_seen(kind):
-    assert kind_of(public_key_of(new_key(kind))) is kind
+    assert key_kind_of(public_key_of(new_key(kind))) is kind
 
 
 def test_what_is_no_such_key_has_no_kind():
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-    assert kind_of(b"no key") is None
-    assert kind_of(public_key_of(ed25519.Ed25519PrivateKey.generate())) is None
-    assert kind_of(public_key_of(ec.generate_private_key(ec.SECP256K1()))) is None
+    assert key_kind_of(b"no key") is None
+    assert key_kind_of(public_key_of(ed25519.Ed25519PrivateKey.generate())) is None
+    assert key_kind_of(public_key_of(ec.generate_private_key(ec.SECP256K1()))) is None

@@ -7,21 +7,21 @@ import pytest
 from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    Authentication,
+    CapfAuthentication,
     CapfBusy,
     CapfDevice,
     CapfFailed,
     CapfFinished,
     CapfInterrupted,
+    CapfOperation,
     CapfRefused,
     CapfRequest,
     CapfServer,
     CapfServerConfig,
+    CapfSessionEnded,
     CapfUnfinished,
     CapfUnknownDevice,
     CertificateCommitted,
-    Operation,
-    SessionEnded,
 )
 from softphone.trust.capf.message import CapfCommand, CapfTag
 from softphone.trust.csr import KeyKind
@@ -41,24 +41,24 @@ from tests.support.capf import (
     some_key,
 )
 
-BY_STRING = install(authentication=Authentication.STRING, string=KeyMaterial(b"4711"))
-BY_CERTIFICATE = install(authentication=Authentication.CERTIFICATE)
+BY_STRING = install(authentication=CapfAuthentication.STRING, string=KeyMaterial(b"4711"))
+BY_CERTIFICATE = install(authentication=CapfAuthentication.CERTIFICATE)
 
 
 def test_a_device_enrolls_by_its_string_which_is_good_for_once():
     world = new_world(request_with(), BY_STRING)
-    assert world.run() == CapfFinished(Operation.INSTALL)
+    assert world.run() == CapfFinished(CapfOperation.INSTALL)
     committed, ended = world.told
     assert committed == CertificateCommitted(DEVICE, world.stored[0])
-    assert (ended.reason, ended.operation) == (1, Operation.INSTALL)
+    assert (ended.reason, ended.operation) == (1, CapfOperation.INSTALL)
     device = world.server.devices[DEVICE]
-    assert (device.operation, device.string) == (Operation.NONE, None)
+    assert (device.operation, device.string) == (CapfOperation.NONE, None)
 
 
 @pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.EC_P384])
 def test_a_device_enrolls_by_the_certificate_that_it_has(kind):
     world = new_world(CapfRequest(DEVICE, identity=lsc_of(kind)), BY_CERTIFICATE)
-    assert world.run() == CapfFinished(Operation.INSTALL)
+    assert world.run() == CapfFinished(CapfOperation.INSTALL)
 
 
 def test_version_2_does_for_strings_and_not_for_certificates():
@@ -73,7 +73,7 @@ def test_version_2_does_for_strings_and_not_for_certificates():
         (CapfDevice("CSFBOB"), CapfUnknownDevice),
         (install(postpone=5), CapfBusy),
         (BY_CERTIFICATE, CapfRefused),
-        (install(authentication=Authentication.STRING), CapfRefused),
+        (install(authentication=CapfAuthentication.STRING), CapfRefused),
     ],
 )
 def test_who_may_not_is_told_why(device, error):
@@ -85,25 +85,25 @@ def test_who_may_not_is_told_why(device, error):
 def test_after_five_wrong_strings_the_operation_is_taken_back():
     server = new_server(BY_STRING, authority=lab_authority())
     for attempt in range(5):
-        assert server.devices[DEVICE].operation is Operation.INSTALL
+        assert server.devices[DEVICE].operation is CapfOperation.INSTALL
         flow = Flow(100 + attempt, Transport.TLS, FLOW.local, FLOW.remote)
         server.connected(flow=flow, now=0.0)
         session = message_of(sent(server)).session
         answer = {"t7": b"\3", "t11": b"%d\0" % attempt, "t13": b"CSFALICE\0"}
         server.receive(encoded(2, session, **answer), flow=flow, now=0.0)
         assert message_of(sent(server)).elements == {CapfTag.REASON: b"\7"}
-    assert server.devices[DEVICE].operation is Operation.NONE
+    assert server.devices[DEVICE].operation is CapfOperation.NONE
 
 
 def test_fetching_and_deleting_take_what_the_device_says():
     lsc = lsc_of()
-    world = new_world(CapfRequest(DEVICE, current=lsc.der), CapfDevice(DEVICE, Operation.FETCH))
-    assert world.run() == CapfFinished(Operation.FETCH)
+    world = new_world(CapfRequest(DEVICE, current=lsc.der), CapfDevice(DEVICE, CapfOperation.FETCH))
+    assert world.run() == CapfFinished(CapfOperation.FETCH)
     assert world.told[-1].certificate == lsc.der
     world = new_world(
-        CapfRequest(DEVICE), CapfDevice(DEVICE, Operation.DELETE, certificate=lsc.der)
+        CapfRequest(DEVICE), CapfDevice(DEVICE, CapfOperation.DELETE, certificate=lsc.der)
     )
-    assert world.run() == CapfFinished(Operation.DELETE)
+    assert world.run() == CapfFinished(CapfOperation.DELETE)
     assert world.server.devices[DEVICE].certificate is None
 
 
@@ -142,7 +142,7 @@ def test_what_has_no_place_ends_the_session_with_reason_7(data):
     (last,) = server.transmits()
     assert last.close
     assert message_of(last.data).elements == {CapfTag.REASON: b"\7"}
-    assert [type(event) for event in events_of(server)] == [SessionEnded]
+    assert [type(event) for event in events_of(server)] == [CapfSessionEnded]
     server.receive(data, flow=flow, now=0.0)
     assert server.transmits() == []
 
@@ -179,10 +179,10 @@ def test_more_sessions_than_it_has_room_for_are_closed_without_a_word():
 def test_a_device_that_goes_away_is_told_of():
     world = new_world(CapfRequest(DEVICE), install(), tamper=lambda who, data: None)
     assert isinstance(world.run().error, CapfInterrupted)
-    assert world.told == [SessionEnded("", Operation.NONE, None, "the device went away")]
+    assert world.told == [CapfSessionEnded("", CapfOperation.NONE, None, "the device went away")]
 
 
 def test_an_operation_can_be_set_again():
     world = new_world(CapfRequest(DEVICE))
     world.server.set_device(install())
-    assert world.run() == CapfFinished(Operation.INSTALL)
+    assert world.run() == CapfFinished(CapfOperation.INSTALL)

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
-from softphone.trust.capf import CapfRequest, CapfState, CapfTimes, Operation
+from softphone.trust.capf import CapfOperation, CapfRequest, CapfState, CapfTimes
 
 
 def test_a_request_for_a_device_needs_nothing_else():
@@ -35,5 +35,5 @@ def test_only_versions_2_and_3_are_spoken(version):
 
 
 def test_states_and_operations_have_names_for_scripts():
-    assert [each.value for each in Operation] == ["none", "install", "fetch", "delete"]
+    assert [each.value for each in CapfOperation] == ["none", "install", "fetch", "delete"]
     assert len({each.value for each in CapfState}) == 10

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from softphone.trust.certificate import REQUIREMENTS
+from softphone.trust.certificate import CERTIFICATE_REQUIREMENTS
 
 
 def test_each_server_of_a_deployment_has_its_certificates():
     found = {}
-    for each in REQUIREMENTS:
+    for each in CERTIFICATE_REQUIREMENTS:
         found.setdefault(each.server, set()).add(each.certificate)
     assert found == {
         "CUCM IM and Presence": {"tomcat", "cup-xmpp"},
@@ -14,4 +14,9 @@ def test_each_server_of_a_deployment_has_its_certificates():
         "WebEx Meetings Server": {"tomcat"},
         "VCS Expressway, Expressway-E": {"server"},
     }
-    assert {each.service for each in REQUIREMENTS} == {"HTTPS", "XMPP", "SIP", "HTTPS, XMPP, SIP"}
+    assert {each.service for each in CERTIFICATE_REQUIREMENTS} == {
+        "HTTPS",
+        "XMPP",
+        "SIP",
+        "HTTPS, XMPP, SIP",
+    }

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
-from softphone.trust import KeyKind, RequestNames, Subject, new_key, new_request, write_key
+from softphone.trust import KeyKind, Subject, SubjectAltNames, new_key, new_request, write_key
 
 SUBJECT = Subject("im1.example.test", organization="Example", country="DE")
-NAMES = RequestNames(
+NAMES = SubjectAltNames(
     dns=("im1.example.test", "im2.example.test"),
     ip=("192.0.2.1",),
     uri=("sip:example.test",),
@@ -73,22 +73,22 @@ def test_every_kind_of_key_has_its_size():
 )
 def test_what_an_authority_would_refuse_in_a_subject_is_said(subject, words):
     with pytest.raises(ConfigurationError, match="would be refused") as caught:
-        new_request(new_key(), subject, RequestNames(dns=("im1.example.test",)))
+        new_request(new_key(), subject, SubjectAltNames(dns=("im1.example.test",)))
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (RequestNames(), "no subject alternative name"),
-        (RequestNames(dns=("short",)), "'short' is no full domain name"),
-        (RequestNames(dns=("a b.test",)), "'a b.test' is no full domain name"),
-        (RequestNames(dns=("a.*.test",)), "'a.*.test' is no full domain name"),
-        (RequestNames(dns=("a" * 64 + ".test",)), "is no full domain name"),
-        (RequestNames(ip=("300.1.1.1",)), "'300.1.1.1' is no IP address"),
-        (RequestNames(uri=("http://x",)), "'http://x' is no SIP URI"),
-        (RequestNames(srv=("xmpp.example.test",)), "is not _service.domain"),
-        (RequestNames(xmpp=("",)), "'' is no JID"),
+        (SubjectAltNames(), "no subject alternative name"),
+        (SubjectAltNames(dns=("short",)), "'short' is no full domain name"),
+        (SubjectAltNames(dns=("a b.test",)), "'a b.test' is no full domain name"),
+        (SubjectAltNames(dns=("a.*.test",)), "'a.*.test' is no full domain name"),
+        (SubjectAltNames(dns=("a" * 64 + ".test",)), "is no full domain name"),
+        (SubjectAltNames(ip=("300.1.1.1",)), "'300.1.1.1' is no IP address"),
+        (SubjectAltNames(uri=("http://x",)), "'http://x' is no SIP URI"),
+        (SubjectAltNames(srv=("xmpp.example.test",)), "is not _service.domain"),
+        (SubjectAltNames(xmpp=("",)), "'' is no JID"),
     ],
 )
 def test_names_that_cannot_be_asked_for_are_said(names, words):
@@ -99,12 +99,12 @@ def test_names_that_cannot_be_asked_for_are_said(names, words):
 
 def test_all_violations_are_said_at_once():
     with pytest.raises(ConfigurationError) as caught:
-        new_request(new_key(), Subject("", country="x"), RequestNames())
+        new_request(new_key(), Subject("", country="x"), SubjectAltNames())
     assert str(caught.value).count(";") == 2
 
 
 def test_a_wildcard_is_the_whole_leftmost_label():
-    assert RequestNames(dns=("*.example.test",)).violations() == []
+    assert SubjectAltNames(dns=("*.example.test",)).violations() == []
 
 
 def test_a_key_is_written_for_its_owner_only_and_never_over_another(tmp_path):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.trust.disk import locked, make_folder, sweep, synchronize
+from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize
 
 HOLD = """
 import sys
@@ -70,5 +70,5 @@ def test_what_a_killed_write_left_is_swept(tmp_path):
     (tmp_path / ".a.tlv.x1").write_bytes(b"half")
     (tmp_path / "a.tlv").write_bytes(b"whole")
     (tmp_path / ".b.tlv.x1").write_bytes(b"another's")
-    sweep(tmp_path, "a.tlv")
+    remove_leftovers(tmp_path, "a.tlv")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".b.tlv.x1", "a.tlv"]

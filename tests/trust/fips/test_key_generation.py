@@ -6,12 +6,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from softphone.errors import FipsUnavailable
-from softphone.trust.fips.key_generation import generate
+from softphone.trust.fips.key_generation import generate_key
 from tests.support import fips
 
 
 def test_a_key_comes_through_the_pipe():
-    key = load_der_private_key(generate("EC", ["ec_paramgen_curve:P-384"]), password=None)
+    key = load_der_private_key(generate_key("EC", ["ec_paramgen_curve:P-384"]), password=None)
     assert key.curve.name == "secp384r1"
 
 
@@ -63,4 +63,4 @@ def test_what_the_provider_does_not_make_is_an_error_with_its_reason(algorithm, 
 
 def test_a_missing_program_is_said():
     with pytest.raises(FipsUnavailable, match="no-such-openssl, which cannot be run"):
-        generate("EC", [], openssl="no-such-openssl")
+        generate_key("EC", [], openssl="no-such-openssl")

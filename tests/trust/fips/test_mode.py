@@ -8,7 +8,7 @@ import pytest
 
 from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden, FipsUnavailable
-from softphone.trust.fips import Capability, Decider, FipsMode, mode
+from softphone.trust.fips import FipsMode, FipsModeOrigin, FipsRestriction, mode
 from softphone.trust.fips.mode import effective_mode
 from tests.support import fips
 
@@ -82,25 +82,27 @@ def test_what_is_nearer_decides(monkeypatch):
     monkeypatch.setenv("SOFTPHONE_FIPS", "1")
     assert mode.setting_of(None, False) == (True, "SOFTPHONE_FIPS")
     assert mode.setting_of(False, True) == (False, "the API")
-    mode.settle(False, "--no-fips")
+    mode.set_bootstrap_setting(False, "--no-fips")
     assert mode.setting_of(None, True) == (False, "--no-fips")
 
 
 def test_a_mode_that_this_process_is_not_in_is_refused():
     with pytest.raises(FipsUnavailable, match=r"not started in it: start it with `softphone fips"):
-        mode.require(fips.ON)
-    mode.require(FipsMode(False, Decider.PLATFORM))
+        mode.require_mode(fips.ON)
+    mode.require_mode(FipsMode(False, FipsModeOrigin.PLATFORM))
 
 
 def test_fips_mode_without_a_set_up_says_how_to_get_one():
     with pytest.raises(FipsUnavailable, match="run `softphone fips setup` first"):
-        mode.environment(fips.ON, None)
+        mode.process_environment(fips.ON, None)
 
 
 def test_the_way_out_of_fips_mode_is_a_process_without_configuration(tmp_path):
-    inside = mode.environment(fips.ON, tmp_path, surrounding={"PATH": "/bin"})
+    inside = mode.process_environment(fips.ON, tmp_path, environ={"PATH": "/bin"})
     assert inside[openssl_provider.FIPS_FOLDER_VARIABLE] == str(tmp_path)
-    outside = mode.environment(FipsMode(False, Decider.BOOTSTRAP), None, surrounding=inside)
+    outside = mode.process_environment(
+        FipsMode(False, FipsModeOrigin.BOOTSTRAP), None, environ=inside
+    )
     assert openssl_provider.FIPS_FOLDER_VARIABLE not in outside
     assert outside["OPENSSL_CONF"] == "/dev/null"
     assert "OPENSSL_MODULES" not in outside
@@ -125,7 +127,7 @@ def test_a_mode_cannot_be_left_while_the_process_runs():
     )
 
 
-@pytest.mark.parametrize("capability", list(Capability))
+@pytest.mark.parametrize("capability", list(FipsRestriction))
 def test_what_is_not_available_is_refused_in_fips_mode_only(capability, monkeypatch, tmp_path):
     mode.check_allowed(capability)
     monkeypatch.setattr(openssl_provider, "_started_with", str(tmp_path))

@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from softphone import openssl_provider
-from softphone.trust.fips.openssl_info import Library, ProviderInfo
+from softphone.trust.fips.openssl_info import Libcrypto, ProviderInfo
 from softphone.trust.fips.self_check import loaded_files
 from tests.support import fips
 
@@ -16,7 +16,7 @@ from tests.support import fips
 def library():
     if openssl_provider.fips_in_force():
         pytest.skip("this is about a process outside FIPS mode")
-    found = Library.find(loaded_files(r"/libcrypto[^/]*\.so"))
+    found = Libcrypto.find(loaded_files(r"/libcrypto[^/]*\.so"))
     assert found is not None, "this interpreter has no shared OpenSSL of its own"
     return found
 
@@ -51,7 +51,7 @@ def test_a_default_provider_beside_it_is_noticed(tmp_path):
 
 
 def test_without_exactly_one_library_nothing_is_examined():
-    assert Library.find(()) is None
-    assert Library.find(("/one/libcrypto.so", "/two/libcrypto.so")) is None
-    assert Library.find(("/no/such/libcrypto.so",)) is None
-    assert Library.find(loaded_files(r"/libc\.so")) is None
+    assert Libcrypto.find(()) is None
+    assert Libcrypto.find(("/one/libcrypto.so", "/two/libcrypto.so")) is None
+    assert Libcrypto.find(("/no/such/libcrypto.so",)) is None
+    assert Libcrypto.find(loaded_files(r"/libc\.so")) is None

@@ -7,16 +7,16 @@ import stat
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.trust.keystore import open_sealer
+from softphone.trust.keystore import open_file_cipher
 
 
 def test_a_text_opens_with_its_key_at_its_place(tmp_path, entropy):
-    sealer = open_sealer(tmp_path / "key", entropy=entropy)
-    sealed = sealer.seal("the text", bound="here")
+    sealer = open_file_cipher(tmp_path / "key", entropy=entropy)
+    sealed = sealer.encrypt_text("the text", bound="here")
     assert sealed.isascii()
     assert "text" not in sealed
-    assert sealed != sealer.seal("the text", bound="here")
-    assert open_sealer(tmp_path / "key").open(sealed, bound="here") == "the text"
+    assert sealed != sealer.encrypt_text("the text", bound="here")
+    assert open_file_cipher(tmp_path / "key").decrypt_text(sealed, bound="here") == "the text"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     changed = sealed[:-4] + ("AAAA" if sealed[-4:] != "AAAA" else "BBBB")
     for wrong, bound in (
@@ -26,12 +26,12 @@ def test_a_text_opens_with_its_key_at_its_place(tmp_path, entropy):
         ("the text", "here"),
     ):
         with pytest.raises(ConfigurationError, match="does not open"):
-            sealer.open(wrong, bound=bound)
+            sealer.decrypt_text(wrong, bound=bound)
     with pytest.raises(ConfigurationError, match="does not open"):
-        open_sealer(tmp_path / "other").open(sealed, bound="here")
+        open_file_cipher(tmp_path / "other").decrypt_text(sealed, bound="here")
 
 
 def test_a_file_of_another_size_is_no_key(tmp_path):
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(ConfigurationError, match="5 bytes"):
-        open_sealer(tmp_path / "key")
+        open_file_cipher(tmp_path / "key")

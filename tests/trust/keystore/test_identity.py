@@ -11,7 +11,7 @@ from tests.support.capf import DATA, device_identity, lsc_of
 
 def test_key_and_certificate_are_written_and_read_together():
     identity = lsc_of()
-    again = Identity.of_pem(identity.pem())
+    again = Identity.from_pem(identity.pem())
     assert again == identity
     assert public_key_of(again.key) == public_key_of(identity.key)
     assert again.der == identity.der
@@ -44,7 +44,7 @@ def test_the_key_is_not_shown():
 def test_halves_and_strangers_are_refused(make, why):
     data = make(lsc_of(), device_identity("lsc-csf"))
     with pytest.raises(ConfigurationError, match=why):
-        Identity.of_pem(data, source="a.pem")
+        Identity.from_pem(data, source="a.pem")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -17,14 +17,14 @@ from softphone.trust.certificate import fingerprint_of
 from softphone.trust.keystore import TrustListStore, bootstrap_of
 from softphone.trust.lists import (
     SHA_1_NOTE,
-    Basis,
     Bootstrap,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     ListPolicy,
     RecordFields,
-    Refusal,
     Role,
+    TrustBasis,
     TrustLists,
     new_trust_list,
     parse_trust_list,
@@ -70,14 +70,14 @@ def test_an_empty_store_holds_nothing_and_makes_nothing(store):
 
 def test_what_was_accepted_is_there_in_another_life(store):
     found = store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
-    assert found.basis is Basis.PIN
+    assert found.basis is TrustBasis.PIN
     later = WALL + timedelta(hours=1)
-    assert store.offer(ITL, ITL_1, wall=later).basis is Basis.CTL
+    assert store.offer(ITL, ITL_1, wall=later).basis is TrustBasis.CTL
     again = TrustListStore(store.folder)
     assert again.held() == TrustLists(parse_trust_list(CTL_1), parse_trust_list(ITL_1))
     ctl, itl = again.accepted()
-    assert (ctl.basis, ctl.signer, ctl.accepted) == (Basis.PIN, SAST, WALL)
-    assert (itl.basis, itl.signer, itl.accepted) == (Basis.CTL, SAST, later)
+    assert (ctl.basis, ctl.signer, ctl.accepted) == (TrustBasis.PIN, SAST, WALL)
+    assert (itl.basis, itl.signer, itl.accepted) == (TrustBasis.CTL, SAST, later)
 
 
 def test_files_are_for_their_owner_only(store):
@@ -96,10 +96,10 @@ def test_a_refused_list_replaces_nothing(store):
     store.renew({ITL: ITL_1, CTL: CTL_1}, wall=WALL, bootstrap=PIN)
     before = files(store)
     for data, refusal in (
-        (made(by="rogue"), Refusal.SIGNER_UNKNOWN),
-        (made(age=20), Refusal.OLDER),
-        (ITL_2[:-1], Refusal.MALFORMED),
-        (CTL_2, Refusal.NAME_MISMATCH),
+        (made(by="rogue"), FileRefusalReason.SIGNER_UNKNOWN),
+        (made(age=20), FileRefusalReason.OLDER),
+        (ITL_2[:-1], FileRefusalReason.MALFORMED),
+        (CTL_2, FileRefusalReason.NAME_MISMATCH),
     ):
         with pytest.raises(FileRefused) as caught:
             store.offer(ITL, data, wall=WALL)
@@ -110,7 +110,7 @@ def test_a_refused_list_replaces_nothing(store):
 def test_a_stranger_is_refused_with_the_fingerprint_and_nothing_is_stored(store):
     with pytest.raises(FileRefused) as caught:
         store.offer(ITL, ITL_1, wall=WALL)
-    assert caught.value.refusal is Refusal.NO_ANCHOR
+    assert caught.value.refusal is FileRefusalReason.NO_ANCHOR
     assert caught.value.fingerprint == SAST
     assert store.held() == TrustLists()
 
@@ -122,11 +122,11 @@ def test_an_empty_file_is_no_list_and_in_a_renewal_it_is_missing(store):
 
 
 def test_a_check_decides_the_same_and_stores_nothing(store):
-    assert store.check(CTL, CTL_1, bootstrap=PIN).basis is Basis.PIN
+    assert store.check(CTL, CTL_1, bootstrap=PIN).basis is TrustBasis.PIN
     assert not store.folder.exists()
     store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
     before = files(store)
-    assert store.check(ITL, ITL_1).basis is Basis.CTL
+    assert store.check(ITL, ITL_1).basis is TrustBasis.CTL
     with pytest.raises(FileRefused):
         store.check(ITL, made(by="rogue"))
     assert files(store) == before
@@ -150,25 +150,25 @@ def test_one_whom_tvs_confirms_is_believed_and_it_is_said(store):
     store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     by_another = made(by="itlrecovery")
     found = store.offer(ITL, by_another, wall=WALL, confirmed=frozenset({der("keys/itlrecovery")}))
-    assert found.basis is Basis.TVS
-    assert [each.basis for each in store.accepted()] == [Basis.TVS]
+    assert found.basis is TrustBasis.TVS
+    assert [each.basis for each in store.accepted()] == [TrustBasis.TVS]
 
 
 def test_sha_1_is_noted_and_can_be_forbidden(store, tmp_path):
     weak = vector("trust/ITLFile-sha1.tlv")
     pin = Bootstrap(pins=frozenset({fingerprint_of(der("keys/itlrecovery"))}))
     lenient = TrustListStore(store.folder, policy=ListPolicy(sha_1=True))
-    lenient.offer(ITL, weak, wall=WALL, bootstrap=pin)
+    lenient.accept_list(ITL, weak, wall=WALL, bootstrap=pin)
     assert [each.notes for each in store.accepted()] == [(SHA_1_NOTE,)]
     strict = TrustListStore(tmp_path / "strict", policy=ListPolicy(sha_1=False))
     with pytest.raises(FileRefused, match="SHA-1 is forbidden"):
-        strict.offer(ITL, weak, wall=WALL, bootstrap=pin)
+        strict.accept_list(ITL, weak, wall=WALL, bootstrap=pin)
 
 
 def test_in_fips_mode_a_list_over_sha_1_is_believed_and_noted(store, monkeypatch):
     monkeypatch.setattr(openssl_provider, "_started_with", "/nowhere")
     exempt = TrustListStore(store.folder)
-    exempt.offer(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
+    exempt.accept_list(ITL, vector("trust/ITLFile-sha1.tlv"), wall=WALL, bootstrap=FIRST_USE)
     assert [each.notes for each in exempt.accepted()] == [(SHA_1_NOTE,)]
 
 
@@ -176,7 +176,7 @@ def test_the_same_list_again_changes_nothing(store):
     store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     before = files(store)
     found = store.offer(ITL, ITL_1, wall=WALL + timedelta(days=1))
-    assert found.basis is Basis.UNCHANGED
+    assert found.basis is TrustBasis.UNCHANGED
     assert files(store) == before
 
 
@@ -188,7 +188,7 @@ def test_a_list_that_switches_protection_off_is_held_and_the_next_needs_a_bootst
     with pytest.raises(FileRefused):
         store.offer(ITL, stranger, wall=WALL)
     found = store.offer(ITL, stranger, wall=WALL, bootstrap=Bootstrap(first_use=True))
-    assert found.basis is Basis.FIRST_USE
+    assert found.basis is TrustBasis.FIRST_USE
 
 
 def test_reset_forgets_all_and_says_what(store):
@@ -224,13 +224,13 @@ def test_what_is_told_of_a_list_decides_nothing(store, history, caplog):
     path.unlink() if history is None else path.write_bytes(history)
     (found,) = store.accepted()
     assert (found.basis, found.accepted, found.signer) == (None, None, SAST)
-    assert store.offer(ITL, ITL_2, wall=WALL).basis is Basis.ITL
+    assert store.offer(ITL, ITL_2, wall=WALL).basis is TrustBasis.ITL
 
 
 def test_a_folder_that_cannot_be_written_is_said_to_be(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="cannot be used"):
-        TrustListStore(tmp_path / "file" / "x").offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+        TrustListStore(tmp_path / "file" / "x").accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
 
 
 class Killed(BaseException):

@@ -8,20 +8,20 @@ import pytest
 
 from softphone.trust.certificate import fingerprint_of
 from softphone.trust.lists import (
-    Basis,
     Bootstrap,
-    Digest,
+    FileHashAlgorithm,
+    FileRefusalReason,
     FileRefused,
     ListKind,
     ListPolicy,
     RecordFields,
-    Refusal,
     Role,
+    TrustBasis,
     TrustLists,
-    accept,
+    accept_list,
     new_trust_list,
     parse_trust_list,
-    renew,
+    update_lists,
 )
 from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 
@@ -41,7 +41,7 @@ def made(
     signers: tuple[str, ...] = (),
     others=((Role.TFTP, "tftp"), (Role.TVS, "tvs")),
     age: int = 0,
-    digest: Digest = Digest.SHA_512,
+    digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ):
     """A list signed by `by`, whose SAST records are `signers`, and the signer always."""
     names = dict.fromkeys((by, *signers))
@@ -55,7 +55,7 @@ def made(
 
 def refused(new, held=None, **how) -> FileRefused:
     with pytest.raises(FileRefused) as caught:
-        accept(new, held or TrustLists(), **how)
+        accept_list(new, held or TrustLists(), **how)
     return caught.value
 
 
@@ -65,122 +65,122 @@ CCM = ((Role.CCM_TFTP, "callmanager"),)
 
 def test_the_first_list_needs_a_pin_or_a_word_and_shows_its_fingerprint():
     error = refused(read("CTLFile-sha512.tlv"))
-    assert error.refusal is Refusal.NO_ANCHOR
+    assert error.refusal is FileRefusalReason.NO_ANCHOR
     assert error.fingerprint == fingerprint_of(der("keys/sast"))
     assert error.fingerprint in str(error)
 
 
 def test_a_pinned_signer_is_believed():
-    found = accept(read("CTLFile-sha512.tlv"), TrustLists(), bootstrap=PIN)
-    assert (found.basis, found.signer) == (Basis.PIN, fingerprint_of(der("keys/sast")))
+    found = accept_list(read("CTLFile-sha512.tlv"), TrustLists(), bootstrap=PIN)
+    assert (found.basis, found.signer) == (TrustBasis.PIN, fingerprint_of(der("keys/sast")))
     assert found.notes == ()
 
 
 def test_another_signer_than_the_pinned_one_is_not():
     error = refused(read("ITLFile-rogue.tlv"), bootstrap=ITL_PIN)
-    assert error.refusal is Refusal.NO_ANCHOR
+    assert error.refusal is FileRefusalReason.NO_ANCHOR
     assert "the pin is another one" in str(error)
 
 
 def test_first_use_is_believed_and_logged(caplog):
     with caplog.at_level(logging.WARNING, "softphone.trust"):
-        found = accept(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=FIRST_USE)
-    assert found.basis is Basis.FIRST_USE
+        found = accept_list(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=FIRST_USE)
+    assert found.basis is TrustBasis.FIRST_USE
     assert fingerprint_of(der("keys/itlrecovery")) in caplog.text
 
 
 def test_a_list_over_sha_1_is_reported_and_can_be_forbidden():
-    found = accept(read("ITLFile-sha1.tlv"), TrustLists(), bootstrap=ITL_PIN)
+    found = accept_list(read("ITLFile-sha1.tlv"), TrustLists(), bootstrap=ITL_PIN)
     assert "SHA-1" in found.notes[0]
     error = refused(read("ITLFile-sha1.tlv"), bootstrap=ITL_PIN, policy=ListPolicy(sha_1=False))
-    assert error.refusal is Refusal.DIGEST_FORBIDDEN
+    assert error.refusal is FileRefusalReason.DIGEST_FORBIDDEN
 
 
 def test_the_ctl_vouches_for_the_itl():
     held = TrustLists(ctl=read("CTLFile-sha512.tlv"))
-    assert accept(read("ITLFile-sha512.tlv"), held).basis is Basis.CTL
+    assert accept_list(read("ITLFile-sha512.tlv"), held).basis is TrustBasis.CTL
 
 
 def test_a_ccm_tftp_of_the_ctl_may_sign_an_itl_and_no_ctl():
     held = TrustLists(ctl=read("CTLFile-sha512.tlv"))
-    assert accept(made("callmanager"), held).basis is Basis.CTL
-    assert refused(made("callmanager", kind=CTL), held).refusal is Refusal.SIGNER_UNKNOWN
+    assert accept_list(made("callmanager"), held).basis is TrustBasis.CTL
+    assert refused(made("callmanager", kind=CTL), held).refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_an_itl_that_the_ctl_does_not_know_is_refused_even_at_first_use():
     held = TrustLists(ctl=read("CTLFile-sha1.tlv"))
     for bootstrap in (None, FIRST_USE):
         error = refused(read("ITLFile-sha1.tlv"), held, bootstrap=bootstrap)
-        assert error.refusal is Refusal.SIGNER_UNKNOWN
-    assert accept(read("ITLFile-sha1.tlv"), held, bootstrap=ITL_PIN).basis is Basis.PIN
+        assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
+    assert accept_list(read("ITLFile-sha1.tlv"), held, bootstrap=ITL_PIN).basis is TrustBasis.PIN
 
 
 def test_an_itl_vouches_for_the_next_and_for_the_first_ctl():
     held = TrustLists(itl=made("itlrecovery", signers=("sast",), age=10))
-    assert accept(made("sast"), held).basis is Basis.ITL
-    assert accept(made("sast", kind=CTL, others=CCM), held).basis is Basis.ITL
-    assert refused(made("rogue"), held).refusal is Refusal.SIGNER_UNKNOWN
+    assert accept_list(made("sast"), held).basis is TrustBasis.ITL
+    assert accept_list(made("sast", kind=CTL, others=CCM), held).basis is TrustBasis.ITL
+    assert refused(made("rogue"), held).refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_an_itl_does_not_vouch_for_a_later_ctl():
     held = TrustLists(ctl=read("CTLFile-sast4096.tlv"), itl=made("itlrecovery", signers=("sast",)))
     error = refused(made("sast", kind=CTL, others=CCM), held)
-    assert error.refusal is Refusal.SIGNER_UNKNOWN
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_a_certificate_of_another_role_signs_no_list():
     held = TrustLists(itl=made("itlrecovery", age=10))
-    assert refused(made("tftp"), held).refusal is Refusal.SIGNER_UNKNOWN
-    assert refused(made("tvs"), held).refusal is Refusal.SIGNER_UNKNOWN
+    assert refused(made("tftp"), held).refusal is FileRefusalReason.SIGNER_UNKNOWN
+    assert refused(made("tvs"), held).refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_neither_pin_nor_first_use_replace_a_list_that_is_held():
     held = TrustLists(itl=made("itlrecovery", age=10))
     pin = Bootstrap(pins=frozenset({fingerprint_of(der("keys/rogue"))}), first_use=True)
     error = refused(read("ITLFile-rogue.tlv"), held, bootstrap=pin)
-    assert error.refusal is Refusal.SIGNER_UNKNOWN
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_tvs_may_vouch_for_a_signer():
     held = TrustLists(itl=made("itlrecovery", age=10))
     new = made("rogue")
-    assert refused(new, held).refusal is Refusal.SIGNER_UNKNOWN
+    assert refused(new, held).refusal is FileRefusalReason.SIGNER_UNKNOWN
     confirmed = frozenset({der("keys/rogue")})
-    assert accept(new, held, confirmed=confirmed).basis is Basis.TVS
+    assert accept_list(new, held, confirmed=confirmed).basis is TrustBasis.TVS
 
 
 def test_an_older_list_is_refused_and_the_same_is_unchanged():
     new, old = made("itlrecovery"), made("itlrecovery", age=10)
-    assert refused(old, TrustLists(itl=new)).refusal is Refusal.OLDER
-    assert accept(new, TrustLists(itl=old)).basis is Basis.ITL
-    assert accept(new, TrustLists(itl=new)).basis is Basis.UNCHANGED
+    assert refused(old, TrustLists(itl=new)).refusal is FileRefusalReason.OLDER
+    assert accept_list(new, TrustLists(itl=old)).basis is TrustBasis.ITL
+    assert accept_list(new, TrustLists(itl=new)).basis is TrustBasis.UNCHANGED
 
 
 def test_a_list_over_sha_1_does_not_follow_a_better_one():
     held = TrustLists(itl=made("itlrecovery", age=10))
-    weak = made("itlrecovery", digest=Digest.SHA_1)
-    assert refused(weak, held).refusal is Refusal.DIGEST_DOWNGRADE
+    weak = made("itlrecovery", digest=FileHashAlgorithm.SHA_1)
+    assert refused(weak, held).refusal is FileRefusalReason.DIGEST_DOWNGRADE
 
 
 def test_a_list_that_switches_protection_off_is_believed_and_reported():
     held = TrustLists(itl=made("itlrecovery", age=10))
     off = made("itlrecovery", others=((Role.TFTP, ""), (Role.TVS, "")))
-    found = accept(off, held)
-    assert found.basis is Basis.ITL
+    found = accept_list(off, held)
+    assert found.basis is TrustBasis.ITL
     assert "protection is switched off" in found.notes[0]
 
 
 def test_after_the_protection_is_off_a_new_signer_needs_a_person_s_word_again():
     off = made("itlrecovery", others=((Role.TFTP, ""), (Role.TVS, "")), age=10)
     held = TrustLists(itl=off)
-    assert refused(made("rogue"), held).refusal is Refusal.SIGNER_UNKNOWN
-    assert accept(made("rogue"), held, bootstrap=FIRST_USE).basis is Basis.FIRST_USE
+    assert refused(made("rogue"), held).refusal is FileRefusalReason.SIGNER_UNKNOWN
+    assert accept_list(made("rogue"), held, bootstrap=FIRST_USE).basis is TrustBasis.FIRST_USE
 
 
 def test_a_cluster_leaves_mixed_mode_with_blank_records():
     held = TrustLists(ctl=made("sast", kind=CTL, others=CCM, age=10))
     left = made("sast", kind=CTL, others=((Role.CCM_TFTP, ""),))
-    found = accept(left, held)
+    found = accept_list(left, held)
     assert "left mixed mode" in found.notes[0]
     assert held.holding(left).certificates(Role.CCM) == ()
 
@@ -190,10 +190,10 @@ def test_the_ctl_comes_before_the_itl_whatever_the_order_of_the_downloads():
         ListKind.ITL: vector("trust/ITLFile-sha512.tlv"),
         ListKind.CTL: vector("trust/CTLFile-sha512.tlv"),
     }
-    found = renew(TrustLists(), downloads, bootstrap=PIN)
+    found = update_lists(TrustLists(), downloads, bootstrap=PIN)
     assert [(kind, outcome.basis) for kind, outcome in found.outcomes] == [
-        (ListKind.CTL, Basis.PIN),
-        (ListKind.ITL, Basis.CTL),
+        (ListKind.CTL, TrustBasis.PIN),
+        (ListKind.ITL, TrustBasis.CTL),
     ]
     assert found.lists.itl.data == downloads[ListKind.ITL]
 
@@ -201,34 +201,34 @@ def test_the_ctl_comes_before_the_itl_whatever_the_order_of_the_downloads():
 def test_a_refused_list_never_replaces_the_one_that_is_held():
     held = TrustLists(read("CTLFile-sha512.tlv"), read("ITLFile-sha512.tlv"))
     downloads = {ListKind.CTL: b"junk", ListKind.ITL: vector("trust/ITLFile-rogue.tlv")}
-    found = renew(held, downloads, bootstrap=FIRST_USE)
+    found = update_lists(held, downloads, bootstrap=FIRST_USE)
     assert found.lists == held
     assert [outcome.refusal for _, outcome in found.outcomes] == [
-        Refusal.NOT_SIGNED,
-        Refusal.SIGNER_UNKNOWN,
+        FileRefusalReason.NOT_SIGNED,
+        FileRefusalReason.SIGNER_UNKNOWN,
     ]
 
 
 def test_an_empty_file_counts_as_missing_and_a_list_under_the_other_s_name_is_refused():
     data = vector("trust/ITLFile-sha512.tlv")
-    found = renew(TrustLists(), {ListKind.CTL: data, ListKind.ITL: b""}, bootstrap=FIRST_USE)
+    found = update_lists(TrustLists(), {ListKind.CTL: data, ListKind.ITL: b""}, bootstrap=FIRST_USE)
     assert found.lists == TrustLists()
     ((_, outcome),) = found.outcomes
-    assert outcome.refusal is Refusal.NAME_MISMATCH
+    assert outcome.refusal is FileRefusalReason.NAME_MISMATCH
 
 
 def test_the_ctl_alone_says_who_the_call_servers_are():
     lists = TrustLists(read("CTLFile-sha512.tlv"), read("ITLFile-sha512.tlv"))
     ec = der("keys/callmanager-ec")
-    assert TrustLists(itl=lists.itl).basis(ec, Role.CCM) is Basis.ITL
+    assert TrustLists(itl=lists.itl).basis(ec, Role.CCM) is TrustBasis.ITL
     assert lists.basis(ec, Role.CCM) is None
-    assert lists.basis(der("keys/callmanager"), Role.CCM) is Basis.CTL
-    assert lists.basis(ec, Role.TFTP) is Basis.ITL
+    assert lists.basis(der("keys/callmanager"), Role.CCM) is TrustBasis.CTL
+    assert lists.basis(ec, Role.TFTP) is TrustBasis.ITL
     assert lists.certificates(Role.CCM) == (der("keys/callmanager"),)
 
 
 def test_what_no_list_names_is_not_believed():
     lists = TrustLists(read("CTLFile-sha512.tlv"), read("ITLFile-sha512.tlv"))
     assert [role for role in Role if lists.basis(der("keys/rogue"), role)] == []
-    assert lists.basis(der("keys/tvs"), Role.TVS) is Basis.ITL
+    assert lists.basis(der("keys/tvs"), Role.TVS) is TrustBasis.ITL
     assert lists.basis(der("keys/tvs"), Role.CAPF) is None

@@ -9,21 +9,21 @@ import pytest
 
 from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.trust.lists import (
-    Digest,
+    FileHashAlgorithm,
+    FileHeaderFields,
+    FileRefusalReason,
     FileRefused,
     FileSigner,
-    HeaderFields,
-    Refusal,
-    can_wrap,
+    can_encrypt_to,
+    decrypt_body,
+    encrypt_body,
     file_crypto,
     parse_header,
     read_certificate,
-    sign,
-    unwrap,
-    verify,
-    wrap,
+    sign_file_body,
+    verify_file_signature,
 )
-from softphone.trust.lists.file_crypto import hash_of, public_key_bytes
+from softphone.trust.lists.file_crypto import digest_of, public_key_bytes
 from tests.support.cisco import (
     LISTS,
     SIGNED,
@@ -44,7 +44,7 @@ def signer_of(name: str) -> str:
     return expected()[name]["signer_key"].removeprefix("keys/").removesuffix(".pem")
 
 
-def refusal(call, *arguments) -> Refusal:
+def refusal(call, *arguments) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         call(*arguments)
     return caught.value.refusal
@@ -54,18 +54,21 @@ def refusal(call, *arguments) -> Refusal:
 def test_the_signature_of_a_vector_is_its_signers_and_nobody_elses(name):
     data = vector(name)
     header = parse_header(data)
-    verify(data, header, certificate(f"keys/{signer_of(name)}"))
+    verify_file_signature(data, header, certificate(f"keys/{signer_of(name)}"))
     for other in ("rogue", "sast", "sast4096", "callmanager-ec", "tftp"):
         if other != signer_of(name):
             other_certificate = certificate(f"keys/{other}")
-            assert refusal(verify, data, header, other_certificate) is Refusal.SIGNATURE_INVALID
+            assert (
+                refusal(verify_file_signature, data, header, other_certificate)
+                is FileRefusalReason.SIGNATURE_INVALID
+            )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_signing_again_gives_every_vector_byte_for_byte(name):
     data = vector(name)
     header = parse_header(data)
-    fields = HeaderFields(
+    fields = FileHeaderFields(
         header.version,
         header.filename,
         header.timestamp,
@@ -73,7 +76,7 @@ def test_signing_again_gives_every_vector_byte_for_byte(name):
         header.signer_version,
         header.content_key,
     )
-    assert sign(fields, data[header.length :], signer(signer_of(name))) == data
+    assert sign_file_body(fields, data[header.length :], signer(signer_of(name))) == data
 
 
 @pytest.mark.parametrize("name", SEALED)
@@ -82,20 +85,20 @@ def test_a_sealed_vector_opens_to_its_text(name):
     header = parse_header(data)
     key = private_key(told["decrypt_key"].removesuffix(".pem"))
     assert header.content_key.padding == told["padding_bytes"]
-    assert unwrap(header.content_key, data[header.length :], key) == vector(told["plaintext"])
+    assert decrypt_body(header.content_key, data[header.length :], key) == vector(told["plaintext"])
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1920])
-@pytest.mark.parametrize("digest", list(Digest))
+@pytest.mark.parametrize("digest", list(FileHashAlgorithm))
 def test_what_is_sealed_opens_again(entropy, size, digest):
     text = bytes(range(256)) * 8
-    content, body = wrap(text[:size], certificate(DEVICE), entropy=entropy, digest=digest)
+    content, body = encrypt_body(text[:size], certificate(DEVICE), entropy=entropy, digest=digest)
     assert 1 <= content.padding <= 16
-    assert unwrap(content, body, private_key(DEVICE)) == text[:size]
+    assert decrypt_body(content, body, private_key(DEVICE)) == text[:size]
 
 
 def test_every_failure_to_open_says_the_same(entropy):
-    content, body = wrap(b"secret" * 10, certificate(DEVICE), entropy=entropy)
+    content, body = encrypt_body(b"secret" * 10, certificate(DEVICE), entropy=entropy)
     key = private_key(DEVICE)
     broken = [
         (replace(content, wrapped_key=bytes(len(content.wrapped_key))), body, key),
@@ -112,27 +115,29 @@ def test_every_failure_to_open_says_the_same(entropy):
     told = set()
     for case in broken:
         with pytest.raises(FileRefused) as caught:
-            unwrap(*case)
+            decrypt_body(*case)
         told.add((caught.value.refusal, str(caught.value)))
     assert len(told) == 1
-    assert told.pop()[0] is Refusal.CANNOT_DECRYPT
+    assert told.pop()[0] is FileRefusalReason.CANNOT_DECRYPT
 
 
 def test_no_padding_is_taken_at_its_word(entropy):
-    content, body = wrap(b"a" * 15, certificate(DEVICE), entropy=entropy)
-    bare = replace(content, padding=0, digest_value=hash_of(b"a" * 15 + b"\r", Digest.SHA_512))
-    assert unwrap(bare, body, private_key(DEVICE)) == b"a" * 15 + b"\r"
+    content, body = encrypt_body(b"a" * 15, certificate(DEVICE), entropy=entropy)
+    bare = replace(
+        content, padding=0, digest_value=digest_of(b"a" * 15 + b"\r", FileHashAlgorithm.SHA_512)
+    )
+    assert decrypt_body(bare, body, private_key(DEVICE)) == b"a" * 15 + b"\r"
 
 
 def test_a_device_with_another_kind_of_key_cannot_be_sealed_to(entropy):
     with pytest.raises(ConfigurationError, match="RSA"):
-        wrap(b"text", certificate("device/lsc-ec"), entropy=entropy)
+        encrypt_body(b"text", certificate("device/lsc-ec"), entropy=entropy)
 
 
 def test_a_key_that_the_format_has_no_code_for_cannot_sign():
     odd = FileSigner(certificate("device/lsc-rsa3072"), private_key("device/lsc-rsa3072"))
     with pytest.raises(ConfigurationError, match="3072"):
-        sign(HeaderFields((1, 0), "a.sgn", 0), b"", odd)
+        sign_file_body(FileHeaderFields((1, 0), "a.sgn", 0), b"", odd)
 
 
 def test_a_signer_is_read_from_pem_and_its_key_is_not_shown():
@@ -158,12 +163,12 @@ def test_keys_are_given_as_records_have_them():
 
 
 def test_whether_it_can_be_encrypted_is_known_before(monkeypatch):
-    assert not can_wrap(certificate("device/lsc-ec"), entropy=secrets.token_bytes)
+    assert not can_encrypt_to(certificate("device/lsc-ec"), entropy=secrets.token_bytes)
 
     def forbidden(*_, **__):
         raise FipsForbidden("not in this mode")
 
     monkeypatch.setattr(file_crypto, "wrap", forbidden)
-    assert not can_wrap(certificate(DEVICE), entropy=secrets.token_bytes)
+    assert not can_encrypt_to(certificate(DEVICE), entropy=secrets.token_bytes)
     monkeypatch.setattr(file_crypto, "wrap", lambda *_, **__: None)
-    assert can_wrap(certificate(DEVICE), entropy=secrets.token_bytes)
+    assert can_encrypt_to(certificate(DEVICE), entropy=secrets.token_bytes)

@@ -8,18 +8,18 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.trust.lists import (
-    Digest,
+    FileHashAlgorithm,
+    FileHeaderFields,
+    FileRefusalReason,
     FileRefused,
-    HeaderFields,
     ListKind,
     RecordFields,
-    Refusal,
     Role,
-    element,
+    encode_element,
     new_trust_list,
     parse_trust_list,
     role_names,
-    sign,
+    sign_file_body,
     verify_trust_list,
 )
 from tests.support.cisco import LISTS, TIMESTAMP, certificate, der, expected, signer, vector
@@ -48,10 +48,10 @@ def read(name: str):
 
 
 def signed(body: bytes, *, filename: str = "ITLFile.tlv", version=(1, 2)) -> bytes:
-    return sign(HeaderFields(version, filename, TIMESTAMP), body, signer("sast"))
+    return sign_file_body(FileHeaderFields(version, filename, TIMESTAMP), body, signer("sast"))
 
 
-def refusal(data: bytes) -> Refusal:
+def refusal(data: bytes) -> FileRefusalReason:
     with pytest.raises(FileRefused) as caught:
         parse_trust_list(data)
     return caught.value.refusal
@@ -59,7 +59,7 @@ def refusal(data: bytes) -> Refusal:
 
 def record(*parts: bytes) -> bytes:
     body = b"".join(parts)
-    return element(1, (5 + len(body)).to_bytes(2, "big")) + body
+    return encode_element(1, (5 + len(body)).to_bytes(2, "big")) + body
 
 
 def test_every_list_has_its_contents():
@@ -121,12 +121,12 @@ def test_the_files_are_asked_for_by_the_device_s_name_first():
 
 def test_a_list_may_have_the_name_that_it_was_asked_for_by():
     data = signed(b"", filename="ITLCSFALICE.tlv")
-    assert refusal(data) is Refusal.NAME_MISMATCH
+    assert refusal(data) is FileRefusalReason.NAME_MISMATCH
     assert parse_trust_list(data, requested="ITLCSFALICE.tlv").kind is ListKind.ITL
 
 
 def test_a_signed_configuration_is_no_list():
-    assert refusal(vector("config/sgn/CSFBOB.cnf.xml.sgn")) is Refusal.NAME_MISMATCH
+    assert refusal(vector("config/sgn/CSFBOB.cnf.xml.sgn")) is FileRefusalReason.NAME_MISMATCH
 
 
 def test_records_of_unknown_roles_are_kept_and_give_nothing():
@@ -149,7 +149,11 @@ def test_blank_records_give_no_trust_and_tell_that_protection_is_off():
 
 
 def hash_record(algorithm: int, value: bytes) -> bytes:
-    return record(element(4, b"\0\4"), element(11, value), element(12, bytes((algorithm,))))
+    return record(
+        encode_element(4, b"\0\4"),
+        encode_element(11, value),
+        encode_element(12, bytes((algorithm,))),
+    )
 
 
 def test_a_hash_confirms_a_certificate_unless_it_is_sha_1():
@@ -164,14 +168,17 @@ def test_a_hash_confirms_a_certificate_unless_it_is_sha_1():
 
 @pytest.mark.parametrize("tag", [6, 7, 8, 11])
 def test_a_copy_that_contradicts_the_certificate_is_refused(tag):
-    good = [element(4, b"\0\4"), element(9, der("keys/capf"))]
-    lie = [element(12, b"\3")] if tag == 11 else []
+    good = [encode_element(4, b"\0\4"), encode_element(9, der("keys/capf"))]
+    lie = [encode_element(12, b"\3")] if tag == 11 else []
     assert len(parse_trust_list(signed(record(*good))).records) == 1
-    assert refusal(signed(record(*good, element(tag, b"lie"), *lie))) is Refusal.MALFORMED
+    assert (
+        refusal(signed(record(*good, encode_element(tag, b"lie"), *lie)))
+        is FileRefusalReason.MALFORMED
+    )
 
 
 def test_a_certificate_that_cannot_be_read_gives_no_trust():
-    junk = record(element(4, b"\0\4"), element(9, b"junk"))
+    junk = record(encode_element(4, b"\0\4"), encode_element(9, b"junk"))
     found = parse_trust_list(signed(junk))
     assert not found.names(b"junk", Role.CAPF)
 
@@ -185,22 +192,22 @@ def test_a_certificate_that_cannot_be_read_gives_no_trust():
         b"\x02\x00\x00",
         b"\x01\x00\x02\xff\xff",
         record(b"\x04\x00\x02\x00"),
-        record(element(4, b"\0")),
-        record(element(3, b"CN=a\0")),
-        record(element(4, b"\0\0"), element(4, b"\0\1")),
+        record(encode_element(4, b"\0")),
+        record(encode_element(3, b"CN=a\0")),
+        record(encode_element(4, b"\0\0"), encode_element(4, b"\0\1")),
     ],
 )
 def test_a_record_of_wrong_form_is_refused(body):
-    assert refusal(signed(body)) is Refusal.MALFORMED
+    assert refusal(signed(body)) is FileRefusalReason.MALFORMED
 
 
 def test_too_many_records_are_refused():
-    assert refusal(signed(record(element(4, b"\0\0")) * 513)) is Refusal.TOO_LARGE
-    assert len(parse_trust_list(signed(record(element(4, b"\0\0")) * 512)).records) == 512
+    assert refusal(signed(record(encode_element(4, b"\0\0")) * 513)) is FileRefusalReason.TOO_LARGE
+    assert len(parse_trust_list(signed(record(encode_element(4, b"\0\0")) * 512)).records) == 512
 
 
 def test_an_unknown_version_is_refused():
-    assert refusal(signed(b"", version=(3, 0))) is Refusal.MALFORMED
+    assert refusal(signed(b"", version=(3, 0))) is FileRefusalReason.MALFORMED
 
 
 def test_a_list_without_its_signer_is_refused():
@@ -212,13 +219,13 @@ def test_a_list_without_its_signer_is_refused():
     )
     with pytest.raises(FileRefused) as caught:
         verify_trust_list(parse_trust_list(data))
-    assert caught.value.refusal is Refusal.SIGNER_UNKNOWN
+    assert caught.value.refusal is FileRefusalReason.SIGNER_UNKNOWN
 
 
 def test_a_node_s_name_is_written_and_read():
     fields = [RecordFields(Role.SAST, certificate("keys/sast"), dns_name="cucm.example.test")]
     data = new_trust_list(
-        ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP, digest=Digest.SHA_256
+        ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP, digest=FileHashAlgorithm.SHA_256
     )
     assert parse_trust_list(data).records[0].dns_name == "cucm.example.test"
 

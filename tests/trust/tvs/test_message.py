@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from softphone.trust.tvs import MalformedMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.tvs import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
 from softphone.trust.tvs.message import LONGEST_TTL, TvsMessage, TvsQuestion, read_question
 from tests.support.cisco import DATA, der, vector
 
@@ -64,14 +64,14 @@ def test_a_message_comes_in_pieces(name):
 
 @pytest.mark.parametrize("data", [b"\x56", b"\x57\x02", b"GET / HTTP/1.0\r\n\r\n", b"\x57" * 20000])
 def test_what_is_no_message_is_refused_at_its_first_bytes(data):
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         TvsFramer().feed(data)
 
 
 def test_nothing_may_follow_a_message_and_none_is_longer_than_the_limit():
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         TvsFramer().feed(talk("tvs-03-invalid.json")[1] + b"\x57")
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         TvsFramer().feed(b"\x57\x01\x02\x00" + bytes(4) + b"\xff\xff")
 
 
@@ -80,7 +80,7 @@ def test_an_answer_whose_elements_are_cut_is_refused(cut):
     body = framed(talk("tvs-01-valid-ccm.json")[1]).body[:-cut]
     try:
         answer = read_answer(TvsMessage(2, 1, body))
-    except MalformedMessage:
+    except MalformedTvsMessage:
         return
     # The cut fell between two elements: the status is there, what was cut is not.
     assert answer.ttl == 0
@@ -108,21 +108,21 @@ def test_a_time_to_live_is_bounded():
     ],
 )
 def test_an_answer_of_wrong_form_is_refused(body):
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         read_answer(TvsMessage(2, 1, body))
 
 
 @pytest.mark.parametrize("name", [b"", b"\x01", b"\x02SEP", b"\x01\n", b"\x01\xff", b"\x01" * 200])
 def test_a_question_without_a_device_name_is_refused(name):
     body = bytes((1, 0, len(name))) + name + bytes((2, 0, 1, 9))
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         read_question(TvsMessage(1, 1, body))
 
 
 def test_a_question_needs_a_certificate_and_its_own_command():
     good = TvsQuestion("CSF", b"der").message(1)
     assert read_question(good) == TvsQuestion("CSF", b"der")
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         read_question(TvsMessage(2, 1, good.body))
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(MalformedTvsMessage):
         read_question(TvsQuestion("CSF", b"").message(1))

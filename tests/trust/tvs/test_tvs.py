@@ -94,7 +94,7 @@ def test_both_sides_say_byte_for_byte_what_a_vector_says(name, valid, roles):
         device_name=question[14 : 13 + length].decode(),
         entropy=lambda _: question[4:8],
     )
-    asking.ask(certificate, now=0.0)
+    asking.query_certificate(certificate, now=0.0)
     (sent,) = opened(asking)
     assert sent.data == question
     asking.receive(answer, flow=VERIFIED, now=0.0)
@@ -110,31 +110,31 @@ def test_both_sides_say_byte_for_byte_what_a_vector_says(name, valid, roles):
 
 def test_a_yes_is_kept_for_its_time_and_then_asked_again():
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     assert talked(asking, YES) == [TvsAnswered(ONE, YES)]
-    asking.ask(ONE, now=99.0)
+    asking.query_certificate(ONE, now=99.0)
     assert events(asking) == [TvsAnswered(ONE, YES, cached=True)]
-    asking.ask(ONE, now=100.0)
+    asking.query_certificate(ONE, now=100.0)
     assert events(asking) == []
     assert talked(asking, None, now=100.0) == [TvsAnswered(ONE, TvsAnswer(False))]
 
 
 def test_a_no_is_kept_a_minute():
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     talked(asking, None)
-    asking.ask(ONE, now=59.0)
+    asking.query_certificate(ONE, now=59.0)
     assert not events(asking)[0].answer.valid
-    asking.ask(ONE, now=60.0)
+    asking.query_certificate(ONE, now=60.0)
     assert events(asking) == []
 
 
 def test_a_new_itl_voids_the_answers():
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     talked(asking, YES)
-    asking.trust(["00"])
-    asking.ask(ONE, now=1.0)
+    asking.replace_trusted(["00"])
+    asking.query_certificate(ONE, now=1.0)
     closed, _ = opened(asking, now=1.0), events(asking)
     assert [(one.data, one.close) for one in closed] == [(b"", True)]
 
@@ -142,7 +142,7 @@ def test_a_new_itl_voids_the_answers():
 @pytest.mark.parametrize("who", [None, identity("00" * 32)])
 def test_a_server_that_the_itl_does_not_name_is_asked_nothing(who):
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     sent = opened(asking, at=flow(1, who))
     assert [(one.data, one.close) for one in sent] == [(b"", True)]
     (event,) = events(asking)
@@ -152,7 +152,7 @@ def test_a_server_that_the_itl_does_not_name_is_asked_nothing(who):
 
 def test_servers_are_asked_in_turn():
     asking = client(FIRST, SECOND)
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     asking.disconnected(flow=FIRST, reason="refused", now=1.0)
     (sent,) = opened(asking, target=SECOND)
     assert sent.data[:3] == b"\x57\x01\x01"
@@ -163,7 +163,7 @@ def test_servers_are_asked_in_turn():
 
 def test_a_slow_server_is_given_up():
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     opened(asking)
     assert asking.next_timer() == 10.0
     asking.handle_timer(now=10.0)
@@ -174,7 +174,7 @@ def test_a_slow_server_is_given_up():
 @pytest.mark.parametrize("lie", ["session", "junk", "twice"])
 def test_an_answer_to_another_question_and_junk_are_no_answer(lie):
     asking = client()
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     (sent,) = opened(asking)
     session = int.from_bytes(sent.data[4:8], "big")
     data = {
@@ -189,7 +189,7 @@ def test_an_answer_to_another_question_and_junk_are_no_answer(lie):
 def test_strangers_change_nothing():
     asking = client()
     asking.receive(b"junk", flow=flow(7), now=0.0)
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     (sent,) = opened(asking)
     answer = YES.message(int.from_bytes(sent.data[4:8], "big")).encode()
     asking.receive(answer, flow=flow(7, identity()), now=0.0)
@@ -199,7 +199,7 @@ def test_strangers_change_nothing():
 def test_a_certificate_is_asked_about_once_and_the_others_wait():
     asking = client()
     for certificate in (ONE, ONE, b"two", b"two"):
-        asking.ask(certificate, now=0.0)
+        asking.query_certificate(certificate, now=0.0)
     assert talked(asking, YES) == [TvsAnswered(ONE, YES)]
     assert talked(asking, None) == [TvsAnswered(b"two", TvsAnswer(False))]
 
@@ -207,13 +207,13 @@ def test_a_certificate_is_asked_about_once_and_the_others_wait():
 def test_too_many_questions_are_not_kept():
     asking = client()
     for number in range(66):
-        asking.ask(bytes((number,)), now=0.0)
+        asking.query_certificate(bytes((number,)), now=0.0)
     assert events(asking) == [TvsUnanswered(b"\x41", "too many questions are waiting")]
 
 
 def test_without_servers_nothing_is_believed():
     asking = TvsClient((), trusted=[], device_name="CSF", entropy=seeded_entropy(1))
-    asking.ask(ONE, now=0.0)
+    asking.query_certificate(ONE, now=0.0)
     assert [type(each) for each in events(asking)] == [TvsUnanswered]
 
 
@@ -240,7 +240,7 @@ def test_the_server_forgets_who_leaves():
 def test_the_cache_is_bounded():
     cache = TvsCache()
     for number in range(1030):
-        cache.put(number.to_bytes(2, "big"), YES, now=0.0)
+        cache.store_answer(number.to_bytes(2, "big"), YES, now=0.0)
     assert len(cache) == 1024
-    assert cache.get(b"\0\0", now=0.0) is None
-    assert cache.get(b"\4\0", now=0.0) == YES
+    assert cache.find_answer(b"\0\0", now=0.0) is None
+    assert cache.find_answer(b"\4\0", now=0.0) == YES

@@ -14,15 +14,15 @@ from softphone.errors import (
 )
 from softphone.sans_io import PeerIdentity
 from softphone.security import Relaxation
-from softphone.trust import Place, Service, der_of, fingerprint_of
-from softphone.trust.verification import Outcome, checks_of, seen_of
+from softphone.trust import Service, ServiceEndpoint, der_of, fingerprint_of
+from softphone.trust.verification import CheckOutcome, checks_of, inspection_result
 from tests.support.pki import DAY, NOW, Pki, Shape
 
 HOST = "im1.example.test"
 PKI = Pki()
-PLACE = Place(Service.HTTPS, "192.0.2.1", 443, HOST)
+PLACE = ServiceEndpoint(Service.HTTPS, "192.0.2.1", 443, HOST)
 WALL = datetime.now(UTC)
-PASSES, RESERVED, FAILS, UNKNOWN = Outcome
+PASSES, RESERVED, FAILS, UNKNOWN = CheckOutcome
 
 
 def shape(**more):
@@ -36,7 +36,7 @@ def identity(revocation):
 def look(held, *, verified=True, revocation="good", refusal=None, **more):
     shown = [der_of(held.certificate)]
     path = [*shown, *map(der_of, held.above)] if verified else []
-    seen = seen_of(
+    seen = inspection_result(
         shown,
         path,
         unverified=None if verified else CertificateUnknown("nobody vouches for it"),
@@ -112,4 +112,4 @@ def test_a_refusal_for_its_revocation_is_that_check_s(refusal):
 
 def test_a_certificate_that_cannot_be_read_is_an_error():
     with pytest.raises(CertificateUntrusted, match="cannot be read"):
-        seen_of([b"rubbish"], [], unverified=None, identity=None, refusal=None)
+        inspection_result([b"rubbish"], [], unverified=None, identity=None, refusal=None)

@@ -15,7 +15,7 @@ from softphone.lab import Authority, Validity
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import Fetch, FetchFailed, FetchKind, GateRules, Service, der_of, examine
 from softphone.trust.verification import next_update
-from softphone.trust.verification.revocation import judge, wanted_for
+from softphone.trust.verification.revocation import judge_revocation, revocation_fetches
 from tests.support.certificates import authority, server
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Case:
         )
         self.issued = self.authority.server("pbx.test")
         self.path = (self.issued.certificate, self.authority.certificate)
-        self.wanted = wanted_for(self.path)
+        self.wanted = revocation_fetches(self.path)
 
     def answers(self, **more):
         given = {
@@ -46,7 +46,7 @@ class Case:
         return {fetch: given[fetch.kind] for fetch in self.wanted}
 
     def judge(self, answers, mode=SOFT, wall=NOW, **more):
-        return judge(self.path, answers, mode=mode, wall=wall, **more).word
+        return judge_revocation(self.path, answers, mode=mode, wall=wall, **more).status
 
 
 KINDS = [{"responder": False}, {"crl": False}, {}]
@@ -65,7 +65,7 @@ def test_a_path_wants_what_it_declares():
 def test_only_http_is_wanted():
     for url in ("https://x.test/a", "ldap://x.test/a", "file:///etc/passwd", "http:///a"):
         made = Authority(crl_url=url, ocsp_url=url)
-        assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+        assert revocation_fetches((made.server("a.test").certificate, made.certificate)) == ()
 
 
 def test_no_more_than_eight_things_are_wanted():
@@ -73,7 +73,7 @@ def test_no_more_than_eight_things_are_wanted():
     for index in range(12):
         above = Authority(f"CA {index}", parent=above, crl_url=f"http://x.test/{index}")
         path.insert(0, above.server(f"h{index}.test").certificate)
-    assert len(wanted_for(path)) == 8
+    assert len(revocation_fetches(path)) == 8
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
@@ -97,15 +97,15 @@ def test_a_revoked_intermediate_is_refused():
     middle = Authority("middle", wall=NOW, parent=root)
     path = (middle.server("pbx.test").certificate, middle.certificate, root.certificate)
     root.revoke_certificate(middle.certificate)
-    answers = {fetch: root.revocation_list() for fetch in wanted_for(path)}
+    answers = {fetch: root.revocation_list() for fetch in revocation_fetches(path)}
     with pytest.raises(CertificateRevoked):
-        judge(path, answers, mode=SOFT, wall=NOW)
+        judge_revocation(path, answers, mode=SOFT, wall=NOW)
 
 
 @pytest.mark.parametrize("mode", [SOFT, HARD])
 def test_nothing_declared_is_accepted(mode):
     path = (server().certificate, authority().certificate)
-    assert judge(path, {}, mode=mode, wall=NOW).word == "undeclared"
+    assert judge_revocation(path, {}, mode=mode, wall=NOW).status == "undeclared"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
@@ -209,7 +209,7 @@ def test_a_server_s_validity_does_not_hide_its_revocation():
     case.authority.revoke(long)
     path = (long.certificate, case.authority.certificate)
     with pytest.raises(CertificateRevoked):
-        judge(path, case.answers(), mode=SOFT, wall=NOW)
+        judge_revocation(path, case.answers(), mode=SOFT, wall=NOW)
 
 
 @pytest.mark.parametrize(
@@ -229,12 +229,12 @@ def test_a_declaration_that_cannot_be_read_wants_nothing(oid):
         .add_extension(x509.UnrecognizedExtension(oid, b"\x04\x01x"), critical=False)
         .sign(key, None)
     )
-    assert wanted_for((odd, case.authority.certificate)) == ()
+    assert revocation_fetches((odd, case.authority.certificate)) == ()
 
 
 def test_a_url_that_is_none_is_not_wanted():
     made = Authority(crl_url="http://[::1/ca.crl")
-    assert wanted_for((made.server("a.test").certificate, made.certificate)) == ()
+    assert revocation_fetches((made.server("a.test").certificate, made.certificate)) == ()
 
 
 INVALID = frozenset({Relaxation.INVALID_REVOCATION})
@@ -244,8 +244,8 @@ INVALID = frozenset({Relaxation.INVALID_REVOCATION})
 def test_a_wrong_answer_counts_as_none_where_a_setting_says_so_and_is_named(kind):
     case, forger = Case(**kind), Case(**kind)
     forged = dict(zip(case.wanted, forger.answers().values(), strict=True))
-    judgment = judge(case.path, forged, mode=SOFT, wall=NOW, allow=INVALID)
-    assert judgment.word == "invalid"
+    judgment = judge_revocation(case.path, forged, mode=SOFT, wall=NOW, allow=INVALID)
+    assert judgment.status == "invalid"
     assert "allowed by invalid-revocation" in judgment.relaxations[0]
     with pytest.raises(CertificateUntrusted, match="nobody answers"):
         case.judge(forged, HARD, allow=INVALID)
@@ -274,7 +274,7 @@ def test_what_a_certificate_declares_takes_no_room_from_the_question_of_its_issu
         ),
         middle,
     )
-    wanted = wanted_for((leaf, middle.certificate, root.certificate))
+    wanted = revocation_fetches((leaf, middle.certificate, root.certificate))
     assert wanted[0].url == CRL_URL
     assert len(wanted) == 5
 

@@ -17,7 +17,12 @@ from softphone.trust.lists import (
 from softphone.trust.tvs import TvsAnswer
 from softphone.trust.tvs.message import LONGEST_TTL
 from softphone.trust.verification import FetchFailed, FetchKind, role_of
-from softphone.trust.verification.role_check import Standing, question_to_tvs, stand, vouched
+from softphone.trust.verification.role_check import (
+    TrustListMatch,
+    match_trust_lists,
+    require_tvs_yes,
+    tvs_fetch_for,
+)
 from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 
 CTL = parse_trust_list(vector("trust/CTLFile-sha512.tlv"))
@@ -25,8 +30,8 @@ ITL = parse_trust_list(vector("trust/ITLFile-sha512.tlv"))
 BOTH = TrustLists(CTL, ITL)
 
 
-def standing(name: str, service: Service, lists: TrustLists = BOTH) -> Standing:
-    return stand(certificate(f"keys/{name}"), der(f"keys/{name}"), service, lists)
+def standing(name: str, service: Service, lists: TrustLists = BOTH) -> TrustListMatch:
+    return match_trust_lists(certificate(f"keys/{name}"), der(f"keys/{name}"), service, lists)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def standing(name: str, service: Service, lists: TrustLists = BOTH) -> Standing:
     ],
 )
 def test_each_service_has_its_role(name, service):
-    assert standing(name, service) is Standing.LISTED
+    assert standing(name, service) is TrustListMatch.LISTED
 
 
 @pytest.mark.parametrize(
@@ -60,24 +65,24 @@ def test_another_role_is_refused_by_its_name(name, service, words):
 
 
 def test_a_ctl_that_names_call_servers_is_the_only_one_that_counts_for_them():
-    assert standing("callmanager", Service.SIP, TrustLists(itl=ITL)) is Standing.LISTED
+    assert standing("callmanager", Service.SIP, TrustLists(itl=ITL)) is TrustListMatch.LISTED
     fields = [RecordFields(Role.SAST, certificate("keys/sast"))]
     fields.append(RecordFields(Role.CCM, certificate("keys/tftp")))
     data = new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)
     lists = TrustLists(parse_trust_list(data), ITL)
-    assert standing("tftp", Service.SIP, lists) is Standing.LISTED
+    assert standing("tftp", Service.SIP, lists) is TrustListMatch.LISTED
     with pytest.raises(CertificateUntrusted, match="only in the ITL, while the CTL names others"):
         standing("callmanager", Service.SIP, lists)
 
 
 def test_the_lists_have_no_say_in_xmpp_and_know_no_stranger():
     assert role_of(Service.XMPP) is None
-    assert standing("callmanager", Service.XMPP) is Standing.UNKNOWN
-    assert standing("rogue", Service.SIP) is Standing.UNKNOWN
+    assert standing("callmanager", Service.XMPP) is TrustListMatch.UNKNOWN
+    assert standing("rogue", Service.SIP) is TrustListMatch.UNKNOWN
 
 
 def question(name: str, service: Service = Service.SIP, *, reachable: bool = True):
-    return question_to_tvs(
+    return tvs_fetch_for(
         certificate(f"keys/{name}"), der(f"keys/{name}"), service, reachable=reachable
     )
 
@@ -100,7 +105,7 @@ def test_no_tvs_is_asked_about_a_tvs():
 def said(answer, service: Service = Service.SIP) -> TvsAnswer:
     if isinstance(answer, TvsAnswer):
         answer = answer.message(7).encode()
-    return vouched(certificate("keys/rogue"), service, answer)
+    return require_tvs_yes(certificate("keys/rogue"), service, answer)
 
 
 def test_a_yes_is_for_the_role_and_its_time():

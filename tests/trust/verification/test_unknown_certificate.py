@@ -6,11 +6,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from softphone.errors import CertificateExpired, CertificateUntrusted
-from softphone.trust import Place, Service, der_of, fingerprint_of, question_about
+from softphone.trust import Service, ServiceEndpoint, der_of, fingerprint_of, question_about
 from tests.support.certificates import HOST, foreign
 
 NOW = datetime.now(UTC)
-PLACE = Place(Service.SIP, "192.0.2.1", 5061, HOST)
+PLACE = ServiceEndpoint(Service.SIP, "192.0.2.1", 5061, HOST)
 
 
 def about(issued, wall=NOW):

@@ -19,7 +19,7 @@ from softphone.account.signaling import AccountMachine
 from softphone.config.account import AccountConfig
 from softphone.errors import LocalProtocolError
 from softphone.events import AccountEvent, MessageReceived, MessageWaiting
-from softphone.personas import Reply, StandardPersona
+from softphone.personas import OutOfDialogReply, StandardPersona
 from softphone.sip import (
     Endpoint,
     InviteReceived,
@@ -139,9 +139,9 @@ class Desk:
     def requested(self, event: RequestReceived[ServerExchange]) -> None:
         """A request that is neither INVITE, SUBSCRIBE nor REFER, from where it may come from."""
         registration = self.machine.registration
-        reply: Reply | None = None
+        reply: OutOfDialogReply | None = None
         if event.request.method == "NOTIFY" and registration is not None:
-            reply = self.persona.notified(event.request, call_id=registration.call_id)
+            reply = self.persona.answer_notify(event.request, call_id=registration.call_id)
         if reply is None:
             answer_request(self.machine.endpoint, self.change, event, self.tell)
             return
@@ -159,7 +159,7 @@ class Desk:
         if self.standing.is_elsewhere(subscription.flow):
             refuse_subscription(self.change, subscription, 403)
             return
-        reply = self.persona.referred(event.request, self.config.line)
+        reply = self.persona.answer_refer(event.request, self.config.line)
         if reply is None:
             refuse_subscription(self.change, subscription, 603)
             return
@@ -167,8 +167,8 @@ class Desk:
         self._answer(lambda now: subscription.accept_without_subscription(now=now, status=status))
         self._tell_all(reply)
 
-    def _tell_all(self, reply: Reply) -> None:
-        for one in reply.news:
+    def _tell_all(self, reply: OutOfDialogReply) -> None:
+        for one in reply.events:
             self.tell(one)
 
     def _answer(self, command: Callable[[float], object]) -> None:

@@ -43,7 +43,7 @@ class RegistrationMaker:
         server = self.config.server_uri
         if self.config.registrar is None or server is None:
             return None
-        style = self.persona.style(self.config.line)
+        style = self.persona.registration_style(self.config.line)
         registration = registration_config(
             self.config,
             instance=self._instance(),
@@ -60,7 +60,7 @@ class RegistrationMaker:
 
     async def _along_nodes(self, route: Route, *, ask: bool) -> NodeRegistration:
         """Nodes that DNS does not know now are left out; without any the first cause is raised."""
-        style, instance = self.persona.style(self.config.line), self._instance()
+        style, instance = self.persona.registration_style(self.config.line), self._instance()
         nodes: list[Node] = []
         failure: TransportError | None = None
         for text in self.config.nodes:

@@ -16,7 +16,7 @@ from typing import Self, TypeAlias
 from softphone.call.leg.dtmf import DigitMethod
 from softphone.call.leg.rtcp_xr_demand import ReportMode
 from softphone.errors import ConfigurationError
-from softphone.personas import DeviceIdentity, Line
+from softphone.personas import DeviceIdentity, PersonaLine
 from softphone.sans_io import Transport
 from softphone.security import (
     CryptoSuite,
@@ -332,9 +332,9 @@ class AccountConfig:
         object.__setattr__(self, "registrar", self.nodes[0])
 
     @property
-    def line(self) -> Line:
+    def line(self) -> PersonaLine:
         """What the account's persona has to know of it."""
-        return Line(
+        return PersonaLine(
             srtp=self.srtp,
             secure=self.secure_transport,
             digest=self.credentials is not None,

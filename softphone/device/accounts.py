@@ -11,7 +11,7 @@ from dataclasses import replace
 from softphone.config import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
-from softphone.provisioning import Booted, CallManager, DeviceConfig, EnrollmentNeeded, Line
+from softphone.provisioning import Booted, CallManager, DeviceConfig, DeviceLine, EnrollmentNeeded
 from softphone.security import KeyMaterial, SrtpPolicy
 from softphone.trust import IdentityStore
 
@@ -61,7 +61,9 @@ def _tls(booted: Booted) -> TlsConfig:
     return TlsConfig(certificate=path, key=path, passphrase=booted.passphrase)
 
 
-def _account(booted: Booted, line: Line, tls: TlsConfig, persona: str, model: int) -> AccountConfig:
+def _account(
+    booted: Booted, line: DeviceLine, tls: TlsConfig, persona: str, model: int
+) -> AccountConfig:
     config = booted.config
     nodes = _nodes(config, line)
     host = line.proxy or config.call_managers[0].host
@@ -89,7 +91,7 @@ def _account(booted: Booted, line: Line, tls: TlsConfig, persona: str, model: in
     )
 
 
-def _nodes(config: DeviceConfig, line: Line) -> tuple[str, ...]:
+def _nodes(config: DeviceConfig, line: DeviceLine) -> tuple[str, ...]:
     """The servers in order, as URIs that say how each is reached."""
     servers = config.call_managers[:_MOST_NODES]
     if line.proxy:

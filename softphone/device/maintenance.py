@@ -33,7 +33,7 @@ from softphone.events import (
     ServiceRequested,
 )
 from softphone.net.stream import Fetcher
-from softphone.provisioning import Booted, BootPlan, BootStep, StepKind, Tell, boot_device
+from softphone.provisioning import Booted, BootPlan, BootStep, OnBootStep, StepKind, boot_device
 from softphone.trust import Bootstrap, Identity, IdentityStore
 
 __all__ = ["Caretaker", "Hands"]
@@ -59,7 +59,7 @@ class Caretaker:
     """Of one device; `accounts` are its lines, and change with its configuration."""
 
     def __init__(
-        self, plan: BootPlan, hands: Hands, *, tell: Tell, times: RenewalTimes | None = None
+        self, plan: BootPlan, hands: Hands, *, tell: OnBootStep, times: RenewalTimes | None = None
     ) -> None:
         self.accounts: list[Account] = []
         self._plan = plan

@@ -10,15 +10,20 @@ import pkgutil
 from importlib import import_module
 
 from softphone.errors import ConfigurationError
-from softphone.personas.persona import DeviceIdentity, Line, RegistrationStyle, Reply
-from softphone.personas.standard import FarEndWord, StandardPersona
+from softphone.personas.persona import (
+    DeviceIdentity,
+    OutOfDialogReply,
+    PersonaLine,
+    RegistrationStyle,
+)
+from softphone.personas.standard import FarEndReport, StandardPersona
 
 __all__ = [
     "DeviceIdentity",
-    "FarEndWord",
-    "Line",
+    "FarEndReport",
+    "OutOfDialogReply",
+    "PersonaLine",
     "RegistrationStyle",
-    "Reply",
     "StandardPersona",
     "persona_named",
     "persona_names",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from softphone.errors import ConfigurationError
-from softphone.personas.persona import Line, RegistrationStyle
+from softphone.personas.persona import PersonaLine, RegistrationStyle
 from softphone.personas.standard import StandardPersona
 from softphone.security import SrtpPolicy
 
@@ -22,7 +22,7 @@ class AsSipPersona(StandardPersona):
     name: ClassVar[str] = "as_sip"
     registered_connection_only: ClassVar[bool] = True
 
-    def check(self, line: Line) -> None:
+    def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError without TLS, SRTP or a digest user."""
         if not line.secure:
             raise ConfigurationError(
@@ -35,7 +35,7 @@ class AsSipPersona(StandardPersona):
         if line.srtp is SrtpPolicy.OFF:
             raise ConfigurationError("media.srtp: persona 'as_sip' speaks SRTP; it cannot be off")
 
-    def style(self, line: Line) -> RegistrationStyle:
+    def registration_style(self, line: PersonaLine) -> RegistrationStyle:
         """A plain binding: CUCM knows neither outbound nor GRUU."""
         return RegistrationStyle(outbound=False, gruu=False, option_tags=())
 

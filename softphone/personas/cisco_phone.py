@@ -20,7 +20,7 @@ from softphone.events import (
     RemoteControlRequested,
     ServiceRequested,
 )
-from softphone.personas.persona import Line, RegistrationStyle, Reply
+from softphone.personas.persona import OutOfDialogReply, PersonaLine, RegistrationStyle
 from softphone.personas.standard import StandardPersona
 from softphone.sans_io import Entropy
 from softphone.security import SrtpPolicy
@@ -71,7 +71,7 @@ class CiscoPhonePersona(StandardPersona):
     registered_connection_only: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = (KPML, SERVICE_CONTROL)
 
-    def check(self, line: Line) -> None:
+    def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError without a device, or with SRTP and no TLS."""
         if line.device is None:
             raise ConfigurationError(
@@ -80,17 +80,17 @@ class CiscoPhonePersona(StandardPersona):
         if line.bearer:
             raise ConfigurationError(f"oauth: persona {self.name!r} has none; use 'oauth'")
 
-    def user_agent(self, line: Line) -> str:
+    def user_agent(self, line: PersonaLine) -> str:
         """The product that CUCM knows the model by, and ourselves."""
         product = _PRODUCTS.get(0 if line.device is None else line.device.model)
         own = super().user_agent(line)
         return own if product is None else f"{product} softphone/{__version__}"
 
-    def instance(self, line: Line, entropy: Entropy) -> str | None:
+    def instance(self, line: PersonaLine, entropy: Entropy) -> str | None:
         """Zeros and the device's twelve digits."""
         return None if line.device is None else line.device.instance(entropy)
 
-    def style(self, line: Line) -> RegistrationStyle:
+    def registration_style(self, line: PersonaLine) -> RegistrationStyle:
         """Device name and model in the Contact, no outbound, no GRUU, no probes."""
         device = line.device
         if device is None:
@@ -125,11 +125,11 @@ class CiscoPhonePersona(StandardPersona):
             body=format_multipart(first_requests(), boundary="uniqueBoundary"),
         )
 
-    def option_tags(self, line: Line) -> tuple[str, ...]:
+    def option_tags(self, line: PersonaLine) -> tuple[str, ...]:
         """What is said in calls, too."""
         return tuple(tag for tag in self._tags(line) if tag.lower().startswith("x-cisco"))
 
-    def _tags(self, line: Line) -> tuple[str, ...]:
+    def _tags(self, line: PersonaLine) -> tuple[str, ...]:
         falls_back = line.srtp is SrtpPolicy.OPTIONAL
         return (*_TAGS, FALLBACK) if falls_back else _TAGS
 
@@ -141,31 +141,31 @@ class CiscoPhonePersona(StandardPersona):
         """Never: the server answers RTP/AVP where it falls back, and means its 488."""
         return False
 
-    def notified(self, request: Request, *, call_id: str) -> Reply | None:
+    def answer_notify(self, request: Request, *, call_id: str) -> OutOfDialogReply | None:
         """Service control that names our registration; 400 for another one's."""
         event = request.event
         if event is None or event.package.lower() != SERVICE_CONTROL:
             return None
         control = ServiceControl.parse(request.body)
         if not control.concerns(call_id):
-            return Reply(400, reason="Not this registration")
-        return Reply(200, _service(control))
+            return OutOfDialogReply(400, reason="Not this registration")
+        return OutOfDialogReply(200, _service(control))
 
-    def referred(self, request: Request, line: Line) -> Reply | None:
+    def answer_refer(self, request: Request, line: PersonaLine) -> OutOfDialogReply | None:
         """What CUCM refers to outside of calls is a document of its own: never a transfer."""
         refer_to = request.refer_to
         if refer_to is None or refer_to.uri.scheme.lower() not in ("cid", "urn"):
             return None
         content = request.content
         if content is None:
-            return Reply(202)
+            return OutOfDialogReply(202)
         allowed = line.device is not None and line.device.remote_control
         news: list[AccountEvent] = []
         for one in read_requests(content):
             news += _remote(one, allowed)
         for text in text_parts(content):
             news += _service(ServiceControl.parse(text))
-        return Reply(202, tuple(news))
+        return OutOfDialogReply(202, tuple(news))
 
 
 def _service(control: ServiceControl) -> tuple[AccountEvent, ...]:
@@ -175,11 +175,11 @@ def _service(control: ServiceControl) -> tuple[AccountEvent, ...]:
 
 
 def _remote(request: RemoteRequest, allowed: bool) -> tuple[AccountEvent, ...]:
-    told: AccountEvent = RemoteControlRequested(request.name, request.values, allowed)
+    event: AccountEvent = RemoteControlRequested(request.name, request.values, allowed)
     waiting = next((text for path, text in request.values if path.endswith("mwi")), None)
     if request.name != "bulkupdate" or waiting is None:
-        return (told,)
-    return (MessageWaiting(waiting.lower() in ("yes", "true", "1", "on")), told)
+        return (event,)
+    return (MessageWaiting(waiting.lower() in ("yes", "true", "1", "on")), event)
 
 
 PERSONA = CiscoPhonePersona

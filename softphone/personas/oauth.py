@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from softphone.errors import ConfigurationError
 from softphone.personas.cisco_phone import CiscoPhonePersona
-from softphone.personas.persona import Line
+from softphone.personas.persona import PersonaLine
 
 __all__ = ["PERSONA", "OauthPersona"]
 
@@ -20,7 +20,7 @@ class OauthPersona(CiscoPhonePersona):
 
     name: ClassVar[str] = "oauth"
 
-    def check(self, line: Line) -> None:
+    def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError without a device, a token or TLS, or with digest beside it."""
         if line.device is None:
             raise ConfigurationError(

@@ -12,7 +12,7 @@ from softphone.sans_io import Entropy
 from softphone.security import SrtpPolicy
 from softphone.sip import Body
 
-__all__ = ["DeviceIdentity", "Line", "RegistrationStyle", "Reply"]
+__all__ = ["DeviceIdentity", "OutOfDialogReply", "PersonaLine", "RegistrationStyle"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MAC = re.compile(r"[0-9A-Fa-f]{12}")
@@ -61,7 +61,7 @@ class DeviceIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PersonaLine:
     """What an account is, as far as its persona has to know.
 
     `secure` is whether signaling runs over TLS for certain; `digest` and `bearer` are what it can
@@ -100,9 +100,9 @@ class RegistrationStyle:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class OutOfDialogReply:
     """How a request outside of calls is answered, and what the application is told of it."""
 
     status: int
-    news: tuple[AccountEvent, ...] = ()
+    events: tuple[AccountEvent, ...] = ()
     reason: str = ""

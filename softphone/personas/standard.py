@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from softphone._version import __version__
-from softphone.personas.persona import Line, RegistrationStyle, Reply
+from softphone.personas.persona import OutOfDialogReply, PersonaLine, RegistrationStyle
 from softphone.sans_io import Entropy
 from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Request, Response
 from softphone.sip.message import call_security
 
-__all__ = ["PERSONA", "FarEndWord", "StandardPersona"]
+__all__ = ["PERSONA", "FarEndReport", "StandardPersona"]
 
 _VOUCHES = "x-cisco-sis-"
 
 
 @dataclass(frozen=True, slots=True)
-class FarEndWord:
+class FarEndReport:
     """What one message says of the whole call: nothing (`spoken` False), or a level."""
 
-    spoken: bool
+    reported: bool
     level: SecurityLevel | None = None
 
 
@@ -40,22 +40,22 @@ class StandardPersona:
     packages: ClassVar[tuple[str, ...]] = ()
     """Event packages beside those that every account knows."""
 
-    def check(self, line: Line) -> None:
+    def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError when an account cannot be spoken for like this."""
 
-    def user_agent(self, line: Line) -> str:
+    def user_agent(self, line: PersonaLine) -> str:
         """The value of User-Agent and Server."""
         return f"softphone/{__version__}"
 
-    def instance(self, line: Line, entropy: Entropy) -> str | None:
+    def instance(self, line: PersonaLine, entropy: Entropy) -> str | None:
         """The URN of this installation; None leaves it to the account."""
         return None
 
-    def style(self, line: Line) -> RegistrationStyle:
+    def registration_style(self, line: PersonaLine) -> RegistrationStyle:
         """How the account registers."""
         return RegistrationStyle()
 
-    def option_tags(self, line: Line) -> tuple[str, ...]:
+    def option_tags(self, line: PersonaLine) -> tuple[str, ...]:
         """What goes into Supported of calls beside what every account supports."""
         return ()
 
@@ -68,7 +68,7 @@ class StandardPersona:
         """
         return any(tag.lower().startswith(_VOUCHES) for tag in response.supported)
 
-    def far_end(self, message: Request | Response, *, vouched: bool) -> FarEndWord:
+    def report_far_end(self, message: Request | Response, *, vouched: bool) -> FarEndReport:
         """What `message` says of the far end.
 
         `vouched` is whether it came over a verified connection from a server that `vouches`.
@@ -76,10 +76,10 @@ class StandardPersona:
         """
         spoken, level = call_security(message.headers.get_all("Call-Info"))
         if not spoken:
-            return FarEndWord(False)
+            return FarEndReport(False)
         if vouched or level is SecurityLevel.NOT_SECURE:
-            return FarEndWord(True, level)
-        return FarEndWord(False)
+            return FarEndReport(True, level)
+        return FarEndReport(False)
 
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
         """Whether RTP/AVP may answer our RTP/SAVP.
@@ -92,14 +92,14 @@ class StandardPersona:
         """Whether a refused SRTP offer is followed by one INVITE with RTP/AVP."""
         return srtp is SrtpPolicy.OPTIONAL and status == 488
 
-    def notified(self, request: Request, *, call_id: str) -> Reply | None:
+    def answer_notify(self, request: Request, *, call_id: str) -> OutOfDialogReply | None:
         """The answer to a NOTIFY outside of calls; None: nothing that this persona knows.
 
         `call_id` is that of our REGISTER requests.
         """
         return None
 
-    def referred(self, request: Request, line: Line) -> Reply | None:
+    def answer_refer(self, request: Request, line: PersonaLine) -> OutOfDialogReply | None:
         """The answer to a REFER outside of calls; None: nothing that this persona knows."""
         return None
 

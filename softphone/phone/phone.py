@@ -23,7 +23,7 @@ from softphone.media import AnyEngine, MediaConfig, PortRange, make_engine
 from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.stream import CertificatePrompts
-from softphone.provisioning import BootPlan, Tell
+from softphone.provisioning import BootPlan, OnBootStep
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
 from softphone.trust import AskUser, TrustStore
@@ -105,7 +105,7 @@ class Phone:
         self,
         plan: BootPlan,
         *,
-        tell: Tell = lambda step: None,
+        tell: OnBootStep = lambda step: None,
         renewal: RenewalTimes | None = None,
     ) -> list[Account]:
         """Have a device boot from its bare name, and register its lines; `tell` hears each step.

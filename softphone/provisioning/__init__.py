@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.provisioning.boot import Booted, BootPlan, boot_device
-from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
 from softphone.provisioning.capf_enrollment import (
     CAPF_PORT,
     Enrollment,
@@ -15,28 +15,28 @@ from softphone.provisioning.config_document import decrypted, is_signed, last_ac
 from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import (
     CallManager,
-    CapfServer,
+    CapfEndpoint,
     DeviceConfig,
-    Line,
+    DeviceLine,
     MediaSettings,
     SipTimers,
-    TvsServer,
+    TvsEndpoint,
     parse_device_config,
 )
 from softphone.provisioning.enrollment_decision import EnrollmentNeeded, certificate_hash
 from softphone.provisioning.file_client import (
-    FileServer,
+    FileClient,
+    FileServerAddress,
     HttpFiles,
-    ServerPlace,
     TftpFiles,
-    file_server,
-    server_places,
+    file_client_for,
+    parse_file_servers,
 )
 from softphone.provisioning.file_name import check_device, plain_name, sealed_name, signed_name
-from softphone.provisioning.listed_tls_settings import WebTrust, listed_settings
+from softphone.provisioning.listed_tls_settings import HttpsTrust, listed_settings
 from softphone.provisioning.signed_file import (
+    FileRecipient,
     LastAccepted,
-    Recipient,
     SignedFilePolicy,
     VerifiedFile,
     decrypt_file,
@@ -51,27 +51,27 @@ __all__ = [
     "BootStep",
     "Booted",
     "CallManager",
-    "CapfServer",
+    "CapfEndpoint",
     "ConfigStore",
     "DeviceConfig",
+    "DeviceLine",
     "Enrollment",
     "EnrollmentNeeded",
     "EnrollmentPlan",
-    "FileServer",
+    "FileClient",
+    "FileRecipient",
+    "FileServerAddress",
     "HttpFiles",
+    "HttpsTrust",
     "LastAccepted",
-    "Line",
     "MediaSettings",
-    "Recipient",
-    "ServerPlace",
+    "OnBootStep",
     "SignedFilePolicy",
     "SipTimers",
     "StepKind",
-    "Tell",
     "TftpFiles",
-    "TvsServer",
+    "TvsEndpoint",
     "VerifiedFile",
-    "WebTrust",
     "boot_device",
     "capf_settings",
     "certificate_hash",
@@ -80,15 +80,15 @@ __all__ = [
     "decrypted",
     "encrypt_file",
     "enroll",
-    "file_server",
+    "file_client_for",
     "is_signed",
     "last_accepted",
     "listed_settings",
     "open_plain",
     "parse_device_config",
+    "parse_file_servers",
     "plain_name",
     "sealed_name",
-    "server_places",
     "sign_file",
     "signed_name",
     "verify_file",

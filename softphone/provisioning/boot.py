@@ -16,24 +16,24 @@ from pathlib import Path
 
 from softphone.net import DriverConfig
 from softphone.net.verified import TvsAsker
-from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
 from softphone.provisioning.capf_enrollment import EnrollmentPlan, enroll
-from softphone.provisioning.config_document import Configuration
+from softphone.provisioning.config_document import ConfigDocument
 from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
 from softphone.provisioning.config_store import ConfigStore
-from softphone.provisioning.device_config import DeviceConfig, TvsServer
+from softphone.provisioning.device_config import DeviceConfig, TvsEndpoint
 from softphone.provisioning.enrollment_decision import (
-    Action,
-    Decision,
+    EnrollmentAction,
+    EnrollmentDecision,
     EnrollmentNeeded,
-    Situation,
+    EnrollmentSituation,
     certificate_hash,
-    decide,
+    decide_enrollment,
 )
-from softphone.provisioning.file_client import FileServer, FileServers
+from softphone.provisioning.file_client import FailoverFileClient, FileClient
 from softphone.provisioning.file_name import check_device
-from softphone.provisioning.listed_tls_settings import WebTrust, listed_settings
-from softphone.provisioning.trust_list_fetch import ListRenewal
+from softphone.provisioning.listed_tls_settings import HttpsTrust, listed_settings
+from softphone.provisioning.trust_list_fetch import TrustListFetch
 from softphone.sans_io import Address, Entropy
 from softphone.security import KeyMaterial
 from softphone.trust import (
@@ -68,12 +68,12 @@ class BootPlan:
     """
 
     device: str
-    servers: Sequence[FileServer]
+    servers: Sequence[FileClient]
     store: str | os.PathLike[str]
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     string: KeyMaterial | None = None
     passphrase: KeyMaterial | None = None
-    web: WebTrust = field(default_factory=WebTrust)
+    web: HttpsTrust = field(default_factory=HttpsTrust)
     """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
     model: int = 503
     take_over: bool = False
@@ -86,7 +86,7 @@ class Booted:
     """A device that may register: its configuration, its identity, whom it believes."""
 
     device: str
-    configuration: Configuration
+    configuration: ConfigDocument
     lists: TrustLists
     identity: Identity | None
     store: Path
@@ -102,31 +102,31 @@ class Booted:
         return self.configuration.config
 
 
-async def boot_device(plan: BootPlan, tell: Tell = lambda step: None) -> Booted:
+async def boot_device(plan: BootPlan, on_step: OnBootStep = lambda step: None) -> Booted:
     """Do what a phone does before it registers; `tell` hears of each step.
 
     Raises TrustRefused (a list or file that is not believed), CertificateError, CapfError,
     TransportError (nobody answers and nothing was kept, or FileMissing), EnrollmentNeeded (such
     as for want of an authentication string), ConfigurationError (a store that cannot be used).
     """
-    return await _Boot(plan, tell).run()
+    return await _Boot(plan, on_step).run()
 
 
 class _Boot:
     """One boot of one device."""
 
-    def __init__(self, plan: BootPlan, tell: Tell) -> None:
+    def __init__(self, plan: BootPlan, tell: OnBootStep) -> None:
         check_device(plan.device)
         CapfRequest(plan.device, string=plan.string)  # raises now rather than at the CAPF server
         self._plan = plan
         self._tell = tell
         self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
-        self._servers = FileServers(plan.servers)
+        self._servers = FailoverFileClient(plan.servers)
         self._lists = TrustListStore(plan.store)
         self._configs = ConfigStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, self._configs, tell)
         self._enrolled = False
-        self._tvs: tuple[TvsServer, ...] = ()
+        self._tvs: tuple[TvsEndpoint, ...] = ()
 
     async def run(self) -> Booted:
         """All of it."""
@@ -135,7 +135,7 @@ class _Boot:
             found = await self._configuration(lists)
             if found is not None:
                 break
-        self._fetch.settle(found)
+        self._fetch.store_last_good(found)
         identity = self._identities.load(self._plan.device)
         self._tell(BootStep(StepKind.READY, _ready(found, identity), found.name))
         tvs = self._asker(lists) if self._tvs else None
@@ -155,12 +155,12 @@ class _Boot:
         held = self._lists.held()
         self._tvs = self._tvs or self._remembered(held)
         tvs = self._asker(held)
-        self._plan.web.renew(held, tvs)
+        self._plan.web.replace_lists(held, tvs)
 
         async def confirm(data: bytes) -> frozenset[bytes]:
             return await tvs.find_list_signers([data], within=_TVS_PATIENCE)
 
-        renewal = ListRenewal(
+        renewal = TrustListFetch(
             self._plan.device,
             self._servers,
             self._lists,
@@ -168,19 +168,19 @@ class _Boot:
             self._plan.bootstrap,
             confirm,
         )
-        lists = await renewal.run(wall=self._wall())
+        lists = await renewal.fetch_lists(wall=self._wall())
         tvs.replace_lists(lists)
-        self._plan.web.renew(lists, tvs)
+        self._plan.web.replace_lists(lists, tvs)
         if plain_is_due(lists):
             why = "there is no trust list" if lists == TrustLists() else "protection is off"
             sentence = f"{why}: files are taken in clear, and only for a device that is not secure"
             self._tell(BootStep(StepKind.UNPROTECTED, sentence))
         return lists
 
-    def _remembered(self, lists: TrustLists) -> tuple[TvsServer, ...]:
+    def _remembered(self, lists: TrustLists) -> tuple[TvsEndpoint, ...]:
         """The TVS servers of the last good configuration."""
         try:
-            config = self._fetch.last_good(lists, self._known())
+            config = self._fetch.load_last_good(lists, self._known())
         except FileRefused:
             return ()  # why, is told where it would have been used
         return () if config is None else config.tvs
@@ -194,36 +194,36 @@ class _Boot:
             config=self._plan.driver,
         )
 
-    async def _configuration(self, lists: TrustLists) -> Configuration | None:
+    async def _configuration(self, lists: TrustLists) -> ConfigDocument | None:
         """The whole configuration; None after an enrollment, which begins everything anew."""
-        found = await self._fetch.first(lists, self._known())
+        found = await self._fetch.fetch_config(lists, self._known())
         self._tvs = found.config.tvs or self._tvs
         if found.kept:
             return found  # nobody can be asked for more
-        decision = decide(found.config, self._situation())
-        if decision.action is Action.FETCH_SEALED:
+        decision = decide_enrollment(found.config, self._situation())
+        if decision.action is EnrollmentAction.FETCH_SEALED:
             try:
-                sealed = await self._fetch.sealed(lists, self._known())
+                sealed = await self._fetch.fetch_encrypted_config(lists, self._known())
             except FileRefused as exc:
                 if exc.refusal is not FileRefusalReason.CANNOT_DECRYPT or self._enrolled:
                     raise
-                decision = decide(found.config, self._situation(sealed_failed=True))
-                if decision.action is Action.FETCH_SEALED:
+                decision = decide_enrollment(found.config, self._situation(sealed_failed=True))
+                if decision.action is EnrollmentAction.FETCH_SEALED:
                     raise
             else:
                 self._warn_of_string(decision, found.config)
                 return sealed
-        if decision.action is Action.ENROLL:
+        if decision.action is EnrollmentAction.ENROLL:
             await self._enroll(found.config, lists, decision)
             return None
-        if decision.action is Action.ASK:
+        if decision.action is EnrollmentAction.ASK:
             raise EnrollmentNeeded(
                 f"{self._plan.device}: {decision.why}: give it with --auth-string"
             )
         self._warn_of_string(decision, found.config)
         return found
 
-    def _warn_of_string(self, decision: Decision, config: DeviceConfig) -> None:
+    def _warn_of_string(self, decision: EnrollmentDecision, config: DeviceConfig) -> None:
         if config.capf_auth_mode == 1 and not self._enrolled:
             self._tell(BootStep(StepKind.STRING_WANTED, f"{self._plan.device}: {decision.why}"))
 
@@ -233,16 +233,18 @@ class _Boot:
         found = (self._identities.load(device), self._identities.previous(device))
         return tuple(each for each in found if each is not None)
 
-    def _situation(self, *, sealed_failed: bool = False) -> Situation:
+    def _situation(self, *, sealed_failed: bool = False) -> EnrollmentSituation:
         identity = self._identities.load(self._plan.device)
-        return Situation(
+        return EnrollmentSituation(
             local_hash="" if identity is None else certificate_hash(identity.der),
             string=self._plan.string is not None,
             enrolled=self._enrolled,
             sealed_failed=sealed_failed,
         )
 
-    async def _enroll(self, config: DeviceConfig, lists: TrustLists, decision: Decision) -> None:
+    async def _enroll(
+        self, config: DeviceConfig, lists: TrustLists, decision: EnrollmentDecision
+    ) -> None:
         device = self._plan.device
         places = tuple((each.host, each.port) for each in config.capf)
         if not places:
@@ -258,7 +260,7 @@ class _Boot:
         def tell(sentence: str) -> None:
             self._tell(BootStep(StepKind.ENROLLMENT_PROGRESS, sentence))
 
-        done = await enroll(request, plan, self._identities, tell=tell)
+        done = await enroll(request, plan, self._identities, on_progress=tell)
         self._enrolled = True
         self._tell(self._outcome(done.operation, done.server, done.warnings))
 
@@ -297,7 +299,7 @@ class _Boot:
         return self._plan.driver.wall().astimezone(UTC)
 
 
-def _ready(found: Configuration, identity: Identity | None) -> str:
+def _ready(found: ConfigDocument, identity: Identity | None) -> str:
     config = found.config
     servers = ", ".join(each.host for each in config.call_managers)
     mode = {1: "not secure", 2: "authenticated", 3: "encrypted"}[config.security_mode]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from softphone.trust import TrustBasis
 
-__all__ = ["BootStep", "StepKind", "Tell"]
+__all__ = ["BootStep", "OnBootStep", "StepKind"]
 
 
 class StepKind(StrEnum):
@@ -63,4 +63,4 @@ class BootStep:
     notes: tuple[str, ...] = ()
 
 
-Tell: TypeAlias = Callable[[BootStep], None]
+OnBootStep: TypeAlias = Callable[[BootStep], None]

@@ -87,7 +87,7 @@ async def enroll(
     plan: EnrollmentPlan,
     store: IdentityStore,
     *,
-    tell: Callable[[str], None] = lambda sentence: None,
+    on_progress: Callable[[str], None] = lambda sentence: None,
 ) -> Enrollment:
     """Do what the CAPF server has pending for the device; `tell` hears what is going on.
 
@@ -100,9 +100,9 @@ async def enroll(
     failure: SoftphoneError | None = None
     for server in plan.servers:
         try:
-            return await _patiently(request, plan, store, server, tell)
+            return await _patiently(request, plan, store, server, on_progress)
         except TransportError as exc:
-            tell(str(exc))
+            on_progress(str(exc))
             failure = failure or exc
     raise failure or TransportError("no CAPF server could be reached")
 
@@ -116,14 +116,14 @@ async def _patiently(
 ) -> Enrollment:
     for _ in range(1, plan.attempts):
         try:
-            return await _Session(request, plan, store, server, tell).run()
+            return await _EnrollmentSession(request, plan, store, server, tell).run()
         except CapfBusy as busy:
             tell(str(busy))
             await plan.wait(busy.delay)
-    return await _Session(request, plan, store, server, tell).run()
+    return await _EnrollmentSession(request, plan, store, server, tell).run()
 
 
-class _Session:
+class _EnrollmentSession:
     """One connection to one server."""
 
     def __init__(
@@ -175,18 +175,18 @@ class _Session:
             self._tell(f"making a key ({event.kind.value})")
             self._making = asyncio.get_running_loop().create_task(self._make_key(event))
         elif isinstance(event, CertificateIssued):
-            self._keep(event)
+            self._store_certificate(event)
         elif isinstance(event, CertificateShown):
             self._tell("the server asked for our certificate" + ("" if event.found else ": none"))
         elif isinstance(event, DeletionWanted):
             self._delete()
         elif isinstance(event, CapfFinished):
-            self._settle(lambda: self._ended.set_result(event.operation))
+            self._give_command(lambda: self._ended.set_result(event.operation))
         elif isinstance(event, CapfFailed):
             error = event.error
-            self._settle(lambda: self._ended.set_exception(error))
+            self._give_command(lambda: self._ended.set_exception(error))
 
-    def _settle(self, how: Callable[[], None]) -> None:
+    def _give_command(self, how: Callable[[], None]) -> None:
         if not self._ended.done():
             how()
 
@@ -197,7 +197,7 @@ class _Session:
         with self._driver.change() as now:
             self._client.key_made(public_key_of(self._key), now=now)
 
-    def _keep(self, issued: CertificateIssued) -> None:
+    def _store_certificate(self, issued: CertificateIssued) -> None:
         self._warnings += issued.warnings
         with self._driver.change() as now:
             try:

@@ -30,18 +30,18 @@ from softphone.trust import (
 from softphone.trust.lists import device_key
 
 __all__ = [
-    "Configuration",
+    "ConfigDocument",
     "decrypted",
     "is_signed",
     "last_accepted",
-    "open_kept",
+    "open_last_good",
     "open_plain",
     "open_signed",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class ConfigDocument:
     """A configuration that may be used, the file it came in, and who vouches for it.
 
     `basis` is the list that names the signer, None for a file in clear; `signer` its subject and
@@ -104,7 +104,7 @@ def open_signed(
     *,
     last: LastAccepted | None = None,
     policy: SignedFilePolicy | None = None,
-) -> Configuration:
+) -> ConfigDocument:
     """The configuration in a signed file that was asked for by `name`.
 
     `last` is what was accepted of that name before.  Raises FileRefused, by cause.
@@ -116,7 +116,7 @@ def open_signed(
             f"{name} was asked for, and a file of the other kind came",
         )
     config = parse_device_config(decrypted(verified, identities))
-    return Configuration(
+    return ConfigDocument(
         name=name,
         config=config,
         data=data,
@@ -128,7 +128,7 @@ def open_signed(
     )
 
 
-def open_plain(data: bytes, name: str) -> Configuration:
+def open_plain(data: bytes, name: str) -> ConfigDocument:
     """The configuration in a file in clear, of a device that is not secure.
 
     Raises FileRefused: NOT_SIGNED when it says that the device is secure.
@@ -140,7 +140,7 @@ def open_plain(data: bytes, name: str) -> Configuration:
             f"{name} is not signed, and says that the device is secure: nobody could tell whose"
             " servers it names; have the cluster serve trust lists, and pin their signer",
         )
-    return Configuration(name, config, data, notes=config.contradictions)
+    return ConfigDocument(name, config, data, notes=config.contradictions)
 
 
 def last_accepted(data: bytes | None, name: str, lists: TrustLists) -> LastAccepted | None:
@@ -156,9 +156,9 @@ def last_accepted(data: bytes | None, name: str, lists: TrustLists) -> LastAccep
         return None
 
 
-def open_kept(
+def open_last_good(
     data: bytes, device: str, lists: TrustLists, identities: Sequence[Identity]
-) -> Configuration:
+) -> ConfigDocument:
     """The last good configuration as it was kept, verified again.  Raises FileRefused."""
     if not is_signed(data):
         if lists != TrustLists():

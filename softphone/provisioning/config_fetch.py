@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from softphone.errors import TransportError
-from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
 from softphone.provisioning.config_document import (
-    Configuration,
+    ConfigDocument,
     last_accepted,
-    open_kept,
+    open_last_good,
     open_plain,
     open_signed,
 )
 from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import DeviceConfig
 from softphone.provisioning.fetch_error import FetchError, FileMissing
-from softphone.provisioning.file_client import Fetched, FileServers
+from softphone.provisioning.file_client import FailoverFileClient, FetchedFile
 from softphone.provisioning.file_name import (
     DEFAULT_DEVICE,
     plain_name,
@@ -46,11 +46,13 @@ class ConfigFetch:
     """Brings the configuration of one device."""
 
     device: str
-    servers: FileServers
+    servers: FailoverFileClient
     store: ConfigStore
-    tell: Tell
+    on_step: OnBootStep
 
-    async def first(self, lists: TrustLists, identities: Sequence[Identity]) -> Configuration:
+    async def fetch_config(
+        self, lists: TrustLists, identities: Sequence[Identity]
+    ) -> ConfigDocument:
         """The configuration, or the stub of one that is encrypted; or what was kept of it.
 
         Raises FileMissing when the server does not know the device, FileRefused, TransportError.
@@ -64,7 +66,9 @@ class ConfigFetch:
         except TransportError as exc:
             return self._kept(lists, identities, exc)
 
-    async def sealed(self, lists: TrustLists, identities: Sequence[Identity]) -> Configuration:
+    async def fetch_encrypted_config(
+        self, lists: TrustLists, identities: Sequence[Identity]
+    ) -> ConfigDocument:
         """The encrypted configuration.  Raises as `first` does; FileRefused (CANNOT_DECRYPT)."""
         try:
             return await self._signed(sealed_name(self.device), lists, identities)
@@ -73,21 +77,23 @@ class ConfigFetch:
         except TransportError as exc:
             return self._kept(lists, identities, exc)
 
-    def settle(self, configuration: Configuration) -> None:
+    def store_last_good(self, configuration: ConfigDocument) -> None:
         """Keep a whole configuration as the last good one.  Raises FileRefused (NOT_FOR_US)."""
         configuration.config.check_usable()
         if not configuration.config.full:
             raise FileRefused(
                 FileRefusalReason.NOT_FOR_US, f"{configuration.name} holds no whole configuration"
             )
-        self.store.settle(self.device, configuration.data)
+        self.store.store_last_good(self.device, configuration.data)
 
-    def last_good(self, lists: TrustLists, identities: Sequence[Identity]) -> DeviceConfig | None:
+    def load_last_good(
+        self, lists: TrustLists, identities: Sequence[Identity]
+    ) -> DeviceConfig | None:
         """What the last good configuration says; None without one.  Raises FileRefused."""
-        data = self.store.last_good(self.device)
-        return None if data is None else open_kept(data, self.device, lists, identities).config
+        data = self.store.load_last_good(self.device)
+        return None if data is None else open_last_good(data, self.device, lists, identities).config
 
-    async def _plain(self) -> Configuration:
+    async def _plain(self) -> ConfigDocument:
         fetched = await self._fetch(plain_name(self.device), plain_name(DEFAULT_DEVICE))
         opened = open_plain(fetched.data, fetched.name)
         self._verified(fetched, opened)
@@ -95,10 +101,10 @@ class ConfigFetch:
 
     async def _signed(
         self, name: str, lists: TrustLists, identities: Sequence[Identity]
-    ) -> Configuration:
+    ) -> ConfigDocument:
         default = signed_name(DEFAULT_DEVICE) if name == signed_name(self.device) else None
         fetched = await self._fetch(name, default)
-        kept = self.store.accepted(fetched.name)
+        kept = self.store.load_accepted(fetched.name)
         last = last_accepted(kept, fetched.name, lists)
         try:
             opened = open_signed(fetched.data, fetched.name, lists, identities, last=last)
@@ -107,29 +113,29 @@ class ConfigFetch:
             if exc.refusal not in old or kept is None:
                 raise
             sentence = f"{exc}; the one that was accepted last stays in use"
-            self.tell(
+            self.on_step(
                 BootStep(StepKind.CONFIGURATION_REPLAYED, sentence, fetched.name, fetched.place)
             )
             return open_signed(kept, fetched.name, lists, identities)
-        self.store.accept(fetched.name, fetched.data)
+        self.store.store_accepted(fetched.name, fetched.data)
         self._verified(fetched, opened)
         return opened
 
-    async def _fetch(self, name: str, default: str | None) -> Fetched:
+    async def _fetch(self, name: str, default: str | None) -> FetchedFile:
         """The file; for a hardware phone that the server does not know, the default one."""
         try:
-            return await self.servers.fetch(name)
+            return await self.servers.fetch_file(name)
         except FileMissing as missing:
             if default is not None and self.device.startswith("SEP"):
                 # When there is none either, the sentence about the device's own file says more.
                 with contextlib.suppress(FileMissing):
-                    return await self.servers.fetch(default)
+                    return await self.servers.fetch_file(default)
             raise FileMissing(
                 f"{missing}: ask the administrator whether the device {self.device} exists"
             ) from missing
 
-    def _verified(self, fetched: Fetched, opened: Configuration) -> None:
-        self.tell(
+    def _verified(self, fetched: FetchedFile, opened: ConfigDocument) -> None:
+        self.on_step(
             BootStep(
                 StepKind.CONFIGURATION_VERIFIED,
                 opened.words,
@@ -143,12 +149,12 @@ class ConfigFetch:
 
     def _kept(
         self, lists: TrustLists, identities: Sequence[Identity], why: TransportError
-    ) -> Configuration:
-        data = self.store.last_good(self.device)
+    ) -> ConfigDocument:
+        data = self.store.load_last_good(self.device)
         if data is None:
             raise why
-        opened = replace(open_kept(data, self.device, lists, identities), kept=True)
-        self.tell(
+        opened = replace(open_last_good(data, self.device, lists, identities), kept=True)
+        self.on_step(
             BootStep(
                 StepKind.CONFIGURATION_KEPT,
                 f"the last good configuration is used: {why}",

@@ -29,19 +29,19 @@ class ConfigStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
-    def accepted(self, name: str) -> bytes | None:
+    def load_accepted(self, name: str) -> bytes | None:
         """The file of this name that was accepted last.  Raises ConfigurationError."""
         return _read(self.folder / _one_name(name))
 
-    def accept(self, name: str, data: bytes) -> None:
+    def store_accepted(self, name: str, data: bytes) -> None:
         """Keep a file that was accepted.  Raises ConfigurationError."""
         self._write(self.folder / _one_name(name), data)
 
-    def last_good(self, device: str) -> bytes | None:
+    def load_last_good(self, device: str) -> bytes | None:
         """The last good configuration of a device, as it came.  Raises ConfigurationError."""
         return _read(self._last_good(device))
 
-    def settle(self, device: str, data: bytes) -> None:
+    def store_last_good(self, device: str, data: bytes) -> None:
         """This configuration is whole and good.  Raises ConfigurationError."""
         self._write(self._last_good(device), data)
 

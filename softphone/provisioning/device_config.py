@@ -16,12 +16,12 @@ from softphone.trust.lists import FileRefusalReason, FileRefused
 
 __all__ = [
     "CallManager",
-    "CapfServer",
+    "CapfEndpoint",
     "DeviceConfig",
-    "Line",
+    "DeviceLine",
     "MediaSettings",
     "SipTimers",
-    "TvsServer",
+    "TvsEndpoint",
     "parse_device_config",
 ]
 
@@ -35,34 +35,34 @@ _CALL_LINE = 9
 
 
 @dataclass(slots=True)
-class _Node:
+class _XmlElement:
     """One element of the document."""
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
-    children: list[_Node] = field(default_factory=list)
+    children: list[_XmlElement] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
 
-    def all(self, name: str) -> Iterator[_Node]:
+    def all(self, name: str) -> Iterator[_XmlElement]:
         """The children of a name."""
         return (child for child in self.children if child.name == name)
 
-    def find(self, path: str) -> _Node | None:
+    def find_element(self, path: str) -> _XmlElement | None:
         """The first element at a path of names."""
-        here: _Node | None = self
+        here: _XmlElement | None = self
         for name in path.split("/"):
             here = next(here.all(name), None) if here is not None else None
         return here
 
-    def every(self, path: str) -> Iterator[_Node]:
+    def every(self, path: str) -> Iterator[_XmlElement]:
         """All elements at a path whose last name may repeat."""
         holder, _, name = path.rpartition("/")
-        found = self.find(holder) if holder else self
+        found = self.find_element(holder) if holder else self
         return found.all(name) if found is not None else iter(())
 
     def text(self, path: str, default: str = "") -> str:
         """The text at a path; the default when there is none."""
-        found = self.find(path)
+        found = self.find_element(path)
         return ("".join(found.pieces).strip() if found is not None else "") or default
 
     def number(self, path: str, default: int, most: int = 999_999_999) -> int:
@@ -87,14 +87,14 @@ def _refused(why: str) -> FileRefused:
     return FileRefused(FileRefusalReason.MALFORMED, f"the configuration is malformed: {why}")
 
 
-class _Reader:
+class _XmlTreeBuilder:
     """Builds the nodes as the parser finds them."""
 
     def __init__(self) -> None:
-        self._open: list[_Node] = [_Node("")]
+        self._open: list[_XmlElement] = [_XmlElement("")]
         self._count = 0
 
-    def read(self, data: bytes) -> _Node:
+    def read(self, data: bytes) -> _XmlElement:
         """The root element.  Raises FileRefused."""
         parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
@@ -112,7 +112,7 @@ class _Reader:
         self._count += 1
         if len(self._open) > _DEEPEST or self._count > _MOST_ELEMENTS:
             raise _refused("too many elements, or too deep")
-        node = _Node(name, attributes)
+        node = _XmlElement(name, attributes)
         self._open[-1].children.append(node)
         self._open.append(node)
 
@@ -139,7 +139,7 @@ class CallManager:
 
 
 @dataclass(frozen=True, slots=True)
-class TvsServer:
+class TvsEndpoint:
     """One Trust Verification Service."""
 
     priority: int
@@ -148,7 +148,7 @@ class TvsServer:
 
 
 @dataclass(frozen=True, slots=True)
-class CapfServer:
+class CapfEndpoint:
     """One Certificate Authority Proxy Function."""
 
     host: str
@@ -156,7 +156,7 @@ class CapfServer:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DeviceLine:
     """One line that makes and takes calls.
 
     `name` is the user part of its address of record, `contact` that of its Contact; `proxy` is
@@ -227,12 +227,12 @@ class DeviceConfig:
     transport: int = 1
     oauth: bool = False
     call_managers: tuple[CallManager, ...] = ()
-    tvs: tuple[TvsServer, ...] = ()
-    capf: tuple[CapfServer, ...] = ()
+    tvs: tuple[TvsEndpoint, ...] = ()
+    capf: tuple[CapfEndpoint, ...] = ()
     capf_auth_mode: int = 0
     certificate_hash: str = ""
     encrypted: bool = False
-    lines: tuple[Line, ...] = ()
+    lines: tuple[DeviceLine, ...] = ()
     register_with_proxy: bool = True
     timers: SipTimers = SipTimers()
     media: MediaSettings = MediaSettings()
@@ -282,12 +282,12 @@ class DeviceConfig:
             )
 
 
-def _priority(member: _Node) -> int:
+def _priority(member: _XmlElement) -> int:
     text = member.attributes.get("priority", "")
     return int(text) if _NUMBER.fullmatch(text) else 99
 
 
-def _call_managers(root: _Node) -> tuple[CallManager, ...]:
+def _call_managers(root: _XmlElement) -> tuple[CallManager, ...]:
     found = []
     for member in root.every("devicePool/callManagerGroup/members/member"):
         host = member.text("callManager/processNodeName") or member.text("callManager/name")
@@ -312,33 +312,33 @@ def _is_host(text: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9_.:-]{1,255}", text))
 
 
-def _tvs(root: _Node) -> tuple[TvsServer, ...]:
+def _tvs(root: _XmlElement) -> tuple[TvsEndpoint, ...]:
     found = [
-        TvsServer(_priority(member), member.text("address"), member.port("port", 2445))
+        TvsEndpoint(_priority(member), member.text("address"), member.port("port", 2445))
         for member in root.every("TVS/members/member")
         if _is_host(member.text("address"))
     ]
     return tuple(sorted(found, key=lambda one: one.priority))[:5]
 
 
-def _capf(root: _Node) -> tuple[CapfServer, ...]:
+def _capf(root: _XmlElement) -> tuple[CapfEndpoint, ...]:
     found = [
-        CapfServer(each.text("processNodeName"), each.port("phonePort", 3804))
+        CapfEndpoint(each.text("processNodeName"), each.port("phonePort", 3804))
         for each in root.every("capfList/capf")
         if _is_host(each.text("processNodeName"))
     ]
     return tuple(found[:5])
 
 
-def _attribute(node: _Node, name: str) -> int:
+def _attribute(node: _XmlElement, name: str) -> int:
     text = node.attributes.get(name, "")
     return int(text) if _NUMBER.fullmatch(text) else 0
 
 
-def _line(node: _Node) -> Line:
+def _line(node: _XmlElement) -> DeviceLine:
     proxy = node.text("proxy")
     name = node.text("name")
-    return Line(
+    return DeviceLine(
         button=_attribute(node, "button"),
         index=_attribute(node, "lineIndex"),
         name=name,
@@ -362,7 +362,7 @@ def _one_line(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
-def _lines(root: _Node) -> tuple[Line, ...]:
+def _lines(root: _XmlElement) -> tuple[DeviceLine, ...]:
     """The lines that calls are made on, as many as the largest phone could have keys for."""
     calls = (
         each
@@ -372,7 +372,7 @@ def _lines(root: _Node) -> tuple[Line, ...]:
     return tuple(sorted(map(_line, calls), key=lambda one: one.index))[:_MOST_LINES]
 
 
-def _timers(root: _Node) -> SipTimers:
+def _timers(root: _XmlElement) -> SipTimers:
     stack = "sipProfile/sipStack/"
     return SipTimers(
         register_expires=root.number(f"{stack}timerRegisterExpires", 3600),
@@ -386,7 +386,7 @@ def _timers(root: _Node) -> SipTimers:
     )
 
 
-def _media(root: _Node) -> MediaSettings:
+def _media(root: _XmlElement) -> MediaSettings:
     profile = "sipProfile/"
     first = root.port(f"{profile}startMediaPort", 16384)
     last = root.port(f"{profile}stopMediaPort", 32766)
@@ -406,21 +406,21 @@ def _media(root: _Node) -> MediaSettings:
     )
 
 
-def _service_uris(root: _Node) -> tuple[tuple[str, str], ...]:
-    features = root.find("sipProfile/sipCallFeatures")
+def _service_uris(root: _XmlElement) -> tuple[tuple[str, str], ...]:
+    features = root.find_element("sipProfile/sipCallFeatures")
     if features is None:
         return ()
     names = [each.name for each in features.children if each.name.endswith("URI")]
     return tuple((name, features.text(name)) for name in names if features.text(name))
 
 
-def _security_mode(root: _Node) -> int:
+def _security_mode(root: _XmlElement) -> int:
     """1 when unset; what nobody knows counts as the most secure."""
     text = root.text("deviceSecurityMode", "1")
     return {"0": 1, "1": 1, "2": 2}.get(text, 3)
 
 
-def _certificate_hash(root: _Node) -> str:
+def _certificate_hash(root: _XmlElement) -> str:
     text = root.text("certHash").lower()
     return text if _HASH.fullmatch(text) else ""
 
@@ -433,13 +433,13 @@ def parse_device_config(data: bytes) -> DeviceConfig:
     """
     if len(data) > _LARGEST:
         raise FileRefused(FileRefusalReason.TOO_LARGE, f"the configuration has {len(data)} bytes")
-    root = _Reader().read(data)
+    root = _XmlTreeBuilder().read(data)
     if root.name != "device":
         raise _refused(f"its root is {root.name[:40]!r}, not 'device'")
     ciphers = re.findall(r"[0-9]{1,3}", root.text("vendorConfig/disableTLSCiphers")[:200])
     features = "sipProfile/sipCallFeatures/"
     return DeviceConfig(
-        full=root.flag("fullConfig", root.find("sipProfile") is not None),
+        full=root.flag("fullConfig", root.find_element("sipProfile") is not None),
         protocol=root.text("deviceProtocol", "SIP"),
         security_mode=_security_mode(root),
         transport=root.number("transportLayerProtocol", 1, 4) or 1,

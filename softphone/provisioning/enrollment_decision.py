@@ -14,12 +14,12 @@ from softphone.errors import SoftphoneError
 from softphone.provisioning.device_config import DeviceConfig
 
 __all__ = [
-    "Action",
-    "Decision",
+    "EnrollmentAction",
+    "EnrollmentDecision",
     "EnrollmentNeeded",
-    "Situation",
+    "EnrollmentSituation",
     "certificate_hash",
-    "decide",
+    "decide_enrollment",
 ]
 
 
@@ -27,7 +27,7 @@ class EnrollmentNeeded(SoftphoneError):
     """The device has to enroll, and something for it is missing: what, and who can give it."""
 
 
-class Action(Enum):
+class EnrollmentAction(Enum):
     """What comes next."""
 
     USE = "use"
@@ -41,7 +41,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class EnrollmentSituation:
     """What is known beside the configuration.
 
     `local_hash` is the MD5 of the device's certificate, "" without one, None when MD5 is not
@@ -56,10 +56,10 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class EnrollmentDecision:
     """What comes next, and why, in a sentence."""
 
-    action: Action
+    action: EnrollmentAction
     why: str
 
 
@@ -74,7 +74,7 @@ def certificate_hash(der: bytes) -> str | None:
         return None
 
 
-def decide(config: DeviceConfig, situation: Situation) -> Decision:
+def decide_enrollment(config: DeviceConfig, situation: EnrollmentSituation) -> EnrollmentDecision:
     """What a phone does with a configuration, whole or stub."""
     named = situation.local_hash is None or (
         bool(situation.local_hash) and situation.local_hash == config.certificate_hash
@@ -85,33 +85,45 @@ def decide(config: DeviceConfig, situation: Situation) -> Decision:
     if config.capf_auth_mode == 1 and not situation.string:
         return _without_string(config, named=named)
     if config.capf_auth_mode != 0:
-        return Decision(Action.ENROLL, "the configuration has the device enroll")
+        return EnrollmentDecision(
+            EnrollmentAction.ENROLL, "the configuration has the device enroll"
+        )
     if situation.sealed_failed:
-        return Decision(Action.ENROLL, "the encrypted configuration did not open with our key")
+        return EnrollmentDecision(
+            EnrollmentAction.ENROLL, "the encrypted configuration did not open with our key"
+        )
     return _without_operation(config, named=named)
 
 
-def _without_operation(config: DeviceConfig, *, named: bool) -> Decision:
+def _without_operation(config: DeviceConfig, *, named: bool) -> EnrollmentDecision:
     if config.full and not config.encrypted:
-        return Decision(Action.USE, "the configuration is whole")
+        return EnrollmentDecision(EnrollmentAction.USE, "the configuration is whole")
     if not named:
-        return Decision(Action.ENROLL, "the server expects another certificate than the device has")
+        return EnrollmentDecision(
+            EnrollmentAction.ENROLL, "the server expects another certificate than the device has"
+        )
     if not config.full:
-        return Decision(Action.FETCH_SEALED, "the configuration is in the encrypted file")
-    return Decision(Action.USE, "the configuration is whole")
+        return EnrollmentDecision(
+            EnrollmentAction.FETCH_SEALED, "the configuration is in the encrypted file"
+        )
+    return EnrollmentDecision(EnrollmentAction.USE, "the configuration is whole")
 
 
-def _without_string(config: DeviceConfig, *, named: bool) -> Decision:
+def _without_string(config: DeviceConfig, *, named: bool) -> EnrollmentDecision:
     """An operation by string is pending, and nobody has typed one.
 
     A device whose certificate is the one that the server knows goes on with it; so does one that
     needs none.
     """
     if named and not config.full:
-        return Decision(Action.FETCH_SEALED, "an enrollment waits for its authentication string")
+        return EnrollmentDecision(
+            EnrollmentAction.FETCH_SEALED, "an enrollment waits for its authentication string"
+        )
     if config.full and (named or not config.tls_required):
-        return Decision(Action.USE, "an enrollment waits for its authentication string")
-    return Decision(
-        Action.ASK,
+        return EnrollmentDecision(
+            EnrollmentAction.USE, "an enrollment waits for its authentication string"
+        )
+    return EnrollmentDecision(
+        EnrollmentAction.ASK,
         "the device has to enroll with the authentication string that its administrator has set",
     )

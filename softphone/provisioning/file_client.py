@@ -26,19 +26,19 @@ from softphone.provisioning.fetch_error import (
     FileMissing,
     FileTooLarge,
 )
-from softphone.provisioning.listed_tls_settings import WebTrust
+from softphone.provisioning.listed_tls_settings import HttpsTrust
 from softphone.provisioning.tftp import TftpDownload, TftpEvent, TftpFailed, TftpTimes
 from softphone.sans_io import Target, Transport
 
 __all__ = [
-    "Fetched",
-    "FileServer",
-    "FileServers",
+    "FailoverFileClient",
+    "FetchedFile",
+    "FileClient",
+    "FileServerAddress",
     "HttpFiles",
-    "ServerPlace",
     "TftpFiles",
-    "file_server",
-    "server_places",
+    "file_client_for",
+    "parse_file_servers",
 ]
 
 logger = logging.getLogger("softphone.provisioning")
@@ -54,7 +54,7 @@ _PLACE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class ServerPlace:
+class FileServerAddress:
     """A server as a person names it: "tftp", "http" or "https", where."""
 
     scheme: str
@@ -66,7 +66,7 @@ class ServerPlace:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def server_places(text: str) -> tuple[ServerPlace, ...]:
+def parse_file_servers(text: str) -> tuple[FileServerAddress, ...]:
     """The places that `text` means: "http://HOST:PORT", or "HOST", which is HTTP and then TFTP.
 
     Raises ConfigurationError.
@@ -82,20 +82,20 @@ def server_places(text: str) -> tuple[ServerPlace, ...]:
         )
     host = match["host"].strip("[]")
     if scheme is not None:
-        return (ServerPlace(scheme, host, int(match["port"] or PORTS[scheme])),)
+        return (FileServerAddress(scheme, host, int(match["port"] or PORTS[scheme])),)
     if match["port"]:
         raise ConfigurationError(f"server {text}: a port needs its protocol, as in http://{text}")
-    return tuple(ServerPlace(each, host, PORTS[each]) for each in ("http", "tftp"))
+    return tuple(FileServerAddress(each, host, PORTS[each]) for each in ("http", "tftp"))
 
 
-class FileServer(Protocol):
+class FileClient(Protocol):
     """One server; `place` is for messages."""
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where it is, as a URL."""
 
-    async def fetch(self, name: str) -> bytes:
+    async def fetch_file(self, name: str) -> bytes:
         """The file of that name.
 
         Raises FileMissing, FileTooLarge, DownloadRefused; TransportError when it cannot be
@@ -116,11 +116,11 @@ class TftpFiles:
     """Seconds for a whole file: each block may be slow, all of them together may not."""
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where it is."""
-        return str(ServerPlace("tftp", self.host, self.port))
+        return str(FileServerAddress("tftp", self.host, self.port))
 
-    async def fetch(self, name: str) -> bytes:
+    async def fetch_file(self, name: str) -> bytes:
         """See `FileServer`.  Every file has a socket, and so a transfer identifier, of its own."""
         target = Target(Transport.UDP, self.host, self.port)
         machine = TftpDownload(name, target, limit=self.limit, times=self.times)
@@ -134,7 +134,9 @@ class TftpFiles:
             if not ended.done():
                 if driver.closed.done():
                     driver.closed.result()
-                raise TransportTimeout(f"{self.place} did not send {name} within {self.within:g} s")
+                raise TransportTimeout(
+                    f"{self.address} did not send {name} within {self.within:g} s"
+                )
             event = ended.result()
         if isinstance(event, TftpFailed):
             raise event.error
@@ -147,17 +149,17 @@ class HttpFiles:
 
     host: str
     port: int = PORTS["http"]
-    trust: WebTrust | None = None
+    trust: HttpsTrust | None = None
     limit: int = LARGEST_FILE
     within: float = 20.0
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where it is."""
         scheme = "http" if self.trust is None else "https"
-        return str(ServerPlace(scheme, self.host, self.port))
+        return str(FileServerAddress(scheme, self.host, self.port))
 
-    async def fetch(self, name: str) -> bytes:
+    async def fetch_file(self, name: str) -> bytes:
         """See `FileServer`.  The library is imported here, where it is first needed."""
         from softphone.net.http import Downloader, DownloadLimits, ResponseTooLarge
 
@@ -169,19 +171,23 @@ class HttpFiles:
         except ResponseTooLarge as exc:
             raise FileTooLarge(str(exc)) from exc
         if got.status in (404, 410):
-            raise FileMissing(f"{self.place} has no {name}")
+            raise FileMissing(f"{self.address} has no {name}")
         if 300 <= got.status < 400:
-            raise DownloadRefused(f"{self.place} sends us elsewhere for {name}: nobody goes there")
+            raise DownloadRefused(
+                f"{self.address} sends us elsewhere for {name}: nobody goes there"
+            )
         if got.status >= 500:
             # It is there and cannot serve: as good as away, so another node is asked.
-            raise TransportError(f"{self.place} cannot serve {name} now: it answered {got.status}")
+            raise TransportError(
+                f"{self.address} cannot serve {name} now: it answered {got.status}"
+            )
         if got.status != 200:
-            raise DownloadRefused(f"{self.place} answered {got.status} for {name}")
+            raise DownloadRefused(f"{self.address} answered {got.status} for {name}")
         return got.body
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedFile:
     """A file as it came, and from where."""
 
     name: str
@@ -189,32 +195,32 @@ class Fetched:
     place: str
 
 
-def file_server(place: ServerPlace, web: WebTrust) -> FileServer:
+def file_client_for(place: FileServerAddress, web: HttpsTrust) -> FileClient:
     """What speaks with a place; `web` says who an HTTPS server may be."""
     if place.scheme == "tftp":
         return TftpFiles(place.host, place.port)
     return HttpFiles(place.host, place.port, web if place.scheme == "https" else None)
 
 
-class FileServers:
+class FailoverFileClient:
     """Several servers, tried in order; one that cannot be reached is asked last from then on.
 
     That a server lacks a file is its answer, and nobody else is asked for it: the nodes of a
     cluster hold the same files.
     """
 
-    def __init__(self, servers: Sequence[FileServer]) -> None:
+    def __init__(self, servers: Sequence[FileClient]) -> None:
         """Raises ConfigurationError when there is none."""
         if not servers:
             raise ConfigurationError("there is no server to get files from")
         self._servers = list(servers)
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def addresses(self) -> tuple[str, ...]:
         """Where they are, in the present order."""
-        return tuple(each.place for each in self._servers)
+        return tuple(each.address for each in self._servers)
 
-    async def fetch(self, name: str) -> Fetched:
+    async def fetch_file(self, name: str) -> FetchedFile:
         """The file from the first server that answers.
 
         Raises FileMissing and its kin by the first that answers, TransportError when none does,
@@ -223,11 +229,11 @@ class FileServers:
         failure: TransportError | None = None
         for server in tuple(self._servers):
             try:
-                return Fetched(name, await server.fetch(name), server.place)
+                return FetchedFile(name, await server.fetch_file(name), server.address)
             except (FetchError, CertificateError):
                 raise
             except TransportError as exc:
-                logger.info("%s: %s", server.place, exc)
+                logger.info("%s: %s", server.address, exc)
                 failure = failure or exc
                 self._servers.remove(server)
                 self._servers.append(server)

@@ -12,10 +12,10 @@ from softphone.errors import CertificateUntrusted
 from softphone.trust import Service, TlsSettings, TrustLists, TrustStore
 from softphone.trust.verification import AskTvs, role_of
 
-__all__ = ["WebTrust", "listed_settings"]
+__all__ = ["HttpsTrust", "listed_settings"]
 
 
-class WebTrust:
+class HttpsTrust:
     """What HTTPS servers of files are known by: authorities that were given, and the lists.
 
     `settings` change as the lists are renewed.
@@ -24,7 +24,7 @@ class WebTrust:
     def __init__(self, store: TrustStore | None = None) -> None:
         self.settings = TlsSettings(store=store or TrustStore(), service=Service.HTTPS)
 
-    def renew(self, lists: TrustLists, tvs: AskTvs | None = None) -> None:
+    def replace_lists(self, lists: TrustLists, tvs: AskTvs | None = None) -> None:
         """Go by these lists from now on."""
         self.settings = replace(self.settings, lists=lists, tvs=tvs)
 

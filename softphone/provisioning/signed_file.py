@@ -31,8 +31,8 @@ from softphone.trust.lists import (
 )
 
 __all__ = [
+    "FileRecipient",
     "LastAccepted",
-    "Recipient",
     "SignedFilePolicy",
     "VerifiedFile",
     "decrypt_file",
@@ -201,7 +201,7 @@ def sign_file(
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class FileRecipient:
     """Whom a file is encrypted to, and where the key comes from."""
 
     certificate: DeviceCertificate
@@ -212,7 +212,7 @@ def encrypt_file(
     text: bytes,
     name: str,
     signer: FileSigner,
-    recipient: Recipient,
+    recipient: FileRecipient,
     *,
     timestamp: int,
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,

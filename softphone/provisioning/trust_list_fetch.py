@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from softphone.errors import SoftphoneError, TransportError
-from softphone.provisioning.boot_step import BootStep, StepKind, Tell
+from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
 from softphone.provisioning.fetch_error import FetchError, FileMissing
-from softphone.provisioning.file_client import Fetched, FileServers
+from softphone.provisioning.file_client import FailoverFileClient, FetchedFile
 from softphone.provisioning.file_name import list_names
 from softphone.trust import (
     Acceptance,
@@ -26,7 +26,7 @@ from softphone.trust import (
     TrustListStore,
 )
 
-__all__ = ["ListRenewal"]
+__all__ = ["TrustListFetch"]
 
 _WORDS = {
     TrustBasis.PIN: "its signer is the pinned one",
@@ -38,18 +38,18 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ListRenewal:
+class TrustListFetch:
     """Brings the lists of a device up to date, the CTL before the ITL."""
 
     device: str
-    servers: FileServers
+    servers: FailoverFileClient
     store: TrustListStore
-    tell: Tell
+    on_step: OnBootStep
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     confirm: Callable[[bytes], Awaitable[frozenset[bytes]]] | None = None
     """Asks TVS about the signer of a list that no list that is held vouches for."""
 
-    async def run(self, *, wall: datetime) -> TrustLists:
+    async def fetch_lists(self, *, wall: datetime) -> TrustLists:
         """The lists that are believed now.
 
         Raises FileRefused when a list came and nothing is believed, or none came where a person
@@ -61,13 +61,15 @@ class ListRenewal:
             try:
                 fetched = await self._fetch(names)
             except FetchError as exc:
-                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), names[0]))
+                self.on_step(BootStep(StepKind.LIST_REFUSED, str(exc), names[0]))
                 refused = refused or exc
                 continue
             except TransportError as exc:
                 if self.store.held() == TrustLists():
                     raise
-                self.tell(BootStep(StepKind.SERVER_AWAY, f"the trust lists that are held: {exc}"))
+                self.on_step(
+                    BootStep(StepKind.SERVER_AWAY, f"the trust lists that are held: {exc}")
+                )
                 break
             if fetched is None:
                 self._missing(kind, names[-1])
@@ -79,7 +81,7 @@ class ListRenewal:
                     raise  # no list that is still to come could be the first either
                 refused = refused or exc
                 name, place, by = fetched.name, fetched.place, exc.fingerprint
-                self.tell(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
+                self.on_step(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
         held = self.store.held()
         if held == TrustLists():
             self._check_none(refused)
@@ -96,18 +98,18 @@ class ListRenewal:
                 " clear is not taken in their place; if the cluster has none, boot without a pin",
             )
 
-    async def _fetch(self, names: Sequence[str]) -> Fetched | None:
+    async def _fetch(self, names: Sequence[str]) -> FetchedFile | None:
         """The first of these files that is there; an empty one counts as missing."""
         for name in names:
             try:
-                fetched = await self.servers.fetch(name)
+                fetched = await self.servers.fetch_file(name)
             except FileMissing:
                 continue
             if fetched.data:
                 return fetched
         return None
 
-    async def _offer(self, kind: ListKind, fetched: Fetched, wall: datetime) -> Acceptance:
+    async def _offer(self, kind: ListKind, fetched: FetchedFile, wall: datetime) -> Acceptance:
         data, bootstrap = fetched.data, self.bootstrap
         try:
             return self.store.accept_list(kind, data, wall=wall, bootstrap=bootstrap)
@@ -125,9 +127,9 @@ class ListRenewal:
         held = self.store.held().held(kind)
         kept = "the one that is held stays" if held is not None else "there is none"
         sentence = f"{kind.value.upper()}: the server has no {name}; {kept}"
-        self.tell(BootStep(StepKind.LIST_MISSING, sentence, name))
+        self.on_step(BootStep(StepKind.LIST_MISSING, sentence, name))
 
-    def _accepted(self, fetched: Fetched, accepted: Acceptance) -> None:
+    def _accepted(self, fetched: FetchedFile, accepted: Acceptance) -> None:
         same = accepted.basis is TrustBasis.UNCHANGED
         signer = accepted.trust_list.header.signer.subject
         if same:
@@ -137,7 +139,7 @@ class ListRenewal:
                 f"{fetched.name}: signature good, by {signer} (SHA-256 {accepted.signer}):"
                 f" {_WORDS[accepted.basis]}"
             )
-        self.tell(
+        self.on_step(
             BootStep(
                 StepKind.LIST_UNCHANGED if same else StepKind.LIST_ACCEPTED,
                 sentence,

@@ -12,11 +12,11 @@ from softphone.provisioning import (
     Booted,
     CallManager,
     DeviceConfig,
+    DeviceLine,
     EnrollmentNeeded,
-    Line,
     parse_device_config,
 )
-from softphone.provisioning.config_document import Configuration
+from softphone.provisioning.config_document import ConfigDocument
 from softphone.sans_io import Transport
 from softphone.security import SrtpPolicy
 from softphone.trust import TrustLists
@@ -26,7 +26,7 @@ SECURE = parse_device_config(content().text())
 
 
 def booted(tmp_path, config: DeviceConfig = SECURE, *, known=True) -> Booted:
-    found = Configuration("CSFALICE.cnf.xml.sgn", config, b"")
+    found = ConfigDocument("CSFALICE.cnf.xml.sgn", config, b"")
     return Booted(DEVICE, found, TrustLists(), identity() if known else None, tmp_path)
 
 
@@ -93,7 +93,7 @@ def test_a_line_with_a_proxy_of_its_own(tmp_path):
 
 
 def test_each_line_is_an_account(tmp_path):
-    second = Line(button=2, index=2, name="1002", contact="guid")
+    second = DeviceLine(button=2, index=2, name="1002", contact="guid")
     config = replace(SECURE, lines=(*SECURE.lines, second))
     accounts = device_accounts(booted(tmp_path, config), persona="standard", model=562)
     assert [account.aor.partition("@")[0] for account in accounts] == ["sip:alice", "sip:1002"]

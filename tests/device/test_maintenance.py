@@ -18,8 +18,8 @@ from softphone.events import (
     ServiceRequested,
 )
 from softphone.net import DriverConfig
-from softphone.provisioning import Booted, BootPlan, Line, parse_device_config
-from softphone.provisioning.config_document import Configuration
+from softphone.provisioning import Booted, BootPlan, DeviceLine, parse_device_config
+from softphone.provisioning.config_document import ConfigDocument
 from softphone.trust import IdentityStore, TrustLists
 from tests.support.calling import eventually
 from tests.support.cluster import DEVICE, WALL, content, identity
@@ -71,7 +71,7 @@ class World:
         if self.enrolls is not None:
             self.identities.replace(DEVICE, self.enrolls)
             self.enrolls = None
-        found = Configuration("CSFALICE.cnf.xml.sgn", self.config, b"")
+        found = ConfigDocument("CSFALICE.cnf.xml.sgn", self.config, b"")
         known = self.identities.load(DEVICE)
         return Booted(DEVICE, found, TrustLists(), known, plan.store)
 
@@ -184,11 +184,11 @@ async def test_lines_come_and_go_with_the_configuration(world):
     carer = await world.booted()
     (alice,) = carer.accounts
     (line,) = CONFIG.lines
-    world.config = replace(CONFIG, lines=(Line(2, 2, "sales", "sales"),))
+    world.config = replace(CONFIG, lines=(DeviceLine(2, 2, "sales", "sales"),))
     await carer.on_service(ServiceRequested("restart"))
     assert world.closed == [alice]
     assert [one.config.aor_uri.user for one in carer.accounts] == ["sales"]
-    world.config = replace(CONFIG, lines=(line, Line(2, 2, "sales", "sales")))
+    world.config = replace(CONFIG, lines=(line, DeviceLine(2, 2, "sales", "sales")))
     await carer.on_service(ServiceRequested("restart"))
     assert [one.config.aor_uri.user for one in carer.accounts] == ["alice", "sales"]
     await carer.close()
@@ -221,7 +221,7 @@ async def test_an_account_that_is_closed_is_cared_for_no_more(world):
 def test_passwords_are_compared_by_what_they_say(tmp_path):
     def account(password):
         config = parse_device_config(content(password=password).text())
-        found = Configuration("CSFALICE.cnf.xml.sgn", config, b"")
+        found = ConfigDocument("CSFALICE.cnf.xml.sgn", config, b"")
         booted = Booted(DEVICE, found, TrustLists(), identity(), tmp_path)
         (made,) = maintenance.device_accounts(booted)
         return made
@@ -232,7 +232,7 @@ def test_passwords_are_compared_by_what_they_say(tmp_path):
 
 
 def test_a_line_in_clear_is_said_to_be(tmp_path):
-    found = Configuration("CSFALICE.cnf.xml.sgn", CONFIG, b"")
+    found = ConfigDocument("CSFALICE.cnf.xml.sgn", CONFIG, b"")
     booted = Booted(DEVICE, found, TrustLists(), identity(), tmp_path)
     (config,) = maintenance.device_accounts(booted)
     assert registered_step(Registered(config)).sentence.endswith("is registered, in clear")

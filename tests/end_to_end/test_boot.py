@@ -10,7 +10,13 @@ from softphone.errors import CertificateError, CertificateUntrusted
 from softphone.events import RegistrationState
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
-from softphone.provisioning import BootPlan, ServerPlace, StepKind, WebTrust, file_server
+from softphone.provisioning import (
+    BootPlan,
+    FileServerAddress,
+    HttpsTrust,
+    StepKind,
+    file_client_for,
+)
 from softphone.security import KeyMaterial, Scope, SecurityLevel
 from softphone.trust import Bootstrap, FileRefusalReason, FileRefused, IdentityStore, TrustStore
 from tests.support.calling import connect, until
@@ -29,8 +35,8 @@ async def phone():
 
 
 def plan_of(lab, device, store, scheme="http", **options):
-    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
-    server = file_server(ServerPlace(scheme, *lab.cluster.addresses[scheme]), web)
+    web = HttpsTrust(TrustStore.from_sources(str(lab.files.ca)))
+    server = file_client_for(FileServerAddress(scheme, *lab.cluster.addresses[scheme]), web)
     string = lab.capf.strings.get(device)
     defaults = {
         "bootstrap": Bootstrap(frozenset({lab.cluster.files.fingerprint})),
@@ -124,8 +130,8 @@ async def test_an_empty_store_and_nobody_named_is_refused_before_anything_is_rea
 
 async def test_https_is_not_spoken_with_somebody_unknown(lab, phone, tmp_path):
     plan = plan_of(lab, "CSFALICE", tmp_path / "store")
-    web = WebTrust()
-    server = file_server(ServerPlace("https", *lab.cluster.addresses["https"]), web)
+    web = HttpsTrust()
+    server = file_client_for(FileServerAddress("https", *lab.cluster.addresses["https"]), web)
     stranger = replace(plan, servers=[server], web=web)
     with pytest.raises(CertificateError):
         await phone.boot(stranger)

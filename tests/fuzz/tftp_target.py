@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from softphone.provisioning.tftp.client import DownloadState
 from softphone.provisioning.tftp.packet import (
-    Acknowledgment,
-    Data,
+    AckPacket,
+    DataPacket,
     ErrorPacket,
-    MalformedPacket,
-    OptionAcknowledgment,
-    Request,
-    parse_packet,
+    MalformedTftpPacket,
+    OackPacket,
+    RequestPacket,
+    parse_tftp_packet,
 )
 from softphone.provisioning.tftp.server import TftpServer
 from tests.support.tftp import CLIENT, PEER, STRANGER, started
 
 CORPUS = [
-    Request("CSFALICE.cnf.xml.sgn", "octet", {"blksize": "1428", "tsize": "0"}).encode(),
-    OptionAcknowledgment({"blksize": "512", "tsize": "700"}).encode(),
-    Data(1, b"x" * 512).encode(),
-    Data(2, b"end").encode(),
-    Acknowledgment(1).encode(),
+    RequestPacket("CSFALICE.cnf.xml.sgn", "octet", {"blksize": "1428", "tsize": "0"}).encode(),
+    OackPacket({"blksize": "512", "tsize": "700"}).encode(),
+    DataPacket(1, b"x" * 512).encode(),
+    DataPacket(2, b"end").encode(),
+    AckPacket(1).encode(),
     ErrorPacket(8, "options").encode(),
 ]
 
@@ -28,10 +28,10 @@ CORPUS = [
 def check_tftp_packet(data: bytes) -> None:
     """A packet, or a refusal; what is read is written as it reads."""
     try:
-        packet = parse_packet(data)
-    except MalformedPacket:
+        packet = parse_tftp_packet(data)
+    except MalformedTftpPacket:
         return
-    assert parse_packet(packet.encode()) == packet
+    assert parse_tftp_packet(packet.encode()) == packet
 
 
 def check_download(data: bytes) -> None:

@@ -18,10 +18,10 @@ from softphone.errors import SoftphoneError
 from softphone.net import DriverConfig
 from softphone.provisioning import BootPlan, Enrollment, boot_device
 from softphone.provisioning import boot as boot_module
-from softphone.provisioning.boot_step import BootStep, Tell
+from softphone.provisioning.boot_step import BootStep, OnBootStep
 from softphone.provisioning.capf_enrollment import EnrollmentPlan, enroll
 from softphone.provisioning.device_config import DeviceConfig, parse_device_config
-from softphone.provisioning.enrollment_decision import Situation, decide
+from softphone.provisioning.enrollment_decision import EnrollmentSituation, decide_enrollment
 from softphone.provisioning.signed_file import decrypt_file, verify_file
 from softphone.provisioning.tftp.client import TftpDownload
 from softphone.provisioning.tftp.server import TftpServer
@@ -295,7 +295,9 @@ def decisions() -> str:
             encrypted=encrypted,
             certificate_hash=ours,
         )
-        found = decide(config, Situation(local, string=string, enrolled=enrolled))
+        found = decide_enrollment(
+            config, EnrollmentSituation(local, string=string, enrolled=enrolled)
+        )
         known = {ours: "ours", other: "other"}.get(local or "", str(local) or "none")
         row = f"{mode} {full:d}{encrypted:d}{secure:d}{string:d}{enrolled:d} {known}"
         why = digest(found.why.encode())[:8]
@@ -372,7 +374,7 @@ async def _boot(
     written: Transcript, device: str, shelf: Shelf, folder: Path, string: KeyMaterial | None
 ) -> None:
     async def enrolled(
-        request: CapfRequest, plan: EnrollmentPlan, store: IdentityStore, *, tell: Tell
+        request: CapfRequest, plan: EnrollmentPlan, store: IdentityStore, *, tell: OnBootStep
     ) -> Enrollment:
         shown = (request.device, request.string, request.version, plan.servers)
         written.write("capf", f"asked {written.dump.value(shown)}")

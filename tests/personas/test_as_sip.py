@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.personas import Line, persona_named
+from softphone.personas import PersonaLine, persona_named
 from softphone.security import SrtpPolicy
 
 PERSONA = persona_named("as_sip")
@@ -14,9 +14,9 @@ PERSONA = persona_named("as_sip")
 @pytest.mark.parametrize(
     ("key", "line"),
     [
-        ("registrar", Line(secure=False, digest=True)),
-        ("credentials", Line()),
-        ("media.srtp", Line(digest=True, srtp=SrtpPolicy.OFF)),
+        ("registrar", PersonaLine(secure=False, digest=True)),
+        ("credentials", PersonaLine()),
+        ("media.srtp", PersonaLine(digest=True, srtp=SrtpPolicy.OFF)),
     ],
 )
 def test_what_is_missing_is_said(key, line):
@@ -25,8 +25,8 @@ def test_what_is_missing_is_said(key, line):
 
 
 def test_it_registers_plainly():
-    PERSONA.check(Line(digest=True))
-    style = PERSONA.style(Line(digest=True))
+    PERSONA.check(PersonaLine(digest=True))
+    style = PERSONA.registration_style(PersonaLine(digest=True))
     assert style.option_tags == ()
     assert not style.outbound
     assert PERSONA.registered_connection_only

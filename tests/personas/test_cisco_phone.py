@@ -8,7 +8,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.events import MessageWaiting, RemoteControlRequested, ServiceRequested
-from softphone.personas import DeviceIdentity, Line, persona_named
+from softphone.personas import DeviceIdentity, PersonaLine, persona_named
 from softphone.personas.cisco_phone import CiscoPhonePersona
 from softphone.security import SrtpPolicy
 from softphone.sip import Body, Request, SipUri
@@ -23,8 +23,8 @@ from softphone.sip.message import format_multipart
 
 PERSONA = CiscoPhonePersona()
 DEVICE = DeviceIdentity("CSFALICE", contact="4a1b-guid", load="softphone-1")
-LINE = Line(device=DEVICE)
-OPTIONAL = Line(srtp=SrtpPolicy.OPTIONAL, device=DEVICE)
+LINE = PersonaLine(device=DEVICE)
+OPTIONAL = PersonaLine(srtp=SrtpPolicy.OPTIONAL, device=DEVICE)
 FALLBACK = "X-cisco-srtp-fallback"
 
 
@@ -50,14 +50,14 @@ def referring(body, refer_to="<cid:1234@192.0.2.1>"):
 
 def test_it_needs_a_device():
     with pytest.raises(ConfigurationError, match="device"):
-        PERSONA.check(Line())
+        PERSONA.check(PersonaLine())
     with pytest.raises(ConfigurationError, match="oauth"):
-        PERSONA.check(Line(device=DEVICE, bearer=True))
+        PERSONA.check(PersonaLine(device=DEVICE, bearer=True))
     PERSONA.check(LINE)
 
 
 def test_it_registers_as_its_device():
-    style = PERSONA.style(LINE)
+    style = PERSONA.registration_style(LINE)
     assert style.user == "4a1b-guid"
     assert dict(style.contact_parameters) == {
         "+u.sip!devicename.ccm.cisco.com": '"CSFALICE"',
@@ -71,8 +71,8 @@ def test_it_registers_as_its_device():
 
 @pytest.mark.parametrize("srtp", list(SrtpPolicy))
 def test_the_fallback_is_told_truthfully(srtp):
-    line = Line(srtp=srtp, device=DEVICE)
-    said = FALLBACK in PERSONA.style(line).option_tags
+    line = PersonaLine(srtp=srtp, device=DEVICE)
+    said = FALLBACK in PERSONA.registration_style(line).option_tags
     assert said is (srtp is SrtpPolicy.OPTIONAL)
     assert (FALLBACK in PERSONA.option_tags(line)) is said
 
@@ -92,7 +92,7 @@ def test_it_never_calls_again_in_clear():
     ("cause", "number"), [("initialized", 25), ("cm-closed-tcp", 14), ("reset-restart", 23)]
 )
 def test_the_alarm_says_why_it_was_away(cause, number):
-    ((name, value),) = PERSONA.style(LINE).alarm(cause)
+    ((name, value),) = PERSONA.registration_style(LINE).alarm(cause)
     assert name == "Reason"
     assert f"cisco-alarm:{number} Name=CSFALICE" in value
     assert "ActiveLoad=softphone-1" in value
@@ -100,7 +100,7 @@ def test_the_alarm_says_why_it_was_away(cause, number):
 
 
 def test_it_asks_for_all_lines_and_for_what_it_can_do_and_no_more():
-    lines, options = read_requests(PERSONA.style(LINE).body)
+    lines, options = read_requests(PERSONA.registration_style(LINE).body)
     assert (lines.name, lines.elements) == ("bulkregisterreq", ("contact", "contact/register"))
     assert options.name == "optionsind"
     assert set(options.elements) == {
@@ -112,8 +112,8 @@ def test_it_asks_for_all_lines_and_for_what_it_can_do_and_no_more():
 
 
 def test_a_device_is_taken_over_only_where_that_is_wanted():
-    assert "X-cisco-duplicate-reg" not in PERSONA.style(LINE).option_tags
-    style = PERSONA.style(Line(device=replace(DEVICE, take_over=True)))
+    assert "X-cisco-duplicate-reg" not in PERSONA.registration_style(LINE).option_tags
+    style = PERSONA.registration_style(PersonaLine(device=replace(DEVICE, take_over=True)))
     (_, reason), supported = style.alarm("initialized")
     assert "cisco-alarm:111 Name=CSFALICE" in reason
     assert supported == ("Supported", "X-cisco-duplicate-reg")
@@ -124,14 +124,14 @@ def test_a_device_is_taken_over_only_where_that_is_wanted():
 
 
 def test_a_cause_without_number_has_no_alarm():
-    assert PERSONA.style(LINE).alarm("failback") == ()
+    assert PERSONA.registration_style(LINE).alarm("failback") == ()
 
 
 @pytest.mark.parametrize(
     ("model", "product"), [(503, "Cisco-CSF softphone/"), (30016, "Cisco-CIPC"), (7, "softphone/")]
 )
 def test_it_names_its_product_and_itself(model, product):
-    agent = PERSONA.user_agent(Line(device=DeviceIdentity("X", model)))
+    agent = PERSONA.user_agent(PersonaLine(device=DeviceIdentity("X", model)))
     assert agent.startswith(product)
     assert "softphone/" in agent
 
@@ -139,25 +139,25 @@ def test_it_names_its_product_and_itself(model, product):
 @pytest.mark.parametrize("action", list(ServiceAction))
 def test_service_control_that_names_our_registration_is_told(action):
     control = ServiceControl(action, "ours", (("configversionstamp", "1"),))
-    reply = PERSONA.notified(service(control), call_id="ours")
+    reply = PERSONA.answer_notify(service(control), call_id="ours")
     assert reply.status == 200
-    assert reply.news == (ServiceRequested(action.value, (("configversionstamp", "1"),)),)
+    assert reply.events == (ServiceRequested(action.value, (("configversionstamp", "1"),)),)
 
 
 def test_service_control_of_another_registration_is_refused():
     control = ServiceControl(ServiceAction.RESET, "another")
-    reply = PERSONA.notified(service(control), call_id="ours")
-    assert (reply.status, reply.news) == (400, ())
+    reply = PERSONA.answer_notify(service(control), call_id="ours")
+    assert (reply.status, reply.events) == (400, ())
 
 
 def test_an_action_that_nobody_knows_is_answered_and_nothing_more():
-    reply = PERSONA.notified(service(ServiceControl(None, "ours")), call_id="ours")
-    assert (reply.status, reply.news) == (200, ())
+    reply = PERSONA.answer_notify(service(ServiceControl(None, "ours")), call_id="ours")
+    assert (reply.status, reply.events) == (200, ())
 
 
 def test_other_events_are_left_to_the_account():
     notify = request("NOTIFY", None, ("Event", "message-summary"))
-    assert PERSONA.notified(notify, call_id="ours") is None
+    assert PERSONA.answer_notify(notify, call_id="ours") is None
 
 
 def test_the_refer_after_the_registration_is_read_and_never_a_transfer():
@@ -169,28 +169,28 @@ def test_the_refer_after_the_registration_is_read_and_never_a_transfer():
         Body("text/plain", text.data),
     ]
     body = format_multipart(parts, boundary="uniqueBoundary")
-    reply = PERSONA.referred(referring(body), LINE)
+    reply = PERSONA.answer_refer(referring(body), LINE)
     assert reply.status == 202
-    assert MessageWaiting(True) in reply.news
-    assert ServiceRequested("check-version", ()) in reply.news
-    told = [one.request for one in reply.news if isinstance(one, RemoteControlRequested)]
+    assert MessageWaiting(True) in reply.events
+    assert ServiceRequested("check-version", ()) in reply.events
+    told = [one.request for one in reply.events if isinstance(one, RemoteControlRequested)]
     assert told == ["cfwdallupdate", "bulkupdate"]
 
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_what_opens_the_microphone_is_told_and_not_done(allowed):
-    line = Line(device=DeviceIdentity("CSFALICE", remote_control=allowed))
-    reply = PERSONA.referred(referring(remote_request("answercallreq")), line)
-    assert reply.news == (RemoteControlRequested("answercallreq", (), allowed),)
+    line = PersonaLine(device=DeviceIdentity("CSFALICE", remote_control=allowed))
+    reply = PERSONA.answer_refer(referring(remote_request("answercallreq")), line)
+    assert reply.events == (RemoteControlRequested("answercallreq", (), allowed),)
 
 
 def test_a_body_that_nobody_knows_is_accepted_and_passed_over():
-    assert PERSONA.referred(referring(Body("x/y", b"?")), LINE).status == 202
-    assert PERSONA.referred(referring(None), LINE).news == ()
+    assert PERSONA.answer_refer(referring(Body("x/y", b"?")), LINE).status == 202
+    assert PERSONA.answer_refer(referring(None), LINE).events == ()
 
 
 def test_a_refer_to_somebody_is_no_remote_control():
-    assert PERSONA.referred(referring(None, "<sip:mallory@192.0.2.66>"), LINE) is None
+    assert PERSONA.answer_refer(referring(None, "<sip:mallory@192.0.2.66>"), LINE) is None
 
 
 def test_it_is_found_by_its_name():

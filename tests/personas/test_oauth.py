@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.personas import DeviceIdentity, Line, persona_named
+from softphone.personas import DeviceIdentity, PersonaLine, persona_named
 
 PERSONA = persona_named("oauth")
 DEVICE = DeviceIdentity("CSFALICE")
@@ -14,10 +14,10 @@ DEVICE = DeviceIdentity("CSFALICE")
 @pytest.mark.parametrize(
     ("key", "line"),
     [
-        ("device", Line(bearer=True)),
-        ("registrar", Line(bearer=True, device=DEVICE, secure=False)),
-        ("oauth", Line(device=DEVICE)),
-        ("credentials", Line(device=DEVICE, bearer=True, digest=True)),
+        ("device", PersonaLine(bearer=True)),
+        ("registrar", PersonaLine(bearer=True, device=DEVICE, secure=False)),
+        ("oauth", PersonaLine(device=DEVICE)),
+        ("credentials", PersonaLine(device=DEVICE, bearer=True, digest=True)),
     ],
 )
 def test_what_is_missing_is_said(key, line):
@@ -26,5 +26,5 @@ def test_what_is_missing_is_said(key, line):
 
 
 def test_all_else_is_the_phones():
-    PERSONA.check(Line(device=DEVICE, bearer=True))
-    assert PERSONA.style(Line(device=DEVICE, bearer=True)).refresh_early == 5.0
+    PERSONA.check(PersonaLine(device=DEVICE, bearer=True))
+    assert PERSONA.registration_style(PersonaLine(device=DEVICE, bearer=True)).refresh_early == 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.personas import DeviceIdentity, Line, RegistrationStyle
+from softphone.personas import DeviceIdentity, PersonaLine, RegistrationStyle
 from tests.support.clock import seeded_entropy
 
 
@@ -43,5 +43,5 @@ def test_what_could_break_a_header_field_is_refused(key, values):
 
 
 def test_a_line_is_careful_by_default():
-    assert Line().srtp.value == "required"
+    assert PersonaLine().srtp.value == "required"
     assert RegistrationStyle().alarm("initialized") == ()

@@ -6,8 +6,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.personas import (
-    FarEndWord,
-    Line,
+    FarEndReport,
+    PersonaLine,
     RegistrationStyle,
     StandardPersona,
     persona_named,
@@ -50,21 +50,21 @@ def test_a_server_vouches_by_its_interface_version(supported, vouches):
 
 @pytest.mark.parametrize("level", [*SecurityLevel, None])
 def test_a_server_that_vouches_is_believed_whatever_it_says(level):
-    assert PERSONA.far_end(saying(level), vouched=True) == FarEndWord(True, level)
+    assert PERSONA.report_far_end(saying(level), vouched=True) == FarEndReport(True, level)
 
 
 @pytest.mark.parametrize("level", [SecurityLevel.AUTHENTICATED, SecurityLevel.ENCRYPTED, None])
 def test_nobody_else_raises_what_is_shown(level):
-    assert PERSONA.far_end(saying(level), vouched=False) == FarEndWord(False)
+    assert PERSONA.report_far_end(saying(level), vouched=False) == FarEndReport(False)
 
 
 def test_bad_news_is_believed_whoever_brings_it():
-    word = PERSONA.far_end(saying(SecurityLevel.NOT_SECURE), vouched=False)
-    assert word == FarEndWord(True, SecurityLevel.NOT_SECURE)
+    word = PERSONA.report_far_end(saying(SecurityLevel.NOT_SECURE), vouched=False)
+    assert word == FarEndReport(True, SecurityLevel.NOT_SECURE)
 
 
 def test_silence_says_nothing():
-    assert PERSONA.far_end(response(), vouched=True) == FarEndWord(False)
+    assert PERSONA.report_far_end(response(), vouched=True) == FarEndReport(False)
 
 
 @pytest.mark.parametrize("srtp", list(SrtpPolicy))
@@ -80,9 +80,9 @@ def test_only_optional_takes_clear_answers():
 
 
 def test_it_asks_for_nothing_of_its_own():
-    line = Line()
+    line = PersonaLine()
     PERSONA.check(line)
-    assert PERSONA.style(line) == RegistrationStyle()
+    assert PERSONA.registration_style(line) == RegistrationStyle()
     assert PERSONA.option_tags(line) == ()
     assert PERSONA.instance(line, lambda n: bytes(n)) is None
     assert PERSONA.user_agent(line).startswith("softphone/")

@@ -9,8 +9,8 @@ from softphone.provisioning import (
     BootPlan,
     Enrollment,
     EnrollmentNeeded,
+    HttpsTrust,
     StepKind,
-    WebTrust,
     boot_device,
 )
 from softphone.provisioning import boot as boot_module
@@ -287,7 +287,7 @@ async def test_nobody_is_enrolled_with_at_a_cluster_without_lists(world):
 
 
 async def test_https_servers_are_known_by_the_lists_once_there_are_any(world):
-    trust = WebTrust()
+    trust = HttpsTrust()
     assert trust.settings.listed == ()
     await world.boot(web=trust)
     assert der_of(web().certificate) in trust.settings.listed

@@ -72,7 +72,7 @@ async def test_a_device_enrolls_and_its_old_identity_stays(store):
     store.replace(DEVICE, old)
     heard = []
     async with serving(BY_STRING) as (address, machine):
-        done = await enroll(request_with(), plan_for(address), store, tell=heard.append)
+        done = await enroll(request_with(), plan_for(address), store, on_progress=heard.append)
     assert (done.operation, done.server) == (CapfOperation.INSTALL, address)
     assert store.load(DEVICE).der == machine.devices[DEVICE].certificate
     assert store.previous(DEVICE) == old

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.provisioning import LastAccepted, last_accepted, open_plain
-from softphone.provisioning.config_document import open_kept, open_signed
+from softphone.provisioning.config_document import open_last_good, open_signed
 from softphone.trust import (
     Bootstrap,
     FileHashAlgorithm,
@@ -107,17 +107,18 @@ def test_what_was_accepted_last_counts_while_its_signer_is_known(lists):
 def test_what_is_kept_is_verified_again(lists):
     known = [identity()]
     for data in (signed(WHOLE), sealed(WHOLE)):
-        assert open_kept(data, "CSFALICE", lists, known).config.lines[0].name == "alice"
+        assert open_last_good(data, "CSFALICE", lists, known).config.lines[0].name == "alice"
         damaged = data[:-1] + bytes((data[-1] ^ 1,))
-        found = refusal_of(lambda data=damaged: open_kept(data, "CSFALICE", lists, known))
+        found = refusal_of(lambda data=damaged: open_last_good(data, "CSFALICE", lists, known))
         assert found is FileRefusalReason.SIGNATURE_INVALID
-    another = refusal_of(lambda: open_kept(signed(WHOLE), "CSFBOB", lists, known))
+    another = refusal_of(lambda: open_last_good(signed(WHOLE), "CSFBOB", lists, known))
     assert another is FileRefusalReason.NAME_MISMATCH
 
 
 def test_what_is_kept_in_clear_ends_with_the_first_list(lists):
     text = insecure().text()
-    assert open_kept(text, "CSFALICE", TrustLists(), ()).config.lines[0].name == "alice"
+    assert open_last_good(text, "CSFALICE", TrustLists(), ()).config.lines[0].name == "alice"
     assert (
-        refusal_of(lambda: open_kept(text, "CSFALICE", lists, ())) is FileRefusalReason.NOT_SIGNED
+        refusal_of(lambda: open_last_good(text, "CSFALICE", lists, ()))
+        is FileRefusalReason.NOT_SIGNED
     )

@@ -8,7 +8,7 @@ from softphone.errors import TransportError
 from softphone.provisioning import ConfigStore, StepKind
 from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
 from softphone.provisioning.fetch_error import DownloadRefused, FileMissing
-from softphone.provisioning.file_client import FileServers
+from softphone.provisioning.file_client import FailoverFileClient
 from softphone.trust import (
     Bootstrap,
     FileHashAlgorithm,
@@ -56,7 +56,7 @@ class Phone:
 
     def fetch(self, shelf):
         self.steps = []
-        return ConfigFetch(self.device, FileServers([shelf]), self.store, self.steps.append)
+        return ConfigFetch(self.device, FailoverFileClient([shelf]), self.store, self.steps.append)
 
     @property
     def kinds(self):
@@ -110,14 +110,14 @@ async def test_a_hardware_phone_may_get_the_default_configuration(tmp_path, list
     phone = Phone(tmp_path, "SEP001122334455")
     default = {"XMLDefault.cnf.xml.sgn": signed(content().text(), "XMLDefault.cnf.xml.sgn")}
     shelf = Shelf(default)
-    found = await phone.fetch(shelf).first(lists, ())
+    found = await phone.fetch(shelf).fetch_config(lists, ())
     assert found.name == "XMLDefault.cnf.xml.sgn"
     assert shelf.asked == ["SEP001122334455.cnf.xml.sgn", "XMLDefault.cnf.xml.sgn"]
     with pytest.raises(FileMissing, match=r"SEP001122334455\.cnf\.xml\.sgn"):
-        await phone.fetch(Shelf()).first(lists, ())
+        await phone.fetch(Shelf()).fetch_config(lists, ())
     soft = Phone(tmp_path)
     with pytest.raises(FileMissing):
-        await soft.fetch(Shelf(default)).first(lists, ())
+        await soft.fetch(Shelf(default)).fetch_config(lists, ())
 
 
 # Good ones

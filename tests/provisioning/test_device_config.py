@@ -8,10 +8,10 @@ import pytest
 
 from softphone.provisioning import (
     CallManager,
-    CapfServer,
+    CapfEndpoint,
     DeviceConfig,
     SipTimers,
-    TvsServer,
+    TvsEndpoint,
     parse_device_config,
     verify_file,
 )
@@ -72,8 +72,8 @@ def test_a_whole_configuration_is_read_into_its_values():
         CallManager(0, "cucm-pub.example.test"),
         CallManager(1, "cucm-sub.example.test"),
     )
-    assert config.tvs == (TvsServer(0, "tvs.example.test"),)
-    assert config.capf == (CapfServer("cucm-pub.example.test"),)
+    assert config.tvs == (TvsEndpoint(0, "tvs.example.test"),)
+    assert config.capf == (CapfEndpoint("cucm-pub.example.test"),)
     assert config.timers == SipTimers()
     (line,) = config.lines
     assert (line.button, line.index, line.name, line.contact) == (1, 1, "1001", "1001")

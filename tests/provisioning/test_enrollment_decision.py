@@ -7,11 +7,20 @@ import hashlib
 import pytest
 
 from softphone.provisioning import DeviceConfig, certificate_hash
-from softphone.provisioning.enrollment_decision import Action, Situation, decide
+from softphone.provisioning.enrollment_decision import (
+    EnrollmentAction,
+    EnrollmentSituation,
+    decide_enrollment,
+)
 
 OURS = "ab" * 16
 OTHER = "cd" * 16
-USE, SEALED, ENROLL, ASK = Action.USE, Action.FETCH_SEALED, Action.ENROLL, Action.ASK
+USE, SEALED, ENROLL, ASK = (
+    EnrollmentAction.USE,
+    EnrollmentAction.FETCH_SEALED,
+    EnrollmentAction.ENROLL,
+    EnrollmentAction.ASK,
+)
 
 
 def config(mode: int, *, full: bool, encrypted: bool, named: str = OURS, secure: bool = True):
@@ -44,7 +53,9 @@ def config(mode: int, *, full: bool, encrypted: bool, named: str = OURS, secure:
     ],
 )
 def test_without_a_string(mode, full, encrypted, local, action):
-    decision = decide(config(mode, full=full, encrypted=encrypted), Situation(local_hash=local))
+    decision = decide_enrollment(
+        config(mode, full=full, encrypted=encrypted), EnrollmentSituation(local_hash=local)
+    )
     assert decision.action is action
     assert decision.why
 
@@ -52,8 +63,8 @@ def test_without_a_string(mode, full, encrypted, local, action):
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("local", ["", OURS, OTHER])
 def test_with_a_string_the_device_enrolls_by_it(full, local):
-    situation = Situation(local_hash=local, string=True)
-    assert decide(config(1, full=full, encrypted=not full), situation).action is ENROLL
+    situation = EnrollmentSituation(local_hash=local, string=True)
+    assert decide_enrollment(config(1, full=full, encrypted=not full), situation).action is ENROLL
 
 
 @pytest.mark.parametrize(
@@ -71,18 +82,18 @@ def test_a_string_that_is_missing_is_asked_for_where_nothing_goes_without(
     full, local, secure, action
 ):
     asked = config(1, full=full, encrypted=not full, secure=secure)
-    assert decide(asked, Situation(local_hash=local)).action is action
+    assert decide_enrollment(asked, EnrollmentSituation(local_hash=local)).action is action
 
 
 def test_an_empty_hash_is_nobodys():
     stub = config(0, full=False, encrypted=True, named="")
-    assert decide(stub, Situation(local_hash="")).action is ENROLL
+    assert decide_enrollment(stub, EnrollmentSituation(local_hash="")).action is ENROLL
 
 
 def test_a_file_that_did_not_open_has_the_device_enroll():
     stub = config(0, full=False, encrypted=True)
-    situation = Situation(local_hash=OURS, sealed_failed=True)
-    assert decide(stub, situation).action is ENROLL
+    situation = EnrollmentSituation(local_hash=OURS, sealed_failed=True)
+    assert decide_enrollment(stub, situation).action is ENROLL
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 3, 4])
@@ -90,15 +101,15 @@ def test_a_file_that_did_not_open_has_the_device_enroll():
 @pytest.mark.parametrize("full", [True, False])
 def test_nobody_enrolls_twice_in_one_boot(mode, local, full):
     asked = config(mode, full=full, encrypted=not full)
-    situation = Situation(local_hash=local, string=True, enrolled=True)
-    assert decide(asked, situation).action is (USE if full else SEALED)
+    situation = EnrollmentSituation(local_hash=local, string=True, enrolled=True)
+    assert decide_enrollment(asked, situation).action is (USE if full else SEALED)
 
 
 def test_where_there_is_no_md5_the_encrypted_file_itself_tells():
     stub = config(0, full=False, encrypted=True)
-    assert decide(stub, Situation(local_hash=None)).action is SEALED
-    failed = Situation(local_hash=None, sealed_failed=True)
-    assert decide(stub, failed).action is ENROLL
+    assert decide_enrollment(stub, EnrollmentSituation(local_hash=None)).action is SEALED
+    failed = EnrollmentSituation(local_hash=None, sealed_failed=True)
+    assert decide_enrollment(stub, failed).action is ENROLL
 
 
 def test_the_hash_of_a_certificate_is_its_md5_in_hex(monkeypatch):

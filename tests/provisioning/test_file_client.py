@@ -11,9 +11,15 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.net import Driver
-from softphone.provisioning import HttpFiles, ServerPlace, TftpFiles, WebTrust, server_places
+from softphone.provisioning import (
+    FileServerAddress,
+    HttpFiles,
+    HttpsTrust,
+    TftpFiles,
+    parse_file_servers,
+)
 from softphone.provisioning.fetch_error import DownloadRefused, FileMissing, FileTooLarge
-from softphone.provisioning.file_client import FileServers
+from softphone.provisioning.file_client import FailoverFileClient
 from softphone.provisioning.tftp import TftpTimes
 from softphone.provisioning.tftp.server import TftpServer
 from softphone.sans_io import Transport
@@ -39,7 +45,7 @@ QUICK = TftpTimes(first=0.05, longest=0.05, attempts=2)
     ],
 )
 def test_a_place_is_written_in_these_ways(text, places):
-    assert tuple(map(str, server_places(text))) == places
+    assert tuple(map(str, parse_file_servers(text))) == places
 
 
 @pytest.mark.parametrize(
@@ -47,11 +53,11 @@ def test_a_place_is_written_in_these_ways(text, places):
 )
 def test_what_is_no_place_is_refused(text):
     with pytest.raises(ConfigurationError, match="server"):
-        server_places(text)
+        parse_file_servers(text)
 
 
 def test_the_host_of_a_place_has_no_brackets():
-    assert server_places("http://[::1]:80") == (ServerPlace("http", "::1", 80),)
+    assert parse_file_servers("http://[::1]:80") == (FileServerAddress("http", "::1", 80),)
 
 
 # One server
@@ -63,26 +69,26 @@ async def test_a_file_by_tftp():
     async with Driver(TftpServer(files.get), on_event=served.append) as driver:
         host, port = await driver.listen(Transport.UDP)
         source = TftpFiles(host, port)
-        assert await source.fetch("a") == files["a"]
+        assert await source.fetch_file("a") == files["a"]
         with pytest.raises(FileMissing):
-            await source.fetch("b")
+            await source.fetch_file("b")
         with pytest.raises(FileTooLarge):
-            await TftpFiles(host, port, limit=4999).fetch("a")
-    assert source.place == f"tftp://{host}:{port}"
+            await TftpFiles(host, port, limit=4999).fetch_file("a")
+    assert source.address == f"tftp://{host}:{port}"
 
 
 async def test_nobody_answers_by_tftp():
     with pytest.raises(TransportTimeout, match="went silent over a"):
-        await TftpFiles("127.0.0.1", 9, times=QUICK).fetch("a")
+        await TftpFiles("127.0.0.1", 9, times=QUICK).fetch_file("a")
 
 
 async def test_a_file_by_http():
     async with WebServer(a=b"content") as web:
         source = HttpFiles("127.0.0.1", web.port)
-        assert await source.fetch("a") == b"content"
+        assert await source.fetch_file("a") == b"content"
         with pytest.raises(FileTooLarge):
-            await HttpFiles("127.0.0.1", web.port, limit=3).fetch("a")
-    assert source.place == f"http://127.0.0.1:{web.port}"
+            await HttpFiles("127.0.0.1", web.port, limit=3).fetch_file("a")
+    assert source.address == f"http://127.0.0.1:{web.port}"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,7 @@ async def test_another_status_is_no_file(status, error, words):
     async with WebServer(a=b"body") as web:
         web.status = status
         with pytest.raises(error, match=words) as caught:
-            await HttpFiles("127.0.0.1", web.port).fetch("a")
+            await HttpFiles("127.0.0.1", web.port).fetch_file("a")
         assert caught.type is error
 
 
@@ -109,11 +115,11 @@ async def test_a_file_by_https_from_the_server_whose_certificate_is_pinned(tmp_p
     context = raw_server_context(server().write(tmp_path, "server"))
     async with speaking(ANSWER, context=context) as (port, asked):
         pin = Pin(Service.HTTPS, "127.0.0.1", port, der_of(server().certificate))
-        source = HttpFiles("127.0.0.1", port, trust=WebTrust(TrustStore(pins=[pin])))
-        assert source.place == f"https://127.0.0.1:{port}"
-        assert await source.fetch("a") == b"file"
+        source = HttpFiles("127.0.0.1", port, trust=HttpsTrust(TrustStore(pins=[pin])))
+        assert source.address == f"https://127.0.0.1:{port}"
+        assert await source.fetch_file("a") == b"file"
         with pytest.raises(CertificateUntrusted):
-            await HttpFiles("127.0.0.1", port, trust=WebTrust()).fetch("a")
+            await HttpFiles("127.0.0.1", port, trust=HttpsTrust()).fetch_file("a")
     assert len(asked) == 1
 
 
@@ -136,12 +142,12 @@ class Source:
 async def test_the_first_that_can_be_reached_is_asked_first_from_then_on():
     away = Source("one", TransportError("away"))
     there = Source("two", b"file")
-    servers = FileServers([away, there])
-    got = await servers.fetch("a")
+    servers = FailoverFileClient([away, there])
+    got = await servers.fetch_file("a")
     assert (got.name, got.data, got.place) == ("a", b"file", "two")
-    await servers.fetch("b")
+    await servers.fetch_file("b")
     assert (away.asked, there.asked) == (1, 2)
-    assert servers.places == ("two", "one")
+    assert servers.addresses == ("two", "one")
 
 
 @pytest.mark.parametrize(
@@ -150,16 +156,18 @@ async def test_the_first_that_can_be_reached_is_asked_first_from_then_on():
 async def test_an_answer_is_an_answer(error):
     second = Source("two", b"file")
     with pytest.raises(type(error)):
-        await FileServers([Source("one", error), second]).fetch("a")
+        await FailoverFileClient([Source("one", error), second]).fetch_file("a")
     assert second.asked == 0
 
 
 async def test_the_first_failure_is_told_when_nobody_is_there():
-    servers = FileServers([Source("1", TransportError("first")), Source("2", TransportError("x"))])
+    servers = FailoverFileClient(
+        [Source("1", TransportError("first")), Source("2", TransportError("x"))]
+    )
     with pytest.raises(TransportError, match="first"):
-        await servers.fetch("a")
+        await servers.fetch_file("a")
 
 
 def test_no_server_is_an_error_of_ours():
     with pytest.raises(ConfigurationError, match="no server"):
-        FileServers([])
+        FailoverFileClient([])

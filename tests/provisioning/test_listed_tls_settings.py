@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import CertificateUntrusted
-from softphone.provisioning import WebTrust, listed_settings
+from softphone.provisioning import HttpsTrust, listed_settings
 from softphone.trust import (
     Bootstrap,
     FetchFailed,
@@ -59,9 +59,9 @@ def test_a_tvs_may_know_whom_the_lists_do_not():
 
 
 def test_what_https_servers_are_known_by_follows_the_lists(lists):
-    trust = WebTrust(TrustStore([authority().certificate]))
+    trust = HttpsTrust(TrustStore([authority().certificate]))
     assert trust.settings.service is Service.HTTPS
     assert trust.settings.listed == ()
-    trust.renew(lists)
+    trust.replace_lists(lists)
     assert der_of(web().certificate) in trust.settings.listed
     assert trust.settings.store.anchors == (authority().certificate,)

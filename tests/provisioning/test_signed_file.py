@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from softphone.provisioning import (
+    FileRecipient,
     LastAccepted,
-    Recipient,
     SignedFilePolicy,
     decrypt_file,
     encrypt_file,
@@ -146,7 +146,7 @@ def test_the_version_must_be_that_of_a_signed_file(version):
 
 @pytest.mark.parametrize("digest", [FileHashAlgorithm.SHA_1, FileHashAlgorithm.SHA_512])
 def test_what_is_encrypted_and_signed_is_opened_by_its_device_alone(entropy, digest):
-    recipient = Recipient(certificate("device/lsc-csf"), entropy)
+    recipient = FileRecipient(certificate("device/lsc-csf"), entropy)
     name = "CSFALICE.cnf.xml.enc.sgn"
     data = encrypt_file(
         b"<device/>", name, signer("tftp"), recipient, timestamp=TIMESTAMP, digest=digest

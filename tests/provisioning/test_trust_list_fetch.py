@@ -7,8 +7,8 @@ import pytest
 from softphone.errors import CertificateUntrusted, TransportError
 from softphone.provisioning import StepKind
 from softphone.provisioning.fetch_error import DownloadRefused
-from softphone.provisioning.file_client import FileServers
-from softphone.provisioning.trust_list_fetch import ListRenewal
+from softphone.provisioning.file_client import FailoverFileClient
+from softphone.provisioning.trust_list_fetch import TrustListFetch
 from softphone.trust import (
     Bootstrap,
     FileRefusalReason,
@@ -32,10 +32,14 @@ class Phone:
 
     async def renew(self, shelf, bootstrap=None):
         self.steps = []
-        renewal = ListRenewal(
-            DEVICE, FileServers([shelf]), self.store, self.steps.append, bootstrap or Bootstrap()
+        renewal = TrustListFetch(
+            DEVICE,
+            FailoverFileClient([shelf]),
+            self.store,
+            self.steps.append,
+            bootstrap or Bootstrap(),
         )
-        return await renewal.run(wall=WALL)
+        return await renewal.fetch_lists(wall=WALL)
 
     @property
     def kinds(self):

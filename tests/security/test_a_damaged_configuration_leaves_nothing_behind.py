@@ -6,7 +6,7 @@ import pytest
 
 from softphone.provisioning import ConfigStore
 from softphone.provisioning.config_fetch import ConfigFetch
-from softphone.provisioning.file_client import FileServers
+from softphone.provisioning.file_client import FailoverFileClient
 from softphone.trust import Bootstrap, FileRefused, ListKind, TrustLists, update_lists
 from tests.support.cluster import (
     DEVICE,
@@ -42,10 +42,10 @@ def damages(data: bytes):
 async def test_anywhere(tmp_path, lists, kind):
     folder = tmp_path / "store"
     shelf = Shelf()
-    fetch = ConfigFetch(DEVICE, FileServers([shelf]), ConfigStore(folder), lambda step: None)
+    fetch = ConfigFetch(DEVICE, FailoverFileClient([shelf]), ConfigStore(folder), lambda step: None)
     text = content(expires=60).text()
     good, name = (signed(text), NAME) if kind == "signed" else (sealed(text), SEALED)
-    ask = fetch.first if kind == "signed" else fetch.sealed
+    ask = fetch.fetch_config if kind == "signed" else fetch.fetch_encrypted_config
     count = 0
     for data in damages(good):
         shelf.files[name] = data
@@ -58,12 +58,14 @@ async def test_anywhere(tmp_path, lists, kind):
 
 async def test_what_was_good_before_stays(tmp_path, lists):
     shelf = Shelf({NAME: signed(content().text())})
-    fetch = ConfigFetch(DEVICE, FileServers([shelf]), ConfigStore(tmp_path), lambda step: None)
-    fetch.settle(await fetch.first(lists, ()))
+    fetch = ConfigFetch(
+        DEVICE, FailoverFileClient([shelf]), ConfigStore(tmp_path), lambda step: None
+    )
+    fetch.store_last_good(await fetch.fetch_config(lists, ()))
     before = stored(tmp_path)
     newer = signed(content(expires=60).text(), minutes=5)
     for data in (newer[:-1], newer[: len(newer) // 2], newer.replace(b"alice", b"mallo")):
         shelf.files[NAME] = data
         with pytest.raises(FileRefused):
-            await fetch.first(lists, ())
+            await fetch.fetch_config(lists, ())
         assert stored(tmp_path) == before

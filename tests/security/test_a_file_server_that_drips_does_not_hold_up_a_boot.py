@@ -9,7 +9,7 @@ import pytest
 
 from softphone.errors import TransportError, TransportTimeout
 from softphone.provisioning import TftpFiles
-from softphone.provisioning.file_client import FileServers
+from softphone.provisioning.file_client import FailoverFileClient
 from tests.support.cluster import DEVICE, boot_from, full_shelf
 
 NAME = f"{DEVICE}.cnf.xml.sgn"
@@ -41,7 +41,7 @@ async def drips(task):
 
 async def test_a_whole_file_has_a_time_limit():
     async def fetch(port):
-        return await TftpFiles("127.0.0.1", port, within=0.4).fetch(NAME)
+        return await TftpFiles("127.0.0.1", port, within=0.4).fetch_file(NAME)
 
     with pytest.raises(TransportTimeout, match=f"did not send {NAME} within 0.4 s"):
         await asyncio.wait_for(drips(fetch), 10)
@@ -49,8 +49,8 @@ async def test_a_whole_file_has_a_time_limit():
 
 async def test_the_next_server_is_asked_then(tmp_path):
     async def boot(port):
-        servers = FileServers([TftpFiles("127.0.0.1", port, within=0.2), full_shelf()])
-        return await servers.fetch(NAME)
+        servers = FailoverFileClient([TftpFiles("127.0.0.1", port, within=0.2), full_shelf()])
+        return await servers.fetch_file(NAME)
 
     assert (await drips(boot)).place == "shelf"
 

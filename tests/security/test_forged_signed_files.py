@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.provisioning import Recipient, encrypt_file, sign_file, verify_file
+from softphone.provisioning import FileRecipient, encrypt_file, sign_file, verify_file
 from softphone.trust import FileRefused, TrustLists, parse_trust_list
 from tests.support.cisco import TIMESTAMP, certificate, signer, vector
 
@@ -14,7 +14,7 @@ SEALED_NAME = "CSFALICE.cnf.xml.enc.sgn"
 
 
 def sealed(entropy) -> bytes:
-    recipient = Recipient(certificate("device/lsc-csf"), entropy)
+    recipient = FileRecipient(certificate("device/lsc-csf"), entropy)
     return encrypt_file(b"<device/>", SEALED_NAME, signer("tftp"), recipient, timestamp=TIMESTAMP)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.provisioning import BootPlan, ServerPlace, WebTrust, file_server
+from softphone.provisioning import BootPlan, FileServerAddress, HttpsTrust, file_client_for
 from softphone.security import KeyMaterial
 from softphone.trust import Bootstrap, TrustStore
 
 
 def plan_of(lab, device, store, scheme="http", **options):
     """How a device boots from this lab: its signer pinned, its string given."""
-    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
-    server = file_server(ServerPlace(scheme, *lab.cluster.addresses[scheme]), web)
+    web = HttpsTrust(TrustStore.from_sources(str(lab.files.ca)))
+    server = file_client_for(FileServerAddress(scheme, *lab.cluster.addresses[scheme]), web)
     string = lab.capf.strings.get(device)
     defaults = {
         "bootstrap": Bootstrap(frozenset({lab.cluster.files.fingerprint})),

@@ -13,7 +13,7 @@ from softphone.lab.cucm.device_file import DeviceFile, LabNode
 from softphone.lab.cucm.files import new_file_signer
 from softphone.provisioning import (
     BootPlan,
-    Recipient,
+    FileRecipient,
     boot_device,
     certificate_hash,
     encrypt_file,
@@ -139,7 +139,7 @@ def sealed(
     by: str = "tftp",
     minutes: int = 0,
 ) -> bytes:
-    recipient = Recipient((to or identity()).certificate, seeded_entropy(3))
+    recipient = FileRecipient((to or identity()).certificate, seeded_entropy(3))
     return encrypt_file(text, name, signer(by), recipient, timestamp=stamp(minutes))
 
 

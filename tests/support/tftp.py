@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.provisioning.tftp import TftpDownload
-from softphone.provisioning.tftp.packet import parse_packet
+from softphone.provisioning.tftp.packet import parse_tftp_packet
 from softphone.provisioning.tftp.server import TftpServer
 from softphone.sans_io import Flow, Target, Transport
 from tests.support.clock import Clock
@@ -19,7 +19,7 @@ CLIENT = Flow(904, Transport.UDP, ("192.0.2.1", 40069), HERE)
 
 def packets_of(machine) -> list:
     """What a machine wants sent, read, with where to."""
-    return [(parse_packet(each.data), each.to) for each in machine.transmits()]
+    return [(parse_tftp_packet(each.data), each.to) for each in machine.transmits()]
 
 
 def outcome_of(machine):

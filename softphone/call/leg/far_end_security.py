@@ -65,8 +65,8 @@ class FarEnds:
             return
         direct = self._verified(message, usage, flow) if self._direct else None
         vouched = direct is not None or self._vouched(flow)
-        word = self._persona.far_end(message, vouched=vouched)
-        if word.spoken:
+        word = self._persona.report_far_end(message, vouched=vouched)
+        if word.reported:
             if not only_lower or _is_lower(word.level, self._words.get(speaker)):
                 self._words[speaker] = word.level
                 if speaker not in self._told:

@@ -9,7 +9,14 @@ from softphone.account import Account
 from softphone.cli.console.output import Face
 from softphone.lab import LabServer
 from softphone.phone import Phone
-from softphone.provisioning import BootPlan, BootStep, ServerPlace, StepKind, WebTrust, file_server
+from softphone.provisioning import (
+    BootPlan,
+    BootStep,
+    FileServerAddress,
+    HttpsTrust,
+    StepKind,
+    file_client_for,
+)
 from softphone.security import KeyMaterial
 from softphone.trust import Bootstrap, TrustBasis, TrustStore
 
@@ -42,8 +49,8 @@ async def boot_from_name(lab: LabServer, phone: Phone, name: str, scheme: str) -
     cluster, capf, user = lab.cluster, lab.capf, lab.config.user(name)
     if cluster is None or capf is None or user is None:
         raise LookupError(f"the lab has no device of {name}")
-    web = WebTrust(TrustStore.from_sources(str(lab.files.ca)))
-    server = file_server(ServerPlace(scheme, *cluster.addresses[scheme]), web)
+    web = HttpsTrust(TrustStore.from_sources(str(lab.files.ca)))
+    server = file_client_for(FileServerAddress(scheme, *cluster.addresses[scheme]), web)
     string = capf.strings.get(user.device)
     plan = BootPlan(
         user.device,

@@ -17,10 +17,10 @@ from softphone.phone import Phone
 from softphone.provisioning import (
     BootPlan,
     BootStep,
+    HttpsTrust,
     StepKind,
-    WebTrust,
-    file_server,
-    server_places,
+    file_client_for,
+    parse_file_servers,
 )
 from softphone.security import KeyMaterial
 from softphone.trust import FileRefused, TrustStore, bootstrap_of
@@ -79,15 +79,15 @@ async def _booted(
 
 async def _plan(device: str, options: BootOptions) -> BootPlan:
     """What is to be done.  Raises ConfigurationError before anything is sent."""
-    places = [place for text in options.servers for place in server_places(text)]
-    web = WebTrust(TrustStore.from_sources(*map(str, options.ca)))
+    places = [place for text in options.servers for place in parse_file_servers(text)]
+    web = HttpsTrust(TrustStore.from_sources(*map(str, options.ca)))
     bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
     secret = None
     if options.passphrase.is_given:
         secret = await options.passphrase.read(f"the key of {device}")
     return BootPlan(
         device,
-        [file_server(place, web) for place in places],
+        [file_client_for(place, web) for place in places],
         options.store,
         bootstrap,
         string=None if options.string is None else KeyMaterial(options.string.encode()),

@@ -117,7 +117,7 @@ def _verified(question: FileQuestion, data: bytes) -> VerifiedFile:
     lists = question.lists()
     kept = None
     if "/" not in question.asked:
-        kept = ConfigStore(question.store).accepted(question.asked)
+        kept = ConfigStore(question.store).load_accepted(question.asked)
     last = last_accepted(kept, question.asked, lists)
     return verify_file(data, question.asked, lists, last=last)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from softphone.cli.console.output import Face
-from softphone.provisioning import DeviceConfig, Line, VerifiedFile
+from softphone.provisioning import DeviceConfig, DeviceLine, VerifiedFile
 from softphone.trust import fingerprint_of
 from softphone.trust.lists import FileHeader
 
@@ -74,7 +74,7 @@ def config_facts(config: DeviceConfig) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: DeviceLine) -> dict[str, Any]:
     return {
         "index": line.index,
         "name": line.name,

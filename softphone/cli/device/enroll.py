@@ -78,7 +78,7 @@ async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
             update(sentence)
             face.event("progress", sentence, message=sentence)
 
-        done = await enroll(request, plan, store, tell=tell)
+        done = await enroll(request, plan, store, on_progress=tell)
     if options.ca is not None and pinned is not None:
         write_private(options.store / _PINNED, pinned)
     return _report(face, device, store, done)

@@ -15,7 +15,7 @@ from softphone.errors import ConfigurationError
 from softphone.lab.authority import Authority
 from softphone.lab.cucm.device_file import DeviceFile
 from softphone.provisioning import (
-    Recipient,
+    FileRecipient,
     encrypt_file,
     plain_name,
     sealed_name,
@@ -116,7 +116,7 @@ class ClusterFiles:
         parsed = None if certificate is None else read_certificate(certificate)
         if name != sealed_name(device) or not content.encrypted or parsed is None:
             return None
-        recipient = Recipient(parsed, self._entropy)
+        recipient = FileRecipient(parsed, self._entropy)
         timestamp = self._timestamp()
         return encrypt_file(content.text(), name, self.signer, recipient, timestamp=timestamp)
 

@@ -20,15 +20,15 @@ from softphone.provisioning.fetch_error import (
     FileTooLarge,
 )
 from softphone.provisioning.tftp.packet import (
-    Acknowledgment,
-    Data,
-    ErrorCode,
+    AckPacket,
+    DataPacket,
     ErrorPacket,
-    MalformedPacket,
-    OptionAcknowledgment,
-    Packet,
-    Request,
-    parse_packet,
+    MalformedTftpPacket,
+    OackPacket,
+    RequestPacket,
+    TftpErrorCode,
+    TftpPacket,
+    parse_tftp_packet,
 )
 from softphone.sans_io import Flow, Target, Timers, Transmit
 
@@ -134,7 +134,7 @@ class TftpDownload:
 
     def start(self, *, now: float) -> None:
         """Ask for the file."""
-        self._send(Request(self._name, "octet", self._asked), now)
+        self._send_packet(RequestPacket(self._name, "octet", self._asked), now)
 
     # Machine ------------------------------------------------------------------------------------
 
@@ -151,8 +151,8 @@ class TftpDownload:
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Take one datagram; what is malformed is dropped."""
         try:
-            packet = parse_packet(data)
-        except MalformedPacket:
+            packet = parse_tftp_packet(data)
+        except MalformedTftpPacket:
             return
         if self.state is DownloadState.FAILED:
             return
@@ -160,9 +160,9 @@ class TftpDownload:
             self._turn_away(packet, flow)
         elif isinstance(packet, ErrorPacket):
             self._refused(packet, now)
-        elif isinstance(packet, OptionAcknowledgment):
+        elif isinstance(packet, OackPacket):
             self._agreed(packet, flow, now)
-        elif isinstance(packet, Data):
+        elif isinstance(packet, DataPacket):
             self._block(packet, flow, now)
 
     def handle_timer(self, *, now: float) -> None:
@@ -199,24 +199,24 @@ class TftpDownload:
             return flow == self._peer
         return self._well_known is not None and flow.remote[0] == self._well_known.remote[0]
 
-    def _turn_away(self, packet: Packet, flow: Flow) -> None:
+    def _turn_away(self, packet: TftpPacket, flow: Flow) -> None:
         if not isinstance(packet, ErrorPacket):  # an error is never answered
-            refusal = ErrorPacket(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer ID")
+            refusal = ErrorPacket(TftpErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer ID")
             self._out.append(Transmit(refusal.encode(), flow))
 
     def _refused(self, packet: ErrorPacket, now: float) -> None:
         if self.state is DownloadState.COMPLETED:
             return
         requested = self.state is DownloadState.REQUESTED
-        if requested and packet.code == ErrorCode.OPTION_REFUSED and self._asked:
+        if requested and packet.code == TftpErrorCode.OPTION_REFUSED and self._asked:
             self._asked = {}
             self.start(now=now)
             return
         sentence = f"the TFTP server did not send {self._name}: {packet.words}"
-        kind = FileMissing if packet.code == ErrorCode.FILE_NOT_FOUND else DownloadRefused
+        kind = FileMissing if packet.code == TftpErrorCode.FILE_NOT_FOUND else DownloadRefused
         self._fail(kind(sentence))
 
-    def _agreed(self, packet: OptionAcknowledgment, flow: Flow, now: float) -> None:
+    def _agreed(self, packet: OackPacket, flow: Flow, now: float) -> None:
         if self.state is not DownloadState.REQUESTED:
             if self.state is DownloadState.TRANSFERRING and self._blocks == 0:
                 self._out.append(Transmit(self._last, flow))  # our answer to it was lost
@@ -230,17 +230,17 @@ class TftpDownload:
         if "timeout" in options:
             honest = honest and options["timeout"] == self._asked.get("timeout")
         if not honest or size is None:
-            self._abort(ErrorCode.OPTION_REFUSED, flow, "answered with options never asked for")
+            self._abort(TftpErrorCode.OPTION_REFUSED, flow, "answered with options never asked for")
             return
-        told = decimal(options.get("tsize", "0"))
-        if told is None or told > self._limit:
+        announced = decimal(options.get("tsize", "0"))
+        if announced is None or announced > self._limit:
             self._too_large(flow)
             return
         self._block_size = size
         self._begin(flow)
-        self._send(Acknowledgment(0), now)
+        self._send_packet(AckPacket(0), now)
 
-    def _block(self, packet: Data, flow: Flow, now: float) -> None:
+    def _block(self, packet: DataPacket, flow: Flow, now: float) -> None:
         if self.state is DownloadState.REQUESTED:
             if packet.block != 1:
                 return
@@ -248,21 +248,21 @@ class TftpDownload:
         if packet.block == self._blocks % 65536 and self._blocks:
             # Our acknowledgment was lost.  The sender does not answer it with data (RFC 1123
             # section 4.2.3.1), so nothing doubles.
-            self._out.append(Transmit(Acknowledgment(packet.block).encode(), flow))
+            self._out.append(Transmit(AckPacket(packet.block).encode(), flow))
             return
         if self.state is not DownloadState.TRANSFERRING:
             return
         if packet.block != (self._blocks + 1) % 65536:
             return
         if len(packet.data) > self._block_size:
-            self._abort(ErrorCode.ILLEGAL_OPERATION, flow, "sent a block larger than agreed")
+            self._abort(TftpErrorCode.ILLEGAL_OPERATION, flow, "sent a block larger than agreed")
             return
         if len(self._data) + len(packet.data) > self._limit:
             self._too_large(flow)
             return
         self._data += packet.data
         self._blocks += 1
-        self._send(Acknowledgment(packet.block), now)
+        self._send_packet(AckPacket(packet.block), now)
         if len(packet.data) < self._block_size:
             self._timers.cancel("again")
             self.state = DownloadState.COMPLETED
@@ -276,10 +276,10 @@ class TftpDownload:
 
     def _too_large(self, flow: Flow) -> None:
         why = FileTooLarge(f"{self._name} is larger than {self._limit} bytes: it is not taken")
-        self._abort(ErrorCode.DISK_FULL, flow, str(why), why)
+        self._abort(TftpErrorCode.DISK_FULL, flow, str(why), why)
 
     def _abort(
-        self, code: ErrorCode, flow: Flow, why: str, error: FetchError | None = None
+        self, code: TftpErrorCode, flow: Flow, why: str, error: FetchError | None = None
     ) -> None:
         self._out.append(Transmit(ErrorPacket(code, "refused").encode(), flow))
         self._fail(error or DownloadRefused(f"{self._name}: the TFTP server {why}"))
@@ -294,7 +294,7 @@ class TftpDownload:
 
     # Sending ------------------------------------------------------------------------------------
 
-    def _send(self, packet: Packet, now: float) -> None:
+    def _send_packet(self, packet: TftpPacket, now: float) -> None:
         self._last = packet.encode()
         self._sent = 0
         self._transmit(now)

@@ -13,15 +13,15 @@ from enum import IntEnum
 from typing import TypeAlias
 
 __all__ = [
-    "Acknowledgment",
-    "Data",
-    "ErrorCode",
+    "AckPacket",
+    "DataPacket",
     "ErrorPacket",
-    "MalformedPacket",
-    "OptionAcknowledgment",
-    "Packet",
-    "Request",
-    "parse_packet",
+    "MalformedTftpPacket",
+    "OackPacket",
+    "RequestPacket",
+    "TftpErrorCode",
+    "TftpPacket",
+    "parse_tftp_packet",
 ]
 
 _RRQ, _WRQ, _DATA, _ACK, _ERROR, _OACK = range(1, 7)
@@ -29,11 +29,11 @@ _MOST_OPTIONS = 16
 _LARGEST_REQUEST = 512  # RFC 2347: the whole request
 
 
-class MalformedPacket(ValueError):
+class MalformedTftpPacket(ValueError):
     """These bytes are no packet of TFTP."""
 
 
-class ErrorCode(IntEnum):
+class TftpErrorCode(IntEnum):
     """RFC 1350 appendix I, and RFC 2347."""
 
     NOT_DEFINED = 0
@@ -48,7 +48,7 @@ class ErrorCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestPacket:
     """RRQ, or WRQ when `write`; the names of options are in lower case."""
 
     name: str
@@ -63,7 +63,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class DataPacket:
     """One block; one shorter than the block size is the last."""
 
     block: int
@@ -75,7 +75,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgment:
+class AckPacket:
     """Everything up to this block has come."""
 
     block: int
@@ -99,13 +99,13 @@ class ErrorPacket:
     @property
     def words(self) -> str:
         """The code in words, and what the far end says of it."""
-        known = self.code in tuple(ErrorCode)
-        name = ErrorCode(self.code).name.lower().replace("_", " ") if known else "error"
+        known = self.code in tuple(TftpErrorCode)
+        name = TftpErrorCode(self.code).name.lower().replace("_", " ") if known else "error"
         return f"{name} ({self.code})" + (f": {self.message}" if self.message else "")
 
 
 @dataclass(frozen=True, slots=True)
-class OptionAcknowledgment:
+class OackPacket:
     """The options that the server agrees to."""
 
     options: Mapping[str, str]
@@ -115,7 +115,7 @@ class OptionAcknowledgment:
         return struct.pack("!H", _OACK) + _terminated(_flat(self.options))
 
 
-Packet: TypeAlias = Request | Data | Acknowledgment | ErrorPacket | OptionAcknowledgment
+TftpPacket: TypeAlias = RequestPacket | DataPacket | AckPacket | ErrorPacket | OackPacket
 
 
 def _flat(options: Mapping[str, str]) -> list[str]:
@@ -126,22 +126,22 @@ def _terminated(texts: list[str]) -> bytes:
     return b"".join(text.encode("utf-8", "replace") + b"\0" for text in texts)
 
 
-def parse_packet(data: bytes) -> Packet:
+def parse_tftp_packet(data: bytes) -> TftpPacket:
     """Read one datagram.  Raises MalformedPacket, and nothing else."""
     if len(data) < 4:
-        raise MalformedPacket("too short")
+        raise MalformedTftpPacket("too short")
     kind, number = struct.unpack_from("!HH", data)
     if kind == _DATA:
-        return Data(number, data[4:])
+        return DataPacket(number, data[4:])
     if kind == _ACK:
-        return Acknowledgment(number)
+        return AckPacket(number)
     if kind == _ERROR:
         return ErrorPacket(number, _message(data[4:]))
     if kind in (_RRQ, _WRQ):
         return _request(data[2:], write=kind == _WRQ)
     if kind == _OACK:
-        return OptionAcknowledgment(_options(_texts(data[2:])))
-    raise MalformedPacket(f"there is no operation {kind}")
+        return OackPacket(_options(_texts(data[2:])))
+    raise MalformedTftpPacket(f"there is no operation {kind}")
 
 
 def _message(data: bytes) -> str:
@@ -152,29 +152,29 @@ def _message(data: bytes) -> str:
 
 def _texts(data: bytes) -> list[str]:
     if len(data) > _LARGEST_REQUEST or not data.endswith(b"\0"):
-        raise MalformedPacket("its texts are too long, or not ended")
+        raise MalformedTftpPacket("its texts are too long, or not ended")
     try:
         texts = data[:-1].decode("utf-8").split("\0")
     except UnicodeDecodeError as exc:
-        raise MalformedPacket("its texts are no UTF-8") from exc
+        raise MalformedTftpPacket("its texts are no UTF-8") from exc
     if not all(text.isprintable() for text in texts):
-        raise MalformedPacket("its texts cannot be printed")
+        raise MalformedTftpPacket("its texts cannot be printed")
     return texts
 
 
-def _request(data: bytes, *, write: bool) -> Request:
+def _request(data: bytes, *, write: bool) -> RequestPacket:
     name, *rest = _texts(data)
     if not name or not rest:
-        raise MalformedPacket("a request without name or mode")
-    return Request(name, rest[0].lower(), _options(rest[1:]), write)
+        raise MalformedTftpPacket("a request without name or mode")
+    return RequestPacket(name, rest[0].lower(), _options(rest[1:]), write)
 
 
 def _options(texts: list[str]) -> dict[str, str]:
     if len(texts) % 2 or len(texts) > 2 * _MOST_OPTIONS:
-        raise MalformedPacket("an option without value, or too many of them")
+        raise MalformedTftpPacket("an option without value, or too many of them")
     options: dict[str, str] = {}
     for name, value in zip(texts[::2], texts[1::2], strict=True):
         if name.lower() in options:  # RFC 2347: each at most once
-            raise MalformedPacket(f"the option {name[:40]} comes twice")
+            raise MalformedTftpPacket(f"the option {name[:40]} comes twice")
         options[name.lower()] = value
     return options

@@ -14,15 +14,15 @@ from typing import TypeAlias
 
 from softphone.provisioning.tftp.client import PLAIN_BLOCK_SIZE, TftpTimes, decimal
 from softphone.provisioning.tftp.packet import (
-    Acknowledgment,
-    Data,
-    ErrorCode,
+    AckPacket,
+    DataPacket,
     ErrorPacket,
-    MalformedPacket,
-    OptionAcknowledgment,
-    Packet,
-    Request,
-    parse_packet,
+    MalformedTftpPacket,
+    OackPacket,
+    RequestPacket,
+    TftpErrorCode,
+    TftpPacket,
+    parse_tftp_packet,
 )
 from softphone.sans_io import Flow, Target, Timers, Transmit
 
@@ -48,7 +48,7 @@ class TftpServed:
 class _Transfer:
     """One file on its way; `block` counts from the start and does not roll over."""
 
-    request: Request
+    request: RequestPacket
     content: bytes = field(repr=False)
     block_size: int
     times: TftpTimes
@@ -61,12 +61,12 @@ class _Transfer:
         """Whether the last block was acknowledged."""
         return self.block > len(self.content) // self.block_size + 1
 
-    def packet(self) -> Packet:
+    def packet(self) -> TftpPacket:
         """What is due now."""
         if self.block == 0:
-            return OptionAcknowledgment(self.options)
+            return OackPacket(self.options)
         start = (self.block - 1) * self.block_size
-        return Data(self.block % 65536, self.content[start : start + self.block_size])
+        return DataPacket(self.block % 65536, self.content[start : start + self.block_size])
 
 
 class TftpServer:
@@ -99,17 +99,17 @@ class TftpServer:
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Take one datagram; what is malformed is dropped."""
         try:
-            packet = parse_packet(data)
-        except MalformedPacket:
+            packet = parse_tftp_packet(data)
+        except MalformedTftpPacket:
             return
-        if isinstance(packet, Request):
+        if isinstance(packet, RequestPacket):
             self._requested(packet, flow, now)
-        elif isinstance(packet, Acknowledgment):
+        elif isinstance(packet, AckPacket):
             self._acknowledged(packet, flow, now)
         elif isinstance(packet, ErrorPacket):
             self._end(flow, packet.words)
         else:
-            self._refuse(flow, ErrorCode.ILLEGAL_OPERATION, "not expected here")
+            self._refuse(flow, TftpErrorCode.ILLEGAL_OPERATION, "not expected here")
 
     def handle_timer(self, *, now: float) -> None:
         """Send again what was not acknowledged, or give up."""
@@ -135,29 +135,29 @@ class TftpServer:
 
     # Requests -----------------------------------------------------------------------------------
 
-    def _requested(self, request: Request, flow: Flow, now: float) -> None:
+    def _requested(self, request: RequestPacket, flow: Flow, now: float) -> None:
         running = self._transfers.get(flow)
         if running is not None:
             if running.request == request:
                 return  # sent again by the far end: our timer sends again, too
             self._end(flow, "another file was asked for")
         if request.write:
-            self._refuse(flow, ErrorCode.ACCESS_VIOLATION, "files are only read here")
+            self._refuse(flow, TftpErrorCode.ACCESS_VIOLATION, "files are only read here")
             return
         if request.mode != "octet":
-            self._refuse(flow, ErrorCode.ILLEGAL_OPERATION, "octet mode only")
+            self._refuse(flow, TftpErrorCode.ILLEGAL_OPERATION, "octet mode only")
             return
         if len(self._transfers) >= self._most:
-            self._refuse(flow, ErrorCode.NOT_DEFINED, "too many transfers: come again later")
+            self._refuse(flow, TftpErrorCode.NOT_DEFINED, "too many transfers: come again later")
             return
         content = self._source(request.name)
         if content is None:
-            self._refuse(flow, ErrorCode.FILE_NOT_FOUND, "file not found")
+            self._refuse(flow, TftpErrorCode.FILE_NOT_FOUND, "file not found")
             return
         transfer = self._transfers[flow] = _negotiated(request, content, self._times)
         self._transmit(flow, transfer, now)
 
-    def _acknowledged(self, packet: Acknowledgment, flow: Flow, now: float) -> None:
+    def _acknowledged(self, packet: AckPacket, flow: Flow, now: float) -> None:
         transfer = self._transfers.get(flow)
         # An old acknowledgment is never answered with data (RFC 1123 section 4.2.3.1).
         if transfer is None or packet.block != transfer.block % 65536:
@@ -174,7 +174,7 @@ class TftpServer:
         self._out.append(Transmit(transfer.packet().encode(), flow))
         self._timers.set(flow, now + transfer.times.after(transfer.sent))
 
-    def _refuse(self, flow: Flow, code: ErrorCode, why: str) -> None:
+    def _refuse(self, flow: Flow, code: TftpErrorCode, why: str) -> None:
         self._out.append(Transmit(ErrorPacket(code, why).encode(), flow))
 
     def _end(self, flow: Flow, why: str) -> None:
@@ -184,7 +184,7 @@ class TftpServer:
             self._events.append(TftpServed(transfer.request.name, flow, why))
 
 
-def _negotiated(request: Request, content: bytes, times: TftpTimes) -> _Transfer:
+def _negotiated(request: RequestPacket, content: bytes, times: TftpTimes) -> _Transfer:
     """The transfer as agreed; an option that is unknown, or makes no sense, is left out."""
     options: dict[str, str] = {}
     block_size = PLAIN_BLOCK_SIZE

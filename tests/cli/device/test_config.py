@@ -105,7 +105,7 @@ def test_a_refused_file_is_shown_as_what_it_is(config):
 
 
 def test_an_older_file_than_the_one_accepted_is_refused(config, store):
-    ConfigStore(store).accept(NAME, signed(content().text(), minutes=5))
+    ConfigStore(store).store_accepted(NAME, signed(content().text(), minutes=5))
     outcome = config("verify", signed(content().text()))
     assert outcome.code == 3
     assert "older" in outcome.err
@@ -169,7 +169,7 @@ def test_a_device_s_name_stands_for_what_the_store_has_of_it(cli, store, tmp_pat
     nothing = cli("config", "show", DEVICE, "--store", store)
     assert (nothing.code, f"{DEVICE} cannot be read" in nothing.err) == (2, True)
     for name, made in ((NAME, signed), (SEALED, sealed)):
-        ConfigStore(store).accept(name, made(SECRET.text()))
+        ConfigStore(store).store_accepted(name, made(SECRET.text()))
         outcome = cli("config", "show", DEVICE, "--store", store)
         assert outcome.code == 0, outcome.err
         assert f"{name} is good" in outcome.out

@@ -47,7 +47,7 @@ async def test_phones_of_one_machine_have_ports_of_their_own(lab):
 
 async def test_the_files_are_served(lab):
     source = HttpFiles(*lab.cluster.addresses["http"])
-    assert (await source.fetch("CSFALICE.cnf.xml.sgn"))[:1] == b"\x01"
+    assert (await source.fetch_file("CSFALICE.cnf.xml.sgn"))[:1] == b"\x01"
 
 
 async def test_without_being_asked_for_there_is_none(tmp_path):

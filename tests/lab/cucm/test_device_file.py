@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softphone.lab.cucm.device_file import DeviceFile, LabNode
-from softphone.provisioning import CapfServer, TvsServer, parse_device_config
+from softphone.provisioning import CapfEndpoint, TvsEndpoint, parse_device_config
 from softphone.sans_io import Transport
 
 NODES = (
@@ -32,8 +32,8 @@ def test_a_secure_device():
         ("127.0.0.1", 6001, 6000),
         ("127.0.0.1", 6011, 6010),
     ]
-    assert config.capf == (CapfServer("127.0.0.1", 3804),)
-    assert config.tvs == (TvsServer(0, "127.0.0.1", 2445),)
+    assert config.capf == (CapfEndpoint("127.0.0.1", 3804),)
+    assert config.tvs == (TvsEndpoint(0, "127.0.0.1", 2445),)
     assert (config.capf_auth_mode, config.encrypted) == (1, True)
     assert config.certificate_hash == "ab" * 16
     assert (config.media.first_port, config.media.last_port) == (20000, 20499)
@@ -60,5 +60,5 @@ def test_a_device_that_is_not_secure_has_a_password():
 def test_the_stub_says_where_the_rest_is_and_no_more():
     config = parse_device_config(SECURE.stub())
     assert (config.full, config.encrypted, config.certificate_hash) == (False, True, "ab" * 16)
-    assert (config.capf_auth_mode, config.capf) == (1, (CapfServer("127.0.0.1", 3804),))
+    assert (config.capf_auth_mode, config.capf) == (1, (CapfEndpoint("127.0.0.1", 3804),))
     assert (config.lines, config.call_managers) == ((), ())

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.lab.cucm.file_service import FilePorts, FileService
-from softphone.provisioning import HttpFiles, TftpFiles, WebTrust
+from softphone.provisioning import HttpFiles, HttpsTrust, TftpFiles
 from softphone.provisioning.fetch_error import FileMissing
 from softphone.trust import Pin, Service, TrustStore, der_of
 from tests.support.cluster import web
@@ -27,15 +27,15 @@ def source_of(service, scheme):
     if scheme == "http":
         return HttpFiles(host, port)
     pin = Pin(Service.HTTPS, host, port, der_of(web().certificate))
-    return HttpFiles(host, port, trust=WebTrust(TrustStore(pins=[pin])))
+    return HttpFiles(host, port, trust=HttpsTrust(TrustStore(pins=[pin])))
 
 
 @pytest.mark.parametrize("scheme", ["tftp", "http", "https"])
 async def test_a_file_is_there_or_it_is_not(service, scheme):
     source = source_of(service, scheme)
-    assert await source.fetch("a.tlv") == FILES["a.tlv"]
+    assert await source.fetch_file("a.tlv") == FILES["a.tlv"]
     with pytest.raises(FileMissing):
-        await source.fetch("b.tlv")
+        await source.fetch_file("b.tlv")
     assert service.served == ["a.tlv", "b.tlv"]
 
 
@@ -47,4 +47,4 @@ async def test_a_port_that_is_taken_is_told_and_nothing_is_left_open(service, tm
         await second.__aenter__()
     if "http" in second.addresses:
         with pytest.raises(TransportError):
-            await HttpFiles(*second.addresses["http"]).fetch("a.tlv")
+            await HttpFiles(*second.addresses["http"]).fetch_file("a.tlv")

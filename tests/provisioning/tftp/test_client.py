@@ -9,12 +9,12 @@ from softphone.provisioning.fetch_error import DownloadRefused, FileMissing, Fil
 from softphone.provisioning.tftp import TftpDownload, TftpFailed, TftpTimes
 from softphone.provisioning.tftp.client import DownloadState, TftpReceived
 from softphone.provisioning.tftp.packet import (
-    Acknowledgment,
-    Data,
-    ErrorCode,
+    AckPacket,
+    DataPacket,
     ErrorPacket,
-    OptionAcknowledgment,
-    Request,
+    OackPacket,
+    RequestPacket,
+    TftpErrorCode,
 )
 from softphone.provisioning.tftp.server import TftpServer
 from tests.support.link import LinkQuality
@@ -53,7 +53,7 @@ def test_it_asks_with_three_options():
     machine = TftpDownload(NAME, TARGET)
     machine.start(now=0.0)
     options = {"blksize": "1428", "tsize": "0", "timeout": "1"}
-    assert packets_of(machine) == [(Request(NAME, "octet", options), TARGET)]
+    assert packets_of(machine) == [(RequestPacket(NAME, "octet", options), TARGET)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1428, 2856, 100_000])
@@ -102,24 +102,24 @@ def test_block_numbers_roll_over():
 
 def test_a_server_without_options_begins_with_data():
     machine = started()
-    assert give(machine, Data(1, b"x" * 512), WELL_KNOWN) == [(Acknowledgment(1), WELL_KNOWN)]
-    assert give(machine, Data(2, b"end"), WELL_KNOWN) == [(Acknowledgment(2), WELL_KNOWN)]
+    assert give(machine, DataPacket(1, b"x" * 512), WELL_KNOWN) == [(AckPacket(1), WELL_KNOWN)]
+    assert give(machine, DataPacket(2, b"end"), WELL_KNOWN) == [(AckPacket(2), WELL_KNOWN)]
     assert outcome_of(machine) == TftpReceived(b"x" * 512 + b"end")
 
 
 def test_the_last_acknowledgment_is_given_again_when_it_was_lost():
     machine = started()
-    give(machine, Data(1, b"all"))
+    give(machine, DataPacket(1, b"all"))
     assert outcome_of(machine) == TftpReceived(b"all")
-    assert give(machine, Data(1, b"all")) == [(Acknowledgment(1), PEER)]
+    assert give(machine, DataPacket(1, b"all")) == [(AckPacket(1), PEER)]
     assert outcome_of(machine) is None
 
 
 def test_a_server_that_refuses_options_is_asked_without():
     machine = started()
-    refusal = ErrorPacket(ErrorCode.OPTION_REFUSED)
-    assert give(machine, refusal) == [(Request(NAME, "octet", {}), TARGET)]
-    assert give(machine, Data(1, b"")) == [(Acknowledgment(1), PEER)]
+    refusal = ErrorPacket(TftpErrorCode.OPTION_REFUSED)
+    assert give(machine, refusal) == [(RequestPacket(NAME, "octet", {}), TARGET)]
+    assert give(machine, DataPacket(1, b"")) == [(AckPacket(1), PEER)]
     assert outcome_of(machine) == TftpReceived(b"")
 
 
@@ -136,15 +136,15 @@ def test_a_server_that_refuses_options_is_asked_without():
 )
 def test_options_that_were_not_asked_for_end_it(options):
     machine = started()
-    ((packet, to),) = give(machine, OptionAcknowledgment(options))
-    assert (packet.code, to) == (ErrorCode.OPTION_REFUSED, PEER)
+    ((packet, to),) = give(machine, OackPacket(options))
+    assert (packet.code, to) == (TftpErrorCode.OPTION_REFUSED, PEER)
     assert isinstance(failure_of(machine), DownloadRefused)
 
 
 def test_a_size_that_is_told_is_judged_before_anything_comes():
     machine = started(limit=1000)
-    ((packet, _),) = give(machine, OptionAcknowledgment({"tsize": "1001"}))
-    assert packet.code == ErrorCode.DISK_FULL
+    ((packet, _),) = give(machine, OackPacket({"tsize": "1001"}))
+    assert packet.code == TftpErrorCode.DISK_FULL
     assert isinstance(failure_of(machine), FileTooLarge)
 
 
@@ -153,17 +153,17 @@ def test_a_file_that_grows_too_large_is_dropped_while_it_comes():
     world = World(TftpDownload(NAME, TARGET, limit=50_000), TftpServer(lambda name: content))
     assert isinstance(world.run().error, FileTooLarge)
     machine = started(limit=600)  # a server that does not tell the size
-    give(machine, Data(1, b"x" * 512))
-    ((packet, _),) = give(machine, Data(2, b"x" * 89))
-    assert packet.code == ErrorCode.DISK_FULL
+    give(machine, DataPacket(1, b"x" * 512))
+    ((packet, _),) = give(machine, DataPacket(2, b"x" * 89))
+    assert packet.code == TftpErrorCode.DISK_FULL
     assert isinstance(failure_of(machine), FileTooLarge)
 
 
 def test_a_block_larger_than_agreed_ends_it():
     machine = started()
-    give(machine, OptionAcknowledgment({"blksize": "1024"}))
-    ((packet, _),) = give(machine, Data(1, b"x" * 1025))
-    assert packet.code == ErrorCode.ILLEGAL_OPERATION
+    give(machine, OackPacket({"blksize": "1024"}))
+    ((packet, _),) = give(machine, DataPacket(1, b"x" * 1025))
+    assert packet.code == TftpErrorCode.ILLEGAL_OPERATION
     assert isinstance(failure_of(machine), DownloadRefused)
 
 
@@ -184,21 +184,21 @@ def test_another_error_is_named():
 @pytest.mark.parametrize(
     "packet",
     [
-        Data(1, b"forged"),
-        OptionAcknowledgment({"blksize": "8"}),
-        Acknowledgment(0),
+        DataPacket(1, b"forged"),
+        OackPacket({"blksize": "8"}),
+        AckPacket(0),
     ],
 )
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_strangers_packet_is_turned_away_and_changes_nothing(packet, begun):
     machine = started()
     if begun:
-        give(machine, OptionAcknowledgment({"blksize": "1428"}))
+        give(machine, OackPacket({"blksize": "1428"}))
     state, timer = machine.state, machine.next_timer()
     ((answer, to),) = give(machine, packet, STRANGER)
-    assert (answer.code, to) == (ErrorCode.UNKNOWN_TRANSFER_ID, STRANGER)
+    assert (answer.code, to) == (TftpErrorCode.UNKNOWN_TRANSFER_ID, STRANGER)
     assert (machine.state, machine.next_timer()) == (state, timer)
-    give(machine, Data(1, b"true"))
+    give(machine, DataPacket(1, b"true"))
     assert outcome_of(machine) == TftpReceived(b"true")
 
 
@@ -210,25 +210,25 @@ def test_a_strangers_error_is_neither_believed_nor_answered():
 
 def test_another_port_of_the_server_is_a_stranger_once_one_has_answered():
     machine = started()
-    give(machine, OptionAcknowledgment({"tsize": "9"}))
-    ((answer, to),) = give(machine, Data(1, b"late"), WELL_KNOWN)
-    assert (answer.code, to) == (ErrorCode.UNKNOWN_TRANSFER_ID, WELL_KNOWN)
+    give(machine, OackPacket({"tsize": "9"}))
+    ((answer, to),) = give(machine, DataPacket(1, b"late"), WELL_KNOWN)
+    assert (answer.code, to) == (TftpErrorCode.UNKNOWN_TRANSFER_ID, WELL_KNOWN)
 
 
 @pytest.mark.parametrize("block", [0, 2, 3, 65535])
 def test_blocks_out_of_order_are_dropped(block):
     machine = started()
-    give(machine, OptionAcknowledgment({"tsize": "9"}))
-    assert give(machine, Data(block, b"?")) == []
-    assert give(machine, Data(1, b"!")) == [(Acknowledgment(1), PEER)]
+    give(machine, OackPacket({"tsize": "9"}))
+    assert give(machine, DataPacket(block, b"?")) == []
+    assert give(machine, DataPacket(1, b"!")) == [(AckPacket(1), PEER)]
 
 
 def test_an_option_acknowledgment_that_comes_again_is_answered_again():
     machine = started()
-    agreed = OptionAcknowledgment({"blksize": "600"})
-    assert give(machine, agreed) == [(Acknowledgment(0), PEER)]
-    assert give(machine, agreed) == [(Acknowledgment(0), PEER)]
-    give(machine, Data(1, b"x" * 600))
+    agreed = OackPacket({"blksize": "600"})
+    assert give(machine, agreed) == [(AckPacket(0), PEER)]
+    assert give(machine, agreed) == [(AckPacket(0), PEER)]
+    give(machine, DataPacket(1, b"x" * 600))
     assert give(machine, agreed) == []
 
 
@@ -253,5 +253,5 @@ def test_a_place_that_cannot_be_reached_ends_it():
     machine = started()
     machine.disconnected(flow=TARGET, reason="the name has no address", now=0.0)
     assert "the name has no address" in str(failure_of(machine))
-    machine.receive(Data(1, b"late").encode(), flow=PEER, now=1.0)
+    machine.receive(DataPacket(1, b"late").encode(), flow=PEER, now=1.0)
     assert packets_of(machine) == []

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from softphone.call.leg import MediaSetup, Negotiation, Proposal
+from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
 from softphone.events import Direction, StreamStatistics
 from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
@@ -195,7 +195,7 @@ class Echo:
         )
         self._calls: dict[object, Negotiation] = {}
         self._setup = MediaSetup(
-            port=self.port,  # type: ignore[arg-type]
+            backend=self.port,  # type: ignore[arg-type]
             policy=SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OPTIONAL),
             entropy=random_bytes,
             host=HOST,
@@ -219,9 +219,9 @@ class Echo:
             connection = offer.connection_of(line)
             self.port.expect((connection.address if connection else "", line.port))
             outcome = negotiation.receive_offer(body)
-            status = 200 if isinstance(outcome, Proposal) else 488
+            status = 200 if isinstance(outcome, MediaProposal) else 488
         with self.driver.change() as now:
-            if status != 200 or not isinstance(outcome, Proposal) or outcome.body is None:
+            if status != 200 or not isinstance(outcome, MediaProposal) or outcome.body is None:
                 event.usage.reject(status, now=now)
                 return
             negotiation.commit(0)

@@ -38,13 +38,13 @@ from softphone.account.stack_settings import (
 from softphone.account.tasks import Chores
 from softphone.call import (
     Call,
+    EventQueue,
     IncomingCall,
     IncomingLeg,
-    Mailbox,
     OutgoingCall,
     OutgoingLeg,
 )
-from softphone.call.leg import unfit
+from softphone.call.leg import flow_shortfalls
 from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError, TransportError
 from softphone.events import (
@@ -115,8 +115,8 @@ class Account:
         self._mover = Mover(self._machine, self._driver)
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
-        self._events: Mailbox[AccountEvent] = Mailbox()
-        self._incoming: Mailbox[ReferenceType[IncomingCall]] = Mailbox(MAXIMUM_WAITING)
+        self._events: EventQueue[AccountEvent] = EventQueue()
+        self._incoming: EventQueue[ReferenceType[IncomingCall]] = EventQueue(MAXIMUM_WAITING)
         self._waiting: dict[IncomingLeg, IncomingCall] = {}
         self._settled: asyncio.Event = asyncio.Event()
         self._closing = asyncio.Lock()
@@ -180,8 +180,8 @@ class Account:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that are up."""
-        up = (leg for leg in self._legs.values() if leg.confirmed.done() and not leg.over.done())
-        return tuple(Call.of(leg) for leg in up)
+        up = (leg for leg in self._legs.values() if leg.confirmed.done() and not leg.ended.done())
+        return tuple(Call.for_leg(leg) for leg in up)
 
     def events(self) -> AsyncIterator[AccountEvent]:
         """Registration, connection and messages, from the start."""
@@ -351,7 +351,7 @@ class Account:
         async def launch() -> OutgoingLeg:
             hop = await self._rooms.route.first_hop(uri)
             setup = self._rooms.legs.setup(hop.flow, srtp, video=video)
-            shortfalls = unfit(setup.media.policy, hop.flow, fips=setup.fips)
+            shortfalls = flow_shortfalls(setup.media.policy, hop.flow, fips=setup.fips)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
 
@@ -360,7 +360,7 @@ class Account:
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
             leg = self._rooms.reporter.follow(OutgoingLeg(setup, place, delayed=delayed_offer))
-            leg.start()
+            leg.send_invite()
             return leg
 
         return OutgoingCall(NameAddr(None, uri, ()), launch)
@@ -386,7 +386,7 @@ class Account:
                 self._legs.pop(owner, None)
 
         if isinstance(leg, IncomingLeg | OutgoingLeg):
-            leg.over.add_done_callback(forget)
+            leg.ended.add_done_callback(forget)
 
     def _handle(self, event: SignalingEvent) -> None:
         handler = self._owner_of(event)
@@ -417,7 +417,7 @@ class Account:
         call_id = event.request.call_id
         for usage, leg in self._legs.items():
             if event.request.to.tag is not None and usage.call_id == call_id:
-                leg.handle(event)
+                leg.handle_event(event)
                 return
         refuse_subscription(self._driver.change, event.subscription, 489)
 
@@ -431,26 +431,26 @@ class Account:
         peer = str(event.request.from_.uri)
         if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
-            self._events.put(CallRefused(peer, 486, "too many calls wait to be answered"))
+            self._events.put_event(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
         leg = self._rooms.reporter.follow(IncomingLeg(self._rooms.legs.setup(event.flow), event))
-        if leg.begin():
+        if leg.evaluate_offer():
             self._alert(leg, event.replaces)
             return
-        status = leg.over.result().status
-        self._events.put(CallRefused(peer, status, leg.explanation, leg.refused))
+        status = leg.ended.result().status
+        self._events.put_event(CallRefused(peer, status, leg.explanation, leg.refused))
 
     def _alert(self, leg: IncomingLeg, replaces: InviteUsage | None) -> None:
         replaced = None if replaces is None else self._legs.get(replaces)
-        replaced_call = None if replaced is None else Call.of(replaced)
+        replaced_call = None if replaced is None else Call.for_leg(replaced)
         call = self._waiting[leg] = IncomingCall(leg, replaces=replaced_call)
-        for done in (leg.over, leg.confirmed):
+        for done in (leg.ended, leg.confirmed):
             done.add_done_callback(lambda _: self._waiting.pop(leg, None))
-        self._incoming.put(ref(call))
+        self._incoming.put_event(ref(call))
 
     def tell(self, event: AccountEvent) -> None:
         """Tell the application of what the server wants, and do what is the account's to do."""
-        self._events.put(event)
+        self._events.put_event(event)
         if isinstance(event, ServiceRequested):
             self.spawn(self._service.carry_out(event))
 
@@ -468,7 +468,7 @@ class Account:
     def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
         if isinstance(event, RegistrationChanged):
             self._last_change = event
-        self._events.put(event)
+        self._events.put_event(event)
         if isinstance(event, RegistrationChanged):
             if event.state is not RegistrationState.REGISTERING:
                 self._settled.set()
@@ -486,7 +486,7 @@ class Account:
             with self._driver.change() as now:
                 self._endpoint.rebind_flow(before, flow, now=now)
             for leg in tuple(self._legs.values()):
-                leg.contain(leg.reconsider)
+                leg.run_guarded(leg.reevaluate_security)
 
     async def _relocate(self) -> None:
         registration = self._machine.registration

@@ -17,7 +17,7 @@ from softphone.account.registration_factory import RegistrationMaker
 from softphone.account.server_agreements import Standing
 from softphone.account.signaling import AccountMachine, SignalingEvent
 from softphone.account.voice_quality_reporter import QualityReporter
-from softphone.call.leg import Names
+from softphone.call.leg import NameLookup
 from softphone.config import AccountConfig
 from softphone.events import AccountEvent
 from softphone.media import MediaPort
@@ -63,7 +63,7 @@ class Workshop:
     idle: Callable[[], bool]
     adopt: Callable[[object, Callable[[Any], None]], None]
     tell: Callable[[AccountEvent], None]
-    names: Names
+    names: NameLookup
     spawn: Callable[[Coroutine[Any, Any, None]], None]
 
     @property

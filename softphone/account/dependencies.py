@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from softphone.account.service_control import OnService
 from softphone.account.stack_settings import NO_BELIEF, Belief
-from softphone.call.leg import Names, no_names
+from softphone.call.leg import NameLookup, no_name_lookup
 from softphone.media import MediaPort
 from softphone.net import DnsResolver
 from softphone.openssl_provider import fips_in_force
@@ -36,5 +36,5 @@ class AccountSetup:
     policy: SecurityPolicy | None = None
     belief: Belief = NO_BELIEF
     on_service: OnService | None = None
-    names: Names = no_names
+    names: NameLookup = no_name_lookup
     source: str | None = None

@@ -12,7 +12,7 @@ from softphone.account.first_hop import FirstHop
 from softphone.account.server_agreements import Standing
 from softphone.account.signaling import AccountMachine
 from softphone.call import LegSetup, MediaSetup
-from softphone.call.leg import Names, ReportDemand, VideoSetup, no_names
+from softphone.call.leg import NameLookup, RtcpXrDemand, VideoSetup, no_name_lookup
 from softphone.config import AccountConfig
 from softphone.media import MediaConfig, MediaPort, VideoPort
 from softphone.personas import StandardPersona
@@ -39,7 +39,7 @@ class LegMaker:
     credentials: Authenticator | None
     policy: SecurityPolicy | None
     fips: bool
-    names: Names = no_names
+    names: NameLookup = no_name_lookup
     tap: Tap | None = None
 
     def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
@@ -51,9 +51,9 @@ class LegMaker:
             endpoint=self.machine.endpoint,
             change=self.change,
             call_later=asyncio.get_running_loop().call_later,
-            adopt=self.adopt,
+            set_event_handler=self.adopt,
             media=MediaSetup(
-                port=self.media,
+                backend=self.media,
                 policy=policy,
                 entropy=self.entropy,
                 host=host,
@@ -62,14 +62,14 @@ class LegMaker:
                 cname=f"{self.entropy(6).hex()}@softphone",
                 fallback=fallback,
                 video=self._video(offer=video),
-                reports=ReportDemand(
+                reports=RtcpXrDemand(
                     self.config.media.reports, measured=self.config.quality is not None
                 ),
             ),
             persona=self.persona,
             vouched=self.standing.vouches,
             direct=self.config.server_uri is None,
-            agent=f"{host}" if ":" not in host else f"[{host}]",
+            warning_agent=f"{host}" if ":" not in host else f"[{host}]",
             fips=self.fips,
             digits_by=self.config.media.dtmf,
             names=self.names,

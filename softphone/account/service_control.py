@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.events import ServiceRequested
 
 __all__ = ["OnService", "ServiceCarrier"]
@@ -21,13 +21,13 @@ CHECK_VERSION = "check-version"
 class ServiceCarrier:
     """`legs` gives the calls there are; `start_anew` takes the binding away and registers again."""
 
-    legs: Callable[[], Iterable[SessionLeg]]
+    legs: Callable[[], Iterable[CallLeg]]
     start_anew: Callable[[], Awaitable[None]]
     on_service: OnService | None
 
     async def calls_over(self) -> None:
         """Wait until there is no call."""
-        while over := {leg.over for leg in self.legs()}:
+        while over := {leg.ended for leg in self.legs()}:
             await asyncio.wait(over)
 
     async def carry_out(self, request: ServiceRequested) -> None:

@@ -89,14 +89,14 @@ class QualityReporter:
         if done.cancelled() or quality is None:
             return
         began = self.wall()
-        leg.over.add_done_callback(lambda _: self._report(leg, began, final=True))
+        leg.ended.add_done_callback(lambda _: self._report(leg, began, final=True))
         if quality.interval:
             self.spawn(self._watch(leg, began, quality.interval))
 
     async def _watch(self, leg: AnyLeg, began: datetime, interval: int) -> None:
-        while not leg.over.done():
-            await asyncio.wait({leg.over}, timeout=interval)
-            if not leg.over.done():
+        while not leg.ended.done():
+            await asyncio.wait({leg.ended}, timeout=interval)
+            if not leg.ended.done():
                 self._report(leg, began, final=False)
 
     def _report(self, leg: AnyLeg, began: datetime, *, final: bool) -> None:

@@ -6,7 +6,7 @@ from softphone.call.audio_stream import AudioStream
 from softphone.call.call import Call
 from softphone.call.conference import Conference, ConferenceChanged
 from softphone.call.incoming import IncomingCall, IncomingLeg
-from softphone.call.leg import LegSetup, Mailbox, MediaSetup
+from softphone.call.leg import EventQueue, LegSetup, MediaSetup
 from softphone.call.outgoing import OutgoingCall, OutgoingLeg
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "Call",
     "Conference",
     "ConferenceChanged",
+    "EventQueue",
     "IncomingCall",
     "IncomingLeg",
     "LegSetup",
-    "Mailbox",
     "MediaSetup",
     "OutgoingCall",
     "OutgoingLeg",

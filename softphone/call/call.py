@@ -8,16 +8,16 @@ from typing import Self
 from urllib.parse import quote
 
 from softphone.call.audio_stream import AudioStream, attach_video_recording
-from softphone.call.call_handle import Face
+from softphone.call.call_handle import CallHandle
 from softphone.call.cisco_conference import confer
 from softphone.call.leg import (
+    CallLeg,
     DigitMethod,
     PendingReferral,
-    SessionLeg,
     check_digits,
-    info_body,
+    choose_digit_method,
+    dtmf_info_body,
     pause_of,
-    way_of,
 )
 from softphone.errors import LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded
@@ -28,13 +28,13 @@ from softphone.sip import NameAddr, SipUri, parse_uri
 __all__ = ["Call"]
 
 
-class Call(Face[SessionLeg]):
+class Call(CallHandle[CallLeg]):
     """A confirmed call.  Leaving an `async with` block hangs it up.
 
     `call.security.require(SecurityLevel.ENCRYPTED)` guards what must not be said in clear.
     """
 
-    def __init__(self, leg: SessionLeg) -> None:
+    def __init__(self, leg: CallLeg) -> None:
         super().__init__(leg)
         self._turn = asyncio.Lock()
         self._audio = AudioStream(leg)
@@ -42,12 +42,12 @@ class Call(Face[SessionLeg]):
             self._audio.detect(digits=True)
 
     @classmethod
-    def of(cls, leg: SessionLeg) -> Call:
+    def for_leg(cls, leg: CallLeg) -> Call:
         """The one Call of a leg."""
-        face = leg.face
-        if not isinstance(face, cls):
-            face = leg.face = cls(leg)
-        return face
+        handle = leg.call_handle
+        if not isinstance(handle, cls):
+            handle = leg.call_handle = cls(leg)
+        return handle
 
     @property
     def audio(self) -> AudioStream:
@@ -89,7 +89,7 @@ class Call(Face[SessionLeg]):
 
     async def ended(self) -> CallEnded:
         """Wait for the end."""
-        return await asyncio.shield(self._leg.over)
+        return await asyncio.shield(self._leg.ended)
 
     async def hold(self) -> None:
         """Hold the far end: we neither hear it nor, but for what is played, send to it.
@@ -122,7 +122,7 @@ class Call(Face[SessionLeg]):
         LocalProtocolError once the call is over.
         """
         check_digits(digits, pauses=",")
-        way = self._way_of_digits(method)
+        way = self._digit_method(method)
         digits = digits.upper()
         if way is DigitMethod.RTP:
             self._audio.send_digits(digits, duration_ms=duration_ms)
@@ -130,20 +130,20 @@ class Call(Face[SessionLeg]):
             self._leg.sound.send_tones(digits, duration_ms=duration_ms)
         held = duration_ms / 1000
         for digit in digits:
-            told = digit != "," and self._leg.digits.press(digit, held=held)
-            if digit != "," and not told and way is DigitMethod.INFO:
+            reported = digit != "," and self._leg.kpml_subscriptions.report_digit(digit, held=held)
+            if digit != "," and not reported and way is DigitMethod.INFO:
                 usage = self._leg.active_usage
                 with self._leg.setup.change() as now:
-                    usage.info(info_body(digit, duration_ms), now=now)
+                    usage.info(dtmf_info_body(digit, duration_ms), now=now)
             if way is DigitMethod.INFO:
                 await asyncio.sleep(pause_of(digit, duration_ms))
         if way is not DigitMethod.INFO:
             await asyncio.sleep(sum(pause_of(digit, duration_ms) for digit in digits))
 
-    def _way_of_digits(self, method: DigitMethod | str | None) -> DigitMethod:
+    def _digit_method(self, method: DigitMethod | str | None) -> DigitMethod:
         wanted = self._leg.setup.digits_by if method is None else DigitMethod.named(method)
         spec, leg = self._leg.stream_spec, self._leg.active_usage.leg
-        return way_of(
+        return choose_digit_method(
             wanted,
             agreed=spec is not None and spec.telephone_event is not None,
             allow=() if leg is None else leg.dialog.remote_allow,
@@ -155,7 +155,7 @@ class Call(Face[SessionLeg]):
         Returns when the far end reports success; the call is then hung up.  Raises CallError with
         the status of the refusal, and the call goes on; LocalProtocolError once it is over.
         """
-        refer_to = self._attended(target) if isinstance(target, Call) else _place(target)
+        refer_to = self._attended(target) if isinstance(target, Call) else _parse_refer_to(target)
         await self._leg.transfer(refer_to, referred_by=self._leg.active_usage.local)
         self._leg.hang_up()
 
@@ -219,6 +219,6 @@ class Call(Face[SessionLeg]):
         self._leg.hang_up()
 
 
-def _place(text: str) -> NameAddr:
+def _parse_refer_to(text: str) -> NameAddr:
     """A URI, or a name-addr, as text.  Raises MalformedMessage."""
     return NameAddr.parse(text) if "<" in text else NameAddr(None, parse_uri(text), ())

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.contacts import Contact
 from softphone.events import CallEvent, CallState
 from softphone.security import SecurityState, Shortfall
 from softphone.sip import NameAddr
 
-__all__ = ["Face"]
+__all__ = ["CallHandle"]
 
-L = TypeVar("L", bound=SessionLeg)
+L = TypeVar("L", bound=CallLeg)
 
 
-class Face(Generic[L]):
+class CallHandle(Generic[L]):
     """A handle on one leg; its subclasses add what their stage of the call allows."""
 
     def __init__(self, leg: L) -> None:
@@ -35,7 +35,7 @@ class Face(Generic[L]):
     @property
     def contact(self) -> Contact | None:
         """Who that is, as far as directories have said until now; `PeerNamed` tells."""
-        return self._leg.name.contact
+        return self._leg.peer_name.contact
 
     @property
     def state(self) -> CallState:
@@ -59,4 +59,4 @@ class Face(Generic[L]):
 
     def events(self) -> AsyncIterator[CallEvent]:
         """Everything that happens to the call, from its start."""
-        return self._leg.mailbox.events()
+        return self._leg.event_queue.events()

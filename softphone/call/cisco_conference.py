@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.errors import CallError, LocalProtocolError, NotAcceptable
 from softphone.sans_io import Flow
 from softphone.sip import (
@@ -33,14 +33,14 @@ CONFERENCE = "Conference"
 
 
 @dataclass(slots=True)
-class _Answer:
+class _SoftKeyReply:
     """What the server says."""
 
     done: asyncio.Future[tuple[int, str]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def handle(self, event: object) -> None:
+    def handle_event(self, event: object) -> None:
         code, reason = None, ""
         if isinstance(event, NotifyReceived):
             code = response_code(event.body)
@@ -50,26 +50,26 @@ class _Answer:
             self.done.set_result((code, reason))
 
 
-async def confer(leg: SessionLeg, other: SessionLeg) -> None:
+async def confer(leg: CallLeg, other: CallLeg) -> None:
     """Have the server join the call of `other` to that of `leg`, and wait until it has.
 
     Raises CallError with the status of the refusal, LocalProtocolError unless both are up.
     """
     body = soft_key(CONFERENCE, _name(leg.active_usage), _name(other.active_usage))
-    usage, answer = leg.active_usage, _Answer()
+    usage, answer = leg.active_usage, _SoftKeyReply()
     flow = usage.flow
     if flow is None:
         raise LocalProtocolError("there is no connection to the server at the moment")
     with leg.setup.change() as now:
         subscription = leg.setup.endpoint.refer(_refer(usage, body, flow), now=now)
-        leg.setup.adopt(subscription, answer.handle)
+        leg.setup.set_event_handler(subscription, answer.handle_event)
     code, reason = await _patiently(answer, subscription)
     if not 200 <= code <= 299:
         message = f"the server did not join the calls: {code} {reason}".rstrip()
         raise CallError(message, status=code, reason=reason)
 
 
-async def _patiently(answer: _Answer, subscription: SubscriberUsage) -> tuple[int, str]:
+async def _patiently(answer: _SoftKeyReply, subscription: SubscriberUsage) -> tuple[int, str]:
     try:
         async with asyncio.timeout(PATIENCE):
             return await answer.done

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from softphone.call.call import Call
-from softphone.call.leg import Mailbox
+from softphone.call.leg import EventQueue
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, SecurityChanged
 from softphone.media import Source
@@ -41,7 +41,7 @@ class ConferenceChanged:
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Participant:
     member: Member
     watch: asyncio.Task[None]
     whispered: Source | None = None
@@ -58,8 +58,8 @@ class Conference:
     ) -> None:
         self.minimum = minimum
         self._bridge = Bridge(clock_rate_hz)
-        self._seats: dict[Call, _Seat] = {}
-        self._mailbox: Mailbox[ConferenceChanged] = Mailbox()
+        self._seats: dict[Call, _Participant] = {}
+        self._mailbox: EventQueue[ConferenceChanged] = EventQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._mixed = 0
         self._announced: Source | None = None
@@ -96,10 +96,10 @@ class Conference:
         except LocalProtocolError:
             self._bridge.part(member)
             raise
-        self._seats[call] = _Seat(member, asyncio.ensure_future(self._watch(call)))
+        self._seats[call] = _Participant(member, asyncio.ensure_future(self._watch(call)))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FRAME, self._tick)
-        self._tell()
+        self._emit_change()
 
     def part(self, call: Call) -> None:
         """Let a call go; it goes on by itself, in silence.  Raises LocalProtocolError."""
@@ -113,7 +113,7 @@ class Conference:
         call.audio.sound.stop_listening(seat.member)
         if call.state is not CallState.TERMINATED and call.audio.sound.source is seat.member:
             asyncio.get_running_loop().call_later(2 * FRAME, self._silence, call, seat.member)
-        self._tell()
+        self._emit_change()
 
     @staticmethod
     def _silence(call: Call, member: Member) -> None:
@@ -150,7 +150,7 @@ class Conference:
     def _adapted(self, source: Source | None) -> Source | None:
         return None if source is None else at_rate(source, self._bridge.clock_rate_hz)
 
-    def _seat(self, call: Call) -> _Seat:
+    def _seat(self, call: Call) -> _Participant:
         seat = self._seats.get(call)
         if seat is None:
             raise LocalProtocolError("the call is not in the conference")
@@ -170,7 +170,7 @@ class Conference:
             if isinstance(event, SecurityChanged) and call in self._seats:
                 if call.security.level < self.minimum:
                     break
-                self._tell()
+                self._emit_change()
         if call in self._seats:
             self.part(call)
 
@@ -183,8 +183,8 @@ class Conference:
         if self._seats:
             self._timer = asyncio.get_running_loop().call_later(2 * FRAME, self._tick)
 
-    def _tell(self) -> None:
-        self._mailbox.put(ConferenceChanged(len(self._seats), self.security_level))
+    def _emit_change(self) -> None:
+        self._mailbox.put_event(ConferenceChanged(len(self._seats), self.security_level))
 
     def close(self) -> None:
         """Part all."""

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from softphone.call.call import Call
-from softphone.call.call_handle import Face
+from softphone.call.call_handle import CallHandle
 from softphone.call.leg import (
+    CallLeg,
+    DescriptionRefusal,
     LegSetup,
+    MediaProposal,
     MediaSetup,
     Negotiation,
-    Proposal,
-    SessionLeg,
-    Unacceptable,
-    unmet,
+    policy_refusal,
     warning_header,
 )
 from softphone.diagnostics.refusal_text import explain_early_end
@@ -43,7 +43,7 @@ from softphone.sip import InviteCanceled as CancelReceived
 __all__ = ["IncomingCall", "IncomingLeg"]
 
 
-class IncomingLeg(SessionLeg):
+class IncomingLeg(CallLeg):
     """The callee's side of a call."""
 
     def __init__(self, setup: LegSetup, invite: InviteReceived[InviteUsage]) -> None:
@@ -51,22 +51,22 @@ class IncomingLeg(SessionLeg):
         self.usage = invite.usage
         self.request = invite.request
         self.replaces = invite.replaces
-        self._proposal: Proposal | None = None
+        self._proposal: MediaProposal | None = None
         self._offered = invite.role is BodyRole.OFFER
         self._body = invite.body
         self._acknowledged_once = False
         self._media_is_open = False
-        setup.adopt(invite.usage, self.handle)
+        setup.set_event_handler(invite.usage, self.handle_event)
 
-    def begin(self) -> bool:
+    def evaluate_offer(self) -> bool:
         """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""
-        self.contain(self._begin)
+        self.run_guarded(self._evaluate_offer)
         if self.state is not CallState.TERMINATED:
-            self.name.ask(self.peer)
+            self.peer_name.look_up(self.peer)
         return self.state is not CallState.TERMINATED
 
-    def _begin(self) -> None:
-        self._hear(self.request)
+    def _evaluate_offer(self) -> None:
+        self._note_far_end(self.request)
         if not self._offered:
             return
         try:
@@ -74,17 +74,19 @@ class IncomingLeg(SessionLeg):
         except MediaError as error:
             self._no_media(error)
             return
-        if isinstance(outcome, Proposal):
+        if isinstance(outcome, MediaProposal):
             shortfalls = tuple(
-                s for s in self.judge(outcome) if s.code is not ShortfallCode.FAR_END_UNKNOWN
+                s
+                for s in self.judge_proposal(outcome)
+                if s.code is not ShortfallCode.FAR_END_UNKNOWN
             )
             if not shortfalls:
                 self._proposal = outcome
                 return
-            outcome = unmet(shortfalls)
-        self._turn_down(488, outcome)
+            outcome = policy_refusal(shortfalls)
+        self._refuse_description(488, outcome)
 
-    def renew(self, make: Callable[[MediaSetup, EventCallback], Negotiation]) -> None:
+    def reevaluate_offer(self, make: Callable[[MediaSetup, EventCallback], Negotiation]) -> None:
         """Judge the offer again with another negotiation, before the answer.
 
         A server does so when the other side of the call turns out to be less secure.
@@ -94,13 +96,15 @@ class IncomingLeg(SessionLeg):
         self.policy = self.negotiation.setup.policy
         if self._offered:
             outcome = self.negotiation.receive_offer(self._body)
-            self._proposal = outcome if isinstance(outcome, Proposal) else None
+            self._proposal = outcome if isinstance(outcome, MediaProposal) else None
 
     def _no_media(self, error: MediaError) -> None:
         """There is no port or no row left for the call (RFC 3261 section 21.5.4)."""
-        self._turn_down(503, Unacceptable(370, f"no media stream can be opened: {error}"))
+        self._refuse_description(
+            503, DescriptionRefusal(370, f"no media stream can be opened: {error}")
+        )
 
-    def _turn_down(self, status: int, refusal: Unacceptable) -> None:
+    def _refuse_description(self, status: int, refusal: DescriptionRefusal) -> None:
         usage = self.active_usage
         self.explanation = refusal.explanation
         self.refused = refusal.shortfalls
@@ -108,15 +112,15 @@ class IncomingLeg(SessionLeg):
         by = EndedBy.LOCAL
         if refusal.shortfalls:
             error, by = SecurityShortfall(refusal.shortfalls), EndedBy.POLICY
-            self.mailbox.put(SecurityRefused(refusal.shortfalls))
+            self.event_queue.put_event(SecurityRefused(refusal.shortfalls))
         self.finish(CallEnded(by, status, refusal.explanation), error)
-        headers = (warning_header(refusal, self.setup.agent),)
-        self.command(lambda now: usage.reject(status, now=now, headers=headers))
+        headers = (warning_header(refusal, self.setup.warning_agent),)
+        self.run_command(lambda now: usage.reject(status, now=now, headers=headers))
 
     def ring(self, status: int = 180) -> None:
         """Tell the caller that somebody is being alerted."""
         usage = self.active_usage
-        rung = self.command(lambda now: usage.send_provisional(status, now=now))
+        rung = self.run_command(lambda now: usage.send_provisional(status, now=now))
         if rung and self.state is CallState.TRYING:
             self.state = CallState.EARLY
 
@@ -127,7 +131,7 @@ class IncomingLeg(SessionLeg):
             self._accept_offer(usage)
             return
         try:
-            offer = self.negotiation.offer()
+            offer = self.negotiation.create_offer()
         except MediaError as error:
             self._no_media(error)
             return
@@ -137,15 +141,15 @@ class IncomingLeg(SessionLeg):
         proposal = self._proposal
         if proposal is None:
             raise LocalProtocolError("the offer was refused")
-        shortfalls = self.settle(proposal, accepted=self._media_opened)
+        shortfalls = self.apply_proposal(proposal, accepted=self._media_opened)
         if shortfalls:
-            self._turn_down(488, unmet(shortfalls))
+            self._refuse_description(488, policy_refusal(shortfalls))
             return
         self._send_answer(usage, proposal.body)
 
     def _send_answer(self, usage: InviteUsage, body: Body | None) -> None:
         with self.setup.change() as now:
-            usage.accept(body, now=now, headers=self.setup.announce(self.security))
+            usage.accept(body, now=now, headers=self.setup.answer_headers(self.security))
 
     def _media_opened(self) -> None:
         self._media_is_open = True
@@ -169,41 +173,45 @@ class IncomingLeg(SessionLeg):
         if self.confirmed.done() or self.state is CallState.TERMINATED:
             return
         self.state = CallState.CONFIRMED
-        self.mailbox.put(CallAnswered(self.security))
+        self.event_queue.put_event(CallAnswered(self.security))
         self.confirmed.set_result(None)
 
     def reject(self, status: int, reason: str = "") -> None:
         """Refuse the call."""
         usage = self.active_usage
         self.finish(CallEnded(EndedBy.LOCAL, status, reason))
-        self.command(lambda now: usage.reject(status, now=now, reason=reason))
+        self.run_command(lambda now: usage.reject(status, now=now, reason=reason))
 
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
         """Send the caller elsewhere."""
         usage = self.active_usage
         places = [NameAddr(None, parse_uri(contact), ()) for contact in contacts]
         self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
-        self.command(lambda now: usage.redirect(places, now=now, status=status))
+        self.run_command(lambda now: usage.redirect(places, now=now, status=status))
 
-    def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
+    def _end_usage(self, usage: InviteUsage, status: int, text: str) -> None:
         if usage.answered:
-            super()._leave(usage, status, text)
+            super()._end_usage(usage, status, text)
             return
-        headers = (warning_header(Unacceptable(399, text), self.setup.agent),) if text else ()
+        headers = (
+            (warning_header(DescriptionRefusal(399, text), self.setup.warning_agent),)
+            if text
+            else ()
+        )
         refusal = status if 400 <= status <= 699 else 480
-        self.command(lambda now: usage.reject(refusal, now=now, headers=headers))
+        self.run_command(lambda now: usage.reject(refusal, now=now, headers=headers))
 
     def _canceled(self, event: CancelReceived[InviteUsage]) -> None:
         error = Canceled("the caller gave up", status=487, reason="Request Terminated")
         self.finish(CallEnded(EndedBy.REMOTE, event.status or 487, event.reason), error)
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        **SessionLeg.handlers,
+        **CallLeg.handlers,
         CancelReceived: _canceled,
     }
 
 
-class IncomingCall(Face[IncomingLeg]):
+class IncomingCall(CallHandle[IncomingLeg]):
     """Somebody calls us.  What was refused on security grounds never gets here.
 
     `replaces` is the call of ours that this one is to take the place of (RFC 3891): answering
@@ -222,7 +230,7 @@ class IncomingCall(Face[IncomingLeg]):
     @property
     def ended(self) -> asyncio.Future[CallEnded]:
         """Done when the call is over, also when its caller gave up."""
-        return asyncio.shield(self._leg.over)
+        return asyncio.shield(self._leg.ended)
 
     @property
     def unanswered(self) -> bool:
@@ -241,20 +249,20 @@ class IncomingCall(Face[IncomingLeg]):
         no port left for the media, LocalProtocolError when it was answered already.
         """
         leg = self._leg
-        if not leg.over.done():
+        if not leg.ended.done():
             leg.accept()
         try:
-            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             leg.hang_up()
             raise
-        if leg.over.done():
+        if leg.ended.done():
             if leg.failure is not None:
                 raise copy_error(leg.failure)
-            ended = leg.over.result()
+            ended = leg.ended.result()
             raise CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
-        return Call.of(leg)
+        return Call.for_leg(leg)
 
     def reject(self, status: int = 486, reason: str = "") -> None:
         """Refuse the call: 486 Busy Here, 603 Decline, 480 Temporarily Unavailable, ...

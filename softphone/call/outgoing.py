@@ -17,10 +17,10 @@ from softphone.call.audio_stream import AudioStream
 from softphone.call.call import Call
 from softphone.call.leg import (
     FAR_END_PATIENCE,
+    CallLeg,
+    DescriptionRefusal,
     LegSetup,
-    SessionLeg,
     TimerHandle,
-    Unacceptable,
     check_digits,
 )
 from softphone.contacts import Contact
@@ -101,7 +101,7 @@ def _placed(_: Body | None) -> InviteRequest:
     raise LocalProtocolError("the call has been answered")
 
 
-class OutgoingLeg(SessionLeg):
+class OutgoingLeg(CallLeg):
     """The caller's side of a call; `place` makes the INVITE for a body.
 
     With `delayed` the INVITE has no session description: the far end offers in its 200 and our
@@ -115,23 +115,23 @@ class OutgoingLeg(SessionLeg):
     def __init__(
         self,
         setup: LegSetup,
-        place: Callable[[Body | None], InviteRequest],
+        make_invite: Callable[[Body | None], InviteRequest],
         *,
         delayed: bool = False,
     ) -> None:
         super().__init__(setup)
-        self._place = place
+        self._make_invite = make_invite
         self._delayed = delayed
         self._early_answers: dict[str, Body] = {}
 
-    def start(self) -> None:
+    def send_invite(self) -> None:
         """Send the INVITE.  Raises NoPortFree."""
         try:
-            body = None if self._delayed else self.negotiation.offer()
+            body = None if self._delayed else self.negotiation.create_offer()
             with self.setup.change() as now:
-                self.usage = self.setup.endpoint.invite(self._place(body), now=now)
-                self.setup.adopt(self.usage, self.handle)
-            self.name.ask(self.peer)
+                self.usage = self.setup.endpoint.invite(self._make_invite(body), now=now)
+                self.setup.set_event_handler(self.usage, self.handle_event)
+            self.peer_name.look_up(self.peer)
         except BaseException:
             self.negotiation.close()
             raise
@@ -146,38 +146,38 @@ class OutgoingLeg(SessionLeg):
     def _provisional(self, event: ProvisionalReceived[InviteUsage]) -> None:
         if self.state in (CallState.TRYING, CallState.PROCEEDING):
             self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
-        self.mailbox.put(CallRinging(event.response.status, event.response.reason))
+        self.event_queue.put_event(CallRinging(event.response.status, event.response.reason))
         if event.role is BodyRole.OFFER:
             self._early_offer(event)
         elif event.role is BodyRole.ANSWER and event.body is not None:
-            self.listen_to(event.to_tag)
+            self.select_fork(event.to_tag)
             self._early_answers[event.to_tag] = event.body
             if event.reliable:
                 self._early_answer = event.body
             outcome = self.negotiation.receive_answer(event.body, final=False)
             # The far end's level may come as late as the answer: an early answer just waits.
-            if isinstance(outcome, Unacceptable):
-                self.fail(outcome)
+            if isinstance(outcome, DescriptionRefusal):
+                self.end_for_refusal(outcome)
                 return
-            shortfalls = self.settle(outcome, accepted=self._media_opened, patience=None)
+            shortfalls = self.apply_proposal(outcome, accepted=self._media_opened, patience=None)
             if shortfalls:
-                self.refuse(shortfalls)
+                self.end_for_shortfalls(shortfalls)
             self._bound_early()
 
     def _early_offer(self, event: ProvisionalReceived[InviteUsage]) -> None:
         """Our INVITE had no offer, and a reliable response has one: PRACK answers (RFC 3262 5)."""
-        self.listen_to(event.to_tag)
+        self.select_fork(event.to_tag)
         answer = self._accept_their_offer(event.body, accepted=self._media_opened, patience=None)
         if answer is not None:
             tag = event.to_tag
-            self.command(lambda now: event.usage.prack(answer, now=now, to_tag=tag))
+            self.run_command(lambda now: event.usage.prack(answer, now=now, to_tag=tag))
         self._bound_early()
 
     def _bound_early(self) -> None:
         """Early media waits for the far end's level no longer than `EARLY_PATIENCE` in all."""
-        if self.waiting and self._early_bound is None:
+        if self.awaiting_far_end and self._early_bound is None:
             self._early_bound = self.setup.call_later(
-                EARLY_PATIENCE, lambda: self.contain(self._early_is_over)
+                EARLY_PATIENCE, lambda: self.run_guarded(self._early_is_over)
             )
 
     def _early_is_over(self) -> None:
@@ -192,22 +192,22 @@ class OutgoingLeg(SessionLeg):
 
     def _media_opened(self) -> None:
         if self.state is not CallState.CONFIRMED:
-            self.mailbox.put(EarlyMediaStarted(self.security))
+            self.event_queue.put_event(EarlyMediaStarted(self.security))
 
     # The answer
 
     def _answered(self, event: InviteAnswered[InviteUsage]) -> None:
         self.state = CallState.CONFIRMED
-        self._place = _placed
+        self._make_invite = _placed
         tag = event.response.to.tag or ""
-        self.listen_to(tag)
+        self.select_fork(tag)
         if event.role is BodyRole.OFFER:
             # Our INVITE had no offer: this 2xx has one, and the ACK must answer it.
             answer = self._accept_their_offer(
                 event.body, accepted=self.established, patience=FAR_END_PATIENCE
             )
             if answer is not None:
-                self.command(lambda now: event.usage.acknowledge(answer, now=now))
+                self.run_command(lambda now: event.usage.acknowledge(answer, now=now))
             return
         body = event.body
         if event.role is None:
@@ -226,32 +226,34 @@ class OutgoingLeg(SessionLeg):
         try:
             outcome = self.negotiation.receive_offer(body)
         except MediaError as error:
-            outcome = Unacceptable(370, f"no media stream can be opened: {error}")
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
+            outcome = DescriptionRefusal(370, f"no media stream can be opened: {error}")
+        if isinstance(outcome, DescriptionRefusal):
+            self.end_for_refusal(outcome)
             return None
-        shortfalls = self.settle(outcome, accepted=accepted, patience=patience)
+        shortfalls = self.apply_proposal(outcome, accepted=accepted, patience=patience)
         if shortfalls:
-            self.refuse(shortfalls)
+            self.end_for_shortfalls(shortfalls)
             return None
         return outcome.body
 
     def _answer_complete(self, event: InviteAnswered[InviteUsage]) -> None:
         """A 2xx that brings no answer: fine if the exchange is complete, else it lacks one."""
         if self.negotiation.offer_pending or event.role is BodyRole.ANSWER:
-            self.fail(Unacceptable(399, "the answer has no session description that fits"))
-        elif self.waiting:
+            self.end_for_refusal(
+                DescriptionRefusal(399, "the answer has no session description that fits")
+            )
+        elif self.awaiting_far_end:
             self.await_far_end(self.established)
         elif self.negotiation.media:
             self.established()
         else:
-            self.fail(Unacceptable(399, "the answer has no session description"))
+            self.end_for_refusal(DescriptionRefusal(399, "the answer has no session description"))
 
     def established(self) -> None:
         """Media is open: the call is up."""
         if self.state is not CallState.CONFIRMED or self.confirmed.done():
             return
-        self.mailbox.put(CallAnswered(self.security))
+        self.event_queue.put_event(CallAnswered(self.security))
         self.confirmed.set_result(None)
 
     # The refusal
@@ -300,7 +302,7 @@ class OutgoingLeg(SessionLeg):
         self._early_answer = None
         self._stop_waiting()
         self.state = CallState.TRYING
-        self.start()
+        self.send_invite()
         return True
 
     def _clear_is_allowed(self) -> bool:
@@ -310,7 +312,7 @@ class OutgoingLeg(SessionLeg):
         return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        **SessionLeg.handlers,
+        **CallLeg.handlers,
         ProvisionalReceived: _provisional,
         InviteAnswered: _answered,
         InviteRejected: _rejected,
@@ -363,7 +365,7 @@ class OutgoingCall:
     @property
     def contact(self) -> Contact | None:
         """Whom we call, as far as directories have said until now."""
-        return None if self._started is None else self._started.name.contact
+        return None if self._started is None else self._started.peer_name.contact
 
     @property
     def state(self) -> CallState:
@@ -398,7 +400,7 @@ class OutgoingCall:
     async def events(self) -> AsyncIterator[CallEvent]:
         """Everything that happens to the call, from its start (which this brings about)."""
         await self.start()
-        async for event in self._leg.mailbox.events():
+        async for event in self._leg.event_queue.events():
             yield event
 
     async def answered(self, timeout: float | None = None) -> Call:  # noqa: ASYNC109
@@ -415,7 +417,7 @@ class OutgoingCall:
                 await self.start()
                 leg = self._leg
                 try:
-                    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+                    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 except asyncio.CancelledError:
                     # Both a time-out and our own cancellation give the call up.
@@ -431,9 +433,9 @@ class OutgoingCall:
         if late:
             raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
         leg = self._leg
-        if leg.over.done():
-            raise self._failure(leg.over.result())
-        return Call.of(leg)
+        if leg.ended.done():
+            raise self._failure(leg.ended.result())
+        return Call.for_leg(leg)
 
     def _failure(self, ended: CallEnded) -> SoftphoneError:
         if self._leg.failure is not None:
@@ -448,10 +450,10 @@ class OutgoingCall:
         Raises ConfigurationError for what is no digit, LocalProtocolError when nobody collects.
         """
         check_digits(digits)
-        if not len(self._leg.digits):
+        if not len(self._leg.kpml_subscriptions):
             raise LocalProtocolError("the server does not collect digits for this call")
         for digit in digits:
-            self._leg.digits.press(digit)
+            self._leg.kpml_subscriptions.report_digit(digit)
 
     def cancel(self) -> None:
         """Give the call up; nothing happens when it is over."""

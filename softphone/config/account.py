@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Self, TypeAlias
 
 from softphone.call.leg.dtmf import DigitMethod
-from softphone.call.leg.rtcp_xr_demand import ReportMode
+from softphone.call.leg.rtcp_xr_demand import RtcpXrMode
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity, PersonaLine
 from softphone.sans_io import Transport
@@ -147,7 +147,7 @@ class MediaPreferences:
     comfort_noise: bool = False
     dtmf: DigitMethod = DigitMethod.AUTO
     video: tuple[str, ...] = ()
-    reports: ReportMode = ReportMode.NEGOTIATED
+    reports: RtcpXrMode = RtcpXrMode.NEGOTIATED
 
     def __post_init__(self) -> None:
         if not self.suites:

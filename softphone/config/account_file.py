@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.call.leg.dtmf import DigitMethod
-from softphone.call.leg.rtcp_xr_demand import ReportMode
+from softphone.call.leg.rtcp_xr_demand import RtcpXrMode
 from softphone.config.account import (
     AccountConfig,
     CredentialConfig,
@@ -254,7 +254,7 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
         comfort_noise=_switch(reader, "media", "comfort_noise", values, default=False),
         video=tuple(codec.upper() for codec in video),
         dtmf=reader.choice_of("media", values, "dtmf", DigitMethod) or defaults.dtmf,
-        reports=reader.choice_of("media", values, "reports", ReportMode) or defaults.reports,
+        reports=reader.choice_of("media", values, "reports", RtcpXrMode) or defaults.reports,
     )
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from softphone.account.components import Workshop
 from softphone.account.server_agreements import Standing
 from softphone.account.signaling import AccountMachine
-from softphone.call.leg import no_names
+from softphone.call.leg import no_name_lookup
 from softphone.config import AccountConfig
 from softphone.net import DnsResolver
 from softphone.personas import persona_named
@@ -36,7 +36,7 @@ def workshop():
         idle=lambda: True,
         adopt=lambda owner, handler: None,
         tell=lambda event: None,
-        names=no_names,
+        names=no_name_lookup,
         spawn=lambda work: work.close(),
     )
 

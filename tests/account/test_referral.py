@@ -62,7 +62,7 @@ def referred(stage):
     with stage.alice.change() as now:
         caller.usage.refer(TO_CAROL, now=now)
     stage.run(0.1)
-    return Call.of(callee)
+    return Call.for_leg(callee)
 
 
 def reports(stage):
@@ -112,7 +112,7 @@ async def test_nobody_asked():
     stage = Stage()
     _, callee = stage.answered()
     with pytest.raises(LocalProtocolError):
-        follow_referral(Referrer(stage, ()), Call.of(callee))
+        follow_referral(Referrer(stage, ()), Call.for_leg(callee))
 
 
 async def test_a_transfer_that_was_asked_for_too_long_ago_is_none():

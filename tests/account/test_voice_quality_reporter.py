@@ -134,13 +134,13 @@ async def test_a_call_is_followed_where_there_is_a_collector(quality):
     loop = asyncio.get_running_loop()
     up, never = leg_of(OutgoingLeg), leg_of(OutgoingLeg)
     for leg in (up, never):
-        leg.confirmed, leg.over = loop.create_future(), loop.create_future()
+        leg.confirmed, leg.ended = loop.create_future(), loop.create_future()
         assert reporter.follow(leg) is leg
     up.confirmed.set_result(None)
     never.confirmed.cancel()
     await asyncio.sleep(0)
     for leg in (up, never):
-        leg.over.set_result(None)
+        leg.ended.set_result(None)
     await asyncio.sleep(0)
     assert len(spawned) == (0 if quality is None else 1)
     for work in spawned:

@@ -135,7 +135,7 @@ async def test_files_are_played_and_recorded_by_their_paths(tmp_path, form):
     with pytest.raises(ConfigurationError, match="there is no file"):
         stream.play(form(tmp_path / "missing.wav"))
     assert stage.alice.port.commands[-1] == ("record", handle, sink)
-    Call.of(caller).hangup()
+    Call.for_leg(caller).hangup()
     stage.run(0.5)
     assert source.read(160).size == 0
     with wave.open(str(tmp_path / "heard.wav"), "rb") as file:

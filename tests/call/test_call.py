@@ -31,7 +31,7 @@ from tests.support.stage import Stage, edit_body
 
 def calls(stage, **options):
     caller, callee = stage.answered(**options)
-    return Call.of(caller), Call.of(callee)
+    return Call.for_leg(caller), Call.for_leg(callee)
 
 
 async def during(stage, work, seconds=0.3):
@@ -55,21 +55,21 @@ def without_events(name, data):
 async def test_there_is_one_call_for_a_leg():
     stage = Stage()
     call, other = calls(stage)
-    assert Call.of(call._leg) is call
+    assert Call.for_leg(call._leg) is call
     assert call.id == other.id
     assert call.state is CallState.CONFIRMED
     assert call.streams == (call.audio,)
     assert str(call.peer.uri) == "sip:bob@192.0.2.2"
     leg = call._leg
     call.hangup()
-    assert Call.of(leg) is call
+    assert Call.for_leg(leg) is call
     gone = ref(call)
     del call
     # The end is the application's to keep; who asks then is told of it all the same.
     assert gone() is None
-    late = Call.of(leg)
+    late = Call.for_leg(leg)
     assert late.state is CallState.TERMINATED
-    assert Call.of(leg) is late
+    assert Call.for_leg(leg) is late
 
 
 async def test_hold_and_resume_do_nothing_twice():

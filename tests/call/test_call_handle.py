@@ -33,6 +33,6 @@ def ended(stage, leg, handle):
 async def test_why_a_call_was_refused_is_shown_after_its_end():
     stage = Stage()
     _, callee = stage.answered()
-    callee.refuse(callee.policy.judge(callee.security), "because")
+    callee.end_for_shortfalls(callee.policy.judge(callee.security), "because")
     assert Call(callee).explanation == "because"
     assert Call(callee).refused == callee.refused

@@ -24,7 +24,7 @@ class Server:
         self.request = None
 
     async def confer(self):
-        joining = asyncio.ensure_future(Call.of(self.first).confer(Call.of(self.second)))
+        joining = asyncio.ensure_future(Call.for_leg(self.first).confer(Call.for_leg(self.second)))
         for _ in range(20):
             await asyncio.sleep(0)
             self.stage.run(0.05)

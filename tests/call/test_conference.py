@@ -18,8 +18,8 @@ from tests.support.stage import Stage
 async def test_a_conference_is_as_secure_as_its_least_secure_member():
     stage, clear = Stage(), Stage()
     clear.alice.policy = clear.bob.policy = SecurityPolicy.clear()
-    call, _ = [Call.of(leg) for leg in stage.answered()]
-    plain, _ = [Call.of(leg) for leg in clear.answered()]
+    call, _ = [Call.for_leg(leg) for leg in stage.answered()]
+    plain, _ = [Call.for_leg(leg) for leg in clear.answered()]
     conference = Conference()
     assert conference.security_level is SecurityLevel.NOT_SECURE
     conference.join(call)
@@ -47,7 +47,7 @@ async def test_a_conference_is_as_secure_as_its_least_secure_member():
 async def test_one_below_the_minimum_is_not_let_in_and_strangers_are_refused():
     clear = Stage()
     clear.alice.policy = clear.bob.policy = SecurityPolicy.clear()
-    plain, _ = [Call.of(leg) for leg in clear.answered()]
+    plain, _ = [Call.for_leg(leg) for leg in clear.answered()]
     conference = Conference(minimum=SecurityLevel.ENCRYPTED)
     with pytest.raises(SecurityShortfall, match="demands encrypted"):
         conference.join(plain)
@@ -73,7 +73,7 @@ async def test_files_are_announced_and_whispered_by_their_paths(tmp_path, form, 
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(16000))
     stage = Stage()
-    call, _ = [Call.of(leg) for leg in stage.answered()]
+    call, _ = [Call.for_leg(leg) for leg in stage.answered()]
     conference = Conference()
     conference.join(call)
     conference.announce(form(path))

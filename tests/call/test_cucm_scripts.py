@@ -125,7 +125,7 @@ async def test_the_ack_may_answer_in_rtp_where_both_fall_back(fallback):
         assert alice.security.level is SecurityLevel.NOT_SECURE
         assert alice.security.media[0].suite is None
         return
-    assert alice.over.result().by is EndedBy.POLICY
+    assert alice.ended.result().by is EndedBy.POLICY
     assert stage.alice.port.specs == []
     assert {one.code for one in alice.refused} == {ShortfallCode.SRTP_REQUIRED}
 
@@ -149,7 +149,7 @@ async def test_an_offer_that_cannot_be_used_is_refused_with_a_warning(how):
     stage = stage_of(srtp="required")
     edited(stage, spoil(how), "INVITE")
     _, alice = called(stage)
-    assert alice.over.result().status == 488
+    assert alice.ended.result().status == 488
     refusal = next(d for n, d in stage.wire if b"SIP/2.0 488" in d)
     assert b"Warning: 399" in refusal
     assert stage.alice.port.specs == []

@@ -51,7 +51,7 @@ async def test_without_a_free_port_the_caller_gets_503_and_the_reason(delayed):
     if delayed:
         with pytest.raises(CallFailed, match="media stream"):
             await (await answering(stage))
-    assert caller.over.result().status == 503
+    assert caller.ended.result().status == 503
     refusal = next(data for _, data in stage.wire if data.startswith(b"SIP/2.0 503"))
     assert b'Warning: 370 192.0.2.2 "no media stream can be opened' in refusal
 
@@ -122,7 +122,7 @@ async def test_an_offer_below_the_minimum_is_refused_though_srtp_is_fine():
     stage.alice.policy = SecurityPolicy(minimum=SecurityLevel.NOT_SECURE)
     stage.dial()
     stage.run(0.1)
-    assert stage.bob.leg.over.result().status == 488
+    assert stage.bob.leg.ended.result().status == 488
     assert isinstance(stage.bob.leg.failure, SecurityShortfall)
 
 
@@ -173,5 +173,5 @@ async def test_a_call_that_replaces_another_takes_its_place():
     assert stage.bob.leg.replaces is callee.usage
     stage.bob.leg.accept()
     stage.run(0.3)
-    assert callee.over.result().by is EndedBy.REMOTE
+    assert callee.ended.result().by is EndedBy.REMOTE
     assert stage.bob.leg.confirmed.done()

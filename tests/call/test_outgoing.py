@@ -64,7 +64,7 @@ async def test_an_answer_gives_the_call():
     assert isinstance(call, Call)
     assert call.id == outgoing.id
     assert call.state is CallState.CONFIRMED
-    assert call is Call.of(stage.alice.leg)
+    assert call is Call.for_leg(stage.alice.leg)
 
 
 @pytest.mark.parametrize("reliable", [True, False])
@@ -116,7 +116,7 @@ async def test_an_offer_in_a_reliable_183_is_answered_in_the_prack():
     caller = stage.dial(delayed=True)
     stage.run(0.1)
     callee = stage.bob.leg
-    offer = callee.negotiation.offer()
+    offer = callee.negotiation.create_offer()
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
@@ -136,12 +136,12 @@ async def test_an_offer_in_clear_in_a_reliable_183_ends_the_call():
     caller = stage.dial(delayed=True)
     stage.run(0.1)
     callee = stage.bob.leg
-    offer = callee.negotiation.offer()
+    offer = callee.negotiation.create_offer()
     stage.tamper = lambda name, data: edit_body(data, strip_keys) if name == "bob" else data
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
-    assert caller.over.result().by is EndedBy.POLICY
+    assert caller.ended.result().by is EndedBy.POLICY
     assert stage.alice.port.specs == []
 
 
@@ -249,7 +249,7 @@ async def test_no_second_invite_goes_out_where_a_clear_call_could_not_pass():
     caller = stage.dial()
     stage.run(0.2)
     assert stage.sent("alice").count("INVITE") == 1
-    assert caller.over.result().status == 488
+    assert caller.ended.result().status == 488
 
 
 async def test_required_never_tries_in_clear():
@@ -309,7 +309,7 @@ async def test_early_media_that_nobody_speaks_for_waits_for_a_bounded_time():
         stage.bob.leg.ring(183)
         assert caller.state is not CallState.TERMINATED
     stage.run(31.0)
-    assert caller.over.result().by is EndedBy.POLICY
+    assert caller.ended.result().by is EndedBy.POLICY
     assert {s.code for s in caller.refused} == {ShortfallCode.FAR_END_UNKNOWN}
     assert stage.alice.port.specs == []
     assert "CANCEL" in stage.sent("alice")
@@ -325,4 +325,4 @@ async def test_a_phone_that_rings_in_silence_for_three_minutes_does_not_answer()
         await task
     assert caught.value.status == 408
     assert "CANCEL" in stage.sent("alice")
-    assert stage.alice.leg.over.result().by is EndedBy.TIMEOUT
+    assert stage.alice.leg.ended.result().by is EndedBy.TIMEOUT

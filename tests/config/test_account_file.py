@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from softphone.call.leg import DigitMethod, ReportMode
+from softphone.call.leg import DigitMethod, RtcpXrMode
 from softphone.config import QualityConfig, load_account
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
@@ -382,10 +382,10 @@ def test_who_is_told_how_calls_were_is_read(folder):
     account = 'aor = "sip:a@b"\nregistrar = "sips:b"\n'
     config = load(folder, account).config
     assert config.quality is None
-    assert config.media.reports is ReportMode.NEGOTIATED
+    assert config.media.reports is RtcpXrMode.NEGOTIATED
     chosen = '[media]\nreports = "always"\n[quality]\ncollector = "sip:vq@b"\ninterval = 60\n'
     config = load(folder, account + chosen).config
-    assert config.media.reports is ReportMode.ALWAYS
+    assert config.media.reports is RtcpXrMode.ALWAYS
     assert config.quality == QualityConfig("sip:vq@b", 60)
 
 

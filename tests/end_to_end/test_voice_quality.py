@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.call.leg import ReportMode
+from softphone.call.leg import RtcpXrMode
 from softphone.config import AccountConfig, QualityConfig, load_account
 from softphone.events import CallEnded
 from softphone.lab.registrar import Answer
@@ -31,7 +31,7 @@ async def phone():
         yield made
 
 
-async def register(lab, phone, name, *, interval=0, reports=ReportMode.NEGOTIATED, collector=None):
+async def register(lab, phone, name, *, interval=0, reports=RtcpXrMode.NEGOTIATED, collector=None):
     config = load_account(lab.accounts[name]).config.with_media(reports=reports)
     where = collector or f"sip:collector@{lab.config.host}"
     return await phone.register(replace(config, quality=QualityConfig(where, interval)))
@@ -145,7 +145,7 @@ async def test_an_account_without_a_server_reports_on_the_calls_that_end_with_it
 
 
 async def test_who_turns_extended_reports_off_gets_none(lab, phone):
-    account = await register(lab, phone, "alice", reports=ReportMode.OFF)
+    account = await register(lab, phone, "alice", reports=RtcpXrMode.OFF)
     async with account.dial("600") as outgoing:
         call = await outgoing.answered(timeout=PATIENCE)
         await waited_for(lambda: call.audio.statistics.remote_fraction_lost is not None)

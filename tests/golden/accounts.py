@@ -116,7 +116,7 @@ class Office:
 
         leg = OutgoingLeg(server.setup(), invitation, delayed=delayed)
         server.legs.append(leg)
-        leg.start()
+        leg.send_invite()
         return leg
 
     def tell(self, method: str, body: Body | None, *headers: Field) -> None:
@@ -152,7 +152,7 @@ class Office:
 
 
 def _told(leg: IncomingLeg | OutgoingLeg) -> Callable[[], list[object]]:
-    return lambda: list(leg.mailbox._events)
+    return lambda: list(leg.event_queue._events)
 
 
 async def at_work(

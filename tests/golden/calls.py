@@ -72,13 +72,13 @@ async def changes() -> str:
     transcript.title("alice calls bob")
     caller, callee = stage.answered()
     transcript.title("hold and resume, by each of them, then by both at once")
-    await done(stage, transcript, "alice holds", Call.of(caller).hold())
-    await done(stage, transcript, "bob holds, too", Call.of(callee).hold())
-    await done(stage, transcript, "alice resumes", Call.of(caller).resume())
-    await done(stage, transcript, "bob resumes", Call.of(callee).resume())
+    await done(stage, transcript, "alice holds", Call.for_leg(caller).hold())
+    await done(stage, transcript, "bob holds, too", Call.for_leg(callee).hold())
+    await done(stage, transcript, "alice resumes", Call.for_leg(caller).resume())
+    await done(stage, transcript, "bob resumes", Call.for_leg(callee).resume())
     await done(stage, transcript, "bob holds", callee.renegotiate(held=True), 0.001)
     await done(stage, transcript, "alice holds", caller.renegotiate(held=True), 12.0)
-    await done(stage, transcript, "alice resumes", Call.of(caller).resume(), 2.0)
+    await done(stage, transcript, "alice resumes", Call.for_leg(caller).resume(), 2.0)
     transcript.title("INFO; what the media reports")
     for content_type, text in (
         ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
@@ -91,8 +91,8 @@ async def changes() -> str:
     handle = caller.stream.handle
     stage.alice.port.callbacks[handle](DigitDetected(handle, "7", 120.0))
     stage.alice.port.callbacks[handle](PayloadTypeChanged(handle, 8))
-    Call.of(caller).audio.send_digits("12#")
-    Call.of(caller).audio.mute()
+    Call.for_leg(caller).audio.send_digits("12#")
+    Call.for_leg(caller).audio.mute()
     stage.run(0.1)
     stage.bob.port.callbacks[handle](StreamTimedOut(handle, 5.0))
     stage.run(0.1)
@@ -107,7 +107,7 @@ async def transfers() -> str:
     stage, transcript = recorded_stage(seed=2)
     caller, callee = stage.answered()
     transcript.title("blind, and refused")
-    asking = Call.of(caller).transfer("sip:carol@192.0.2.3")
+    asking = Call.for_leg(caller).transfer("sip:carol@192.0.2.3")
     await done(stage, transcript, "nobody answers the REFER", asking, 0.5)
     with stage.bob.change() as now:
         assert callee.referral is not None
@@ -123,7 +123,7 @@ async def transfers() -> str:
     assert isinstance(second, IncomingLeg)
     second.accept()
     stage.run(0.3)
-    attended = Call.of(caller).transfer(Call.of(second))
+    attended = Call.for_leg(caller).transfer(Call.for_leg(second))
     await done(stage, transcript, "alice transfers bob to bob", _progress(stage, callee, attended))
     transcript.title("a call with Replaces")
     value = second.usage.replaces_value()
@@ -160,7 +160,7 @@ async def early_media() -> str:
         callee = stage.bob.leg
         assert isinstance(callee, IncomingLeg)
         assert callee._proposal is not None
-        callee.settle(callee._proposal, accepted=lambda: None)
+        callee.apply_proposal(callee._proposal, accepted=lambda: None)
         with stage.bob.change() as now:
             callee.usage.send_provisional(
                 183, now=now, body=callee._proposal.body, reliable=reliable
@@ -174,7 +174,7 @@ async def early_media() -> str:
     stage.dial(delayed=True)
     stage.run(0.1)
     callee = stage.bob.leg
-    offer = callee.negotiation.offer()
+    offer = callee.negotiation.create_offer()
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=offer, reliable=True)
     stage.run(0.2)
@@ -226,7 +226,7 @@ async def refusals() -> str:
         stage.run(0.2)
         callee = stage.bob.leg
         assert isinstance(callee, IncomingLeg)
-        if not callee.over.done():
+        if not callee.ended.done():
             callee.accept()
         stage.run(0.4)
         texts.append(finish(stage, transcript))
@@ -314,7 +314,7 @@ async def cisco() -> str:
     stage.tamper = lambda name, data: data
     transcript.title("the Conference key")
     for code in (603, 200):
-        work = Call.of(first).confer(Call.of(second))
+        work = Call.for_leg(first).confer(Call.for_leg(second))
         await done(stage, transcript, "confer", _conferred(stage, work, code), 0.5)
     return finish(stage, transcript)
 
@@ -338,7 +338,7 @@ async def kpml() -> str:
     config = EndpointConfig(events=(*EndpointConfig().events, "kpml"))
     stage, transcript = recorded_stage(seed=60, config=config)
     caller, callee = stage.answered()
-    handle = callee.handle
+    handle = callee.handle_event
 
     def reported(event: object) -> None:
         if isinstance(event, InDialogRequestReceived) and event.request.method == "NOTIFY":
@@ -361,7 +361,7 @@ async def kpml() -> str:
             callee.usage.request_in_dialog("SUBSCRIBE", body, now=now, headers=fields)
         stage.run(0.2)
         for digit in "1#":
-            caller.digits.press(digit, held=0.1)
+            caller.kpml_subscriptions.report_digit(digit, held=0.1)
             await turn(stage, 0.3)
     stage.run(70)
     return finish(stage, transcript)

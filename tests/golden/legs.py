@@ -74,7 +74,7 @@ class LegProbe:
 
 
 def _told(leg: Leg) -> Callable[[], list[object]]:
-    return lambda: list(leg.mailbox._events)
+    return lambda: list(leg.event_queue._events)
 
 
 def recorded_stage(

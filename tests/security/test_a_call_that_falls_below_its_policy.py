@@ -44,7 +44,7 @@ def announce(stage, server, level):
 async def test_it_is_hung_up():
     stage, server, caller, callee = await confirmed(OnDrop.HANGUP)
     announce(stage, server, SecurityLevel.NOT_SECURE)
-    assert caller.over.result().by is EndedBy.POLICY
+    assert caller.ended.result().by is EndedBy.POLICY
     assert callee.state is CallState.TERMINATED
     assert stage.alice.port.closed == set(stage.alice.port.opened)
 
@@ -78,7 +78,7 @@ async def test_it_is_held_and_nothing_flows_until_it_is_taken_back():
 
 async def test_a_far_end_that_refuses_the_hold_is_hung_up():
     stage, server, caller, callee = await confirmed(OnDrop.HOLD)
-    callee._answer_offer = lambda body: callee.command(
+    callee._answer_offer = lambda body: callee.run_command(
         lambda now: callee.usage.reject_modification(488, now=now)
     )
     announce(stage, server, SecurityLevel.NOT_SECURE)

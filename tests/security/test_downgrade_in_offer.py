@@ -14,7 +14,7 @@ async def test_an_offer_in_clear_is_refused_before_anybody_is_alerted():
     assert_refused(stage.bob.leg)
     assert stage.sent("bob") == ["488"]
     assert b"Warning: 302" in stage.wire[1][1]
-    assert caller.over.result().status == 488
+    assert caller.ended.result().status == 488
     assert unopened(stage.alice)
     assert unopened(stage.bob)
     assert_never_in_clear(stage)

@@ -12,7 +12,7 @@ async def test_an_update_in_clear_changes_nothing():
     stage = Stage()
     caller, callee = stage.answered()
     stage.tamper = rewriting("UPDATE", by="bob")
-    offer = callee.negotiation.offer()
+    offer = callee.negotiation.create_offer()
     with stage.bob.change() as now:
         callee.usage.update(offer, now=now)
     stage.run(0.3)
@@ -29,14 +29,14 @@ async def test_an_update_in_an_early_dialog_is_judged_like_any_offer():
     caller = stage.dial()
     stage.run(0.1)
     callee = stage.bob.leg
-    shortfalls = callee.settle(callee._proposal, accepted=lambda: None)
+    shortfalls = callee.apply_proposal(callee._proposal, accepted=lambda: None)
     assert shortfalls == ()
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=callee._proposal.body, reliable=True)
     stage.run(0.2)
     assert len(stage.alice.port.specs) == 1
     stage.tamper = rewriting("UPDATE", by="bob")
-    offer = callee.negotiation.offer()
+    offer = callee.negotiation.create_offer()
     with stage.bob.change() as now:
         callee.usage.update(offer, now=now)
     stage.run(0.2)

@@ -118,8 +118,8 @@ async def test_nothing_escapes_and_nothing_flows_in_clear(batch):
             assert all(spec.secure for spec in party.port.specs), seed
             for leg in party.legs:
                 if leg.state is CallState.TERMINATED:
-                    assert leg.over.done()
-                    assert leg._change is None
+                    assert leg.ended.done()
+                    assert leg._modification is None
         assert stage.alice.port.closed == set(stage.alice.port.opened), seed
 
 
@@ -132,5 +132,5 @@ async def test_most_of_it_is_survived():
         stage.bob.answers_itself = True
         stage.dial()
         stage.run(1)
-        up += bool(stage.alice.leg.confirmed.done() and not stage.alice.leg.over.done())
+        up += bool(stage.alice.leg.confirmed.done() and not stage.alice.leg.ended.done())
     assert up > 10

@@ -74,7 +74,7 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
         async with alice.dial("600") as outgoing:
             call = await outgoing.answered(timeout=5)
             await call.hold()
-            shown += [repr(event) for event in outgoing._leg.mailbox._events]
+            shown += [repr(event) for event in outgoing._leg.event_queue._events]
             shown += everything_of(call)
             shown += everything_of(outgoing)
             shown += [repr(call.security), repr(call.audio.statistics), str(call.security)]

@@ -121,7 +121,7 @@ class Party:
     @property
     def events(self) -> list[object]:
         """What the last call's application was told."""
-        return list(self.leg.mailbox._events)
+        return list(self.leg.event_queue._events)
 
     def kinds(self) -> list[str]:
         """The class names of those events."""
@@ -148,9 +148,9 @@ class Party:
             endpoint=self.endpoint,
             change=self.change,
             call_later=self.stage.call_later,
-            adopt=self.adopt,
+            set_event_handler=self.adopt,
             media=MediaSetup(
-                port=self.port,
+                backend=self.port,
                 policy=self.policy,
                 entropy=self.entropy,
                 host=_HOSTS[self.name],
@@ -160,7 +160,7 @@ class Party:
             persona=self.persona,
             vouched=lambda flow: self.vouched and flow is not None and flow.identity is not None,
             direct=self.direct,
-            agent=_HOSTS[self.name],
+            warning_agent=_HOSTS[self.name],
             digits_by=self.digits_by,
         )
 
@@ -174,7 +174,7 @@ class Party:
             self._invited(event)
         elif isinstance(event, SubscribeReceived):
             call_id = event.request.call_id
-            next(leg for leg in self.legs if leg.usage.call_id == call_id).handle(event)
+            next(leg for leg in self.legs if leg.usage.call_id == call_id).handle_event(event)
         elif isinstance(event, RequestReceived):
             with self.change() as now:
                 self.endpoint.respond(event.exchange, 200, now=now)
@@ -184,7 +184,7 @@ class Party:
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         leg = IncomingLeg(self.setup(), event)
         self.legs.append(leg)
-        if leg.begin():
+        if leg.evaluate_offer():
             if self.rings:
                 leg.ring()
             if self.answers_itself:
@@ -261,7 +261,7 @@ class Stage:
 
         leg = OutgoingLeg(party.setup(), place, delayed=delayed)
         party.legs.append(leg)
-        leg.start()
+        leg.send_invite()
         return leg
 
     def answered(self, **options) -> tuple[OutgoingLeg, IncomingLeg]:

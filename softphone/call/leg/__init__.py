@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from softphone.call.leg.dtmf import DigitMethod, info_body, pause_of, way_of
-from softphone.call.leg.event_queue import Mailbox
+from softphone.call.leg.dtmf import DigitMethod, choose_digit_method, dtmf_info_body, pause_of
+from softphone.call.leg.event_queue import EventQueue
 from softphone.call.leg.kpml_subscriptions import check_digits
 from softphone.call.leg.leg import FAR_END_PATIENCE, LegSetup, TimerHandle
-from softphone.call.leg.negotiation import MediaSetup, Negotiation, Proposal
-from softphone.call.leg.peer_name import Names, no_names
-from softphone.call.leg.refusal import Unacceptable, unmet, warning_header
-from softphone.call.leg.rtcp_xr_demand import ReportDemand, ReportMode
-from softphone.call.leg.security import unfit
-from softphone.call.leg.session import PendingReferral, SessionLeg
+from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.peer_name import NameLookup, no_name_lookup
+from softphone.call.leg.refusal import DescriptionRefusal, policy_refusal, warning_header
+from softphone.call.leg.rtcp_xr_demand import RtcpXrDemand, RtcpXrMode
+from softphone.call.leg.security import flow_shortfalls
+from softphone.call.leg.session import CallLeg, PendingReferral
 from softphone.call.leg.video_setup import VideoSetup
 
 __all__ = [
     "FAR_END_PATIENCE",
+    "CallLeg",
+    "DescriptionRefusal",
     "DigitMethod",
+    "EventQueue",
     "LegSetup",
-    "Mailbox",
+    "MediaProposal",
     "MediaSetup",
-    "Names",
+    "NameLookup",
     "Negotiation",
     "PendingReferral",
-    "Proposal",
-    "ReportDemand",
-    "ReportMode",
-    "SessionLeg",
+    "RtcpXrDemand",
+    "RtcpXrMode",
     "TimerHandle",
-    "Unacceptable",
     "VideoSetup",
     "check_digits",
-    "info_body",
-    "no_names",
+    "choose_digit_method",
+    "dtmf_info_body",
+    "flow_shortfalls",
+    "no_name_lookup",
     "pause_of",
-    "unfit",
-    "unmet",
+    "policy_refusal",
     "warning_header",
-    "way_of",
 ]

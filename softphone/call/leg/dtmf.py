@@ -12,7 +12,14 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError, NotAcceptable
 from softphone.sip import Body
 
-__all__ = ["DigitInbox", "DigitMethod", "info_body", "pause_of", "read_info", "way_of"]
+__all__ = [
+    "DigitDeduplicator",
+    "DigitMethod",
+    "choose_digit_method",
+    "dtmf_info_body",
+    "parse_dtmf_info",
+    "pause_of",
+]
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 SAME = 1.0
@@ -49,7 +56,9 @@ class DigitMethod(StrEnum):
             ) from None
 
 
-def way_of(method: DigitMethod, *, agreed: bool, allow: tuple[str, ...]) -> DigitMethod:
+def choose_digit_method(
+    method: DigitMethod, *, agreed: bool, allow: tuple[str, ...]
+) -> DigitMethod:
     """RTP, INFO or INBAND; `agreed` whether telephone-event was, `allow` the far end's Allow.
 
     Raises NotAcceptable when telephone-events are demanded and were not agreed.
@@ -72,12 +81,12 @@ def pause_of(digit: str, duration_ms: int) -> float:
     return (500 if digit == "," else duration_ms + 60) / 1000
 
 
-def info_body(digit: str, duration_ms: int) -> Body:
+def dtmf_info_body(digit: str, duration_ms: int) -> Body:
     """What INFO says of a digit."""
     return Body(RELAY, f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode())
 
 
-def read_info(content_type: str, body: bytes) -> tuple[str, float] | None:
+def parse_dtmf_info(content_type: str, body: bytes) -> tuple[str, float] | None:
     """The digit in an INFO and its milliseconds (0: not said); None for one without a digit.
 
     A digit may be given by its number, too: 10 is *, 11 is #.  "" for INFO about digits that
@@ -98,19 +107,19 @@ def read_info(content_type: str, body: bytes) -> tuple[str, float] | None:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _RecentDigit:
     digit: str
     at: float
     ways: set[str] = field(default_factory=set)
 
 
-class DigitInbox:
+class DigitDeduplicator:
     """The digits of late; each may come once by each way."""
 
     def __init__(self) -> None:
-        self._seen: list[_Seen] = []
+        self._seen: list[_RecentDigit] = []
 
-    def take(self, digit: str, via: str, now: float) -> bool:
+    def note_digit(self, digit: str, via: str, now: float) -> bool:
         """A digit has come; whether it is a new one."""
         while self._seen and now - self._seen[0].at > SAME:
             del self._seen[0]
@@ -120,5 +129,5 @@ class DigitInbox:
                 return False
         if len(self._seen) == MOST_SEEN:
             del self._seen[0]
-        self._seen.append(_Seen(digit, now, {via}))
+        self._seen.append(_RecentDigit(digit, now, {via}))
         return True

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-__all__ = ["Mailbox"]
+__all__ = ["EventQueue"]
 
 E = TypeVar("E")
 
 
-class Mailbox(Generic[E]):
+class EventQueue(Generic[E]):
     """Events for whoever iterates."""
 
     def __init__(self, capacity: int = 256) -> None:
@@ -34,7 +34,7 @@ class Mailbox(Generic[E]):
         """Whether nothing more will be written."""
         return self._closed
 
-    def put(self, event: E) -> None:
+    def put_event(self, event: E) -> None:
         """Write one event; after `close` it is dropped."""
         if self._closed:
             return

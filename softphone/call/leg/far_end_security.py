@@ -13,13 +13,13 @@ from softphone.sans_io import Flow, Side
 from softphone.security import SecurityLevel
 from softphone.sip import InviteUsage, Request, Response
 
-__all__ = ["FarEnds"]
+__all__ = ["FarEndSecurity"]
 
 MAXIMUM_SPEAKERS = 32
 """Forks whose word about the far end is kept."""
 
 
-class FarEnds:
+class FarEndSecurity:
     """The far ends of one call.
 
     `speaker` is the tag of the one that the session is with.  `vouched` says whether the server
@@ -29,29 +29,29 @@ class FarEnds:
     def __init__(
         self, persona: StandardPersona, vouched: Callable[[Flow | None], bool], *, direct: bool
     ) -> None:
-        self.speaker = ""
+        self.remote_tag = ""
         self._persona = persona
         self._vouched = vouched
         self._direct = direct
         self._words: dict[str, SecurityLevel | None] = {}
-        self._told: tuple[str, ...] = ()
+        self._reported: tuple[str, ...] = ()
 
     @property
     def level(self) -> SecurityLevel | None:
         """The level of the far end that the session is with; None while nobody has said."""
-        return self._words.get(self.speaker)
+        return self._words.get(self.remote_tag)
 
     @property
     def by_word(self) -> bool:
         """Whether that is somebody's word and not our own verification."""
-        return self.speaker in self._told
+        return self.remote_tag in self._reported
 
-    def speaker_of(self, message: Request | Response) -> str:
+    def remote_tag_of(self, message: Request | Response) -> str:
         """The far end's tag: a request is theirs, a response answers ours."""
         tag = message.from_.tag if isinstance(message, Request) else message.to.tag
-        return tag or self.speaker
+        return tag or self.remote_tag
 
-    def hear(
+    def note_message(
         self,
         message: Request | Response,
         usage: InviteUsage | None,
@@ -60,7 +60,7 @@ class FarEnds:
         only_lower: bool = False,
     ) -> None:
         """Take the word that a message may bring; with `only_lower` only one that is worse."""
-        speaker = self.speaker_of(message)
+        speaker = self.remote_tag_of(message)
         if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
             return
         direct = self._verified(message, usage, flow) if self._direct else None
@@ -69,8 +69,8 @@ class FarEnds:
         if word.reported:
             if not only_lower or _is_lower(word.level, self._words.get(speaker)):
                 self._words[speaker] = word.level
-                if speaker not in self._told:
-                    self._told = (*self._told, speaker)
+                if speaker not in self._reported:
+                    self._reported = (*self._reported, speaker)
         elif direct is not None:
             self._words.setdefault(speaker, direct)
 

@@ -16,7 +16,7 @@ from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.sip import Body, NotifierUsage, Request
 from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
-__all__ = ["DigitWatches", "check_digits"]
+__all__ = ["KpmlSubscriptions", "check_digits"]
 
 MAXIMUM = 4
 """Subscriptions of one call at once."""
@@ -29,14 +29,14 @@ def check_digits(digits: str, *, pauses: str = "") -> None:
         raise ConfigurationError(f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D")
 
 
-class _Timer(Protocol):
+class _TimerHandle(Protocol):
     """What `call_later` gives."""
 
     def cancel(self) -> None:
         """Do not run it."""
 
 
-class DigitWatches:
+class KpmlSubscriptions:
     """The KPML subscriptions of one call.
 
     `change` opens a drain of the endpoint, `call_later` runs something after so many seconds.
@@ -45,13 +45,13 @@ class DigitWatches:
     def __init__(
         self,
         change: Callable[[], AbstractContextManager[float]],
-        call_later: Callable[[float, Callable[[], None]], _Timer],
+        call_later: Callable[[float, Callable[[], None]], _TimerHandle],
     ) -> None:
         self._change = change
         self._call_later = call_later
-        self._timer: _Timer | None = None
+        self._timer: _TimerHandle | None = None
         self._watches: dict[NotifierUsage, KpmlSubscription] = {}
-        self._unheard = DigitBuffer()
+        self._unreported = DigitBuffer()
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -72,7 +72,9 @@ class DigitWatches:
             subscription.notify(None, now=now)
             self._watches[subscription] = watch
             taken = True
-            self._tell(subscription, watch, watch.begin_subscription(self._unheard, now=now), now)
+            self._notify_reports(
+                subscription, watch, watch.begin_subscription(self._unreported, now=now), now
+            )
         self._set_timer()
         return taken
 
@@ -85,14 +87,16 @@ class DigitWatches:
             if before is not None:
                 watch = asked or before
                 self._watches[subscription] = watch
-                self._tell(subscription, watch, watch.begin_subscription(before.left, now=now), now)
+                self._notify_reports(
+                    subscription, watch, watch.begin_subscription(before.left, now=now), now
+                )
         self._set_timer()
 
-    def press(self, digit: str, *, held: float = 0.0) -> bool:
+    def report_digit(self, digit: str, *, held: float = 0.0) -> bool:
         """A key was pressed, and `held` for so many seconds; whether anybody listens."""
         listening = self._each(lambda watch, now: watch.press_key(digit, held=held, now=now))
         if not listening:
-            self._unheard.append_presses(KeyPress(digit.upper(), held))
+            self._unreported.append_presses(KeyPress(digit.upper(), held))
         self._forget_ended()
         return listening
 
@@ -106,11 +110,11 @@ class DigitWatches:
         watches = tuple(self._watches.items())
         for subscription, watch in watches:
             with self._command() as now:
-                self._tell(subscription, watch, ask(watch, now), now)
+                self._notify_reports(subscription, watch, ask(watch, now), now)
         self._set_timer()
         return bool(watches)
 
-    def _tell(
+    def _notify_reports(
         self, subscription: NotifierUsage, watch: KpmlSubscription, reports: list[Body], now: float
     ) -> None:
         for report in reports:
@@ -143,7 +147,7 @@ class DigitWatches:
     def _forget_ended(self) -> None:
         for subscription, watch in self._watches.items():
             if subscription.terminated:
-                self._unheard.append_all_of(watch.left)
+                self._unreported.append_all_of(watch.left)
         self._watches = {s: w for s, w in self._watches.items() if not s.terminated}
 
     @contextmanager

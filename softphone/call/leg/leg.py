@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from softphone.call.audio_stream import ReadWriteBuffers
-from softphone.call.leg.dtmf import DigitInbox, DigitMethod
-from softphone.call.leg.event_queue import Mailbox
-from softphone.call.leg.far_end_security import FarEnds
-from softphone.call.leg.negotiation import MediaSetup, Negotiation, Proposal
-from softphone.call.leg.peer_name import Names, NameTag, no_names
-from softphone.call.leg.refusal import Unacceptable, reason_header
+from softphone.call.leg.dtmf import DigitDeduplicator, DigitMethod
+from softphone.call.leg.event_queue import EventQueue
+from softphone.call.leg.far_end_security import FarEndSecurity
+from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.peer_name import NameLookup, PeerName, no_name_lookup
+from softphone.call.leg.refusal import DescriptionRefusal, reason_header
 from softphone.call.leg.security import signaling_security
 from softphone.errors import LocalProtocolError, NotAcceptable, SoftphoneError
 from softphone.events import (
@@ -60,7 +60,7 @@ from softphone.security import (
 )
 from softphone.sip import Endpoint, InviteUsage, NameAddr, Request, Response
 
-__all__ = ["HeaderFields", "Leg", "LegSetup", "TimerHandle"]
+__all__ = ["CallLegBase", "HeaderFields", "LegSetup", "TimerHandle"]
 
 logger = logging.getLogger("softphone.call")
 
@@ -112,19 +112,19 @@ class LegSetup:
     endpoint: Endpoint
     change: Callable[[], AbstractContextManager[float]]
     call_later: Callable[[float, Callable[[], None]], TimerHandle]
-    adopt: Callable[[object, Callable[[Any], None]], None]
+    set_event_handler: Callable[[object, Callable[[Any], None]], None]
     media: MediaSetup
     persona: StandardPersona
     vouched: Callable[[Flow | None], bool]
     direct: bool = False
-    agent: str = "softphone"
+    warning_agent: str = "softphone"
     fips: bool = False
-    announce: Callable[[SecurityState], HeaderFields] = _say_nothing
+    answer_headers: Callable[[SecurityState], HeaderFields] = _say_nothing
     digits_by: DigitMethod = DigitMethod.AUTO
-    names: Names = no_names
+    names: NameLookup = no_name_lookup
 
 
-class Leg:
+class CallLegBase:
     """What both sides share.  Few calls set all: 30 attributes take a fifth of the room of 40."""
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {}
@@ -137,29 +137,29 @@ class Leg:
     held_by_policy = False
     """Whether the call has fallen below its policy and its media is stopped for that."""
     playing = False
-    talk: ReadWriteBuffers | None = None
+    audio_buffers: ReadWriteBuffers | None = None
     _seen: Flow | None = None
     _generation = 0
     _shown: SecurityState | None = None
-    _patience: TimerHandle | None = None
-    _waiting: Proposal | None = None
+    _far_end_timer: TimerHandle | None = None
+    _waiting_proposal: MediaProposal | None = None
 
     def __init__(self, setup: LegSetup) -> None:
         self.setup = setup
         self.policy = setup.media.policy
         self.negotiation = self.make_negotiation(setup.media)
         self.state = CallState.TRYING
-        self.mailbox: Mailbox[CallEvent] = Mailbox()
-        self.name = NameTag(setup.names, self.mailbox)
+        self.event_queue: EventQueue[CallEvent] = EventQueue()
+        self.peer_name = PeerName(setup.names, self.event_queue)
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
-        self.over: asyncio.Future[CallEnded] = loop.create_future()
+        self.ended: asyncio.Future[CallEnded] = loop.create_future()
         self.sound = StreamSound(self)
-        self._digits_seen = DigitInbox()
+        self._digits_seen = DigitDeduplicator()
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
-        self.far_ends = FarEnds(setup.persona, setup.vouched, direct=setup.direct)
-        self._once_open: Callable[[], None] = _nothing
+        self.far_ends = FarEndSecurity(setup.persona, setup.vouched, direct=setup.direct)
+        self._on_media_open: Callable[[], None] = _nothing
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation whose media events come to this leg."""
@@ -202,25 +202,25 @@ class Leg:
 
     # Events
 
-    def handle(self, event: Any) -> None:
+    def handle_event(self, event: Any) -> None:
         """Take one SIP event of this leg's usage."""
-        self.contain(lambda: self._take(event))
+        self.run_guarded(lambda: self._process_event(event))
 
-    def _take(self, event: Any) -> None:
+    def _process_event(self, event: Any) -> None:
         message = getattr(event, "response", None) or getattr(event, "request", None)
         if not isinstance(message, Request | Response):
             message = None
         # A better word counts after the media that comes with it: no lock is shown in between.
         later = self._shown is not None and message is not None and message.content is not None
         if message is not None and self.state is not CallState.TERMINATED:
-            self._hear(message, only_lower=later)
+            self._note_far_end(message, only_lower=later)
         handler = self.handlers.get(type(event))
         if handler is not None and self.state is not CallState.TERMINATED:
             handler(self, event)
         if later and message is not None and self.state is not CallState.TERMINATED:
-            self._hear(message)
+            self._note_far_end(message)
 
-    def contain(self, work: Callable[[], None]) -> None:
+    def run_guarded(self, work: Callable[[], None]) -> None:
         """Run what a message or a timer brought about.
 
         What goes wrong ends this call and no other: all of an account's share one drain.
@@ -229,64 +229,64 @@ class Leg:
             work()
         except SoftphoneError as error:
             logger.warning("a call had to be ended: %s", error)
-            self.fail(Unacceptable(399, str(error)), status=500)
+            self.end_for_refusal(DescriptionRefusal(399, str(error)), status=500)
 
-    def command(self, give: Callable[[float], object]) -> bool:
+    def run_command(self, command: Callable[[float], object]) -> bool:
         """Give a command to the endpoint; False when the far end was faster.
 
         Then the event that says what it did is on its way.
         """
         try:
             with self.setup.change() as now:
-                give(now)
+                command(now)
         except LocalProtocolError as error:
             logger.info("overtaken by the far end: %s", error)
             return False
         return True
 
-    def tell(self, event: CallEvent) -> None:
+    def emit_event(self, event: CallEvent) -> None:
         """Tell the application of what was heard."""
-        self.mailbox.put(event)
+        self.event_queue.put_event(event)
 
-    def tell_digit(self, digit: str, duration_ms: float, via: str) -> None:
+    def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
         """Tell of a digit, unless it has come by another way already."""
-        if self._digits_seen.take(digit, via, asyncio.get_running_loop().time()):
-            self.mailbox.put(DigitReceived(digit, duration_ms, via))
+        if self._digits_seen.note_digit(digit, via, asyncio.get_running_loop().time()):
+            self.event_queue.put_event(DigitReceived(digit, duration_ms, via))
 
     def _media_event(self, event: MediaEvent) -> None:
         if isinstance(event, DigitDetected):
-            self.tell_digit(event.digit, event.duration_ms, "rfc4733")
+            self.emit_digit(event.digit, event.duration_ms, "rfc4733")
         elif isinstance(event, PayloadTypeChanged):
             handle, number = event.handle, event.payload_type
-            self.contain(lambda: self.negotiation.follow(handle, number))
+            self.run_guarded(lambda: self.negotiation.follow_payload_type(handle, number))
         elif isinstance(event, PlaybackEnded):
             self.playing = False
         elif isinstance(event, MediaFailed):
             reason = event.reason
-            self.contain(lambda: self.hang_up(500, reason))
+            self.run_guarded(lambda: self.hang_up(500, reason))
         for listener in tuple(self.media_listeners):
             listener(event)
 
-    def _hear(self, message: Request | Response, *, only_lower: bool = False) -> None:
+    def _note_far_end(self, message: Request | Response, *, only_lower: bool = False) -> None:
         """Take the word about the far end that a message may bring."""
-        if not self.negotiation.media and not self.waiting:
-            self.far_ends.speaker = self.far_ends.speaker_of(message)
-        self.far_ends.hear(message, self.usage, self.flow, only_lower=only_lower)
-        self.reconsider()
+        if not self.negotiation.media and not self.awaiting_far_end:
+            self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
+        self.far_ends.note_message(message, self.usage, self.flow, only_lower=only_lower)
+        self.reevaluate_security()
 
-    def listen_to(self, tag: str) -> None:
+    def select_fork(self, tag: str) -> None:
         """The session is this fork's from now on."""
-        self.far_ends.speaker = tag or self.far_ends.speaker
+        self.far_ends.remote_tag = tag or self.far_ends.remote_tag
 
     # Judging: the one place
 
-    def judge(self, proposal: Proposal) -> tuple[Shortfall, ...]:
+    def judge_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
         """What keeps a proposal from being accepted."""
         return self.policy.judge(self._state_with(proposal.media))
 
-    def settle(
+    def apply_proposal(
         self,
-        proposal: Proposal,
+        proposal: MediaProposal,
         *,
         accepted: Callable[[], None],
         patience: float | None = FAR_END_PATIENCE,
@@ -296,14 +296,14 @@ class Leg:
         When only the far end's level is missing, media stays closed until the server has said it,
         for `patience`; `accepted` is called once media is open.
         """
-        shortfalls = self.judge(proposal)
+        shortfalls = self.judge_proposal(proposal)
         if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
             # What may not be heard is held: the session may change as long as nothing flows.
             shortfalls = ()
         if shortfalls and not _only_unknown(shortfalls):
             return shortfalls
         self._stop_waiting()
-        self.negotiation.agree()
+        self.negotiation.confirm_exchange()
         if shortfalls:
             self._wait_for_far_end(proposal, accepted, patience)
         else:
@@ -311,21 +311,21 @@ class Leg:
             accepted()
         return ()
 
-    def _commit(self, proposal: Proposal) -> None:
+    def _commit(self, proposal: MediaProposal) -> None:
         before = self.negotiation.direction
         first = self._shown is None
         after = self._state_with(proposal.media)
         if self._shown is not None and after.level < self._shown.level:
             self._generation += 1
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
-        self.show(self.security)
+        self.emit_security_change(self.security)
         if not first:
-            self.tell_direction(before)
+            self.emit_hold_change(before)
 
-    def tell_direction(self, before: Direction) -> None:
+    def emit_hold_change(self, before: Direction) -> None:
         """Tell of another direction of the audio."""
         if before is not self.negotiation.direction:
-            self.mailbox.put(HoldChanged(self.negotiation.direction, self.changed_by))
+            self.event_queue.put_event(HoldChanged(self.negotiation.direction, self.changed_by))
 
     @property
     def changed_by(self) -> EndedBy:
@@ -333,98 +333,100 @@ class Leg:
         return EndedBy.REMOTE
 
     def _wait_for_far_end(
-        self, proposal: Proposal, accepted: Callable[[], None], patience: float | None
+        self, proposal: MediaProposal, accepted: Callable[[], None], patience: float | None
     ) -> None:
         # What another fork had opened is not the call any more.
         self.negotiation.silence()
-        self._waiting, self._once_open = proposal, accepted
+        self._waiting_proposal, self._on_media_open = proposal, accepted
         if patience is not None:
-            self._be_patient(patience)
+            self._start_far_end_timer(patience)
 
-    def _look_again(self, proposal: Proposal) -> None:
-        shortfalls = self.judge(proposal)
+    def _look_again(self, proposal: MediaProposal) -> None:
+        shortfalls = self.judge_proposal(proposal)
         if not shortfalls:
-            once_open = self._once_open
+            once_open = self._on_media_open
             self._stop_waiting()
             self._commit(proposal)
             once_open()
         elif not _only_unknown(shortfalls):
-            self.refuse(shortfalls)
+            self.end_for_shortfalls(shortfalls)
 
     @property
-    def waiting(self) -> bool:
+    def awaiting_far_end(self) -> bool:
         """Whether media waits for the server's word about the far end."""
-        return self._waiting is not None
+        return self._waiting_proposal is not None
 
     @property
-    def what_waits(self) -> Callable[[], None]:
+    def on_media_open(self) -> Callable[[], None]:
         """What is to be called once the media that waits is open."""
-        return self._once_open
+        return self._on_media_open
 
     def await_far_end(self, accepted: Callable[[], None]) -> None:
         """The answer is there: media that waits has `FAR_END_PATIENCE` left to be opened."""
-        self._once_open = accepted
-        self._be_patient(FAR_END_PATIENCE)
+        self._on_media_open = accepted
+        self._start_far_end_timer(FAR_END_PATIENCE)
 
     def give_up_waiting(self) -> None:
         """Nobody has said what the far end is: what waits for that is refused."""
-        if self._waiting is not None:
-            self.refuse(self.judge(self._waiting))
+        if self._waiting_proposal is not None:
+            self.end_for_shortfalls(self.judge_proposal(self._waiting_proposal))
 
-    def _be_patient(self, seconds: float) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._patience = self.setup.call_later(seconds, lambda: self.contain(self.give_up_waiting))
+    def _start_far_end_timer(self, seconds: float) -> None:
+        if self._far_end_timer is not None:
+            self._far_end_timer.cancel()
+        self._far_end_timer = self.setup.call_later(
+            seconds, lambda: self.run_guarded(self.give_up_waiting)
+        )
 
     def _stop_waiting(self) -> None:
-        self._waiting, self._once_open = None, _nothing
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        self._waiting_proposal, self._on_media_open = None, _nothing
+        if self._far_end_timer is not None:
+            self._far_end_timer.cancel()
+            self._far_end_timer = None
 
-    def reconsider(self) -> None:
+    def reevaluate_security(self) -> None:
         """What is known of the connection or the far end has changed: judge again, and show it."""
-        if self._waiting is not None:
-            self._look_again(self._waiting)
+        if self._waiting_proposal is not None:
+            self._look_again(self._waiting_proposal)
         if self._shown is None or self.state is CallState.TERMINATED:
             return
         state = self.security
         if state.level < self._shown.level:
             self._generation += 1
-            self.negotiation.restamp(self._generation)
-        self.show(state)
+            self.negotiation.set_security_generation(self._generation)
+        self.emit_security_change(state)
         shortfalls = self.policy.judge(state)
-        if shortfalls and self.negotiation.media and not self.waiting:
-            self.dropped(shortfalls)
+        if shortfalls and self.negotiation.media and not self.awaiting_far_end:
+            self.handle_shortfalls(shortfalls)
 
-    def show(self, state: SecurityState) -> None:
+    def emit_security_change(self, state: SecurityState) -> None:
         """Tell of a change of the security state, which is `state` now."""
         if self._shown is not None and state != self._shown:
-            self.mailbox.put(SecurityChanged(self._shown, state))
+            self.event_queue.put_event(SecurityChanged(self._shown, state))
         self._shown = state
 
     # Refusing and ending
 
-    def dropped(self, shortfalls: tuple[Shortfall, ...]) -> None:
+    def handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         """The call in force has fallen below its policy."""
-        self.refuse(shortfalls)
+        self.end_for_shortfalls(shortfalls)
 
-    def refuse(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
+    def end_for_shortfalls(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
         """End the call on security grounds: nothing of it goes on."""
         if self.state is CallState.TERMINATED:
             return
         error = SecurityShortfall(shortfalls)
         self.refused = shortfalls
         self.explanation = explanation or str(error)
-        self.mailbox.put(SecurityRefused(shortfalls))
+        self.event_queue.put_event(SecurityRefused(shortfalls))
         self._close(CallEnded(EndedBy.POLICY, 488, self.explanation), error)
 
-    def fail(self, refusal: Unacceptable, *, status: int = 488) -> None:
+    def end_for_refusal(self, refusal: DescriptionRefusal, *, status: int = 488) -> None:
         """End the call because something in it could not be accepted."""
         if self.state is CallState.TERMINATED:
             return
         if refusal.shortfalls:
-            self.refuse(refusal.shortfalls, refusal.explanation)
+            self.end_for_shortfalls(refusal.shortfalls, refusal.explanation)
             return
         self.explanation = refusal.explanation
         error = NotAcceptable(refusal.explanation, status=status, reason="Not Acceptable Here")
@@ -439,11 +441,11 @@ class Leg:
         """Media first, then the signaling, so that nothing is heard or sent in between."""
         self.finish(ended, error)
         if self.usage is not None:
-            self._leave(self.usage, ended.status, ended.reason)
+            self._end_usage(self.usage, ended.status, ended.reason)
 
-    def _leave(self, usage: InviteUsage, status: int, text: str) -> None:
+    def _end_usage(self, usage: InviteUsage, status: int, text: str) -> None:
         headers = (reason_header(status, text),) if status else ()
-        self.command(lambda now: usage.bye(now=now, headers=headers))
+        self.run_command(lambda now: usage.bye(now=now, headers=headers))
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """The call is over: close its media and tell everybody, once."""
@@ -458,14 +460,14 @@ class Leg:
         self.sound.close()
         if not self.confirmed.done():
             self.confirmed.cancel()
-        self.over.set_result(ended)
-        self.mailbox.put(ended)
-        self.mailbox.close()
+        self.ended.set_result(ended)
+        self.event_queue.put_event(ended)
+        self.event_queue.close()
 
     def _keep_statistics(self) -> None:
         audio = self.negotiation.audio
         if audio is not None and self.negotiation.spec is not None:
-            self.final_statistics = self.setup.media.port.statistics(audio.handle)
+            self.final_statistics = self.setup.media.backend.statistics(audio.handle)
 
     @property
     def statistics(self) -> StreamStatistics:
@@ -475,14 +477,14 @@ class Leg:
         audio = self.negotiation.audio
         if audio is None or self.negotiation.spec is None or self.state is CallState.TERMINATED:
             return StreamStatistics()
-        return self.setup.media.port.statistics(audio.handle)
+        return self.setup.media.backend.statistics(audio.handle)
 
     # What `streams.MediaStream` needs
 
     @property
-    def media_port(self) -> MediaPort:
+    def media_backend(self) -> MediaPort:
         """The engine's port."""
-        return self.setup.media.port
+        return self.setup.media.backend
 
     @property
     def stream(self) -> LocalMedia | None:

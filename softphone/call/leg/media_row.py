@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from softphone.call.leg.refusal import unreachable
-from softphone.call.leg.rtcp_xr_demand import AS_ASKED, ReportDemand
+from softphone.call.leg.refusal import check_media_address
+from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
 from softphone.call.leg.video_setup import video_spec
 from softphone.events import Direction
 from softphone.media import LocalMedia, SrtpKey, StreamHandle, StreamSpec
@@ -17,19 +17,19 @@ from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
 from softphone.srtp import SdesAgreement, SdesNegotiation
 
-__all__ = ["MediaRow", "RowPort", "security_of"]
+__all__ = ["MediaStreamRow", "StreamBackend", "security_of"]
 
 
-class RowPort(Protocol):
+class StreamBackend(Protocol):
     """What a row needs of the port that it is on, of audio or of video."""
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start the stream, or change it."""
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set what flows."""
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """End the stream."""
 
 
@@ -40,7 +40,7 @@ def security_of(media: NegotiatedMedia, agreement: SdesAgreement | None) -> Medi
     return MediaSecurity(media.media, media.profile, agreement.suite, KeyExchange.SDES)
 
 
-class MediaRow:
+class MediaStreamRow:
     """A row and its keys.  `spec` is how it was opened last, None before.
 
     `host` is our own address, of whose family the far end's must be.
@@ -48,19 +48,19 @@ class MediaRow:
 
     def __init__(
         self,
-        port: RowPort,
+        port: StreamBackend,
         local: LocalMedia,
         plan: SdesNegotiation,
         *,
         cname: str,
-        reports: ReportDemand = AS_ASKED,
+        reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
         host: str,
     ) -> None:
         self.local = local
         self.plan = plan
         self.spec: StreamSpec | None = None
         self.security: MediaSecurity | None = None
-        self._port = port
+        self._backend = port
         self._cname = cname
         self._reports = reports
         self._host = host
@@ -68,7 +68,7 @@ class MediaRow:
         self.closed = False
         self._silent = False
 
-    def open(
+    def open_stream(
         self,
         media: NegotiatedMedia,
         agreement: SdesAgreement | None,
@@ -85,32 +85,32 @@ class MediaRow:
         self._codecs = media.codecs
         self._silent = silent
         self.security = security_of(media, agreement)
-        self._reopen(spec)
+        self._reopen_stream(spec)
 
-    def _reopen(self, spec: StreamSpec) -> None:
+    def _reopen_stream(self, spec: StreamSpec) -> None:
         if self._silent:
             spec = replace(spec, direction=Direction.INACTIVE)
         self.spec = spec
-        self._port.open(self.local.handle, spec)
+        self._backend.open_stream(self.local.handle, spec)
 
-    def restamp(self, generation: int) -> None:
+    def set_security_generation(self, generation: int) -> None:
         """Stamp a newer security generation on what is delivered from now on."""
         if self.spec is not None and not self.closed:
-            self._reopen(replace(self.spec, security_generation=generation))
+            self._reopen_stream(replace(self.spec, security_generation=generation))
 
     def silence(self) -> None:
         """Let nothing flow, until the row is opened again."""
         self._silent = True
         if self.spec is not None and not self.closed:
             self.spec = replace(self.spec, direction=Direction.INACTIVE)
-            self._port.set_direction(self.local.handle, Direction.INACTIVE)
+            self._backend.set_direction(self.local.handle, Direction.INACTIVE)
 
     def drop(self) -> None:
         """The stream was removed from the session (RFC 3264 section 8.2)."""
         self.silence()
         self.security = None
 
-    def follow(self, payload_type: int) -> None:
+    def follow_payload_type(self, payload_type: int) -> None:
         """The far end sends another of the codecs that its answer took up: so do we from now on.
 
         RFC 3264 section 6.1: whoever offered must be ready for any codec of the answer.
@@ -127,13 +127,13 @@ class MediaRow:
             other_payload_types=_others(self._codecs, codec),
             other_codecs=_names(self._codecs, codec),
         )
-        self._reopen(changed)
+        self._reopen_stream(changed)
 
     def close(self) -> None:
         """Close the row, once."""
         if not self.closed:
             self.closed = True
-            self._port.close(self.local.handle)
+            self._backend.close_stream(self.local.handle)
 
     def _spec(
         self, media: NegotiatedMedia, agreement: SdesAgreement | None, generation: int
@@ -179,7 +179,10 @@ class MediaRow:
             spec = self.spec
             return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
         rtcp_host, rtcp_port = media.remote_rtcp
-        return (host, port), (host if unreachable(rtcp_host, self._host) else rtcp_host, rtcp_port)
+        return (host, port), (
+            host if check_media_address(rtcp_host, self._host) else rtcp_host,
+            rtcp_port,
+        )
 
 
 def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:

@@ -15,18 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from softphone.call.leg.capabilities import capabilities
-from softphone.call.leg.media_row import MediaRow, security_of
+from softphone.call.leg.media_row import MediaStreamRow, security_of
 from softphone.call.leg.refusal import (
     SDP_TYPE,
-    Unacceptable,
+    DescriptionRefusal,
+    check_media_address,
     clear_refused,
-    no_key,
-    not_agreed,
+    describe_crypto_refusals,
+    fallback_not_agreed,
+    no_usable_key,
     read_description,
-    sentences,
-    unreachable,
 )
-from softphone.call.leg.rtcp_xr_demand import AS_ASKED, ReportDemand
+from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
 from softphone.call.leg.video_setup import VideoSetup
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
@@ -57,7 +57,7 @@ from softphone.security import (
 from softphone.sip import Body
 from softphone.srtp import SdesAgreement, SdesNegotiation, choose_crypto
 
-__all__ = ["MediaSetup", "Negotiation", "Proposal", "Unacceptable"]
+__all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation"]
 
 
 def _nothing() -> None:
@@ -73,7 +73,7 @@ class MediaSetup:
     `video` None: video is neither offered nor answered.
     """
 
-    port: MediaPort
+    backend: MediaPort
     policy: SecurityPolicy
     entropy: Entropy
     host: str
@@ -83,12 +83,12 @@ class MediaSetup:
     fallback: bool = True
     comfort_noise: bool = False
     video: VideoSetup | None = None
-    reports: ReportDemand = AS_ASKED
+    reports: RtcpXrDemand = DEFAULT_XR_DEMAND
 
 
 @fast_init
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class MediaProposal:
     """A description that could be agreed: `body` is the answer to send, for an offer received.
 
     `notes` say which crypto lines were passed over, and why.
@@ -101,10 +101,10 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class _StreamCandidate:
     """What a stream becomes at `commit`."""
 
-    row: MediaRow
+    row: MediaStreamRow
     media: NegotiatedMedia
     agreement: SdesAgreement | None
     answered: bool = False
@@ -116,7 +116,7 @@ class _Candidate:
 
 
 @dataclass(slots=True)
-class _Pending:
+class _PendingExchange:
     """An exchange that was judged and not yet committed.
 
     `final` is False for an early answer.  `agreed` says that its answer has been sent or taken:
@@ -124,10 +124,10 @@ class _Pending:
     one began.
     """
 
-    candidates: list[_Candidate] = field(default_factory=list)
+    candidates: list[_StreamCandidate] = field(default_factory=list)
     final: bool = False
     agreed: bool = False
-    before: _Pending | None = None
+    before: _PendingExchange | None = None
 
 
 class Negotiation:
@@ -144,8 +144,8 @@ class Negotiation:
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
-        self._rows: dict[str, MediaRow] = {}
-        self._pending = _Pending()
+        self._rows: dict[str, MediaStreamRow] = {}
+        self._pending = _PendingExchange()
         self.ask_for_picture: Callable[[], None] = _nothing
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
@@ -190,12 +190,14 @@ class Negotiation:
 
     # Offering
 
-    def offer(self, *, full: bool = False) -> Body:
+    def create_offer(self, *, full: bool = False) -> Body:
         """Our offer: RTP/SAVP with every allowed suite, or RTP/AVP where SRTP is off.
 
         Raises NoPortFree, and LocalProtocolError while an offer is pending.
         """
-        return self._offer(Direction.SENDONLY if self.held else Direction.SENDRECV, full=full)
+        return self._create_offer(
+            Direction.SENDONLY if self.held else Direction.SENDRECV, full=full
+        )
 
     def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
         """Key the audio by these from the next offer on.  Raises NoPortFree."""
@@ -210,9 +212,9 @@ class Negotiation:
         line = next((m for m in ours.media if m.media == "audio"), None) if ours else None
         if ours is None or line is None:
             raise LocalProtocolError("there is no session to refresh")
-        self._offer(ours.direction_of(line), full=False)
+        self._create_offer(ours.direction_of(line), full=False)
 
-    def _offer(self, direction: Direction, *, full: bool) -> Body:
+    def _create_offer(self, direction: Direction, *, full: bool) -> Body:
         row = self._row("audio")
         demand = self.setup.policy.srtp
         secure = demand is not SrtpPolicy.OFF
@@ -243,48 +245,52 @@ class Negotiation:
             rtcp_port=row.local.rtcp_port,
         )
 
-    def receive_answer(self, body: Body | None, *, final: bool = True) -> Proposal | Unacceptable:
+    def receive_answer(
+        self, body: Body | None, *, final: bool = True
+    ) -> MediaProposal | DescriptionRefusal:
         """Judge the answer to our offer; `final` False is an early one (RFC 3261 13.2.1)."""
         description = read_description(body)
-        if isinstance(description, Unacceptable):
+        if isinstance(description, DescriptionRefusal):
             return description
         if not self._session.offer_pending:
-            return Unacceptable(399, "no offer of ours waits for this answer")
+            return DescriptionRefusal(399, "no offer of ours waits for this answer")
         try:
             negotiated = self._session.apply_answer(description, final=final)
         except AnswerMismatch as error:
-            return Unacceptable(399, f"the answer does not fit our offer: {error}")
+            return DescriptionRefusal(399, f"the answer does not fit our offer: {error}")
         if not negotiated:
-            return Unacceptable(304, "the answer refuses every media stream")
-        pending = _Pending(final=final)
+            return DescriptionRefusal(304, "the answer refuses every media stream")
+        pending = _PendingExchange(final=final)
         notes: list[str] = []
         for media in negotiated:
-            away = unreachable(media.remote_address[0], self.setup.host)
+            away = check_media_address(media.remote_address[0], self.setup.host)
             candidate = away or self._judge_answer(media, notes, final=final)
-            if isinstance(candidate, Unacceptable):
+            if isinstance(candidate, DescriptionRefusal):
                 return candidate
             pending.candidates.append(candidate)
         self._pending = pending
         return self._propose(notes=notes)
 
-    def complete(self, body: Body) -> Unacceptable | None:
+    def complete(self, body: Body) -> DescriptionRefusal | None:
         """An early answer that is in force already has become final (RFC 3262 section 5)."""
         waiting = self._pending
         outcome = self.receive_answer(body)
-        if isinstance(outcome, Unacceptable):
+        if isinstance(outcome, DescriptionRefusal):
             return outcome
-        self.agree()
+        self.confirm_exchange()
         if not waiting.candidates:
-            self._pending = _Pending()
+            self._pending = _PendingExchange()
         return None
 
     def _judge_answer(
         self, media: NegotiatedMedia, notes: list[str], *, final: bool
-    ) -> _Candidate | Unacceptable:
+    ) -> _StreamCandidate | DescriptionRefusal:
         row = self._row(media.media)
         secure = "SAVP" in media.profile
         if secure and not media.local_crypto:
-            return Unacceptable(302, f"the answer is {media.profile} and our offer was RTP/AVP")
+            return DescriptionRefusal(
+                302, f"the answer is {media.profile} and our offer was RTP/AVP"
+            )
         if not media.local_crypto or not (secure or media.remote_crypto):
             return self._clear(row, media, "answer")
         outcome = row.plan.apply_answer(
@@ -294,25 +300,27 @@ class Negotiation:
             final=final,
         )
         if isinstance(outcome, SdesAgreement):
-            return _Candidate(row, media, outcome)
-        notes.extend(sentences(outcome))
+            return _StreamCandidate(row, media, outcome)
+        notes.extend(describe_crypto_refusals(outcome))
         if secure:
-            return no_key("answer", media.profile, outcome)
+            return no_usable_key("answer", media.profile, outcome)
         return self._clear(row, media, "answer")
 
     # Answering
 
-    def receive_offer(self, body: Body | None) -> Proposal | Unacceptable:
+    def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
         """Judge an offer and prepare the answer.  Raises NoPortFree."""
         description = read_description(body)
-        if isinstance(description, Unacceptable):
+        if isinstance(description, DescriptionRefusal):
             return description
         if self._session.offer_pending:
-            return Unacceptable(399, "an offer waits for its answer already")
+            return DescriptionRefusal(399, "an offer waits for its answer already")
         offered = self._session.apply_offer(description)
         chosen = self._session.choose_lines(offered, worth=self._worth)
         host = self.setup.host
-        refusal = next(filter(None, (unreachable(c.remote_address[0], host) for c in chosen)), None)
+        refusal = next(
+            filter(None, (check_media_address(c.remote_address[0], host) for c in chosen)), None
+        )
         if refusal is None and not any(line.media == "audio" for line in chosen):
             refusal = self._explain(offered)
         if refusal is not None:
@@ -336,10 +344,10 @@ class Negotiation:
             )
         answer = self._session.make_answer(lines)
         waiting = self._pending if self._pending.agreed else None
-        self._pending = _Pending(final=True, before=waiting)
+        self._pending = _PendingExchange(final=True, before=waiting)
         for media in self._session.negotiated:
             row = self._row(media.media)
-            candidate = _Candidate(row, media, agreements.get(media.index), answered=True)
+            candidate = _StreamCandidate(row, media, agreements.get(media.index), answered=True)
             self._pending.candidates.append(candidate)
         return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
 
@@ -348,7 +356,9 @@ class Negotiation:
             return most
         return Direction.SENDONLY if most.sends else Direction.INACTIVE
 
-    def _agree(self, row: MediaRow, line: OfferedMedia, notes: list[str]) -> SdesAgreement | None:
+    def _agree(
+        self, row: MediaStreamRow, line: OfferedMedia, notes: list[str]
+    ) -> SdesAgreement | None:
         """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
         if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
             return None
@@ -357,7 +367,7 @@ class Negotiation:
         )
         if isinstance(outcome, SdesAgreement):
             return outcome
-        notes.extend(sentences(outcome))
+        notes.extend(describe_crypto_refusals(outcome))
         return None
 
     def _usable(self, lines: Sequence[CryptoLine]) -> bool:
@@ -372,30 +382,32 @@ class Negotiation:
             return 3 if line.secure else 2
         return None if line.secure or demand is SrtpPolicy.REQUIRED else 1
 
-    def _explain(self, offered: Sequence[OfferedMedia]) -> Unacceptable:
+    def _explain(self, offered: Sequence[OfferedMedia]) -> DescriptionRefusal:
         """Why no audio line of an offer could be used."""
         audio = [line for line in offered if line.media == "audio"]
         if not audio:
-            return Unacceptable(305, "the offer has no audio stream that we can decode")
+            return DescriptionRefusal(305, "the offer has no audio stream that we can decode")
         demand = self.setup.policy.srtp
         secure = [line for line in audio if line.secure or line.crypto]
         if demand is SrtpPolicy.OFF:
-            return Unacceptable(302, f"the offer is {audio[0].profile} and SRTP is off here")
+            return DescriptionRefusal(302, f"the offer is {audio[0].profile} and SRTP is off here")
         if not secure:
             return clear_refused("offer", audio[0].profile, "audio")
         verdict = choose_crypto(secure[0].crypto, allowed=self.setup.policy.suites)
-        return no_key("offer", secure[0].profile, verdict.refusals)
+        return no_usable_key("offer", secure[0].profile, verdict.refusals)
 
-    def _clear(self, row: MediaRow, media: NegotiatedMedia, what: str) -> _Candidate | Unacceptable:
+    def _clear(
+        self, row: MediaStreamRow, media: NegotiatedMedia, what: str
+    ) -> _StreamCandidate | DescriptionRefusal:
         if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
             return clear_refused(what, media.profile, media.media)
         if media.local_crypto and not self.setup.fallback:
-            return not_agreed(what, media.profile, media.media)
-        return _Candidate(row, media, None)
+            return fallback_not_agreed(what, media.profile, media.media)
+        return _StreamCandidate(row, media, None)
 
     # Taking effect
 
-    def agree(self) -> None:
+    def confirm_exchange(self) -> None:
         """The judged exchange holds: its answer goes out, or was taken.  Its keys are in force.
 
         Rows wait for `commit`, which may come later, when more is known of the far end.
@@ -417,10 +429,10 @@ class Negotiation:
         `generation` is the call's security generation, which grows whenever its level falls.
         With `silent`, nothing flows whatever was negotiated.
         """
-        self.agree()
-        pending, self._pending = self._pending, _Pending()
+        self.confirm_exchange()
+        pending, self._pending = self._pending, _PendingExchange()
         for candidate in pending.candidates:
-            candidate.row.open(
+            candidate.row.open_stream(
                 candidate.media, candidate.agreement, generation=generation, silent=silent
             )
         agreed = [candidate.row for candidate in pending.candidates]
@@ -428,21 +440,21 @@ class Negotiation:
             if pending.final and row not in agreed:
                 row.drop()
 
-    def restamp(self, generation: int) -> None:
+    def set_security_generation(self, generation: int) -> None:
         """Stamp a newer security generation on what the streams deliver from now on."""
         for row in self._rows.values():
-            row.restamp(generation)
+            row.set_security_generation(generation)
 
     def silence(self) -> None:
         """Stop every stream at once, whatever was negotiated; the next commit starts them again."""
         for row in self._rows.values():
             row.silence()
 
-    def follow(self, handle: StreamHandle, payload_type: int) -> None:
+    def follow_payload_type(self, handle: StreamHandle, payload_type: int) -> None:
         """The far end of a stream has changed to another of the codecs agreed."""
         for row in self._rows.values():
             if row.local.handle == handle:
-                row.follow(payload_type)
+                row.follow_payload_type(payload_type)
 
     def rollback(self) -> None:
         """Forget the exchange that was refused or failed; what was agreed before stays."""
@@ -450,7 +462,7 @@ class Negotiation:
             self._session.rollback()
         elif self._pending.candidates and not self._pending.agreed:
             self._session.undo_exchange()
-            self._pending = self._pending.before or _Pending()
+            self._pending = self._pending.before or _PendingExchange()
         for row in self._rows.values():
             row.plan.rollback()
 
@@ -462,16 +474,16 @@ class Negotiation:
 
     # Parts
 
-    def _row(self, media: str) -> MediaRow:
+    def _row(self, media: str) -> MediaStreamRow:
         """The row of a kind of media; it is reserved at first use."""
         if media not in self._rows:
             setup = self.setup
             video = setup.video.port if media == "video" and setup.video is not None else None
-            port = setup.port if video is None else video
+            port = setup.backend if video is None else video
             local = port.allocate(host=setup.host, on_event=self._on_event)
             if video is not None:
                 video.stream(local.handle).ask_by_signaling = lambda: self.ask_for_picture()
-            self._rows[media] = MediaRow(
+            self._rows[media] = MediaStreamRow(
                 port,
                 local,
                 SdesNegotiation(setup.policy.suites, entropy=setup.entropy),
@@ -481,10 +493,10 @@ class Negotiation:
             )
         return self._rows[media]
 
-    def _propose(self, *, notes: list[str], body: Body | None = None) -> Proposal:
+    def _propose(self, *, notes: list[str], body: Body | None = None) -> MediaProposal:
         candidates = self._pending.candidates
         direction = next(
             (c.media.direction for c in candidates if c.media.media == "audio"), Direction.INACTIVE
         )
         media = tuple(candidate.security for candidate in candidates)
-        return Proposal(media, direction, body, tuple(notes))
+        return MediaProposal(media, direction, body, tuple(notes))

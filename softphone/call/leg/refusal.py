@@ -17,15 +17,15 @@ from softphone.srtp import CryptoRefusal
 
 __all__ = [
     "SDP_TYPE",
-    "Unacceptable",
+    "DescriptionRefusal",
+    "check_media_address",
     "clear_refused",
-    "no_key",
-    "not_agreed",
+    "describe_crypto_refusals",
+    "fallback_not_agreed",
+    "no_usable_key",
+    "policy_refusal",
     "read_description",
     "reason_header",
-    "sentences",
-    "unmet",
-    "unreachable",
     "warning_header",
 ]
 
@@ -33,7 +33,7 @@ SDP_TYPE = "application/sdp"
 
 
 @dataclass(frozen=True, slots=True)
-class Unacceptable:
+class DescriptionRefusal:
     """A description that was refused: the Warning to send (RFC 3261 section 20.43), and why.
 
     `shortfalls` is not empty when it was refused on security grounds.
@@ -44,19 +44,19 @@ class Unacceptable:
     shortfalls: tuple[Shortfall, ...] = ()
 
 
-def read_description(body: Body | None) -> SessionDescription | Unacceptable:
+def read_description(body: Body | None) -> SessionDescription | DescriptionRefusal:
     """The session description of a message."""
     if body is None:
-        return Unacceptable(399, "a session description is missing")
+        return DescriptionRefusal(399, "a session description is missing")
     if body.media_type != SDP_TYPE:
-        return Unacceptable(399, f"{body.media_type} is no session description")
+        return DescriptionRefusal(399, f"{body.media_type} is no session description")
     try:
         return SessionDescription.parse(body.data)
     except MalformedDescription as error:
-        return Unacceptable(399, f"the session description is malformed: {error}")
+        return DescriptionRefusal(399, f"the session description is malformed: {error}")
 
 
-def sentences(refusals: Sequence[CryptoRefusal]) -> list[str]:
+def describe_crypto_refusals(refusals: Sequence[CryptoRefusal]) -> list[str]:
     """Why crypto lines were passed over, one by one."""
     return [
         f"crypto line {'?' if refusal.tag is None else refusal.tag} "
@@ -65,46 +65,52 @@ def sentences(refusals: Sequence[CryptoRefusal]) -> list[str]:
     ]
 
 
-def no_key(what: str, profile: str, refusals: Sequence[CryptoRefusal]) -> Unacceptable:
+def no_usable_key(what: str, profile: str, refusals: Sequence[CryptoRefusal]) -> DescriptionRefusal:
     """An SRTP description without a key that we can use; `what` is "offer" or "answer"."""
-    reasons = "; ".join(sentences(refusals)) or "it has no crypto line"
+    reasons = "; ".join(describe_crypto_refusals(refusals)) or "it has no crypto line"
     explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"
-    return Unacceptable(399, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+    return DescriptionRefusal(
+        399, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
+    )
 
 
-def clear_refused(what: str, profile: str, media: str) -> Unacceptable:
+def clear_refused(what: str, profile: str, media: str) -> DescriptionRefusal:
     """A description in clear where SRTP is required."""
     explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
-    return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+    return DescriptionRefusal(
+        302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
+    )
 
 
-def not_agreed(what: str, profile: str, media: str) -> Unacceptable:
+def fallback_not_agreed(what: str, profile: str, media: str) -> DescriptionRefusal:
     """A description in clear from a server that never said it would fall back to it."""
     explanation = (
         f"we offered SRTP, the {what}'s {media} stream is {profile}, in clear, and the server "
         "has not agreed to such answers"
     )
-    return Unacceptable(302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),))
+    return DescriptionRefusal(
+        302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
+    )
 
 
-def unmet(shortfalls: tuple[Shortfall, ...]) -> Unacceptable:
+def policy_refusal(shortfalls: tuple[Shortfall, ...]) -> DescriptionRefusal:
     """A description that the policy of the call forbids."""
-    return Unacceptable(399, "; ".join(map(str, shortfalls)), shortfalls)
+    return DescriptionRefusal(399, "; ".join(map(str, shortfalls)), shortfalls)
 
 
 _MEMORABLE = 128
 """No address is as long as that, with a zone neither; so names cannot fill memory."""
 
 
-def unreachable(host: str, ours: str) -> Unacceptable | None:
+def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
     """Media goes to numeric addresses of our own family only: nobody is looked up for it."""
     version = _version_of(host)
     if version is None:
-        return Unacceptable(301, f"the media address {host[:64]} is a name, not an address")
+        return DescriptionRefusal(301, f"the media address {host[:64]} is a name, not an address")
     if "%" in host:
-        return Unacceptable(301, "the media address has a zone, which means nothing here")
+        return DescriptionRefusal(301, "the media address has a zone, which means nothing here")
     if version != _version_of(ours):
-        return Unacceptable(301, f"the media address {host} is not of our own address family")
+        return DescriptionRefusal(301, f"the media address {host} is not of our own address family")
     return None
 
 
@@ -127,7 +133,7 @@ def _printable(text: str, most: int) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in plain)[:most]
 
 
-def warning_header(refusal: Unacceptable, agent: str) -> tuple[str, str]:
+def warning_header(refusal: DescriptionRefusal, agent: str) -> tuple[str, str]:
     """The Warning header field that says why (RFC 3261 section 20.43)."""
     return "Warning", f'{refusal.warning_code} {agent} "{_printable(refusal.explanation, 400)}"'
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["AS_ASKED", "ReportDemand", "ReportMode"]
+__all__ = ["DEFAULT_XR_DEMAND", "RtcpXrDemand", "RtcpXrMode"]
 
 OURS = ("rcvr-rtt", "voip-metrics")
 """The formats of RFC 3611 section 5.1 that we have."""
 
 
-class ReportMode(StrEnum):
+class RtcpXrMode(StrEnum):
     """When VoIP metrics are sent: to who has asked in its description, always, or never."""
 
     NEGOTIATED = "negotiated"
@@ -23,24 +23,24 @@ class ReportMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportDemand:
+class RtcpXrDemand:
     """What a call does; with `measured` bursts and gaps are counted whoever asks."""
 
-    mode: ReportMode = ReportMode.NEGOTIATED
+    mode: RtcpXrMode = RtcpXrMode.NEGOTIATED
     measured: bool = False
 
     @property
     def attribute(self) -> str:
         """What our `a=rtcp-xr` says; "" for none."""
-        return "" if self.mode is ReportMode.OFF else "rcvr-rtt=all voip-metrics"
+        return "" if self.mode is RtcpXrMode.OFF else "rcvr-rtt=all voip-metrics"
 
     def sent(self, asked: tuple[str, ...]) -> tuple[str, ...]:
         """The formats that go to a far end that has `asked` for some."""
-        if self.mode is ReportMode.OFF:
+        if self.mode is RtcpXrMode.OFF:
             return ()
-        always = self.mode is ReportMode.ALWAYS
+        always = self.mode is RtcpXrMode.ALWAYS
         return tuple(name for name in OURS if name in asked or (always and name == "voip-metrics"))
 
 
-AS_ASKED = ReportDemand()
+DEFAULT_XR_DEMAND = RtcpXrDemand()
 """What a call does where nobody says anything else."""

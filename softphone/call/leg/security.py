@@ -14,7 +14,7 @@ from softphone.security import (
 )
 from softphone.sip import Request, Response, SipUri, Uri
 
-__all__ = ["direct_far_end", "signaling_security", "speaks_for", "unfit"]
+__all__ = ["certificate_names", "direct_far_end", "flow_shortfalls", "signaling_security"]
 
 _NULL_CIPHER = "NULL"
 
@@ -34,7 +34,7 @@ def signaling_security(flow: Flow | None) -> SignalingSecurity:
     )
 
 
-def speaks_for(identity: PeerIdentity, uri: SipUri) -> bool:
+def certificate_names(identity: PeerIdentity, uri: SipUri) -> bool:
     """Whether a verified certificate names the user, or the host, of `uri` (RFC 5922 7.1).
 
     A certificate with user URIs speaks for those users only.
@@ -68,13 +68,13 @@ def direct_far_end(
     if isinstance(message, Request) and len(message.vias) != 1:
         return None
     if caller is not None and not (
-        isinstance(caller, SipUri) and speaks_for(flow.identity, caller)
+        isinstance(caller, SipUri) and certificate_names(flow.identity, caller)
     ):
         return None
     return signaling_security(flow).level
 
 
-def unfit(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[Shortfall, ...]:
+def flow_shortfalls(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[Shortfall, ...]:
     """Why no call over `flow` could meet the policy, whatever its media and its far end are.
 
     Asked before an INVITE leaves: an offer holds keys, and a connection in clear shows them.

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import ReferenceType, ref
 
-from softphone.call.leg.dtmf import read_info
-from softphone.call.leg.kpml_subscriptions import DigitWatches
-from softphone.call.leg.leg import HeaderFields, Leg, LegSetup
-from softphone.call.leg.negotiation import MediaSetup, Negotiation, Proposal
-from softphone.call.leg.refusal import Unacceptable, unmet, warning_header
-from softphone.call.leg.video_setup import MEDIA_CONTROL, asks_for_picture, picture_request
+from softphone.call.leg.dtmf import parse_dtmf_info
+from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions
+from softphone.call.leg.leg import CallLegBase, HeaderFields, LegSetup
+from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.refusal import DescriptionRefusal, policy_refusal, warning_header
+from softphone.call.leg.video_setup import MEDIA_CONTROL, is_key_frame_request, key_frame_request
 from softphone.diagnostics.refusal_text import explain_change, explain_transfer
 from softphone.errors import (
     CallError,
@@ -60,7 +60,7 @@ from softphone.sip import (
     SubscriptionTerminated,
 )
 
-__all__ = ["PendingReferral", "SessionLeg"]
+__all__ = ["CallLeg", "PendingReferral"]
 
 
 def _type_of(request: Request) -> str:
@@ -93,7 +93,7 @@ class PendingReferral:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class _PendingModification:
     """A change of the session that we have asked for; `held_before` holds again if it fails."""
 
     done: asyncio.Future[None]
@@ -108,7 +108,7 @@ def _result() -> asyncio.Future[None]:
     return future
 
 
-def _settle(future: asyncio.Future[None] | None, error: CallError | None) -> None:
+def _resolve_future(future: asyncio.Future[None] | None, error: CallError | None) -> None:
     if future is None or future.done():
         return
     if error is None:
@@ -117,15 +117,15 @@ def _settle(future: asyncio.Future[None] | None, error: CallError | None) -> Non
         future.set_exception(error)
 
 
-class SessionLeg(Leg):
+class CallLeg(CallLegBase):
     """A leg whose session can change."""
 
     referral: PendingReferral | None = None
     transfers = 0
     """How many the far ends have asked for, of this call and of those that it came from."""
-    _face: object = None
-    _last_face: ReferenceType[object] | None = None
-    _change: _Change | None = None
+    _call_handle: object = None
+    _call_handle_ref: ReferenceType[object] | None = None
+    _modification: _PendingModification | None = None
     _hold_task: asyncio.Task[None] | None = None
     _transfer: asyncio.Future[None] | None = None
     _transfer_subscription: SubscriberUsage | None = None
@@ -133,19 +133,19 @@ class SessionLeg(Leg):
 
     def __init__(self, setup: LegSetup) -> None:
         super().__init__(setup)
-        self.digits = DigitWatches(setup.change, setup.call_later)
+        self.kpml_subscriptions = KpmlSubscriptions(setup.change, setup.call_later)
 
     @property
-    def face(self) -> object:
+    def call_handle(self) -> object:
         """What the application holds of this leg, made once; kept here until the end only."""
-        if self._face is None and self._last_face is not None:
-            return self._last_face()
-        return self._face
+        if self._call_handle is None and self._call_handle_ref is not None:
+            return self._call_handle_ref()
+        return self._call_handle
 
-    @face.setter
-    def face(self, face: object) -> None:
-        self._last_face = ref(face)
-        self._face = None if self.over.done() else face
+    @call_handle.setter
+    def call_handle(self, face: object) -> None:
+        self._call_handle_ref = ref(face)
+        self._call_handle = None if self.ended.done() else face
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
@@ -160,7 +160,7 @@ class SessionLeg(Leg):
     @property
     def changed_by(self) -> EndedBy:
         """Who is changing the session at the moment."""
-        return EndedBy.REMOTE if self._change is None else EndedBy.LOCAL
+        return EndedBy.REMOTE if self._modification is None else EndedBy.LOCAL
 
     @property
     def active_usage(self) -> InviteUsage:
@@ -179,19 +179,21 @@ class SessionLeg(Leg):
         change of ours is under way already.
         """
         usage = self.active_usage
-        if self._change is not None:
+        if self._modification is not None:
             raise LocalProtocolError("another change of the session is under way")
         if self.held_by_policy and not held:
             self._take_back()
-        change = _Change(_result(), self.negotiation.held, self.negotiation.held and not held)
+        change = _PendingModification(
+            _result(), self.negotiation.held, self.negotiation.held and not held
+        )
         self.negotiation.held = held
         try:
-            body = self.negotiation.offer(full=change.full)
+            body = self.negotiation.create_offer(full=change.full)
         except LocalProtocolError as error:
             self.negotiation.held = change.held_before
             raise CallError(_PENDING, status=491, reason="Request Pending") from error
-        self._change = change
-        if not self.command(lambda now: usage.reinvite(body, now=now, headers=headers)):
+        self._modification = change
+        if not self.run_command(lambda now: usage.reinvite(body, now=now, headers=headers)):
             self._change_failed(CallError(_PENDING, status=491, reason="Request Pending"))
         try:
             await asyncio.shield(change.done)
@@ -208,11 +210,11 @@ class SessionLeg(Leg):
 
     def _renew_change(self) -> None:
         """Our change waits for its turn, and the session has changed: offer it anew."""
-        usage, change = self.usage, self._change
+        usage, change = self.usage, self._modification
         if change is None or usage is None or self.negotiation.offer_pending:
             return
         if usage.modification_waits:
-            usage.replace_waiting_offer(self.negotiation.offer(full=change.full))
+            usage.replace_waiting_offer(self.negotiation.create_offer(full=change.full))
 
     def _modification_answered(self, event: ModificationAnswered[InviteUsage]) -> None:
         if event.role is not BodyRole.ANSWER:
@@ -231,16 +233,16 @@ class SessionLeg(Leg):
 
     def _change_failed(self, error: CallError) -> None:
         """The session stays as it was."""
-        if self._change is None:
+        if self._modification is None:
             return
         if self.negotiation.offer_pending:
             self.negotiation.rollback()
-        self.negotiation.held = self._change.held_before
+        self.negotiation.held = self._modification.held_before
         self._change_done(error)
 
     def _change_done(self, error: CallError | None) -> None:
-        change, self._change = self._change, None
-        _settle(None if change is None else change.done, error)
+        change, self._modification = self._modification, None
+        _resolve_future(None if change is None else change.done, error)
 
     # Changes that the far end asks for
 
@@ -248,9 +250,9 @@ class SessionLeg(Leg):
         if event.role is BodyRole.OFFER:
             self._answer_offer(event.body)
             return
-        self._make_room()
-        body = self.negotiation.offer(full=True)
-        self.command(lambda now: event.usage.answer_modification(body, now=now))
+        self._end_open_exchange()
+        body = self.negotiation.create_offer(full=True)
+        self.run_command(lambda now: event.usage.answer_modification(body, now=now))
 
     def _pracked(self, event: PrackReceived[InviteUsage]) -> None:
         if event.role is BodyRole.OFFER:
@@ -261,7 +263,7 @@ class SessionLeg(Leg):
     def _media_opened(self) -> None:
         """Media is open; the call need not be up yet."""
 
-    def _make_room(self) -> None:
+    def _end_open_exchange(self) -> None:
         """An offer is about to be made or taken: what was open before it is settled or void."""
         self.finalize_early_answer()
         if self.negotiation.offer_pending:
@@ -269,32 +271,32 @@ class SessionLeg(Leg):
 
     def _answer_offer(self, body: Body | None) -> None:
         usage = self.active_usage
-        self._make_room()
+        self._end_open_exchange()
         try:
             outcome = self.negotiation.receive_offer(body)
         except MediaError as error:
-            outcome = Unacceptable(399, str(error))
-        if isinstance(outcome, Proposal):
+            outcome = DescriptionRefusal(399, str(error))
+        if isinstance(outcome, MediaProposal):
             answer, shortfalls = outcome.body, self._settle_change(outcome)
             if not shortfalls:
-                self.command(lambda now: usage.answer_modification(answer, now=now))
+                self.run_command(lambda now: usage.answer_modification(answer, now=now))
                 self._renew_change()
                 return
-            outcome = unmet(shortfalls)
+            outcome = policy_refusal(shortfalls)
         self.negotiation.rollback()
         if outcome.shortfalls:
-            self.mailbox.put(SecurityRefused(outcome.shortfalls))
-        headers = (warning_header(outcome, self.setup.agent),)
-        self.command(lambda now: usage.reject_modification(488, now=now, headers=headers))
+            self.event_queue.put_event(SecurityRefused(outcome.shortfalls))
+        headers = (warning_header(outcome, self.setup.warning_agent),)
+        self.run_command(lambda now: usage.reject_modification(488, now=now, headers=headers))
         self._renew_change()
 
-    def _settle_change(self, proposal: Proposal) -> tuple[Shortfall, ...]:
+    def _settle_change(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
         """Settle, or give the shortfalls; a call that waits for the far end's level waits on."""
-        shortfalls = self.judge(proposal)
+        shortfalls = self.judge_proposal(proposal)
         unknown = all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
-        if shortfalls and not self.held_by_policy and not (unknown and self.waiting):
+        if shortfalls and not self.held_by_policy and not (unknown and self.awaiting_far_end):
             return shortfalls
-        return self.settle(proposal, accepted=self.what_waits)
+        return self.apply_proposal(proposal, accepted=self.on_media_open)
 
     def finalize_early_answer(self) -> None:
         """A reliable early answer ends its exchange once another one begins (RFC 3262 5).
@@ -305,7 +307,7 @@ class SessionLeg(Leg):
         if body is not None and self.negotiation.offer_pending:
             refusal = self.negotiation.complete(body)
             if refusal is not None:
-                self.fail(refusal)
+                self.end_for_refusal(refusal)
 
     def _acknowledged(self, event: AckReceived[InviteUsage]) -> None:
         if event.role is BodyRole.ANSWER:
@@ -316,7 +318,9 @@ class SessionLeg(Leg):
         elif self.confirmed.done():
             self.negotiation.rollback()
         else:
-            self.fail(Unacceptable(399, "our offer was never answered: the ACK has no SDP"))
+            self.end_for_refusal(
+                DescriptionRefusal(399, "our offer was never answered: the ACK has no SDP")
+            )
 
     def _take_answer(self, body: Body | None, *, accepted: Callable[[], None]) -> None:
         """The final answer to an offer of ours, wherever it came (RFC 3261 13.2.1, 14)."""
@@ -324,15 +328,15 @@ class SessionLeg(Leg):
         self._take_outcome(outcome, accepted=accepted)
 
     def _take_outcome(
-        self, outcome: Proposal | Unacceptable, *, accepted: Callable[[], None]
+        self, outcome: MediaProposal | DescriptionRefusal, *, accepted: Callable[[], None]
     ) -> bool:
         """Settle; whatever may not be ends the call.  Whether it goes on."""
-        if isinstance(outcome, Unacceptable):
-            self.fail(outcome)
+        if isinstance(outcome, DescriptionRefusal):
+            self.end_for_refusal(outcome)
             return False
-        shortfalls = self.settle(outcome, accepted=accepted)
+        shortfalls = self.apply_proposal(outcome, accepted=accepted)
         if shortfalls:
-            self.refuse(shortfalls)
+            self.end_for_shortfalls(shortfalls)
         return not shortfalls
 
     def established(self) -> None:
@@ -340,24 +344,24 @@ class SessionLeg(Leg):
 
     # Falling below the policy
 
-    def dropped(self, shortfalls: tuple[Shortfall, ...]) -> None:
+    def handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         """Hang up, or hold and stop the media, as the policy says."""
         if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
-            super().dropped(shortfalls)
+            super().handle_shortfalls(shortfalls)
             return
         if self.held_by_policy:
             return
-        self.mailbox.put(SecurityRefused(shortfalls))
+        self.event_queue.put_event(SecurityRefused(shortfalls))
         before = self.negotiation.direction
         self.held_by_policy = True
         self.negotiation.silence()
-        self.tell_direction(before)
+        self.emit_hold_change(before)
         self._hold_task = asyncio.ensure_future(self._hold_after_drop())
 
     async def _hold_after_drop(self) -> None:
         try:
-            if self._change is not None:
-                await asyncio.shield(self._change.done)
+            if self._modification is not None:
+                await asyncio.shield(self._modification.done)
             if not self.negotiation.held:
                 await self.renegotiate(held=True)
         except SoftphoneError as error:
@@ -374,39 +378,39 @@ class SessionLeg(Leg):
         if request.method == "INFO":
             self._info(_type_of(request), request.body)
         elif request.method == "MESSAGE":
-            self.mailbox.put(InfoReceived(_type_of(request), request.body))
+            self.event_queue.put_event(InfoReceived(_type_of(request), request.body))
         elif request.method == "NOTIFY":
             status = 481
         else:
             status = 501
         endpoint = self.setup.endpoint
-        self.command(lambda now: endpoint.respond(event.exchange, status, now=now))
+        self.run_command(lambda now: endpoint.respond(event.exchange, status, now=now))
 
     def _info(self, content_type: str, body: bytes) -> None:
         media_type = content_type.partition(";")[0].strip().lower()
-        if media_type == MEDIA_CONTROL and asks_for_picture(body):
+        if media_type == MEDIA_CONTROL and is_key_frame_request(body):
             if self.negotiation.video is not None:
                 self.negotiation.video.key_frame_wanted()
             return
-        pressed = read_info(content_type, body)
+        pressed = parse_dtmf_info(content_type, body)
         if pressed is None:
-            self.mailbox.put(InfoReceived(content_type, body))
+            self.event_queue.put_event(InfoReceived(content_type, body))
         elif pressed[0]:
-            self.tell_digit(*pressed, "info")
+            self.emit_digit(*pressed, "info")
 
     def _ask_for_picture(self) -> None:
         """Ask for a key frame by INFO, which CUCM's far ends understand (RFC 5168)."""
         usage = self.usage
-        if usage is not None and self.confirmed.done() and not self.over.done():
-            self.command(lambda now: usage.info(picture_request(), now=now))
+        if usage is not None and self.confirmed.done() and not self.ended.done():
+            self.run_command(lambda now: usage.info(key_frame_request(), now=now))
 
     def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
         """Only digits are subscribed to within a call."""
-        if self.digits.subscribe(event.subscription, event.request):
-            self.setup.adopt(event.subscription, self.handle)
+        if self.kpml_subscriptions.subscribe(event.subscription, event.request):
+            self.setup.set_event_handler(event.subscription, self.handle_event)
 
     def _subscription_refreshed(self, event: SubscriptionRefreshed[NotifierUsage]) -> None:
-        self.digits.refresh(event.subscription, event.request)
+        self.kpml_subscriptions.refresh(event.subscription, event.request)
 
     # Transfers
 
@@ -423,7 +427,7 @@ class SessionLeg(Leg):
             with self.setup.change() as now:
                 subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
                 self._transfer_subscription = subscription
-                self.setup.adopt(subscription, self.handle)
+                self.setup.set_event_handler(subscription, self.handle_event)
             await result
         finally:
             # The next one may have begun before it was our turn.
@@ -435,7 +439,7 @@ class SessionLeg(Leg):
         if event.subscription is not self._transfer_subscription or not event.status:
             return
         final = event.status >= 200
-        self.mailbox.put(TransferProgressed(event.status, event.reason, final))
+        self.event_queue.put_event(TransferProgressed(event.status, event.reason, final))
         if final:
             self._transfer_done(event.status, event.reason)
 
@@ -448,24 +452,24 @@ class SessionLeg(Leg):
         if status >= 300:
             message = explain_transfer(status, reason, answered=answered)
             error = CallError(message, status=status, reason=reason)
-        _settle(self._transfer, error)
+        _resolve_future(self._transfer, error)
 
     def _refer_received(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
         if self.referral is not None and not self.referral.subscription.terminated:
-            self.command(lambda now: event.subscription.reject(491, now=now))
+            self.run_command(lambda now: event.subscription.reject(491, now=now))
             return
         if self.transfers >= MAXIMUM_TRANSFERS:
-            self.command(lambda now: event.subscription.reject(603, now=now))
+            self.run_command(lambda now: event.subscription.reject(603, now=now))
             return
         self.transfers += 1
         target = str(event.refer_to.uri)
         self.referral = PendingReferral(event.subscription, target, event.replaces, self.transfers)
         by = None if event.referred_by is None else str(event.referred_by.uri)
-        self.mailbox.put(TransferRequested(target, by, event.replaces))
+        self.event_queue.put_event(TransferRequested(target, by, event.replaces))
 
     # The end
 
-    def _ended(self, event: InviteEnded[InviteUsage]) -> None:
+    def _handle_ended(self, event: InviteEnded[InviteUsage]) -> None:
         if event.cause in (Cause.REMOTE, Cause.REPLACED):
             # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
             self._transfer_done(200, "the far end has left the call")
@@ -473,11 +477,11 @@ class SessionLeg(Leg):
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """The call is over, and with it whatever was asked for within it."""
-        self.digits.close()
+        self.kpml_subscriptions.close()
         super().finish(ended, error)
-        self._face = None
+        self._call_handle = None
         self._change_done(CallFailed("the call ended before the change was made"))
-        _settle(self._transfer, CallFailed("the call ended before the transfer was made"))
+        _resolve_future(self._transfer, CallFailed("the call ended before the transfer was made"))
 
     def _refreshed(self, event: SessionRefreshed[InviteUsage]) -> None:
         """What the message said of the far end has been heard; nothing else has changed."""
@@ -495,5 +499,5 @@ class SessionLeg(Leg):
         SessionRefreshed: _refreshed,
         SubscribeReceived: _subscribed,
         SubscriptionRefreshed: _subscription_refreshed,
-        InviteEnded: _ended,
+        InviteEnded: _handle_ended,
     }

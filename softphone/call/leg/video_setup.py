@@ -16,8 +16,8 @@ from softphone.sip import Body
 __all__ = [
     "MEDIA_CONTROL",
     "VideoSetup",
-    "asks_for_picture",
-    "picture_request",
+    "is_key_frame_request",
+    "key_frame_request",
     "video_capability",
     "video_spec",
 ]
@@ -57,7 +57,7 @@ def video_spec(spec: StreamSpec, media: NegotiatedMedia) -> VideoSpec:
     return VideoSpec(**values, feedback=media.codec.feedback, bandwidth=media.bandwidth)
 
 
-def picture_request() -> Body:
+def key_frame_request() -> Body:
     """The body of an INFO that asks for a key frame (RFC 5168 section 7)."""
     text = (
         '<?xml version="1.0" encoding="utf-8"?><media_control><vc_primitive><to_encoder>'
@@ -66,6 +66,6 @@ def picture_request() -> Body:
     return Body(MEDIA_CONTROL, text.encode())
 
 
-def asks_for_picture(body: bytes) -> bool:
+def is_key_frame_request(body: bytes) -> bool:
     """Whether the body of an INFO asks for a key frame."""
     return b"<picture_fast_update" in body[:LONGEST]

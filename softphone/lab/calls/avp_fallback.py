@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from softphone.call.leg import MediaSetup, Negotiation, Proposal
-from softphone.call.leg.negotiation import Unacceptable
+from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.negotiation import DescriptionRefusal
 from softphone.media import EventCallback
 from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy
@@ -27,10 +27,10 @@ class ClearNegotiation(Negotiation):
     def _worth(self, line: OfferedMedia) -> int | None:
         return 1 if line.media == "audio" else None
 
-    def receive_offer(self, body: Body | None) -> Proposal | Unacceptable:
+    def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
         """Judge an offer; the answer's profile is RTP/AVP whatever the offer's was."""
         outcome = super().receive_offer(body)
-        if isinstance(outcome, Unacceptable) or outcome.body is None:
+        if isinstance(outcome, DescriptionRefusal) or outcome.body is None:
             return outcome
         description = SessionDescription.parse(outcome.body.data)
         media = tuple(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
-from softphone.call.leg import Negotiation, SessionLeg
+from softphone.call.leg import CallLeg, Negotiation
 from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, CallRinging, CallState
 from softphone.lab.calls.avp_fallback import ClearNegotiation
@@ -68,7 +68,7 @@ class CallControl:
     def __init__(self, context: LabContext) -> None:
         self._context = context
         self._conversations: list[Conversation] = []
-        self._legs: set[SessionLeg] = set()
+        self._legs: set[CallLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._transfers = Transfers(
             change=context.change,
@@ -92,7 +92,7 @@ class CallControl:
         name = target.user or "" if isinstance(target, SipUri) else ""
         leg = IncomingLeg(self._setup(caller.login.secure), event)
         self._keep(leg)
-        if not leg.begin():
+        if not leg.evaluate_offer():
             return
         if name.startswith("*5"):
             self._run(self._join(leg, caller, name[2:]), leg)
@@ -110,8 +110,8 @@ class CallControl:
         if found is None or leg.stream is None:
             return
         source, sink = found
-        leg.media_port.play(leg.stream.handle, source)
-        leg.media_port.record(leg.stream.handle, sink)
+        leg.media_backend.play(leg.stream.handle, source)
+        leg.media_backend.record(leg.stream.handle, sink)
 
     # Users
 
@@ -138,20 +138,20 @@ class CallControl:
         def give_up(_: asyncio.Future[CallEnded]) -> None:
             out.hang_up()
 
-        leg.over.add_done_callback(give_up)
+        leg.ended.add_done_callback(give_up)
         self._run(_relay_ringing(out, leg), leg)
-        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
+        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.ended}
         await asyncio.wait(
             waiting,
             timeout=self._context.config.alerting_patience,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        if out.over.done() or not out.confirmed.done():
+        if out.ended.done() or not out.confirmed.done():
             _refuse(leg, out)
             return
         if await self._bridge(leg, caller, out, callee):
             # From now on the conversation says who is hung up when its caller leaves.
-            leg.over.remove_done_callback(give_up)
+            leg.ended.remove_done_callback(give_up)
 
     async def _bridge(
         self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
@@ -181,7 +181,7 @@ class CallControl:
 
     def _fall_back(self, leg: IncomingLeg) -> None:
         """Answer the caller in clear: the callee is not secure."""
-        leg.renew(ClearNegotiation)
+        leg.reevaluate_offer(ClearNegotiation)
 
     # A third party
 
@@ -210,9 +210,9 @@ class CallControl:
             endpoint=context.endpoint,
             change=context.change,
             call_later=asyncio.get_running_loop().call_later,
-            adopt=context.adopt,
+            set_event_handler=context.adopt,
             media=MediaSetup(
-                port=context.media,
+                backend=context.media,
                 policy=policy,
                 entropy=context.entropy,
                 host=context.config.host,
@@ -220,8 +220,8 @@ class CallControl:
             ),
             persona=StandardPersona(),
             vouched=lambda _: False,
-            agent=context.config.host,
-            announce=self._announce,
+            warning_agent=context.config.host,
+            answer_headers=self._announce,
         )
 
     def _announce(self, state: SecurityState) -> tuple[tuple[str, str], ...]:
@@ -275,7 +275,7 @@ class CallControl:
             else:
                 event.subscription.reject(603, now=now)
 
-    def _dial(self, name: str, leg: SessionLeg) -> OutgoingLeg | int:
+    def _dial(self, name: str, leg: CallLeg) -> OutgoingLeg | int:
         """Call a user on behalf of the far end of `leg`."""
         callee = self._context.config.called(name)
         binding = None if callee is None else self._context.binding_of(callee.name)
@@ -294,14 +294,14 @@ class CallControl:
             clear=not secure,
         )
         self._keep(out)
-        out.start()
+        out.send_invite()
         return out
 
-    def _keep(self, leg: SessionLeg) -> None:
+    def _keep(self, leg: CallLeg) -> None:
         self._legs.add(leg)
-        leg.over.add_done_callback(lambda _: self._legs.discard(leg))
+        leg.ended.add_done_callback(lambda _: self._legs.discard(leg))
 
-    def _run(self, work: Coroutine[Any, Any, None], leg: SessionLeg) -> None:
+    def _run(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> None:
         """Carry on with a call; what goes wrong there ends that call and no other."""
 
         def finished(task: asyncio.Task[None]) -> None:
@@ -349,30 +349,30 @@ class _CalleeLeg(OutgoingLeg):
         return super().make_negotiation(media)
 
 
-async def _up(leg: SessionLeg) -> bool:
+async def _up(leg: CallLeg) -> bool:
     """Wait until a leg is up; False when it ended instead."""
-    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.over}
+    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    return not leg.over.done()
+    return not leg.ended.done()
 
 
 async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
-    async for event in out.mailbox.events():
+    async for event in out.event_queue.events():
         if isinstance(event, CallRinging) and leg.state in (CallState.TRYING, CallState.EARLY):
             leg.ring(180)
         if out.confirmed.done():
             return
 
 
-def _status_of(leg: SessionLeg) -> int:
+def _status_of(leg: CallLeg) -> int:
     """What the end of one leg means to the other: its refusal, or that it has gone."""
-    status = leg.over.result().status
+    status = leg.ended.result().status
     return status if 400 <= status <= 699 else 480
 
 
 def _refuse(leg: IncomingLeg, out: OutgoingLeg) -> None:
     """Give the callee's refusal to the caller; 408 when the callee did nothing in time."""
-    status = _status_of(out) if out.over.done() else 408
+    status = _status_of(out) if out.ended.done() else 408
     out.hang_up()
     if leg.state is not CallState.TERMINATED:
         leg.reject(status)

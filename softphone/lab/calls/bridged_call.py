@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived, HoldChanged
 from softphone.lab.calls.audio_bridge import Hub, Mouth
@@ -41,7 +41,7 @@ class _Member:
     """
 
     name: str
-    leg: SessionLeg
+    leg: CallLeg
     mouth: Mouth
     told: SecurityLevel | None = None
     holding: bool = False
@@ -73,12 +73,12 @@ class Conversation:
         return tuple(member.name for member in self._members)
 
     @property
-    def members_of(self) -> tuple[tuple[str, SessionLeg], ...]:
+    def members_of(self) -> tuple[tuple[str, CallLeg], ...]:
         """Who is in it, and by which leg."""
         return tuple((member.name, member.leg) for member in self._members)
 
     @property
-    def legs(self) -> tuple[SessionLeg, ...]:
+    def legs(self) -> tuple[CallLeg, ...]:
         """The legs of those who are in it."""
         return tuple(member.leg for member in self._members)
 
@@ -115,20 +115,20 @@ class Conversation:
             member.talks = suite_of(member.leg)
         member.leg.negotiation.use_suites((suite,))
 
-    def add(self, name: str, leg: SessionLeg, *, told: SecurityLevel | None = None) -> None:
+    def add(self, name: str, leg: CallLeg, *, told: SecurityLevel | None = None) -> None:
         """Add a member whose media is open; `told` is the level that it has heard already."""
         ear, mouth = self._hub.join(leg)
         member = _Member(name, leg, mouth, told)
         self._members.append(member)
         if leg.stream is not None:
-            leg.media_port.record(leg.stream.handle, ear)
-        leg.over.add_done_callback(lambda _: self._leave(member))
+            leg.media_backend.record(leg.stream.handle, ear)
+        leg.ended.add_done_callback(lambda _: self._leave(member))
         member.following = asyncio.get_running_loop().create_task(self._follow(member))
         self._let_hear()
 
     async def _follow(self, member: _Member) -> None:
         """Digits are events, not sound (RFC 4733, RFC 6086): pass them on; and see who holds."""
-        async for event in member.leg.mailbox.events():
+        async for event in member.leg.event_queue.events():
             if isinstance(event, DigitReceived):
                 for other in self._members:
                     if other is not member:
@@ -146,7 +146,7 @@ class Conversation:
                 continue
             held = self.on_hold and not member.holding
             source = MelodySource() if held else member.mouth
-            member.leg.media_port.play(member.leg.stream.handle, source)
+            member.leg.media_backend.play(member.leg.stream.handle, source)
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -158,7 +158,7 @@ class Conversation:
             self._kept_open -= 1
             self._end_if_alone()
 
-    def release(self, leg: SessionLeg) -> None:
+    def release(self, leg: CallLeg) -> None:
         """Let a leg go without ending it, if it is still there; the others stay."""
         member = next((one for one in self._members if one.leg is leg), None)
         if member is not None:
@@ -221,7 +221,7 @@ class Conversation:
             member.told = level
 
 
-def level_of(leg: SessionLeg) -> SecurityLevel:
+def level_of(leg: CallLeg) -> SecurityLevel:
     """The level of a leg as its server sees it.
 
     A user who has no certificate has shown himself by digest within TLS: that leg is encrypted
@@ -234,18 +234,18 @@ def level_of(leg: SessionLeg) -> SecurityLevel:
     return state.hop_level
 
 
-def suite_of(leg: SessionLeg) -> CryptoSuite | None:
+def suite_of(leg: CallLeg) -> CryptoSuite | None:
     """The suite that a leg's audio is encrypted with; None in clear."""
     return next((one.suite for one in leg.security.media if one.media == "audio"), None)
 
 
-def _send_digit(leg: SessionLeg, digit: str) -> None:
+def _send_digit(leg: CallLeg, digit: str) -> None:
     """Send one digit to a leg that has agreed to telephone-events, and to no other."""
     stream, spec = leg.stream, leg.stream_spec
     if stream is not None and spec is not None and spec.telephone_event is not None:
-        leg.media_port.send_digits(stream.handle, digit)
+        leg.media_backend.send_digits(stream.handle, digit)
 
 
-async def _say(leg: SessionLeg, level: SecurityLevel) -> None:
+async def _say(leg: CallLeg, level: SecurityLevel) -> None:
     header = ("Call-Info", security_call_info(level))
     await leg.renegotiate(held=leg.negotiation.held, headers=(header,))

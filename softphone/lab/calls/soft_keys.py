@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.lab.calls.transfer import Transfers
 from softphone.sans_io import Flow
 from softphone.sip import NotifierUsage, ReferReceived
@@ -66,7 +66,7 @@ class SoftKeys:
         leg, consult = self._leg(key, "dialogid", flow), self._leg(key, other, flow)
         return 481 if leg is None or consult is None else self.transfers.confer(leg, consult)
 
-    def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> SessionLeg | None:
+    def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> CallLeg | None:
         """A phone's own dialog, and nobody else's: it is on the connection that the key came by."""
         call_id, theirs, ours = dialog_named(key, element)
         leg = self.transfers.leg_of((call_id, ours, theirs))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softphone.call import OutgoingLeg
-from softphone.call.leg import SessionLeg
+from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState
 from softphone.lab.calls.bridged_call import Conversation
@@ -32,14 +32,14 @@ class Transfers:
 
     change: Callable[[], AbstractContextManager[float]]
     conversations: Callable[[], Iterable[Conversation]]
-    dial: Callable[[str, SessionLeg], OutgoingLeg | int]
+    dial: Callable[[str, CallLeg], OutgoingLeg | int]
     patience: float
 
-    def conversation_of(self, leg: SessionLeg) -> Conversation | None:
+    def conversation_of(self, leg: CallLeg) -> Conversation | None:
         """The conversation that a leg is in; None for a call to an extension."""
         return next((one for one in self.conversations() if leg in one.legs), None)
 
-    async def carry_out(self, event: ReferReceived[Any, NotifierUsage], leg: SessionLeg) -> None:
+    async def carry_out(self, event: ReferReceived[Any, NotifierUsage], leg: CallLeg) -> None:
         """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
         conversation = self.conversation_of(leg)
         if conversation is None:
@@ -60,17 +60,17 @@ class Transfers:
             await self._part_with(leg)
 
     async def _call(
-        self, conversation: Conversation, leg: SessionLeg, name: str, to: NotifierUsage
+        self, conversation: Conversation, leg: CallLeg, name: str, to: NotifierUsage
     ) -> int:
         stays = [one for one in conversation.legs if one is not leg]
         out = self.dial(name, stays[0]) if stays else 480
         if isinstance(out, int):
             return out
         self._progress(to, 180)
-        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.over}
+        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.ended}
         await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
-        if out.over.done():
-            status = out.over.result().status
+        if out.ended.done():
+            status = out.ended.result().status
             return status if 400 <= status <= 699 else 480
         stays = [one for one in conversation.legs if one is not leg]
         if not out.confirmed.done() or not stays:
@@ -80,7 +80,7 @@ class Transfers:
         conversation.release(leg)
         return 200
 
-    def _join(self, conversation: Conversation, leg: SessionLeg, replaces: str) -> int:
+    def _join(self, conversation: Conversation, leg: CallLeg, replaces: str) -> int:
         """Bring the parties of the call that `replaces` names into this one."""
         other = self._named(replaces)
         second = None if other is None else self.conversation_of(other)
@@ -95,7 +95,7 @@ class Transfers:
         conversation.release(leg)
         return 200
 
-    def confer(self, leg: SessionLeg, consult: SessionLeg) -> int:
+    def confer(self, leg: CallLeg, consult: CallLeg) -> int:
         """Bring the others of the call that `consult` is in into that of `leg`, who stays."""
         first, second = self.conversation_of(leg), self.conversation_of(consult)
         if first is None or second is None or first is second:
@@ -109,14 +109,14 @@ class Transfers:
         first.announce()
         return 200
 
-    def _named(self, replaces: str) -> SessionLeg | None:
+    def _named(self, replaces: str) -> CallLeg | None:
         try:
             value = Replaces.parse(replaces)
         except MalformedMessage:
             return None
         return self.leg_of((value.call_id, value.to_tag, value.from_tag))
 
-    def leg_of(self, wanted: tuple[str, str, str]) -> SessionLeg | None:
+    def leg_of(self, wanted: tuple[str, str, str]) -> CallLeg | None:
         """The leg whose dialog it is: Call-ID, our tag, the far end's."""
         for conversation in self.conversations():
             for leg in conversation.legs:
@@ -135,7 +135,7 @@ class Transfers:
             return
 
     @staticmethod
-    async def _part_with(leg: SessionLeg) -> None:
-        await asyncio.wait({leg.over}, timeout=GOODBYE)
+    async def _part_with(leg: CallLeg) -> None:
+        await asyncio.wait({leg.ended}, timeout=GOODBYE)
         if leg.state is not CallState.TERMINATED:
             leg.hang_up()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.call.leg import DigitMethod, info_body, pause_of, way_of
-from softphone.call.leg.dtmf import DigitInbox, read_info
+from softphone.call.leg import DigitMethod, choose_digit_method, dtmf_info_body, pause_of
+from softphone.call.leg.dtmf import DigitDeduplicator, parse_dtmf_info
 from softphone.errors import ConfigurationError, NotAcceptable
 
 RELAY = "application/dtmf-relay"
@@ -13,17 +13,17 @@ RELAY = "application/dtmf-relay"
 
 def test_auto_takes_what_the_far_end_can_do():
     auto = DigitMethod.AUTO
-    assert way_of(auto, agreed=True, allow=()) is DigitMethod.RTP
-    assert way_of(auto, agreed=False, allow=()) is DigitMethod.INFO
-    assert way_of(auto, agreed=False, allow=("INVITE", "INFO")) is DigitMethod.INFO
-    assert way_of(auto, agreed=False, allow=("INVITE", "BYE")) is DigitMethod.INBAND
+    assert choose_digit_method(auto, agreed=True, allow=()) is DigitMethod.RTP
+    assert choose_digit_method(auto, agreed=False, allow=()) is DigitMethod.INFO
+    assert choose_digit_method(auto, agreed=False, allow=("INVITE", "INFO")) is DigitMethod.INFO
+    assert choose_digit_method(auto, agreed=False, allow=("INVITE", "BYE")) is DigitMethod.INBAND
 
 
 def test_what_is_asked_for_is_done_or_refused():
-    assert way_of(DigitMethod.INBAND, agreed=True, allow=()) is DigitMethod.INBAND
-    assert way_of(DigitMethod.INFO, agreed=True, allow=()) is DigitMethod.INFO
+    assert choose_digit_method(DigitMethod.INBAND, agreed=True, allow=()) is DigitMethod.INBAND
+    assert choose_digit_method(DigitMethod.INFO, agreed=True, allow=()) is DigitMethod.INFO
     with pytest.raises(NotAcceptable, match="RFC 4733"):
-        way_of(DigitMethod.RTP, agreed=False, allow=())
+        choose_digit_method(DigitMethod.RTP, agreed=False, allow=())
     assert DigitMethod.named("info") is DigitMethod.INFO
     with pytest.raises(ConfigurationError, match="auto, rtp, info, inband"):
         DigitMethod.named("morse")
@@ -47,37 +47,37 @@ def test_what_is_asked_for_is_done_or_refused():
     ],
 )
 def test_info_is_read_as_it_comes(kind, body, found):
-    assert read_info(kind, body) == found
+    assert parse_dtmf_info(kind, body) == found
 
 
 def test_what_we_send_by_info_is_read_back():
-    body = info_body("*", 120)
-    assert read_info(body.content_type, body.data) == ("*", 120.0)
+    body = dtmf_info_body("*", 120)
+    assert parse_dtmf_info(body.content_type, body.data) == ("*", 120.0)
 
 
 def test_a_digit_that_comes_by_two_ways_is_one():
-    inbox = DigitInbox()
-    assert inbox.take("5", "rfc4733", 10.0)
-    assert not inbox.take("5", "inband", 10.1)
-    assert not inbox.take("5", "info", 10.3)
-    assert inbox.take("6", "inband", 10.4)
+    inbox = DigitDeduplicator()
+    assert inbox.note_digit("5", "rfc4733", 10.0)
+    assert not inbox.note_digit("5", "inband", 10.1)
+    assert not inbox.note_digit("5", "info", 10.3)
+    assert inbox.note_digit("6", "inband", 10.4)
 
 
 def test_a_digit_pressed_twice_is_two_whichever_way_is_first():
-    inbox = DigitInbox()
-    assert inbox.take("1", "rfc4733", 1.0)
-    assert inbox.take("1", "rfc4733", 1.2)
-    assert not inbox.take("1", "info", 1.3)
-    assert not inbox.take("1", "info", 1.4)
-    assert inbox.take("1", "info", 1.5)
+    inbox = DigitDeduplicator()
+    assert inbox.note_digit("1", "rfc4733", 1.0)
+    assert inbox.note_digit("1", "rfc4733", 1.2)
+    assert not inbox.note_digit("1", "info", 1.3)
+    assert not inbox.note_digit("1", "info", 1.4)
+    assert inbox.note_digit("1", "info", 1.5)
 
 
 def test_later_it_is_another_one_and_nothing_grows():
-    inbox = DigitInbox()
-    assert inbox.take("1", "rfc4733", 1.0)
-    assert inbox.take("1", "info", 2.5)
+    inbox = DigitDeduplicator()
+    assert inbox.note_digit("1", "rfc4733", 1.0)
+    assert inbox.note_digit("1", "info", 2.5)
     for at in range(1000):
-        inbox.take("1", "rfc4733", 3.0 + at / 1e6)
+        inbox.note_digit("1", "rfc4733", 3.0 + at / 1e6)
     assert len(inbox._seen) <= 32
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.call.leg.far_end_security import MAXIMUM_SPEAKERS, FarEnds
+from softphone.call.leg.far_end_security import MAXIMUM_SPEAKERS, FarEndSecurity
 from softphone.personas import StandardPersona
 from softphone.security import SecurityLevel
 from softphone.sip import Response, security_call_info
@@ -26,27 +26,27 @@ def response(level, tag="bob"):
 
 
 def far_ends(*, vouched=True):
-    made = FarEnds(StandardPersona(), lambda flow: vouched, direct=False)
-    made.speaker = "bob"
+    made = FarEndSecurity(StandardPersona(), lambda flow: vouched, direct=False)
+    made.remote_tag = "bob"
     return made
 
 
 def test_a_word_counts_for_the_fork_that_it_came_from():
     far = far_ends()
-    far.hear(response(E, "carol"), None, None)
+    far.note_message(response(E, "carol"), None, None)
     assert far.level is None
     assert not far.by_word
-    far.hear(response(A), None, None)
+    far.note_message(response(A), None, None)
     assert far.level is A
     assert far.by_word
-    far.speaker = "carol"
+    far.remote_tag = "carol"
     assert far.level is E
 
 
 def test_silence_changes_nothing():
     far = far_ends()
-    far.hear(response(E), None, None)
-    far.hear(response("nothing"), None, None)
+    far.note_message(response(E), None, None)
+    far.note_message(response("nothing"), None, None)
     assert far.level is E
 
 
@@ -54,8 +54,8 @@ def test_silence_changes_nothing():
 @pytest.mark.parametrize("new", [E, A, N, None])
 def test_only_what_is_worse_counts_before_the_media(old, new):
     far = far_ends()
-    far.hear(response(old), None, None)
-    far.hear(response(new), None, None, only_lower=True)
+    far.note_message(response(old), None, None)
+    far.note_message(response(new), None, None, only_lower=True)
     worth = {N: 0, A: 1, E: 2}
     lower = new is N if old is None else new is None or worth[new] < worth[old]
     assert far.level is (new if lower else old)
@@ -64,13 +64,13 @@ def test_only_what_is_worse_counts_before_the_media(old, new):
 def test_there_are_only_so_many_speakers():
     far = far_ends()
     for number in range(MAXIMUM_SPEAKERS + 5):
-        far.hear(response(E, f"fork{number}"), None, None)
+        far.note_message(response(E, f"fork{number}"), None, None)
     assert len(far._words) == MAXIMUM_SPEAKERS
 
 
 def test_who_does_not_vouch_can_only_lower():
     far = far_ends(vouched=False)
-    far.hear(response(E), None, None)
+    far.note_message(response(E), None, None)
     assert far.level is None
-    far.hear(response(N), None, None)
+    far.note_message(response(N), None, None)
     assert far.level is N

@@ -31,7 +31,7 @@ class Collector:
             self.stage.run(0.1)
             self.callee = self.stage.bob.leg
         self.reports = []
-        handle = self.callee.handle
+        handle = self.callee.handle_event
 
         def take(event):
             notify = isinstance(event, InDialogRequestReceived) and event.request.method == "NOTIFY"
@@ -63,7 +63,7 @@ class Collector:
 async def test_a_server_that_asks_is_told_of_every_digit():
     collector = Collector()
     assert collector.subscribe() == 200
-    await Call.of(collector.caller).send_digits("1#", duration_ms=1)
+    await Call.for_leg(collector.caller).send_digits("1#", duration_ms=1)
     assert collector.digits == "1#"
     assert collector.reports[0].subscription_state.state == "active"
     assert collector.reports[0].body == b""
@@ -81,18 +81,18 @@ async def test_the_end_of_the_call_is_the_end_of_it():
 async def test_a_one_shot_ends_with_its_report():
     collector = Collector()
     collector.subscribe(kpml_request("x", persist="one-shot"))
-    assert collector.caller.digits.press("5")
+    assert collector.caller.kpml_subscriptions.report_digit("5")
     assert collector.digits == "5"
     assert collector.reports[-1].subscription_state.state == "terminated"
-    assert not collector.caller.digits.press("6")
+    assert not collector.caller.kpml_subscriptions.report_digit("6")
 
 
 async def test_a_watcher_hears_when_the_digits_stop_half_way():
     collector = Collector()
     collector.subscribe(kpml_request("xxx", interdigittimer="2000"))
-    collector.caller.digits.press("5")
+    collector.caller.kpml_subscriptions.report_digit("5")
     collector.stage.run(1.0)
-    collector.caller.digits.press("6")
+    collector.caller.kpml_subscriptions.report_digit("6")
     collector.stage.run(1.9)
     before = len(collector.reports)
     collector.stage.run(0.2)
@@ -105,19 +105,19 @@ async def test_a_watcher_hears_when_the_digits_stop_half_way():
 async def test_the_critical_timer_ends_a_one_shot():
     collector = Collector()
     collector.subscribe(kpml_request("0|00", persist="one-shot"))
-    collector.caller.digits.press("0")
+    collector.caller.kpml_subscriptions.report_digit("0")
     collector.stage.run(1.2)
     assert collector.digits == "0"
     assert collector.reports[-1].subscription_state.state == "terminated"
-    assert len(collector.caller.digits) == 0
+    assert len(collector.caller.kpml_subscriptions) == 0
 
 
 async def test_digits_after_a_single_notify_come_with_the_refresh():
     collector = Collector()
     body = kpml_request("x", persist="single-notify", flush=False)
     collector.subscribe(body)
-    collector.caller.digits.press("1")
-    collector.caller.digits.press("2")
+    collector.caller.kpml_subscriptions.report_digit("1")
+    collector.caller.kpml_subscriptions.report_digit("2")
     assert collector.digits == "1"
     collector.subscribe(body)
     assert collector.digits == "12"
@@ -127,7 +127,7 @@ async def test_digits_after_a_single_notify_come_with_the_refresh():
 async def test_digits_from_before_are_for_a_watcher_that_wants_them(flush, heard):
     collector = Collector()
     for digit in "12":
-        assert not collector.caller.digits.press(digit)
+        assert not collector.caller.kpml_subscriptions.report_digit(digit)
     collector.subscribe(kpml_request("x", flush=flush))
     assert collector.digits == heard
     # They are heard once.
@@ -138,12 +138,12 @@ async def test_digits_from_before_are_for_a_watcher_that_wants_them(flush, heard
 async def test_a_one_shot_may_be_over_at_once_and_leaves_the_rest_to_the_next():
     collector = Collector()
     for digit in "123":
-        collector.caller.digits.press(digit)
+        collector.caller.kpml_subscriptions.report_digit(digit)
     body = kpml_request("xx", persist="one-shot", flush=False)
     assert collector.subscribe(body) == 200
     assert collector.digits == "12"
     assert collector.reports[-1].subscription_state.state == "terminated"
-    collector.caller.digits.press("4")
+    collector.caller.kpml_subscriptions.report_digit("4")
     assert collector.subscribe(body, "kpml;id=2") == 200
     assert collector.digits == "1234"
 
@@ -151,7 +151,7 @@ async def test_a_one_shot_may_be_over_at_once_and_leaves_the_rest_to_the_next():
 async def test_how_long_a_key_was_held_is_told():
     collector = Collector()
     collector.subscribe(kpml_request("L#", long="20"))
-    call = Call.of(collector.caller)
+    call = Call.for_leg(collector.caller)
     await call.send_digits("#", duration_ms=10)
     assert collector.digits == ""
     await call.send_digits("#", duration_ms=20)
@@ -161,7 +161,7 @@ async def test_how_long_a_key_was_held_is_told():
 async def test_nothing_is_timed_after_the_call():
     collector = Collector()
     collector.subscribe(kpml_request("xxx"))
-    collector.caller.digits.press("1")
+    collector.caller.kpml_subscriptions.report_digit("1")
     collector.caller.hang_up()
     collector.stage.run(10.0)
     assert b'code="487"' in collector.reports[-1].body
@@ -213,11 +213,11 @@ async def test_a_refresh_may_ask_for_other_digits_and_expires_0_ends_it():
     collector = Collector()
     collector.subscribe(kpml_request("1"))
     collector.subscribe(kpml_request("2"))
-    assert len(collector.caller.digits) == 1
-    collector.caller.digits.press("2")
+    assert len(collector.caller.kpml_subscriptions) == 1
+    collector.caller.kpml_subscriptions.report_digit("2")
     assert collector.digits == "2"
     collector.subscribe(expires=0)
-    assert not collector.caller.digits.press("2")
+    assert not collector.caller.kpml_subscriptions.report_digit("2")
 
 
 def test_what_is_no_digit_is_said():

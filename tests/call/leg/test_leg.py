@@ -63,7 +63,7 @@ async def test_the_end_of_a_call_leaves_no_timer_and_no_row():
     caller, callee = stage.answered()
     caller.hang_up()
     stage.run(100)
-    assert callee.over.result().by is EndedBy.REMOTE
+    assert callee.ended.result().by is EndedBy.REMOTE
     assert stage.alice.port.closed == set(stage.alice.port.opened)
     assert stage.bob.port.closed == set(stage.bob.port.opened)
     assert stage.alice.endpoint.next_timer() is None
@@ -130,7 +130,7 @@ async def test_end_to_end_gives_up_when_the_server_says_nothing():
     stage.alice.policy, stage.alice.vouched = END_TO_END, True
     caller, callee = stage.answered()
     stage.run(FAR_END_PATIENCE)
-    assert caller.over.result().by is EndedBy.POLICY
+    assert caller.ended.result().by is EndedBy.POLICY
     assert isinstance(caller.failure, SecurityShortfall)
     assert {s.code for s in caller.refused} == {ShortfallCode.FAR_END_UNKNOWN}
     assert callee.state is CallState.TERMINATED
@@ -145,7 +145,7 @@ async def test_end_to_end_refuses_at_once_when_the_far_end_is_known_to_be_in_cle
     with stage.bob.change() as now:
         callee.usage.update(None, now=now)
     stage.run(0.1)
-    assert caller.over.result().by is EndedBy.POLICY
+    assert caller.ended.result().by is EndedBy.POLICY
     assert stage.alice.port.specs == []
 
 
@@ -193,7 +193,7 @@ async def test_what_goes_wrong_in_one_call_ends_that_call_only():
     stage.alice.port.open = broken
     stage.bob.leg.accept()
     stage.run(0.3)
-    assert other.over.result().status == 500
+    assert other.ended.result().status == 500
     assert caller.state is callee.state is CallState.CONFIRMED
 
 
@@ -203,10 +203,10 @@ async def test_a_call_whose_media_is_lost_ends_with_the_cause_and_tells_the_far_
     handle = caller.stream.handle
     stage.alice.port.callbacks[handle](MediaFailed(handle, "the media worker has ended"))
     stage.run(1)
-    ended = caller.over.result()
+    ended = caller.ended.result()
     assert (ended.by, ended.reason) == (EndedBy.LOCAL, "the media worker has ended")
     assert handle in stage.alice.port.closed
-    assert callee.over.result().by is EndedBy.REMOTE
+    assert callee.ended.result().by is EndedBy.REMOTE
     bye = next(data for _, data in stage.wire if first_line(data).startswith("BYE"))
     assert b"cause=500" in bye
 

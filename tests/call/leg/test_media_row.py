@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.call.leg.media_row import MediaRow, security_of
+from softphone.call.leg.media_row import MediaStreamRow, security_of
 from softphone.events import Direction
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import CryptoSuite
@@ -31,7 +31,7 @@ MEDIA = NegotiatedMedia(
 
 def row_of(port):
     plan = SdesNegotiation(tuple(CryptoSuite), entropy=random.Random(1).randbytes)
-    return MediaRow(
+    return MediaStreamRow(
         port,
         port.allocate(),
         plan,
@@ -43,7 +43,7 @@ def row_of(port):
 def opened(media=MEDIA, **options):
     port = RecordingPort()
     row = row_of(port)
-    row.open(media, None, generation=3, **options)
+    row.open_stream(media, None, generation=3, **options)
     return port, row
 
 
@@ -65,7 +65,7 @@ def test_an_rtcp_place_out_of_reach_counts_for_its_port_only(host):
 def test_an_unspecified_address_is_no_place():
     port, row = opened()
     held = replace(MEDIA, remote_address=("0.0.0.0", 4000), direction=Direction.RECVONLY)
-    row.open(held, None, generation=3)
+    row.open_stream(held, None, generation=3)
     assert port.specs[1].remote == ("192.0.2.9", 4000)
     assert port.specs[1].remote_rtcp == ("192.0.2.9", 4001)
     assert port.specs[1].direction is Direction.RECVONLY
@@ -75,12 +75,12 @@ def test_a_silent_row_stays_silent_whatever_happens_to_it():
     port, row = opened()
     row.silence()
     assert port.commands[-1] == ("direction", row.local.handle, Direction.INACTIVE)
-    row.restamp(4)
-    row.follow(108)
+    row.set_security_generation(4)
+    row.follow_payload_type(108)
     assert [spec.direction for spec in port.specs[1:]] == [Direction.INACTIVE] * 2
-    row.open(MEDIA, None, generation=5, silent=True)
+    row.open_stream(MEDIA, None, generation=5, silent=True)
     assert port.specs[-1].direction is Direction.INACTIVE
-    row.open(MEDIA, None, generation=5)
+    row.open_stream(MEDIA, None, generation=5)
     assert port.specs[-1].direction is Direction.SENDRECV
 
 
@@ -88,8 +88,8 @@ def test_a_row_that_was_never_opened_is_left_alone():
     port = RecordingPort()
     row = row_of(port)
     row.silence()
-    row.restamp(1)
-    row.follow(8)
+    row.set_security_generation(1)
+    row.follow_payload_type(8)
     assert port.commands == []
 
 
@@ -104,8 +104,8 @@ def test_a_closed_row_is_not_touched_again():
     port, row = opened()
     row.close()
     row.close()
-    row.open(MEDIA, None, generation=9)
+    row.open_stream(MEDIA, None, generation=9)
     row.silence()
-    row.restamp(9)
-    row.follow(108)
+    row.set_security_generation(9)
+    row.follow_payload_type(108)
     assert [command[0] for command in port.commands] == ["open", "close"]

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from softphone.call.leg import MediaSetup, Negotiation, Proposal, ReportDemand, ReportMode
-from softphone.call.leg.negotiation import Unacceptable
+from softphone.call.leg import MediaProposal, MediaSetup, Negotiation, RtcpXrDemand, RtcpXrMode
+from softphone.call.leg.negotiation import DescriptionRefusal
 from softphone.events import Direction
 from softphone.security import CryptoSuite, SecurityPolicy, ShortfallCode
 from softphone.sip import Body
@@ -23,7 +23,7 @@ AVP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n
 def party(policy=REQUIRED, seed=1, **options):
     return Negotiation(
         MediaSetup(
-            port=RecordingPort(),
+            backend=RecordingPort(),
             policy=policy,
             entropy=random.Random(seed).randbytes,
             host="127.0.0.1",
@@ -39,9 +39,9 @@ def offer_of(profile="RTP/AVP", *lines, session=AVP, formats="0 8 101"):
 
 def agree(caller, callee):
     answer = callee.receive_offer(caller.offer())
-    assert isinstance(answer, Proposal)
+    assert isinstance(answer, MediaProposal)
     result = caller.receive_answer(answer.body)
-    assert isinstance(result, Proposal)
+    assert isinstance(result, MediaProposal)
     callee.commit(0)
     caller.commit(0)
     return result, answer
@@ -67,20 +67,20 @@ def test_two_strict_parties_agree_on_the_strongest_suite_and_each_others_keys():
 
 def test_nothing_is_opened_before_the_commit():
     caller, callee = party(seed=1), party(seed=2)
-    answer = callee.receive_offer(caller.offer())
+    answer = callee.receive_offer(caller.create_offer())
     caller.receive_answer(answer.body)
     assert specs(caller) == specs(callee) == []
 
 
 def test_the_offer_of_a_strict_party_is_savp_with_every_suite_in_order():
-    text = party().offer().data.decode()
+    text = party().create_offer().data.decode()
     assert "RTP/SAVP 0 8" in text
     positions = [text.index(suite.value + " ") for suite in CryptoSuite]
     assert positions == sorted(positions)
 
 
 def test_a_party_without_srtp_offers_avp_and_no_key():
-    text = party(OFF).offer().data.decode()
+    text = party(OFF).create_offer().data.decode()
     assert "RTP/AVP" in text
     assert "a=crypto" not in text
 
@@ -89,25 +89,25 @@ def test_a_party_without_srtp_offers_avp_and_no_key():
 def test_required_refuses_an_offer_in_clear(lines):
     negotiation = party()
     refusal = negotiation.receive_offer(offer_of("RTP/AVP", *lines))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert codes(refusal) == {ShortfallCode.SRTP_REQUIRED}
     assert not negotiation.offer_pending
 
 
 def test_required_refuses_an_answer_in_clear():
     negotiation = party()
-    negotiation.offer()
+    negotiation.create_offer()
     refusal = negotiation.receive_answer(offer_of("RTP/AVP"))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert codes(refusal) == {ShortfallCode.SRTP_REQUIRED}
     assert specs(negotiation) == []
 
 
 def test_optional_accepts_an_answer_in_clear_and_opens_it_without_keys():
     negotiation = party(OPTIONAL)
-    negotiation.offer()
+    negotiation.create_offer()
     result = negotiation.receive_answer(offer_of("RTP/AVP"))
-    assert isinstance(result, Proposal)
+    assert isinstance(result, MediaProposal)
     assert result.media[0].suite is None
     negotiation.commit(0)
     assert specs(negotiation)[0].send_key is None
@@ -115,9 +115,9 @@ def test_optional_accepts_an_answer_in_clear_and_opens_it_without_keys():
 
 def test_without_fallback_an_answer_in_clear_is_refused_and_says_who_did_not_agree():
     negotiation = party(OPTIONAL, fallback=False)
-    negotiation.offer()
+    negotiation.create_offer()
     refusal = negotiation.receive_answer(offer_of("RTP/AVP"))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert codes(refusal) == {ShortfallCode.SRTP_REQUIRED}
     assert "has not agreed" in refusal.explanation
     assert specs(negotiation) == []
@@ -125,8 +125,8 @@ def test_without_fallback_an_answer_in_clear_is_refused_and_says_who_did_not_agr
 
 def test_without_fallback_what_was_offered_in_clear_may_be_answered_so():
     negotiation = party(OFF, fallback=False)
-    negotiation.offer()
-    assert isinstance(negotiation.receive_answer(offer_of("RTP/AVP")), Proposal)
+    negotiation.create_offer()
+    assert isinstance(negotiation.receive_answer(offer_of("RTP/AVP")), MediaProposal)
 
 
 @pytest.mark.parametrize("policy", [REQUIRED, OPTIONAL])
@@ -134,7 +134,7 @@ def test_avp_with_a_usable_key_is_srtp_and_the_profile_is_echoed(policy):
     negotiation = party(policy)
     offer = offer_of("RTP/AVP", "a=crypto:7 AES_CM_128_HMAC_SHA1_80 " + KEY)
     result = negotiation.receive_offer(offer)
-    assert isinstance(result, Proposal)
+    assert isinstance(result, MediaProposal)
     assert result.media[0].suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
     text = result.body.data.decode()
     assert "RTP/AVP " in text
@@ -143,14 +143,14 @@ def test_avp_with_a_usable_key_is_srtp_and_the_profile_is_echoed(policy):
 
 def test_optional_answers_a_clear_offer_in_clear():
     result = party(OPTIONAL).receive_offer(offer_of())
-    assert isinstance(result, Proposal)
+    assert isinstance(result, MediaProposal)
     assert "a=crypto" not in result.body.data.decode()
 
 
 def test_off_refuses_savp_since_it_cannot_be_answered_in_clear():
     line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY
     refusal = party(OFF).receive_offer(offer_of("RTP/SAVP", line))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert "SRTP is off" in refusal.explanation
 
 
@@ -158,7 +158,7 @@ def test_off_answers_avp_in_clear_whatever_keys_it_brings():
     line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY
     negotiation = party(OFF)
     result = negotiation.receive_offer(offer_of("RTP/AVP", line))
-    assert isinstance(result, Proposal)
+    assert isinstance(result, MediaProposal)
     assert result.media[0].suite is None
     assert "a=crypto" not in result.body.data.decode()
     negotiation.commit(0)
@@ -178,7 +178,7 @@ def test_off_answers_avp_in_clear_whatever_keys_it_brings():
 @pytest.mark.parametrize("policy", [REQUIRED, OPTIONAL])
 def test_savp_without_a_usable_key_is_refused_line_by_line(policy, lines, reason):
     refusal = party(policy).receive_offer(offer_of("RTP/SAVP", *lines))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert reason in refusal.explanation
     assert KEY[7:] not in refusal.explanation
 
@@ -186,21 +186,21 @@ def test_savp_without_a_usable_key_is_refused_line_by_line(policy, lines, reason
 def test_a_suite_that_is_not_allowed_is_not_used():
     policy = SecurityPolicy(suites=(CryptoSuite.AEAD_AES_256_GCM,))
     line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY
-    assert isinstance(party(policy).receive_offer(offer_of("RTP/SAVP", line)), Unacceptable)
+    assert isinstance(party(policy).receive_offer(offer_of("RTP/SAVP", line)), DescriptionRefusal)
 
 
 def test_an_answer_with_a_tag_that_we_did_not_offer_is_refused():
     negotiation = party()
-    negotiation.offer()
+    negotiation.create_offer()
     answer = offer_of("RTP/SAVP", "a=crypto:9 AES_CM_128_HMAC_SHA1_80 " + KEY)
-    assert isinstance(negotiation.receive_answer(answer), Unacceptable)
+    assert isinstance(negotiation.receive_answer(answer), DescriptionRefusal)
 
 
 def test_an_answer_in_savp_to_an_offer_in_clear_is_refused():
     negotiation = party(OFF)
-    negotiation.offer()
+    negotiation.create_offer()
     answer = offer_of("RTP/SAVP", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY)
-    assert isinstance(negotiation.receive_answer(answer), Unacceptable)
+    assert isinstance(negotiation.receive_answer(answer), DescriptionRefusal)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_an_answer_in_savp_to_an_offer_in_clear_is_refused():
 def test_what_cannot_be_used_is_explained_and_leaves_nothing_pending(body):
     negotiation = party(OPTIONAL)
     refusal = negotiation.receive_offer(body)
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     assert refusal.explanation
     assert not negotiation.offer_pending
     assert specs(negotiation) == []
@@ -240,7 +240,7 @@ def test_a_refused_change_leaves_the_session_as_it_was():
     agree(caller, callee)
     before = callee.media
     refusal = callee.receive_offer(offer_of("RTP/AVP"))
-    assert isinstance(refusal, Unacceptable)
+    assert isinstance(refusal, DescriptionRefusal)
     callee.rollback()
     assert callee.media == before
     assert len(specs(callee)) == 1
@@ -251,7 +251,7 @@ def test_a_rolled_back_offer_can_be_made_again():
     caller, callee = party(seed=1), party(seed=2)
     agree(caller, callee)
     caller.held = True
-    caller.offer()
+    caller.create_offer()
     caller.rollback()
     caller.held = False
     result, _ = agree(caller, callee)
@@ -260,13 +260,13 @@ def test_a_rolled_back_offer_can_be_made_again():
 
 def test_a_full_offer_after_a_fallback_may_upgrade_to_srtp():
     caller, callee = party(OPTIONAL, seed=1), party(OFF, seed=2)
-    caller.offer()
+    caller.create_offer()
     caller.receive_answer(offer_of("RTP/AVP"))
     caller.commit(0)
     del callee
-    assert "RTP/AVP" in caller.offer().data.decode()
+    assert "RTP/AVP" in caller.create_offer().data.decode()
     caller.rollback()
-    assert "RTP/SAVP" in caller.offer(full=True).data.decode()
+    assert "RTP/SAVP" in caller.create_offer(full=True).data.decode()
 
 
 def test_closing_closes_every_row_once():
@@ -274,13 +274,13 @@ def test_closing_closes_every_row_once():
     agree(caller, callee)
     caller.close()
     caller.close()
-    assert [c[0] for c in caller.setup.port.commands].count("close") == 1
+    assert [c[0] for c in caller.setup.backend.commands].count("close") == 1
 
 
 def test_a_newer_security_generation_is_stamped_on_open_streams():
     caller, callee = party(seed=1), party(seed=2)
     agree(caller, callee)
-    caller.restamp(5)
+    caller.set_security_generation(5)
     assert specs(caller)[-1].security_generation == 5
     assert specs(caller)[-1].send_key == specs(caller)[0].send_key
 
@@ -289,7 +289,7 @@ def test_digits_and_payload_types_are_taken_from_each_side():
     negotiation = party()
     line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 " + KEY
     offer = offer_of("RTP/SAVP", line, formats="8 101")
-    assert isinstance(negotiation.receive_offer(offer), Proposal)
+    assert isinstance(negotiation.receive_offer(offer), MediaProposal)
     negotiation.commit(0)
     (spec,) = specs(negotiation)
     assert (spec.codec, spec.payload_type, spec.telephone_event) == ("PCMA", 8, 101)
@@ -299,7 +299,7 @@ def test_digits_and_payload_types_are_taken_from_each_side():
 
 def test_both_sides_send_the_extended_reports_that_the_other_asks_for():
     caller, callee = party(seed=1), party(seed=2)
-    assert b"a=rtcp-xr:rcvr-rtt=all voip-metrics\r\n" in caller.offer().data
+    assert b"a=rtcp-xr:rcvr-rtt=all voip-metrics\r\n" in caller.create_offer().data
     caller.rollback()
     agree(caller, callee)
     for end in (caller, callee):
@@ -307,13 +307,13 @@ def test_both_sides_send_the_extended_reports_that_the_other_asks_for():
         assert not end.spec.measured
 
 
-@pytest.mark.parametrize("mode", [ReportMode.OFF, ReportMode.ALWAYS])
+@pytest.mark.parametrize("mode", [RtcpXrMode.OFF, RtcpXrMode.ALWAYS])
 def test_extended_reports_may_be_off_or_sent_unasked(mode):
-    reports = ReportDemand(mode, measured=True)
+    reports = RtcpXrDemand(mode, measured=True)
     end = party(OFF, reports=reports)
     answer = end.receive_offer(offer_of())
-    assert (b"rtcp-xr" in answer.body.data) is (mode is ReportMode.ALWAYS)
+    assert (b"rtcp-xr" in answer.body.data) is (mode is RtcpXrMode.ALWAYS)
     end.commit(0)
-    wanted = ("voip-metrics",) if mode is ReportMode.ALWAYS else ()
+    wanted = ("voip-metrics",) if mode is RtcpXrMode.ALWAYS else ()
     assert end.spec.extended_reports == wanted
     assert end.spec.measured

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from softphone.call.leg import Mailbox, no_names
-from softphone.call.leg.peer_name import NameTag
+from softphone.call.leg import EventQueue, no_name_lookup
+from softphone.call.leg.peer_name import PeerName
 from softphone.contacts import Contact
 from softphone.events import PeerNamed
 from softphone.sip import NameAddr, SipUri
@@ -18,20 +18,20 @@ async def told(mailbox):
 
 
 async def test_it_is_there_once_the_directory_has_said_it():
-    mailbox, later = Mailbox(), []
-    tag = NameTag(lambda peer, told: later.append((peer, told)), mailbox)
-    tag.ask(PEER)
+    mailbox, later = EventQueue(), []
+    tag = PeerName(lambda peer, told: later.append((peer, told)), mailbox)
+    tag.look_up(PEER)
     assert tag.contact is None
     ((peer, say),) = later
     say(ANNA)
-    tag.ask(PEER)
+    tag.look_up(PEER)
     assert (peer, tag.contact, len(later)) == (PEER, ANNA, 1)
     assert await told(mailbox) == [PeerNamed("Anna", ("one",))]
 
 
 async def test_nobody_is_asked_where_there_is_no_directory():
-    mailbox = Mailbox()
-    tag = NameTag(no_names, mailbox)
-    tag.ask(PEER)
+    mailbox = EventQueue()
+    tag = PeerName(no_name_lookup, mailbox)
+    tag.look_up(PEER)
     assert tag.contact is None
     assert await told(mailbox) == []

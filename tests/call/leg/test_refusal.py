@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.call.leg import Unacceptable, unmet, warning_header
+from softphone.call.leg import DescriptionRefusal, policy_refusal, warning_header
 from softphone.call.leg.refusal import (
+    check_media_address,
     clear_refused,
-    no_key,
-    not_agreed,
+    fallback_not_agreed,
+    no_usable_key,
     read_description,
     reason_header,
-    unreachable,
 )
 from softphone.sdp import SessionDescription
 from softphone.security import Shortfall, ShortfallCode
@@ -22,7 +22,7 @@ SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\
 
 
 def test_the_warning_names_the_code_and_the_reason():
-    header = warning_header(Unacceptable(399, "no key fits"), "192.0.2.1")
+    header = warning_header(DescriptionRefusal(399, "no key fits"), "192.0.2.1")
     assert header == ("Warning", '399 192.0.2.1 "no key fits"')
 
 
@@ -30,7 +30,10 @@ def test_the_warning_names_the_code_and_the_reason():
     "text", ['a "b" \\ c', "line\r\nInjected: yes", "\x00\x7f", "ü" * 9, "x" * 999]
 )
 def test_a_text_that_the_far_end_chose_cannot_leave_its_quotation_marks(text):
-    for name, value in (warning_header(Unacceptable(399, text), "h"), reason_header(488, text)):
+    for name, value in (
+        warning_header(DescriptionRefusal(399, text), "h"),
+        reason_header(488, text),
+    ):
         data = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
         data += f"To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n{name}: {value}\r\n\r\n"
         message = parse_datagram(data.encode())
@@ -44,7 +47,7 @@ def test_a_clear_description_is_refused_on_security_grounds():
     refusal = clear_refused("answer", "RTP/AVP", "audio")
     assert refusal.warning_code == 302
     assert [s.code for s in refusal.shortfalls] == [ShortfallCode.SRTP_REQUIRED]
-    assert "has no crypto line" in no_key("offer", "RTP/SAVP", ()).explanation
+    assert "has no crypto line" in no_usable_key("offer", "RTP/SAVP", ()).explanation
 
 
 def test_what_the_policy_forbids_is_told_with_every_shortfall():
@@ -52,7 +55,7 @@ def test_what_the_policy_forbids_is_told_with_every_shortfall():
         Shortfall(ShortfallCode.SIGNALING_CLEAR, "no TLS"),
         Shortfall(ShortfallCode.MEDIA_CLEAR, "no SRTP"),
     )
-    refusal = unmet(shortfalls)
+    refusal = policy_refusal(shortfalls)
     assert refusal.shortfalls == shortfalls
     assert "no TLS" in refusal.explanation
     assert "no SRTP" in refusal.explanation
@@ -61,11 +64,11 @@ def test_what_the_policy_forbids_is_told_with_every_shortfall():
 def test_only_a_description_is_read():
     assert isinstance(read_description(Body("application/sdp", SDP)), SessionDescription)
     for body in (None, Body("text/plain", SDP), Body("application/sdp", b"v=1")):
-        assert isinstance(read_description(body), Unacceptable)
+        assert isinstance(read_description(body), DescriptionRefusal)
 
 
 def test_a_fallback_that_nobody_agreed_to_is_a_security_matter():
-    refusal = not_agreed("answer", "RTP/AVP", "audio")
+    refusal = fallback_not_agreed("answer", "RTP/AVP", "audio")
     assert refusal.shortfalls[0].code is ShortfallCode.SRTP_REQUIRED
     assert "RTP/AVP" in refusal.explanation
 
@@ -81,5 +84,5 @@ def test_a_fallback_that_nobody_agreed_to_is_a_security_matter():
     ],
 )
 def test_media_goes_to_addresses_of_our_own_family(host, ours, said):
-    refusal = unreachable(host, ours)
+    refusal = check_media_address(host, ours)
     assert (refusal is None) if said is None else (said in refusal.explanation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.call.leg.security import direct_far_end, signaling_security, speaks_for
+from softphone.call.leg.security import certificate_names, direct_far_end, signaling_security
 from softphone.sans_io import Flow, PeerIdentity, Transport
 from softphone.security import SecurityLevel
 from softphone.sip import Request, SipUri
@@ -49,7 +49,7 @@ ALICE = SipUri.parse("sip:alice@example.com")
     ],
 )
 def test_a_certificate_speaks_for_the_users_and_hosts_that_it_names(names, speaks):
-    assert speaks_for(identity(*names), ALICE) is speaks
+    assert certificate_names(identity(*names), ALICE) is speaks
 
 
 def test_no_flow_and_a_clear_flow_have_no_security():

@@ -128,7 +128,7 @@ async def test_only_one_change_at_a_time():
 async def test_a_refused_hold_leaves_the_session_as_it_was():
     stage = Stage()
     caller, callee = stage.answered()
-    callee._answer_offer = lambda body: callee.command(
+    callee._answer_offer = lambda body: callee.run_command(
         lambda now: callee.usage.reject_modification(488, now=now)
     )
     with pytest.raises(NotAcceptable):
@@ -140,7 +140,7 @@ async def test_a_refused_hold_leaves_the_session_as_it_was():
 async def test_a_change_accepted_without_a_description_changes_nothing():
     stage = Stage()
     caller, callee = stage.answered()
-    callee._answer_offer = lambda body: callee.command(
+    callee._answer_offer = lambda body: callee.run_command(
         lambda now: callee.usage.answer_modification(None, now=now)
     )
     with pytest.raises(CallError, match="without a session description"):
@@ -349,7 +349,7 @@ async def test_messages_that_come_together_are_no_trouble():
         stage.tamper = hold
         with stage.alice.change() as now:
             if method == "INVITE":
-                caller.usage.reinvite(caller.negotiation.offer(), now=now)
+                caller.usage.reinvite(caller.negotiation.create_offer(), now=now)
             else:
                 caller.usage.info(Body("text/plain", b"x"), now=now)
         caller.hang_up()

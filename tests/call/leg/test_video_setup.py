@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.call.leg.video_setup import asks_for_picture, picture_request, video_capability
+from softphone.call.leg.video_setup import is_key_frame_request, key_frame_request, video_capability
 from softphone.sdp import SessionDescription
 from softphone.sdp.media_line import remote_bandwidth
 
@@ -19,10 +19,10 @@ def test_h264_is_offered_in_both_packetization_modes_with_feedback() -> None:
 
 
 def test_a_picture_request_is_told_from_other_bodies() -> None:
-    body = picture_request()
-    assert asks_for_picture(body.data)
-    assert not asks_for_picture(b"<media_control/>")
-    assert not asks_for_picture(b"x" * 5000 + body.data)
+    body = key_frame_request()
+    assert is_key_frame_request(body.data)
+    assert not is_key_frame_request(b"<media_control/>")
+    assert not is_key_frame_request(b"x" * 5000 + body.data)
 
 
 def test_what_the_far_end_allows_by_its_b_line_is_read_in_bits_a_second() -> None:

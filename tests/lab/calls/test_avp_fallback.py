@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from softphone.call.leg import MediaSetup, Negotiation, Proposal
-from softphone.call.leg.negotiation import Unacceptable
+from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.negotiation import DescriptionRefusal
 from softphone.lab.calls.avp_fallback import ClearNegotiation
 from softphone.security import SecurityPolicy
 from softphone.sip import Body
@@ -16,7 +16,7 @@ from tests.support.media_port import RecordingPort
 
 def setup(policy):
     return MediaSetup(
-        port=RecordingPort(),
+        backend=RecordingPort(),
         policy=policy,
         entropy=random.Random(3).randbytes,
         host="127.0.0.1",
@@ -25,10 +25,10 @@ def setup(policy):
 
 @pytest.mark.parametrize("policy", [SecurityPolicy.strict(), SecurityPolicy.clear()])
 def test_any_offer_is_answered_in_clear(policy):
-    offer = Negotiation(setup(policy)).offer()
+    offer = Negotiation(setup(policy)).create_offer()
     server = ClearNegotiation(setup(SecurityPolicy.strict()))
     outcome = server.receive_offer(offer)
-    assert isinstance(outcome, Proposal)
+    assert isinstance(outcome, MediaProposal)
     assert b"RTP/AVP " in outcome.body.data
     assert b"RTP/SAVP" not in outcome.body.data
     assert b"a=crypto" not in outcome.body.data
@@ -37,20 +37,20 @@ def test_any_offer_is_answered_in_clear(policy):
 
 def test_a_phone_that_requires_srtp_refuses_such_an_answer():
     phone = Negotiation(setup(SecurityPolicy.strict()))
-    answer = ClearNegotiation(setup(SecurityPolicy.strict())).receive_offer(phone.offer())
+    answer = ClearNegotiation(setup(SecurityPolicy.strict())).receive_offer(phone.create_offer())
     outcome = phone.receive_answer(answer.body)
-    if isinstance(outcome, Proposal):
+    if isinstance(outcome, MediaProposal):
         assert outcome.media[0].suite is None
     else:
-        assert isinstance(outcome, Unacceptable)
-    assert not any(phone.setup.port.opened.values())
+        assert isinstance(outcome, DescriptionRefusal)
+    assert not any(phone.setup.backend.opened.values())
 
 
 def test_its_own_offer_is_clear():
-    assert b"RTP/AVP " in ClearNegotiation(setup(SecurityPolicy.strict())).offer().data
+    assert b"RTP/AVP " in ClearNegotiation(setup(SecurityPolicy.strict())).create_offer().data
 
 
 @pytest.mark.parametrize("body", [None, Body("application/sdp", b"nonsense")])
 def test_what_is_no_description_is_unacceptable(body):
     outcome = ClearNegotiation(setup(SecurityPolicy.strict())).receive_offer(body)
-    assert isinstance(outcome, Unacceptable)
+    assert isinstance(outcome, DescriptionRefusal)

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from softphone.call import Mailbox
+from softphone.call import EventQueue
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived
 from softphone.lab.calls import bridged_call
@@ -37,7 +37,7 @@ class FakeLeg:
         self.state = CallState.CONFIRMED
         self.stream = None
         self.flow = None
-        self.mailbox = Mailbox()
+        self.mailbox = EventQueue()
         self.media_port = None
         self.over = asyncio.get_running_loop().create_future()
         self.troubles = list(troubles)

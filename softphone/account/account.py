@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any, Self
 from weakref import ReferenceType, ref
 
-from softphone.account.components import Furniture, Workshop
-from softphone.account.dependencies import AccountSetup
-from softphone.account.oauth_token import token_keeper
+from softphone.account.components import AccountComponents, ComponentFactory
+from softphone.account.dependencies import AccountDependencies
+from softphone.account.oauth_token import token_refresher
 from softphone.account.out_of_dialog import (
     refuse_invite,
     refuse_stranger,
@@ -24,18 +24,18 @@ from softphone.account.out_of_dialog import (
 )
 from softphone.account.referral import follow_referral
 from softphone.account.registration_failure import registration_failure
-from softphone.account.registration_migration import Mover
-from softphone.account.server_agreements import Standing
-from softphone.account.service_control import ServiceCarrier
-from softphone.account.signaling import AccountMachine, SignalingEvent
+from softphone.account.registration_migration import RegistrationMigration
+from softphone.account.server_agreements import ServerAgreements
+from softphone.account.service_control import ServiceControlHandler
+from softphone.account.signaling import SignalingEvent, SignalingMachine
 from softphone.account.stack_settings import (
-    Belief,
+    TrustContext,
     digest_session,
     driver_config,
     endpoint_config,
     tls_settings,
 )
-from softphone.account.tasks import Chores
+from softphone.account.tasks import BackgroundTasks
 from softphone.call import (
     Call,
     EventQueue,
@@ -77,7 +77,7 @@ from softphone.sip import (
 from softphone.sip.registration import MoveEnded
 from softphone.trust import TlsSettings
 
-__all__ = ["Account", "AccountSetup"]
+__all__ = ["Account", "AccountDependencies"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -93,26 +93,28 @@ _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 class Account:
     """One account; see the module's docstring."""
 
-    def __init__(self, config: AccountConfig, setup: AccountSetup) -> None:
+    def __init__(self, config: AccountConfig, setup: AccountDependencies) -> None:
         self.config = config
         self._setup = setup
         self._persona = persona_named(config.persona)
         self._tls = self._tls_of(config, setup)
-        self._chores = Chores(config.aor)
-        self._token = token_keeper(config, self._chores.spawn, lambda: self._driver.change())
-        self._persona.check(config.line)
+        self._background = BackgroundTasks(config.aor)
+        self._token = token_refresher(config, self._background.spawn, lambda: self._driver.change())
+        self._persona.check(config.persona_line)
         can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
-        self._standing = Standing(self._persona, lambda: self._machine.registration)
-        self._machine = AccountMachine(self._endpoint, self._standing.granted)
+        self._standing = ServerAgreements(self._persona, lambda: self._machine.registration)
+        self._machine = SignalingMachine(self._endpoint, self._standing.record_grant)
         self._driver: Driver[SignalingEvent] = Driver(
             self._machine,
             on_event=self._handle,
             tls={"": self._tls},
             tap=setup.tap,
-            config=driver_config(setup.belief, setup.clock, setup.resolver.resolve, setup.source),
+            config=driver_config(
+                setup.trust_context, setup.clock, setup.resolver.resolve, setup.source
+            ),
         )
-        self._mover = Mover(self._machine, self._driver)
+        self._migration = RegistrationMigration(self._machine, self._driver)
         self._owners: dict[object, Callable[[Any], None]] = {}
         self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
         self._events: EventQueue[AccountEvent] = EventQueue()
@@ -122,41 +124,41 @@ class Account:
         self._closing = asyncio.Lock()
         self._closed = False
         self._last_change: RegistrationChanged | None = None
-        self._service = ServiceCarrier(
+        self._service = ServiceControlHandler(
             lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
         )
         self.listening: tuple[Transport, str, int] | None = None
-        self._workshop = self._make_workshop()
-        self._rooms = self._furnish(config)
+        self._component_factory = self._make_component_factory()
+        self._components = self._furnish(config)
 
     @staticmethod
-    def _tls_of(config: AccountConfig, setup: AccountSetup) -> TlsSettings:
-        return tls_settings(config, setup.belief, fips=setup.fips, policy=setup.policy)
+    def _tls_of(config: AccountConfig, setup: AccountDependencies) -> TlsSettings:
+        return tls_settings(config, setup.trust_context, fips=setup.fips, policy=setup.policy)
 
-    def _make_workshop(self) -> Workshop:
+    def _make_component_factory(self) -> ComponentFactory:
         setup = self._setup
-        return Workshop(
+        return ComponentFactory(
             machine=self._machine,
             driver=self._driver,
             persona=self._persona,
-            standing=self._standing,
+            agreements=self._standing,
             media=setup.media,
             resolver=setup.resolver,
             entropy=setup.entropy,
             policy=setup.policy,
             fips=setup.fips,
             idle=lambda: not self._legs,
-            adopt=self._adopt,
-            tell=self.tell,
+            set_event_handler=self._set_event_handler,
+            emit_event=self.emit_event,
             names=setup.names,
-            spawn=self._chores.spawn,
+            spawn=self._background.spawn,
         )
 
-    def _furnish(self, config: AccountConfig) -> Furniture:
+    def _furnish(self, config: AccountConfig) -> AccountComponents:
         """The rooms that know how to register, to call and to answer."""
         digest = digest_session(config, entropy=self._setup.entropy, fips=self._setup.fips)
         credentials = digest if self._token is None else self._token.session
-        return self._workshop.furnish(config, credentials)
+        return self._component_factory.build_components(config, credentials)
 
     # What is known
 
@@ -224,7 +226,9 @@ class Account:
             bound = await self._driver.listen(transport, host, port, tls=tls)
             self.listening = (transport, bound[0], bound[1])
         ask = self._tls.unknown is not None
-        registration = await self._rooms.registrar.make(self._rooms.route, ask=ask)
+        registration = await self._components.registration_factory.make_registration(
+            self._components.locator, ask=ask
+        )
         self._machine.registration = registration
         if registration is None:
             return
@@ -250,11 +254,11 @@ class Account:
         with self._driver.change() as now:
             registration.unregister(now=now)
 
-    async def calls_over(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no call is up, on its way or ringing."""
-        await self._service.calls_over()
+        await self._service.wait_until_idle()
 
-    async def reconfigure(self, config: AccountConfig, belief: Belief) -> None:
+    async def reconfigure(self, config: AccountConfig, trust_context: TrustContext) -> None:
         """Give the binding up, and register anew as another configuration has it.
 
         Calls that are up end: it is for the time between calls.  A registrar that cannot be
@@ -264,13 +268,15 @@ class Account:
         can = endpoint_config(self.config, self._persona)
         if self._token is not None or endpoint_config(config, self._persona) != can:
             raise ConfigurationError(f"{config.aor}: this change needs another account")
-        setup = replace(self._setup, belief=belief)
-        tls, rooms = self._tls_of(config, setup), self._furnish(config)
-        registration = await rooms.registrar.make(rooms.route, ask=False)
-        await self._leave()
-        self.cut()
+        setup = replace(self._setup, belief=trust_context)
+        tls, components = self._tls_of(config, setup), self._furnish(config)
+        registration = await components.registration_factory.make_registration(
+            components.locator, ask=False
+        )
+        await self._unregister_and_wait()
+        self.drop_connection()
         self._driver.replace_settings("", tls)
-        self.config, self._setup, self._tls, self._rooms = config, setup, tls, rooms
+        self.config, self._setup, self._tls, self._components = config, setup, tls, components
         self._machine.registration = registration
         self._register()
 
@@ -280,10 +286,10 @@ class Account:
         Calls stay up.  Raises RegistrationError, TransportError or CertificateError by cause, and
         LocalProtocolError unless it is registered along a list of nodes; then all is as before.
         """
-        await self._mover.move(self._tls)
+        await self._migration.migrate(self._tls)
         self._driver.replace_settings("", self._tls)
 
-    def cut(self) -> None:
+    def drop_connection(self) -> None:
         """Close the connection at once, as a failing network would; it is made anew."""
         if self._standing.flow is not None:
             self._driver.close_flow(self._standing.flow, TransportError("cut on purpose"))
@@ -302,7 +308,7 @@ class Account:
             finally:
                 self._events.close()
                 self._incoming.close()
-                await self._chores.close()
+                await self._background.close()
                 await self._driver.__aexit__(None, None, None)
 
     async def _depart(self) -> None:
@@ -310,9 +316,9 @@ class Account:
             leg.hang_up()
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
-                await self._rooms.reporter.sent()
+                await self._components.quality_reporter.wait_until_sent()
                 # What was asked while registering may still be granted: it is taken away, too.
-                await self._leave()
+                await self._unregister_and_wait()
                 while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.01)
         except TimeoutError:
@@ -349,17 +355,19 @@ class Account:
             raise ConfigurationError("media.video: the account names no codec to offer video with")
 
         async def launch() -> OutgoingLeg:
-            hop = await self._rooms.route.first_hop(uri)
-            setup = self._rooms.legs.setup(hop.flow, srtp, video=video)
+            hop = await self._components.locator.first_hop(uri)
+            setup = self._components.leg_factory.make_setup(hop.flow, srtp, video=video)
             shortfalls = flow_shortfalls(setup.media.policy, hop.flow, fips=setup.fips)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
 
             def place(body: Body | None) -> InviteRequest:
-                invitation = self._rooms.legs.invitation(uri, hop)
+                invitation = self._components.leg_factory.make_invite_request(uri, hop)
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
-            leg = self._rooms.reporter.follow(OutgoingLeg(setup, place, delayed=delayed_offer))
+            leg = self._components.quality_reporter.report_leg(
+                OutgoingLeg(setup, place, delayed=delayed_offer)
+            )
             leg.send_invite()
             return leg
 
@@ -374,7 +382,7 @@ class Account:
 
     # Events
 
-    def _adopt(self, owner: object, handler: Callable[[Any], None]) -> None:
+    def _set_event_handler(self, owner: object, handler: Callable[[Any], None]) -> None:
         self._owners[owner] = handler
         leg = getattr(handler, "__self__", None)
         if isinstance(owner, InviteUsage) and isinstance(leg, IncomingLeg | OutgoingLeg):
@@ -397,20 +405,22 @@ class Account:
         elif isinstance(event, InviteReceived):
             self._invited(event)
         elif isinstance(event, RequestReceived):
-            self._rooms.desk.requested(event)
+            self._components.out_of_dialog.handle_request(event)
         elif isinstance(event, SubscribeReceived):
             self._subscribed(event)
         elif isinstance(event, ReferReceived):
-            self._rooms.desk.referred(event)
+            self._components.out_of_dialog.handle_refer(event)
         elif isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
             self._registration_event(event)
         elif isinstance(event, MoveEnded):
-            self._mover.ended(event)
+            self._migration.handle_move_ended(event)
         if isinstance(event, SubscriptionTerminated):
             self._owners.pop(event.subscription, None)
 
     def _strange(self, flow: Flow) -> bool:
-        return self._rooms.route.is_strange(flow) or self._standing.is_elsewhere(flow)
+        return self._components.locator.is_unknown_source(
+            flow
+        ) or self._standing.bypasses_registered_flow(flow)
 
     def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
         """Somebody subscribes within a call, or to nothing that we have."""
@@ -433,7 +443,9 @@ class Account:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put_event(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
-        leg = self._rooms.reporter.follow(IncomingLeg(self._rooms.legs.setup(event.flow), event))
+        leg = self._components.quality_reporter.report_leg(
+            IncomingLeg(self._components.leg_factory.make_setup(event.flow), event)
+        )
         if leg.evaluate_offer():
             self._alert(leg, event.replaces)
             return
@@ -448,7 +460,7 @@ class Account:
             done.add_done_callback(lambda _: self._waiting.pop(leg, None))
         self._incoming.put_event(ref(call))
 
-    def tell(self, event: AccountEvent) -> None:
+    def emit_event(self, event: AccountEvent) -> None:
         """Tell the application of what the server wants, and do what is the account's to do."""
         self._events.put_event(event)
         if isinstance(event, ServiceRequested):
@@ -456,10 +468,10 @@ class Account:
 
     async def _start_anew(self) -> None:
         """Take the binding away and register again."""
-        await self._leave()
+        await self._unregister_and_wait()
         self._register()
 
-    async def _leave(self) -> None:
+    async def _unregister_and_wait(self) -> None:
         if self.registration in _BOUND:
             self._settled.clear()
             await self.unregister()
@@ -474,13 +486,13 @@ class Account:
                 self._settled.set()
             if event.state is RegistrationState.RECOVERING:
                 self.spawn(self._relocate())
-        moved = self._standing.moved()
+        moved = self._standing.take_flow_change()
         if moved is not None:
-            self._move(*moved)
+            self._rebind_dialogs(*moved)
 
-    def _move(self, before: Flow | None, flow: Flow) -> None:
+    def _rebind_dialogs(self, before: Flow | None, flow: Flow) -> None:
         """The binding has another connection: dialogs go there."""
-        self._rooms.route.servers.add(flow.remote[0])
+        self._components.locator.registered_hosts.add(flow.remote[0])
         self._driver.keep_flow(flow)
         if before is not None:
             with self._driver.change() as now:
@@ -491,10 +503,12 @@ class Account:
     async def _relocate(self) -> None:
         registration = self._machine.registration
         if registration is not None:
-            command = await self._rooms.registrar.relocate(registration, self._rooms.route)
+            command = await self._components.registration_factory.locate_again(
+                registration, self._components.locator
+            )
             with self._driver.change() as now:
                 command(now)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""
-        self._chores.spawn(work)
+        self._background.spawn(work)

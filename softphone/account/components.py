@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.account.first_hop import Route
-from softphone.account.leg_factory import LegMaker
-from softphone.account.out_of_dialog import Desk
-from softphone.account.registration_factory import RegistrationMaker
-from softphone.account.server_agreements import Standing
-from softphone.account.signaling import AccountMachine, SignalingEvent
-from softphone.account.voice_quality_reporter import QualityReporter
+from softphone.account.first_hop import FirstHopLocator
+from softphone.account.leg_factory import LegFactory
+from softphone.account.out_of_dialog import OutOfDialogHandler
+from softphone.account.registration_factory import RegistrationFactory
+from softphone.account.server_agreements import ServerAgreements
+from softphone.account.signaling import SignalingEvent, SignalingMachine
+from softphone.account.voice_quality_reporter import VoiceQualityReporter
 from softphone.call.leg import NameLookup
 from softphone.config import AccountConfig
 from softphone.events import AccountEvent
@@ -27,23 +27,23 @@ from softphone.sans_io import Entropy
 from softphone.security import SecurityPolicy
 from softphone.sip.auth import Authenticator
 
-__all__ = ["Furniture", "Workshop"]
+__all__ = ["AccountComponents", "ComponentFactory"]
 
 
 @dataclass(frozen=True, slots=True)
-class Furniture:
+class AccountComponents:
     """The rooms that know how to register, to find the way, to call and to answer."""
 
     config: AccountConfig
-    registrar: RegistrationMaker
-    route: Route
-    legs: LegMaker
-    desk: Desk
-    reporter: QualityReporter
+    registration_factory: RegistrationFactory
+    locator: FirstHopLocator
+    leg_factory: LegFactory
+    out_of_dialog: OutOfDialogHandler
+    quality_reporter: VoiceQualityReporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class ComponentFactory:
     """What of an account does not change; `idle` says that no call is up.
 
     `change` opens a drain of the endpoint, `adopt` takes a call's leg in, `tell` tells the
@@ -51,18 +51,18 @@ class Workshop:
     configurations demand.
     """
 
-    machine: AccountMachine
+    machine: SignalingMachine
     driver: Driver[SignalingEvent]
     persona: StandardPersona
-    standing: Standing
+    agreements: ServerAgreements
     media: MediaPort
     resolver: DnsResolver
     entropy: Entropy
     policy: SecurityPolicy | None
     fips: bool
     idle: Callable[[], bool]
-    adopt: Callable[[object, Callable[[Any], None]], None]
-    tell: Callable[[AccountEvent], None]
+    set_event_handler: Callable[[object, Callable[[Any], None]], None]
+    emit_event: Callable[[AccountEvent], None]
     names: NameLookup
     spawn: Callable[[Coroutine[Any, Any, None]], None]
 
@@ -71,22 +71,24 @@ class Workshop:
         """Opens a drain of the endpoint."""
         return self.driver.change
 
-    def furnish(self, config: AccountConfig, credentials: Authenticator | None) -> Furniture:
+    def build_components(
+        self, config: AccountConfig, credentials: Authenticator | None
+    ) -> AccountComponents:
         """The rooms of a configuration; `credentials` answer challenges."""
         route = self._route(config)
-        return Furniture(
+        return AccountComponents(
             config,
             self._registrar(config, credentials),
             route,
             self._legs(config, credentials),
-            self._desk(config),
+            self._out_of_dialog_handler(config),
             self._reporter(config, route, credentials),
         )
 
     def _registrar(
         self, config: AccountConfig, credentials: Authenticator | None
-    ) -> RegistrationMaker:
-        return RegistrationMaker(
+    ) -> RegistrationFactory:
+        return RegistrationFactory(
             config=config,
             persona=self.persona,
             endpoint=self.machine.endpoint,
@@ -95,8 +97,8 @@ class Workshop:
             idle=self.idle,
         )
 
-    def _route(self, config: AccountConfig) -> Route:
-        return Route(
+    def _route(self, config: AccountConfig) -> FirstHopLocator:
+        return FirstHopLocator(
             config,
             self.resolver,
             self.driver.open_flow,
@@ -105,16 +107,16 @@ class Workshop:
             lambda: self.driver.now,
         )
 
-    def _legs(self, config: AccountConfig, credentials: Authenticator | None) -> LegMaker:
-        return LegMaker(
+    def _legs(self, config: AccountConfig, credentials: Authenticator | None) -> LegFactory:
+        return LegFactory(
             config=config,
             machine=self.machine,
             persona=self.persona,
-            standing=self.standing,
+            agreements=self.agreements,
             media=self.media,
             entropy=self.entropy,
             change=self.change,
-            adopt=self.adopt,
+            set_event_handler=self.set_event_handler,
             credentials=credentials,
             policy=self.policy,
             fips=self.fips,
@@ -123,23 +125,23 @@ class Workshop:
         )
 
     def _reporter(
-        self, config: AccountConfig, route: Route, credentials: Authenticator | None
-    ) -> QualityReporter:
-        return QualityReporter(
+        self, config: AccountConfig, route: FirstHopLocator, credentials: Authenticator | None
+    ) -> VoiceQualityReporter:
+        return VoiceQualityReporter(
             config=config,
             publisher=self.machine.publisher,
-            route=route,
+            locator=route,
             change=self.change,
             spawn=self.spawn,
             credentials=credentials,
         )
 
-    def _desk(self, config: AccountConfig) -> Desk:
-        return Desk(
+    def _out_of_dialog_handler(self, config: AccountConfig) -> OutOfDialogHandler:
+        return OutOfDialogHandler(
             config=config,
             persona=self.persona,
-            standing=self.standing,
+            agreements=self.agreements,
             machine=self.machine,
             change=self.change,
-            tell=self.tell,
+            emit_event=self.emit_event,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from softphone.account.service_control import OnService
-from softphone.account.stack_settings import NO_BELIEF, Belief
+from softphone.account.stack_settings import NO_TRUST_CONTEXT, TrustContext
 from softphone.call.leg import NameLookup, no_name_lookup
 from softphone.media import MediaPort
 from softphone.net import DnsResolver
@@ -14,11 +14,11 @@ from softphone.openssl_provider import fips_in_force
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
 
-__all__ = ["AccountSetup"]
+__all__ = ["AccountDependencies"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSetup:
+class AccountDependencies:
     """What an account needs of its phone.
 
     `on_service` is asked when the server wants the device to start anew or to compare versions,
@@ -34,7 +34,7 @@ class AccountSetup:
     fips: bool = field(default_factory=fips_in_force)
     clock: Callable[[], float] | None = None
     policy: SecurityPolicy | None = None
-    belief: Belief = NO_BELIEF
+    trust_context: TrustContext = NO_TRUST_CONTEXT
     on_service: OnService | None = None
     names: NameLookup = no_name_lookup
     source: str | None = None

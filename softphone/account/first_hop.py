@@ -13,7 +13,7 @@ from softphone.net import DnsResolver
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 
-__all__ = ["FirstHop", "Route"]
+__all__ = ["FirstHop", "FirstHopLocator"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -28,7 +28,7 @@ class FirstHop:
 
 
 @dataclass(slots=True)
-class Route:
+class FirstHopLocator:
     """The way of one account's requests.
 
     `open` makes, or finds, the flow to a target; `look` only settles whether it is believed;
@@ -37,15 +37,15 @@ class Route:
 
     config: AccountConfig
     resolver: DnsResolver
-    open: Callable[[Target], Awaitable[Flow]]
-    look: Callable[[Target], Awaitable[None]]
+    open_flow: Callable[[Target], Awaitable[Flow]]
+    probe_target: Callable[[Target], Awaitable[None]]
     registration: Callable[[], AnyRegistration | None]
     clock: Callable[[], float]
-    servers: set[str] = field(default_factory=set, init=False)
+    registered_hosts: set[str] = field(default_factory=set, init=False)
     """The hosts that we have been registered at."""
     _known: Failover | None = field(default=None, init=False)
 
-    def is_strange(self, flow: Flow) -> bool:
+    def is_unknown_source(self, flow: Flow) -> bool:
         """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
 
         Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
@@ -54,7 +54,7 @@ class Route:
         host = flow.remote[0]
         if flow.transport is not Transport.UDP or self.config.listen is not None:
             return False
-        if registration is None or host in self.servers or self.config.accepts_from(host):
+        if registration is None or host in self.registered_hosts or self.config.accepts_from(host):
             return False
         return all(target.host != host for target in registration.targets)
 
@@ -63,7 +63,7 @@ class Route:
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         return await self.resolver.locate(uri, policy=policy)
 
-    async def meet(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
+    async def locate_and_verify(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
         """The same; where somebody is asked about unknown certificates, the question is settled.
 
         A connection is made for that alone: a transaction would not wait for as long as a person
@@ -74,7 +74,7 @@ class Route:
             if target.transport is not Transport.TLS:
                 break
             try:
-                await self.look(target)
+                await self.probe_target(target)
                 break
             except TransportError as error:
                 logger.info("%s: %s", self.config.aor, error)
@@ -108,7 +108,7 @@ class Route:
             other = places.choose_target(now=now)
             try:
                 if other is not None:
-                    return FirstHop(await self.open(other), self.proxy, places)
+                    return FirstHop(await self.open_flow(other), self.proxy, places)
             except TransportError as error:
                 logger.info("%s: %s cannot be reached: %s", self.config.aor, other, error)
         return FirstHop(flow, route or self.proxy, places)
@@ -129,14 +129,14 @@ class Route:
         # Who has asked to be left alone comes last.
         for target in sorted(places.targets, key=lambda place: places.is_closed(place, now=now)):
             try:
-                return await self.open(target)
+                return await self.open_flow(target)
             except CertificateError:
                 raise
             except TransportError as error:
                 failure = failure or error
         raise failure or TransportError(f"{uri} leads nowhere")
 
-    async def relocate(self, server: SipUri | None) -> tuple[Target, ...]:
+    async def locate_again(self, server: SipUri | None) -> tuple[Target, ...]:
         """A server's places as DNS has them now; () when DNS does not say.
 
         A server that was lost may have moved: a look-up that fails changes nothing.

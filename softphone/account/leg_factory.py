@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from softphone.account.first_hop import FirstHop
-from softphone.account.server_agreements import Standing
-from softphone.account.signaling import AccountMachine
+from softphone.account.server_agreements import ServerAgreements
+from softphone.account.signaling import SignalingMachine
 from softphone.call import LegSetup, MediaSetup
 from softphone.call.leg import NameLookup, RtcpXrDemand, VideoSetup, no_name_lookup
 from softphone.config import AccountConfig
@@ -21,37 +21,41 @@ from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import InviteRequest, NameAddr, SipUri
 from softphone.sip.auth import Authenticator
 
-__all__ = ["LegMaker"]
+__all__ = ["LegFactory"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegMaker:
+class LegFactory:
     """Makes the setups of legs; `policy` takes the place of the configuration's."""
 
     config: AccountConfig
-    machine: AccountMachine
+    machine: SignalingMachine
     persona: StandardPersona
-    standing: Standing
+    agreements: ServerAgreements
     media: MediaPort
     entropy: Entropy
     change: Callable[[], AbstractContextManager[float]]
-    adopt: Callable[[object, Callable[[Any], None]], None]
+    set_event_handler: Callable[[object, Callable[[Any], None]], None]
     credentials: Authenticator | None
     policy: SecurityPolicy | None
     fips: bool
     names: NameLookup = no_name_lookup
     tap: Tap | None = None
 
-    def setup(self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False) -> LegSetup:
+    def make_setup(
+        self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False
+    ) -> LegSetup:
         """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
         policy = self._policy(srtp)
         host = flow.local[0]
-        fallback = self.persona.takes_clear_answers(policy.srtp, self.standing.agreed(flow))
+        fallback = self.persona.takes_clear_answers(
+            policy.srtp, self.agreements.supported_tags(flow)
+        )
         return LegSetup(
             endpoint=self.machine.endpoint,
             change=self.change,
             call_later=asyncio.get_running_loop().call_later,
-            set_event_handler=self.adopt,
+            set_event_handler=self.set_event_handler,
             media=MediaSetup(
                 backend=self.media,
                 policy=policy,
@@ -67,7 +71,7 @@ class LegMaker:
                 ),
             ),
             persona=self.persona,
-            vouched=self.standing.vouches,
+            vouched=self.agreements.vouches,
             direct=self.config.server_uri is None,
             warning_agent=f"{host}" if ":" not in host else f"[{host}]",
             fips=self.fips,
@@ -91,7 +95,7 @@ class LegMaker:
             return self.config.security_policy(srtp=srtp, fips=self.fips)
         return self.policy if srtp is None else self.policy.with_srtp(srtp)
 
-    def invitation(self, uri: SipUri, hop: FirstHop) -> InviteRequest:
+    def make_invite_request(self, uri: SipUri, hop: FirstHop) -> InviteRequest:
         """An INVITE to `uri` by `hop`, without what one call adds to it."""
         uri = self._at_home(uri)
         return InviteRequest(
@@ -107,7 +111,7 @@ class LegMaker:
 
     def _at_home(self, uri: SipUri) -> SipUri:
         """A user of our own domain is one of the server's that holds our binding, in a list."""
-        home = self.standing.home
+        home = self.agreements.home_server
         if home is None or uri.host.lower() != self.config.aor_uri.host.lower():
             return uri
         return replace(uri, host=home.host)

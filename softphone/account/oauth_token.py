@@ -26,7 +26,7 @@ from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, BearerSession, is_bearer_token
 
-__all__ = ["Token", "TokenKeeper", "read_token", "token_keeper"]
+__all__ = ["BearerToken", "TokenRefresher", "read_token", "token_refresher"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -43,14 +43,14 @@ LARGEST = LONGEST_TOKEN + 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class BearerToken:
     """A token and the seconds that it lasts, None where nothing says."""
 
     value: KeyMaterial
-    lasts: float | None = None
+    lifetime: float | None = None
 
 
-def read_token(data: bytes, *, wall: float) -> Token:
+def read_token(data: bytes, *, wall: float) -> BearerToken:
     """A token as it is given, or in the JSON object of a token endpoint; `wall` in Unix time.
 
     Raises AuthenticationFailed.
@@ -61,7 +61,7 @@ def read_token(data: bytes, *, wall: float) -> Token:
         text, lasts = _from_json(text)
     if not is_bearer_token(text):
         raise AuthenticationFailed("what was given as the token is none", status=407)
-    return Token(KeyMaterial(text.encode()), _lasts(text, wall) if lasts is None else lasts)
+    return BearerToken(KeyMaterial(text.encode()), _lasts(text, wall) if lasts is None else lasts)
 
 
 def _from_json(text: str) -> tuple[str, float | None]:
@@ -102,7 +102,7 @@ def _lasts(token: str, wall: float) -> float | None:
     return max(1.0, _seconds(end) - wall)
 
 
-class TokenKeeper:
+class TokenRefresher:
     """Keeps the token of one account; `session` answers challenges with it.
 
     `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint.
@@ -128,10 +128,10 @@ class TokenKeeper:
 
     async def start(self) -> None:
         """Get the first token, and keep it from now on.  Raises AuthenticationFailed."""
-        await self.renew()
-        self._spawn(self._keep())
+        await self.renew_token()
+        self._spawn(self._refresh_forever())
 
-    async def renew(self) -> None:
+    async def renew_token(self) -> None:
         """Get another token.  Raises AuthenticationFailed."""
         async with self._turn:
             await self._renew()
@@ -150,7 +150,7 @@ class TokenKeeper:
 
     async def _renew(self) -> None:
         token = read_token(await self._ask(), wall=self._wall())
-        self._lasts = token.lasts if token.lasts is not None else self._config.expires_in
+        self._lasts = token.lifetime if token.lifetime is not None else self._config.expires_in
         self._wanted.clear()
         self.session.replace_token(token.value)
 
@@ -166,12 +166,12 @@ class TokenKeeper:
             with self._change() as now:
                 self.session.fail_waiting_requests(str(error), now=now)
 
-    async def _keep(self) -> None:
+    async def _refresh_forever(self) -> None:
         """Renew ahead of the end, and when a server has refused what we have."""
         while True:
             refused = await self._until_due()
             try:
-                await (self._replace_refused() if refused else self.renew())
+                await (self._replace_refused() if refused else self.renew_token())
                 self._resume()
             except SoftphoneError as error:
                 self._wanted.clear()
@@ -204,15 +204,15 @@ class TokenKeeper:
         return _read(Path(config.token_file or ""))
 
 
-def token_keeper(
+def token_refresher(
     config: AccountConfig,
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     change: Callable[[], AbstractContextManager[float]],
-) -> TokenKeeper | None:
+) -> TokenRefresher | None:
     """The keeper of an account's token; None where it has none."""
     if config.oauth is None:
         return None
-    return TokenKeeper(config.oauth, spawn=spawn, change=change)
+    return TokenRefresher(config.oauth, spawn=spawn, change=change)
 
 
 def _read(path: Path) -> bytes:

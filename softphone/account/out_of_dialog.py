@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.account.server_agreements import Standing
-from softphone.account.signaling import AccountMachine
+from softphone.account.server_agreements import ServerAgreements
+from softphone.account.signaling import SignalingMachine
 from softphone.config.account import AccountConfig
 from softphone.errors import LocalProtocolError
 from softphone.events import AccountEvent, MessageReceived, MessageWaiting
@@ -32,7 +32,7 @@ from softphone.sip import (
 )
 
 __all__ = [
-    "Desk",
+    "OutOfDialogHandler",
     "answer_request",
     "message_summary",
     "refuse_invite",
@@ -48,15 +48,17 @@ def answer_request(
     endpoint: Endpoint,
     change: Callable[[], AbstractContextManager[float]],
     event: RequestReceived[ServerExchange],
-    tell: Callable[[AccountEvent], None],
+    emit_event: Callable[[AccountEvent], None],
 ) -> None:
     """Answer one request, and tell what it brought."""
     request = event.request
     status, news = _read(request)
     if news is not None:
-        tell(news)
+        emit_event(news)
     headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
-    _give(change, lambda now: endpoint.respond(event.exchange, status, now=now, headers=headers))
+    _run_command(
+        change, lambda now: endpoint.respond(event.exchange, status, now=now, headers=headers)
+    )
 
 
 def refuse_subscription(
@@ -65,14 +67,14 @@ def refuse_subscription(
     status: int,
 ) -> None:
     """Refuse a SUBSCRIBE or REFER that belongs to no call of ours."""
-    _give(change, lambda now: subscription.reject(status, now=now))
+    _run_command(change, lambda now: subscription.reject(status, now=now))
 
 
 def refuse_invite(
     change: Callable[[], AbstractContextManager[float]], usage: InviteUsage, status: int
 ) -> None:
     """Refuse a call before anything is made of it."""
-    _give(change, lambda now: usage.reject(status, now=now))
+    _run_command(change, lambda now: usage.reject(status, now=now))
 
 
 def refuse_stranger(
@@ -84,13 +86,13 @@ def refuse_stranger(
     reason = "Only by way of our server"
     if isinstance(event, InviteReceived):
         usage = event.usage
-        _give(change, lambda now: usage.reject(403, now=now, reason=reason))
+        _run_command(change, lambda now: usage.reject(403, now=now, reason=reason))
     else:
         exchange = event.exchange
-        _give(change, lambda now: endpoint.respond(exchange, 403, now=now, reason=reason))
+        _run_command(change, lambda now: endpoint.respond(exchange, 403, now=now, reason=reason))
 
 
-def _give(
+def _run_command(
     change: Callable[[], AbstractContextManager[float]], command: Callable[[float], object]
 ) -> None:
     try:
@@ -126,24 +128,24 @@ def message_summary(body: bytes) -> MessageWaiting | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class OutOfDialogHandler:
     """`change` opens a drain of the endpoint; `tell` takes what the application is told."""
 
     config: AccountConfig
     persona: StandardPersona
-    standing: Standing
-    machine: AccountMachine
+    agreements: ServerAgreements
+    machine: SignalingMachine
     change: Callable[[], AbstractContextManager[float]]
-    tell: Callable[[AccountEvent], None]
+    emit_event: Callable[[AccountEvent], None]
 
-    def requested(self, event: RequestReceived[ServerExchange]) -> None:
+    def handle_request(self, event: RequestReceived[ServerExchange]) -> None:
         """A request that is neither INVITE, SUBSCRIBE nor REFER, from where it may come from."""
         registration = self.machine.registration
         reply: OutOfDialogReply | None = None
         if event.request.method == "NOTIFY" and registration is not None:
             reply = self.persona.answer_notify(event.request, call_id=registration.call_id)
         if reply is None:
-            answer_request(self.machine.endpoint, self.change, event, self.tell)
+            answer_request(self.machine.endpoint, self.change, event, self.emit_event)
             return
         status, reason = reply.status, reply.reason
         self._answer(
@@ -153,13 +155,13 @@ class Desk:
         )
         self._tell_all(reply)
 
-    def referred(self, event: ReferReceived[Any, NotifierUsage]) -> None:
+    def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> None:
         """A REFER outside of calls: it would have us call whom a stranger names."""
         subscription = event.subscription
-        if self.standing.is_elsewhere(subscription.flow):
+        if self.agreements.bypasses_registered_flow(subscription.flow):
             refuse_subscription(self.change, subscription, 403)
             return
-        reply = self.persona.answer_refer(event.request, self.config.line)
+        reply = self.persona.answer_refer(event.request, self.config.persona_line)
         if reply is None:
             refuse_subscription(self.change, subscription, 603)
             return
@@ -169,7 +171,7 @@ class Desk:
 
     def _tell_all(self, reply: OutOfDialogReply) -> None:
         for one in reply.events:
-            self.tell(one)
+            self.emit_event(one)
 
     def _answer(self, command: Callable[[float], object]) -> None:
         try:

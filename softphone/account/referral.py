@@ -11,10 +11,10 @@ from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallAnswered, CallEnded, CallRinging
 from softphone.sip import NotifierUsage
 
-__all__ = ["Referrer", "follow_referral"]
+__all__ = ["ReferralHost", "follow_referral"]
 
 
-class Referrer(Protocol):
+class ReferralHost(Protocol):
     """What following a transfer needs of an account."""
 
     @property
@@ -30,7 +30,7 @@ class Referrer(Protocol):
         """Run a coroutine as long as the account lives."""
 
 
-def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
+def follow_referral(account: ReferralHost, call: Call) -> OutgoingCall:
     """Accept the REFER of `call`, call its target, and NOTIFY how that goes.
 
     Raises LocalProtocolError when nobody asked for a transfer, ConfigurationError when its target
@@ -51,7 +51,7 @@ def follow_referral(account: Referrer, call: Call) -> OutgoingCall:
     return outgoing
 
 
-def _progress(account: Referrer, to: NotifierUsage, status: int, reason: str) -> None:
+def _progress(account: ReferralHost, to: NotifierUsage, status: int, reason: str) -> None:
     try:
         with account.change() as now:
             to.notify_progress(status, reason, now=now)
@@ -60,7 +60,7 @@ def _progress(account: Referrer, to: NotifierUsage, status: int, reason: str) ->
         return
 
 
-async def _report(account: Referrer, outgoing: OutgoingCall, to: NotifierUsage) -> None:
+async def _report(account: ReferralHost, outgoing: OutgoingCall, to: NotifierUsage) -> None:
     try:
         async for event in outgoing.events():
             if isinstance(event, CallRinging):

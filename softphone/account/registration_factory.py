@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from softphone.account.first_hop import Route
+from softphone.account.first_hop import FirstHopLocator
 from softphone.account.signaling import AnyRegistration
 from softphone.account.stack_settings import instance_id, registration_config
 from softphone.config import AccountConfig, parse_sip_uri
@@ -18,15 +18,15 @@ from softphone.sip import Endpoint, Registration
 from softphone.sip.auth import Authenticator
 from softphone.sip.registration import INITIALIZED, Node, NodeRegistration, NodeSetup
 
-__all__ = ["RegistrationMaker"]
+__all__ = ["RegistrationFactory"]
 
 logger = logging.getLogger("softphone.account")
 
-Relocation: TypeAlias = Callable[[float], None]
+ApplyTargets: TypeAlias = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationMaker:
+class RegistrationFactory:
     """Makes the registration of an account; `idle` says that no call is up."""
 
     config: AccountConfig
@@ -36,14 +36,16 @@ class RegistrationMaker:
     credentials: Authenticator | None
     idle: Callable[[], bool]
 
-    async def make(self, route: Route, *, ask: bool) -> AnyRegistration | None:
+    async def make_registration(
+        self, locator: FirstHopLocator, *, ask: bool
+    ) -> AnyRegistration | None:
         """None for an account without a server.  Raises TransportError when none can be found."""
         if self.config.nodes:
-            return await self._along_nodes(route, ask=ask)
+            return await self._along_nodes(locator, ask=ask)
         server = self.config.server_uri
         if self.config.registrar is None or server is None:
             return None
-        style = self.persona.registration_style(self.config.line)
+        style = self.persona.registration_style(self.config.persona_line)
         registration = registration_config(
             self.config,
             instance=self._instance(),
@@ -53,20 +55,23 @@ class RegistrationMaker:
         return Registration(
             self.endpoint,
             registration,
-            targets=await route.meet(server, ask=ask),
+            targets=await locator.locate_and_verify(server, ask=ask),
             entropy=self.entropy,
             credentials=self.credentials,
         )
 
-    async def _along_nodes(self, route: Route, *, ask: bool) -> NodeRegistration:
+    async def _along_nodes(self, locator: FirstHopLocator, *, ask: bool) -> NodeRegistration:
         """Nodes that DNS does not know now are left out; without any the first cause is raised."""
-        style, instance = self.persona.registration_style(self.config.line), self._instance()
+        style, instance = (
+            self.persona.registration_style(self.config.persona_line),
+            self._instance(),
+        )
         nodes: list[Node] = []
         failure: TransportError | None = None
         for text in self.config.nodes:
             uri = parse_sip_uri(text, what="nodes")
             try:
-                targets = await route.meet(uri, ask=ask)
+                targets = await locator.locate_and_verify(uri, ask=ask)
             except TransportError as error:
                 logger.info("%s: node %s is left out: %s", self.config.aor, text, error)
                 failure = failure or error
@@ -85,20 +90,22 @@ class RegistrationMaker:
         )
 
     def _instance(self) -> str:
-        own = self.persona.instance(self.config.line, self.entropy)
+        own = self.persona.instance(self.config.persona_line, self.entropy)
         return self.config.instance or own or instance_id(self.entropy)
 
-    async def relocate(self, registration: AnyRegistration, route: Route) -> Relocation:
+    async def locate_again(
+        self, registration: AnyRegistration, locator: FirstHopLocator
+    ) -> ApplyTargets:
         """Where the servers are now, as a command to be given to the registration."""
         if isinstance(registration, NodeRegistration):
-            found = [await route.relocate(place) for place in registration.lookup_uris]
+            found = [await locator.locate_again(place) for place in registration.lookup_uris]
 
             def command(now: float) -> None:
                 for index, targets in enumerate(found):
                     registration.set_node_targets(index, targets)
 
             return command
-        targets = await route.relocate(self.config.server_uri)
+        targets = await locator.locate_again(self.config.server_uri)
 
         def command_one(now: float) -> None:
             if targets:

@@ -10,26 +10,26 @@ import asyncio
 from dataclasses import replace
 
 from softphone.account.registration_failure import registration_failure
-from softphone.account.signaling import AccountMachine, SignalingEvent
+from softphone.account.signaling import SignalingEvent, SignalingMachine
 from softphone.errors import LocalProtocolError
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.net import Driver
 from softphone.sip.registration import MoveEnded, NodeRegistration
 from softphone.trust import TlsSettings
 
-__all__ = ["Mover"]
+__all__ = ["RegistrationMigration"]
 
 
-class Mover:
+class RegistrationMigration:
     """One move at a time."""
 
-    def __init__(self, machine: AccountMachine, driver: Driver[SignalingEvent]) -> None:
+    def __init__(self, machine: SignalingMachine, driver: Driver[SignalingEvent]) -> None:
         self._machine = machine
         self._driver = driver
         self._moves = 0
         self._waiting: asyncio.Future[MoveEnded] | None = None
 
-    async def move(self, tls: TlsSettings) -> None:
+    async def migrate(self, tls: TlsSettings) -> None:
         """Register over a new connection with these settings.
 
         Raises RegistrationError, TransportError or CertificateError by cause, LocalProtocolError
@@ -61,7 +61,7 @@ class Mover:
         )
         raise registration_failure(change, self._driver.failure_of(target), target)
 
-    def ended(self, event: MoveEnded) -> None:
+    def handle_move_ended(self, event: MoveEnded) -> None:
         """The registration has told how it went."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(event)

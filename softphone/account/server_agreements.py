@@ -13,14 +13,14 @@ from softphone.sans_io import Flow
 from softphone.sip import Response, SipUri
 from softphone.sip.registration import NodeRegistration
 
-__all__ = ["Standing"]
+__all__ = ["ServerAgreements"]
 
 MAXIMUM_SERVERS = 16
 """Servers whose word is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _Agreement:
     """What a server has said in the 2xx to a REGISTER."""
 
     vouches: bool
@@ -32,7 +32,7 @@ def _name_of(flow: Flow) -> str:
     return flow.remote[0] if flow.identity is None else flow.identity.fingerprint
 
 
-class Standing:
+class ServerAgreements:
     """`registration` gives the account's, if it has one.
 
     `flow` is the connection that dialogs live on: that of the last binding.
@@ -43,16 +43,16 @@ class Standing:
     ) -> None:
         self._persona = persona
         self._registration = registration
-        self._words: OrderedDict[str, _Word] = OrderedDict()
+        self._words: OrderedDict[str, _Agreement] = OrderedDict()
         self.flow: Flow | None = None
 
-    def granted(self, flow: Flow | None, response: Response) -> None:
+    def record_grant(self, flow: Flow | None, response: Response) -> None:
         """A binding was granted over `flow`."""
         if flow is None:
             return
         vouches = flow.identity is not None and self._persona.vouches(response)
         supported = frozenset(tag.lower() for tag in response.supported)
-        self._words[_name_of(flow)] = _Word(vouches, supported)
+        self._words[_name_of(flow)] = _Agreement(vouches, supported)
         self._words.move_to_end(_name_of(flow))
         while len(self._words) > MAXIMUM_SERVERS:
             self._words.popitem(last=False)
@@ -64,19 +64,19 @@ class Standing:
         word = self._words.get(_name_of(flow))
         return word is not None and word.vouches
 
-    def agreed(self, flow: Flow) -> frozenset[str]:
+    def supported_tags(self, flow: Flow) -> frozenset[str]:
         """The option tags, in lower case, of the server at the other end, if it registered us."""
         word = self._words.get(_name_of(flow))
         return frozenset() if word is None else word.supported
 
-    def is_elsewhere(self, flow: Flow | None) -> bool:
+    def bypasses_registered_flow(self, flow: Flow | None) -> bool:
         """Whether a new request comes past the registered connection, where only that counts."""
         if not self._persona.registered_connection_only:
             return False
         registration = self._registration()
         return registration is not None and (flow is None or flow != registration.flow)
 
-    def moved(self) -> tuple[Flow | None, Flow] | None:
+    def take_flow_change(self) -> tuple[Flow | None, Flow] | None:
         """The connection that dialogs have lived on, and the one of the binding, if it is new."""
         registration = self._registration()
         if registration is None or registration.state is not RegistrationState.REGISTERED:
@@ -88,7 +88,7 @@ class Standing:
         return before, flow
 
     @property
-    def home(self) -> SipUri | None:
+    def home_server(self) -> SipUri | None:
         """The server of a list that holds our binding; None where there is no list."""
         registration = self._registration()
         return registration.home if isinstance(registration, NodeRegistration) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from softphone.call.leg import CallLeg
 from softphone.events import ServiceRequested
 
-__all__ = ["OnService", "ServiceCarrier"]
+__all__ = ["OnService", "ServiceControlHandler"]
 
 OnService = Callable[[ServiceRequested], Awaitable[bool]]
 """Is asked first, once no call is up; True: it has seen to everything."""
@@ -18,14 +18,14 @@ CHECK_VERSION = "check-version"
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceCarrier:
+class ServiceControlHandler:
     """`legs` gives the calls there are; `start_anew` takes the binding away and registers again."""
 
     legs: Callable[[], Iterable[CallLeg]]
     start_anew: Callable[[], Awaitable[None]]
     on_service: OnService | None
 
-    async def calls_over(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until there is no call."""
         while over := {leg.ended for leg in self.legs()}:
             await asyncio.wait(over)
@@ -36,7 +36,7 @@ class ServiceCarrier:
         Versions are compared by whoever keeps the configuration: without anybody who does,
         nothing follows from them.
         """
-        await self.calls_over()
+        await self.wait_until_idle()
         if self.on_service is not None and await self.on_service(request):
             return
         if request.action != CHECK_VERSION:

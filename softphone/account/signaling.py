@@ -22,13 +22,13 @@ from softphone.sip import (
 )
 from softphone.sip.registration import NodeRegistration, NodeRegistrationEvent
 
-__all__ = ["AccountMachine", "AnyRegistration", "SignalingEvent"]
+__all__ = ["AnyRegistration", "SignalingEvent", "SignalingMachine"]
 
 SignalingEvent: TypeAlias = SipEvent | NodeRegistrationEvent
 AnyRegistration: TypeAlias = Registration | NodeRegistration
 
 
-class AccountMachine:
+class SignalingMachine:
     """Implements `softphone.sans_io.Machine[SignalingEvent]`.
 
     `on_registered(flow, response)` is called with every 2xx to a REGISTER that asked for a

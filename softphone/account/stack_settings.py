@@ -34,8 +34,8 @@ from softphone.trust import (
 from softphone.trust.verification import AskTvs
 
 __all__ = [
-    "NO_BELIEF",
-    "Belief",
+    "NO_TRUST_CONTEXT",
+    "TrustContext",
     "digest_session",
     "driver_config",
     "endpoint_config",
@@ -46,7 +46,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
+class TrustContext:
     """Whom the accounts of a phone believe beside what their configurations say.
 
     `trust` is believed by an account that names no authority itself; certificates that are
@@ -63,13 +63,13 @@ class Belief:
     tvs: AskTvs | None = None
 
 
-NO_BELIEF = Belief()
-PLAIN = RegistrationStyle()
+NO_TRUST_CONTEXT = TrustContext()
+PLAIN_STYLE = RegistrationStyle()
 
 
 def tls_settings(
     config: AccountConfig,
-    belief: Belief = NO_BELIEF,
+    trust_context: TrustContext = NO_TRUST_CONTEXT,
     *,
     fips: bool = False,
     policy: SecurityPolicy | None = None,
@@ -85,7 +85,7 @@ def tls_settings(
         credential = TlsCredential(tls.certificate, tls.key, tls.passphrase)
     demanded = config.policy if policy is None else policy
     return TlsSettings(
-        store=_store(config, belief.trust),
+        store=_store(config, trust_context.trust),
         credential=credential,
         pin=tls.pin,
         minimum=tls.minimum,
@@ -93,20 +93,20 @@ def tls_settings(
         client_certificates=ClientCertificates.REQUIRED,
         fips=fips or (policy is not None and policy.fips),
         allow=demanded.allow,
-        unknown=belief.unknown,
-        lists=belief.lists,
-        tvs=belief.tvs,
+        unknown=trust_context.unknown,
+        lists=trust_context.lists,
+        tvs=trust_context.tvs,
     )
 
 
 def driver_config(
-    belief: Belief,
+    trust_context: TrustContext,
     clock: Callable[[], float] | None,
     resolve: NameResolver,
     source: str | None = None,
 ) -> DriverConfig:
     """What the account's driver goes by."""
-    return DriverConfig(clock=clock, resolve=resolve, fetcher=belief.fetcher, source=source)
+    return DriverConfig(clock=clock, resolve=resolve, fetcher=trust_context.fetcher, source=source)
 
 
 def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
@@ -142,8 +142,8 @@ def endpoint_config(config: AccountConfig, persona: StandardPersona) -> Endpoint
     # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
     return replace(
         base,
-        user_agent=persona.user_agent(config.line),
-        supported=(*base.supported, *persona.option_tags(config.line)),
+        user_agent=persona.user_agent(config.persona_line),
+        supported=(*base.supported, *persona.option_tags(config.persona_line)),
         events=(*base.events, *persona.packages),
         timer_c=float(config.timer_c),
         admission_rate=200.0,
@@ -161,7 +161,7 @@ def registration_config(
     config: AccountConfig,
     *,
     instance: str,
-    style: RegistrationStyle = PLAIN,
+    style: RegistrationStyle = PLAIN_STYLE,
     registrar: SipUri | None = None,
     alarm: tuple[tuple[str, str], ...] = (),
 ) -> RegistrationConfig:

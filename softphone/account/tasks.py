@@ -9,12 +9,12 @@ from typing import Any
 
 from softphone.errors import SoftphoneError
 
-__all__ = ["Chores"]
+__all__ = ["BackgroundTasks"]
 
 logger = logging.getLogger("softphone.account")
 
 
-class Chores:
+class BackgroundTasks:
     """Tasks that end with their account; `name` is whose they are, for the log."""
 
     def __init__(self, name: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
-from softphone.account.first_hop import Route
+from softphone.account.first_hop import FirstHopLocator
 from softphone.call import IncomingLeg, OutgoingLeg
 from softphone.config import AccountConfig
 from softphone.diagnostics.refusal_text import no_answer
@@ -41,7 +41,7 @@ from softphone.sip.event_packages import (
     print_voice_report,
 )
 
-__all__ = ["QualityReporter", "voice_report"]
+__all__ = ["VoiceQualityReporter", "voice_report"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -63,7 +63,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualityReporter:
+class VoiceQualityReporter:
     """Follows the legs of one account, where its configuration names a collector.
 
     `change` opens a drain of the endpoint, `spawn` runs what is to be done beside the calls.
@@ -71,14 +71,14 @@ class QualityReporter:
 
     config: AccountConfig
     publisher: Publisher
-    route: Route
+    locator: FirstHopLocator
     change: Callable[[], AbstractContextManager[float]]
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     credentials: Authenticator | None = None
     wall: Callable[[], datetime] = _now
     _unsent: set[asyncio.Future[None]] = field(default_factory=set)
 
-    def follow(self, leg: Followed) -> Followed:
+    def report_leg(self, leg: Followed) -> Followed:
         """Tell the collector of this call, once it is up, and at its end; gives it back."""
         if self.config.quality is not None:
             leg.confirmed.add_done_callback(lambda done: self._confirmed(leg, done))
@@ -111,9 +111,9 @@ class QualityReporter:
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unsent.add(sent)
         sent.add_done_callback(self._unsent.discard)
-        self.spawn(self._send(data, sent))
+        self.spawn(self._publish_and_mark(data, sent))
 
-    async def sent(self) -> None:
+    async def wait_until_sent(self) -> None:
         """Wait, for a moment, until the reports on calls that have ended are on their way."""
         await asyncio.sleep(0)  # who has just hung up is reported on in this turn of the loop
         if self._unsent:
@@ -125,7 +125,7 @@ class QualityReporter:
                     len(late),
                 )
 
-    async def _send(self, data: bytes, sent: asyncio.Future[None]) -> None:
+    async def _publish_and_mark(self, data: bytes, sent: asyncio.Future[None]) -> None:
         try:
             await self._publish(data)
         finally:
@@ -136,7 +136,7 @@ class QualityReporter:
         if quality is None:
             return
         uri = SipUri.parse(quality.collector)
-        hop = await self.route.first_hop(uri)
+        hop = await self.locator.first_hop(uri)
         said = PublishRequest(
             uri=uri,
             local=NameAddr(None, self.config.aor_uri, ()),

@@ -332,7 +332,7 @@ class AccountConfig:
         object.__setattr__(self, "registrar", self.nodes[0])
 
     @property
-    def line(self) -> PersonaLine:
+    def persona_line(self) -> PersonaLine:
         """What the account's persona has to know of it."""
         return PersonaLine(
             srtp=self.srtp,

@@ -26,7 +26,7 @@ from softphone.config.account import (
     QualityConfig,
 )
 from softphone.config.messaging_file import IM_KEYS
-from softphone.config.toml_reader import Reader, checked, password_of, read_text, tls_of
+from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.security import (
@@ -106,7 +106,7 @@ def load_account(
 ) -> AccountFile:
     """Read an account file.  Raises ConfigurationError with file, line and key."""
     where = Path(path)
-    reader = Reader(where, read_text(where, "account file", _MAKING), _KEYS)
+    reader = TomlReader(where, read_text(where, "account file", _MAKING), _KEYS)
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:
@@ -121,7 +121,7 @@ def load_account(
 
 
 def _account(
-    reader: Reader, values: Mapping[str, Any], environment: Mapping[str, str] | None
+    reader: TomlReader, values: Mapping[str, Any], environment: Mapping[str, str] | None
 ) -> AccountConfig:
     aor = reader.text_of("", values, "aor")
     if aor is None:
@@ -163,7 +163,7 @@ def _account(
     )
 
 
-def _fips(reader: Reader, values: Mapping[str, Any]) -> bool | None:
+def _fips(reader: TomlReader, values: Mapping[str, Any]) -> bool | None:
     value = values.get("fips")
     if value is not None and not isinstance(value, bool):
         reader.fail("", "fips", "expected true or false")
@@ -171,7 +171,7 @@ def _fips(reader: Reader, values: Mapping[str, Any]) -> bool | None:
 
 
 def _credentials(
-    reader: Reader, values: Mapping[str, Any] | None, environment: Mapping[str, str]
+    reader: TomlReader, values: Mapping[str, Any] | None, environment: Mapping[str, str]
 ) -> CredentialConfig | None:
     if values is None:
         return None
@@ -185,7 +185,7 @@ def _credentials(
     return checked(reader, "credentials", lambda: CredentialConfig(username, password, algorithms))
 
 
-def _device(reader: Reader, values: Mapping[str, Any] | None) -> DeviceIdentity | None:
+def _device(reader: TomlReader, values: Mapping[str, Any] | None) -> DeviceIdentity | None:
     if values is None:
         return None
     name = reader.text_of("device", values, "name")
@@ -208,7 +208,7 @@ def _device(reader: Reader, values: Mapping[str, Any] | None) -> DeviceIdentity 
     )
 
 
-def _oauth(reader: Reader, values: Mapping[str, Any] | None) -> OAuthConfig | None:
+def _oauth(reader: TomlReader, values: Mapping[str, Any] | None) -> OAuthConfig | None:
     if values is None:
         return None
     path = reader.path_of("oauth", values, "token_file")
@@ -221,7 +221,7 @@ def _oauth(reader: Reader, values: Mapping[str, Any] | None) -> OAuthConfig | No
     return OAuthConfig(path, command, expires_in=expires)
 
 
-def _policy(reader: Reader, values: Mapping[str, Any]) -> PolicyConfig:
+def _policy(reader: TomlReader, values: Mapping[str, Any]) -> PolicyConfig:
     return PolicyConfig(
         minimum=reader.choice_of("policy", values, "minimum", SecurityLevel),
         scope=reader.choice_of("policy", values, "scope", Scope) or Scope.HOP,
@@ -236,7 +236,7 @@ def _policy(reader: Reader, values: Mapping[str, Any]) -> PolicyConfig:
     )
 
 
-def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
+def _media(reader: TomlReader, values: Mapping[str, Any]) -> MediaPreferences:
     suites = reader.list_of("media", values, "suites")
     defaults = MediaPreferences()
     chosen = (
@@ -258,7 +258,7 @@ def _media(reader: Reader, values: Mapping[str, Any]) -> MediaPreferences:
     )
 
 
-def _quality(reader: Reader, values: Mapping[str, Any] | None) -> QualityConfig | None:
+def _quality(reader: TomlReader, values: Mapping[str, Any] | None) -> QualityConfig | None:
     if values is None:
         return None
     collector = reader.text_of("quality", values, "collector")
@@ -268,7 +268,7 @@ def _quality(reader: Reader, values: Mapping[str, Any] | None) -> QualityConfig 
 
 
 def _switch(
-    reader: Reader, table: str, key: str, values: Mapping[str, Any], *, default: bool
+    reader: TomlReader, table: str, key: str, values: Mapping[str, Any], *, default: bool
 ) -> bool:
     wanted = values.get(key, default)
     if not isinstance(wanted, bool):
@@ -276,7 +276,7 @@ def _switch(
     return wanted
 
 
-def _ports(reader: Reader, values: Mapping[str, Any]) -> tuple[int, int] | None:
+def _ports(reader: TomlReader, values: Mapping[str, Any]) -> tuple[int, int] | None:
     text = reader.text_of("media", values, "ports")
     if text is None:
         return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from softphone.config.toml_reader import Reader, checked
+from softphone.config.toml_reader import TomlReader, checked
 from softphone.messaging.compliance import LARGEST, ComplianceConfig
 from softphone.trust import Service, TlsSettings
 
@@ -28,7 +28,7 @@ COMPLIANCE_KEYS = (
 
 
 def compliance_of(
-    reader: Reader, table: Mapping[str, Any], tls: TlsSettings
+    reader: TomlReader, table: Mapping[str, Any], tls: TlsSettings
 ) -> ComplianceConfig | None:
     """Compliance as an `[im]` table has it; None without one.
 
@@ -73,14 +73,14 @@ def address_of(folder: Path, text: str) -> str:
     return f"sqlite+aiosqlite:///{folder / Path(text).expanduser()}"
 
 
-def _flag(reader: Reader, values: Mapping[str, Any], key: str) -> bool:
+def _flag(reader: TomlReader, values: Mapping[str, Any], key: str) -> bool:
     value = values.get(key, True)
     if not isinstance(value, bool):
         reader.fail("im.compliance", key, "expected true or false")
     return value
 
 
-def _number(reader: Reader, values: Mapping[str, Any], key: str) -> float | None:
+def _number(reader: TomlReader, values: Mapping[str, Any], key: str) -> float | None:
     value = values.get(key)
     if value is None:
         return None
@@ -90,7 +90,7 @@ def _number(reader: Reader, values: Mapping[str, Any], key: str) -> float | None
     return float(value)
 
 
-def _words(reader: Reader, values: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+def _words(reader: TomlReader, values: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
     found = values.get(key)
     if found is None:
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.config.account import TlsConfig
-from softphone.config.toml_reader import Reader, checked, password_of, read_text, tls_of
+from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.contacts import ATTRIBUTES, Bounds, DirectoryConfig, LdapConfig, UdsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import Relaxation, RevocationMode
@@ -73,7 +73,7 @@ def load_directories(
     """
     where = Path(path)
     making = "its tables [directory.NAME] are in the README, under Directories"
-    reader = Reader(where, read_text(where, "file of directories", making), {})
+    reader = TomlReader(where, read_text(where, "file of directories", making), {})
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:
@@ -87,16 +87,18 @@ def load_directories(
         return DirectoryFile(where, ())
     if not tables:
         raise ConfigurationError(f"{where}: there is no [directory.NAME] table in it")
-    source = _Source(reader, values, os.environ if environment is None else environment, trust)
+    source = _DirectoryTables(
+        reader, values, os.environ if environment is None else environment, trust
+    )
     found = tuple(source.directory(name) for name in tables)
     return DirectoryFile(where, found, tuple(dict.fromkeys(reader.warnings)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _DirectoryTables:
     """A file while its directories are read."""
 
-    reader: Reader
+    reader: TomlReader
     values: Mapping[str, Any]
     environment: Mapping[str, str]
     trust: TrustStore | None
@@ -211,7 +213,9 @@ class _Source:
         return settings, tls.server_name
 
 
-def _table(reader: Reader, values: Mapping[str, Any], table: str, key: str) -> Mapping[str, Any]:
+def _table(
+    reader: TomlReader, values: Mapping[str, Any], table: str, key: str
+) -> Mapping[str, Any]:
     value = values.get(key, {})
     if not isinstance(value, dict):
         name = f"{table}.{key}" if table else key

@@ -15,7 +15,7 @@ from typing import Any
 
 from softphone.config.account import TlsConfig
 from softphone.config.compliance_file import COMPLIANCE_KEYS, address_of, compliance_of
-from softphone.config.toml_reader import Reader, checked, password_of, read_text, tls_of
+from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
 from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
@@ -71,7 +71,7 @@ def load_messaging(
     """Read the `[im]` table of a file.  Raises ConfigurationError with file, line and key."""
     where = Path(path)
     making = "its table [im] is in the README, under Instant messages"
-    reader = Reader(where, read_text(where, "account file", making), _KEYS)
+    reader = TomlReader(where, read_text(where, "account file", making), _KEYS)
     try:
         values = tomllib.loads(reader.text)
     except tomllib.TOMLDecodeError as error:
@@ -84,14 +84,14 @@ def load_messaging(
         raise ConfigurationError(f"{where}: there is no table [im] for instant messages")
     reader.check_keys("im", table)
     fips = _flag(reader, "", values, "fips")
-    surroundings = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     tls = _tls(reader, values, table)
-    config = checked(reader, "im", lambda: _config(reader, table, tls, surroundings))
+    config = checked(reader, "im", lambda: _config(reader, table, tls, variables))
     return ImFile(where, config, fips, tuple(reader.warnings))
 
 
 def _table(
-    reader: Reader, table: str, values: Mapping[str, Any], key: str
+    reader: TomlReader, table: str, values: Mapping[str, Any], key: str
 ) -> dict[str, Any] | None:
     found = values.get(key)
     if found is not None and not isinstance(found, dict):
@@ -99,14 +99,14 @@ def _table(
     return found
 
 
-def _flag(reader: Reader, table: str, values: Mapping[str, Any], key: str) -> bool | None:
+def _flag(reader: TomlReader, table: str, values: Mapping[str, Any], key: str) -> bool | None:
     value = values.get(key)
     if value is not None and not isinstance(value, bool):
         reader.fail(table, key, "expected true or false")
     return value
 
 
-def _tls(reader: Reader, values: Mapping[str, Any], table: Mapping[str, Any]) -> TlsSettings:
+def _tls(reader: TomlReader, values: Mapping[str, Any], table: Mapping[str, Any]) -> TlsSettings:
     own = _table(reader, "im", table, "tls")
     name = "tls" if own is None else "im.tls"
     found = _table(reader, "", values, "tls") or {} if own is None else own
@@ -135,7 +135,7 @@ def _settings(tls: TlsConfig, revocation: RevocationMode | None) -> TlsSettings:
 
 
 def _config(
-    reader: Reader, table: Mapping[str, Any], tls: TlsSettings, environment: Mapping[str, str]
+    reader: TomlReader, table: Mapping[str, Any], tls: TlsSettings, environment: Mapping[str, str]
 ) -> MessagingConfig:
     jid = reader.text_of("im", table, "jid")
     if jid is None:
@@ -159,13 +159,15 @@ def _config(
     )
 
 
-def _encryption(reader: Reader, table: Mapping[str, Any], *, certificate: bool) -> EncryptionPolicy:
+def _encryption(
+    reader: TomlReader, table: Mapping[str, Any], *, certificate: bool
+) -> EncryptionPolicy:
     aes = _flag(reader, "im", table, "support_aes")
     clear = _flag(reader, "im", table, "support_no_encoding")
     return EncryptionPolicy(certificate if aes is None else aes, clear is not False)
 
 
-def _history(reader: Reader, table: Mapping[str, Any]) -> HistoryConfig:
+def _history(reader: TomlReader, table: Mapping[str, Any]) -> HistoryConfig:
     archive = reader.text_of("im", table, "archive")
     key = reader.text_of("im", table, "archive_key")
     return HistoryConfig(

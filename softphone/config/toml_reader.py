@@ -19,7 +19,7 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial, TlsVersion
 from softphone.trust import readable_by_others
 
-__all__ = ["Reader", "checked", "password_of", "read_text", "secret_in", "tls_of"]
+__all__ = ["TomlReader", "checked", "password_of", "read_text", "secret_in", "tls_of"]
 
 Choice = TypeVar("Choice", bound=Enum)
 Made = TypeVar("Made")
@@ -29,7 +29,7 @@ _PASSWORDS = ("password", "password_file", "password_env")
 
 
 @dataclass(slots=True)
-class Reader:
+class TomlReader:
     """One file while it is read: its text for line numbers, its warnings."""
 
     path: Path
@@ -154,7 +154,7 @@ def read_text(path: Path, what: str = "file", making: str = "") -> str:
         raise ConfigurationError(f"{path}: this is no UTF-8 text") from error
 
 
-def checked(reader: Reader, table: str, make: Callable[[], Made]) -> Made:
+def checked(reader: TomlReader, table: str, make: Callable[[], Made]) -> Made:
     """What `make` gives; its ConfigurationError gains file and line."""
     try:
         return make()
@@ -169,7 +169,7 @@ def checked(reader: Reader, table: str, make: Callable[[], Made]) -> Made:
 
 
 def password_of(
-    reader: Reader, table: str, values: Mapping[str, Any], environment: Mapping[str, str]
+    reader: TomlReader, table: str, values: Mapping[str, Any], environment: Mapping[str, str]
 ) -> KeyMaterial:
     """The password of a table: its `password`, or what `password_file` or `password_env` names."""
     given = [key for key in _PASSWORDS if key in values]
@@ -195,7 +195,7 @@ def password_of(
     return KeyMaterial(text.encode())
 
 
-def secret_in(reader: Reader, table: str, key: str, path: Path) -> KeyMaterial:
+def secret_in(reader: TomlReader, table: str, key: str, path: Path) -> KeyMaterial:
     """The one line of a file that only its owner should be able to read."""
     reader.warn_if_readable(path)
     text = read_text(path).rstrip("\r\n")
@@ -204,7 +204,7 @@ def secret_in(reader: Reader, table: str, key: str, path: Path) -> KeyMaterial:
     return KeyMaterial(text.encode())
 
 
-def tls_of(reader: Reader, table: str, values: Mapping[str, Any]) -> TlsConfig:
+def tls_of(reader: TomlReader, table: str, values: Mapping[str, Any]) -> TlsConfig:
     """Whom to believe and what to show, as the table `table` says.  Raises ConfigurationError."""
     given = values.get("ca")
     names = (given,) if isinstance(given, str) else reader.list_of(table, values, "ca") or ()

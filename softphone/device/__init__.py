@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from softphone.device.certificate_expiry import RenewalTimes
-from softphone.device.maintenance import Caretaker, Hands
+from softphone.device.maintenance import DeviceMaintenance, MaintenanceActions
 
-__all__ = ["Caretaker", "Hands", "RenewalTimes"]
+__all__ = ["DeviceMaintenance", "MaintenanceActions", "RenewalTimes"]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from softphone.trust.keystore.identity import Identity
 
-__all__ = ["Expiry", "RenewalTimes", "expiry_of", "stale"]
+__all__ = ["CertificateExpiry", "RenewalTimes", "certificate_expiry", "is_configuration_stale"]
 
 _CONFIG_STAMP = "configversionstamp"
 
@@ -28,7 +28,7 @@ class RenewalTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Expiry:
+class CertificateExpiry:
     """When the certificate ends, whether a new one is due, and when to look again."""
 
     ends: datetime
@@ -36,18 +36,20 @@ class Expiry:
     pause: timedelta
 
 
-def expiry_of(identity: Identity, times: RenewalTimes, *, wall: datetime) -> Expiry:
+def certificate_expiry(
+    identity: Identity, times: RenewalTimes, *, wall: datetime
+) -> CertificateExpiry:
     """How it stands with a certificate at this time of day (aware)."""
     certificate = identity.certificate
     ends = certificate.not_valid_after_utc
     ahead = min(times.ahead, (ends - certificate.not_valid_before_utc) / 3)
     left = ends - wall
     if left > ahead:
-        return Expiry(ends, False, min(left - ahead, times.again))
-    return Expiry(ends, True, min(times.again, max(left / 10, timedelta(minutes=1))))
+        return CertificateExpiry(ends, False, min(left - ahead, times.again))
+    return CertificateExpiry(ends, True, min(times.again, max(left / 10, timedelta(minutes=1))))
 
 
-def stale(stamps: Sequence[tuple[str, str]], known: str) -> bool:
+def is_configuration_stale(stamps: Sequence[tuple[str, str]], known: str) -> bool:
     """Whether the stamps that a server names say that a configuration has changed.
 
     Zeros alone mean that it is stale in any case; a server that names no stamp says nothing.

@@ -14,10 +14,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from softphone.account import CHECK_VERSION, Account, Belief, OnService
+from softphone.account import CHECK_VERSION, Account, OnService, TrustContext
 from softphone.config import AccountConfig
 from softphone.device.accounts import device_accounts
-from softphone.device.certificate_expiry import RenewalTimes, expiry_of, stale
+from softphone.device.certificate_expiry import (
+    RenewalTimes,
+    certificate_expiry,
+    is_configuration_stale,
+)
 from softphone.errors import (
     AuthenticationFailed,
     RegistrationRefused,
@@ -36,7 +40,7 @@ from softphone.net.stream import Fetcher
 from softphone.provisioning import Booted, BootPlan, BootStep, OnBootStep, StepKind, boot_device
 from softphone.trust import Bootstrap, Identity, IdentityStore
 
-__all__ = ["Caretaker", "Hands"]
+__all__ = ["DeviceMaintenance", "MaintenanceActions"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -47,24 +51,29 @@ _CLOSED_FOR_GOOD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class MaintenanceActions:
     """What the phone does for it: `register` an account, `close` one; `fetcher` brings CRLs."""
 
-    register: Callable[[AccountConfig, Belief, OnService], Awaitable[Account]]
+    register: Callable[[AccountConfig, TrustContext, OnService], Awaitable[Account]]
     close: Callable[[Account], Awaitable[None]]
     fetcher: Fetcher | None = None
 
 
-class Caretaker:
+class DeviceMaintenance:
     """Of one device; `accounts` are its lines, and change with its configuration."""
 
     def __init__(
-        self, plan: BootPlan, hands: Hands, *, tell: OnBootStep, times: RenewalTimes | None = None
+        self,
+        plan: BootPlan,
+        actions: MaintenanceActions,
+        *,
+        on_step: OnBootStep,
+        times: RenewalTimes | None = None,
     ) -> None:
         self.accounts: list[Account] = []
         self._plan = plan
-        self._hands = hands
-        self._tell = tell
+        self._actions = actions
+        self._on_step = on_step
         self._times = times or RenewalTimes()
         self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
         self._booted: Booted | None = None
@@ -76,7 +85,7 @@ class Caretaker:
 
     async def boot(self) -> None:
         """Boot, and register every line.  Raises what both raise; then no line is left."""
-        booted = await boot_device(self._plan, self._tell)
+        booted = await boot_device(self._plan, self._on_step)
         try:
             await self._open(booted)
         except (*_REFUSALS, ServerClosed) as exc:
@@ -84,7 +93,7 @@ class Caretaker:
                 raise
             # A renewal that was cut has left a certificate that nobody has taken yet.
             sentence = f"the new certificate was refused, the one before is used: {exc}"
-            self._tell(BootStep(StepKind.CERTIFICATE_REVERTED, sentence))
+            self._on_step(BootStep(StepKind.CERTIFICATE_REVERTED, sentence))
             booted = replace(booted, identity=self._identities.load(self._plan.device))
             await self._open(booted)
         self._booted = booted
@@ -94,14 +103,16 @@ class Caretaker:
         self._spawn(self._watch())
 
     async def _open(self, booted: Booted) -> None:
-        belief = self._belief(booted)
+        trust_context = self._trust_context(booted)
         try:
             for config in self._lines(booted):
-                self.accounts.append(await self._hands.register(config, belief, self.on_service))
-                self._tell(registered_step(self.accounts[-1]))
+                self.accounts.append(
+                    await self._actions.register(config, trust_context, self.on_service)
+                )
+                self._on_step(registered_step(self.accounts[-1]))
         except BaseException:
             for account in tuple(self.accounts):
-                await self._hands.close(account)
+                await self._actions.close(account)
             self.accounts.clear()
             raise
 
@@ -110,11 +121,11 @@ class Caretaker:
         plan = self._plan
         return device_accounts(booted, model=plan.model, take_over=plan.take_over)
 
-    def _belief(self, booted: Booted) -> Belief:
+    def _trust_context(self, booted: Booted) -> TrustContext:
         """The call servers are believed by the trust lists and nothing else."""
-        return Belief(fetcher=self._hands.fetcher, lists=booted.lists, tvs=booted.tvs)
+        return TrustContext(fetcher=self._actions.fetcher, lists=booted.lists, tvs=booted.tvs)
 
-    def forget(self, account: Account) -> None:
+    def remove_account(self, account: Account) -> None:
         """An account is closed: there is nothing to do for it any more."""
         if account in self.accounts:
             self.accounts.remove(account)
@@ -150,11 +161,11 @@ class Caretaker:
         identity = self._identities.load(self._plan.device)
         if identity is None:
             return self._times.again
-        expiry = expiry_of(identity, self._times, wall=self._plan.driver.wall())
+        expiry = certificate_expiry(identity, self._times, wall=self._plan.driver.wall())
         if self._identities.previous(self._plan.device) is not None:
             await self._change_over(identity)
         elif expiry.due:
-            self._say(CertificateExpiryNeared(self._plan.device, expiry.ends.isoformat()))
+            self._emit_event(CertificateExpiryNeared(self._plan.device, expiry.ends.isoformat()))
             await self._renew(identity)
         return expiry.pause
 
@@ -169,7 +180,7 @@ class Caretaker:
                 "the configuration has no renewal pending: ask the administrator to set a CAPF"
                 " operation for the device"
             )
-            self._say(CertificateKept(self._plan.device, why))
+            self._emit_event(CertificateKept(self._plan.device, why))
         if booted is not None:
             await self._apply(booted)
 
@@ -185,7 +196,7 @@ class Caretaker:
             self._closings = 0
             self._identities.confirm(device)
             until = identity.certificate.not_valid_after_utc.isoformat()
-            self._say(CertificateRenewed(device, until))
+            self._emit_event(CertificateRenewed(device, until))
 
     def _not_taken(self, why: SoftphoneError) -> None:
         """Go back to the certificate before, if it is certain that the new one was refused."""
@@ -194,16 +205,16 @@ class Caretaker:
         if isinstance(why, _REFUSALS) or self._closings >= _CLOSED_FOR_GOOD:
             self._closings = 0
             self._identities.revert(device)
-            self._say(CertificateKept(device, f"the server refused the new one: {why}"))
+            self._emit_event(CertificateKept(device, f"the server refused the new one: {why}"))
         else:
             # It is tried again, and the one before is kept.
-            self._say(CertificateKept(device, f"the new one could not be shown yet: {why}"))
+            self._emit_event(CertificateKept(device, f"the new one could not be shown yet: {why}"))
 
-    def _say(self, event: AccountEvent) -> None:
+    def _emit_event(self, event: AccountEvent) -> None:
         worrying = isinstance(event, CertificateExpiryNeared | CertificateKept)
         logger.log(logging.WARNING if worrying else logging.INFO, "%s", event)
         for account in self.accounts:
-            account.tell(event)
+            account.emit_event(event)
 
     # The configuration
 
@@ -217,7 +228,7 @@ class Caretaker:
         async with self._lock:
             if request.action == CHECK_VERSION and not self._is_stale(request):
                 return
-            await self._calls_over()
+            await self._wait_until_idle()
             before = self._identities.load(self._plan.device)
             booted = await self._fetch()
             after = self._identities.load(self._plan.device)
@@ -226,26 +237,26 @@ class Caretaker:
             await self._apply(booted or self._known(), anew=request.action != CHECK_VERSION)
 
     def _is_stale(self, request: ServiceRequested) -> bool:
-        return stale(request.stamps, self._known().config.version_stamp)
+        return is_configuration_stale(request.stamps, self._known().config.version_stamp)
 
     def _known(self) -> Booted:
         if self._booted is None:
             raise LookupError("the device has not booted")
         return self._booted
 
-    async def _calls_over(self) -> None:
+    async def _wait_until_idle(self) -> None:
         for account in self.accounts:
-            await account.calls_over()
+            await account.wait_until_idle()
 
     async def _fetch(self) -> Booted | None:
         """Boot again without what was for the first morning only; None when that fails."""
         plan = replace(self._plan, bootstrap=Bootstrap(), string=None)
         try:
-            return await boot_device(plan, self._tell)
+            return await boot_device(plan, self._on_step)
         except SoftphoneError as exc:
             device = self._plan.device
             logger.warning("%s goes on with the configuration that it has: %s", device, exc)
-            self._say(ConfigurationFetched(device, False, str(exc)))
+            self._emit_event(ConfigurationFetched(device, False, str(exc)))
             return None
 
     async def _apply(self, booted: Booted, *, anew: bool = False) -> None:
@@ -255,39 +266,43 @@ class Caretaker:
             wanted = self._lines(booted)
         except SoftphoneError as exc:
             self._booted = known
-            self._say(ConfigurationFetched(self._plan.device, False, str(exc)))
+            self._emit_event(ConfigurationFetched(self._plan.device, False, str(exc)))
             return
         changed = booted.lists != known.lists or not self._have(wanted)
         if booted is not known:
-            self._say(ConfigurationFetched(self._plan.device, changed))
+            self._emit_event(ConfigurationFetched(self._plan.device, changed))
         if not changed and not anew:
             return
-        await self._calls_over()
-        await self._rearrange(wanted, self._belief(booted))
+        await self._wait_until_idle()
+        await self._rearrange(wanted, self._trust_context(booted))
 
     def _have(self, wanted: Sequence[AccountConfig]) -> bool:
-        return [alike(one) for one in wanted] == [alike(one.config) for one in self.accounts]
+        return [comparable_config(one) for one in wanted] == [
+            comparable_config(one.config) for one in self.accounts
+        ]
 
-    async def _rearrange(self, wanted: Sequence[AccountConfig], belief: Belief) -> None:
+    async def _rearrange(
+        self, wanted: Sequence[AccountConfig], trust_context: TrustContext
+    ) -> None:
         lines = {one.config.aor_uri.user: one for one in self.accounts}
         kept: list[Account] = []
         for config in wanted:
             account = lines.pop(config.aor_uri.user, None)
             try:
                 if account is None:
-                    account = await self._hands.register(config, belief, self.on_service)
+                    account = await self._actions.register(config, trust_context, self.on_service)
                 else:
-                    await account.reconfigure(config, belief)
+                    await account.reconfigure(config, trust_context)
             except SoftphoneError as exc:
-                self._say(ConfigurationFetched(self._plan.device, False, str(exc)))
+                self._emit_event(ConfigurationFetched(self._plan.device, False, str(exc)))
             if account is not None:
                 kept.append(account)
         self.accounts = kept
         for account in lines.values():
-            await self._hands.close(account)
+            await self._actions.close(account)
 
 
-def alike(config: AccountConfig) -> tuple[AccountConfig, str, bytes]:
+def comparable_config(config: AccountConfig) -> tuple[AccountConfig, str, bytes]:
     """A configuration as it can be compared: passwords are not compared by what they say."""
     given = config.credentials
     if given is None:

@@ -5,43 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from softphone.account.stack_settings import Belief
+from softphone.account.stack_settings import TrustContext
 from softphone.contacts import Contact, Contacts, DirectoryConfig, dialed, open_directories
 from softphone.errors import ConfigurationError
 from softphone.sip import NameAddr, SipUri
 
-__all__ = ["known_by", "open_contacts", "tell_name"]
+__all__ = ["directory_key", "look_up_name", "open_contacts"]
 
 
-def open_contacts(configs: Iterable[DirectoryConfig], belief: Belief, *, fips: bool) -> Contacts:
+def open_contacts(
+    configs: Iterable[DirectoryConfig], trust_context: TrustContext, *, fips: bool
+) -> Contacts:
     """The directories of these configurations; no connection is made yet.
 
     Where one names no authority of its own, those count that the phone believes.  Raises
     ConfigurationError when there is no directory, or what one needs is not installed.
     """
-    if belief.fetcher is None:
+    if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
-    mine = [_believing(config, belief, fips=fips) for config in configs]
+    mine = [_with_trust(config, trust_context, fips=fips) for config in configs]
     if not mine:
         raise ConfigurationError("there is no directory to open")
-    return Contacts(open_directories(mine, belief.fetcher))
+    return Contacts(open_directories(mine, trust_context.fetcher))
 
 
-def _believing(config: DirectoryConfig, belief: Belief, *, fips: bool) -> DirectoryConfig:
+def _with_trust(
+    config: DirectoryConfig, trust_context: TrustContext, *, fips: bool
+) -> DirectoryConfig:
     tls = config.tls
     known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
-    store = tls.store if known or belief.trust is None else belief.trust
-    return replace(config, tls=replace(tls, store=store, unknown=belief.unknown, fips=fips))
+    store = tls.store if known or trust_context.trust is None else trust_context.trust
+    return replace(config, tls=replace(tls, store=store, unknown=trust_context.unknown, fips=fips))
 
 
-def tell_name(contacts: Contacts, peer: NameAddr, told: Callable[[Contact], None]) -> None:
+def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
     """Have the name of a call's peer told once it is known."""
-    key = known_by(peer)
+    key = directory_key(peer)
     if key is not None:
-        contacts.tell(key, told)
+        contacts.tell(key, on_found)
 
 
-def known_by(peer: NameAddr) -> str | None:
+def directory_key(peer: NameAddr) -> str | None:
     """What a directory may know a peer by: a number, or the address of a person."""
     uri = peer.uri
     if not isinstance(uri, SipUri):

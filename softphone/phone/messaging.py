@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from softphone.account.stack_settings import Belief
+from softphone.account.stack_settings import TrustContext
 from softphone.errors import ConfigurationError
 from softphone.messaging import Messages, MessagingConfig, Show, Surroundings
 from softphone.messaging.compliance import MessageHook
@@ -17,44 +17,48 @@ from softphone.net import DnsResolver
 from softphone.net.verified import ConnectorConfig
 from softphone.sans_io import Entropy
 
-__all__ = ["ON_THE_PHONE", "ChatSetup", "sign_in", "tell_of_calls"]
+__all__ = ["ON_THE_PHONE", "MessagingSetup", "make_messaging_client", "show_calls_as_presence"]
 
 ON_THE_PHONE = "On the phone"
 LOOK_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class ChatSetup:
+class MessagingSetup:
     """What a phone gives."""
 
-    belief: Belief
+    trust_context: TrustContext
     resolver: DnsResolver
     entropy: Entropy
     fips: bool
 
 
-def sign_in(config: MessagingConfig, setup: ChatSetup, hook: MessageHook | None) -> Messages:
+def make_messaging_client(
+    config: MessagingConfig, setup: MessagingSetup, hook: MessageHook | None
+) -> Messages:
     """The messages of an account, not signed in yet: enter them.
 
     Raises ConfigurationError when the extra `im` is not installed.
     """
-    belief, tls = setup.belief, config.tls
-    if belief.fetcher is None:
+    trust_context, tls = setup.trust_context, config.tls
+    if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
     known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
-    store = tls.store if known or belief.trust is None else belief.trust
-    mine = replace(config, tls=replace(tls, store=store, unknown=belief.unknown, fips=setup.fips))
+    store = tls.store if known or trust_context.trust is None else trust_context.trust
+    mine = replace(
+        config, tls=replace(tls, store=store, unknown=trust_context.unknown, fips=setup.fips)
+    )
     if config.compliance is not None:
         # Nobody is asked about a certificate there: a person's yes is none of compliance's.
         asked = config.compliance.tls
-        trusted = asked.store if known or belief.trust is None else belief.trust
+        trusted = asked.store if known or trust_context.trust is None else trust_context.trust
         own = replace(asked, store=trusted, unknown=None, fips=setup.fips)
         mine = replace(mine, compliance=replace(config.compliance, tls=own))
-    connector = ConnectorConfig(belief.fetcher, resolve=setup.resolver.resolve)
+    connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
     return Messages(mine, Surroundings(connector, setup.resolver, setup.entropy, hook))
 
 
-async def tell_of_calls(messages: Messages, busy: Callable[[], bool]) -> None:
+async def show_calls_as_presence(messages: Messages, busy: Callable[[], bool]) -> None:
     """Show presence "on the phone" as long as there is a call, until canceled."""
     shown = False
     while True:

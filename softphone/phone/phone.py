@@ -15,9 +15,9 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from softphone.account import Account, AccountSetup, Belief, OnService
+from softphone.account import Account, AccountDependencies, OnService, TrustContext
 from softphone.config import AccountConfig
-from softphone.device import Caretaker, Hands, RenewalTimes
+from softphone.device import DeviceMaintenance, MaintenanceActions, RenewalTimes
 from softphone.errors import LocalProtocolError
 from softphone.media import AnyEngine, MediaConfig, PortRange, make_engine
 from softphone.net import DnsResolver
@@ -71,14 +71,14 @@ class Phone:
         self._tap = tap
         self._resolver = resolver or DnsResolver(entropy=entropy)
         ask = None if unknown_certificate is None else CertificatePrompts(unknown_certificate)
-        self._trust_context = Belief(trust, ask, LazyFetcher(self._resolver.resolve))
+        self._trust_context = TrustContext(trust, ask, LazyFetcher(self._resolver.resolve))
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
         self._messages: Messages | None = None
         self._contacts: Contacts | None = None
         self._presence_task: asyncio.Task[None] | None = None
-        self._maintenances: list[Caretaker] = []
+        self._maintenances: list[DeviceMaintenance] = []
         self._left = False
 
     @property
@@ -117,26 +117,29 @@ class Phone:
         """
         self._check_open()
         require_mode(self.fips)
-        actions = Hands(self._register, self.close, self._trust_context.fetcher)
-        maintenance = Caretaker(plan, actions, tell=tell, times=renewal)
+        actions = MaintenanceActions(self._register, self.close, self._trust_context.fetcher)
+        maintenance = DeviceMaintenance(plan, actions, on_step=tell, times=renewal)
         await maintenance.boot()
         self._maintenances.append(maintenance)
         return list(maintenance.accounts)
 
     async def _register(
-        self, config: AccountConfig, trust_context: Belief, on_service: OnService | None = None
+        self,
+        config: AccountConfig,
+        trust_context: TrustContext,
+        on_service: OnService | None = None,
     ) -> Account:
         self._check_open()
         mode = decide_mode(self._fips, config.fips)
         require_mode(mode)
-        setup = AccountSetup(
+        setup = AccountDependencies(
             media=await self._engine_for_ports(config.media.ports),
             resolver=self._resolver,
             entropy=self._entropy,
             tap=self._tap,
             clock=self._clock,
             policy=self._policy,
-            belief=trust_context,
+            trust_context=trust_context,
             fips=mode.on,
             on_service=on_service,
             names=self._name_peer,
@@ -175,9 +178,9 @@ class Phone:
 
     def _name_peer(self, peer: NameAddr, on_name: Callable[[Contact], None]) -> None:
         if self._contacts is not None:
-            from softphone.phone.directories import tell_name
+            from softphone.phone.directories import look_up_name
 
-            tell_name(self._contacts, peer, on_name)
+            look_up_name(self._contacts, peer, on_name)
 
     @property
     def messages(self) -> Messages:
@@ -195,7 +198,11 @@ class Phone:
         account has a call.  Raises what `Messages.__aenter__` does, LocalProtocolError for a phone
         that was left, and ConfigurationError where the extra `im` is not installed.
         """
-        from softphone.phone.messaging import ChatSetup, sign_in, tell_of_calls
+        from softphone.phone.messaging import (
+            MessagingSetup,
+            make_messaging_client,
+            show_calls_as_presence,
+        )
 
         self._check_open()
         require_mode(self.fips)
@@ -205,11 +212,11 @@ class Phone:
         def busy() -> bool:
             return any(account.calls for account in self._accounts)
 
-        setup = ChatSetup(self._trust_context, self._resolver, self._entropy, self.fips.on)
-        messages = sign_in(config, setup, hook)
+        setup = MessagingSetup(self._trust_context, self._resolver, self._entropy, self.fips.on)
+        messages = make_messaging_client(config, setup, hook)
         await messages.__aenter__()
         self._messages = messages
-        self._presence_task = asyncio.create_task(tell_of_calls(messages, busy))
+        self._presence_task = asyncio.create_task(show_calls_as_presence(messages, busy))
         return messages
 
     async def sign_out(self) -> None:
@@ -225,7 +232,7 @@ class Phone:
     async def close(self, account: Account) -> None:
         """End one account: its calls, its binding, its connection."""
         for maintenance in self._maintenances:
-            maintenance.forget(account)
+            maintenance.remove_account(account)
         if account in self._accounts:
             self._accounts.remove(account)
             await account.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from types import SimpleNamespace
 
-from softphone.account.components import Workshop
-from softphone.account.server_agreements import Standing
-from softphone.account.signaling import AccountMachine
+from softphone.account.components import ComponentFactory
+from softphone.account.server_agreements import ServerAgreements
+from softphone.account.signaling import SignalingMachine
 from softphone.call.leg import no_name_lookup
 from softphone.config import AccountConfig
 from softphone.net import DnsResolver
@@ -23,19 +23,19 @@ def workshop():
     endpoint = Endpoint(side=Side.CLIENT, entropy=entropy)
     persona = persona_named("standard")
     driver = SimpleNamespace(change=nullcontext, open=None, look=None, now=7.0, tap=None)
-    return Workshop(
-        machine=AccountMachine(endpoint, lambda flow, response: None),
+    return ComponentFactory(
+        machine=SignalingMachine(endpoint, lambda flow, response: None),
         driver=driver,
         persona=persona,
-        standing=Standing(persona, lambda: None),
+        agreements=ServerAgreements(persona, lambda: None),
         media=RecordingPort(),
         resolver=DnsResolver(entropy=entropy),
         entropy=entropy,
         policy=None,
         fips=False,
         idle=lambda: True,
-        adopt=lambda owner, handler: None,
-        tell=lambda event: None,
+        set_event_handler=lambda owner, handler: None,
+        emit_event=lambda event: None,
         names=no_name_lookup,
         spawn=lambda work: work.close(),
     )
@@ -44,15 +44,20 @@ def workshop():
 def test_every_room_has_the_configuration_and_the_next_ones_have_the_next():
     shop = workshop()
     made = [
-        shop.furnish(
+        shop.build_components(
             AccountConfig(aor=f"sip:{name}@example.test", registrar="sip:example.test"), None
         )
         for name in ("alice", "bob")
     ]
     for rooms, name in zip(made, ("alice", "bob"), strict=True):
-        configs = (rooms.registrar.config, rooms.route.config, rooms.legs.config, rooms.desk.config)
+        configs = (
+            rooms.registration_factory.config,
+            rooms.locator.config,
+            rooms.leg_factory.config,
+            rooms.out_of_dialog.config,
+        )
         assert {config.aor for config in configs} == {f"sip:{name}@example.test"}
-        assert rooms.config is rooms.registrar.config is rooms.reporter.config
-        assert rooms.reporter.publisher is shop.machine.publisher
-    assert made[0].legs.machine is made[1].legs.machine is shop.machine
-    assert made[0].route.clock() == 7.0
+        assert rooms.config is rooms.registration_factory.config is rooms.quality_reporter.config
+        assert rooms.quality_reporter.publisher is shop.machine.publisher
+    assert made[0].leg_factory.machine is made[1].leg_factory.machine is shop.machine
+    assert made[0].locator.clock() == 7.0

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.account.first_hop import Route
+from softphone.account.first_hop import FirstHopLocator
 from softphone.config import AccountConfig
 from softphone.errors import (
     CertificateUnknown,
@@ -58,7 +58,7 @@ def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
     account = AccountConfig(**values)
     ways = (network.open, network.look)
-    return Route(account, names, *ways, lambda: registration, lambda: 0.0)
+    return FirstHopLocator(account, names, *ways, lambda: registration, lambda: 0.0)
 
 
 async def test_without_a_server_the_uri_itself_is_looked_up():
@@ -156,10 +156,10 @@ async def test_a_registration_without_a_flow_sends_nothing_elsewhere():
 
 async def test_a_server_that_moved_is_found_again_and_a_silent_dns_changes_nothing():
     way = route(Names(), Network(), registrar="sips:pbx.test")
-    assert await way.relocate(way.config.server_uri) == (FIRST, SECOND)
+    assert await way.locate_again(way.config.server_uri) == (FIRST, SECOND)
     silent = route(Names(error=TransportTimeout("DNS")), Network(), registrar="sips:pbx.test")
-    assert await silent.relocate(way.config.server_uri) == ()
-    assert await route(Names(), Network()).relocate(None) == ()
+    assert await silent.locate_again(way.config.server_uri) == ()
+    assert await route(Names(), Network()).locate_again(None) == ()
 
 
 def udp(host):
@@ -175,38 +175,40 @@ def test_over_udp_new_requests_come_from_our_servers_and_from_whom_we_named():
         registrar="sip:pbx.test;transport=udp",
         accept_from=("198.51.100.7", "203.0.113.0/24", "2001:db8::/32"),
     )
-    way.servers.add("192.0.2.50")
+    way.registered_hosts.add("192.0.2.50")
     ours = ("192.0.2.1", "192.0.2.2", "192.0.2.50")
     named = ("198.51.100.7", "203.0.113.200", "2001:db8::1%eth0")
-    assert not any(way.is_strange(udp(host)) for host in ours + named)
-    assert all(way.is_strange(udp(host)) for host in ("198.51.100.8", "192.0.2.3", "2001:db9::1"))
+    assert not any(way.is_unknown_source(udp(host)) for host in ours + named)
+    assert all(
+        way.is_unknown_source(udp(host)) for host in ("198.51.100.8", "192.0.2.3", "2001:db9::1")
+    )
 
 
 def test_whoever_listens_or_speaks_over_a_connection_of_ours_is_not_strange():
     far = Flow(9, Transport.TLS, ("192.0.2.9", 5061), ("198.51.100.9", 5061))
     assert not route(
         Names(), Network(), registered(), registrar="sips:a.test", listen=None
-    ).is_strange(far)
-    assert not route(Names(), Network(), registered()).is_strange(udp("198.51.100.9"))
-    assert not route(Names(), Network(), None, registrar="sip:a.test", listen=None).is_strange(
-        udp("198.51.100.9")
-    )
+    ).is_unknown_source(far)
+    assert not route(Names(), Network(), registered()).is_unknown_source(udp("198.51.100.9"))
+    assert not route(
+        Names(), Network(), None, registrar="sip:a.test", listen=None
+    ).is_unknown_source(udp("198.51.100.9"))
 
 
 async def test_where_somebody_is_asked_the_question_is_settled_before_anything_is_sent():
     network = Network()
     uri = SipUri.parse("sips:example.test")
-    assert await route(Names(), network).meet(uri, ask=False) == (FIRST, SECOND)
+    assert await route(Names(), network).locate_and_verify(uri, ask=False) == (FIRST, SECOND)
     assert network.looked == []
-    assert await route(Names(), network).meet(uri, ask=True) == (FIRST, SECOND)
+    assert await route(Names(), network).locate_and_verify(uri, ask=True) == (FIRST, SECOND)
     assert (network.looked, network.tried) == ([FIRST], [])
 
 
 async def test_a_place_that_is_away_is_passed_over_and_a_refusal_is_final():
     uri = SipUri.parse("sips:example.test")
     network = Network(**{FIRST.host.replace(".", "_"): TransportError("away")})
-    await route(Names(), network).meet(uri, ask=True)
+    await route(Names(), network).locate_and_verify(uri, ask=True)
     assert network.looked == [FIRST, SECOND]
     network = Network(**{FIRST.host.replace(".", "_"): CertificateUnknown("not accepted")})
     with pytest.raises(CertificateUnknown):
-        await route(Names(), network).meet(uri, ask=True)
+        await route(Names(), network).locate_and_verify(uri, ask=True)

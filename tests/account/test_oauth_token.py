@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from softphone.account.oauth_token import TokenKeeper, read_token, token_keeper
+from softphone.account.oauth_token import TokenRefresher, read_token, token_refresher
 from softphone.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.sip import Request, SipUri
@@ -54,7 +54,7 @@ class Account:
 
     def __init__(self, config):
         self.tasks = []
-        self.keeper = TokenKeeper(
+        self.keeper = TokenRefresher(
             config,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
             change=lambda: nullcontext(5.0),
@@ -96,7 +96,7 @@ def counting(lasts=None, fails=()):
 )
 def test_a_token_is_read_and_how_long_it_lasts(data, token, lasts):
     read = read_token(data, wall=1_000_000.0)
-    assert (read.value.reveal().decode(), read.lasts) == (token, lasts)
+    assert (read.value.reveal().decode(), read.lifetime) == (token, lasts)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_what_is_none_is_refused_and_not_shown(data):
 def test_an_account_without_tokens_has_no_keeper():
     for oauth in (None, OAuthConfig(command=("a",))):
         config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
-        keeper = token_keeper(config, lambda work: None, lambda: nullcontext(0.0))
+        keeper = token_refresher(config, lambda work: None, lambda: nullcontext(0.0))
         assert (keeper is None) is (oauth is None)
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.account.out_of_dialog import Desk
-from softphone.account.signaling import AccountMachine
+from softphone.account.out_of_dialog import OutOfDialogHandler
+from softphone.account.signaling import SignalingMachine
 from softphone.config import AccountConfig
 from softphone.events import MessageWaiting, RemoteControlRequested, ServiceRequested
 from softphone.personas import DeviceIdentity, persona_named
@@ -36,7 +36,7 @@ class At:
     def __init__(self, config=PHONE, *, elsewhere=False, registered=True):
         self.lone = Lone()
         self.news = []
-        machine = AccountMachine(self.lone.endpoint, lambda flow, response: None)
+        machine = SignalingMachine(self.lone.endpoint, lambda flow, response: None)
         machine.registration = SimpleNamespace(call_id="ours") if registered else None
 
         @contextmanager
@@ -44,13 +44,13 @@ class At:
             yield self.lone.now
             self.lone.drain()
 
-        self.desk = Desk(
+        self.desk = OutOfDialogHandler(
             config=config,
             persona=persona_named(config.persona),
-            standing=SimpleNamespace(is_elsewhere=lambda flow: elsewhere),
+            agreements=SimpleNamespace(is_elsewhere=lambda flow: elsewhere),
             machine=machine,
             change=change,
-            tell=self.news.append,
+            emit_event=self.news.append,
         )
 
     def notify(self, body=None, *headers):
@@ -59,7 +59,7 @@ class At:
             "NOTIFY", headers=(*headers, *content), body="" if body is None else body.data.decode()
         )
         self.lone.say(request)
-        self.desk.requested(self.lone.take("RequestReceived"))
+        self.desk.handle_request(self.lone.take("RequestReceived"))
         return self.lone.last().status
 
     def refer(self, body, refer_to="<cid:1@h>"):
@@ -69,7 +69,7 @@ class At:
             f"Content-Type: {body.content_type}",
         )
         self.lone.say(self.lone.request("REFER", headers=headers, body=body.data.decode()))
-        self.desk.referred(self.lone.take("ReferReceived"))
+        self.desk.handle_refer(self.lone.take("ReferReceived"))
         return self.lone.last()
 
 
@@ -111,7 +111,7 @@ def test_waiting_messages_are_told_by_every_persona():
                 body="Messages-Waiting: yes\r\n",
             )
         )
-        at.desk.requested(at.lone.take("RequestReceived"))
+        at.desk.handle_request(at.lone.take("RequestReceived"))
         assert at.lone.last().status == 200
         assert at.news == [MessageWaiting(True)]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softphone.account.registration_migration import Mover
+from softphone.account.registration_migration import RegistrationMigration
 from softphone.errors import LocalProtocolError, RegistrationRefused, ServerClosed
 from softphone.sans_io import Target, Transport
 from softphone.sip.registration import MoveEnded, NodeRegistration
@@ -57,7 +57,7 @@ async def moved(mover, tls, outcome):
 
 async def test_each_move_that_worked_has_the_other_name():
     registration, driver, tls = Registration(), Driver(), TlsSettings()
-    mover = Mover(Machine(registration), driver)
+    mover = RegistrationMigration(Machine(registration), driver)
     for _ in range(2):
         await moved(mover, tls, MoveEnded(True, 200, "OK"))
     assert registration.moves == ["renewed-0", "renewed-1"]
@@ -66,7 +66,7 @@ async def test_each_move_that_worked_has_the_other_name():
 
 async def test_a_refusal_and_a_connection_that_failed_are_told_apart():
     registration, driver = Registration(), Driver()
-    mover = Mover(Machine(registration), driver)
+    mover = RegistrationMigration(Machine(registration), driver)
     with pytest.raises(RegistrationRefused, match="403"):
         await moved(mover, TlsSettings(), MoveEnded(False, 403, "Forbidden"))
     driver.cause = ServerClosed("closed after the handshake")
@@ -77,12 +77,12 @@ async def test_a_refusal_and_a_connection_that_failed_are_told_apart():
 
 async def test_there_is_one_at_a_time_and_none_without_nodes():
     with pytest.raises(LocalProtocolError):
-        await Mover(Machine(None), Driver()).move(TlsSettings())
-    mover = Mover(Machine(Registration()), Driver())
-    first = asyncio.create_task(mover.move(TlsSettings()))
+        await RegistrationMigration(Machine(None), Driver()).migrate(TlsSettings())
+    mover = RegistrationMigration(Machine(Registration()), Driver())
+    first = asyncio.create_task(mover.migrate(TlsSettings()))
     await asyncio.sleep(0)
     with pytest.raises(LocalProtocolError):
-        await mover.move(TlsSettings())
-    mover.ended(MoveEnded(True))
+        await mover.migrate(TlsSettings())
+    mover.handle_move_ended(MoveEnded(True))
     await first
-    mover.ended(MoveEnded(True))  # nobody waits any more
+    mover.handle_move_ended(MoveEnded(True))  # nobody waits any more

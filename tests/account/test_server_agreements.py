@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from softphone.account.server_agreements import MAXIMUM_SERVERS, Standing
+from softphone.account.server_agreements import MAXIMUM_SERVERS, ServerAgreements
 from softphone.events import RegistrationState
 from softphone.personas import StandardPersona, persona_named
 from softphone.sans_io import Flow, PeerIdentity, Transport
@@ -25,52 +25,58 @@ def granting(*tags):
 
 
 def test_what_a_server_agreed_to_is_known_by_its_certificate():
-    standing = Standing(StandardPersona(), lambda: None)
-    standing.granted(flow(1, fingerprint="aa"), granting("X-Cisco-SRTP-Fallback"))
-    assert standing.agreed(flow(2, fingerprint="aa")) == {"x-cisco-srtp-fallback"}
-    assert standing.agreed(flow(1, fingerprint="bb")) == frozenset()
-    standing.granted(None, granting("x"))
+    standing = ServerAgreements(StandardPersona(), lambda: None)
+    standing.record_grant(flow(1, fingerprint="aa"), granting("X-Cisco-SRTP-Fallback"))
+    assert standing.supported_tags(flow(2, fingerprint="aa")) == {"x-cisco-srtp-fallback"}
+    assert standing.supported_tags(flow(1, fingerprint="bb")) == frozenset()
+    standing.record_grant(None, granting("x"))
 
 
 def test_without_a_certificate_it_is_known_by_its_address():
-    standing = Standing(StandardPersona(), lambda: None)
-    standing.granted(flow(1), granting("a"))
-    assert standing.agreed(flow(7)) == {"a"}
-    assert standing.agreed(flow(7, "192.0.2.3")) == frozenset()
+    standing = ServerAgreements(StandardPersona(), lambda: None)
+    standing.record_grant(flow(1), granting("a"))
+    assert standing.supported_tags(flow(7)) == {"a"}
+    assert standing.supported_tags(flow(7, "192.0.2.3")) == frozenset()
 
 
 def test_only_so_many_servers_are_remembered():
-    standing = Standing(StandardPersona(), lambda: None)
+    standing = ServerAgreements(StandardPersona(), lambda: None)
     for number in range(MAXIMUM_SERVERS + 1):
-        standing.granted(flow(1, f"192.0.2.{number}"), granting("a"))
-    assert standing.agreed(flow(1, "192.0.2.0")) == frozenset()
-    assert standing.agreed(flow(1, "192.0.2.1")) == {"a"}
+        standing.record_grant(flow(1, f"192.0.2.{number}"), granting("a"))
+    assert standing.supported_tags(flow(1, "192.0.2.0")) == frozenset()
+    assert standing.supported_tags(flow(1, "192.0.2.1")) == {"a"}
 
 
 def test_where_one_connection_carries_everything_others_are_elsewhere():
     registration = SimpleNamespace(flow=flow(1, fingerprint="aa"))
-    strict = Standing(persona_named("cisco_phone"), lambda: registration)
-    assert not strict.is_elsewhere(flow(1, fingerprint="aa"))
-    assert strict.is_elsewhere(flow(2, fingerprint="aa"))
-    assert strict.is_elsewhere(None)
+    strict = ServerAgreements(persona_named("cisco_phone"), lambda: registration)
+    assert not strict.bypasses_registered_flow(flow(1, fingerprint="aa"))
+    assert strict.bypasses_registered_flow(flow(2, fingerprint="aa"))
+    assert strict.bypasses_registered_flow(None)
     registration.flow = None
-    assert strict.is_elsewhere(flow(1, fingerprint="aa"))
-    assert not Standing(StandardPersona(), lambda: registration).is_elsewhere(flow(2))
-    assert not Standing(persona_named("cisco_phone"), lambda: None).is_elsewhere(flow(2))
+    assert strict.bypasses_registered_flow(flow(1, fingerprint="aa"))
+    assert not ServerAgreements(StandardPersona(), lambda: registration).bypasses_registered_flow(
+        flow(2)
+    )
+    assert not ServerAgreements(
+        persona_named("cisco_phone"), lambda: None
+    ).bypasses_registered_flow(flow(2))
 
 
 def test_dialogs_move_once_the_binding_has():
     registration = SimpleNamespace(flow=flow(1), state=RegistrationState.REGISTERING)
-    standing = Standing(StandardPersona(), lambda: registration)
-    assert standing.moved() is None
+    standing = ServerAgreements(StandardPersona(), lambda: registration)
+    assert standing.take_flow_change() is None
     registration.state = RegistrationState.REGISTERED
-    assert standing.moved() == (None, flow(1))
-    assert standing.moved() is None
+    assert standing.take_flow_change() == (None, flow(1))
+    assert standing.take_flow_change() is None
     registration.flow = flow(2)
-    assert standing.moved() == (flow(1), flow(2))
+    assert standing.take_flow_change() == (flow(1), flow(2))
     assert standing.flow == flow(2)
-    assert Standing(StandardPersona(), lambda: None).moved() is None
+    assert ServerAgreements(StandardPersona(), lambda: None).take_flow_change() is None
 
 
 def test_one_registrar_is_no_list():
-    assert Standing(StandardPersona(), lambda: SimpleNamespace(flow=None)).home is None
+    assert (
+        ServerAgreements(StandardPersona(), lambda: SimpleNamespace(flow=None)).home_server is None
+    )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.account.service_control import ServiceCarrier
+from softphone.account.service_control import ServiceControlHandler
 from softphone.events import ServiceRequested
 
 
@@ -25,7 +25,7 @@ class Device:
             return sees_to_it
 
         hook = None if sees_to_it is None else on_service
-        self.carrier = ServiceCarrier(lambda: tuple(self.legs), start_anew, hook)
+        self.carrier = ServiceControlHandler(lambda: tuple(self.legs), start_anew, hook)
 
 
 @pytest.mark.parametrize(

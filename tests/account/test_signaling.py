@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.account.signaling import AccountMachine
+from softphone.account.signaling import SignalingMachine
 from softphone.events import CallState, RegistrationChanged, RegistrationState
 from softphone.sans_io import Target, Transport
 from softphone.sip import EndpointConfig, NameAddr, Registration, RegistrationConfig, SipUri
@@ -15,7 +15,7 @@ AOR = SipUri.parse("sip:alice@192.0.2.1")
 def registered(stage, seen):
     """Alice's endpoint with a registration beside it, at Bob's, who accepts everything."""
     party = stage.alice
-    machine = AccountMachine(party.endpoint, lambda flow, response: seen.append(response))
+    machine = SignalingMachine(party.endpoint, lambda flow, response: seen.append(response))
     config = RegistrationConfig(
         aor=NameAddr(None, AOR, ()),
         registrar=SipUri.parse("sip:192.0.2.2;transport=tls"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.account import Belief, tls_settings
+from softphone.account import TrustContext, tls_settings
 from softphone.account.stack_settings import (
     digest_session,
     driver_config,
@@ -139,7 +139,7 @@ async def nobody(question):
 
 def test_the_phone_s_beliefs_are_the_account_s_where_it_has_none(tmp_path):
     trust = TrustStore((authority().certificate,))
-    settings = tls_settings(config(), Belief(trust, nobody))
+    settings = tls_settings(config(), TrustContext(trust, nobody))
     assert settings.store is trust
     assert settings.unknown is nobody
 
@@ -148,12 +148,12 @@ def test_what_an_account_accepts_goes_to_its_own_store_or_the_phone_s(tmp_path):
     trust = TrustStore((foreign().certificate,))
     ca = (authority().write(tmp_path),)
     pin = Pin(Service.SIP, "pbx.test", 5061, b"leaf")
-    settings = tls_settings(config(tls=TlsConfig(ca=ca)), Belief(trust))
+    settings = tls_settings(config(tls=TlsConfig(ca=ca)), TrustContext(trust))
     assert settings.store.anchors == (authority().certificate,)
     settings.store.add_pin(pin)
     assert trust.pins(*pin.place) == (b"leaf",)
     kept = tmp_path / "kept"
-    settings = tls_settings(config(tls=TlsConfig(ca=ca, store=kept)), Belief(trust))
+    settings = tls_settings(config(tls=TlsConfig(ca=ca, store=kept)), TrustContext(trust))
     assert not kept.exists()
     settings.store.add_pin(Pin(Service.SIP, "other.test", 5061, b"leaf"))
     assert [each.host for each in TrustStore.open(kept).all_pins] == ["other.test"]
@@ -186,7 +186,7 @@ async def test_all_accounts_share_what_was_fetched():
     async def fetcher(wanted, within):
         return {}
 
-    made = driver_config(Belief(fetcher=fetcher), None, system_addresses)
+    made = driver_config(TrustContext(fetcher=fetcher), None, system_addresses)
     assert made.fetcher is fetcher
     assert made.source is None
-    assert driver_config(Belief(), None, system_addresses, "192.0.2.7").source == "192.0.2.7"
+    assert driver_config(TrustContext(), None, system_addresses, "192.0.2.7").source == "192.0.2.7"

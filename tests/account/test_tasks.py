@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.account.tasks import Chores
+from softphone.account.tasks import BackgroundTasks
 from softphone.errors import TransportError
 
 
 async def test_what_goes_wrong_is_logged_by_whose_it_is(caplog):
-    chores = Chores("sip:alice@test")
+    chores = BackgroundTasks("sip:alice@test")
 
     async def fail(error):
         raise error
@@ -24,7 +24,7 @@ async def test_what_goes_wrong_is_logged_by_whose_it_is(caplog):
 
 
 async def test_closing_leaves_none():
-    chores = Chores("sip:alice@test")
+    chores = BackgroundTasks("sip:alice@test")
     ended = []
 
     async def wait():

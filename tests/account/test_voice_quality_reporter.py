@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.account.voice_quality_reporter import QualityReporter, voice_report
+from softphone.account.voice_quality_reporter import VoiceQualityReporter, voice_report
 from softphone.call import IncomingLeg, OutgoingLeg
 from softphone.config import AccountConfig, QualityConfig
 from softphone.errors import TransportError
@@ -127,15 +127,15 @@ def test_a_call_without_sound_has_no_report(missing):
 async def test_a_call_is_followed_where_there_is_a_collector(quality):
     config = AccountConfig("sip:alice@example.test", "sip:example.test", quality=quality)
     spawned = []
-    reporter = QualityReporter(
-        config=config, publisher=None, route=None, change=None, spawn=spawned.append,
+    reporter = VoiceQualityReporter(
+        config=config, publisher=None, locator=None, change=None, spawn=spawned.append,
         wall=lambda: BEGAN,
     )  # fmt: skip
     loop = asyncio.get_running_loop()
     up, never = leg_of(OutgoingLeg), leg_of(OutgoingLeg)
     for leg in (up, never):
         leg.confirmed, leg.ended = loop.create_future(), loop.create_future()
-        assert reporter.follow(leg) is leg
+        assert reporter.report_leg(leg) is leg
     up.confirmed.set_result(None)
     never.confirmed.cancel()
     await asyncio.sleep(0)
@@ -157,23 +157,23 @@ async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatc
             await waits.wait()
             raise TransportError("no way there")
 
-    reporter = QualityReporter(
+    reporter = VoiceQualityReporter(
         config=AccountConfig("sip:a@example.test", "sip:example.test",
                              quality=QualityConfig("sip:vq@example.test")),
-        publisher=None, route=Way(), change=None,
+        publisher=None, locator=Way(), change=None,
         spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
     )  # fmt: skip
-    await reporter.sent()
+    await reporter.wait_until_sent()
     reporter._report(leg_of(OutgoingLeg, quality=QUALITY), BEGAN, final=True)
-    await reporter.sent()
+    await reporter.wait_until_sent()
     assert len(asked) == 1
     assert "1 reports on calls are lost" in caplog.text
     waits.set()
-    await reporter.sent()
+    await reporter.wait_until_sent()
     assert tasks[0].done()
     assert isinstance(tasks[0].exception(), TransportError)
     caplog.clear()
-    await reporter.sent()
+    await reporter.wait_until_sent()
     assert caplog.text == ""
 
 
@@ -182,9 +182,9 @@ async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatc
     [(True, "said 503 Busy"), (False, "did not answer: the connection was closed")],
 )
 def test_a_503_of_our_own_is_not_told_as_the_collectors(answered, said, caplog):
-    reporter = QualityReporter(
+    reporter = VoiceQualityReporter(
         config=AccountConfig("sip:alice@example.test", "sip:example.test"),
-        publisher=None, route=None, change=None, spawn=None,
+        publisher=None, locator=None, change=None, spawn=None,
     )  # fmt: skip
     reason = "Busy" if answered else "The connection was closed"
     reporter._published(Publication(None, reporter._published, 503, reason, answered=answered))
@@ -223,9 +223,9 @@ def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):
     leg = leg_of(OutgoingLeg, quality=QUALITY)
     leg.usage.call_id = ""
     spawned = []
-    reporter = QualityReporter(
+    reporter = VoiceQualityReporter(
         config=AccountConfig("sip:alice@example.test", "sip:example.test"),
-        publisher=None, route=None, change=None, spawn=spawned.append,
+        publisher=None, locator=None, change=None, spawn=spawned.append,
     )  # fmt: skip
     reporter._report(leg, BEGAN, final=True)
     assert not spawned

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from softphone.config.toml_reader import Reader, password_of, read_text, tls_of
+from softphone.config.toml_reader import TomlReader, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
 
 TEXT = """\
@@ -23,7 +23,7 @@ KEYS = {"outer.inner": ("second", "ca", "pin")}
 
 
 def reader(tmp_path, text=TEXT):
-    return Reader(tmp_path / "file.toml", text, KEYS)
+    return TomlReader(tmp_path / "file.toml", text, KEYS)
 
 
 @pytest.mark.parametrize(

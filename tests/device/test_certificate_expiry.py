@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from softphone.device import RenewalTimes
-from softphone.device.certificate_expiry import expiry_of, stale
+from softphone.device.certificate_expiry import certificate_expiry, is_configuration_stale
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -34,7 +34,7 @@ def identity(begun, left):
     ],
 )
 def test_a_certificate_is_due_ahead_of_its_end(begun, left, due):
-    found = expiry_of(identity(begun, left), RenewalTimes(), wall=NOW)
+    found = certificate_expiry(identity(begun, left), RenewalTimes(), wall=NOW)
     assert found.due is due
     assert found.ends == NOW + left
 
@@ -50,7 +50,7 @@ def test_a_certificate_is_due_ahead_of_its_end(begun, left, due):
     ],
 )
 def test_it_is_looked_at_in_time_and_more_often_close_to_the_end(begun, left, pause):
-    assert expiry_of(identity(begun, left), RenewalTimes(), wall=NOW).pause == pause
+    assert certificate_expiry(identity(begun, left), RenewalTimes(), wall=NOW).pause == pause
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_it_is_looked_at_in_time_and_more_often_close_to_the_end(begun, left, pa
     ],
 )
 def test_stamps_are_compared(stamps, known, expected):
-    assert stale(stamps, known) is expected
+    assert is_configuration_stale(stamps, known) is expected

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from softphone.device import Caretaker, Hands, RenewalTimes, maintenance
-from softphone.device.maintenance import alike, registered_step
+from softphone.device import DeviceMaintenance, MaintenanceActions, RenewalTimes, maintenance
+from softphone.device.maintenance import comparable_config, registered_step
 from softphone.errors import RegistrationRefused, ServerClosed, TransportError
 from softphone.events import (
     CertificateExpiryNeared,
@@ -85,8 +85,8 @@ class World:
 
     async def booted(self, times=None):
         plan = self.plan if times is None else replace(self.plan, driver=LATE)
-        hands = Hands(self.register, self.close)
-        carer = Caretaker(plan, hands, tell=self.steps.append, times=times)
+        hands = MaintenanceActions(self.register, self.close)
+        carer = DeviceMaintenance(plan, hands, on_step=self.steps.append, times=times)
         await carer.boot()
         return carer
 
@@ -227,8 +227,12 @@ def test_passwords_are_compared_by_what_they_say(tmp_path):
         return made
 
     assert account("one") != account("one")
-    assert alike(account("one")) == alike(account("one")) != alike(account("two"))
-    assert alike(account("")) == alike(account(""))
+    assert (
+        comparable_config(account("one"))
+        == comparable_config(account("one"))
+        != comparable_config(account("two"))
+    )
+    assert comparable_config(account("")) == comparable_config(account(""))
 
 
 def test_a_line_in_clear_is_said_to_be(tmp_path):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 from softphone.account.account import Account
-from softphone.account.dependencies import AccountSetup
+from softphone.account.dependencies import AccountDependencies
 from softphone.call import Call, IncomingLeg, OutgoingCall, OutgoingLeg
 from softphone.config import AccountConfig
 from softphone.config.account import CredentialConfig, QualityConfig
@@ -48,7 +48,7 @@ class Office:
         self.network = network
         self.transcript = Transcript(lambda: network.now)
         entropy = seeded_entropy(seed + 500)
-        setup = AccountSetup(
+        setup = AccountDependencies(
             media=network.port,
             resolver=DnsResolver(entropy=entropy),
             entropy=entropy,
@@ -56,9 +56,11 @@ class Office:
             fips=False,
         )
         self.account = Account(config, setup)
-        rooms = self.account._rooms
-        reporter = replace(rooms.reporter, wall=lambda: WALL + timedelta(seconds=network.now))
-        self.account._rooms = replace(rooms, reporter=reporter)
+        rooms = self.account._components
+        reporter = replace(
+            rooms.quality_reporter, wall=lambda: WALL + timedelta(seconds=network.now)
+        )
+        self.account._components = replace(rooms, reporter=reporter)
         record(self.account._machine, self.transcript, "alice")
         record(network.server.endpoint, self.transcript, "server")
         MediaProbe(self.transcript, "alice", network.port)

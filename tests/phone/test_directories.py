@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from softphone.account import Belief
-from softphone.account.stack_settings import NO_BELIEF
+from softphone.account import TrustContext
+from softphone.account.stack_settings import NO_TRUST_CONTEXT
 from softphone.contacts import Contact, Contacts, UdsConfig
 from softphone.errors import ConfigurationError
 from softphone.net.http import RevocationFetcher
-from softphone.phone.directories import known_by, open_contacts, tell_name
+from softphone.phone.directories import directory_key, look_up_name, open_contacts
 from softphone.sip import NameAddr, parse_uri
 from softphone.trust import TrustStore
 from tests.support.certificates import authority
@@ -29,21 +29,21 @@ from tests.support.certificates import authority
     ],
 )
 def test_a_peer_is_known_by_its_number_or_by_its_address(uri, key):
-    assert known_by(NameAddr(None, parse_uri(uri))) == key
+    assert directory_key(NameAddr(None, parse_uri(uri))) == key
 
 
 def test_where_a_directory_names_no_authority_the_phone_s_count(tmp_path):
     trust = TrustStore.from_sources(authority().write(tmp_path, "ca"))
-    belief = Belief(trust, None, RevocationFetcher())
+    belief = TrustContext(trust, None, RevocationFetcher())
     contacts = open_contacts([UdsConfig("one", "uds.x.test")], belief, fips=False)
     assert contacts.directories[0]._config.tls.store is trust
 
 
 def test_no_directory_is_an_error():
     with pytest.raises(ConfigurationError, match="no directory"):
-        open_contacts([], Belief(None, None, RevocationFetcher()), fips=False)
+        open_contacts([], TrustContext(None, None, RevocationFetcher()), fips=False)
     with pytest.raises(ConfigurationError, match="fetches"):
-        open_contacts([UdsConfig("one", "uds.x.test")], NO_BELIEF, fips=False)
+        open_contacts([UdsConfig("one", "uds.x.test")], NO_TRUST_CONTEXT, fips=False)
 
 
 async def test_the_name_of_a_person_is_told_by_the_address():
@@ -61,6 +61,6 @@ async def test_the_name_of_a_person_is_told_by_the_address():
     told = []
     async with Contacts((Known(),)) as contacts:
         for uri in ("sips:anna@x.test", "sip:bert@x.test", "sip:anna@127.0.0.1"):
-            tell_name(contacts, NameAddr(None, parse_uri(uri)), told.append)
+            look_up_name(contacts, NameAddr(None, parse_uri(uri)), told.append)
         await asyncio.wait(tuple(contacts._looking.values()))
     assert told == [anna]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.account import Belief
+from softphone.account import TrustContext
 from softphone.messaging import Messages, MessagingConfig, Show
 from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
-from softphone.phone.messaging import ON_THE_PHONE, ChatSetup, sign_in, tell_of_calls
+from softphone.phone.messaging import (
+    ON_THE_PHONE,
+    MessagingSetup,
+    make_messaging_client,
+    show_calls_as_presence,
+)
 from softphone.security import KeyMaterial
 from softphone.trust import TrustStore
 from tests.support.chat import ALICE, NO_TLS, config
@@ -16,13 +21,15 @@ from tests.support.chat import ALICE, NO_TLS, config
 
 async def test_an_account_without_authorities_believes_the_phone_s(tmp_path, entropy):
     trust = TrustStore()
-    belief = Belief(trust, None, RevocationFetcher())
-    setup = ChatSetup(belief, DnsResolver(entropy=entropy), entropy, False)
-    messages = sign_in(MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS), setup, None)
+    belief = TrustContext(trust, None, RevocationFetcher())
+    setup = MessagingSetup(belief, DnsResolver(entropy=entropy), entropy, False)
+    messages = make_messaging_client(
+        MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS), setup, None
+    )
     assert isinstance(messages, Messages)
     assert messages._config.tls.store is trust
     own = config(tmp_path)
-    assert sign_in(own, setup, None)._config.tls.store is own.tls.store
+    assert make_messaging_client(own, setup, None)._config.tls.store is own.tls.store
 
 
 async def test_presence_says_when_there_is_a_call():
@@ -36,7 +43,7 @@ async def test_presence_says_when_there_is_a_call():
             self.news.set()
 
     messages, busy = Shown(), True
-    telling = asyncio.create_task(tell_of_calls(messages, lambda: busy))
+    telling = asyncio.create_task(show_calls_as_presence(messages, lambda: busy))
     await messages.news.wait()
     messages.news.clear()
     busy = False

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from softphone.account.oauth_token import TokenKeeper, read_token
+from softphone.account.oauth_token import TokenRefresher, read_token
 from softphone.config import OAuthConfig
 from softphone.errors import AuthenticationFailed
 
@@ -35,7 +35,7 @@ async def test_it_is_asked_for_once_in_a_while(token):
         asked.append(token)
         return token
 
-    keeper = TokenKeeper(
+    keeper = TokenRefresher(
         OAuthConfig(fetch=fetch),
         spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
         change=lambda: nullcontext(0.0),
@@ -60,7 +60,7 @@ HUGE = b"1" + b"0" * 400
     ],
 )
 def test_absurd_numbers_are_only_large(data):
-    lasts = read_token(data, wall=0.0).lasts
+    lasts = read_token(data, wall=0.0).lifetime
     assert lasts is None or lasts > 1e300
 
 

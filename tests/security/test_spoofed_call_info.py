@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.server_agreements import Standing
+from softphone.account.server_agreements import ServerAgreements
 from softphone.call.leg.security import direct_far_end
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Transport
@@ -86,9 +86,9 @@ def test_an_account_believes_only_the_connection_that_its_registrar_vouched_on()
         lines = ["Via: SIP/2.0/TLS h;branch=z9hG4bKa", "From: <sip:a@h>;tag=1", "Call-ID: c"]
         lines += ["To: <sip:a@h>;tag=2", "CSeq: 1 REGISTER", *headers, "Content-Length: 0", "", ""]
         data = "\r\n".join(["SIP/2.0 200 OK", *lines]).encode()
-        standing.granted(at, parse_datagram(data))
+        standing.record_grant(at, parse_datagram(data))
 
-    standing = Standing(StandardPersona(), lambda: None)
+    standing = ServerAgreements(StandardPersona(), lambda: None)
     granted(flow("aa"), "Supported: X-cisco-sis-9.0.0")
     assert standing.vouches(flow("aa"))
     assert not standing.vouches(flow("bb"))

@@ -118,7 +118,7 @@ async def load_checked(face: Face, account: Path, trusting: Trusting) -> Account
     for warning in file.warnings:
         face.warn_once(warning)
     config = await unlocked(face, file.config, trusting)
-    persona_named(config.persona).check(config.line)
+    persona_named(config.persona).check(config.persona_line)
     settings = tls_settings(config)
     if config.secure_transport or settings.credential is not None:
         client_context(settings)

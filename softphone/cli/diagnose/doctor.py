@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from softphone.account import Belief, tls_settings
+from softphone.account import TrustContext, tls_settings
 from softphone.cli.console.certificate_prompt import Trusting, asker, store_of, unlocked
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.output import Face
@@ -83,7 +83,7 @@ class _Examination:
         self._path = path
         # Nobody is asked here: a step has its time, and a doctor examines.
         self._trusting = replace(trusting, prompt=False)
-        self._belief = Belief(store_of(trusting), asker(face, self._trusting))
+        self._belief = TrustContext(store_of(trusting), asker(face, self._trusting))
         self._config: AccountConfig | None = None
         self._targets: tuple[Target, ...] = ()
         self.warnings: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class _Examination:
         file = load_account(self._path)
         enter_mode(file.config.fips, str(self._path))
         self._config, self.warnings = file.config, file.warnings
-        persona_named(file.config.persona).check(file.config.line)
+        persona_named(file.config.persona).check(file.config.persona_line)
         transport = file.config.transport
         how = "by DNS" if transport is None else transport.value
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"

@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from softphone.account import AccountSetup
+from softphone.account import AccountDependencies
 from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.load.measure import Second, cause_of
@@ -130,7 +130,7 @@ class Runner:
         if plan.faults.loss or plan.faults.delay:
             port = impaired = ImpairedPort(port, plan.faults, seed=plan.seed)
             self._injected = impaired.injected
-        self._setup = AccountSetup(
+        self._setup = AccountDependencies(
             media=port,
             resolver=DnsResolver(entropy=random_bytes),
             entropy=random_bytes,
@@ -374,7 +374,7 @@ class Runner:
             ready = [user for user in self._users if user.ready]
             if ready:
                 with suppress(LocalProtocolError):
-                    ready[number % len(ready)].account.cut()
+                    ready[number % len(ready)].account.drop_connection()
                     self._stage.tally.injected["connection cut"] += 1
                 number += 1
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-from softphone.account import Account, AccountSetup
+from softphone.account import Account, AccountDependencies
 from softphone.config import AccountConfig
 from softphone.errors import (
     ConnectionLost,
@@ -40,7 +40,7 @@ class LoadUser:
         self,
         number: int,
         make: Callable[[], AccountConfig],
-        setup: AccountSetup,
+        setup: AccountDependencies,
         *,
         tally: Callable[[], Tally],
         clock: Callable[[], float],

@@ -31,7 +31,7 @@ from softphone.events import Direction, StreamStatistics
 from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
 from softphone.load.run import settled_memory
-from softphone.media import LocalMedia, StreamHandle, StreamSpec
+from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.datagrams import (
     DatagramBatch,
@@ -100,7 +100,7 @@ class EchoPort:
         """The next row is for media from there."""
         self._source = source
 
-    def allocate(self, *, host: str | None = None, on_event: Any = None) -> LocalMedia:
+    def allocate(self, *, host: str | None = None, on_event: Any = None) -> AllocatedStream:
         """A socket that no other call from that source uses."""
         taken = self._taken[self._source]
         for _ in self._sockets:
@@ -112,7 +112,7 @@ class EchoPort:
         port = self._sockets[self._next]
         ssrc = int.from_bytes(random_bytes(4), "big")
         self._rows[handle.row] = Row(port, self._source, ssrc)
-        return LocalMedia(handle, HOST, port.address[1], port.address[1] + 1, ssrc)
+        return AllocatedStream(handle, HOST, port.address[1], port.address[1] + 1, ssrc)
 
     def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Echo from now on."""

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from softphone.media.audio import WavSource
 from softphone.media.audio.tones import power_level
-from softphone.media.detection import AnswerVerdict, DetectorBank, Wanted
+from softphone.media.detection import AnswerClassification, DetectorBank, DetectorKind
 from tests.support.sounds import (
     EVERYTHING,
     digits_in,
@@ -119,9 +119,9 @@ def misses() -> list[dict[str, Any]]:
         starts = 0
         for seed, voice in enumerate(VOICES):
             sound = np.concatenate((silence(2.0), spoken(PEOPLE[3], voice, seed), silence(1.0)))
-            heard = found_in(noisy(sound, ratio, seed), wanted=Wanted.VOICE)
+            heard = found_in(noisy(sound, ratio, seed), wanted=DetectorKind.VOICE)
             starts += not heard or abs(heard[0].at - 2.0) > 0.35
-        imagined = found_in(noisy(silence(30.0), ratio), wanted=Wanted.VOICE)
+        imagined = found_in(noisy(silence(30.0), ratio), wanted=DetectorKind.VOICE)
         rows.append(
             {
                 "snr_db": ratio,
@@ -159,22 +159,22 @@ def answers() -> list[dict[str, Any]]:
 
 def kinds_of(sound: np.ndarray) -> list[str]:
     """The verdicts on who answered."""
-    found = found_in(sound, wanted=Wanted.ANSWER)
-    return [each.kind for each in found if isinstance(each, AnswerVerdict)]
+    found = found_in(sound, wanted=DetectorKind.ANSWER)
+    return [each.kind for each in found if isinstance(each, AnswerClassification)]
 
 
 def cost() -> list[dict[str, Any]]:
     """Microseconds a row and frame of 20 ms, by how many rows share a batch."""
     rows, pcm = [], samples(speech(2.0))
-    for wanted, name in ((Wanted.DIGITS, "digits"), (EVERYTHING, "everything")):
+    for wanted, name in ((DetectorKind.DIGITS, "digits"), (EVERYTHING, "everything")):
         for count in (1, 16, 128):
             bank = DetectorBank(count)
-            handles = [bank.add(wanted) for _ in range(count)]
+            handles = [bank.add_row(wanted) for _ in range(count)]
             started, frames = time.process_time(), 0
             for start in range(0, pcm.size - 160, 160):
                 for row in handles:
                     bank.feed(row, pcm[start : start + 160], 8000)
-                bank.run()
+                bank.run_detectors()
                 frames += 1
             spent = (time.process_time() - started) * 1e6 / (frames * count)
             rows.append({"what": name, "rows": count, "us_a_row_and_frame": round(spent, 1)})

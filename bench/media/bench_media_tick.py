@@ -52,7 +52,7 @@ import numpy as np
 from bench.media import rival_designs, signaling_load
 from softphone._version import __version__
 from softphone.media import (
-    LocalMedia,
+    AllocatedStream,
     MediaConfig,
     MediaEngine,
     PortRange,
@@ -83,15 +83,15 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
-def allocate(engine: MediaEngine, pair: int, side: int) -> tuple[LocalMedia, LocalMedia]:
+def allocate(engine: MediaEngine, pair: int, side: int) -> tuple[AllocatedStream, AllocatedStream]:
     """Both ends of a pair.  Shared sockets tell streams apart by their far end's address, so the
     two sides form a grid of loopback addresses, `side` wide: no two pairs have both in common."""
     if not side:
-        return engine.allocate(), engine.allocate()
+        return engine.allocate_stream(), engine.allocate_stream()
     row, column = divmod(pair, side)
     return (
-        engine.allocate(host=f"127.0.1.{1 + row}"),
-        engine.allocate(host=f"127.0.2.{1 + column}"),
+        engine.allocate_stream(host=f"127.0.1.{1 + row}"),
+        engine.allocate_stream(host=f"127.0.2.{1 + column}"),
     )
 
 
@@ -107,7 +107,7 @@ def open_pairs(engine: MediaEngine, suite: CryptoSuite, streams: int, shared: bo
             spec = StreamSpec(
                 (there.host, there.rtp_port), send_key=send, receive_key=receive, cname="bench"
             )
-            engine.open(here.handle, spec)
+            engine.open_stream(here.handle, spec)
             engine.play(here.handle, tone)
 
 

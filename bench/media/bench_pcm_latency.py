@@ -79,13 +79,15 @@ class Side:
     def __init__(self, engine: MediaEngine, rates: tuple[int, int]) -> None:
         self.engine = engine
         self.loud = loud(rates[0])
-        self.local = engine.allocate()
+        self.local = engine.allocate_stream()
         self.said, self.heard = PcmOutput(rates[0]), PcmInput(rates[1])
         self.heard_at = 0.0
 
     def open(self, other: Side) -> None:
         """Connect it."""
-        self.engine.open(self.local.handle, StreamSpec((other.local.host, other.local.rtp_port)))
+        self.engine.open_stream(
+            self.local.handle, StreamSpec((other.local.host, other.local.rtp_port))
+        )
         self.engine.play(self.local.handle, self.said)
         self.engine.record(self.local.handle, self.heard)
 

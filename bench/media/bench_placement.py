@@ -73,11 +73,11 @@ def connect(engine: AnyEngine, streams: int) -> None:
     """Open the streams in pairs."""
     tone = ToneSource(440.0)
     for _ in range(streams // 2):
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         keys = [SrtpKey(SUITE, KeyMaterial(os.urandom(30))) for _ in range(2)]
         for here, there, (send, receive) in ((one, two, keys), (two, one, keys[::-1])):
             far = (there.host, there.rtp_port)
-            engine.open(here.handle, StreamSpec(far, send_key=send, receive_key=receive))
+            engine.open_stream(here.handle, StreamSpec(far, send_key=send, receive_key=receive))
             engine.play(here.handle, tone)
 
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from softphone._version import __version__
 from softphone.media.bank.reception import ReceptionBank
-from softphone.media.playout import Concealment, PlayoutBank
-from softphone.media.playout.jitter_buffer import Arrivals
+from softphone.media.playout import Concealment, JitterBufferBank
+from softphone.media.playout.jitter_buffer import ReceivedPackets
 from softphone_codecs import codec
 
 RESULTS = Path(__file__).parents[1] / "results" / "playout.json"
@@ -30,7 +30,7 @@ WIDTH = ROWS // PHASES
 TICK = 0.02
 
 
-def phases(loss: float, seed: int) -> Iterator[tuple[int, float, Arrivals]]:
+def phases(loss: float, seed: int) -> Iterator[tuple[int, float, ReceivedPackets]]:
     """Each phase of each tick: its first row, its time, and the packets that came for it."""
     generator = np.random.default_rng(seed)
     data = generator.integers(0, 256, (WIDTH, 1500)).astype(np.uint8)
@@ -39,7 +39,7 @@ def phases(loss: float, seed: int) -> Iterator[tuple[int, float, Arrivals]]:
             now = TICK * tick + phase * TICK / PHASES
             came = generator.permutation(WIDTH)[generator.random(WIDTH) >= loss]
             count = came.size
-            arrivals = Arrivals(
+            arrivals = ReceivedPackets(
                 row=(came + phase * WIDTH).astype(np.int32),
                 sequence=np.full(count, tick, dtype=np.uint16),
                 timestamp=np.full(count, 160 * tick, dtype=np.uint32),
@@ -55,11 +55,11 @@ def phases(loss: float, seed: int) -> Iterator[tuple[int, float, Arrivals]]:
 
 def bank_run(loss: float) -> dict[str, float]:
     """Microseconds a row of each part, over the ticks after the first ones."""
-    bank, reception = PlayoutBank(ROWS), ReceptionBank(ROWS)
+    bank, reception = JitterBufferBank(ROWS), ReceptionBank(ROWS)
     concealment, law = Concealment(ROWS, 160), codec("PCMU")
     for row in range(ROWS):
-        bank.open(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
-        reception.open(row, clock_rate_hz=8000)
+        bank.open_row(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
+        reception.open_row(row, clock_rate_hz=8000)
     spent = dict.fromkeys(("reception", "insert", "get", "gather", "decode", "concealment"), 0.0)
     served = 0
 
@@ -74,8 +74,8 @@ def bank_run(loss: float) -> dict[str, float]:
         rows = np.arange(first, first + WIDTH, dtype=np.int32)
         fields = (arrivals.row, arrivals.sequence, arrivals.timestamp, arrivals.ssrc)
         timed("reception", lambda f=fields, a=arrivals: reception.update(*f, a.arrival))
-        timed("insert", lambda a=arrivals: bank.insert(a))
-        frames = timed("get", lambda r=rows, t=now: bank.get(r, now=t))
+        timed("insert", lambda a=arrivals: bank.insert_packets(a))
+        frames = timed("get", lambda r=rows, t=now: bank.next_frames(r, now=t))
         payload = timed("gather", lambda r=rows, f=frames: bank.payload(r, f.slot, 160))
         pcm = timed("decode", lambda p=payload, f=frames: law.decode(p, f.length))
         timed("concealment", lambda r=rows, p=pcm, f=frames: concealment.apply(r, p, f.status))

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from softphone._version import __version__
-from softphone.media.playout import FrameStatus, PlayoutBank
-from softphone.media.playout.jitter_buffer import Arrivals, PlayoutConfig
+from softphone.media.playout import FrameStatus, JitterBufferBank
+from softphone.media.playout.jitter_buffer import JitterBufferConfig, ReceivedPackets
 
 try:
     from aiortp import __version__ as aiortp_version
@@ -129,15 +129,15 @@ def ticks(given: Trace) -> np.ndarray:
 
 def ours(given: Trace) -> Played:
     """`PlayoutBank`."""
-    bank = PlayoutBank(1, PlayoutConfig())
-    bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
+    bank = JitterBufferBank(1, JitterBufferConfig())
+    bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     row, at, played = np.zeros(1, dtype=np.int32), 0, []
     for now in ticks(given):
         end = int(np.searchsorted(given.arrival, now, side="right"))
         if end > at:
-            bank.insert(_arrivals(given.number[at:end], given.arrival[at:end]))
+            bank.insert_packets(_arrivals(given.number[at:end], given.arrival[at:end]))
             at = end
-        frames = bank.get(row, now=float(now))
+        frames = bank.next_frames(row, now=float(now))
         if frames.status[0] == FrameStatus.PLAYED:
             octets = bank.payload(row, frames.slot, 160)[0, :8].tobytes()
             played.append(int.from_bytes(octets, "little"))
@@ -146,11 +146,11 @@ def ours(given: Trace) -> Played:
     return played
 
 
-def _arrivals(number: np.ndarray, arrival: np.ndarray) -> Arrivals:
+def _arrivals(number: np.ndarray, arrival: np.ndarray) -> ReceivedPackets:
     count = number.size
     data = np.zeros((count, 172), dtype=np.uint8)
     data[:, 12:20] = number.astype("<u8")[:, None].view(np.uint8)
-    return Arrivals(
+    return ReceivedPackets(
         row=np.zeros(count, dtype=np.int32),
         sequence=number.astype(np.uint16),
         timestamp=(number * 160).astype(np.uint32),

@@ -20,7 +20,7 @@ from softphone.account.voice_quality_reporter import VoiceQualityReporter
 from softphone.call.leg import NameLookup
 from softphone.config import AccountConfig
 from softphone.events import AccountEvent
-from softphone.media import MediaPort
+from softphone.media import MediaBackend
 from softphone.net import DnsResolver, Driver
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy
@@ -55,7 +55,7 @@ class ComponentFactory:
     driver: Driver[SignalingEvent]
     persona: StandardPersona
     agreements: ServerAgreements
-    media: MediaPort
+    media: MediaBackend
     resolver: DnsResolver
     entropy: Entropy
     policy: SecurityPolicy | None

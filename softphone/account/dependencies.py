@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from softphone.account.service_control import OnService
 from softphone.account.stack_settings import NO_TRUST_CONTEXT, TrustContext
 from softphone.call.leg import NameLookup, no_name_lookup
-from softphone.media import MediaPort
+from softphone.media import MediaBackend
 from softphone.net import DnsResolver
 from softphone.openssl_provider import fips_in_force
 from softphone.sans_io import Entropy, Tap
@@ -27,7 +27,7 @@ class AccountDependencies:
     connections, and with them its media, are bound to; None leaves it to the system.
     """
 
-    media: MediaPort
+    media: MediaBackend
     resolver: DnsResolver
     entropy: Entropy
     tap: Tap | None = None

@@ -14,7 +14,7 @@ from softphone.account.signaling import SignalingMachine
 from softphone.call import LegSetup, MediaSetup
 from softphone.call.leg import NameLookup, RtcpXrDemand, VideoSetup, no_name_lookup
 from softphone.config import AccountConfig
-from softphone.media import MediaConfig, MediaPort, VideoPort
+from softphone.media import MediaBackend, MediaConfig, VideoBackend
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow, Tap
 from softphone.security import SecurityPolicy, SrtpPolicy
@@ -32,7 +32,7 @@ class LegFactory:
     machine: SignalingMachine
     persona: StandardPersona
     agreements: ServerAgreements
-    media: MediaPort
+    media: MediaBackend
     entropy: Entropy
     change: Callable[[], AbstractContextManager[float]]
     set_event_handler: Callable[[object, Callable[[Any], None]], None]
@@ -87,7 +87,7 @@ class LegFactory:
         config = getattr(self.media, "config", None)
         if not isinstance(config, MediaConfig):
             config = MediaConfig()
-        return VideoSetup(VideoPort(config, entropy=self.entropy, tap=self.tap), codecs, offer)
+        return VideoSetup(VideoBackend(config, entropy=self.entropy, tap=self.tap), codecs, offer)
 
     def _policy(self, srtp: SrtpPolicy | None) -> SecurityPolicy:
         """The phone's policy where it has one, else the configuration's."""

@@ -26,22 +26,29 @@ from softphone.events import (
 )
 from softphone.media import (
     NO_AIORTC,
-    LocalMedia,
+    AllocatedStream,
+    MediaBackend,
     MediaError,
     MediaEvent,
-    MediaPort,
     PlaybackEnded,
     Sink,
     Source,
     StreamSpec,
     VideoStream,
 )
-from softphone.media.audio import HeardPcm, Mark, PcmInput, PcmOutput, StreamSound, check_rate
+from softphone.media.audio import (
+    AudioRouter,
+    PcmInput,
+    PcmOutput,
+    PlaybackMark,
+    ReceivedAudio,
+    check_rate,
+)
 from softphone.media.bank import find_codec
-from softphone.media.detection import AnswerVerdict, Found, Wanted
-from softphone.media.engine import listen
+from softphone.media.detection import AnswerClassification, DetectedSound, DetectorKind
+from softphone.media.engine import start_detection
 from softphone.media.recording import Recording, VideoRecording
-from softphone.media.tracks import Track, is_path, sink_of, sound_of
+from softphone.media.tracks import MediaTrack, is_path, open_sink, open_source
 from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
 
 if TYPE_CHECKING:
@@ -75,7 +82,7 @@ class AudioStreamOwner(Protocol):
     """What a stream's handle needs of the call that owns it."""
 
     media_listeners: list[Callable[[MediaEvent], None]]
-    sound: StreamSound
+    sound: AudioRouter
     ended: asyncio.Future[CallEnded]
     playing: bool
     """Whether a source is being played whose end has not been told."""
@@ -95,11 +102,11 @@ class AudioStreamOwner(Protocol):
         """Tell of a digit, unless it has come by another way already."""
 
     @property
-    def media_backend(self) -> MediaPort:
+    def media_backend(self) -> MediaBackend:
         """The engine's port."""
 
     @property
-    def stream(self) -> LocalMedia | None:
+    def stream(self) -> AllocatedStream | None:
         """The audio row, while there is one."""
 
     @property
@@ -124,25 +131,25 @@ def _is_playing(owner: AudioStreamOwner) -> bool:
 class Detection:
     """Detectors at one stream, until `stop` or the end of the call."""
 
-    def __init__(self, owner: AudioStreamOwner, wanted: Wanted) -> None:
+    def __init__(self, owner: AudioStreamOwner, wanted: DetectorKind) -> None:
         self._owner = owner
-        self._listener = listen(owner.media_backend, wanted, self._emit_detection)
+        self._listener = start_detection(owner.media_backend, wanted, self._emit_detection)
         try:
-            owner.sound.listen(self._listener)
+            owner.sound.add_listener(self._listener)
         except LocalProtocolError:
             self._listener.close()
             raise
-        owner.sound.at_end(self.stop)
+        owner.sound.call_at_end(self.stop)
 
     def stop(self) -> None:
         """Detect no more; a second call does nothing."""
-        self._owner.sound.not_at_end(self.stop)
-        self._owner.sound.stop_listening(self._listener)
+        self._owner.sound.cancel_at_end(self.stop)
+        self._owner.sound.remove_listener(self._listener)
         self._listener.close()
 
-    def _emit_detection(self, found: Found | AnswerVerdict, now: float) -> None:
+    def _emit_detection(self, found: DetectedSound | AnswerClassification, now: float) -> None:
         owner = self._owner
-        if isinstance(found, AnswerVerdict):
+        if isinstance(found, AnswerClassification):
             owner.emit_event(AnswerClassified(found.kind, found.confidence, found.reasons, now))
         elif found.kind == "digit":
             owner.emit_digit(found.what, found.seconds * 1000.0, "inband")
@@ -165,18 +172,18 @@ def attach_recording(owner: AudioStreamOwner, recording: Recording) -> Recording
             recording.close()
 
     def detach() -> None:
-        owner.sound.not_at_end(finish)
-        owner.sound.stop_listening(recording.far)
-        owner.sound.stop_monitoring(recording.near)
+        owner.sound.cancel_at_end(finish)
+        owner.sound.remove_listener(recording.far)
+        owner.sound.remove_monitor(recording.near)
 
     recording.watch(
         failed=lambda reason: owner.emit_event(RecordingFailed(str(recording.path), reason)),
         forbidden=forbidden,
         detach=detach,
     )
-    owner.sound.listen(recording.far)
-    owner.sound.monitor(recording.near)
-    owner.sound.at_end(finish)
+    owner.sound.add_listener(recording.far)
+    owner.sound.add_monitor(recording.near)
+    owner.sound.call_at_end(finish)
     return recording
 
 
@@ -193,9 +200,9 @@ def attach_video_recording(
             film.close()
 
     def detach() -> None:
-        owner.sound.not_at_end(finish)
-        owner.sound.stop_listening(film.ear)
-        video.stop_listening(film)
+        owner.sound.cancel_at_end(finish)
+        owner.sound.remove_listener(film.audio_sink)
+        video.remove_listener(film)
 
     loop = asyncio.get_running_loop()
 
@@ -204,9 +211,9 @@ def attach_video_recording(
         loop.call_soon_threadsafe(owner.emit_event, RecordingFailed(str(film.path), reason))
 
     film.failed, film.forbidden, film.detach = tell, forbidden, detach
-    owner.sound.listen(film.ear)
-    video.listen(film)
-    owner.sound.at_end(finish)
+    owner.sound.add_listener(film.audio_sink)
+    video.add_listener(film)
+    owner.sound.call_at_end(finish)
     return film
 
 
@@ -226,14 +233,14 @@ class AudioStream:
         return None if owner.stream_spec is None else cls(owner)
 
     @property
-    def _local_media(self) -> LocalMedia:
+    def _local_media(self) -> AllocatedStream:
         row = self._owner.stream
         if row is None:
             raise LocalProtocolError("the stream is closed: the call is over")
         return row
 
     @property
-    def sound(self) -> StreamSound:
+    def sound(self) -> AudioRouter:
         """Who hears the stream and what it says: for conferences."""
         return self._owner.sound
 
@@ -264,7 +271,7 @@ class AudioStream:
         """A snapshot; after the call, the last one."""
         return self._owner.statistics
 
-    def play(self, source: Source | Track | str | os.PathLike[str] | None) -> None:
+    def play(self, source: Source | MediaTrack | str | os.PathLike[str] | None) -> None:
         """Send what `source` gives from the next frame on; None: silence.
 
         An aiortc track may be given as well, or a WAV file by its path.  Raises ConfigurationError
@@ -272,7 +279,7 @@ class AudioStream:
         What was written and not yet sent is then never sent.
         """
         _ = self._local_media
-        sound = sound_of(source, find_codec(self.codec).sample_rate)
+        sound = open_source(source, find_codec(self.codec).sample_rate)
         talk = self._owner.audio_buffers
         if talk is not None and talk.pcm_output is not None:
             talk.pcm_output.flush()
@@ -336,7 +343,7 @@ class AudioStream:
             self._owner.playing, talk.output_playing = False, True
         return talk.pcm_output
 
-    async def read(self, samples: int | None = None) -> HeardPcm:
+    async def read(self, samples: int | None = None) -> ReceivedAudio:
         """The far end's next sound, as it comes (about 20 ms), or exactly `samples`.
 
         Sound is kept from the first call on, two seconds of it: a reader that is slower misses
@@ -345,7 +352,7 @@ class AudioStream:
         """
         return await self._open_input().read(samples)
 
-    async def __aiter__(self) -> AsyncIterator[HeardPcm]:
+    async def __aiter__(self) -> AsyncIterator[ReceivedAudio]:
         """`async for heard in call.audio`: what `read` gives, until the end of the call."""
         async for heard in self._open_input():
             yield heard
@@ -358,13 +365,13 @@ class AudioStream:
         """
         await self._open_output().write(pcm)
 
-    async def write_all(self, pieces: AsyncIterable[PcmLike]) -> Mark:
+    async def write_all(self, pieces: AsyncIterable[PcmLike]) -> PlaybackMark:
         """Write what an async iterator gives, and the mark behind it."""
         async for pcm in pieces:
             await self.write(pcm)
         return self.mark()
 
-    def mark(self) -> Mark:
+    def mark(self) -> PlaybackMark:
         """A mark behind all that was written: `await mark.played()` tells when it was sent."""
         return self._open_output().mark()
 
@@ -417,7 +424,7 @@ class AudioStream:
             self.check_recording()
             _ = self._local_media
             path = os.fspath(sink)
-            sink = sink_of(sink, lambda reason: owner.emit_event(RecordingFailed(path, reason)))
+            sink = open_sink(sink, lambda reason: owner.emit_event(RecordingFailed(path, reason)))
         owner.sound.record(cast("Sink | None", sink))
 
     def check_recording(self) -> None:
@@ -459,9 +466,9 @@ class AudioStream:
         was while we played something), `tones` call progress, fax and beeps, `answer` whether a
         human or a machine has answered, counted from now.  Sound is decoded for it while it runs.
         """
-        wanted = Wanted(0)
-        for chosen, kind in zip((digits, voice, tones, answer), Wanted, strict=True):
-            wanted |= kind if chosen else Wanted(0)
+        wanted = DetectorKind(0)
+        for chosen, kind in zip((digits, voice, tones, answer), DetectorKind, strict=True):
+            wanted |= kind if chosen else DetectorKind(0)
         if not wanted:
             raise LocalProtocolError("say what is to be detected: digits, voice, tones or answer")
         return Detection(self._owner, wanted)

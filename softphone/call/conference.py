@@ -23,8 +23,8 @@ from softphone.call.leg import EventQueue
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, SecurityChanged
 from softphone.media import Source
-from softphone.media.audio import Bridge, Member, at_rate, let_go
-from softphone.media.tracks import sound_of
+from softphone.media.audio import ConferenceMixer, MixerMember, at_rate, detach_replaced
+from softphone.media.tracks import open_source
 from softphone.security import SecurityLevel, SecurityShortfall, Shortfall, ShortfallCode
 
 __all__ = ["Conference", "ConferenceChanged"]
@@ -42,7 +42,7 @@ class ConferenceChanged:
 
 @dataclass(slots=True)
 class _Participant:
-    member: Member
+    member: MixerMember
     watch: asyncio.Task[None]
     whispered: Source | None = None
 
@@ -57,7 +57,7 @@ class Conference:
         self, *, clock_rate_hz: int = 16_000, minimum: SecurityLevel = SecurityLevel.NOT_SECURE
     ) -> None:
         self.minimum = minimum
-        self._bridge = Bridge(clock_rate_hz)
+        self._bridge = ConferenceMixer(clock_rate_hz)
         self._seats: dict[Call, _Participant] = {}
         self._mailbox: EventQueue[ConferenceChanged] = EventQueue()
         self._timer: asyncio.TimerHandle | None = None
@@ -89,12 +89,12 @@ class Conference:
             raise LocalProtocolError("the call is in the conference already")
         self._check(call)
         sound = call.audio.sound
-        member = self._bridge.join()
+        member = self._bridge.add_member()
         try:
-            sound.listen(member)
+            sound.add_listener(member)
             sound.play(member)
         except LocalProtocolError:
-            self._bridge.part(member)
+            self._bridge.remove_member(member)
             raise
         self._seats[call] = _Participant(member, asyncio.ensure_future(self._watch(call)))
         if self._timer is None:
@@ -108,15 +108,15 @@ class Conference:
             raise LocalProtocolError("the call is not in the conference")
         seat.watch.cancel()
         with suppress(LocalProtocolError):  # a member that has left in the same moment
-            self._bridge.part(seat.member)
-        let_go(seat.whispered)
-        call.audio.sound.stop_listening(seat.member)
+            self._bridge.remove_member(seat.member)
+        detach_replaced(seat.whispered)
+        call.audio.sound.remove_listener(seat.member)
         if call.state is not CallState.TERMINATED and call.audio.sound.source is seat.member:
             asyncio.get_running_loop().call_later(2 * FRAME, self._silence, call, seat.member)
         self._emit_change()
 
     @staticmethod
-    def _silence(call: Call, member: Member) -> None:
+    def _silence(call: Call, member: MixerMember) -> None:
         """Its last frame, which fades out, has been sent."""
         if call.state is not CallState.TERMINATED and call.audio.sound.source is member:
             call.audio.sound.play(None)
@@ -131,9 +131,9 @@ class Conference:
         A WAV file may be given by its path.  Raises ConfigurationError for one that cannot be
         played.
         """
-        sound = sound_of(source, self._bridge.clock_rate_hz)
+        sound = open_source(source, self._bridge.clock_rate_hz)
         self._bridge.announce(self._adapted(sound))
-        let_go(self._announced, sound)
+        detach_replaced(self._announced, sound)
         self._announced = sound
 
     def whisper(self, call: Call, source: Source | str | os.PathLike[str] | None) -> None:
@@ -142,9 +142,9 @@ class Conference:
         Raises LocalProtocolError, and ConfigurationError for a file that cannot be played.
         """
         seat = self._seat(call)
-        sound = sound_of(source, self._bridge.clock_rate_hz)
+        sound = open_source(source, self._bridge.clock_rate_hz)
         seat.member.whisper = self._adapted(sound)
-        let_go(seat.whispered, sound)
+        detach_replaced(seat.whispered, sound)
         seat.whispered = sound
 
     def _adapted(self, source: Source | None) -> Source | None:

@@ -6,15 +6,15 @@ from softphone.media.audio import EchoSource, SilenceSource, TeeSink, ToneSource
 from softphone.media.audio.sources import PcmRing, WavSink, WavSource, at_rate
 from softphone.media.engine import MediaEngine
 from softphone.media.interface import (
+    AllocatedStream,
     DigitDetected,
     EventCallback,
     FirstPacketReceived,
-    LocalMedia,
+    MediaBackend,
     MediaConfig,
     MediaError,
     MediaEvent,
     MediaFailed,
-    MediaPort,
     NoPortFree,
     PayloadTypeChanged,
     Pcm,
@@ -35,22 +35,22 @@ from softphone.media.interface import (
     StreamTimedOut,
 )
 from softphone.media.placement import AnyEngine, make_engine
-from softphone.media.video_stream import NO_AIORTC, VideoPort, VideoStream
+from softphone.media.video_stream import NO_AIORTC, VideoBackend, VideoStream
 
 __all__ = [
     "NO_AIORTC",
+    "AllocatedStream",
     "AnyEngine",
     "DigitDetected",
     "EchoSource",
     "EventCallback",
     "FirstPacketReceived",
-    "LocalMedia",
+    "MediaBackend",
     "MediaConfig",
     "MediaEngine",
     "MediaError",
     "MediaEvent",
     "MediaFailed",
-    "MediaPort",
     "NoPortFree",
     "PayloadTypeChanged",
     "Pcm",
@@ -73,7 +73,7 @@ __all__ = [
     "StreamTimedOut",
     "TeeSink",
     "ToneSource",
-    "VideoPort",
+    "VideoBackend",
     "VideoStream",
     "WavSink",
     "WavSource",

@@ -28,15 +28,15 @@ from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
 
 __all__ = [
+    "AllocatedStream",
     "DigitDetected",
     "EventCallback",
     "FirstPacketReceived",
-    "LocalMedia",
+    "MediaBackend",
     "MediaConfig",
     "MediaError",
     "MediaEvent",
     "MediaFailed",
-    "MediaPort",
     "NoPortFree",
     "PayloadTypeChanged",
     "Pcm",
@@ -263,7 +263,7 @@ class StreamHandle:
 
 @fast_init
 @dataclass(frozen=True, slots=True)
-class LocalMedia:
+class AllocatedStream:
     """A reserved stream and the local ports that go into the session description."""
 
     handle: StreamHandle
@@ -428,22 +428,22 @@ EventCallback: TypeAlias = Callable[[MediaEvent], None]
 # The port ---------------------------------------------------------------------------------------
 
 
-class MediaPort(Protocol):
+class MediaBackend(Protocol):
     """The commands and snapshots of the media plane.
 
     Every method but `allocate` raises StaleHandle for a handle whose stream was closed, and
     LocalProtocolError for a command that needs an open stream before `open`.
     """
 
-    def allocate(
+    def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
-    ) -> LocalMedia:
+    ) -> AllocatedStream:
         """Reserve a row and bind a pair of ports; nothing is sent or accepted before `open`.
 
         Raises NoPortFree.
         """
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start the stream, or renegotiate an open one: all of `spec` replaces what was.
 
         Sequence numbers, timestamps and SSRC go on; SRTP contexts are kept where the key is the
@@ -492,7 +492,7 @@ class MediaPort(Protocol):
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source, which is read on."""
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """End the stream: RTCP BYE, then its row and its ports are free again."""
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:

@@ -20,27 +20,27 @@ from typing import TYPE_CHECKING
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction, StreamStatistics
-from softphone.media.audio import Attached, StreamSound
+from softphone.media.audio import AudioRouter, Detachable
 from softphone.media.interface import (
+    AllocatedStream,
     EventCallback,
-    LocalMedia,
     MediaConfig,
     NoPortFree,
     StaleHandle,
     StreamHandle,
     StreamSpec,
 )
-from softphone.media.tracks import Track, pictures_of
+from softphone.media.tracks import MediaTrack, open_video_source
 from softphone.media.video import (
     CLOCK_RATE_HZ,
-    Ear,
+    AssembledFrame,
     LipSync,
-    Overhear,
-    ReceivedFrame,
-    VideoBlock,
+    LipSyncSink,
+    ReceivedVideoFrame,
+    VideoClearPacketCallback,
     VideoDecoder,
     VideoEncoder,
-    VideoPath,
+    VideoPacketPath,
     VideoSink,
     VideoSource,
     VideoSpec,
@@ -53,7 +53,7 @@ from softphone.trust.fips import FipsRestriction, check_allowed
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
-__all__ = ["NO_AIORTC", "VideoPort", "VideoStream"]
+__all__ = ["NO_AIORTC", "VideoBackend", "VideoStream"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -71,7 +71,7 @@ class VideoStream:
     `play` and `record` may be called at any time before its end.
     """
 
-    def __init__(self, path: VideoPath, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, path: VideoPacketPath, pool: ThreadPoolExecutor) -> None:
         self._path = path
         self._pool = pool
         self._loop = asyncio.get_running_loop()
@@ -81,12 +81,12 @@ class VideoStream:
         self._sink: VideoSink | None = None
         self._listeners: list[VideoSink] = []
         self.lip_sync = LipSync()
-        self.sound: StreamSound | None = None
+        self.sound: AudioRouter | None = None
         """The call's sound, which pictures wait for; None: they wait for nothing."""
-        self._ear: Ear | None = None
+        self._lip_sync_sink: LipSyncSink | None = None
         self._track: MediaStreamTrack | None = None
         self._at_end: list[Callable[[], None]] = []
-        self._held: deque[tuple[float, VideoBlock]] = deque()
+        self._held: deque[tuple[float, ReceivedVideoFrame]] = deque()
         self._pending = 0
         self._skipping = False
         self._first: int | None = None
@@ -127,11 +127,11 @@ class VideoStream:
 
     def limit(self, bitrate: int) -> None:
         """Send at most so many bits a second, whatever else would allow more."""
-        self._path.bitrate.change(
+        self._path.bitrate.set_limits(
             wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
         )
 
-    def play(self, source: VideoSource | Track | str | os.PathLike[str] | None) -> None:
+    def play(self, source: VideoSource | MediaTrack | str | os.PathLike[str] | None) -> None:
         """Send what `source` gives, an aiortc track or a file by its path as well; None stops.
 
         A source or track that shows a screen says so, by a true `shares_screen`.  Raises
@@ -140,14 +140,14 @@ class VideoStream:
         """
         if getattr(source, "shares_screen", False):
             check_allowed(FipsRestriction.SCREEN_SHARING)
-        pictures = pictures_of(source)
+        pictures = open_video_source(source)
         if self._task is not None:
             self._task.cancel()
         self._task = None
         if pictures is not None:
-            self._task = self._loop.create_task(self._send(pictures))
+            self._task = self._loop.create_task(self._send_frames(pictures))
             self._task.add_done_callback(_sent)
-            if isinstance(pictures, Attached):
+            if isinstance(pictures, Detachable):
                 self._task.add_done_callback(lambda _: pictures.detach())
 
     async def played(self) -> None:
@@ -164,13 +164,13 @@ class VideoStream:
         before, self._sink = bool(self._sinks), sink
         self._follow(before)
 
-    def listen(self, sink: VideoSink) -> None:
+    def add_listener(self, sink: VideoSink) -> None:
         """Deliver what is received to one more."""
         before = bool(self._sinks)
         self._listeners.append(sink)
         self._follow(before)
 
-    def stop_listening(self, sink: VideoSink) -> None:
+    def remove_listener(self, sink: VideoSink) -> None:
         """One less."""
         if sink in self._listeners:
             self._listeners.remove(sink)
@@ -190,11 +190,11 @@ class VideoStream:
             self._track = CallVideoTrack(self)
         return self._track
 
-    def at_end(self, work: Callable[[], None]) -> None:
+    def call_at_end(self, work: Callable[[], None]) -> None:
         """Have `work` called when the stream ends."""
         self._at_end.append(work)
 
-    def not_at_end(self, work: Callable[[], None]) -> None:
+    def cancel_at_end(self, work: Callable[[], None]) -> None:
         """It is not wanted any more."""
         if work in self._at_end:
             self._at_end.remove(work)
@@ -213,16 +213,16 @@ class VideoStream:
         if sound is None:
             return
         if not self._sinks:
-            if self._ear is not None:
-                sound.stop_listening(self._ear)
-            self._ear = None
-        elif self._ear is None:
-            ear = Ear(self.lip_sync, self._loop.time)
+            if self._lip_sync_sink is not None:
+                sound.remove_listener(self._lip_sync_sink)
+            self._lip_sync_sink = None
+        elif self._lip_sync_sink is None:
+            sink = LipSyncSink(self.lip_sync, self._loop.time)
             try:
-                sound.listen(ear)
+                sound.add_listener(sink)
             except LocalProtocolError:
                 return  # the call is over
-            self._ear = ear
+            self._lip_sync_sink = sink
 
     def request_key_frame(self) -> None:
         """Ask the far end for a key frame."""
@@ -235,7 +235,7 @@ class VideoStream:
 
     # Sending
 
-    async def _send(self, source: VideoSource) -> None:
+    async def _send_frames(self, source: VideoSource) -> None:
         encoder: tuple[str, str, VideoEncoder] | None = None
         due = self._loop.time()
         while not source.ended:
@@ -256,20 +256,20 @@ class VideoStream:
                 # A request that came meanwhile, or that this frame does not meet, stands.
                 self._path.key_frame_asked &= not (key and frame.key)
                 self.frames_sent += 1
-                self._path.send(frame, captured=captured, now=self._loop.time())
+                self._path.send_frame(frame, captured=captured, now=self._loop.time())
                 self._serve()
             due = max(due + 1.0 / source.rate, self._loop.time() - BEHIND)
             await asyncio.sleep(max(0.0, due - self._loop.time()))
 
     # Receiving
 
-    def take(self, data: bytes, source: Address, control: bool) -> None:
+    def receive_datagram(self, data: bytes, source: Address, control: bool) -> None:
         """Take a datagram."""
         now, wall = self._loop.time(), time.time()
         if control:
-            self._path.receive_control(data, source, now=now, wall=wall)
+            self._path.receive_rtcp(data, source, now=now, wall=wall)
         else:
-            self._path.receive(data, source, now=now, wall=wall)
+            self._path.receive_rtp(data, source, now=now, wall=wall)
 
     def _deliver(self) -> None:
         now = self._loop.time()
@@ -278,13 +278,13 @@ class VideoStream:
             spec = self._path.spec
             if spec is not None and self._sinks:
                 block = self._block(codec, received, spec.security_generation)
-                due = self.lip_sync.due(block.captured, now=now)
+                due = self.lip_sync.delivery_time(block.captured, now=now)
                 self._held.append((due, block))
         # In order: one that is due waits for those before it.
         while self._held and self._held[0][0] <= now:
-            self._hand_over(self._held.popleft()[1])
+            self._submit_block(self._held.popleft()[1])
 
-    def _hand_over(self, block: VideoBlock) -> None:
+    def _submit_block(self, block: ReceivedVideoFrame) -> None:
         self._skipping &= not block.frame.key
         sinks = self._sinks
         if not sinks or self._skipping:
@@ -297,15 +297,15 @@ class VideoStream:
         done = self._loop.run_in_executor(self._pool, self._consume, tuple(sinks), block)
         done.add_done_callback(self._consumed)
 
-    def _block(self, codec: str, received: ReceivedFrame, generation: int) -> VideoBlock:
+    def _block(self, codec: str, received: AssembledFrame, generation: int) -> ReceivedVideoFrame:
         if self._first is None:
             self._first = self._newest = received.timestamp
         self._newest = extend(received.timestamp, self._newest, 32)
         seconds = (self._newest - self._first) / CLOCK_RATE_HZ
         captured = self._path.captured(received.timestamp)
-        return VideoBlock(None, received.frame, codec, seconds, captured, generation)
+        return ReceivedVideoFrame(None, received.frame, codec, seconds, captured, generation)
 
-    def _consume(self, sinks: tuple[VideoSink, ...], block: VideoBlock) -> list[VideoSink]:
+    def _consume(self, sinks: tuple[VideoSink, ...], block: ReceivedVideoFrame) -> list[VideoSink]:
         """In the thread: decode a frame for the sinks that want that, and give it; the sinks that
         failed."""
         blocks = [block]
@@ -332,7 +332,7 @@ class VideoStream:
             logger.error("a picture was not decoded", exc_info=error)
             return
         for sink in done.result():
-            self.stop_listening(sink)
+            self.remove_listener(sink)
             if sink is self._sink:
                 self.record(None)
 
@@ -342,11 +342,11 @@ class VideoStream:
         """Use these sockets."""
         self._pair = pair
 
-    def open(self, spec: VideoSpec) -> None:
+    def apply_spec(self, spec: VideoSpec) -> None:
         """Start, or change."""
         if self._path.spec is None and self._pair is not None:
             self._pair.discard_received()
-        self._path.open(spec, now=self._loop.time())
+        self._path.apply_spec(spec, now=self._loop.time())
         self._serve()
 
     @property
@@ -364,7 +364,7 @@ class VideoStream:
         if path.remote is not None and path.remote_rtcp is not None:
             for packet in path.take_packets(now=now):
                 pair.send_datagram(packet, path.remote, control=False)
-            for packet in path.take_control():
+            for packet in path.take_rtcp():
                 pair.send_datagram(packet, path.remote_rtcp, control=True)
         if path.picture_request and self.ask_by_signaling is not None:
             path.picture_request = False
@@ -377,7 +377,7 @@ class VideoStream:
             due = self._held[0][0] if due is None else min(due, self._held[0][0])
         self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
 
-    def taken(self) -> None:
+    def datagrams_received(self) -> None:
         """Datagrams have come."""
         self._serve()
 
@@ -391,13 +391,13 @@ class VideoStream:
         for work in works:
             work()
         for listener in list(self._listeners):
-            self.stop_listening(listener)
+            self.remove_listener(listener)
         self.record(None)
         if self._timer is not None:
             self._timer.cancel()
         self._path.farewell(now=self._loop.time(), wall=time.time())
         if self._path.remote_rtcp is not None:
-            for packet in self._path.take_control():
+            for packet in self._path.take_rtcp():
                 pair.send_datagram(packet, self._path.remote_rtcp, control=True)
         pair.close()
         self._path.close()
@@ -421,7 +421,7 @@ def _produce(
     return encoder.encode(given, key=key, bitrate=bitrate)
 
 
-def _overhearer(tap: MediaTap, local: tuple[Address, Address]) -> Overhear:
+def _make_tap_callback(tap: MediaTap, local: tuple[Address, Address]) -> VideoClearPacketCallback:
     """What tells a tap of packets in clear."""
     loop = asyncio.get_running_loop()
 
@@ -432,12 +432,12 @@ def _overhearer(tap: MediaTap, local: tuple[Address, Address]) -> Overhear:
 
 
 @dataclass(slots=True)
-class _Entry:
+class _OpenVideoStream:
     stream: VideoStream
     pool: ThreadPoolExecutor
 
 
-class VideoPort:
+class VideoBackend:
     """Opens the video streams of one call, as `MediaPort` does its audio."""
 
     def __init__(self, config: MediaConfig, *, entropy: Entropy, tap: Tap | None = None) -> None:
@@ -446,14 +446,14 @@ class VideoPort:
         self._entropy = entropy
         ports = config.ports
         self._pairs = PortPairs(ports.first, ports.last, entropy=entropy)
-        self._entries: dict[StreamHandle, _Entry] = {}
+        self._entries: dict[StreamHandle, _OpenVideoStream] = {}
 
-    def allocate(
+    def allocate_stream(
         self,
         *,
         host: str | None = None,
         on_event: EventCallback | None = None,
-    ) -> LocalMedia:
+    ) -> AllocatedStream:
         """Bind a pair of ports; nothing is sent or taken before `open`.  Raises NoPortFree."""
         bound = host or self._config.host
         try:
@@ -465,40 +465,40 @@ class VideoPort:
         ssrc = int.from_bytes(self._entropy(4), "big")
         now = asyncio.get_running_loop().time()
         pool = ThreadPoolExecutor(1, thread_name_prefix="video")
-        path = VideoPath(ssrc=ssrc, entropy=self._entropy, now=now)
+        path = VideoPacketPath(ssrc=ssrc, entropy=self._entropy, now=now)
         stream = VideoStream(path, pool)
-        pair = DatagramPair(ports, stream.take, stream.taken)
+        pair = DatagramPair(ports, stream.receive_datagram, stream.datagrams_received)
         if isinstance(self._tap, MediaTap):
-            path.overhear = _overhearer(self._tap, pair.addresses)
+            path.on_clear_packet = _make_tap_callback(self._tap, pair.addresses)
         stream.attach(pair)
         handle = StreamHandle(len(self._entries), ssrc)
-        self._entries[handle] = _Entry(stream, pool)
+        self._entries[handle] = _OpenVideoStream(stream, pool)
         (where, rtp_port), (_, rtcp_port) = pair.addresses
-        return LocalMedia(handle, where, rtp_port, rtcp_port, ssrc)
+        return AllocatedStream(handle, where, rtp_port, rtcp_port, ssrc)
 
     def stream(self, handle: StreamHandle) -> VideoStream:
         """The stream of that name.  Raises StaleHandle."""
         return self._entry(handle).stream
 
-    def _entry(self, handle: StreamHandle) -> _Entry:
+    def _entry(self, handle: StreamHandle) -> _OpenVideoStream:
         entry = self._entries.get(handle)
         if entry is None:
             raise StaleHandle(f"video stream {handle.row} has been closed")
         return entry
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start the stream, or renegotiate it.  Raises ConfigurationError."""
         if not isinstance(spec, VideoSpec):
             raise ConfigurationError("a video stream is opened with a VideoSpec")
-        self.stream(handle).open(spec)
+        self.stream(handle).apply_spec(spec)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set what flows."""
         stream = self.stream(handle)
         if stream.spec is not None:
-            stream.open(replace(stream.spec, direction=direction))
+            stream.apply_spec(replace(stream.spec, direction=direction))
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """End the stream; the thread ends with the frame that it is at."""
         entry = self._entry(handle)
         del self._entries[handle]

@@ -13,7 +13,7 @@ from softphone.call import IncomingLeg, OutgoingLeg
 from softphone.config import AccountConfig, QualityConfig
 from softphone.errors import TransportError
 from softphone.events import StreamStatistics, VoiceQuality
-from softphone.media import LocalMedia, StreamHandle, StreamSpec
+from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from softphone.sip import NameAddr, Publication
 from softphone.sip.event_packages import VoiceReportKind, parse_voice_report, print_voice_report
 
@@ -37,7 +37,7 @@ def leg_of(kind, **statistics):
         remote=NameAddr.parse('"Bob" <sip:bob@example.test>;tag=theirs'),
     )
     leg.negotiation = SimpleNamespace(
-        audio=LocalMedia(StreamHandle(0, 0), "192.0.2.1", 4000, 4001, 7),
+        audio=AllocatedStream(StreamHandle(0, 0), "192.0.2.1", 4000, 4001, 7),
         spec=StreamSpec(remote=("192.0.2.2", 5000)),
     )
     leg.final_statistics = StreamStatistics(**statistics)

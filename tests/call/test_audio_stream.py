@@ -13,7 +13,7 @@ from softphone.call import AudioStream, Call
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media import PcmBlock, PlaybackEnded
-from softphone.media.tracks.open_media import KeptWav, OpenedWav
+from softphone.media.tracks.open_media import AutoClosingWavSink, AutoClosingWavSource
 from softphone.security import CryptoSuite, SecurityShortfall
 from tests.support.stage import Stage
 
@@ -128,9 +128,9 @@ async def test_files_are_played_and_recorded_by_their_paths(tmp_path, form):
     stream.play(form(tmp_path / "said.wav"))
     stream.record(form(tmp_path / "heard.wav"))
     (_, _, source), (_, _, sink) = stage.alice.port.commands
-    assert isinstance(source, OpenedWav)
+    assert isinstance(source, AutoClosingWavSource)
     assert source.clock_rate_hz == 8000  # PCMU
-    assert isinstance(sink, KeptWav)
+    assert isinstance(sink, AutoClosingWavSink)
     sink.write(PcmBlock(np.ones(160, dtype=np.int16), 8000, 0, 0))
     with pytest.raises(ConfigurationError, match="there is no file"):
         stream.play(form(tmp_path / "missing.wav"))

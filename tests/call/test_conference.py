@@ -10,7 +10,7 @@ import pytest
 from softphone.call import Call, Conference, ConferenceChanged
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import CallEnded
-from softphone.media.tracks.open_media import OpenedWav
+from softphone.media.tracks.open_media import AutoClosingWavSource
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall
 from tests.support.stage import Stage
 
@@ -63,10 +63,14 @@ async def test_one_below_the_minimum_is_not_let_in_and_strangers_are_refused():
 @pytest.mark.parametrize("form", [str, lambda path: path])
 async def test_files_are_announced_and_whispered_by_their_paths(tmp_path, form, monkeypatch):
     opened = []
-    monkeypatch.setattr(OpenedWav, "detach", lambda self: opened.remove(self) or self.close())
-    made = OpenedWav.__init__
     monkeypatch.setattr(
-        OpenedWav, "__init__", lambda self, *given: (made(self, *given), opened.append(self))[0]
+        AutoClosingWavSource, "detach", lambda self: opened.remove(self) or self.close()
+    )
+    made = AutoClosingWavSource.__init__
+    monkeypatch.setattr(
+        AutoClosingWavSource,
+        "__init__",
+        lambda self, *given: (made(self, *given), opened.append(self))[0],
     )
     path = tmp_path / "a.wav"
     with wave.open(str(path), "wb") as file:

@@ -15,8 +15,8 @@ import pytest
 
 from softphone.events import CallState, Direction, EndedBy
 from softphone.media import SrtpKey
-from softphone.media.quality import snapshot
-from softphone.media.tick.stream_commands import fingerprint, play, record
+from softphone.media.quality import stream_statistics
+from softphone.media.tick.stream_commands import key_fingerprint, set_sink, set_source
 from softphone.personas import persona_named
 from softphone.security import (
     CryptoSuite,
@@ -303,7 +303,7 @@ class Far:
     def __init__(self, spec):
         self.wire = Wire()
         self.tape = Tape()
-        record(self.wire.a.bank, self.wire.a.handle, self.tape)
+        set_sink(self.wire.a.bank, self.wire.a.handle, self.tape)
         self.change(spec, spec.send_key)
 
     def change(self, spec, answered):
@@ -315,11 +315,13 @@ class Far:
 
     def plays(self, hertz):
         """Whether a tone of the far end is heard, and how many packets of Alice reached it."""
-        before = snapshot(self.wire.b.bank, self.wire.b.handle).packets_received
-        play(self.wire.b.bank, self.wire.b.handle, Tone(hertz))
+        before = stream_statistics(self.wire.b.bank, self.wire.b.handle).packets_received
+        set_source(self.wire.b.bank, self.wire.b.handle, Tone(hertz))
         self.wire.run(60)
         heard = abs(loudest_hertz(self.tape.pcm[-4000:]) - hertz) <= 2.0
-        return heard, snapshot(self.wire.b.bank, self.wire.b.handle).packets_received - before
+        return heard, stream_statistics(
+            self.wire.b.bank, self.wire.b.handle
+        ).packets_received - before
 
 
 @pytest.mark.parametrize("suite", [CM_80, CM_32])
@@ -333,19 +335,19 @@ async def test_music_on_hold_of_another_suite_is_heard_and_the_call_comes_back(s
 
     music, (tag, key) = pointed_at(stage, "192.0.2.88", srtp_key(suite, 8), Direction.SENDONLY)
     assert (music.remote[0], music.direction, tag) == ("192.0.2.88", Direction.RECVONLY, 7)
-    assert fingerprint(music.receive_key) == fingerprint(srtp_key(suite, 8))
-    assert fingerprint(music.send_key) == fingerprint(key)
+    assert key_fingerprint(music.receive_key) == key_fingerprint(srtp_key(suite, 8))
+    assert key_fingerprint(music.send_key) == key_fingerprint(key)
     assert key.suite is suite
     assert alice.security.media[0].suite is suite
     far.change(music, key)
     assert far.plays(1000.0) == (True, 0)
 
     back, (_, key) = pointed_at(stage, "192.0.2.2", srtp_key(GCM, 9), Direction.SENDRECV)
-    assert fingerprint(back.send_key) == fingerprint(key)
-    assert len({fingerprint(each.send_key) for each in (talk, music, back)}) == 3
+    assert key_fingerprint(back.send_key) == key_fingerprint(key)
+    assert len({key_fingerprint(each.send_key) for each in (talk, music, back)}) == 3
     assert alice.security.media[0].suite is GCM
     far.change(back, key)
     assert far.plays(700.0) == (True, pytest.approx(60, abs=2))
     # At each change one packet was under way under the key of before.
-    assert snapshot(far.wire.a.bank, far.wire.a.handle).authentication_failures == 2
+    assert stream_statistics(far.wire.a.bank, far.wire.a.handle).authentication_failures == 2
     assert alice.state is CallState.CONFIRMED

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from softphone.media.video import VideoFileSource
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from tests.media.video.test_file_source import film, pictures_of
 from tests.support import tshark
 
@@ -67,7 +67,7 @@ def test_a_film_is_sent_and_a_pattern_comes_back_recorded_and_captured(
         pictures = pictures_of(recorded)
         recorded.close()
         assert pictures
-        assert min(psnr(p, pattern(number_of(p), *size)) for p in pictures) > 25.0
+        assert min(psnr(p, draw_pattern(pattern_number(p), *size)) for p in pictures) > 25.0
     with av.open(str(theirs)) as container:
         assert {stream.type for stream in container.streams} == {"audio", "video"}
     check_capture(capture)

@@ -46,8 +46,8 @@ async def connect(phone, lab):
 async def heard(call, frequency, *, path=None):
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
-    await asyncio.wait_for(ring.receive(4000), 5)
-    level = tone_level(await asyncio.wait_for(ring.receive(2400), 5), frequency, 8000)
+    await asyncio.wait_for(ring.read_exactly(4000), 5)
+    level = tone_level(await asyncio.wait_for(ring.read_exactly(2400), 5), frequency, 8000)
     call.audio.record(None)
     return level
 
@@ -119,7 +119,7 @@ async def test_a_worker_that_is_killed_ends_its_calls_with_the_cause_and_new_one
         assert "worker" in ended.reason
         assert str(worker) in ended.reason
         with pytest.raises(SoftphoneError, match="not up again"):
-            engine.allocate()
+            engine.allocate_stream()
         await eventually(lambda: engine.workers)
         again, other = await connect(phone, lab)
         again.audio.play(ToneSource(440.0))

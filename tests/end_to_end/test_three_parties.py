@@ -23,8 +23,8 @@ async def heard(call, *frequencies):
     """How loud tones are in what a call hears."""
     ring = PcmRing(8000, seconds=2.0)
     call.audio.record(ring)
-    await asyncio.wait_for(ring.receive(4000), 10)
-    pcm = await asyncio.wait_for(ring.receive(3200), 10)
+    await asyncio.wait_for(ring.read_exactly(4000), 10)
+    pcm = await asyncio.wait_for(ring.read_exactly(3200), 10)
     call.audio.record(None)
     return [tone_level(np.asarray(pcm), each, 8000) > -32.0 for each in frequencies]
 

@@ -11,8 +11,8 @@ import pytest
 from softphone.config import AccountConfig, MediaPreferences
 from softphone.events import TransferRequested
 from softphone.media import MediaConfig
-from softphone.media.video import PatternSource, VideoBlock
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video import PatternSource, ReceivedVideoFrame
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SrtpPolicy
 from tests.peers.phones import Wire
@@ -22,12 +22,12 @@ class Screen:
     wants_pictures = True
 
     def __init__(self, count: int) -> None:
-        self.blocks: list[VideoBlock] = []
+        self.blocks: list[ReceivedVideoFrame] = []
         self.full = asyncio.Event()
         self._count = count
         self._loop = asyncio.get_running_loop()
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         self.blocks.append(block)
         if len(self.blocks) >= self._count:
             self._loop.call_soon_threadsafe(self.full.set)
@@ -66,8 +66,8 @@ async def test_a_pattern_is_seen_at_the_other_end(codec: str, srtp: SrtpPolicy) 
             assert call.video.codec == codec
     for block in screen.blocks:
         assert block.picture is not None
-        number = number_of(block.picture)
-        assert psnr(block.picture, pattern(number, 320, 240)) > 28
+        number = pattern_number(block.picture)
+        assert psnr(block.picture, draw_pattern(number, 320, 240)) > 28
 
 
 async def test_who_names_no_video_codec_refuses_video_and_takes_the_call() -> None:
@@ -93,7 +93,7 @@ class Keys:
         self.came = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         self._loop.call_soon_threadsafe(self._note, block.frame.key)
 
     def _note(self, key: bool) -> None:

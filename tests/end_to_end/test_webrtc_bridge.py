@@ -21,7 +21,7 @@ from softphone.errors import ConfigurationError
 from softphone.media.audio import ToneSource, tone_level
 from softphone.media.audio.sources import PcmRing
 from softphone.media.video import PatternSource
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import SrtpPolicy
 from tests.end_to_end.test_video_calls import Screen, account
@@ -48,7 +48,9 @@ class Pattern(VideoStreamTrack):
 
     async def recv(self) -> av.VideoFrame:
         pts, base = await self.next_timestamp()
-        frame = av.VideoFrame.from_ndarray(pattern(self.number, WIDTH, HEIGHT), format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(
+            draw_pattern(self.number, WIDTH, HEIGHT), format="yuv420p"
+        )
         self.number += 1
         frame.pts, frame.time_base = pts, base
         return frame
@@ -116,7 +118,7 @@ async def seen_in(track: MediaStreamTrack) -> float:
         frame = await track.recv()
         if (frame.width, frame.height) == (WIDTH, HEIGHT):
             picture = frame.to_ndarray(format="yuv420p")
-            return psnr(picture, pattern(number_of(picture), WIDTH, HEIGHT))
+            return psnr(picture, draw_pattern(pattern_number(picture), WIDTH, HEIGHT))
 
 
 async def test_a_call_under_srtp_and_a_webrtc_peer_hear_and_see_each_other(loopback: None) -> None:
@@ -152,7 +154,7 @@ async def test_a_call_under_srtp_and_a_webrtc_peer_hear_and_see_each_other(loopb
             assert await seen_in(theirs["video"]) > 25.0
             level = -100.0
             while level < -30.0:
-                level = tone_level(await ring.receive(4000), 880.0, 8000)
+                level = tone_level(await ring.read_exactly(4000), 880.0, 8000)
             await screen.full.wait()
             assert call.audio.track is call.audio.track
             tracks = call.audio.track, call.video.track
@@ -161,7 +163,7 @@ async def test_a_call_under_srtp_and_a_webrtc_peer_hear_and_see_each_other(loopb
         assert {track.readyState for track in tracks} == {"ended"}
     picture = screen.blocks[-1].picture
     assert picture is not None
-    assert psnr(picture, pattern(number_of(picture), WIDTH, HEIGHT)) > 25.0
+    assert psnr(picture, draw_pattern(pattern_number(picture), WIDTH, HEIGHT)) > 25.0
 
 
 def film(path: str) -> None:
@@ -171,7 +173,9 @@ def film(path: str) -> None:
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound = container.add_stream("aac", rate=48000, layout="mono")
         for number in range(60):
-            frame = av.VideoFrame.from_ndarray(pattern(number, WIDTH, HEIGHT), format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(
+                draw_pattern(number, WIDTH, HEIGHT), format="yuv420p"
+            )
             frame.pts, frame.time_base = number, Fraction(1, 15)
             container.mux(video.encode(frame))
         tone = (8000 * np.sin(2 * np.pi * 660.0 * np.arange(192000) / 48000)).astype(np.int16)
@@ -217,9 +221,9 @@ async def test_a_media_player_is_sent_and_a_media_recorder_records(tmp_path) -> 
             await blackhole.stop()
     with av.open(target) as container:
         pictures = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
-    numbers = {number_of(picture) for picture in pictures}
+    numbers = {pattern_number(picture) for picture in pictures}
     assert len(numbers) > 8
-    assert all(psnr(p, pattern(number_of(p), WIDTH, HEIGHT)) > 25.0 for p in pictures)
+    assert all(psnr(p, draw_pattern(pattern_number(p), WIDTH, HEIGHT)) > 25.0 for p in pictures)
     with av.open(target) as container:
         sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
     assert np.abs(sound).max() > 0.05

@@ -15,20 +15,20 @@ import numpy as np
 from softphone.events import Direction
 from softphone.media.bank.stream_bank import FRAME
 from softphone.media.interface import PcmBlock
-from softphone.media.quality.statistics import snapshot
-from softphone.media.tick.rtcp import farewell
+from softphone.media.quality.statistics import stream_statistics
+from softphone.media.tick.rtcp import make_bye
 from softphone.media.tick.stream_commands import (
-    FarEnd,
-    monitor,
-    mute,
-    play,
-    record,
-    rekey,
-    retarget,
+    RemoteAddresses,
     send_digits,
     set_direction,
+    set_keys,
+    set_monitor,
+    set_muted,
+    set_remote,
+    set_sink,
+    set_source,
 )
-from softphone.media.tick.tick import skip
+from softphone.media.tick.tick import skip_frames
 from softphone.security import CryptoSuite
 from tests.golden.dump import digest, samples, seconds
 from tests.golden.transcript import Transcript
@@ -112,7 +112,7 @@ class Life:
         self._suite = suite
         self._told = {"a": 0, "b": 0}
         for name, station in self.stations.items():
-            spec = station.bank.stream(station.handle).spec
+            spec = station.bank.find_stream(station.handle).spec
             self.say(f"{name} open {self.transcript.dump.value(spec)}")
 
     def say(self, text: str) -> None:
@@ -123,13 +123,13 @@ class Life:
         """Let stations be heard."""
         for name in names:
             station = self.stations[name]
-            record(station.bank, station.handle, Heard(self, name, rate=rate, exact=exact))
+            set_sink(station.bank, station.handle, Heard(self, name, rate=rate, exact=exact))
 
     def speak(self, *names: str, rate: int = 8000, count: int | None = None) -> None:
         """Let stations speak."""
         for seed, name in enumerate(names):
             station = self.stations[name]
-            play(station.bank, station.handle, Voice(seed=seed, rate=rate, count=count))
+            set_source(station.bank, station.handle, Voice(seed=seed, rate=rate, count=count))
 
     def run(self, frames: int, *, to_a: Tamper | None = None, to_b: Tamper | None = None) -> None:
         """Run frame after frame, and write packets and events."""
@@ -156,7 +156,7 @@ class Life:
     def statistics(self) -> None:
         """Write the numbers of both."""
         for name, station in self.stations.items():
-            found = snapshot(station.bank, station.handle)
+            found = stream_statistics(station.bank, station.handle)
             self.say(f"{name} statistics {self.transcript.dump.value(found)}")
             deadlines = (
                 station.bank.reports.next_deadline(),
@@ -169,10 +169,10 @@ class Life:
         self.statistics()
         at = self.wire.frame * FRAME
         for name, station in self.stations.items():
-            stream = station.bank.stream(station.handle)
-            data = farewell(station.bank, stream, self.wire.frame * 20, now=at, wall=WALL + at)
+            stream = station.bank.find_stream(station.handle)
+            data = make_bye(station.bank, stream, self.wire.frame * 20, now=at, wall=WALL + at)
             self.say(f"{name} bye {'-' if data is None else data.hex()}")
-            station.bank.release(station.handle)
+            station.bank.release_row(station.handle)
         return self.transcript.text
 
 
@@ -211,9 +211,9 @@ def talk(suite: CryptoSuite | None, frames: int, **fields: object) -> str:
     set_direction(a.bank, a.handle, Direction.SENDONLY, now=life.wire.frame * FRAME)
     life.run(15)
     set_direction(a.bank, a.handle, Direction.SENDRECV, now=life.wire.frame * FRAME)
-    mute(a.bank, a.handle, True)
+    set_muted(a.bank, a.handle, True)
     life.run(15)
-    mute(a.bank, a.handle, False)
+    set_muted(a.bank, a.handle, False)
     life.run(frames)
     return life.end()
 
@@ -254,9 +254,9 @@ def keys() -> str:
 
     life.run(10, to_b=repeated)
     one, two = srtp_key(CM_32, 8), srtp_key(GCM_128, 9)
-    rekey(a.bank, a.handle, one, two, 1)
+    set_keys(a.bank, a.handle, one, two, 1)
     life.run(5)
-    rekey(b.bank, b.handle, two, one, 1)
+    set_keys(b.bank, b.handle, two, one, 1)
     life.run(20, to_b=lambda frame, datagram: [datagram, caught[0]])
     b.bank.ssrc[b.row] += 1
     life.run(20)
@@ -277,7 +277,9 @@ def places() -> str:
     life.run(20, to_b=elsewhere)
     a, b = life.wire.a, life.wire.b
     for host in ("10.0.0.9", "10.0.0.1"):
-        retarget(b.bank, b.handle, FarEnd(raw_address(host, 5000), raw_address(host, 5001)))
+        set_remote(
+            b.bank, b.handle, RemoteAddresses(raw_address(host, 5000), raw_address(host, 5001))
+        )
         life.run(3)
     a.bank.ssrc[a.row] = 0x12345678
     life.run(20)
@@ -290,7 +292,7 @@ def places() -> str:
 
     life.run(3, to_b=echo)
     for station in life.stations.values():
-        skip(station.bank, 0, 20, now=(life.wire.frame + 20) * FRAME)
+        skip_frames(station.bank, 0, 20, now=(life.wire.frame + 20) * FRAME)
     life.wire.frame += 20
     life.run(20)
     life.run(110, to_b=lambda frame, datagram: [])
@@ -304,7 +306,7 @@ def sources() -> str:
     life.hear("a", "b")
     life.speak("a", count=160 * 12 + 80)
     a, b = life.wire.a, life.wire.b
-    monitor(a.bank, a.handle, Heard(life, "a sends"))
+    set_monitor(a.bank, a.handle, Heard(life, "a sends"))
     life.run(25)
     life.speak("a", "b", count=160 * 5)
     life.run(25)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.media import MediaPort, PortRange, Sink, Source, StaleHandle, StreamSpec
+from softphone.media import MediaBackend, PortRange, Sink, Source, StaleHandle, StreamSpec
 from softphone.media.audio import PcmRing, ToneSource
 from softphone.media.engine import MediaEngine
 from softphone.security import CryptoSuite
@@ -66,7 +66,7 @@ def test_the_endpoints_are_sources_and_sinks():
 
 
 def test_the_engine_has_every_command_of_the_port():
-    commands = {name for name in vars(MediaPort) if not name.startswith("_")}
+    commands = {name for name in vars(MediaBackend) if not name.startswith("_")}
     assert commands == {
         "allocate", "open", "rekey", "retarget", "set_direction", "play", "record",
         "monitor", "send_digits", "mute", "close", "statistics",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from softphone.media import FirstPacketReceived, RemoteLatched, RtcpByeReceived
-from softphone.media.quality import snapshot
-from softphone.media.tick.stream_commands import play, record
+from softphone.media.quality import stream_statistics
+from softphone.media.tick.stream_commands import set_sink, set_source
 from softphone.security import CryptoSuite
 from tests.support.wire import (
     Datagram,
@@ -26,10 +26,10 @@ CM = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 def test_replayed_packets_change_nothing():
     wire = Wire(suite=CM)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone())
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(50, to_b=lambda frame, datagram: [datagram] * 3)
-    seen = snapshot(wire.b.bank, wire.b.handle)
+    seen = stream_statistics(wire.b.bank, wire.b.handle)
     assert seen.packets_received == 50
     assert seen.replayed == 100
     assert seen.duplicates == seen.concealed == 0
@@ -49,12 +49,12 @@ def test_forged_packets_change_nothing():
         return [replace(datagram, data=data) for data in (flipped, jumped, other)] + [datagram]
 
     for wire, tape, tamper in zip((plain, attacked), tapes, (None, forge), strict=True):
-        play(wire.a.bank, wire.a.handle, Tone())
-        record(wire.b.bank, wire.b.handle, tape)
+        set_source(wire.a.bank, wire.a.handle, Tone())
+        set_sink(wire.b.bank, wire.b.handle, tape)
         wire.run(50, to_b=tamper)
     assert np.array_equal(tapes[0].pcm, tapes[1].pcm)
     assert attacked.b.events == plain.b.events
-    seen = snapshot(attacked.b.bank, attacked.b.handle)
+    seen = stream_statistics(attacked.b.bank, attacked.b.handle)
     assert seen.authentication_failures == 3 * 50
     assert seen.packets_received == 50
 
@@ -76,8 +76,8 @@ GARBAGE = [
 def test_stun_dtls_and_garbage_are_only_counted(suite):
     wire = Wire(suite=suite)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone())
+    set_sink(wire.b.bank, wire.b.handle, tape)
 
     def add(frame, datagram):
         noise = [replace(datagram, data=data) for data in GARBAGE]
@@ -85,7 +85,7 @@ def test_stun_dtls_and_garbage_are_only_counted(suite):
         return [*noise, datagram, *elsewhere]
 
     wire.run(50, to_b=add)
-    seen = snapshot(wire.b.bank, wire.b.handle)
+    seen = stream_statistics(wire.b.bank, wire.b.handle)
     assert seen.packets_received == 50
     assert seen.malformed > 100
     assert [type(event) for event in wire.b.events] == [FirstPacketReceived]
@@ -139,18 +139,18 @@ def test_in_clear_only_another_port_of_the_signaled_host_is_followed_and_only_on
     assert RemoteLatched(wire.b.handle, ("10.0.0.1", 6002)) in wire.b.events
     wire.run(3, to_b=from_port(6666))
     assert sum(isinstance(event, RemoteLatched) for event in wire.b.events) == 1
-    assert snapshot(wire.b.bank, wire.b.handle).wrong_source >= 5
+    assert stream_statistics(wire.b.bank, wire.b.handle).wrong_source >= 5
 
 
 def test_a_stream_that_is_not_symmetric_sends_where_it_was_told():
     wire = Wire(suite=CM, symmetric=False)
     wire.run(5, to_b=lambda f, d: [replace(d, source=("10.0.0.1", 6002))])
-    assert snapshot(wire.b.bank, wire.b.handle).packets_received == 5
+    assert stream_statistics(wire.b.bank, wire.b.handle).packets_received == 5
     assert wire.b.bank.remote[wire.b.row].tobytes() == raw_address("10.0.0.1", 5000)
 
 
 def test_a_forged_bye_is_not_told_and_an_authentic_one_is():
-    from softphone.media.tick import farewell
+    from softphone.media.tick import make_bye
 
     wire = Wire(suite=CM)
     wire.run(5)
@@ -158,8 +158,8 @@ def test_a_forged_bye_is_not_told_and_an_authentic_one_is():
     wire.b.take(Datagram(bye, ("10.0.0.1", 5001), 5001), at=0.1)
     wire.b.tick(wire.frame)
     assert not any(isinstance(event, RtcpByeReceived) for event in wire.b.events)
-    stream = wire.a.bank.stream(wire.a.handle)
-    real = farewell(wire.a.bank, stream, 100, now=0.12, wall=1e9)
+    stream = wire.a.bank.find_stream(wire.a.handle)
+    real = make_bye(wire.a.bank, stream, 100, now=0.12, wall=1e9)
     wire.b.take(Datagram(real, ("10.0.0.1", 5001), 5001), at=0.12)
     wire.b.tick(wire.frame + 1)
     assert sum(isinstance(event, RtcpByeReceived) for event in wire.b.events) == 1

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from softphone.media.playout import PLAYED, PlayoutBank, target_delay
+from softphone.media.playout import PLAYED, JitterBufferBank, target_delay
 from softphone.media.playout.batch_rounds import MOST_ROUNDS
-from softphone.media.playout.jitter_buffer import PlayoutConfig
+from softphone.media.playout.jitter_buffer import JitterBufferConfig
 from tests.support.trace import FRAME, Sent, arrivals, opened, sound_of, talk
 
 
@@ -43,11 +43,11 @@ def test_a_backlog_is_played_as_if_its_packets_had_come_one_by_one(
     together, single = opened(rows=3), opened(rows=3)
     for tick, came in enumerate(stalling(np.random.default_rng(seed), 3, 250)):
         rows, packets = [row for row, _ in came], [packet for _, packet in came]
-        together.insert(arrivals(rows, packets))
+        together.insert_packets(arrivals(rows, packets))
         for row, packet in came:
-            single.insert(arrivals([row], [packet]))
+            single.insert_packets(arrivals([row], [packet]))
         now = tick * FRAME + 0.005
-        one, other = (bank.get(slice(0, 3), now=now) for bank in (together, single))
+        one, other = (bank.next_frames(slice(0, 3), now=now) for bank in (together, single))
         assert one.status.tolist() == other.status.tolist(), tick
         heard = np.flatnonzero(one.status == PLAYED)
         marks = [bank.payload(heard, found.slot[heard], 1).tolist()
@@ -64,8 +64,8 @@ def test_however_deep_a_backlog_is_it_is_judged_twice(
 ) -> None:
     bank = opened(rows=40)
     for row in range(40):
-        bank.insert(arrivals(row, talk(2)))
-    bank.get(slice(0, 40), now=0.02)
+        bank.insert_packets(arrivals(row, talk(2)))
+    bank.next_frames(slice(0, 40), now=0.02)
     judged: list[str] = []
     for name in ("judge", "judge_runs"):
         judge = getattr(bank._line, name)
@@ -85,7 +85,7 @@ def test_however_deep_a_backlog_is_it_is_judged_twice(
         near = np.random.default_rng(1).uniform(0.0, 30.0, len(backlog))
         order = np.argsort(np.arange(len(backlog)) + near)
         backlog = [backlog[at] for at in order.tolist()]
-    bank.insert(arrivals([row for row, _ in backlog], [packet for _, packet in backlog]))
+    bank.insert_packets(arrivals([row for row, _ in backlog], [packet for _, packet in backlog]))
     assert judged == ["judge", "judge_runs"]
     assert not bank.late.any()
     assert not bank.resynchronized.any()
@@ -93,9 +93,11 @@ def test_however_deep_a_backlog_is_it_is_judged_twice(
 
 def test_a_backlog_deeper_than_the_ring_leaves_the_newest_in_it() -> None:
     bank = opened()
-    bank.insert(arrivals(0, talk(2)))
-    bank.insert(arrivals(0, [replace(packet, arrival=2.0) for packet in talk(100)[2:]]))
-    heard = [sound_of(bank, bank.get(slice(0, 1), now=2.0 + FRAME * tick)) for tick in range(12)]
+    bank.insert_packets(arrivals(0, talk(2)))
+    bank.insert_packets(arrivals(0, [replace(packet, arrival=2.0) for packet in talk(100)[2:]]))
+    heard = [
+        sound_of(bank, bank.next_frames(slice(0, 1), now=2.0 + FRAME * tick)) for tick in range(12)
+    ]
     marks = [int(sound[0]) for sound in heard if sound.size]
     assert marks[-1] == 99
     assert all(before < after for before, after in pairwise(marks))
@@ -103,9 +105,9 @@ def test_a_backlog_deeper_than_the_ring_leaves_the_newest_in_it() -> None:
 
 def test_a_source_that_changes_with_every_packet_costs_a_bounded_number_of_rounds() -> None:
     bank = opened()
-    bank.insert(arrivals(0, talk(2)))
+    bank.insert_packets(arrivals(0, talk(2)))
     hostile = [replace(packet, ssrc=100 + at) for at, packet in enumerate(talk(64)[2:])]
-    bank.insert(arrivals(0, hostile))
+    bank.insert_packets(arrivals(0, hostile))
     assert bank.late[0] == len(hostile) - MOST_ROUNDS
     assert bank.ssrc[0] == 7
 
@@ -115,20 +117,23 @@ def test_digits_or_repeats_before_the_sound_of_a_backlog_cost_none_of_it(again: 
     """The row is in a pause, in which each of them would be judged for itself."""
     bank = opened()
     for packet in talk(50):
-        bank.insert(arrivals(0, [packet]))
-        bank.get(slice(0, 1), now=packet.arrival + 0.005)
+        bank.insert_packets(arrivals(0, [packet]))
+        bank.next_frames(slice(0, 1), now=packet.arrival + 0.005)
     for tick in range(50, 60):
-        bank.get(slice(0, 1), now=tick * FRAME + 0.005)
+        bank.next_frames(slice(0, 1), now=tick * FRAME + 0.005)
     # Where it begins: at what is sent once more, the last 30 of the 50; or a digit of 30 packets.
     first = [replace(packet, arrival=1.2) for packet in (talk(50)[20:] if again else ())]
     first += [Sent(1.2, 50 + k, 160 * 50, size=0) for k in range(0 if again else 30)]
     sequence = 50 if again else 80
     sound = talk(20, sequence=sequence, timestamp=160 * 60)
     sound = [replace(packet, arrival=1.2) for packet in sound]
-    bank.insert(arrivals(0, [*first, *sound]))
+    bank.insert_packets(arrivals(0, [*first, *sound]))
     assert not bank.late.any()
     assert bank.duplicates[0] == (30 if again else 0)
-    heard = [sound_of(bank, bank.get(slice(0, 1), now=1.205 + FRAME * tick)) for tick in range(25)]
+    heard = [
+        sound_of(bank, bank.next_frames(slice(0, 1), now=1.205 + FRAME * tick))
+        for tick in range(25)
+    ]
     marks = [int(each[0]) for each in heard if each.size]
     assert marks[-1] == sequence + 19
     assert len(marks) >= 20 - bank.dropped[0]
@@ -138,14 +143,15 @@ def test_packets_shorter_than_a_frame_have_no_hole_after_a_pause() -> None:
     """The row starts anew where the first of them is, and the others are whole frames with it."""
     bank = opened()
     for packet in talk(50):
-        bank.insert(arrivals(0, [packet]))
-        bank.get(slice(0, 1), now=packet.arrival + 0.005)
+        bank.insert_packets(arrivals(0, [packet]))
+        bank.next_frames(slice(0, 1), now=packet.arrival + 0.005)
     for tick in range(50, 55):
-        bank.get(slice(0, 1), now=tick * FRAME + 0.005)
+        bank.next_frames(slice(0, 1), now=tick * FRAME + 0.005)
     short = [Sent(1.09, 50 + k, 160 * 50 + 40 + 80 * k, mark=50 + k, size=80) for k in range(12)]
-    bank.insert(arrivals(0, short))
+    bank.insert_packets(arrivals(0, short))
     sounds = [
-        sound_of(bank, bank.get(slice(0, 1), now=1.1 + FRAME * tick + 0.005)) for tick in range(8)
+        sound_of(bank, bank.next_frames(slice(0, 1), now=1.1 + FRAME * tick + 0.005))
+        for tick in range(8)
     ]
     heard = np.concatenate(sounds)
     assert heard.size >= 2 * 160
@@ -155,16 +161,16 @@ def test_packets_shorter_than_a_frame_have_no_hole_after_a_pause() -> None:
 
 def test_a_backlog_of_packets_that_share_a_frame_is_joined() -> None:
     def run(batch: int) -> list[tuple[bytes, ...]]:
-        bank = PlayoutBank(1, PlayoutConfig(minimum_delay=0.16))
-        bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=0)
+        bank = JitterBufferBank(1, JitterBufferConfig(minimum_delay=0.16))
+        bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=0)
         sent = [Sent(0.02 * (k // 2), k, 80 * k, mark=k & 0xFF, size=30) for k in range(160)]
         found = []
         for tick in range(80):
             if tick % batch == batch - 1:
                 came = [packet for packet in sent if packet.sequence // 2 // batch == tick // batch]
                 came = [replace(packet, arrival=tick * FRAME) for packet in came]
-                bank.insert(arrivals(0, came))
-            frames = bank.get(slice(0, 1), now=tick * FRAME + 0.005)
+                bank.insert_packets(arrivals(0, came))
+            frames = bank.next_frames(slice(0, 1), now=tick * FRAME + 0.005)
             if frames.status[0] == PLAYED:
                 found.append(tuple(bank.take_joined(0, int(frames.slot[0]))))
         return found

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.media.playout import FrameStatus, PlayoutConfig
+from softphone.media.playout import FrameStatus, JitterBufferConfig
 from tests.support.trace import FRAME, Played, Sent, delayed, play, talk
 
-MAXIMUM = PlayoutConfig().maximum_delay
+MAXIMUM = JitterBufferConfig().maximum_delay
 
 
 def held(packets: Sequence[Sent], size: int, *, spread: float = 0.0) -> list[Sent]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -22,36 +22,33 @@ from softphone.media import (
     SrtpKey,
     StaleHandle,
     StreamSpec,
-    VideoPort,
+    VideoBackend,
 )
-from softphone.media.video import PatternSource, Picture, VideoBlock, VideoSpec
+from softphone.media.video import PatternSource, Picture, ReceivedVideoFrame, VideoSpec
 from softphone.rtp import EncodedFrame
 from softphone.security import CryptoSuite, KeyMaterial
 from tests.support.ports import free_ports
 
-if TYPE_CHECKING:
-    from softphone.media.audio import StreamSound
 
-
-def port_of(ports: PortRange | None = None) -> VideoPort:
-    return VideoPort(MediaConfig(ports=ports or free_ports()), entropy=os.urandom)
+def port_of(ports: PortRange | None = None) -> VideoBackend:
+    return VideoBackend(MediaConfig(ports=ports or free_ports()), entropy=os.urandom)
 
 
 async def test_a_closed_stream_is_named_no_more_and_its_ports_are_free_again() -> None:
     ports = free_ports(1)
     port = port_of(ports)
-    local = port.allocate()
+    local = port.allocate_stream()
     assert (local.rtp_port, local.rtcp_port) == (ports.first, ports.last)
     with pytest.raises(NoPortFree):
-        port.allocate()
+        port.allocate_stream()
     with pytest.raises(ConfigurationError):
-        port.open(local.handle, StreamSpec(("127.0.0.1", 9)))
-    port.close(local.handle)
+        port.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
+    port.close_stream(local.handle)
     with pytest.raises(StaleHandle):
         port.stream(local.handle)
-    again = port.allocate()
+    again = port.allocate_stream()
     assert again.handle != local.handle
-    port.close(again.handle)
+    port.close_stream(again.handle)
 
 
 class Coded:
@@ -60,20 +57,20 @@ class Coded:
     wants_pictures = False
 
     def __init__(self) -> None:
-        self.blocks: list[VideoBlock] = []
+        self.blocks: list[ReceivedVideoFrame] = []
         self.came = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         self.blocks.append(block)
         self._loop.call_soon_threadsafe(self.came.set)
 
 
 async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_them() -> None:
     port = port_of()
-    one, other = port.allocate(), port.allocate()
+    one, other = port.allocate_stream(), port.allocate_stream()
     for mine, theirs in ((one, other), (other, one)):
-        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+        port.open_stream(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
     sink = Coded()
     port.stream(other.handle).record(sink)
     sender = port.stream(one.handle)
@@ -88,7 +85,7 @@ async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_the
     await asyncio.sleep(0.1)
     assert sender.frames_sent <= sent + 1
     for local in (one, other):
-        port.close(local.handle)
+        port.close_stream(local.handle)
 
 
 class Hiccup(PatternSource):
@@ -107,9 +104,9 @@ class Hiccup(PatternSource):
 
 async def test_timestamps_are_as_regular_as_the_source_however_late_the_loop_is() -> None:
     port = port_of()
-    one, other = port.allocate(), port.allocate()
+    one, other = port.allocate_stream(), port.allocate_stream()
     for mine, theirs in ((one, other), (other, one)):
-        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+        port.open_stream(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
     sink = Coded()
     port.stream(other.handle).record(sink)
     sender = port.stream(one.handle)
@@ -122,7 +119,7 @@ async def test_timestamps_are_as_regular_as_the_source_however_late_the_loop_is(
     seconds = [block.seconds for block in sink.blocks]
     assert min(np.diff(seconds)) > 0.0199
     for local in (one, other):
-        port.close(local.handle)
+        port.close_stream(local.handle)
 
 
 class FarSound:
@@ -158,7 +155,7 @@ class Watch:
         self.enough = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         self.numbers.append(block.seconds)
         if block.captured is not None:
             self.ages.append(time.time() - block.captured)
@@ -168,9 +165,9 @@ class Watch:
 
 async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -> None:
     port = port_of()
-    one, other = port.allocate(), port.allocate()
+    one, other = port.allocate_stream(), port.allocate_stream()
     for mine, theirs in ((one, other), (other, one)):
-        port.open(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
+        port.open_stream(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
     sound, watch = FarSound(), Watch()
     receiver = port.stream(other.handle)
     receiver.sound = cast("StreamSound", sound)
@@ -187,7 +184,7 @@ async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -
     receiver.record(None)
     assert sound.ears == []
     for local in (one, other):
-        port.close(local.handle)
+        port.close_stream(local.handle)
 
 
 class Screen(PatternSource):
@@ -210,23 +207,23 @@ async def test_a_source_that_fails_is_told_and_the_stream_stays(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     port = port_of()
-    local = port.allocate()
+    local = port.allocate_stream()
     remote = ("127.0.0.1", 9)
-    port.open(local.handle, VideoSpec(remote, "VP8", 96))
+    port.open_stream(local.handle, VideoSpec(remote, "VP8", 96))
     stream = port.stream(local.handle)
     stream.play(Faulty())
     async with asyncio.timeout(5):
         await stream.played()
     assert "a video source failed" in caplog.text
     stream.play(PatternSource(width=64, height=64, rate=15))
-    port.close(local.handle)
+    port.close_stream(local.handle)
 
 
 async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port = port_of()
-    local = port.allocate()
+    local = port.allocate_stream()
     stream = port.stream(local.handle)
     monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: True)
     with pytest.raises(FipsForbidden, match="screens are not shared"):
@@ -234,7 +231,7 @@ async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     stream.play(PatternSource())
     monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: False)
     stream.play(Screen())
-    port.close(local.handle)
+    port.close_stream(local.handle)
 
 
 async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() -> None:
@@ -251,13 +248,13 @@ async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() ->
             heard.append((outgoing, data))
 
     config = MediaConfig(ports=free_ports())
-    port = VideoPort(config, entropy=os.urandom, tap=Ear())
-    one, other = port.allocate(), port.allocate()
+    port = VideoBackend(config, entropy=os.urandom, tap=Ear())
+    one, other = port.allocate_stream(), port.allocate_stream()
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
     keys = [SrtpKey(suite, KeyMaterial(bytes([n]) * 30)) for n in (1, 2)]
     for mine, theirs, (send, receive) in ((one, other, keys), (other, one, keys[::-1])):
         spec = VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96)
-        port.open(mine.handle, replace(spec, send_key=send, receive_key=receive))
+        port.open_stream(mine.handle, replace(spec, send_key=send, receive_key=receive))
     sink = Coded()
     port.stream(other.handle).record(sink)
     port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
@@ -269,4 +266,4 @@ async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() ->
     assert received[0] in sent
     assert sink.blocks[0].frame.data[3:6] in received[0]  # the VP8 frame itself
     for local in (one, other):
-        port.close(local.handle)
+        port.close_stream(local.handle)

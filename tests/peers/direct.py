@@ -96,8 +96,8 @@ async def tone_level_of(stream, hz: float) -> float:
     ring = PcmRing(8000, seconds=2.0)
     stream.record(ring)
     async with asyncio.timeout(10):
-        await ring.receive(2400)
-        heard = await ring.receive(2000)
+        await ring.read_exactly(2400)
+        heard = await ring.read_exactly(2000)
     stream.record(None)
     return tone_level(heard, hz, 8000)
 

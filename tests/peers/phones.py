@@ -90,8 +90,8 @@ async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
     call.audio.record(ring)
     try:
         async with asyncio.timeout(10):
-            await ring.receive(settle)
-            return tone_level(await ring.receive(4000), frequency, 8000)
+            await ring.read_exactly(settle)
+            return tone_level(await ring.read_exactly(4000), frequency, 8000)
     finally:
         if call.state.value == "confirmed":
             call.audio.record(None)

@@ -59,8 +59,8 @@ async def test_the_bot_answers_messages_and_calls(prosody, authority, tmp_path):
                 async with await account.dial("bob").answered(timeout=15) as call:
                     ring = PcmRing(8000, seconds=2.0)
                     call.audio.record(ring)
-                    await ring.receive(4000)
-                    assert tone_level(await ring.receive(4000), 440.0, 8000) > -30
+                    await ring.read_exactly(4000)
+                    assert tone_level(await ring.read_exactly(4000), 440.0, 8000) > -30
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

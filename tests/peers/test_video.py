@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from softphone.media.audio import ToneSource
-from softphone.media.video import PatternSource, VideoBlock
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video import PatternSource, ReceivedVideoFrame
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, SecurityLevel
 from tests.peers.phones import AUDIBLE_DBM0, account, direct_over_tls, level_heard
@@ -28,11 +28,11 @@ class Screen:
     wants_pictures = True
 
     def __init__(self) -> None:
-        self.blocks: list[VideoBlock] = []
+        self.blocks: list[ReceivedVideoFrame] = []
         self._came = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         self.blocks.append(block)
         self._loop.call_soon_threadsafe(self._came.set)
 
@@ -79,8 +79,8 @@ async def test_the_pattern_comes_back_from_asterisks_echo(asterisk, authority, p
         pictures = await screen.pictures(30)
         assert await level_heard(call, 440.0) > AUDIBLE_DBM0
         statistics = call.video.statistics
-    numbers = [number_of(picture) for picture in pictures]
-    quality = [psnr(p, pattern(n, *SIZE)) for p, n in zip(pictures, numbers, strict=True)]
+    numbers = [pattern_number(picture) for picture in pictures]
+    quality = [psnr(p, draw_pattern(n, *SIZE)) for p, n in zip(pictures, numbers, strict=True)]
     print(f"{codec}: {len(pictures)} pictures, PSNR {min(quality):.1f} to {max(quality):.1f} dB")
     assert len(set(numbers)) == len(numbers)
     assert numbers == sorted(numbers)
@@ -123,8 +123,8 @@ async def test_baresip_sees_us_and_we_see_it(
         theirs = await screen.pictures(20)
         ours = photograph(await asyncio.to_thread(robot.snapshot))
         assert call.video.statistics.authentication_failures == 0
-    number = number_of(ours)
-    quality = psnr(ours, pattern(number, *SIZE))
+    number = pattern_number(ours)
+    quality = psnr(ours, draw_pattern(number, *SIZE))
     print(f"{codec}: baresip saw picture {number} at {quality:.1f} dB")
     assert quality > WORST_DB
     # Its camera's picture stands still but for what it draws: one is much like the next.

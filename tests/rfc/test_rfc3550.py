@@ -51,7 +51,7 @@ def test_one_source_and_a_bank_of_sources_agree_packet_by_packet() -> None:
     single = [ReceptionStatistics(clock_rate_hz=8000, trusted=True) for _ in range(20)]
     bank = ReceptionBank(20)
     for row in range(20):
-        bank.open(row, clock_rate_hz=8000)
+        bank.open_row(row, clock_rate_hz=8000)
     for number in range(400):
         here = np.flatnonzero(generator.random(20) > 0.1).astype(np.int32)
         late = generator.random(here.size) * 0.03
@@ -63,7 +63,7 @@ def test_one_source_and_a_bank_of_sources_agree_packet_by_packet() -> None:
             single[row].record_packet((65400 + number) % 65536, 160 * number, now=came)
         if number % 97 == 96:
             for row, reception in enumerate(single):
-                block, report = bank.report(row), reception.report()
+                block, report = bank.report_block(row), reception.report()
                 assert block.fraction_lost == report.fraction_lost
                 assert block.jitter == report.jitter
                 assert block.cumulative_lost == report.cumulative_lost

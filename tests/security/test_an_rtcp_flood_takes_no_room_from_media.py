@@ -10,7 +10,7 @@ import pytest
 
 from softphone.media import MediaConfig, PortRange, SocketSharing
 from softphone.media.bank import StreamBank
-from softphone.media.engine.sockets import INCOMING, SHARED_CONTROL_BURST, MediaTransport
+from softphone.media.engine.sockets import INCOMING, SHARED_CONTROL_BURST, MediaSockets
 from softphone.net.datagrams import CONTROL_BURST
 
 HOST = "127.0.0.1"
@@ -23,13 +23,13 @@ def flooded(sharing):
     """Sockets of many streams, each RTCP socket full, and one RTP packet for each stream."""
     config = MediaConfig(ports=PortRange(44000, 44999), capacity=ROWS, sharing=sharing)
     bank = StreamBank(ROWS, entropy=random.Random(3).randbytes)
-    sockets = MediaTransport(config, bank, entropy=random.Random(5).randbytes)
+    sockets = MediaSockets(config, bank, entropy=random.Random(5).randbytes)
     with (
         contextlib.closing(sockets),
         contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender,
     ):
         for _ in range(ROWS):
-            rtp, rtcp = sockets.bind(bank.reserve().handle.row, HOST)
+            rtp, rtcp = sockets.bind(bank.reserve_row().handle.row, HOST)
             for _ in range(FLOOD):
                 sender.sendto(b"flood", rtcp)
             sender.sendto(b"media", rtp)
@@ -45,7 +45,7 @@ def flooded(sharing):
 )
 def test_every_media_packet_is_read_first_and_the_flood_gets_a_small_share(sharing, share):
     with flooded(sharing) as (sockets, bank):
-        used = sockets.receive(0, now=1.0, wall=1e9)
+        used = sockets.receive_packets(0, now=1.0, wall=1e9)
         control = bank.demultiplexer.control[sockets.incoming.port[:used]]
         assert not control[:ROWS].any()
         assert {sockets.incoming.packet(at) for at in range(ROWS)} == {b"media"}

@@ -13,7 +13,7 @@ from softphone.config import load_account
 from softphone.events import CallEnded, CallState, DigitReceived, EndedBy
 from softphone.lab import LabConfig, LabServer
 from softphone.media.audio import PcmRing, tone_level
-from softphone.media.engine.sockets import MediaTransport
+from softphone.media.engine.sockets import MediaSockets
 from softphone.net.datagrams import decode_address
 from softphone.phone import Phone
 from tests.support.recorder import until
@@ -28,7 +28,7 @@ AUDIBLE_DBM0 = -30.0
 def wire(monkeypatch):
     """What an eavesdropper has: every media packet, and where it went."""
     seen = []
-    send = MediaTransport.send
+    send = MediaSockets.send_packets
 
     def tapped(self, start, stop):
         for at in range(start, stop):
@@ -36,7 +36,7 @@ def wire(monkeypatch):
             seen.append((self.outgoing.packet(at), where))
         return send(self, start, stop)
 
-    monkeypatch.setattr(MediaTransport, "send", tapped)
+    monkeypatch.setattr(MediaSockets, "send", tapped)
     return seen
 
 
@@ -61,8 +61,8 @@ def rejected(statistics):
 async def level_heard(call):
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
-    await ring.receive(1600)
-    heard = tone_level(await ring.receive(2400), 440.0, 8000)
+    await ring.read_exactly(1600)
+    heard = tone_level(await ring.read_exactly(2400), 440.0, 8000)
     call.audio.record(None)
     return heard
 

@@ -48,8 +48,8 @@ async def level_heard(call, frequency):
     """How loud a tone is in what `call` hears now, in dBm0."""
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
-    await ring.receive(1600)
-    heard = tone_level(await ring.receive(2400), frequency, 8000)
+    await ring.read_exactly(1600)
+    heard = tone_level(await ring.read_exactly(2400), frequency, 8000)
     call.audio.record(None)
     return heard
 

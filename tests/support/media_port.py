@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.events import StreamStatistics
-from softphone.media import LocalMedia, NoPortFree, StreamHandle
+from softphone.media import AllocatedStream, NoPortFree, StreamHandle
 
 
 class RecordingPort:
@@ -26,7 +26,7 @@ class RecordingPort:
         self.callbacks[handle] = on_event
         port = self._next
         self._next += 2
-        return LocalMedia(handle, host or "127.0.0.1", port, port + 1, 0x1234)
+        return AllocatedStream(handle, host or "127.0.0.1", port, port + 1, 0x1234)
 
     def open(self, handle, spec):
         self.opened[handle].append(spec)

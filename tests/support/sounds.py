@@ -6,10 +6,10 @@ import numpy as np
 
 from softphone.media.audio import Cadence, ToneGenerator
 from softphone.media.audio.tones import amplitude_of, dtmf, power_level
-from softphone.media.detection import DetectorBank, Found, Wanted
+from softphone.media.detection import DetectedSound, DetectorBank, DetectorKind
 from tests.support.voice import voice
 
-EVERYTHING = Wanted.DIGITS | Wanted.VOICE | Wanted.TONES | Wanted.ANSWER
+EVERYTHING = DetectorKind.DIGITS | DetectorKind.VOICE | DetectorKind.TONES | DetectorKind.ANSWER
 
 
 def tone(*frequencies, seconds, rhythm=(), level=-13.0):
@@ -67,18 +67,22 @@ def signal_to_error(got, wanted, rate):
 def found_in(*parts, wanted=EVERYTHING, block=160):
     """Everything that is found."""
     bank, pcm, found = DetectorBank(4), samples(*parts), []
-    row = bank.add(wanted)
+    row = bank.add_row(wanted)
     for start in range(0, pcm.size, block):
         bank.feed(row, pcm[start : start + block], 8000)
-        found += [each for _, each in bank.run()]
+        found += [each for _, each in bank.run_detectors()]
     return found
 
 
 def digits_in(*parts):
     """The digits that are found, one behind the other."""
-    return "".join(each.what for each in found_in(*parts, wanted=Wanted.DIGITS))
+    return "".join(each.what for each in found_in(*parts, wanted=DetectorKind.DIGITS))
 
 
 def tones_in(*parts):
     """The names of the tones that are found."""
-    return [each.what for each in found_in(*parts, wanted=Wanted.TONES) if isinstance(each, Found)]
+    return [
+        each.what
+        for each in found_in(*parts, wanted=DetectorKind.TONES)
+        if isinstance(each, DetectedSound)
+    ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout import FrameStatus, PlayoutBank
-from softphone.media.playout.jitter_buffer import Arrivals, Frames, PlayoutConfig
+from softphone.media.playout import FrameStatus, JitterBufferBank
+from softphone.media.playout.jitter_buffer import JitterBufferConfig, PlayoutFrames, ReceivedPackets
 
 FRAME = 0.02
 HEADER = 12
@@ -46,14 +46,14 @@ def delayed(packets: Iterable[Sent], delays: Sequence[float]) -> list[Sent]:
     ]
 
 
-def arrivals(row: int | Sequence[int], packets: Sequence[Sent]) -> Arrivals:
+def arrivals(row: int | Sequence[int], packets: Sequence[Sent]) -> ReceivedPackets:
     """The packets as arrays."""
     count = len(packets)
     width = HEADER + max((packet.size for packet in packets), default=0)
     data = np.zeros((count, width), dtype=np.uint8)
     for at, packet in enumerate(packets):
         data[at, HEADER:] = packet.mark
-    return Arrivals(
+    return ReceivedPackets(
         row=np.broadcast_to(np.asarray(row, dtype=np.int32), (count,)),
         sequence=np.array([packet.sequence % (1 << 16) for packet in packets], dtype=np.uint16),
         timestamp=np.array([packet.timestamp % (1 << 32) for packet in packets], dtype=np.uint32),
@@ -70,7 +70,7 @@ def arrivals(row: int | Sequence[int], packets: Sequence[Sent]) -> Arrivals:
 class Played:
     """What came out: a status, a mark (None unless played) and a delay for each frame."""
 
-    bank: PlayoutBank
+    bank: JitterBufferBank
     status: list[FrameStatus] = field(default_factory=list)
     marks: list[int | None] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
@@ -91,17 +91,17 @@ class Played:
         return max((len(gap) for gap in text.strip(".").split("x")), default=0)
 
 
-def opened(config: PlayoutConfig | None = None, rows: int = 1) -> PlayoutBank:
+def opened(config: JitterBufferConfig | None = None, rows: int = 1) -> JitterBufferBank:
     """A bank whose rows play G.711 in frames of 20 ms."""
-    bank = PlayoutBank(rows, config)
+    bank = JitterBufferBank(rows, config)
     for row in range(rows):
-        bank.open(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
+        bank.open_row(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     return bank
 
 
 def frames_of(
-    bank: PlayoutBank, packets: Iterable[Sent], seconds: float, *, phase: float = 0.0075
-) -> Iterator[tuple[int, Frames]]:
+    bank: JitterBufferBank, packets: Iterable[Sent], seconds: float, *, phase: float = 0.0075
+) -> Iterator[tuple[int, PlayoutFrames]]:
     """Put packets in as they arrive and take a frame every 20 ms, `phase` after the beginning."""
     waiting = sorted(packets)
     done = 0
@@ -111,12 +111,12 @@ def frames_of(
         while until < len(waiting) and waiting[until].arrival <= now:
             until += 1
         if until > done:
-            bank.insert(arrivals(0, waiting[done:until]))
+            bank.insert_packets(arrivals(0, waiting[done:until]))
             done = until
-        yield tick, bank.get(slice(0, 1), now=now)
+        yield tick, bank.next_frames(slice(0, 1), now=now)
 
 
-def sound_of(bank: PlayoutBank, frames: Frames, octets: int = 160) -> NDArray[np.uint8]:
+def sound_of(bank: JitterBufferBank, frames: PlayoutFrames, octets: int = 160) -> NDArray[np.uint8]:
     """The payload of row 0, uint8[0] unless it plays."""
     if frames.status[0] != FrameStatus.PLAYED:
         return np.zeros(0, dtype=np.uint8)
@@ -128,7 +128,7 @@ def play(
     seconds: float,
     *,
     phase: float = 0.0075,
-    bank: PlayoutBank | None = None,
+    bank: JitterBufferBank | None = None,
 ) -> Played:
     """Play packets for `seconds` and note what came out."""
     played = Played(bank or opened())

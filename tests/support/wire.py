@@ -16,7 +16,7 @@ import numpy as np
 
 from softphone.media import MediaEvent, PcmBlock, SrtpKey, StreamHandle, StreamSpec
 from softphone.media.bank import FRAME, PacketBatch, StreamBank
-from softphone.media.tick import FarEnd, Moment
+from softphone.media.tick import RemoteAddresses, TickTime
 from softphone.media.tick.stream_commands import open_stream
 from softphone.media.tick.tick import tick
 from softphone.security import CryptoSuite, KeyMaterial
@@ -110,7 +110,7 @@ class Station:
 
     def add(self, port: int) -> StreamHandle:
         """Reserve a row with sockets `port` (RTP) and `port + 1` (RTCP)."""
-        stream = self.bank.reserve()
+        stream = self.bank.reserve_row()
         row = stream.handle.row
         self.bank.rtp_port[row], self.bank.rtcp_port[row] = port, port + 1
         self.bank.demultiplexer.bind(port, row, control=False)
@@ -123,18 +123,18 @@ class Station:
 
     def open(self, spec: StreamSpec, *, now: float = 0.0) -> None:
         remote_rtcp = spec.remote_rtcp or (spec.remote[0], spec.remote[1] + 1)
-        far_end = FarEnd(raw_address(*spec.remote), raw_address(*remote_rtcp))
+        far_end = RemoteAddresses(raw_address(*spec.remote), raw_address(*remote_rtcp))
         open_stream(self.bank, self.handle, spec, far_end, frame=0, now=now)
 
     def take(self, datagram: Datagram, *, at: float) -> None:
         """Put a datagram into what the next tick receives."""
         source = np.frombuffer(raw_address(*datagram.source), dtype=np.uint8)
-        assert self.incoming.append(-1, datagram.port, source, datagram.data)
+        assert self.incoming.append_packet(-1, datagram.port, source, datagram.data)
         self.incoming.arrival[self.incoming.count - 1] = at
 
     def tick(self, frame: int) -> list[Datagram]:
         """Run one frame, and give what left."""
-        moment = Moment(frame, frame * FRAME, WALL + frame * FRAME)
+        moment = TickTime(frame, frame * FRAME, WALL + frame * FRAME)
         out = tick(self.bank, 0, self.incoming, self.outgoing, moment)
         self.incoming.count = 0
         self.events += self.bank.take_events()

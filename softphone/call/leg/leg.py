@@ -38,16 +38,16 @@ from softphone.events import (
 )
 from softphone.fast_dataclass import fast_init
 from softphone.media import (
+    AllocatedStream,
     DigitDetected,
-    LocalMedia,
+    MediaBackend,
     MediaEvent,
     MediaFailed,
-    MediaPort,
     PayloadTypeChanged,
     PlaybackEnded,
     StreamSpec,
 )
-from softphone.media.audio import StreamSound
+from softphone.media.audio import AudioRouter
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow
 from softphone.security import (
@@ -154,7 +154,7 @@ class CallLegBase:
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[CallEnded] = loop.create_future()
-        self.sound = StreamSound(self)
+        self.sound = AudioRouter(self)
         self._digits_seen = DigitDeduplicator()
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
@@ -482,12 +482,12 @@ class CallLegBase:
     # What `streams.MediaStream` needs
 
     @property
-    def media_backend(self) -> MediaPort:
+    def media_backend(self) -> MediaBackend:
         """The engine's port."""
         return self.setup.media.backend
 
     @property
-    def stream(self) -> LocalMedia | None:
+    def stream(self) -> AllocatedStream | None:
         """The audio row, None once the call is over."""
         return None if self.state is CallState.TERMINATED else self.negotiation.audio
 

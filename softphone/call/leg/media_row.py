@@ -11,7 +11,7 @@ from softphone.call.leg.refusal import check_media_address
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
 from softphone.call.leg.video_setup import video_spec
 from softphone.events import Direction
-from softphone.media import LocalMedia, SrtpKey, StreamHandle, StreamSpec
+from softphone.media import AllocatedStream, SrtpKey, StreamHandle, StreamSpec
 from softphone.sans_io import Address
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
@@ -49,7 +49,7 @@ class MediaStreamRow:
     def __init__(
         self,
         port: StreamBackend,
-        local: LocalMedia,
+        local: AllocatedStream,
         plan: SdesNegotiation,
         *,
         cname: str,

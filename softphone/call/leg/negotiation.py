@@ -32,9 +32,9 @@ from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.fast_dataclass import fast_init
 from softphone.media import (
+    AllocatedStream,
     EventCallback,
-    LocalMedia,
-    MediaPort,
+    MediaBackend,
     StreamHandle,
     StreamSpec,
     VideoStream,
@@ -73,7 +73,7 @@ class MediaSetup:
     `video` None: video is neither offered nor answered.
     """
 
-    backend: MediaPort
+    backend: MediaBackend
     policy: SecurityPolicy
     entropy: Entropy
     host: str
@@ -158,7 +158,7 @@ class Negotiation:
         return tuple([r.security for r in self._rows.values() if r.security is not None])
 
     @property
-    def audio(self) -> LocalMedia | None:
+    def audio(self) -> AllocatedStream | None:
         """The row of the audio stream."""
         row = self._rows.get("audio")
         return None if row is None else row.local
@@ -480,7 +480,7 @@ class Negotiation:
             setup = self.setup
             video = setup.video.port if media == "video" and setup.video is not None else None
             port = setup.backend if video is None else video
-            local = port.allocate(host=setup.host, on_event=self._on_event)
+            local = port.allocate_stream(host=setup.host, on_event=self._on_event)
             if video is not None:
                 video.stream(local.handle).ask_by_signaling = lambda: self.ask_for_picture()
             self._rows[media] = MediaStreamRow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from softphone.media import StreamSpec, VideoPort
+from softphone.media import StreamSpec, VideoBackend
 from softphone.media.video import CLOCK_RATE_HZ, VideoSpec
 from softphone.sdp import CodecCapability, MediaCapability, NegotiatedMedia
 from softphone.sip import Body
@@ -32,7 +32,7 @@ LONGEST = 4096
 class VideoSetup:
     """`codecs` in order of preference; `offer` says that our own offers have a video line."""
 
-    port: VideoPort
+    port: VideoBackend
     codecs: tuple[str, ...]
     offer: bool = False
 

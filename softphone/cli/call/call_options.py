@@ -20,7 +20,7 @@ from softphone.media.audio.sound_device import SoundDevice
 from softphone.media.recording import Recording, VideoRecording
 from softphone.media.video import (
     VIDEO_CODECS,
-    FileSound,
+    FileAudioSource,
     PatternSource,
     VideoFileSource,
     VideoSource,
@@ -72,11 +72,11 @@ class Prepared:
     device: SoundDevice | None = None
     directories: tuple[DirectoryConfig, ...] = ()
     video: VideoSource | None = None
-    video_sound: FileSound | None = None
+    video_sound: FileAudioSource | None = None
     film: VideoRecording | None = None
 
     @property
-    def sound(self) -> WavSource | FileSound | None:
+    def sound(self) -> WavSource | FileAudioSource | None:
         """What is to be heard: the file that is played, else the sound of the video."""
         if self.source is None and self.device is None and self.video_sound is not None:
             return self.video_sound

@@ -192,7 +192,7 @@ class Conversation:
             prepared = self._prepared
             call.audio.play(prepared.sound or prepared.device or SilenceSource())
             if prepared.device is not None:
-                call.audio.sound.listen(prepared.device)
+                call.audio.sound.add_listener(prepared.device)
             if prepared.sink is not None or prepared.both is not None:
                 call.audio.check_recording()
             call.audio.record(prepared.sink)

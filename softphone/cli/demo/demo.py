@@ -235,12 +235,12 @@ async def _hear(face: Face, listener: Party, speaker: Party) -> None:
     ring = PcmRing(8000, seconds=2.0)
     listener.talk.audio.record(ring)
     tone = TONES[speaker.name]
-    await ring.receive(2400)
+    await ring.read_exactly(2400)
     levels: list[float] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while not levels or levels[-1] < AUDIBLE:
-                levels.append(tone_level(await ring.receive(4000), tone, 8000))
+                levels.append(tone_level(await ring.read_exactly(4000), tone, 8000))
     listener.talk.audio.record(None)
     level = max(levels, default=-math.inf)
     if level < AUDIBLE:

@@ -25,7 +25,7 @@ from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
-from softphone.media import MediaPort, NoPortFree
+from softphone.media import MediaBackend, NoPortFree
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
@@ -53,7 +53,7 @@ class LabContext:
 
     config: LabConfig
     endpoint: Endpoint
-    media: MediaPort
+    media: MediaBackend
     change: Callable[[], AbstractContextManager[float]]
     adopt: Callable[[object, Callable[[Any], None]], None]
     entropy: Entropy

@@ -19,9 +19,9 @@ from softphone.errors import ConfigurationError
 from softphone.events import Direction, StreamStatistics
 from softphone.load.plan import FaultSpec, LoadPlan, UserSpec
 from softphone.media import (
+    AllocatedStream,
     EventCallback,
-    LocalMedia,
-    MediaPort,
+    MediaBackend,
     NoPortFree,
     Sink,
     Source,
@@ -172,19 +172,19 @@ class ImpairedPort:
     `injected` counts what was done to packets.
     """
 
-    def __init__(self, port: MediaPort, faults: FaultSpec, *, seed: int) -> None:
+    def __init__(self, port: MediaBackend, faults: FaultSpec, *, seed: int) -> None:
         self._port = port
         self._faults = faults
         self._seed = seed
         self.injected: Counter[str] = Counter()
-        self._locals: dict[StreamHandle, LocalMedia] = {}
+        self._locals: dict[StreamHandle, AllocatedStream] = {}
         self._relays: dict[StreamHandle, _Relay] = {}
 
     def allocate(
         self, *, host: str | None = None, on_event: EventCallback | None = None
-    ) -> LocalMedia:
+    ) -> AllocatedStream:
         """See `MediaPort`."""
-        local = self._port.allocate(host=host, on_event=on_event)
+        local = self._port.allocate_stream(host=host, on_event=on_event)
         self._locals[local.handle] = local
         return local
 
@@ -195,7 +195,7 @@ class ImpairedPort:
         relay = self._relay(handle, spec.remote)
         # Following the far end to where its media comes from would lead around the relay.
         changed = replace(spec, remote=relay.address, remote_rtcp=rtcp, symmetric=False)
-        self._port.open(handle, changed)
+        self._port.open_stream(handle, changed)
 
     def _relay(self, handle: StreamHandle, far: Address) -> _Relay:
         relay = self._relays.get(handle)
@@ -261,7 +261,7 @@ class ImpairedPort:
         relay = self._relays.pop(handle, None)
         if relay is not None:
             relay.close()
-        self._port.close(handle)
+        self._port.close_stream(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """See `MediaPort`."""

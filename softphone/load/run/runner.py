@@ -31,7 +31,7 @@ from softphone.load.run.preflight import check
 from softphone.load.run.resource_gauge import Gauge
 from softphone.load.run.scenario import Scenario, Turn, load_scenario
 from softphone.load.run.user import TRIES, LoadUser
-from softphone.media import MediaConfig, MediaPort, PortRange, SocketSharing, make_engine
+from softphone.media import MediaBackend, MediaConfig, PortRange, SocketSharing, make_engine
 from softphone.net import DnsResolver
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
@@ -126,7 +126,7 @@ class Runner:
         require_mode(mode)
         engine = make_engine(config, entropy=random_bytes)
         await self._stack.enter_async_context(engine)
-        port: MediaPort = engine
+        port: MediaBackend = engine
         if plan.faults.loss or plan.faults.delay:
             port = impaired = ImpairedPort(port, plan.faults, seed=plan.seed)
             self._injected = impaired.injected

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from softphone.media.audio.audio_router import Attached, StreamSound, let_go
-from softphone.media.audio.fan_out import write_all
-from softphone.media.audio.mixer import Bridge, Member
+from softphone.media.audio.audio_router import AudioRouter, Detachable, detach_replaced
+from softphone.media.audio.fan_out import write_blocks
+from softphone.media.audio.mixer import ConferenceMixer, MixerMember
 from softphone.media.audio.part_file import PartFile
-from softphone.media.audio.pcm_input import HeardPcm, PcmInput
-from softphone.media.audio.pcm_output import Mark, PcmOutput, check_rate
+from softphone.media.audio.pcm_input import PcmInput, ReceivedAudio
+from softphone.media.audio.pcm_output import PcmOutput, PlaybackMark, check_rate
 from softphone.media.audio.pcm_ring import PcmRing
 from softphone.media.audio.resample import (
     ConvertingSink,
-    RateSource,
-    ResampleStream,
+    Resampler,
+    ResamplingSource,
+    as_converting_sink,
     at_rate,
-    convert,
-    converting,
+    resample_together,
 )
 from softphone.media.audio.ring_audio import (
-    BLOCKS,
-    SAMPLES,
+    BLOCK_RING_OCTETS,
+    SAMPLE_RING_OCTETS,
     RingSink,
     RingSource,
-    put_samples,
-    take_blocks,
+    read_blocks,
+    write_samples,
 )
 from softphone.media.audio.shared_ring import SharedRing, map_memory, shared_memory
 from softphone.media.audio.sources import EchoSource, SilenceSource, TeeSink, ToneSource
@@ -38,44 +38,44 @@ from softphone.media.audio.tones import (
 from softphone.media.audio.wav import WavSink, WavSource
 
 __all__ = [
-    "BLOCKS",
+    "BLOCK_RING_OCTETS",
     "DTMF",
     "FULL_SCALE",
     "FULL_SCALE_DBM0",
-    "SAMPLES",
-    "Attached",
-    "Bridge",
+    "SAMPLE_RING_OCTETS",
+    "AudioRouter",
     "Cadence",
+    "ConferenceMixer",
     "ConvertingSink",
+    "Detachable",
     "EchoSource",
-    "HeardPcm",
-    "Mark",
-    "Member",
+    "MixerMember",
     "PartFile",
     "PcmInput",
     "PcmOutput",
     "PcmRing",
-    "RateSource",
-    "ResampleStream",
+    "PlaybackMark",
+    "ReceivedAudio",
+    "Resampler",
+    "ResamplingSource",
     "RingSink",
     "RingSource",
     "SharedRing",
     "SilenceSource",
-    "StreamSound",
     "TeeSink",
     "ToneGenerator",
     "ToneSource",
     "WavSink",
     "WavSource",
+    "as_converting_sink",
     "at_rate",
     "check_rate",
-    "convert",
-    "converting",
-    "let_go",
+    "detach_replaced",
     "map_memory",
-    "put_samples",
+    "read_blocks",
+    "resample_together",
     "shared_memory",
-    "take_blocks",
     "tone_level",
-    "write_all",
+    "write_blocks",
+    "write_samples",
 ]

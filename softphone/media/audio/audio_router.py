@@ -13,25 +13,25 @@ from weakref import ref
 
 from softphone.errors import LocalProtocolError
 from softphone.media.audio.dtmf_overlay import OverlaySource, digit_tones
-from softphone.media.audio.fan_out import FanSink
-from softphone.media.interface import LocalMedia, MediaPort, Sink, Source, StreamHandle
+from softphone.media.audio.fan_out import FanOutSink
+from softphone.media.interface import AllocatedStream, MediaBackend, Sink, Source, StreamHandle
 
-__all__ = ["Attached", "SoundOwner", "StreamSound", "let_go"]
+__all__ = ["AudioRouter", "AudioRouterOwner", "Detachable", "detach_replaced"]
 
 
-class SoundOwner(Protocol):
+class AudioRouterOwner(Protocol):
     """What the sound of a stream needs of the call that owns it."""
 
     @property
-    def media_port(self) -> MediaPort:
+    def media_backend(self) -> MediaBackend:
         """The engine's port."""
 
     @property
-    def stream(self) -> LocalMedia | None:
+    def stream(self) -> AllocatedStream | None:
         """The audio row, while there is one."""
 
 
-class Attached(ABC):
+class Detachable(ABC):
     """A source or a sink that holds on to something while it is played or recorded to: a class of
     ours that names this one, since one of the application's may have a method of this name, too."""
 
@@ -40,22 +40,22 @@ class Attached(ABC):
         """It is not used any more."""
 
 
-def let_go(before: Source | Sink | None, now: Source | Sink | None = None) -> None:
+def detach_replaced(before: Source | Sink | None, now: Source | Sink | None = None) -> None:
     """Something else is used in the place of `before`; digits may be said over it."""
     held, still = (
         each.source if isinstance(each, OverlaySource) else each for each in (before, now)
     )
-    if isinstance(held, Attached) and held is not still:
+    if isinstance(held, Detachable) and held is not still:
         held.detach()
 
 
-class StreamSound:
+class AudioRouter:
     """The sound of one stream, both ways, of a call that it knows and does not keep.
 
     Every method but `stop_...` and `close` raises LocalProtocolError once the call is over.
     """
 
-    def __init__(self, owner: SoundOwner) -> None:
+    def __init__(self, owner: AudioRouterOwner) -> None:
         self._call = ref(owner)
         self._sink: Sink | None = None
         self._listeners: list[Sink] = []
@@ -73,14 +73,14 @@ class StreamSound:
         return row.handle
 
     @property
-    def _owner(self) -> SoundOwner:
+    def _owner(self) -> AudioRouterOwner:
         owner = self._call()
         if owner is None:
             raise LocalProtocolError("the stream is closed: the call is over")
         return owner
 
     @property
-    def _row(self) -> LocalMedia | None:
+    def _row(self) -> AllocatedStream | None:
         owner = self._call()
         return None if owner is None else owner.stream
 
@@ -91,47 +91,47 @@ class StreamSound:
 
     def play(self, source: Source | None) -> None:
         """Send what `source` gives."""
-        self._owner.media_port.play(self.handle, source)
+        self._owner.media_backend.play(self.handle, source)
         before, self._source = self._source, source
-        let_go(before, source)
+        detach_replaced(before, source)
 
     def record(self, sink: Sink | None) -> None:
         """Deliver what is received to the application's one sink."""
         handle, before, self._sink = self.handle, self._sink, sink
-        self._hear(handle)
-        let_go(before, sink)
+        self._update_sink(handle)
+        detach_replaced(before, sink)
 
-    def listen(self, sink: Sink) -> None:
+    def add_listener(self, sink: Sink) -> None:
         """Deliver what is received to one more."""
         handle = self.handle
         self._listeners.append(sink)
-        self._hear(handle)
+        self._update_sink(handle)
 
-    def stop_listening(self, sink: Sink) -> None:
+    def remove_listener(self, sink: Sink) -> None:
         """One less."""
         if sink in self._listeners:
             self._listeners.remove(sink)
             row = self._row
             if row is not None:
-                self._hear(row.handle)
+                self._update_sink(row.handle)
 
-    def monitor(self, sink: Sink) -> None:
+    def add_monitor(self, sink: Sink) -> None:
         """Deliver what is sent to one more."""
         handle = self.handle
         self._monitors.append(sink)
-        self._owner.media_port.monitor(handle, _joined(self._monitors))
+        self._owner.media_backend.monitor(handle, _joined(self._monitors))
 
-    def stop_monitoring(self, sink: Sink) -> None:
+    def remove_monitor(self, sink: Sink) -> None:
         """One less."""
         if sink in self._monitors:
             self._monitors.remove(sink)
             row = self._row
             if row is not None:
-                self._owner.media_port.monitor(row.handle, _joined(self._monitors))
+                self._owner.media_backend.monitor(row.handle, _joined(self._monitors))
 
-    def _hear(self, handle: StreamHandle) -> None:
+    def _update_sink(self, handle: StreamHandle) -> None:
         sinks = self._listeners if self._sink is None else [self._sink, *self._listeners]
-        self._owner.media_port.record(handle, _joined(sinks))
+        self._owner.media_backend.record(handle, _joined(sinks))
 
     def send_tones(self, digits: str, *, duration_ms: int) -> None:
         """Send digits as tones, in the place of what is played meanwhile.
@@ -143,7 +143,7 @@ class StreamSound:
         rate = overlay.clock_rate_hz
         tones = digit_tones(digits, duration_ms=duration_ms, clock_rate_hz=rate)
         said_out = overlay.ended
-        overlay.add([tones])
+        overlay.queue_pieces([tones])
         if overlay is not source or said_out:
             self.play(overlay)
 
@@ -155,19 +155,19 @@ class StreamSound:
 
     # The end
 
-    def at_end(self, work: Callable[[], None]) -> None:
+    def call_at_end(self, work: Callable[[], None]) -> None:
         """Have `work` called when the call ends."""
         self._at_end.append(work)
 
-    def not_at_end(self, work: Callable[[], None]) -> None:
+    def cancel_at_end(self, work: Callable[[], None]) -> None:
         """It is not wanted any more."""
         if work in self._at_end:
             self._at_end.remove(work)
 
     def close(self) -> None:
         """The call is over: its rows are closed already."""
-        let_go(self._source)
-        let_go(self._sink)
+        detach_replaced(self._source)
+        detach_replaced(self._sink)
         works, self._at_end = self._at_end, []
         for work in works:
             work()
@@ -177,5 +177,5 @@ class StreamSound:
 
 def _joined(sinks: list[Sink]) -> Sink | None:
     if len(sinks) > 1:
-        return FanSink(*sinks)
+        return FanOutSink(*sinks)
     return sinks[0] if sinks else None

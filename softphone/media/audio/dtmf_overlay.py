@@ -51,7 +51,7 @@ class OverlaySource:
         """Whether nothing will come any more."""
         return not self._pieces and (self.source is None or self.source.ended)
 
-    def add(self, pieces: Sequence[Pcm]) -> None:
+    def queue_pieces(self, pieces: Sequence[Pcm]) -> None:
         """Say these in turn, behind what is being said."""
         self._pieces.extend(piece for piece in pieces if piece.size)
 

@@ -6,20 +6,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from softphone.media.audio.resample import ConvertingSink, ResampleStream, convert, converting
+from softphone.media.audio.resample import (
+    ConvertingSink,
+    Resampler,
+    as_converting_sink,
+    resample_together,
+)
 from softphone.media.interface import PcmBlock, Sink
 
-__all__ = ["FanSink", "write_all"]
+__all__ = ["FanOutSink", "write_blocks"]
 
 logger = logging.getLogger("softphone.media")
 
 
-class FanSink:
+class FanOutSink:
     """Gives every block to all of its sinks; one that fails is taken off, the others go on."""
 
     def __init__(self, *sinks: Sink) -> None:
         self.sinks = sinks
-        self._takers = {id(sink): converting(sink) for sink in sinks}
+        self._takers = {id(sink): as_converting_sink(sink) for sink in sinks}
 
     @property
     def clock_rate_hz(self) -> int:
@@ -33,31 +38,31 @@ class FanSink:
 
     def write(self, block: PcmBlock) -> None:
         """Take one block."""
-        write_all([self], [None], [block])
+        write_blocks([self], [None], [block])
 
-    def offer(self, block: PcmBlock, round_: Round) -> None:
+    def offer_block(self, block: PcmBlock, round_: FanOutRound) -> None:
         """Have it written to each in this round."""
         for sink in self.sinks:
-            round_.offer(sink, self._takers.get(id(sink)), block, self)
+            round_.offer_block(sink, self._takers.get(id(sink)), block, self)
 
-    def lose(self, sink: Sink) -> None:
+    def remove_failed(self, sink: Sink) -> None:
         """One that failed is not written to any more."""
         self.sinks = tuple(each for each in self.sinks if each is not sink)
 
 
-class Round:
+class FanOutRound:
     """Blocks for many sinks, of which those that convert are converted for at once."""
 
     def __init__(self) -> None:
         self.failed: list[Sink] = []
         """Those that failed and are in no fan."""
-        self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, FanSink | None]] = []
-        self._converters: list[ResampleStream] = []
+        self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, FanOutSink | None]] = []
+        self._converters: list[Resampler] = []
         self._prepared: set[int] = set()
-        self._later: list[tuple[Sink, PcmBlock, FanSink | None]] = []
+        self._later: list[tuple[Sink, PcmBlock, FanOutSink | None]] = []
 
-    def offer(
-        self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: FanSink | None
+    def offer_block(
+        self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: FanOutSink | None
     ) -> None:
         """Write a block, or have it written by `finish`; `taking` is the sink if it converts."""
         try:
@@ -77,27 +82,29 @@ class Round:
 
     def finish(self) -> None:
         """Convert, and write what is left."""
-        converted = convert(self._converters, [block.pcm for _, _, block, _ in self._ready])
+        converted = resample_together(
+            self._converters, [block.pcm for _, _, block, _ in self._ready]
+        )
         for (taking, sink, block, fan), pcm in zip(self._ready, converted, strict=True):
             try:
-                taking.take(block, pcm)
+                taking.write_converted(block, pcm)
             except Exception:
                 self._lose(sink, fan)
         for sink, block, fan in self._later:
-            self.offer(sink, None, block, fan)
+            self.offer_block(sink, None, block, fan)
 
-    def _lose(self, sink: Sink, fan: FanSink | None) -> None:
+    def _lose(self, sink: Sink, fan: FanOutSink | None) -> None:
         # The sink is the application's; its fault must not stop other streams' media.
         logger.exception("a media sink failed; it is taken off its stream")
         if fan is None:
             self.failed.append(sink)
         else:
-            fan.lose(sink)
+            fan.remove_failed(sink)
 
 
-def write_all(
+def write_blocks(
     sinks: Sequence[Sink],
-    takers: Sequence[ConvertingSink | None],
+    converting_sinks: Sequence[ConvertingSink | None],
     blocks: Sequence[PcmBlock],
 ) -> list[int]:
     """Give each sink its block; which of them failed.
@@ -105,12 +112,12 @@ def write_all(
     `takers` are those that convert, None in the place of the others: all are converted for at
     once, those within fans, too.
     """
-    round_ = Round()
-    for sink, taking, block in zip(sinks, takers, blocks, strict=True):
-        if isinstance(sink, FanSink):
-            sink.offer(block, round_)
+    round_ = FanOutRound()
+    for sink, taking, block in zip(sinks, converting_sinks, blocks, strict=True):
+        if isinstance(sink, FanOutSink):
+            sink.offer_block(block, round_)
         else:
-            round_.offer(sink, taking, block, None)
+            round_.offer_block(sink, taking, block, None)
     round_.finish()
     if not round_.failed:
         return []

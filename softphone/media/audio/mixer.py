@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import LocalProtocolError
-from softphone.media.audio.resample import ResampleStream
+from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock, Source
 
-__all__ = ["Bridge", "Member"]
+__all__ = ["ConferenceMixer", "MixerMember"]
 
 PATIENCE = 3
 """Frames that one member may be ahead of another."""
@@ -25,12 +25,12 @@ LOUD = 24_000.0
 """Above this the sum is bent towards full scale."""
 
 
-class Member:
+class MixerMember:
     """One party of a bridge: `write` takes what it says, `read` gives what it hears."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: ConferenceMixer) -> None:
         self._bridge = bridge
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
         self.said = np.zeros(0, dtype=np.int16)
         self.heard = np.zeros(0, dtype=np.int16)
         self.away = False
@@ -60,7 +60,7 @@ class Member:
         rate, pcm = self._bridge.clock_rate_hz, block.pcm
         if block.clock_rate_hz != rate:
             if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-                self._converter = ResampleStream(block.clock_rate_hz, rate)
+                self._converter = Resampler(block.clock_rate_hz, rate)
             pcm = self._converter.feed(pcm)
         self.away = False
         said = np.concatenate((self.said, pcm))
@@ -75,29 +75,29 @@ class Member:
         taken, self.heard = self.heard[:samples], self.heard[samples:]
         return taken
 
-    def hear(self, pcm: Pcm) -> None:
+    def queue_heard(self, pcm: Pcm) -> None:
         """Put in a frame; what nobody reads goes, oldest first."""
         self.heard = np.concatenate((self.heard, pcm))[-HELD * self._bridge.frame :]
 
 
-class Bridge:
+class ConferenceMixer:
     """Members and what is announced to all of them, at one rate."""
 
     def __init__(self, clock_rate_hz: int = 16_000) -> None:
         self.clock_rate_hz = clock_rate_hz
         self.frame = clock_rate_hz // 50
-        self.members: list[Member] = []
+        self.members: list[MixerMember] = []
         self.frames = 0
         self._announced: Source | None = None
         self._up = np.linspace(0.0, 1.0, self.frame, dtype=np.float32)
 
-    def join(self) -> Member:
+    def add_member(self) -> MixerMember:
         """A new member, heard from its next frame on, by a ramp."""
-        member = Member(self)
+        member = MixerMember(self)
         self.members.append(member)
         return member
 
-    def part(self, member: Member) -> None:
+    def remove_member(self, member: MixerMember) -> None:
         """It leaves with the next frame, by a ramp.  Raises LocalProtocolError for a stranger."""
         if member not in self.members:
             raise LocalProtocolError("it is no member of this bridge")
@@ -133,13 +133,13 @@ class Bridge:
         total = voices.sum(axis=0) + self._sound_of(self._announced)
         for each, own in zip(self.members, voices, strict=True):
             mixed = limit(total - own + self._sound_of(each.whisper))
-            each.hear(self._faded(each, mixed))
+            each.queue_heard(self._faded(each, mixed))
         for each in self.members:
             each.gain = 0.0 if each.leaving else 1.0
         self.frames += 1
         self._drop()
 
-    def _voice(self, member: Member) -> NDArray[np.float32]:
+    def _voice(self, member: MixerMember) -> NDArray[np.float32]:
         """Its next frame, float32, faded in, out, or to silence where it ends short."""
         pcm, member.said = member.said[: self.frame], member.said[self.frame :]
         voice = np.zeros(self.frame, dtype=np.float32)
@@ -151,7 +151,7 @@ class Bridge:
         faded: NDArray[np.float32] = voice * (start + (target - start) * self._up)
         return faded
 
-    def _faded(self, member: Member, mixed: NDArray[np.float32]) -> Pcm:
+    def _faded(self, member: MixerMember, mixed: NDArray[np.float32]) -> Pcm:
         target = 0.0 if member.leaving else 1.0
         if member.gain != target:
             mixed = mixed * (member.gain + (target - member.gain) * self._up)
@@ -173,7 +173,7 @@ def limit(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     size = np.abs(sound)
     if not np.count_nonzero(size > LOUD):
         return sound
-    room = np.float32(32_767.0 - LOUD)
-    bent = LOUD + room * np.tanh((size - LOUD) / room)
+    headroom = np.float32(32_767.0 - LOUD)
+    bent = LOUD + headroom * np.tanh((size - LOUD) / headroom)
     limited: NDArray[np.float32] = np.where(size > LOUD, np.copysign(bent, sound), sound)
     return limited.astype(np.float32)

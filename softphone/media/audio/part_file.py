@@ -53,13 +53,13 @@ class PartFile:
             with suppress(OSError):  # the first error is the one that is told
                 self.file.close()
             raise self.cut_short(error.strerror or str(error)) from error
-        self.give_name()
+        self.move_into_place()
 
     def cut_short(self, why: str) -> MediaError:
         """What is told of a file that could not be written to its end."""
         return MediaError(f"the recording in {self.part} is cut short: {why}")
 
-    def give_name(self) -> None:
+    def move_into_place(self) -> None:
         """Move the file, which is closed, to its name without overwriting another.
 
         Raises MediaError.

@@ -15,14 +15,14 @@ import numpy as np
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio.pcm_output import check_rate
-from softphone.media.audio.resample import ConvertingSink, ResampleStream
+from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = ["HeardPcm", "PcmInput"]
+__all__ = ["PcmInput", "ReceivedAudio"]
 
 
 @dataclass(frozen=True, slots=True)
-class HeardPcm:
+class ReceivedAudio:
     """Some sound of the far end: int16[n]; `bytes(heard)` are its octets.
 
     `timestamp` is the media time of its first sample, in samples; it goes on over gaps.
@@ -49,7 +49,7 @@ class HeardPcm:
         """How long it is."""
         return self.pcm.size / self.clock_rate_hz
 
-    def cut(self, samples: int) -> tuple[HeardPcm, HeardPcm]:
+    def cut(self, samples: int) -> tuple[ReceivedAudio, ReceivedAudio]:
         """The first `samples`, and the rest."""
         later = self.captured + samples / self.clock_rate_hz
         rest = replace(
@@ -70,12 +70,12 @@ class PcmInput(ConvertingSink):
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._most = round(seconds * clock_rate_hz)
-        self._chunks: deque[HeardPcm] = deque()
+        self._chunks: deque[ReceivedAudio] = deque()
         self._count = 0
         self._dropped = 0
         self._generation = 0
         self._closed = False
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
         self._expected: int | None = None
         self._lag = 0.0
         self._position = 0
@@ -102,9 +102,9 @@ class PcmInput(ConvertingSink):
         """Take a block; older sound of a higher security level is dropped before it."""
         converter = self.prepare(block)
         if converter is not None:
-            self.take(block, converter.feed(block.pcm))
+            self.write_converted(block, converter.feed(block.pcm))
 
-    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+    def prepare(self, block: PcmBlock) -> Resampler | None:
         """What it is converted by; None: nothing is taken."""
         if self._closed:
             return None
@@ -117,7 +117,7 @@ class PcmInput(ConvertingSink):
             self._drop_to(0)
         converter = self._converter
         if converter is None:
-            converter = self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+            converter = self._converter = Resampler(block.clock_rate_hz, self._rate)
         elif converter.source_rate_hz != block.clock_rate_hz:
             converter = converter.next_rates(block.clock_rate_hz, self._rate)
             self._converter = converter
@@ -128,13 +128,13 @@ class PcmInput(ConvertingSink):
         self._expected = block.timestamp + block.pcm.size
         return converter
 
-    def take(self, block: PcmBlock, pcm: Pcm) -> None:
+    def write_converted(self, block: PcmBlock, pcm: Pcm) -> None:
         """Have it read, converted to `pcm`."""
         if pcm.size:
             captured = block.captured - self._lag if block.captured else 0.0
             whose = "rtcp" if block.captured_by_sender else "arrival"
             self._chunks.append(
-                HeardPcm(pcm, self._rate, self._position, captured, whose, block.concealed)
+                ReceivedAudio(pcm, self._rate, self._position, captured, whose, block.concealed)
             )
             self._position += pcm.size
             self._count += pcm.size
@@ -151,7 +151,7 @@ class PcmInput(ConvertingSink):
 
     # The application's --------------------------------------------------------------------------
 
-    async def read(self, samples: int | None = None) -> HeardPcm:
+    async def read(self, samples: int | None = None) -> ReceivedAudio:
         """Wait for the next chunk, as it comes, or for exactly `samples`.
 
         Fewer only at the end of the call, and none after it.  Raises ConfigurationError for more
@@ -163,20 +163,22 @@ class PcmInput(ConvertingSink):
         while self._count < wanted and not self._closed:
             await self._wait()
         if not self._chunks:
-            return HeardPcm(np.zeros(0, dtype=np.int16), self._rate, self._position, 0.0, "arrival")
-        return self._take() if samples is None else self._join(samples)
+            return ReceivedAudio(
+                np.zeros(0, dtype=np.int16), self._rate, self._position, 0.0, "arrival"
+            )
+        return self._pop_chunk() if samples is None else self._join(samples)
 
-    def _take(self) -> HeardPcm:
+    def _pop_chunk(self) -> ReceivedAudio:
         heard = self._chunks.popleft()
         self._count -= len(heard)
         return heard
 
-    def _join(self, samples: int) -> HeardPcm:
+    def _join(self, samples: int) -> ReceivedAudio:
         """Exactly so many samples, or what there is; times are those of the first."""
-        parts: list[HeardPcm] = []
+        parts: list[ReceivedAudio] = []
         lacking = samples
         while lacking and self._chunks:
-            heard = self._take()
+            heard = self._pop_chunk()
             if len(heard) > lacking:
                 heard, rest = heard.cut(lacking)
                 self._chunks.appendleft(rest)
@@ -192,7 +194,7 @@ class PcmInput(ConvertingSink):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> HeardPcm:
+    async def __anext__(self) -> ReceivedAudio:
         heard = await self.read()
         if not len(heard):
             raise StopAsyncIteration

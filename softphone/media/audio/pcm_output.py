@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio.resample import FlushedSource
+from softphone.media.audio.resample import FlushableSource
 from softphone.media.audio.ring_audio import RingSource
 from softphone.media.audio.shared_ring import SharedRing
 from softphone.media.interface import Pcm
 
-__all__ = ["RATES", "Mark", "PcmOutput", "check_rate"]
+__all__ = ["RATES", "PcmOutput", "PlaybackMark", "check_rate"]
 
 RATES = (8000, 16000, 24000, 48000)
 
@@ -32,7 +32,7 @@ def check_rate(clock_rate_hz: int) -> int:
     return clock_rate_hz
 
 
-class Mark:
+class PlaybackMark:
     """A place in what was written, after `position` samples.
 
     `await mark.played()` gives True once everything before it has been sent, and False if some of
@@ -52,13 +52,13 @@ class Mark:
         """Wait until it is known whether all before the mark was sent."""
         return await asyncio.shield(self._reached)
 
-    def settle(self, played: bool) -> None:
+    def resolve(self, played: bool) -> None:
         """Tell it."""
         if not self._reached.done():
             self._reached.set_result(played)
 
 
-class PcmOutput(FlushedSource):
+class PcmOutput(FlushableSource):
     """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
 
     `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
@@ -74,7 +74,7 @@ class PcmOutput(FlushedSource):
         self.ring = SharedRing.local(self._octets)
         self._source = RingSource(self.ring, clock_rate_hz)
         self._half = b""
-        self._marks: deque[Mark] = deque()
+        self._marks: deque[PlaybackMark] = deque()
         self._waiters: set[asyncio.Future[None]] = set()
         self._closed = False
         self.flushed_samples = 0
@@ -100,7 +100,7 @@ class PcmOutput(FlushedSource):
     def read(self, samples: int) -> Pcm:
         """Take out at most `samples`, at once."""
         pcm = self._source.read(samples)
-        self.look()
+        self.update_marks()
         return pcm
 
     def share(self) -> int:
@@ -110,19 +110,19 @@ class PcmOutput(FlushedSource):
         """
         ring, descriptor = SharedRing.create(self._octets)
         # Positions go on: what was taken is put in and passed over.
-        ring.begin(self.ring.taken)
-        ring.put(self.ring.take(self._octets))
+        ring.start_at(self.ring.taken)
+        ring.write_octets(self.ring.read_octets(self._octets))
         if self._closed:
-            ring.end()
+            ring.mark_ended()
         self.ring, self._source = ring, RingSource(ring, self._rate)
         return descriptor
 
-    def look(self) -> None:
+    def update_marks(self) -> None:
         """Tell marks and writers what the media loop has come to."""
         if self._marks:
             confirmed = self.ring.confirmed // 2
             while self._marks and self._marks[0].position <= confirmed:
-                self._marks.popleft().settle(True)
+                self._marks.popleft().resolve(True)
         if self._waiters:
             self._wake()
 
@@ -146,10 +146,10 @@ class PcmOutput(FlushedSource):
         """
         octets = self._octets_of(pcm)
         while octets.size and not self._closed:
-            room = self.ring.room & ~1
-            if room:
-                self.ring.put(octets[:room])
-                octets = octets[room:]
+            free = self.ring.free_octets & ~1
+            if free:
+                self.ring.write_octets(octets[:free])
+                octets = octets[free:]
             else:
                 await self._wait()
         self.flushed_samples += octets.size // 2
@@ -165,11 +165,11 @@ class PcmOutput(FlushedSource):
         self._half = whole[len(whole) & ~1 :]
         return np.frombuffer(whole[: len(whole) & ~1], dtype=np.uint8)
 
-    def mark(self) -> Mark:
+    def mark(self) -> PlaybackMark:
         """A mark after all that was written so far."""
-        mark = Mark(self.written_samples)
+        mark = PlaybackMark(self.written_samples)
         if self._closed:
-            mark.settle(self.ring.confirmed // 2 >= mark.position)
+            mark.resolve(self.ring.confirmed // 2 >= mark.position)
         else:
             self._marks.append(mark)
         return mark
@@ -188,7 +188,7 @@ class PcmOutput(FlushedSource):
         kept = [mark for mark in self._marks if mark.position <= taken]
         for mark in self._marks:
             if mark.position > taken:
-                mark.settle(False)
+                mark.resolve(False)
         self._marks = deque(kept)
         self._wake()
         return left
@@ -196,10 +196,10 @@ class PcmOutput(FlushedSource):
     def close(self, *, ended: bool = False) -> None:
         """Nothing more will be written; `ended`: nothing will be sent any more, either."""
         self._closed = True
-        self.ring.end()
+        self.ring.mark_ended()
         if ended:
             for mark in self._marks:
-                mark.settle(False)
+                mark.resolve(False)
             self._marks.clear()
         self._wake()
 
@@ -212,7 +212,7 @@ class PcmOutput(FlushedSource):
             self._waiters.discard(waiter)
 
     def _wake(self) -> None:
-        if self.ring.room < 2 and not self._closed:
+        if self.ring.free_octets < 2 and not self._closed:
             return
         for waiter in self._waiters:
             if not waiter.done():

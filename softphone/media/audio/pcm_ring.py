@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio.resample import ConvertingSink, ResampleStream
+from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.interface import PcmBlock
 from softphone.media.playout import zeros
 
@@ -41,7 +41,7 @@ class PcmRing(ConvertingSink):
         self._timestamp = 0
         self._generation = 0
         self._closed = False
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
         # In the order in which they began to wait.
         self._waiters: dict[asyncio.Future[None], None] = {}
 
@@ -76,9 +76,9 @@ class PcmRing(ConvertingSink):
         """
         converter = self.prepare(block)
         if converter is not None:
-            self.send(converter.feed(block.pcm))
+            self.write_samples(converter.feed(block.pcm))
 
-    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+    def prepare(self, block: PcmBlock) -> Resampler | None:
         """What it is converted by; None: nothing is taken."""
         if block.security_generation != self._generation:
             if block.security_generation < self._generation:
@@ -89,16 +89,16 @@ class PcmRing(ConvertingSink):
             self._converter = None
         rates = block.clock_rate_hz, self._rate
         if self._converter is None:
-            self._converter = ResampleStream(*rates)
+            self._converter = Resampler(*rates)
         elif self._converter.source_rate_hz != block.clock_rate_hz:
             self._converter = self._converter.next_rates(*rates)
         return self._converter
 
-    def take(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
+    def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
         """Have it read, converted to `pcm`."""
-        self.send(pcm)
+        self.write_samples(pcm)
 
-    def send(self, pcm: NDArray[np.int16]) -> None:
+    def write_samples(self, pcm: NDArray[np.int16]) -> None:
         """Put in int16[n] at the ring's rate; the oldest samples make room.
 
         Raises ConfigurationError unless the samples are int16 in one dimension.
@@ -134,7 +134,7 @@ class PcmRing(ConvertingSink):
         self._wake()
         return pcm
 
-    async def receive(self, samples: int) -> NDArray[np.int16]:
+    async def read_exactly(self, samples: int) -> NDArray[np.int16]:
         """Wait for exactly `samples`; fewer only after `close`, none at its end.
 
         Raises ConfigurationError for more than the ring holds, which would never come.

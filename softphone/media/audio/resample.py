@@ -21,13 +21,13 @@ from softphone.media.interface import PcmBlock, Sink, Source
 
 __all__ = [
     "ConvertingSink",
-    "FlushedSource",
-    "RateSource",
-    "ResampleStream",
+    "FlushableSource",
+    "Resampler",
+    "ResamplingSource",
+    "as_converting_sink",
+    "as_flushable_source",
     "at_rate",
-    "convert",
-    "converting",
-    "flushed",
+    "resample_together",
 ]
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
@@ -36,7 +36,7 @@ NOTHING: NDArray[np.int16] = np.zeros(0, dtype=np.int16)
 NOTHING.flags.writeable = False
 
 
-class ResampleStream:
+class Resampler:
     """A streaming converter of mono int16 between two rates; the same rate passes through.
 
     Block boundaries leave no trace: feeding a signal in any pieces gives the same samples.
@@ -78,7 +78,7 @@ class ResampleStream:
 
     def next_rates(
         self, source_rate_hz: int, target_rate_hz: int, *, owed: float = 0.0
-    ) -> ResampleStream:
+    ) -> Resampler:
         """A converter that goes on where this one is, with other rates and without a joint.
 
         `owed` seconds of what this one has given were not used, and are given once more.
@@ -115,7 +115,7 @@ class ResampleStream:
         source_rate_hz: int,
         target_rate_hz: int,
         lag: float = 0.0,
-    ) -> ResampleStream:
+    ) -> Resampler:
         """A converter that goes on after `heard` [n], sound of another rate; its next sample
         stands `lag` seconds before the end of that.  Raises ConfigurationError."""
         made = cls(source_rate_hz, target_rate_hz)
@@ -153,8 +153,8 @@ class ResampleStream:
         return whole
 
 
-def convert(
-    streams: Sequence[ResampleStream], frames: Sequence[NDArray[np.int16]]
+def resample_together(
+    streams: Sequence[Resampler], frames: Sequence[NDArray[np.int16]]
 ) -> list[NDArray[np.int16]]:
     """What each of `streams` gives for its frame: what `feed` would give, bit for bit.
 
@@ -178,7 +178,7 @@ def convert(
 
 
 def _convert_alike(
-    streams: Sequence[ResampleStream], frames: Sequence[NDArray[np.int16]]
+    streams: Sequence[Resampler], frames: Sequence[NDArray[np.int16]]
 ) -> NDArray[np.int16]:
     """int16[k, m] of k streams with the same state, whose frames are of one length."""
     first, rows = streams[0], len(streams)
@@ -190,8 +190,8 @@ def _convert_alike(
     whole = np.concatenate(parts).reshape(rows, -1)
     held = first._held + fed
     # Output k stands at input position (position + k * down) / up.
-    room = (held - first._width + 1) * up - position
-    count = max(-(-room // down), 0)
+    available = (held - first._width + 1) * up - position
+    count = max(-(-available // down), 0)
     sound = filter_rows(
         whole[:, whole.shape[1] - held :].astype(np.float64), ratio, position, count
     )
@@ -215,14 +215,14 @@ class ConvertingSink(Protocol):
     """A sink whose blocks can be converted together with those of others: a class of ours that
     names this one, since a sink of the application's may have methods of these names, too."""
 
-    def prepare(self, block: PcmBlock) -> ResampleStream | None:
+    def prepare(self, block: PcmBlock) -> Resampler | None:
         """What the block is to be converted by, before `take`; None: it is not wanted."""
 
-    def take(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
+    def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
         """Take the block that was prepared last, converted to `pcm`."""
 
 
-def converting(sink: Sink) -> ConvertingSink | None:
+def as_converting_sink(sink: Sink) -> ConvertingSink | None:
     """The sink, if it may be given its blocks converted; not if a class of the application's has
     put a `write` of its own before that which converts."""
     kinds = type(sink).__mro__
@@ -236,7 +236,7 @@ def converting(sink: Sink) -> ConvertingSink | None:
     return None
 
 
-class FlushedSource(Protocol):
+class FlushableSource(Protocol):
     """A source whose application can have it fall silent at once: a class of ours that names this
     one, since a source of the application's may have something of this name, too."""
 
@@ -245,12 +245,12 @@ class FlushedSource(Protocol):
         """How often that has been done."""
 
 
-def flushed(source: Source) -> FlushedSource | None:
+def as_flushable_source(source: Source) -> FlushableSource | None:
     """The source, if it is one that is flushed."""
-    return cast("FlushedSource", source) if FlushedSource in type(source).__mro__ else None
+    return cast("FlushableSource", source) if FlushableSource in type(source).__mro__ else None
 
 
-class RateSource:
+class ResamplingSource:
     """Another source at another rate; it is read no further ahead than the conversion needs."""
 
     __slots__ = (
@@ -265,16 +265,16 @@ class RateSource:
     )
 
     def __init__(
-        self, source: Source, clock_rate_hz: int, *, converter: ResampleStream | None = None
+        self, source: Source, clock_rate_hz: int, *, converter: Resampler | None = None
     ) -> None:
         """`converter` has converted it until now, to another rate."""
         self._source = source
         self._rate = clock_rate_hz
-        self._converter = converter or ResampleStream(source.clock_rate_hz, clock_rate_hz)
+        self._converter = converter or Resampler(source.clock_rate_hz, clock_rate_hz)
         self._ready = NOTHING
         self._finished = False
         self._asked = False
-        self._flushed = flushed(source)
+        self._flushed = as_flushable_source(source)
         self._flushes = 0 if self._flushed is None else self._flushed.flushes
 
     @property
@@ -282,19 +282,19 @@ class RateSource:
         """The rate of its samples."""
         return self._rate
 
-    def at_rate(self, clock_rate_hz: int) -> RateSource:
+    def at_rate(self, clock_rate_hz: int) -> ResamplingSource:
         """The same source from here on at another rate; this one is not read any more."""
         rates = self._source.clock_rate_hz, clock_rate_hz
         owed = self._ready.size / self._rate
         converter = self._converter.next_rates(*rates, owed=owed)
-        return RateSource(self._source, clock_rate_hz, converter=converter)
+        return ResamplingSource(self._source, clock_rate_hz, converter=converter)
 
     @property
     def ended(self) -> bool:
         """Whether the source has ended and all of it was read."""
         return self._finished and not self._ready.size
 
-    def ask(self, samples: int) -> NDArray[np.int16] | None:
+    def conversion_input(self, samples: int) -> NDArray[np.int16] | None:
         """What `converter` is to be fed before `samples` are read, for `answer`; None: nothing.
 
         So that many sources are converted at once; a source that has too little is done here.
@@ -311,24 +311,24 @@ class RateSource:
             return pcm
         self._asked = pcm.size < wanted
         if pcm.size or self._finished or not self._converter.idle:
-            self.answer(self._converter.feed(pcm, last=self._finished))
+            self.append_converted(self._converter.feed(pcm, last=self._finished))
             if self._asked and not self._finished:
                 # A gap: what the filter still holds belongs before it.
-                self.answer(self._converter.rest())
+                self.append_converted(self._converter.rest())
         return None
 
     def _fall_silent(self, flushes: int) -> None:
         """Forget what was converted, and what the filter holds: it was flushed with the rest."""
         self._flushes = flushes
         self._ready = NOTHING
-        self._converter = ResampleStream(self._source.clock_rate_hz, self._rate)
+        self._converter = Resampler(self._source.clock_rate_hz, self._rate)
 
     @property
-    def converter(self) -> ResampleStream:
+    def converter(self) -> Resampler:
         """What it is converted by."""
         return self._converter
 
-    def answer(self, converted: NDArray[np.int16]) -> None:
+    def append_converted(self, converted: NDArray[np.int16]) -> None:
         """Have these samples read next, behind what waits."""
         ready = self._ready
         self._ready = np.concatenate((ready, converted)) if ready.size else converted
@@ -336,10 +336,10 @@ class RateSource:
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out at most `samples`; fewer mean that the source has no more now."""
         while not self._asked:
-            pcm = self.ask(samples)
+            pcm = self.conversion_input(samples)
             if pcm is None:
                 break
-            self.answer(self._converter.feed(pcm))
+            self.append_converted(self._converter.feed(pcm))
         self._asked = False
         taken, rest = self._ready[:samples], self._ready[samples:]
         # A copy: what waits for long does not hold on to all that it was converted with.
@@ -354,4 +354,4 @@ def at_rate(source: Source, clock_rate_hz: int) -> Source:
     """
     if source.clock_rate_hz == clock_rate_hz:
         return source
-    return RateSource(source, clock_rate_hz)
+    return ResamplingSource(source, clock_rate_hz)

@@ -11,14 +11,21 @@ from typing import Final
 
 import numpy as np
 
-from softphone.media.audio.resample import FlushedSource
+from softphone.media.audio.resample import FlushableSource
 from softphone.media.audio.shared_ring import SharedRing
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = ["BLOCKS", "SAMPLES", "RingSink", "RingSource", "put_samples", "take_blocks"]
+__all__ = [
+    "BLOCK_RING_OCTETS",
+    "SAMPLE_RING_OCTETS",
+    "RingSink",
+    "RingSource",
+    "read_blocks",
+    "write_samples",
+]
 
-SAMPLES: Final = 1 << 16
-BLOCKS: Final = 1 << 17
+SAMPLE_RING_OCTETS: Final = 1 << 16
+BLOCK_RING_OCTETS: Final = 1 << 17
 """Octets of a ring of samples and of one of blocks: 4 and 7 seconds of telephone sound."""
 
 HELD: Final = 0.004
@@ -31,14 +38,14 @@ captured by whose clock."""
 NOTHING: Final[Pcm] = np.zeros(0, dtype=np.int16)
 
 
-def put_samples(ring: SharedRing, pcm: Pcm) -> None:
+def write_samples(ring: SharedRing, pcm: Pcm) -> None:
     """Put int16[n] into a ring of samples; what does not fit is counted as lost."""
-    fitting = pcm[: ring.room // 2]
-    ring.put(np.ascontiguousarray(fitting).view(np.uint8))
-    ring.drop(pcm.size - fitting.size)
+    fitting = pcm[: ring.free_octets // 2]
+    ring.write_octets(np.ascontiguousarray(fitting).view(np.uint8))
+    ring.count_dropped(pcm.size - fitting.size)
 
 
-class RingSource(FlushedSource):
+class RingSource(FlushableSource):
     """The worker's end of a ring of samples: a `Source`."""
 
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
@@ -73,7 +80,7 @@ class RingSource(FlushedSource):
             ring.confirm(max(ring.confirmed, ring.taken))
             return NOTHING
         ring.confirm(max(ring.confirmed, ring.taken - self._held))
-        return ring.take(2 * min(samples, available)).view(np.int16)
+        return ring.read_octets(2 * min(samples, available)).view(np.int16)
 
 
 class RingSink:
@@ -105,17 +112,17 @@ class RingSink:
             block.captured,
         )
         pcm = np.ascontiguousarray(block.pcm).view(np.uint8)
-        if not self._ring.put(np.frombuffer(head, dtype=np.uint8), pcm):
-            self._ring.drop(block.pcm.size)
+        if not self._ring.write_octets(np.frombuffer(head, dtype=np.uint8), pcm):
+            self._ring.count_dropped(block.pcm.size)
 
 
-def take_blocks(ring: SharedRing) -> list[PcmBlock]:
+def read_blocks(ring: SharedRing) -> list[PcmBlock]:
     """Every block that is in the ring now."""
     blocks: list[PcmBlock] = []
     while ring.available >= HEAD.size:
-        head = ring.take(HEAD.size).tobytes()
+        head = ring.read_octets(HEAD.size).tobytes()
         samples, rate, timestamp, generation, concealed, by_sender, captured = HEAD.unpack(head)
-        pcm = ring.take(2 * samples).view(np.int16)
+        pcm = ring.read_octets(2 * samples).view(np.int16)
         block = PcmBlock(
             pcm, rate, timestamp, generation, bool(concealed), captured, bool(by_sender)
         )

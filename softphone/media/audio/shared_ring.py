@@ -114,7 +114,7 @@ class SharedRing:
         """Say that so many octets since the beginning have had their effect."""
         self._words[CONFIRMED] = octets
 
-    def begin(self, octets: int) -> None:
+    def start_at(self, octets: int) -> None:
         """Count from so many octets on, before anything is put in."""
         self._words[WRITTEN] = self._words[TAKEN] = self._words[CONFIRMED] = octets
 
@@ -132,7 +132,7 @@ class SharedRing:
         return self._words[FLUSHES]
 
     @property
-    def room(self) -> int:
+    def free_octets(self) -> int:
         """Octets that can be put in."""
         # What is flushed stays in its place until the reader has passed over it.
         return self._data.size - (self._words[WRITTEN] - self._words[TAKEN])
@@ -147,18 +147,18 @@ class SharedRing:
         """What the writer counted as lost."""
         return self._words[DROPPED]
 
-    def end(self) -> None:
+    def mark_ended(self) -> None:
         """Say that nothing more will be put in."""
         self._fence()
         self._words[ENDED] = 1
 
-    def drop(self, count: int) -> None:
+    def count_dropped(self, count: int) -> None:
         """Count something as lost."""
         self._words[DROPPED] += count
 
-    def put(self, *parts: Octets) -> bool:
+    def write_octets(self, *parts: Octets) -> bool:
         """Put in all of uint8[n] arrays, or nothing and give False where there is no room."""
-        if sum(part.size for part in parts) > self.room:
+        if sum(part.size for part in parts) > self.free_octets:
             return False
         at = self._words[WRITTEN]
         for part in parts:
@@ -171,7 +171,7 @@ class SharedRing:
         self._words[WRITTEN] = at
         return True
 
-    def take(self, octets: int) -> Octets:
+    def read_octets(self, octets: int) -> Octets:
         """Take out at most so many octets: a copy."""
         size = max(0, min(octets, self.available, self._data.size))
         self._fence()

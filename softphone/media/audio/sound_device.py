@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio.resample import ResampleStream
+from softphone.media.audio.resample import Resampler
 from softphone.media.interface import MediaError, Pcm, PcmBlock
 
 __all__ = ["SoundDevice"]
@@ -48,7 +48,7 @@ class SoundDevice:
             raise MediaError(f"the sound device {name!r} cannot be opened: {error}") from error
         self._error: type[Exception] = module.PortAudioError
         self._rate = clock_rate_hz
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
         self.dropped_samples = 0
         self._closed = False
 
@@ -77,15 +77,15 @@ class SoundDevice:
     def write(self, block: PcmBlock) -> None:
         """Say a block; what the card has no room for is lost, and counted."""
         if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-            self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+            self._converter = Resampler(block.clock_rate_hz, self._rate)
         pcm = self._converter.feed(block.pcm)
         if self._closed:
             self.dropped_samples += pcm.size
             return
         try:
-            room = min(self._stream.write_available, pcm.size)
-            self.dropped_samples += pcm.size - room
-            self._stream.write(np.ascontiguousarray(pcm[:room]).reshape(-1, 1))
+            writable = min(self._stream.write_available, pcm.size)
+            self.dropped_samples += pcm.size - writable
+            self._stream.write(np.ascontiguousarray(pcm[:writable]).reshape(-1, 1))
         except self._error:
             self.close()
 

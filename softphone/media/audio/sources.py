@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio.pcm_ring import PcmRing
-from softphone.media.audio.resample import RateSource, at_rate
+from softphone.media.audio.resample import ResamplingSource, at_rate
 from softphone.media.audio.tones import Cadence, ToneGenerator
 from softphone.media.audio.wav import WavSink, WavSource
 from softphone.media.interface import PcmBlock, Sink
@@ -19,7 +19,7 @@ from softphone.media.interface import PcmBlock, Sink
 __all__ = [
     "EchoSource",
     "PcmRing",
-    "RateSource",
+    "ResamplingSource",
     "SilenceSource",
     "TeeSink",
     "ToneSource",
@@ -104,7 +104,7 @@ class EchoSource:
         if not 0.0 <= delay < seconds:
             raise ConfigurationError("an echo's delay is less than what it holds")
         self._ring = PcmRing(clock_rate_hz, seconds=seconds)
-        self._ring.send(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
+        self._ring.write_samples(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
 
     @property
     def clock_rate_hz(self) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio.part_file import PartFile
-from softphone.media.audio.resample import ResampleStream
+from softphone.media.audio.resample import Resampler
 from softphone.media.interface import PcmBlock
 
 __all__ = ["WavSink", "WavSource"]
@@ -43,7 +43,7 @@ class WavSource:
         self._file = open_wav(self._path)
         self._frames = self._file.getnframes()
         try:
-            self._converter = ResampleStream(self._file.getframerate(), clock_rate_hz)
+            self._converter = Resampler(self._file.getframerate(), clock_rate_hz)
         except ConfigurationError:
             self._file.close()
             raise
@@ -150,7 +150,7 @@ class WavSink:
         self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
         self._file = self._own.file
         self._rate = clock_rate_hz
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
         self._writer: wave.Wave_write | None = None
         self._expected: int | None = None
         self._unwritten = 0
@@ -175,7 +175,7 @@ class WavSink:
         if self._rate == 0:
             self._rate = block.clock_rate_hz
         if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-            self._converter = ResampleStream(block.clock_rate_hz, self._rate)
+            self._converter = Resampler(block.clock_rate_hz, self._rate)
             self._expected = None
         gap = 0 if self._expected is None else block.timestamp - self._expected
         pcm = block.pcm

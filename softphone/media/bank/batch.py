@@ -74,7 +74,9 @@ class PacketBatch:
         """A copy of one packet's octets."""
         return self.data[index, : self.length[index]].tobytes()
 
-    def append(self, row: int, port: int, address: npt.NDArray[np.uint8], data: bytes) -> bool:
+    def append_packet(
+        self, row: int, port: int, address: npt.NDArray[np.uint8], data: bytes
+    ) -> bool:
         """Put in one packet; False where there is no room for it."""
         at = self.count
         if at == self.capacity or len(data) > self.data.shape[1]:

@@ -17,36 +17,36 @@ from softphone_codecs import (
 
 __all__ = [
     "AnyCodec",
-    "Geometry",
+    "PayloadLayout",
     "find_codec",
-    "forgets",
-    "geometry",
-    "remembers",
+    "is_stateful",
+    "is_stateless",
+    "payload_layout",
 ]
 
 AnyCodec: TypeAlias = Codec | StatefulCodec
 
 
-class Geometry(NamedTuple):
+class PayloadLayout(NamedTuple):
     """What two codecs must agree in for their payloads to lie in one buffer."""
 
     clock_rate: int
     octets_per_tick: int
 
 
-def geometry(chosen: AnyCodec) -> Geometry:
+def payload_layout(chosen: AnyCodec) -> PayloadLayout:
     """How the payloads of a codec lie in the buffers."""
-    return Geometry(chosen.clock_rate, chosen.octets_per_tick)
+    return PayloadLayout(chosen.clock_rate, chosen.octets_per_tick)
 
 
-def remembers(chosen: AnyCodec) -> TypeGuard[StatefulCodec]:
+def is_stateful(chosen: AnyCodec) -> TypeGuard[StatefulCodec]:
     """Whether each stream needs an encoder and a decoder of its own."""
     return hasattr(chosen, "encoder")
 
 
-def forgets(chosen: AnyCodec) -> TypeGuard[Codec]:
+def is_stateless(chosen: AnyCodec) -> TypeGuard[Codec]:
     """Whether one object serves every stream, in batches."""
-    return not remembers(chosen)
+    return not is_stateful(chosen)
 
 
 def find_codec(name: str) -> AnyCodec:

@@ -51,7 +51,7 @@ class Demultiplexer:
         """Forget socket `key`."""
         self._row[key] = NOBODY
 
-    def add(self, key: int, address: npt.NDArray[np.uint8], row: int) -> bool:
+    def add_remote(self, key: int, address: npt.NDArray[np.uint8], row: int) -> bool:
         """Say that on the shared socket `key`, IPv4 `address` is `row`'s; False if it is taken."""
         name = (key, int(address.view(np.uint64)[0]))
         if self._shared.setdefault(name, row) != row:
@@ -65,7 +65,7 @@ class Demultiplexer:
             self._owners = np.insert(self._owners, at, row)
         return True
 
-    def remove(self, row: int) -> None:
+    def remove_row(self, row: int) -> None:
         """Forget the far ends of `row` on shared sockets."""
         for name in self._names.pop(row, ()):
             del self._shared[name]

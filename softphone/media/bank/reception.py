@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout import Rounds, Runs
+from softphone.media.playout import BatchRounds, PacketRuns
 from softphone.rtp import ReportBlock
 
 __all__ = ["ReceptionBank"]
@@ -29,7 +29,7 @@ class ReceptionBank:
         self.received = np.zeros(capacity, dtype=np.int64)
         self.ssrc = np.zeros(capacity, dtype=np.uint32)
         self.jitter = np.zeros(capacity)
-        self._rounds = Rounds(capacity)
+        self._rounds = BatchRounds(capacity)
         self._rate = np.ones(capacity)
         self._base = np.zeros(capacity, dtype=np.int64)
         self._highest = np.zeros(capacity, dtype=np.int64)
@@ -40,7 +40,7 @@ class ReceptionBank:
         self._expected_prior = np.zeros(capacity, dtype=np.int64)
         self._received_prior = np.zeros(capacity, dtype=np.int64)
 
-    def open(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
+    def open_row(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
         """Start a row `afresh`, or go on with another clock (RFC 7160 section 4.2)."""
         if not afresh:
             ratio = clock_rate_hz / self._rate[row]
@@ -91,7 +91,7 @@ class ReceptionBank:
         ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
         near = (ssrc == self.ssrc[rows]) & (self._counted[rows] > 0)
         near &= (ahead > -MAX_DROPOUT // 2) & (ahead < MAX_DROPOUT // 2)
-        return Runs(rows).leading(near)
+        return PacketRuns(rows).leading(near)
 
     def _update_runs(
         self,
@@ -101,7 +101,7 @@ class ReceptionBank:
         arrival: NDArray[np.float64],
     ) -> None:
         """Take packets that are near, as `_near` says."""
-        runs = Runs(rows)
+        runs = PacketRuns(rows)
         every, lengths = rows[runs.ends], runs.lengths
         ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
         self.received[every] += lengths
@@ -213,7 +213,7 @@ class ReceptionBank:
         expected = self._highest.item(row) - self._base.item(row) + 1 if counted else 0
         return expected, expected - counted
 
-    def report(self, row: int) -> ReportBlock | None:
+    def report_block(self, row: int) -> ReportBlock | None:
         """The report block of a row, None before its first packet; begins its next reporting
         interval (A.3)."""
         received = int(self._counted[row])

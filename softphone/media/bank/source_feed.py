@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
-from softphone.media.audio.resample import RateSource, ResampleStream, convert
-from softphone.media.bank.codec_lookup import AnyCodec, forgets
+from softphone.media.audio.resample import Resampler, ResamplingSource, resample_together
+from softphone.media.bank.codec_lookup import AnyCodec, is_stateless
 from softphone.media.interface import Source
 
-__all__ = ["Feed", "FeedTable", "Reader", "collect", "read"]
+__all__ = ["FeedTable", "SourceFeed", "SourceReader", "collect_payloads", "read_frames"]
 
 logger = logging.getLogger("softphone.media")
 
 
-class Reader:
+class SourceReader:
     """One source in frames of `samples` samples."""
 
     __slots__ = ("count", "number", "origin", "pcm", "samples", "source")
@@ -41,17 +41,17 @@ class Reader:
         """Whether the frame at hand is behind the source's last sample."""
         return self.count == 0 and self.source.ended
 
-    def ask(self, number: int) -> npt.NDArray[np.int16] | None:
+    def conversion_input(self, number: int) -> npt.NDArray[np.int16] | None:
         """What its conversion is to be fed before it reads packet `number`; None: nothing."""
-        if number == self.number or not isinstance(self.source, RateSource):
+        if number == self.number or not isinstance(self.source, ResamplingSource):
             return None
         try:
-            return self.source.ask(self.samples)
+            return self.source.conversion_input(self.samples)
         except Exception:
             self._fail(number)
         return None
 
-    def read(self, number: int) -> None:
+    def read_packet(self, number: int) -> None:
         """Stand at packet `number`; what the source has not got is silence."""
         if number == self.number:
             return
@@ -75,7 +75,7 @@ class Reader:
         self.pcm[self.count : before] = 0
 
 
-class Feed:
+class SourceFeed:
     """A reader's frames in one codec; without a reader, silence.
 
     Of a codec that remembers there is no payload here: each stream encodes for itself.
@@ -84,7 +84,11 @@ class Feed:
     __slots__ = ("codec", "key", "number", "payload", "reader", "silence", "users")
 
     def __init__(
-        self, reader: Reader | None, codec: AnyCodec, samples: int, key: tuple[int, str, int, int]
+        self,
+        reader: SourceReader | None,
+        codec: AnyCodec,
+        samples: int,
+        key: tuple[int, str, int, int],
     ) -> None:
         self.reader = reader
         self.key = key
@@ -93,7 +97,7 @@ class Feed:
         self.number = -1
         self.silence = np.zeros(samples, dtype=np.int16)
         self.payload = np.zeros(0, dtype=np.uint8)
-        if forgets(codec):
+        if is_stateless(codec):
             self.payload = codec.encode(self.silence[None])[0][0]
 
     @property
@@ -102,7 +106,7 @@ class Feed:
         return self.silence if self.reader is None else self.reader.pcm
 
 
-def read(feeds: Sequence[Feed], number: int) -> list[Feed]:
+def read_frames(feeds: Sequence[SourceFeed], number: int) -> list[SourceFeed]:
     """Have `feeds` stand at packet `number`, encoding nothing; which of them did not yet.
 
     What is of another rate is converted at once for all of them.
@@ -112,32 +116,32 @@ def read(feeds: Sequence[Feed], number: int) -> list[Feed]:
     _convert(readers, number)
     for feed, reader in zip(stale, readers, strict=True):
         feed.number = number
-        reader.read(number)
+        reader.read_packet(number)
     return stale
 
 
-def _convert(readers: Sequence[Reader], number: int) -> None:
-    sources: list[RateSource] = []
+def _convert(readers: Sequence[SourceReader], number: int) -> None:
+    sources: list[ResamplingSource] = []
     frames: list[npt.NDArray[np.int16]] = []
     for reader in readers:
-        pcm = reader.ask(number)
-        if pcm is not None and isinstance(reader.source, RateSource):
+        pcm = reader.conversion_input(number)
+        if pcm is not None and isinstance(reader.source, ResamplingSource):
             sources.append(reader.source)
             frames.append(pcm)
-    converted = convert([source.converter for source in sources], frames)
+    converted = resample_together([source.converter for source in sources], frames)
     for source, pcm in zip(sources, converted, strict=True):
-        source.answer(pcm)
+        source.append_converted(pcm)
 
 
-def collect(feeds: Sequence[Feed], number: int) -> npt.NDArray[np.uint8]:
+def collect_payloads(feeds: Sequence[SourceFeed], number: int) -> npt.NDArray[np.uint8]:
     """The payloads of all `feeds` (of one codec without a memory, and one frame length) for packet
     `number`.
 
     uint8[len(feeds), size]; those that others have already asked for are not encoded again.
     """
-    stale = read(feeds, number)
+    stale = read_frames(feeds, number)
     codec = feeds[0].codec
-    if stale and forgets(codec):
+    if stale and is_stateless(codec):
         encoded, _ = codec.encode(np.stack([feed.pcm for feed in stale]))
         for feed, payload in zip(stale, encoded, strict=True):
             feed.payload = payload
@@ -157,14 +161,14 @@ def same_rate(source: Source, clock_rate_hz: int) -> Source:
     return source
 
 
-def resume(reader: Reader, clock_rate_hz: int) -> Source:
+def resume_at_rate(reader: SourceReader, clock_rate_hz: int) -> Source:
     """What a reader has read until now, from here on at another rate and without a joint."""
     source = reader.source
-    if isinstance(source, RateSource):
+    if isinstance(source, ResamplingSource):
         return source.at_rate(clock_rate_hz)
     rate = source.clock_rate_hz
-    converter = ResampleStream.after(reader.pcm, rate, rate, clock_rate_hz)
-    return RateSource(source, clock_rate_hz, converter=converter)
+    converter = Resampler.after(reader.pcm, rate, rate, clock_rate_hz)
+    return ResamplingSource(source, clock_rate_hz, converter=converter)
 
 
 class FeedTable:
@@ -176,20 +180,20 @@ class FeedTable:
     def __init__(self, adapt: Callable[[Source, int], Source] = same_rate) -> None:
         """`adapt` gives a source at another rate; by default none may have one."""
         self._adapt = adapt
-        self._feeds: dict[tuple[int, str, int, int], Feed] = {}
-        self._readers: dict[int, tuple[Reader, int]] = {}
+        self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
+        self._readers: dict[int, tuple[SourceReader, int]] = {}
 
     def __len__(self) -> int:
         return sum(feed.users > 0 for feed in self._feeds.values())
 
-    def acquire(
+    def acquire_feed(
         self,
         source: Source | None,
         codec: AnyCodec,
         ptime_ms: int,
         *,
-        instead: Feed | None = None,
-    ) -> Feed:
+        instead: SourceFeed | None = None,
+    ) -> SourceFeed:
         """The feed of `source` (None: silence) in `codec`, for one more user.
 
         `instead` is a feed that will be released for it.
@@ -204,28 +208,30 @@ class FeedTable:
             reader = None
             if source is not None:
                 reader = self._reader(source, codec.sample_rate, samples, lone=lone)
-            feed = self._feeds[key] = Feed(reader, codec, samples, key)
+            feed = self._feeds[key] = SourceFeed(reader, codec, samples, key)
         feed.users += 1
         return feed
 
-    def silence(self, codec: AnyCodec, ptime_ms: int) -> Feed:
+    def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
         """Silence in `codec`, for one who does not keep it."""
-        feed = self.acquire(None, codec, ptime_ms)
+        feed = self.acquire_feed(None, codec, ptime_ms)
         feed.users -= 1
         return feed
 
     def silent_octet(self, codec: AnyCodec) -> int:
         """The octet that fills what a cut packet leaves open."""
-        return int(self.silence(codec, codec.ptime).payload[0]) if forgets(codec) else 0
+        return int(self.silence(codec, codec.ptime).payload[0]) if is_stateless(codec) else 0
 
-    def _reader(self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool) -> Reader:
+    def _reader(
+        self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool
+    ) -> SourceReader:
         reader, users = self._readers.get(id(source), (None, 0))
         changes = reader is not None and reader.samples != samples
         if reader is None:
-            reader = Reader(source, self._adapt(source, clock_rate_hz), samples)
+            reader = SourceReader(source, self._adapt(source, clock_rate_hz), samples)
         elif changes and lone and users == 1:
             self._adapt(source, clock_rate_hz)  # may it be done at all?
-            reader = Reader(source, resume(reader, clock_rate_hz), samples)
+            reader = SourceReader(source, resume_at_rate(reader, clock_rate_hz), samples)
         elif reader.samples != samples:
             raise LocalProtocolError(
                 "streams that share a source must agree in clock rate and ptime"
@@ -233,7 +239,7 @@ class FeedTable:
         self._readers[id(source)] = reader, users + 1
         return reader
 
-    def release(self, feed: Feed) -> None:
+    def release_feed(self, feed: SourceFeed) -> None:
         """One user less."""
         feed.users -= 1
         if feed.users or feed.reader is None:

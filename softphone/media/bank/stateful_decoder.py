@@ -15,14 +15,14 @@ import numpy as np
 from softphone.media.playout import FrameStatus
 from softphone_codecs import PayloadRefused, RowDecoder, Samples
 
-__all__ = ["Voice", "VoicedFrame"]
+__all__ = ["DecodedFrame", "StatefulDecoder"]
 
 LONGEST_PAUSE = 50
 """Frames of a pause that are filled: a far end that lives says something every 400 ms."""
 
 
 @dataclass(frozen=True, slots=True)
-class VoicedFrame:
+class DecodedFrame:
     """`pcm` int16[samples], None where the decoder has nothing to say; `spliced`: it does not
     follow what was given before."""
 
@@ -31,7 +31,7 @@ class VoicedFrame:
 
 
 @dataclass(slots=True)
-class Voice:
+class StatefulDecoder:
     """`decoder` with what it has decoded beyond the last frame; `refused` counts payloads that
     were none of its codec."""
 
@@ -42,9 +42,9 @@ class Voice:
     _heard: bool = False
     _missing: int = 0
 
-    def play(
+    def next_frame(
         self, status: int, data: bytes, samples: int, *, several: Sequence[bytes] = ()
-    ) -> VoicedFrame:
+    ) -> DecodedFrame:
         """The next frame.
 
         `data` is the payload where `status` is PLAYED, `several` all of them where more than one
@@ -58,10 +58,10 @@ class Voice:
                 spliced = self._left.size >= samples
                 kept = parts if spliced or not self._left.size else [self._left, *parts]
                 self._left = kept[0] if len(kept) == 1 else np.concatenate(kept)
-                return VoicedFrame(self._take(samples), spliced)
+                return DecodedFrame(self._take_samples(samples), spliced)
         if self._left.size:
-            return VoicedFrame(self._take(samples))
-        return VoicedFrame(self._bridge(status, data, samples))
+            return DecodedFrame(self._take_samples(samples))
+        return DecodedFrame(self._bridge(status, data, samples))
 
     def _decode(self, data: bytes) -> Samples | None:
         try:
@@ -72,7 +72,7 @@ class Voice:
         self._heard, self._missing = True, 0
         return fresh
 
-    def _take(self, samples: int) -> Samples:
+    def _take_samples(self, samples: int) -> Samples:
         taken, self._left = self._left[:samples], self._left[samples:]
         lacking = samples - taken.size
         if lacking:

@@ -23,8 +23,8 @@ from softphone.media.bank.batch import SOCKADDR_OCTETS
 from softphone.media.bank.codec_lookup import AnyCodec
 from softphone.media.bank.demultiplexer import Demultiplexer
 from softphone.media.bank.reception import ReceptionBank
-from softphone.media.bank.source_feed import Feed, FeedTable, same_rate
-from softphone.media.bank.stateful_decoder import Voice
+from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
+from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.interface import (
     MediaEvent,
     NoPortFree,
@@ -34,8 +34,8 @@ from softphone.media.interface import (
     StreamHandle,
     StreamSpec,
 )
-from softphone.media.playout import Concealment, PlayoutBank
-from softphone.media.playout.jitter_buffer import PlayoutConfig
+from softphone.media.playout import Concealment, JitterBufferBank
+from softphone.media.playout.jitter_buffer import JitterBufferConfig
 from softphone.rtp import (
     RemoteReport,
     RtcpSession,
@@ -49,19 +49,19 @@ from softphone.srtp import FailureCounts, ReceiveContext, SendContext
 from softphone_codecs import NoiseSource, RowEncoder
 
 __all__ = [
-    "FEW",
+    "FEW_STREAMS",
     "FRAME",
     "FRAME_MS",
     "LATENESS_BOUNDS_MS",
     "NO_TYPE",
-    "Overhear",
-    "Stream",
+    "ClearPacketCallback",
     "StreamBank",
+    "StreamObjects",
 ]
 
 
 @dataclass(slots=True)
-class Stream:
+class StreamObjects:
     """One row's objects; `spec` is None until the stream is opened.
 
     `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
@@ -74,11 +74,11 @@ class Stream:
     codec: AnyCodec | None = None
     receive_codec: AnyCodec | None = None
     encoder: RowEncoder | None = None
-    voice: Voice | None = None
+    stateful_decoder: StatefulDecoder | None = None
     send_context: SendContext | None = None
     receive_context: ReceiveContext | None = None
     source: Source | None = None
-    feed: Feed | None = None
+    feed: SourceFeed | None = None
     sink: Sink | None = None
     monitor: Sink | None = None
     rtcp: RtcpSession | None = None
@@ -91,7 +91,7 @@ class Stream:
     restart_reports: bool = False
     sender_clock: SenderClock | None = None
     changed_at: int | None = None
-    told_type: int | None = None
+    reported_type: int | None = None
     spent: FailureCounts = field(default_factory=FailureCounts)
     conflicts: tuple[bytes, ...] = ()
     send_fingerprint: bytes = b""
@@ -118,7 +118,7 @@ FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000
 """The media frame, in which every phase runs once."""
 
-FEW: Final = 64
+FEW_STREAMS: Final = 64
 """Up to so many streams share one phase."""
 
 PHASE_ROWS: Final = 512
@@ -142,7 +142,7 @@ LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100
 MAXIMUM_EVENTS: Final = 8192
 
 
-Overhear: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bool], None]
+ClearPacketCallback: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bool], None]
 """Told of each packet in clear: its octets, our port, their padded address, whether it goes out."""
 
 
@@ -167,20 +167,20 @@ class StreamBank:
         self.phases = 1 << max(0, -(-capacity // PHASE_ROWS) - 1).bit_length()
         self.phase_rows = -(-capacity // self.phases)
         capacity = self.capacity = self.phases * self.phase_rows
-        self.streams: list[Stream | None] = [None] * capacity
+        self.streams: list[StreamObjects | None] = [None] * capacity
         self.receive_contexts: dict[int, ReceiveContext] = {}
         self.demultiplexer = Demultiplexer()
         self.feeds = FeedTable(adapt)
-        self.playout = PlayoutBank(capacity, PlayoutConfig(slot_octets=MOST_PAYLOAD))
+        self.playout = JitterBufferBank(capacity, JitterBufferConfig(slot_octets=MOST_PAYLOAD))
         self.reception = ReceptionBank(capacity)
         self.reports: Timers[int] = Timers()
         self.digit_timers: Timers[int] = Timers()
-        self.dialing: set[int] = set()
+        self.sending_digits: set[int] = set()
         self.events: list[MediaEvent] = []
         self.events_lost = 0
         self.unclaimed = 0
         self.plans: list[object | None] = [None] * self.phases
-        self.overhear: Overhear | None = None
+        self.on_clear_packet: ClearPacketCallback | None = None
         self._concealment: dict[int, Concealment] = {}
         self._noise: dict[int, NoiseSource] = {}
         self._free = [
@@ -219,7 +219,7 @@ class StreamBank:
         self.latched, self.symmetric, self.mux = self._flags[8:]
         self._counters = np.zeros((11, capacity), dtype=np.int64)
         # What statistics tell of these, in the order of their columns.
-        self.told = self._counters[:7]
+        self.reported_counters = self._counters[:7]
         # What we send.
         self.sequence = np.zeros(capacity, dtype=np.uint16)
         self.timestamp_base, self.ssrc = words(), words()
@@ -231,7 +231,7 @@ class StreamBank:
         # `playing_type` is what is decoded now, `receive_type` what comes in.
         self.receive_type, self.receive_event = types(), types()
         self.playing_type, self.noise_type = types(), types()
-        self.hushed = np.zeros(capacity, dtype=np.uint8)
+        self.pause_state = np.zeros(capacity, dtype=np.uint8)
         self.remote_ssrc, self.probation_ssrc = words(), words()
         self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
         self.latch_sequence = np.zeros(capacity, dtype=np.uint16)
@@ -269,11 +269,11 @@ class StreamBank:
         """The emptiest of as many phases as the number of streams calls for."""
         wanted = len(self) + 1
         count = min(MANY_PHASES, max(2, -(-wanted // PHASE_TARGET)))
-        count = 1 if wanted <= FEW else max(count, -(-wanted // CROWDED_TARGET))
+        count = 1 if wanted <= FEW_STREAMS else max(count, -(-wanted // CROWDED_TARGET))
         count = min(self.phases, 1 << (count - 1).bit_length())
         return min(range(count), key=self._used.__getitem__)
 
-    def reserve(self) -> Stream:
+    def reserve_row(self) -> StreamObjects:
         """Give out a row.  Raises NoPortFree when there is none."""
         phase = self._choose_phase()
         if not self._free[phase]:
@@ -283,7 +283,7 @@ class StreamBank:
         row = self._free[phase].pop()
         self._used[phase] += 1
         self._clear(row)
-        stream = Stream(StreamHandle(row, int(self.generation[row])))
+        stream = StreamObjects(StreamHandle(row, int(self.generation[row])))
         self.streams[row] = stream
         return stream
 
@@ -291,7 +291,7 @@ class StreamBank:
         self._flags[:, row] = False
         self._counters[:, row] = 0
         self.lateness[row] = 0
-        self.hushed[row] = 0
+        self.pause_state[row] = 0
         self.probation_sequence[row] = -1
         self.remote[row] = self.remote_rtcp[row] = self.signaled[row] = 0
         self.remote_ssrc[row] = 0
@@ -310,48 +310,48 @@ class StreamBank:
         if stream is not None:
             stream.restart_reports = True
 
-    def release(self, handle: StreamHandle) -> None:
+    def release_row(self, handle: StreamHandle) -> None:
         """Take a row back; its handle is stale from now on."""
-        stream = self.stream(handle)
+        stream = self.find_stream(handle)
         row = handle.row
         for context in (stream.send_context, stream.receive_context):
             if context is not None:
                 context.close()
         if stream.feed is not None:
-            self.feeds.release(stream.feed)
+            self.feeds.release_feed(stream.feed)
         self.active[row] = self.sends[row] = self.receives[row] = False
-        self.playout.close(row)
+        self.playout.close_row(row)
         self.reports.cancel(row)
         self.digit_timers.cancel(row)
-        self.dialing.discard(row)
+        self.sending_digits.discard(row)
         self.receive_contexts.pop(row, None)
-        self.demultiplexer.remove(row)
+        self.demultiplexer.remove_row(row)
         self.streams[row] = None
         self.generation[row] += 1
         phase = self.phase_of(row)
         self._free[phase].append(row)
         self._used[phase] -= 1
-        self.replan(row)
+        self.invalidate_plan(row)
 
-    def stream(self, handle: StreamHandle) -> Stream:
+    def find_stream(self, handle: StreamHandle) -> StreamObjects:
         """The objects of a row.  Raises StaleHandle."""
         stream = self.streams[handle.row] if 0 <= handle.row < self.capacity else None
         if stream is None or stream.handle != handle:
             raise StaleHandle(f"stream {handle.row}.{handle.generation} has been closed")
         return stream
 
-    def opened(self, handle: StreamHandle) -> tuple[Stream, StreamSpec]:
+    def find_open_stream(self, handle: StreamHandle) -> tuple[StreamObjects, StreamSpec]:
         """The objects of an open row.  Raises StaleHandle, or LocalProtocolError before `open`."""
-        stream = self.stream(handle)
+        stream = self.find_stream(handle)
         if stream.spec is None:
             raise LocalProtocolError("the stream has not been opened")
         return stream, stream.spec
 
-    def replan(self, row: int) -> None:
+    def invalidate_plan(self, row: int) -> None:
         """Say that what `row` sends, or to whom it is delivered, has changed."""
         self.plans[self.phase_of(row)] = None
 
-    def rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    def flagged_rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """The rows of `phase` where `flag` is set, intp[k]."""
         span = self.span(phase)
         rows: npt.NDArray[np.intp] = np.flatnonzero(flag[span])

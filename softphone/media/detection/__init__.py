@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from softphone.media.detection.answering_machine import AnswerVerdict
-from softphone.media.detection.detector_bank import Detected, DetectorBank, Found, Wanted
+from softphone.media.detection.answering_machine import AnswerClassification
+from softphone.media.detection.detector_bank import (
+    DetectedSound,
+    DetectionResult,
+    DetectorBank,
+    DetectorKind,
+)
 
-__all__ = ["AnswerVerdict", "Detected", "DetectorBank", "Found", "Wanted"]
+__all__ = [
+    "AnswerClassification",
+    "DetectedSound",
+    "DetectionResult",
+    "DetectorBank",
+    "DetectorKind",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AnswerVerdict", "AnswerWatch"]
+__all__ = ["AnswerClassification", "AnsweringMachineDetector"]
 
 GREETING = 2.4
 """Seconds of speech with no pause to speak of that people do not begin a call with."""
@@ -28,7 +28,7 @@ _TONES = {
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerVerdict:
+class AnswerClassification:
     """`kind` is "human", "machine", "fax" or "silence"."""
 
     kind: str
@@ -36,7 +36,7 @@ class AnswerVerdict:
     reasons: tuple[str, ...]
 
 
-class AnswerWatch:
+class AnsweringMachineDetector:
     """One call from its answer; times are seconds of media since then."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class AnswerWatch:
         self._utterances = 0
         self._since: float | None = None
         self._quiet_since = 0.0
-        self._verdict: AnswerVerdict | None = None
+        self._verdict: AnswerClassification | None = None
 
     def voice(self, speaking: bool, at: float) -> None:
         """Somebody began to speak, or stopped, at that time."""
@@ -57,7 +57,7 @@ class AnswerWatch:
             self._said += at - self._since
             self._since, self._quiet_since = None, at
 
-    def tone(self, name: str) -> AnswerVerdict | None:
+    def tone(self, name: str) -> AnswerClassification | None:
         """A tone was heard."""
         if name not in _TONES:
             return None
@@ -66,16 +66,16 @@ class AnswerWatch:
         if self._verdict is not None and self._verdict.confidence >= confidence:
             return None
         kept = before if self._verdict is not None and self._verdict.kind == kind else ()
-        return self._give(kind, confidence, (*kept, reason))
+        return self._set_verdict(kind, confidence, (*kept, reason))
 
-    def at(self, now: float) -> AnswerVerdict | None:
+    def classify_at(self, now: float) -> AnswerClassification | None:
         """The verdict, when it can first be given."""
         if self._verdict is not None:
             return None
         if self._spoke_first is None:
             if now < PATIENCE:
                 return None
-            return self._give("silence", 0.6, (f"nothing was said for {PATIENCE:g} s",))
+            return self._set_verdict("silence", 0.6, (f"nothing was said for {PATIENCE:g} s",))
         said = self._said + (0.0 if self._since is None else now - self._since)
         if said >= GREETING:
             return self._machine(said)
@@ -83,20 +83,22 @@ class AnswerWatch:
             return self._waits(said)
         return None
 
-    def _machine(self, said: float) -> AnswerVerdict:
+    def _machine(self, said: float) -> AnswerClassification:
         reasons = [f"{said:.1f} s of speech without a pause of {WAITS:g} s"]
         confidence = 0.8
         if self._spoke_first is not None and self._spoke_first > 1.0:
             reasons.append(f"it began only after {self._spoke_first:.1f} s")
             confidence += 0.07
-        return self._give("machine", confidence, tuple(reasons))
+        return self._set_verdict("machine", confidence, tuple(reasons))
 
-    def _waits(self, said: float) -> AnswerVerdict:
+    def _waits(self, said: float) -> AnswerClassification:
         reasons = (f"{said:.1f} s of speech, then silence", f"{self._utterances} utterances")
         if said <= SHORT:
-            return self._give("human", 0.92 - 0.2 * said / SHORT, reasons)
-        return self._give("human", 0.55, reasons)
+            return self._set_verdict("human", 0.92 - 0.2 * said / SHORT, reasons)
+        return self._set_verdict("human", 0.55, reasons)
 
-    def _give(self, kind: str, confidence: float, reasons: tuple[str, ...]) -> AnswerVerdict:
-        self._verdict = AnswerVerdict(kind, round(confidence, 2), reasons)
+    def _set_verdict(
+        self, kind: str, confidence: float, reasons: tuple[str, ...]
+    ) -> AnswerClassification:
+        self._verdict = AnswerClassification(kind, round(confidence, 2), reasons)
         return self._verdict

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["ToneFound", "ToneTrack", "is_tone"]
+__all__ = ["ToneDetector", "ToneMatch", "is_tone"]
 
 PURE, LONE = 0.8, 0.8
 """The share of the power that one or two lines hold, and one line: down to noise 6 dB below."""
@@ -30,7 +30,7 @@ FRAME = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class ToneFound:
+class ToneMatch:
     """`name` is "ringback", "busy", "congestion", "sit", "cng", "ced" or "beep"; `seconds` is how
     long it has sounded in all."""
 
@@ -39,7 +39,7 @@ class ToneFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
+class ToneBurst:
     """A tone that is over: `frequency` Hz, its first and last frame, whether it was one line.
 
     Which of two lines is the stronger, noise decides anew from frame to frame: such a tone is
@@ -66,7 +66,7 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-class ToneTrack:
+class ToneDetector:
     """The tones of one row, frame by frame."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class ToneTrack:
         self._lone = 0
         self._wandered = 0
         self._count = 0
-        self._bursts: deque[Burst] = deque(maxlen=4)
-        self._told: str = ""
+        self._bursts: deque[ToneBurst] = deque(maxlen=4)
+        self._last_reported: str = ""
         self._checked = True
 
     @property
@@ -86,7 +86,7 @@ class ToneTrack:
         """Whether a tone sounds now."""
         return self._count > 0
 
-    def feed(self, level: float, frequency: float, purity: float, lone: float) -> ToneFound | None:
+    def feed(self, level: float, frequency: float, purity: float, lone: float) -> ToneMatch | None:
         """Take one frame; gives what is known now and was not."""
         self._frame += 1
         found = None
@@ -110,15 +110,15 @@ class ToneTrack:
 
     # While it sounds and when it ends
 
-    def _while_it_sounds(self) -> ToneFound | None:
+    def _while_it_sounds(self) -> ToneMatch | None:
         seconds = self._count * FRAME
         if _within(self._frequency, CED) and seconds >= 1.0:
-            return self._tell("ced", seconds)
+            return self._report_once("ced", seconds)
         return None
 
-    def _end(self) -> ToneFound | None:
+    def _end(self) -> ToneMatch | None:
         lone = self._lone * 4 >= self._count * 3 and self._wandered * 8 <= self._count
-        burst = Burst(self._frequency, self._first, self._last, lone)
+        burst = ToneBurst(self._frequency, self._first, self._last, lone)
         solid = self._count * 3 >= (burst.last - burst.first + 1) * 2
         self._count = 0
         if burst.seconds < 0.1 or not solid:
@@ -127,7 +127,7 @@ class ToneTrack:
         self._checked = False
         return self._special() or self._rhythm()
 
-    def _special(self) -> ToneFound | None:
+    def _special(self) -> ToneMatch | None:
         """What is known by frequency: SIT, the calling tone of a fax."""
         last = tuple(self._bursts)[-3:]
         if len(last) == 3 and all(
@@ -135,14 +135,14 @@ class ToneTrack:
             for burst, limits in zip(last, SIT, strict=True)
         ):
             self._bursts.clear()
-            return self._tell("sit", sum(burst.seconds for burst in last))
+            return self._report_once("sit", sum(burst.seconds for burst in last))
         burst = last[-1]
         if burst.lone and _within(burst.frequency, CNG) and _within(burst.seconds, (0.38, 0.66)):
             self._checked = True
-            return self._tell("cng", burst.seconds)
+            return self._report_once("cng", burst.seconds)
         return None
 
-    def _rhythm(self) -> ToneFound | None:
+    def _rhythm(self) -> ToneMatch | None:
         """Busy and congestion, once two or three bursts have come at their pace."""
         bursts = [b for b in self._bursts if _within(b.frequency, PROGRESS)]
         if bursts and (len(bursts) < 2 or self._bursts[-1] is not bursts[-1]):
@@ -154,10 +154,10 @@ class ToneTrack:
                 pause = (max(limits[0] - 0.1, 0.1), limits[1])
                 if all(_within(gap, pause) for gap in between):
                     self._checked = True
-                    return self._tell(name, sum(b.seconds for b in last))
+                    return self._report_once(name, sum(b.seconds for b in last))
         return None
 
-    def _in_silence(self) -> ToneFound | None:
+    def _in_silence(self) -> ToneMatch | None:
         """Ringback and beeps are known by the silence behind them."""
         if self._checked or not self._bursts:
             return None
@@ -173,7 +173,7 @@ class ToneTrack:
             return None
         self._checked = True
         if _within(burst.seconds, (0.75, 2.6)) or self._double_ring():
-            return self._tell("ringback", burst.seconds)
+            return self._report_once("ringback", burst.seconds)
         return self._beep(burst)
 
     def _double_ring(self) -> bool:
@@ -185,17 +185,17 @@ class ToneTrack:
             return False
         return _within((last[1].first - last[0].last - 1) * FRAME, (0.1, 0.32))
 
-    def _beep(self, burst: Burst) -> ToneFound | None:
+    def _beep(self, burst: ToneBurst) -> ToneMatch | None:
         if not burst.lone or not _within(burst.frequency, BEEP):
             return None
         if not _within(burst.seconds, BEEP_SECONDS):
             return None
-        self._told = ""
-        return self._tell("beep", burst.seconds)
+        self._last_reported = ""
+        return self._report_once("beep", burst.seconds)
 
-    def _tell(self, name: str, seconds: float) -> ToneFound | None:
+    def _report_once(self, name: str, seconds: float) -> ToneMatch | None:
         """Tell once what goes on and on: a rhythm is told anew only after something else."""
-        if name == self._told and name != "beep":
+        if name == self._last_reported and name != "beep":
             return None
-        self._told = name
-        return ToneFound(name, seconds)
+        self._last_reported = name
+        return ToneMatch(name, seconds)

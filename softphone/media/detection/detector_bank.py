@@ -16,22 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import LocalProtocolError
-from softphone.media.audio.resample import ResampleStream
-from softphone.media.detection.answering_machine import AnswerVerdict, AnswerWatch
-from softphone.media.detection.call_progress import ToneTrack
+from softphone.media.audio.resample import Resampler
+from softphone.media.detection.answering_machine import (
+    AnswerClassification,
+    AnsweringMachineDetector,
+)
+from softphone.media.detection.call_progress import ToneDetector
 from softphone.media.detection.dtmf import REACH, DtmfBank
-from softphone.media.detection.spectrum import FRAME_SAMPLES, HISTORY, RATE, Sight, look
-from softphone.media.detection.voice_activity import ActivityBank
+from softphone.media.detection.spectrum import (
+    FRAME_SAMPLES,
+    HISTORY,
+    RATE,
+    SpectrumFeatures,
+    analyze_spectrum,
+)
+from softphone.media.detection.voice_activity import VoiceActivityBank
 from softphone.media.interface import Pcm
 
-__all__ = ["Detected", "DetectorBank", "Found", "Wanted"]
+__all__ = ["DetectedSound", "DetectionResult", "DetectorBank", "DetectorKind"]
 
 FRAME = FRAME_SAMPLES / RATE
 LONGEST_BACKLOG = 50
 """Frames that may wait in a row; what comes on top of them is lost, and counted."""
 
 
-class Wanted(Flag):
+class DetectorKind(Flag):
     """What a row listens for."""
 
     DIGITS = auto()
@@ -41,7 +50,7 @@ class Wanted(Flag):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectedSound:
     """What was found: `kind` is "digit", "voice", "silence" or "tone"; `what` the digit or the
     tone; `at` when it began (a silence, too), `seconds` how long it was, as far as is known."""
 
@@ -51,36 +60,36 @@ class Found:
     seconds: float = 0.0
 
 
-Detected: TypeAlias = Found | AnswerVerdict
+DetectionResult: TypeAlias = DetectedSound | AnswerClassification
 
 
 @dataclass(slots=True, eq=False)
-class _Row:
+class _DetectorRow:
     """What one row has beside its arrays."""
 
-    wanted: Wanted
-    converter: ResampleStream | None = None
+    wanted: DetectorKind
+    converter: Resampler | None = None
     waiting: Pcm | None = None
     frames: int = 0
     lost: int = 0
-    track: ToneTrack | None = None
-    answer: AnswerWatch | None = None
+    track: ToneDetector | None = None
+    answer: AnsweringMachineDetector | None = None
 
 
 class DetectorBank:
     """Up to `capacity` rows."""
 
     def __init__(self, capacity: int = 1024) -> None:
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, _DetectorRow] = {}
         self._free = list(range(capacity - 1, -1, -1))
         self._history = np.zeros((capacity, HISTORY), dtype=np.float32)
         self._digits = DtmfBank(capacity)
-        self._activity = ActivityBank(capacity)
+        self._activity = VoiceActivityBank(capacity)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, wanted: Wanted) -> int:
+    def add_row(self, wanted: DetectorKind) -> int:
         """A row that listens for `wanted`.  Raises LocalProtocolError when there is none left."""
         if not self._free:
             raise LocalProtocolError(f"{len(self._rows)} streams are listened to already")
@@ -88,14 +97,14 @@ class DetectorBank:
         self._history[row] = 0.0
         self._digits.reset(row)
         self._activity.reset(row)
-        self._rows[row] = _Row(
+        self._rows[row] = _DetectorRow(
             wanted,
-            track=ToneTrack() if wanted & (Wanted.TONES | Wanted.ANSWER) else None,
-            answer=AnswerWatch() if wanted & Wanted.ANSWER else None,
+            track=ToneDetector() if wanted & (DetectorKind.TONES | DetectorKind.ANSWER) else None,
+            answer=AnsweringMachineDetector() if wanted & DetectorKind.ANSWER else None,
         )
         return row
 
-    def remove(self, row: int) -> None:
+    def remove_row(self, row: int) -> None:
         """Listen no more."""
         if self._rows.pop(row, None) is not None:
             self._free.append(row)
@@ -107,7 +116,7 @@ class DetectorBank:
             return
         if clock_rate_hz != RATE:
             if entry.converter is None or entry.converter.source_rate_hz != clock_rate_hz:
-                entry.converter = ResampleStream(clock_rate_hz, RATE)
+                entry.converter = Resampler(clock_rate_hz, RATE)
             pcm = entry.converter.feed(pcm)
         waiting = pcm if entry.waiting is None else np.concatenate((entry.waiting, pcm))
         over = waiting.size - LONGEST_BACKLOG * FRAME_SAMPLES
@@ -115,9 +124,9 @@ class DetectorBank:
             waiting, entry.lost = waiting[over:], entry.lost + over
         entry.waiting = waiting
 
-    def run(self) -> list[tuple[int, Detected]]:
+    def run_detectors(self) -> list[tuple[int, DetectionResult]]:
         """Look at every whole frame that waits; gives what was found, with its row."""
-        found: list[tuple[int, Detected]] = []
+        found: list[tuple[int, DetectionResult]] = []
         while True:
             ready = [
                 row
@@ -128,25 +137,27 @@ class DetectorBank:
                 return found
             self._frame(ready, found)
 
-    def _frame(self, ready: list[int], found: list[tuple[int, Detected]]) -> None:
+    def _frame(self, ready: list[int], found: list[tuple[int, DetectionResult]]) -> None:
         rows = np.array(ready, dtype=np.int32)
-        history = self._take(ready, rows)
-        digits = self._only(ready, Wanted.DIGITS)
+        history = self._shift_history(ready, rows)
+        digits = self._only(ready, DetectorKind.DIGITS)
         if digits.size:
             self._find_digits(rows[digits], history[digits], found)
-        others = self._only(ready, Wanted.VOICE | Wanted.TONES | Wanted.ANSWER)
+        others = self._only(ready, DetectorKind.VOICE | DetectorKind.TONES | DetectorKind.ANSWER)
         if others.size:
-            sight = look(history[others])
+            sight = analyze_spectrum(history[others])
             self._find_voice(rows[others], sight, found)
             self._find_tones(rows[others], sight, found)
         for row in ready:
             entry = self._rows[row]
             entry.frames += 1
-            verdict = None if entry.answer is None else entry.answer.at(entry.frames * FRAME)
+            verdict = (
+                None if entry.answer is None else entry.answer.classify_at(entry.frames * FRAME)
+            )
             if verdict is not None:
                 found.append((row, verdict))
 
-    def _take(self, ready: list[int], rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    def _shift_history(self, ready: list[int], rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Move a frame of each row from what waits into its history."""
         fresh = np.empty((len(ready), FRAME_SAMPLES), dtype=np.float32)
         for at, row in enumerate(ready):
@@ -158,7 +169,7 @@ class DetectorBank:
         self._history[rows] = history
         return history
 
-    def _only(self, ready: Iterable[int], wanted: Wanted) -> NDArray[np.intp]:
+    def _only(self, ready: Iterable[int], wanted: DetectorKind) -> NDArray[np.intp]:
         listens = [bool(self._rows[row].wanted & wanted) for row in ready]
         return np.flatnonzero(np.array(listens, dtype=np.bool_))
 
@@ -166,28 +177,36 @@ class DetectorBank:
         self,
         rows: NDArray[np.int32],
         history: NDArray[np.float32],
-        found: list[tuple[int, Detected]],
+        found: list[tuple[int, DetectionResult]],
     ) -> None:
         for each in self._digits.feed(rows, history[:, -REACH:]):
             now = (self._rows[each.row].frames + 1) * FRAME
             seconds = each.duration_ms / 1000.0
-            found.append((each.row, Found("digit", max(now - seconds, 0.0), each.digit, seconds)))
+            found.append(
+                (each.row, DetectedSound("digit", max(now - seconds, 0.0), each.digit, seconds))
+            )
 
     def _find_voice(
-        self, rows: NDArray[np.int32], sight: Sight, found: list[tuple[int, Detected]]
+        self,
+        rows: NDArray[np.int32],
+        sight: SpectrumFeatures,
+        found: list[tuple[int, DetectionResult]],
     ) -> None:
         for change in self._activity.feed(rows, sight):
             entry = self._rows[change.row]
             at = max((entry.frames - change.frames_ago) * FRAME, 0.0)
             if entry.answer is not None:
                 entry.answer.voice(change.speaking, at)
-            if not entry.wanted & Wanted.VOICE:
+            if not entry.wanted & DetectorKind.VOICE:
                 continue
             kind = "voice" if change.speaking else "silence"
-            found.append((change.row, Found(kind, at, seconds=change.frames * FRAME)))
+            found.append((change.row, DetectedSound(kind, at, seconds=change.frames * FRAME)))
 
     def _find_tones(
-        self, rows: NDArray[np.int32], sight: Sight, found: list[tuple[int, Detected]]
+        self,
+        rows: NDArray[np.int32],
+        sight: SpectrumFeatures,
+        found: list[tuple[int, DetectionResult]],
     ) -> None:
         fields = zip(
             rows.tolist(),
@@ -205,8 +224,8 @@ class DetectorBank:
             if tone is None:
                 continue
             at = max((entry.frames + 1) * FRAME - tone.seconds, 0.0)
-            if entry.wanted & Wanted.TONES:
-                found.append((row, Found("tone", at, tone.name, tone.seconds)))
+            if entry.wanted & DetectorKind.TONES:
+                found.append((row, DetectedSound("tone", at, tone.name, tone.seconds)))
             verdict = None if entry.answer is None else entry.answer.tone(tone.name)
             if verdict is not None:
                 found.append((row, verdict))

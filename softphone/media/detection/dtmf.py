@@ -86,7 +86,7 @@ class DtmfBank:
         """Take a frame of each row; `sound` float32[k, REACH] ends with it."""
         found: list[DtmfDigit] = []
         for start in (0, STEP):
-            self._step(rows, *recognize(sound[:, start : start + WINDOW]), found)
+            self._step(rows, *recognize_digits(sound[:, start : start + WINDOW]), found)
         return found
 
     def _step(
@@ -119,7 +119,7 @@ class DtmfBank:
         self._loudest[rows] = np.where(fresh, level, np.where(same, louder, self._loudest[rows]))
 
 
-def recognize(
+def recognize_digits(
     sound: NDArray[np.float32],
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
     """The digit in each row of float32[k, WINDOW], -1 for none, its level in dBm0, and the share

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softphone.media.audio.tones import FULL_SCALE, FULL_SCALE_DBM0
 
-__all__ = ["FRAME_SAMPLES", "HISTORY", "RATE", "Sight", "decibels", "look"]
+__all__ = ["FRAME_SAMPLES", "HISTORY", "RATE", "SpectrumFeatures", "analyze_spectrum", "decibels"]
 
 RATE = 8000
 FRAME_SAMPLES = 160
@@ -32,7 +32,7 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class SpectrumFeatures:
     """What k rows sound like now; each field is float32[k].
 
     `level` is that of the newest frame and `past` that of the last 50 ms, dBm0.  `first` and
@@ -59,7 +59,7 @@ def decibels(power: F32) -> F32:
     return np.maximum(level, np.float32(-100.0))
 
 
-def look(history: F32) -> Sight:
+def analyze_spectrum(history: F32) -> SpectrumFeatures:
     """The sight of float32[k, HISTORY], the newest sample last."""
     square = np.square(history)
     level = decibels(square[:, -FRAME_SAMPLES:].mean(axis=1))
@@ -72,7 +72,7 @@ def look(history: F32) -> Sight:
     second, more, _ = _peak(rest)
     speech = power[:, LOWEST:HIGHEST] + np.float32(1e-3)
     flatness = np.exp(np.log(speech).mean(axis=1)) / speech.mean(axis=1)
-    return Sight(
+    return SpectrumFeatures(
         level,
         past,
         first,

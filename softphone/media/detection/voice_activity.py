@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.detection.spectrum import Sight
+from softphone.media.detection.spectrum import SpectrumFeatures
 
-__all__ = ["HANGOVER", "ActivityBank", "ActivityChange"]
+__all__ = ["HANGOVER", "VoiceActivityBank", "VoiceActivityChange"]
 
 MEMORY = 75
 """Frames over which the quietest level is taken."""
@@ -30,7 +30,7 @@ HANGOVER = 15
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityChange:
+class VoiceActivityChange:
     """`row` began to speak, or stopped, `frames_ago` frames ago; at a stop, after `frames`."""
 
     row: int
@@ -39,7 +39,7 @@ class ActivityChange:
     frames: int = 0
 
 
-class ActivityBank:
+class VoiceActivityBank:
     """Who speaks, of `capacity` rows."""
 
     def __init__(self, capacity: int) -> None:
@@ -57,7 +57,7 @@ class ActivityBank:
         self._frames[row] = 0
         self.speaking[row] = False
 
-    def feed(self, rows: NDArray[np.int32], sight: Sight) -> list[ActivityChange]:
+    def feed(self, rows: NDArray[np.int32], sight: SpectrumFeatures) -> list[VoiceActivityChange]:
         """Take a frame of each row."""
         frames = self._frames[rows]
         self._levels[rows, frames % MEMORY] = sight.past
@@ -77,8 +77,8 @@ class ActivityBank:
             return []
         self.speaking[rows] = (speaking | starts) & ~stops
         self._began[rows[starts]] = frames[starts] - OUT_OF + 1
-        changes = [ActivityChange(row, True, OUT_OF - 1) for row in rows[starts].tolist()]
+        changes = [VoiceActivityChange(row, True, OUT_OF - 1) for row in rows[starts].tolist()]
         for at in np.flatnonzero(stops).tolist():
             ago, spoke = int(frames[at] - last[at]), int(last[at] - self._began[rows[at]]) + 1
-            changes.append(ActivityChange(int(rows[at]), False, ago, spoke))
+            changes.append(VoiceActivityChange(int(rows[at]), False, ago, spoke))
         return changes

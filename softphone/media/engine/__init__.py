@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.media.engine.engine import MediaEngine
-from softphone.media.engine.live_detection import listen
-from softphone.media.engine.sockets import find_far_end
+from softphone.media.engine.live_detection import start_detection
+from softphone.media.engine.sockets import encode_remote
 
-__all__ = ["MediaEngine", "find_far_end", "listen"]
+__all__ = ["MediaEngine", "encode_remote", "start_detection"]

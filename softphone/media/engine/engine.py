@@ -30,11 +30,18 @@ import numpy.typing as npt
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction, StreamStatistics
 from softphone.media.audio import at_rate
-from softphone.media.bank import FEW, FRAME, FRAME_MS, LATENESS_BOUNDS_MS, PacketBatch, StreamBank
-from softphone.media.engine.sockets import MediaTransport, find_far_end
+from softphone.media.bank import (
+    FEW_STREAMS,
+    FRAME,
+    FRAME_MS,
+    LATENESS_BOUNDS_MS,
+    PacketBatch,
+    StreamBank,
+)
+from softphone.media.engine.sockets import MediaSockets, encode_remote
 from softphone.media.interface import (
+    AllocatedStream,
     EventCallback,
-    LocalMedia,
     MediaConfig,
     Sink,
     Source,
@@ -42,15 +49,15 @@ from softphone.media.interface import (
     StreamHandle,
     StreamSpec,
 )
-from softphone.media.quality import snapshot
+from softphone.media.quality import stream_statistics
 from softphone.media.tick import (
     LatenessHistogram,
     LatenessNotice,
-    Moment,
-    farewell,
-    hear,
-    skip,
-    speak,
+    TickTime,
+    make_bye,
+    run_receive_half,
+    run_send_half,
+    skip_frames,
     stream_commands,
 )
 from softphone.net.datagrams import decode_address
@@ -98,7 +105,7 @@ class MediaEngine:
         self._clock = clock
         self._wall = wall
         self._tap = tap
-        self.ticked: Callable[[int, int], None] | None = None
+        self.on_tick: Callable[[int, int], None] | None = None
         self.bank = self._bank = StreamBank(
             self.config.capacity,
             entropy=entropy,
@@ -107,8 +114,8 @@ class MediaEngine:
             stream_timeout=self.config.stream_timeout,
         )
         if isinstance(tap, MediaTap):
-            self._bank.overhear = self._overhear
-        self._sockets = MediaTransport(self.config, self._bank, entropy=entropy)
+            self._bank.on_clear_packet = self._tap_clear_packet
+        self._sockets = MediaSockets(self.config, self._bank, entropy=entropy)
         self._incoming = self._sockets.incoming
         self._outgoing = self._sockets.outgoing
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,7 +136,7 @@ class MediaEngine:
     ) -> None:
         for stream in list(self._bank.streams):
             if stream is not None:
-                self.close(stream.handle)
+                self.close_stream(stream.handle)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -156,30 +163,30 @@ class MediaEngine:
 
     # Commands -----------------------------------------------------------------------------------
 
-    def allocate(
+    def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
-    ) -> LocalMedia:
+    ) -> AllocatedStream:
         """Reserve a row and bind a pair of ports.  Raises NoPortFree, LocalProtocolError."""
         if self._loop is None:
             raise LocalProtocolError("the media engine has not been entered")
-        stream = self._bank.reserve()
+        stream = self._bank.reserve_row()
         row = stream.handle.row
         stream.on_event = on_event
         try:
             rtp, rtcp = self._sockets.bind(row, host or self.config.host)
         except BaseException:
-            self._bank.release(stream.handle)
+            self._bank.release_row(stream.handle)
             raise
         host, port = rtp
-        return LocalMedia(stream.handle, host, port, rtcp[1], int(self._bank.ssrc[row]))
+        return AllocatedStream(stream.handle, host, port, rtcp[1], int(self._bank.ssrc[row]))
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaPort`."""
-        first = self._bank.stream(handle).spec is None
-        far_end = find_far_end(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
+        first = self._bank.find_stream(handle).spec is None
+        far_end = encode_remote(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
         if first:
             self._sockets.drain(handle.row)
-        self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
+        self._sockets.set_remote(handle.row, far_end, mux=spec.rtcp_mux)
         now = self._clock()
         phase = self._bank.phase_of(handle.row)
         frame = self._frames[phase] if phase in self._timers else self._next_frame(phase, now)
@@ -195,16 +202,16 @@ class MediaEngine:
         security_generation: int,
     ) -> None:
         """Replace the keys and the security generation; see `MediaPort`."""
-        stream_commands.rekey(self._bank, handle, send_key, receive_key, security_generation)
+        stream_commands.set_keys(self._bank, handle, send_key, receive_key, security_generation)
 
     def retarget(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """Send to another address; see `MediaPort`."""
-        _, spec = self._bank.opened(handle)
-        far_end = find_far_end(remote, remote_rtcp, mux=spec.rtcp_mux)
-        self._sockets.aim(handle.row, far_end, mux=spec.rtcp_mux)
-        stream_commands.retarget(self._bank, handle, far_end)
+        _, spec = self._bank.find_open_stream(handle)
+        far_end = encode_remote(remote, remote_rtcp, mux=spec.rtcp_mux)
+        self._sockets.set_remote(handle.row, far_end, mux=spec.rtcp_mux)
+        stream_commands.set_remote(self._bank, handle, far_end)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set what flows; see `MediaPort`."""
@@ -212,15 +219,15 @@ class MediaEngine:
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """Set the source; see `MediaPort`."""
-        stream_commands.play(self._bank, handle, source)
+        stream_commands.set_source(self._bank, handle, source)
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set the sink; see `MediaPort`."""
-        stream_commands.record(self._bank, handle, sink)
+        stream_commands.set_sink(self._bank, handle, sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set who hears what is sent; see `MediaPort`."""
-        stream_commands.monitor(self._bank, handle, sink)
+        stream_commands.set_monitor(self._bank, handle, sink)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send telephone-events; see `MediaPort`."""
@@ -228,23 +235,23 @@ class MediaEngine:
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source; see `MediaPort`."""
-        stream_commands.mute(self._bank, handle, muted)
+        stream_commands.set_muted(self._bank, handle, muted)
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """End the stream; see `MediaPort`."""
-        stream = self._bank.stream(handle)
+        stream = self._bank.find_stream(handle)
         row = handle.row
         phase = self._bank.phase_of(row)
         milliseconds = self._frames[phase] * FRAME_MS
-        goodbye = farewell(self._bank, stream, milliseconds, now=self._clock(), wall=self._wall())
+        goodbye = make_bye(self._bank, stream, milliseconds, now=self._clock(), wall=self._wall())
         if goodbye is not None:
-            self._sockets.send_control(row, goodbye)
+            self._sockets.send_rtcp(row, goodbye)
         self._sockets.unbind(row)
-        self._bank.release(handle)
+        self._bank.release_row(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """A snapshot; see `MediaPort`."""
-        return snapshot(self._bank, handle)
+        return stream_statistics(self._bank, handle)
 
     # The clock ----------------------------------------------------------------------------------
 
@@ -276,15 +283,15 @@ class MediaEngine:
             self._warn(behind, now)
         if behind > CATCH_UP:
             jump = int(behind / FRAME)
-            skip(self._bank, phase, jump, now=now)
+            skip_frames(self._bank, phase, jump, now=now)
             self._frames[phase] += jump
             self.jumps += jump
         try:
             self._run_due(phase)
         finally:
             self._arm(phase)
-        if self.ticked is not None:
-            self.ticked(phase, self._frames[phase])
+        if self.on_tick is not None:
+            self.on_tick(phase, self._frames[phase])
         self._dispatch()
 
     def _run_due(self, phase: int) -> None:
@@ -307,38 +314,38 @@ class MediaEngine:
         frame = self._frames[phase]
         self._frames[phase] = frame + 1
         deadline = self._deadline(phase, frame)
-        moment = Moment(frame, deadline, self._wall() - (self._clock() - deadline))
-        crowded = self._bank.used(phase) > FEW
+        moment = TickTime(frame, deadline, self._wall() - (self._clock() - deadline))
+        crowded = self._bank.used(phase) > FEW_STREAMS
         if crowded:
-            self._speak(phase, moment)
-        self._hear(phase, moment, visit=visit)
+            self._run_send_half(phase, moment)
+        self._run_receive_half(phase, moment, visit=visit)
         if not crowded:
-            self._speak(phase, moment)
+            self._run_send_half(phase, moment)
 
-    def _hear(self, phase: int, moment: Moment, *, visit: bool) -> None:
+    def _run_receive_half(self, phase: int, moment: TickTime, *, visit: bool) -> None:
         if visit:
-            self._sockets.receive(phase, now=self._clock(), wall=self._wall())
+            self._sockets.receive_packets(phase, now=self._clock(), wall=self._wall())
         else:
             self._incoming.count = 0
         if self._incoming.count and self._tap is not None:
             self._show(self._incoming, outgoing=False)
-        hear(self._bank, phase, self._incoming, moment)
+        run_receive_half(self._bank, phase, self._incoming, moment)
 
-    def _speak(self, phase: int, moment: Moment) -> None:
-        out = speak(self._bank, phase, self._outgoing, moment)
+    def _run_send_half(self, phase: int, moment: TickTime) -> None:
+        out = run_send_half(self._bank, phase, self._outgoing, moment)
         if not out.count:
             return
         if self._tap is not None:
             self._show(out, outgoing=True)
         for start in range(0, out.media, CHUNK):
             stop = min(start + CHUNK, out.media)
-            self._sockets.send(start, stop)
+            self._sockets.send_packets(start, stop)
             late_ms = (self._clock() - moment.now) * 1e3
-            self.lateness.add(late_ms, stop - start)
+            self.lateness.count_packets(late_ms, stop - start)
             column = self._bank.lateness[:, bisect_left(LATENESS_BOUNDS_MS, late_ms)]
             column[out.row[start:stop]] += 1
         if out.count > out.media:
-            self._sockets.send(out.media, out.count)
+            self._sockets.send_packets(out.media, out.count)
 
     def _dispatch(self) -> None:
         for event in self._bank.take_events():
@@ -364,7 +371,7 @@ class MediaEngine:
                 now=now,
             )
 
-    def _overhear(
+    def _tap_clear_packet(
         self, data: bytes, port: int, address: npt.NDArray[np.uint8], outgoing: bool
     ) -> None:
         """Tell the tap of a packet in clear."""

@@ -12,30 +12,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
-from softphone.media.detection import AnswerVerdict, Detected, DetectorBank, Found, Wanted
-from softphone.media.interface import MediaPort, PcmBlock
+from softphone.media.detection import (
+    AnswerClassification,
+    DetectedSound,
+    DetectionResult,
+    DetectorBank,
+    DetectorKind,
+)
+from softphone.media.interface import MediaBackend, PcmBlock
 
-__all__ = ["Listener", "Tell", "listen"]
+__all__ = ["DetectionCallback", "LiveDetector", "start_detection"]
 
 logger = logging.getLogger("softphone.media")
 
-Tell = Callable[[Found | AnswerVerdict, float], None]
+DetectionCallback = Callable[[DetectedSound | AnswerClassification, float], None]
 """Takes what was found, and the media time at which that was known, in seconds."""
 
 
-def _tell_nobody(found: Found | AnswerVerdict, now: float) -> None:
+def _ignore_detection(found: DetectedSound | AnswerClassification, now: float) -> None:
     """The listener is closed."""
 
 
-_HUBS: WeakKeyDictionary[MediaPort, _Hub] = WeakKeyDictionary()
+_HUBS: WeakKeyDictionary[MediaBackend, _DetectionHub] = WeakKeyDictionary()
 
 
-class Listener:
+class LiveDetector:
     """The sink of one stream whose sound is looked at; `close` ends it."""
 
-    def __init__(self, hub: _Hub, wanted: Wanted, tell: Tell) -> None:
-        self.tell = tell
-        self.row = hub.bank.add(wanted)
+    def __init__(self, hub: _DetectionHub, wanted: DetectorKind, tell: DetectionCallback) -> None:
+        self.callback = tell
+        self.row = hub.bank.add_row(wanted)
         self._hub = hub
         self._fed = 0.0
         self._origin = 0.0
@@ -65,14 +71,14 @@ class Listener:
         self._hub.bank.feed(self.row, block.pcm, block.clock_rate_hz)
         self._hub.schedule()
 
-    def take(self, found: Detected) -> None:
+    def report_detection(self, found: DetectionResult) -> None:
         """Tell, in media time."""
         if self._closed:
             return
-        if isinstance(found, Found):
+        if isinstance(found, DetectedSound):
             found = replace(found, at=max(found.at + self._origin, 0.0))
         try:
-            self.tell(found, self.now)
+            self.callback(found, self.now)
         except Exception:
             # A listener's fault must not keep the others from hearing what they wait for.
             logger.exception("a listener to detected sound failed")
@@ -81,27 +87,27 @@ class Listener:
         """Listen no more."""
         if not self._closed:
             self._closed = True
-            self._hub.leave(self)
+            self._hub.remove_detector(self)
             # Who was told keeps us, as a rule: here he is let go.
-            self.tell = _tell_nobody
+            self.callback = _ignore_detection
 
 
-class _Hub:
+class _DetectionHub:
     """All listeners of one media plane."""
 
     def __init__(self) -> None:
         self.bank = DetectorBank()
-        self._listeners: dict[int, Listener] = {}
+        self._listeners: dict[int, LiveDetector] = {}
         self._scheduled = False
 
-    def join(self, wanted: Wanted, tell: Tell) -> Listener:
-        listener = Listener(self, wanted, tell)
+    def add_detector(self, wanted: DetectorKind, tell: DetectionCallback) -> LiveDetector:
+        listener = LiveDetector(self, wanted, tell)
         self._listeners[listener.row] = listener
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def remove_detector(self, listener: LiveDetector) -> None:
         self._listeners.pop(listener.row, None)
-        self.bank.remove(listener.row)
+        self.bank.remove_row(listener.row)
 
     def schedule(self) -> None:
         if not self._scheduled:
@@ -110,18 +116,20 @@ class _Hub:
 
     def _run(self) -> None:
         self._scheduled = False
-        for row, found in self.bank.run():
+        for row, found in self.bank.run_detectors():
             listener = self._listeners.get(row)
             if listener is not None:
-                listener.take(found)
+                listener.report_detection(found)
 
 
-def listen(port: MediaPort, wanted: Wanted, tell: Tell) -> Listener:
+def start_detection(
+    port: MediaBackend, wanted: DetectorKind, tell: DetectionCallback
+) -> LiveDetector:
     """A sink for a stream of `port`; `tell` is called with what is found.
 
     Raises LocalProtocolError when too many streams are listened to already.
     """
     hub = _HUBS.get(port)
     if hub is None:
-        hub = _HUBS[port] = _Hub()
-    return hub.join(wanted, tell)
+        hub = _HUBS[port] = _DetectionHub()
+    return hub.add_detector(wanted, tell)

@@ -16,7 +16,7 @@ import numpy as np
 from softphone.errors import ConfigurationError
 from softphone.media.bank import FRAME, PacketBatch, StreamBank
 from softphone.media.interface import MediaConfig, NoPortFree, SocketSharing
-from softphone.media.tick import FarEnd
+from softphone.media.tick import RemoteAddresses
 from softphone.net.datagrams import (
     BURST,
     CONTROL_BURST,
@@ -29,7 +29,7 @@ from softphone.net.datagrams import (
 )
 from softphone.sans_io import Address, Entropy
 
-__all__ = ["MediaTransport", "find_far_end"]
+__all__ = ["MediaSockets", "encode_remote"]
 
 VISITS: Final = 4
 """Visits to the sockets a frame.  With more phases than that, those that begin before the next
@@ -46,7 +46,7 @@ SHARED_CONTROL_BURST = 64
 
 
 @dataclass(slots=True)
-class Pair:
+class SocketPair:
     """An RTP and an RTCP socket, and how many streams use them."""
 
     rtp: DatagramPort
@@ -56,7 +56,7 @@ class Pair:
     users: int = 0
 
 
-class MediaTransport:
+class MediaSockets:
     """Sockets by row, and the two batches that serve them all.
 
     `incoming` and `outgoing` are the `PacketBatch`es over the sockets' arrays.
@@ -67,8 +67,8 @@ class MediaTransport:
         self._bank = bank
         self._ports = DatagramPorts()
         self._pairs = PortPairs(config.ports.first, config.ports.last, entropy=entropy)
-        self._rows: dict[int, Pair] = {}
-        self._open: list[Pair] = []
+        self._rows: dict[int, SocketPair] = {}
+        self._open: list[SocketPair] = []
         self._visits: dict[int, list[DatagramPort]] = {}
         self._visited = [-math.inf] * VISITS
         self._closed_overflows = 0
@@ -95,13 +95,13 @@ class MediaTransport:
         self._bank.demultiplexer.bind(pair.rtcp.key, owner, control=True)
         return pair.rtp.address, pair.rtcp.address
 
-    def _find_shared(self, host: str) -> Pair | None:
+    def _find_shared(self, host: str) -> SocketPair | None:
         if ":" in host:
             raise ConfigurationError("shared media sockets are for IPv4; use per-call ones")
         candidates = (pair for pair in self._open if pair.users < SHARING and pair.host == host)
         return next(candidates, None)
 
-    def _bind_pair(self, host: str, *, shared: bool) -> Pair:
+    def _bind_pair(self, host: str, *, shared: bool) -> SocketPair:
         size = self._config.receive_buffer * (8 if shared else 1)
         try:
             found = self._pairs.bind_pair(
@@ -117,7 +117,7 @@ class MediaTransport:
             raise NoPortFree(
                 f"every pair of the media ports {ports.first}-{ports.last} on {host} is in use"
             )
-        pair = Pair(*found, host, shared)
+        pair = SocketPair(*found, host, shared)
         self._ports.add_port(pair.rtp, watch=shared)
         self._ports.add_port(pair.rtcp, watch=True)
         self._open.append(pair)
@@ -143,7 +143,7 @@ class MediaTransport:
             pair.rtp.discard_received()
             pair.rtcp.discard_received()
 
-    def aim(self, row: int, far_end: FarEnd, *, mux: bool) -> None:
+    def set_remote(self, row: int, far_end: RemoteAddresses, *, mux: bool) -> None:
         """Say who the far end of `row` is, for shared sockets, and which socket RTCP takes.
 
         Raises ConfigurationError when another stream of the shared socket has that far end.
@@ -154,17 +154,17 @@ class MediaTransport:
         if not pair.shared:
             return
         demultiplexer = self._bank.demultiplexer
-        demultiplexer.remove(row)
+        demultiplexer.remove_row(row)
         rtp = np.frombuffer(far_end.rtp, dtype=np.uint8)
         rtcp = np.frombuffer(far_end.rtcp, dtype=np.uint8)
-        if not demultiplexer.add(pair.rtp.key, rtp, row):
+        if not demultiplexer.add_remote(pair.rtp.key, rtp, row):
             raise ConfigurationError("two streams of one shared socket have the same far end")
         if not mux:
-            demultiplexer.add(control.key, rtcp, row)
+            demultiplexer.add_remote(control.key, rtcp, row)
 
     # Packets ------------------------------------------------------------------------------------
 
-    def receive(self, phase: int, *, now: float, wall: float) -> int:
+    def receive_packets(self, phase: int, *, now: float, wall: float) -> int:
         """Fill `incoming` with what is waiting, and return how much that is.
 
         Sockets of single streams are visited with their own phase, just before it plays, or with
@@ -206,11 +206,11 @@ class MediaTransport:
         ]
         return [pair.rtp for pair in pairs if not pair.shared]
 
-    def send(self, start: int, stop: int) -> int:
+    def send_packets(self, start: int, stop: int) -> int:
         """Send packets `start` to `stop` of `outgoing`; returns how many the system took."""
         return self._sent.send_datagrams(self._ports, start, stop)
 
-    def send_control(self, row: int, data: bytes) -> None:
+    def send_rtcp(self, row: int, data: bytes) -> None:
         """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""
         port = self._ports[int(self._bank.rtcp_port[row])]
         far_end = decode_address(self._bank.remote_rtcp[row].tobytes())
@@ -239,12 +239,12 @@ def _over(batch: DatagramBatch) -> PacketBatch:
     return PacketBatch(batch.data, batch.length, batch.port, batch.address, batch.arrival)
 
 
-def find_far_end(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> FarEnd:
+def encode_remote(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> RemoteAddresses:
     """Where RTP and RTCP go.  Raises ConfigurationError for an address that is not numeric."""
     host, port = remote
     if remote_rtcp is None:
         remote_rtcp = remote if mux else (host, min(port + 1, 65535))
     try:
-        return FarEnd(encode_address(remote), encode_address(remote_rtcp))
+        return RemoteAddresses(encode_address(remote), encode_address(remote_rtcp))
     except ValueError as error:
         raise ConfigurationError(f"a stream's far end: {error}") from error

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_ROUNDS", "Rounds", "Runs"]
+__all__ = ["MOST_ROUNDS", "BatchRounds", "PacketRuns"]
 
 MOST_ROUNDS: Final = 8
 """Rounds of one batch.  Only a far end that changes its source with every other packet needs more;
@@ -28,7 +28,7 @@ Part: TypeAlias = "NDArray[np.intp] | slice"
 Kind = TypeVar("Kind", bound=np.generic)
 
 
-class Rounds:
+class BatchRounds:
     """Cuts batches of at most any size; keeps one number for each of `capacity` rows."""
 
     def __init__(self, capacity: int) -> None:
@@ -78,7 +78,7 @@ class Rounds:
         return first
 
 
-class Runs:
+class PacketRuns:
     """n packets sorted by row: those of a row stand side by side, and are its run.
 
     `starts` and `ends` intp[k] are the places of the first and the last of each of k runs,

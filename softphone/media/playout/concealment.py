@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.media.playout.frame import PLAYED
-from softphone.media.playout.payload_ring import lines
+from softphone.media.playout.payload_ring import octet_columns
 
 __all__ = ["Concealment"]
 
@@ -93,8 +93,8 @@ class Concealment:
         if resumed.size:
             self._fade_in(rows[resumed], resumed, gap[resumed], pcm)
             self._gap[rows[resumed]] = 0
-        kept = lines(self._last.view(np.uint8), 0, 2 * pcm.shape[1])
-        given = lines(pcm.view(np.uint8), 0, 2 * pcm.shape[1])
+        kept = octet_columns(self._last.view(np.uint8), 0, 2 * pcm.shape[1])
+        given = octet_columns(pcm.view(np.uint8), 0, 2 * pcm.shape[1])
         if missing.size:
             heard = np.flatnonzero(played)
             kept[rows[heard]] = given[heard]

@@ -14,10 +14,10 @@ __all__ = [
     "CONCEALED",
     "PLAYED",
     "SILENT",
-    "Arrivals",
     "FrameStatus",
-    "Frames",
-    "PlayoutConfig",
+    "JitterBufferConfig",
+    "PlayoutFrames",
+    "ReceivedPackets",
 ]
 
 
@@ -38,7 +38,7 @@ to compute."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlayoutConfig:
+class JitterBufferConfig:
     """Bounds of every jitter buffer of a bank.
 
     A ring holds `slots` frames (a power of two) of `slot_octets` octets a row.  The target delay
@@ -60,7 +60,7 @@ class PlayoutConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class ReceivedPackets:
     """Valid RTP packets to be put into the rings, in order of arrival; n of them.
 
     `row` intp[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
@@ -80,13 +80,13 @@ class Arrivals:
     length: NDArray[np.int32]
     arrival: NDArray[np.float64]
 
-    def take(self, chosen: NDArray[np.intp]) -> Arrivals:
+    def select(self, chosen: NDArray[np.intp]) -> ReceivedPackets:
         """Some of them, copied."""
-        return Arrivals(*(getattr(self, each.name)[chosen] for each in fields(self)))
+        return ReceivedPackets(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class PlayoutFrames:
     """What each of the asked rows plays now, n of them.
 
     `status` uint8[n] of `FrameStatus`; where PLAYED, `slot` int32[n] names the payload for

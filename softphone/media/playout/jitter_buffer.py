@@ -17,14 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.playout.batch_rounds import Rounds, Runs
-from softphone.media.playout.frame import CONCEALED, PLAYED, SILENT, Arrivals, Frames, PlayoutConfig
-from softphone.media.playout.loss_bursts import BurstBank
-from softphone.media.playout.payload_ring import EMPTY, NO_FRAME, Pieces, RingBank, numbers
-from softphone.media.playout.rtp_timeline import Claims, TimelineBank, Verdicts
-from softphone.media.playout.target_delay import DelayBank
+from softphone.media.playout.batch_rounds import BatchRounds, PacketRuns
+from softphone.media.playout.frame import (
+    CONCEALED,
+    PLAYED,
+    SILENT,
+    JitterBufferConfig,
+    PlayoutFrames,
+    ReceivedPackets,
+)
+from softphone.media.playout.loss_bursts import LossBurstBank
+from softphone.media.playout.payload_ring import (
+    EMPTY,
+    NO_FRAME,
+    PayloadRingBank,
+    RingWrites,
+    index_array,
+)
+from softphone.media.playout.rtp_timeline import RtpTimelineBank, TimelineInput, TimelineResult
+from softphone.media.playout.target_delay import TargetDelayBank
 
-__all__ = ["Arrivals", "Frames", "PlayoutBank", "PlayoutConfig"]
+__all__ = ["JitterBufferBank", "JitterBufferConfig", "PlayoutFrames", "ReceivedPackets"]
 
 LONG_LOSS = 5
 """Missing frames in a row after which it is silent, and idle when nothing waits."""
@@ -39,7 +52,7 @@ QUIET_ENERGY = 2500.0
 """A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
 
 
-class PlayoutBank:
+class JitterBufferBank:
     """The jitter buffers of `capacity` rows.
 
     Counters are int64[capacity], read-only to others: `played`, `concealed`, `late` (came after
@@ -48,15 +61,15 @@ class PlayoutBank:
     None until a row is to be measured.
     """
 
-    def __init__(self, capacity: int, config: PlayoutConfig | None = None) -> None:
-        self.config = config or PlayoutConfig()
-        self._delay = DelayBank(
+    def __init__(self, capacity: int, config: JitterBufferConfig | None = None) -> None:
+        self.config = config or JitterBufferConfig()
+        self._delay = TargetDelayBank(
             capacity, maximum=self.config.maximum_delay, percentile=self.config.percentile
         )
-        self._ring = RingBank(capacity, self.config.slots, self.config.slot_octets)
-        self._line = TimelineBank(capacity)
-        self._rounds = Rounds(capacity)
-        self.bursts: BurstBank | None = None
+        self._ring = PayloadRingBank(capacity, self.config.slots, self.config.slot_octets)
+        self._line = RtpTimelineBank(capacity)
+        self._rounds = BatchRounds(capacity)
+        self.bursts: LossBurstBank | None = None
         self.ssrc = self._line.ssrc
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
@@ -83,7 +96,7 @@ class PlayoutBank:
         self._spliced = np.zeros(capacity, dtype=np.bool_)
         self._energy = np.zeros(capacity, dtype=np.float32)
 
-    def open(
+    def open_row(
         self,
         row: int,
         *,
@@ -112,9 +125,9 @@ class PlayoutBank:
                 f"{self.config.slots} slots of {frame * 1000:g} ms hold less than the maximum delay"
             )
         minimum = self.config.minimum_delay
-        self._delay.open(row, minimum=frame if minimum is None else minimum)
-        self._ring.open(row, silence=silence)
-        self._line.open(
+        self._delay.open_row(row, minimum=frame if minimum is None else minimum)
+        self._ring.open_row(row, silence=silence)
+        self._line.open_row(
             row,
             clock_rate_hz=clock_rate_hz,
             frame_ticks=frame_ticks,
@@ -123,23 +136,23 @@ class PlayoutBank:
         )
         if afresh:
             self._counters[:, row] = 0
-            self.measure(row, False)
+            self.measure_bursts(row, False)
         self._begin(row)
         self._pending[row] = False
         self._loud[row] = False
         self._energy[row] = 0.0
 
-    def measure(self, row: int, wanted: bool = True) -> None:
+    def measure_bursts(self, row: int, wanted: bool = True) -> None:
         """Count the bursts and gaps of a row from now on, or no longer."""
         if wanted:
-            self.bursts = self.bursts or BurstBank(self.played.size)
-            self.bursts.begin(row, int(self.played[row]))
+            self.bursts = self.bursts or LossBurstBank(self.played.size)
+            self.bursts.start_measuring(row, int(self.played[row]))
         elif self.bursts is not None:
-            self.bursts.end(row)
+            self.bursts.stop_measuring(row)
 
-    def close(self, row: int) -> None:
+    def close_row(self, row: int) -> None:
         """Empty a row; packets for it are ignored until it is opened again."""
-        self._line.close(row)
+        self._line.close_row(row)
         self._ring.clear_row(row)
         self._begin(row)
         self._pending[row] = False
@@ -160,11 +173,11 @@ class PlayoutBank:
 
     # In ------------------------------------------------------------------------------------------
 
-    def insert(self, arrivals: Arrivals) -> None:
+    def insert_packets(self, arrivals: ReceivedPackets) -> None:
         """Put packets into the rings; what is late or double is counted and dropped."""
         opened = self._line.opened[arrivals.row]
         if np.count_nonzero(opened) != opened.size:
-            arrivals = arrivals.take(np.flatnonzero(opened))
+            arrivals = arrivals.select(np.flatnonzero(opened))
         rows = arrivals.row
         left = self._rounds.serve(
             rows,
@@ -174,18 +187,20 @@ class PlayoutBank:
         if left.size:
             np.add.at(self.late, rows[left], 1)
 
-    def _insert_runs(self, arrivals: Arrivals, source: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _insert_runs(
+        self, arrivals: ReceivedPackets, source: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
         """Put in, in order of sequence, those packets that only go on with their row's source;
         which they are."""
         rows = arrivals.row[source]
         baseline, idle = self._delay.baseline[rows], self._idle(rows)
-        claims = Claims.of(arrivals, source)
-        order = self._line.going_on(rows, claims, expected=baseline, idle=idle)
+        claims = TimelineInput.from_packets(arrivals, source)
+        order = self._line.find_continuing(rows, claims, expected=baseline, idle=idle)
         taken = np.zeros(source.size, dtype=np.bool_)
         taken[order] = True
         if order.size:
             rows = rows[order]
-            self._insert(rows, Runs(rows), arrivals, source[order])
+            self._insert(rows, PacketRuns(rows), arrivals, source[order])
         return taken
 
     def _idle(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -196,48 +211,48 @@ class PlayoutBank:
     def _insert(
         self,
         rows: NDArray[np.intp],
-        runs: Runs | None,
-        arrivals: Arrivals,
+        runs: PacketRuns | None,
+        arrivals: ReceivedPackets,
         source: NDArray[np.intp] | slice,
     ) -> None:
         """Put in one packet of each row, or `runs` of them that go on with their source."""
-        claims = Claims.of(arrivals, source)
+        claims = TimelineInput.from_packets(arrivals, source)
         if runs is None:
             idle, expected = self._idle(rows), self._delay.baseline[rows]
-            verdicts = self._line.judge(rows, claims, expected=expected, idle=idle)
+            verdicts = self._line.judge_packets(rows, claims, expected=expected, idle=idle)
             self._start(rows, verdicts)
         else:
             verdicts = self._line.judge_runs(rows, runs, claims)
         arrival, sound = claims.arrival, claims.sound
         if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
-            taken, source = verdicts.taken, numbers(source)[verdicts.taken]
+            taken, source = verdicts.taken, index_array(source)[verdicts.taken]
             rows, arrival, sound = rows[taken], arrival[taken], sound[taken]
-            runs, verdicts = runs and Runs(rows), verdicts.select(taken)
+            runs, verdicts = runs and PacketRuns(rows), verdicts.select(taken)
         number = verdicts.sequence - self._void[rows]
         if np.count_nonzero(sound) != sound.size:
             np.add.at(self._void, rows[~sound], 1)
             number = number[sound] if runs is None else (number - runs.so_far(~sound))[sound]
-            rows, arrival, source = rows[sound], arrival[sound], numbers(source)[sound]
-            runs, verdicts = runs and Runs(rows), verdicts.select(sound)
-        self._delay.observe(rows, runs, arrival - verdicts.media_time, arrival)
-        self._place(rows, runs, verdicts, number, arrivals, source)
+            rows, arrival, source = rows[sound], arrival[sound], index_array(source)[sound]
+            runs, verdicts = runs and PacketRuns(rows), verdicts.select(sound)
+        self._delay.observe_transit(rows, runs, arrival - verdicts.media_time, arrival)
+        self._store_timely(rows, runs, verdicts, number, arrivals, source)
 
-    def _start(self, rows: NDArray[np.intp], verdicts: Verdicts) -> None:
+    def _start(self, rows: NDArray[np.intp], verdicts: TimelineResult) -> None:
         started = verdicts.started
         if np.count_nonzero(started):
             begun = rows[started]
             self._delay.rebase(begun)
-            self._ring.clear(begun)
+            self._ring.clear_rows(begun)
             self._begin(begun)
             self._last_sequence[begun] = verdicts.sequence[started] - 1
 
-    def _place(
+    def _store_timely(
         self,
         rows: NDArray[np.intp],
-        runs: Runs | None,
-        verdicts: Verdicts,
+        runs: PacketRuns | None,
+        verdicts: TimelineResult,
         number: NDArray[np.int64],
-        arrivals: Arrivals,
+        arrivals: ReceivedPackets,
         source: NDArray[np.intp] | slice,
     ) -> None:
         """Decide which packets still have a time to be played at, and store those."""
@@ -266,10 +281,10 @@ class PlayoutBank:
             # What the ring has no place for beside the newest would be overwritten by it.
             timely &= frame > self._newest[rows] - self.config.slots
         kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
-        pieces = Pieces(
+        pieces = RingWrites(
             rows, frame, rest * unit, number, kind, arrivals.data, source, offset, length
         )
-        self._ring.store(pieces, timely, exact, unit == 0, octets)
+        self._ring.store_payloads(pieces, timely, exact, unit == 0, octets)
 
     def _revive(
         self,
@@ -291,7 +306,7 @@ class PlayoutBank:
 
     # Out -----------------------------------------------------------------------------------------
 
-    def get(self, rows: slice | NDArray[np.intp], *, now: float) -> Frames:
+    def next_frames(self, rows: slice | NDArray[np.intp], *, now: float) -> PlayoutFrames:
         """Advance each of `rows` by one frame, whose time is `now`; each row at most once."""
         index = self._index(rows)
         self._anchor_pending(index, now)
@@ -304,8 +319,8 @@ class PlayoutBank:
         status = np.where(have, PLAYED, SILENT)
         if np.count_nonzero(have) == have.size:
             spliced = self._spliced[index]
-            self._play(index, flat, head)
-            return Frames(status, shown, length, self._ring.types[flat], spliced)
+            self._take_frames(index, flat, head)
+            return PlayoutFrames(status, shown, length, self._ring.types[flat], spliced)
         shown[~have], length[~have] = -1, 0
         lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
         status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
@@ -313,15 +328,15 @@ class PlayoutBank:
         shown[near] = (slot[near] + 1) & (self.config.slots - 1)
         length[near] = self._ring.length[index[near], shown[near]]
         spliced = have & self._spliced[index]
-        self._play(index[have], flat[have], head[have])
-        return Frames(status, shown, length, self._ring.payload_type[index, shown], spliced)
+        self._take_frames(index[have], flat[have], head[have])
+        return PlayoutFrames(status, shown, length, self._ring.payload_type[index, shown], spliced)
 
     def _index(self, rows: slice | NDArray[np.intp]) -> NDArray[np.intp]:
         if isinstance(rows, slice):
             return np.arange(*rows.indices(self.played.size))
         return rows
 
-    def _play(
+    def _take_frames(
         self, rows: NDArray[np.intp], flat: NDArray[np.int64], head: NDArray[np.int64]
     ) -> None:
         """Take out the frames `head` of `rows`, which are in the slots `flat` of the ring."""
@@ -345,7 +360,7 @@ class PlayoutBank:
         self.concealed[rows] += frames
         if self.bursts is not None and np.count_nonzero(frames):
             lacking = frames > 0
-            self.bursts.lose(rows[lacking], frames[lacking], self.played[rows[lacking]])
+            self.bursts.count_lost(rows[lacking], frames[lacking], self.played[rows[lacking]])
 
     def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
         """The frame that is due at `now` with a delay of the target, or less than a frame more."""
@@ -459,7 +474,7 @@ class PlayoutBank:
         packet; for those that cannot be cut."""
         return self._ring.take_joined(row, slot)
 
-    def quiet(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
+    def observe_energy(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
         """Tell the energy (mean square) of the frames just decoded, float32 a row.
 
         The delay is then moved in quiet moments; rows of which nothing is told move at once.
@@ -468,13 +483,13 @@ class PlayoutBank:
         self._loud[rows] = (energy > QUIET_ENERGY) & (energy > QUIET_SHARE * mean)
         self._energy[rows] = np.maximum(0.95 * mean + 0.05 * energy, 0.0)
         if self.bursts is not None:
-            self.bursts.hear(rows, energy)
+            self.bursts.observe_energy(rows, energy)
 
     def playout_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Seconds that a packet of least transit waited at the last frame, float64 a row."""
         return np.maximum(self._wait[rows], 0.0)
 
-    def due(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def earliest_arrival(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """When the frame just played would have come on the quickest way lately: seconds on the
         clock of `now`, float64 a row."""
         media_time = self._line.time_of(rows, self._head[rows] - 1)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GMIN", "BurstBank"]
+__all__ = ["GMIN", "LossBurstBank"]
 
 GMIN: Final = 16
 """The gap threshold that RFC 3611 section 4.7.2 recommends."""
@@ -24,7 +24,7 @@ FOLLOWING: Final = 0.05
 """Share by which a frame of speech moves the level."""
 
 
-class BurstBank:
+class LossBurstBank:
     """What was lost of `capacity` rows, each row counted from `begin` on.
 
     Read-only to others: `measured` bool[capacity], the rows that are counted, and `speech`
@@ -43,7 +43,7 @@ class BurstBank:
         self._lost, self._stretches = counters[4:6]
         self._bursts, self._burst_lost, self._burst_frames = counters[6:]
 
-    def begin(self, row: int, played: int) -> None:
+    def start_measuring(self, row: int, played: int) -> None:
         """Count a row from now on, when it has played so many frames; one that is counted goes
         on."""
         if not self.measured[row]:
@@ -52,11 +52,11 @@ class BurstBank:
             self.speech[row] = 0.0
             self.measured[row] = True
 
-    def end(self, row: int) -> None:
+    def stop_measuring(self, row: int) -> None:
         """Count a row no longer."""
         self.measured[row] = False
 
-    def lose(
+    def count_lost(
         self, rows: NDArray[np.intp], count: int | NDArray[np.int64], played: NDArray[np.int64]
     ) -> None:
         """`count` frames in a row were missed by each of `rows` (each at most once), which have
@@ -67,26 +67,26 @@ class BurstBank:
         fresh = (good >= GMIN) | (run == 0)
         ended = rows[fresh]
         if ended.size:
-            self._settle(ended)
+            self._close_bursts(ended)
         self._lost[rows] += count
         self._stretches[rows] += (good > 0) | (run == 0)
         self._run[rows] = np.where(fresh, 0, run) + count
         self._span[rows] = np.where(fresh, 0, self._span[rows] + good) + count
 
-    def _settle(self, rows: NDArray[np.intp]) -> None:
+    def _close_bursts(self, rows: NDArray[np.intp]) -> None:
         """The last burst of `rows` is over; one loss alone is none."""
         burst = self._run[rows] > 1
         self._bursts[rows] += burst
         self._burst_lost[rows] += np.where(burst, self._run[rows], 0)
         self._burst_frames[rows] += np.where(burst, self._span[rows], 0)
 
-    def hear(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
+    def observe_energy(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
         """Take the energy (mean square) of the frames just decoded, a row each."""
         before = self.speech[rows]
         moved = before + np.where(before > 0.0, FOLLOWING, 1.0) * (energy - before)
         self.speech[rows] = np.where(energy > SPEECH_ENERGY, moved, before)
 
-    def numbers(
+    def burst_counts(
         self, rows: slice | NDArray[np.intp], played: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """What there is to say of `rows`, k that have `played` so many frames, int64[7, k]:
@@ -97,16 +97,16 @@ class BurstBank:
         """
         counters = self._counters[:, rows]
         since, mark, run, span, lost = counters[:5]
-        told = np.zeros((7, lost.size), dtype=np.int64)
-        told[0] = played - since + lost
-        told[1:6] = counters[4:]
+        counts = np.zeros((7, lost.size), dtype=np.int64)
+        counts[0] = played - since + lost
+        counts[1:6] = counters[4:]
         burst = run > 1
         if np.count_nonzero(burst):
-            told[3] += burst
-            told[4] += burst * run
-            told[5] += burst * span
-            told[6] = burst & (played == mark)
-        return told
+            counts[3] += burst
+            counts[4] += burst * run
+            counts[5] += burst * span
+            counts[6] = burst & (played == mark)
+        return counts
 
     def row_numbers(self, row: int, played: int) -> tuple[int, ...]:
         """The same of one row."""

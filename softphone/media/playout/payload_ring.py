@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from softphone.media.playout.page_memory import zeros
 
-__all__ = ["NEAR", "Pieces", "RingBank", "lines", "numbers"]
+__all__ = ["NEAR", "PayloadRingBank", "RingWrites", "index_array", "octet_columns"]
 
 EMPTY = -(1 << 62)
 NO_FRAME = int(np.iinfo(np.int64).max)
@@ -29,7 +29,7 @@ MOST_JOINED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class RingWrites:
     """Payloads to be stored, one for each of n distinct rows.
 
     `frame` int64[n] is the frame index of the payload's first octet and `skip` int64[n] where in
@@ -47,22 +47,22 @@ class Pieces:
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
 
-    def select(self, chosen: NDArray[np.bool_]) -> Pieces:
+    def select(self, chosen: NDArray[np.bool_]) -> RingWrites:
         """Some of them."""
-        return Pieces(
+        return RingWrites(
             self.rows[chosen],
             self.frame[chosen],
             self.skip[chosen],
             self.sequence[chosen],
             self.payload_type[chosen],
             self.data,
-            numbers(self.source)[chosen],
+            index_array(self.source)[chosen],
             self.offset[chosen],
             self.length[chosen],
         )
 
 
-class RingBank:
+class PayloadRingBank:
     """The rings of `capacity` rows.
 
     Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds (frame 0 in
@@ -90,11 +90,11 @@ class RingBank:
         self._far = zeros(cells * (octets - near)).reshape(cells, octets - near)
         self._silence = np.zeros(capacity, dtype=np.uint8)
 
-    def join(self, pieces: Pieces) -> None:
+    def join(self, pieces: RingWrites) -> None:
         """Put payloads that cannot be cut beside those that their frames hold already: packets
         that are shorter than a frame.  One beyond MOST_JOINED is dropped."""
         slots = (pieces.rows * self.slots + (pieces.frame & (self.slots - 1))).tolist()
-        sources = numbers(pieces.source)
+        sources = index_array(pieces.source)
         for at, flat in enumerate(slots):
             row, slot = divmod(flat, self.slots)
             held = self.joined.get(flat)
@@ -131,7 +131,7 @@ class RingBank:
         for at in flat.tolist() if self.joined else ():
             self.joined.pop(at, None)
 
-    def open(self, row: int, *, silence: int) -> None:
+    def open_row(self, row: int, *, silence: int) -> None:
         """Empty a row's ring; holes in cut frames are filled with the octet `silence`."""
         self.clear_row(row)
         self._silence[row] = silence
@@ -142,15 +142,15 @@ class RingBank:
         if self.joined:
             self._part(row * self.slots + np.arange(self.slots))
 
-    def clear(self, rows: NDArray[np.intp]) -> None:
+    def clear_rows(self, rows: NDArray[np.intp]) -> None:
         """Empty the rings of rows."""
         self.frame[rows] = EMPTY
         if self.joined:
             self._part((rows[:, None] * self.slots + np.arange(self.slots)).ravel())
 
-    def store(
+    def store_payloads(
         self,
-        pieces: Pieces,
+        pieces: RingWrites,
         timely: NDArray[np.bool_],
         exact: NDArray[np.bool_],
         single: NDArray[np.bool_],
@@ -178,7 +178,7 @@ class RingBank:
         if np.count_nonzero(cut):
             self.store_cut(pieces.select(cut), frame_octets[cut])
 
-    def store_whole(self, pieces: Pieces) -> None:
+    def store_whole(self, pieces: RingWrites) -> None:
         """Store payloads that are one frame each (`skip` 0, `length` within a slot)."""
         if not pieces.rows.size:
             return
@@ -197,17 +197,21 @@ class RingBank:
         self.lengths[flat] = pieces.length
         self.types[flat] = pieces.payload_type
 
-    def _copy(self, flat: NDArray[np.intp], pieces: Pieces, offset: int) -> None:
+    def _copy(self, flat: NDArray[np.intp], pieces: RingWrites, offset: int) -> None:
         # As wide as the longest: what lies beyond a shorter one's length is never read.
         width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
         near = min(width, NEAR)
-        lines(self._near, 0, near)[flat] = lines(pieces.data, offset, near)[pieces.source]
+        octet_columns(self._near, 0, near)[flat] = octet_columns(pieces.data, offset, near)[
+            pieces.source
+        ]
         if width > near:
             long = pieces.length > near
-            far = lines(pieces.data, offset + near, width - near)[numbers(pieces.source)[long]]
-            lines(self._far, 0, width - near)[flat[long]] = far
+            far = octet_columns(pieces.data, offset + near, width - near)[
+                index_array(pieces.source)[long]
+            ]
+            octet_columns(self._far, 0, width - near)[flat[long]] = far
 
-    def store_cut(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+    def store_cut(self, pieces: RingWrites, frame_octets: NDArray[np.int64]) -> None:
         """Store payloads that begin within a frame or are not one frame long.
 
         `frame_octets` int64[n] is each row's frame.  No payload is longer than half a ring.
@@ -230,12 +234,12 @@ class RingBank:
         self.types[flat] = pieces.payload_type[packet]
         self._scatter(pieces, frame_octets)
 
-    def _scatter(self, pieces: Pieces, frame_octets: NDArray[np.int64]) -> None:
+    def _scatter(self, pieces: RingWrites, frame_octets: NDArray[np.int64]) -> None:
         packet = np.repeat(np.arange(pieces.rows.size), pieces.length)
         nth = ramp(pieces.length)
         at, within = np.divmod(nth + pieces.skip[packet], frame_octets[packet])
         slot = (pieces.frame[packet] + at) & (self.slots - 1)
-        octets = pieces.data[numbers(pieces.source)[packet], pieces.offset[packet] + nth]
+        octets = pieces.data[index_array(pieces.source)[packet], pieces.offset[packet] + nth]
         flat, near = pieces.rows[packet] * self.slots + slot, within < NEAR
         self._near[flat[near], within[near]] = octets[near]
         far = ~near
@@ -247,11 +251,11 @@ class RingBank:
         """uint8[k, octets] of the payloads in `slots` of `rows`."""
         flat = rows.astype(np.intp) * self.slots + slots
         near = min(octets, NEAR)
-        found: NDArray[np.uint8] = lines(self._near, 0, near)[flat].view(np.uint8)
+        found: NDArray[np.uint8] = octet_columns(self._near, 0, near)[flat].view(np.uint8)
         found = found.reshape(rows.size, near)
         if octets == near:
             return found
-        rest = lines(self._far, 0, octets - near)[flat].view(np.uint8)
+        rest = octet_columns(self._far, 0, octets - near)[flat].view(np.uint8)
         return np.hstack((found, rest.reshape(rows.size, octets - near)))
 
     def next_frame(
@@ -268,12 +272,12 @@ class RingBank:
         return waiting[every, slot], self.sequence[rows, slot]
 
 
-def numbers(source: NDArray[np.intp] | slice) -> NDArray[np.intp]:
+def index_array(source: NDArray[np.intp] | slice) -> NDArray[np.intp]:
     """What an index, or a slice in the place of one without a gap, names."""
     return np.arange(source.start or 0, source.stop) if isinstance(source, slice) else source
 
 
-def lines(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:
+def octet_columns(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:
     """`width` octets of each line of `data` as one item: NumPy then copies lines, not octets."""
     return data[:, offset : offset + width].view(f"V{width}")[:, 0]
 

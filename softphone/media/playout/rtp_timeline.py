@@ -13,10 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout.batch_rounds import Runs
-from softphone.media.playout.frame import Arrivals
+from softphone.media.playout.batch_rounds import PacketRuns
+from softphone.media.playout.frame import ReceivedPackets
 
-__all__ = ["Claims", "TimelineBank", "Verdicts"]
+__all__ = ["RtpTimelineBank", "TimelineInput", "TimelineResult"]
 
 MAX_DROPOUT = 3000
 JUMP = 1.0
@@ -26,7 +26,7 @@ REMEMBERED = 64
 """Sequence numbers that a packet may be behind: as far back duplicates are known."""
 
 
-Place: TypeAlias = tuple[
+PacketPositions: TypeAlias = tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
 ]
 """Where packets are by what they claim: ahead of the highest in sequence and moved from its
@@ -34,7 +34,7 @@ timestamp; sequence and timestamp extended; seconds since the row's origin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TimelineInput:
     """What n packets say of themselves, and when they came.
 
     `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `arrival` float64[n]; `sound`
@@ -49,7 +49,9 @@ class Claims:
     sound: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, arrivals: Arrivals, source: NDArray[np.intp] | slice) -> Claims:
+    def from_packets(
+        cls, arrivals: ReceivedPackets, source: NDArray[np.intp] | slice
+    ) -> TimelineInput:
         """What some of `arrivals` say."""
         return cls(
             arrivals.sequence[source],
@@ -59,13 +61,13 @@ class Claims:
             arrivals.length[source] > 0,
         )
 
-    def take(self, chosen: NDArray[np.intp]) -> Claims:
+    def select(self, chosen: NDArray[np.intp]) -> TimelineInput:
         """Some of them."""
-        return Claims(*(getattr(self, each.name)[chosen] for each in fields(self)))
+        return TimelineInput(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class TimelineResult:
     """What n packets are, one for each of n distinct rows.
 
     `taken` bool[n]: it belongs to the row's source and is no duplicate; `started` bool[n]: the
@@ -81,9 +83,9 @@ class Verdicts:
     timestamp: NDArray[np.int64]
     media_time: NDArray[np.float64]
 
-    def select(self, chosen: NDArray[np.bool_]) -> Verdicts:
+    def select(self, chosen: NDArray[np.bool_]) -> TimelineResult:
         """Some of them."""
-        return Verdicts(
+        return TimelineResult(
             self.taken[chosen],
             self.started[chosen],
             self.forward[chosen],
@@ -93,7 +95,7 @@ class Verdicts:
         )
 
 
-class TimelineBank:
+class RtpTimelineBank:
     """The clocks of `capacity` rows.
 
     Read-only to others, [capacity]: `opened` bool; `ssrc` uint32; `frame_ticks`,
@@ -121,7 +123,7 @@ class TimelineBank:
         self._candidate_ssrc = np.zeros(capacity, dtype=np.uint32)
         self._candidate_sequence = np.zeros(capacity, dtype=np.uint16)
 
-    def open(
+    def open_row(
         self,
         row: int,
         *,
@@ -142,19 +144,19 @@ class TimelineBank:
         if afresh:
             self.duplicates[row] = self.resynchronized[row] = 0
 
-    def close(self, row: int) -> None:
+    def close_row(self, row: int) -> None:
         """Ignore a row."""
         self.opened[row] = False
         self._heard[row] = False
 
-    def judge(
+    def judge_packets(
         self,
         rows: NDArray[np.intp],
-        claims: Claims,
+        claims: TimelineInput,
         *,
         expected: NDArray[np.float64],
         idle: NDArray[np.bool_],
-    ) -> Verdicts:
+    ) -> TimelineResult:
         """Judge one packet of each of `rows`.
 
         `expected` is the row's least transit lately; an `idle` row takes a new source at once.
@@ -174,7 +176,7 @@ class TimelineBank:
             return self._advance(rows, claims, place, foreign)
         started = foreign.copy()
         if np.count_nonzero(foreign):
-            started[foreign] = self._believe(
+            started[foreign] = self._promote_sources(
                 rows[foreign], sequence[foreign], ssrc[foreign], (idle | ~heard)[foreign]
             )
             self._start(rows[started], sequence[started], timestamp[started], ssrc[started])
@@ -188,12 +190,12 @@ class TimelineBank:
         forward = fresh & (started | (ahead > 0))
         self._top_sequence[rows] = np.where(forward, number, self._top_sequence[rows])
         self._top_timestamp[rows] = np.where(forward & claims.sound, ticks, last)
-        return Verdicts(fresh, started, forward, number, ticks, media_time)
+        return TimelineResult(fresh, started, forward, number, ticks, media_time)
 
-    def going_on(
+    def find_continuing(
         self,
         rows: NDArray[np.intp],
-        claims: Claims,
+        claims: TimelineInput,
         *,
         expected: NDArray[np.float64],
         idle: NDArray[np.bool_],
@@ -212,13 +214,17 @@ class TimelineBank:
         own &= ~idle | ~claims.sound | (ahead <= 0)
         order = rows.argsort(kind="stable")
         if np.count_nonzero(own) != own.size:
-            order = order[Runs(rows[order]).leading(own[order])]
+            order = order[PacketRuns(rows[order]).leading(own[order])]
         order = order[np.lexsort((ahead[order], rows[order]))]
-        rows, claims, expected = rows[order], claims.take(order), expected[order]
-        return order[self._steady(rows, Runs(rows), claims, expected)]
+        rows, claims, expected = rows[order], claims.select(order), expected[order]
+        return order[self._steady(rows, PacketRuns(rows), claims, expected)]
 
     def _steady(
-        self, rows: NDArray[np.intp], runs: Runs, claims: Claims, expected: NDArray[np.float64]
+        self,
+        rows: NDArray[np.intp],
+        runs: PacketRuns,
+        claims: TimelineInput,
+        expected: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """Which packets of runs in order of sequence come before the first whose clock jumps."""
         ahead, moved, _, _, media_time = self._read(rows, claims)
@@ -234,14 +240,16 @@ class TimelineBank:
         top = self._top_sequence[rows].astype(np.uint16)
         return (sequence - top).astype(np.int16).astype(np.int64)
 
-    def _read(self, rows: NDArray[np.intp], claims: Claims) -> Place:
+    def _read(self, rows: NDArray[np.intp], claims: TimelineInput) -> PacketPositions:
         ahead = self._ahead(rows, claims.sequence)
         last = self._top_timestamp[rows]
         moved = (claims.timestamp - last.astype(np.uint32)).astype(np.int32).astype(np.int64)
         number, ticks = self._top_sequence[rows] + ahead, last + moved
         return ahead, moved, number, ticks, (ticks - self._clock_origin[rows]) / self._rate[rows]
 
-    def judge_runs(self, rows: NDArray[np.intp], runs: Runs, claims: Claims) -> Verdicts:
+    def judge_runs(
+        self, rows: NDArray[np.intp], runs: PacketRuns, claims: TimelineInput
+    ) -> TimelineResult:
         """Judge runs that go on with their source, as `going_on` says."""
         ahead, moved, number, ticks, media_time = self._read(rows, claims)
         seen, every = self._seen[rows], rows[runs.ends]
@@ -255,9 +263,11 @@ class TimelineBank:
         guiding = np.where(forward & claims.sound, moved, 0)
         self._top_timestamp[every] += np.maximum.reduceat(guiding, runs.starts)
         self._doubted[every] = False
-        return Verdicts(fresh, np.zeros_like(fresh), forward, number, ticks, media_time)
+        return TimelineResult(fresh, np.zeros_like(fresh), forward, number, ticks, media_time)
 
-    def _remember_runs(self, rows: NDArray[np.intp], runs: Runs, ahead: NDArray[np.int64]) -> None:
+    def _remember_runs(
+        self, rows: NDArray[np.intp], runs: PacketRuns, ahead: NDArray[np.int64]
+    ) -> None:
         """Note the runs of k `rows` in their windows of sequence numbers."""
         climb = np.maximum(ahead[runs.ends], 0)
         behind = climb.repeat(runs.lengths) - ahead
@@ -269,10 +279,10 @@ class TimelineBank:
     def _advance(
         self,
         rows: NDArray[np.intp],
-        claims: Claims,
-        place: Place,
+        claims: TimelineInput,
+        place: PacketPositions,
         foreign: NDArray[np.bool_],
-    ) -> Verdicts:
+    ) -> TimelineResult:
         """The verdicts where each packet is the next one of its source; `place` says where it is
         in sequence, in ticks and in seconds, `foreign` is nowhere true."""
         _, _, number, ticks, media_time = place
@@ -285,9 +295,9 @@ class TimelineBank:
             sound = claims.sound
             self._top_timestamp[rows[sound]] = ticks[sound]
         known = ~foreign
-        return Verdicts(known, foreign, known, number, ticks, media_time)
+        return TimelineResult(known, foreign, known, number, ticks, media_time)
 
-    def _believe(
+    def _promote_sources(
         self,
         rows: NDArray[np.intp],
         sequence: NDArray[np.uint16],

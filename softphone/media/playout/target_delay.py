@@ -18,9 +18,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout.batch_rounds import Runs
+from softphone.media.playout.batch_rounds import PacketRuns
 
-__all__ = ["DelayBank"]
+__all__ = ["TargetDelayBank"]
 
 BIN = 0.005
 WINDOW = 2.0
@@ -33,7 +33,7 @@ NONE_YET = 1e300
 """Seconds: the least transit of the window before the row was opened."""
 
 
-class DelayBank:
+class TargetDelayBank:
     """The transit statistics of `capacity` rows.
 
     Read-only to others, float64[capacity] in seconds: `baseline`, the least transit lately, and
@@ -56,7 +56,7 @@ class DelayBank:
         self._histogram = np.zeros((capacity, math.ceil(maximum / BIN) + 1))
         self._flat = self._histogram.reshape(-1)
 
-    def open(self, row: int, *, minimum: float) -> None:
+    def open_row(self, row: int, *, minimum: float) -> None:
         """Start a row afresh."""
         self._minimum[row] = self.target[row] = min(minimum, self.maximum)
         self._count[row] = 0
@@ -71,10 +71,10 @@ class DelayBank:
         self._previous[rows] = np.inf
         self._window_end[rows] = 0.0
 
-    def observe(
+    def observe_transit(
         self,
         rows: NDArray[np.intp],
-        runs: Runs | None,
+        runs: PacketRuns | None,
         transit: NDArray[np.float64],
         arrival: NDArray[np.float64],
     ) -> None:
@@ -104,7 +104,7 @@ class DelayBank:
     def _observe_runs(
         self,
         rows: NDArray[np.intp],
-        runs: Runs,
+        runs: PacketRuns,
         transit: NDArray[np.float64],
         arrival: NDArray[np.float64],
     ) -> None:
@@ -147,10 +147,10 @@ class DelayBank:
         if np.count_nonzero(fresh):
             fresh &= transit < before - BIN
             quicker = np.flatnonzero(fresh)
-            told, took = rows[quicker], transit[quicker]
+            quicker_rows, took = rows[quicker], transit[quicker]
             opening = np.isinf(before[quicker])
-            self._first[told[opening]] = took[opening]
-            above[quicker] = self._first[told] - took
+            self._first[quicker_rows[opening]] = took[opening]
+            above[quicker] = self._first[quicker_rows] - took
         return above
 
     def _places(self, rows: NDArray[np.intp], above: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -7,9 +7,17 @@ from softphone.media.quality.statistics import (
     Column,
     fill_numbers,
     fill_reports,
-    read,
-    snapshot,
+    read_statistics,
+    stream_statistics,
 )
 from softphone.media.quality.voip_metrics import voip_metrics
 
-__all__ = ["COLUMNS", "Column", "fill_numbers", "fill_reports", "read", "snapshot", "voip_metrics"]
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "fill_numbers",
+    "fill_reports",
+    "read_statistics",
+    "stream_statistics",
+    "voip_metrics",
+]

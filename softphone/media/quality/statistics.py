@@ -15,14 +15,33 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.events import StreamStatistics, VoiceQuality
-from softphone.media.bank import FRAME, FRAME_MS, LATENESS_BOUNDS_MS, Stream, StreamBank, remembers
+from softphone.media.bank import (
+    FRAME,
+    FRAME_MS,
+    LATENESS_BOUNDS_MS,
+    StreamBank,
+    StreamObjects,
+    is_stateful,
+)
 from softphone.media.interface import StreamHandle
-from softphone.media.playout import PlayoutConfig
+from softphone.media.playout import JitterBufferConfig
 from softphone.media.quality.e_model import mean_opinion_score
-from softphone.media.quality.voip_metrics import Counted, Measurement, quality_of, voice_quality
+from softphone.media.quality.voip_metrics import (
+    LossBurstCounts,
+    QualityMeasurement,
+    quality_of,
+    voice_quality,
+)
 from softphone.rtp import VoipMetrics
 
-__all__ = ["COLUMNS", "Column", "fill_numbers", "fill_reports", "read", "snapshot"]
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "fill_numbers",
+    "fill_reports",
+    "read_statistics",
+    "stream_statistics",
+]
 
 Table = npt.NDArray[np.float64]
 
@@ -94,7 +113,7 @@ def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
         (Column.DUPLICATES, bank.playout.duplicates[rows]),
         (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
     )
-    table[:, : Column.LOST] = bank.told[:, rows].T
+    table[:, : Column.LOST] = bank.reported_counters[:, rows].T
     for column, values in fields:
         table[:, column] = values
     table[:, LATENESS:] = bank.lateness[rows]
@@ -107,7 +126,7 @@ def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
         table[:, Column.FRAMES] = math.nan
         return
     first, stop = Column.FRAMES, Column.IN_BURST + 1
-    table[:, first:stop] = bursts.numbers(rows, bank.playout.played[rows]).T
+    table[:, first:stop] = bursts.burst_counts(rows, bank.playout.played[rows]).T
     table[~bursts.measured[rows], first] = math.nan
     table[:, Column.EXPECTED] = bank.reception.expected(rows)
     table[:, Column.TARGET_DELAY] = bank.playout.target_delay(rows)
@@ -121,7 +140,7 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
     delay, target = playout.row_delays(row)
     numbers = [math.nan] * COLUMNS
     numbers[: Column.FRAMES] = (
-        *bank.told[:, row].tolist(),
+        *bank.reported_counters[:, row].tolist(),
         max(lost, 0),
         bank.reception.jitter.item(row) / bank.clock_rate.item(row) * 1e3,
         delay,
@@ -141,11 +160,11 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
     return numbers
 
 
-def fill_reports(bank: StreamBank, stream: Stream, values: Table | list[float]) -> None:
+def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[float]) -> None:
     """Write what a stream's objects count, and the far end reports, into COLUMNS numbers."""
     failures, remote = stream.failures(), stream.remote_report
     rate = int(bank.clock_rate[stream.handle.row])
-    told: tuple[float | None, ...] = (
+    reported: tuple[float | None, ...] = (
         failures.authentication,
         failures.replayed,
         failures.malformed,
@@ -156,7 +175,7 @@ def fill_reports(bank: StreamBank, stream: Stream, values: Table | list[float]) 
         None if remote is None else remote.cumulative_lost,
     )
     values[Column.NOT_AUTHENTIC : Column.NOISE] = [
-        math.nan if value is None else value for value in told
+        math.nan if value is None else value for value in reported
     ]
     if not math.isnan(values[Column.FRAMES]):
         values[Column.NOISE : len(Column)] = _heard(bank, stream)
@@ -166,26 +185,26 @@ def fill_reports(bank: StreamBank, stream: Stream, values: Table | list[float]) 
     ]
 
 
-def _heard(bank: StreamBank, stream: Stream) -> tuple[float, float, float]:
+def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, float, float]:
     """The energy of the noise, whether the codec conceals, and the time of a packet."""
     floor, enhanced, codec = math.nan, False, stream.receive_codec
     if codec is not None and stream.sink is not None:
         concealment = bank.concealment(codec.sample_rate * FRAME_MS // 1000)
         floor = concealment.noise_energy(stream.handle.row)
-        enhanced = remembers(codec) and codec.conceals
+        enhanced = is_stateful(codec) and codec.conceals
     spec = stream.spec
     return floor, enhanced, FRAME if spec is None else spec.ptime_ms / 1e3
 
 
-def snapshot(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
+def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
     """What there is to say about a stream now.  Raises StaleHandle."""
-    stream = bank.stream(handle)
+    stream = bank.find_stream(handle)
     numbers = _row_numbers(bank, handle.row)
     fill_reports(bank, stream, numbers)
     return _statistics(numbers)
 
 
-def read(values: Table) -> StreamStatistics:
+def read_statistics(values: Table) -> StreamStatistics:
     """The statistics that float64[COLUMNS] say."""
     return _statistics(values.tolist())
 
@@ -195,7 +214,7 @@ def _statistics(numbers: list[float]) -> StreamStatistics:
     sent, octets_sent, starved, received, octets, malformed, wrong_source = numbers[:7]
     lost, jitter, delay, concealed, late, duplicates = numbers[7:13]
     not_authentic, replayed, not_srtp, dropped = numbers[_OBJECTS : _OBJECTS + 4]
-    round_trip, remote_lost, remote_jitter = map(_told, numbers[_OBJECTS + 4 : _OBJECTS + 7])
+    round_trip, remote_lost, remote_jitter = map(_none_if_nan, numbers[_OBJECTS + 4 : _OBJECTS + 7])
     remote_quality = _remote_quality(numbers[len(Column) : LATENESS])
     if not received:
         lost = delay = 0.0
@@ -237,21 +256,21 @@ def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQual
     """The metrics of a row that is measured and has received something."""
     if math.isnan(numbers[Column.FRAMES]) or not numbers[Column.PACKETS_RECEIVED]:
         return None
-    counted = Counted(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
+    counted = LossBurstCounts(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
     return voice_quality(
-        Measurement(
+        QualityMeasurement(
             int(numbers[Column.EXPECTED]),
             int(numbers[Column.LOST]),
             int(numbers[Column.LATE]),
             counted,
-            round_trip=_told(numbers[Column.ROUND_TRIP_TIME]),
+            round_trip=_none_if_nan(numbers[Column.ROUND_TRIP_TIME]),
             far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
             playout_delay=numbers[Column.PLAYOUT_DELAY],
             target_delay=numbers[Column.TARGET_DELAY],
-            maximum_delay=PlayoutConfig().maximum_delay,
+            maximum_delay=JitterBufferConfig().maximum_delay,
             packet_time=numbers[Column.PACKET_TIME],
             energy=numbers[Column.SPEECH],
-            noise=_told(numbers[Column.NOISE]),
+            noise=_none_if_nan(numbers[Column.NOISE]),
             enhanced=bool(numbers[Column.ENHANCED]),
         )
     )
@@ -263,23 +282,23 @@ def _remote_quality(values: Sequence[float]) -> VoiceQuality | None:
     return quality_of(VoipMetrics(0, 0, *map(int, values)))
 
 
-def _remote_opinion(numbers: Sequence[float], told: VoiceQuality | None) -> float | None:
+def _remote_opinion(numbers: Sequence[float], remote_quality: VoiceQuality | None) -> float | None:
     """MOS of what the far end hears: what it says, or what its plain reports let expect.
 
     Those say nothing of its buffer, which is taken for two jitters and a frame.
     """
-    if told is not None and told.mos_conversational is not None:
-        return told.mos_conversational
-    lost, sent = _told(numbers[Column.REMOTE_LOST]), numbers[Column.PACKETS_SENT]
+    if remote_quality is not None and remote_quality.mos_conversational is not None:
+        return remote_quality.mos_conversational
+    lost, sent = _none_if_nan(numbers[Column.REMOTE_LOST]), numbers[Column.PACKETS_SENT]
     if lost is None or not sent:
         return None
-    round_trip = _told(numbers[Column.ROUND_TRIP_TIME]) or 0.0
-    jitter = (_told(numbers[Column.REMOTE_JITTER_MS]) or 0.0) / 1e3
+    round_trip = _none_if_nan(numbers[Column.ROUND_TRIP_TIME]) or 0.0
+    jitter = (_none_if_nan(numbers[Column.REMOTE_JITTER_MS]) or 0.0) / 1e3
     one_way = round_trip / 2 + 2 * jitter + 2 * FRAME
     return mean_opinion_score(one_way, max(lost, 0.0) / sent)
 
 
-def _told(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 

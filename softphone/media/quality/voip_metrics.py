@@ -20,8 +20,8 @@ __all__ = [
     "ADAPTIVE",
     "ENHANCED",
     "STANDARD",
-    "Counted",
-    "Measurement",
+    "LossBurstCounts",
+    "QualityMeasurement",
     "level_dbm0",
     "quality_of",
     "voice_quality",
@@ -40,7 +40,7 @@ FULL_SCALE_ENERGY = 32768.0**2 / 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class LossBurstCounts:
     """The numbers of one row in the order in which `BurstBank.numbers` gives them."""
 
     frames: int = 0
@@ -53,7 +53,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class QualityMeasurement:
     """What was counted of a stream; times in seconds, energies as mean squares.
 
     `far_delay` is the end system
@@ -64,7 +64,7 @@ class Measurement:
     expected: int
     lost: int
     late: int
-    counted: Counted = Counted()
+    counted: LossBurstCounts = LossBurstCounts()
     round_trip: float | None = None
     far_delay: float | None = None
     playout_delay: float = 0.0
@@ -83,7 +83,7 @@ def level_dbm0(energy: float) -> float | None:
     return 10.0 * math.log10(energy / FULL_SCALE_ENERGY) + FULL_SCALE_DBM0
 
 
-def voice_quality(seen: Measurement) -> VoiceQuality:
+def voice_quality(seen: QualityMeasurement) -> VoiceQuality:
     """The metrics of what was counted."""
     expected = max(seen.expected, 1)
     loss, discard = min(max(seen.lost, 0) / expected, 1.0), min(seen.late / expected, 1.0)
@@ -120,7 +120,7 @@ def voice_quality(seen: Measurement) -> VoiceQuality:
     )
 
 
-def _burst_ratio(seen: Counted) -> float:
+def _burst_ratio(seen: LossBurstCounts) -> float:
     """BurstR (G.107 clause 7.5): how long losses last, by how long random ones would."""
     if not seen.stretches or not seen.frames:
         return 1.0

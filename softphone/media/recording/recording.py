@@ -14,7 +14,7 @@ from pathlib import Path
 
 from softphone.media.interface import MediaError, PcmBlock
 from softphone.media.recording.recording_file import RecordingFile
-from softphone.media.recording.stereo_timeline import Side, StereoTimeline
+from softphone.media.recording.stereo_timeline import RecordingSide, StereoTimeline
 
 __all__ = ["Recording"]
 
@@ -23,16 +23,18 @@ LONGEST_BACKLOG = 500
 """Blocks that may wait: five seconds of both sides."""
 
 
-class _Ear:
+class _RecordingSink:
     """The sink of one side."""
 
-    def __init__(self, side: Side, take: Callable[[Side, PcmBlock], None]) -> None:
-        self._side, self._take = side, take
+    def __init__(
+        self, side: RecordingSide, take: Callable[[RecordingSide, PcmBlock], None]
+    ) -> None:
+        self._side, self._queue_block = side, take
         self.clock_rate_hz = 0
         self.dropped_samples = 0
 
     def write(self, block: PcmBlock) -> None:
-        self._take(self._side, block)
+        self._queue_block(self._side, block)
 
 
 class Recording:
@@ -43,10 +45,13 @@ class Recording:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.file = RecordingFile(path)
-        self.near, self.far = _Ear(Side.NEAR, self._take), _Ear(Side.FAR, self._take)
+        self.near, self.far = (
+            _RecordingSink(RecordingSide.NEAR, self._queue_block),
+            _RecordingSink(RecordingSide.FAR, self._queue_block),
+        )
         self.lost_blocks = 0
         self._timeline = StereoTimeline(self.file.rate)
-        self._backlog: list[tuple[Side, PcmBlock, bool]] = []
+        self._backlog: list[tuple[RecordingSide, PcmBlock, bool]] = []
         self._paused = False
         self._failed: Callable[[str], None] = lambda _: None
         self._forbidden: Callable[[], str] = str
@@ -98,7 +103,7 @@ class Recording:
         """Record what is said again."""
         self._paused = False
 
-    def _take(self, side: Side, block: PcmBlock) -> None:
+    def _queue_block(self, side: RecordingSide, block: PcmBlock) -> None:
         if self._closed or self._reason:
             return
         if len(self._backlog) >= LONGEST_BACKLOG:
@@ -121,8 +126,8 @@ class Recording:
             return
         for side, block, paused in backlog:
             self._timeline.paused = paused
-            self._timeline.add(side, block)
-        frames = self._timeline.take(last=last)
+            self._timeline.add_block(side, block)
+        frames = self._timeline.take_frames(last=last)
         if not len(frames):
             return
         try:

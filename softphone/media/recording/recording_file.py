@@ -41,7 +41,7 @@ class _Encoder(Protocol):
         """Bring the file to its end."""
 
 
-class _Wav:
+class _WavEncoder:
     def __init__(self, file: IO[bytes], rate: int) -> None:
         self._writer = wave.Wave_write(file)
         self._writer.setnchannels(2)
@@ -55,7 +55,7 @@ class _Wav:
         self._writer.close()
 
 
-class _Av:
+class _AvEncoder:
     def __init__(self, file: IO[bytes], rate: int, container: str, codec: str) -> None:
         import av
 
@@ -114,7 +114,9 @@ class RecordingFile:
 
     def _make(self, rate: int) -> _Encoder:
         kind = CODECS.get(self.path.suffix.lower())
-        return _Wav(self._file, rate) if kind is None else _Av(self._file, rate, *kind)
+        return (
+            _WavEncoder(self._file, rate) if kind is None else _AvEncoder(self._file, rate, *kind)
+        )
 
     def close(self) -> None:
         """Finish it and give it its name; a second call does nothing.

@@ -11,10 +11,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.audio.resample import ResampleStream
+from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = ["Side", "StereoTimeline"]
+__all__ = ["RecordingSide", "StereoTimeline"]
 
 TOLERANCE = 0.01
 """Seconds that a block may be off without being moved: rates are converted in blocks."""
@@ -24,22 +24,22 @@ LONGEST_GAP = 600.0
 """Seconds of silence that one gap may add."""
 
 
-class Side(IntEnum):
+class RecordingSide(IntEnum):
     """The channels: ours is the left one."""
 
     NEAR = 0
     FAR = 1
 
 
-class _Track:
+class _RecordingChannel:
     """One side: samples that wait, and where the next one stands."""
 
     def __init__(self) -> None:
         self.waiting: list[Pcm] = []
         self.end = 0
-        self.converter: ResampleStream | None = None
+        self.converter: Resampler | None = None
 
-    def add(self, pcm: Pcm, at: int, tolerance: int, longest: int) -> None:
+    def append_at(self, pcm: Pcm, at: int, tolerance: int, longest: int) -> None:
         gap = at - self.end
         if gap > tolerance:
             pcm = np.concatenate((np.zeros(min(gap, longest), dtype=np.int16), pcm))
@@ -55,7 +55,7 @@ class StereoTimeline:
     def __init__(self, clock_rate_hz: int = 0) -> None:
         self.clock_rate_hz = clock_rate_hz
         self.paused = False
-        self._tracks = (_Track(), _Track())
+        self._tracks = (_RecordingChannel(), _RecordingChannel())
         self._origin: float | None = None
         self._given = 0
 
@@ -64,19 +64,21 @@ class StereoTimeline:
         """How long it is so far."""
         return 0.0 if not self.clock_rate_hz else self._given / self.clock_rate_hz
 
-    def add(self, side: Side, block: PcmBlock) -> None:
+    def add_block(self, side: RecordingSide, block: PcmBlock) -> None:
         """Take a block of one side."""
         rate = self.clock_rate_hz = self.clock_rate_hz or block.clock_rate_hz
         track, time = self._tracks[side], block.timestamp / block.clock_rate_hz
         if self._origin is None:
             self._origin = time
         if track.converter is None or track.converter.source_rate_hz != block.clock_rate_hz:
-            track.converter = ResampleStream(block.clock_rate_hz, rate)
+            track.converter = Resampler(block.clock_rate_hz, rate)
         pcm = np.zeros_like(block.pcm) if self.paused else block.pcm
         at = round((time - self._origin) * rate)
-        track.add(track.converter.feed(pcm), at, round(TOLERANCE * rate), round(LONGEST_GAP * rate))
+        track.append_at(
+            track.converter.feed(pcm), at, round(TOLERANCE * rate), round(LONGEST_GAP * rate)
+        )
 
-    def take(self, *, last: bool = False) -> NDArray[np.int16]:
+    def take_frames(self, *, last: bool = False) -> NDArray[np.int16]:
         """What both sides have, or one has had for long; at the `last`, everything."""
         ends = [track.end for track in self._tracks]
         until = max(ends)

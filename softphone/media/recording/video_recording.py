@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio import PartFile, ResampleStream
+from softphone.media.audio import PartFile, Resampler
 from softphone.media.interface import Pcm, PcmBlock
-from softphone.media.video import Moment, SharedTimeline, VideoBlock
+from softphone.media.video import BlockTiming, ReceivedVideoFrame, SharedTimeline
 
 __all__ = ["VideoRecording"]
 
@@ -46,16 +46,16 @@ VPX = {"deadline": "realtime", "cpu-used": "6", "crf": "10"}
 BITRATE = 4_000_000
 
 
-class _Ear:
+class _AudioSink:
     """The sink of the sound."""
 
     def __init__(self, take: Callable[[PcmBlock], None]) -> None:
-        self._take = take
+        self._queue_block = take
         self.clock_rate_hz = 0
         self.dropped_samples = 0
 
     def write(self, block: PcmBlock) -> None:
-        self._take(block)
+        self._queue_block(block)
 
 
 class VideoRecording:
@@ -75,15 +75,15 @@ class VideoRecording:
             raise ConfigurationError(f"{path}: a video recording's name ends in one of {known}")
         self._own = PartFile(self.path)
         self.part, self._file = self._own.part, self._own.file
-        self.ear = _Ear(self._take_sound)
+        self.audio_sink = _AudioSink(self._queue_audio)
         self.lost = 0
         self.pictures = 0
         self._wall = wall
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video-recording")
         self._waiting = 0
         self._timeline = SharedTimeline()
-        self._held: list[tuple[VideoBlock | PcmBlock, Moment]] = []
-        self._film: _Film | None = None
+        self._held: list[tuple[ReceivedVideoFrame | PcmBlock, BlockTiming]] = []
+        self._film: _VideoWriter | None = None
         self._reason = ""
         self._closed = False
         self.failed: Callable[[str], None] = lambda _: None
@@ -102,15 +102,17 @@ class VideoRecording:
 
     # Both streams' threads ----------------------------------------------------------------------
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         """Take a picture."""
-        self._take(block, Moment(block.seconds, block.captured, self._wall()))
+        self._queue_block(block, BlockTiming(block.seconds, block.captured, self._wall()))
 
-    def _take_sound(self, block: PcmBlock) -> None:
+    def _queue_audio(self, block: PcmBlock) -> None:
         captured = block.captured if block.captured_by_sender else None
-        self._take(block, Moment(block.timestamp / block.clock_rate_hz, captured, self._wall()))
+        self._queue_block(
+            block, BlockTiming(block.timestamp / block.clock_rate_hz, captured, self._wall())
+        )
 
-    def _take(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+    def _queue_block(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
         if self._closed or self._reason:
             return
         reason = self.forbidden()
@@ -129,10 +131,10 @@ class VideoRecording:
 
     # Its own thread -----------------------------------------------------------------------------
 
-    def _work(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+    def _work(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
         self._waiting -= 1
         if not self._reason:
-            self._place(block, moment)
+            self._place_or_hold(block, moment)
 
     def _worked(self, done: Future[None]) -> None:
         error = None if done.cancelled() else done.exception()
@@ -141,13 +143,13 @@ class VideoRecording:
             logger.debug("a video recording failed", exc_info=error)
             self._fail(str(getattr(error, "strerror", None) or error))
 
-    def _place(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
+    def _place_or_hold(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
         if not self._timeline.decided:
-            self._timeline.learn(_kind(block), moment)
+            self._timeline.observe_block(_kind(block), moment)
             self._held.append((block, moment))
             self._release()
             return
-        self._put(block, moment)
+        self._write_block(block, moment)
 
     def _release(self) -> None:
         """Put what was held, once it is decided where."""
@@ -155,17 +157,17 @@ class VideoRecording:
             return
         held, self._held = self._held, []
         for block, moment in held:
-            self._put(block, moment)
+            self._write_block(block, moment)
 
-    def _put(self, block: VideoBlock | PcmBlock, moment: Moment) -> None:
-        at = self._timeline.place(_kind(block), moment)
+    def _write_block(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
+        at = self._timeline.position_of(_kind(block), moment)
         if self._film is None:
-            self._film = _Film(self._file, *KINDS[self.path.suffix.lower()])
+            self._film = _VideoWriter(self._file, *KINDS[self.path.suffix.lower()])
         if isinstance(block, PcmBlock):
-            self._film.hear(block, at)
+            self._film.add_audio(block, at)
         elif block.picture is not None:
             self.pictures += 1
-            self._film.see(block.picture, at)
+            self._film.add_picture(block.picture, at)
 
     def _finish(self) -> None:
         self._timeline.decide()
@@ -192,7 +194,7 @@ class VideoRecording:
         if self._reason:
             raise self._own.cut_short(self._reason)
         if self.pictures:
-            self._own.give_name()
+            self._own.move_into_place()
         else:
             self._own.discard()
 
@@ -213,11 +215,11 @@ class VideoRecording:
             self._fail(error.strerror or str(error))
 
 
-def _kind(block: VideoBlock | PcmBlock) -> str:
+def _kind(block: ReceivedVideoFrame | PcmBlock) -> str:
     return "audio" if isinstance(block, PcmBlock) else "video"
 
 
-class _Film:
+class _VideoWriter:
     """The container and its two encoders."""
 
     def __init__(self, file: Any, container: str, video: str, audio: str) -> None:
@@ -231,9 +233,9 @@ class _Film:
         self._packets: deque[Any] = deque(maxlen=MOST_SOUND)
         self._position = 0
         self._last = -1
-        self._converter: ResampleStream | None = None
+        self._converter: Resampler | None = None
 
-    def see(self, picture: Any, at: float) -> None:
+    def add_picture(self, picture: Any, at: float) -> None:
         """Add I420 at that time; the first one says how large the film is."""
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="yuv420p")
         if self._pictures is None:
@@ -253,11 +255,11 @@ class _Film:
         stream.options = dict(VPX if self._codec == "libvpx" else X264)
         self._pictures = stream
 
-    def hear(self, block: PcmBlock, at: float) -> None:
+    def add_audio(self, block: PcmBlock, at: float) -> None:
         """Add sound at that time: what is missing before it is silence, what is double goes."""
         rates = block.clock_rate_hz, RATE
         if self._converter is None:
-            self._converter = ResampleStream(*rates)
+            self._converter = Resampler(*rates)
         elif self._converter.source_rate_hz != block.clock_rate_hz:
             self._converter = self._converter.next_rates(*rates)
         place = round((at - self._converter.lag) * RATE)
@@ -265,12 +267,12 @@ class _Film:
         off = place - self._position
         if off > TOLERANCE * RATE:
             for at in range(0, off, RATE):  # a second at a time: a call may rest for an hour
-                self._say(np.zeros(min(RATE, off - at), dtype=np.int16))
+                self._encode_audio(np.zeros(min(RATE, off - at), dtype=np.int16))
         elif off < -TOLERANCE * RATE:
             pcm = pcm[-off:]
-        self._say(pcm)
+        self._encode_audio(pcm)
 
-    def _say(self, pcm: Pcm) -> None:
+    def _encode_audio(self, pcm: Pcm) -> None:
         if not pcm.size:
             return
         frame = self._av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")

@@ -10,30 +10,32 @@ from __future__ import annotations
 from softphone.media.bank import (
     FRAME_MS,
     AnyCodec,
-    Stream,
+    StatefulDecoder,
     StreamBank,
-    Voice,
+    StreamObjects,
     find_codec,
-    geometry,
-    remembers,
+    is_stateful,
+    payload_layout,
 )
 from softphone.media.interface import PayloadTypeChanged
 
-__all__ = ["change_received", "follow_playing", "play_codec"]
+__all__ = ["accept_codec_change", "set_receive_codec", "switch_decoder"]
 
 NOISE_TYPE = 13
 """Comfort noise at 8,000 Hz (RFC 3551 table 4)."""
 
 
-def play_codec(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_type: int) -> None:
+def set_receive_codec(
+    bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, payload_type: int
+) -> None:
     """Take what comes with `payload_type` for `chosen` from now on."""
     row, before = stream.handle.row, stream.receive_codec
     bank.receive_type[row] = payload_type
-    if before is not None and geometry(before) == geometry(chosen):
+    if before is not None and payload_layout(before) == payload_layout(chosen):
         # Frames of the codec before are still to be played: `follow_playing` changes over.
         return
     rate = chosen.clock_rate
-    bank.playout.open(
+    bank.playout.open_row(
         row,
         clock_rate_hz=rate,
         frame_ticks=rate * FRAME_MS // 1000,
@@ -41,16 +43,20 @@ def play_codec(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_type:
         silence=bank.feeds.silent_octet(chosen),
         afresh=before is None,
     )
-    bank.reception.open(row, clock_rate_hz=rate, afresh=before is None)
+    bank.reception.open_row(row, clock_rate_hz=rate, afresh=before is None)
     stream.sender_clock = None
     _decode_with(bank, stream, chosen, payload_type)
 
 
-def _decode_with(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_type: int) -> None:
+def _decode_with(
+    bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, payload_type: int
+) -> None:
     row, before = stream.handle.row, stream.receive_codec
     bank.playing_type[row] = payload_type
     stream.receive_codec = chosen
-    stream.voice = Voice(chosen.decoder(), chosen.conceals) if remembers(chosen) else None
+    stream.stateful_decoder = (
+        StatefulDecoder(chosen.decoder(), chosen.conceals) if is_stateful(chosen) else None
+    )
     samples = chosen.sample_rate * FRAME_MS // 1000
     if before is None:
         for concealment in bank.concealments():
@@ -58,10 +64,10 @@ def _decode_with(bank: StreamBank, stream: Stream, chosen: AnyCodec, payload_typ
     elif before.sample_rate != chosen.sample_rate:
         last = bank.concealment(before.sample_rate * FRAME_MS // 1000)
         bank.concealment(samples).follow(row, last)
-    bank.replan(row)
+    bank.invalidate_plan(row)
 
 
-def change_received(bank: StreamBank, row: int, payload_type: int, sequence: int) -> bool:
+def accept_codec_change(bank: StreamBank, row: int, payload_type: int, sequence: int) -> bool:
     """A packet of another codec that was agreed has come; whether it is to be played.
 
     One that was sent before the last change, and comes after it, changes nothing.
@@ -75,14 +81,14 @@ def change_received(bank: StreamBank, row: int, payload_type: int, sequence: int
     if stream.changed_at is not None and (sequence - stream.changed_at) & 0x8000:
         return _alike(stream, named)
     stream.changed_at = sequence
-    play_codec(bank, stream, find_codec(named), payload_type)
-    if stream.told_type != payload_type:
-        stream.told_type = payload_type
+    set_receive_codec(bank, stream, find_codec(named), payload_type)
+    if stream.reported_type != payload_type:
+        stream.reported_type = payload_type
         bank.emit(PayloadTypeChanged(stream.handle, payload_type))
     return True
 
 
-def _agreed(stream: Stream) -> dict[int, str]:
+def _agreed(stream: StreamObjects) -> dict[int, str]:
     """The payload types that may come, by their codecs' names."""
     spec = stream.spec
     if spec is None:
@@ -92,12 +98,12 @@ def _agreed(stream: Stream) -> dict[int, str]:
     return dict(zip(spec.other_payload_types, spec.other_codecs, strict=False)) | own
 
 
-def _alike(stream: Stream, name: str) -> bool:
+def _alike(stream: StreamObjects, name: str) -> bool:
     current = stream.receive_codec
-    return current is not None and geometry(current) == geometry(find_codec(name))
+    return current is not None and payload_layout(current) == payload_layout(find_codec(name))
 
 
-def follow_playing(bank: StreamBank, row: int, payload_type: int) -> None:
+def switch_decoder(bank: StreamBank, row: int, payload_type: int) -> None:
     """The frame that is to be played now is of another codec than the one before it."""
     stream = bank.streams[row]
     named = None if stream is None else _agreed(stream).get(payload_type)

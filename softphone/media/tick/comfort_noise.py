@@ -13,9 +13,9 @@ import numpy.typing as npt
 from softphone.media.bank import NO_TYPE, StreamBank
 from softphone_codecs import PAYLOAD_TYPE, Noise, pack, unpack
 
-__all__ = ["HUSH", "REPEAT", "fill", "hush", "is_noise"]
+__all__ = ["PAUSE_NOISE_PAYLOAD", "REPEAT", "fill_pauses", "is_comfort_noise", "receive_noise"]
 
-HUSH: Final = pack(Noise(level=72))
+PAUSE_NOISE_PAYLOAD: Final = pack(Noise(level=72))
 """What we send in a pause: no color, 72 dB below overload, as a quiet room is."""
 
 REPEAT: Final = 10
@@ -26,7 +26,7 @@ BEGUN, GOES_ON = 1, 2
 """What `bank.hushed` says of a pause: to be filled, and filled already."""
 
 
-def is_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
+def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
     """Whether that is comfort noise: by its static number where nobody has said another."""
     if payload_type == bank.noise_type[row] != NO_TYPE:
         return True
@@ -35,7 +35,7 @@ def is_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
     return payload_type == PAYLOAD_TYPE and codec is not None and codec.clock_rate == CLOCK_RATE
 
 
-def hush(bank: StreamBank, row: int, data: bytes) -> bool:
+def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
     """A pause of `row` has begun, or its noise has changed; whether the payload made sense."""
     noise = unpack(data)
     stream = bank.streams[row]
@@ -47,11 +47,11 @@ def hush(bank: StreamBank, row: int, data: bytes) -> bool:
         # Its color is told for 8,000 Hz: at another rate only the level is meant.
         noise = Noise(noise.level)
     bank.noise(rate // 50).set(row, noise)
-    bank.hushed[row] = max(bank.hushed[row], BEGUN)
+    bank.pause_state[row] = max(bank.pause_state[row], BEGUN)
     return True
 
 
-def fill(
+def fill_pauses(
     bank: StreamBank,
     rows: npt.NDArray[np.intp],
     pcm: npt.NDArray[np.int16],
@@ -62,11 +62,11 @@ def fill(
 
     `played` bool[k]: there is sound, so that the pause is over.
     """
-    hushed = bank.hushed[rows]
+    hushed = bank.pause_state[rows]
     filled = (hushed > 0) & ~played
     edge = filled & (hushed == BEGUN) | (hushed == GOES_ON) & played
-    bank.hushed[rows[played]] = 0
-    bank.hushed[rows[filled]] = GOES_ON
+    bank.pause_state[rows[played]] = 0
+    bank.pause_state[rows[filled]] = GOES_ON
     if np.count_nonzero(filled):
         pcm[filled] = bank.noise(pcm.shape[1]).take(rows[filled])
     return filled, edge

@@ -13,27 +13,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.audio.fan_out import write_all
-from softphone.media.audio.resample import ConvertingSink, converting
+from softphone.media.audio.fan_out import write_blocks
+from softphone.media.audio.resample import ConvertingSink, as_converting_sink
 from softphone.media.bank import (
     FRAME_MS,
     AnyCodec,
     FrameBatch,
     StreamBank,
-    forgets,
-    geometry,
-    remembers,
+    is_stateful,
+    is_stateless,
+    payload_layout,
 )
 from softphone.media.interface import PcmBlock, Sink
-from softphone.media.playout import CONCEALED, PLAYED, Frames
-from softphone.media.tick.codec_change import follow_playing
-from softphone.media.tick.comfort_noise import fill
+from softphone.media.playout import CONCEALED, PLAYED, PlayoutFrames
+from softphone.media.tick.codec_change import switch_decoder
+from softphone.media.tick.comfort_noise import fill_pauses
 
-__all__ = ["Audience", "deliver", "make_audiences"]
+__all__ = ["ReceiveGroup", "deliver_frames", "make_receive_groups"]
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class ReceiveGroup:
     """Rows of one phase with a sink and the same codec, k of them.
 
     `at` intp[k] is where they are among the receiving rows of the phase; `converting` are the
@@ -47,7 +47,9 @@ class Audience:
     converting: tuple[ConvertingSink | None, ...]
 
 
-def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.intp]) -> tuple[Audience, ...]:
+def make_receive_groups(
+    bank: StreamBank, receiving: npt.NDArray[np.intp]
+) -> tuple[ReceiveGroup, ...]:
     """Sort the rows that have a sink by codec."""
     groups: dict[tuple[str, int], list[tuple[int, int, AnyCodec, Sink]]] = defaultdict(list)
     for at, row in enumerate(receiving.tolist()):
@@ -56,24 +58,24 @@ def make_audiences(bank: StreamBank, receiving: npt.NDArray[np.intp]) -> tuple[A
             continue
         key = stream.receive_codec.name, stream.receive_codec.clock_rate
         groups[key].append((at, row, stream.receive_codec, stream.sink))
-    return tuple(_make_audience(members) for members in groups.values())
+    return tuple(_make_receive_group(members) for members in groups.values())
 
 
-def _make_audience(members: list[tuple[int, int, AnyCodec, Sink]]) -> Audience:
+def _make_receive_group(members: list[tuple[int, int, AnyCodec, Sink]]) -> ReceiveGroup:
     sinks = tuple(sink for _, _, _, sink in members)
-    return Audience(
+    return ReceiveGroup(
         codec=members[0][2],
         rows=np.array([row for _, row, _, _ in members], dtype=np.intp),
         at=np.array([at for at, _, _, _ in members], dtype=np.intp),
         sinks=sinks,
-        converting=tuple(converting(sink) for sink in sinks),
+        converting=tuple(as_converting_sink(sink) for sink in sinks),
     )
 
 
-def deliver(
+def deliver_frames(
     bank: StreamBank,
     receiving: npt.NDArray[np.intp],
-    audiences: Sequence[Audience],
+    groups: Sequence[ReceiveGroup],
     frame: int,
     *,
     now: float,
@@ -85,53 +87,53 @@ def deliver(
     """
     if not len(receiving):
         return
-    frames = bank.playout.get(receiving, now=now)
+    frames = bank.playout.next_frames(receiving, now=now)
     odd = (frames.payload_type != bank.playing_type[receiving]) & (frames.status == PLAYED)
     if np.count_nonzero(odd):
         for at in np.flatnonzero(odd).tolist():
-            follow_playing(bank, int(receiving[at]), int(frames.payload_type[at]))
-        audiences = make_audiences(bank, receiving)
-    for audience in audiences:
-        batch = _decode(bank, audience, frames)
-        _give(bank, audience, batch, frame, wall - now)
+            switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
+        groups = make_receive_groups(bank, receiving)
+    for group in groups:
+        batch = _decode(bank, group, frames)
+        _write_blocks(bank, group, batch, frame, wall - now)
 
 
-def _decode(bank: StreamBank, audience: Audience, frames: Frames) -> FrameBatch:
-    codec, at = audience.codec, audience.at
+def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> FrameBatch:
+    codec, at = group.codec, group.at
     samples = codec.sample_rate * FRAME_MS // 1000
     status, spliced = frames.status[at], frames.spliced[at]
     played = status == PLAYED
-    if remembers(codec):
-        pcm, filled = _decode_each(bank, audience, frames, samples, spliced)
+    if is_stateful(codec):
+        pcm, filled = _decode_each(bank, group, frames, samples, spliced)
     else:
-        pcm = _decode_batch(bank, audience, frames, played, samples)
+        pcm = _decode_batch(bank, group, frames, played, samples)
         filled = played
-    if np.count_nonzero(bank.hushed[audience.rows]):
-        noisy, edge = fill(bank, audience.rows, pcm, played)
+    if np.count_nonzero(bank.pause_state[group.rows]):
+        noisy, edge = fill_pauses(bank, group.rows, pcm, played)
         spliced |= edge
         filled = filled | noisy
     known = np.where(filled, PLAYED, status)
-    energy = bank.concealment(samples).apply(audience.rows, pcm, known, spliced)
-    bank.playout.quiet(audience.rows, energy)
-    return FrameBatch(audience.rows, pcm, status)
+    energy = bank.concealment(samples).apply(group.rows, pcm, known, spliced)
+    bank.playout.observe_energy(group.rows, energy)
+    return FrameBatch(group.rows, pcm, status)
 
 
 def _decode_each(
     bank: StreamBank,
-    audience: Audience,
-    frames: Frames,
+    group: ReceiveGroup,
+    frames: PlayoutFrames,
     samples: int,
     spliced: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
     """int16[k, samples] of rows whose codec remembers, and where there is any, bool[k]; what does
     not follow its last frame is noted in `spliced`."""
-    at = audience.at
-    octets = min(_octets(bank, audience.codec), max(int(frames.length[at].max()), 1))
-    data = bank.playout.payload(audience.rows, frames.slot[at], octets)
+    at = group.at
+    octets = min(_octets(bank, group.codec), max(int(frames.length[at].max()), 1))
+    data = bank.playout.payload(group.rows, frames.slot[at], octets)
     pcm = np.zeros((len(at), samples), dtype=np.int16)
     filled = np.zeros(len(at), dtype=np.bool_)
     fields = zip(
-        audience.rows.tolist(), frames.status[at].tolist(), frames.length[at].tolist(), strict=True
+        group.rows.tolist(), frames.status[at].tolist(), frames.length[at].tolist(), strict=True
     )
     for place, (row, status, length) in enumerate(fields):
         stream = bank.streams[row]
@@ -152,38 +154,38 @@ def _decode_each(
 
 def _octets(bank: StreamBank, codec: AnyCodec) -> int:
     """The octets of a slot that a frame can take."""
-    clock = geometry(codec)
+    clock = payload_layout(codec)
     whole = clock.clock_rate * FRAME_MS // 1000 * clock.octets_per_tick
     return whole or bank.playout.config.slot_octets
 
 
 def _decode_batch(
     bank: StreamBank,
-    audience: Audience,
-    frames: Frames,
+    group: ReceiveGroup,
+    frames: PlayoutFrames,
     played: npt.NDArray[np.bool_],
     samples: int,
 ) -> npt.NDArray[np.int16]:
-    codec, at = audience.codec, audience.at
-    if not forgets(codec):
+    codec, at = group.codec, group.at
+    if not is_stateless(codec):
         raise RuntimeError(f"{codec.name} is not decoded in batches")
     octets = _octets(bank, codec)
     if np.count_nonzero(played) == played.size:
-        rows, slots, length = audience.rows, frames.slot[at], frames.length[at]
+        rows, slots, length = group.rows, frames.slot[at], frames.length[at]
         pcm: npt.NDArray[np.int16] = codec.decode(bank.playout.payload(rows, slots, octets), length)
     else:
         pcm = np.zeros((len(at), samples), dtype=np.int16)
         if np.count_nonzero(played):
-            rows, chosen = audience.rows[played], at[played]
+            rows, chosen = group.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])
     return pcm
 
 
-def _give(
-    bank: StreamBank, audience: Audience, batch: FrameBatch, frame: int, since_1970: float
+def _write_blocks(
+    bank: StreamBank, group: ReceiveGroup, batch: FrameBatch, frame: int, since_1970: float
 ) -> None:
-    rate = audience.codec.sample_rate
+    rate = group.codec.sample_rate
     samples = batch.pcm.shape[1]
     position = (frame - bank.opened_frame[batch.row]) * samples
     concealed = batch.status == CONCEALED
@@ -199,8 +201,8 @@ def _give(
         PcmBlock(pcm, rate, timestamp, generation, hidden, *captured)
         for pcm, timestamp, generation, hidden, captured in fields
     ]
-    for at in write_all(audience.sinks, audience.converting, blocks):
-        _take_off(bank, int(batch.row[at]), audience.sinks[at])
+    for at in write_blocks(group.sinks, group.converting, blocks):
+        _detach_sink(bank, int(batch.row[at]), group.sinks[at])
 
 
 def _captures(
@@ -211,7 +213,7 @@ def _captures(
     fields = zip(
         rows.tolist(),
         bank.heard[rows].tolist(),
-        (playout.due(rows) + since_1970).tolist(),
+        (playout.earliest_arrival(rows) + since_1970).tolist(),
         playout.ssrc[rows].tolist(),
         playout.timestamps(rows).tolist(),
         strict=True,
@@ -230,8 +232,8 @@ def _captures(
     return captures
 
 
-def _take_off(bank: StreamBank, row: int, sink: Sink) -> None:
+def _detach_sink(bank: StreamBank, row: int, sink: Sink) -> None:
     stream = bank.streams[row]
     if stream is not None and stream.sink is sink:
         stream.sink = None
-        bank.replan(row)
+        bank.invalidate_plan(row)

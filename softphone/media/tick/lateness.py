@@ -27,7 +27,7 @@ class LatenessHistogram:
         self.counts = np.zeros(BINS + 1, dtype=np.int64) if counts is None else counts
         self.maximum_ms = 0.0
 
-    def add(self, late_ms: float, packets: int) -> None:
+    def count_packets(self, late_ms: float, packets: int) -> None:
         """Count `packets` that left `late_ms` after their deadline."""
         at = min(BINS, max(0, int(late_ms / BIN_MS)))
         self.counts[at] += packets

@@ -16,19 +16,24 @@ import numpy.typing as npt
 
 from softphone.media.bank import PacketBatch, StreamBank, print_address
 from softphone.media.interface import DigitDetected, FirstPacketReceived, SsrcChanged
-from softphone.media.playout.jitter_buffer import Arrivals
-from softphone.media.tick.codec_change import change_received
-from softphone.media.tick.comfort_noise import hush, is_noise
-from softphone.media.tick.rtp_headers import Headers, places, read_headers, read_payload_lengths
+from softphone.media.playout.jitter_buffer import ReceivedPackets
+from softphone.media.tick.codec_change import accept_codec_change
+from softphone.media.tick.comfort_noise import is_comfort_noise, receive_noise
+from softphone.media.tick.rtp_headers import (
+    RtpHeaders,
+    as_slice,
+    read_headers,
+    read_payload_lengths,
+)
 from softphone.media.tick.symmetric_rtp import accept_source, follow_source
 from softphone.rtp import TelephoneEventReceiver
 
-__all__ = ["expire_digits", "receive", "split"]
+__all__ = ["expire_digits", "receive_rtp", "split_rtp_and_rtcp"]
 
 Index: TypeAlias = npt.NDArray[np.intp]
 
 
-def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
+def split_rtp_and_rtcp(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
     """Find each packet's row; gives the indices of RTP and of RTCP for open rows.
 
     Packets for nobody are counted in `bank.unclaimed`.
@@ -37,7 +42,7 @@ def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
     row = packets.row[: packets.count]
     known = np.flatnonzero((row >= 0) & bank.active[row])
     bank.unclaimed += packets.count - len(known)
-    at = places(known)
+    at = as_slice(known)
     control = bank.demultiplexer.control.take(packets.port[at])
     mux = bank.mux[row[at]]
     if np.count_nonzero(mux):
@@ -48,7 +53,7 @@ def split(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
     return known[~control], known[control]
 
 
-def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float) -> None:
+def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float) -> None:
     """Take the RTP packets `index` of a batch."""
     if not len(index):
         return
@@ -57,21 +62,23 @@ def receive(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float)
         _count(bank.malformed, packets.row[index[~valid]])
     headers, elsewhere = accept_source(bank, packets, headers)
     headers = _authenticate(bank, packets, headers)
-    if bank.overhear is not None:
+    if bank.on_clear_packet is not None:
         for at in headers.index.tolist():
-            bank.overhear(packets.packet(at), int(packets.port[at]), packets.address[at], False)
+            bank.on_clear_packet(
+                packets.packet(at), int(packets.port[at]), packets.address[at], False
+            )
     length = read_payload_lengths(packets, headers)
     sound = length >= 0
     if np.count_nonzero(sound) != sound.size:
         _count(bank.malformed, headers.row[~sound])
-        headers, length = headers.take(sound), length[sound]
+        headers, length = headers.select(sound), length[sound]
     keep = _check_ssrc(bank, packets, headers)
     if np.count_nonzero(keep) != keep.size:
-        headers, length = headers.take(keep), length[keep]
+        headers, length = headers.select(keep), length[keep]
     if len(headers):
         if elsewhere:
             follow_source(bank, packets, headers)
-        _account(bank, packets, headers, length, now=now)
+        _account_packets(bank, packets, headers, length, now=now)
 
 
 def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
@@ -79,7 +86,7 @@ def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
         np.add.at(counter, rows, 1)
 
 
-def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> Headers:
+def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> RtpHeaders:
     """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
     secure = bank.secure[headers.row]
     if not np.count_nonzero(secure):
@@ -88,7 +95,7 @@ def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> H
     index = headers.index if everything else headers.index[secure]
     rows = headers.row if everything else headers.row[secure]
     chosen = list(map(bank.receive_contexts.__getitem__, rows.tolist()))
-    at = headers.at if everything else places(index)
+    at = headers.at if everything else as_slice(index)
     numbers = range(at.start, at.stop) if isinstance(at, slice) else at.tolist()
     verdicts = packets.cipher.unprotect(numbers, chosen, packets.length)
     if not any(verdicts):
@@ -96,13 +103,15 @@ def _authenticate(bank: StreamBank, packets: PacketBatch, headers: Headers) -> H
     status = np.array(verdicts, dtype=np.uint8)
     good = np.ones(len(headers), dtype=np.bool_)
     good[np.flatnonzero(secure)[status != 0]] = False
-    return headers.take(good)
+    return headers.select(good)
 
 
 # Sources (RFC 3550 section 8) -------------------------------------------------------------------
 
 
-def _check_ssrc(bank: StreamBank, packets: PacketBatch, headers: Headers) -> npt.NDArray[np.bool_]:
+def _check_ssrc(
+    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders
+) -> npt.NDArray[np.bool_]:
     """Which packets are of a source that we listen to; a change of source is told here."""
     row, ssrc = headers.row, headers.ssrc
     keep = np.ones(len(headers), dtype=np.bool_)
@@ -110,11 +119,11 @@ def _check_ssrc(bank: StreamBank, packets: PacketBatch, headers: Headers) -> npt
     if not np.count_nonzero(odd):
         return keep
     for at in np.flatnonzero(odd).tolist():
-        keep[at] = _admit(bank, packets, headers, at)
+        keep[at] = _admit_source(bank, packets, headers, at)
     return keep
 
 
-def _admit(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+def _admit_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> bool:
     row, ssrc = int(headers.row[at]), int(headers.ssrc[at])
     stream = bank.streams[row]
     if stream is None:
@@ -137,7 +146,7 @@ def _admit(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) ->
     return True
 
 
-def _on_probation(bank: StreamBank, headers: Headers, at: int) -> bool:
+def _on_probation(bank: StreamBank, headers: RtpHeaders, at: int) -> bool:
     """In clear a new source needs two packets in sequence (RFC 3550 A.1), lest one stray packet
     take the stream over; True once it has them, or is the first ever."""
     row, ssrc, sequence = int(headers.row[at]), int(headers.ssrc[at]), int(headers.sequence[at])
@@ -152,7 +161,7 @@ def _on_probation(bank: StreamBank, headers: Headers, at: int) -> bool:
     return proven
 
 
-def _reflected(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> bool:
+def _reflected(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> bool:
     """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then an echo.
 
     We take another SSRC after the first; a far end that sends us that one, too, reflects what it
@@ -177,10 +186,10 @@ def _reflected(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int
 # What was received ------------------------------------------------------------------------------
 
 
-def _account(
+def _account_packets(
     bank: StreamBank,
     packets: PacketBatch,
-    headers: Headers,
+    headers: RtpHeaders,
     length: npt.NDArray[np.int32],
     *,
     now: float,
@@ -201,9 +210,9 @@ def _account(
     sound = wanted & (headers.payload_type == bank.receive_type[row])
     noise = None
     if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
-        noise = _take_others(bank, packets, headers, length, (wanted, sound, event))
+        noise = _receive_other_types(bank, packets, headers, length, (wanted, sound, event))
     if np.count_nonzero(sound) == sound.size:
-        _play(bank, packets, headers, length, arrival)
+        _insert_packets(bank, packets, headers, length, arrival)
         return
     # Events go in without their octets, so that their sequence numbers are not taken for losses.
     heard = sound | (event & wanted)
@@ -211,15 +220,17 @@ def _account(
         heard |= noise
     if np.count_nonzero(heard):
         octets = np.where(sound, length, 0)
-        _play(bank, packets, headers.take(heard), octets[heard], arrival[heard])
+        _insert_packets(bank, packets, headers.select(heard), octets[heard], arrival[heard])
     if np.count_nonzero(event):
-        _take_events(bank, packets, headers.take(event & wanted), length[event & wanted], now=now)
+        _receive_telephone_events(
+            bank, packets, headers.select(event & wanted), length[event & wanted], now=now
+        )
 
 
-def _take_others(
+def _receive_other_types(
     bank: StreamBank,
     packets: PacketBatch,
-    headers: Headers,
+    headers: RtpHeaders,
     length: npt.NDArray[np.int32],
     masks: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> npt.NDArray[np.bool_]:
@@ -230,12 +241,12 @@ def _take_others(
     noise = np.zeros(len(headers), dtype=np.bool_)
     for at in np.flatnonzero(wanted & ~sound & ~event).tolist():
         row, payload_type = int(headers.row[at]), int(headers.payload_type[at])
-        if change_received(bank, row, payload_type, int(headers.sequence[at])):
+        if accept_codec_change(bank, row, payload_type, int(headers.sequence[at])):
             sound[at] = True
-        elif is_noise(bank, row, payload_type):
+        elif is_comfort_noise(bank, row, payload_type):
             begin = int(headers.offset[at])
             data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
-            noise[at] = hush(bank, row, data)
+            noise[at] = receive_noise(bank, row, data)
         else:
             bank.unknown_type[row] += 1
     return noise
@@ -243,7 +254,7 @@ def _take_others(
 
 def _event_time(
     packets: PacketBatch,
-    headers: Headers,
+    headers: RtpHeaders,
     length: npt.NDArray[np.int32],
     event: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.uint32]:
@@ -257,10 +268,10 @@ def _event_time(
     return timestamp
 
 
-def _play(
+def _insert_packets(
     bank: StreamBank,
     packets: PacketBatch,
-    headers: Headers,
+    headers: RtpHeaders,
     length: npt.NDArray[np.int32],
     arrival: npt.NDArray[np.float64],
 ) -> None:
@@ -269,8 +280,8 @@ def _play(
     else:
         width = int((headers.offset + length).max(initial=1))
         data = packets.data[: headers.at[-1] + 1, :width][headers.at]
-    bank.playout.insert(
-        Arrivals(
+    bank.playout.insert_packets(
+        ReceivedPackets(
             row=headers.row,
             sequence=headers.sequence,
             timestamp=headers.timestamp,
@@ -284,10 +295,10 @@ def _play(
     )
 
 
-def _take_events(
+def _receive_telephone_events(
     bank: StreamBank,
     packets: PacketBatch,
-    headers: Headers,
+    headers: RtpHeaders,
     length: npt.NDArray[np.int32],
     *,
     now: float,
@@ -308,8 +319,8 @@ def _take_events(
 
 def _event_rate(bank: StreamBank, row: int) -> int:
     stream = bank.streams[row]
-    told = None if stream is None or stream.spec is None else stream.spec.telephone_event_rate
-    return told or int(bank.clock_rate[row])
+    negotiated = None if stream is None or stream.spec is None else stream.spec.telephone_event_rate
+    return negotiated or int(bank.clock_rate[row])
 
 
 def _arm(bank: StreamBank, row: int, receiver: TelephoneEventReceiver) -> None:

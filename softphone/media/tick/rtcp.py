@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.bank import PacketBatch, Stream, StreamBank
+from softphone.media.bank import PacketBatch, StreamBank, StreamObjects
 from softphone.media.interface import RtcpByeReceived
-from softphone.media.quality import snapshot, voip_metrics
-from softphone.media.tick.symmetric_rtp import follow_control
+from softphone.media.quality import stream_statistics, voip_metrics
+from softphone.media.tick.symmetric_rtp import accept_rtcp_source
 from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
 
-__all__ = ["farewell", "receive_control", "send_control", "start_control"]
+__all__ = ["make_bye", "receive_rtcp", "send_rtcp", "start_rtcp"]
 
 LEAST_EXPECTED = 5
 """Percent of loss that an encoder provides for, though none was reported."""
@@ -25,7 +25,7 @@ MOST_REPORTS = 32
 """Reports written in one tick; the others are written in the next, a few milliseconds later."""
 
 
-def start_control(bank: StreamBank, row: int, *, now: float) -> None:
+def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
     """Begin to report on `row`, which is open."""
     stream = bank.streams[row]
     if stream is None or stream.spec is None:
@@ -42,7 +42,7 @@ def start_control(bank: StreamBank, row: int, *, now: float) -> None:
     bank.reports.set(row, stream.rtcp.next_timer())
 
 
-def send_control(
+def send_rtcp(
     bank: StreamBank, out: PacketBatch, frame_ms: int, *, now: float, wall: float
 ) -> None:
     """Put into `out` the reports that are due; `frame_ms` is the media time."""
@@ -54,18 +54,18 @@ def send_control(
         if stream is None or stream.rtcp is None:
             continue
         if stream.restart_reports:
-            start_control(bank, row, now=now)
+            start_rtcp(bank, row, now=now)
             continue
         if stream.rtcp.report_due(now=now):
             data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
             if data is not None:
-                out.append(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
+                out.append_packet(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
         bank.reports.set(row, stream.rtcp.next_timer())
 
 
 def _report(
     bank: StreamBank,
-    stream: Stream,
+    stream: StreamObjects,
     session: RtcpSession,
     frame_ms: int,
     *,
@@ -75,7 +75,7 @@ def _report(
     row = stream.handle.row
     sent = _sent(bank, stream, frame_ms)
     stream.reported_packets = int(bank.packets_sent[row])
-    block = bank.reception.report(row)
+    block = bank.reception.report_block(row)
     wanted = () if stream.spec is None else stream.spec.extended_reports
     report = session.build_report(
         now=now,
@@ -88,17 +88,17 @@ def _report(
     return _protect(bank, stream, report)
 
 
-def _metrics(bank: StreamBank, stream: Stream) -> VoipMetrics | None:
+def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
     """What an XR tells of the source that is heard (RFC 3611 section 4.7)."""
     row = stream.handle.row
-    quality = snapshot(bank, stream.handle).quality
+    quality = stream_statistics(bank, stream.handle).quality
     if quality is None:
         return None
     heard = int(bank.reception.ssrc[row])
     return voip_metrics(quality, sender_ssrc=int(bank.ssrc[row]), ssrc=heard)
 
 
-def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation | None:
+def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInformation | None:
     """What an SR says; None when nothing was sent since the last report (RFC 3550 6.4)."""
     row = stream.handle.row
     packets = int(bank.packets_sent[row])
@@ -109,18 +109,18 @@ def _sent(bank: StreamBank, stream: Stream, frame_ms: int) -> SenderInformation 
     return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
 
 
-def _protect(bank: StreamBank, stream: Stream, data: bytes) -> bytes | None:
+def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
     """SRTCP where the stream is SRTP; None where it was refused."""
-    if bank.overhear is not None:
+    if bank.on_clear_packet is not None:
         row = stream.handle.row
-        bank.overhear(data, int(bank.rtcp_port[row]), bank.remote_rtcp[row], True)
+        bank.on_clear_packet(data, int(bank.rtcp_port[row]), bank.remote_rtcp[row], True)
     if stream.spec is None or not stream.spec.secure:
         return data
     return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
 
 
-def farewell(
-    bank: StreamBank, stream: Stream, frame_ms: int, *, now: float, wall: float
+def make_bye(
+    bank: StreamBank, stream: StreamObjects, frame_ms: int, *, now: float, wall: float
 ) -> bytes | None:
     """The BYE of a stream that has sent anything (RFC 3550 section 6.3.7), protected."""
     if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
@@ -129,7 +129,7 @@ def farewell(
     return _protect(bank, stream, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))
 
 
-def receive_control(
+def receive_rtcp(
     bank: StreamBank,
     packets: PacketBatch,
     index: npt.NDArray[np.intp],
@@ -146,28 +146,28 @@ def receive_control(
         data: bytes | None = packets.packet(at)
         if stream.receive_context is not None and data is not None:
             data = stream.receive_context.unprotect_rtcp(data)
-        if data is None or not follow_control(bank, packets, at, row):
+        if data is None or not accept_rtcp_source(bank, packets, at, row):
             continue
-        if bank.overhear is not None:
-            bank.overhear(data, int(packets.port[at]), packets.address[at], False)
+        if bank.on_clear_packet is not None:
+            bank.on_clear_packet(data, int(packets.port[at]), packets.address[at], False)
         age = now - float(packets.arrival[at])
         report = stream.rtcp.receive_compound(data, now=now, wall=wall - age)
         if report is None:
             bank.malformed[row] += 1
             continue
-        _note(stream, report)
+        _store_report(stream, report)
         if report.bye is not None:
             bank.emit(RtcpByeReceived(stream.handle, report.bye))
         bank.reports.set(row, stream.rtcp.next_timer())
 
 
-def _expect_loss(stream: Stream, fraction: float) -> None:
+def _expect_loss(stream: StreamObjects, fraction: float) -> None:
     """Have the encoder provide for the loss that the far end reports, and always for some."""
     if stream.encoder is not None:
         stream.encoder.expect_loss(max(LEAST_EXPECTED, round(100 * fraction)))
 
 
-def _note(stream: Stream, report: RemoteReport) -> None:
+def _store_report(stream: StreamObjects, report: RemoteReport) -> None:
     """Keep what the far end has told."""
     if report.fraction_lost is not None:
         stream.remote_report = report

@@ -15,8 +15,8 @@ from softphone.media.bank import PacketBatch
 
 __all__ = [
     "HEADER_OCTETS",
-    "Headers",
-    "places",
+    "RtpHeaders",
+    "as_slice",
     "read_headers",
     "read_payload_lengths",
     "write_headers",
@@ -29,7 +29,7 @@ Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Headers:
+class RtpHeaders:
     """The headers of n packets: `index` intp[n] into their batch, and a field each.
 
     `at` is `index` again, as a slice where they are neighbors: then nothing needs to be gathered.
@@ -50,14 +50,14 @@ class Headers:
     def __len__(self) -> int:
         return len(self.index)
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> Headers:
+    def select(self, keep: npt.NDArray[np.bool_]) -> RtpHeaders:
         """The headers where `keep` bool[n] says so; the same object where it says so everywhere."""
         if np.count_nonzero(keep) == keep.size:
             return self
         index = self.index[keep]
-        return Headers(
+        return RtpHeaders(
             index,
-            places(index),
+            as_slice(index),
             self.row[keep],
             self.payload_type[keep],
             self.sequence[keep],
@@ -68,7 +68,7 @@ class Headers:
         )
 
 
-def places(index: Index) -> Index | slice:
+def as_slice(index: Index) -> Index | slice:
     """The ascending `index` as a slice where it has no gap."""
     if not len(index):
         return slice(0)
@@ -97,12 +97,12 @@ def _truncated_extension(
     return missing
 
 
-def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArray[np.bool_]]:
+def read_headers(packets: PacketBatch, index: Index) -> tuple[RtpHeaders, npt.NDArray[np.bool_]]:
     """The headers of the packets `index`, and which of them are sound, bool[len(index)].
 
     The `Headers` hold the sound ones only.
     """
-    at, data = places(index), packets.data
+    at, data = as_slice(index), packets.data
     length, first = packets.length[at], data[at, 0]
     valid = length >= HEADER_OCTETS
     offset = np.full(len(index), HEADER_OCTETS, dtype=np.int32)
@@ -119,9 +119,9 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
         valid &= offset <= length
     if np.count_nonzero(valid) != valid.size:
         index, offset, padded = index[valid], offset[valid], padded[valid]
-        at = places(index)
+        at = as_slice(index)
     words = data.view(">u4")
-    headers = Headers(
+    headers = RtpHeaders(
         index=index,
         at=at,
         row=packets.row[at],
@@ -135,7 +135,7 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[Headers, npt.NDArr
     return headers, valid
 
 
-def read_payload_lengths(packets: PacketBatch, headers: Headers) -> npt.NDArray[np.int32]:
+def read_payload_lengths(packets: PacketBatch, headers: RtpHeaders) -> npt.NDArray[np.int32]:
     """Octets of payload, int32[n], once SRTP is off; -1 where offset or padding do not fit."""
     length: npt.NDArray[np.int32] = packets.length[headers.at] - headers.offset
     if np.count_nonzero(headers.padded):

@@ -18,21 +18,21 @@ from softphone.media.bank import (
     FRAME_MS,
     NO_TYPE,
     AnyCodec,
-    Feed,
     PacketBatch,
-    Stream,
+    SourceFeed,
     StreamBank,
-    collect,
-    read,
+    StreamObjects,
+    collect_payloads,
+    read_frames,
 )
 from softphone.media.interface import PlaybackEnded, StreamSpec
-from softphone.media.tick.comfort_noise import HUSH, REPEAT
+from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, REPEAT
 from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
-from softphone.media.tick.send_monitor import Monitored, tell_monitors
+from softphone.media.tick.send_monitor import SendMonitor, write_monitors
 from softphone.srtp import SendContext
 from softphone_codecs import RowEncoder
 
-__all__ = ["Cohort", "make_cohorts", "media_position", "packets_due", "send"]
+__all__ = ["SendGroup", "make_send_groups", "media_position", "packets_due", "send_rtp"]
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 Octets: TypeAlias = npt.NDArray[np.uint8]
@@ -41,7 +41,7 @@ NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Cohort:
+class SendGroup:
     """Rows of one phase that agree in codec, ptime and in whether they are SRTP; k of them.
 
     `feeds` are what they send, `which` intp[k] tells whose is whose; `contexts` is empty in
@@ -52,7 +52,7 @@ class Cohort:
     codec: AnyCodec
     ptime_ms: int
     rows: Rows
-    feeds: tuple[Feed, ...]
+    feeds: tuple[SourceFeed, ...]
     which: npt.NDArray[np.intp]
     contexts: tuple[SendContext, ...]
     port: npt.NDArray[np.int32]
@@ -60,14 +60,14 @@ class Cohort:
     suppressing: npt.NDArray[np.bool_]
     noise: Octets
     encoders: tuple[RowEncoder, ...] = ()
-    monitored: tuple[Monitored, ...] = ()
+    monitored: tuple[SendMonitor, ...] = ()
 
     @property
     def lone(self) -> bool:
         """Whether each row has a feed of its own, in order."""
         return len(self.feeds) == len(self.rows)
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> Cohort:
+    def select(self, keep: npt.NDArray[np.bool_]) -> SendGroup:
         """The rows where `keep` bool[k] says so."""
         kept = np.flatnonzero(keep).tolist()
         return replace(
@@ -99,28 +99,28 @@ def media_position(milliseconds: int, clock_rate: npt.NDArray[np.int64]) -> npt.
     return ticks
 
 
-def make_cohorts(bank: StreamBank, phase: int) -> tuple[Cohort, ...]:
+def make_send_groups(bank: StreamBank, phase: int) -> tuple[SendGroup, ...]:
     """Sort the sending rows of `phase` into cohorts, neighbors by socket."""
     groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
-    for row in bank.rows(phase, bank.sends).tolist():
+    for row in bank.flagged_rows(phase, bank.sends).tolist():
         _, spec, codec, _ = _parts(bank, row)
         groups[codec.name, codec.clock_rate, spec.ptime_ms, spec.secure].append(row)
-    return tuple(_make_cohort(bank, rows) for rows in groups.values())
+    return tuple(_make_send_group(bank, rows) for rows in groups.values())
 
 
-def _parts(bank: StreamBank, row: int) -> tuple[Stream, StreamSpec, AnyCodec, Feed]:
+def _parts(bank: StreamBank, row: int) -> tuple[StreamObjects, StreamSpec, AnyCodec, SourceFeed]:
     stream = bank.streams[row]
     if stream is None or stream.spec is None or stream.codec is None or stream.feed is None:
         raise RuntimeError(f"row {row} sends without having been opened")
     return stream, stream.spec, stream.codec, stream.feed
 
 
-def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
+def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
     members.sort(key=lambda row: int(bank.rtp_port[row]))
     _, spec, codec, _ = _parts(bank, members[0])
-    feeds: dict[int, Feed] = {}
+    feeds: dict[int, SourceFeed] = {}
     which, contexts, suppressing, encoders = [], [], [], []
-    monitored: list[Monitored] = []
+    monitored: list[SendMonitor] = []
     for row in members:
         stream, own, _, feed = _parts(bank, row)
         feeds[id(feed)] = feed
@@ -131,14 +131,14 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
         if stream.encoder is not None:
             encoders.append(stream.encoder)
         if stream.monitor is not None:
-            monitored.append(Monitored(row, silent, stream.monitor))
+            monitored.append(SendMonitor(row, silent, stream.monitor))
         if stream.send_context is not None:
             contexts.append(stream.send_context)
     if spec.secure and len(contexts) != len(members):
         raise RuntimeError("an SRTP stream has no context")
     place = {identity: at for at, identity in enumerate(feeds)}
     rows = np.array(members, dtype=np.intp)
-    return Cohort(
+    return SendGroup(
         codec=codec,
         ptime_ms=spec.ptime_ms,
         rows=rows,
@@ -154,70 +154,70 @@ def _make_cohort(bank: StreamBank, members: list[int]) -> Cohort:
     )
 
 
-def send(bank: StreamBank, cohorts: Sequence[Cohort], frame: int, out: PacketBatch) -> None:
+def send_rtp(bank: StreamBank, groups: Sequence[SendGroup], frame: int, out: PacketBatch) -> None:
     """Put into `out` the RTP that the cohorts send in `frame`, protected."""
-    for cohort in cohorts:
-        for number in packets_due(frame, cohort.ptime_ms):
-            _send_packets(bank, cohort, number, out)
+    for group in groups:
+        for number in packets_due(frame, group.ptime_ms):
+            _send_packets(bank, group, number, out)
     out.media = out.count
 
 
-def _send_packets(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
-    if cohort.encoders:
-        read(cohort.feeds, number)
+def _send_packets(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
+    if group.encoders:
+        read_frames(group.feeds, number)
         payloads = NO_PAYLOADS
     else:
-        payloads = collect(cohort.feeds, number)
-    if cohort.monitored:
-        tell_monitors(bank, cohort.monitored, number, cohort.ptime_ms)
-    keep = _note_starved(bank, cohort)
-    speaking = cohort if keep is None else cohort.take(keep)
+        payloads = collect_payloads(group.feeds, number)
+    if group.monitored:
+        write_monitors(bank, group.monitored, number, group.ptime_ms)
+    keep = _note_starved(bank, group)
+    speaking = group if keep is None else group.select(keep)
     if keep is not None:
-        _send_noise(bank, cohort.take(~keep & (cohort.noise != NO_TYPE)), number, out)
-        silent = cohort.rows[~keep]
+        _send_noise(bank, group.select(~keep & (group.noise != NO_TYPE)), number, out)
+        silent = group.rows[~keep]
         bank.talking[silent] = False
-    if cohort.encoders:
+    if group.encoders:
         _send_encoded(bank, speaking, number, out)
         return
     if not (speaking.lone and keep is None):
         payloads = payloads if len(payloads) == 1 else payloads[speaking.which]
-    _put(bank, speaking, number, payloads, out)
+    _append_packets(bank, speaking, number, payloads, out)
 
 
-def _send_encoded(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
+def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
     """Each row encodes for itself; one whose encoder keeps quiet (DTX) sends nothing."""
-    frames = [feed.pcm for feed in cohort.feeds]
+    frames = [feed.pcm for feed in group.feeds]
     encoded = [
         encoder.encode(frames[at])
-        for encoder, at in zip(cohort.encoders, cohort.which.tolist(), strict=True)
+        for encoder, at in zip(group.encoders, group.which.tolist(), strict=True)
     ]
     length = np.array([len(each) for each in encoded], dtype=np.int32)
     speaks = length > 0
     if np.count_nonzero(speaks) != speaks.size:
-        if bank.dialing:
-            speaks |= np.isin(cohort.rows, list(bank.dialing))
-        bank.talking[cohort.rows[~speaks]] = False
+        if bank.sending_digits:
+            speaks |= np.isin(group.rows, list(bank.sending_digits))
+        bank.talking[group.rows[~speaks]] = False
         encoded = [each for each, kept in zip(encoded, speaks.tolist(), strict=True) if kept]
-        cohort, length = cohort.take(speaks), length[speaks]
+        group, length = group.select(speaks), length[speaks]
     if not encoded:
         return
     size = max(int(length.max()), 1)
     octets = b"".join(each.ljust(size, b"\0") for each in encoded)
     payloads = np.frombuffer(octets, dtype=np.uint8).reshape(len(encoded), size)
-    _put(bank, cohort, number, payloads, out, length=length)
+    _append_packets(bank, group, number, payloads, out, length=length)
 
 
-def _send_noise(bank: StreamBank, cohort: Cohort, number: int, out: PacketBatch) -> None:
+def _send_noise(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
     """Say what a pause sounds like: at its beginning, and now and then (RFC 3389 section 4)."""
-    due = bank.talking[cohort.rows] | (number % REPEAT == 0)
-    cohort = cohort.take(due)
-    payload = np.frombuffer(HUSH, dtype=np.uint8)[None, :]
-    _put(bank, cohort, number, payload, out, kind=cohort.noise)
+    due = bank.talking[group.rows] | (number % REPEAT == 0)
+    group = group.select(due)
+    payload = np.frombuffer(PAUSE_NOISE_PAYLOAD, dtype=np.uint8)[None, :]
+    _append_packets(bank, group, number, payload, out, kind=group.noise)
 
 
-def _put(
+def _append_packets(
     bank: StreamBank,
-    cohort: Cohort,
+    group: SendGroup,
     number: int,
     payloads: Octets,
     out: PacketBatch,
@@ -229,25 +229,25 @@ def _put(
 
     `length` int32[k] where they differ; `kind` uint8[k] is another payload type than the rows'.
     """
-    start, stop = out.count, min(out.count + len(cohort.rows), out.capacity)
+    start, stop = out.count, min(out.count + len(group.rows), out.capacity)
     count = stop - start
     if count == 0:
         return
     span = slice(start, stop)
-    rows, size = cohort.rows[:count], payloads.shape[1]
+    rows, size = group.rows[:count], payloads.shape[1]
     out.data[span, HEADER_OCTETS : HEADER_OCTETS + size] = payloads[:count]
     out.length[span] = HEADER_OCTETS + (size if length is None else length[:count])
     out.row[span], out.port[span], out.address[span] = (
-        rows, cohort.port[:count], cohort.address[:count],
+        rows, group.port[:count], group.address[:count],
     )  # fmt: skip
     out.count = stop
-    _write(bank, rows, cohort.ptime_ms * number, span, out, kind)
+    _write_rtp_headers(bank, rows, group.ptime_ms * number, span, out, kind)
     sent = out.length[span] - HEADER_OCTETS
-    if bank.overhear is not None:
+    if bank.on_clear_packet is not None:
         for at in range(start, stop):
-            bank.overhear(out.packet(at), int(out.port[at]), out.address[at], True)
-    if cohort.contexts:
-        contexts = cohort.contexts[:count]
+            bank.on_clear_packet(out.packet(at), int(out.port[at]), out.address[at], True)
+    if group.contexts:
+        contexts = group.contexts[:count]
         statuses = out.cipher.protect(range(start, stop), contexts, out.length)
         if any(statuses):
             # A refused packet has length 0 now; pipeline.tick closes up over it.
@@ -256,7 +256,7 @@ def _put(
     bank.octets_sent[rows] += sent
 
 
-def _write(
+def _write_rtp_headers(
     bank: StreamBank,
     rows: Rows,
     milliseconds: int,
@@ -276,10 +276,10 @@ def _write(
         kind = other[: len(rows)]
     sequence = bank.sequence[rows]
     bank.sequence[rows] = sequence + np.uint16(1)
-    if bank.dialing and other is None:
-        for at in np.flatnonzero(np.isin(rows, list(bank.dialing))).tolist():
-            place = Place(span.start + at, at, milliseconds, out)
-            _dial(bank, int(rows[at]), place, kind, timestamp)
+    if bank.sending_digits and other is None:
+        for at in np.flatnonzero(np.isin(rows, list(bank.sending_digits))).tolist():
+            place = PacketSlot(span.start + at, at, milliseconds, out)
+            _write_telephone_event(bank, int(rows[at]), place, kind, timestamp)
     write_headers(
         out,
         span,
@@ -290,7 +290,7 @@ def _write(
     )
 
 
-class Place(NamedTuple):
+class PacketSlot(NamedTuple):
     """Where a packet is, in `out` and in its cohort, and its media time."""
 
     slot: int
@@ -299,10 +299,10 @@ class Place(NamedTuple):
     out: PacketBatch
 
 
-def _dial(
+def _write_telephone_event(
     bank: StreamBank,
     row: int,
-    place: Place,
+    place: PacketSlot,
     kind: Octets,
     timestamp: npt.NDArray[np.uint32],
 ) -> None:
@@ -314,7 +314,7 @@ def _dial(
     rate = stream.spec.telephone_event_rate or clock
     packet = stream.event_sender.poll(place.milliseconds * rate // 1000)
     if stream.event_sender.idle:
-        bank.dialing.discard(row)
+        bank.sending_digits.discard(row)
     if packet is None:
         return
     out, slot = place.out, place.slot
@@ -328,40 +328,40 @@ def _dial(
     bank.talking[row] = False
 
 
-def _note_starved(bank: StreamBank, cohort: Cohort) -> npt.NDArray[np.bool_] | None:
+def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] | None:
     """Count feeds that had too little, tell those that ended, and say which rows still send.
 
     None: all of them.
     """
-    starved, empty = [False] * len(cohort.feeds), [False] * len(cohort.feeds)
-    for at, feed in enumerate(cohort.feeds):
+    starved, empty = [False] * len(group.feeds), [False] * len(group.feeds)
+    for at, feed in enumerate(group.feeds):
         reader = feed.reader
         if reader is None or reader.count == reader.samples:
             continue
         starved[at], empty[at] = not reader.source.ended, reader.count == 0
         if reader.ended:
-            _end_playback(bank, feed, cohort.rows)
+            _end_playback(bank, feed, group.rows)
     if any(starved):
-        bank.starved[cohort.rows[np.array(starved)[cohort.which]]] += 1
+        bank.starved[group.rows[np.array(starved)[group.which]]] += 1
     if not any(empty):
         return None
-    silent = np.array(empty)[cohort.which] & cohort.suppressing
+    silent = np.array(empty)[group.which] & group.suppressing
     if not np.count_nonzero(silent):
         return None
-    rows = cohort.rows[silent].tolist()
+    rows = group.rows[silent].tolist()
     for place, row in zip(np.flatnonzero(silent).tolist(), rows, strict=True):
-        silent[place] = row not in bank.dialing
+        silent[place] = row not in bank.sending_digits
     return ~silent
 
 
-def _end_playback(bank: StreamBank, feed: Feed, rows: Rows) -> None:
+def _end_playback(bank: StreamBank, feed: SourceFeed, rows: Rows) -> None:
     for row in rows.tolist():
         stream = bank.streams[row]
         if stream is None or stream.feed is not feed or stream.codec is None:
             continue
         bank.emit(PlaybackEnded(stream.handle))
         stream.source = None
-        bank.feeds.release(feed)
+        bank.feeds.release_feed(feed)
         ptime_ms = stream.spec.ptime_ms if stream.spec is not None else FRAME_MS
-        stream.feed = bank.feeds.acquire(None, stream.codec, ptime_ms)
-        bank.replan(row)
+        stream.feed = bank.feeds.acquire_feed(None, stream.codec, ptime_ms)
+        bank.invalidate_plan(row)

@@ -13,25 +13,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softphone.media.bank import FRAME_MS, Feed, StreamBank
+from softphone.media.bank import FRAME_MS, SourceFeed, StreamBank
 from softphone.media.interface import PcmBlock, Sink
 
-__all__ = ["Monitored", "tell_monitors"]
+__all__ = ["SendMonitor", "write_monitors"]
 
 logger = logging.getLogger("softphone.media")
 
 
 @dataclass(frozen=True, slots=True)
-class Monitored:
+class SendMonitor:
     """One row that is listened to, what it sends, and who listens."""
 
     row: int
-    feed: Feed
+    feed: SourceFeed
     sink: Sink
 
 
-def tell_monitors(
-    bank: StreamBank, monitored: Sequence[Monitored], number: int, ptime_ms: int
+def write_monitors(
+    bank: StreamBank, monitored: Sequence[SendMonitor], number: int, ptime_ms: int
 ) -> None:
     """Give the sinks what their rows send in packet `number` of `ptime_ms`, before encoding."""
     for each in monitored:
@@ -47,11 +47,11 @@ def tell_monitors(
         except Exception:
             # The sink is the application's; its fault must not stop other streams' media.
             logger.exception("a monitor of what is sent failed; it is taken off its stream")
-            _take_off(bank, each)
+            _detach_monitor(bank, each)
 
 
-def _take_off(bank: StreamBank, each: Monitored) -> None:
+def _detach_monitor(bank: StreamBank, each: SendMonitor) -> None:
     stream = bank.streams[each.row]
     if stream is not None and stream.monitor is each.sink:
         stream.monitor = None
-        bank.replan(each.row)
+        bank.invalidate_plan(each.row)

@@ -19,29 +19,29 @@ from softphone.media.bank import (
     FRAME_MS,
     NO_TYPE,
     AnyCodec,
-    Stream,
     StreamBank,
+    StreamObjects,
     find_codec,
-    remembers,
+    is_stateful,
 )
 from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, StreamSpec
-from softphone.media.tick.codec_change import play_codec
-from softphone.media.tick.rtcp import start_control
+from softphone.media.tick.codec_change import set_receive_codec
+from softphone.media.tick.rtcp import start_rtcp
 from softphone.rtp import TelephoneEventSender
 from softphone.srtp import ReceiveContext, SendContext
 from softphone_codecs import CodecUnavailable, RowEncoder
 
 __all__ = [
-    "FarEnd",
-    "monitor",
-    "mute",
+    "RemoteAddresses",
     "open_stream",
-    "play",
-    "record",
-    "rekey",
-    "retarget",
     "send_digits",
     "set_direction",
+    "set_keys",
+    "set_monitor",
+    "set_muted",
+    "set_remote",
+    "set_sink",
+    "set_source",
 ]
 
 
@@ -50,14 +50,14 @@ MOST_OCTETS: Final = 1440
 
 
 @dataclass(frozen=True, slots=True)
-class FarEnd:
+class RemoteAddresses:
     """Where RTP and RTCP go, as padded socket addresses of 32 octets."""
 
     rtp: bytes
     rtcp: bytes
 
 
-def fingerprint(key: SrtpKey | None) -> bytes:
+def key_fingerprint(key: SrtpKey | None) -> bytes:
     """What tells one key from another without keeping it; empty for none."""
     if key is None:
         return b""
@@ -68,7 +68,7 @@ def open_stream(
     bank: StreamBank,
     handle: StreamHandle,
     spec: StreamSpec,
-    far_end: FarEnd,
+    far_end: RemoteAddresses,
     *,
     frame: int,
     now: float,
@@ -77,7 +77,7 @@ def open_stream(
 
     Raises ConfigurationError, and then nothing has changed.
     """
-    stream = bank.stream(handle)
+    stream = bank.find_stream(handle)
     row, first = handle.row, stream.spec is None
     chosen = find_codec(spec.codec)
     _check_size(chosen, spec)
@@ -85,14 +85,14 @@ def open_stream(
     encoder = stream.encoder
     if stream.codec is not chosen or before != spec.fmtp:
         encoder = _encoder(chosen, spec)
-    feed = bank.feeds.acquire(stream.source, chosen, spec.ptime_ms, instead=stream.feed)
+    feed = bank.feeds.acquire_feed(stream.source, chosen, spec.ptime_ms, instead=stream.feed)
     try:
         _set_keys(bank, stream, spec.send_key, spec.receive_key)
     except ConfigurationError:
-        bank.feeds.release(feed)
+        bank.feeds.release_feed(feed)
         raise
     if stream.feed is not None:
-        bank.feeds.release(stream.feed)
+        bank.feeds.release_feed(stream.feed)
     stream.feed = feed
     if stream.codec is not chosen:
         _set_clock(bank, row, chosen, frame, first)
@@ -102,11 +102,11 @@ def open_stream(
         bank.opened_frame[row] = frame
         bank.last_received[row] = now
     _set_numbers(bank, row, spec)
-    retarget(bank, handle, far_end)
+    set_remote(bank, handle, far_end)
     _set_flow(bank, row, spec.direction, now=now)
     bank.active[row] = True
     if stream.rtcp is None:
-        start_control(bank, row, now=now)
+        start_rtcp(bank, row, now=now)
 
 
 def _check_size(chosen: AnyCodec, spec: StreamSpec) -> None:
@@ -119,7 +119,7 @@ def _check_size(chosen: AnyCodec, spec: StreamSpec) -> None:
 
 
 def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
-    if not remembers(chosen):
+    if not is_stateful(chosen):
         return None
     if spec.ptime_ms % chosen.ptime:
         raise ConfigurationError(
@@ -143,16 +143,18 @@ def _set_clock(bank: StreamBank, row: int, chosen: AnyCodec, frame: int, first: 
     stream = bank.streams[row]
     if stream is not None:
         stream.event_sender = stream.event_receiver = None
-        bank.dialing.discard(row)
+        bank.sending_digits.discard(row)
 
 
-def _set_received(bank: StreamBank, stream: Stream, chosen: AnyCodec, spec: StreamSpec) -> None:
+def _set_received(
+    bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, spec: StreamSpec
+) -> None:
     """What is announced is what comes, until something else does."""
     row, received = stream.handle.row, spec.receive_payload_type
     number = spec.payload_type if received is None else received
-    stream.told_type = None
+    stream.reported_type = None
     if stream.receive_codec is not chosen or bank.receive_type[row] != number:
-        play_codec(bank, stream, chosen, number)
+        set_receive_codec(bank, stream, chosen, number)
 
 
 def _type(value: int | None) -> int:
@@ -169,17 +171,17 @@ def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
     bank.symmetric[row] = spec.symmetric
     bank.mux[row] = spec.rtcp_mux
     bank.security_generation[row] = spec.security_generation
-    bank.playout.measure(row, spec.measured or "voip-metrics" in spec.extended_reports)
+    bank.playout.measure_bursts(row, spec.measured or "voip-metrics" in spec.extended_reports)
 
 
 # Keys -------------------------------------------------------------------------------------------
 
 
 def _set_keys(
-    bank: StreamBank, stream: Stream, send_key: SrtpKey | None, receive_key: SrtpKey | None
+    bank: StreamBank, stream: StreamObjects, send_key: SrtpKey | None, receive_key: SrtpKey | None
 ) -> None:
     """Bring both contexts in line with the keys; all or nothing."""
-    names = fingerprint(send_key), fingerprint(receive_key)
+    names = key_fingerprint(send_key), key_fingerprint(receive_key)
     sending, receiving = stream.send_context, stream.receive_context
     if not hmac.compare_digest(names[0], stream.send_fingerprint):
         sending = None if send_key is None else SendContext(send_key.suite, send_key.key)
@@ -202,7 +204,7 @@ def _set_keys(
         bank.receive_contexts[stream.handle.row] = receiving
 
 
-def rekey(
+def set_keys(
     bank: StreamBank,
     handle: StreamHandle,
     send_key: SrtpKey | None,
@@ -210,7 +212,7 @@ def rekey(
     security_generation: int,
 ) -> None:
     """Replace keys and security generation.  Raises ConfigurationError, nothing changed."""
-    stream, spec = bank.opened(handle)
+    stream, spec = bank.find_open_stream(handle)
     changed = replace(
         spec,
         send_key=send_key,
@@ -220,15 +222,15 @@ def rekey(
     _set_keys(bank, stream, send_key, receive_key)
     stream.spec = changed
     _set_numbers(bank, handle.row, changed)
-    bank.replan(handle.row)
+    bank.invalidate_plan(handle.row)
 
 
 # Addresses and direction ------------------------------------------------------------------------
 
 
-def retarget(bank: StreamBank, handle: StreamHandle, far_end: FarEnd) -> None:
+def set_remote(bank: StreamBank, handle: StreamHandle, far_end: RemoteAddresses) -> None:
     """Send elsewhere, unless that is where the stream was already said to go."""
-    bank.opened(handle)
+    bank.find_open_stream(handle)
     row = handle.row
     # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
     # price of arrays.
@@ -236,14 +238,14 @@ def retarget(bank: StreamBank, handle: StreamHandle, far_end: FarEnd) -> None:
         bank.signaled[row] = bank.remote[row] = np.frombuffer(far_end.rtp, dtype=np.uint8)
         bank.remote_rtcp[row] = np.frombuffer(far_end.rtcp, dtype=np.uint8)
         bank.latched[row] = False
-    bank.replan(row)
+    bank.invalidate_plan(row)
 
 
 def set_direction(
     bank: StreamBank, handle: StreamHandle, direction: Direction, *, now: float
 ) -> None:
     """Set what flows."""
-    stream, spec = bank.opened(handle)
+    stream, spec = bank.find_open_stream(handle)
     stream.spec = replace(spec, direction=direction)
     _set_flow(bank, handle.row, direction, now=now)
 
@@ -256,46 +258,46 @@ def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -
         bank.talking[row] = False
     bank.sends[row] = direction.sends
     bank.receives[row] = direction.receives
-    bank.replan(row)
+    bank.invalidate_plan(row)
 
 
 # Sound and digits -------------------------------------------------------------------------------
 
 
-def play(bank: StreamBank, handle: StreamHandle, source: Source | None) -> None:
+def set_source(bank: StreamBank, handle: StreamHandle, source: Source | None) -> None:
     """Set the source, now or for when the stream is opened.  Raises LocalProtocolError."""
-    stream = bank.stream(handle)
+    stream = bank.find_stream(handle)
     if stream.codec is not None and stream.spec is not None:
-        feed = bank.feeds.acquire(source, stream.codec, stream.spec.ptime_ms)
+        feed = bank.feeds.acquire_feed(source, stream.codec, stream.spec.ptime_ms)
         if stream.feed is not None:
-            bank.feeds.release(stream.feed)
+            bank.feeds.release_feed(stream.feed)
         stream.feed = feed
     stream.source = source
-    bank.replan(handle.row)
+    bank.invalidate_plan(handle.row)
 
 
-def record(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
+def set_sink(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
     """Set the sink, now or for when the stream is opened."""
-    bank.stream(handle).sink = sink
-    bank.replan(handle.row)
+    bank.find_stream(handle).sink = sink
+    bank.invalidate_plan(handle.row)
 
 
-def monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
+def set_monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
     """Set who hears what is sent, now or for when the stream is opened."""
-    bank.stream(handle).monitor = sink
-    bank.replan(handle.row)
+    bank.find_stream(handle).monitor = sink
+    bank.invalidate_plan(handle.row)
 
 
-def mute(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
+def set_muted(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
     """Send silence in place of the source, or the source again."""
-    bank.stream(handle)
+    bank.find_stream(handle)
     bank.muted[handle.row] = muted
-    bank.replan(handle.row)
+    bank.invalidate_plan(handle.row)
 
 
 def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration_ms: int) -> None:
     """Queue digits.  Raises ConfigurationError, LocalProtocolError."""
-    stream, spec = bank.opened(handle)
+    stream, spec = bank.find_open_stream(handle)
     if spec.telephone_event is None:
         raise LocalProtocolError("telephone-event was not negotiated for this stream")
     if stream.event_sender is None:
@@ -306,4 +308,4 @@ def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     if not stream.event_sender.idle:
-        bank.dialing.add(handle.row)
+        bank.sending_digits.add(handle.row)

@@ -12,12 +12,14 @@ import numpy as np
 
 from softphone.media.bank import PacketBatch, StreamBank, print_address, same_host, same_source
 from softphone.media.interface import RemoteLatched
-from softphone.media.tick.rtp_headers import Headers
+from softphone.media.tick.rtp_headers import RtpHeaders
 
-__all__ = ["accept_source", "follow_control", "follow_source"]
+__all__ = ["accept_rtcp_source", "accept_source", "follow_source"]
 
 
-def accept_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> tuple[Headers, bool]:
+def accept_source(
+    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders
+) -> tuple[RtpHeaders, bool]:
     """Drop, and count, what comes in clear from elsewhere than its stream's far end; whether there
     is anything from elsewhere, which `follow_source` is to be asked about."""
     row = headers.row
@@ -31,10 +33,10 @@ def accept_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> t
     keep = same | near | bank.secure[row]
     if np.count_nonzero(keep) != keep.size:
         np.add.at(bank.wrong_source, row[~keep], 1)
-    return headers.take(keep), True
+    return headers.select(keep), True
 
 
-def follow_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> None:
+def follow_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> None:
     """Let symmetric streams follow these valid (under SRTP: authenticated) packets' sources."""
     row = headers.row
     moved = ~same_source(packets.address[headers.at], bank.remote.take(row, axis=0))
@@ -45,7 +47,7 @@ def follow_source(bank: StreamBank, packets: PacketBatch, headers: Headers) -> N
         _follow(bank, packets, headers, at)
 
 
-def _follow(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -> None:
+def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> None:
     row, sequence = int(headers.row[at]), int(headers.sequence[at])
     stream = bank.streams[row]
     address = packets.address[headers.index[at]]
@@ -59,13 +61,13 @@ def _follow(bank: StreamBank, packets: PacketBatch, headers: Headers, at: int) -
     bank.remote[row] = address
     bank.latched[row] = True
     bank.latch_sequence[row] = sequence
-    bank.replan(row)
+    bank.invalidate_plan(row)
     if bank.mux[row]:
         bank.remote_rtcp[row] = address
     bank.emit(RemoteLatched(stream.handle, print_address(address.tobytes())))
 
 
-def follow_control(bank: StreamBank, packets: PacketBatch, index: int, row: int) -> bool:
+def accept_rtcp_source(bank: StreamBank, packets: PacketBatch, index: int, row: int) -> bool:
     """Whether a datagram of RTCP is from the far end; under SRTP it must have been authenticated.
 
     A symmetric stream's RTCP follows it, by the rules above.

@@ -14,19 +14,19 @@ import numpy.typing as npt
 
 from softphone.media.bank import FRAME, FRAME_MS, PacketBatch, StreamBank
 from softphone.media.interface import StreamTimedOut
-from softphone.media.tick.deliver import Audience, deliver, make_audiences
-from softphone.media.tick.receive import expire_digits, receive, split
-from softphone.media.tick.rtcp import receive_control, send_control
-from softphone.media.tick.send import Cohort, make_cohorts, send
+from softphone.media.tick.deliver import ReceiveGroup, deliver_frames, make_receive_groups
+from softphone.media.tick.receive import expire_digits, receive_rtp, split_rtp_and_rtcp
+from softphone.media.tick.rtcp import receive_rtcp, send_rtcp
+from softphone.media.tick.send import SendGroup, make_send_groups, send_rtp
 
-__all__ = ["Moment", "Plan", "hear", "skip", "speak", "tick"]
+__all__ = ["PhasePlan", "TickTime", "run_receive_half", "run_send_half", "skip_frames", "tick"]
 
 TIMEOUT_FRAMES = 25
 """Frames between two looks at who has gone silent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TickTime:
     """When a tick is: `frame` counts frames of 20 ms, `now` is that frame's time for the phase
     (not the moment at which the tick happens to run), `wall` seconds since 1970."""
 
@@ -41,70 +41,70 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PhasePlan:
     """What a phase does tick after tick, until a command changes it."""
 
-    cohorts: tuple[Cohort, ...]
+    send_groups: tuple[SendGroup, ...]
     receiving: npt.NDArray[np.intp]
-    audiences: tuple[Audience, ...]
+    receive_groups: tuple[ReceiveGroup, ...]
 
 
-def _plan(bank: StreamBank, phase: int) -> Plan:
+def _plan(bank: StreamBank, phase: int) -> PhasePlan:
     plan = bank.plans[phase]
-    if isinstance(plan, Plan):
+    if isinstance(plan, PhasePlan):
         return plan
-    receiving = bank.rows(phase, bank.receives)
-    made = Plan(make_cohorts(bank, phase), receiving, make_audiences(bank, receiving))
+    receiving = bank.flagged_rows(phase, bank.receives)
+    made = PhasePlan(make_send_groups(bank, phase), receiving, make_receive_groups(bank, receiving))
     bank.plans[phase] = made
     return made
 
 
-def hear(bank: StreamBank, phase: int, received: PacketBatch, moment: Moment) -> None:
+def run_receive_half(bank: StreamBank, phase: int, received: PacketBatch, moment: TickTime) -> None:
     """The receiving half: unprotect, check and account for `received` (of any phase), buffer its
     sound, and play `phase`'s frame to its sinks."""
     if received.count:
-        media, control = split(bank, received)
-        receive(bank, received, media, now=moment.now)
-        receive_control(bank, received, control, now=moment.now, wall=moment.wall)
+        media, control = split_rtp_and_rtcp(bank, received)
+        receive_rtp(bank, received, media, now=moment.now)
+        receive_rtcp(bank, received, control, now=moment.now, wall=moment.wall)
     expire_digits(bank, now=moment.now)
     plan = _plan(bank, phase)
     frame, now, wall = moment.frame, moment.now, moment.wall
-    deliver(bank, plan.receiving, plan.audiences, frame, now=now, wall=wall)
+    deliver_frames(bank, plan.receiving, plan.receive_groups, frame, now=now, wall=wall)
     if moment.frame % TIMEOUT_FRAMES == 0:
-        _look_for_silence(bank, phase, now=moment.now)
+        _detect_timeouts(bank, phase, now=moment.now)
 
 
-def speak(bank: StreamBank, phase: int, out: PacketBatch, moment: Moment) -> PacketBatch:
+def run_send_half(bank: StreamBank, phase: int, out: PacketBatch, moment: TickTime) -> PacketBatch:
     """The sending half: `out` is cleared, filled with what `phase` sends in this frame, first RTP
     (`out.media` packets), then RTCP, and returned."""
     out.count = out.media = 0
-    send(bank, _plan(bank, phase).cohorts, moment.frame, out)
-    send_control(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
+    send_rtp(bank, _plan(bank, phase).send_groups, moment.frame, out)
+    send_rtcp(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
     out.drop_empty()
     return out
 
 
 def tick(
-    bank: StreamBank, phase: int, received: PacketBatch, out: PacketBatch, moment: Moment
+    bank: StreamBank, phase: int, received: PacketBatch, out: PacketBatch, moment: TickTime
 ) -> PacketBatch:
     """Serve `phase` once, both halves; gives what is to be sent.
 
     A sink may be the source of another stream, or of its own: what it is given goes out at once.
     """
-    hear(bank, phase, received, moment)
-    return speak(bank, phase, out, moment)
+    run_receive_half(bank, phase, received, moment)
+    return run_send_half(bank, phase, out, moment)
 
 
-def skip(bank: StreamBank, phase: int, frames: int, *, now: float) -> None:
+def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> None:
     """Let media time jump over `frames` frames that nobody can be given any more."""
     receiving = _plan(bank, phase).receiving
     if len(receiving):
         for ahead in range(min(frames, 64), 0, -1):
-            bank.playout.get(receiving, now=now - ahead * FRAME)
+            bank.playout.next_frames(receiving, now=now - ahead * FRAME)
     bank.talking[bank.span(phase)] = False
 
 
-def _look_for_silence(bank: StreamBank, phase: int, *, now: float) -> None:
+def _detect_timeouts(bank: StreamBank, phase: int, *, now: float) -> None:
     span = bank.span(phase)
     overdue = bank.receives[span] & ~bank.timed_out[span]
     overdue &= now - bank.last_received[span] > bank.stream_timeout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.media.tracks.open_media import is_path, pictures_of, sink_of, sound_of
-from softphone.media.tracks.track_source import Track
+from softphone.media.tracks.open_media import is_path, open_sink, open_source, open_video_source
+from softphone.media.tracks.track_source import MediaTrack
 
-__all__ = ["Track", "is_path", "pictures_of", "sink_of", "sound_of"]
+__all__ = ["MediaTrack", "is_path", "open_sink", "open_source", "open_video_source"]

@@ -11,12 +11,25 @@ import os
 from collections.abc import Callable
 from typing import TypeGuard, cast
 
-from softphone.media.audio import Attached, WavSink, WavSource
+from softphone.media.audio import Detachable, WavSink, WavSource
 from softphone.media.interface import MediaError, Sink, Source
-from softphone.media.tracks.track_source import Track, TrackPictures, TrackSound, is_track
+from softphone.media.tracks.track_source import (
+    MediaTrack,
+    TrackAudioSource,
+    TrackVideoSource,
+    is_track,
+)
 from softphone.media.video import VideoFileSource, VideoSource
 
-__all__ = ["KeptWav", "OpenedFilm", "OpenedWav", "is_path", "pictures_of", "sink_of", "sound_of"]
+__all__ = [
+    "AutoClosingVideoSource",
+    "AutoClosingWavSink",
+    "AutoClosingWavSource",
+    "is_path",
+    "open_sink",
+    "open_source",
+    "open_video_source",
+]
 
 
 def is_path(given: object) -> TypeGuard[str | os.PathLike[str]]:
@@ -24,7 +37,7 @@ def is_path(given: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(given, str | os.PathLike)
 
 
-class OpenedWav(WavSource, Attached):
+class AutoClosingWavSource(WavSource, Detachable):
     """A WAV file that is closed when it is not played any more."""
 
     def detach(self) -> None:
@@ -32,7 +45,7 @@ class OpenedWav(WavSource, Attached):
         self.close()
 
 
-class OpenedFilm(VideoFileSource, Attached):
+class AutoClosingVideoSource(VideoFileSource, Detachable):
     """The pictures of a file that is closed when they are not played any more."""
 
     def detach(self) -> None:
@@ -40,7 +53,7 @@ class OpenedFilm(VideoFileSource, Attached):
         self.close()
 
 
-class KeptWav(WavSink, Attached):
+class AutoClosingWavSink(WavSink, Detachable):
     """A new WAV file that is finished when nothing more is recorded to it; `failed` is told why it
     could not be."""
 
@@ -56,30 +69,32 @@ class KeptWav(WavSink, Attached):
             self._failed(str(error))
 
 
-def sound_of(
-    given: Source | Track | str | os.PathLike[str] | None, clock_rate_hz: int
+def open_source(
+    given: Source | MediaTrack | str | os.PathLike[str] | None, clock_rate_hz: int
 ) -> Source | None:
     """What is given, as a source; a file is opened at this rate.
 
     Raises ConfigurationError for a track that is not of audio, or a file that cannot be played.
     """
     if is_path(given):
-        return OpenedWav(given, clock_rate_hz)
-    return TrackSound(given) if is_track(given) else cast("Source | None", given)
+        return AutoClosingWavSource(given, clock_rate_hz)
+    return TrackAudioSource(given) if is_track(given) else cast("Source | None", given)
 
 
-def pictures_of(given: VideoSource | Track | str | os.PathLike[str] | None) -> VideoSource | None:
+def open_video_source(
+    given: VideoSource | MediaTrack | str | os.PathLike[str] | None,
+) -> VideoSource | None:
     """What is given, as a source of pictures.
 
     Raises ConfigurationError for a track that is not of video, or a file that cannot be played.
     """
     if is_path(given):
-        return OpenedFilm(given)
-    return TrackPictures(given) if is_track(given) else cast("VideoSource | None", given)
+        return AutoClosingVideoSource(given)
+    return TrackVideoSource(given) if is_track(given) else cast("VideoSource | None", given)
 
 
-def sink_of(
+def open_sink(
     given: Sink | str | os.PathLike[str] | None, failed: Callable[[str], None]
 ) -> Sink | None:
     """What is given, as a sink.  Raises ConfigurationError for a file that cannot be made."""
-    return KeptWav(given, failed) if is_path(given) else cast("Sink | None", given)
+    return AutoClosingWavSink(given, failed) if is_path(given) else cast("Sink | None", given)

@@ -15,10 +15,10 @@ from typing import Protocol
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from softphone.media.audio import PcmInput, StreamSound
-from softphone.media.video import CLOCK_RATE_HZ, VideoBlock, VideoSink
+from softphone.media.audio import AudioRouter, PcmInput
+from softphone.media.video import CLOCK_RATE_HZ, ReceivedVideoFrame, VideoSink
 
-__all__ = ["CallAudioTrack", "CallVideoTrack", "PictureStream"]
+__all__ = ["CallAudioTrack", "CallVideoTrack", "VideoFrameStream"]
 
 RATE = 48_000
 SAMPLES = 960
@@ -26,21 +26,21 @@ MOST_WAITING = 30
 """Pictures that wait to be taken; the oldest goes."""
 
 
-class PictureStream(Protocol):
+class VideoFrameStream(Protocol):
     """What a track needs of a video stream."""
 
-    sound: StreamSound | None
+    sound: AudioRouter | None
 
-    def listen(self, sink: VideoSink) -> None:
+    def add_listener(self, sink: VideoSink) -> None:
         """Deliver what is received to one more."""
 
-    def stop_listening(self, sink: VideoSink) -> None:
+    def remove_listener(self, sink: VideoSink) -> None:
         """One less."""
 
-    def at_end(self, work: Callable[[], None]) -> None:
+    def call_at_end(self, work: Callable[[], None]) -> None:
         """Have `work` called when the stream ends."""
 
-    def not_at_end(self, work: Callable[[], None]) -> None:
+    def cancel_at_end(self, work: Callable[[], None]) -> None:
         """It is not wanted any more."""
 
 
@@ -52,13 +52,13 @@ class CallAudioTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, sound: StreamSound) -> None:
+    def __init__(self, sound: AudioRouter) -> None:
         super().__init__()
         self._sound = sound
         self._heard = PcmInput(RATE, seconds=1.0)
         self._shift: int | None = None
-        sound.listen(self._heard)
-        sound.at_end(self._heard.close)
+        sound.add_listener(self._heard)
+        sound.call_at_end(self._heard.close)
 
     async def recv(self) -> av.AudioFrame:
         """The next frame.  Raises MediaStreamError at the end."""
@@ -79,8 +79,8 @@ class CallAudioTrack(MediaStreamTrack):
     def stop(self) -> None:
         """Hear no more."""
         if self.readyState == "live":
-            self._sound.not_at_end(self._heard.close)
-            self._sound.stop_listening(self._heard)
+            self._sound.cancel_at_end(self._heard.close)
+            self._sound.remove_listener(self._heard)
             self._heard.close()
         super().stop()
 
@@ -94,23 +94,23 @@ class CallVideoTrack(MediaStreamTrack):
     kind = "video"
     wants_pictures = True
 
-    def __init__(self, video: PictureStream) -> None:
+    def __init__(self, video: VideoFrameStream) -> None:
         super().__init__()
         self._video = video
         self._clock = asyncio.get_running_loop()
-        self._blocks: deque[VideoBlock] = deque()
+        self._blocks: deque[ReceivedVideoFrame] = deque()
         self._came = asyncio.Event()
         self._shift: float | None = None
         self._last = -1
         self.dropped = 0
-        video.listen(self)
-        video.at_end(self.stop)
+        video.add_listener(self)
+        video.call_at_end(self.stop)
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         """Take a picture, in the video thread."""
-        self._clock.call_soon_threadsafe(self._put, block)
+        self._clock.call_soon_threadsafe(self._queue_frame, block)
 
-    def _put(self, block: VideoBlock) -> None:
+    def _queue_frame(self, block: ReceivedVideoFrame) -> None:
         if self._blocks and self._blocks[-1].security_generation != block.security_generation:
             # What was shown under a higher level is not shown under a lower one.
             self.dropped += len(self._blocks)
@@ -143,7 +143,7 @@ class CallVideoTrack(MediaStreamTrack):
     def stop(self) -> None:
         """See no more."""
         if self.readyState == "live":
-            self._video.not_at_end(self.stop)
-            self._video.stop_listening(self)
+            self._video.cancel_at_end(self.stop)
+            self._video.remove_listener(self)
         super().stop()
         self._came.set()

@@ -15,12 +15,12 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 import numpy as np
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio import Attached, PcmRing
+from softphone.media.audio import Detachable, PcmRing
 from softphone.media.interface import Pcm
-from softphone.media.video import Picture, picture_of
+from softphone.media.video import Picture, to_picture
 from softphone.rtp import EncodedFrame
 
-__all__ = ["Track", "TrackPictures", "TrackSound", "is_track"]
+__all__ = ["MediaTrack", "TrackAudioSource", "TrackVideoSource", "is_track"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -31,7 +31,7 @@ FRAMES_A_SECOND = 30.0
 
 
 @runtime_checkable
-class Track(Protocol):
+class MediaTrack(Protocol):
     """What is needed of a track."""
 
     kind: str
@@ -40,15 +40,15 @@ class Track(Protocol):
         """The next frame; raises at the end."""
 
 
-def is_track(source: object) -> TypeGuard[Track]:
+def is_track(source: object) -> TypeGuard[MediaTrack]:
     """Whether it is a track, and not a source."""
-    return isinstance(source, Track) and not hasattr(source, "read")
+    return isinstance(source, MediaTrack) and not hasattr(source, "read")
 
 
-class _Puller(Attached):
+class _TrackReader(Detachable):
     """Takes frames off a track until it ends."""
 
-    def __init__(self, track: Track, kind: str) -> None:
+    def __init__(self, track: MediaTrack, kind: str) -> None:
         if track.kind != kind:
             raise ConfigurationError(f"a track of {track.kind} cannot be sent as {kind}")
         self._track = track
@@ -58,7 +58,7 @@ class _Puller(Attached):
     async def _pull(self) -> None:
         try:
             while True:
-                self.take(await self._track.recv())
+                self.take_frame(await self._track.recv())
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -70,7 +70,7 @@ class _Puller(Attached):
             self.finish()
 
     @abstractmethod
-    def take(self, frame: Any) -> None:
+    def take_frame(self, frame: Any) -> None:
         """One frame."""
 
     @abstractmethod
@@ -82,13 +82,13 @@ class _Puller(Attached):
         self._task.cancel()
 
 
-class TrackSound(_Puller):
+class TrackAudioSource(_TrackReader):
     """The sound of a track, as a `Source` at 48 kHz.
 
     Raises ConfigurationError for a track of another kind.
     """
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: MediaTrack) -> None:
         import av
 
         self._ring = PcmRing(RATE, seconds=SECONDS)
@@ -111,10 +111,10 @@ class TrackSound(_Puller):
         """Whether the track has ended and everything was read."""
         return self._ring.ended
 
-    def take(self, frame: Any) -> None:
+    def take_frame(self, frame: Any) -> None:
         """Sound in any of FFmpeg's formats."""
         for each in self._resampler.resample(frame):
-            self._ring.send(each.to_ndarray()[0])
+            self._ring.write_samples(each.to_ndarray()[0])
 
     def finish(self) -> None:
         """What is there is still read."""
@@ -129,13 +129,13 @@ class TrackSound(_Puller):
         return pcm
 
 
-class TrackPictures(_Puller):
+class TrackVideoSource(_TrackReader):
     """The pictures of a track, as a `VideoSource`: the newest one, whenever one is due.
 
     Raises ConfigurationError for a track of another kind.
     """
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: MediaTrack) -> None:
         self._newest: Any = None
         self.dropped = 0
         super().__init__(track, "video")
@@ -150,7 +150,7 @@ class TrackPictures(_Puller):
         """Whether the track has ended."""
         return self.over and self._newest is None
 
-    def take(self, frame: Any) -> None:
+    def take_frame(self, frame: Any) -> None:
         """A picture in any of FFmpeg's formats."""
         self.dropped += self._newest is not None
         self._newest = frame
@@ -161,4 +161,4 @@ class TrackPictures(_Puller):
     def read(self) -> Picture | EncodedFrame | None:
         """The newest picture; None if it was given already."""
         frame, self._newest = self._newest, None
-        return None if frame is None else picture_of(frame)
+        return None if frame is None else to_picture(frame)

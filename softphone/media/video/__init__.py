@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from softphone.media.video.codec import VIDEO_CODECS, VideoDecoder, VideoEncoder
-from softphone.media.video.file_source import FileSound, VideoFileSource, picture_of
-from softphone.media.video.lip_sync import Ear, LipSync, Moment, SharedTimeline
-from softphone.media.video.packet_path import CLOCK_RATE_HZ, Overhear, VideoPath, VideoSpec
-from softphone.media.video.picture import PatternSource, Picture, VideoBlock, VideoSink, VideoSource
-from softphone.media.video.reassembly import ReceivedFrame
+from softphone.media.video.file_source import FileAudioSource, VideoFileSource, to_picture
+from softphone.media.video.lip_sync import BlockTiming, LipSync, LipSyncSink, SharedTimeline
+from softphone.media.video.packet_path import (
+    CLOCK_RATE_HZ,
+    VideoClearPacketCallback,
+    VideoPacketPath,
+    VideoSpec,
+)
+from softphone.media.video.picture import (
+    PatternSource,
+    Picture,
+    ReceivedVideoFrame,
+    VideoSink,
+    VideoSource,
+)
+from softphone.media.video.reassembly import AssembledFrame
 
 __all__ = [
     "CLOCK_RATE_HZ",
     "VIDEO_CODECS",
-    "Ear",
-    "FileSound",
+    "AssembledFrame",
+    "BlockTiming",
+    "FileAudioSource",
     "LipSync",
-    "Moment",
-    "Overhear",
+    "LipSyncSink",
     "PatternSource",
     "Picture",
-    "ReceivedFrame",
+    "ReceivedVideoFrame",
     "SharedTimeline",
-    "VideoBlock",
+    "VideoClearPacketCallback",
     "VideoDecoder",
     "VideoEncoder",
     "VideoFileSource",
-    "VideoPath",
+    "VideoPacketPath",
     "VideoSink",
     "VideoSource",
     "VideoSpec",
-    "picture_of",
+    "to_picture",
 ]

@@ -45,17 +45,17 @@ class BitrateControl:
         limit = self.limit
         return 0 if limit == 0 else max(min(LEAST, limit), int(limit * self._share))
 
-    def change(self, wanted: int | None = None, session: int | None = None) -> None:
+    def set_limits(self, wanted: int | None = None, session: int | None = None) -> None:
         """A new session description, or another wish; a session may also lose its limit."""
         self._wanted = self._wanted if wanted is None else wanted
         self._session = session
 
-    def ask(self, limit: BitrateLimit) -> BitrateLimit:
+    def apply_tmmbr(self, limit: BitrateLimit) -> BitrateLimit:
         """Take a TMMBR; gives the limit to notify (TMMBN), with the SSRC of who asked for it."""
         self._asked = limit
         return limit
 
-    def report(self, fraction_lost: float) -> None:
+    def apply_loss_report(self, fraction_lost: float) -> None:
         """Take what a report block says, 0.0 to 1.0."""
         if fraction_lost > MUCH:
             self._share = max(0.1, self._share * (1.0 - fraction_lost / 2.0))

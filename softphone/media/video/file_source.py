@@ -22,7 +22,7 @@ from softphone.rtp import EncodedFrame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["FileSound", "VideoFileSource", "picture_of"]
+__all__ = ["FileAudioSource", "VideoFileSource", "to_picture"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -107,7 +107,7 @@ class VideoFileSource:
         at = float(frame.time or 0.0)
         if self._start is None:
             self._start = at
-        return at - self._start, picture_of(frame)
+        return at - self._start, to_picture(frame)
 
     def _decode(self, stream: Any) -> Iterator[av.VideoFrame]:
         import av
@@ -117,11 +117,11 @@ class VideoFileSource:
         except av.FFmpegError as error:
             logger.warning("%s ends early: %s", self.path, _reason(error))
 
-    def sound(self) -> FileSound | None:
+    def sound(self) -> FileAudioSource | None:
         """The file's sound, from its beginning; None where it has none."""
         if not any(stream.type == "audio" for stream in self._container.streams):
             return None
-        return FileSound(self.path)
+        return FileAudioSource(self.path)
 
     def close(self) -> None:
         """Let go of the file; what is being read ends."""
@@ -130,7 +130,7 @@ class VideoFileSource:
         self._file.close()
 
 
-def picture_of(frame: av.VideoFrame) -> Picture:
+def to_picture(frame: av.VideoFrame) -> Picture:
     """I420 in a size that can be coded, in the file's own shape as far as that allows."""
     share = min(1.0, (MOST_PIXELS / (frame.width * frame.height)) ** 0.5)
     width = max(int(frame.width * share) // 4 * 4, 4)
@@ -140,7 +140,7 @@ def picture_of(frame: av.VideoFrame) -> Picture:
     return np.asarray(frame.to_ndarray(), dtype=np.uint8)
 
 
-class FileSound:
+class FileAudioSource:
     """The sound of a file, as a `Source`: mono at `clock_rate_hz`.
 
     Raises ConfigurationError for a file without sound.

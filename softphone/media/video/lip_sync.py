@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from softphone.media.interface import PcmBlock
 
-__all__ = ["Ear", "LipSync", "Moment", "SharedTimeline"]
+__all__ = ["BlockTiming", "LipSync", "LipSyncSink", "SharedTimeline"]
 
 MOST_HELD = 0.5
 """Seconds that a picture is held back at most; sound is never more behind, unless clocks differ."""
@@ -42,7 +42,7 @@ class LipSync:
         """What our clock shows when sound is heard, less the time of its capture; None: unknown."""
         return self._delay
 
-    def heard(self, captured: float, *, now: float) -> None:
+    def audio_played(self, captured: float, *, now: float) -> None:
         """Sound that was captured then is handed out now."""
         delay = now - captured
         stale = now - self._heard > FRESH
@@ -52,7 +52,7 @@ class LipSync:
             self._delay += SHARE * (delay - self._delay)
         self._heard = now
 
-    def due(self, captured: float | None, *, now: float) -> float:
+    def delivery_time(self, captured: float | None, *, now: float) -> float:
         """When a picture is to be handed out: now, or up to half a second later.
 
         At once where either stream's clock is unknown, nothing is heard, or the clocks have
@@ -64,7 +64,7 @@ class LipSync:
         return now + wait if 0.0 < wait <= MOST_HELD else now
 
 
-class Ear:
+class LipSyncSink:
     """A `Sink` that tells lip sync which sound is heard, by `clock`."""
 
     def __init__(self, lip_sync: LipSync, clock: Callable[[], float]) -> None:
@@ -76,11 +76,11 @@ class Ear:
     def write(self, block: PcmBlock) -> None:
         """Take a block."""
         if block.captured_by_sender:
-            self._lip_sync.heard(block.captured, now=self._clock())
+            self._lip_sync.audio_played(block.captured, now=self._clock())
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class BlockTiming:
     """A piece of a stream: its media time, when the far end captured it if that is known, and when
     it came, by our clock; in seconds."""
 
@@ -90,8 +90,8 @@ class Moment:
 
 
 @dataclass(slots=True)
-class _Stream:
-    first: Moment
+class _TimelineStream:
+    first: BlockTiming
     shift: float | None = None
     """Time of capture less media time."""
 
@@ -106,7 +106,7 @@ class SharedTimeline:
     def __init__(self, kinds: tuple[str, ...] = ("audio", "video"), patience: float = 6.0) -> None:
         self._kinds = kinds
         self._patience = patience
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _TimelineStream] = {}
         self._origin: float | None = None
         self._shifts: dict[str, float] = {}
         self._behind = 0.0
@@ -118,11 +118,11 @@ class SharedTimeline:
         """Whether `place` can be asked."""
         return self._origin is not None
 
-    def learn(self, kind: str, moment: Moment) -> None:
+    def observe_block(self, kind: str, moment: BlockTiming) -> None:
         """Take note of a piece."""
         if self.decided:
             return
-        stream = self._streams.setdefault(kind, _Stream(moment))
+        stream = self._streams.setdefault(kind, _TimelineStream(moment))
         if moment.captured is not None:
             stream.shift = moment.captured - moment.media
         known = all(k in self._streams and self._streams[k].shift is not None for k in self._kinds)
@@ -143,7 +143,7 @@ class SharedTimeline:
         kind, known = next(iter(streams.items()))
         self._behind = known.first.arrived - known.first.media - self._shifts[kind]
 
-    def place(self, kind: str, moment: Moment) -> float:
+    def position_of(self, kind: str, moment: BlockTiming) -> float:
         """Seconds from the beginning.
 
         Clocks that run apart are followed.  A stream that begins later than the decision is put

@@ -30,7 +30,7 @@ class Pacer:
         self._free = 0.0
         """When the packets that have left would be through at the pace."""
 
-    def put(self, packet: bytes) -> bool:
+    def queue_packet(self, packet: bytes) -> bool:
         """Queue a packet; False, and it is dropped, when the queue is full."""
         if self._octets + len(packet) > MOST_OCTETS:
             self.dropped += 1

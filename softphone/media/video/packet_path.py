@@ -15,8 +15,8 @@ from softphone.events import StreamStatistics
 from softphone.media.interface import SrtpKey, StreamSpec
 from softphone.media.video.bitrate import BitrateControl
 from softphone.media.video.pacer import Pacer
-from softphone.media.video.reassembly import Reassembly, ReceivedFrame
-from softphone.media.video.retransmission_cache import ResendCache
+from softphone.media.video.reassembly import AssembledFrame, FrameReassembly
+from softphone.media.video.retransmission_cache import RetransmissionCache
 from softphone.rtp import (
     Depacketizer,
     EncodedFrame,
@@ -45,9 +45,9 @@ from softphone.rtp import (
 from softphone.sans_io import Address, Entropy
 from softphone.srtp import ReceiveContext, SendContext
 
-__all__ = ["CLOCK_RATE_HZ", "Overhear", "VideoPath", "VideoSpec", "h264_mode"]
+__all__ = ["CLOCK_RATE_HZ", "VideoClearPacketCallback", "VideoPacketPath", "VideoSpec", "h264_mode"]
 
-Overhear: TypeAlias = Callable[[bytes, Address, bool, bool], None]
+VideoClearPacketCallback: TypeAlias = Callable[[bytes, Address, bool, bool], None]
 """Told of a packet in clear: where it goes to or comes from, whether it is RTCP, and ours."""
 
 CLOCK_RATE_HZ = 90_000
@@ -90,7 +90,7 @@ def _same(one: SrtpKey | None, other: SrtpKey | None) -> bool:
     return one.suite is other.suite and one.key.reveal() == other.key.reveal()
 
 
-class VideoPath:
+class VideoPacketPath:
     """One stream; `open` before anything else, and again for each change of the session.
 
     `remote` and `remote_rtcp` are where `take_packets` and `take_control` go.
@@ -106,7 +106,7 @@ class VideoPath:
         """Whether the far end wants a key frame; whoever makes one sets it to False."""
         self.picture_request = False
         """Whether we want one and RTCP has no way to say so: then INFO is to (RFC 5168)."""
-        self.overhear: Overhear | None = None
+        self.on_clear_packet: VideoClearPacketCallback | None = None
         self.clock: RemoteReport | None = None
         """The last report of the far end that had its clock in it."""
         self._entropy = entropy
@@ -116,9 +116,9 @@ class VideoPath:
         self._sender: SendContext | None = None
         self._receiver: ReceiveContext | None = None
         self._pacer = Pacer(WANTED_BITRATE)
-        self._cache = ResendCache(WANTED_BITRATE)
+        self._cache = RetransmissionCache(WANTED_BITRATE)
         self._control: list[bytes] = []
-        self._frames: list[tuple[str, ReceivedFrame]] = []
+        self._frames: list[tuple[str, AssembledFrame]] = []
         self._receiving = ""
         self._source: int | None = None
         self._latched = False
@@ -129,7 +129,7 @@ class VideoPath:
 
     # The session
 
-    def open(self, spec: VideoSpec, *, now: float) -> None:
+    def apply_spec(self, spec: VideoSpec, *, now: float) -> None:
         """Start, or change: contexts are kept where the key is the same (RFC 4568 7.1.4)."""
         before, self.spec = self.spec, spec
         if before is None:
@@ -141,7 +141,7 @@ class VideoPath:
                 bandwidth=2500.0,
                 minimum_interval=2.5,
             )
-        self._take_keys(before, spec)
+        self._update_contexts(before, spec)
         if before is None or before.codec != spec.codec or before.fmtp != spec.fmtp:
             self._packetizer = _packetizer(spec)
             self.key_frame_asked = True
@@ -149,9 +149,9 @@ class VideoPath:
             self.retarget(spec.remote, spec.remote_rtcp)
         if before is None or spec.codec != self._receiving:
             self._listen_for(spec.codec, now)
-        self.bitrate.change(session=spec.bandwidth)
+        self.bitrate.set_limits(session=spec.bandwidth)
 
-    def _take_keys(self, before: VideoSpec | None, spec: VideoSpec) -> None:
+    def _update_contexts(self, before: VideoSpec | None, spec: VideoSpec) -> None:
         if before is None or not _same(before.send_key, spec.send_key):
             key = spec.send_key
             self._sender = None if key is None else SendContext(key.suite, key.key)
@@ -166,7 +166,7 @@ class VideoPath:
         spec = self.spec
         nack = spec is not None and "nack" in spec.feedback
         self._receiving = codec
-        self._reassembly = Reassembly(_depacketizer(codec), nack=nack)
+        self._reassembly = FrameReassembly(_depacketizer(codec), nack=nack)
         self._reception = ReceptionStatistics(clock_rate_hz=CLOCK_RATE_HZ, trusted=True)
         self._source = None
         self._now = now
@@ -183,7 +183,7 @@ class VideoPath:
         """The RTP timestamp of what was captured at that time."""
         return (self._offset + int((captured - self._epoch) * CLOCK_RATE_HZ)) & 0xFFFFFFFF
 
-    def send(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
+    def send_frame(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
         """Queue the packets of a frame."""
         spec = self.spec
         if spec is None or not spec.direction.sends:
@@ -199,10 +199,10 @@ class VideoPath:
                     spec.payload_type, self._sequence, timestamp, self.ssrc, payload, marker=last
                 )
             )
-            self._tell(packet, self.remote, control=False, outgoing=True)
+            self._report_clear_packet(packet, self.remote, control=False, outgoing=True)
             wire = packet if self._sender is None else self._sender.protect(packet)
-            if wire is not None and self._pacer.put(wire):
-                self._cache.keep(self._sequence, wire, now=now)
+            if wire is not None and self._pacer.queue_packet(wire):
+                self._cache.store_packet(self._sequence, wire, now=now)
                 octets += len(payload)
             self._sequence = (self._sequence + 1) & 0xFFFF
         self._count(
@@ -217,17 +217,17 @@ class VideoPath:
         """The RTP packets that may leave now."""
         return self._pacer.due(now=now)
 
-    def take_control(self) -> list[bytes]:
+    def take_rtcp(self) -> list[bytes]:
         """The RTCP packets to send."""
         control, self._control = self._control, []
         return control
 
     # Receiving
 
-    def receive(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
+    def receive_rtp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
         """Take a datagram of the RTP port."""
         if is_rtcp(data):
-            self.receive_control(data, source, now=now, wall=wall)
+            self.receive_rtcp(data, source, now=now, wall=wall)
             return
         spec = self.spec
         if spec is None or not self._acceptable(source):
@@ -244,7 +244,7 @@ class VideoPath:
         codec = self._codecs(spec).get(packet.payload_type)
         if codec is None or not spec.direction.receives:
             return
-        self._tell(plain, source, control=False, outgoing=False)
+        self._report_clear_packet(plain, source, control=False, outgoing=False)
         self._follow(source, packet)
         if codec != self._receiving:
             self._listen_for(codec, now)
@@ -254,7 +254,7 @@ class VideoPath:
             packets_received=self._counts.packets_received + 1,
             octets_received=self._counts.octets_received + len(packet.payload),
         )
-        self._reassembly.receive(packet, now=now)
+        self._reassembly.insert_packet(packet, now=now)
         self._frames += [(codec, frame) for frame in self._reassembly.take_frames()]
 
     @staticmethod
@@ -282,7 +282,7 @@ class VideoPath:
         if not self._latched or (self._receiver is not None and 0 < ahead < 0x8000):
             self.remote, self._latched = source, True
 
-    def receive_control(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
+    def receive_rtcp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
         """Take a datagram of RTCP."""
         spec = self.spec
         if spec is None:
@@ -293,16 +293,16 @@ class VideoPath:
             plain = data if source[0] == spec.remote[0] else None
         if plain is None:
             return
-        self._tell(plain, source, control=True, outgoing=False)
+        self._report_clear_packet(plain, source, control=True, outgoing=False)
         report = self._rtcp.receive_compound(plain, now=now, wall=wall)
         if report is not None:
-            self._take_report(report, now)
+            self._apply_report(report, now)
 
-    def _take_report(self, report: RemoteReport, now: float) -> None:
+    def _apply_report(self, report: RemoteReport, now: float) -> None:
         if report.key_frame_requested:
             self.key_frame_asked = True
         if report.fraction_lost is not None:
-            self.bitrate.report(report.fraction_lost)
+            self.bitrate.apply_loss_report(report.fraction_lost)
             self._count(
                 remote_fraction_lost=report.fraction_lost,
                 remote_jitter_ms=(report.jitter or 0) / 90.0,
@@ -312,12 +312,12 @@ class VideoPath:
         if report.sender_clock is not None:
             self.clock = report
         if report.limit is not None:
-            granted = self.bitrate.ask(report.limit)
+            granted = self.bitrate.apply_tmmbr(report.limit)
             self._feed_back(TemporaryBitrateNotification(self.ssrc, (granted,)))
-        for packet in self._cache.take(report.lost, now=now):
-            self._pacer.put(packet)
+        for packet in self._cache.packets_for_nack(report.lost, now=now):
+            self._pacer.queue_packet(packet)
 
-    def take_frames(self) -> list[tuple[str, ReceivedFrame]]:
+    def take_frames(self) -> list[tuple[str, AssembledFrame]]:
         """The frames that can be decoded, each with its codec."""
         frames, self._frames = self._frames, []
         return frames
@@ -365,12 +365,14 @@ class VideoPath:
         head = (ReceiverReport(self.ssrc), SourceDescription(self.ssrc, cname))
         self._protect(print_compound((*head, packet)))
 
-    def _tell(self, data: bytes, remote: Address | None, *, control: bool, outgoing: bool) -> None:
-        if self.overhear is not None and remote is not None:
-            self.overhear(data, remote, control, outgoing)
+    def _report_clear_packet(
+        self, data: bytes, remote: Address | None, *, control: bool, outgoing: bool
+    ) -> None:
+        if self.on_clear_packet is not None and remote is not None:
+            self.on_clear_packet(data, remote, control, outgoing)
 
     def _protect(self, data: bytes) -> None:
-        self._tell(data, self.remote_rtcp, control=True, outgoing=True)
+        self._report_clear_packet(data, self.remote_rtcp, control=True, outgoing=True)
         wire = data if self._sender is None else self._sender.protect_rtcp(data)
         if wire is not None:
             self._control.append(wire)

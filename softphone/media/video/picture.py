@@ -18,11 +18,11 @@ from softphone.rtp import EncodedFrame
 __all__ = [
     "PatternSource",
     "Picture",
-    "VideoBlock",
+    "ReceivedVideoFrame",
     "VideoSink",
     "VideoSource",
-    "number_of",
-    "pattern",
+    "draw_pattern",
+    "pattern_number",
     "psnr",
 ]
 
@@ -34,7 +34,7 @@ BLACK, GRAY, WHITE = 16, 128, 235
 
 
 @dataclass(frozen=True, slots=True)
-class VideoBlock:
+class ReceivedVideoFrame:
     """A picture that was received, and the coded frame that it was.
 
     `picture` is None where the sink takes coded frames only.  `seconds` is media time since the
@@ -74,11 +74,11 @@ class VideoSink(Protocol):
     def wants_pictures(self) -> bool:
         """Whether frames are to be decoded for it."""
 
-    def write(self, block: VideoBlock) -> None:
+    def write(self, block: ReceivedVideoFrame) -> None:
         """Take one frame, in the video thread."""
 
 
-def pattern(number: int, width: int, height: int) -> Picture:
+def draw_pattern(number: int, width: int, height: int) -> Picture:
     """A slanted ramp that moves, colored, with its number (modulo 65,536) in the first rows."""
     block = max(width // BITS, 1)
     luma = (np.add.outer(np.arange(height), np.arange(width)) + 4 * number) % 256
@@ -90,7 +90,7 @@ def pattern(number: int, width: int, height: int) -> Picture:
     return np.concatenate((luma, chroma)).astype(np.uint8)
 
 
-def number_of(picture: Picture) -> int:
+def pattern_number(picture: Picture) -> int:
     """The number of a pattern, coded or not."""
     width, height = picture.shape[1], picture.shape[0] * 2 // 3
     block = max(width // BITS, 1)
@@ -132,4 +132,4 @@ class PatternSource:
         if self.ended:
             return None
         self._number += 1
-        return pattern(self._number - 1, *self._size)
+        return draw_pattern(self._number - 1, *self._size)

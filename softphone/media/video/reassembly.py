@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from softphone.rtp import Depacketizer, EncodedFrame, RtpPacket, extend
 
-__all__ = ["Reassembly", "ReceivedFrame"]
+__all__ = ["AssembledFrame", "FrameReassembly"]
 
 MOST_WAITING = 512
 """Packets that wait for an earlier one: a key frame of half a megabyte."""
@@ -27,7 +27,7 @@ KEY_INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedFrame:
+class AssembledFrame:
     """A frame that can be decoded, and its 32-bit RTP timestamp."""
 
     frame: EncodedFrame
@@ -35,7 +35,7 @@ class ReceivedFrame:
 
 
 @dataclass(slots=True)
-class _Missing:
+class _MissingPacket:
     """A packet that has not come: since when it is missed, and how often it was asked for."""
 
     since: float
@@ -43,7 +43,7 @@ class _Missing:
     last: float = 0.0
 
 
-class Reassembly:
+class FrameReassembly:
     """The receiving side of one video source.
 
     With `nack` what is missing is worth waiting for, since it is sent again.
@@ -56,10 +56,10 @@ class Reassembly:
         self._expected: int | None = None
         self._newest = 0
         self._waiting: dict[int, RtpPacket] = {}
-        self._missing: dict[int, _Missing] = {}
+        self._missing: dict[int, _MissingPacket] = {}
         self._timestamp: int | None = None
         self._ssrc: int | None = None
-        self._ready: list[ReceivedFrame] = []
+        self._ready: list[AssembledFrame] = []
         self._needs_key = True
         self._key_asked: float | None = None
         self.frames = 0
@@ -68,7 +68,7 @@ class Reassembly:
         self.packets_late = 0
         self.malformed = 0
 
-    def receive(self, packet: RtpPacket, *, now: float) -> None:
+    def insert_packet(self, packet: RtpPacket, *, now: float) -> None:
         """Take a valid packet (under SRTP: an authenticated one)."""
         if self._key_asked is None:
             # The first frame should be a key frame; it is asked for if it is none for a while.
@@ -111,7 +111,7 @@ class Reassembly:
             return
         for earlier in range(max(self._expected, self._newest), number):
             if earlier not in self._waiting:
-                self._missing.setdefault(earlier, _Missing(now))
+                self._missing.setdefault(earlier, _MissingPacket(now))
         self._newest = max(self._newest, number + 1)
 
     # Joining
@@ -148,7 +148,7 @@ class Reassembly:
         if frame.complete and (frame.key or not self._needs_key):
             self._needs_key = False
             self.frames += 1
-            self._ready.append(ReceivedFrame(frame, timestamp))
+            self._ready.append(AssembledFrame(frame, timestamp))
         else:
             self.frames_dropped += 1
 
@@ -170,7 +170,7 @@ class Reassembly:
         while self._missing and now - next(iter(self._missing.values())).since >= self._patience:
             self._skip()
 
-    def take_frames(self) -> list[ReceivedFrame]:
+    def take_frames(self) -> list[AssembledFrame]:
         """The frames that can be decoded, since the last call."""
         ready, self._ready = self._ready, []
         return ready

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-__all__ = ["ResendCache"]
+__all__ = ["RetransmissionCache"]
 
 MOST_PACKETS = 1024
 LONGEST = 1.0
@@ -21,30 +21,30 @@ SHARE = 0.5
 
 
 @dataclass(slots=True)
-class _Kept:
+class _SentPacket:
     packet: bytes
     sent: float
 
 
-class ResendCache:
+class RetransmissionCache:
     """The packets last sent, by 16-bit sequence number; `bitrate` is what is sent, in bits/s."""
 
     def __init__(self, bitrate: int) -> None:
         self.bitrate = bitrate
         self.resent = 0
         self.refused = 0
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept: OrderedDict[int, _SentPacket] = OrderedDict()
         self._budget = 0.0
         self._counted: float | None = None
 
-    def keep(self, sequence_number: int, packet: bytes, *, now: float) -> None:
+    def store_packet(self, sequence_number: int, packet: bytes, *, now: float) -> None:
         """Remember a packet that was sent."""
         self._kept.pop(sequence_number, None)
-        self._kept[sequence_number] = _Kept(packet, now)
+        self._kept[sequence_number] = _SentPacket(packet, now)
         if len(self._kept) > MOST_PACKETS:
             self._kept.popitem(last=False)
 
-    def take(self, lost: tuple[int, ...], *, now: float) -> list[bytes]:
+    def packets_for_nack(self, lost: tuple[int, ...], *, now: float) -> list[bytes]:
         """The packets to send again for a NACK: those still kept, within the budget."""
         rate = SHARE * self.bitrate / 8.0
         spent = 1.0 if self._counted is None else now - self._counted

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from softphone.media.audio import (
-    BLOCKS,
-    SAMPLES,
+    BLOCK_RING_OCTETS,
+    SAMPLE_RING_OCTETS,
     ConvertingSink,
     PcmOutput,
     SharedRing,
-    converting,
-    put_samples,
-    take_blocks,
-    write_all,
+    as_converting_sink,
+    read_blocks,
+    write_blocks,
+    write_samples,
 )
 from softphone.media.interface import PcmBlock, Sink, Source
 
-__all__ = ["Ear", "Mouth", "Pump", "give"]
+__all__ = ["AudioPump", "PumpedSink", "PumpedSource", "send_descriptor"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -42,7 +42,7 @@ STEP: Final = 0.04
 
 
 @dataclass(slots=True, eq=False)
-class Mouth:
+class PumpedSource:
     """A source and its ring; `number` names it to the worker, `users` counts its streams."""
 
     source: Source
@@ -54,7 +54,7 @@ class Mouth:
 
 
 @dataclass(slots=True, eq=False)
-class Ear:
+class PumpedSink:
     """A sink and its ring; `generation` tells the security generation of its stream now, and
     `failed` is called when the sink has raised."""
 
@@ -66,10 +66,10 @@ class Ear:
     """The sink, where its blocks are converted together with those of others."""
     dropped: int = 0
 
-    def take(self) -> list[PcmBlock]:
+    def take_current_blocks(self) -> list[PcmBlock]:
         """What has come, but for what is of a generation that was left behind."""
         generation, blocks = self.generation(), []
-        for block in take_blocks(self.ring):
+        for block in read_blocks(self.ring):
             if block.security_generation < generation:
                 self.dropped += block.pcm.size
             else:
@@ -77,19 +77,19 @@ class Ear:
         return blocks
 
 
-class Pump:
+class AudioPump:
     """Moves the sound of one worker."""
 
     def __init__(self) -> None:
-        self._mouths: dict[int, Mouth] = {}
-        self._ears: list[Ear] = []
+        self._sources: dict[int, PumpedSource] = {}
+        self._sinks: list[PumpedSink] = []
         self._timer: asyncio.TimerHandle | None = None
         self._next = 0
 
-    def add_source(self, source: Source) -> tuple[Mouth, int | None]:
+    def add_source(self, source: Source) -> tuple[PumpedSource, int | None]:
         """The mouth of a source for one more stream; with a descriptor, to be sent and closed,
         where the worker does not have its ring yet.  Raises OSError."""
-        known = self._mouths.get(id(source))
+        known = self._sources.get(id(source))
         if known is not None:
             known.users += 1
             return known, None
@@ -97,44 +97,44 @@ class Pump:
             descriptor = source.share()
             ring = source.ring
         else:
-            ring, descriptor = SharedRing.create(SAMPLES)
+            ring, descriptor = SharedRing.create(SAMPLE_RING_OCTETS)
         self._next += 1
-        mouth = self._mouths[id(source)] = Mouth(source, ring, self._next, users=1)
-        self._fill(mouth)
+        pumped = self._sources[id(source)] = PumpedSource(source, ring, self._next, users=1)
+        self._fill(pumped)
         self._start()
-        return mouth, descriptor
+        return pumped, descriptor
 
-    def remove_source(self, mouth: Mouth) -> bool:
+    def remove_source(self, pumped: PumpedSource) -> bool:
         """One stream less; whether that was the last, and the worker may forget the ring."""
-        mouth.users -= 1
-        if mouth.users:
+        pumped.users -= 1
+        if pumped.users:
             return False
-        self._mouths.pop(id(mouth.source), None)
+        self._sources.pop(id(pumped.source), None)
         return True
 
     def add_sink(
         self, sink: Sink, *, generation: Callable[[], int], failed: Callable[[], None]
-    ) -> tuple[Ear, int]:
+    ) -> tuple[PumpedSink, int]:
         """The ear of a sink, and the descriptor of its ring, to be sent and closed.
         Raises OSError."""
-        ring, descriptor = SharedRing.create(BLOCKS)
-        ear = Ear(sink, ring, generation, failed, converting(sink))
-        self._ears.append(ear)
+        ring, descriptor = SharedRing.create(BLOCK_RING_OCTETS)
+        pumped = PumpedSink(sink, ring, generation, failed, as_converting_sink(sink))
+        self._sinks.append(pumped)
         self._start()
-        return ear, descriptor
+        return pumped, descriptor
 
-    def remove_sink(self, ear: Ear) -> None:
+    def remove_sink(self, pumped: PumpedSink) -> None:
         """Give the sink what is there, and nothing more."""
-        if ear in self._ears:
-            self._drain(ear)
-        if ear in self._ears:
-            self._ears.remove(ear)
+        if pumped in self._sinks:
+            self._drain(pumped)
+        if pumped in self._sinks:
+            self._sinks.remove(pumped)
 
     def close(self) -> None:
         """Give sinks what is there, and stop."""
-        for ear in list(self._ears):
-            self.remove_sink(ear)
-        self._mouths.clear()
+        for pumped in list(self._sinks):
+            self.remove_sink(pumped)
+        self._sources.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -145,51 +145,51 @@ class Pump:
 
     def _visit(self) -> None:
         self._timer = None
-        for ear in [ear for ear in self._ears if ear.converting is None]:
-            self._drain(ear)
-        self._drain_together([ear for ear in self._ears if ear.converting is not None])
-        for mouth in list(self._mouths.values()):
-            self._fill(mouth)
-        if self._ears or self._mouths:
+        for pumped_sink in [ear for ear in self._sinks if ear.converting is None]:
+            self._drain(pumped_sink)
+        self._drain_together([ear for ear in self._sinks if ear.converting is not None])
+        for pumped_source in list(self._sources.values()):
+            self._fill(pumped_source)
+        if self._sinks or self._sources:
             self._start()
 
-    def _drain(self, ear: Ear) -> None:
-        for block in ear.take():
-            if block.security_generation < ear.generation():
+    def _drain(self, pumped: PumpedSink) -> None:
+        for block in pumped.take_current_blocks():
+            if block.security_generation < pumped.generation():
                 # What was written before it has ended that generation.
-                ear.dropped += block.pcm.size
-            elif write_all([ear.sink], [None], [block]):
-                self._lose(ear)
+                pumped.dropped += block.pcm.size
+            elif write_blocks([pumped.sink], [None], [block]):
+                self._lose(pumped)
                 return
 
-    def _drain_together(self, ears: list[Ear]) -> None:
+    def _drain_together(self, pumped_sinks: list[PumpedSink]) -> None:
         """The first block of each, then the second, and so on: nearly always there is one."""
-        waiting = [(ear, ear.take()) for ear in ears]
+        waiting = [(pumped, pumped.take_current_blocks()) for pumped in pumped_sinks]
         while waiting := [(ear, blocks) for ear, blocks in waiting if blocks]:
             sinks = [ear.sink for ear, _ in waiting]
             takers = [ear.converting for ear, _ in waiting]
-            failed = write_all(sinks, takers, [blocks.pop(0) for _, blocks in waiting])
+            failed = write_blocks(sinks, takers, [blocks.pop(0) for _, blocks in waiting])
             for at in failed:
                 ear, blocks = waiting[at]
                 blocks.clear()
                 self._lose(ear)
 
-    def _lose(self, ear: Ear) -> None:
-        if ear in self._ears:
-            self._ears.remove(ear)
-        ear.failed()
+    def _lose(self, pumped: PumpedSink) -> None:
+        if pumped in self._sinks:
+            self._sinks.remove(pumped)
+        pumped.failed()
 
-    def _fill(self, mouth: Mouth) -> None:
-        ring, source = mouth.ring, mouth.source
+    def _fill(self, pumped: PumpedSource) -> None:
+        ring, source = pumped.ring, pumped.source
         if isinstance(source, PcmOutput):
             # The worker reads what the application writes: nothing is to be moved.
-            source.look()
+            source.update_marks()
             return
         if ring.ended:
             return
         rate = source.clock_rate_hz
-        lacking = min(round(rate * AHEAD), SAMPLES // 4) - ring.available // 2
-        if lacking <= 0 or (not mouth.live and lacking < rate * STEP):
+        lacking = min(round(rate * AHEAD), SAMPLE_RING_OCTETS // 4) - ring.available // 2
+        if lacking <= 0 or (not pumped.live and lacking < rate * STEP):
             return
         try:
             pcm = source.read(lacking)
@@ -197,15 +197,15 @@ class Pump:
         except Exception:
             # The source is the application's; its fault must not stop other streams' media.
             logger.exception("a media source failed; silence is sent in its place")
-            mouth.live = True
+            pumped.live = True
             return
-        put_samples(ring, pcm[:lacking])
-        mouth.live = len(pcm) < lacking
+        write_samples(ring, pcm[:lacking])
+        pumped.live = len(pcm) < lacking
         if ended:
-            ring.end()
+            ring.mark_ended()
 
 
-def give(descriptor: int | None, send: Callable[[tuple[int, ...]], None]) -> None:
+def send_descriptor(descriptor: int | None, send: Callable[[tuple[int, ...]], None]) -> None:
     """Send a descriptor, if there is one, and close it here."""
     if descriptor is None:
         send(())

@@ -26,24 +26,28 @@ from softphone.media.engine import MediaEngine
 from softphone.media.interface import MediaEvent, MediaFailed, StaleHandle, StreamHandle
 from softphone.media.quality import fill_numbers, fill_reports
 from softphone.media.tick import LatenessHistogram
-from softphone.media.worker.shared_statistics import Board, Counter, show
-from softphone.media.worker.socket_channel import Channel
+from softphone.media.worker.shared_statistics import (
+    EngineCounter,
+    SharedStatistics,
+    write_statistics,
+)
+from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import (
-    Message,
+    MediaWorkerMessage,
     event_fields,
     read_config,
     read_handle,
     read_spec,
 )
 
-__all__ = ["Worker", "main"]
+__all__ = ["MediaWorkerServer", "main"]
 
 logger = logging.getLogger("softphone.media")
 
 SELDOM: Final = 16
 """Ticks between two looks at the counters that cost more to read."""
 
-Handler = Callable[[Message, list[int]], None]
+Handler = Callable[[MediaWorkerMessage, list[int]], None]
 
 
 def check_mode() -> None:
@@ -55,13 +59,15 @@ def check_mode() -> None:
         run_self_check().require()
 
 
-class Worker:
+class MediaWorkerServer:
     """Runs an engine for the process at the other end of `end`, until that is gone."""
 
     def __init__(self, end: socket.socket) -> None:
         self._started: asyncio.Future[tuple[dict[str, Any], int]] = asyncio.Future()
         self._over: asyncio.Future[None] = asyncio.Future()
-        self._channel = Channel(end, on_message=self._take, on_closed=self._closed)
+        self._channel = MediaWorkerSocket(
+            end, on_message=self._handle_message, on_closed=self._closed
+        )
         self._engine = MediaEngine()
         self._sources: dict[int, RingSource] = {}
         self._ticks = 0
@@ -90,34 +96,34 @@ class Worker:
             check_mode()
         except FipsUnavailable as error:
             os.close(descriptor)
-            self._channel.send(Message("refused", {"why": str(error)[:4000]}))
+            self._channel.send_message(MediaWorkerMessage("refused", {"why": str(error)[:4000]}))
             await self._over
             return
         self._engine = MediaEngine(read_config(fields))
         capacity = self._engine.bank.capacity
-        os.ftruncate(descriptor, Board.octets(capacity))
-        self._board = Board(map_memory(descriptor), capacity)
+        os.ftruncate(descriptor, SharedStatistics.octets(capacity))
+        self._board = SharedStatistics(map_memory(descriptor), capacity)
         os.close(descriptor)
         self._engine.lateness = LatenessHistogram(self._board.lateness)
-        self._engine.ticked = self._ticked
+        self._engine.on_tick = self._ticked
         gc.collect()
         gc.freeze()  # what is there now stays for ever
         async with self._engine:
             ready = {"capacity": capacity, "fips": openssl_provider.fips_in_force()}
-            self._channel.send(Message("ready", ready))
+            self._channel.send_message(MediaWorkerMessage("ready", ready))
             await self._over
 
     def _closed(self) -> None:
         if not self._over.done():
             self._over.set_result(None)
 
-    def tell(self, level: int, text: str) -> None:
+    def send_log_line(self, level: int, text: str) -> None:
         """Have a line logged at the other end."""
-        self._channel.send(Message("log", {"level": level, "text": text[:4000]}))
+        self._channel.send_message(MediaWorkerMessage("log", {"level": level, "text": text[:4000]}))
 
     # Commands -----------------------------------------------------------------------------------
 
-    def _take(self, message: Message, descriptors: list[int]) -> None:
+    def _handle_message(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
         if message.kind == "start":
             self._started.set_result((message.fields, descriptors.pop()))
         try:
@@ -135,12 +141,12 @@ class Worker:
                 if key is not None:
                     key.key.close()
 
-    def _reserve(self, message: Message, __: list[int]) -> None:
+    def _reserve(self, message: MediaWorkerMessage, __: list[int]) -> None:
         """Reserve streams ahead of need, as many as there are ports for."""
         host, streams, error = message.fields["host"], [], None
         for _ in range(message.fields["count"]):
             try:
-                local = self._engine.allocate(host=host, on_event=self._event)
+                local = self._engine.allocate_stream(host=host, on_event=self._event)
             except SoftphoneError as refusal:
                 error = str(refusal)
                 break
@@ -148,12 +154,14 @@ class Worker:
             self._show_row(row)
             ports = local.rtp_port, local.rtcp_port
             streams.append([row, local.handle.generation, local.host, *ports, local.ssrc])
-        self._channel.send(Message("reserved", {"host": host, "streams": streams, "error": error}))
+        self._channel.send_message(
+            MediaWorkerMessage("reserved", {"host": host, "streams": streams, "error": error})
+        )
 
-    def _open(self, message: Message, _: list[int]) -> None:
-        self._engine.open(self._handle(message), read_spec(message))
+    def _open(self, message: MediaWorkerMessage, _: list[int]) -> None:
+        self._engine.open_stream(self._handle(message), read_spec(message))
 
-    def _rekey(self, message: Message, _: list[int]) -> None:
+    def _rekey(self, message: MediaWorkerMessage, _: list[int]) -> None:
         self._engine.rekey(
             self._handle(message),
             send_key=message.send_key,
@@ -161,7 +169,7 @@ class Worker:
             security_generation=message.fields["security_generation"],
         )
 
-    def _retarget(self, message: Message, _: list[int]) -> None:
+    def _retarget(self, message: MediaWorkerMessage, _: list[int]) -> None:
         remote, remote_rtcp = message.fields["remote"], message.fields["remote_rtcp"]
         self._engine.retarget(
             self._handle(message),
@@ -169,11 +177,11 @@ class Worker:
             None if remote_rtcp is None else (remote_rtcp[0], remote_rtcp[1]),
         )
 
-    def _direction(self, message: Message, _: list[int]) -> None:
+    def _direction(self, message: MediaWorkerMessage, _: list[int]) -> None:
         direction = Direction(message.fields["direction"])
         self._engine.set_direction(self._handle(message), direction)
 
-    def _play(self, message: Message, descriptors: list[int]) -> None:
+    def _play(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
         number = message.fields["ring"]
         if descriptors:
             ring = SharedRing(descriptors[0])
@@ -182,36 +190,36 @@ class Worker:
         source = None if number is None else self._sources[number]
         self._engine.play(self._handle(message), source)
 
-    def _record(self, message: Message, descriptors: list[int]) -> None:
+    def _record(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
         self._engine.record(self._handle(message), _ring_sink(message, descriptors))
 
-    def _monitor(self, message: Message, descriptors: list[int]) -> None:
+    def _monitor(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
         self._engine.monitor(self._handle(message), _ring_sink(message, descriptors))
 
-    def _digits(self, message: Message, _: list[int]) -> None:
+    def _digits(self, message: MediaWorkerMessage, _: list[int]) -> None:
         digits, duration_ms = message.fields["digits"], message.fields["duration_ms"]
         self._engine.send_digits(self._handle(message), digits, duration_ms=duration_ms)
 
-    def _mute(self, message: Message, _: list[int]) -> None:
+    def _mute(self, message: MediaWorkerMessage, _: list[int]) -> None:
         self._engine.mute(self._handle(message), message.fields["muted"])
 
-    def _close(self, message: Message, _: list[int]) -> None:
-        self._engine.close(self._handle(message))
+    def _close(self, message: MediaWorkerMessage, _: list[int]) -> None:
+        self._engine.close_stream(self._handle(message))
         self._forget(message)
 
-    def _forget(self, message: Message) -> None:
+    def _forget(self, message: MediaWorkerMessage) -> None:
         """Drop the rings that nobody plays any more."""
         for number in message.fields["gone"]:
             self._sources.pop(number, None)
 
     @staticmethod
-    def _handle(message: Message) -> StreamHandle:
+    def _handle(message: MediaWorkerMessage) -> StreamHandle:
         return read_handle(message.fields["handle"])
 
     # What is told and shown ---------------------------------------------------------------------
 
     def _event(self, event: MediaEvent) -> None:
-        self._channel.send(Message("event", event_fields(event)))
+        self._channel.send_message(MediaWorkerMessage("event", event_fields(event)))
 
     def _show_row(self, row: int) -> None:
         bank = self._engine.bank
@@ -222,40 +230,40 @@ class Worker:
 
     def _ticked(self, phase: int, frame: int) -> None:
         engine, counters = self._engine, self._board.counters
-        show(self._board, engine.bank, phase, frame)
-        counters[Counter.JUMPS] = engine.jumps
-        counters[Counter.FRAMES_LATE] = engine.frames_late
-        counters[Counter.UNCLAIMED] = engine.unclaimed
-        counters[Counter.LATEST_MICROSECONDS] = int(engine.lateness.maximum_ms * 1e3)
+        write_statistics(self._board, engine.bank, phase, frame)
+        counters[EngineCounter.JUMPS] = engine.jumps
+        counters[EngineCounter.FRAMES_LATE] = engine.frames_late
+        counters[EngineCounter.UNCLAIMED] = engine.unclaimed
+        counters[EngineCounter.LATEST_MICROSECONDS] = int(engine.lateness.maximum_ms * 1e3)
         self._ticks += 1
         if self._ticks % SELDOM == 0:
-            counters[Counter.OVERFLOWS] = engine.overflows
-            counters[Counter.PROCESSOR_MICROSECONDS] = int(time.process_time() * 1e6)
+            counters[EngineCounter.OVERFLOWS] = engine.overflows
+            counters[EngineCounter.PROCESSOR_MICROSECONDS] = int(time.process_time() * 1e6)
 
 
-def _ring_sink(message: Message, descriptors: list[int]) -> RingSink | None:
+def _ring_sink(message: MediaWorkerMessage, descriptors: list[int]) -> RingSink | None:
     """The ring that came with a message, if one did."""
     if not descriptors:
         return None
     return RingSink(SharedRing(descriptors[0]), message.fields["rate"])
 
 
-class Forwarder(logging.Handler):
+class LogForwarder(logging.Handler):
     """Has what is logged here logged in the application's process."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: MediaWorkerServer) -> None:
         super().__init__(logging.WARNING)
         self._worker = worker
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one line."""
-        self._worker.tell(record.levelno, self.format(record))
+        self._worker.send_log_line(record.levelno, self.format(record))
 
 
 async def serve(descriptor: int) -> None:
     """Run a worker on the socket of a descriptor."""
-    worker = Worker(socket.socket(fileno=descriptor))
-    forwarder = Forwarder(worker)
+    worker = MediaWorkerServer(socket.socket(fileno=descriptor))
+    forwarder = LogForwarder(worker)
     logger.addHandler(forwarder)
     try:
         await worker.run()

@@ -18,11 +18,11 @@ from typing import Final, Protocol
 from softphone import openssl_provider
 from softphone.media.audio import map_memory, shared_memory
 from softphone.media.interface import MediaConfig, MediaError
-from softphone.media.worker.shared_statistics import Board
-from softphone.media.worker.socket_channel import Channel
-from softphone.media.worker.wire_format import Message, config_fields
+from softphone.media.worker.shared_statistics import SharedStatistics
+from softphone.media.worker.socket_channel import MediaWorkerSocket
+from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields
 
-__all__ = ["Link", "LinkOwner"]
+__all__ = ["MediaWorkerOwner", "MediaWorkerProcess"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -47,29 +47,29 @@ INHERITED: Final = (
 """What of our environment a worker gets: none of it is a secret, and FIPS mode is part of it."""
 
 
-class LinkOwner(Protocol):
+class MediaWorkerOwner(Protocol):
     """Who is told what a worker says."""
 
-    def told(self, link: Link, message: Message) -> None:
+    def message_received(self, link: MediaWorkerProcess, message: MediaWorkerMessage) -> None:
         """The worker sent a message."""
 
-    def ended(self, link: Link, reason: str) -> None:
+    def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
         """The worker has died, though nobody has closed it."""
 
 
-class Link:
+class MediaWorkerProcess:
     """A worker; `index` is its number among those of an engine, `capacity` how many streams it
     has (0 before it is ready), and `board` what it shows, which stays readable after its end."""
 
-    def __init__(self, owner: LinkOwner, config: MediaConfig, index: int) -> None:
+    def __init__(self, owner: MediaWorkerOwner, config: MediaConfig, index: int) -> None:
         self.index = index
         self.capacity = 0
         self.alive = False
-        self.board: Board | None = None
+        self.board: SharedStatistics | None = None
         self.process: Process | None = None
         self._owner = owner
         self.config = config
-        self._channel: Channel | None = None
+        self._channel: MediaWorkerSocket | None = None
         self._ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -78,13 +78,15 @@ class Link:
         descriptor = -1
         try:
             with theirs:
-                descriptor = shared_memory(Board.octets(1))
+                descriptor = shared_memory(SharedStatistics.octets(1))
                 self.process = await self._spawn(theirs.fileno())
-            self._channel = Channel(ours, on_message=self._take, on_closed=self._closed)
-            self.send(Message("start", config_fields(self.config)), [descriptor])
+            self._channel = MediaWorkerSocket(
+                ours, on_message=self._handle_message, on_closed=self._closed
+            )
+            self.send_message(MediaWorkerMessage("start", config_fields(self.config)), [descriptor])
             async with asyncio.timeout(START_TIMEOUT):
                 self.capacity = await self._ready
-            self.board = Board(map_memory(descriptor), self.capacity)
+            self.board = SharedStatistics(map_memory(descriptor), self.capacity)
             self.alive = True
         except (OSError, TimeoutError) as error:
             await self._give_up(ours)
@@ -119,18 +121,18 @@ class Link:
 
     # Messages -----------------------------------------------------------------------------------
 
-    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+    def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
         """Send a command."""
         if self._channel is not None:
-            self._channel.send(message, descriptors)
+            self._channel.send_message(message, descriptors)
 
-    def wait(self, kind: str) -> Message | None:
+    def wait_for_message(self, kind: str) -> MediaWorkerMessage | None:
         """Wait, with the whole loop, for a message of a kind; None where it does not come."""
         if self._channel is None:
             return None
-        return self._channel.wait(kind, seconds=ANSWER_TIMEOUT)
+        return self._channel.wait_for_message(kind, seconds=ANSWER_TIMEOUT)
 
-    def _take(self, message: Message, descriptors: list[int]) -> None:
+    def _handle_message(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
         for each in descriptors:  # a worker has none to give
             os.close(each)
         if message.kind == "ready" and not self._ready.done():
@@ -141,9 +143,9 @@ class Link:
             text = message.fields["text"]
             logger.log(message.fields["level"], "media worker %d: %s", self.index, text)
         else:
-            self._owner.told(self, message)
+            self._owner.message_received(self, message)
 
-    def _take_ready(self, message: Message) -> None:
+    def _take_ready(self, message: MediaWorkerMessage) -> None:
         """It may have come up in another mode than ours: then it gets no key."""
         if bool(message.fields.get("fips")) != openssl_provider.fips_in_force():
             wrong = "not in FIPS mode" if openssl_provider.fips_in_force() else "in FIPS mode"
@@ -163,7 +165,7 @@ class Link:
             return
         if self.alive:
             self.alive = False
-            self._owner.ended(self, reason)
+            self._owner.worker_ended(self, reason)
 
     async def close(self) -> None:
         """End the process, and wait until it is gone."""

@@ -23,12 +23,12 @@ import numpy as np
 
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.events import Direction, StreamStatistics
-from softphone.media.audio import ResampleStream
+from softphone.media.audio import Resampler
 from softphone.media.bank import find_codec
-from softphone.media.engine import find_far_end
+from softphone.media.engine import encode_remote
 from softphone.media.interface import (
+    AllocatedStream,
     EventCallback,
-    LocalMedia,
     MediaConfig,
     MediaError,
     MediaEvent,
@@ -42,13 +42,13 @@ from softphone.media.interface import (
     StreamHandle,
     StreamSpec,
 )
-from softphone.media.quality import Column, read
+from softphone.media.quality import Column, read_statistics
 from softphone.media.tick import BINS, LatenessHistogram
-from softphone.media.worker.audio_pump import Ear, Mouth, Pump, give
-from softphone.media.worker.process_link import Link
-from softphone.media.worker.shared_statistics import Counter
-from softphone.media.worker.stream_reserve import Reserve, Reserved
-from softphone.media.worker.wire_format import Message, read_event, spec_fields
+from softphone.media.worker.audio_pump import AudioPump, PumpedSink, PumpedSource, send_descriptor
+from softphone.media.worker.process_link import MediaWorkerProcess
+from softphone.media.worker.shared_statistics import EngineCounter
+from softphone.media.worker.stream_reserve import ReservedStream, StreamReserve
+from softphone.media.worker.wire_format import MediaWorkerMessage, read_event, spec_fields
 from softphone.rtp import TelephoneEventSender
 from softphone.sans_io import Address
 from softphone.srtp import suite_parameters
@@ -65,30 +65,30 @@ RESTARTS: Final = 5
 
 
 @dataclass(slots=True, eq=False)
-class Site:
+class MediaWorkerSlot:
     """One worker with what is kept about it; `starts` counts how often it was started."""
 
-    link: Link
-    reserve: Reserve
-    pump: Pump
+    link: MediaWorkerProcess
+    reserve: StreamReserve
+    pump: AudioPump
     streams: int = 0
     starts: int = 1
 
 
 @dataclass(slots=True, eq=False)
-class Far:
+class WorkerStream:
     """One stream of a worker."""
 
-    site: Site
-    link: Link
-    place: Reserved
+    slot: MediaWorkerSlot
+    link: MediaWorkerProcess
+    place: ReservedStream
     handle: StreamHandle
     on_event: EventCallback | None
     spec: StreamSpec | None = None
     generation: int = 0
-    mouth: Mouth | None = None
-    ear: Ear | None = None
-    monitor: Ear | None = None
+    pumped_source: PumpedSource | None = None
+    pumped_sink: PumpedSink | None = None
+    monitor: PumpedSink | None = None
 
     @property
     def name(self) -> list[int]:
@@ -101,15 +101,15 @@ class RemoteEngine:
 
     def __init__(self, config: MediaConfig) -> None:
         self.config = config
-        self._sites: list[Site] = []
-        self._streams: dict[StreamHandle, Far] = {}
-        self._names: dict[tuple[Link, int, int], Far] = {}
+        self._slots: list[MediaWorkerSlot] = []
+        self._streams: dict[StreamHandle, WorkerStream] = {}
+        self._names: dict[tuple[MediaWorkerProcess, int, int], WorkerStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Start the workers.  Raises MediaError."""
         links = [
-            Link(self, replace(self.config, ports=ports), index)
+            MediaWorkerProcess(self, replace(self.config, ports=ports), index)
             for index, ports in enumerate(_shares(self.config))
         ]
         outcomes = await asyncio.gather(*(link.start() for link in links), return_exceptions=True)
@@ -118,8 +118,10 @@ class RemoteEngine:
             await asyncio.gather(*(link.close() for link in links))
             raise failed
         for link in links:
-            self._sites.append(Site(link, Reserve(link, link.capacity), Pump()))
-            self._sites[-1].reserve.fill(self.config.host)
+            self._slots.append(
+                MediaWorkerSlot(link, StreamReserve(link, link.capacity), AudioPump())
+            )
+            self._slots[-1].reserve.request_streams(self.config.host)
         return self
 
     async def __aexit__(
@@ -131,7 +133,7 @@ class RemoteEngine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        sites, self._sites = self._sites, []
+        sites, self._slots = self._slots, []
         self._streams.clear()
         self._names.clear()
         for site in sites:
@@ -143,46 +145,46 @@ class RemoteEngine:
 
     # Counters -----------------------------------------------------------------------------------
 
-    def _count(self, counter: Counter) -> int:
-        boards = [site.link.board for site in self._sites]
+    def _count(self, counter: EngineCounter) -> int:
+        boards = [site.link.board for site in self._slots]
         return sum(int(board.counters[counter]) for board in boards if board is not None)
 
     @property
     def lateness(self) -> LatenessHistogram:
         """The histogram of all packets, as it is now: a copy."""
         copy = LatenessHistogram(np.zeros(BINS + 1, dtype=np.int64))
-        for site in self._sites:
+        for site in self._slots:
             if site.link.board is not None:
                 copy.counts += site.link.board.lateness
-                latest = int(site.link.board.counters[Counter.LATEST_MICROSECONDS])
+                latest = int(site.link.board.counters[EngineCounter.LATEST_MICROSECONDS])
                 copy.maximum_ms = max(copy.maximum_ms, latest / 1e3)
         return copy
 
     @property
     def jumps(self) -> int:
         """Frames that media time has jumped over."""
-        return self._count(Counter.JUMPS)
+        return self._count(EngineCounter.JUMPS)
 
     @property
     def frames_late(self) -> int:
         """Frames that ran after their successor's time."""
-        return self._count(Counter.FRAMES_LATE)
+        return self._count(EngineCounter.FRAMES_LATE)
 
     @property
     def overflows(self) -> int:
         """Datagrams that the system dropped since the receive buffers were full."""
-        return self._count(Counter.OVERFLOWS)
+        return self._count(EngineCounter.OVERFLOWS)
 
     @property
     def unclaimed(self) -> int:
         """Datagrams that belonged to no open stream."""
-        return self._count(Counter.UNCLAIMED)
+        return self._count(EngineCounter.UNCLAIMED)
 
     @property
     def packets_received(self) -> int:
         """Valid RTP packets of the streams that are open now, some frames ago."""
         received = 0
-        for site in self._sites:
+        for site in self._slots:
             if site.link.board is not None:
                 places = [far.place for far in self._streams.values() if far.link is site.link]
                 column = site.link.board.rows[:, Column.PACKETS_RECEIVED]
@@ -192,53 +194,53 @@ class RemoteEngine:
     @property
     def processor_seconds(self) -> float:
         """Processor time that the workers have used."""
-        return self._count(Counter.PROCESSOR_MICROSECONDS) / 1e6
+        return self._count(EngineCounter.PROCESSOR_MICROSECONDS) / 1e6
 
     @property
     def workers(self) -> tuple[int, ...]:
         """The process numbers of the workers that are alive."""
-        links = [site.link for site in self._sites if site.link.alive]
+        links = [site.link for site in self._slots if site.link.alive]
         return tuple(link.process.pid for link in links if link.process is not None)
 
     # Commands -----------------------------------------------------------------------------------
 
-    def allocate(
+    def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
-    ) -> LocalMedia:
+    ) -> AllocatedStream:
         """Take a stream that a worker has reserved; see `MediaPort`.
 
         Raises NoPortFree, MediaError while no worker is alive, LocalProtocolError.
         """
-        if not self._sites:
+        if not self._slots:
             raise LocalProtocolError("the media engine has not been entered")
-        site, place = self._take(host or self.config.host)
+        site, place = self._take_reserved(host or self.config.host)
         site.streams += 1
         generation = place.generation + (site.starts - 1 << 32)
         handle = StreamHandle(site.link.index * ROWS + place.row, generation)
-        far = Far(site, site.link, place, handle, on_event)
+        far = WorkerStream(site, site.link, place, handle, on_event)
         self._streams[handle] = self._names[site.link, place.row, place.generation] = far
-        return LocalMedia(handle, place.host, place.rtp_port, place.rtcp_port, place.ssrc)
+        return AllocatedStream(handle, place.host, place.rtp_port, place.rtcp_port, place.ssrc)
 
-    def _take(self, host: str) -> tuple[Site, Reserved]:
-        alive = [site for site in self._sites if site.link.alive]
+    def _take_reserved(self, host: str) -> tuple[MediaWorkerSlot, ReservedStream]:
+        alive = [site for site in self._slots if site.link.alive]
         error: MediaError = MediaError(
             "the media worker has ended and is not up again: no call can be made now"
         )
         for site in sorted(alive, key=lambda each: each.streams):
             try:
-                return site, site.reserve.take(host)
+                return site, site.reserve.take_stream(host)
             except NoPortFree as refusal:
                 error = refusal
         raise error
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaPort`."""
         far = self._stream(handle)
-        find_far_end(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
+        encode_remote(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
         find_codec(spec.codec)
         _check_keys(spec)
         far.spec, far.generation = spec, spec.security_generation
-        self._send(far, "open", spec, spec=spec_fields(spec))
+        self._send_command(far, "open", spec, spec=spec_fields(spec))
 
     def rekey(
         self,
@@ -258,81 +260,88 @@ class RemoteEngine:
         )
         _check_keys(changed)
         far.spec, far.generation = changed, security_generation
-        self._send(far, "rekey", changed, security_generation=security_generation)
+        self._send_command(far, "rekey", changed, security_generation=security_generation)
 
     def retarget(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """Send to another address; see `MediaPort`."""
         far, spec = self._opened(handle)
-        find_far_end(remote, remote_rtcp, mux=spec.rtcp_mux)
-        self._send(far, "retarget", remote=remote, remote_rtcp=remote_rtcp)
+        encode_remote(remote, remote_rtcp, mux=spec.rtcp_mux)
+        self._send_command(far, "retarget", remote=remote, remote_rtcp=remote_rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set what flows; see `MediaPort`."""
         far, spec = self._opened(handle)
         far.spec = replace(spec, direction=direction)
-        self._send(far, "direction", direction=direction)
+        self._send_command(far, "direction", direction=direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """Set the source; see `MediaPort`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
-        mouth, descriptor = None, None
+        pumped_source, descriptor = None, None
         if source is not None:
-            ResampleStream(source.clock_rate_hz, 8000)  # raises for a rate that cannot be
+            Resampler(source.clock_rate_hz, 8000)  # raises for a rate that cannot be
             with _sharing():
-                mouth, descriptor = far.site.pump.add_source(source)
-        before, far.mouth = far.mouth, mouth
+                pumped_source, descriptor = far.slot.pump.add_source(source)
+        before, far.pumped_source = far.pumped_source, pumped_source
         gone = []
-        if before is not None and far.site.pump.remove_source(before):
+        if before is not None and far.slot.pump.remove_source(before):
             gone.append(before.number)
         fields = {
             "handle": far.name,
-            "ring": None if far.mouth is None else far.mouth.number,
+            "ring": None if far.pumped_source is None else far.pumped_source.number,
             "rate": 0 if source is None else source.clock_rate_hz,
             "gone": gone,
         }
-        give(descriptor, lambda given: far.link.send(Message("play", fields), given))
+        send_descriptor(
+            descriptor,
+            lambda given: far.link.send_message(MediaWorkerMessage("play", fields), given),
+        )
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set the sink; see `MediaPort`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
-        self._stop_listening(far, "ear")
-        self._listen(far, "record", sink)
+        self._detach_sinks(far, "ear")
+        self._attach_sink(far, "record", sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set who hears what is sent; see `MediaPort`.  Raises MediaError, as `record` does."""
         far = self._stream(handle)
-        self._stop_listening(far, "monitor")
-        self._listen(far, "monitor", sink)
+        self._detach_sinks(far, "monitor")
+        self._attach_sink(far, "monitor", sink)
 
-    def _listen(self, far: Far, kind: Literal["record", "monitor"], sink: Sink | None) -> None:
+    def _attach_sink(
+        self, far: WorkerStream, kind: Literal["record", "monitor"], sink: Sink | None
+    ) -> None:
         descriptor = None
         if sink is not None:
             with _sharing():
-                ear, descriptor = far.site.pump.add_sink(
+                pumped_sink, descriptor = far.slot.pump.add_sink(
                     sink,
                     generation=lambda: far.generation,
                     failed=lambda: self._sink_failed(far, kind),
                 )
             if kind == "record":
-                far.ear = ear
+                far.pumped_sink = pumped_sink
             else:
-                far.monitor = ear
+                far.monitor = pumped_sink
         fields = {"handle": far.name, "rate": 0 if sink is None else sink.clock_rate_hz}
-        give(descriptor, lambda given: far.link.send(Message(kind, fields), given))
+        send_descriptor(
+            descriptor, lambda given: far.link.send_message(MediaWorkerMessage(kind, fields), given)
+        )
 
-    def _stop_listening(self, far: Far, *which: Literal["ear", "monitor"]) -> None:
+    def _detach_sinks(self, far: WorkerStream, *which: Literal["ear", "monitor"]) -> None:
         for name in which:
-            ear = far.ear if name == "ear" else far.monitor
+            pumped_sink = far.pumped_sink if name == "ear" else far.monitor
             setattr(far, name, None)
-            if ear is not None:
-                far.site.pump.remove_sink(ear)
+            if pumped_sink is not None:
+                far.slot.pump.remove_sink(pumped_sink)
 
-    def _sink_failed(self, far: Far, kind: Literal["record", "monitor"]) -> None:
+    def _sink_failed(self, far: WorkerStream, kind: Literal["record", "monitor"]) -> None:
         setattr(far, "ear" if kind == "record" else "monitor", None)
         if far.handle in self._streams:
-            self._listen(far, kind, None)
+            self._attach_sink(far, kind, None)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send telephone-events; see `MediaPort`."""
@@ -345,84 +354,90 @@ class RemoteEngine:
             )
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        self._send(far, "digits", digits=digits, duration_ms=duration_ms)
+        self._send_command(far, "digits", digits=digits, duration_ms=duration_ms)
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source; see `MediaPort`."""
-        self._send(self._stream(handle), "mute", muted=muted)
+        self._send_command(self._stream(handle), "mute", muted=muted)
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """End the stream; see `MediaPort`."""
         far = self._stream(handle)
         del self._streams[handle]
         del self._names[far.link, far.place.row, far.place.generation]
-        far.site.streams -= 1
-        self._stop_listening(far, "ear", "monitor")
-        last = far.mouth is not None and far.site.pump.remove_source(far.mouth)
-        gone = [far.mouth.number] if far.mouth is not None and last else []
-        self._send(far, "close", gone=gone)
+        far.slot.streams -= 1
+        self._detach_sinks(far, "ear", "monitor")
+        last = far.pumped_source is not None and far.slot.pump.remove_source(far.pumped_source)
+        gone = [far.pumped_source.number] if far.pumped_source is not None and last else []
+        self._send_command(far, "close", gone=gone)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """A snapshot, some frames old; see `MediaPort`."""
         far = self._stream(handle)
         if far.link.board is None:
             return StreamStatistics()
-        seen = read(far.link.board.rows[far.place.row])
-        if far.ear is None:
+        seen = read_statistics(far.link.board.rows[far.place.row])
+        if far.pumped_sink is None:
             return seen
-        dropped = seen.sink_dropped_samples + far.ear.dropped + far.ear.sink.dropped_samples
+        dropped = (
+            seen.sink_dropped_samples
+            + far.pumped_sink.dropped
+            + far.pumped_sink.sink.dropped_samples
+        )
         return replace(seen, sink_dropped_samples=dropped)
 
-    def _stream(self, handle: StreamHandle) -> Far:
+    def _stream(self, handle: StreamHandle) -> WorkerStream:
         far = self._streams.get(handle)
         if far is None:
             raise StaleHandle(f"stream {handle.row}.{handle.generation} has been closed")
         return far
 
-    def _opened(self, handle: StreamHandle) -> tuple[Far, StreamSpec]:
+    def _opened(self, handle: StreamHandle) -> tuple[WorkerStream, StreamSpec]:
         far = self._stream(handle)
         if far.spec is None:
             raise LocalProtocolError("the stream has not been opened")
         return far, far.spec
 
     @staticmethod
-    def _send(far: Far, kind: str, keyed: StreamSpec | None = None, **fields: object) -> None:
+    def _send_command(
+        far: WorkerStream, kind: str, keyed: StreamSpec | None = None, **fields: object
+    ) -> None:
         keys = (None, None) if keyed is None else (keyed.send_key, keyed.receive_key)
-        far.link.send(Message(kind, {"handle": far.name} | fields, *keys))
+        far.link.send_message(MediaWorkerMessage(kind, {"handle": far.name} | fields, *keys))
 
     # What the workers say -----------------------------------------------------------------------
 
-    def told(self, link: Link, message: Message) -> None:
+    def message_received(self, link: MediaWorkerProcess, message: MediaWorkerMessage) -> None:
         """Take an event of a worker, or the streams that it has reserved."""
-        site = next((each for each in self._sites if each.link is link), None)
+        site = next((each for each in self._slots if each.link is link), None)
         if site is None:
             return
         if message.kind == "reserved":
-            site.reserve.told(message.fields)
+            site.reserve.add_reserved(message.fields)
         elif message.kind == "event":
             row, generation = message.fields["handle"]
             far = self._names.get((link, row, generation))
             if far is not None:
-                _tell(far, read_event(message.fields, far.handle))
+                _deliver_event(far, read_event(message.fields, far.handle))
 
-    def ended(self, link: Link, reason: str) -> None:
+    def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
         """A worker has died: end its streams, and start it anew."""
         logger.error("%s: its calls end", reason)
         for far in [each for each in self._streams.values() if each.link is link]:
-            _tell(far, MediaFailed(far.handle, reason))
-        site = next((each for each in self._sites if each.link is link), None)
+            _deliver_event(far, MediaFailed(far.handle, reason))
+        site = next((each for each in self._slots if each.link is link), None)
         if site is not None:
             task = asyncio.get_running_loop().create_task(self._restart(site))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _restart(self, site: Site) -> None:
+    async def _restart(self, site: MediaWorkerSlot) -> None:
         old = site.link
         await old.close()
         if site.starts > RESTARTS:
             logger.error("the media worker has ended %d times: it stays down", site.starts)
             return
-        link = Link(self, old.config, old.index)
+        link = MediaWorkerProcess(self, old.config, old.index)
         try:
             await link.start()
         except SoftphoneError as error:
@@ -432,9 +447,11 @@ class RemoteEngine:
             await link.close()
             raise
         site.pump.close()
-        fresh = Site(link, Reserve(link, link.capacity), Pump(), starts=site.starts + 1)
-        self._sites[self._sites.index(site)] = fresh
-        fresh.reserve.fill(self.config.host)
+        fresh = MediaWorkerSlot(
+            link, StreamReserve(link, link.capacity), AudioPump(), starts=site.starts + 1
+        )
+        self._slots[self._slots.index(site)] = fresh
+        fresh.reserve.request_streams(self.config.host)
 
 
 @contextlib.contextmanager
@@ -445,7 +462,7 @@ def _sharing() -> Iterator[None]:
         raise MediaError(f"sound cannot be shared with the media worker: {error}") from error
 
 
-def _tell(far: Far, event: MediaEvent) -> None:
+def _deliver_event(far: WorkerStream, event: MediaEvent) -> None:
     if far.on_event is None:
         return
     try:

@@ -12,11 +12,11 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.bank import FEW, StreamBank
+from softphone.media.bank import FEW_STREAMS, StreamBank
 from softphone.media.quality import COLUMNS, fill_numbers, fill_reports
 from softphone.media.tick import BINS
 
-__all__ = ["INTERVAL", "Board", "Counter", "show"]
+__all__ = ["INTERVAL", "EngineCounter", "SharedStatistics", "write_statistics"]
 
 INTERVAL = 10
 """Frames between two snapshots of a phase with many streams."""
@@ -26,7 +26,7 @@ REPORTS = 16
 seconds, and cost most of it."""
 
 
-class Counter(IntEnum):
+class EngineCounter(IntEnum):
     """The counters of a whole engine."""
 
     JUMPS = 0
@@ -37,26 +37,28 @@ class Counter(IntEnum):
     PROCESSOR_MICROSECONDS = 5
 
 
-class Board:
+class SharedStatistics:
     """`counters` int64[len(Counter)], `lateness` int64[BINS + 1] and `rows` float64[capacity,
     COLUMNS] over one block of shared memory.  Raises ValueError for a block that is too small."""
 
     def __init__(self, memory: mmap.mmap, capacity: int) -> None:
         words = np.frombuffer(memory, dtype=np.int64, count=self.octets(capacity) // 8)
-        self.counters: npt.NDArray[np.int64] = words[: len(Counter)]
-        self.lateness: npt.NDArray[np.int64] = words[len(Counter) : len(Counter) + BINS + 1]
-        rest = words[len(Counter) + BINS + 1 :]
+        self.counters: npt.NDArray[np.int64] = words[: len(EngineCounter)]
+        self.lateness: npt.NDArray[np.int64] = words[
+            len(EngineCounter) : len(EngineCounter) + BINS + 1
+        ]
+        rest = words[len(EngineCounter) + BINS + 1 :]
         self.rows: npt.NDArray[np.float64] = rest.view(np.float64).reshape(capacity, COLUMNS)
 
     @staticmethod
     def octets(capacity: int) -> int:
         """The size of the block for so many rows."""
-        return 8 * (len(Counter) + BINS + 1 + capacity * COLUMNS)
+        return 8 * (len(EngineCounter) + BINS + 1 + capacity * COLUMNS)
 
 
-def show(board: Board, bank: StreamBank, phase: int, frame: int) -> None:
+def write_statistics(board: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:
     """Write what `phase` has come to in `frame`."""
-    few = bank.used(phase) <= FEW
+    few = bank.used(phase) <= FEW_STREAMS
     if not few and frame % INTERVAL:
         return
     span = bank.span(phase)

@@ -19,9 +19,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from softphone.media.worker.wire_format import LONGEST, Message, decode, encode
+from softphone.media.worker.wire_format import (
+    LONGEST,
+    MediaWorkerMessage,
+    decode_message,
+    encode_message,
+)
 
-__all__ = ["Channel"]
+__all__ = ["MediaWorkerSocket"]
 
 logger = logging.getLogger("softphone.media")
 
@@ -34,15 +39,15 @@ AT_ONCE: Final = 64
 DESCRIPTORS: Final = 4
 """The most that one message brings."""
 
-Receiver = Callable[[Message, list[int]], None]
+MessageCallback = Callable[[MediaWorkerMessage, list[int]], None]
 
 
-class Channel:
+class MediaWorkerSocket:
     """`on_message` is given each message and its descriptors, which it owns; `on_closed`, once,
     says that the other end is gone."""
 
     def __init__(
-        self, end: socket.socket, *, on_message: Receiver, on_closed: Callable[[], None]
+        self, end: socket.socket, *, on_message: MessageCallback, on_closed: Callable[[], None]
     ) -> None:
         end.setblocking(False)
         self._socket = end
@@ -50,14 +55,14 @@ class Channel:
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[bytearray, list[int]]] = deque()
-        self._early: deque[tuple[Message, list[int]]] = deque()
+        self._early: deque[tuple[MediaWorkerMessage, list[int]]] = deque()
         self._buffer = bytearray(LONGEST)
         self._open = True
         self._loop.add_reader(end.fileno(), self._readable)
 
     # Out ----------------------------------------------------------------------------------------
 
-    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+    def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
         """Send a message, now or later; `descriptors` are copied first.  After the other end is
         gone this does nothing."""
         if not self._open:
@@ -66,7 +71,7 @@ class Channel:
             self._lost()
             return
         watched = bool(self._waiting)
-        self._waiting.append((encode(message), [os.dup(each) for each in descriptors]))
+        self._waiting.append((encode_message(message), [os.dup(each) for each in descriptors]))
         if not watched:
             self._flush()
             if self._waiting and self._open:
@@ -76,16 +81,16 @@ class Channel:
         while self._waiting and self._open:
             frame, descriptors = self._waiting[0]
             try:
-                self._push(frame, descriptors)
+                self._send_frame(frame, descriptors)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
                 self._lost()
                 return
             self._waiting.popleft()
-            _drop(frame, descriptors)
+            _wipe_frame(frame, descriptors)
 
-    def _push(self, frame: bytearray, descriptors: list[int]) -> None:
+    def _send_frame(self, frame: bytearray, descriptors: list[int]) -> None:
         rights = array.array("i", descriptors)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
         self._socket.sendmsg([frame], ancillary)
@@ -102,7 +107,7 @@ class Channel:
             if not self._open:
                 return
             self._deliver_early()
-            found = self._pull()
+            found = self._receive_message()
             if found is None:
                 return
             self._on_message(*found)
@@ -111,7 +116,7 @@ class Channel:
         while self._early and self._open:
             self._on_message(*self._early.popleft())
 
-    def _pull(self) -> tuple[Message, list[int]] | None:
+    def _receive_message(self) -> tuple[MediaWorkerMessage, list[int]] | None:
         """The next message that is there, or None."""
         space = socket.CMSG_LEN(DESCRIPTORS * array.array("i").itemsize)
         try:
@@ -133,7 +138,7 @@ class Channel:
             return None
         with memoryview(self._buffer)[:size] as frame:
             try:
-                return decode(frame), descriptors
+                return decode_message(frame), descriptors
             except (ValueError, TypeError, KeyError):
                 logger.exception("the media worker and this process do not understand each other")
                 self._lost()
@@ -141,7 +146,7 @@ class Channel:
             finally:
                 frame[:] = bytes(size)
 
-    def wait(self, kind: str, *, seconds: float) -> Message | None:
+    def wait_for_message(self, kind: str, *, seconds: float) -> MediaWorkerMessage | None:
         """Wait, with the whole loop, for the next message of a kind; None if it does not come.
 
         Others that come first are delivered from the loop, afterwards, in their order.
@@ -154,7 +159,7 @@ class Channel:
         while self._open:
             if self._waiting:
                 self._flush()
-            found = self._pull()
+            found = self._receive_message()
             if found is not None and found[0].kind == kind:
                 return found[0]
             if found is not None:
@@ -185,14 +190,14 @@ class Channel:
             self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
         for frame, descriptors in self._waiting:
-            _drop(frame, descriptors)
+            _wipe_frame(frame, descriptors)
         self._waiting.clear()
         for _, descriptors in self._early:
-            _drop(bytearray(), descriptors)
+            _wipe_frame(bytearray(), descriptors)
         self._early.clear()
 
 
-def _drop(frame: bytearray, descriptors: list[int]) -> None:
+def _wipe_frame(frame: bytearray, descriptors: list[int]) -> None:
     frame[:] = bytes(len(frame))
     for each in descriptors:
         os.close(each)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from softphone.media.interface import MediaError, NoPortFree
-from softphone.media.worker.wire_format import Message
+from softphone.media.worker.wire_format import MediaWorkerMessage
 
-__all__ = ["Reserve", "Reserved"]
+__all__ = ["ReservedStream", "StreamReserve"]
 
 LEAST: Final = 4
 MOST: Final = 32
@@ -23,7 +23,7 @@ these bounds.  Each has a row, and fills the phases of the worker's bank like on
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
+class ReservedStream:
     """A stream of the worker's, by its own row and generation, with its ports."""
 
     row: int
@@ -34,53 +34,57 @@ class Reserved:
     ssrc: int
 
 
-class Worker(Protocol):
+class WorkerConnection(Protocol):
     """What is needed of the link to the worker."""
 
-    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+    def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
         """Send a command."""
 
-    def wait(self, kind: str) -> Message | None:
+    def wait_for_message(self, kind: str) -> MediaWorkerMessage | None:
         """Wait for a message of a kind."""
 
 
-class Reserve:
+class StreamReserve:
     """The reserved streams of one worker with `capacity` rows."""
 
-    def __init__(self, link: Worker, capacity: int) -> None:
+    def __init__(self, link: WorkerConnection, capacity: int) -> None:
         self._link = link
         self._most = max(1, min(MOST, capacity // 8))
         self._taken: dict[str, int] = {}
-        self._ready: dict[str, deque[Reserved]] = {}
+        self._ready: dict[str, deque[ReservedStream]] = {}
         self._asked: set[str] = set()
         self._refusals: dict[str, str] = {}
 
-    def fill(self, host: str) -> None:
+    def request_streams(self, host: str) -> None:
         """Ask for more where less than half is left."""
         left = len(self._ready.setdefault(host, deque()))
         size = min(self._most, max(LEAST, self._taken.get(host, 0) // 4))
         if 2 * left <= size and host not in self._asked:
             self._asked.add(host)
-            self._link.send(Message("reserve", {"host": host, "count": size - left}))
+            self._link.send_message(
+                MediaWorkerMessage("reserve", {"host": host, "count": size - left})
+            )
 
-    def take(self, host: str) -> Reserved:
+    def take_stream(self, host: str) -> ReservedStream:
         """Take one out.  Raises NoPortFree, or MediaError when the worker does not answer."""
-        self.fill(host)
+        self.request_streams(host)
         ready = self._ready[host]
         while not ready and host in self._asked:
-            message = self._link.wait("reserved")
+            message = self._link.wait_for_message("reserved")
             if message is None:
                 raise MediaError("the media worker does not answer: no call can be made now")
-            self.told(message.fields)
+            self.add_reserved(message.fields)
         if not ready:
             raise NoPortFree(self._refusals.get(host, "the media worker has no stream left"))
         self._taken[host] = self._taken.get(host, 0) + 1
         return ready.popleft()
 
-    def told(self, fields: dict[str, Any]) -> None:
+    def add_reserved(self, fields: dict[str, Any]) -> None:
         """Take what the worker says that it has reserved."""
         host = fields["host"]
         self._asked.discard(host)
-        self._ready.setdefault(host, deque()).extend(Reserved(*each) for each in fields["streams"])
+        self._ready.setdefault(host, deque()).extend(
+            ReservedStream(*each) for each in fields["streams"]
+        )
         if fields["error"]:
             self._refusals[host] = fields["error"]

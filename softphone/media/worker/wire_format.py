@@ -35,10 +35,10 @@ from softphone.security import CryptoSuite, KeyMaterial
 
 __all__ = [
     "LONGEST",
-    "Message",
+    "MediaWorkerMessage",
     "config_fields",
-    "decode",
-    "encode",
+    "decode_message",
+    "encode_message",
     "event_fields",
     "read_config",
     "read_event",
@@ -71,7 +71,7 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class MediaWorkerMessage:
     """One message; `send_key` and `receive_key` where it brings keys."""
 
     kind: str
@@ -80,7 +80,7 @@ class Message:
     receive_key: SrtpKey | None = None
 
 
-def encode(message: Message) -> bytearray:
+def encode_message(message: MediaWorkerMessage) -> bytearray:
     """The frame of a message.  The caller wipes it once it is sent.
 
     Raises ValueError for one that is longer than LONGEST.
@@ -99,7 +99,7 @@ def encode(message: Message) -> bytearray:
     return frame
 
 
-def decode(frame: bytearray | memoryview) -> Message:
+def decode_message(frame: bytearray | memoryview) -> MediaWorkerMessage:
     """The message of a frame; its keys are copies.  Raises ValueError for what is none."""
     if len(frame) < LENGTHS.size:
         raise ValueError("a frame without its lengths")
@@ -118,7 +118,7 @@ def decode(frame: bytearray | memoryview) -> Message:
         keys.append(None if suite is None else SrtpKey(suite, KeyMaterial(material)))
         material[:] = bytes(size)
         at += size
-    return Message(kind, content, *keys)
+    return MediaWorkerMessage(kind, content, *keys)
 
 
 # Fields -----------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def spec_fields(spec: StreamSpec) -> Fields:
     return {name: getattr(spec, name) for name in names}
 
 
-def read_spec(message: Message) -> StreamSpec:
+def read_spec(message: MediaWorkerMessage) -> StreamSpec:
     """The specification in a message, with its keys."""
     given: Fields = dict(message.fields["spec"])
     for name in ("remote", "remote_rtcp"):

@@ -6,13 +6,13 @@ import os
 
 from softphone.call.leg import VideoSetup
 from softphone.call.leg.capabilities import capabilities
-from softphone.media import MediaConfig, VideoPort
+from softphone.media import MediaConfig, VideoBackend
 
 
 def test_audio_alone_and_with_video() -> None:
     (audio,) = capabilities(("PCMU", "G722"), False, None)
     assert [codec.name for codec in audio.codecs] == ["PCMU", "G722"]
-    port = VideoPort(MediaConfig(), entropy=os.urandom)
+    port = VideoBackend(MediaConfig(), entropy=os.urandom)
     audio, video = capabilities(("PCMU",), True, VideoSetup(port, ("VP8",)))
     assert audio.comfort_noise
     assert (video.media, [codec.name for codec in video.codecs]) == ("video", ["VP8"])

@@ -14,7 +14,7 @@ from softphone.events import Direction
 from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec
 from softphone.load.run import afflicted, parse_fault
 from softphone.load.run.fault import ImpairedPort, injected_users
-from softphone.media import LocalMedia, StreamHandle, StreamSpec
+from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from tests.load.conftest import eventually
 
 
@@ -100,7 +100,7 @@ class Port:
 
     def allocate(self, *, host=None, on_event=None):
         host, port = self.near.getsockname()
-        return LocalMedia(StreamHandle(1, 1), host, port, port + 1, 77)
+        return AllocatedStream(StreamHandle(1, 1), host, port, port + 1, 77)
 
     def __getattr__(self, name):
         return lambda *given, **named: self.calls.append((name, given, named))

@@ -20,11 +20,11 @@ class Engine:
 
 def test_it_counts_from_its_start_in_differences():
     engine, used, now = Engine(), [10.0], [100.0]
-    engine.lateness.add(1.0, 500)
+    engine.lateness.count_packets(1.0, 500)
     gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
     used[0], now[0] = 10.5, 102.0
-    engine.lateness.add(2.0, 90)
-    engine.lateness.add(8.0, 10)
+    engine.lateness.count_packets(2.0, 90)
+    engine.lateness.count_packets(8.0, 10)
     engine.overflows, engine.jumps = 8, 2
     first, second = Second(1.0), Second(2.0)
     gauge.read(first)

@@ -7,9 +7,9 @@ from weakref import ref
 import pytest
 
 from softphone.errors import LocalProtocolError
-from softphone.media.audio import Attached, StreamSound, ToneSource, let_go
+from softphone.media.audio import AudioRouter, Detachable, ToneSource, detach_replaced
 from softphone.media.audio.dtmf_overlay import OverlaySource
-from softphone.media.audio.fan_out import FanSink
+from softphone.media.audio.fan_out import FanOutSink
 from softphone.media.audio.sources import PcmRing
 from tests.support.media_port import RecordingPort
 
@@ -22,16 +22,16 @@ class Owner:
 
 def test_a_lone_sink_is_given_as_it_is_and_several_as_a_fan():
     owner = Owner()
-    sound, handle = StreamSound(owner), owner.stream.handle
+    sound, handle = AudioRouter(owner), owner.stream.handle
     one, two = PcmRing(), PcmRing()
     sound.record(one)
-    sound.listen(two)
+    sound.add_listener(two)
     sound.record(None)
-    sound.stop_listening(two)
-    sound.stop_listening(two)
+    sound.remove_listener(two)
+    sound.remove_listener(two)
     kinds = [command[2] for command in owner.media_port.commands]
     assert kinds[0] is one
-    assert isinstance(kinds[1], FanSink)
+    assert isinstance(kinds[1], FanOutSink)
     assert kinds[1].sinks == (one, two)
     assert kinds[2:] == [two, None]
     assert {command[1] for command in owner.media_port.commands} == {handle}
@@ -39,11 +39,11 @@ def test_a_lone_sink_is_given_as_it_is_and_several_as_a_fan():
 
 def test_monitors_come_and_go():
     owner = Owner()
-    sound, one, two = StreamSound(owner), PcmRing(), PcmRing()
-    sound.monitor(one)
-    sound.monitor(two)
-    sound.stop_monitoring(one)
-    sound.stop_monitoring(two)
+    sound, one, two = AudioRouter(owner), PcmRing(), PcmRing()
+    sound.add_monitor(one)
+    sound.add_monitor(two)
+    sound.remove_monitor(one)
+    sound.remove_monitor(two)
     sinks = [command[2] for command in owner.media_port.commands]
     assert sinks[0] is one
     assert sinks[1].sinks == (one, two)
@@ -52,7 +52,7 @@ def test_monitors_come_and_go():
 
 def test_tones_take_the_place_of_what_is_played():
     owner = Owner()
-    sound, source = StreamSound(owner), ToneSource(440.0)
+    sound, source = AudioRouter(owner), ToneSource(440.0)
     sound.play(source)
     sound.send_tones("12", duration_ms=100)
     overlay = owner.media_port.commands[-1][2]
@@ -65,7 +65,7 @@ def test_tones_take_the_place_of_what_is_played():
 
 def test_tones_over_nothing_are_played_anew_once_they_have_been_said():
     owner = Owner()
-    sound = StreamSound(owner)
+    sound = AudioRouter(owner)
     sound.send_tones("1", duration_ms=100)
     overlay = owner.media_port.commands[-1][2]
     overlay.read(8000)
@@ -75,38 +75,42 @@ def test_tones_over_nothing_are_played_anew_once_they_have_been_said():
 
 def test_after_the_call_nothing_is_done_and_its_end_is_told_once():
     owner = Owner()
-    sound, told, ring = StreamSound(owner), [], PcmRing()
-    sound.listen(ring)
-    sound.at_end(lambda: told.append("end"))
+    sound, told, ring = AudioRouter(owner), [], PcmRing()
+    sound.add_listener(ring)
+    sound.call_at_end(lambda: told.append("end"))
     unwanted = told.clear
-    sound.at_end(unwanted)
-    sound.not_at_end(unwanted)
+    sound.call_at_end(unwanted)
+    sound.cancel_at_end(unwanted)
     owner.stream = None
     sound.close()
     sound.close()
     assert told == ["end"]
-    sound.stop_listening(ring)
-    for command in (lambda: sound.play(None), lambda: sound.listen(ring), lambda: sound.handle):
+    sound.remove_listener(ring)
+    for command in (
+        lambda: sound.play(None),
+        lambda: sound.add_listener(ring),
+        lambda: sound.handle,
+    ):
         with pytest.raises(LocalProtocolError):
             command()
 
 
 def test_it_keeps_no_call_and_does_nothing_once_that_is_gone():
     owner = Owner()
-    sound, ring = StreamSound(owner), PcmRing()
-    sound.listen(ring)
-    sound.monitor(ring)
+    sound, ring = AudioRouter(owner), PcmRing()
+    sound.add_listener(ring)
+    sound.add_monitor(ring)
     gone = ref(owner)
     del owner
     assert gone() is None
-    sound.stop_listening(ring)
-    sound.stop_monitoring(ring)
+    sound.remove_listener(ring)
+    sound.remove_monitor(ring)
     for command in (sound.play, sound.record):
         with pytest.raises(LocalProtocolError):
             command(None)
 
 
-class Held(ToneSource, Attached):
+class Held(ToneSource, Detachable):
     def __init__(self):
         super().__init__(440.0)
         self.let_go = 0
@@ -115,7 +119,7 @@ class Held(ToneSource, Attached):
         self.let_go += 1
 
 
-class HeldRing(PcmRing, Attached):
+class HeldRing(PcmRing, Detachable):
     let_go = 0
 
     def detach(self):
@@ -124,7 +128,7 @@ class HeldRing(PcmRing, Attached):
 
 def test_what_is_held_is_let_go_when_something_else_takes_its_place():
     owner = Owner()
-    sound, source, sink = StreamSound(owner), Held(), HeldRing()
+    sound, source, sink = AudioRouter(owner), Held(), HeldRing()
     sound.play(source)
     sound.play(source)
     sound.record(sink)
@@ -137,7 +141,7 @@ def test_what_is_held_is_let_go_when_something_else_takes_its_place():
 
 def test_what_is_held_is_let_go_at_the_end():
     owner = Owner()
-    sound, source, sink = StreamSound(owner), Held(), HeldRing()
+    sound, source, sink = AudioRouter(owner), Held(), HeldRing()
     sound.play(source)
     sound.record(sink)
     sound.close()
@@ -146,7 +150,7 @@ def test_what_is_held_is_let_go_at_the_end():
 
 def test_digits_over_a_source_do_not_let_it_go():
     owner = Owner()
-    sound, source = StreamSound(owner), Held()
+    sound, source = AudioRouter(owner), Held()
     sound.play(source)
     sound.send_tones("1", duration_ms=100)
     assert source.let_go == 0
@@ -164,7 +168,7 @@ def test_a_source_of_the_applications_with_a_method_of_that_name_is_left_alone()
             raise AssertionError
 
     owner = Owner()
-    sound = StreamSound(owner)
+    sound = AudioRouter(owner)
     sound.play(Cable(440.0))
     sound.play(None)
-    let_go(Cable(440.0))
+    detach_replaced(Cable(440.0))

@@ -27,7 +27,7 @@ def test_what_is_no_digit_is_refused():
 def test_the_source_is_read_on_below_and_heard_again():
     overlay = OverlaySource(ToneSource(1000.0))
     assert isinstance(overlay, Source)
-    overlay.add([digit_tones("5", duration_ms=100, clock_rate_hz=8000)])
+    overlay.queue_pieces([digit_tones("5", duration_ms=100, clock_rate_hz=8000)])
     pcm = np.concatenate([overlay.read(160) for _ in range(30)])
     plain = ToneSource(1000.0).read(4800)
     assert tone_level(pcm[:800], 770.0, 8000) > -12.0
@@ -38,13 +38,13 @@ def test_the_source_is_read_on_below_and_heard_again():
 
 def test_it_ends_with_its_source_and_without_one_with_the_last_piece():
     overlay = OverlaySource(SilenceSource(seconds=0.02))
-    overlay.add([np.ones(400, dtype=np.int16)])
+    overlay.queue_pieces([np.ones(400, dtype=np.int16)])
     sizes = [overlay.read(160).size for _ in range(3)]
     assert sizes == [160, 160, 80]
     assert overlay.ended
     alone = OverlaySource(None, 16_000)
     assert alone.ended
-    alone.add([np.ones(10, dtype=np.int16), np.ones(0, dtype=np.int16)])
+    alone.queue_pieces([np.ones(10, dtype=np.int16), np.ones(0, dtype=np.int16)])
     assert not alone.ended
     assert alone.read(160).tolist() == [1] * 10
     assert alone.ended

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from softphone.media import PcmBlock, Sink
-from softphone.media.audio import PcmInput, PcmRing, write_all
-from softphone.media.audio.fan_out import FanSink
+from softphone.media.audio import PcmInput, PcmRing, write_blocks
+from softphone.media.audio.fan_out import FanOutSink
 
 
 def block():
@@ -15,7 +15,7 @@ def block():
 
 def test_every_sink_hears_everything():
     one, two = PcmRing(8000), PcmRing(16_000)
-    fan = FanSink(one, two)
+    fan = FanOutSink(one, two)
     assert isinstance(fan, Sink)
     assert fan.clock_rate_hz == 0
     fan.write(block())
@@ -33,7 +33,7 @@ def test_one_that_fails_is_taken_off_and_the_others_go_on(caplog):
             raise OSError("disk full")
 
     ring = PcmRing(8000)
-    fan = FanSink(Broken(), ring)
+    fan = FanOutSink(Broken(), ring)
     fan.write(block())
     fan.write(block())
     assert len(ring) == 320
@@ -48,12 +48,12 @@ def test_each_sink_is_given_its_block_and_those_that_fail_are_named(caplog):
 
     sinks = [PcmRing(16_000), Broken(), PcmRing(24_000), PcmRing(16_000), PcmInput(8000)]
     takers = [sinks[0], None, None, sinks[3], sinks[4]]
-    assert write_all(sinks, takers, [block()] * 5) == [1]
+    assert write_blocks(sinks, takers, [block()] * 5) == [1]
     assert [len(sinks[0]), len(sinks[2])] == [272, 408]
     assert np.array_equal(sinks[0].read(400), sinks[3].read(400))
     assert sinks[4].waiting_samples == 160
     assert "sink failed" in caplog.text
-    assert write_all([], [], []) == []
+    assert write_blocks([], [], []) == []
 
 
 def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(caplog):
@@ -63,10 +63,10 @@ def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(capl
 
     alone, own = PcmRing(16_000), PcmRing(16_000)
     rings, rude = [PcmRing(16_000) for _ in range(2)], Rude(16_000)
-    fans = [FanSink(rings[0], PcmRing(24_000)), FanSink(rude, rings[1])]
+    fans = [FanOutSink(rings[0], PcmRing(24_000)), FanOutSink(rude, rings[1])]
     for _ in range(3):
         alone.write(block())
-        assert write_all([*fans, own], [None, None, own], [block()] * 3) == []
+        assert write_blocks([*fans, own], [None, None, own], [block()] * 3) == []
     wanted = alone.read(2000)
     assert wanted.size > 900
     for ring in (*rings, own):
@@ -77,7 +77,7 @@ def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(capl
 
 def test_one_that_hears_two_streams_hears_them_in_turn():
     both, alone = PcmRing(16_000), PcmRing(16_000)
-    assert write_all([both, FanSink(both)], [both, None], [block(), block()]) == []
+    assert write_blocks([both, FanOutSink(both)], [both, None], [block(), block()]) == []
     alone.write(block())
     alone.write(block())
     assert np.array_equal(both.read(2000), alone.read(2000))

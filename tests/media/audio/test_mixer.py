@@ -7,7 +7,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.media import PcmBlock, Sink, Source
-from softphone.media.audio import Bridge, ToneSource, tone_level
+from softphone.media.audio import ConferenceMixer, ToneSource, tone_level
 from softphone.media.audio.mixer import HELD, limit
 
 RATE, FRAME = 8000, 160
@@ -35,7 +35,7 @@ def run(parties, frames):
 
 
 def test_each_hears_all_others_and_not_itself():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     tones = (440.0, 1000.0, 1700.0, 2500.0)
     parties = [Party(bridge, each) for each in tones]
     assert isinstance(parties[0].member, Source)
@@ -52,7 +52,7 @@ def test_each_hears_all_others_and_not_itself():
 
 
 def test_nobody_hears_a_click_when_somebody_comes_goes_or_is_muted():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     parties = [Party(bridge, 440.0), Party(bridge, 500.0)]
     run(parties, 10)
     late = Party(bridge, 300.0, level=-3.0)
@@ -61,7 +61,7 @@ def test_nobody_hears_a_click_when_somebody_comes_goes_or_is_muted():
     run([*parties, late], 10)
     late.member.muted = False
     run([*parties, late], 10)
-    bridge.part(late.member)
+    bridge.remove_member(late.member)
     run(parties, 10)
     assert len(bridge.members) == 2
     assert late.member.ended
@@ -72,7 +72,7 @@ def test_nobody_hears_a_click_when_somebody_comes_goes_or_is_muted():
 
 
 def test_the_sum_is_limited_and_never_wraps():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     parties = [Party(bridge, 437.0, level=3.0) for _ in range(5)]
     run(parties, 20)
     heard = parties[0].heard[FRAME:]
@@ -84,7 +84,7 @@ def test_the_sum_is_limited_and_never_wraps():
 
 
 def test_one_who_says_nothing_holds_nobody_up_for_long_and_comes_back():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     one, two, silent = (Party(bridge, each) for each in (440.0, 1000.0, 1700.0))
     run([one, two], 20)
     assert silent.member.away
@@ -95,7 +95,7 @@ def test_one_who_says_nothing_holds_nobody_up_for_long_and_comes_back():
 
 
 def test_what_nobody_reads_does_not_grow_and_time_moves_a_silent_bridge():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     one, two = Party(bridge, 440.0), Party(bridge, 1000.0)
     for _ in range(50):
         one.speak()
@@ -109,7 +109,7 @@ def test_what_nobody_reads_does_not_grow_and_time_moves_a_silent_bridge():
 
 
 def test_all_hear_an_announcement_and_one_a_whisper():
-    bridge = Bridge(RATE)
+    bridge = ConferenceMixer(RATE)
     one, two = Party(bridge, 440.0), Party(bridge, 1000.0)
     bridge.announce(ToneSource(700.0, RATE))
     one.member.whisper = ToneSource(2500.0, RATE)
@@ -118,16 +118,16 @@ def test_all_hear_an_announcement_and_one_a_whisper():
     assert tone_level(two.heard[FRAME:], 700.0, RATE) == pytest.approx(-13.0, abs=0.3)
     assert tone_level(one.heard[FRAME:], 2500.0, RATE) == pytest.approx(-13.0, abs=0.3)
     assert tone_level(two.heard[FRAME:], 2500.0, RATE) < -50.0
-    bridge.part(one.member)
+    bridge.remove_member(one.member)
     run([two], 1)
     run([two], 3)
     with pytest.raises(LocalProtocolError):
-        bridge.part(one.member)
+        bridge.remove_member(one.member)
 
 
 def test_members_of_other_rates_are_heard_too():
-    bridge = Bridge(16_000)
-    one, two = bridge.join(), bridge.join()
+    bridge = ConferenceMixer(16_000)
+    one, two = bridge.add_member(), bridge.add_member()
     voice, heard = ToneSource(440.0, RATE), []
     for _ in range(30):
         one.write(PcmBlock(voice.read(FRAME), RATE, 0, 0))

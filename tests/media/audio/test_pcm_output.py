@@ -39,7 +39,7 @@ class Shared(Inline):
 
     def read(self, samples: int) -> np.ndarray:
         pcm = self.source.read(samples)
-        self.output.look()
+        self.output.update_marks()
         return pcm
 
 

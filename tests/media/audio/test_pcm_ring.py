@@ -37,7 +37,7 @@ def test_samples_come_out_as_they_went_in_less_the_oldest(steps: list[tuple[bool
     sent = dropped = taken = 0
     for putting, size in steps:
         if putting:
-            ring.send(ramp(size, sent))
+            ring.write_samples(ramp(size, sent))
             model += range(sent, sent + size)
             sent += size
             dropped += max(len(model) - 160, 0)
@@ -54,15 +54,15 @@ def test_samples_come_out_as_they_went_in_less_the_oldest(steps: list[tuple[bool
 
 def test_what_was_read_is_not_changed_by_what_comes_later() -> None:
     ring = PcmRing(8000, seconds=0.02)
-    ring.send(ramp(160))
+    ring.write_samples(ramp(160))
     kept = ring.read(100)
-    ring.send(np.full(160, -1, dtype=np.int16))
+    ring.write_samples(np.full(160, -1, dtype=np.int16))
     assert kept.tolist() == list(range(100))
 
 
 async def test_a_reader_waits_until_there_is_enough() -> None:
     ring = PcmRing()
-    reading = asyncio.create_task(ring.receive(320))
+    reading = asyncio.create_task(ring.read_exactly(320))
     await asyncio.sleep(0)
     ring.write(block(ramp(160)))
     await asyncio.sleep(0)
@@ -73,30 +73,30 @@ async def test_a_reader_waits_until_there_is_enough() -> None:
 
 async def test_a_waiting_reader_gets_the_rest_when_the_ring_is_closed() -> None:
     ring = PcmRing()
-    reading = asyncio.create_task(ring.receive(320))
+    reading = asyncio.create_task(ring.read_exactly(320))
     await asyncio.sleep(0)
     ring.write(block(ramp(100)))
     ring.close()
     assert (await reading).size == 100
-    assert (await ring.receive(320)).size == 0
+    assert (await ring.read_exactly(320)).size == 0
     assert ring.ended
 
 
 async def test_a_reader_that_gives_up_leaves_nothing_behind() -> None:
     ring = PcmRing()
-    reading = asyncio.create_task(ring.receive(320))
+    reading = asyncio.create_task(ring.read_exactly(320))
     await asyncio.sleep(0)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert not ring._waiters
     ring.write(block(ramp(320)))
-    assert (await ring.receive(320)).size == 320
+    assert (await ring.read_exactly(320)).size == 320
 
 
 async def test_several_readers_share_what_comes() -> None:
     ring = PcmRing()
-    readers = [asyncio.create_task(ring.receive(160)) for _ in range(3)]
+    readers = [asyncio.create_task(ring.read_exactly(160)) for _ in range(3)]
     await asyncio.sleep(0)
     ring.write(block(ramp(480)))
     parts = await asyncio.gather(*readers)
@@ -105,7 +105,7 @@ async def test_several_readers_share_what_comes() -> None:
 
 async def test_a_writer_may_wait_until_it_was_played() -> None:
     ring = PcmRing()
-    ring.send(ramp(320))
+    ring.write_samples(ramp(320))
     draining = asyncio.create_task(ring.drain())
     await asyncio.sleep(0)
     ring.read(160)
@@ -117,7 +117,7 @@ async def test_a_writer_may_wait_until_it_was_played() -> None:
 
 async def test_flushing_wakes_who_waits_for_the_ring_to_drain() -> None:
     ring = PcmRing()
-    ring.send(ramp(320))
+    ring.write_samples(ramp(320))
     draining = asyncio.create_task(ring.drain())
     await asyncio.sleep(0)
     assert ring.flush() == 320
@@ -128,7 +128,7 @@ async def test_flushing_wakes_who_waits_for_the_ring_to_drain() -> None:
 
 async def test_more_than_the_ring_holds_is_never_waited_for() -> None:
     with pytest.raises(ConfigurationError, match="do not fit"):
-        await PcmRing(8000, seconds=0.02).receive(161)
+        await PcmRing(8000, seconds=0.02).read_exactly(161)
 
 
 def test_blocks_of_another_rate_are_converted() -> None:
@@ -159,9 +159,9 @@ def test_a_block_of_an_older_generation_is_dropped() -> None:
 
 def test_what_is_sent_after_closing_is_dropped() -> None:
     ring = PcmRing()
-    ring.send(ramp(10))
+    ring.write_samples(ramp(10))
     ring.close()
-    ring.send(ramp(160))
+    ring.write_samples(ramp(160))
     assert not ring.ended
     assert ring.read(1000).size == 10
     assert ring.ended
@@ -173,7 +173,7 @@ def test_what_is_sent_after_closing_is_dropped() -> None:
 )
 def test_only_samples_are_taken(pcm: np.ndarray) -> None:
     with pytest.raises(ConfigurationError, match="int16"):
-        PcmRing().send(pcm)
+        PcmRing().write_samples(pcm)
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(100, 1.0), (8000, 0.0), (8000, 1e9)])

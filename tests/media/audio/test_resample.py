@@ -12,20 +12,20 @@ from softphone.media.audio import (
     PcmInput,
     PcmOutput,
     PcmRing,
-    RateSource,
-    ResampleStream,
+    Resampler,
+    ResamplingSource,
     RingSource,
     SharedRing,
     SilenceSource,
     TeeSink,
     ToneGenerator,
     ToneSource,
+    as_converting_sink,
     at_rate,
-    convert,
-    converting,
+    resample_together,
     tone_level,
 )
-from softphone.media.audio.resample import flushed
+from softphone.media.audio.resample import as_flushable_source
 from softphone.media.audio.tones import power_level
 
 RATES = [(8000, 16_000), (8000, 24_000), (8000, 48_000), (16_000, 8000), (24_000, 8000),
@@ -38,7 +38,7 @@ def sine(frequency: float, rate: int, seconds: float = 1.0, level: float = -10.0
 
 @pytest.mark.parametrize(("source", "target"), RATES)
 def test_a_tone_keeps_its_frequency_and_level(source: int, target: int) -> None:
-    converted = ResampleStream(source, target).feed(sine(1000.0, source), last=True)
+    converted = Resampler(source, target).feed(sine(1000.0, source), last=True)
     assert abs(converted.size - target) <= 1
     middle = converted[target // 10 : -target // 10]
     assert tone_level(middle, 1000.0, target) == pytest.approx(-10.0, abs=0.05)
@@ -51,8 +51,8 @@ def test_a_tone_keeps_its_frequency_and_level(source: int, target: int) -> None:
 def test_blocks_leave_no_trace(source: int, target: int) -> None:
     generator = np.random.default_rng(1)
     pcm = generator.integers(-20_000, 20_000, source // 4).astype(np.int16)
-    whole = ResampleStream(source, target).feed(pcm, last=True)
-    stream = ResampleStream(source, target)
+    whole = Resampler(source, target).feed(pcm, last=True)
+    stream = Resampler(source, target)
     pieces, at = [], 0
     while at < pcm.size:
         size = int(generator.integers(0, 400))
@@ -63,17 +63,17 @@ def test_blocks_leave_no_trace(source: int, target: int) -> None:
 
 @pytest.mark.parametrize("source", [16_000, 24_000, 48_000])
 def test_what_the_lower_rate_cannot_carry_is_gone(source: int) -> None:
-    converted = ResampleStream(source, 8000).feed(sine(5000.0, source))
+    converted = Resampler(source, 8000).feed(sine(5000.0, source))
     assert power_level(converted[400:]) < -60.0
 
 
 def test_speech_up_to_3400_hz_passes() -> None:
-    converted = ResampleStream(16_000, 8000).feed(sine(3400.0, 16_000))
+    converted = Resampler(16_000, 8000).feed(sine(3400.0, 16_000))
     assert tone_level(converted[400:], 3400.0, 8000) == pytest.approx(-10.0, abs=0.5)
 
 
 def test_a_stream_is_behind_by_less_than_four_milliseconds() -> None:
-    stream = ResampleStream(8000, 16_000)
+    stream = Resampler(8000, 16_000)
     given = sum(stream.feed(np.zeros(160, dtype=np.int16)).size for _ in range(50))
     assert 16_000 - given <= 64
 
@@ -81,25 +81,25 @@ def test_a_stream_is_behind_by_less_than_four_milliseconds() -> None:
 def test_an_impulse_stays_where_it_was() -> None:
     pcm = np.zeros(1000, dtype=np.int16)
     pcm[100] = 20_000
-    assert int(ResampleStream(8000, 16_000).feed(pcm).argmax()) == 200
+    assert int(Resampler(8000, 16_000).feed(pcm).argmax()) == 200
 
 
 def test_full_scale_does_not_wrap() -> None:
     square = np.where(np.arange(4000) // 40 % 2, 32767, -32768).astype(np.int16)
-    converted = ResampleStream(8000, 16_000).feed(square, last=True)
+    converted = Resampler(8000, 16_000).feed(square, last=True)
     middle = converted[160:-160].reshape(-1, 80)[::2, 20:60]
     assert np.abs(middle.astype(np.int64)).min() > 20_000
 
 
 def test_the_same_rate_passes_through() -> None:
     pcm = np.arange(10, dtype=np.int16)
-    assert ResampleStream(8000, 8000).feed(pcm) is pcm
+    assert Resampler(8000, 8000).feed(pcm) is pcm
 
 
 @pytest.mark.parametrize(("source", "target"), [(3999, 8000), (8000, 192_001), (8000, 0)])
 def test_a_rate_without_sense_is_refused(source: int, target: int) -> None:
     with pytest.raises(ConfigurationError, match="sample rate"):
-        ResampleStream(source, target)
+        Resampler(source, target)
 
 
 def test_a_source_at_its_own_rate_is_left_alone() -> None:
@@ -136,7 +136,7 @@ def test_a_source_that_has_nothing_now_is_asked_again_later() -> None:
             return np.zeros(size, dtype=np.int16)
 
     sparse = Sparse()
-    source = RateSource(sparse, 8000)
+    source = ResamplingSource(sparse, 8000)
     assert source.read(160).size == 160
     assert source.read(160).size < 160
     assert not source.ended
@@ -149,13 +149,13 @@ def test_streams_that_are_converted_at_once_give_what_each_gives_alone(
     source: int, target: int
 ) -> None:
     generator = np.random.default_rng(2)
-    together = [ResampleStream(source, target) for _ in range(7)]
-    alone = [ResampleStream(source, target) for _ in range(7)]
+    together = [Resampler(source, target) for _ in range(7)]
+    alone = [Resampler(source, target) for _ in range(7)]
     for _ in range(20):
         # Most are fed alike, as the rows of a phase are; some are not.
         sizes = [source // 50] * 5 + generator.integers(0, 700, 2).tolist()
         frames = [generator.integers(-32768, 32768, size).astype(np.int16) for size in sizes]
-        given = convert(together, frames)
+        given = resample_together(together, frames)
         for stream, frame, converted in zip(alone, frames, given, strict=True):
             assert np.array_equal(stream.feed(frame), converted)
             assert converted.dtype == np.int16
@@ -164,30 +164,32 @@ def test_streams_that_are_converted_at_once_give_what_each_gives_alone(
 
 def test_streams_of_several_rates_are_converted_in_one_call() -> None:
     pairs = [(16_000, 8000), (8000, 8000), (48_000, 24_000), (16_000, 8000), (8000, 48_000)]
-    together = [ResampleStream(*pair) for pair in pairs]
-    alone = [ResampleStream(*pair) for pair in pairs]
+    together = [Resampler(*pair) for pair in pairs]
+    alone = [Resampler(*pair) for pair in pairs]
     frames = [sine(400.0, source, 0.02) for source, _ in pairs]
-    for stream, frame, converted in zip(alone, frames, convert(together, frames), strict=True):
+    for stream, frame, converted in zip(
+        alone, frames, resample_together(together, frames), strict=True
+    ):
         assert np.array_equal(stream.feed(frame), converted)
-    assert convert([], []) == []
+    assert resample_together([], []) == []
 
 
 def test_what_a_stream_keeps_does_not_hold_on_to_the_others() -> None:
-    streams = [ResampleStream(16_000, 8000) for _ in range(3)]
-    convert(streams, [np.zeros(320, dtype=np.int16)] * 3)
+    streams = [Resampler(16_000, 8000) for _ in range(3)]
+    resample_together(streams, [np.zeros(320, dtype=np.int16)] * 3)
     assert all(stream._past.base is None for stream in streams)
 
 
 def test_many_sources_are_asked_first_and_read_then() -> None:
-    def tone() -> RateSource:
-        return RateSource(ToneSource(700.0, 24_000, seconds=0.2), 8000)
+    def tone() -> ResamplingSource:
+        return ResamplingSource(ToneSource(700.0, 24_000, seconds=0.2), 8000)
 
     asked, plain = tone(), tone()
     while not plain.ended:
-        pcm = asked.ask(160)
+        pcm = asked.conversion_input(160)
         if pcm is not None:
-            (converted,) = convert([asked.converter], [pcm])
-            asked.answer(converted)
+            (converted,) = resample_together([asked.converter], [pcm])
+            asked.append_converted(converted)
         assert np.array_equal(asked.read(160), plain.read(160))
     assert asked.ended
 
@@ -201,8 +203,8 @@ def test_a_source_that_was_asked_and_had_too_little_is_not_read_twice() -> None:
             return super().read(0)
 
     empty = Empty(16_000)
-    source = RateSource(empty, 8000)
-    assert source.ask(160) is None
+    source = ResamplingSource(empty, 8000)
+    assert source.conversion_input(160) is None
     assert source.read(160).size == 0
     assert empty.reads == 1
     assert source.read(160).size == 0
@@ -216,12 +218,12 @@ def test_a_sink_whose_write_is_the_applications_own_is_written_to() -> None:
 
     class Quiet(PcmRing):
         def take(self, block: PcmBlock, pcm: np.ndarray) -> None:
-            super().take(block, pcm)
+            super().write_converted(block, pcm)
 
     for sink in (PcmInput(), PcmRing(), Quiet()):
-        assert converting(sink) is sink
-    assert converting(Counting()) is None
-    assert converting(TeeSink()) is None
+        assert as_converting_sink(sink) is sink
+    assert as_converting_sink(Counting()) is None
+    assert as_converting_sink(TeeSink()) is None
 
 
 def test_a_sink_of_the_applications_with_methods_of_the_same_names_is_written_to() -> None:
@@ -233,7 +235,7 @@ def test_a_sink_of_the_applications_with_methods_of_the_same_names_is_written_to
             """The number of this take."""
             return 2
 
-    assert converting(Studio()) is None
+    assert as_converting_sink(Studio()) is None
 
 
 def test_a_source_of_the_applications_that_counts_flushes_of_its_own_does_not_fall_silent() -> None:
@@ -248,7 +250,7 @@ def test_a_source_of_the_applications_that_counts_flushes_of_its_own_does_not_fa
     converted, plain = at_rate(source, 8000), at_rate(ToneSource(440.0, clock_rate_hz=16000), 8000)
     for _ in range(20):
         assert converted.read(160).tolist() == plain.read(160).tolist()
-    assert flushed(source) is None
+    assert as_flushable_source(source) is None
 
 
 def test_sources_of_ours_that_are_flushed_are_known() -> None:
@@ -256,5 +258,5 @@ def test_sources_of_ours_that_are_flushed_are_known() -> None:
         """An application's own."""
 
     for source in (Mine(8000), RingSource(SharedRing.local(1024), 8000)):
-        assert flushed(source) is source
+        assert as_flushable_source(source) is source
         assert source.flushes == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softphone.media import PcmBlock
-from softphone.media.audio import RingSink, RingSource, SharedRing, put_samples, take_blocks
+from softphone.media.audio import RingSink, RingSource, SharedRing, read_blocks, write_samples
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd_create is Linux's")
 
@@ -23,10 +23,10 @@ def ring_of(octets):
 def test_a_source_gives_what_is_there_and_ends_once_it_is_empty():
     ring = ring_of(1000)
     source = RingSource(ring, 16_000)
-    put_samples(ring, np.arange(100, dtype=np.int16))
+    write_samples(ring, np.arange(100, dtype=np.int16))
     assert source.clock_rate_hz == 16_000
     assert source.read(60).tolist() == list(range(60))
-    ring.end()
+    ring.mark_ended()
     assert not source.ended
     assert source.read(60).tolist() == list(range(60, 100))
     assert source.ended
@@ -35,7 +35,7 @@ def test_a_source_gives_what_is_there_and_ends_once_it_is_empty():
 
 def test_samples_without_room_are_counted():
     ring = ring_of(100)
-    put_samples(ring, np.zeros(80, dtype=np.int16))
+    write_samples(ring, np.zeros(80, dtype=np.int16))
     assert ring.dropped == 30
     assert RingSource(ring, 8000).read(80).size == 50
 
@@ -50,9 +50,9 @@ def test_blocks_keep_what_they_say_and_those_without_room_are_counted():
     for block in blocks:
         sink.write(block)
     assert sink.dropped_samples == 160
-    for block, read in zip(blocks[:3], take_blocks(ring), strict=True):
+    for block, read in zip(blocks[:3], read_blocks(ring), strict=True):
         assert (read.pcm == block.pcm).all()
         assert read.timestamp == block.timestamp
         assert read.security_generation == block.security_generation
         assert read.concealed is block.concealed
-    assert take_blocks(ring) == []
+    assert read_blocks(ring) == []

@@ -70,4 +70,4 @@ def test_another_process_sees_it(ends):
     finally:
         os.close(descriptor)
     assert writer.ended
-    assert writer.take(100).tobytes() == b"from afar"
+    assert writer.read_octets(100).tobytes() == b"from afar"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.media.bank import find_codec, forgets, geometry, remembers
+from softphone.media.bank import find_codec, is_stateful, is_stateless, payload_layout
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from softphone.media.bank import find_codec, forgets, geometry, remembers
 )
 def test_a_codec_is_found_by_name_with_its_clock_and_its_memory(name, clock, memory):
     found = find_codec(name)
-    assert geometry(found) == clock
-    assert remembers(found) is memory
-    assert forgets(found) is not memory
+    assert payload_layout(found) == clock
+    assert is_stateful(found) is memory
+    assert is_stateless(found) is not memory
 
 
 def test_an_unknown_codec_is_refused_with_all_that_are_known():

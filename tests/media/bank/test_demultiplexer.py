@@ -16,7 +16,7 @@ def raw(host, port):
 def assign(demultiplexer, *packets):
     batch = PacketBatch.allocate(8, width=64)
     for key, host, port in packets:
-        batch.append(-7, key, raw(host, port), b"x")
+        batch.append_packet(-7, key, raw(host, port), b"x")
     demultiplexer.assign(batch)
     return batch.row[: batch.count].tolist()
 
@@ -38,9 +38,9 @@ def test_on_a_shared_socket_the_source_address_names_the_row():
     found.bind(5, None, control=False)
     found.bind(6, None, control=False)
     assert assign(found, (5, "10.0.0.1", 1)) == [-1]
-    assert found.add(5, raw("10.0.0.1", 4000), 1)
-    assert found.add(5, raw("10.0.0.1", 4002), 2)
-    assert found.add(6, raw("10.0.0.1", 4000), 3)
+    assert found.add_remote(5, raw("10.0.0.1", 4000), 1)
+    assert found.add_remote(5, raw("10.0.0.1", 4002), 2)
+    assert found.add_remote(6, raw("10.0.0.1", 4000), 3)
     packets = [(5, "10.0.0.1", 4002), (6, "10.0.0.1", 4000), (5, "10.0.0.1", 4000)]
     assert assign(found, *packets) == [2, 3, 1]
     strangers = [(5, "10.0.0.1", 4001), (5, "10.0.0.2", 4000), (6, "10.0.0.1", 4002)]
@@ -50,12 +50,12 @@ def test_on_a_shared_socket_the_source_address_names_the_row():
 def test_one_far_end_of_a_shared_socket_is_one_streams():
     found = Demultiplexer()
     found.bind(5, None, control=False)
-    assert found.add(5, raw("10.0.0.1", 4000), 1)
-    assert found.add(5, raw("10.0.0.1", 4000), 1)
-    assert not found.add(5, raw("10.0.0.1", 4000), 2)
-    found.remove(1)
-    found.remove(1)
-    assert found.add(5, raw("10.0.0.1", 4000), 2)
+    assert found.add_remote(5, raw("10.0.0.1", 4000), 1)
+    assert found.add_remote(5, raw("10.0.0.1", 4000), 1)
+    assert not found.add_remote(5, raw("10.0.0.1", 4000), 2)
+    found.remove_row(1)
+    found.remove_row(1)
+    assert found.add_remote(5, raw("10.0.0.1", 4000), 2)
     assert assign(found, (5, "10.0.0.1", 4000)) == [2]
 
 
@@ -65,12 +65,12 @@ def test_far_ends_come_and_go_and_the_others_stay_known():
     found.bind(5 + 0x10000, None, control=False)
     ports = [4000 + 2 * (7 * at % 11) for at in range(11)]
     for row, port in enumerate(ports):
-        assert found.add(5, raw("10.0.0.1", port), row)
+        assert found.add_remote(5, raw("10.0.0.1", port), row)
     # The same far end on a socket whose key has the same lower bits goes without taking it along.
-    assert found.add(5 + 0x10000, raw("10.0.0.1", ports[3]), 30)
-    found.remove(30)
+    assert found.add_remote(5 + 0x10000, raw("10.0.0.1", ports[3]), 30)
+    found.remove_row(30)
     for row in (10, 0, 4):
-        found.remove(row)
+        found.remove_row(row)
     asked = [(5, "10.0.0.1", port) for port in ports]
     batches = asked[:8], asked[8:]
     rows = [row for batch in batches for row in assign(found, *batch)]

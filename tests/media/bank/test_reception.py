@@ -14,7 +14,7 @@ from softphone.rtp import ReceptionStatistics
 def opened(rows: int = 1) -> ReceptionBank:
     bank = ReceptionBank(rows)
     for row in range(rows):
-        bank.open(row, clock_rate_hz=8000)
+        bank.open_row(row, clock_rate_hz=8000)
     return bank
 
 
@@ -36,7 +36,7 @@ ROW = np.array([0], dtype=np.int32)
 def test_several_packets_of_a_row_in_one_batch_are_taken_in_order() -> None:
     bank = opened()
     feed(bank, list(range(65_530, 65_550)))
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert report.ssrc == 9
     assert report.highest_sequence == 65_549
     assert report.cumulative_lost == 0
@@ -46,14 +46,14 @@ def test_several_packets_of_a_row_in_one_batch_are_taken_in_order() -> None:
 def test_loss_is_counted_in_all_and_by_interval() -> None:
     bank = opened()
     feed(bank, list(range(100)))
-    bank.report(0)
+    bank.report_block(0)
     feed(bank, [number for number in range(100, 200) if number % 4])
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert (report.fraction_lost, report.cumulative_lost) == (64, 25)
     assert bank.expected(slice(0, 1)).tolist() == [200]
     assert bank.row_numbers(0) == (200, 25)
     feed(bank, list(range(200, 300)))
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert (report.fraction_lost, report.cumulative_lost) == (0, 25)
 
 
@@ -61,13 +61,13 @@ def test_duplicates_make_the_loss_negative() -> None:
     bank = opened()
     feed(bank, [1, 2, 2, 2])
     assert bank.cumulative_lost(ROW).tolist() == [-2]
-    assert bank.report(0).fraction_lost == 0
+    assert bank.report_block(0).fraction_lost == 0
 
 
 def test_one_wild_packet_changes_nothing() -> None:
     bank = opened()
     feed(bank, [1, 2, 30_000, 3])
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert report.highest_sequence == 3
     assert report.cumulative_lost == 0
 
@@ -75,7 +75,7 @@ def test_one_wild_packet_changes_nothing() -> None:
 def test_a_restart_is_believed_when_the_next_packet_confirms_it() -> None:
     bank = opened()
     feed(bank, [1, 2, 30_000, 30_001, 30_002])
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert report.highest_sequence == 30_002
     assert report.cumulative_lost == 0
 
@@ -84,7 +84,7 @@ def test_another_ssrc_starts_afresh() -> None:
     bank = opened()
     feed(bank, [1, 2, 5])
     feed(bank, [40_000, 40_001], ssrc=10)
-    report = bank.report(0)
+    report = bank.report_block(0)
     assert report.ssrc == 10
     assert report.cumulative_lost == 0
     assert bank.received[0] == 5
@@ -95,14 +95,14 @@ def test_the_count_is_clamped_to_24_bits() -> None:
     bank._base[0] = 0
     feed(bank, [0])
     bank._highest[0] = 1 << 25
-    assert bank.report(0).cumulative_lost == (1 << 23) - 1
+    assert bank.report_block(0).cumulative_lost == (1 << 23) - 1
 
 
 def test_rows_do_not_touch_one_another() -> None:
     bank = opened(3)
     feed(bank, [1, 2, 3], row=0)
     feed(bank, [7, 9], row=2)
-    first, second, third = (bank.report(row) for row in range(3))
+    first, second, third = (bank.report_block(row) for row in range(3))
     assert second is None
     assert (first.cumulative_lost, third.cumulative_lost) == (0, 1)
     assert (first.highest_sequence, third.highest_sequence) == (3, 9)
@@ -111,8 +111,8 @@ def test_rows_do_not_touch_one_another() -> None:
 def test_an_opened_row_starts_afresh() -> None:
     bank = opened()
     feed(bank, [1, 2, 5])
-    bank.open(0, clock_rate_hz=16_000)
-    assert bank.report(0) is None
+    bank.open_row(0, clock_rate_hz=16_000)
+    assert bank.report_block(0) is None
     feed(bank, [100])
     assert bank.cumulative_lost(ROW).tolist() == [0]
 
@@ -150,7 +150,7 @@ def test_a_backlog_counts_as_its_packets_one_by_one(seed: int) -> None:
         ):
             single[row].update(given % (1 << 16), given * 160, now=came)
     for row, reception in enumerate(single):
-        block, report = bank.report(row), reception.report()
+        block, report = bank.report_block(row), reception.report()
         assert block.highest_sequence == report.highest_sequence
         assert block.cumulative_lost == report.cumulative_lost
         assert bank.jitter[row] == pytest.approx(reception.jitter)

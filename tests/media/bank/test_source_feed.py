@@ -7,7 +7,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.media.audio import SilenceSource, ToneSource, at_rate
-from softphone.media.bank import collect, find_codec, read
+from softphone.media.bank import collect_payloads, find_codec, read_frames
 from softphone.media.bank.source_feed import FeedTable, same_rate
 from softphone_codecs import codec
 from tests.support.wire import Tone
@@ -17,18 +17,18 @@ PCMU, PCMA = codec("PCMU"), codec("PCMA")
 
 def test_streams_of_one_source_and_codec_share_a_feed():
     table, tone = FeedTable(), Tone(437.0)
-    feed = table.acquire(tone, PCMU, 20)
-    assert table.acquire(tone, PCMU, 20) is feed
-    first, again = collect([feed], 5), collect([feed], 5)
+    feed = table.acquire_feed(tone, PCMU, 20)
+    assert table.acquire_feed(tone, PCMU, 20) is feed
+    first, again = collect_payloads([feed], 5), collect_payloads([feed], 5)
     assert tone.reads == 1
     assert np.array_equal(first, again)
-    assert not np.array_equal(collect([feed], 6), first)
+    assert not np.array_equal(collect_payloads([feed], 6), first)
 
 
 def test_two_codecs_of_one_source_hear_the_same_samples():
     table, tone = FeedTable(), Tone()
-    one, two = table.acquire(tone, PCMU, 20), table.acquire(tone, PCMA, 20)
-    mu, a = collect([one], 0), collect([two], 0)
+    one, two = table.acquire_feed(tone, PCMU, 20), table.acquire_feed(tone, PCMA, 20)
+    mu, a = collect_payloads([one], 0), collect_payloads([two], 0)
     assert tone.reads == 1
     length = np.array([160], dtype=np.int32)
     difference = PCMU.decode(mu, length).astype(int) - PCMA.decode(a, length)
@@ -37,36 +37,36 @@ def test_two_codecs_of_one_source_hear_the_same_samples():
 
 def test_a_source_of_two_ptimes_or_of_another_rate_is_refused():
     table, tone = FeedTable(), Tone()
-    table.acquire(tone, PCMU, 20)
+    table.acquire_feed(tone, PCMU, 20)
     with pytest.raises(LocalProtocolError, match="ptime"):
-        table.acquire(tone, PCMU, 40)
+        table.acquire_feed(tone, PCMU, 40)
     with pytest.raises(LocalProtocolError, match="8000 Hz"):
         same_rate(tone, 16000)
 
 
 def test_a_feed_that_nobody_uses_is_forgotten():
     table, tone = FeedTable(), Tone()
-    feeds = [table.acquire(tone, PCMU, 20), table.acquire(tone, PCMA, 20)]
-    feeds.append(table.acquire(tone, PCMU, 20))
+    feeds = [table.acquire_feed(tone, PCMU, 20), table.acquire_feed(tone, PCMA, 20)]
+    feeds.append(table.acquire_feed(tone, PCMU, 20))
     assert len(table) == 2
     for feed in feeds:
-        table.release(feed)
+        table.release_feed(feed)
     assert len(table) == 0
     # At another ptime now, since nobody reads it any more.
-    table.acquire(tone, PCMU, 40)
+    table.acquire_feed(tone, PCMU, 40)
 
 
 def test_silence_is_one_for_all_and_is_kept_for_the_next():
     table = FeedTable()
     passing = table.silence(PCMU, 20)
-    assert set(collect([passing], 0)[0].tolist()) == {0xFF}
+    assert set(collect_payloads([passing], 0)[0].tolist()) == {0xFF}
     assert len(table) == 0
-    used = table.acquire(None, PCMU, 20)
+    used = table.acquire_feed(None, PCMU, 20)
     assert used is passing
     assert len(table) == 1
-    table.release(used)
+    table.release_feed(used)
     assert len(table) == 0
-    assert table.acquire(None, PCMU, 20) is passing
+    assert table.acquire_feed(None, PCMU, 20) is passing
     assert table.silence(PCMU, 40) is not passing
 
 
@@ -82,10 +82,10 @@ def test_what_a_cut_packet_leaves_open_is_silence_in_its_own_code():
 def test_feeds_are_gathered_in_order_with_the_fresh_ones_encoded_together():
     table = FeedTable()
     tones = [Tone(400.0), Tone(800.0)]
-    feeds = [table.acquire(tone, PCMU, 20) for tone in tones]
-    feeds.insert(1, table.acquire(None, PCMU, 20))
-    early = collect([feeds[2]], 3)
-    together = collect(feeds, 3)
+    feeds = [table.acquire_feed(tone, PCMU, 20) for tone in tones]
+    feeds.insert(1, table.acquire_feed(None, PCMU, 20))
+    early = collect_payloads([feeds[2]], 3)
+    together = collect_payloads(feeds, 3)
     assert np.array_equal(together[2], early[0])
     assert set(together[1].tolist()) == {0xFF}
     assert tones[0].reads == tones[1].reads == 1
@@ -93,13 +93,13 @@ def test_feeds_are_gathered_in_order_with_the_fresh_ones_encoded_together():
 
 def test_a_short_read_is_filled_with_silence_and_the_end_is_seen():
     table, tone = FeedTable(), Tone(samples=200)
-    feed = table.acquire(tone, PCMU, 20)
-    collect([feed], 0)
-    last = collect([feed], 1)
+    feed = table.acquire_feed(tone, PCMU, 20)
+    collect_payloads([feed], 0)
+    last = collect_payloads([feed], 1)
     assert feed.reader.count == 40
     assert set(last[0, 40:].tolist()) == {0xFF}
     assert not feed.reader.ended
-    collect([feed], 2)
+    collect_payloads([feed], 2)
     assert feed.reader.ended
 
 
@@ -111,10 +111,10 @@ def test_sources_of_another_rate_are_converted_together_and_sound_as_they_do_alo
     rates = (16000, 24000, 48000, 16000, 8000)
     table = FeedTable(at_rate)
     sources = [ToneSource(300.0 + 50 * at, rate) for at, rate in enumerate(rates)]
-    feeds = [table.acquire(source, PCMU, 20) for source in (*sources, Broken(16000))]
+    feeds = [table.acquire_feed(source, PCMU, 20) for source in (*sources, Broken(16000))]
     alone = [at_rate(ToneSource(300.0 + 50 * at, rate), 8000) for at, rate in enumerate(rates)]
     for number in range(4):
-        payloads = collect(feeds, number)
+        payloads = collect_payloads(feeds, number)
         wanted = np.stack([source.read(160) for source in alone] + [np.zeros(160, dtype=np.int16)])
         assert np.array_equal(payloads, PCMU.encode(wanted)[0])
     assert caplog.text.count("source failed") == 4
@@ -122,7 +122,7 @@ def test_sources_of_another_rate_are_converted_together_and_sound_as_they_do_alo
 
 def test_those_that_stand_there_already_are_not_read_again():
     table, tone = FeedTable(), Tone(437.0)
-    feeds = [table.acquire(tone, PCMU, 20), table.acquire(None, PCMU, 20)]
-    assert read(feeds, 3) == feeds[:1]
-    assert read(feeds, 3) == []
+    feeds = [table.acquire_feed(tone, PCMU, 20), table.acquire_feed(None, PCMU, 20)]
+    assert read_frames(feeds, 3) == feeds[:1]
+    assert read_frames(feeds, 3) == []
     assert tone.reads == 1

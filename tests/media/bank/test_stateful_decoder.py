@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.bank import Voice
+from softphone.media.bank import StatefulDecoder
 from softphone.media.bank.stateful_decoder import LONGEST_PAUSE
 from softphone.media.bank.stream_bank import MOST_PAYLOAD
-from softphone.media.playout import FrameStatus, PlayoutBank, PlayoutConfig
-from softphone.media.playout.frame import Arrivals
+from softphone.media.playout import FrameStatus, JitterBufferBank, JitterBufferConfig
+from softphone.media.playout.frame import ReceivedPackets
 from softphone_codecs import PayloadRefused
 from softphone_codecs.opus import OPUS, OpusCodec, OpusSettings
 from tests.support.voice import voice as speech
@@ -32,48 +32,48 @@ class Counting:
 
 
 def test_a_packet_of_several_frames_is_played_frame_by_frame():
-    voice = Voice(Counting(), conceals=True)
-    first = voice.play(PLAYED, b"\x05\x05\x05", 4)
-    rest = [voice.play(CONCEALED, b"", 4) for _ in range(2)]
+    voice = StatefulDecoder(Counting(), conceals=True)
+    first = voice.next_frame(PLAYED, b"\x05\x05\x05", 4)
+    rest = [voice.next_frame(CONCEALED, b"", 4) for _ in range(2)]
     assert [frame.pcm.tolist() for frame in (first, *rest)] == [[5] * 4] * 3
-    assert voice.play(CONCEALED, b"", 4).pcm.tolist() == [-1] * 4
+    assert voice.next_frame(CONCEALED, b"", 4).pcm.tolist() == [-1] * 4
 
 
 def test_a_packet_that_comes_before_the_last_one_is_over_is_spliced():
-    voice = Voice(Counting(), conceals=True)
-    voice.play(PLAYED, b"\x05\x05", 4)
-    frame = voice.play(PLAYED, b"\x06", 4)
+    voice = StatefulDecoder(Counting(), conceals=True)
+    voice.next_frame(PLAYED, b"\x05\x05", 4)
+    frame = voice.next_frame(PLAYED, b"\x06", 4)
     assert frame.spliced
     assert frame.pcm.tolist() == [6] * 4
-    assert voice.play(CONCEALED, b"", 4).pcm.tolist() == [-1] * 4
+    assert voice.next_frame(CONCEALED, b"", 4).pcm.tolist() == [-1] * 4
 
 
 def test_a_short_packet_is_made_up_to_a_frame():
-    voice = Voice(Counting(), conceals=True)
-    assert voice.play(PLAYED, b"\x05", 6).pcm.tolist() == [5] * 4 + [-1] * 2
+    voice = StatefulDecoder(Counting(), conceals=True)
+    assert voice.next_frame(PLAYED, b"\x05", 6).pcm.tolist() == [5] * 4 + [-1] * 2
 
 
 def test_a_refused_payload_is_counted_and_concealed():
-    voice = Voice(Counting(), conceals=True)
-    voice.play(PLAYED, b"\x05", 4)
-    assert voice.play(PLAYED, b"\xff", 4).pcm.tolist() == [-1] * 4
+    voice = StatefulDecoder(Counting(), conceals=True)
+    voice.next_frame(PLAYED, b"\x05", 4)
+    assert voice.next_frame(PLAYED, b"\xff", 4).pcm.tolist() == [-1] * 4
     assert voice.refused == 1
     assert voice.decoder.concealed == [None]
 
 
 def test_a_pause_is_filled_for_a_while_and_only_after_sound():
-    voice = Voice(Counting(), conceals=True)
-    assert voice.play(SILENT, b"", 4).pcm is None
-    voice.play(PLAYED, b"\x05", 4)
-    filled = [voice.play(SILENT, b"", 4).pcm is not None for _ in range(LONGEST_PAUSE + 5)]
+    voice = StatefulDecoder(Counting(), conceals=True)
+    assert voice.next_frame(SILENT, b"", 4).pcm is None
+    voice.next_frame(PLAYED, b"\x05", 4)
+    filled = [voice.next_frame(SILENT, b"", 4).pcm is not None for _ in range(LONGEST_PAUSE + 5)]
     assert sum(filled) == LONGEST_PAUSE
     assert not filled[-1]
 
 
 def test_a_decoder_that_cannot_conceal_leaves_it_to_others():
-    voice = Voice(Counting(), conceals=False)
-    voice.play(PLAYED, b"\x05", 4)
-    assert voice.play(CONCEALED, b"\x06", 4).pcm is None
+    voice = StatefulDecoder(Counting(), conceals=False)
+    voice.next_frame(PLAYED, b"\x05", 4)
+    assert voice.next_frame(CONCEALED, b"\x06", 4).pcm is None
 
 
 def test_opus_recovers_a_lost_packet_from_the_one_behind_it():
@@ -89,14 +89,14 @@ def test_opus_recovers_a_lost_packet_from_the_one_behind_it():
 
 
 def _feed(packets, *, lost, recover):
-    voice = Voice(OPUS.decoder(), conceals=True)
+    voice = StatefulDecoder(OPUS.decoder(), conceals=True)
     frames = []
     for number, packet in enumerate(packets):
         if number in lost:
             behind = packets[number + 1] if recover else b""
-            frames.append(voice.play(CONCEALED, behind, 960).pcm)
+            frames.append(voice.next_frame(CONCEALED, behind, 960).pcm)
         else:
-            frames.append(voice.play(PLAYED, packet, 960).pcm)
+            frames.append(voice.next_frame(PLAYED, packet, 960).pcm)
     return np.concatenate(frames).astype(float)
 
 
@@ -106,28 +106,32 @@ def _error(one, other):
 
 def over_the_buffer(packets, samples_each):
     """What is played of Opus packets that come in time, each of so many samples at 48 kHz."""
-    bank = PlayoutBank(1, PlayoutConfig(slot_octets=MOST_PAYLOAD))
-    bank.open(0, clock_rate_hz=48000, frame_ticks=960, octets_per_tick=0)
-    voice, row, heard = Voice(OPUS.decoder(), conceals=True), np.zeros(1, dtype=np.int32), []
+    bank = JitterBufferBank(1, JitterBufferConfig(slot_octets=MOST_PAYLOAD))
+    bank.open_row(0, clock_rate_hz=48000, frame_ticks=960, octets_per_tick=0)
+    voice, row, heard = (
+        StatefulDecoder(OPUS.decoder(), conceals=True),
+        np.zeros(1, dtype=np.int32),
+        [],
+    )
     sent = [((at + 1) * samples_each / 48000, at) for at in range(len(packets))]
     for tick in range(len(packets) * samples_each // 960 + 8):
         now = 0.02 * tick + 0.011
         while sent and sent[0][0] <= now:
             arrival, at = sent.pop(0)
-            bank.insert(one_arrival(packets[at], at, samples_each * at, arrival))
-        frames = bank.get(row, now=now)
+            bank.insert_packets(one_arrival(packets[at], at, samples_each * at, arrival))
+        frames = bank.next_frames(row, now=now)
         slot, length = int(frames.slot[0]), int(frames.length[0])
         played = frames.status[0] == PLAYED
         several = bank.take_joined(0, slot) if played else []
         data = bank.payload(row, frames.slot, MOST_PAYLOAD)[0, :length].tobytes() if length else b""
-        frame = voice.play(int(frames.status[0]), data, 960, several=several)
+        frame = voice.next_frame(int(frames.status[0]), data, 960, several=several)
         heard += [] if frame.pcm is None else [frame.pcm]
     assert int(bank.late[0]) == voice.refused == 0
     return np.concatenate(heard)
 
 
 def one_arrival(packet, sequence, timestamp, arrival):
-    return Arrivals(
+    return ReceivedPackets(
         row=np.zeros(1, dtype=np.int32),
         sequence=np.array([sequence], dtype=np.uint16),
         timestamp=np.array([timestamp], dtype=np.uint32),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.media import StreamHandle
-from softphone.media.bank import Stream
+from softphone.media.bank import StreamObjects
 from softphone.security import CryptoSuite
 from softphone.srtp import ReceiveContext
 from tests.support.srtp import key, rtp
@@ -12,7 +12,7 @@ SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 
 
 def test_failures_of_replaced_contexts_are_kept():
-    stream = Stream(StreamHandle(0, 0))
+    stream = StreamObjects(StreamHandle(0, 0))
     assert stream.failures().authentication == 0
     stream.receive_context = ReceiveContext(SUITE, key(SUITE))
     stream.receive_context.unprotect(rtp(1))
@@ -28,7 +28,7 @@ def test_failures_of_replaced_contexts_are_kept():
 
 
 def test_streams_share_no_state():
-    one, two = Stream(StreamHandle(0, 0)), Stream(StreamHandle(1, 0))
+    one, two = StreamObjects(StreamHandle(0, 0)), StreamObjects(StreamHandle(1, 0))
     one.conflicts = (*one.conflicts, b"x")
     one.spent.count_status(1)
     assert two.conflicts == ()

@@ -9,7 +9,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.media import NoPortFree, PlaybackEnded, StaleHandle, StreamHandle
-from softphone.media.bank import FEW, FRAME, StreamBank
+from softphone.media.bank import FEW_STREAMS, FRAME, StreamBank
 
 
 def bank(capacity=8192, seed=1):
@@ -18,40 +18,40 @@ def bank(capacity=8192, seed=1):
 
 def test_a_stale_handle_raises_and_does_not_touch_its_neighbor():
     rows = bank(4)
-    first = rows.reserve().handle
-    rows.release(first)
-    second = rows.reserve().handle
+    first = rows.reserve_row().handle
+    rows.release_row(first)
+    second = rows.reserve_row().handle
     assert second.row == first.row
     assert second.generation == first.generation + 1
-    for call in (rows.stream, rows.release, rows.opened):
+    for call in (rows.find_stream, rows.release_row, rows.find_open_stream):
         with pytest.raises(StaleHandle):
             call(first)
-    assert rows.stream(second).handle == second
+    assert rows.find_stream(second).handle == second
     with pytest.raises(LocalProtocolError, match="not been opened"):
-        rows.opened(second)
+        rows.find_open_stream(second)
     for row in (-1, 4, 1 << 40):
         with pytest.raises(StaleHandle):
-            rows.stream(StreamHandle(row, 0))
+            rows.find_stream(StreamHandle(row, 0))
 
 
 def test_rows_run_out():
     rows = bank(3)
     for _ in range(3):
-        rows.reserve()
+        rows.reserve_row()
     with pytest.raises(NoPortFree, match="3 streams"):
-        rows.reserve()
+        rows.reserve_row()
 
 
 def test_few_streams_share_one_phase_and_many_are_spread():
     rows = bank()
-    for _ in range(FEW):
-        rows.reserve()
-    assert [rows.used(phase) for phase in range(rows.phases)] == [FEW] + [0] * 15
-    for _ in range(1000 - FEW):
-        rows.reserve()
+    for _ in range(FEW_STREAMS):
+        rows.reserve_row()
+    assert [rows.used(phase) for phase in range(rows.phases)] == [FEW_STREAMS] + [0] * 15
+    for _ in range(1000 - FEW_STREAMS):
+        rows.reserve_row()
     assert [rows.used(phase) for phase in range(rows.phases)] == [128] * 4 + [122] * 4 + [0] * 8
     for _ in range(8192 - 1000):
-        rows.reserve()
+        rows.reserve_row()
     assert {rows.used(phase) for phase in range(rows.phases)} == {512}
     assert len(rows) == 8192
 
@@ -65,7 +65,7 @@ def test_however_many_phases_are_in_use_they_are_evenly_apart(count):
 
 def test_a_phase_is_a_slice():
     rows = bank(2000)
-    handles = [rows.reserve().handle for _ in range(600)]
+    handles = [rows.reserve_row().handle for _ in range(600)]
     for handle in handles:
         span = rows.span(rows.phase_of(handle.row))
         assert span.start <= handle.row < span.stop
@@ -75,21 +75,21 @@ def test_a_row_begins_clean_with_a_random_low_sequence_number():
     rows = bank(1)
     sequences = set()
     for _ in range(20):
-        handle = rows.reserve().handle
+        handle = rows.reserve_row().handle
         assert rows.packets_sent[0] == rows.malformed[0] == rows.lateness[0].sum() == 0
         assert not rows.latched[0]
         sequences.add(int(rows.sequence[0]))
         rows.packets_sent[0] = rows.malformed[0] = 9
         rows.lateness[0] = 3
         rows.latched[0] = True
-        rows.release(handle)
+        rows.release_row(handle)
     assert len(sequences) > 15
     assert max(sequences) < 1 << 15
 
 
 def test_events_are_bounded():
     rows = bank(1)
-    event = PlaybackEnded(rows.reserve().handle)
+    event = PlaybackEnded(rows.reserve_row().handle)
     for _ in range(9000):
         rows.emit(event)
     assert len(rows.take_events()) == 8192
@@ -103,7 +103,7 @@ def test_memory_is_bounded_by_the_capacity_and_not_by_use():
         rows = bank(64)
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(500):
-            rows.release(rows.reserve().handle)
+            rows.release_row(rows.reserve_row().handle)
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.media.detection import AnswerVerdict, Wanted
-from softphone.media.detection.answering_machine import AnswerWatch
+from softphone.media.detection import AnswerClassification, DetectorKind
+from softphone.media.detection.answering_machine import AnsweringMachineDetector
 from tests.support.sounds import found_in, silence, speech, tone, with_noise
 
 
 def verdicts(*parts):
     return [
-        each for each in found_in(*parts, wanted=Wanted.ANSWER) if isinstance(each, AnswerVerdict)
+        each
+        for each in found_in(*parts, wanted=DetectorKind.ANSWER)
+        if isinstance(each, AnswerClassification)
     ]
 
 
@@ -58,11 +60,11 @@ def test_networks_and_faxes_are_told_by_their_tones():
 
 
 def test_a_late_start_is_a_reason_more():
-    watch = AnswerWatch()
+    watch = AnsweringMachineDetector()
     watch.voice(True, 1.5)
-    verdict = watch.at(4.0)
+    verdict = watch.classify_at(4.0)
     assert verdict is not None
     assert verdict.confidence == pytest.approx(0.87)
     assert "began only after" in verdict.reasons[1]
-    assert watch.at(9.0) is None
+    assert watch.classify_at(9.0) is None
     assert watch.tone("ringback") is None

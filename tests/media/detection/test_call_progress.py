@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.media.detection.call_progress import ToneTrack, is_tone
+from softphone.media.detection.call_progress import ToneDetector, is_tone
 from tests.support.sounds import keys, silence, speech, tone, tones_in, with_noise
 
 NETWORKS = {
@@ -69,7 +69,7 @@ def test_dial_tone_digits_and_speech_are_none_of_these():
 
 
 def test_a_tone_is_known_while_it_sounds():
-    track = ToneTrack()
+    track = ToneDetector()
     assert not track.sounding
     assert is_tone(-20.0, 0.99)
     assert not is_tone(-60.0, 0.99)

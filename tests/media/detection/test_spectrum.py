@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from softphone.media.audio.tones import power_level
-from softphone.media.detection.spectrum import HISTORY, decibels, look
+from softphone.media.detection.spectrum import HISTORY, analyze_spectrum, decibels
 from tests.support.sounds import samples, silence, tone, with_noise
 
 
 def seen(sound):
-    return look(samples(sound)[None, -HISTORY:].astype(np.float32))
+    return analyze_spectrum(samples(sound)[None, -HISTORY:].astype(np.float32))
 
 
 @pytest.mark.parametrize("frequency", [425.0, 1100.0, 2100.0, 3000.0])

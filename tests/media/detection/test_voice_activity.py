@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.detection import Wanted
-from softphone.media.detection.spectrum import HISTORY, look
-from softphone.media.detection.voice_activity import HANGOVER, ActivityBank
+from softphone.media.detection import DetectorKind
+from softphone.media.detection.spectrum import HISTORY, analyze_spectrum
+from softphone.media.detection.voice_activity import HANGOVER, VoiceActivityBank
 from tests.support.sounds import found_in, keys, silence, speech, tone, with_noise
 
 
 def heard(*parts):
-    return [(each.kind, each.at) for each in found_in(*parts, wanted=Wanted.VOICE)]
+    return [(each.kind, each.at) for each in found_in(*parts, wanted=DetectorKind.VOICE)]
 
 
 def test_speech_begins_and_ends_where_it_does():
@@ -22,7 +22,7 @@ def test_speech_begins_and_ends_where_it_does():
 
 
 def test_the_end_says_how_long_it_was():
-    found = found_in(silence(1.0), speech(2.0), silence(1.0), wanted=Wanted.VOICE)
+    found = found_in(silence(1.0), speech(2.0), silence(1.0), wanted=DetectorKind.VOICE)
     assert found[-1].seconds == pytest.approx(2.0, abs=0.2)
 
 
@@ -48,12 +48,12 @@ def test_tones_and_digits_are_nobody():
 
 
 def test_a_row_that_is_reset_is_silent_again():
-    bank, rows = ActivityBank(3), np.array([1], dtype=np.int32)
+    bank, rows = VoiceActivityBank(3), np.array([1], dtype=np.int32)
     sound = speech(2.0)
     for end in range(HISTORY, 8000, 160):
-        bank.feed(rows, look(sound[None, end - HISTORY : end].astype(np.float32)))
+        bank.feed(rows, analyze_spectrum(sound[None, end - HISTORY : end].astype(np.float32)))
     assert bank.speaking[1]
     bank.reset(1)
     assert not bank.speaking.any()
-    quiet = look(np.zeros((1, HISTORY), dtype=np.float32))
+    quiet = analyze_spectrum(np.zeros((1, HISTORY), dtype=np.float32))
     assert [bank.feed(rows, quiet) for _ in range(HANGOVER + 2)] == [[]] * (HANGOVER + 2)

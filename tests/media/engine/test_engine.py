@@ -81,7 +81,7 @@ async def until(condition, seconds=3.0):
 async def test_a_call_through_sockets(suite, mux, placement):
     events = []
     async with make_engine(small(placement)) as engine:
-        one, two = engine.allocate(), engine.allocate(on_event=events.append)
+        one, two = engine.allocate_stream(), engine.allocate_stream(on_event=events.append)
         assert one.rtp_port % 2 == 0
         assert one.rtcp_port == one.rtp_port + 1
         spec = {"rtcp_mux": mux, "telephone_event": 101}
@@ -93,7 +93,7 @@ async def test_a_call_through_sockets(suite, mux, placement):
                 (two, one_ports[0], keys[::-1]),
             ):
                 far = StreamSpec(("127.0.0.1", to), send_key=send, receive_key=receive, **spec)
-                engine.open(here.handle, far)
+                engine.open_stream(here.handle, far)
         else:
             connect(engine, one, two, suite=suite, **spec)
         ring = PcmRing()
@@ -101,9 +101,9 @@ async def test_a_call_through_sockets(suite, mux, placement):
         engine.record(two.handle, ring)
         engine.send_digits(one.handle, "7", duration_ms=60)
         await until(lambda: any(isinstance(event, DigitDetected) for event in events))
-        pcm = await asyncio.wait_for(ring.receive(6400), 2.0)
+        pcm = await asyncio.wait_for(ring.read_exactly(6400), 2.0)
         assert abs(loudest_hertz(pcm[-2000:]) - 1000.0) <= 4.0
-        engine.close(one.handle)
+        engine.close_stream(one.handle)
         await until(lambda: any(isinstance(event, RtcpByeReceived) for event in events))
         assert isinstance(events[0], FirstPacketReceived)
         assert events[0].authenticated is (suite is not None)
@@ -116,11 +116,14 @@ async def test_shared_sockets_carry_many_streams_of_different_far_ends(placement
     config = small(placement, sharing=SocketSharing.SHARED)
     async with make_engine(config) as left, make_engine(small(placement)) as right:
         events = []
-        pairs = [(left.allocate(on_event=events.append), right.allocate()) for _ in range(6)]
+        pairs = [
+            (left.allocate_stream(on_event=events.append), right.allocate_stream())
+            for _ in range(6)
+        ]
         assert len({near.rtp_port for near, _ in pairs}) == 1
         for near, far in pairs:
-            left.open(near.handle, StreamSpec((far.host, far.rtp_port)))
-            right.open(far.handle, StreamSpec((near.host, near.rtp_port)))
+            left.open_stream(near.handle, StreamSpec((far.host, far.rtp_port)))
+            right.open_stream(far.handle, StreamSpec((near.host, near.rtp_port)))
         await until(
             lambda: all(left.statistics(near.handle).packets_received > 5 for near, _ in pairs)
         )
@@ -128,10 +131,10 @@ async def test_shared_sockets_carry_many_streams_of_different_far_ends(placement
         same = StreamSpec((pairs[1][1].host, pairs[1][1].rtp_port))
         if placement is Placement.INLINE:
             with pytest.raises(ConfigurationError, match="same far end"):
-                left.open(pairs[0][0].handle, same)
+                left.open_stream(pairs[0][0].handle, same)
             return
         # What only the worker can find is told by an event: nobody waits for a command's outcome.
-        left.open(pairs[0][0].handle, same)
+        left.open_stream(pairs[0][0].handle, same)
         await until(lambda: any(isinstance(event, MediaFailed) for event in events))
         failed = next(event for event in events if isinstance(event, MediaFailed))
         assert failed.handle == pairs[0][0].handle
@@ -140,10 +143,10 @@ async def test_shared_sockets_carry_many_streams_of_different_far_ends(placement
 
 async def test_streams_that_share_a_source_read_it_once_a_frame(placement):
     async with make_engine(small(placement)) as engine:
-        locals_ = [engine.allocate() for _ in range(4)]
+        locals_ = [engine.allocate_stream() for _ in range(4)]
         tone = Tone()
         for local in locals_:
-            engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+            engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
             engine.play(local.handle, tone)
         await until(lambda: engine.statistics(locals_[0].handle).packets_sent >= 10)
         sent = max(engine.statistics(local.handle).packets_sent for local in locals_)
@@ -152,21 +155,21 @@ async def test_streams_that_share_a_source_read_it_once_a_frame(placement):
 
 async def test_commands_check_the_handle_and_the_state(placement):
     async with make_engine(small(placement)) as engine:
-        local = engine.allocate()
+        local = engine.allocate_stream()
         with pytest.raises(LocalProtocolError, match="opened"):
             engine.set_direction(local.handle, Direction.INACTIVE)
         with pytest.raises(ConfigurationError, match="numeric"):
-            engine.open(local.handle, StreamSpec(("example.test", 4000)))
+            engine.open_stream(local.handle, StreamSpec(("example.test", 4000)))
         with pytest.raises(ConfigurationError, match="codec"):
-            engine.open(local.handle, StreamSpec(("127.0.0.1", 4000), codec="G729"))
-        engine.open(local.handle, StreamSpec(("127.0.0.1", 4000)))
+            engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 4000), codec="G729"))
+        engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 4000)))
         with pytest.raises(LocalProtocolError, match="telephone-event"):
             engine.send_digits(local.handle, "1")
-        engine.close(local.handle)
-        for command in (engine.close, engine.statistics):
+        engine.close_stream(local.handle)
+        for command in (engine.close_stream, engine.statistics):
             with pytest.raises(StaleHandle):
                 command(local.handle)
-        again = engine.allocate()
+        again = engine.allocate_stream()
         assert again.handle != local.handle
         if placement is Placement.INLINE:
             assert again.handle.row == local.handle.row
@@ -176,27 +179,27 @@ async def test_commands_check_the_handle_and_the_state(placement):
 
 async def test_allocation_needs_the_engine_entered_and_ends_with_the_ports(placement):
     with pytest.raises(LocalProtocolError, match="entered"):
-        make_engine(small(placement)).allocate()
+        make_engine(small(placement)).allocate_stream()
     ports = free_ports(2)
     config = MediaConfig(ports=ports, capacity=64, placement=placement)
     async with make_engine(config) as engine:
-        engine.allocate()
-        last = engine.allocate()
+        engine.allocate_stream()
+        last = engine.allocate_stream()
         with pytest.raises(NoPortFree, match=f"{ports.first}-{ports.last}"):
-            engine.allocate()
+            engine.allocate_stream()
         with pytest.raises(NoPortFree, match="bound"):
-            engine.allocate(host="192.0.2.1")
+            engine.allocate_stream(host="192.0.2.1")
         assert len(engine) == 2
-        engine.close(last.handle)
-        engine.allocate()
+        engine.close_stream(last.handle)
+        engine.allocate_stream()
 
 
 async def test_what_came_before_the_stream_was_opened_is_not_heard(placement):
     async with make_engine(small(placement)) as engine:
-        local = engine.allocate()
+        local = engine.allocate_stream()
         with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
             sender.sendto(b"\x80\x00" + bytes(170), (local.host, local.rtp_port))
-        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
         await until(lambda: engine.statistics(local.handle).packets_sent >= 3)
         seen = engine.statistics(local.handle)
         assert seen.packets_received == seen.wrong_source == 0
@@ -205,7 +208,7 @@ async def test_what_came_before_the_stream_was_opened_is_not_heard(placement):
 async def test_ipv6_streams_carry_media_and_rtcp(placement):
     async with make_engine(small(placement)) as engine:
         try:
-            one, two = (engine.allocate(host="::1") for _ in range(2))
+            one, two = (engine.allocate_stream(host="::1") for _ in range(2))
         except NoPortFree:
             pytest.skip("no IPv6 loopback here")
         connect(engine, one, two)
@@ -218,7 +221,7 @@ def test_it_runs_under_uvloop_too(placement):
 
     async def call():
         async with make_engine(small(placement)) as engine:
-            one, two = engine.allocate(), engine.allocate()
+            one, two = engine.allocate_stream(), engine.allocate_stream()
             connect(engine, one, two)
             await until(lambda: engine.statistics(two.handle).packets_received > 10)
             return engine.jumps
@@ -230,7 +233,7 @@ def test_it_runs_under_uvloop_too(placement):
 async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear(placement):
     config = MediaConfig(ports=PortRange(44000, 44999), capacity=1024, placement=placement)
     async with make_engine(config) as engine:
-        pairs = [(engine.allocate(), engine.allocate()) for _ in range(40)]
+        pairs = [(engine.allocate_stream(), engine.allocate_stream()) for _ in range(40)]
         for one, two in pairs:
             connect(engine, one, two)
         await until(
@@ -243,18 +246,18 @@ async def test_more_streams_than_share_a_phase_run_in_several_and_all_hear(place
         assert engine.packets_received > 80 * 5
         for pair in pairs:
             for local in pair:
-                engine.close(local.handle)
+                engine.close_stream(local.handle)
         assert engine.packets_received == 0
 
 
 async def test_an_application_may_close_a_stream_from_inside_its_own_sink(placement):
     async with make_engine(small(placement)) as engine:
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         connect(engine, one, two)
 
         class Impatient(PcmRing):
             def write(self, block):
-                engine.close(two.handle)
+                engine.close_stream(two.handle)
 
         engine.record(two.handle, Impatient())
         await until(lambda: len(engine) == 1)
@@ -264,7 +267,7 @@ async def test_an_application_may_close_a_stream_from_inside_its_own_sink(placem
 
 async def test_nothing_is_left_behind(placement):
     async with make_engine(small(placement)) as engine:
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         connect(engine, one, two)
         await until(lambda: engine.statistics(two.handle).packets_received > 2)
     assert len(engine) == 0
@@ -279,7 +282,7 @@ async def test_a_listener_that_fails_stops_nobody(caplog, placement):
         raise RuntimeError("the application's own")
 
     async with make_engine(small(placement)) as engine:
-        one, two = engine.allocate(on_event=fail), engine.allocate()
+        one, two = engine.allocate_stream(on_event=fail), engine.allocate_stream()
         connect(engine, one, two)
         engine.play(one.handle, Tone(samples=320))
         await until(lambda: engine.statistics(two.handle).packets_received > 8)
@@ -292,7 +295,7 @@ async def test_a_source_that_fails_is_silence(caplog, placement):
             raise RuntimeError("the application's own")
 
     async with make_engine(small(placement)) as engine:
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         connect(engine, one, two)
         engine.play(one.handle, Broken())
         await until(lambda: engine.statistics(two.handle).packets_received > 5)
@@ -307,7 +310,7 @@ async def test_the_tap_sees_both_directions_as_on_the_wire():
             seen.append((data, local[1], remote[1], outgoing))
 
     async with MediaEngine(small(), tap=Tap()) as engine:
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         connect(engine, one, two)
         await until(lambda: engine.statistics(two.handle).packets_received > 3)
     out = {data for data, local, remote, outgoing in seen if outgoing and local == one.rtp_port}
@@ -354,8 +357,8 @@ async def clocked(monkeypatch):
         entropy=random.Random(5).randbytes,
     )
     async with engine:
-        local = engine.allocate()
-        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        local = engine.allocate_stream()
+        engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
         yield loop, engine, local.handle
 
 
@@ -393,7 +396,7 @@ async def test_engines_of_one_loop_say_together_that_media_is_late(clocked, capl
     loop, _, _ = clocked
     clock = {"clock": lambda: loop.now, "wall": lambda: 1e9 + loop.now}
     async with MediaEngine(small(), entropy=random.Random(6).randbytes, **clock) as other:
-        other.open(other.allocate().handle, StreamSpec(("127.0.0.1", 9)))
+        other.open_stream(other.allocate_stream().handle, StreamSpec(("127.0.0.1", 9)))
         for second in range(51, 61):
             loop.advance(second)
             loop.now = second + 0.1

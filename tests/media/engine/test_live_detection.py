@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from softphone.media import PcmBlock
-from softphone.media.detection import AnswerVerdict, Wanted
-from softphone.media.engine import listen
+from softphone.media.detection import AnswerClassification, DetectorKind
+from softphone.media.engine import start_detection
 from softphone.media.engine.live_detection import _HUBS
 from tests.support.media_port import RecordingPort
 from tests.support.sounds import keys, samples, silence, speech
@@ -18,11 +18,15 @@ def blocks(pcm, *, start=0):
 
 async def test_streams_that_are_given_sound_in_one_turn_are_looked_at_together(monkeypatch):
     port, told = RecordingPort(), []
-    one = listen(port, Wanted.DIGITS, lambda found, now: told.append(("one", found.what)))
-    two = listen(port, Wanted.DIGITS, lambda found, now: told.append(("two", found.what)))
+    one = start_detection(
+        port, DetectorKind.DIGITS, lambda found, now: told.append(("one", found.what))
+    )
+    two = start_detection(
+        port, DetectorKind.DIGITS, lambda found, now: told.append(("two", found.what))
+    )
     runs = []
     bank = _HUBS[port].bank
-    run = bank.run
+    run = bank.run_detectors
     monkeypatch.setattr(bank, "run", lambda: runs.append(1) or run())
     first = blocks(samples(keys("1"), silence(0.1)))
     for here, there in zip(first, blocks(samples(keys("2"), silence(0.1))), strict=True):
@@ -41,7 +45,9 @@ async def test_streams_that_are_given_sound_in_one_turn_are_looked_at_together(m
 
 async def test_times_are_media_times_gaps_included():
     told = []
-    listener = listen(RecordingPort(), Wanted.DIGITS, lambda found, now: told.append((found, now)))
+    listener = start_detection(
+        RecordingPort(), DetectorKind.DIGITS, lambda found, now: told.append((found, now))
+    )
     for each in blocks(samples(silence(0.5), keys("1", on=0.1), silence(0.2)), start=80_000):
         listener.write(each)
         await asyncio.sleep(0)
@@ -57,10 +63,13 @@ async def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog):
         raise ValueError("no")
 
     port = RecordingPort()
-    pair = [listen(port, Wanted.ANSWER, tell) for tell in (broken, lambda f, now: told.append(f))]
+    pair = [
+        start_detection(port, DetectorKind.ANSWER, tell)
+        for tell in (broken, lambda f, now: told.append(f))
+    ]
     for each in blocks(samples(silence(0.4), speech(0.7), silence(2.0))):
         for listener in pair:
             listener.write(each)
         await asyncio.sleep(0)
-    assert isinstance(told[0], AnswerVerdict)
+    assert isinstance(told[0], AnswerClassification)
     assert "a listener to detected sound failed" in caplog.text

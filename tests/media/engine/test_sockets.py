@@ -11,8 +11,8 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.media import MediaConfig, NoPortFree, PortRange, SocketSharing
 from softphone.media.bank import StreamBank
-from softphone.media.engine.sockets import SHARING, VISITS, MediaTransport
-from softphone.media.tick import FarEnd
+from softphone.media.engine.sockets import SHARING, VISITS, MediaSockets
+from softphone.media.tick import RemoteAddresses
 from softphone.net.datagrams import encode_address
 
 HOST = "127.0.0.1"
@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 def transport(*, sharing=SocketSharing.PER_CALL, capacity=8):
     config = MediaConfig(ports=PortRange(43000, 43999), capacity=capacity, sharing=sharing)
     bank = StreamBank(capacity, entropy=random.Random(3).randbytes)
-    made = MediaTransport(config, bank, entropy=random.Random(4).randbytes)
+    made = MediaSockets(config, bank, entropy=random.Random(4).randbytes)
     try:
         yield made, bank
     finally:
@@ -30,7 +30,7 @@ def transport(*, sharing=SocketSharing.PER_CALL, capacity=8):
 
 
 def far(port):
-    return FarEnd(encode_address((HOST, port)), encode_address((HOST, port + 1)))
+    return RemoteAddresses(encode_address((HOST, port)), encode_address((HOST, port + 1)))
 
 
 def send(data, to):
@@ -40,12 +40,12 @@ def send(data, to):
 
 def test_a_stream_has_its_own_pair_which_is_read_with_its_phase():
     with transport() as (sockets, bank):
-        row = bank.reserve().handle.row
+        row = bank.reserve_row().handle.row
         rtp, rtcp = sockets.bind(row, HOST)
         assert rtcp == (HOST, rtp[1] + 1)
         send(b"media", rtp)
         send(b"control", rtcp)
-        assert sockets.receive(bank.phase_of(row), now=1.0, wall=1e9) == 2
+        assert sockets.receive_packets(bank.phase_of(row), now=1.0, wall=1e9) == 2
         bank.active[row] = True
         bank.demultiplexer.assign(sockets.incoming)
         assert sockets.incoming.row[:2].tolist() == [row, row]
@@ -61,36 +61,36 @@ def test_a_phase_between_two_visits_is_served_by_the_visit_before_it():
         row = VISITS * bank.phase_rows
         rtp, _ = sockets.bind(row, HOST)
         send(b"one", rtp)
-        assert sockets.receive(0, now=1.0, wall=1e9) == 1
+        assert sockets.receive_packets(0, now=1.0, wall=1e9) == 1
         send(b"two", rtp)
-        assert sockets.receive(VISITS, now=1.004, wall=1e9) == 0
+        assert sockets.receive_packets(VISITS, now=1.004, wall=1e9) == 0
         assert sockets.incoming.count == 0
-        assert sockets.receive(0, now=1.02, wall=1e9) == 1
+        assert sockets.receive_packets(0, now=1.02, wall=1e9) == 1
 
 
 def test_a_phase_whose_visit_does_not_come_looks_for_itself():
     with transport(capacity=4096) as (sockets, bank):
         rtp, _ = sockets.bind(VISITS * bank.phase_rows, HOST)
         send(b"one", rtp)
-        assert sockets.receive(VISITS, now=1.0, wall=1e9) == 1
-        assert sockets.receive(0, now=1.0, wall=1e9) == 0
+        assert sockets.receive_packets(VISITS, now=1.0, wall=1e9) == 1
+        assert sockets.receive_packets(0, now=1.0, wall=1e9) == 0
         send(b"two", rtp)
-        assert sockets.receive(VISITS, now=1.02, wall=1e9) == 1
+        assert sockets.receive_packets(VISITS, now=1.02, wall=1e9) == 1
 
 
 def test_what_waits_before_the_stream_opens_is_thrown_away():
     with transport() as (sockets, bank):
-        row = bank.reserve().handle.row
+        row = bank.reserve_row().handle.row
         rtp, rtcp = sockets.bind(row, HOST)
         send(b"early", rtp)
         send(b"early", rtcp)
         sockets.drain(row)
-        assert sockets.receive(0, now=0.0, wall=0.0) == 0
+        assert sockets.receive_packets(0, now=0.0, wall=0.0) == 0
 
 
 def test_a_pair_is_free_again_when_its_last_user_leaves():
     with transport(sharing=SocketSharing.SHARED) as (sockets, bank):
-        rows = [bank.reserve().handle.row for _ in range(2)]
+        rows = [bank.reserve_row().handle.row for _ in range(2)]
         pairs = [sockets.bind(row, HOST) for row in rows]
         assert pairs[0] == pairs[1]
         sockets.unbind(rows[0])
@@ -106,21 +106,21 @@ def test_a_pair_is_free_again_when_its_last_user_leaves():
 
 def test_a_shared_socket_serves_a_bounded_number_of_streams():
     with transport(sharing=SocketSharing.SHARED, capacity=SHARING + 1) as (sockets, bank):
-        pairs = [sockets.bind(bank.reserve().handle.row, HOST) for _ in range(SHARING + 1)]
+        pairs = [sockets.bind(bank.reserve_row().handle.row, HOST) for _ in range(SHARING + 1)]
         assert len(set(pairs)) == 2
         assert pairs[0] == pairs[SHARING - 1] != pairs[SHARING]
 
 
 def test_shared_sockets_are_for_ipv4():
     with transport(sharing=SocketSharing.SHARED) as (sockets, bank):
-        row = bank.reserve().handle.row
+        row = bank.reserve_row().handle.row
         with pytest.raises(ConfigurationError, match="IPv4"):
             sockets.bind(row, "::1")
 
 
 def test_an_address_that_is_not_ours_has_no_port():
     with transport() as (sockets, bank), pytest.raises(NoPortFree, match=r"192\.0\.2\.1"):
-        sockets.bind(bank.reserve().handle.row, "192.0.2.1")
+        sockets.bind(bank.reserve_row().handle.row, "192.0.2.1")
 
 
 @pytest.mark.parametrize("mux", [False, True])
@@ -131,10 +131,10 @@ def test_rtcp_leaves_by_its_own_socket_or_by_that_of_rtp(mux):
     ):
         peer.bind((HOST, 0))
         peer.settimeout(2)
-        row = bank.reserve().handle.row
+        row = bank.reserve_row().handle.row
         rtp, rtcp = sockets.bind(row, HOST)
-        sockets.aim(row, far(4000), mux=mux)
+        sockets.set_remote(row, far(4000), mux=mux)
         raw = encode_address(peer.getsockname())
         bank.remote_rtcp[row] = list(raw)
-        sockets.send_control(row, b"bye")
+        sockets.send_rtcp(row, b"bye")
         assert peer.recvfrom(100) == (b"bye", rtp if mux else rtcp)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from softphone.media.playout import Rounds, Runs
+from softphone.media.playout import BatchRounds, PacketRuns
 from softphone.media.playout.batch_rounds import DEPTH, MOST_ROUNDS
 
-ROUNDS = Rounds(10)
+ROUNDS = BatchRounds(10)
 
 
 class Consumer:
@@ -88,7 +88,7 @@ ROWS = np.array([0, 0, 0, 4, 7, 7], dtype=np.intp)
 
 
 def test_runs_stand_side_by_side() -> None:
-    runs = Runs(ROWS)
+    runs = PacketRuns(ROWS)
     assert runs.starts.tolist() == [0, 3, 4]
     assert runs.ends.tolist() == [2, 3, 5]
     assert runs.lengths.tolist() == [3, 1, 2]
@@ -97,14 +97,14 @@ def test_runs_stand_side_by_side() -> None:
 
 def test_each_packet_knows_the_one_before_it_in_its_run() -> None:
     values = np.array([10, 11, 12, 13, 14, 15])
-    assert Runs(ROWS).before(values, -1).tolist() == [-1, 10, 11, -1, -1, 14]
-    assert Runs(ROWS).before(values, values * 2).tolist() == [20, 10, 11, 26, 28, 14]
+    assert PacketRuns(ROWS).before(values, -1).tolist() == [-1, 10, 11, -1, -1, 14]
+    assert PacketRuns(ROWS).before(values, values * 2).tolist() == [20, 10, 11, 26, 28, 14]
 
 
 def test_flags_are_counted_and_end_what_leads() -> None:
     flags = np.array([True, False, True, True, False, True])
-    assert Runs(ROWS).so_far(flags).tolist() == [1, 1, 2, 1, 0, 1]
-    assert Runs(ROWS).leading(flags).tolist() == [True, False, False, True, False, False]
+    assert PacketRuns(ROWS).so_far(flags).tolist() == [1, 1, 2, 1, 0, 1]
+    assert PacketRuns(ROWS).leading(flags).tolist() == [True, False, False, True, False, False]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-9.0, 9.0)), max_size=60))
@@ -116,4 +116,4 @@ def test_the_least_so_far_is_that_of_the_run(packets: list[tuple[int, float]]) -
         min(value for row, value in packets[: at + 1] if row == packets[at][0])
         for at in range(len(packets))
     ]
-    assert Runs(rows).lowest(values).tolist() == expected
+    assert PacketRuns(rows).lowest(values).tolist() == expected

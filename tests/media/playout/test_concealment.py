@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from softphone.media.audio.tones import power_level
-from softphone.media.playout import Concealment, FrameStatus, PlayoutBank
+from softphone.media.playout import Concealment, FrameStatus, JitterBufferBank
 from softphone.media.playout.concealment import LOUDEST_NOISE
-from softphone.media.playout.frame import Arrivals
+from softphone.media.playout.frame import ReceivedPackets
 from softphone_codecs import codec
 
 SAMPLES = 160
@@ -127,8 +127,8 @@ def test_a_splice_does_not_click() -> None:
 
 
 def test_a_source_that_changes_in_mid_tone_does_not_click() -> None:
-    bank = PlayoutBank(1)
-    bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
+    bank = JitterBufferBank(1)
+    bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     concealment = Concealment(1, SAMPLES)
     law = codec("PCMU")
     encoded, _ = law.encode(TONE.reshape(-1, SAMPLES))
@@ -136,8 +136,8 @@ def test_a_source_that_changes_in_mid_tone_does_not_click() -> None:
     for tick in range(40):
         changed = tick >= 20
         now = 0.02 * tick
-        bank.insert(
-            Arrivals(
+        bank.insert_packets(
+            ReceivedPackets(
                 row=ROW,
                 sequence=np.array([tick + 999 * changed], dtype=np.uint16),
                 timestamp=np.array([160 * tick + 77_777 * changed], dtype=np.uint32),
@@ -149,7 +149,7 @@ def test_a_source_that_changes_in_mid_tone_does_not_click() -> None:
                 arrival=np.array([now]),
             )
         )
-        frames = bank.get(ROW, now=now + 0.005)
+        frames = bank.next_frames(ROW, now=now + 0.005)
         pcm = law.decode(bank.payload(ROW, frames.slot, SAMPLES), frames.length)
         concealment.apply(ROW, pcm, frames.status, frames.spliced)
         out.append(pcm[0])

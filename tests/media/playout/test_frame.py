@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.media.playout import CONCEALED, PLAYED, FrameStatus, PlayoutConfig
+from softphone.media.playout import CONCEALED, PLAYED, FrameStatus, JitterBufferConfig
 from softphone.media.playout.frame import SILENT
 from tests.support.trace import Sent, arrivals
 
@@ -26,11 +26,11 @@ from tests.support.trace import Sent, arrivals
 )
 def test_a_configuration_without_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        PlayoutConfig(**settings)
+        JitterBufferConfig(**settings)
 
 
 def test_the_default_bounds_are_one_frame_and_200_milliseconds() -> None:
-    config = PlayoutConfig()
+    config = JitterBufferConfig()
     assert config.minimum_delay is None
     assert config.maximum_delay == 0.2
 
@@ -48,7 +48,7 @@ def test_for_arrays_there_is_each_status_as_a_number_of_their_kind():
 
 def test_some_arrivals_are_taken_with_their_payloads() -> None:
     packets = [Sent(0.02 * at, at, 160 * at, mark=at) for at in range(4)]
-    chosen = arrivals([0, 1, 2, 3], packets).take(np.array([1, 3]))
+    chosen = arrivals([0, 1, 2, 3], packets).select(np.array([1, 3]))
     assert chosen.row.tolist() == chosen.sequence.tolist() == [1, 3]
     assert chosen.data[:, chosen.offset[0]].tolist() == [1, 3]
     assert chosen.arrival.tolist() == [0.02, 0.06]

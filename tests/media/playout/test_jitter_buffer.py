@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.media.playout import FrameStatus, PlayoutBank
-from softphone.media.playout.jitter_buffer import PlayoutConfig
+from softphone.media.playout import FrameStatus, JitterBufferBank
+from softphone.media.playout.jitter_buffer import JitterBufferConfig
 from softphone.media.playout.target_delay import REFRESH
 from tests.support.trace import (
     FRAME,
@@ -94,7 +94,7 @@ def test_the_delay_shrinks_when_the_jitter_is_over() -> None:
 def test_the_target_never_exceeds_the_maximum() -> None:
     generator = np.random.default_rng(9)
     packets = delayed(talk(COUNT), list(generator.uniform(0.0, 0.5, COUNT)))
-    played = play(packets, SECONDS, bank=opened(PlayoutConfig(maximum_delay=0.1)))
+    played = play(packets, SECONDS, bank=opened(JitterBufferConfig(maximum_delay=0.1)))
     assert max(played.targets) == pytest.approx(0.1)
     assert max(played.delays[50:]) <= 0.1 + 2.5 * FRAME
     assert played.count("late") > 0
@@ -249,7 +249,7 @@ def test_the_delay_is_moved_in_quiet_moments() -> None:
         moved, before = [], 0
         for tick, _ in frames_of(bank, delayed(talk(900), list(jitter)), 18.0):
             loud = energy if tick % 20 else 0.0
-            bank.quiet(np.array([0], dtype=np.int32), np.array([loud], dtype=np.float32))
+            bank.observe_energy(np.array([0], dtype=np.int32), np.array([loud], dtype=np.float32))
             if int(bank.dropped[0]) > before:
                 before = int(bank.dropped[0])
                 moved.append(tick)
@@ -286,8 +286,8 @@ def test_a_hole_in_cut_frames_is_silence() -> None:
 
 
 def test_packets_that_cannot_be_cut_keep_their_own_lengths() -> None:
-    bank = PlayoutBank(1)
-    bank.open(0, clock_rate_hz=48_000, frame_ticks=960, octets_per_tick=0)
+    bank = JitterBufferBank(1)
+    bank.open_row(0, clock_rate_hz=48_000, frame_ticks=960, octets_per_tick=0)
     lengths = [80, 3, 120, 200, 1]
     packets = [Sent(FRAME * k, k, 960 * k, 1, size=size) for k, size in enumerate(lengths)]
     found = [
@@ -342,8 +342,8 @@ def test_rows_do_not_touch_one_another() -> None:
         batch = merged[done:until]
         done = until
         rows = [int(places[row]) for _, row in batch]
-        bank.insert(arrivals(rows, [packet for packet, _ in batch]))
-        frames = bank.get(places, now=now)
+        bank.insert_packets(arrivals(rows, [packet for packet, _ in batch]))
+        frames = bank.next_frames(places, now=now)
         for row in range(8):
             assert frames.status[row] == alone[row].status[tick], (row, tick)
     for name in ("played", "concealed", "late", "duplicates", "inserted", "dropped"):
@@ -360,30 +360,30 @@ def test_hostile_packets_never_raise_and_the_stream_recovers() -> None:
                  ssrc=int(generator.integers(3)), size=int(generator.integers(0, 1460)))
             for _ in range(int(generator.integers(6)))
         ]  # fmt: skip
-        bank.insert(arrivals(0, packets))
-        bank.get(slice(0, 1), now=tick * FRAME)
+        bank.insert_packets(arrivals(0, packets))
+        bank.next_frames(slice(0, 1), now=tick * FRAME)
     before = int(bank.played[0])
     for packet in talk(200, start=10.0, sequence=500, ssrc=77):
-        bank.insert(arrivals(0, [packet]))
-        bank.get(slice(0, 1), now=packet.arrival + 0.005)
+        bank.insert_packets(arrivals(0, [packet]))
+        bank.next_frames(slice(0, 1), now=packet.arrival + 0.005)
     assert int(bank.played[0]) - before >= 190
 
 
 def test_an_empty_batch_is_nothing() -> None:
     bank = opened()
-    bank.insert(arrivals(0, []))
-    frames = bank.get(slice(0, 1), now=0.0)
+    bank.insert_packets(arrivals(0, []))
+    frames = bank.next_frames(slice(0, 1), now=0.0)
     assert frames.status.tolist() == [FrameStatus.SILENT]
 
 
 def test_a_closed_row_ignores_packets_and_an_opened_one_starts_afresh() -> None:
     bank = opened()
-    bank.insert(arrivals(0, talk(10)))
-    bank.get(slice(0, 1), now=0.2)
-    bank.close(0)
-    bank.insert(arrivals(0, talk(10)))
-    assert bank.get(slice(0, 1), now=0.25).status.tolist() == [FrameStatus.SILENT]
-    bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
+    bank.insert_packets(arrivals(0, talk(10)))
+    bank.next_frames(slice(0, 1), now=0.2)
+    bank.close_row(0)
+    bank.insert_packets(arrivals(0, talk(10)))
+    assert bank.next_frames(slice(0, 1), now=0.25).status.tolist() == [FrameStatus.SILENT]
+    bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
     assert int(bank.played[0]) == int(bank.dropped[0]) == int(bank.resynchronized[0]) == 0
     played = play(talk(100, sequence=9), 2.1, bank=bank)
     assert played.count("played") == 100
@@ -398,7 +398,7 @@ def test_a_frame_that_no_ring_holds_is_refused(
     clock_rate_hz: int, frame_ticks: int, octets_per_tick: int, reason: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=reason):
-        PlayoutBank(1).open(
+        JitterBufferBank(1).open_row(
             0,
             clock_rate_hz=clock_rate_hz,
             frame_ticks=frame_ticks,

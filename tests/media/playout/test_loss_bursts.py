@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softphone.media.playout import GMIN
-from softphone.media.playout.loss_bursts import BurstBank
+from softphone.media.playout.loss_bursts import LossBurstBank
 
 ROW = np.array([1])
 
 
 def count(history: str) -> tuple[int, ...]:
     """What a bank says of frames that were played (".") or lost ("x")."""
-    bank, played = BurstBank(3), 0
-    bank.begin(1, 0)
+    bank, played = LossBurstBank(3), 0
+    bank.start_measuring(1, 0)
     for frame in history:
         if frame == ".":
             played += 1
         else:
-            bank.lose(ROW, 1, np.array([played]))
-    told = tuple(int(values[0]) for values in bank.numbers(ROW, np.array([played])))
+            bank.count_lost(ROW, 1, np.array([played]))
+    told = tuple(int(values[0]) for values in bank.burst_counts(ROW, np.array([played])))
     assert bank.row_numbers(1, played) == told
     return told
 
@@ -81,34 +81,34 @@ def test_what_is_counted_is_what_is_defined(history: str, following: int) -> Non
 
 
 def test_several_frames_lost_at_once_are_as_many_in_a_row() -> None:
-    bank = BurstBank(3)
-    bank.begin(1, 0)
-    bank.lose(ROW, np.array([3]), np.array([20]))
-    bank.lose(ROW, 1, np.array([20]))
-    assert [int(v[0]) for v in bank.numbers(ROW, np.array([60]))] == [64, 4, 1, 1, 4, 4, 0]
+    bank = LossBurstBank(3)
+    bank.start_measuring(1, 0)
+    bank.count_lost(ROW, np.array([3]), np.array([20]))
+    bank.count_lost(ROW, 1, np.array([20]))
+    assert [int(v[0]) for v in bank.burst_counts(ROW, np.array([60]))] == [64, 4, 1, 1, 4, 4, 0]
 
 
 def test_a_row_is_counted_from_where_it_began_and_goes_on_when_begun_again() -> None:
-    bank = BurstBank(3)
-    bank.begin(1, 100)
-    bank.lose(ROW, 1, np.array([130]))
-    bank.begin(1, 140)
-    assert [int(v[0]) for v in bank.numbers(ROW, np.array([150]))][:2] == [51, 1]
-    bank.end(1)
+    bank = LossBurstBank(3)
+    bank.start_measuring(1, 100)
+    bank.count_lost(ROW, 1, np.array([130]))
+    bank.start_measuring(1, 140)
+    assert [int(v[0]) for v in bank.burst_counts(ROW, np.array([150]))][:2] == [51, 1]
+    bank.stop_measuring(1)
     assert not bank.measured[1]
-    bank.begin(1, 200)
-    assert [int(v[0]) for v in bank.numbers(ROW, np.array([200]))][:2] == [0, 0]
+    bank.start_measuring(1, 200)
+    assert [int(v[0]) for v in bank.burst_counts(ROW, np.array([200]))][:2] == [0, 0]
 
 
 def test_the_level_is_that_of_speech() -> None:
-    bank = BurstBank(3)
-    bank.begin(1, 0)
-    bank.hear(ROW, np.array([10.0], dtype=np.float32))
+    bank = LossBurstBank(3)
+    bank.start_measuring(1, 0)
+    bank.observe_energy(ROW, np.array([10.0], dtype=np.float32))
     assert bank.speech[1] == 0.0
-    bank.hear(ROW, np.array([1e6], dtype=np.float32))
+    bank.observe_energy(ROW, np.array([1e6], dtype=np.float32))
     assert bank.speech[1] == 1e6
-    bank.hear(ROW, np.array([0.0], dtype=np.float32))
+    bank.observe_energy(ROW, np.array([0.0], dtype=np.float32))
     assert bank.speech[1] == 1e6
     for _ in range(200):
-        bank.hear(ROW, np.array([4e6], dtype=np.float32))
+        bank.observe_energy(ROW, np.array([4e6], dtype=np.float32))
     assert bank.speech[1] == pytest.approx(4e6, rel=1e-3)

@@ -8,18 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softphone.media.playout.payload_ring import NEAR, Pieces, RingBank, numbers, ramp
+from softphone.media.playout.payload_ring import (
+    NEAR,
+    PayloadRingBank,
+    RingWrites,
+    index_array,
+    ramp,
+)
 
 
 def pieces(
     rows: list[int], frame: list[int], payloads: list[bytes], *, skip: int = 0, offset: int = 2
-) -> Pieces:
+) -> RingWrites:
     width = offset + max(map(len, payloads))
     data = np.zeros((len(rows), width), dtype=np.uint8)
     for at, payload in enumerate(payloads):
         data[at, offset : offset + len(payload)] = list(payload)
     count = len(rows)
-    return Pieces(
+    return RingWrites(
         rows=np.array(rows),
         frame=np.array(frame, dtype=np.int64),
         skip=np.full(count, skip, dtype=np.int64),
@@ -32,13 +38,13 @@ def pieces(
     )
 
 
-def read(bank: RingBank, row: int, frame: int, octets: int) -> bytes:
+def read(bank: PayloadRingBank, row: int, frame: int, octets: int) -> bytes:
     slot = frame % bank.slots
     return bank.gather(np.array([row]), np.array([slot]), octets)[0].tobytes()
 
 
 def test_a_whole_frame_is_found_in_its_slot() -> None:
-    bank = RingBank(3, 8, 4)
+    bank = PayloadRingBank(3, 8, 4)
     bank.store_whole(pieces([2, 0], [9, 5], [b"abcd", b"efgh"]))
     assert read(bank, 2, 9, 4) == b"abcd"
     assert read(bank, 0, 5, 4) == b"efgh"
@@ -48,7 +54,7 @@ def test_a_whole_frame_is_found_in_its_slot() -> None:
 
 
 def test_one_row_is_emptied_and_no_other() -> None:
-    bank = RingBank(2, 8, 8)
+    bank = PayloadRingBank(2, 8, 8)
     bank.store_whole(pieces([0, 1], [3, 3], [b"abcd", b"efgh"]))
     joined = pieces([0, 1], [3, 3], [b"ijkl", b"mnop"])
     bank.join(joined)
@@ -60,9 +66,9 @@ def test_one_row_is_emptied_and_no_other() -> None:
 
 
 def test_payloads_at_different_offsets_go_in_together() -> None:
-    bank = RingBank(2, 8, 4)
+    bank = PayloadRingBank(2, 8, 4)
     both = pieces([0, 1], [0, 0], [b"abcd", b"efgh"])
-    shifted = Pieces(
+    shifted = RingWrites(
         both.rows, both.frame, both.skip, both.sequence, both.payload_type,
         both.data, both.source, both.offset - np.array([0, 1]), both.length,
     )  # fmt: skip
@@ -72,15 +78,15 @@ def test_payloads_at_different_offsets_go_in_together() -> None:
 
 
 def test_lengths_differ_from_row_to_row() -> None:
-    bank = RingBank(2, 8, 4)
+    bank = PayloadRingBank(2, 8, 4)
     bank.store_whole(pieces([0, 1], [0, 0], [b"ab", b"efgh"]))
     assert bank.length[:, 0].tolist() == [2, 4]
 
 
 @pytest.mark.parametrize("skip", [0, 1, 3])
 def test_a_payload_is_cut_at_the_frames_it_touches(skip: int) -> None:
-    bank = RingBank(1, 8, 4)
-    bank.open(0, silence=ord("-"))
+    bank = PayloadRingBank(1, 8, 4)
+    bank.open_row(0, silence=ord("-"))
     bank.store_cut(pieces([0], [6], [b"abcdefgh"], skip=skip), np.array([4]))
     text = (b"-" * skip + b"abcdefgh").ljust(-(-(skip + 8) // 4) * 4, b"-")
     found = b"".join(read(bank, 0, 6 + at, 4) for at in range(len(text) // 4))
@@ -88,17 +94,17 @@ def test_a_payload_is_cut_at_the_frames_it_touches(skip: int) -> None:
 
 
 def test_two_cut_payloads_make_up_a_frame() -> None:
-    bank = RingBank(1, 8, 4)
-    bank.open(0, silence=ord("-"))
+    bank = PayloadRingBank(1, 8, 4)
+    bank.open_row(0, silence=ord("-"))
     bank.store_cut(pieces([0], [1], [b"efghij"], skip=2), np.array([4]))
     bank.store_cut(pieces([0], [0], [b"abcdEF"], skip=0), np.array([4]))
     assert [read(bank, 0, at, 4) for at in range(3)] == [b"abcd", b"EFef", b"ghij"]
 
 
 def test_the_next_frame_is_the_first_at_or_after_the_head() -> None:
-    bank = RingBank(2, 8, 4)
+    bank = PayloadRingBank(2, 8, 4)
     for row in (0, 1):
-        bank.open(row, silence=0)
+        bank.open_row(row, silence=0)
     for frame in (3, 6, 12):
         bank.store_whole(pieces([0], [frame], [b"abcd"]))
     rows = np.array([0, 0, 0, 1])
@@ -109,15 +115,15 @@ def test_the_next_frame_is_the_first_at_or_after_the_head() -> None:
 
 
 def test_a_cleared_ring_is_empty() -> None:
-    bank = RingBank(1, 8, 4)
+    bank = PayloadRingBank(1, 8, 4)
     bank.store_whole(pieces([0], [3], [b"abcd"]))
-    bank.clear(np.array([0]))
+    bank.clear_rows(np.array([0]))
     assert bank.next_frame(np.array([0]), np.array([0]))[0][0] == np.iinfo(np.int64).max
 
 
 def test_nothing_to_store_is_nothing() -> None:
-    bank = RingBank(1, 8, 4)
-    bank.open(0, silence=0)
+    bank = PayloadRingBank(1, 8, 4)
+    bank.open_row(0, silence=0)
     none = pieces([0], [3], [b"abcd"]).select(np.array([False]))
     bank.store_whole(none)
     bank.store_cut(none, np.zeros(0, dtype=np.int64))
@@ -129,28 +135,28 @@ def test_a_ramp_counts_up_in_each_stretch() -> None:
 
 
 def test_frames_that_reach_beyond_the_near_part_come_out_whole_beside_short_ones():
-    ring = RingBank(2, 8, 2 * NEAR)
-    ring.open(0, silence=7)
-    ring.open(1, silence=9)
+    ring = PayloadRingBank(2, 8, 2 * NEAR)
+    ring.open_row(0, silence=7)
+    ring.open_row(1, silence=9)
     rng = np.random.default_rng(5)
     data = rng.integers(0, 256, (2, 3 * NEAR), dtype=np.uint8)
     rows = np.arange(2)
     zeros = np.zeros(2, dtype=np.int64)
     lengths = np.array([NEAR, 2 * NEAR], dtype=np.int64)
     kinds = np.zeros(2, dtype=np.uint8)
-    ring.store_whole(Pieces(rows, zeros, zeros, zeros, kinds, data, rows, zeros + 12, lengths))
+    ring.store_whole(RingWrites(rows, zeros, zeros, zeros, kinds, data, rows, zeros + 12, lengths))
     assert (ring.gather(rows[:1], rows[:1] * 0, NEAR) == data[:1, 12 : 12 + NEAR]).all()
     assert (ring.gather(rows[1:], rows[1:] * 0, 2 * NEAR) == data[1:, 12 : 12 + 2 * NEAR]).all()
 
 
 def test_a_cut_frame_is_filled_with_silence_in_both_parts():
-    ring = RingBank(1, 8, 2 * NEAR)
-    ring.open(0, silence=7)
+    ring = PayloadRingBank(1, 8, 2 * NEAR)
+    ring.open_row(0, silence=7)
     data = np.arange(20, dtype=np.uint8)[None, :]
     one = np.zeros(1, dtype=np.int64)
     # Ten octets on each side of where the near part ends.
     skip = one + NEAR - 10
-    pieces = Pieces(one, one, skip, one, one.astype(np.uint8), data, one, one, one + 20)
+    pieces = RingWrites(one, one, skip, one, one.astype(np.uint8), data, one, one, one + 20)
     ring.store_cut(pieces, one + 2 * NEAR)
     expected = np.full(2 * NEAR, 7, dtype=np.uint8)
     expected[NEAR - 10 : NEAR + 10] = np.arange(20)
@@ -158,9 +164,9 @@ def test_a_cut_frame_is_filled_with_silence_in_both_parts():
 
 
 def test_a_slice_names_numbers_as_an_index_does():
-    assert numbers(slice(2, 5)).tolist() == [2, 3, 4]
-    assert numbers(slice(3)).tolist() == [0, 1, 2]
-    assert numbers(np.array([4, 1])).tolist() == [4, 1]
+    assert index_array(slice(2, 5)).tolist() == [2, 3, 4]
+    assert index_array(slice(3)).tolist() == [0, 1, 2]
+    assert index_array(np.array([4, 1])).tolist() == [4, 1]
 
 
 STATM = Path("/proc/self/statm")
@@ -172,24 +178,24 @@ def test_only_the_rows_in_use_take_memory():
         return int(STATM.read_text().split()[1]) * resource.getpagesize()
 
     before = resident()
-    bank = RingBank(8192, 32, 1488)
+    bank = PayloadRingBank(8192, 32, 1488)
     for row in range(0, 8192, 128):
-        bank.open(row, silence=0)
+        bank.open_row(row, silence=0)
         for frame in range(32):
             bank.store_whole(pieces([row], [frame], [b"x" * NEAR]))
     assert resident() - before < 4 << 20
 
 
 def test_each_payload_is_stored_as_it_fits_in() -> None:
-    bank = RingBank(4, 8, 4)
+    bank = PayloadRingBank(4, 8, 4)
     for row in range(4):
-        bank.open(row, silence=0)
+        bank.open_row(row, silence=0)
     bank.store_whole(pieces([2], [7], [b"old"]))
     given = pieces([0, 1, 1, 2, 3], [5, 5, 6, 7, 1], [b"abcd", b"ef", b"ghij", b"new", b"late"])
     timely = np.array([True, True, True, True, False])
     exact = np.array([True, False, True, True, True])
     single = np.array([False, False, False, True, False])
-    bank.store(given, timely, exact, single, np.full(5, 4))
+    bank.store_payloads(given, timely, exact, single, np.full(5, 4))
     assert read(bank, 0, 5, 4) == b"abcd"
     assert read(bank, 1, 5, 4) == b"ef\0\0"
     assert read(bank, 1, 6, 4) == b"ghij"
@@ -198,12 +204,12 @@ def test_each_payload_is_stored_as_it_fits_in() -> None:
 
 
 def test_payloads_that_cannot_be_cut_join_the_one_that_came_with_them() -> None:
-    bank = RingBank(2, 8, 4)
+    bank = PayloadRingBank(2, 8, 4)
     for row in range(2):
-        bank.open(row, silence=0)
+        bank.open_row(row, silence=0)
     given = pieces([0, 0, 0, 1], [3, 3, 4, 3], [b"ab", b"cd", b"ef", b"gh"])
     every = np.ones(4, dtype=np.bool_)
-    bank.store(given, every, every, every, np.ones(4, dtype=np.int64))
+    bank.store_payloads(given, every, every, every, np.ones(4, dtype=np.int64))
     assert bank.take_joined(0, 3) == [b"ab", b"cd"]
     assert bank.take_joined(0, 4) == bank.take_joined(1, 3) == []
     assert read(bank, 0, 4, 2) == b"ef"

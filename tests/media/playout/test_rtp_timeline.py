@@ -7,22 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.media.playout import Runs
-from softphone.media.playout.frame import Arrivals
-from softphone.media.playout.rtp_timeline import Claims, TimelineBank, Verdicts
+from softphone.media.playout import PacketRuns
+from softphone.media.playout.frame import ReceivedPackets
+from softphone.media.playout.rtp_timeline import RtpTimelineBank, TimelineInput, TimelineResult
 from tests.support.trace import Sent, arrivals, talk
 
 ROW = np.array([0])
 
 
-def opened() -> TimelineBank:
-    bank = TimelineBank(1)
-    bank.open(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
+def opened() -> RtpTimelineBank:
+    bank = RtpTimelineBank(1)
+    bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
     return bank
 
 
 def judge(
-    bank: TimelineBank,
+    bank: RtpTimelineBank,
     sequence: int,
     timestamp: int,
     *,
@@ -31,15 +31,15 @@ def judge(
     expected: float = 0.0,
     idle: bool = False,
     sound: bool = True,
-) -> Verdicts:
-    claims = Claims(
+) -> TimelineResult:
+    claims = TimelineInput(
         np.array([sequence % (1 << 16)], dtype=np.uint16),
         np.array([timestamp % (1 << 32)], dtype=np.uint32),
         np.array([ssrc], dtype=np.uint32),
         np.array([arrival]),
         np.array([sound]),
     )
-    return bank.judge(ROW, claims, expected=np.array([expected]), idle=np.array([idle]))
+    return bank.judge_packets(ROW, claims, expected=np.array([expected]), idle=np.array([idle]))
 
 
 def test_the_first_packet_starts_a_row() -> None:
@@ -164,27 +164,27 @@ def test_verdicts_can_be_chosen_from() -> None:
     assert verdict.select(np.array([False])).sequence.size == 0
 
 
-def going_on(bank: TimelineBank, came: Arrivals, *, idle: bool = False) -> list[int]:
+def going_on(bank: RtpTimelineBank, came: ReceivedPackets, *, idle: bool = False) -> list[int]:
     """The places of what goes on, judged."""
     count = came.row.size
-    claims = Claims.of(came, slice(count))
+    claims = TimelineInput.from_packets(came, slice(count))
     expected, idling = np.zeros(count), np.full(count, idle)
-    places = bank.going_on(came.row, claims, expected=expected, idle=idling)
+    places = bank.find_continuing(came.row, claims, expected=expected, idle=idling)
     if places.size:
         rows = came.row[places]
-        bank.judge_runs(rows, Runs(rows), claims.take(places))
+        bank.judge_runs(rows, PacketRuns(rows), claims.select(places))
     return places.tolist()
 
 
-def begun(rows: int = 1) -> TimelineBank:
+def begun(rows: int = 1) -> RtpTimelineBank:
     """Rows that have heard the first packet of `talk`."""
-    bank = TimelineBank(rows)
+    bank = RtpTimelineBank(rows)
     for row in range(rows):
-        bank.open(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
+        bank.open_row(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1)
     first = arrivals(np.arange(rows), talk(1) * rows)
     every = np.zeros(rows)
-    claims = Claims.of(first, slice(rows))
-    bank.judge(np.arange(rows), claims, expected=every, idle=every > 0)
+    claims = TimelineInput.from_packets(first, slice(rows))
+    bank.judge_packets(np.arange(rows), claims, expected=every, idle=every > 0)
     return bank
 
 
@@ -200,16 +200,16 @@ def test_runs_are_judged_as_one_packet_after_the_other(seed: int) -> None:
             for at in np.sort(generator.integers(0, 118, 30)).tolist()
         ]
         came = arrivals([row for row, _ in kept], [packet for _, packet in kept])
-        claims = Claims.of(came, slice(len(kept)))
+        claims = TimelineInput.from_packets(came, slice(len(kept)))
         every = np.zeros(len(kept))
-        places = together.going_on(came.row, claims, expected=every, idle=every > 0)
+        places = together.find_continuing(came.row, claims, expected=every, idle=every > 0)
         rows = came.row[places]
-        found = together.judge_runs(rows, Runs(rows), claims.take(places))
+        found = together.judge_runs(rows, PacketRuns(rows), claims.select(places))
         taken = 0
         for at, place in enumerate(places.tolist()):
             one = np.array([place])
-            verdict = single.judge(
-                came.row[one], claims.take(one), expected=every[:1], idle=every[:1] > 0
+            verdict = single.judge_packets(
+                came.row[one], claims.select(one), expected=every[:1], idle=every[:1] > 0
             )
             taken += int(verdict.taken[0])
             for name in ("taken", "started", "forward", "sequence", "timestamp", "media_time"):
@@ -251,9 +251,9 @@ def test_a_backlog_of_more_than_a_second_is_no_jump() -> None:
     packets = [replace(packet, arrival=3.0) for packet in talk(151)[1:]]
     bank = begun()
     came = arrivals(0, packets)
-    places = bank.going_on(
+    places = bank.find_continuing(
         came.row,
-        Claims.of(came, slice(150)),
+        TimelineInput.from_packets(came, slice(150)),
         expected=np.full(150, 2.98),
         idle=np.zeros(150, dtype=np.bool_),
     )
@@ -286,7 +286,7 @@ def test_the_grid_moves_once_for_all_packets_of_a_row() -> None:
 
 def test_claims_are_those_of_the_arrivals() -> None:
     came = arrivals(0, [Sent(1.5, 70_000, 160, ssrc=4), Sent(1.6, 2, 320, size=0)])
-    claims = Claims.of(came, slice(2))
+    claims = TimelineInput.from_packets(came, slice(2))
     assert claims.sequence.tolist() == [70_000 - 65_536, 2]
     assert claims.sound.tolist() == [True, False]
-    assert claims.take(np.array([1])).arrival.tolist() == [1.6]
+    assert claims.select(np.array([1])).arrival.tolist() == [1.6]

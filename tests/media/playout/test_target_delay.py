@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media.playout import Runs
-from softphone.media.playout.target_delay import HEAVIEST, REFRESH, DelayBank
+from softphone.media.playout import PacketRuns
+from softphone.media.playout.target_delay import HEAVIEST, REFRESH, TargetDelayBank
 
 ROW = np.array([0])
 
 
-def opened(percentile: float = 0.95) -> DelayBank:
-    bank = DelayBank(1, maximum=0.2, percentile=percentile)
-    bank.open(0, minimum=0.02)
+def opened(percentile: float = 0.95) -> TargetDelayBank:
+    bank = TargetDelayBank(1, maximum=0.2, percentile=percentile)
+    bank.open_row(0, minimum=0.02)
     return bank
 
 
-def observe(bank: DelayBank, transits: np.ndarray, start: float = 0.0) -> None:
+def observe(bank: TargetDelayBank, transits: np.ndarray, start: float = 0.0) -> None:
     for number, transit in enumerate(transits.tolist()):
         arrival = start + 0.02 * number + transit
-        bank.observe(ROW, None, np.array([transit]), np.array([arrival]))
+        bank.observe_transit(ROW, None, np.array([transit]), np.array([arrival]))
 
 
 def test_without_variation_the_target_is_the_minimum() -> None:
@@ -82,7 +82,7 @@ def test_after_a_jump_what_comes_at_once_tells_how_late_its_first_packets_were()
     for nth in range(3):
         bank.rebase(ROW)
         rows = np.zeros(10, dtype=np.intp)
-        bank.observe(rows, Runs(rows), 7.0 + HELD, np.full(10, 12.0 + 0.2 * nth))
+        bank.observe_transit(rows, PacketRuns(rows), 7.0 + HELD, np.full(10, 12.0 + 0.2 * nth))
         assert bank.baseline[0] == 7.0
     assert bank.target[0] >= 0.14
 
@@ -90,7 +90,7 @@ def test_after_a_jump_what_comes_at_once_tells_how_late_its_first_packets_were()
 def test_what_has_waited_for_the_row_to_be_opened_tells_nothing() -> None:
     bank = opened()
     for begin in (0.0, 0.5):
-        bank.open(0, minimum=0.02)
+        bank.open_row(0, minimum=0.02)
         observe(bank, 7.0 + HELD, start=begin)
         assert bank.target[0] == 0.02
         assert bank.baseline[0] == 7.0
@@ -116,7 +116,9 @@ def test_weights_stay_bounded_for_ever() -> None:
     bank = opened()
     rows = np.arange(1)
     for number in range(8000):
-        bank.observe(rows, None, np.array([0.001 * (number % 30)]), np.array([0.02 * number]))
+        bank.observe_transit(
+            rows, None, np.array([0.001 * (number % 30)]), np.array([0.02 * number])
+        )
     assert bank._weight[0] <= HEAVIEST * 1.01
     assert np.isfinite(bank._histogram).all()
     assert bank.target[0] == pytest.approx(0.03, abs=0.006)
@@ -125,7 +127,7 @@ def test_weights_stay_bounded_for_ever() -> None:
 def test_opening_a_row_starts_it_afresh() -> None:
     bank = opened()
     observe(bank, np.random.default_rng(4).uniform(0.0, 0.1, 300))
-    bank.open(0, minimum=0.03)
+    bank.open_row(0, minimum=0.03)
     assert bank.target[0] == 0.03
     observe(bank, np.full(30, 5.0))
     assert bank.target[0] == 0.03
@@ -133,10 +135,10 @@ def test_opening_a_row_starts_it_afresh() -> None:
 
 def test_runs_are_observed_as_one_packet_after_the_other() -> None:
     generator = np.random.default_rng(5)
-    together, single = (DelayBank(3, maximum=0.2, percentile=0.9) for _ in range(2))
+    together, single = (TargetDelayBank(3, maximum=0.2, percentile=0.9) for _ in range(2))
     for bank in (together, single):
         for row in range(3):
-            bank.open(row, minimum=0.02)
+            bank.open_row(row, minimum=0.02)
     for second in range(9):
         if second in {3, 7, 8}:
             for bank in (together, single):
@@ -147,10 +149,10 @@ def test_runs_are_observed_as_one_packet_after_the_other() -> None:
         transit = 0.02 * np.concatenate([np.arange(count, 0, -1) for count in counts])
         transit += generator.uniform(0.0, 0.1, rows.size)
         arrival = np.full(rows.size, float(second))
-        together.observe(rows, Runs(rows), transit, arrival)
+        together.observe_transit(rows, PacketRuns(rows), transit, arrival)
         for at in range(rows.size):
             one = slice(at, at + 1)
-            single.observe(rows[one], None, transit[one], arrival[one])
+            single.observe_transit(rows[one], None, transit[one], arrival[one])
         assert together.baseline.tolist() == single.baseline.tolist()
     assert together._histogram == pytest.approx(single._histogram)
     assert together._weight == pytest.approx(single._weight)
@@ -159,7 +161,7 @@ def test_runs_are_observed_as_one_packet_after_the_other() -> None:
     for row in range(3):
         while (single._count[row] + row) % REFRESH:
             for bank in (together, single):
-                bank.observe(np.array([row]), None, np.array([9.0]), np.array([9.0]))
+                bank.observe_transit(np.array([row]), None, np.array([9.0]), np.array([9.0]))
     assert together.target.tolist() == single.target.tolist()
 
 
@@ -168,7 +170,7 @@ def test_weights_of_runs_stay_bounded_too() -> None:
     rows = np.zeros(400, dtype=np.intp)
     for number in range(20):
         transit = np.tile(0.001 * np.arange(20), 20)
-        bank.observe(rows, Runs(rows), transit, np.full(400, 8.0 * number))
+        bank.observe_transit(rows, PacketRuns(rows), transit, np.full(400, 8.0 * number))
     assert bank._weight[0] <= HEAVIEST * 10
     assert np.isfinite(bank._histogram).all()
     assert bank.target[0] == pytest.approx(0.02, abs=0.006)
@@ -178,18 +180,18 @@ def test_weights_of_runs_stay_bounded_too() -> None:
 def test_a_row_whose_clock_says_anything_learns_nothing_for_another(seed: int) -> None:
     rng = np.random.default_rng(seed)
     wild = np.array([0.0, 1e-3, -1e-3, 0.19, -5.0, 1e6, -1e6, 1e9, -1e9])
-    together = DelayBank(2, maximum=0.2, percentile=0.95)
-    alone = DelayBank(1, maximum=0.2, percentile=0.95)
+    together = TargetDelayBank(2, maximum=0.2, percentile=0.95)
+    alone = TargetDelayBank(1, maximum=0.2, percentile=0.95)
     for bank, rows in ((together, 2), (alone, 1)):
         for row in range(rows):
-            bank.open(row, minimum=0.02)
+            bank.open_row(row, minimum=0.02)
     now = 1.0
     for _ in range(300):
         transit = np.array([rng.normal(0.0, 0.01), rng.choice(wild) + rng.normal(0.0, 0.01)])
         if rng.random() < 0.05:
             together.rebase(np.array([1]))
-        together.observe(np.arange(2), None, transit, np.full(2, now))
-        alone.observe(np.arange(1), None, transit[:1], np.full(1, now))
+        together.observe_transit(np.arange(2), None, transit, np.full(2, now))
+        alone.observe_transit(np.arange(1), None, transit[:1], np.full(1, now))
         assert together.target[0] == alone.target[0]
         assert 0.02 <= together.target[1] <= 0.2
         assert np.isfinite(together.baseline).all()

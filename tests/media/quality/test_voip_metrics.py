@@ -14,15 +14,15 @@ from softphone.media.quality.voip_metrics import (
     ADAPTIVE,
     ENHANCED,
     STANDARD,
-    Counted,
-    Measurement,
+    LossBurstCounts,
+    QualityMeasurement,
     level_dbm0,
     quality_of,
     voice_quality,
 )
 from softphone.rtp import ReceiverReport, VoipMetrics, parse_compound, print_compound
 
-GOOD = Measurement(1000, 0, 0, Counted(1000), playout_delay=0.02, target_delay=0.02,
+GOOD = QualityMeasurement(1000, 0, 0, LossBurstCounts(1000), playout_delay=0.02, target_delay=0.02,
                    maximum_delay=0.2)  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_a_clean_stream_is_as_good_as_the_model_allows() -> None:
 
 def test_bursts_and_gaps_are_shares_and_means() -> None:
     # Two bursts of 10 frames with 4 losses each, and 2 losses alone.
-    counted = Counted(1000, 10, 5, 2, 8, 20, 0)
+    counted = LossBurstCounts(1000, 10, 5, 2, 8, 20, 0)
     quality = voice_quality(replace(GOOD, lost=10, late=5, counted=counted))
     assert quality.loss_rate == 0.01
     assert quality.discard_rate == 0.005
@@ -54,8 +54,8 @@ def test_bursts_and_gaps_are_shares_and_means() -> None:
 
 
 def test_losses_in_a_row_count_more_than_scattered_ones() -> None:
-    scattered = replace(GOOD, lost=50, counted=Counted(1000, 50, 50))
-    together = replace(GOOD, lost=50, counted=Counted(1000, 50, 10))
+    scattered = replace(GOOD, lost=50, counted=LossBurstCounts(1000, 50, 50))
+    together = replace(GOOD, lost=50, counted=LossBurstCounts(1000, 50, 10))
     one, other = voice_quality(scattered).r_factor, voice_quality(together).r_factor
     assert one is not None
     assert other is not None

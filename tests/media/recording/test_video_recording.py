@@ -13,8 +13,8 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.media import MediaError, PcmBlock
 from softphone.media.recording import VideoRecording
-from softphone.media.video import VideoBlock
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video import ReceivedVideoFrame
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.rtp import EncodedFrame
 
 FAR = 1_700_000_000.0
@@ -30,7 +30,7 @@ class Wall:
 
 def feed(film: VideoRecording, wall: Wall, *, late: float, seconds: float = 4.0) -> None:
     """A flash and a click at 2 s of the far end's clock, its pictures `late` on the way."""
-    pieces: list[tuple[float, VideoBlock | PcmBlock]] = []
+    pieces: list[tuple[float, ReceivedVideoFrame | PcmBlock]] = []
     for n in range(int(seconds * 50)):
         at = n * 0.02
         loud = 8000 if at >= 2.0 else 0
@@ -43,11 +43,11 @@ def feed(film: VideoRecording, wall: Wall, *, late: float, seconds: float = 4.0)
         picture = np.full((96, 64), 128, dtype=np.uint8)
         picture[:64] = 235 if at >= 2.0 else 16
         told = FAR + at if at > 1.2 else None
-        pieces.append((at + late, VideoBlock(picture, FRAME, "VP8", at, told, 0)))
+        pieces.append((at + late, ReceivedVideoFrame(picture, FRAME, "VP8", at, told, 0)))
     for when, piece in sorted(pieces, key=lambda each: each[0]):
         wall.now = 1000.0 + when
         if isinstance(piece, PcmBlock):
-            film.ear.write(piece)
+            film.audio_sink.write(piece)
         else:
             film.write(piece)
 
@@ -85,15 +85,17 @@ def test_pictures_are_what_they_were_and_another_size_is_fitted_in(tmp_path: Pat
     film = VideoRecording(tmp_path / "film.mp4", wall=Wall())
     for number in range(20):
         size = (320, 240) if number < 15 else (160, 120)
-        film.write(VideoBlock(pattern(number, *size), FRAME, "H264", number / 10, None, 0))
+        film.write(
+            ReceivedVideoFrame(draw_pattern(number, *size), FRAME, "H264", number / 10, None, 0)
+        )
     film.close()
     film.close()
     with av.open(str(tmp_path / "film.mp4")) as container:
         pictures = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
     assert len(pictures) == film.pictures == 20
     assert {picture.shape for picture in pictures} == {(360, 320)}
-    assert [number_of(picture) for picture in pictures] == list(range(20))
-    assert min(psnr(p, pattern(n, 320, 240)) for n, p in enumerate(pictures[:15])) > 30.0
+    assert [pattern_number(picture) for picture in pictures] == list(range(20))
+    assert min(psnr(p, draw_pattern(n, 320, 240)) for n, p in enumerate(pictures[:15])) > 30.0
 
 
 def test_sound_whose_timestamps_jump_by_days_fills_no_file_with_silence(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_sound_whose_timestamps_jump_by_days_fills_no_file_with_silence(tmp_path
     film = VideoRecording(path, wall=wall)
     feed(film, wall, late=0.1, seconds=8.0)
     block = PcmBlock(np.ones(160, dtype=np.int16), 8000, 2**31, 0, False, FAR + 268_000.0, True)
-    film.ear.write(block)
+    film.audio_sink.write(block)
     film.close()
     assert film.problem == ""
     with av.open(str(path)) as container:
@@ -110,11 +112,11 @@ def test_sound_whose_timestamps_jump_by_days_fills_no_file_with_silence(tmp_path
 
 def test_without_a_picture_and_when_given_up_no_file_is_left(tmp_path: Path) -> None:
     empty, given_up = VideoRecording(tmp_path / "a.mp4"), VideoRecording(tmp_path / "b.mkv")
-    empty.ear.write(PcmBlock(np.zeros(160, dtype=np.int16), 8000, 0, 0))
-    given_up.write(VideoBlock(pattern(1, 64, 64), FRAME, "VP8", 0.0, None, 0))
+    empty.audio_sink.write(PcmBlock(np.zeros(160, dtype=np.int16), 8000, 0, 0))
+    given_up.write(ReceivedVideoFrame(draw_pattern(1, 64, 64), FRAME, "VP8", 0.0, None, 0))
     empty.close()
     given_up.discard()
-    given_up.write(VideoBlock(pattern(1, 64, 64), FRAME, "VP8", 0.0, None, 0))
+    given_up.write(ReceivedVideoFrame(draw_pattern(1, 64, 64), FRAME, "VP8", 0.0, None, 0))
     given_up.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -139,7 +141,9 @@ def test_what_is_forbidden_or_cannot_be_written_is_told_once_and_stays_beside(
     film = VideoRecording(tmp_path / "a.mp4", wall=Wall())
     film.failed, film.forbidden = told.append, lambda: "no recording of this call"
     for number in range(3):
-        film.write(VideoBlock(pattern(number, 64, 64), FRAME, "VP8", number / 10, None, 0))
+        film.write(
+            ReceivedVideoFrame(draw_pattern(number, 64, 64), FRAME, "VP8", number / 10, None, 0)
+        )
     assert told == ["no recording of this call"]
     with pytest.raises(MediaError, match="cut short: no recording"):
         film.close()
@@ -151,7 +155,9 @@ def test_what_is_forbidden_or_cannot_be_written_is_told_once_and_stays_beside(
 
     monkeypatch.setattr(full, "_place", no_room)
     for number in range(3):
-        full.write(VideoBlock(pattern(number, 64, 64), FRAME, "VP8", number / 10, None, 0))
+        full.write(
+            ReceivedVideoFrame(draw_pattern(number, 64, 64), FRAME, "VP8", number / 10, None, 0)
+        )
     with pytest.raises(MediaError, match="No space left"):
         full.close()
     assert told[1:] == ["No space left on device"]

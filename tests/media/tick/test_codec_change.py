@@ -12,8 +12,8 @@ from softphone.media import PayloadTypeChanged
 from softphone.media.audio import at_rate
 from softphone.media.audio.sources import PcmRing
 from softphone.media.bank import FRAME
-from softphone.media.tick import FarEnd
-from softphone.media.tick.stream_commands import open_stream, play, record
+from softphone.media.tick import RemoteAddresses
+from softphone.media.tick.stream_commands import open_stream, set_sink, set_source
 from tests.support.wire import Tape, Wire, raw_address
 
 CODECS = {"PCMU": 0, "PCMA": 8, "G722": 9, "L16": 96, "OPUS": 111}
@@ -47,7 +47,7 @@ def wire_of(first: str) -> Wire:
 
 def change(wire: Wire, codec: str) -> None:
     """A sends another codec from now on; B is told nothing."""
-    spec = wire.a.bank.stream(wire.a.handle).spec
+    spec = wire.a.bank.find_stream(wire.a.handle).spec
     changed = replace(
         spec,
         codec=codec,
@@ -56,7 +56,7 @@ def change(wire: Wire, codec: str) -> None:
         other_payload_types=(),
         other_codecs=(),
     )
-    far_end = FarEnd(raw_address("10.0.0.2", 5000), raw_address("10.0.0.2", 5001))
+    far_end = RemoteAddresses(raw_address("10.0.0.2", 5000), raw_address("10.0.0.2", 5001))
     station = wire.a
     now = wire.frame * FRAME
     open_stream(station.bank, station.handle, changed, far_end, frame=wire.frame, now=now)
@@ -66,8 +66,8 @@ def change(wire: Wire, codec: str) -> None:
 def test_the_far_end_may_change_to_any_codec_agreed_and_nobody_hears_a_click(first, second):
     wire = wire_of(first)
     ring = PcmRing(16000, seconds=10.0)
-    play(wire.a.bank, wire.a.handle, Steady(16000))
-    record(wire.b.bank, wire.b.handle, ring)
+    set_source(wire.a.bank, wire.a.handle, Steady(16000))
+    set_sink(wire.b.bank, wire.b.handle, ring)
     wire.run(50)
     change(wire, second)
     wire.run(50)
@@ -84,8 +84,8 @@ def test_the_far_end_may_change_to_any_codec_agreed_and_nobody_hears_a_click(fir
 def test_alike_codecs_change_from_frame_to_frame_and_nothing_is_concealed():
     wire = wire_of("PCMU")
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Steady(8000))
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Steady(8000))
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(30)
     change(wire, "PCMA")
     wire.run(30)
@@ -114,7 +114,7 @@ def test_a_packet_from_before_the_change_that_comes_late_does_not_change_it_back
 
 def test_counters_go_on_over_a_change_of_clock():
     wire = wire_of("PCMU")
-    record(wire.b.bank, wire.b.handle, Tape())
+    set_sink(wire.b.bank, wire.b.handle, Tape())
     wire.run(40)
     before = int(wire.b.bank.playout.played[wire.b.row])
     change(wire, "OPUS")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from softphone.media.audio import at_rate
-from softphone.media.tick.comfort_noise import HUSH, hush, is_noise
-from softphone.media.tick.stream_commands import play, record
+from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, is_comfort_noise, receive_noise
+from softphone.media.tick.stream_commands import set_sink, set_source
 from softphone.security import CryptoSuite
 from softphone_codecs import Noise, pack, unpack
 from tests.support.voice import voice
@@ -47,19 +47,19 @@ def note_of(wire: Wire, frames: int) -> list[tuple[int, bool, int, int, int]]:
 
 
 def test_what_we_send_is_a_level_without_color():
-    assert unpack(HUSH) == Noise(72)
+    assert unpack(PAUSE_NOISE_PAYLOAD) == Noise(72)
 
 
 def test_in_a_pause_noise_is_sent_at_its_beginning_and_now_and_then():
     wire = Wire(comfort_noise=13)
     source = Dribble()
     source.samples = np.full(160 * 10, 3000, dtype=np.int16)
-    play(wire.a.bank, wire.a.handle, source)
+    set_source(wire.a.bank, wire.a.handle, source)
     sent = note_of(wire, 45)
     source.samples = np.full(160 * 5, 3000, dtype=np.int16)
     sent += note_of(wire, 5)
     assert [s[0] for s in sent if s[2] == 13] == [10, 20, 30, 40]
-    assert {s[4] for s in sent if s[2] == 13} == {len(HUSH)}
+    assert {s[4] for s in sent if s[2] == 13} == {len(PAUSE_NOISE_PAYLOAD)}
     assert [s[0] for s in sent if s[2] == 0] == [*range(10), *range(45, 50)]
     assert [s[0] for s in sent if s[1]] == [0, 45]
     base = sent[0][3]
@@ -76,8 +76,8 @@ def test_noise_that_comes_is_played_at_its_level_until_sound_does(suite, codec):
     source = Dribble()
     source.samples = np.full(160 * 20, 3000, dtype=np.int16)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, source)
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, source)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
     noise = np.concatenate([block.pcm for block in tape.blocks[-20:]]).astype(float)
     level = 20 * np.log10(np.sqrt(np.mean(noise**2)) / 32768)
@@ -94,8 +94,8 @@ def test_its_edges_do_not_click():
     wire = Wire(comfort_noise=13)
     source, tape = Dribble(), Tape()
     source.samples = (4000 * np.sin(np.arange(160 * 20) * 0.3)).astype(np.int16)[:-77]
-    play(wire.a.bank, wire.a.handle, Sound(source.samples[: 160 * 19], 8000))
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Sound(source.samples[: 160 * 19], 8000))
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(50)
     assert np.abs(np.diff(tape.pcm[800:].astype(float))).max() < 4000 * 0.3 * 1.3
 
@@ -103,18 +103,18 @@ def test_its_edges_do_not_click():
 def test_noise_by_its_static_number_is_known_without_having_been_agreed():
     wire = Wire()
     bank, row = wire.b.bank, wire.b.row
-    assert is_noise(bank, row, 13)
-    assert not is_noise(bank, row, 14)
-    assert not is_noise(Wire(codec="OPUS", payload_type=111).b.bank, row, 13)
+    assert is_comfort_noise(bank, row, 13)
+    assert not is_comfort_noise(bank, row, 14)
+    assert not is_comfort_noise(Wire(codec="OPUS", payload_type=111).b.bank, row, 13)
 
 
 def test_a_payload_that_makes_no_sense_is_malformed():
     wire = Wire()
     bank, row = wire.b.bank, wire.b.row
-    assert not hush(bank, row, b"")
-    assert not hush(bank, row, b"\xff")
+    assert not receive_noise(bank, row, b"")
+    assert not receive_noise(bank, row, b"\xff")
     assert bank.malformed[row] == 2
-    assert hush(bank, row, pack(Noise(60)))
+    assert receive_noise(bank, row, pack(Noise(60)))
 
 
 def opus(fmtp: str, suite: CryptoSuite | None = None) -> Wire:
@@ -129,8 +129,8 @@ def test_opus_that_may_pause_sends_nothing_in_a_pause_and_marks_what_follows(sui
     wire = opus("usedtx=1", suite)
     tape = Tape()
     sound = np.concatenate([voice(48000), np.zeros(96000, dtype=np.int16), voice(24000)])
-    play(wire.a.bank, wire.a.handle, Sound(sound, 48000))
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Sound(sound, 48000))
+    set_sink(wire.b.bank, wire.b.handle, tape)
     sent = note_of(wire, 175)
     silent = [s for s in sent if 80 <= s[0] < 145]
     assert len(silent) < 15
@@ -157,9 +157,9 @@ def test_lost_opus_packets_are_recovered_from_those_behind_them():
         whole, lossy = Tape(), Tape()
         for tape, loses in ((whole, False), (lossy, True)):
             wire = opus(fmtp)
-            wire.a.bank.stream(wire.a.handle).encoder.expect_loss(30)
-            play(wire.a.bank, wire.a.handle, Sound(voice(48000 * 3), 48000))
-            record(wire.b.bank, wire.b.handle, tape)
+            wire.a.bank.find_stream(wire.a.handle).encoder.expect_loss(30)
+            set_source(wire.a.bank, wire.a.handle, Sound(voice(48000 * 3), 48000))
+            set_sink(wire.b.bank, wire.b.handle, tape)
 
             def drop(frame, datagram, loses=loses):
                 gone = loses and datagram.is_rtp and frame > 25 and frame % 5 == 0
@@ -180,8 +180,8 @@ def test_codecs_with_a_memory_carry_a_tone(codec, suite):
     for station in (wire.a, wire.b):
         station.bank.feeds._adapt = at_rate
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone(1000.0))
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone(1000.0))
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
     rate = tape.blocks[-1].clock_rate_hz
     assert rate == {"G722": 16000, "OPUS": 48000}[name]

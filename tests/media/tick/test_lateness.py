@@ -16,9 +16,9 @@ def test_an_empty_histogram_says_nothing():
 
 def test_quantiles_and_shares_are_those_of_what_was_counted():
     seen = LatenessHistogram()
-    seen.add(1.04, 90)
-    seen.add(6.0, 9)
-    seen.add(400.0, 1)
+    seen.count_packets(1.04, 90)
+    seen.count_packets(6.0, 9)
+    seen.count_packets(400.0, 1)
     assert seen.total == 100
     assert seen.quantile_ms(0.5) == pytest.approx(1.1)
     assert seen.quantile_ms(0.95) == pytest.approx(6.1)
@@ -30,8 +30,8 @@ def test_quantiles_and_shares_are_those_of_what_was_counted():
 
 def test_a_packet_that_is_early_is_not_late_and_no_packets_move_nothing():
     seen = LatenessHistogram()
-    seen.add(-3.0, 2)
-    seen.add(50.0, 0)
+    seen.count_packets(-3.0, 2)
+    seen.count_packets(50.0, 0)
     assert seen.counts[0] == 2
     assert seen.maximum_ms == 0.0
     seen.clear()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softphone.media import DigitDetected, FirstPacketReceived, PayloadTypeChanged
-from softphone.media.tick.receive import expire_digits, receive, split
+from softphone.media.tick.receive import expire_digits, receive_rtp, split_rtp_and_rtcp
 from softphone.rtp import RtpPacket, TelephoneEventPayload
 from tests.support.wire import Wire, raw_address
 
@@ -24,7 +24,7 @@ def arrive(wire, *packets, port=5000, source=FAR):
         raw = np.frombuffer(raw_address(*source), dtype=np.uint8)
         station.incoming.append(-1, port, raw, bytes(packet))
         station.incoming.arrival[at] = 0.5
-    return split(station.bank, station.incoming)
+    return split_rtp_and_rtcp(station.bank, station.incoming)
 
 
 def voice(sequence, **fields):
@@ -34,7 +34,7 @@ def voice(sequence, **fields):
 
 def hear(wire, *packets, now=0.5, **place):
     media, _ = arrive(wire, *packets, **place)
-    receive(wire.b.bank, wire.b.incoming, media, now=now)
+    receive_rtp(wire.b.bank, wire.b.incoming, media, now=now)
     return wire.b.bank, wire.b.row
 
 
@@ -99,7 +99,7 @@ def test_packets_of_events_do_not_disturb_the_jitter():
         packet = voice(at, payload_type=101, timestamp=0, payload=bytes(event))
         media, _ = arrive(wire, packet)
         station.incoming.arrival[0] = 1.0 + 0.02 * at
-        receive(station.bank, station.incoming, media, now=1.0 + 0.02 * at)
+        receive_rtp(station.bank, station.incoming, media, now=1.0 + 0.02 * at)
     assert station.bank.reception.jitter[station.row] == pytest.approx(0.0, abs=0.01)
 
 
@@ -163,7 +163,7 @@ def test_a_backlog_of_many_packets_of_a_stream_costs_little_more_than_one(order)
             backlog = backlog[::2] + backlog[1::2]
         media, _ = arrive(wire, *backlog)
         bank = wire.b.bank
-        counted = calls_of(lambda: receive(bank, wire.b.incoming, media, now=0.5))
+        counted = calls_of(lambda: receive_rtp(bank, wire.b.incoming, media, now=0.5))
         assert bank.packets_received[wire.b.row] == 2 + depth
         assert bank.reception.cumulative_lost(slice(0, 1))[0] == 0
         return counted

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from softphone.events import Direction
-from softphone.media.quality import snapshot
-from softphone.media.tick import farewell
-from softphone.media.tick.rtcp import send_control
+from softphone.media.quality import stream_statistics
+from softphone.media.tick import make_bye
+from softphone.media.tick.rtcp import send_rtcp
 from softphone.rtp import (
     ReceiverReport,
     RtcpBye,
@@ -74,7 +74,7 @@ def test_under_srtp_every_report_is_srtcp():
         assert len(datagram.data) % 4 == 0
         # The E flag and index end an AEAD SRTCP packet (RFC 7714 9.1).
         assert datagram.data[-4] & 0x80
-    assert snapshot(wire.b.bank, wire.b.handle).remote_fraction_lost is not None
+    assert stream_statistics(wire.b.bank, wire.b.handle).remote_fraction_lost is not None
 
 
 def test_malformed_and_forged_reports_are_counted_and_tell_nothing():
@@ -84,18 +84,18 @@ def test_malformed_and_forged_reports_are_counted_and_tell_nothing():
         for data in (b"", b"\x80", b"\x80\xc8\x00\xff" + bytes(24), b"\xff" * 40):
             each.b.take(Datagram(data, ("10.0.0.1", 5001), 5001), at=0.05)
         each.b.tick(each.frame)
-        assert snapshot(each.b.bank, each.b.handle).remote_fraction_lost is None
-    assert snapshot(wire.b.bank, wire.b.handle).malformed == 4
-    seen = snapshot(secure.b.bank, secure.b.handle)
+        assert stream_statistics(each.b.bank, each.b.handle).remote_fraction_lost is None
+    assert stream_statistics(wire.b.bank, wire.b.handle).malformed == 4
+    seen = stream_statistics(secure.b.bank, secure.b.handle)
     assert seen.malformed + seen.authentication_failures == 4
 
 
 def test_the_farewell_is_a_bye_and_who_never_sent_says_none():
     wire = Wire()
-    stream = wire.a.bank.stream(wire.a.handle)
-    assert farewell(wire.a.bank, stream, 0, now=0.0, wall=WALL) is None
+    stream = wire.a.bank.find_stream(wire.a.handle)
+    assert make_bye(wire.a.bank, stream, 0, now=0.0, wall=WALL) is None
     wire.run(3)
-    data = farewell(wire.a.bank, stream, 60, now=0.06, wall=WALL)
+    data = make_bye(wire.a.bank, stream, 60, now=0.06, wall=WALL)
     assert any(isinstance(packet, RtcpBye) for packet in parse_compound(data))
 
 
@@ -111,10 +111,10 @@ def test_after_a_change_of_ssrc_reports_speak_for_the_new_one():
 def test_a_released_row_reports_no_more():
     wire = Wire()
     wire.run(2)
-    wire.a.bank.release(wire.a.handle)
+    wire.a.bank.release_row(wire.a.handle)
     out = wire.a.outgoing
     out.count = 0
-    send_control(wire.a.bank, out, 0, now=1e6, wall=WALL)
+    send_rtcp(wire.a.bank, out, 0, now=1e6, wall=WALL)
     assert out.count == 0
 
 
@@ -131,7 +131,7 @@ def lossy(frame, datagram):
 def test_who_is_asked_to_tells_its_voip_metrics(suite):
     wire = Wire(suite=suite, extended_reports=XR)
     wire.run(600, to_b=lossy)
-    heard, told = (snapshot(end.bank, end.handle) for end in (wire.b, wire.a))
+    heard, told = (stream_statistics(end.bank, end.handle) for end in (wire.b, wire.a))
     assert heard.quality is not None
     assert heard.quality.burst_duration_ms == pytest.approx(20 * (5 + 6) / 2)
     assert heard.quality.burst_density == pytest.approx(6 / 11)
@@ -158,10 +158,12 @@ def test_metrics_come_with_the_report_on_their_source():
 def test_a_receiver_learns_the_round_trip_by_reference_times():
     wire = Wire(extended_reports=("rcvr-rtt",), direction=Direction.RECVONLY)
     wire.run(1200)
-    assert snapshot(wire.a.bank, wire.a.handle).round_trip_time_ms == pytest.approx(0.0, abs=45.0)
+    assert stream_statistics(wire.a.bank, wire.a.handle).round_trip_time_ms == pytest.approx(
+        0.0, abs=45.0
+    )
     plain = Wire(direction=Direction.RECVONLY)
     plain.run(1200)
-    assert snapshot(plain.a.bank, plain.a.handle).round_trip_time_ms is None
+    assert stream_statistics(plain.a.bank, plain.a.handle).round_trip_time_ms is None
 
 
 def test_who_is_not_asked_sends_and_counts_nothing():
@@ -169,7 +171,7 @@ def test_who_is_not_asked_sends_and_counts_nothing():
     for _, datagram in reports_of(wire):
         assert not any(isinstance(p, VoipMetrics) for p in parse_compound(datagram.data))
     assert wire.a.bank.playout.bursts is None
-    seen = snapshot(wire.a.bank, wire.a.handle)
+    seen = stream_statistics(wire.a.bank, wire.a.handle)
     assert seen.quality is seen.remote_quality is None
     # Plain reports let expect something, too.
     assert seen.remote_mos is not None

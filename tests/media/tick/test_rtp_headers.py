@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from softphone.media.bank import PacketBatch
 from softphone.media.tick.rtp_headers import (
-    places,
+    as_slice,
     read_headers,
     read_payload_lengths,
     write_headers,
@@ -24,7 +24,7 @@ NOWHERE = np.zeros(32, dtype=np.uint8)
 def batch_of(*packets):
     batch = PacketBatch.allocate(max(1, len(packets)), width=1536)
     for at, data in enumerate(packets):
-        assert batch.append(at, 1, NOWHERE, data)
+        assert batch.append_packet(at, 1, NOWHERE, data)
     return batch
 
 
@@ -122,8 +122,8 @@ def test_headers_that_are_written_are_read_back():
 
 def test_taking_everything_copies_nothing():
     headers, _ = read_headers(batch_of(bytes(PACKETS[0])), np.arange(1))
-    assert headers.take(np.ones(1, dtype=bool)) is headers
-    assert len(headers.take(np.zeros(1, dtype=bool))) == 0
+    assert headers.select(np.ones(1, dtype=bool)) is headers
+    assert len(headers.select(np.zeros(1, dtype=bool))) == 0
 
 
 @pytest.mark.parametrize("size", [0, 11])
@@ -134,6 +134,6 @@ def test_a_batch_of_nothing_sound_has_no_headers(size):
 
 
 def test_neighbors_are_a_slice_and_others_are_not():
-    assert places(np.arange(3, 7)) == slice(3, 7)
-    assert places(np.zeros(0, dtype=np.intp)) == slice(0)
-    assert places(np.array([1, 2, 4])).tolist() == [1, 2, 4]
+    assert as_slice(np.arange(3, 7)) == slice(3, 7)
+    assert as_slice(np.zeros(0, dtype=np.intp)) == slice(0)
+    assert as_slice(np.array([1, 2, 4])).tolist() == [1, 2, 4]

@@ -7,8 +7,8 @@ import pytest
 
 from softphone.media import StreamSpec
 from softphone.media.bank import PacketBatch
-from softphone.media.tick.send import make_cohorts, media_position, packets_due, send
-from softphone.media.tick.stream_commands import mute, play
+from softphone.media.tick.send import make_send_groups, media_position, packets_due, send_rtp
+from softphone.media.tick.stream_commands import set_muted, set_source
 from softphone.rtp import RtpPacket
 from softphone.security import CryptoSuite
 from tests.support.wire import Station, Tone, srtp_key
@@ -49,7 +49,7 @@ def test_rows_of_one_codec_are_one_cohort_and_secure_ones_another():
         return StreamSpec(remote, send_key=keys[0], receive_key=keys[1])
 
     made, _ = station(4, spec)
-    cohorts = make_cohorts(made.bank, 0)
+    cohorts = make_send_groups(made.bank, 0)
     assert sorted(len(cohort.contexts) for cohort in cohorts) == [0, 2]
     assert sum(len(cohort.rows) for cohort in cohorts) == 4
     assert all(len(cohort.feeds) == 1 for cohort in cohorts)
@@ -58,7 +58,7 @@ def test_rows_of_one_codec_are_one_cohort_and_secure_ones_another():
 def test_rows_are_neighbors_by_socket():
     made, handles = station(4)
     made.bank.rtp_port[[handle.row for handle in handles]] = [7, 3, 7, 3]
-    (cohort,) = make_cohorts(made.bank, 0)
+    (cohort,) = make_send_groups(made.bank, 0)
     assert cohort.port.tolist() == [3, 3, 7, 7]
 
 
@@ -66,14 +66,14 @@ def test_each_row_sends_its_own_source_and_a_muted_one_silence():
     made, handles = station(3)
     tones = [Tone(hertz) for hertz in (437.0, 911.0, 1301.0)]
     for handle, tone in zip(handles, tones, strict=True):
-        play(made.bank, handle, tone)
+        set_source(made.bank, handle, tone)
     out = PacketBatch.allocate(8)
-    send(made.bank, make_cohorts(made.bank, 0), 0, out)
+    send_rtp(made.bank, make_send_groups(made.bank, 0), 0, out)
     payloads = {RtpPacket.parse(out.packet(at)).payload for at in range(3)}
     assert len(payloads) == 3
-    mute(made.bank, handles[1], True)
+    set_muted(made.bank, handles[1], True)
     out.count = 0
-    send(made.bank, make_cohorts(made.bank, 0), 1, out)
+    send_rtp(made.bank, make_send_groups(made.bank, 0), 1, out)
     packets = [RtpPacket.parse(out.packet(at)) for at in range(3)]
     by_row = dict(zip(out.row[:3].tolist(), packets, strict=True))
     assert by_row[handles[1].row].payload == b"\xff" * 160
@@ -84,7 +84,7 @@ def test_each_row_sends_its_own_source_and_a_muted_one_silence():
 def test_a_full_batch_sends_what_fits():
     made, _ = station(4)
     out = PacketBatch.allocate(3)
-    send(made.bank, make_cohorts(made.bank, 0), 0, out)
+    send_rtp(made.bank, make_send_groups(made.bank, 0), 0, out)
     assert out.count == out.media == 3
     assert made.bank.packets_sent.sum() == 3
 
@@ -94,7 +94,7 @@ def test_payload_octets_are_counted_without_the_header():
     out = PacketBatch.allocate(8)
     for frame in range(3):
         out.count = 0
-        send(made.bank, make_cohorts(made.bank, 0), frame, out)
+        send_rtp(made.bank, make_send_groups(made.bank, 0), frame, out)
     row = handles[0].row
     assert made.bank.packets_sent[row] == 3
     assert made.bank.octets_sent[row] == 480

@@ -10,8 +10,14 @@ import pytest
 from softphone.events import Direction
 from softphone.media import MediaConfig, PcmBlock, PortRange, StreamSpec
 from softphone.media.audio import ToneSource, tone_level
-from softphone.media.tick.send_monitor import tell_monitors
-from softphone.media.tick.stream_commands import monitor, mute, play, record, set_direction
+from softphone.media.tick.send_monitor import write_monitors
+from softphone.media.tick.stream_commands import (
+    set_direction,
+    set_monitor,
+    set_muted,
+    set_sink,
+    set_source,
+)
 from softphone.media.worker import RemoteEngine
 from tests.support.wire import Tape, Tone, Wire
 
@@ -19,9 +25,9 @@ from tests.support.wire import Tape, Tone, Wire
 def test_it_hears_what_is_sent_in_the_media_time_of_what_is_received():
     wire = Wire()
     sent, received = Tape(), Tape()
-    play(wire.a.bank, wire.a.handle, Tone(437.0))
-    monitor(wire.a.bank, wire.a.handle, sent)
-    record(wire.a.bank, wire.a.handle, received)
+    set_source(wire.a.bank, wire.a.handle, Tone(437.0))
+    set_monitor(wire.a.bank, wire.a.handle, sent)
+    set_sink(wire.a.bank, wire.a.handle, received)
     wire.run(20)
     assert [block.timestamp for block in sent.blocks] == [160 * at for at in range(20)]
     assert [block.timestamp for block in received.blocks] == [160 * at for at in range(20)]
@@ -32,14 +38,14 @@ def test_it_hears_what_is_sent_in_the_media_time_of_what_is_received():
 def test_it_hears_silence_where_there_is_no_source_and_while_the_stream_is_muted():
     wire = Wire()
     sent = Tape()
-    monitor(wire.a.bank, wire.a.handle, sent)
+    set_monitor(wire.a.bank, wire.a.handle, sent)
     wire.run(5)
     assert len(sent.blocks) == 5
     assert not any(block.pcm.any() for block in sent.blocks)
-    play(wire.a.bank, wire.a.handle, Tone())
+    set_source(wire.a.bank, wire.a.handle, Tone())
     wire.run(5)
     assert sent.blocks[-1].pcm.any()
-    mute(wire.a.bank, wire.a.handle, True)
+    set_muted(wire.a.bank, wire.a.handle, True)
     wire.run(5)
     assert not sent.blocks[-1].pcm.any()
 
@@ -47,14 +53,14 @@ def test_it_hears_silence_where_there_is_no_source_and_while_the_stream_is_muted
 def test_it_hears_nothing_while_nothing_may_be_sent_and_stops_when_told():
     wire = Wire()
     sent = Tape()
-    monitor(wire.a.bank, wire.a.handle, sent)
+    set_monitor(wire.a.bank, wire.a.handle, sent)
     set_direction(wire.a.bank, wire.a.handle, Direction.RECVONLY, now=0.0)
     wire.run(5)
     assert sent.blocks == []
     set_direction(wire.a.bank, wire.a.handle, Direction.SENDRECV, now=0.0)
     wire.run(5)
     assert sent.blocks[0].timestamp == 800
-    monitor(wire.a.bank, wire.a.handle, None)
+    set_monitor(wire.a.bank, wire.a.handle, None)
     wire.run(5)
     assert len(sent.blocks) == 5
 
@@ -65,16 +71,16 @@ def test_one_that_fails_is_taken_off_and_the_stream_goes_on(caplog):
             raise OSError("disk full")
 
     wire = Wire()
-    monitor(wire.a.bank, wire.a.handle, Broken())
+    set_monitor(wire.a.bank, wire.a.handle, Broken())
     wire.run(3)
     assert "monitor" in caplog.text
-    assert wire.a.bank.stream(wire.a.handle).monitor is None
+    assert wire.a.bank.find_stream(wire.a.handle).monitor is None
     assert wire.a.bank.packets_sent[wire.a.row] == 3
 
 
 def test_nobody_listening_costs_nothing():
     wire = Wire()
-    tell_monitors(wire.a.bank, (), 0, 20)
+    write_monitors(wire.a.bank, (), 0, 20)
     wire.run(1)
 
 
@@ -94,10 +100,10 @@ async def test_a_worker_tells_it_too():
 
     config = MediaConfig(ports=PortRange(47800, 47899), capacity=8, placement="worker")
     async with RemoteEngine(config) as engine:
-        one, heard = engine.allocate(), Heard()
+        one, heard = engine.allocate_stream(), Heard()
         engine.monitor(one.handle, heard)
         engine.play(one.handle, ToneSource(440.0))
-        engine.open(one.handle, StreamSpec(("127.0.0.1", one.rtp_port)))
+        engine.open_stream(one.handle, StreamSpec(("127.0.0.1", one.rtp_port)))
         async with asyncio.timeout(10):
             while len(heard.blocks) < 20:  # noqa: ASYNC110 (blocks are counted)
                 await asyncio.sleep(0.02)

@@ -8,13 +8,13 @@ from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media import SrtpKey, StaleHandle, StreamSpec
 from softphone.media.tick.stream_commands import (
-    fingerprint,
-    mute,
-    play,
-    record,
-    rekey,
+    key_fingerprint,
     send_digits,
     set_direction,
+    set_keys,
+    set_muted,
+    set_sink,
+    set_source,
 )
 from softphone.security import CryptoSuite, KeyMaterial
 from tests.support.wire import Station, Tape, Tone, Wire, srtp_key
@@ -26,19 +26,21 @@ FAR = ("10.0.0.1", 5000)
 def test_a_key_is_told_from_another_by_suite_and_bytes():
     one = srtp_key(GCM, 1)
     same = SrtpKey(GCM, KeyMaterial(one.key.reveal()))
-    assert fingerprint(one) == fingerprint(same)
-    assert fingerprint(one) != fingerprint(srtp_key(GCM, 2))
+    assert key_fingerprint(one) == key_fingerprint(same)
+    assert key_fingerprint(one) != key_fingerprint(srtp_key(GCM, 2))
     eighty, thirty_two = CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AES_CM_128_HMAC_SHA1_32
     material = KeyMaterial(bytes(30))
-    assert fingerprint(SrtpKey(eighty, material)) != fingerprint(SrtpKey(thirty_two, material))
-    assert fingerprint(None) == b""
+    assert key_fingerprint(SrtpKey(eighty, material)) != key_fingerprint(
+        SrtpKey(thirty_two, material)
+    )
+    assert key_fingerprint(None) == b""
 
 
 def test_one_direction_may_get_a_new_key_while_the_other_stays():
     wire = Wire(suite=GCM)
-    stream = wire.a.bank.stream(wire.a.handle)
+    stream = wire.a.bank.find_stream(wire.a.handle)
     sending, receiving = stream.send_context, stream.receive_context
-    rekey(wire.a.bank, wire.a.handle, srtp_key(GCM, 9), wire.keys[1], 0)
+    set_keys(wire.a.bank, wire.a.handle, srtp_key(GCM, 9), wire.keys[1], 0)
     assert stream.send_context is not sending
     assert stream.receive_context is receiving
 
@@ -46,11 +48,11 @@ def test_one_direction_may_get_a_new_key_while_the_other_stays():
 def test_a_key_of_the_wrong_length_is_refused_and_the_stream_goes_on():
     wire = Wire(suite=GCM)
     wire.run(3)
-    stream = wire.b.bank.stream(wire.b.handle)
+    stream = wire.b.bank.find_stream(wire.b.handle)
     before = stream.spec, stream.send_context, stream.receive_context
     short = SrtpKey(GCM, KeyMaterial(b"short"))
     with pytest.raises(ConfigurationError):
-        rekey(wire.b.bank, wire.b.handle, wire.keys[1], short, 7)
+        set_keys(wire.b.bank, wire.b.handle, wire.keys[1], short, 7)
     with pytest.raises(ConfigurationError):
         wire.b.open(StreamSpec(FAR, send_key=short, receive_key=short))
     assert (stream.spec, stream.send_context, stream.receive_context) == before
@@ -80,10 +82,10 @@ def test_an_unknown_codec_is_refused_and_nothing_was_opened():
 def test_packets_that_would_be_too_long_are_refused_and_the_stream_goes_on():
     wire = Wire(codec="L16/16000", payload_type=97, ptime_ms=40)
     wire.run(4)
-    before = wire.a.bank.stream(wire.a.handle).spec
+    before = wire.a.bank.find_stream(wire.a.handle).spec
     with pytest.raises(ConfigurationError, match="60 ms of L16/16000 are 1920 octets"):
         wire.a.open(StreamSpec(FAR, codec="L16/16000", payload_type=97, ptime_ms=60))
-    assert wire.a.bank.stream(wire.a.handle).spec is before
+    assert wire.a.bank.find_stream(wire.a.handle).spec is before
     wire.run(4)
     assert wire.b.bank.packets_received[wire.b.row] == 4
 
@@ -91,8 +93,8 @@ def test_packets_that_would_be_too_long_are_refused_and_the_stream_goes_on():
 def test_source_and_sink_may_be_set_before_the_stream_is_opened():
     wire = Wire()
     station, tone, tape = Station("10.0.0.1", seed=9), Tone(), Tape()
-    play(station.bank, station.handle, tone)
-    record(station.bank, station.handle, tape)
+    set_source(station.bank, station.handle, tone)
+    set_sink(station.bank, station.handle, tape)
     wire.a = station
     station.open(StreamSpec(("10.0.0.2", 5000)))
     wire.run(5)
@@ -121,12 +123,12 @@ def test_a_source_that_cannot_be_shared_leaves_the_old_one_playing():
     wire = Wire()
     first, other = Tone(), Tone()
     other.clock_rate_hz = 44100
-    play(wire.a.bank, wire.a.handle, first)
+    set_source(wire.a.bank, wire.a.handle, first)
     with pytest.raises(LocalProtocolError):
-        play(wire.a.bank, wire.a.handle, other)
+        set_source(wire.a.bank, wire.a.handle, other)
     wire.run(3)
     assert first.reads == 3
-    play(wire.a.bank, wire.a.handle, None)
+    set_source(wire.a.bank, wire.a.handle, None)
     wire.run(3)
     assert first.reads == 3
     assert len(wire.a.bank.feeds) == 1
@@ -140,18 +142,18 @@ def test_digits_are_checked():
         send_digits(wire.a.bank, wire.a.handle, "1", duration_ms=1)
     with pytest.raises(LocalProtocolError):
         send_digits(without.a.bank, without.a.handle, "1", duration_ms=100)
-    assert not wire.a.bank.dialing
+    assert not wire.a.bank.sending_digits
 
 
 def test_every_command_needs_a_handle_that_is_not_stale():
     wire = Wire(telephone_event=101)
     bank, handle = wire.a.bank, wire.a.handle
-    bank.release(handle)
+    bank.release_row(handle)
     for command in (
-        lambda: play(bank, handle, None),
-        lambda: record(bank, handle, None),
-        lambda: mute(bank, handle, True),
-        lambda: rekey(bank, handle, None, None, 0),
+        lambda: set_source(bank, handle, None),
+        lambda: set_sink(bank, handle, None),
+        lambda: set_muted(bank, handle, True),
+        lambda: set_keys(bank, handle, None, None, 0),
         lambda: set_direction(bank, handle, Direction.SENDRECV, now=0.0),
         lambda: send_digits(bank, handle, "1", duration_ms=100),
         lambda: wire.a.open(StreamSpec(FAR)),

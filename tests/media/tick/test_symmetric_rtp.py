@@ -7,7 +7,7 @@ import pytest
 
 from softphone.media import RemoteLatched
 from softphone.media.tick.rtp_headers import read_headers
-from softphone.media.tick.symmetric_rtp import accept_source, follow_control, follow_source
+from softphone.media.tick.symmetric_rtp import accept_rtcp_source, accept_source, follow_source
 from softphone.rtp import RtpPacket
 from softphone.security import CryptoSuite
 from tests.support.wire import Wire, raw_address
@@ -73,7 +73,7 @@ def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     wire = Wire(symmetric=symmetric)
     bank, row = wire.b.bank, wire.b.row
     arrive(wire, ("10.0.0.1", 5001), ELSEWHERE, NEAR)
-    heard = [follow_control(bank, wire.b.incoming, at, row) for at in range(3)]
+    heard = [accept_rtcp_source(bank, wire.b.incoming, at, row) for at in range(3)]
     assert heard == [True, False, True]
     assert bank.wrong_source[row] == 1
     expected = NEAR if symmetric else ("10.0.0.1", 5001)

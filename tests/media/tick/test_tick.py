@@ -19,16 +19,16 @@ from softphone.media import (
     StreamTimedOut,
 )
 from softphone.media.bank import FRAME
-from softphone.media.quality import snapshot
-from softphone.media.tick import FarEnd, skip
+from softphone.media.quality import stream_statistics
+from softphone.media.tick import RemoteAddresses, skip_frames
 from softphone.media.tick.stream_commands import (
-    mute,
-    play,
-    record,
-    rekey,
-    retarget,
     send_digits,
     set_direction,
+    set_keys,
+    set_muted,
+    set_remote,
+    set_sink,
+    set_source,
 )
 from softphone.security import CryptoSuite
 from tests.support.wire import (
@@ -58,12 +58,12 @@ def nothing(frame: int, datagram: Datagram) -> list[Datagram]:
 def test_a_tone_that_goes_in_at_one_end_comes_out_at_the_other(suite):
     wire = Wire(suite=suite)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone(1000.0))
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone(1000.0))
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
     assert abs(loudest_hertz(tape.pcm[-4000:]) - 1000.0) <= 2.0
     assert np.abs(tape.pcm[-4000:]).max() > 7000
-    seen = snapshot(wire.b.bank, wire.b.handle)
+    seen = stream_statistics(wire.b.bank, wire.b.handle)
     assert seen.packets_received == 60
     assert seen.cumulative_lost == seen.authentication_failures == seen.malformed == 0
     assert seen.mos > 4.3
@@ -75,8 +75,8 @@ def test_other_codecs_carry_it_too(law):
     wire = Wire(suite=CM, codec=name, payload_type=payload_type)
     tape, tone = Tape(), Tone(1000.0)
     tone.clock_rate_hz = 16000 if name.endswith("16000") else 8000
-    play(wire.a.bank, wire.a.handle, tone)
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, tone)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
     assert abs(loudest_hertz(tape.pcm[-4000:]) - 1000.0) <= 2.0
     assert tape.blocks[-1].clock_rate_hz == tone.clock_rate_hz
@@ -87,8 +87,8 @@ def test_every_ptime_keeps_media_time(ptime_ms):
     wire = Wire(ptime_ms=ptime_ms)
     sent: list[bytes] = []
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone())
+    set_sink(wire.b.bank, wire.b.handle, tape)
 
     def note(frame, datagram):
         if datagram.is_rtp:
@@ -133,14 +133,14 @@ def test_the_rollover_counter_goes_on_over_the_wrap():
     wire = Wire(suite=CM)
     wire.a.bank.sequence[wire.a.row] = 0x7FFF
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
+    set_source(wire.a.bank, wire.a.handle, Tone())
     wire.run(2)
     # Half way round, lest the receiver take the jump for a step back (RFC 3711 3.3.1).
     wire.a.bank.sequence[wire.a.row] = 0xFFF0
-    record(wire.b.bank, wire.b.handle, tape)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
     assert int(wire.a.bank.sequence[wire.a.row]) == 0xFFF0 + 60 & 0xFFFF
-    seen = snapshot(wire.b.bank, wire.b.handle)
+    seen = stream_statistics(wire.b.bank, wire.b.handle)
     assert seen.authentication_failures == 0
     assert seen.packets_received == 62
     assert abs(loudest_hertz(tape.pcm[-4000:]) - 1000.0) <= 2.0
@@ -150,8 +150,8 @@ def test_the_rollover_counter_goes_on_over_the_wrap():
 def test_another_ssrc_of_the_far_end_is_followed(suite):
     wire = Wire(suite=suite)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone())
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(20)
     before = int(wire.a.bank.ssrc[wire.a.row])
     wire.a.bank.change_ssrc(wire.a.row)
@@ -171,7 +171,7 @@ def test_in_clear_a_single_packet_of_another_source_does_not_take_the_stream_ove
 
     wire.run(20, to_b=intrude)
     assert not any(isinstance(event, SsrcChanged) for event in wire.b.events)
-    assert snapshot(wire.b.bank, wire.b.handle).packets_received == 20
+    assert stream_statistics(wire.b.bank, wire.b.handle).packets_received == 20
 
 
 @pytest.mark.parametrize("suite", [None, CM])
@@ -191,32 +191,32 @@ def test_our_own_ssrc_coming_back_is_a_collision_once_and_then_an_echo_in_clear_
     wire.frame = 2
     wire.run(20, to_b=collide)
     assert int(wire.b.bank.ssrc[wire.b.row]) == after
-    received = snapshot(wire.b.bank, wire.b.handle).packets_received
+    received = stream_statistics(wire.b.bank, wire.b.handle).packets_received
     assert received == (20 if suite is None else 0)
 
 
 def test_new_keys_are_taken_in_mid_call_and_the_old_ones_are_dead():
     wire = Wire(suite=CM)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, Tone())
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, Tone())
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(20)
     one, two = srtp_key(CryptoSuite.AEAD_AES_256_GCM, 8), srtp_key(CM, 9)
-    rekey(wire.a.bank, wire.a.handle, one, two, 1)
+    set_keys(wire.a.bank, wire.a.handle, one, two, 1)
     wire.run(5)
-    assert snapshot(wire.b.bank, wire.b.handle).authentication_failures >= 4
-    rekey(wire.b.bank, wire.b.handle, two, one, 1)
+    assert stream_statistics(wire.b.bank, wire.b.handle).authentication_failures >= 4
+    set_keys(wire.b.bank, wire.b.handle, two, one, 1)
     wire.run(60)
     assert abs(loudest_hertz(tape.pcm[-4000:]) - 1000.0) <= 2.0
     assert tape.blocks[-1].security_generation == 1
     assert tape.blocks[0].security_generation == 0
     # What the old context had counted is still told.
-    assert snapshot(wire.b.bank, wire.b.handle).authentication_failures >= 4
+    assert stream_statistics(wire.b.bank, wire.b.handle).authentication_failures >= 4
 
 
 def test_a_secure_stream_never_sends_a_clear_packet():
     wire = Wire(suite=CM)
-    play(wire.a.bank, wire.a.handle, Tone())
+    set_source(wire.a.bank, wire.a.handle, Tone())
     lengths = set()
 
     def note(frame, datagram):
@@ -226,7 +226,7 @@ def test_a_secure_stream_never_sends_a_clear_packet():
 
     wire.run(20, to_b=note)
     assert lengths == {12 + 160 + 10}
-    context = wire.a.bank.stream(wire.a.handle).send_context
+    context = wire.a.bank.find_stream(wire.a.handle).send_context
     context.close()
     sent = []
     wire.run(5, to_b=lambda f, d: sent.append(d) or [d])
@@ -245,13 +245,13 @@ def test_a_held_stream_sends_no_rtp_and_goes_on_with_rtcp(direction):
     wire.run(500, to_b=lambda f, d: sent.append(d) or [d])
     assert not any(datagram.is_rtp for datagram in sent)
     assert len(sent) >= 1
-    assert snapshot(wire.b.bank, wire.b.handle).authentication_failures == 0
+    assert stream_statistics(wire.b.bank, wire.b.handle).authentication_failures == 0
 
 
 def test_a_stream_that_only_sends_hears_nothing():
     wire = Wire()
     tape = Tape()
-    record(wire.b.bank, wire.b.handle, tape)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     set_direction(wire.b.bank, wire.b.handle, Direction.SENDONLY, now=0.0)
     wire.run(20)
     assert tape.blocks == []
@@ -261,11 +261,11 @@ def test_a_stream_that_only_sends_hears_nothing():
 def test_reports_bring_loss_jitter_and_round_trip_time():
     wire = Wire(suite=CM)
     wire.run(1000, to_b=lambda f, d: [] if d.is_rtp and f % 10 == 0 else [d])
-    seen = snapshot(wire.a.bank, wire.a.handle)
+    seen = stream_statistics(wire.a.bank, wire.a.handle)
     assert seen.remote_fraction_lost == pytest.approx(0.1, abs=0.02)
     assert seen.round_trip_time_ms is not None
     assert 0.0 <= seen.round_trip_time_ms < 50.0
-    lossy = snapshot(wire.b.bank, wire.b.handle)
+    lossy = stream_statistics(wire.b.bank, wire.b.handle)
     assert lossy.fraction_lost == pytest.approx(0.1, abs=0.01)
     assert lossy.mos < seen.mos
 
@@ -274,21 +274,21 @@ def test_a_source_that_ends_is_told_after_its_last_sample():
     wire = Wire()
     tone = Tone(samples=160 * 10 + 80)
     tape = Tape()
-    play(wire.a.bank, wire.a.handle, tone)
-    record(wire.b.bank, wire.b.handle, tape)
+    set_source(wire.a.bank, wire.a.handle, tone)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(10)
     assert not any(isinstance(event, PlaybackEnded) for event in wire.a.events)
     wire.run(30)
     assert wire.a.events.count(PlaybackEnded(wire.a.handle)) == 1
     assert len(wire.a.bank.feeds) == 1
-    assert snapshot(wire.a.bank, wire.a.handle).packets_sent == 40
+    assert stream_statistics(wire.a.bank, wire.a.handle).packets_sent == 40
 
 
 def test_a_starved_source_is_silence_or_a_gap_with_a_mark_after_it():
     for suppress in (False, True):
         wire = Wire(silence_suppression=suppress)
         source, sent = Dribble(), []
-        play(wire.a.bank, wire.a.handle, source)
+        set_source(wire.a.bank, wire.a.handle, source)
 
         def note(frame, datagram, sent=sent):
             if datagram.is_rtp:
@@ -302,19 +302,19 @@ def test_a_starved_source_is_silence_or_a_gap_with_a_mark_after_it():
         assert len(sent) == (3 if suppress else 7)
         assert (sent[-1][2] - sent[0][2]) & 0xFFFFFFFF == 6 * 160
         assert sent[-1][0] >> 7 == suppress
-        assert snapshot(wire.a.bank, wire.a.handle).source_starved_frames == 4
+        assert stream_statistics(wire.a.bank, wire.a.handle).source_starved_frames == 4
 
 
 def test_a_muted_stream_sends_silence_and_reads_on():
     wire = Wire()
     tone, tape = Tone(), Tape()
-    play(wire.a.bank, wire.a.handle, tone)
-    record(wire.b.bank, wire.b.handle, tape)
-    mute(wire.a.bank, wire.a.handle, True)
+    set_source(wire.a.bank, wire.a.handle, tone)
+    set_sink(wire.b.bank, wire.b.handle, tape)
+    set_muted(wire.a.bank, wire.a.handle, True)
     wire.run(50)
     assert np.abs(tape.pcm[-1600:]).max() == 0
     assert tone.reads == 50
-    mute(wire.a.bank, wire.a.handle, False)
+    set_muted(wire.a.bank, wire.a.handle, False)
     wire.run(50)
     assert np.abs(tape.pcm[-1600:]).max() > 7000
 
@@ -332,12 +332,12 @@ def test_nobody_decodes_for_a_stream_without_a_sink():
             return self.codec.decode(data, length)
 
     wire = Wire()
-    stream = wire.b.bank.stream(wire.b.handle)
+    stream = wire.b.bank.find_stream(wire.b.handle)
     counted = stream.receive_codec = Counted(stream.receive_codec)
     wire.run(20)
     assert counted.decoded == 0
     assert wire.b.bank.playout.played[wire.b.row] > 10
-    record(wire.b.bank, wire.b.handle, Tape())
+    set_sink(wire.b.bank, wire.b.handle, Tape())
     wire.run(20)
     assert counted.decoded == 20
 
@@ -345,14 +345,14 @@ def test_nobody_decodes_for_a_stream_without_a_sink():
 @pytest.mark.parametrize("suite", [None, CM])
 def test_digits_go_across_once_each_and_in_order(suite):
     wire = Wire(suite=suite, telephone_event=101)
-    play(wire.a.bank, wire.a.handle, Tone())
+    set_source(wire.a.bank, wire.a.handle, Tone())
     send_digits(wire.a.bank, wire.a.handle, "19*#D", duration_ms=100)
     wire.run(80)
     digits = [event for event in wire.b.events if isinstance(event, DigitDetected)]
     assert "".join(event.digit for event in digits) == "19*#D"
     assert all(90 <= event.duration_ms <= 120 for event in digits)
-    assert not wire.a.bank.dialing
-    assert snapshot(wire.b.bank, wire.b.handle).cumulative_lost == 0
+    assert not wire.a.bank.sending_digits
+    assert stream_statistics(wire.b.bank, wire.b.handle).cumulative_lost == 0
 
 
 def test_digits_survive_loss():
@@ -385,7 +385,7 @@ def test_after_a_jump_of_media_time_the_timestamp_has_jumped_and_the_sequence_ha
         return [datagram]
 
     wire.run(5, to_b=note)
-    skip(wire.a.bank, 0, 20, now=25 * FRAME)
+    skip_frames(wire.a.bank, 0, 20, now=25 * FRAME)
     wire.frame = 25
     wire.run(2, to_b=note)
     assert (sent[5][1] - sent[4][1]) & 0xFFFF == 1
@@ -396,10 +396,10 @@ def test_after_a_jump_of_media_time_the_timestamp_has_jumped_and_the_sequence_ha
 def test_a_packet_that_was_buffered_before_a_hold_is_not_heard_as_of_a_newer_generation():
     wire = Wire(suite=CM)
     tape = Tape()
-    record(wire.b.bank, wire.b.handle, tape)
+    set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(10)
-    rekey(wire.b.bank, wire.b.handle, None, None, 5)
-    rekey(wire.a.bank, wire.a.handle, None, None, 5)
+    set_keys(wire.b.bank, wire.b.handle, None, None, 5)
+    set_keys(wire.a.bank, wire.a.handle, None, None, 5)
     wire.run(10)
     generations = [block.security_generation for block in tape.blocks]
     assert generations == [0] * 10 + [5] * 10
@@ -408,7 +408,7 @@ def test_a_packet_that_was_buffered_before_a_hold_is_not_heard_as_of_a_newer_gen
 def test_the_whole_call_is_deterministic():
     def run():
         wire = Wire(suite=CM, telephone_event=101)
-        play(wire.a.bank, wire.a.handle, Tone())
+        set_source(wire.a.bank, wire.a.handle, Tone())
         send_digits(wire.a.bank, wire.a.handle, "5", duration_ms=100)
         sent = []
         wire.run(300, to_b=lambda f, d: sent.append(d) or [d])
@@ -420,8 +420,8 @@ def test_the_whole_call_is_deterministic():
 def test_a_retargeted_stream_goes_elsewhere_and_may_latch_again():
     wire = Wire()
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.0.0.1", 6000))])
-    there = FarEnd(raw_address("10.0.0.3", 5000), raw_address("10.0.0.3", 5001))
-    retarget(wire.b.bank, wire.b.handle, there)
+    there = RemoteAddresses(raw_address("10.0.0.3", 5000), raw_address("10.0.0.3", 5001))
+    set_remote(wire.b.bank, wire.b.handle, there)
     assert wire.b.bank.remote[wire.b.row].tobytes() == there.rtp
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.0.0.3", 7000))])
     assert RemoteLatched(wire.b.handle, ("10.0.0.3", 7000)) in wire.b.events
@@ -430,10 +430,10 @@ def test_a_retargeted_stream_goes_elsewhere_and_may_latch_again():
 def test_renegotiation_with_the_same_keys_keeps_the_contexts():
     wire = Wire(suite=CM)
     wire.run(5)
-    stream = wire.b.bank.stream(wire.b.handle)
+    stream = wire.b.bank.find_stream(wire.b.handle)
     contexts = stream.send_context, stream.receive_context
     one, two = wire.keys
     wire.b.open(StreamSpec(("10.0.0.1", 5000), send_key=two, receive_key=one, payload_type=0))
     assert (stream.send_context, stream.receive_context) == contexts
     wire.run(5)
-    assert snapshot(wire.b.bank, wire.b.handle).authentication_failures == 0
+    assert stream_statistics(wire.b.bank, wire.b.handle).authentication_failures == 0

@@ -11,10 +11,10 @@ import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from softphone.media import PcmBlock
-from softphone.media.audio import StreamSound
+from softphone.media.audio import AudioRouter
 from softphone.media.tracks.receive_track import CallAudioTrack, CallVideoTrack
-from softphone.media.video import VideoBlock
-from softphone.media.video.picture import number_of, pattern
+from softphone.media.video import ReceivedVideoFrame
+from softphone.media.video.picture import draw_pattern, pattern_number
 from softphone.rtp import EncodedFrame
 
 
@@ -44,14 +44,14 @@ class Stream:
         return now - self.began
 
 
-def shown(number: int, seconds: float, generation: int = 0) -> VideoBlock:
+def shown(number: int, seconds: float, generation: int = 0) -> ReceivedVideoFrame:
     frame = EncodedFrame(b"", True)
-    return VideoBlock(pattern(number, 64, 64), frame, "VP8", seconds, None, generation)
+    return ReceivedVideoFrame(draw_pattern(number, 64, 64), frame, "VP8", seconds, None, generation)
 
 
 async def test_sound_comes_in_frames_of_20_ms_whose_times_go_on_over_gaps() -> None:
     stream = Stream()
-    track = CallAudioTrack(cast("StreamSound", stream))
+    track = CallAudioTrack(cast("AudioRouter", stream))
     for start in (8000, 8160, 8320, 16000, 16160, 16320):
         pcm = np.full(160, 100, dtype=np.int16)
         stream.sinks[0].write(PcmBlock(pcm, 8000, start, 0))
@@ -79,13 +79,13 @@ async def test_pictures_come_with_their_times_and_a_lower_level_drops_those_of_a
     waiting = asyncio.ensure_future(track.recv())
     await asyncio.to_thread(track.write, shown(7, 10.0))
     first = await waiting
-    assert number_of(first.to_ndarray(format="yuv420p")) == 7
+    assert pattern_number(first.to_ndarray(format="yuv420p")) == 7
     assert float(first.time or 0) == pytest.approx(2.0, abs=0.5)
     track.write(shown(8, 10.5, generation=1))
     track.write(shown(9, 11.0, generation=2))
     await asyncio.sleep(0)
     second = await track.recv()
-    assert number_of(second.to_ndarray(format="yuv420p")) == 9
+    assert pattern_number(second.to_ndarray(format="yuv420p")) == 9
     assert float(second.time or 0) - float(first.time or 0) == pytest.approx(1.0)
     assert track.dropped == 1
 
@@ -97,7 +97,7 @@ async def test_who_does_not_take_pictures_loses_the_oldest_and_an_end_wakes_who_
         track.write(shown(number, number / 10))
     await asyncio.sleep(0)
     assert track.dropped == 10
-    assert number_of((await track.recv()).to_ndarray(format="yuv420p")) == 10
+    assert pattern_number((await track.recv()).to_ndarray(format="yuv420p")) == 10
     for _ in range(29):
         await track.recv()
     waiting = asyncio.ensure_future(track.recv())

@@ -11,8 +11,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio import ToneSource, tone_level
-from softphone.media.tracks.track_source import TrackPictures, TrackSound, is_track
-from softphone.media.video.picture import number_of, pattern
+from softphone.media.tracks.track_source import TrackAudioSource, TrackVideoSource, is_track
+from softphone.media.video.picture import draw_pattern, pattern_number
 
 
 class Given:
@@ -41,7 +41,7 @@ def stereo(start: int) -> av.AudioFrame:
 
 async def test_sound_of_any_format_is_48_khz_mono_once_enough_is_there() -> None:
     track = Given("audio")
-    sound = TrackSound(track)
+    sound = TrackAudioSource(track)
     track.frames.put_nowait(stereo(0))
     await track.frames.join()
     await asyncio.sleep(0)
@@ -64,7 +64,7 @@ async def test_sound_of_any_format_is_48_khz_mono_once_enough_is_there() -> None
 
 async def test_what_comes_too_fast_is_dropped_and_counted_and_the_newest_kept() -> None:
     track = Given("audio")
-    sound = TrackSound(track)
+    sound = TrackAudioSource(track)
     for n in range(100):
         track.frames.put_nowait(stereo(882 * n))
     await track.frames.join()
@@ -72,15 +72,15 @@ async def test_what_comes_too_fast_is_dropped_and_counted_and_the_newest_kept() 
     assert sound.dropped_samples == pytest.approx(48000 * 1.6, rel=0.03)
     sound.detach()
     film = Given("video")
-    pictures = TrackPictures(film)
+    pictures = TrackVideoSource(film)
     for number in range(5):
-        picture = pattern(number, 64, 64)
+        picture = draw_pattern(number, 64, 64)
         film.frames.put_nowait(av.VideoFrame.from_ndarray(picture, format="yuv420p"))
     await film.frames.join()
     await asyncio.sleep(0)
     newest = pictures.read()
     assert isinstance(newest, np.ndarray)
-    assert number_of(newest) == 4
+    assert pattern_number(newest) == 4
     assert pictures.read() is None
     assert pictures.dropped == 4
     assert not pictures.ended
@@ -92,9 +92,9 @@ async def test_what_comes_too_fast_is_dropped_and_counted_and_the_newest_kept() 
 
 async def test_a_track_of_the_other_kind_is_refused_and_a_source_is_no_track() -> None:
     with pytest.raises(ConfigurationError, match="audio cannot be sent as video"):
-        TrackPictures(Given("audio"))
+        TrackVideoSource(Given("audio"))
     with pytest.raises(ConfigurationError, match="video cannot be sent as audio"):
-        TrackSound(Given("video"))
+        TrackAudioSource(Given("video"))
     assert is_track(Given("audio"))
     assert not is_track(ToneSource(440.0))
     assert not is_track(None)

@@ -9,7 +9,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.video import VideoDecoder, VideoEncoder
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.rtp import LARGEST_PAYLOAD, EncodedFrame, H264Packetizer
 from softphone.rtp.h264 import split_nal_units
 
@@ -17,7 +17,7 @@ codecs = pytest.mark.parametrize("codec", ["H264", "VP8"])
 
 
 def encoded(encoder: VideoEncoder, number: int, *, key: bool = False) -> EncodedFrame:
-    frame = encoder.encode(pattern(number, 320, 240), key=key, bitrate=600_000)
+    frame = encoder.encode(draw_pattern(number, 320, 240), key=key, bitrate=600_000)
     assert frame is not None
     return frame
 
@@ -29,8 +29,8 @@ def test_each_picture_comes_back_at_once_and_alike(codec: str) -> None:
         frame = encoded(encoder, number, key=number == 10)
         assert frame.key is (number in (0, 10))
         (picture,) = decoder.decode(frame)
-        assert number_of(picture) == number
-        assert psnr(picture, pattern(number, 320, 240)) > 28
+        assert pattern_number(picture) == number
+        assert psnr(picture, draw_pattern(number, 320, 240)) > 28
 
 
 @codecs
@@ -39,7 +39,7 @@ def test_a_key_frame_begins_for_whoever_comes_later(codec: str) -> None:
     for number in range(5):
         encoded(encoder, number)
     (picture,) = VideoDecoder(codec).decode(encoded(encoder, 5, key=True))
-    assert number_of(picture) == 5
+    assert pattern_number(picture) == 5
 
 
 @codecs
@@ -47,7 +47,7 @@ def test_less_is_sent_when_the_limit_falls(codec: str) -> None:
     encoder, noise = VideoEncoder(codec, rate=15, bitrate=1_000_000), np.random.default_rng(1)
     sizes = []
     for number in range(90):
-        picture = pattern(number, 320, 240)
+        picture = draw_pattern(number, 320, 240)
         picture[40:200, 40:280] = noise.integers(60, 190, (160, 240))
         frame = encoder.encode(picture, key=False, bitrate=1_000_000 if number < 45 else 250_000)
         sizes.append(0 if frame is None else len(frame.data))
@@ -75,7 +75,7 @@ def test_hostile_frames_give_no_picture_or_any_but_never_raise(codec: str) -> No
             data[chance.randrange(min(80, len(data)))] = chance.randrange(256)
         decoder.decode(EncodedFrame(bytes(data[: chance.randrange(1, len(data))]), True))
     assert decoder.failures > 0
-    assert number_of(VideoDecoder(codec).decode(good)[0]) == 0
+    assert pattern_number(VideoDecoder(codec).decode(good)[0]) == 0
 
 
 @codecs

@@ -12,8 +12,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio import tone_level
-from softphone.media.video import FileSound, VideoFileSource, picture_of
-from softphone.media.video.picture import number_of, pattern, psnr
+from softphone.media.video import FileAudioSource, VideoFileSource, to_picture
+from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 
 
 def film(
@@ -25,7 +25,7 @@ def film(
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         sound = container.add_stream("aac", rate=48000, layout="mono")
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(pattern(number, *size), format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(draw_pattern(number, *size), format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(video.encode(frame))
         at = np.arange(48000 * count // rate) / 48000
@@ -51,8 +51,8 @@ def test_every_picture_of_a_file_is_read_once_in_order(tmp_path: Path) -> None:
     source = VideoFileSource(film(tmp_path / "in.mp4"))
     assert source.rate == 15.0
     pictures = pictures_of(source)
-    assert [number_of(picture) for picture in pictures] == list(range(30))
-    assert all(psnr(p, pattern(number_of(p), 320, 240)) > 25.0 for p in pictures)
+    assert [pattern_number(picture) for picture in pictures] == list(range(30))
+    assert all(psnr(p, draw_pattern(pattern_number(p), 320, 240)) > 25.0 for p in pictures)
     assert source.read() is None
     source.close()
 
@@ -94,7 +94,7 @@ def test_what_is_no_film_is_refused_in_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=words) as caught:
             VideoFileSource(path)
         assert str(path) in str(caught.value)
-    sound = FileSound(voice)
+    sound = FileAudioSource(voice)
     assert sound.read(160).size == 160
     sound.close()
 
@@ -120,4 +120,4 @@ def test_a_playlist_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_picture_gets_a_size_that_can_be_coded() -> None:
     frame = av.VideoFrame.from_ndarray(np.full((101, 99, 3), 200, dtype=np.uint8), format="rgb24")
-    assert picture_of(frame).shape == (150, 96)
+    assert to_picture(frame).shape == (150, 96)

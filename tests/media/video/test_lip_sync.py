@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softphone.media import PcmBlock
-from softphone.media.video import Ear, LipSync, Moment, SharedTimeline
+from softphone.media.video import BlockTiming, LipSync, LipSyncSink, SharedTimeline
 from softphone.rtp import (
     RtcpSession,
     SenderClock,
@@ -25,7 +25,7 @@ def hears(sync: LipSync, delay: float, seconds: float, start: float = 0.0) -> fl
     now = start
     for frame in range(int(seconds / 0.02)):
         now = start + frame * 0.02
-        sync.heard(FAR + now - delay, now=now)
+        sync.audio_played(FAR + now - delay, now=now)
     return now
 
 
@@ -33,23 +33,23 @@ def test_a_picture_waits_for_the_sound_that_was_captured_with_it() -> None:
     sync = LipSync()
     now = hears(sync, 0.18, 5.0)
     # It came 40 ms after its capture; its sound takes 180 ms.
-    assert sync.due(FAR + now - 0.04, now=now) == pytest.approx(now + 0.14, abs=1e-6)
+    assert sync.delivery_time(FAR + now - 0.04, now=now) == pytest.approx(now + 0.14, abs=1e-6)
 
 
 @pytest.mark.parametrize("late", [0.18, 0.3, 5.0])
 def test_a_picture_that_is_later_than_its_sound_waits_for_nothing(late: float) -> None:
     sync = LipSync()
     now = hears(sync, 0.18, 1.0)
-    assert sync.due(FAR + now - late, now=now) == pytest.approx(now, abs=1e-6)
+    assert sync.delivery_time(FAR + now - late, now=now) == pytest.approx(now, abs=1e-6)
 
 
 def test_nothing_waits_without_clocks_without_sound_or_by_clocks_that_differ() -> None:
     sync = LipSync()
-    assert sync.due(FAR, now=0.0) == 0.0
+    assert sync.delivery_time(FAR, now=0.0) == 0.0
     now = hears(sync, 0.1, 1.0)
-    assert sync.due(None, now=now) == now
-    assert sync.due(FAR + now + 3600.0, now=now) == now
-    assert sync.due(FAR + now + 3.0, now=now + 3.0) == now + 3.0  # the sound has stopped
+    assert sync.delivery_time(None, now=now) == now
+    assert sync.delivery_time(FAR + now + 3600.0, now=now) == now
+    assert sync.delivery_time(FAR + now + 3.0, now=now + 3.0) == now + 3.0  # the sound has stopped
 
 
 def test_a_playout_that_moves_is_followed() -> None:
@@ -63,7 +63,7 @@ def test_a_playout_that_moves_is_followed() -> None:
 
 def test_an_ear_counts_only_sound_whose_sender_has_told_its_clock() -> None:
     sync = LipSync()
-    ear = Ear(sync, lambda: 7.0)
+    ear = LipSyncSink(sync, lambda: 7.0)
     pcm = np.zeros(160, dtype=np.int16)
     ear.write(PcmBlock(pcm, 8000, 0, 0, False, FAR, False))
     assert sync.delay is None
@@ -98,15 +98,19 @@ def test_one_time_line_goes_by_the_clocks_and_not_by_when_things_came() -> None:
     # Pictures come 300 ms late; both streams' media times have beginnings of their own.
     for n in range(100):
         at = n * 0.02
-        line.learn("audio", Moment(50.0 + at, FAR + at if at >= 1.0 else None, at))
-        line.learn("video", Moment(7.0 + at, FAR + at if at >= 1.5 else None, at + 0.3))
+        line.observe_block("audio", BlockTiming(50.0 + at, FAR + at if at >= 1.0 else None, at))
+        line.observe_block(
+            "video", BlockTiming(7.0 + at, FAR + at if at >= 1.5 else None, at + 0.3)
+        )
     assert line.decided
     assert line.by_clock
-    assert line.place("audio", Moment(53.0, FAR + 3.0, 3.0)) == pytest.approx(3.0)
-    assert line.place("video", Moment(10.0, FAR + 3.0, 3.3)) == pytest.approx(3.0)
-    assert line.place("video", Moment(7.0, None, 0.3)) == pytest.approx(0.0)
+    assert line.position_of("audio", BlockTiming(53.0, FAR + 3.0, 3.0)) == pytest.approx(3.0)
+    assert line.position_of("video", BlockTiming(10.0, FAR + 3.0, 3.3)) == pytest.approx(3.0)
+    assert line.position_of("video", BlockTiming(7.0, None, 0.3)) == pytest.approx(0.0)
     # A sound card that runs 100 ppm fast is followed by its reports.
-    assert line.place("audio", Moment(50.0 + 1000.1, FAR + 1000.0, 1000.0)) == pytest.approx(1000.0)
+    assert line.position_of(
+        "audio", BlockTiming(50.0 + 1000.1, FAR + 1000.0, 1000.0)
+    ) == pytest.approx(1000.0)
 
 
 def test_without_reports_and_with_absurd_ones_arrival_decides() -> None:
@@ -114,24 +118,26 @@ def test_without_reports_and_with_absurd_ones_arrival_decides() -> None:
         line = SharedTimeline(patience=1.0)
         for n in range(60):
             at = n * 0.02
-            line.learn("audio", Moment(at, FAR + at, at))
-            line.learn("video", Moment(9.0 + at, None if clock is None else clock + at, at + 0.1))
+            line.observe_block("audio", BlockTiming(at, FAR + at, at))
+            line.observe_block(
+                "video", BlockTiming(9.0 + at, None if clock is None else clock + at, at + 0.1)
+            )
         assert line.decided
         assert not line.by_clock
-        assert line.place("audio", Moment(2.0, FAR + 2.0, 2.0)) == pytest.approx(2.0)
-        assert line.place("video", Moment(11.0, None, 2.1)) == pytest.approx(2.1)
+        assert line.position_of("audio", BlockTiming(2.0, FAR + 2.0, 2.0)) == pytest.approx(2.0)
+        assert line.position_of("video", BlockTiming(11.0, None, 2.1)) == pytest.approx(2.1)
 
 
 def test_a_stream_that_begins_late_is_put_where_it_came_and_order_is_asked_for() -> None:
     line = SharedTimeline(patience=1.0)
     with pytest.raises(ValueError, match="decided"):
-        line.place("audio", Moment(0.0, None, 0.0))
+        line.position_of("audio", BlockTiming(0.0, None, 0.0))
     line.decide()
     assert not line.decided
-    line.learn("video", Moment(0.0, None, 100.0))
-    line.learn("video", Moment(2.0, None, 102.0))
-    assert line.place("audio", Moment(40.0, None, 105.0)) == pytest.approx(5.0)
-    assert line.place("audio", Moment(41.0, None, 106.3)) == pytest.approx(6.0)
+    line.observe_block("video", BlockTiming(0.0, None, 100.0))
+    line.observe_block("video", BlockTiming(2.0, None, 102.0))
+    assert line.position_of("audio", BlockTiming(40.0, None, 105.0)) == pytest.approx(5.0)
+    assert line.position_of("audio", BlockTiming(41.0, None, 106.3)) == pytest.approx(6.0)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -139,12 +145,12 @@ def test_timestamps_and_clocks_that_jump_by_days_move_nothing_by_days(told: bool
     line = SharedTimeline(patience=1.0)
     for n in range(60):
         at = n * 0.02
-        line.learn("audio", Moment(at, FAR + at if told else None, at))
-        line.learn("video", Moment(at, FAR + at if told else None, at))
+        line.observe_block("audio", BlockTiming(at, FAR + at if told else None, at))
+        line.observe_block("video", BlockTiming(at, FAR + at if told else None, at))
     assert line.by_clock is told
     jump = 250_000.0
     captured = FAR + 2.0 + jump if told else None
-    assert line.place("audio", Moment(2.0 + jump, captured, 2.0)) == pytest.approx(2.0)
-    assert line.place("audio", Moment(3.0 + jump, None, 3.0)) == pytest.approx(3.0)
-    assert line.place("video", Moment(3.0, None, 3.0)) == pytest.approx(3.0)
-    assert line.place("audio", Moment(4.0, None, 4.0)) == pytest.approx(4.0)
+    assert line.position_of("audio", BlockTiming(2.0 + jump, captured, 2.0)) == pytest.approx(2.0)
+    assert line.position_of("audio", BlockTiming(3.0 + jump, None, 3.0)) == pytest.approx(3.0)
+    assert line.position_of("video", BlockTiming(3.0, None, 3.0)) == pytest.approx(3.0)
+    assert line.position_of("audio", BlockTiming(4.0, None, 4.0)) == pytest.approx(4.0)

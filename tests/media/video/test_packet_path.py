@@ -10,7 +10,7 @@ import pytest
 
 from softphone.events import Direction
 from softphone.media import SrtpKey
-from softphone.media.video import VideoPath, VideoSpec
+from softphone.media.video import VideoPacketPath, VideoSpec
 from softphone.media.video.packet_path import h264_mode
 from softphone.rtp import (
     BitrateLimit,
@@ -47,13 +47,13 @@ class Film:
         drop: Callable[[int], bool] = lambda number: False,
     ) -> None:
         self.now = 100.0
-        self.alice = VideoPath(ssrc=1, entropy=entropy(1), now=self.now)
-        self.bob = VideoPath(ssrc=2, entropy=entropy(2), now=self.now)
+        self.alice = VideoPacketPath(ssrc=1, entropy=entropy(1), now=self.now)
+        self.bob = VideoPacketPath(ssrc=2, entropy=entropy(2), now=self.now)
         one, other = (key(1), key(2)) if secure else (None, None)
         fmtp = "packetization-mode=1" if codec == "H264" else ""
         spec = VideoSpec(BOB, codec, 96, feedback=feedback, fmtp=fmtp)
-        self.alice.open(_keyed(spec, BOB, one, other), now=self.now)
-        self.bob.open(_keyed(spec, ALICE, other, one), now=self.now)
+        self.alice.apply_spec(_keyed(spec, BOB, one, other), now=self.now)
+        self.bob.apply_spec(_keyed(spec, ALICE, other, one), now=self.now)
         self.drop = drop
         self.number = 0
         self.wire: list[bytes] = []
@@ -65,7 +65,7 @@ class Film:
             if self.alice.bitrate.bitrate:
                 wanted, self.alice.key_frame_asked = self.alice.key_frame_asked, False
                 data = EncodedFrame(make(frame, wanted), wanted)
-                self.alice.send(data, captured=self.now, now=self.now)
+                self.alice.send_frame(data, captured=self.now, now=self.now)
             for _ in range(33):
                 self.now += 0.001
                 self.step()
@@ -80,11 +80,11 @@ class Film:
             self.number += 1
             self.wire.append(packet)
             if not self.drop(self.number):
-                self.bob.receive(packet, ALICE, now=now, wall=now + 1e9)
-        for packet in self.alice.take_control():
-            self.bob.receive_control(packet, (ALICE[0], ALICE[1] + 1), now=now, wall=now + 1e9)
-        for packet in self.bob.take_control():
-            self.alice.receive_control(packet, (BOB[0], BOB[1] + 1), now=now, wall=now + 1e9)
+                self.bob.receive_rtp(packet, ALICE, now=now, wall=now + 1e9)
+        for packet in self.alice.take_rtcp():
+            self.bob.receive_rtcp(packet, (ALICE[0], ALICE[1] + 1), now=now, wall=now + 1e9)
+        for packet in self.bob.take_rtcp():
+            self.alice.receive_rtcp(packet, (BOB[0], BOB[1] + 1), now=now, wall=now + 1e9)
         for _, frame in self.bob.take_frames():
             self.told.append(frame.frame)
             self.stamps.append(self.bob.captured(frame.timestamp))
@@ -154,11 +154,9 @@ def test_a_limit_that_is_asked_for_is_kept_to_and_told() -> None:
     film.play(0.1, vp8)
     request = TemporaryBitrateRequest(2, (BitrateLimit(1, 208_000, 40),))
     data = print_compound((ReceiverReport(2), request))
-    film.alice.receive_control(data, (BOB[0], 50001), now=film.now, wall=film.now)
+    film.alice.receive_rtcp(data, (BOB[0], 50001), now=film.now, wall=film.now)
     assert film.alice.bitrate.bitrate == 200_000
-    report = film.bob._rtcp.receive_compound(
-        film.alice.take_control()[0], now=film.now, wall=film.now
-    )
+    report = film.bob._rtcp.receive_compound(film.alice.take_rtcp()[0], now=film.now, wall=film.now)
     assert report is not None
     assert report.granted
 
@@ -176,14 +174,14 @@ def test_what_is_forged_replayed_or_from_elsewhere_changes_nothing() -> None:
     film = Film()
     film.play(1.0, vp8)
     for packet in film.wire:
-        film.bob.receive(packet, ("10.0.0.1", 9), now=film.now, wall=0.0)
-        film.bob.receive(packet[:-1] + b"\0", ("10.0.0.1", 9), now=film.now, wall=0.0)
+        film.bob.receive_rtp(packet, ("10.0.0.1", 9), now=film.now, wall=0.0)
+        film.bob.receive_rtp(packet[:-1] + b"\0", ("10.0.0.1", 9), now=film.now, wall=0.0)
     forged = bytes(RtpPacket(96, 9, 9, 9, b"\x10\x00x", marker=True))
-    film.bob.receive(forged, ALICE, now=film.now, wall=0.0)
+    film.bob.receive_rtp(forged, ALICE, now=film.now, wall=0.0)
     assert film.bob.take_frames() == []
     assert film.bob.remote == ALICE
     clear = Film(secure=False)
-    clear.bob.receive(forged, ("10.0.0.1", ALICE[1]), now=clear.now, wall=0.0)
+    clear.bob.receive_rtp(forged, ("10.0.0.1", ALICE[1]), now=clear.now, wall=0.0)
     assert clear.bob.take_frames() == []
     assert clear.bob.statistics.wrong_source == 1
 
@@ -192,13 +190,13 @@ def test_nothing_flows_against_the_direction_and_a_new_key_goes_on() -> None:
     film = Film()
     spec = film.alice.spec
     assert spec is not None
-    film.alice.open(replace(spec, direction=Direction.RECVONLY), now=film.now)
+    film.alice.apply_spec(replace(spec, direction=Direction.RECVONLY), now=film.now)
     film.play(0.5, vp8)
     assert film.told == []
-    film.alice.open(replace(spec, send_key=key(7)), now=film.now)
+    film.alice.apply_spec(replace(spec, send_key=key(7)), now=film.now)
     other = film.bob.spec
     assert other is not None
-    film.bob.open(replace(other, receive_key=key(7)), now=film.now)
+    film.bob.apply_spec(replace(other, receive_key=key(7)), now=film.now)
     film.alice.key_frame_asked = True
     film.play(0.5, vp8)
     assert len(film.told) == 15
@@ -212,8 +210,8 @@ def test_hostile_datagrams_never_raise() -> None:
         data = bytearray(chance.choice(film.wire))
         for _ in range(chance.randrange(1, 5)):
             data[chance.randrange(min(40, len(data)))] = chance.randrange(256)
-        film.bob.receive(bytes(data), ALICE, now=film.now, wall=0.0)
-        film.bob.receive_control(bytes(data[:60]), ALICE, now=film.now, wall=0.0)
+        film.bob.receive_rtp(bytes(data), ALICE, now=film.now, wall=0.0)
+        film.bob.receive_rtcp(bytes(data[:60]), ALICE, now=film.now, wall=0.0)
     film.bob.handle_timer(now=film.now + 1, wall=0.0)
 
 
@@ -235,7 +233,7 @@ def test_the_bandwidth_of_the_description_limits_and_a_new_one_lifts_it() -> Non
     film = Film()
     assert film.alice.spec is not None
     free = film.alice.bitrate.bitrate
-    film.alice.open(replace(film.alice.spec, bandwidth=200_000), now=film.now)
+    film.alice.apply_spec(replace(film.alice.spec, bandwidth=200_000), now=film.now)
     assert 180_000 < film.alice.bitrate.bitrate < 200_000
-    film.alice.open(replace(film.alice.spec, bandwidth=None), now=film.now)
+    film.alice.apply_spec(replace(film.alice.spec, bandwidth=None), now=film.now)
     assert film.alice.bitrate.bitrate == free

@@ -11,7 +11,7 @@ import pytest
 
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmRing, RingSink, RingSource, SharedRing, ToneSource
-from softphone.media.worker.audio_pump import Pump, give
+from softphone.media.worker.audio_pump import AudioPump, send_descriptor
 from tests.support.wire import Tone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd_create is Linux's")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd_create is
 
 @pytest.fixture
 async def pump():
-    made = Pump()
+    made = AudioPump()
     yield made
     made.close()
 
@@ -75,7 +75,7 @@ async def test_what_an_application_says_live_goes_on_soon(pump):
     said = PcmRing()
     _, far = source_of(pump, said)
     assert far.read(160).size == 0
-    said.send(np.ones(160, dtype=np.int16))
+    said.write_samples(np.ones(160, dtype=np.int16))
     await until(lambda: far.read(160).size == 160)
 
 
@@ -159,8 +159,8 @@ def test_a_descriptor_is_closed_once_it_is_given():
     read, write = os.pipe()
     os.close(write)
     given = []
-    give(read, given.append)
-    give(None, given.append)
+    send_descriptor(read, given.append)
+    send_descriptor(None, given.append)
     assert given == [(read,), ()]
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(read)

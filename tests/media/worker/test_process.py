@@ -12,10 +12,10 @@ import pytest
 
 from softphone.media import MediaConfig, PortRange, StreamSpec
 from softphone.media.audio import shared_memory
-from softphone.media.worker.process import Forwarder, Worker
-from softphone.media.worker.shared_statistics import Board
-from softphone.media.worker.socket_channel import Channel
-from softphone.media.worker.wire_format import Message, config_fields, spec_fields
+from softphone.media.worker.process import LogForwarder, MediaWorkerServer
+from softphone.media.worker.shared_statistics import SharedStatistics
+from softphone.media.worker.socket_channel import MediaWorkerSocket
+from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields, spec_fields
 from softphone.security import CryptoSuite
 from tests.support.wire import srtp_key
 
@@ -30,10 +30,10 @@ class Served:
     def __init__(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.said = []
-        self.channel = Channel(
+        self.channel = MediaWorkerSocket(
             ours, on_message=lambda message, _: self.said.append(message), on_closed=lambda: None
         )
-        self.worker = Worker(theirs)
+        self.worker = MediaWorkerServer(theirs)
         self.task = asyncio.ensure_future(self.worker.run())
 
     async def told(self, kind):
@@ -46,13 +46,13 @@ class Served:
                 await asyncio.sleep(0.005)
 
     async def start(self):
-        descriptor = shared_memory(Board.octets(1))
-        self.channel.send(Message("start", config_fields(CONFIG)), [descriptor])
+        descriptor = shared_memory(SharedStatistics.octets(1))
+        self.channel.send_message(MediaWorkerMessage("start", config_fields(CONFIG)), [descriptor])
         os.close(descriptor)
         return await self.told("ready")
 
     async def reserve(self, count=1, host="127.0.0.1"):
-        self.channel.send(Message("reserve", {"host": host, "count": count}))
+        self.channel.send_message(MediaWorkerMessage("reserve", {"host": host, "count": count}))
         return await self.told("reserved")
 
 
@@ -86,7 +86,7 @@ async def test_a_stream_is_opened_and_the_keys_that_came_are_wiped(served):
     key = srtp_key(CryptoSuite.AEAD_AES_128_GCM, 1)
     spec = StreamSpec(("127.0.0.1", 9), send_key=key, receive_key=key)
     fields = {"handle": stream[:2], "spec": spec_fields(spec)}
-    served.channel.send(Message("open", fields, key, key))
+    served.channel.send(MediaWorkerMessage("open", fields, key, key))
     engine = served.worker._engine
     await until(lambda: engine.bank.packets_sent[stream[0]])
     with pytest.raises(ValueError, match="wiped"):
@@ -97,14 +97,16 @@ async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served
     await served.start()
     one, two = (await served.reserve(2))["streams"]
     good = {"handle": two[:2], "spec": spec_fields(StreamSpec(("127.0.0.1", 9)))}
-    served.channel.send(Message("open", good))
-    served.channel.send(Message("digits", {"handle": one[:2], "digits": "1", "duration_ms": 100}))
+    served.channel.send(MediaWorkerMessage("open", good))
+    served.channel.send(
+        MediaWorkerMessage("digits", {"handle": one[:2], "digits": "1", "duration_ms": 100})
+    )
     event = await served.told("event")
     assert event["event"] == "MediaFailed"
     assert event["handle"] == one[:2]
     assert "opened" in event["reason"]
-    served.channel.send(Message("close", {"handle": one[:2], "gone": []}))
-    served.channel.send(Message("mute", {"handle": one[:2], "muted": True}))
+    served.channel.send(MediaWorkerMessage("close", {"handle": one[:2], "gone": []}))
+    served.channel.send(MediaWorkerMessage("mute", {"handle": one[:2], "muted": True}))
     await served.reserve()
     await until(lambda: served.worker._engine.bank.packets_sent[two[0]])
     assert not [message for message in served.said if message.kind == "event"]
@@ -113,7 +115,7 @@ async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served
 async def test_what_it_logs_is_logged_at_the_other_end(served):
     await served.start()
     record = logging.LogRecord("x", logging.WARNING, "", 0, "late by %d ms", (7,), None)
-    Forwarder(served.worker).handle(record)
+    LogForwarder(served.worker).handle(record)
     assert await served.told("log") == {"level": logging.WARNING, "text": "late by 7 ms"}
 
 

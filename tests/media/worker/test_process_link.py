@@ -17,8 +17,8 @@ import pytest
 
 from softphone.media import MediaConfig, MediaError, PortRange
 from softphone.media.worker import process_link as module
-from softphone.media.worker.process_link import Link
-from softphone.media.worker.wire_format import Message
+from softphone.media.worker.process_link import MediaWorkerProcess
+from softphone.media.worker.wire_format import MediaWorkerMessage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -41,7 +41,7 @@ class Owner:
 @contextlib.asynccontextmanager
 async def started():
     owner = Owner()
-    link = Link(owner, CONFIG, 0)
+    link = MediaWorkerProcess(owner, CONFIG, 0)
     await link.start()
     try:
         yield link, owner
@@ -110,24 +110,24 @@ async def test_a_death_is_told_with_the_process():
         await until(lambda: owner.reasons)
         assert str(link.process.pid) in owner.reasons[0]
         assert not link.alive
-        link.send(Message("reserve", {"host": "127.0.0.1", "count": 1}))
-        assert link.wait("reserved") is None
+        link.send_message(MediaWorkerMessage("reserve", {"host": "127.0.0.1", "count": 1}))
+        assert link.wait_for_message("reserved") is None
 
 
 async def test_a_worker_that_cannot_start_is_an_error_that_says_so(monkeypatch):
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     before = descriptors()
     with pytest.raises(MediaError, match="before it was ready"):
-        await Link(Owner(), CONFIG, 0).start()
+        await MediaWorkerProcess(Owner(), CONFIG, 0).start()
     monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
     with pytest.raises(MediaError, match="can be started"):
-        await Link(Owner(), CONFIG, 0).start()
+        await MediaWorkerProcess(Owner(), CONFIG, 0).start()
     assert descriptors() <= before + 1
 
 
 async def test_a_worker_that_is_not_ready_in_time_is_given_up(monkeypatch):
     monkeypatch.setattr(module, "START_TIMEOUT", 0.01)
-    link = Link(Owner(), CONFIG, 0)
+    link = MediaWorkerProcess(Owner(), CONFIG, 0)
     with pytest.raises(MediaError, match=r"not ready within 0\.01 seconds"):
         await link.start()
     assert link.process is None or gone(link.process.pid)

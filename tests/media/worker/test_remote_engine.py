@@ -60,14 +60,17 @@ async def until(condition, seconds=8.0):
 async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
     events = []
     async with RemoteEngine(config(rtcp_interval=0.3)) as engine:
-        one, two = engine.allocate(on_event=events.append), engine.allocate(on_event=events.append)
+        one, two = (
+            engine.allocate_stream(on_event=events.append),
+            engine.allocate_stream(on_event=events.append),
+        )
         for local, spec in zip((one, two), specs(one, two, telephone_event=101), strict=True):
-            engine.open(local.handle, spec)
+            engine.open_stream(local.handle, spec)
         ring = PcmRing()
         engine.record(two.handle, ring)
         engine.play(one.handle, ToneSource(1000.0))
-        await ring.receive(3200)
-        assert abs(loudest_hertz(await ring.receive(2000)) - 1000.0) <= 4.0
+        await ring.read_exactly(3200)
+        assert abs(loudest_hertz(await ring.read_exactly(2000)) - 1000.0) <= 4.0
         engine.set_direction(one.handle, Direction.INACTIVE)
         await until(lambda: not ring.flush())
         sent = engine.statistics(one.handle).packets_sent
@@ -83,7 +86,7 @@ async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
                 security_generation=1,
             )
         ring.flush()
-        assert (await ring.receive(3200)).any()
+        assert (await ring.read_exactly(3200)).any()
         assert ring._generation == 1
         engine.send_digits(one.handle, "5", duration_ms=60)
         await until(lambda: any(isinstance(event, DigitDetected) for event in events))
@@ -99,7 +102,7 @@ async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
 
 async def test_mistakes_are_told_at_once_and_nothing_is_sent():
     async with RemoteEngine(config()) as engine:
-        one, two = engine.allocate(), engine.allocate()
+        one, two = engine.allocate_stream(), engine.allocate_stream()
         spec, _ = specs(one, two)
         short = StreamSpec(
             ("127.0.0.1", 9),
@@ -107,10 +110,10 @@ async def test_mistakes_are_told_at_once_and_nothing_is_sent():
             receive_key=spec.receive_key,
         )
         with pytest.raises(ConfigurationError, match="takes 30 bytes"):
-            engine.open(one.handle, short)
+            engine.open_stream(one.handle, short)
         with pytest.raises(LocalProtocolError, match="opened"):
             engine.rekey(one.handle, send_key=None, receive_key=None, security_generation=1)
-        engine.open(one.handle, StreamSpec(("127.0.0.1", 9), telephone_event=101))
+        engine.open_stream(one.handle, StreamSpec(("127.0.0.1", 9), telephone_event=101))
         with pytest.raises(ConfigurationError, match="not a digit"):
             engine.send_digits(one.handle, "x")
         with pytest.raises(ConfigurationError, match="both directions"):
@@ -126,8 +129,8 @@ async def test_mistakes_are_told_at_once_and_nothing_is_sent():
 
 async def test_memory_that_cannot_be_shared_is_an_error_and_what_was_goes_on(monkeypatch):
     async with RemoteEngine(config()) as engine:
-        local = engine.allocate()
-        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        local = engine.allocate_stream()
+        engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
         engine.play(local.handle, Tone())
 
         def full(octets):
@@ -145,16 +148,16 @@ async def test_memory_that_cannot_be_shared_is_an_error_and_what_was_goes_on(mon
 async def test_several_workers_share_the_streams_and_the_ports():
     async with RemoteEngine(config(workers=2)) as engine:
         assert len(set(engine.workers)) == 2
-        locals_ = [engine.allocate() for _ in range(4)]
+        locals_ = [engine.allocate_stream() for _ in range(4)]
         assert {local.rtp_port < 47500 for local in locals_} == {True, False}
         assert len({local.handle for local in locals_}) == 4
         first = [local for local in locals_ if local.rtp_port < 47500]
         other = next(local for local in locals_ if local.rtp_port >= 47500)
         for local, spec in zip((first[0], other), specs(first[0], other), strict=True):
-            engine.open(local.handle, spec)
+            engine.open_stream(local.handle, spec)
         await until(lambda: engine.statistics(other.handle).packets_received > 5)
         await until(lambda: engine.packets_received > 10)
-        engine.close(other.handle)
+        engine.close_stream(other.handle)
         assert len(engine) == 3
     too_few = MediaConfig(ports=PortRange(47000, 47003), placement="worker", workers=3)
     with pytest.raises(ConfigurationError, match="too few"):
@@ -164,9 +167,9 @@ async def test_several_workers_share_the_streams_and_the_ports():
 async def test_a_death_is_told_to_each_stream_its_numbers_stay_and_another_worker_comes(caplog):
     events = []
     async with RemoteEngine(config()) as engine:
-        one, two = engine.allocate(on_event=events.append), engine.allocate()
+        one, two = engine.allocate_stream(on_event=events.append), engine.allocate_stream()
         for local, spec in zip((one, two), specs(one, two), strict=True):
-            engine.open(local.handle, spec)
+            engine.open_stream(local.handle, spec)
         await until(lambda: engine.statistics(one.handle).packets_received > 3)
         (pid,) = engine.workers
         os.kill(pid, signal.SIGKILL)
@@ -176,13 +179,13 @@ async def test_a_death_is_told_to_each_stream_its_numbers_stay_and_another_worke
         assert f"process {pid}" in failed.reason
         assert engine.statistics(one.handle).packets_received > 3
         with pytest.raises(MediaError, match="not up again"):
-            engine.allocate()
+            engine.allocate_stream()
         await until(lambda: engine.workers)
-        fresh = engine.allocate()
+        fresh = engine.allocate_stream()
         assert fresh.handle not in (one.handle, two.handle)
-        engine.close(one.handle)
-        engine.close(two.handle)
-        engine.open(fresh.handle, StreamSpec(("127.0.0.1", 9)))
+        engine.close_stream(one.handle)
+        engine.close_stream(two.handle)
+        engine.open_stream(fresh.handle, StreamSpec(("127.0.0.1", 9)))
         await until(lambda: engine.statistics(fresh.handle).packets_sent > 3)
     assert "its calls end" in caplog.text
 
@@ -193,4 +196,4 @@ async def test_a_worker_that_keeps_dying_stays_down(monkeypatch, caplog):
         os.kill(engine.workers[0], signal.SIGKILL)
         await until(lambda: "stays down" in caplog.text)
         with pytest.raises(MediaError, match="no call can be made"):
-            engine.allocate()
+            engine.allocate_stream()

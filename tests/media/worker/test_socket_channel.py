@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from softphone.media.worker.socket_channel import Channel
-from softphone.media.worker.wire_format import Message
+from softphone.media.worker.socket_channel import MediaWorkerSocket
+from softphone.media.worker.wire_format import MediaWorkerMessage
 from softphone.security import CryptoSuite
 from tests.support.wire import srtp_key
 
@@ -22,7 +22,7 @@ class End:
 
     def __init__(self, end):
         self.messages, self.descriptors, self.closed = [], 0, 0
-        self.channel = Channel(end, on_message=self.take, on_closed=self.lost)
+        self.channel = MediaWorkerSocket(end, on_message=self.take, on_closed=self.lost)
 
     def take(self, message, descriptors):
         self.messages.append(message)
@@ -53,7 +53,7 @@ async def test_messages_arrive_in_order_also_when_the_socket_takes_no_more(ends)
     here, there = ends
     text = "x" * 5000
     for number in range(500):
-        here.channel.send(Message("n", {"n": number, "text": text}))
+        here.channel.send(MediaWorkerMessage("n", {"n": number, "text": text}))
     await until(lambda: len(there.messages) == 500)
     assert [message.fields["n"] for message in there.messages] == list(range(500))
 
@@ -61,7 +61,7 @@ async def test_messages_arrive_in_order_also_when_the_socket_takes_no_more(ends)
 async def test_descriptors_come_along_and_stay_the_senders(ends):
     here, there = ends
     read, write = os.pipe()
-    here.channel.send(Message("pipe", {}), [read, write])
+    here.channel.send(MediaWorkerMessage("pipe", {}), [read, write])
     await until(lambda: there.messages)
     assert there.descriptors == 2
     os.close(read)
@@ -72,15 +72,15 @@ async def test_frames_are_wiped_once_they_are_sent_and_read(ends, monkeypatch):
     here, there = ends
     key = srtp_key(CryptoSuite.AEAD_AES_256_GCM, 1)
     frames = []
-    push = Channel._push
+    push = MediaWorkerSocket._send_frame
 
     def watch(self, frame, descriptors):
         frames.append(frame)
         assert key.key.reveal() in frame
         push(self, frame, descriptors)
 
-    monkeypatch.setattr(Channel, "_push", watch)
-    here.channel.send(Message("rekey", {}, key, key))
+    monkeypatch.setattr(MediaWorkerSocket, "_push", watch)
+    here.channel.send(MediaWorkerMessage("rekey", {}, key, key))
     await until(lambda: there.messages)
     assert there.messages[0].send_key.key.reveal() == key.key.reveal()
     assert frames
@@ -91,7 +91,7 @@ async def test_frames_are_wiped_once_they_are_sent_and_read(ends, monkeypatch):
 async def test_one_may_wait_for_a_kind_and_loses_nothing_that_comes_before_it(ends):
     here, there = ends
     for kind in ("a", "b", "answer", "c"):
-        there.channel.send(Message(kind, {}))
+        there.channel.send(MediaWorkerMessage(kind, {}))
     found = here.channel.wait("answer", seconds=1.0)
     assert found.kind == "answer"
     assert here.messages == []
@@ -104,7 +104,7 @@ async def test_the_end_of_the_other_is_told_once_and_sending_goes_nowhere(ends):
     here, there = ends
     there.channel.close()
     await until(lambda: here.closed)
-    here.channel.send(Message("late", {}))
+    here.channel.send(MediaWorkerMessage("late", {}))
     assert here.channel.wait("answer", seconds=1.0) is None
     await asyncio.sleep(0.01)
     assert (here.closed, there.closed) == (1, 0)
@@ -116,7 +116,7 @@ async def test_an_end_that_reads_nothing_is_taken_for_dead(ends, monkeypatch):
     with left:
         end = End(right)
         for _ in range(2000):
-            end.channel.send(Message("n", {"text": "x" * 5000}))
+            end.channel.send_message(MediaWorkerMessage("n", {"text": "x" * 5000}))
         assert end.closed == 1
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.media import MediaError, NoPortFree
-from softphone.media.worker.stream_reserve import Reserve
-from softphone.media.worker.wire_format import Message
+from softphone.media.worker.stream_reserve import StreamReserve
+from softphone.media.worker.wire_format import MediaWorkerMessage
 
 
 class Far:
@@ -25,7 +25,9 @@ class Far:
         self.left -= count
         streams = [[row, 0, asked["host"], 4000, 4001, 9] for row in range(count)]
         error = None if count == asked["count"] else "every pair is in use"
-        return Message("reserved", {"host": asked["host"], "streams": streams, "error": error})
+        return MediaWorkerMessage(
+            "reserved", {"host": asked["host"], "streams": streams, "error": error}
+        )
 
     def wait(self, kind):
         self.waits += 1
@@ -34,40 +36,40 @@ class Far:
 
 def test_only_the_first_stream_of_an_address_is_waited_for():
     far = Far(1000)
-    reserve = Reserve(far, 256)
+    reserve = StreamReserve(far, 256)
     for _ in range(200):
-        assert reserve.take("127.0.0.1").host == "127.0.0.1"
+        assert reserve.take_stream("127.0.0.1").host == "127.0.0.1"
         if far.asked:
-            reserve.told(far.answer().fields)
+            reserve.add_reserved(far.answer().fields)
     assert far.waits == 1
 
 
 def test_what_is_kept_ready_grows_with_what_is_taken_up_to_a_bound():
     far = Far(1000)
-    reserve = Reserve(far, 8192)
+    reserve = StreamReserve(far, 8192)
     most = []
     for _ in range(300):
-        reserve.take("127.0.0.1")
+        reserve.take_stream("127.0.0.1")
         most.append(max([asked["count"] for asked in far.asked], default=0))
         if far.asked:
-            reserve.told(far.answer().fields)
+            reserve.add_reserved(far.answer().fields)
     assert max(most[:10]) <= 4
     assert 16 <= max(most) <= 32
 
 
 def test_when_there_is_none_the_reason_is_the_workers():
     far = Far(3)
-    reserve = Reserve(far, 64)
+    reserve = StreamReserve(far, 64)
     for _ in range(3):
-        reserve.take("127.0.0.1")
+        reserve.take_stream("127.0.0.1")
     with pytest.raises(NoPortFree, match="in use"):
-        reserve.take("127.0.0.1")
+        reserve.take_stream("127.0.0.1")
     far.left = 1
-    assert reserve.take("127.0.0.1").rtp_port == 4000
+    assert reserve.take_stream("127.0.0.1").rtp_port == 4000
 
 
 def test_a_worker_that_does_not_answer_is_an_error():
     far = Far(3)
     far.silent = True
     with pytest.raises(MediaError, match="does not answer"):
-        Reserve(far, 64).take("127.0.0.1")
+        StreamReserve(far, 64).take_stream("127.0.0.1")

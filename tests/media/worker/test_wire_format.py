@@ -26,10 +26,10 @@ from softphone.media import (
 )
 from softphone.media.worker.wire_format import (
     LONGEST,
-    Message,
+    MediaWorkerMessage,
     config_fields,
-    decode,
-    encode,
+    decode_message,
+    encode_message,
     event_fields,
     read_config,
     read_event,
@@ -56,8 +56,10 @@ def test_a_specification_arrives_as_it_was_with_its_keys():
         receive_key=srtp_key(SUITE, 2),
         security_generation=4,
     )
-    frame = encode(Message("open", {"spec": spec_fields(spec)}, spec.send_key, spec.receive_key))
-    read = read_spec(decode(frame))
+    frame = encode_message(
+        MediaWorkerMessage("open", {"spec": spec_fields(spec)}, spec.send_key, spec.receive_key)
+    )
+    read = read_spec(decode_message(frame))
     assert spec_fields(read) == spec_fields(spec)
     for ours, theirs in ((spec.send_key, read.send_key), (spec.receive_key, read.receive_key)):
         assert (theirs.suite, theirs.key.reveal()) == (ours.suite, ours.key.reveal())
@@ -67,7 +69,7 @@ def test_keys_are_behind_the_fields_and_nowhere_else():
     key = srtp_key(SUITE, 1)
     spec = StreamSpec(("192.0.2.1", 4000), send_key=key, receive_key=key)
     assert not any("key" in name for name in spec_fields(spec))
-    frame = encode(Message("rekey", {"spec": spec_fields(spec)}, key, key))
+    frame = encode_message(MediaWorkerMessage("rekey", {"spec": spec_fields(spec)}, key, key))
     size = len(key.key)
     assert frame.endswith(2 * key.key.reveal())
     assert key.key.reveal() not in frame[: -2 * size]
@@ -88,7 +90,7 @@ def test_keys_are_behind_the_fields_and_nowhere_else():
     ],
 )
 def test_every_event_arrives_under_the_handle_that_is_known_here(event):
-    message = decode(encode(Message("event", event_fields(event))))
+    message = decode_message(encode_message(MediaWorkerMessage("event", event_fields(event))))
     assert message.fields["handle"] == [7, 3]
     assert read_event(message.fields, HANDLE) == event
 
@@ -101,13 +103,15 @@ def test_a_configuration_arrives_and_is_that_of_an_inline_engine():
         placement=Placement.WORKER,
         workers=2,
     )
-    read = read_config(decode(encode(Message("start", config_fields(config)))).fields)
+    read = read_config(
+        decode_message(encode_message(MediaWorkerMessage("start", config_fields(config)))).fields
+    )
     assert (read.ports, read.sharing, read.capacity) == (config.ports, config.sharing, 128)
     assert (read.placement, read.workers) == (Placement.INLINE, 1)
 
 
 def test_what_is_no_message_is_refused_with_value_error():
-    good = bytes(encode(Message("mute", {"handle": [1, 1], "muted": True})))
+    good = bytes(encode_message(MediaWorkerMessage("mute", {"handle": [1, 1], "muted": True})))
     generator = random.Random(1)
     for _ in range(500):
         bad = bytearray(good[: generator.randrange(len(good))])
@@ -115,9 +119,9 @@ def test_what_is_no_message_is_refused_with_value_error():
         if bytes(bad) == good:
             continue
         with pytest.raises(ValueError, match="frame"):
-            decode(bad)
+            decode_message(bad)
 
 
 def test_a_message_that_no_socket_would_take_is_refused():
     with pytest.raises(ValueError, match="too long"):
-        encode(Message("digits", {"digits": "1" * LONGEST}))
+        encode_message(MediaWorkerMessage("digits", {"digits": "1" * LONGEST}))

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from softphone_codecs.codec import Bytes, Codec, Lengths, Pcm, UnknownCodec, codec, codec_names
-from softphone_codecs.comfort_noise import PAYLOAD_TYPE, Noise, NoiseSource, pack, unpack
+from softphone_codecs.codec import (
+    Bytes,
+    Lengths,
+    Pcm,
+    StatelessCodec,
+    UnknownCodec,
+    stateless_codec,
+    stateless_codec_names,
+)
+from softphone_codecs.comfort_noise import (
+    PAYLOAD_TYPE,
+    ComfortNoise,
+    ComfortNoiseGenerator,
+    pack_noise,
+    unpack_noise,
+)
 from softphone_codecs.stateful import (
     CodecUnavailable,
     PayloadRefused,
@@ -18,22 +32,22 @@ from softphone_codecs.stateful import (
 __all__ = [
     "PAYLOAD_TYPE",
     "Bytes",
-    "Codec",
     "CodecUnavailable",
+    "ComfortNoise",
+    "ComfortNoiseGenerator",
     "Lengths",
-    "Noise",
-    "NoiseSource",
     "PayloadRefused",
     "Pcm",
     "RowDecoder",
     "RowEncoder",
     "Samples",
     "StatefulCodec",
+    "StatelessCodec",
     "UnknownCodec",
-    "codec",
-    "codec_names",
-    "pack",
+    "pack_noise",
     "stateful_codec",
     "stateful_codec_names",
-    "unpack",
+    "stateless_codec",
+    "stateless_codec_names",
+    "unpack_noise",
 ]

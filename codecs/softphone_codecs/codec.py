@@ -13,7 +13,15 @@ from typing import Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bytes", "Codec", "Lengths", "Pcm", "UnknownCodec", "codec", "codec_names"]
+__all__ = [
+    "Bytes",
+    "Lengths",
+    "Pcm",
+    "StatelessCodec",
+    "UnknownCodec",
+    "stateless_codec",
+    "stateless_codec_names",
+]
 
 Pcm: TypeAlias = NDArray[np.int16]
 """Linear samples, int16[rows, samples]."""
@@ -29,7 +37,7 @@ class UnknownCodec(LookupError):
     """There is no codec of that name here."""
 
 
-class Codec(Protocol):
+class StatelessCodec(Protocol):
     """One payload format; names as in the IANA registry of RTP payload formats.
 
     `clock_rate` is the RTP clock in Hz, `sample_rate` that of the samples in Hz (they differ for
@@ -73,7 +81,7 @@ class Codec(Protocol):
         """
 
 
-REGISTRY = {
+STATELESS_CODECS = {
     "PCMU": ("softphone_codecs.g711", "PCMU"),
     "PCMA": ("softphone_codecs.g711", "PCMA"),
     "L16": ("softphone_codecs.l16", "L16_8000"),
@@ -81,12 +89,12 @@ REGISTRY = {
 }
 
 
-def codec_names() -> tuple[str, ...]:
+def stateless_codec_names() -> tuple[str, ...]:
     """The names that `codec` knows, in order of preference."""
-    return tuple(REGISTRY)
+    return tuple(STATELESS_CODECS)
 
 
-def codec(name: str) -> Codec:
+def stateless_codec(name: str) -> StatelessCodec:
     """The codec of that name, case-insensitive; its module is imported on first use.
 
     `name` is an encoding name, with "/clock rate" where it is not the usual one.
@@ -96,8 +104,8 @@ def codec(name: str) -> Codec:
     key = name.upper()
     if key.endswith("/8000"):
         key = key.removesuffix("/8000")
-    if key not in REGISTRY:
-        known = ", ".join(REGISTRY)
+    if key not in STATELESS_CODECS:
+        known = ", ".join(STATELESS_CODECS)
         raise UnknownCodec(f"there is no codec {name[:64]!r} here; there are {known}")
-    module, attribute = REGISTRY[key]
+    module, attribute = STATELESS_CODECS[key]
     return cast("Codec", getattr(import_module(module), attribute))

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from softphone_codecs.codec import Pcm
 
-__all__ = ["MAX_ORDER", "PAYLOAD_TYPE", "Noise", "NoiseSource", "measure", "pack", "unpack"]
+__all__ = [
+    "MAX_ORDER",
+    "PAYLOAD_TYPE",
+    "ComfortNoise",
+    "ComfortNoiseGenerator",
+    "measure_noise",
+    "pack_noise",
+    "unpack_noise",
+]
 
 PAYLOAD_TYPE = 13
 """The static payload type at 8 kHz (RFC 3551 table 4)."""
@@ -30,20 +38,20 @@ _STEP = 258 / 32768  # of a quantized reflection coefficient (RFC 3389 section 3
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class ComfortNoise:
     """What one payload says: `level` in -dBov (0 loud to 127 silent), `reflection` in -1 to 1."""
 
     level: int
     reflection: tuple[float, ...] = ()
 
 
-def measure(pcm: Pcm, *, order: int = MAX_ORDER) -> list[Noise]:
+def measure_noise(pcm: Pcm, *, order: int = MAX_ORDER) -> list[ComfortNoise]:
     """The noise of each row of int16[rows, samples], by Levinson and Durbin's recursion."""
     signal = pcm.astype(np.float64)
     power = np.mean(signal**2, axis=1) / _OVERLOAD**2
     level = np.clip(np.rint(-10 * np.log10(power + _FLOOR)), 0, SILENCE).astype(int)
     reflection = _reflection(signal, order)
-    return [Noise(int(level[row]), tuple(reflection[row])) for row in range(pcm.shape[0])]
+    return [ComfortNoise(int(level[row]), tuple(reflection[row])) for row in range(pcm.shape[0])]
 
 
 def _reflection(signal: NDArray[np.float64], order: int) -> NDArray[np.float64]:
@@ -68,17 +76,17 @@ def _reflection(signal: NDArray[np.float64], order: int) -> NDArray[np.float64]:
     return reflection
 
 
-def pack(noise: Noise) -> bytes:
+def pack_noise(noise: ComfortNoise) -> bytes:
     """The payload (RFC 3389 sections 3.1 and 3.2)."""
     coefficients = [round(min(max(k, -1.0), 1.0) / _STEP) + 127 for k in noise.reflection]
     return bytes([min(max(noise.level, 0), SILENCE), *coefficients])
 
 
-def unpack(data: bytes) -> Noise | None:
+def unpack_noise(data: bytes) -> ComfortNoise | None:
     """What a payload says, or None if it is empty or its level has the reserved bit set."""
     if not data or data[0] > SILENCE:
         return None
-    return Noise(data[0], tuple((octet - 127) * _STEP for octet in data[1 : 1 + MAX_ORDER]))
+    return ComfortNoise(data[0], tuple((octet - 127) * _STEP for octet in data[1 : 1 + MAX_ORDER]))
 
 
 def _predictor(reflection: Sequence[float]) -> NDArray[np.float64]:
@@ -90,7 +98,7 @@ def _predictor(reflection: Sequence[float]) -> NDArray[np.float64]:
     return polynomial
 
 
-class NoiseSource:
+class ComfortNoiseGenerator:
     """Plays the noise of many rows, `samples` at a time; `seed` makes it repeatable.
 
     White noise is colored in the frequency domain and joined by overlapping sine windows, whose
@@ -104,7 +112,7 @@ class NoiseSource:
         self._color = np.zeros((rows, samples + 1))
         self._tail = np.zeros((rows, samples))
 
-    def set(self, row: int, noise: Noise) -> None:
+    def set_noise(self, row: int, noise: ComfortNoise) -> None:
         """Play this noise in `row` from now on."""
         size = 2 * self._samples
         color = 1 / np.abs(np.fft.rfft(_predictor(noise.reflection), size))
@@ -114,7 +122,7 @@ class NoiseSource:
         amplitude = _OVERLOAD * 10 ** (-noise.level / 20) if noise.level < SILENCE else 0.0
         self._color[row] = color * amplitude / np.sqrt(power)
 
-    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Pcm:
+    def generate(self, rows: Sequence[int] | NDArray[np.intp]) -> Pcm:
         """The next int16[rows, samples] of these rows."""
         chosen = np.asarray(rows, dtype=np.intp)
         white = self._random.standard_normal((chosen.size, 2 * self._samples))

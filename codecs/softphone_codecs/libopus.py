@@ -15,7 +15,7 @@ from pathlib import Path
 
 from softphone_codecs.stateful import CodecUnavailable
 
-__all__ = ["library"]
+__all__ = ["load_libopus"]
 
 _HOMES = ("../av.libs", ".dylibs", ".")
 _PATTERNS = ("libopus*.so*", "libopus*.dylib", "libopus*.dll", "opus*.dll")
@@ -36,7 +36,7 @@ def _bundled() -> list[str]:
 
 
 @cache
-def library() -> ctypes.CDLL:
+def load_libopus() -> ctypes.CDLL:
     """libopus with its prototypes declared.  Raises CodecUnavailable."""
     system = ctypes.util.find_library("opus")
     for name in [*_bundled(), *([system] if system else [])]:

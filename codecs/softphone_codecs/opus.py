@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from softphone_codecs.libopus import library
+from softphone_codecs.libopus import load_libopus
 from softphone_codecs.stateful import PayloadRefused, RowDecoder, RowEncoder, Samples
 
 __all__ = ["OPUS", "OpusCodec", "OpusSettings"]
@@ -61,21 +61,23 @@ class OpusSettings:
     dtx: bool = True
     playback_rate: int = SAMPLE_RATE
 
-    def asked(self, fmtp: str) -> OpusSettings:
+    def restricted_to(self, fmtp: str) -> OpusSettings:
         """These settings, as far as the far end's `a=fmtp` wants them (RFC 7587 section 6.1).
 
         Neither error correction nor pauses are sent to whoever has not asked for them; what
         makes no sense is passed over.
         """
         found = (_PARAMETER.fullmatch(part) for part in fmtp[:1024].lower().split(";"))
-        wishes = {match[1]: int(match[2]) for match in found if match is not None}
-        most = min(max(wishes.get("maxaveragebitrate", MOST_BITRATE), LEAST_BITRATE), MOST_BITRATE)
+        parameters = {match[1]: int(match[2]) for match in found if match is not None}
+        most = min(
+            max(parameters.get("maxaveragebitrate", MOST_BITRATE), LEAST_BITRATE), MOST_BITRATE
+        )
         return replace(
             self,
             bitrate=min(self.bitrate, most),
-            fec=self.fec and wishes.get("useinbandfec") == 1,
-            dtx=self.dtx and wishes.get("usedtx") == 1,
-            playback_rate=max(wishes.get("maxplaybackrate", SAMPLE_RATE), 8000),
+            fec=self.fec and parameters.get("useinbandfec") == 1,
+            dtx=self.dtx and parameters.get("usedtx") == 1,
+            playback_rate=max(parameters.get("maxplaybackrate", SAMPLE_RATE), 8000),
         )
 
     @property
@@ -101,7 +103,7 @@ class OpusCodec:
 
     def encoder(self, fmtp: str = "useinbandfec=1;usedtx=1") -> RowEncoder:
         """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""
-        return OpusEncoder(self.settings.asked(fmtp))
+        return OpusEncoder(self.settings.restricted_to(fmtp))
 
     def decoder(self) -> RowDecoder:
         """A new receiving half.  Raises CodecUnavailable."""
@@ -116,7 +118,7 @@ class OpusCodec:
 
 def _created(made: int | None, error: ctypes.c_int, what: str) -> ctypes.c_void_p:
     if not made or error.value:
-        reason = library().opus_strerror(error.value)
+        reason = load_libopus().opus_strerror(error.value)
         raise OpusFailed(f"no {what}: {reason.decode(errors='replace')}")
     return ctypes.c_void_p(made)
 
@@ -127,7 +129,7 @@ class OpusEncoder:
     __slots__ = ("_buffer", "_library", "_may_pause", "_pausing", "_state")
 
     def __init__(self, settings: OpusSettings) -> None:
-        self._library = library()
+        self._library = load_libopus()
         error = ctypes.c_int()
         made = self._library.opus_encoder_create(
             SAMPLE_RATE, 1, _APPLICATION_VOIP, ctypes.byref(error)
@@ -197,7 +199,7 @@ class OpusDecoder:
     __slots__ = ("_library", "_state")
 
     def __init__(self) -> None:
-        self._library = library()
+        self._library = load_libopus()
         error = ctypes.c_int()
         made = self._library.opus_decoder_create(SAMPLE_RATE, 1, ctypes.byref(error))
         self._state = _created(made, error, "Opus decoder")

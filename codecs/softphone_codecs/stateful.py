@@ -106,7 +106,7 @@ class StatefulCodec(Protocol):
         """A new receiving half.  Raises CodecUnavailable."""
 
 
-REGISTRY = {
+STATEFUL_CODECS = {
     "G722": ("softphone_codecs.g722", "G722"),
     "OPUS": ("softphone_codecs.opus", "OPUS"),
 }
@@ -114,7 +114,7 @@ REGISTRY = {
 
 def stateful_codec_names() -> tuple[str, ...]:
     """The names that `stateful_codec` knows."""
-    return tuple(REGISTRY)
+    return tuple(STATEFUL_CODECS)
 
 
 def stateful_codec(name: str) -> StatefulCodec:
@@ -123,8 +123,8 @@ def stateful_codec(name: str) -> StatefulCodec:
     Raises UnknownCodec.
     """
     key = name.upper().removesuffix("/8000" if name.upper().startswith("G722") else "/48000/2")
-    if key not in REGISTRY:
-        known = ", ".join(REGISTRY)
+    if key not in STATEFUL_CODECS:
+        known = ", ".join(STATEFUL_CODECS)
         raise UnknownCodec(f"there is no codec {name[:64]!r} with a memory here; there are {known}")
-    module, attribute = REGISTRY[key]
+    module, attribute = STATEFUL_CODECS[key]
     return cast("StatefulCodec", getattr(import_module(module), attribute))

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from softphone_codecs import UnknownCodec, codec, codec_names
+from softphone_codecs import UnknownCodec, stateless_codec, stateless_codec_names
 
 
-@pytest.mark.parametrize("name", codec_names())
+@pytest.mark.parametrize("name", stateless_codec_names())
 def test_every_named_codec_keeps_the_contract_of_arrays(name: str) -> None:
-    subject = codec(name)
+    subject = stateless_codec(name)
     samples = subject.sample_rate * subject.ptime // 1000
     pcm = np.zeros((3, samples), dtype=np.int16)
     data, length = subject.encode(pcm)
@@ -27,14 +27,14 @@ def test_every_named_codec_keeps_the_contract_of_arrays(name: str) -> None:
 
 
 def test_names_are_case_insensitive_and_the_usual_clock_rate_may_be_said() -> None:
-    assert codec("pcmu") is codec("PCMU/8000")
-    assert codec("l16/16000").clock_rate == 16000
+    assert stateless_codec("pcmu") is stateless_codec("PCMU/8000")
+    assert stateless_codec("l16/16000").clock_rate == 16000
 
 
 @pytest.mark.parametrize("name", ["", "PCMU/16000", "G729", "__class__", "x" * 1000])
 def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(UnknownCodec, match="PCMU, PCMA, L16") as refusal:
-        codec(name)
+        stateless_codec(name)
     assert len(str(refusal.value)) < 200
 
 

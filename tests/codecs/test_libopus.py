@@ -13,24 +13,24 @@ from softphone_codecs import CodecUnavailable, libopus
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    libopus.library.cache_clear()
+    libopus.load_libopus.cache_clear()
     yield
-    libopus.library.cache_clear()
+    libopus.load_libopus.cache_clear()
 
 
 def test_the_wheel_of_pyav_brings_one() -> None:
-    assert libopus.library().opus_get_version_string().startswith(b"libopus 1.")
+    assert libopus.load_libopus().opus_get_version_string().startswith(b"libopus 1.")
 
 
 def test_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
     with pytest.raises(CodecUnavailable, match="pip install av"):
-        libopus.library()
+        libopus.load_libopus()
 
 
 def test_a_library_of_another_kind_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: "libc.so.6")
     with pytest.raises(CodecUnavailable):
-        libopus.library()
+        libopus.load_libopus()

@@ -166,7 +166,7 @@ def test_a_steady_tone_is_no_pause():
     ],
 )
 def test_what_the_far_end_asks_for_is_what_it_gets(fmtp, fec, dtx, bitrate, rate):
-    asked = OpusSettings().asked(fmtp)
+    asked = OpusSettings().restricted_to(fmtp)
     assert (asked.fec, asked.dtx, asked.bitrate, asked.playback_rate) == (fec, dtx, bitrate, rate)
     assert OpusCodec(OpusSettings()).encoder(fmtp).encode(np.zeros(960, dtype=np.int16)) != b""
 

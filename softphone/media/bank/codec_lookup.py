@@ -6,13 +6,13 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 
 from softphone.errors import ConfigurationError
 from softphone_codecs import (
-    Codec,
     StatefulCodec,
+    StatelessCodec,
     UnknownCodec,
-    codec,
-    codec_names,
     stateful_codec,
     stateful_codec_names,
+    stateless_codec,
+    stateless_codec_names,
 )
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "payload_layout",
 ]
 
-AnyCodec: TypeAlias = Codec | StatefulCodec
+AnyCodec: TypeAlias = StatelessCodec | StatefulCodec
 
 
 class PayloadLayout(NamedTuple):
@@ -44,7 +44,7 @@ def is_stateful(chosen: AnyCodec) -> TypeGuard[StatefulCodec]:
     return hasattr(chosen, "encoder")
 
 
-def is_stateless(chosen: AnyCodec) -> TypeGuard[Codec]:
+def is_stateless(chosen: AnyCodec) -> TypeGuard[StatelessCodec]:
     """Whether one object serves every stream, in batches."""
     return not is_stateful(chosen)
 
@@ -52,13 +52,13 @@ def is_stateless(chosen: AnyCodec) -> TypeGuard[Codec]:
 def find_codec(name: str) -> AnyCodec:
     """The codec of an encoding name.  Raises ConfigurationError."""
     try:
-        return codec(name)
+        return stateless_codec(name)
     except UnknownCodec:
         pass  # it may be one with a memory
     try:
         return stateful_codec(name)
     except UnknownCodec as error:
-        known = ", ".join((*codec_names(), *stateful_codec_names()))
+        known = ", ".join((*stateless_codec_names(), *stateful_codec_names()))
         raise ConfigurationError(
             f"there is no codec {name[:64]!r} here; there are {known}"
         ) from error

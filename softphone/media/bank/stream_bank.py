@@ -46,7 +46,7 @@ from softphone.rtp import (
 )
 from softphone.sans_io import Entropy, Timers
 from softphone.srtp import FailureCounts, ReceiveContext, SendContext
-from softphone_codecs import NoiseSource, RowEncoder
+from softphone_codecs import ComfortNoiseGenerator, RowEncoder
 
 __all__ = [
     "FEW_STREAMS",
@@ -182,7 +182,7 @@ class StreamBank:
         self.plans: list[object | None] = [None] * self.phases
         self.on_clear_packet: ClearPacketCallback | None = None
         self._concealment: dict[int, Concealment] = {}
-        self._noise: dict[int, NoiseSource] = {}
+        self._noise: dict[int, ComfortNoiseGenerator] = {}
         self._free = [
             list(range((phase + 1) * self.phase_rows - 1, phase * self.phase_rows - 1, -1))
             for phase in range(self.phases)
@@ -369,12 +369,14 @@ class StreamBank:
         """Those in use."""
         return self._concealment.values()
 
-    def noise(self, samples: int) -> NoiseSource:
+    def noise(self, samples: int) -> ComfortNoiseGenerator:
         """The comfort noise of frames of `samples` samples."""
         found = self._noise.get(samples)
         if found is None:
             seed = int.from_bytes(self.entropy(4), "big")
-            found = self._noise[samples] = NoiseSource(self.capacity, samples=samples, seed=seed)
+            found = self._noise[samples] = ComfortNoiseGenerator(
+                self.capacity, samples=samples, seed=seed
+            )
         return found
 
     # Events -------------------------------------------------------------------------------------

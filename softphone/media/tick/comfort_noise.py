@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.media.bank import NO_TYPE, StreamBank
-from softphone_codecs import PAYLOAD_TYPE, Noise, pack, unpack
+from softphone_codecs import PAYLOAD_TYPE, ComfortNoise, pack_noise, unpack_noise
 
 __all__ = ["PAUSE_NOISE_PAYLOAD", "REPEAT", "fill_pauses", "is_comfort_noise", "receive_noise"]
 
-PAUSE_NOISE_PAYLOAD: Final = pack(Noise(level=72))
+PAUSE_NOISE_PAYLOAD: Final = pack_noise(ComfortNoise(level=72))
 """What we send in a pause: no color, 72 dB below overload, as a quiet room is."""
 
 REPEAT: Final = 10
@@ -37,7 +37,7 @@ def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
 
 def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
     """A pause of `row` has begun, or its noise has changed; whether the payload made sense."""
-    noise = unpack(data)
+    noise = unpack_noise(data)
     stream = bank.streams[row]
     if noise is None or stream is None or stream.receive_codec is None:
         bank.malformed[row] += 1
@@ -45,8 +45,8 @@ def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
     rate = stream.receive_codec.sample_rate
     if rate != CLOCK_RATE:
         # Its color is told for 8,000 Hz: at another rate only the level is meant.
-        noise = Noise(noise.level)
-    bank.noise(rate // 50).set(row, noise)
+        noise = ComfortNoise(noise.level)
+    bank.noise(rate // 50).set_noise(row, noise)
     bank.pause_state[row] = max(bank.pause_state[row], BEGUN)
     return True
 
@@ -68,5 +68,5 @@ def fill_pauses(
     bank.pause_state[rows[played]] = 0
     bank.pause_state[rows[filled]] = GOES_ON
     if np.count_nonzero(filled):
-        pcm[filled] = bank.noise(pcm.shape[1]).take(rows[filled])
+        pcm[filled] = bank.noise(pcm.shape[1]).generate(rows[filled])
     return filled, edge

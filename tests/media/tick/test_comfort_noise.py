@@ -11,7 +11,7 @@ from softphone.media.audio import at_rate
 from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, is_comfort_noise, receive_noise
 from softphone.media.tick.stream_commands import set_sink, set_source
 from softphone.security import CryptoSuite
-from softphone_codecs import Noise, pack, unpack
+from softphone_codecs import ComfortNoise, pack_noise, unpack_noise
 from tests.support.voice import voice
 from tests.support.wire import Dribble, Tape, Tone, Wire
 
@@ -47,7 +47,7 @@ def note_of(wire: Wire, frames: int) -> list[tuple[int, bool, int, int, int]]:
 
 
 def test_what_we_send_is_a_level_without_color():
-    assert unpack(PAUSE_NOISE_PAYLOAD) == Noise(72)
+    assert unpack_noise(PAUSE_NOISE_PAYLOAD) == ComfortNoise(72)
 
 
 def test_in_a_pause_noise_is_sent_at_its_beginning_and_now_and_then():
@@ -114,7 +114,7 @@ def test_a_payload_that_makes_no_sense_is_malformed():
     assert not receive_noise(bank, row, b"")
     assert not receive_noise(bank, row, b"\xff")
     assert bank.malformed[row] == 2
-    assert receive_noise(bank, row, pack(Noise(60)))
+    assert receive_noise(bank, row, pack_noise(ComfortNoise(60)))
 
 
 def opus(fmtp: str, suite: CryptoSuite | None = None) -> Wire:
